@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := events mailboxes schema stripeapi receiver worker reconcile console local cogento.py settings.py bridge.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check quick lock bench bench-full chaos format clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Make .venv with everything the project needs (uv when present, else venv and pip)
+
+$(READY): pyproject.toml requirements-dev.lock tools/setup
+	@tools/setup "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+run: $(READY) ## Start everything on this machine and watch rows arrive (Ctrl-C stops)
+	@$(BIN)/cogento run $(ARGS)
+
+check: $(READY) ## Style, types, import borders and the quick tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/unit
+
+test: check ## Everything: real servers, processes, browser
+	@$(BIN)/python -m pytest -q tests --ignore=tests/unit
+
+bench: $(READY) ## The quick benchmarks, under ten minutes
+	@$(BIN)/python -m bench
+
+bench-full: $(READY) ## Every benchmark
+	@$(BIN)/python -m bench --full
+
+format: $(READY) ## Format and fix what can be fixed
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format -q .
+
+lock: ## Pin every dependency with its hashes (needs uv)
+	@uv pip compile pyproject.toml -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" -o requirements.lock
+	@uv pip compile pyproject.toml -q --extra local --group dev --universal --generate-hashes --python-version 3.11 -c requirements.lock --custom-compile-command "make lock" -o requirements-dev.lock
+
+clean: ## Remove what was built here (not your data)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

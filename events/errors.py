@@ -1,0 +1,28 @@
+"""Errors by meaning: rejected (never stored), transient (try again), permanent (bury now).
+
+The receiver turns `Rejected` into HTTP, the worker turns the other two into outcomes; each in one place.
+"""
+
+from __future__ import annotations
+
+
+class RejectedError(Exception):
+    """The request is not an event we can vouch for; nothing of it is stored."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class TransientError(Exception):
+    """The event may succeed later; it keeps its place and its customer waits."""
+
+
+class PermanentError(Exception):
+    """The event can never be applied as it is; its bytes are kept as a dead letter."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message

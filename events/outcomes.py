@@ -1,0 +1,76 @@
+"""What can become of an event: a closed set, matched exhaustively wherever it is acted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """How the order judged an event; written to the ledger and shown by `cogento explain`."""
+
+    FIRST = "first"  # nothing was known of the object
+    NEWER = "newer"  # its second is greater than every other's
+    FOLLOWS = "follows"  # previous_attributes prove that it comes last in its second
+    TIE_BREAK = "tie_break"  # nothing decides; the same choice everywhere, and the row is unsure
+    STALE = "stale"  # the row already shows something later
+    SUPERSEDED = "superseded"  # a later event of the same batch was written instead
+    AFTER_DELETE = "after_delete"  # deletion and end absorb
+    UNCHANGED = "unchanged"  # the row already shows exactly this state
+    DUPLICATE = "duplicate"  # this event id has counted before
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The row shows this event's snapshot."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The event is the last one, and the row's columns were already so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The event's id has been counted before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The row shows something later: STALE or AFTER_DELETE."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A later event of the same batch was written instead."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A subscription waits for its customer's row."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again, not before `at_ms` (Unix milliseconds); `attempts` have been spent so far."""
+
+    at_ms: int
+    attempts: int
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A dead letter, for this reason from the catalogue in events/letters.py."""
+
+    reason: str
+    message: str
+
+
+Outcome = Applied | Unchanged | Duplicate | Stale | Superseded | Parked | RetryAt | Dead
