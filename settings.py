@@ -1,1 +1,177 @@
-"""Environment variables."""
+"""Environment variables, read only where a process is composed; docs/settings.md documents each.
+
+A wrong value ends the process with one line that says what to do and exit code 78 (EX_CONFIG), never
+with the value of a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+EX_CONFIG = 78
+MINIMUM_SECRET_LENGTH = 32
+MAXIMUM_SECRETS = 3
+
+
+class AckDurability(StrEnum):
+    """What a 2xx answer promises (docs/decisions): checked against the server at start."""
+
+    REDIS = "redis"
+    REDIS_FSYNC = "redis_fsync"
+
+
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    secrets = value.get_secret_value().split(",")
+    if not 1 <= len(secrets) <= MAXIMUM_SECRETS:
+        raise ValueError(f"give one to {MAXIMUM_SECRETS} secrets, separated by commas")
+    for secret in secrets:
+        if not re.fullmatch(r"whsec_[!-+\--~]+", secret):
+            raise ValueError(
+                "each secret starts with whsec_ and has no space, quote or newline around it: "
+                "copy it again from Stripe's endpoint page"
+            )
+        if len(secret) < MINIMUM_SECRET_LENGTH:
+            raise ValueError(f"a secret is shorter than {MINIMUM_SECRET_LENGTH} characters: it was cut")
+        if '"' in secret or "'" in secret:
+            raise ValueError("a secret has quotes in it: remove them")
+    return value
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"postgres(ql)?://", value.get_secret_value()):
+        raise ValueError("it must look like postgresql://user:password@host:5432/name")
+    return value
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"(rediss?|unix)://", value.get_secret_value()):
+        raise ValueError("it must look like redis://host:6379/0 or rediss://host:6379/0")
+    return value
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+WebhookSecrets = Annotated[SecretStr, NoDecode, AfterValidator(_webhook_secrets)]
+
+
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere.")
+    log_level: str = Field(
+        "INFO", description="Least severe log lines written.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
+    )
+
+
+class MailboxSettings(_Environment):
+    """Where the mailboxes are and what they may hold."""
+
+    redis_url: RedisUrl = Field(
+        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the doorbell."
+    )
+    ack_durability: AckDurability = Field(
+        AckDurability.REDIS,
+        description="What a 2xx promises: redis (the script replied) or redis_fsync (it is on disk).",
+    )
+    mailbox_shards: int = Field(
+        1, ge=1, le=256, description="Shards of the mailboxes; change only while they are empty."
+    )
+    mailbox_customer_limit: int = Field(
+        10_000, ge=1, description="Most events waiting for one customer; beyond: 503."
+    )
+    mailbox_total_limit: int = Field(2_000_000, ge=1, description="Most events waiting in all; beyond: 503.")
+
+
+class DatabaseSettings(_Environment):
+    """Where the tables are."""
+
+    database_url: DatabaseUrl = Field(description="The PostgreSQL (14 or newer) with the tables.")
+
+
+class ReceiverSettings(MailboxSettings):
+    """What the receiver needs; it has no Postgres credential."""
+
+    stripe_webhook_secret: WebhookSecrets = Field(
+        description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating."
+    )
+    stripe_livemode: bool = Field(
+        default=False,
+        description="true takes live events, false test events; the others are fenced and counted.",
+    )
+    stripe_account: str | None = Field(
+        None,
+        pattern="^acct_[A-Za-z0-9]+$",
+        description="The Connect account whose events are ours; unset: events without an account.",
+    )
+    stripe_api_key: SecretStr | None = Field(
+        None, description="A restricted read-only key; lets us ask Stripe when in doubt."
+    )
+    port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
+    web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that opens /metrics beyond loopback."
+    )
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The signing secrets, in the order given."""
+        return tuple(self.stripe_webhook_secret.get_secret_value().split(","))
+
+
+class WorkerSettings(MailboxSettings, DatabaseSettings):
+    """What a worker needs."""
+
+    worker_concurrency: int = Field(2, ge=1, le=32, description="Drain loops in one worker process.")
+    batch_events: int = Field(500, ge=1, le=5000, description="Most events written in one transaction.")
+    lease_seconds: int = Field(
+        30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
+    )
+    ledger_retention_days: int = Field(
+        35, ge=35, description="Days the ledger is kept; Stripe lists events for 30."
+    )
+
+
+class ConsoleSettings(MailboxSettings, DatabaseSettings):
+    """What the console needs."""
+
+    console_password_hash: SecretStr | None = Field(
+        None, description="Made by `cogento password`; unset: the console does not start."
+    )
+    port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Read one process's settings, or end the process with one clear line a problem and exit code 78."""
+    try:
+        return kind()
+    except ValidationError as error:
+        refuse(*(f"{_variable(problem['loc'])} {_complaint(problem)}" for problem in error.errors()))
+
+
+def refuse(*problems: str) -> NoReturn:
+    """End the process: it cannot do its work with this configuration."""
+    for problem in problems:
+        print(f"cogento: {problem}", file=sys.stderr)  # noqa: T201 - before logging is configured
+    raise SystemExit(EX_CONFIG)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location).upper()
+
+
+def _complaint(problem: object) -> str:
+    kind, message = problem["type"], problem["msg"]  # type: ignore[index]
+    if kind == "missing":
+        return "is not set; docs/settings.md says what it holds"
+    return f"is not usable: {message.removeprefix('Value error, ')}"
