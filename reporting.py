@@ -15,6 +15,8 @@ import sentry_sdk
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from sentry_sdk.types import Event, Hint
 
 FLUSH_SECONDS = 2
@@ -39,7 +41,7 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
         _report_to(sentry_dsn, process)
 
 
-def _name_error(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _name_error(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace an exception by its type: its text may quote what was being written."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
@@ -67,7 +69,6 @@ def _allowed(event: Event, hint: Hint) -> Event:
     error = hint.get("exc_info", (None, None, None))[1]
     allowed: Event = {
         "level": event.get("level", "error"),
-        "timestamp": event.get("timestamp", ""),
         "tags": event.get("tags", {}),
     }
     if error is not None:
