@@ -26,7 +26,7 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
     """Set up this process's logs and error reports; call once, where the process is composed."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _Named(process),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_error,
@@ -36,9 +36,21 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)
     if sentry_dsn:
         _report_to(sentry_dsn, process)
+
+
+class _Named:
+    """Adds the process's name in every thread, which context variables would not."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+
+    def __call__(
+        self, _logger: object, _method: str, fields: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        fields["process"] = self._process
+        return fields
 
 
 def _name_error(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
