@@ -1,0 +1,19 @@
+"""What can go wrong on this machine, said so that a person knows what to do."""
+
+from __future__ import annotations
+
+
+class LocalError(Exception):
+    """Something on this machine stands in the way; the message says what and what to do."""
+
+
+class ServerUnavailableError(LocalError):
+    """No program for this server is installed here."""
+
+
+class InUseError(LocalError):
+    """Another process has this data folder or port."""
+
+
+class StartError(LocalError):
+    """A process ended or stayed silent while it should have become ready."""

@@ -1,0 +1,179 @@
+"""An embedded PostgreSQL: made on first use, kept between runs, reachable on 127.0.0.1 only.
+
+It listens on TCP alone: no socket file can be left behind or have too long a path.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from local import programs
+from local.accounts import write_private
+from local.errors import StartError
+from local.ports import LOCALHOST
+from local.process import Command
+from local.server import occupy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.accounts import Account
+
+USER = "cogento"
+# Durable as Postgres is by default; the rest keeps a small machine quiet and leaves bulk loads room.
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": LOCALHOST,
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "wal_level": "minimal",  # nothing replicates from here
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "log_checkpoints": "off",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+    "jit": "off",  # no query here is long enough to win back its compilation
+}
+UNICODE_COLLATION_SINCE = 17
+
+
+@dataclass(slots=True, kw_only=True)
+class Postgres:
+    """A PostgreSQL of this machine in `home`, with one database.
+
+    A `throwaway` one, for tests, has no password and is made without syncing; otherwise a password is
+    made and kept in `home`.
+    """
+
+    home: Path
+    port: int
+    log: Path
+    database: str = "cogento"
+    folder: Path | None = None  # with initdb and postgres; None: the wheel's
+    settings: Mapping[str, str] | None = None  # besides SETTINGS
+    throwaway: bool = False
+    name: str = "postgres"
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        return self.url_of(self.database)
+
+    def url_of(self, database: str) -> str:
+        """Where clients find another database of this server."""
+        return f"postgresql://{self._user_and_password()}@{LOCALHOST}:{self.port}/{database}"
+
+    def prepare(self) -> Command:
+        """Make or mend the data folder, take its lock and return the command to start."""
+        folder = programs.postgres_folder(self.folder)
+        account, lock = occupy(self.home, "PostgreSQL")
+        folder = programs.reachable_postgres(folder, account=account, home=self.home)
+        if not self._data.exists():
+            self._initialize(folder, account)
+        _forget_dead_postmaster(self._data / "postmaster.pid")
+        return Command(
+            argv=(str(folder / "postgres"), "-D", str(self._data), *self._options()),
+            log=self.log,
+            account=account,
+            stop_signal=signal.SIGINT,  # fast shutdown: SIGTERM would wait for every client to leave
+            death_signal=signal.SIGQUIT,  # ends all backends too; the next start replays the WAL
+            inherited=(lock,),
+        )
+
+    def answers(self) -> bool:
+        """Say whether our database takes a connection, making it on the first one."""
+        try:
+            with psycopg.connect(self.url_of("postgres"), autocommit=True, connect_timeout=2) as connection:
+                self._make_database(connection)
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @property
+    def _data(self) -> Path:
+        return self.home.resolve() / "data"
+
+    @property
+    def _password(self) -> Path:
+        return self.home.resolve() / "password"
+
+    def _user_and_password(self) -> str:
+        return USER if self.throwaway else f"{USER}:{self._password.read_text().strip()}"
+
+    def _options(self) -> list[str]:
+        chosen = {**SETTINGS, "port": str(self.port), **(self.settings or {})}
+        return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+
+    def _initialize(self, folder: Path, account: Account | None) -> None:
+        """Make the data folder under another name first, so that a half-made one is never started."""
+        unfinished = self._data.with_name("unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        argv = [
+            str(folder / "initdb"),
+            "-D",
+            str(unfinished),
+            "-U",
+            USER,
+            "--encoding=UTF8",
+            "--no-instructions",
+        ]
+        argv += [*_collation(folder), *self._authentication(account)]
+        made = account.run(argv) if account else _run(argv)
+        if made.returncode:
+            raise StartError(f"initdb could not make {self._data}:\n{made.stderr or made.stdout}")
+        unfinished.rename(self._data)
+
+    def _authentication(self, account: Account | None) -> list[str]:
+        if self.throwaway:
+            return ["--auth=trust", "--no-sync"]
+        write_private(self._password, secrets.token_urlsafe(24), account)
+        return ["--auth=scram-sha-256", f"--pwfile={self._password}"]
+
+    def _make_database(self, connection: psycopg.Connection) -> None:
+        known = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", (self.database,)
+        ).fetchone()
+        if not known:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
+
+
+def _collation(folder: Path) -> list[str]:
+    """Unicode rules that need nothing of the system, so far as this version has them."""
+    version = _run([str(folder / "postgres"), "--version"]).stdout.split()[2]
+    if int(version.split(".")[0]) < UNICODE_COLLATION_SINCE:
+        return ["--locale=C.UTF-8"]
+    return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _forget_dead_postmaster(note: Path) -> None:
+    """Remove a postmaster.pid whose process is gone, a zombie, or now something else.
+
+    Postgres itself takes any process of that id for a living server. We hold the folder's lock, so none
+    of ours is alive; one that a person started by hand is left for Postgres to find.
+    """
+    if note.exists() and not _is_postgres(note.read_text().split("\n", 1)[0]):
+        note.unlink()
+
+
+def _is_postgres(pid: str) -> bool:
+    stat = Path("/proc") / pid / "stat"
+    if not stat.exists():
+        return not Path("/proc/self").exists()  # no /proc here: leave it to Postgres
+    name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+    return name.startswith(("postgres", "postmaster")) and not rest.lstrip().startswith("Z")

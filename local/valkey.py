@@ -1,0 +1,97 @@
+"""An embedded Valkey (or another Redis): durable to the last write, reachable on 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import redis
+
+from local import programs
+from local.accounts import write_private
+from local.ports import LOCALHOST
+from local.process import Command
+from local.server import occupy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from local.accounts import Account
+
+# `always` is affordable: concurrent webhooks share one pipeline and so one fsync.
+SETTINGS: Mapping[str, str] = {
+    "bind": LOCALHOST,
+    "protected-mode": "yes",
+    "daemonize": "no",
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "save": '""',  # the append-only file is the data; snapshots would only fork
+    "maxmemory-policy": "noeviction",
+    "loglevel": "notice",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Valkey:
+    """A Valkey of this machine in `home`.
+
+    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `home`.
+    """
+
+    home: Path
+    port: int
+    log: Path
+    program: Path | None = None  # None: the wheel's
+    settings: Mapping[str, str] | None = None  # besides SETTINGS
+    throwaway: bool = False
+    name: str = "valkey"
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        password = "" if self.throwaway else f":{self._password.read_text().strip()}@"
+        return f"redis://{password}{LOCALHOST}:{self.port}/0"
+
+    def prepare(self) -> Command:
+        """Make the data folder, take its lock and return the command to start."""
+        program = programs.redis_program(self.program)
+        account, lock = occupy(self.home, "Valkey")
+        program = programs.reachable_redis(program, account=account, home=self.home)
+        return Command(
+            argv=(str(program), str(self._write_configuration(account))),
+            log=self.log,
+            account=account,
+            inherited=(lock,),
+        )
+
+    def answers(self) -> bool:
+        """Say whether it has loaded its data and takes commands."""
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    @property
+    def _password(self) -> Path:
+        return self.home.resolve() / "password"
+
+    def _write_configuration(self, account: Account | None) -> Path:
+        """Write the settings to a file that only the server's account reads: arguments show in `ps`."""
+        chosen = {
+            **SETTINGS,
+            "port": str(self.port),
+            "dir": f'"{self.home.resolve()}"',
+            **(self.settings or {}),
+        }
+        if not self.throwaway:
+            chosen["requirepass"] = self._keep_password(account)
+        text = "".join(f"{name} {value}\n" for name, value in chosen.items())
+        return write_private(self.home.resolve() / "valkey.conf", text, account)
+
+    def _keep_password(self, account: Account | None) -> str:
+        if not self._password.exists():
+            write_private(self._password, secrets.token_urlsafe(24), account)
+        return self._password.read_text().strip()

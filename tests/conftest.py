@@ -1,0 +1,110 @@
+"""Fixtures of the tests that need servers. Asking for none of them starts none."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import redis
+
+from local.errors import ServerUnavailableError
+from tests import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.postgres import Postgres
+    from local.valkey import Valkey
+
+TEMPLATE = "migrated"
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_home() -> Iterator[Path]:
+    """The folder of this session's servers; private to the tests, open to the servers' account."""
+    servers.remove_homes_of_the_dead()
+    home = servers.make_home()
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_home: Path) -> Iterator[servers.RunningServer[Postgres]]:
+    """A running PostgreSQL without fsync; `.url_of(name)` on its description finds other databases."""
+    server = _started_or_skipped(lambda: servers.start_postgres(servers_home))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(servers_home: Path) -> Iterator[servers.RunningServer[Valkey]]:
+    """A running Valkey (or redis-server) with `appendfsync always`."""
+    server = _started_or_skipped(lambda: servers.start_valkey(servers_home))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey_server: servers.RunningServer[Valkey]) -> str:
+    """The URL of an empty Valkey."""
+    with redis.Redis.from_url(valkey_server.url) as client:
+        client.flushall()
+        client.script_flush()
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: servers.RunningServer[Postgres]) -> str:
+    """The name of a migrated database that is copied for each test."""
+    _create(postgres_server, TEMPLATE, template="template0")
+    if importlib.util.find_spec("schema.migrate"):
+        importlib.import_module("schema.migrate").migrate(postgres_server.description.url_of(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: servers.RunningServer[Postgres], migrated_template: str) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    yield from _fresh_database(postgres_server, template=migrated_template)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: servers.RunningServer[Postgres]) -> Iterator[str]:
+    """The URL of a fresh database without our tables."""
+    yield from _fresh_database(postgres_server, template="template0")
+
+
+def _fresh_database(server: servers.RunningServer[Postgres], *, template: str) -> Iterator[str]:
+    name = f"test_{next(numbers)}"
+    _create(server, name, template=template)
+    yield server.description.url_of(name)
+    with _administering(server) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _create(server: servers.RunningServer[Postgres], name: str, *, template: str) -> None:
+    with _administering(server) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+def _administering(server: servers.RunningServer[Postgres]) -> psycopg.Connection:
+    return psycopg.connect(server.description.url_of("postgres"), autocommit=True)
+
+
+def _started_or_skipped(
+    start: Callable[[], servers.RunningServer[servers.S]],
+) -> servers.RunningServer[servers.S]:
+    """Start a server; without its program a laptop skips, and CI, which must have it, fails."""
+    try:
+        return start()
+    except ServerUnavailableError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))

@@ -1,0 +1,172 @@
+"""Real servers for the tests: the embedded ones, or those of TEST_POSTGRES_BIN and TEST_REDIS_SERVER.
+
+They end with pytest however it ends, and faults can be done to them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from local import server
+from local.ports import free_port
+from local.postgres import Postgres
+from local.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from local.process import Process
+
+QUICK_POSTGRES = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
+QUICK_VALKEY = {"loglevel": "warning"}
+
+S = TypeVar("S", Postgres, Valkey)
+
+
+class RunningServer(Generic[S]):
+    """A started server and the faults a test can do to it."""
+
+    def __init__(self, description: S) -> None:
+        self.description: S = description
+        self.process: Process = server.start(description)
+
+    @property
+    def url(self) -> str:
+        url: str = self.description.url
+        return url
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        """SIGKILL every process of the server at once, as a power loss would."""
+        family = processes_under(self.pid)
+        for pid in family:
+            send(pid, signal.SIGKILL)
+        self.process.kill()
+        wait_until(lambda: not any(is_alive(pid) for pid in family), what=f"{self.description.name} to die")
+
+    def freeze(self) -> None:
+        """SIGSTOP every process: connections stay open and nothing answers."""
+        for pid in processes_under(self.pid):
+            send(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in processes_under(self.pid):
+            send(pid, signal.SIGCONT)
+
+    def start(self) -> None:
+        """Start it again after `kill` or `stop`, on the same port and data."""
+        self.process = server.start(self.description)
+
+    def restart(self) -> None:
+        """Stop it in an orderly way and start it again."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        self.thaw()
+        self.process.stop(within_seconds=server.STOP_SECONDS)
+
+
+def start_postgres(home: Path, *, settings: Mapping[str, str] | None = None) -> RunningServer[Postgres]:
+    """Start a throwaway PostgreSQL in `home`; pass `{}` as settings for one that is durable."""
+    return RunningServer(
+        Postgres(
+            home=home / "postgres",
+            port=free_port(),
+            log=home / "postgres.log",
+            folder=_chosen("TEST_POSTGRES_BIN"),
+            settings=QUICK_POSTGRES if settings is None else settings,
+            throwaway=True,
+        )
+    )
+
+
+def start_valkey(home: Path, *, settings: Mapping[str, str] | None = None) -> RunningServer[Valkey]:
+    """Start a throwaway Valkey in `home`; it is durable (`appendfsync always`) unless settings say else."""
+    return RunningServer(
+        Valkey(
+            home=home / "valkey",
+            port=free_port(),
+            log=home / "valkey.log",
+            program=_chosen("TEST_REDIS_SERVER"),
+            settings=QUICK_VALKEY if settings is None else settings,
+            throwaway=True,
+        )
+    )
+
+
+def make_home() -> Path:
+    """Make a folder that servers of another account can enter; pytest's own folders are private."""
+    home = Path(tempfile.mkdtemp(prefix=f"cogento-test-{os.getpid()}-"))
+    home.chmod(0o711)
+    return home
+
+
+def remove_homes_of_the_dead() -> None:
+    """Remove the folders of test runs that were killed before they could."""
+    for home in Path(tempfile.gettempdir()).glob("cogento-test-*"):
+        if not is_alive(int(home.name.split("-")[2])):
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def processes_under(pid: int) -> list[int]:
+    """Return a process and all its descendants, parents first."""
+    parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found = [pid]
+    for known in found:
+        found += [child for child, parent in parents.items() if parent == known]
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether this process exists and is no zombie."""
+    return _stat(Path("/proc") / str(pid))[:1] not in ([], ["Z"])
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal; a process that has gone already is fine."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(holds: Callable[[], bool], *, what: str, seconds: float = 10) -> None:
+    """Wait for a condition and fail with what was awaited."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def _parent(entry: Path) -> int:
+    fields = _stat(entry)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(entry: Path) -> list[str]:
+    """Return the fields of /proc/PID/stat after the name: state, parent, …; none when it has gone."""
+    try:
+        return (entry / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _chosen(variable: str) -> Path | None:
+    path = os.environ.get(variable)
+    return Path(path) if path else None
