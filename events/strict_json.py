@@ -1,0 +1,88 @@
+"""The JSON we accept: RFC 8259 without the corners that readers disagree on or that Postgres refuses.
+
+Guards that the parsers lack (UTF-8, depth, long integers, NaN), cheap enough to run on every request,
+and the one reader of a whole document. Knows nothing of Stripe.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from events.text import safe_json
+
+MAX_DEPTH = 64
+MAX_INTEGER_DIGITS = 19
+
+_BRACKETS = b"{}[]"
+_NOT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+_AS_PARENTHESES = bytes.maketrans(_BRACKETS, b"()()")
+_AS_NINES = bytes.maketrans(b"0123456789", b"9" * 10)
+_MANY_NINES = b"9" * (MAX_INTEGER_DIGITS + 1)
+
+# Possessive, and an unclosed string reaches to the end: linear time on any input, valid JSON or not.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
+_LONG_INTEGER = re.compile(rb"(?<![\d.eE+-])-?\d{%d,}+(?![\d.eE])" % (MAX_INTEGER_DIGITS + 1))
+_UNSAFE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+class NotStrictJsonError(ValueError):
+    """The bytes are not one strict JSON object; the text says why and quotes nothing of them."""
+
+
+def check(body: bytes) -> None:
+    """Refuse what a correct JSON parser would let pass; the syntax itself is the parser's to judge."""
+    _check_encoding(body)
+    _check_depth(body)
+    _check_integers(body)
+
+
+def read(body: bytes) -> dict[str, Any]:
+    """Read a whole document whose top level is an object; of equal keys the last one counts.
+
+    Texts come out safe for Postgres: NUL and lone surrogates are U+FFFD, in keys too.
+    """
+    check(body)
+    try:
+        document = _READER.decode(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise NotStrictJsonError("the body is not valid JSON") from error
+    if not isinstance(document, dict):
+        raise NotStrictJsonError("the top level is not an object")
+    return safe_json(document) if _UNSAFE_ESCAPE.search(body) else document
+
+
+def _check_encoding(body: bytes) -> None:
+    if body.isascii():
+        return
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NotStrictJsonError("the body is not UTF-8") from error
+
+
+def _check_depth(body: bytes) -> None:
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    nesting = _STRING.sub(b"", body).translate(_AS_PARENTHESES, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):  # each pass removes the innermost pairs: one level less
+        nesting = nesting.replace(b"()", b"")
+    if nesting:
+        raise NotStrictJsonError(
+            f"the body nests deeper than {MAX_DEPTH} levels, or its brackets do not match"
+        )
+
+
+def _check_integers(body: bytes) -> None:
+    if _MANY_NINES not in body.translate(_AS_NINES):
+        return
+    if _LONG_INTEGER.search(_STRING.sub(b'""', body)):
+        raise NotStrictJsonError(f"the body has an integer of more than {MAX_INTEGER_DIGITS} digits")
+
+
+def _refuse_constant(name: str) -> None:
+    raise NotStrictJsonError(f"{name} is no JSON number")
+
+
+_READER = json.JSONDecoder(parse_constant=_refuse_constant)
