@@ -1,0 +1,26 @@
+# One image, three commands (docker-compose.yml): the receiver (default), the worker, the console.
+# For a reproducible base give a digest: --build-arg PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS packages
+COPY requirements.lock ./
+RUN python -m venv /venv \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+
+FROM ${PYTHON_IMAGE}
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PORT=8000
+COPY --from=packages /venv /venv
+WORKDIR /app
+# .dockerignore is an allow-list: this copies the packages that run in production and nothing else.
+COPY . .
+# A number, so that an orchestrator can see that it is not root. Nothing in the image is its own:
+# the file system may be read-only, with a tmpfs at /tmp.
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=2)"]
+# No shell in between: SIGTERM reaches gunicorn, which finishes what it has begun.
+CMD ["gunicorn", "--config", "receiver/gunicorn_conf.py", "receiver.wsgi:app"]

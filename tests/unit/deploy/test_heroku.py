@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+APP: dict[str, Any] = json.loads((ROOT / "app.json").read_text())
+PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+IMAGE = (ROOT / "Dockerfile").read_text()
+
+
+def test_procfile_migrates_at_release_and_runs_a_receiver_and_a_worker() -> None:
+    assert list(PROCFILE) == ["release", "web", "worker"]
+
+
+def test_app_json_starts_every_process_of_the_procfile() -> None:
+    assert set(APP["formation"]) == set(PROCFILE) - {"release"}
+
+
+def test_app_json_orders_the_two_servers() -> None:
+    assert [addon["plan"].split(":")[0] for addon in APP["addons"]] == ["heroku-postgresql", "heroku-redis"]
+
+
+def test_app_json_carries_no_secret() -> None:
+    assert "value" not in APP["env"]["STRIPE_WEBHOOK_SECRET"]
+
+
+def test_heroku_installs_the_hashed_lock() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["-r requirements.lock"]
+
+
+def test_compose_and_procfile_run_the_same_commands() -> None:
+    assert " ".join(SERVICES["worker"]["command"]) == PROCFILE["worker"]
+    assert " ".join(SERVICES["migrate"]["command"]) == PROCFILE["release"]
+    assert " ".join(json.loads(re.findall(r"^CMD (.+)$", IMAGE, flags=re.MULTILINE)[-1])) == PROCFILE["web"]
