@@ -1,0 +1,209 @@
+"""A TCP proxy between a client and a server that does to the wire what networks do.
+
+It runs its own event loop in a thread, so that synchronous and asynchronous tests use it alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from local.ports import LOCALHOST, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+CHUNK = 65_536
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
+
+
+class Way(enum.Enum):
+    """Which way bytes flow."""
+
+    TO_SERVER = "to server"
+    TO_CLIENT = "to client"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Cut the connection where `pattern` passes, once; `delivered` says whether the pattern still arrives."""
+
+    pattern: bytes
+    way: Way
+    delivered: bool
+
+
+class Proxy:
+    """Passes bytes to `target` (a server's URL) until a fault is asked for.
+
+    delay: each chunk waits · black_hole: nothing passes, connections stay · reset: open connections get
+    RST, and so do new ones · refuse: open connections end, new ones are refused · cut_on: see Cut.
+    `heal` ends all of them; what a black hole held back then arrives.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = urlsplit(target)
+        self.port = free_port()
+        self.cuts_done = 0
+        self._delay_seconds = 0.0
+        self._cut: Cut | None = None
+        self._resets = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The target's URL, with this proxy in the server's place."""
+        login = self._target.netloc.rpartition("@")[0]
+        place = f"{LOCALHOST}:{self.port}"
+        return urlunsplit(self._target._replace(netloc=f"{login}@{place}" if login else place))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._open())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def delay(self, seconds: float) -> None:
+        self._delay_seconds = seconds
+
+    def black_hole(self) -> None:
+        self._call(self._flowing.clear)
+
+    def cut_on(self, pattern: bytes, *, way: Way = Way.TO_SERVER, delivered: bool = False) -> None:
+        self._cut = Cut(pattern, way, delivered)
+
+    def reset(self) -> None:
+        self._resets = True
+        self._call(self._abort_all)
+
+    def refuse(self) -> None:
+        self._do(self._stop_listening())
+
+    def heal(self) -> None:
+        self._delay_seconds, self._cut, self._resets = 0.0, None, False
+        self._call(self._flowing.set)
+        self._do(self._listen())
+
+    async def _open(self) -> None:
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        await self._listen()
+
+    async def _close(self) -> None:
+        await self._stop_listening()
+        self._flowing.set()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, LOCALHOST, self.port)
+
+    async def _stop_listening(self) -> None:
+        """Refuse new connections and end the open ones in an orderly way."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in self._writers:
+            _shut(writer)
+
+    def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._connect(client, to_client))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _connect(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        if self._resets:
+            _reset(to_client)
+            return
+        try:
+            server, to_server = await asyncio.open_connection(self._target.hostname, self._target.port)
+        except OSError:
+            _reset(to_client)
+            return
+        writers = {to_client, to_server}
+        self._writers |= writers
+        try:
+            await asyncio.gather(
+                self._pump(client, to_server, back=to_client, way=Way.TO_SERVER),
+                self._pump(server, to_client, back=to_server, way=Way.TO_CLIENT),
+            )
+        finally:
+            self._writers -= writers
+            for writer in writers:
+                await _closed(writer)
+
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        *,
+        back: asyncio.StreamWriter,
+        way: Way,
+    ) -> None:
+        """Pass bytes one way until their end; `back` leads to where they come from."""
+        seen = b""
+        with contextlib.suppress(ConnectionError):
+            while chunk := await source.read(CHUNK):
+                await asyncio.sleep(self._delay_seconds)
+                await self._flowing.wait()
+                cut = self._cut
+                seen += chunk
+                if cut and cut.way is way and cut.pattern in seen:
+                    sink.write(chunk if cut.delivered else b"")
+                    self._cut, self.cuts_done = None, self.cuts_done + 1
+                    _reset(back)
+                    break
+                seen = seen[-len(cut.pattern) :] if cut else b""
+                sink.write(chunk)
+                await sink.drain()
+        # shutdown() and not close(): the other direction may still have bytes to deliver.
+        _shut(sink)
+
+    def _abort_all(self) -> None:
+        for writer in self._writers:
+            _reset(writer)
+
+    def _call(self, change: Callable[[], object]) -> None:
+        async def apply() -> None:
+            change()
+
+        self._do(apply())
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def _shut(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, RuntimeError):
+        writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    plug: socket.socket = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    writer.transport.abort()
