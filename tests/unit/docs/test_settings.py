@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+import settings
+
+PAGE = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwc ]+ \| (?P<default>[^|]*) \| .+ \|$", re.MULTILINE)
+DOCUMENTED = {row["name"]: row["default"].strip("` ") for row in ROW.finditer(PAGE)}
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every environment variable that any process reads; PORT as the receiver has it."""
+    kinds = [
+        kind for _, kind in inspect.getmembers(settings, inspect.isclass) if issubclass(kind, BaseSettings)
+    ]
+    found: dict[str, FieldInfo] = {}
+    for kind in kinds:
+        found.update({name.upper(): field for name, field in kind.model_fields.items()})
+    return found
+
+
+def as_printed(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "unset" if field.default is None else str(field.default).removesuffix("()").lower()
+
+
+every_setting = pytest.mark.parametrize("name", sorted(fields()))
+
+
+@every_setting
+def test_setting_is_documented(name: str) -> None:
+    assert name in DOCUMENTED
+
+
+@every_setting
+def test_documented_default_is_the_real_one(name: str) -> None:
+    assert DOCUMENTED[name].lower() == as_printed(fields()[name])
+
+
+def test_no_setting_is_documented_that_nothing_reads() -> None:
+    assert set(DOCUMENTED) == set(fields())
