@@ -3,12 +3,15 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 import settings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 PAGE = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
 ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwc ]+ \| (?P<default>[^|]*) \| .+ \|$", re.MULTILINE)
