@@ -1,0 +1,134 @@
+"""An e-mail address belongs to the oldest live customer that has it in Stripe; nobody else shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.addresses import Claim, assign_addresses, claimed_address, placeholder
+from events.names import CustomerId
+
+if TYPE_CHECKING:
+    from random import Random
+
+ADA = "ada@example.com"
+BOB = "bob@example.com"
+
+
+def claim(id_: str, email: str | None = ADA, created: int | None = 1, **fields: Any) -> Claim:
+    return Claim(CustomerId(id_), email, created, **{"deleted": False, **fields})
+
+
+claims = st.lists(
+    st.builds(
+        Claim,
+        customer_id=st.integers(0, 20).map(lambda n: CustomerId(f"cus_{n}")),
+        stripe_email=st.sampled_from([None, "", ADA, BOB, "Ada@example.com", "cus_1@placeholder.invalid"]),
+        stripe_created_at=st.none() | st.integers(0, 3),
+        deleted=st.booleans(),
+    ),
+    unique_by=lambda claim: claim.customer_id,
+)
+
+
+def test_the_oldest_holds_a_shared_address_and_the_others_show_a_stand_in() -> None:
+    assert assign_addresses(
+        [claim("cus_a", created=3), claim("cus_b", created=1), claim("cus_c", created=2)]
+    ) == {
+        "cus_a": "cus_a@placeholder.invalid",
+        "cus_b": ADA,
+        "cus_c": "cus_c@placeholder.invalid",
+    }
+
+
+def test_among_customers_of_one_second_the_smallest_id_holds_it() -> None:
+    assert assign_addresses([claim("cus_b"), claim("cus_B"), claim("cus_a")])[CustomerId("cus_B")] == ADA
+
+
+@pytest.mark.parametrize("email", [None, ""])
+def test_a_customer_without_address_shows_a_stand_in(email: str | None) -> None:
+    assert assign_addresses([claim("cus_a", email)]) == {"cus_a": "cus_a@placeholder.invalid"}
+
+
+def test_a_deleted_customer_lets_go_of_its_address() -> None:
+    assigned = assign_addresses([claim("cus_a", created=1, deleted=True), claim("cus_b", created=2)])
+
+    assert assigned == {"cus_a": "cus_a@placeholder.invalid", "cus_b": ADA}
+
+
+def test_two_customers_can_swap_addresses() -> None:
+    assert assign_addresses([claim("cus_a", BOB), claim("cus_b", ADA)]) == {"cus_a": BOB, "cus_b": ADA}
+
+
+def test_when_the_holder_moves_on_the_next_oldest_takes_over() -> None:
+    assigned = assign_addresses([claim("cus_a", BOB, 1), claim("cus_b", ADA, 3), claim("cus_c", ADA, 2)])
+
+    assert assigned == {"cus_a": BOB, "cus_b": "cus_b@placeholder.invalid", "cus_c": ADA}
+
+
+def test_an_unknown_age_is_the_youngest() -> None:
+    assigned = assign_addresses([claim("cus_a", created=None), claim("cus_b", created=9)])
+
+    assert assigned == {"cus_a": "cus_a@placeholder.invalid", "cus_b": ADA}
+
+
+def test_of_two_unknown_ages_the_smaller_id_is_the_older() -> None:
+    assigned = assign_addresses([claim("cus_b", created=None), claim("cus_a", created=None)])
+
+    assert assigned == {"cus_a": ADA, "cus_b": "cus_b@placeholder.invalid"}
+
+
+def test_nobody_can_take_somebody_elses_stand_in() -> None:
+    assigned = assign_addresses([claim("cus_a", "cus_b@Placeholder.Invalid", 1), claim("cus_b", None, 2)])
+
+    assert assigned == {"cus_a": "cus_a@placeholder.invalid", "cus_b": "cus_b@placeholder.invalid"}
+
+
+def test_addresses_are_compared_exactly() -> None:
+    assert assign_addresses([claim("cus_a", ADA), claim("cus_b", "Ada@example.com")]) == {
+        "cus_a": ADA,
+        "cus_b": "Ada@example.com",
+    }
+
+
+@given(claims)
+def test_no_two_rows_show_the_same_address(claims_: list[Claim]) -> None:
+    shown = Counter(assign_addresses(claims_).values())
+
+    assert all(count == 1 for count in shown.values())
+
+
+@given(claims)
+def test_every_claimed_address_is_held_by_the_oldest_of_its_live_claimants(claims_: list[Claim]) -> None:
+    live = [claim for claim in claims_ if claimed_address(claim) == ADA]
+    oldest = sorted(live, key=lambda c: (c.stripe_created_at is None, c.stripe_created_at, c.customer_id))[:1]
+
+    holders = [customer_id for customer_id, shown in assign_addresses(claims_).items() if shown == ADA]
+
+    assert holders == [claim.customer_id for claim in oldest]
+
+
+@given(claims)
+def test_every_claimant_shows_its_own_address_or_its_own_stand_in(claims_: list[Claim]) -> None:
+    assigned = assign_addresses(claims_)
+
+    assert all(assigned[c.customer_id] in {c.stripe_email, placeholder(c.customer_id)} for c in claims_)
+    assert len(assigned) == len(claims_)
+
+
+@given(claims, st.randoms(use_true_random=False))
+def test_the_order_of_the_claims_does_not_matter(claims_: list[Claim], random: Random) -> None:
+    shuffled = random.sample(claims_, len(claims_))
+
+    assert assign_addresses(shuffled) == assign_addresses(claims_)
+
+
+@given(claims)
+def test_claimants_of_other_addresses_do_not_matter(claims_: list[Claim]) -> None:
+    of_ada = [claim for claim in claims_ if claim.stripe_email == ADA]
+
+    assert assign_addresses(of_ada).items() <= assign_addresses(claims_).items()
