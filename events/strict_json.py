@@ -20,6 +20,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 _AS_PARENTHESES = bytes.maketrans(_BRACKETS, b"()()")
 _AS_NINES = bytes.maketrans(b"0123456789", b"9" * 10)
 _MANY_NINES = b"9" * (MAX_INTEGER_DIGITS + 1)
+_BEFORE_NUMBER = frozenset({b"", *(bytes([byte]) for byte in b" \t\r\n:,[-")})
 
 # Possessive, and an unclosed string reaches to the end: linear time on any input, valid JSON or not.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
@@ -75,10 +76,17 @@ def _check_depth(body: bytes) -> None:
 
 
 def _check_integers(body: bytes) -> None:
-    if _MANY_NINES not in body.translate(_AS_NINES):
-        return
-    if _LONG_INTEGER.search(_STRING.sub(b'""', body)):
+    if _may_hold_long_integer(body) and _LONG_INTEGER.search(_STRING.sub(b'""', body)):
         raise NotStrictJsonError(f"the body has an integer of more than {MAX_INTEGER_DIGITS} digits")
+
+
+def _may_hold_long_integer(body: bytes) -> bool:
+    """Look for long runs of digits where a number can start; an id's run follows a letter, `_` or a quote."""
+    nines = body.translate(_AS_NINES)
+    start = nines.find(_MANY_NINES)
+    while start >= 0 and body[start - 1 : start] not in _BEFORE_NUMBER:
+        start = nines.find(_MANY_NINES, start + len(_MANY_NINES))
+    return start >= 0
 
 
 def _refuse_constant(name: str) -> None:
