@@ -15,6 +15,7 @@ import msgspec
 from events import strict_json
 from events.errors import RejectedError
 from events.names import CustomerId, EventId, ObjectId
+from events.references import is_object_id, referenced_id
 
 MALFORMED = "malformed"
 THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"
@@ -24,7 +25,6 @@ FUTURE_SECONDS = 86_400  # how far Stripe's clock may run ahead of ours
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
-_STRIPE_ID = re.compile(r"[!-~]{1,255}")
 _CUSTOMER_TYPES = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 _SUBSCRIPTION_TYPES = "customer.subscription."
 _THIN = "v2.core.event"
@@ -150,13 +150,13 @@ def _check_top_level(event: _Event, now: int) -> None:
         raise RejectedError(MALFORMED, "`type` is no event type")
     if not EARLIEST_CREATED <= event.created <= now + FUTURE_SECONDS:
         raise RejectedError(MALFORMED, "`created` is no possible time of an event")
-    if event.account is not None and not _STRIPE_ID.fullmatch(event.account):
+    if event.account is not None and not is_object_id(event.account):
         raise RejectedError(MALFORMED, "`account` is no account id")
 
 
 def _object_id(event: _Event) -> str:
     object_id = event.data.object.id or ""
-    if is_ours(event.type) and not _STRIPE_ID.fullmatch(object_id):
+    if is_ours(event.type) and not is_object_id(object_id):
         raise RejectedError(MALFORMED, "`data.object.id` is no object id")
     return object_id
 
@@ -165,7 +165,5 @@ def _customer_id(event: _Event) -> str | None:
     """Name the customer of a subscription, given by id or expanded; None when there is none."""
     if not event.type.startswith(_SUBSCRIPTION_TYPES):
         return None
-    customer = event.data.object.customer
-    customer_id = customer.get("id") if isinstance(customer, dict) else customer
-    fits = isinstance(customer_id, str) and _STRIPE_ID.fullmatch(customer_id)
-    return customer_id if fits else None
+    customer_id = referenced_id(event.data.object.customer)
+    return customer_id if customer_id and is_object_id(customer_id) else None
