@@ -1,0 +1,1 @@
+"""Postgres: migrations, queries and the store. Knows no Redis, no Celery, no HTTP."""

@@ -1,0 +1,81 @@
+"""Errors of Postgres by meaning: one table from SQLSTATE, one from type, and the class of any error.
+
+What becomes of each class is said in events/retry.py. Anything not in a table is a bug: it is never
+guessed to be harmless.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+from events.errors import PermanentError, TransientError
+from events.retry import FailureClass
+
+
+class PostgresUnavailableError(TransientError):
+    """Postgres is away, does not answer, or has no connection left; no event's fault."""
+
+
+class MigrationError(Exception):
+    """The tables could not be brought up to date; the message says what to do."""
+
+
+BY_SQLSTATE = {
+    "40001": FailureClass.CONTENTION,  # serialization failure
+    "40P01": FailureClass.CONTENTION,  # deadlock
+    "55P03": FailureClass.CONTENTION,  # lock not available within lock_timeout
+    "0A000": FailureClass.CONTENTION,  # a plan from before a migration; the next one is fresh
+    "23505": FailureClass.CONTENTION,  # two transactions made the same row: the second now finds it
+    "25006": FailureClass.INFRASTRUCTURE,  # read-only: a standby, or a failover under way
+    "25P03": FailureClass.INFRASTRUCTURE,  # idle in transaction for too long: the process was frozen
+    "42501": FailureClass.INFRASTRUCTURE,  # a grant is missing
+    "42P01": FailureClass.INFRASTRUCTURE,  # a table is missing: not migrated
+    "42703": FailureClass.INFRASTRUCTURE,  # a column is missing: not migrated
+    "57P01": FailureClass.INFRASTRUCTURE,  # terminated by an administrator
+    "57P02": FailureClass.INFRASTRUCTURE,  # another process of the server crashed
+    "57P03": FailureClass.INFRASTRUCTURE,  # starting up or shutting down
+    "57P04": FailureClass.INFRASTRUCTURE,  # the database was dropped
+    "57P05": FailureClass.INFRASTRUCTURE,  # idle for too long
+    "57014": FailureClass.TRANSIENT,  # statement_timeout, or cancelled by somebody
+    "23502": FailureClass.PERMANENT,  # not null
+    "23503": FailureClass.PERMANENT,  # foreign key
+    "23514": FailureClass.PERMANENT,  # check
+    "54000": FailureClass.PERMANENT,  # a value too large for an index
+    "54001": FailureClass.PERMANENT,  # too complex
+}
+"""Exact codes; they come before the classes."""
+
+BY_SQLSTATE_CLASS = {
+    "08": FailureClass.INFRASTRUCTURE,  # connection
+    "22": FailureClass.PERMANENT,  # a value that no column can hold
+    "28": FailureClass.INFRASTRUCTURE,  # password rotated
+    "3D": FailureClass.INFRASTRUCTURE,  # no such database
+    "53": FailureClass.INFRASTRUCTURE,  # connections, memory or disk used up
+    "58": FailureClass.INFRASTRUCTURE,  # the server's own disk or files
+}
+"""The first two characters of a code, for whole classes of one meaning."""
+
+BY_TYPE = (
+    (PostgresUnavailableError, FailureClass.INFRASTRUCTURE),
+    (TransientError, FailureClass.TRANSIENT),
+    (PermanentError, FailureClass.PERMANENT),
+    (asyncpg.OutdatedSchemaCacheError, FailureClass.CONTENTION),  # a type changed; the cache is fresh now
+    (OSError, FailureClass.INFRASTRUCTURE),  # refused, reset, no such host; TimeoutError too
+)
+"""Errors without SQLSTATE; the first that fits counts."""
+
+
+def classify(error: BaseException) -> FailureClass:
+    """Say whose fault an error is.
+
+    A bare TimeoutError counts as the server's: whoever limits the time of one event must catch its own.
+    """
+    code = sqlstate(error)
+    if code is not None:
+        return BY_SQLSTATE.get(code) or BY_SQLSTATE_CLASS.get(code[:2], FailureClass.BUG)
+    return next((found for kind, found in BY_TYPE if isinstance(error, kind)), FailureClass.BUG)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE that Postgres or asyncpg gave, if either did."""
+    return getattr(error, "sqlstate", None)

@@ -1,0 +1,35 @@
+-- Write what became of events, in the transaction that made it so.
+-- $1 VARCHAR[]: event ids
+-- $2 BIGINT[]: their own seconds, Unix time
+-- $3 VARCHAR[]: types
+-- $4 VARCHAR[]: customer ids
+-- $5 VARCHAR[]: object ids
+-- $6 BIGINT[]: received, Unix milliseconds
+-- $7 VARCHAR[]: outcomes
+-- $8 VARCHAR[]: reasons
+-- $9 VARCHAR[]: events that superseded them
+-- $10 INTEGER[]: attempts
+-- $11 VARCHAR[]: sources
+INSERT INTO webhook_events (
+    event_id, event_created_at, event_type, customer_id, object_id, received_at,
+    outcome, reason, superseded_by, attempts, source
+)
+SELECT
+    new.event_id,
+    to_timestamp(new.created),
+    new.event_type,
+    new.customer_id,
+    new.object_id,
+    to_timestamp(new.received_ms / 1000.0),
+    new.outcome,
+    new.reason,
+    new.superseded_by,
+    new.attempts,
+    new.source
+FROM unnest(
+    $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::BIGINT[],
+    $7::VARCHAR[], $8::VARCHAR[], $9::VARCHAR[], $10::INTEGER[], $11::VARCHAR[]
+) AS new (
+    event_id, created, event_type, customer_id, object_id, received_ms,
+    outcome, reason, superseded_by, attempts, source
+)

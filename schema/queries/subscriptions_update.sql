@@ -1,0 +1,35 @@
+-- Write what known subscriptions shall show.
+-- $1 UUID[]: subscription ids
+-- $2 UUID[]: user ids of their owners
+-- $3 VARCHAR[]: product ids
+-- $4 VARCHAR[]: statuses
+-- $5 BIGINT[]: start of the period, Unix seconds
+-- $6 BIGINT[]: end of the period, Unix seconds
+-- $7 JSONB[]: metadata; NULL keeps what is there, so that an unchanged one is no new index entry
+-- $8 BIGINT[]: created in Stripe, Unix seconds
+-- $9 BIGINT[]: second of the event that is shown
+-- $10 VARCHAR[]: id of the event that is shown
+-- $11 BYTEA[]: evidence of order
+-- $12 BOOLEAN[]: unsure
+UPDATE subscriptions
+SET
+    user_id = new.user_id,
+    product_id = new.product_id,
+    status = new.status,
+    current_period_start = to_timestamp(new.current_period_start),
+    current_period_end = to_timestamp(new.current_period_end),
+    metadata = coalesce(new.metadata, subscriptions.metadata),
+    stripe_created_at = to_timestamp(new.stripe_created_at),
+    stripe_updated_at = to_timestamp(new.shown_created),
+    synced_at = now(),
+    last_webhook_event_id = new.shown,
+    evidence = new.evidence,
+    unsure = new.unsure
+FROM unnest(
+    $1::UUID[], $2::UUID[], $3::VARCHAR[], $4::VARCHAR[], $5::BIGINT[], $6::BIGINT[],
+    $7::JSONB[], $8::BIGINT[], $9::BIGINT[], $10::VARCHAR[], $11::BYTEA[], $12::BOOLEAN[]
+) AS new (
+    subscription_id, user_id, product_id, status, current_period_start, current_period_end,
+    metadata, stripe_created_at, shown_created, shown, evidence, unsure
+)
+WHERE subscriptions.subscription_id = new.subscription_id

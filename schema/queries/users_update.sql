@@ -1,0 +1,35 @@
+-- Write what known customers shall show; who holds which address is written apart.
+-- $1 UUID[]: user ids
+-- $2 VARCHAR[]: addresses as Stripe has them
+-- $3 VARCHAR[]: names
+-- $4 VARCHAR[]: phone numbers
+-- $5 JSONB[]: addresses
+-- $6 JSONB[]: metadata; NULL keeps what is there, so that an unchanged one is no new index entry
+-- $7 BIGINT[]: created in Stripe, Unix seconds
+-- $8 BIGINT[]: second of the event that is shown
+-- $9 VARCHAR[]: id of the event that is shown
+-- $10 BOOLEAN[]: deleted
+-- $11 BYTEA[]: evidence of order
+-- $12 BOOLEAN[]: unsure
+UPDATE users
+SET
+    stripe_email = new.stripe_email,
+    name = new.name,
+    phone = new.phone,
+    address = new.address,
+    metadata = coalesce(new.metadata, users.metadata),
+    stripe_created_at = to_timestamp(new.stripe_created_at),
+    stripe_updated_at = to_timestamp(new.shown_created),
+    synced_at = now(),
+    last_webhook_event_id = new.shown,
+    deleted_at = CASE WHEN new.deleted THEN to_timestamp(new.shown_created) END,
+    evidence = new.evidence,
+    unsure = new.unsure
+FROM unnest(
+    $1::UUID[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::JSONB[], $6::JSONB[],
+    $7::BIGINT[], $8::BIGINT[], $9::VARCHAR[], $10::BOOLEAN[], $11::BYTEA[], $12::BOOLEAN[]
+) AS new (
+    user_id, stripe_email, name, phone, address, metadata,
+    stripe_created_at, shown_created, shown, deleted, evidence, unsure
+)
+WHERE users.user_id = new.user_id
