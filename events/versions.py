@@ -1,0 +1,77 @@
+"""The values of the order decision: what goes into it and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from events.columns import CustomerColumns, SubscriptionColumns
+from events.names import EventId
+from events.outcomes import Reason
+
+ORDER_WINDOW = 2
+"""Seconds within which `created` says nothing about order (ORDERING: tie group)."""
+
+
+class Lifecycle(IntEnum):
+    """Rank of an event's type in an object's life (ORDERING R8)."""
+
+    CREATED = 0
+    CHANGED = 1
+    DELETED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One event as the order sees it.
+
+    `state` is the hash of its projection s(e), `before` that of its predecessor p(e) where
+    previous_attributes allow one, `growing` the values that only grow (R7), larger is later. `partial`
+    says that the event does not carry the whole object (`items.has_more`): showing it is never sure.
+    """
+
+    event_id: EventId
+    created: int
+    lifecycle: Lifecycle
+    terminal: bool
+    state: bytes
+    before: bytes | None
+    growing: tuple[int, ...]
+    columns: CustomerColumns | SubscriptionColumns
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a row knows: `evidence` as stored (empty: none), and the event and columns that it shows."""
+
+    evidence: bytes
+    shown: EventId
+    columns: CustomerColumns | SubscriptionColumns
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one event, and in `superseded_by` which event of the batch took its place."""
+
+    event_id: EventId
+    reason: Reason
+    superseded_by: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the row shall know and show; `changed` says whether any column differs from before.
+
+    Write `evidence` whenever its bytes differ, also when nothing else does. `tied` says that the newest
+    window held more than one event, so that order was more than a comparison of seconds.
+    """
+
+    evidence: bytes
+    shown: EventId
+    shown_created: int
+    columns: CustomerColumns | SubscriptionColumns
+    changed: bool
+    sure: bool
+    verdicts: tuple[Verdict, ...]
+    tied: bool = False
