@@ -1,10 +1,79 @@
-"""The command `cogento`: gathers the commands of the packages that have some."""
+"""The command `cogento`: gathers the commands of the packages that have some.
+
+A command's module is imported when the command is called, so that help and a mistyped word answer at
+once. Known failures (a server that is away, a configuration that cannot work) end here in one line.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import NamedTuple
 
 import click
 
 
-@click.group()
+class _Place(NamedTuple):
+    """Where a command is defined, and its line in `cogento --help`."""
+
+    module: str
+    name: str
+    summary: str
+
+
+COMMANDS = {
+    "run": _Place("local.run", "run", "Start everything on this machine and watch rows arrive."),
+    "migrate": _Place("console.cli.migrate", "migrate", "Bring the tables up to date."),
+    "status": _Place("console.cli.status", "status", "Show what waits, what was done and what failed."),
+    "explain": _Place(
+        "console.cli.explain", "explain", "Tell the story of a customer, subscription or event."
+    ),
+    "pause": _Place("console.cli.pause", "pause", "Hold events back: one customer's, or everyone's."),
+    "resume": _Place("console.cli.pause", "resume", "Let paused events go on."),
+    "roles": _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),
+    "send": _Place("console.send", "send", "Sign event files and send them to a receiver."),
+    "console": _Place("console.cli.serve", "console", "Serve the console's web pages."),
+    "password": _Place("console.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
+}
+
+
+class Commands(click.Group):
+    """The commands above, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(place.module), place.name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a failure that an operator can do something about becomes one line."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            failures = importlib.import_module("console.failures")
+            known = failures.describe(error)
+            if known is None:
+                raise
+            raise known from error
+
+
+@click.group(cls=Commands)
 def main() -> None:
     """Keep a Postgres copy of Stripe's customers and subscriptions right."""
+
+
+if __name__ == "__main__":
+    main(prog_name="cogento")

@@ -1,0 +1,86 @@
+"""The console's password as a hash that says how it was made: `scrypt:17:8:1:salt:digest`.
+
+Colons and base64url only, because a `$` in an .env file is read as a variable by Docker Compose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+
+SHORTEST = 15
+LOG2_COST, BLOCK_SIZE, PARALLELISM = 17, 8, 1  # OWASP's first choice for scrypt: 128 MB a try
+SALT_BYTES, DIGEST_BYTES = 16, 32
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHash:
+    """A password that can be recognised and not read."""
+
+    log2_cost: int
+    block_size: int
+    parallelism: int
+    salt: bytes
+    digest: bytes
+
+    def matches(self, password: str) -> bool:
+        """Compare in constant time; takes about half a second of one core on purpose."""
+        return hmac.compare_digest(self.digest, self._digest_of(password))
+
+    def __str__(self) -> str:
+        """The hash as CONSOLE_PASSWORD_HASH holds it."""
+        numbers = (str(self.log2_cost), str(self.block_size), str(self.parallelism))
+        return ":".join(("scrypt", *numbers, _encoded(self.salt), _encoded(self.digest)))
+
+    def _digest_of(self, password: str) -> bytes:
+        return _scrypt(password, self.salt, self.log2_cost, self.block_size, self.parallelism)
+
+
+def hash_password(password: str) -> PasswordHash:
+    """Make the hash of a new password, with a salt of its own. Raises ValueError when it is too short."""
+    if len(password) < SHORTEST:
+        raise ValueError(f"use {SHORTEST} characters or more")
+    salt = os.urandom(SALT_BYTES)
+    digest = _scrypt(password, salt, LOG2_COST, BLOCK_SIZE, PARALLELISM)
+    return PasswordHash(LOG2_COST, BLOCK_SIZE, PARALLELISM, salt, digest)
+
+
+def read_hash(text: str) -> PasswordHash:
+    """Read what `cogento password` printed. Raises ValueError for anything else or anything weaker."""
+    try:
+        scheme, cost, block, parallel, salt, digest = text.split(":")
+        found = PasswordHash(int(cost), int(block), int(parallel), _decoded(salt), _decoded(digest))
+    except ValueError as error:
+        raise ValueError("it is not what `cogento password` prints") from error
+    if scheme != "scrypt" or not _strong(found):
+        raise ValueError("it is not what `cogento password` prints")
+    return found
+
+
+def _strong(found: PasswordHash) -> bool:
+    costs = (found.log2_cost, found.block_size, found.parallelism)
+    return costs == (LOG2_COST, BLOCK_SIZE, PARALLELISM) and len(found.digest) == DIGEST_BYTES
+
+
+def _scrypt(password: str, salt: bytes, log2_cost: int, block_size: int, parallelism: int) -> bytes:
+    cost = 1 << log2_cost
+    return hashlib.scrypt(
+        password.encode(),
+        salt=salt,
+        n=cost,
+        r=block_size,
+        p=parallelism,
+        maxmem=256 * cost * block_size,
+        dklen=DIGEST_BYTES,
+    )
+
+
+def _encoded(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,25 @@
+"""Text from outside, made safe for a terminal.
+
+A customer's name may hold anything: escape sequences that recolour or retitle a terminal, controls
+that rewrite the line above, overrides that turn text around (SECURITY B53, B57). They are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
+UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+LONGEST = 200
+
+
+def printable(text: object, *, longest: int = LONGEST) -> str:
+    r"""The text on one line, unsafe characters as `\x1b`, cut at `longest` characters."""
+    shown = "".join(map(_shown, str(text)[: longest + 1]))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) in UNSAFE_CATEGORIES:
+        return character.encode("unicode_escape").decode("ascii")
+    return character

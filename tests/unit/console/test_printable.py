@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from console.printable import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Zoë 🦊", "Zoë 🦊"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("two\nlines\r", r"two\nlines\r"),
+        ("\x9b2J", r"\x9b2J"),
+        ("nul\x00", r"nul\x00"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("zero\u200bwidth", r"zero\u200bwidth"),
+        ("lone \ud800", r"lone \ud800"),
+        ("\u2028", r"\u2028"),
+        (None, "None"),
+    ],
+)
+def test_terminal_controls_are_shown_and_not_obeyed(text: object, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_long_text_is_cut() -> None:
+    assert printable("x" * 1000, longest=10) == "xxxxxxxxx…"
+
+
+def test_text_of_the_longest_length_is_whole() -> None:
+    assert printable("x" * 10, longest=10) == "x" * 10
