@@ -22,9 +22,8 @@ class Account:
     gid: int
 
     def can_enter(self, folder: Path) -> bool:
-        """Say whether this account may look into `folder` and everything above it."""
-        asked = ["test", "-r", str(folder), "-a", "-x", str(folder)]
-        return self.run(asked).returncode == 0
+        """Say whether this account may pass through `folder` and everything above it."""
+        return self.run(["test", "-x", str(folder)]).returncode == 0
 
     def run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
         """Run a short command as this account, from `/` because it may not enter our own folder."""
@@ -70,7 +69,7 @@ def make_home(folder: Path) -> Account | None:
         folder.symlink_to(_reachable_twin(folder))
     folder.resolve().mkdir(mode=0o700, exist_ok=True)
     os.chown(folder, account.uid, account.gid)
-    if not account.can_enter(folder):
+    if not account.can_enter(folder.resolve()):
         raise LocalError(
             f"user id {account.uid} can't enter {folder}: move it, or choose another with --data"
         )

@@ -69,7 +69,9 @@ class Valkey:
     def answers(self) -> bool:
         """Say whether it has loaded its data and takes commands."""
         try:
-            with redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2) as client:
+            with redis.Redis.from_url(
+                self.url, socket_timeout=2, socket_connect_timeout=2, retry=None
+            ) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
