@@ -1,0 +1,104 @@
+"""What the receiver counts, for Prometheus; labels are few and never name a customer or an event.
+
+gunicorn_conf.py sets PROMETHEUS_MULTIPROC_DIR before this is imported, so that one scrape sees every
+process of the receiver.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+REGISTRY = CollectorRegistry()
+ACK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_REQUESTS = Counter(
+    "cogento_webhook_requests", "Requests by what became of them.", ["outcome"], registry=REGISTRY
+)
+_ACK_SECONDS = Histogram(
+    "cogento_webhook_ack_duration_seconds",
+    "From a request's head to its answer.",
+    ["outcome"],
+    registry=REGISTRY,
+    buckets=ACK_BUCKETS,
+)
+_IGNORED = Counter(
+    "cogento_webhook_ignored", "Signed events that we do not keep, by reason.", ["reason"], registry=REGISTRY
+)
+_FLAWS = Counter(
+    "cogento_webhook_signature_flaws", "Refused signatures by broken rule.", ["flaw"], registry=REGISTRY
+)
+_SECRET_MATCHES = Counter(
+    "cogento_signature_secret_matches",
+    "Events by the place of the secret that signed them; an old one at 0 for a day is free to go.",
+    ["secret_index"],
+    registry=REGISTRY,
+)
+_CLOCK_SKEW = Gauge(
+    "cogento_clock_skew_seconds",
+    "Our clock minus Stripe's timestamp, at the last signed event.",
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+_CHANGED_BODIES = Counter(
+    "cogento_webhook_changed_bodies", "Signed events whose id waits with another body.", registry=REGISTRY
+)
+
+
+def count_answer(outcome: str) -> None:
+    """Count an answer by its status or error code."""
+    _requests(outcome).inc()
+
+
+def time_answer(outcome: str, seconds: float) -> None:
+    """Count an answer and how long it took."""
+    _requests(outcome).inc()
+    _ack_seconds(outcome).observe(seconds)
+
+
+def count_ignored(reason: str) -> None:
+    """Count a signed event that we do not keep."""
+    _IGNORED.labels(reason).inc()
+
+
+def count_flaw(flaw: str) -> None:
+    """Count a refused signature."""
+    _FLAWS.labels(flaw).inc()
+
+
+def count_signed(secret_index: int, age_seconds: float) -> None:
+    """Count a good signature and show how far our clock is from Stripe's."""
+    _secret_matches(secret_index).inc()
+    _CLOCK_SKEW.set(age_seconds)
+
+
+def count_changed_body() -> None:
+    """Count an event that was signed twice with different contents."""
+    _CHANGED_BODIES.inc()
+
+
+def exposition() -> bytes:
+    """Everything counted, by every process of this receiver, in Prometheus's text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    every_process = CollectorRegistry()
+    multiprocess.MultiProcessCollector(every_process)  # type: ignore[no-untyped-call]
+    return generate_latest(every_process)
+
+
+# Looking a child up by its labels costs more than counting: keep the ones of the hot path.
+@cache
+def _requests(outcome: str) -> Counter:
+    return _REQUESTS.labels(outcome)
+
+
+@cache
+def _ack_seconds(outcome: str) -> Histogram:
+    return _ACK_SECONDS.labels(outcome)
+
+
+@cache
+def _secret_matches(secret_index: int) -> Counter:
+    return _SECRET_MATCHES.labels(str(secret_index))

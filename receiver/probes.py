@@ -1,0 +1,95 @@
+"""What machines ask of the receiver: is it alive, can it accept, and what has it counted.
+
+/healthz is for restarts and asks nobody; /readyz is for routing and writes to Redis, because a ping
+passes while Redis is full, read-only or cannot write its file. Postgres is no part of either: receiving
+goes on without it. What tells more than yes or no is not for the internet (see `is_trusted`).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from flask import Response, abort, request
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from events.errors import TransientError
+from receiver import metrics
+from receiver.answers import UnavailableError, refuse
+from receiver.reading import TimeLimit
+from receiver.responses import JSON, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBE_SECONDS = 0.3
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a 2xx promises now, and what is known of the server that keeps the promise."""
+
+    ack_durability: str
+    details: Mapping[str, object]
+
+
+class Readiness(Protocol):
+    """Tells whether the mailbox would keep an envelope now."""
+
+    def probe(self) -> Ready:
+        """Write to the mailbox's server; raises TransientError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The views of /healthz, /readyz and /metrics."""
+
+    readiness: Readiness
+    time_limit: TimeLimit
+    token: str | None = field(repr=False)
+
+    def health(self) -> Response:
+        """Answer that this process can answer."""
+        return _page({"status": "ok"})
+
+    def ready(self) -> Response:
+        """Answer whether an event would be kept now; `?verbose` adds what is known of the server."""
+        verbose = "verbose" in request.args
+        if verbose and not is_trusted(request.environ, self.token):
+            abort(HTTPStatus.NOT_FOUND)
+        try:
+            with self.time_limit(PROBE_SECONDS):
+                ready = self.readiness.probe()
+        except (TransientError, TimeoutError):
+            return respond(refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events.")))
+        shown = {"status": "ready", "ack_durability": ready.ack_durability}
+        return _page({**shown, "server": ready.details} if verbose else shown)
+
+    def counted(self) -> Response:
+        """Answer the metrics, to those who may see them."""
+        if not is_trusted(request.environ, self.token):
+            abort(HTTPStatus.NOT_FOUND)
+        return Response(metrics.exposition(), HTTPStatus.OK, [("Content-Type", CONTENT_TYPE_LATEST)])
+
+
+def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
+    """Tell whether a request may see more than yes or no.
+
+    With a METRICS_TOKEN: who bears it. Without: who asks over loopback and was not forwarded, for a
+    proxy on this machine asks over loopback in the name of the whole internet.
+    """
+    if token is not None:
+        offered = environ.get("HTTP_AUTHORIZATION", "")
+        return hmac.compare_digest(offered.encode(), f"Bearer {token}".encode())
+    forwarded = any(header in environ for header in _FORWARDED)
+    return environ.get("REMOTE_ADDR") in _LOOPBACK and not forwarded
+
+
+def _page(content: Mapping[str, object]) -> Response:
+    return Response(msgspec.json.encode(content), HTTPStatus.OK, [JSON])

@@ -1,0 +1,235 @@
+"""What the receiver answers, on the WSGI level, with fakes around it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from events.errors import TransientError
+from receiver import metrics
+from tests.builders import NOW, SECRET, customer, event_body, signed_header, subscription
+from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+BODY = event_body("customer.updated", customer())
+
+
+def answer(response: TestResponse) -> tuple[int, Any]:
+    return response.status_code, json.loads(response.data)
+
+
+def error_code(response: TestResponse) -> tuple[int, str]:
+    status, content = answer(response)
+    return status, content["error"]["code"]
+
+
+def test_a_signed_event_is_queued_with_its_exact_bytes() -> None:
+    receiver = Receiver()
+    assert answer(receiver.post(BODY)) == (200, {"status": "queued", "event": "evt_1"})
+    assert receiver.mailbox.kept == {"evt_1": BODY}
+
+
+def test_the_same_event_again_is_a_duplicate() -> None:
+    receiver = Receiver()
+    receiver.post(BODY)
+    assert answer(receiver.post(BODY)) == (200, {"status": "duplicate", "event": "evt_1"})
+
+
+def test_the_bell_rings_when_the_mailbox_asks_for_it_and_only_then() -> None:
+    receiver = Receiver()
+    receiver.post(BODY)
+    receiver.post(event_body("customer.updated", customer(), id_="evt_2"))
+    assert receiver.bell.rings == 1
+
+
+def test_an_event_whose_body_changed_is_a_duplicate_and_an_alarm() -> None:
+    receiver = Receiver()
+    receiver.post(BODY)
+    with capture_logs() as lines:
+        changed = receiver.post(event_body("customer.updated", customer(name="Eve")))
+    assert answer(changed) == (200, {"status": "duplicate", "event": "evt_1"})
+    assert receiver.mailbox.kept == {"evt_1": BODY}
+    assert [line["event"] for line in lines] == ["changed_body_received"]
+
+
+def test_an_event_of_another_type_is_ignored() -> None:
+    receiver = Receiver()
+    body = event_body("invoice.paid", {"id": "in_1", "object": "invoice"})
+    assert answer(receiver.post(body)) == (200, {"status": "ignored", "event": "evt_1"})
+    assert not receiver.mailbox.kept
+
+
+@pytest.mark.parametrize(
+    ("expected", "fields", "alarm"),
+    [
+        pytest.param({"livemode": False}, {"livemode": True}, "other_mode_fenced", id="B60-live"),
+        pytest.param({"livemode": True}, {"livemode": False}, "other_mode_fenced", id="B60-test"),
+        pytest.param({"livemode": False}, {"livemode": None}, "other_mode_fenced", id="B60-missing"),
+        pytest.param({"account": None}, {"account": "acct_1"}, "other_account_fenced", id="B61-unexpected"),
+        pytest.param({"account": "acct_1"}, {"account": "acct_2"}, "other_account_fenced", id="B61-other"),
+        pytest.param({"account": "acct_1"}, {}, "other_account_fenced", id="B61-missing"),
+    ],
+)
+def test_events_of_another_mode_or_account_are_acknowledged_and_fenced(
+    expected: dict[str, Any], fields: dict[str, Any], alarm: str
+) -> None:
+    receiver = Receiver(**expected)
+    with capture_logs() as lines:
+        response = receiver.post(event_body("customer.updated", customer(), **fields))
+    assert answer(response) == (200, {"status": "ignored", "event": "evt_1"})
+    assert not receiver.mailbox.kept
+    assert [line["event"] for line in lines] == [alarm]
+
+
+def test_events_of_the_expected_account_are_queued() -> None:
+    receiver = Receiver(account="acct_1")
+    response = receiver.post(event_body("customer.updated", customer(), account="acct_1"))
+    assert answer(response)[1]["status"] == "queued"
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        pytest.param("", id="missing"),
+        pytest.param("t=1,v1=", id="unreadable"),
+        pytest.param(signed_header(b"{}", timestamp=NOW), id="of-another-body"),
+        pytest.param(signed_header(BODY, timestamp=NOW - 301), id="too-old"),
+        pytest.param(signed_header(BODY, timestamp=NOW + 301), id="too-new"),
+    ],
+)
+def test_every_flaw_of_a_signature_gets_the_same_answer(signature: str) -> None:
+    receiver = Receiver()
+    response = receiver.post(BODY, signature=signature)
+    message = "The signature does not vouch for this body."
+    assert answer(response) == (400, {"error": {"code": "signature_invalid", "message": message}})
+    assert not receiver.mailbox.kept
+
+
+@pytest.mark.parametrize("shift", [-600, 600])
+def test_a_wrong_clock_of_ours_is_an_alarm_of_its_own(shift: int) -> None:
+    """F39."""
+    receiver = Receiver(clock=SettableClock(NOW + shift))
+    with capture_logs() as lines:
+        response = receiver.post(BODY)
+    assert error_code(response) == (400, "signature_invalid")
+    assert [line["event"] for line in lines] == ["timestamp_outside_window"]
+
+
+def test_both_secrets_of_a_rotation_are_accepted_and_counted_apart() -> None:
+    """B35."""
+    old = "whsec_fedcba9876543210fedcba9876543210"
+    receiver = Receiver(secrets=(SECRET, old))
+    before = _count('cogento_signature_secret_matches_total{secret_index="1"}')
+    response = receiver.post(BODY, signature=signed_header(BODY, timestamp=NOW, secret=old))
+    assert response.status_code == 200
+    assert _count('cogento_signature_secret_matches_total{secret_index="1"}') == before + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(b"[]", "malformed", id="no-event"),
+        pytest.param(b'{"id": "evt_1"', "malformed", id="cut"),
+        pytest.param(b'{"id": "evt_1", "object": "v2.core.event"}', "thin_event_unsupported", id="thin"),
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_refused_with_an_alarm(body: bytes, code: str) -> None:
+    receiver = Receiver()
+    with capture_logs() as lines:
+        response = receiver.post(body)
+    assert error_code(response) == (400, code)
+    assert [(line["event"], line["code"]) for line in lines] == [("signed_body_refused", code)]
+
+
+def test_a_full_mailbox_sends_stripe_away_for_a_while() -> None:
+    receiver = Receiver(mailbox=FakeMailbox(room=0))
+    response = receiver.post(BODY)
+    assert error_code(response) == (503, "mailbox_full")
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_a_mailbox_in_trouble_sends_stripe_away_for_a_while() -> None:
+    receiver = Receiver(mailbox=FakeMailbox(failure=TransientError("connection refused")))
+    response = receiver.post(BODY)
+    assert error_code(response) == (503, "mailbox_unavailable")
+    assert response.headers["Retry-After"] == "5"
+    assert receiver.bell.rings == 0
+
+
+def test_a_mistake_of_ours_is_answered_and_logged_without_its_text() -> None:
+    receiver = Receiver(mailbox=FakeMailbox(failure=ZeroDivisionError("ada@example.com")))
+    with capture_logs() as lines:
+        response = receiver.post(BODY)
+    assert error_code(response) == (500, "internal_error")
+    assert b"ada@example.com" not in response.data
+    assert [line["event"] for line in lines] == ["request_failed"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "FOO"])
+def test_other_methods_are_told_which_one_is_right(method: str) -> None:
+    response = Receiver().call({"REQUEST_METHOD": method, "PATH_INFO": "/webhooks/stripe"})
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "//webhooks/stripe", "/webhooks/stripe/", "/webhooks/../webhooks/stripe"]
+)
+def test_other_addresses_are_unknown(path: str) -> None:
+    assert error_code(Receiver().call({"REQUEST_METHOD": "POST", "PATH_INFO": path})) == (404, "not_found")
+
+
+def test_health_asks_nobody() -> None:
+    receiver = Receiver(mailbox=FakeMailbox(failure=TransientError("away")))
+    assert answer(receiver.get("/healthz")) == (200, {"status": "ok"})
+
+
+def test_readiness_tells_what_a_2xx_promises() -> None:
+    assert answer(Receiver().get("/readyz")) == (200, {"status": "ready", "ack_durability": "redis_fsync"})
+
+
+def test_readiness_is_lost_with_the_mailbox() -> None:
+    response = Receiver(mailbox=FakeMailbox(failure=TransientError("away"))).get("/readyz")
+    assert error_code(response) == (503, "mailbox_unavailable")
+    assert response.headers["Retry-After"] == "5"
+
+
+INTERNET: dict[str, str] = {"REMOTE_ADDR": "203.0.113.9"}
+PROXIED: dict[str, str] = {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}
+BEARER: dict[str, str] = {"HTTP_AUTHORIZATION": "Bearer let-me-in"}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz?verbose"])
+@pytest.mark.parametrize(
+    ("token", "caller", "status"),
+    [
+        pytest.param(None, {}, 200, id="loopback"),
+        pytest.param(None, INTERNET, 404, id="B89-internet"),
+        pytest.param(None, PROXIED, 404, id="B89-internet-through-a-proxy-here"),
+        pytest.param(None, INTERNET | BEARER, 404, id="bearer-of-nothing"),
+        pytest.param("let-me-in", INTERNET | BEARER, 200, id="bearer"),
+        pytest.param("let-me-in", {}, 404, id="loopback-without-the-token"),
+        pytest.param("let-me-in", {"HTTP_AUTHORIZATION": "Bearer \u00e9"}, 404, id="other-bearer"),
+    ],
+)
+def test_details_are_for_those_who_may_see_them(
+    path: str, token: str | None, caller: dict[str, str], status: int
+) -> None:
+    assert Receiver(metrics_token=token).get(path, **caller).status_code == status
+
+
+def test_answers_are_counted_by_outcome() -> None:
+    receiver = Receiver()
+    before = _count('cogento_webhook_requests_total{outcome="queued"}')
+    receiver.post(event_body("customer.subscription.updated", subscription()))
+    assert _count('cogento_webhook_requests_total{outcome="queued"}') == before + 1
+
+
+def _count(sample: str) -> float:
+    lines = metrics.exposition().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample))
