@@ -26,7 +26,6 @@ FUTURE_SECONDS = 86_400  # how far Stripe's clock may run ahead of ours
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 _CUSTOMER_TYPES = frozenset({"customer.created", "customer.updated", "customer.deleted"})
-_SUBSCRIPTION_TYPES = "customer.subscription."
 _THIN = "v2.core.event"
 
 
@@ -50,7 +49,12 @@ class Envelope:
 
 def is_ours(type_: str) -> bool:
     """Tell whether events of this type change a table."""
-    return type_ in _CUSTOMER_TYPES or type_.startswith(_SUBSCRIPTION_TYPES)
+    return type_ in _CUSTOMER_TYPES or is_about_subscription(type_)
+
+
+def is_about_subscription(type_: str) -> bool:
+    """Tell whether events of this type carry a subscription."""
+    return type_.startswith("customer.subscription.")
 
 
 def open_envelope(body: bytes, *, now: int) -> Envelope:
@@ -163,7 +167,7 @@ def _object_id(event: _Event) -> str:
 
 def _customer_id(event: _Event) -> str | None:
     """Name the customer of a subscription, given by id or expanded; None when there is none."""
-    if not event.type.startswith(_SUBSCRIPTION_TYPES):
+    if not is_about_subscription(event.type):
         return None
     customer_id = referenced_id(event.data.object.customer)
     return customer_id if customer_id and is_object_id(customer_id) else None

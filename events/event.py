@@ -12,7 +12,7 @@ from enum import StrEnum
 from events import fields, strict_json
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.customer import deleted_customer, live_customer
-from events.envelope import FUTURE_SECONDS, Envelope, is_ours, open_envelope
+from events.envelope import FUTURE_SECONDS, Envelope, is_about_subscription, is_ours, open_envelope
 from events.errors import PermanentError, RejectedError
 from events.fields import Json
 from events.names import CustomerId, EventId, ObjectId
@@ -23,7 +23,6 @@ from events.subscription import read_subscription
 UNKNOWN_TYPE = "unknown_type"
 
 _DELETED_CUSTOMER = "customer.deleted"
-_SUBSCRIPTION_TYPES = "customer.subscription."
 
 
 class ObjectKind(StrEnum):
@@ -84,7 +83,7 @@ def _open(body: bytes) -> Envelope:
 
 
 def _kind(type_: str) -> ObjectKind:
-    return ObjectKind.SUBSCRIPTION if type_.startswith(_SUBSCRIPTION_TYPES) else ObjectKind.CUSTOMER
+    return ObjectKind.SUBSCRIPTION if is_about_subscription(type_) else ObjectKind.CUSTOMER
 
 
 def _object(document: Json, kind: ObjectKind) -> Json:
@@ -95,7 +94,7 @@ def _object(document: Json, kind: ObjectKind) -> Json:
 
 
 def _columns(type_: str, obj: Json) -> CustomerColumns | SubscriptionColumns:
-    if type_.startswith(_SUBSCRIPTION_TYPES):
+    if is_about_subscription(type_):
         return read_subscription(obj)
     if type_ == _DELETED_CUSTOMER:
         return deleted_customer(obj)
