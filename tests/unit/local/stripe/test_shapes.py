@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from local.stripe.objects import CATALOGUE, Item, Subscription
+from local.stripe.shapes import DAHLIA, LEGACY, customer_json, subscription_json
+from tests.unit.local.stripe.histories import lived
+
+MONTHLY, YEARLY = CATALOGUE[0], CATALOGUE[1]
+
+
+def _subscription(*items: Item) -> Subscription:
+    return Subscription(
+        id="sub_1",
+        customer="cus_1",
+        created=100,
+        status="active",
+        items=items,
+        metadata={},
+        billing_cycle_anchor=100,
+    )
+
+
+def test_recent_versions_keep_the_period_on_the_items() -> None:
+    shown = subscription_json(_subscription(Item("si_1", 100, MONTHLY, 1, 100, 200)), DAHLIA)
+    assert "current_period_start" not in shown
+    assert shown["items"]["data"][0]["current_period_end"] == 200
+
+
+def test_old_versions_keep_the_period_on_the_subscription_from_the_earliest_start_to_the_latest_end() -> None:
+    items = (Item("si_1", 100, MONTHLY, 1, 150, 200), Item("si_2", 100, YEARLY, 1, 100, 900))
+    shown = subscription_json(_subscription(*items), LEGACY)
+    assert (shown["current_period_start"], shown["current_period_end"]) == (100, 900)
+    assert "current_period_start" not in shown["items"]["data"][0]
+
+
+def test_plan_and_quantity_mirror_the_only_item() -> None:
+    shown = subscription_json(_subscription(Item("si_1", 100, MONTHLY, 3, 100, 200)), DAHLIA)
+    assert (shown["plan"], shown["quantity"]) == (shown["items"]["data"][0]["plan"], 3)
+
+
+def test_plan_and_quantity_are_null_when_there_are_several_items() -> None:
+    items = (Item("si_1", 100, MONTHLY, 1, 100, 200), Item("si_2", 100, YEARLY, 1, 100, 900))
+    shown = subscription_json(_subscription(*items), DAHLIA)
+    assert (shown["plan"], shown["quantity"]) == (None, None)
+
+
+def test_objects_begin_with_id_and_kind_and_go_on_in_order_as_stripe_writes_them() -> None:
+    account = lived(steps=50)
+    one = next(iter(account.subscriptions.values()))
+    keys = list(subscription_json(one, DAHLIA))
+    assert keys[:2] == ["id", "object"]
+    assert keys[2:] == sorted(keys[2:])
+
+
+def test_customers_are_the_same_in_both_versions_but_for_new_fields() -> None:
+    account = lived(steps=50)
+    one = next(iter(account.customers.values()))
+    assert customer_json(one, DAHLIA).keys() - customer_json(one, LEGACY).keys() == {"customer_account"}
