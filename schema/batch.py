@@ -1,0 +1,94 @@
+"""A batch over many customers as one transaction: look, lock, decide, write, and account for every event.
+
+The order of the locks is the same in every transaction, so that there are no deadlocks: addresses, users
+by Stripe id, subscriptions by Stripe id; then rows are made, each table's in the order of its key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from events.event import ObjectKind
+from events.outcomes import Duplicate, Outcome
+from schema import holders, ledger, letters, roles, subscriptions, users
+from schema.delivery import BatchResult
+from schema.plan import Plan, make_plan
+from schema.reach import OutOfReachError, Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import asyncpg
+
+    from events.names import EventId, ObjectId
+    from schema.delivery import Delivery
+    from schema.holders import Holders
+
+
+async def apply(
+    connection: asyncpg.Connection, *, deliveries: Sequence[Delivery], reach: Reach
+) -> BatchResult:
+    """Apply a batch in the connection's transaction.
+
+    Raises OutOfReachError when the batch concerns more than `reach`; nothing must be kept of the
+    transaction then.
+    """
+    await holders.hold(connection, reach)
+    settled = await ledger.find(connection, deliveries)
+    fresh = [delivery for delivery in _once_each(deliveries) if delivery.event.id not in settled.done]
+    locked = await users.lock(connection, reach)
+    plan = make_plan(
+        [delivery.event for delivery in fresh],
+        locked,
+        await subscriptions.lock(connection, _subscription_ids(fresh)),
+    )
+    if not plan.concerned <= reach.customers:
+        raise OutOfReachError(Reach(customers=plan.concerned))
+    await _write(connection, plan, await holders.choose(connection, plan.customers, locked, reach))
+    outcomes = plan.outcomes()
+    await _account(connection, fresh, outcomes, dead=settled.dead)
+    return BatchResult(
+        outcomes={**dict.fromkeys(settled.done, Duplicate()), **outcomes},
+        customers=frozenset(d.event.customer_id for d in deliveries if d.event.customer_id in plan.owners),
+    )
+
+
+def _once_each(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
+    """Drop further copies of an event that one batch holds twice."""
+    first: dict[EventId, Delivery] = {}
+    for delivery in deliveries:
+        first.setdefault(delivery.event.id, delivery)
+    return first.values()
+
+
+def _subscription_ids(deliveries: Iterable[Delivery]) -> set[ObjectId]:
+    events = (delivery.event for delivery in deliveries)
+    return {event.object_id for event in events if event.kind is ObjectKind.SUBSCRIPTION}
+
+
+async def _write(connection: asyncpg.Connection, plan: Plan, chosen: Holders) -> None:
+    """Users before subscriptions: a batch may hold both for the first time."""
+    await holders.write(connection, chosen)
+    await users.update(connection, [change for change in plan.customers if change.is_news])
+    await users.insert(connection, [change for change in plan.customers if change.row is None], chosen.new)
+    await roles.remove_all(
+        connection, [change.user_id for change in plan.customers if change.columns.deleted]
+    )
+    await subscriptions.update(connection, [c for c in plan.subscriptions if c.is_news], plan.owners)
+    await subscriptions.insert(connection, [c for c in plan.subscriptions if c.row is None], plan.owners)
+
+
+async def _account(
+    connection: asyncpg.Connection,
+    deliveries: Sequence[Delivery],
+    outcomes: Mapping[EventId, Outcome],
+    *,
+    dead: frozenset[EventId],
+) -> None:
+    """Write the ledger; a dead letter whose event has an outcome now is resolved by it."""
+    await ledger.write(connection, [d for d in deliveries if d.event.id not in dead], outcomes)
+    revived = [delivery for delivery in deliveries if delivery.event.id in dead]
+    await ledger.revive(connection, revived, outcomes)
+    await letters.resolve(
+        connection, {delivery.event.id: outcomes[delivery.event.id] for delivery in revived}
+    )

@@ -1,0 +1,31 @@
+"""What goes into a batch and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from events.event import Event
+    from events.names import CustomerId, EventId
+    from events.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event as it left its mailbox: when it was put there, how often it failed, how it came."""
+
+    event: Event
+    received_ms: int
+    attempts: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of each event, and which of the batch's customers have a row now."""
+
+    outcomes: Mapping[EventId, Outcome]
+    customers: frozenset[CustomerId]

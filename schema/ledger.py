@@ -1,0 +1,159 @@
+"""The ledger: one row for each event whose outcome is final, written with the rows that it changed.
+
+It is what makes an event count once. A dead event is the exception: it may be tried again, and then its
+row tells the new outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from events.outcomes import (
+    Applied,
+    Dead,
+    Duplicate,
+    Outcome,
+    Parked,
+    Reason,
+    RetryAt,
+    Stale,
+    Superseded,
+    Unchanged,
+)
+from schema.queries import query
+from schema.rows import arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import asyncpg
+
+    from events.names import EventId
+    from events.ordering import Verdict
+    from schema.delivery import Delivery
+
+DEAD = "dead"
+
+_FIND = query("ledger_find")
+_INSERT = query("ledger_insert")
+_REVIVE = query("ledger_revive")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which events of a batch the ledger has: `done` count no more, `dead` may be tried again."""
+
+    done: frozenset[EventId]
+    dead: frozenset[EventId]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A final outcome as the ledger's columns have it."""
+
+    outcome: str
+    reason: str | None = None
+    superseded_by: str | None = None
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """Name the outcome that a verdict of the order comes to."""
+    match verdict.reason:
+        case Reason.FIRST | Reason.NEWER | Reason.FOLLOWS | Reason.TIE_BREAK:
+            return Applied(verdict.reason)
+        case Reason.STALE | Reason.AFTER_DELETE:
+            return Stale(verdict.reason)
+        case Reason.SUPERSEDED:
+            return Superseded(by=verdict.superseded_by or "")
+        case Reason.UNCHANGED:
+            return Unchanged()
+        case Reason.DUPLICATE:
+            return Duplicate()
+        case _:
+            assert_never(verdict.reason)
+
+
+def entry_of(outcome: Outcome) -> Entry | None:  # noqa: PLR0911 - one arm an outcome
+    """Write a final outcome as a ledger row; None when it is not final."""
+    match outcome:
+        case Applied(reason):
+            return Entry("applied", reason)
+        case Unchanged():
+            return Entry("unchanged", Reason.UNCHANGED)
+        case Duplicate():
+            return Entry("duplicate", Reason.DUPLICATE)
+        case Stale(reason):
+            return Entry("stale", reason)
+        case Superseded(by):
+            return Entry("superseded", Reason.SUPERSEDED, by)
+        case Dead(reason, _):
+            return Entry(DEAD, reason)
+        case Parked() | RetryAt():
+            return None
+        case _:
+            assert_never(outcome)
+
+
+async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -> Settled:
+    """Look the events of a batch up."""
+    ids = [delivery.event.id for delivery in deliveries]
+    rows = await connection.fetch(_FIND, ids, [delivery.event.created for delivery in deliveries])
+    dead = frozenset(row["event_id"] for row in rows if row["outcome"] == DEAD)
+    return Settled(done=frozenset(row["event_id"] for row in rows) - dead, dead=dead)
+
+
+async def write(
+    connection: asyncpg.Connection, deliveries: Sequence[Delivery], outcomes: Mapping[EventId, Outcome]
+) -> None:
+    """Write the final ones among the outcomes of events that the ledger doesn't have.
+
+    UniqueViolationError when another transaction has written one meanwhile.
+    """
+    ordered = sorted(deliveries, key=lambda delivery: delivery.event.id)
+    rows = [row for delivery in ordered if (row := _inserted(delivery, outcomes[delivery.event.id]))]
+    if rows:
+        await connection.execute(_INSERT, *arrays(rows))
+
+
+async def revive(
+    connection: asyncpg.Connection, deliveries: Sequence[Delivery], outcomes: Mapping[EventId, Outcome]
+) -> None:
+    """Write the final ones among the outcomes of events that were dead."""
+    rows = [row for delivery in deliveries if (row := _revived(delivery, outcomes[delivery.event.id]))]
+    if rows:
+        await connection.execute(_REVIVE, *arrays(rows))
+
+
+def _inserted(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:
+    entry, event = entry_of(outcome), delivery.event
+    if entry is None:
+        return None
+    return (
+        event.id,
+        event.created,
+        event.type,
+        event.customer_id,
+        event.object_id,
+        delivery.received_ms,
+        entry.outcome,
+        entry.reason,
+        entry.superseded_by,
+        delivery.attempts,
+        delivery.source,
+    )
+
+
+def _revived(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:
+    entry, event = entry_of(outcome), delivery.event
+    if entry is None:
+        return None
+    return (
+        event.id,
+        event.created,
+        entry.outcome,
+        entry.reason,
+        entry.superseded_by,
+        delivery.attempts,
+        delivery.source,
+    )

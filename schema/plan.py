@@ -1,0 +1,102 @@
+"""What a batch comes to, from the locked rows and the fresh events: pure, nothing is read or written.
+
+All of an object's events are decided at once, so that each row is written at most once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from events.event import Event, ObjectKind
+from events.names import CustomerId, EventId, ObjectId
+from events.ordering import decide
+from events.outcomes import Outcome, Parked
+from schema.ledger import outcome_of
+from schema.subscriptions import SubscriptionChange
+from schema.users import UserChange
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from schema.subscriptions import Subscriptions
+    from schema.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decisions of one batch; `owners` maps every customer that will have a row to its user."""
+
+    customers: tuple[UserChange, ...]
+    subscriptions: tuple[SubscriptionChange, ...]
+    parked: frozenset[EventId]
+    owners: Mapping[str, UUID]
+
+    @property
+    def concerned(self) -> frozenset[CustomerId]:
+        """Every customer that a decided subscription belongs or belonged to."""
+        return frozenset().union(*(change.owners for change in self.subscriptions))
+
+    def outcomes(self) -> dict[EventId, Outcome]:
+        """Say what becomes of each event."""
+        verdicts = (verdict for change in self._changes() for verdict in change.decision.verdicts)
+        decided = {verdict.event_id: outcome_of(verdict) for verdict in verdicts}
+        return {**decided, **dict.fromkeys(self.parked, Parked())}
+
+    def _changes(self) -> tuple[UserChange | SubscriptionChange, ...]:
+        return (*self.customers, *self.subscriptions)
+
+
+def make_plan(events: Collection[Event], users: Users, subscriptions: Subscriptions) -> Plan:
+    """Decide every object; subscriptions of customers that have no row, and get none here, are parked."""
+    customers = _decide_customers(events, users)
+    owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
+    owners |= {change.customer_id: change.user_id for change in customers}
+    of_subscriptions = [event for event in events if event.kind is ObjectKind.SUBSCRIPTION]
+    housed = [event for event in of_subscriptions if event.customer_id in owners]
+    return Plan(
+        customers=customers,
+        subscriptions=_decide_subscriptions(housed, subscriptions),
+        parked=frozenset(event.id for event in of_subscriptions if event.customer_id not in owners),
+        owners=owners,
+    )
+
+
+def _decide_customers(events: Iterable[Event], users: Users) -> tuple[UserChange, ...]:
+    of_customers = (event for event in events if event.kind is ObjectKind.CUSTOMER)
+    return tuple(
+        _decide_customer(CustomerId(id_), group, users) for id_, group in _by_object(of_customers).items()
+    )
+
+
+def _decide_customer(customer_id: CustomerId, events: list[Event], users: Users) -> UserChange:
+    row = users.get(customer_id)
+    return UserChange(
+        customer_id=customer_id,
+        user_id=row.user_id if row else uuid4(),
+        row=row,
+        decision=decide(row.known if row else None, [event.version for event in events]),
+    )
+
+
+def _decide_subscriptions(
+    events: Iterable[Event], subscriptions: Subscriptions
+) -> tuple[SubscriptionChange, ...]:
+    return tuple(_decide_subscription(id_, group, subscriptions) for id_, group in _by_object(events).items())
+
+
+def _decide_subscription(
+    id_: ObjectId, events: list[Event], subscriptions: Subscriptions
+) -> SubscriptionChange:
+    row = subscriptions.get(id_)
+    decision = decide(row.known if row else None, [event.version for event in events])
+    return SubscriptionChange(stripe_subscription_id=id_, row=row, decision=decision)
+
+
+def _by_object(events: Iterable[Event]) -> dict[ObjectId, list[Event]]:
+    groups: dict[ObjectId, list[Event]] = defaultdict(list)
+    for event in events:
+        groups[event.object_id].append(event)
+    return groups

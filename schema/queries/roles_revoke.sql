@@ -1,0 +1,10 @@
+-- Take a role of the customer who signs in with an address, whoever granted it.
+-- $1 VARCHAR: address to sign in with
+-- $2 VARCHAR: role
+DELETE FROM user_roles
+USING users
+WHERE
+    users.email = $1::VARCHAR
+    AND user_roles.user_id = users.user_id
+    AND user_roles.role = $2::VARCHAR
+RETURNING user_roles.user_id

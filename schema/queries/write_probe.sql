@@ -1,0 +1,5 @@
+-- Find out whether Postgres takes writes.
+INSERT INTO write_probe (id)
+VALUES (TRUE)
+ON CONFLICT (id) DO UPDATE
+SET written_at = now()

@@ -1,0 +1,46 @@
+"""What is the same for every table of Stripe's objects: a row as locked, what is decided for it, and arrays."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from events.names import EventId
+from events.ordering import Decision, Known
+from events.text import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from events.columns import CustomerColumns, SubscriptionColumns
+
+
+def known_of(row: Any, columns: CustomerColumns | SubscriptionColumns) -> Known:
+    """Say what a locked row knows; one that was not made by us has no evidence of its order."""
+    return Known(
+        evidence=row["evidence"] or b"",
+        shown=EventId(row["last_webhook_event_id"] or ""),
+        columns=columns,
+    )
+
+
+def is_news(decision: Decision, known: Known, *, unsure: bool) -> bool:
+    """Tell whether anything of a row would be written differently."""
+    return (
+        decision.changed
+        or decision.evidence != known.evidence
+        or decision.shown != known.shown
+        or decision.sure is unsure
+    )
+
+
+def canonical(stored: str | None) -> str | None:
+    """Bring JSON as Postgres writes it to the form that columns are compared in."""
+    if stored is None or stored == "{}":
+        return stored
+    return canonical_json(json.loads(stored))
+
+
+def arrays(rows: Iterable[tuple[object, ...]]) -> Iterable[tuple[object, ...]]:
+    """Turn rows into one array a column, as unnest takes them."""
+    return zip(*rows, strict=True)

@@ -1,0 +1,80 @@
+"""The store: everything that the rest of the program asks of Postgres.
+
+Every method is one transaction, committed when it returns. Errors say whose fault they are
+(schema/errors.py: `classify`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from schema import batch, partitions
+from schema.database import Database
+from schema.delivery import BatchResult, Delivery
+from schema.letters import DeadLetter, Letters
+from schema.queries import query
+from schema.reach import OutOfReachError, Reach
+from schema.roles import Roles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+__all__ = ["BatchResult", "DeadLetter", "Delivery", "Store"]
+
+_PROBE = query("write_probe")
+
+
+class Store:
+    """One process's way to Postgres; belongs to the event loop that it was opened on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.letters = Letters(database)
+        self.roles = Roles(database)
+
+    @classmethod
+    async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
+        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away."""
+        return cls(await Database.open(database_url, pool_size=pool_size, application_name=application_name))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._database.close()
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
+        """Apply a batch over many customers in one transaction, the ledger included; committed on return.
+
+        When the connection is lost during COMMIT the batch may have been applied: give it again, and the
+        ledger answers "duplicate". Raises whatever error of Postgres came; `classify` says what it means.
+        """
+        reach = Reach(customers=frozenset(delivery.event.customer_id for delivery in deliveries))
+        while True:
+            try:
+                return await self._database.transaction(
+                    partial(batch.apply, deliveries=deliveries, reach=reach)
+                )
+            except OutOfReachError as error:
+                reach |= error.wider  # by at least one address or customer each time
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep events that could not be applied, and say so in the ledger; doing it twice is harmless.
+
+        An event that has been applied meanwhile is left alone.
+        """
+        await self.letters.bury(letters)
+
+    async def ping_write(self) -> None:
+        """Write a row of no meaning: a read would also succeed on a standby or a full disk."""
+        await self._database.transaction(_probe)
+
+    async def tidy(self, *, retention_days: int = partitions.RETENTION_DAYS) -> partitions.Kept:
+        """Make the ledger's days ahead, drop those past retention, and erase the bodies of old letters."""
+        await self.letters.erase_bodies()
+        return await partitions.keep(self._database, retention_days=retention_days)
+
+
+async def _probe(connection: asyncpg.Connection) -> None:
+    await connection.execute(_PROBE)

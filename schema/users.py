@@ -1,0 +1,159 @@
+"""Rows of `users`: locked, made and changed, many with one statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from events.columns import CustomerColumns
+from events.names import CustomerId
+from events.ordering import Decision, Known
+from schema.queries import query
+from schema.rows import arrays, canonical, is_news, known_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from uuid import UUID
+
+    import asyncpg
+
+    from schema.reach import Reach
+
+_LOCK = query("users_lock")
+_LOCK_WITH_CLAIMANTS = query("users_lock_with_claimants")
+_JOIN_CLAIMANTS = query("users_join_claimants")
+_SET_EMAIL = query("users_set_email")
+_UPDATE = query("users_update")
+_INSERT = query("users_insert")
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A customer's row as locked; `email` is the address to sign in with."""
+
+    user_id: UUID
+    customer_id: CustomerId
+    email: str
+    columns: CustomerColumns
+    known: Known
+    unsure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What is decided for a customer; `row` is None when it has none yet, and `user_id` then its future one."""
+
+    customer_id: CustomerId
+    user_id: UUID
+    row: UserRow | None
+    decision: Decision
+
+    @property
+    def columns(self) -> CustomerColumns:
+        """What the row shall show."""
+        return cast("CustomerColumns", self.decision.columns)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a known row has to be written at all."""
+        return self.row is not None and is_news(self.decision, self.row.known, unsure=self.row.unsure)
+
+
+Users = dict[CustomerId, UserRow]
+
+
+async def lock(connection: asyncpg.Connection, reach: Reach) -> Users:
+    """Lock the rows within reach, in the order that all transactions keep."""
+    customers = list(reach.customers)
+    if not reach.addresses:
+        return _by_customer(await connection.fetch(_LOCK, customers))
+    return _by_customer(await connection.fetch(_LOCK_WITH_CLAIMANTS, customers, list(reach.addresses)))
+
+
+async def join_claimants(connection: asyncpg.Connection, addresses: Collection[str]) -> Users:
+    """Lock the rows of all that have these addresses in Stripe; LockNotAvailableError at once if one is held."""
+    return _by_customer(await connection.fetch(_JOIN_CLAIMANTS, list(addresses)))
+
+
+async def set_emails(connection: asyncpg.Connection, emails: Mapping[UUID, str]) -> None:
+    """Give rows the address to sign in with; each must be free."""
+    if emails:
+        await connection.execute(_SET_EMAIL, list(emails), list(emails.values()))
+
+
+async def update(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
+    """Write known customers; their sign-in addresses are left alone."""
+    if changes:
+        await connection.execute(_UPDATE, *arrays(_updated(change) for change in changes))
+
+
+async def insert(
+    connection: asyncpg.Connection, changes: Sequence[UserChange], emails: Mapping[CustomerId, str]
+) -> None:
+    """Make rows for new customers, in the order that keeps two makers of the same rows from a deadlock."""
+    if changes:
+        ordered = sorted(changes, key=lambda change: change.customer_id)
+        await connection.execute(_INSERT, *arrays(_inserted(c, emails[c.customer_id]) for c in ordered))
+
+
+def _by_customer(rows: list[Any]) -> Users:
+    return {CustomerId(row["stripe_customer_id"]): _row(row) for row in rows}
+
+
+def _row(row: Any) -> UserRow:
+    columns = CustomerColumns(
+        stripe_email=row["stripe_email"],
+        name=row["name"],
+        phone=row["phone"],
+        address=canonical(row["address"]),
+        metadata=canonical(row["metadata"]) or "{}",
+        stripe_created_at=row["stripe_created_at"],
+        deleted=row["deleted"],
+    )
+    return UserRow(
+        user_id=row["user_id"],
+        customer_id=CustomerId(row["stripe_customer_id"]),
+        email=row["email"],
+        columns=columns,
+        known=known_of(row, columns),
+        unsure=row["unsure"],
+    )
+
+
+def _updated(change: UserChange) -> tuple[object, ...]:
+    shows, decision = change.columns, change.decision
+    is_kept = change.row is not None and change.row.columns.metadata == shows.metadata
+    return (
+        change.user_id,
+        shows.stripe_email,
+        shows.name,
+        shows.phone,
+        shows.address,
+        None if is_kept else shows.metadata,
+        shows.stripe_created_at,
+        decision.shown_created,
+        decision.shown,
+        shows.deleted,
+        decision.evidence,
+        not decision.sure,
+    )
+
+
+def _inserted(change: UserChange, email: str) -> tuple[object, ...]:
+    shows, decision = change.columns, change.decision
+    return (
+        change.user_id,
+        email,
+        change.customer_id,
+        shows.stripe_email,
+        shows.name,
+        shows.phone,
+        shows.address,
+        shows.metadata,
+        shows.stripe_created_at,
+        decision.shown_created,
+        decision.shown,
+        shows.deleted,
+        decision.evidence,
+        not decision.sure,
+    )
