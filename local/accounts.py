@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from local.errors import LocalError
-
-STATE_OF_ROOT = Path("/var/lib/cogento")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +22,7 @@ class Account:
 
     def can_enter(self, folder: Path) -> bool:
         """Say whether this account may pass through `folder` and everything above it."""
-        return self.run(["test", "-x", str(folder)]).returncode == 0
-
-    def run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a short command as this account, from `/` because it may not enter our own folder."""
-        return subprocess.run(
-            argv,
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run(["test", "-x", str(folder)], account=self).returncode == 0
 
 
 def server_account(folder: Path) -> Account | None:
@@ -54,33 +39,22 @@ def server_account(folder: Path) -> Account | None:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
-def make_home(folder: Path) -> Account | None:
-    """Make `folder` for a server and return the account to run it as.
-
-    Where that account can't reach the place (a project under /root), the folder becomes a link into
-    /var/lib/cogento.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    account = server_account(folder)
-    if account is None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return None
-    if not folder.exists() and not folder.is_symlink() and not account.can_enter(folder.parent):
-        folder.symlink_to(_reachable_twin(folder))
-    folder.resolve().mkdir(mode=0o700, exist_ok=True)
-    os.chown(folder, account.uid, account.gid)
-    if not account.can_enter(folder.resolve()):
-        raise LocalError(
-            f"user id {account.uid} can't enter {folder}: move it, or choose another with --data"
-        )
-    return account
-
-
-def _reachable_twin(folder: Path) -> Path:
-    where = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    twin = STATE_OF_ROOT / where
-    twin.mkdir(parents=True, mode=0o711, exist_ok=True)
-    return twin / folder.name
+def run(
+    argv: Sequence[str], *, account: Account | None = None, inherited: Sequence[int] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a short command to its end, as `account` or ourselves."""
+    return subprocess.run(
+        argv,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+        cwd="/",  # the account may not enter our own folder
+        pass_fds=inherited,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def write_private(path: Path, text: str, account: Account | None = None) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,18 +16,21 @@ import psycopg
 from psycopg import sql
 
 from local import programs
-from local.accounts import write_private
+from local.accounts import run, write_private
 from local.errors import StartError
+from local.home import enter
 from local.ports import LOCALHOST
 from local.process import Command
-from local.server import occupy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.accounts import Account
+    from local.home import Home
 
 USER = "cogento"
+DATA = "data"
+UNFINISHED = "unfinished"
+PASSWORD = "password"  # noqa: S105 - the name of a file
 # Durable as Postgres is by default; the rest keeps a small machine quiet and leaves bulk loads room.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": LOCALHOST,
@@ -78,18 +80,18 @@ class Postgres:
     def prepare(self) -> Command:
         """Make or mend the data folder, take its lock and return the command to start."""
         folder = programs.postgres_folder(self.folder)
-        account, lock = occupy(self.home, "PostgreSQL")
-        folder = programs.reachable_postgres(folder, account=account, home=self.home)
-        if not self._data.exists():
-            self._initialize(folder, account)
-        _forget_dead_postmaster(self._data / "postmaster.pid")
+        home = enter(self.home, what="PostgreSQL")
+        folder = programs.reachable(folder / "postgres", account=home.account).parent
+        if not (self.home / DATA).exists():
+            self._initialize(folder, home)
+        _forget_dead_postmaster(self.home / DATA / "postmaster.pid")
         return Command(
-            argv=(str(folder / "postgres"), "-D", str(self._data), *self._options()),
+            argv=(str(folder / "postgres"), "-D", str(home.inside / DATA), *self._options()),
             log=self.log,
-            account=account,
+            account=home.account,
             stop_signal=signal.SIGINT,  # fast shutdown: SIGTERM would wait for every client to leave
             death_signal=signal.SIGQUIT,  # ends all backends too; the next start replays the WAL
-            inherited=(lock,),
+            inherited=tuple(home.inherited),
         )
 
     def answers(self) -> bool:
@@ -101,45 +103,28 @@ class Postgres:
             return False
         return True
 
-    @property
-    def _data(self) -> Path:
-        return self.home.resolve() / "data"
-
-    @property
-    def _password(self) -> Path:
-        return self.home.resolve() / "password"
-
     def _user_and_password(self) -> str:
-        return USER if self.throwaway else f"{USER}:{self._password.read_text().strip()}"
+        return USER if self.throwaway else f"{USER}:{(self.home / PASSWORD).read_text().strip()}"
 
     def _options(self) -> list[str]:
         chosen = {**SETTINGS, "port": str(self.port), **(self.settings or {})}
         return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
 
-    def _initialize(self, folder: Path, account: Account | None) -> None:
+    def _initialize(self, folder: Path, home: Home) -> None:
         """Make the data folder under another name first, so that a half-made one is never started."""
-        unfinished = self._data.with_name("unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        argv = [
-            str(folder / "initdb"),
-            "-D",
-            str(unfinished),
-            "-U",
-            USER,
-            "--encoding=UTF8",
-            "--no-instructions",
-        ]
-        argv += [*_collation(folder), *self._authentication(account)]
-        made = account.run(argv) if account else _run(argv)
+        shutil.rmtree(self.home / UNFINISHED, ignore_errors=True)
+        argv = [str(folder / "initdb"), "-D", str(home.inside / UNFINISHED), "-U", USER]
+        argv += ["--encoding=UTF8", *_collation(folder), *self._authentication(home)]
+        made = run(argv, account=home.account, inherited=home.inherited)
         if made.returncode:
-            raise StartError(f"initdb could not make {self._data}:\n{made.stderr or made.stdout}")
-        unfinished.rename(self._data)
+            raise StartError(f"initdb could not make {self.home / DATA}:\n{made.stderr or made.stdout}")
+        (self.home / UNFINISHED).rename(self.home / DATA)
 
-    def _authentication(self, account: Account | None) -> list[str]:
+    def _authentication(self, home: Home) -> list[str]:
         if self.throwaway:
             return ["--auth=trust", "--no-sync"]
-        write_private(self._password, secrets.token_urlsafe(24), account)
-        return ["--auth=scram-sha-256", f"--pwfile={self._password}"]
+        write_private(self.home / PASSWORD, secrets.token_urlsafe(24), home.account)
+        return ["--auth=scram-sha-256", f"--pwfile={home.inside / PASSWORD}"]
 
     def _make_database(self, connection: psycopg.Connection) -> None:
         known = connection.execute(
@@ -151,14 +136,10 @@ class Postgres:
 
 def _collation(folder: Path) -> list[str]:
     """Unicode rules that need nothing of the system, so far as this version has them."""
-    version = _run([str(folder / "postgres"), "--version"]).stdout.split()[2]
+    version = run([str(folder / "postgres"), "--version"]).stdout.split()[2]
     if int(version.split(".")[0]) < UNICODE_COLLATION_SINCE:
         return ["--locale=C.UTF-8"]
     return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-
-
-def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
 def _forget_dead_postmaster(note: Path) -> None:

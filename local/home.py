@@ -1,0 +1,55 @@
+"""A server's folder: made, locked, owned by the server's account, and named so that the server finds it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local import folderlock
+from local.accounts import Account, server_account
+from local.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOCK = "lock"
+PATIENCE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A folder that one server at a time lives in.
+
+    `inside` is its path as the server must say it. Root's project may lie where `nobody` can't go; the
+    server then inherits the open folder and names it over /proc, which asks for no right on the way.
+    `inherited` holds that descriptor and the lock: they belong to the server once it is started.
+    """
+
+    path: Path
+    inside: Path
+    account: Account | None
+    inherited: Sequence[int]
+
+
+def enter(path: Path, *, what: str) -> Home:
+    """Make the folder if need be and take its lock, waiting for the last of an earlier server to end."""
+    _make(path)
+    account = server_account(path)
+    if account:
+        os.chown(path, account.uid, account.gid)
+    lock = folderlock.hold(path / LOCK, what=f"{what} data in {path}", wait_seconds=PATIENCE_SECONDS)
+    if account and sys.platform == "linux":
+        door = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return Home(path, Path(f"/proc/self/fd/{door}"), account, (lock, door))
+    return Home(path, path.resolve(), account, (lock,))
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        next(path.iterdir(), None)  # fails here rather than in the server when it is another user's
+    except PermissionError as error:
+        raise LocalError(f"{path} belongs to another user: choose another folder with --data") from error
