@@ -195,8 +195,7 @@ def test_root_runs_servers_as_nobody(
 
 @as_root
 def test_data_below_a_private_folder_of_root_stays_there_though_nobody_may_not_enter(home: Path) -> None:
-    home.chmod(0o700)
-
+    assert home.stat().st_mode & 0o777 == 0o700
     postgres, valkey = servers.start_postgres(home), servers.start_valkey(home)
 
     assert postgres.description.answers()
@@ -210,6 +209,7 @@ def test_data_below_a_private_folder_of_root_stays_there_though_nobody_may_not_e
 def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    home.chmod(0o711)
     monkeypatch.setattr(programs, "COPIES", home / "copies")
     private = home / "private"
     private.mkdir(mode=0o700)
