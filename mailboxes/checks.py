@@ -1,0 +1,125 @@
+"""What a server really is and gives, asked before it is relied on. Never a silent fallback."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from mailboxes.durability import AckDurability, AckMeans
+from mailboxes.errors import MailboxRefused, MailboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailboxes.server import Server
+
+OLDEST_VERSION = (6, 2)
+WAITAOF_SINCE = (7, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server said of itself; `appendfsync` is None where it does not tell (CONFIG forbidden)."""
+
+    name: str
+    version: str
+    role: str
+    maxmemory_policy: str
+    maxmemory_bytes: int
+    used_memory_bytes: int
+    appendonly: bool
+    appendfsync: str | None
+    ack: AckDurability
+    ack_means: AckMeans
+
+
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """How writes reach the disk, and which Redis version's commands there are."""
+
+    appendonly: bool
+    appendfsync: str | None
+    pauses_for_rewrite: bool
+    commands_of: tuple[int, ...]
+
+
+def check_server(server: Server, ack: AckDurability) -> ServerFacts:
+    """Ask the server and return the facts; raises MailboxRefused where they do not suffice."""
+    info: Mapping[str, Any] = server.ask("INFO")
+    version = str(info.get("valkey_version") or info["redis_version"])
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    disk = _disk(server, info)
+    _require_version(version, disk)
+    _require_noeviction(policy)
+    return ServerFacts(
+        name=str(info.get("server_name") or "redis"),
+        version=version,
+        role=str(info["role"]),
+        maxmemory_policy=policy,
+        maxmemory_bytes=int(info.get("maxmemory", 0)),
+        used_memory_bytes=int(info["used_memory"]),
+        appendonly=disk.appendonly,
+        appendfsync=disk.appendfsync,
+        ack=ack,
+        ack_means=_means(ack, disk),
+    )
+
+
+def _disk(server: Server, info: Mapping[str, Any]) -> _Disk:
+    configured = _configured(server)
+    return _Disk(
+        appendonly=bool(info.get("aof_enabled")),
+        appendfsync=configured.get("appendfsync"),
+        pauses_for_rewrite=configured.get("no-appendfsync-on-rewrite") != "no",
+        commands_of=tuple(int(number) for number in re.findall(r"\d+", str(info["redis_version"]))[:2]),
+    )
+
+
+def _configured(server: Server) -> Mapping[str, str]:
+    """Hosted servers often forbid CONFIG; what they do not tell is not relied on."""
+    try:
+        told: Mapping[str, str] = server.ask("CONFIG GET", "*appendfsync*")
+    except MailboxUnavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            return {}
+        raise
+    return told
+
+
+def _require_version(version: str, disk: _Disk) -> None:
+    if disk.commands_of < OLDEST_VERSION:
+        raise MailboxRefused(
+            f"The server at REDIS_URL is version {version}; the mailboxes need Redis 6.2 or newer, or Valkey: "
+            "upgrade it, or set REDIS_URL to another server."
+        )
+
+
+def _require_noeviction(policy: str) -> None:
+    if policy != "noeviction":
+        raise MailboxRefused(
+            f"The server at REDIS_URL has maxmemory-policy {policy}: when full, it would throw waiting events "
+            "away. Set `maxmemory-policy noeviction` in its configuration, then start again."
+        )
+
+
+def _means(ack: AckDurability, disk: _Disk) -> AckMeans:
+    if ack is AckDurability.REDIS:
+        return AckMeans.REPLY
+    if not disk.appendonly:
+        raise MailboxRefused(
+            "ACK_DURABILITY=redis_fsync needs an append-only file, and the server at REDIS_URL keeps none. "
+            "Set `appendonly yes` and `appendfsync always` in its configuration, or ACK_DURABILITY=redis."
+        )
+    if disk.appendfsync == "always" and not disk.pauses_for_rewrite:
+        return AckMeans.FSYNC_ALWAYS
+    if disk.commands_of >= WAITAOF_SINCE and disk.appendfsync != "no":
+        return AckMeans.WAITAOF
+    raise MailboxRefused(
+        "ACK_DURABILITY=redis_fsync needs `appendfsync always` with `no-appendfsync-on-rewrite no`, or WAITAOF "
+        "(Redis 7.2 or newer, Valkey) with `appendfsync everysec`; the server at REDIS_URL gives neither "
+        f"(appendfsync {disk.appendfsync or 'unknown: CONFIG is forbidden'}). "
+        "Change its configuration, or set ACK_DURABILITY=redis."
+    )

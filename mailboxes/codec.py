@@ -1,0 +1,126 @@
+"""How one event is stored: a short header that Lua can read, then the body, compressed where that helps.
+
+    version (1) · source (1) · received_ms (13 digits) · codec (1) · body
+
+Lua compares from the codec on, to tell a plain repetition from another content under the same id, and
+reads received_ms. A dictionary is never changed once events were stored with it: a better one gets a new
+letter and a new version. Knows nothing of Redis.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mailboxes.mail import Source
+
+VERSION = 1
+HEADER_BYTES = 15
+PLAIN = b"="
+STRIPE_A = b"a"
+MOST_BODY_BYTES = 16 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
+
+_NEWER_VERSIONS = range(VERSION + 1, 32)  # control characters: no hand-written value starts with one
+_LETTERS = {
+    Source.WEBHOOK: b"w",
+    Source.RETRY: b"r",
+    Source.SWEEP: b"s",
+    Source.VERIFY: b"v",
+    Source.SEND: b"n",
+}
+_SOURCES = {letter: source for source, letter in _LETTERS.items()}
+_DICTIONARY = resources.files(__package__).joinpath("dictionaries/a.txt").read_bytes()
+_PRIMED = zlib.compressobj(level=1, zdict=_DICTIONARY)  # copying it is cheaper than reading it again
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as it was put."""
+
+    body: bytes
+    received_ms: int
+    source: Source
+
+
+class Header(NamedTuple):
+    """When and how an event came to us."""
+
+    received_ms: int
+    source: Source
+
+
+class _Content(msgspec.Struct):
+    data: Any
+    api_version: Any = None
+
+
+def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
+    """Return the value to store."""
+    head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
+    squeezed = _squeeze(body)
+    return head + (STRIPE_A + squeezed if len(squeezed) < len(body) else PLAIN + body)
+
+
+def decode(value: bytes, *, now_ms: int) -> Stored | None:
+    """Return what was stored, or None when a newer version of this program wrote it.
+
+    A value that no version of it wrote (hand-made, cut short) comes back whole as the body: the worker
+    finds it malformed and buries it with its bytes.
+    """
+    if value[:1] and value[0] in _NEWER_VERSIONS:
+        return None
+    header = decode_header(value)
+    try:
+        return Stored(_body(value), *header) if header else Stored(value, now_ms, Source.WEBHOOK)
+    except (ValueError, zlib.error):
+        return Stored(value, now_ms, Source.WEBHOOK)
+
+
+def decode_header(value: bytes) -> Header | None:
+    """Return what comes before the body, or None where this version of the program did not write it."""
+    digits, source = value[2:HEADER_BYTES], _SOURCES.get(value[1:2])
+    if value[:1] != bytes((VERSION,)) or source is None or not digits.isdigit():
+        return None
+    return Header(int(digits), source)
+
+
+def says_the_same(stored: bytes, value: bytes) -> bool:
+    """Tell whether two stored values of one event id agree.
+
+    `pending_webhooks` counts down between deliveries, and each endpoint may have its own api_version, in
+    whose shape `data` is written: neither is a contradiction.
+    """
+    first, second = _content(stored), _content(value)
+    if first is None or second is None:
+        return False
+    return bool(first.api_version != second.api_version or first.data == second.data)
+
+
+def _squeeze(body: bytes) -> bytes:
+    compressor = _PRIMED.copy()
+    return compressor.compress(body) + compressor.flush()
+
+
+def _body(value: bytes) -> bytes:
+    codec, body = value[HEADER_BYTES : HEADER_BYTES + 1], value[HEADER_BYTES + 1 :]
+    if codec == PLAIN:
+        return body
+    if codec != STRIPE_A:
+        raise ValueError("unknown codec")
+    stream = zlib.decompressobj(zdict=_DICTIONARY)
+    whole = stream.decompress(body, MOST_BODY_BYTES)
+    if not stream.eof:
+        raise ValueError("cut short or too long")
+    return whole
+
+
+def _content(value: bytes) -> _Content | None:
+    stored = decode(value, now_ms=0)
+    try:
+        return None if stored is None else msgspec.json.decode(stored.body, type=_Content)
+    except (msgspec.DecodeError, RecursionError):
+        return None

@@ -1,0 +1,16 @@
+"""What can go wrong with the mailboxes: away for now, or never to be relied on as configured."""
+
+from __future__ import annotations
+
+from events.errors import TransientError
+
+
+class MailboxUnavailable(TransientError):  # noqa: N818 - a state of affairs, as in HTTP 503
+    """Redis did not do as asked, or did not say so: what was sent may or may not have been done.
+
+    Asking again is always safe: every command is idempotent or guarded by a lease.
+    """
+
+
+class MailboxRefused(Exception):  # noqa: N818 - our refusal, not the server's failure
+    """This server cannot keep the promise that was configured; the message says what to do."""

@@ -1,0 +1,65 @@
+"""The map of every Redis key, and which shard a customer belongs to.
+
+All keys of a shard start with its hash tag, so that a shard stands in one slot of a cluster and one
+script may touch them all. The Lua files build the same names from the tag (lua/shard.lua).
+
+| key                | type   | holds                                                                       |
+| ------------------ | ------ | --------------------------------------------------------------------------- |
+| `:event:<event>`   | string | one waiting or parked event as codec.py writes it                           |
+| `:mail:<customer>` | zset   | its waiting event ids by created * 2^21 + n: Stripe's second, then arrival  |
+| `:held:<customer>` | zset   | its parked event ids, same scores                                           |
+| `:ready`           | zset   | customers in line by the ms at which they joined it                         |
+| `:leases`          | zset   | claimed customers by the ms at which the lease ends                         |
+| `:owners`          | hash   | claimed customer -> lease token                                             |
+| `:sleeping`        | zset   | customers whose mail must wait, by the ms at which they wake                |
+| `:paused`          | zset   | customers with mail that an operator paused, by the ms since when           |
+| `:parked`          | zset   | customers with parked events, by the ms of the next look                    |
+| `:since`           | zset   | customers with mail by the received_ms of the event at its head             |
+| `:pauses`          | hash   | customer -> ms since when an operator wants it paused, with or without mail |
+| `:halted`          | string | ms since when an operator wants everything paused                           |
+| `:crashes`         | hash   | customer -> leases that expired in a row                                    |
+| `:tries`           | hash   | event -> "attempts first_attempt_ms error_class", for those that failed     |
+| `:bell`            | hash   | `until`: ms until when no ring is needed; `rings`: unanswered ones          |
+| `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
+| `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
+
+A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from events.names import CustomerId, EventId
+
+
+def tags(shards: int) -> tuple[str, ...]:
+    """Return every shard's hash tag."""
+    return tuple(f"{{cogento:{number}}}" for number in range(shards))
+
+
+def shard_of(customer_id: CustomerId, *, shards: int) -> int:
+    """Return the customer's shard: the same in every process and every version."""
+    return zlib.crc32(customer_id.encode()) % shards
+
+
+def event_key(tag: str, event_id: EventId) -> str:
+    """Return the key of one stored event."""
+    return f"{tag}:event:{event_id}"
+
+
+def probe_key(tag: str) -> str:
+    """Return the key that the write probe sets."""
+    return f"{tag}:probe"
+
+
+def halted_key(tag: str) -> str:
+    """Return the key that pauses everything."""
+    return f"{tag}:halted"
+
+
+def pauses_key(tag: str) -> str:
+    """Return the key of the customers an operator wants paused."""
+    return f"{tag}:pauses"

@@ -1,0 +1,13 @@
+-- pause: holds one customer's mail, or all, until resumed. A turn under way ends as usual.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   customer id, or empty for everything
+-- Returns   1 if it was not paused before, else 0
+
+local customer = ARGV[2]
+if customer == '' then return redis.call('SETNX', HALTED, now) end
+local waiting = redis.call('ZREM', READY, customer) + redis.call('ZREM', SLEEPING, customer)
+local began = redis.call('HSETNX', PAUSES, customer, now)
+if waiting == 1 then seat(customer, 0) end
+return began

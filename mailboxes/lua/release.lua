@@ -1,0 +1,17 @@
+-- release: gives customers back untouched, as a worker does that is asked to stop.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   token
+-- ARGV[3…]  customer ids
+-- Returns   how many were this worker's and are back in line
+
+local released = 0
+for i = 3, #ARGV do
+  if redis.call('HGET', OWNERS, ARGV[i]) == ARGV[2] then
+    free(ARGV[i])
+    seat(ARGV[i], 0)
+    released = released + 1
+  end
+end
+return released

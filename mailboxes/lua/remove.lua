@@ -1,0 +1,24 @@
+-- remove: takes one event out by its id, as an operator may; never under a worker's hands.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2-3] customer id, event id
+-- Returns   1 REMOVED | 0 ABSENT | 2 LEASED: the customer is being worked on, try again
+
+local REMOVED, ABSENT, LEASED = 1, 0, 2
+local customer, id = ARGV[2], ARGV[3]
+if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEASED end
+if redis.call('ZREM', mail_of(customer), id) == 1 then
+  tally('waiting', -1)
+  if redis.call('EXISTS', mail_of(customer)) == 0 then
+    for _, state in ipairs({READY, SLEEPING, PAUSED, SINCE}) do redis.call('ZREM', state, customer) end
+  end
+elseif redis.call('ZREM', held_of(customer), id) == 1 then
+  tally('parked', -1)
+  if redis.call('EXISTS', held_of(customer)) == 0 then redis.call('ZREM', PARKED, customer) end
+else
+  return ABSENT
+end
+forget(id)
+tally('removed', 1)
+return REMOVED

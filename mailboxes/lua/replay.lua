@@ -1,0 +1,13 @@
+-- replay: lets a customer's mail be tried again now: what is parked returns, sleep ends.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   customer id
+-- Returns   1 if anything changed, else 0
+
+local customer = ARGV[2]
+local slept = redis.call('ZREM', SLEEPING, customer) == 1
+local empty = redis.call('EXISTS', mail_of(customer)) == 0
+local returned = unpark(customer)
+if slept or (empty and returned > 0) then seat(customer, 0) end
+return (slept or returned > 0) and 1 or 0

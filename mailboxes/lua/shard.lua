@@ -1,0 +1,64 @@
+-- shard: the names and moves that all commands share. Python puts this text before each command's.
+--
+-- KEYS[1]  the shard's hash tag, "{cogento:0}"; every key of the shard starts with it (mailboxes/keys.py)
+-- ARGV[1]  now: milliseconds of Redis's own clock
+--
+-- Redis refuses a script's first write when memory is full, unless that write frees memory; later ones
+-- pass. So every command that drains begins with a ZREM, HDEL or DEL: draining goes on when nothing fits.
+
+local tag, now = KEYS[1], tonumber(ARGV[1])
+local READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners'
+local SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':parked'
+local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
+local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
+
+local function event_of(id) return tag .. ':event:' .. id end
+local function mail_of(customer) return tag .. ':mail:' .. customer end
+local function held_of(customer) return tag .. ':held:' .. customer end
+
+-- A counter must not fail a command that has nothing else to write (pcall: memory may be full).
+local function tally(field, by)
+  if by ~= 0 then redis.pcall('HINCRBY', STATS, field, by) end
+end
+
+-- Gives a customer that is in no state the one its mail asks for: none, paused, sleeping or ready.
+local function seat(customer, wake_ms)
+  local head = redis.call('ZRANGE', mail_of(customer), 0, 0)[1]
+  if not head then
+    redis.call('ZREM', SINCE, customer)
+    return
+  end
+  local received = tonumber(redis.call('GETRANGE', event_of(head), 2, 14)) or now
+  redis.call('ZADD', SINCE, received, customer)
+  if redis.call('HEXISTS', PAUSES, customer) == 1 then
+    redis.call('ZADD', PAUSED, now, customer)
+  elseif wake_ms > now then
+    redis.call('ZADD', SLEEPING, wake_ms, customer)
+  else
+    redis.call('ZADD', READY, now, customer)
+  end
+end
+
+-- Ends a lease; the caller seats the customer.
+local function free(customer)
+  redis.call('ZREM', LEASES, customer)
+  redis.call('HDEL', OWNERS, customer)
+end
+
+-- Forgets an event that has left its mailbox.
+local function forget(id)
+  tally('bytes', -redis.call('STRLEN', event_of(id)))
+  redis.call('DEL', event_of(id))
+  redis.call('HDEL', TRIES, id)
+end
+
+-- Moves all parked events back to their places; the caller seats a customer whose mailbox was empty.
+local function unpark(customer)
+  redis.call('ZREM', PARKED, customer)
+  local held = redis.call('ZRANGE', held_of(customer), 0, -1, 'WITHSCORES')
+  redis.call('DEL', held_of(customer))
+  for i = 1, #held, 2 do redis.call('ZADD', mail_of(customer), held[i + 1], held[i]) end
+  tally('parked', -#held / 2)
+  tally('waiting', #held / 2)
+  return #held / 2
+end

@@ -1,0 +1,19 @@
+-- wake: puts customers whose time has come back in line: sleepers, and those with parked events to look at.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   most customers of each kind in one go
+-- Returns   how many woke
+
+local sleepers = redis.call('ZRANGEBYSCORE', SLEEPING, '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, customer in ipairs(sleepers) do
+  redis.call('ZREM', SLEEPING, customer)
+  seat(customer, 0)
+end
+local due = redis.call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, customer in ipairs(due) do
+  local empty = redis.call('EXISTS', mail_of(customer)) == 0
+  unpark(customer)
+  if empty then seat(customer, 0) end
+end
+return #sleepers + #due

@@ -1,0 +1,110 @@
+"""The words spoken with the mailboxes: what is put, claimed and settled. Frozen values, no Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from events.names import CustomerId, EventId, LeaseToken
+
+
+class Source(StrEnum):
+    """How an event came to us."""
+
+    WEBHOOK = "webhook"
+    RETRY = "retry"
+    SWEEP = "sweep"
+    VERIFY = "verify"
+    SEND = "send"
+
+
+class PutResult(StrEnum):
+    """What became of an envelope that was put."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"  # the id is waiting already
+    DUPLICATE_DIFFERS = "duplicate_differs"  # it is, and with other content: the first stays (B72)
+    FULL = "full"  # a cap is reached; nothing was stored
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """The result for one envelope; `ring` asks the caller to ring the doorbell once."""
+
+    result: PutResult
+    ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait; beyond, a put answers FULL so that Stripe keeps the event and tries again."""
+
+    customer_events: int = 10_000
+    total_events: int = 2_000_000
+    total_bytes: int = 4 * 1024**3  # as stored: usually a quarter of what came in
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One event of a claim; `attempts` failed so far, the first one at `first_attempt_ms`."""
+
+    event_id: EventId
+    body: bytes
+    received_ms: int
+    source: Source
+    attempts: int = 0
+    first_attempt_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One customer's turn, oldest event first.
+
+    `crashes` counts the leases on this customer that ended without a word. `unknown` are events stored
+    by a newer version of this program: settling parks them, so that they are neither read nor lost.
+    """
+
+    customer_id: CustomerId
+    waiting: tuple[Waiting, ...]
+    crashes: int = 0
+    unknown: tuple[EventId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Mail that is one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
+
+    token: LeaseToken
+    mails: tuple[Mail, ...]
+    expires_ms: int
+    lease_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An event that keeps its place, and what its next attempt shall know."""
+
+    event_id: EventId
+    attempts: int
+    first_attempt_ms: int
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one customer's turn; its lease ends with it.
+
+    `done` events have a final outcome (a row in the ledger, or a dead letter) and leave the mailbox.
+    `parked` ones step aside until the customer's row exists; `released` says that it does now, so that
+    whatever is parked returns. What is named nowhere stays at its place. With `postponed_until_ms` the
+    customer sleeps until then, else it goes to the back of the line if mail is left.
+    """
+
+    customer_id: CustomerId
+    done: tuple[EventId, ...] = ()
+    parked: tuple[EventId, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    released: bool = False
+    postponed_until_ms: int | None = None

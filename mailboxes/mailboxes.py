@@ -1,0 +1,287 @@
+"""The mailboxes: one per customer, its events in order, worked on by one worker at a time.
+
+Python's side of the commands in lua/: what goes in and what comes out, over all shards. Knows Redis
+through server.py; nothing of Postgres, HTTP or Celery.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from events.names import CustomerId, EventId, LeaseToken
+from mailboxes import codec, keys, replies
+from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowledgement
+from mailboxes.clock import Clock, RedisClock
+from mailboxes.durability import AckDurability
+from mailboxes.mail import Claim, Limits, Put, PutResult, Settlement, Source
+from mailboxes.server import Call, Server
+from mailboxes.status import Paused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from events.envelope import Envelope
+    from mailboxes.checks import ServerFacts
+    from mailboxes.codec import Stored
+    from mailboxes.mail import Mail
+    from mailboxes.server import Argument, Reply
+    from mailboxes.status import MailboxStatus, MailboxView, Removed
+
+PER_TURN = 50
+PARKED_LOOK_SECONDS = 300.0
+RING_WINDOW_MS = 100
+LONGEST_RING_WINDOW_MS = 60_000
+SWEPT_AT_ONCE = 1000
+LISTED_EVENTS = 100
+EVERYTHING = ""
+
+
+class Mailboxes:
+    """All customers' mailboxes; one instance a process, for any number of threads or greenlets.
+
+    Everything raises MailboxUnavailable when Redis does not do as asked within TIMEOUT_SECONDS, and may
+    then be asked again.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        patient: Server | None = None,
+        clock: Clock | None = None,
+        shards: int = 1,
+        ack: AckDurability = AckDurability.REDIS,
+        limits: Limits | None = None,
+    ) -> None:
+        self._server = server
+        self._acknowledgement = Acknowledgement(server, patient or server, ack)
+        self._clock = clock or RedisClock(server)
+        self._tags = keys.tags(shards)
+        self._limits = limits or Limits()
+
+    @classmethod
+    def connect(
+        cls, url: str, *, shards: int = 1, ack: AckDurability, limits: Limits | None = None
+    ) -> Mailboxes:
+        """Make the mailboxes of a Redis URL; nothing is sent before it is needed."""
+        return cls(
+            Server.connect(url, timeout_seconds=TIMEOUT_SECONDS),
+            patient=Server.connect(url, timeout_seconds=PATIENT_SECONDS),
+            shards=shards,
+            ack=ack,
+            limits=limits,
+        )
+
+    def check(self) -> ServerFacts:
+        """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
+        return self._acknowledgement.check()
+
+    def ping_write(self) -> None:
+        """Write something: a server that is full, read-only or cannot save still answers a PING."""
+        for tag in self._tags:
+            self._server.ask("SET", keys.probe_key(tag), 1, "EX", 10)
+
+    def now_ms(self) -> int:
+        """Return the time by Redis's clock, which every process shares."""
+        return self._clock.now_ms()
+
+    def longest_put_seconds(self) -> float:
+        """Return how long a put may take before it raises; more where it waits for the disk."""
+        return self._acknowledgement.longest_seconds()
+
+    def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
+        """Lay envelopes into their mailboxes: one script a shard, durable as promised when this returns.
+
+        An id that waits already stays as it is. At most one result asks for a ring.
+        """
+        now_ms = self.now_ms()
+        values = [codec.encode(envelope.body, received_ms=now_ms, source=source) for envelope in envelopes]
+        groups = self._by_shard(envelope.customer_id for envelope in envelopes)
+        calls = [
+            self._put_call(tag, now_ms, [(envelopes[i], values[i]) for i in places])
+            for tag, places in groups.items()
+        ]
+        results = [PutResult.FULL] * len(values)
+        ring = False
+        for places, (rung, *codes) in zip(groups.values(), self._acknowledgement.run(calls), strict=True):
+            ring = ring or rung == 1
+            for i, code in zip(places, codes, strict=True):
+                results[i] = replies.read_put(code, values[i])
+        ringer = results.index(PutResult.QUEUED) if ring else None
+        return [Put(result, ring=i == ringer) for i, result in enumerate(results)]
+
+    def claim(
+        self, *, max_customers: int, max_events: int, lease_seconds: float, per_turn: int = PER_TURN
+    ) -> Claim | None:
+        """Lease the customers at the head of the line to the caller; None when no mail is ready.
+
+        A claim that returned mail must be followed by another once it is settled (the doorbell counts on
+        it). First of all, expired leases and sleepers whose time has come are put back in line.
+        """
+        now_ms, lease_ms = self.now_ms(), int(lease_seconds * 1000)
+        token = LeaseToken(secrets.token_hex(16))
+        mails: list[Mail] = []
+        for tag in self._tags_from_anywhere():
+            events = max_events - sum(len(mail.waiting) for mail in mails)
+            if len(mails) >= max_customers or events <= 0:
+                break
+            bounds = (max_customers - len(mails), events, per_turn)
+            mails += self._claim_shard(tag, now_ms, (token, now_ms + lease_ms, *bounds, RING_WINDOW_MS))
+        return self._readable(Claim(token, tuple(mails), now_ms + lease_ms, lease_ms)) if mails else None
+
+    def renew(self, claim: Claim) -> bool:
+        """Make the leases last as long again from now; False when none of them is the caller's any more."""
+        until_ms = self.now_ms() + claim.lease_ms
+        return self._for_customers("renew", claim, until_ms) > 0
+
+    def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> frozenset[CustomerId]:
+        """End the leases on these customers with what became of their turns; one step a customer.
+
+        Returns the customers whose lease had passed to somebody else: nothing of theirs was changed. May
+        be called several times with parts of a claim.
+        """
+        now_ms = self.now_ms()
+        unknown = {mail.customer_id: mail.unknown for mail in claim.mails if mail.unknown}
+        whole = [
+            replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
+            for one in settlements
+        ]
+        groups = self._by_shard(one.customer_id for one in whole)
+        head = (now_ms, claim.token, now_ms + int(PARKED_LOOK_SECONDS * 1000))
+        calls = [
+            Call("settle", tag, (*head, *chain.from_iterable(_settlement(whole[i]) for i in places)))
+            for tag, places in groups.items()
+        ]
+        lost = (
+            whole[i].customer_id
+            for places, codes in zip(groups.values(), self._server.run(*calls), strict=True)
+            for i, code in zip(places, codes, strict=True)
+            if code == replies.SettleCode.LOST
+        )
+        return frozenset(lost)
+
+    def release(self, claim: Claim) -> None:
+        """Give back, untouched, whatever of the claim is still the caller's."""
+        self._for_customers("release", claim)
+
+    def replay(self, customer_id: CustomerId) -> bool:
+        """Let a customer's mail be tried now: parked events return, sleep ends. False: nothing to do."""
+        return bool(self._one(customer_id, "replay"))
+
+    def pause(self, customer_id: CustomerId | None = None) -> bool:
+        """Hold one customer's mail, or all, until resumed; False if it was held already."""
+        return self._hold("pause", customer_id)
+
+    def resume(self, customer_id: CustomerId | None = None) -> bool:
+        """End a pause; False if there was none."""
+        return self._hold("resume", customer_id)
+
+    def paused(self) -> Paused:
+        """Return what is held."""
+        halted = [self._server.ask("EXISTS", keys.halted_key(tag)) for tag in self._tags]
+        held = chain.from_iterable(self._server.ask("HKEYS", keys.pauses_key(tag)) for tag in self._tags)
+        return Paused(any(halted), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
+
+    def remove(self, customer_id: CustomerId, event_id: EventId) -> Removed:
+        """Take one waiting or parked event out for good, as an operator may."""
+        return replies.read_removed(self._one(customer_id, "remove", event_id))
+
+    def status(self) -> MailboxStatus:
+        """Return how much waits and how old it is, over all shards."""
+        now_ms = self.now_ms()
+        calls = [Call("status", tag, (now_ms,)) for tag in self._tags]
+        return replies.read_status(self._server.run(*calls), now_ms=now_ms)
+
+    def look(self, customer_id: CustomerId) -> MailboxView:
+        """Return one customer's mailbox, with its first events."""
+        return replies.read_view(customer_id, self._one(customer_id, "look", LISTED_EVENTS))
+
+    def find(self, event_id: EventId) -> Stored | None:
+        """Return an event that waits or is parked, wherever it is; None also when a newer version wrote it."""
+        now_ms = self.now_ms()
+        values = (self._server.ask("GET", keys.event_key(tag, event_id)) for tag in self._tags)
+        value = next((value for value in values if value is not None), None)
+        return None if value is None else codec.decode(value, now_ms=now_ms)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._acknowledgement.close()
+
+    def _put_call(self, tag: str, now_ms: int, letters: Iterable[tuple[Envelope, bytes]]) -> Call:
+        limits = self._limits
+        caps = (limits.customer_events, limits.total_events, limits.total_bytes)
+        terms: list[Argument] = [now_ms, *caps, RING_WINDOW_MS, LONGEST_RING_WINDOW_MS]
+        for envelope, value in letters:
+            terms += (envelope.event_id, envelope.customer_id, envelope.created, value)
+        return Call("put", tag, terms)
+
+    def _claim_shard(self, tag: str, now_ms: int, terms: Sequence[Argument]) -> list[Mail]:
+        *_, turns = self._server.run(
+            Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
+            Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
+            Call("claim", tag, (now_ms, *terms)),
+        )
+        return [replies.read_mail(turn, now_ms=now_ms) for turn in turns]
+
+    def _readable(self, claim: Claim) -> Claim | None:
+        """Park at once the turns that hold nothing but what a newer version wrote."""
+        unreadable = [Settlement(mail.customer_id) for mail in claim.mails if not mail.waiting]
+        if not unreadable:
+            return claim
+        self.settle(claim, unreadable)
+        mails = tuple(mail for mail in claim.mails if mail.waiting)
+        return replace(claim, mails=mails) if mails else None
+
+    def _for_customers(self, script: str, claim: Claim, *terms: Argument) -> int:
+        """Run a script on all of a claim's customers and return the sum of its answers."""
+        customers = [mail.customer_id for mail in claim.mails]
+        head = (self.now_ms(), claim.token, *terms)
+        calls = [
+            Call(script, tag, (*head, *(customers[i] for i in places)))
+            for tag, places in self._by_shard(customers).items()
+        ]
+        return sum(self._server.run(*calls))
+
+    def _hold(self, script: str, customer_id: CustomerId | None) -> bool:
+        if customer_id is not None:
+            return bool(self._one(customer_id, script))
+        calls = [Call(script, tag, (self.now_ms(), EVERYTHING)) for tag in self._tags]
+        return any(self._server.run(*calls))
+
+    def _one(self, customer_id: CustomerId, script: str, *terms: Argument) -> Reply:
+        """Run a script on one customer."""
+        (tag,) = self._by_shard([customer_id])
+        (reply,) = self._server.run(Call(script, tag, (self.now_ms(), customer_id, *terms)))
+        return reply
+
+    def _by_shard(self, customers: Iterable[CustomerId]) -> dict[str, list[int]]:
+        """Return which of these are each shard's, as positions; shards that have none are left out."""
+        groups: dict[str, list[int]] = {}
+        for i, customer_id in enumerate(customers):
+            tag = self._tags[keys.shard_of(customer_id, shards=len(self._tags))]
+            groups.setdefault(tag, []).append(i)
+        return groups
+
+    def _tags_from_anywhere(self) -> Sequence[str]:
+        """All shards, beginning with a random one, so that none is always served last."""
+        first = secrets.randbelow(len(self._tags))
+        return self._tags[first:] + self._tags[:first]
+
+
+def _settlement(one: Settlement) -> list[Argument]:
+    """One customer's part of the arguments of settle.lua."""
+    failed = [field for event in one.failed for field in (event.event_id, replies.write_tries(event))]
+    return [
+        one.customer_id,
+        one.postponed_until_ms or 0,
+        int(one.released),
+        len(one.done),
+        *one.done,
+        len(one.parked),
+        *one.parked,
+        len(one.failed),
+        *failed,
+    ]
