@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import re
 import sys
-from enum import StrEnum
 from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mailboxes.durability import AckDurability
+
 EX_CONFIG = 78
 MINIMUM_SECRET_LENGTH = 32
 MAXIMUM_SECRETS = 3
-
-
-class AckDurability(StrEnum):
-    """What a 2xx answer promises (docs/decisions): checked against the server at start."""
-
-    REDIS = "redis"
-    REDIS_FSYNC = "redis_fsync"
 
 
 def _webhook_secrets(value: SecretStr) -> SecretStr:
