@@ -1,0 +1,76 @@
+"""A small post office for tests of the worker: real mailboxes, a real database, turns taken on demand."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+
+import bridge
+from events.envelope import open_envelope
+from mailboxes.durability import AckDurability
+from mailboxes.mailboxes import Mailboxes
+from tests import builders
+from worker.breaker import Breaker
+from worker.drain import BatchSize, Drain
+from worker.store import BridgedStore, open_store
+from worker.turn import Turn
+
+if TYPE_CHECKING:
+    from tests.builders import Json
+
+SIZE = BatchSize(customers=100, events=200, lease_seconds=30)
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a test of the worker holds in its hands."""
+
+    mailboxes: Mailboxes
+    store: BridgedStore
+    database_url: str
+
+    @classmethod
+    def open(cls, redis_url: str, database_url: str) -> Self:
+        """Connect to both servers."""
+        mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        return cls(mailboxes, open_store(database_url, pool_size=3), database_url)
+
+    def close(self) -> None:
+        """Close the connections of both."""
+        self.store.close()
+        self.mailboxes.close()
+
+    def put(self, type_: str, object_: Json, **fields: Any) -> str:
+        """Lay one event into its mailbox and give its id."""
+        body = builders.event_body(type_, object_, **fields)
+        envelope = open_envelope(body, now=int(time.time()))
+        self.mailboxes.put([envelope])
+        return envelope.event_id
+
+    def drain(self, store: Any = None, *, size: BatchSize = SIZE) -> None:
+        """Take turns until no mail is ready."""
+        breaker = Breaker(clock=time.monotonic, chance=random.random)
+        turn = Turn(store or self.store, now_ms=self.mailboxes.now_ms, chance=random.random)
+        Drain(self.mailboxes, turn, breaker=breaker, size=size).until_empty()
+
+    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        """Read from the tables, over a connection of its own."""
+        return bridge.run(_fetch(self.database_url, query, *parameters))
+
+    def ledger(self) -> dict[str, str]:
+        """Outcome by event id."""
+        return {
+            r["event_id"]: r["outcome"] for r in self.rows("SELECT event_id, outcome FROM webhook_events")
+        }
+
+
+async def _fetch(database_url: str, query: str, *parameters: object) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return [dict(row) for row in await connection.fetch(query, *parameters)]
+    finally:
+        await connection.close()

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from tests.builders import NOW, customer, event_body, subscription
+from worker.drain import BatchSize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schema.delivery import BatchResult, Delivery
+    from tests.integration.worker.post import Post
+
+USERS = "SELECT stripe_customer_id, email, last_webhook_event_id FROM users ORDER BY stripe_customer_id"
+LETTERS = "SELECT event_id, reason, raw_body, attempts FROM dead_letters ORDER BY event_id"
+
+
+class Failing:
+    """A store that raises for batches with certain events, and else does as the real one."""
+
+    def __init__(self, post: Post, errors: dict[str, Exception]) -> None:
+        self._store = post.store
+        self._errors = errors
+        self.calls: list[list[str]] = []
+
+    def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
+        ids = [delivery.event.id for delivery in deliveries]
+        self.calls.append(list(ids))
+        error = next((self._errors[id_] for id_ in ids if id_ in self._errors), None)
+        if error:
+            raise error
+        return self._store.apply(deliveries)
+
+    def bury(self, letters: Any) -> None:
+        self._store.bury(letters)
+
+
+def test_a_customer_and_its_subscription_become_rows_and_leave_the_mailbox(post: Post) -> None:
+    post.put("customer.created", customer(), id_="evt_1")
+    post.put("customer.subscription.created", subscription(), id_="evt_2")
+
+    post.drain()
+
+    assert post.rows(USERS) == [
+        {"stripe_customer_id": "cus_1", "email": "cus_1@example.com", "last_webhook_event_id": "evt_1"}
+    ]
+    assert post.rows("SELECT stripe_subscription_id, status FROM subscriptions") == [
+        {"stripe_subscription_id": "sub_1", "status": "active"}
+    ]
+    assert post.ledger() == {"evt_1": "applied", "evt_2": "applied"}
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_an_event_put_again_after_it_was_settled_ends_as_a_duplicate(post: Post) -> None:
+    post.put("customer.created", customer(), id_="evt_1")
+    post.drain()
+
+    post.put("customer.created", customer(name="Somebody else"), id_="evt_1")
+    post.drain()
+
+    assert post.rows("SELECT name FROM users") == [{"name": "Ada Example"}]
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_a_subscription_waits_for_its_customer_and_blocks_nobody(post: Post) -> None:
+    post.put("customer.subscription.created", subscription(customer="cus_late"), id_="evt_1")
+    post.put("customer.created", customer("cus_other"), id_="evt_2")
+    post.drain()
+    assert post.mailboxes.status().parked == 1
+    assert post.ledger() == {"evt_2": "applied"}
+
+    post.put("customer.created", customer("cus_late"), id_="evt_3", created=NOW + 60)
+    post.drain()
+
+    assert post.mailboxes.status().parked == 0
+    assert post.ledger() == {"evt_1": "applied", "evt_2": "applied", "evt_3": "applied"}
+
+
+def test_more_parked_events_than_one_turn_holds_do_not_hide_the_customer(post: Post) -> None:
+    [post.put("customer.subscription.updated", subscription(f"sub_{n}"), id_=f"evt_{n}") for n in range(120)]
+    post.put("customer.created", customer(), id_="evt_c", created=NOW + 60)
+
+    post.drain()
+
+    assert post.rows("SELECT count(*) FROM subscriptions") == [{"count": 120}]
+    assert post.mailboxes.status().parked == 0
+
+
+def test_what_cannot_be_read_is_buried_with_its_bytes_and_its_customer_goes_on(post: Post) -> None:
+    post.put("customer.updated", customer(object="charge"), id_="evt_1")
+    post.put("customer.updated", customer(), id_="evt_2", created=NOW + 10)
+
+    post.drain()
+
+    assert post.rows(LETTERS) == [
+        {
+            "event_id": "evt_1",
+            "reason": "malformed",
+            "attempts": 0,
+            "raw_body": event_body("customer.updated", customer(object="charge"), id_="evt_1"),
+        }
+    ]
+    assert post.ledger() == {"evt_1": "dead", "evt_2": "applied"}
+
+
+def test_a_bad_customer_is_found_by_halving_and_its_neighbours_pay_nothing(post: Post) -> None:
+    [post.put("customer.created", customer(f"cus_{n}"), id_=f"evt_{n}") for n in range(8)]
+    store = Failing(post, {"evt_5": asyncpg.CheckViolationError("no")})
+
+    post.drain(store)
+
+    assert len(store.calls) == 7  # 8, 4, 4, 2, 1, 1, 2
+    assert [letter["event_id"] for letter in post.rows(LETTERS)] == ["evt_5"]
+    assert len(post.rows(USERS)) == 7
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_a_bad_event_is_found_among_its_customers_and_the_others_are_applied(post: Post) -> None:
+    [
+        post.put("customer.updated", customer(name=f"N{n}"), id_=f"evt_{n}", created=NOW + 10 * n)
+        for n in range(4)
+    ]
+    store = Failing(post, {"evt_1": asyncpg.CheckViolationError("no")})
+
+    post.drain(store)
+
+    assert post.rows("SELECT name FROM users") == [{"name": "N3"}]
+    assert [letter["event_id"] for letter in post.rows(LETTERS)] == ["evt_1"]
+
+
+def test_an_event_that_may_succeed_later_keeps_its_place_and_its_customer_sleeps(post: Post) -> None:
+    post.put("customer.updated", customer(name="first"), id_="evt_1")
+    post.put("customer.updated", customer(name="second"), id_="evt_2", created=NOW + 60)
+    store = Failing(post, {"evt_1": asyncpg.QueryCanceledError("slow")})
+
+    post.drain(store)
+
+    status = post.mailboxes.status()
+    assert (status.waiting, status.sleeping) == (2, 1)
+    assert post.rows(USERS) == []
+    assert [(w.event_id, w.attempts) for w in post.mailboxes.look("cus_1").waiting] == [
+        ("evt_1", 1),
+        ("evt_2", 0),
+    ]
+
+
+def test_a_bug_is_tried_five_times_and_then_buried(post: Post) -> None:
+    post.put("customer.updated", customer(), id_="evt_1")
+    store = Failing(post, {"evt_1": KeyError("oops")})
+
+    [(post.mailboxes.replay("cus_1"), post.drain(store)) for _ in range(5)]
+
+    (letter,) = post.rows(LETTERS)
+    assert (letter["reason"], letter["attempts"]) == ("bug", 5)
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_while_postgres_is_away_nothing_is_lost_and_no_attempt_is_spent(post: Post) -> None:
+    post.put("customer.created", customer(), id_="evt_1")
+    store = Failing(post, {"evt_1": ConnectionRefusedError()})
+
+    post.drain(store)
+
+    status = post.mailboxes.status()
+    assert (status.waiting, status.ready, status.leased) == (1, 1, 0)
+    assert [w.attempts for w in post.mailboxes.look("cus_1").waiting] == [0]
+
+
+def test_small_batches_end_in_the_same_rows(post: Post) -> None:
+    [
+        post.put(
+            "customer.updated", customer(f"cus_{n % 7}", name=f"N{n}"), id_=f"evt_{n}", created=NOW + 9 * n
+        )
+        for n in range(70)
+    ]
+
+    post.drain(size=BatchSize(customers=2, events=3, lease_seconds=30))
+
+    assert [row["last_webhook_event_id"] for row in post.rows(USERS)] == [f"evt_{n}" for n in range(63, 70)]

@@ -1,0 +1,48 @@
+"""Where a worker is composed: `celery --app worker.app worker --pool=threads`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+
+import reporting
+from mailboxes.doorbell import DRAIN_TASK
+from settings import WorkerSettings, load
+from worker.celery_app import make_celery
+from worker.process import WorkerProcess
+
+settings = load(WorkerSettings)
+reporting.configure(
+    "worker",
+    level=settings.log_level,
+    sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
+)
+app = make_celery(settings.redis_url.get_secret_value(), concurrency=settings.worker_concurrency)
+process = WorkerProcess(settings)
+
+
+class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Starts and stops the process with Celery: after its pool starts, before its pool stops."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **_options: Any) -> None:
+        super().__init__(parent)
+
+    def start(self, _parent: Any) -> None:
+        """Begin to look for mail."""
+        process.start()
+
+    def stop(self, _parent: Any) -> None:
+        """Finish what is under way."""
+        process.stop()
+
+
+app.steps["worker"].add(DrainStep)
+
+
+@app.task(name=DRAIN_TASK)  # type: ignore[untyped-decorator]
+def drain() -> None:
+    """Answer the doorbell."""
+    process.answer()

@@ -1,0 +1,51 @@
+"""The Celery application: a doorbell is rung, a drain loop answers.
+
+A message carries nothing: losing or doubling one is harmless, so nothing of Celery's reliability is
+needed and everything that costs (results, events, gossip, remote control) is off. JSON only: another
+serialisation in the queue is refused (SECURITY B77). Delays live in the mailboxes, never in ETA or
+countdown, which a Redis broker keeps in worker memory.
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from mailboxes.doorbell import DRAIN_TASK, QUEUE
+
+CONFIGURATION = {
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "result_accept_content": ["json"],
+    "result_backend": None,
+    "task_ignore_result": True,
+    "task_default_queue": QUEUE,
+    "task_acks_late": False,
+    "task_send_sent_event": False,
+    "worker_send_task_events": False,
+    "worker_enable_remote_control": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_pool": "threads",
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 10,
+    },
+    "enable_utc": True,
+}
+
+
+def make_celery(broker_url: str, *, concurrency: int) -> Celery:
+    """An application that takes doorbell messages from `broker_url`; it has no task yet."""
+    app = Celery("cogento", broker=broker_url)
+    app.conf.update(CONFIGURATION, worker_concurrency=concurrency)
+    return app
+
+
+__all__ = ["CONFIGURATION", "DRAIN_TASK", "make_celery"]

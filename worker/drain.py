@@ -1,0 +1,101 @@
+"""The drain loop: claim, open, take a turn, settle, until no mail is ready.
+
+The order of its steps is the promise: what is settled was committed before, so that a crash anywhere
+means redelivery, which the ledger answers with "duplicate". Knows neither SQL nor Redis commands.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from events.outcomes import Dead, Outcome
+from mailboxes.errors import MailboxUnavailable
+from worker.opening import open_mail
+from worker.turn import AwayError, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailboxes.mail import Claim, Settlement
+    from worker.breaker import Breaker
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSize:
+    """What one claim may hold at most."""
+
+    customers: int
+    events: int
+    lease_seconds: float
+
+
+class Mailboxes(Protocol):
+    """What draining asks of the mailboxes."""
+
+    def claim(self, *, max_customers: int, max_events: int, lease_seconds: float) -> Claim | None:
+        """Lease the customers at the head of the line, or None when nobody is ready."""
+
+    def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> object:
+        """End the claim's leases with what became of each customer's turn."""
+
+    def release(self, claim: Claim) -> object:
+        """Give the claim back as it is."""
+
+
+class Drain:
+    """Empties the mailboxes, batch after batch; several threads may do so at once."""
+
+    def __init__(self, mailboxes: Mailboxes, turn: Turn, *, breaker: Breaker, size: BatchSize) -> None:
+        self._mailboxes = mailboxes
+        self._turn = turn
+        self._breaker = breaker
+        self._size = size
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Finish the batches under way and claim no more."""
+        self._stopping.set()
+
+    def until_empty(self) -> None:
+        """Take turns until no mail is ready, somebody asked to stop, or what we need is away."""
+        while not (self._stopping.is_set() or self._breaker.is_open()):
+            try:
+                claim = self._claim()
+                if claim is None:
+                    return
+                self._take(claim)
+            except MailboxUnavailable as error:
+                log.warning("mailboxes_unavailable", retry_in_seconds=self._breaker.failed(), exc_info=error)
+
+    def _claim(self) -> Claim | None:
+        return self._mailboxes.claim(
+            max_customers=self._size.customers,
+            max_events=self._size.events,
+            lease_seconds=self._size.lease_seconds,
+        )
+
+    def _take(self, claim: Claim) -> None:
+        try:
+            result = self._turn.take([open_mail(mail) for mail in claim.mails])
+        except AwayError as away:
+            log.warning("database_away", retry_in_seconds=self._breaker.failed(), exc_info=away.__cause__)
+            self._mailboxes.release(claim)
+            return
+        self._mailboxes.settle(claim, result.settlements)
+        self._breaker.succeeded()
+        _report(result.outcomes)
+
+
+def _report(outcomes: Sequence[Outcome]) -> None:
+    counts = Counter(type(outcome).__name__.lower() for outcome in outcomes)
+    log.info("batch_settled", **counts)
+    for outcome in outcomes:
+        if isinstance(outcome, Dead):
+            log.warning("event_buried", reason=outcome.reason)

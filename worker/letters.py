@@ -1,0 +1,98 @@
+"""Making dead letters out of waiting events: everything that is known of them, and nothing guessed."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from events.envelope import FUTURE_SECONDS, open_envelope
+from events.errors import PermanentError, RejectedError
+from events.fields import LATEST_TIME
+from events.letters import MESSAGES, LetterReason
+from events.retry import FailureClass
+from schema.errors import sqlstate
+from schema.letters import DeadLetter
+
+if TYPE_CHECKING:
+    from events.envelope import Envelope
+    from mailboxes.mail import Mail, Waiting
+
+WORKER_VERSION = version("cogento-stripe-sync")
+
+
+def unreadable_letter(mail: Mail, waiting: Waiting, error: PermanentError) -> DeadLetter:
+    """A letter for an event that cannot be read; its message says what is wrong with it."""
+    return _letter(
+        mail, waiting, LetterReason(error.reason), FailureClass.PERMANENT, error=error, message=error.message
+    )
+
+
+def failed_letter(mail: Mail, waiting: Waiting, failure: FailureClass, error: Exception) -> DeadLetter:
+    """A letter for an event whose attempts are spent."""
+    return _letter(mail, waiting, _REASONS[failure], failure, error=error)
+
+
+def orphan_letter(mail: Mail, waiting: Waiting) -> DeadLetter:
+    """A letter for a subscription whose customer never came."""
+    return _letter(mail, waiting, LetterReason.CUSTOMER_MISSING, FailureClass.PERMANENT)
+
+
+def crash_letter(mail: Mail, waiting: Waiting) -> DeadLetter:
+    """A letter for the event that a customer's workers died of."""
+    return _letter(
+        mail, waiting, LetterReason.CRASHED_WORKER, FailureClass.CRASHED_WORKER, starts=mail.crashes
+    )
+
+
+_REASONS = {
+    FailureClass.PERMANENT: LetterReason.IMPOSSIBLE_VALUE,
+    FailureClass.TRANSIENT: LetterReason.GAVE_UP,
+    FailureClass.CONTENTION: LetterReason.GAVE_UP,
+    FailureClass.BUG: LetterReason.BUG,
+}
+
+
+def _letter(
+    mail: Mail,
+    waiting: Waiting,
+    reason: LetterReason,
+    failure: FailureClass,
+    *,
+    error: Exception | None = None,
+    message: str | None = None,
+    starts: int = 0,
+) -> DeadLetter:
+    envelope = _envelope(waiting.body)
+    return DeadLetter(
+        event_id=waiting.event_id,
+        type=envelope.type if envelope else "",
+        customer_id=mail.customer_id,
+        object_id=envelope.object_id if envelope else "",
+        created=envelope.created if envelope else waiting.received_ms // 1000,
+        body=waiting.body,
+        received_ms=waiting.received_ms,
+        source=waiting.source,
+        attempts=waiting.attempts,
+        reason=reason,
+        message=message or MESSAGES[reason],
+        failure_class=failure,
+        failure_code=_code(error),
+        constraint_name=getattr(error, "constraint_name", None),
+        livemode=envelope.livemode if envelope else None,
+        first_attempt_ms=waiting.first_attempt_ms,
+        starts=starts,
+        worker_version=WORKER_VERSION,
+    )
+
+
+def _envelope(body: bytes) -> Envelope | None:
+    try:
+        return open_envelope(body, now=LATEST_TIME - FUTURE_SECONDS)
+    except RejectedError:
+        return None
+
+
+def _code(error: Exception | None) -> str | None:
+    if error is None or isinstance(error, PermanentError):
+        return None
+    return sqlstate(error) or type(error).__name__

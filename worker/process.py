@@ -1,0 +1,94 @@
+"""One worker process put together: stores, drain loops, the sweep, and their start and stop."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mailboxes.durability import AckDurability
+from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from mailboxes.mail import Limits
+from mailboxes.mailboxes import Mailboxes
+from settings import refuse
+from worker.breaker import Breaker
+from worker.drain import BatchSize, Drain
+from worker.loops import Loops
+from worker.store import open_store
+from worker.sweep import Chore, Sweep
+from worker.turn import Turn
+
+if TYPE_CHECKING:
+    from settings import WorkerSettings
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 0.5
+TIDY_SECONDS = 3600
+STOP_SECONDS = 20
+CUSTOMERS_PER_BATCH = 500
+
+
+class WorkerProcess:
+    """Answers the doorbell, and looks for mail without it."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._retention_days = settings.ledger_retention_days
+        self._mailboxes = Mailboxes.connect(
+            settings.redis_url.get_secret_value(),
+            shards=settings.mailbox_shards,
+            ack=AckDurability(settings.ack_durability),
+            limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
+        )
+        self._store = open_store(
+            settings.database_url.get_secret_value(), pool_size=settings.worker_concurrency + 1
+        )
+        self._drain = Drain(
+            self._mailboxes,
+            Turn(self._store, now_ms=self._mailboxes.now_ms, chance=random.random),
+            breaker=Breaker(clock=time.monotonic, chance=random.random),
+            size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
+        )
+        self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
+        self._sweep = Sweep(
+            [Chore("sweep", SWEEP_SECONDS, self.answer), Chore("tidy", TIDY_SECONDS, self._tidy)]
+        )
+        self._is_checked = False
+
+    def start(self) -> None:
+        """Check what we stand on and begin to look for mail; servers that are away are waited for.
+
+        Ends the process with exit code 78 when Redis cannot keep the promise that is configured.
+        """
+        self._check()
+        self._sweep.start()
+        log.info("worker_started")
+
+    def answer(self) -> None:
+        """Drain the mailboxes until they are empty, unless enough loops are at it."""
+        if self._is_checked or self._check():
+            self._loops.answer()
+
+    def stop(self) -> None:
+        """Finish the batches under way, claim no more, and close the store."""
+        self._drain.stop()
+        self._sweep.stop(timeout_seconds=STOP_SECONDS)
+        if self._loops.wait_until_idle(STOP_SECONDS):
+            self._store.close()
+        log.info("worker_stopped")
+
+    def _check(self) -> bool:
+        try:
+            self._mailboxes.check()
+        except MailboxRefused as refused:
+            refuse(str(refused))
+        except MailboxUnavailable as error:
+            log.warning("mailboxes_unavailable", exc_info=error)
+            return False
+        self._is_checked = True
+        return True
+
+    def _tidy(self) -> None:
+        self._store.tidy(retention_days=self._retention_days)

@@ -1,0 +1,56 @@
+"""The worker's own look for ready mail, so that no doorbell message is needed for safety.
+
+Also the clock for the worker's chores. Knows threads and intervals; knows nothing of mail.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something every worker does now and then; it must be harmless when several do it at once."""
+
+    name: str
+    interval_seconds: float
+    do: Callable[[], object]
+
+
+class Sweep:
+    """Does each chore at its interval in a thread of its own, until stopped."""
+
+    def __init__(self, chores: Sequence[Chore]) -> None:
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(chore,), name=chore.name, daemon=True)
+            for chore in chores
+        ]
+
+    def start(self) -> None:
+        """Start every chore; each is done once at once."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, *, timeout_seconds: float) -> None:
+        """Begin no chore any more and wait for those under way, at most `timeout_seconds` each."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout_seconds)
+
+    def _repeat(self, chore: Chore) -> None:
+        while not self._stopping.is_set():
+            try:
+                chore.do()
+            except Exception as error:
+                log.warning("chore_failed", chore=chore.name, exc_info=error)
+            self._stopping.wait(chore.interval_seconds)
