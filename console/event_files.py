@@ -1,0 +1,171 @@
+"""Event files as people keep them, read into what a webhook would carry.
+
+A file holds one JSON document, indented or not, or one per line; a document is an event, an API object without
+its event, an event's `data`, or one of Stripe's lists of these. Knows no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+_WRAPPED_ID_LENGTH = 24
+
+Json = dict[str, Any]
+
+
+class UnreadableFileError(Exception):
+    """A file that holds no events; the message names it and says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One event ready to be signed: where it came from, and the exact bytes to send.
+
+    `replaced_id` is the id it had in the file, when another event of the same call has that one.
+    """
+
+    source: str
+    event_id: str
+    type: str
+    body: bytes
+    replaced_id: str | None = None
+
+
+def read_letters(paths: Iterable[Path]) -> list[Letter]:
+    """Read files, and folders by name, in order; raises UnreadableFileError for the first that can't be read.
+
+    A whole event keeps its bytes. An object or a `data` hash becomes an `updated` event (`deleted` for the
+    stub of a deleted customer) of the second in which its file was last changed, with an id derived from
+    its content, so that sending the same file again is a duplicate.
+    """
+    letters = [letter for path in paths for file in _files(path) for letter in _read_file(file)]
+    return list(_with_distinct_ids(letters))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+    if not found:
+        raise UnreadableFileError(f"{path}: no {', '.join(sorted(SUFFIXES))} file in this folder")
+    return found
+
+
+def _read_file(file: Path) -> Iterator[Letter]:
+    try:
+        raw = file.read_bytes()
+        changed = int(file.stat().st_mtime)
+    except OSError as error:
+        raise UnreadableFileError(f"{file}: {error.strerror}") from error
+    for source, part in _parts(file, raw):
+        for document, body in _documents(_parse(source, part), part):
+            yield _letter(source, document, body, changed=changed)
+
+
+def _parts(file: Path, raw: bytes) -> Iterator[tuple[str, bytes]]:
+    """The file as one document or, when its first line is one already, line by line."""
+    lines = [(number, line) for number, line in enumerate(raw.splitlines(), start=1) if line.strip()]
+    if len(lines) > 1 and _is_json(lines[0][1]):
+        yield from ((f"{file}:{number}", line) for number, line in lines)
+    else:
+        yield str(file), raw
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        json.loads(raw)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse(source: str, raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise UnreadableFileError(f"{source}: not JSON: {error.msg} at {where}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableFileError(f"{source}: not JSON: {error}") from error
+
+
+def _documents(document: Any, body: bytes) -> Iterator[tuple[Any, bytes | None]]:
+    """The document with its bytes or, when it is a list, its members without."""
+    if isinstance(document, list):
+        yield from ((one, None) for one in document)
+    elif isinstance(document, dict) and document.get("object") == "list":
+        yield from ((one, None) for one in document.get("data", []))
+    else:
+        yield document, body
+
+
+def _letter(source: str, document: Any, body: bytes | None, *, changed: int) -> Letter:
+    event = _event(source, document, changed=changed)
+    if body is None or event is not document:
+        body = _written(event)
+    return Letter(source, str(event.get("id")), str(event.get("type")), body)
+
+
+def _event(source: str, document: Any, *, changed: int) -> Json:
+    match document:
+        case {"object": "event" | "v2.core.event"}:
+            event: Json = document
+            return event
+        case {"object": str()}:
+            return _wrapped({"object": document}, changed=changed)
+        case {"object": {"object": str()}}:
+            return _wrapped(document, changed=changed)
+        case _:
+            raise UnreadableFileError(f"{source}: neither an event nor a Stripe object")
+
+
+def _wrapped(data: Json, *, changed: int) -> Json:
+    return {
+        "id": f"evt_{_digest(data)}",
+        "object": "event",
+        "api_version": None,
+        "created": changed,
+        "data": data,
+        "livemode": data["object"].get("livemode", False),
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": _type_of(data["object"]),
+    }
+
+
+def _type_of(an_object: Json) -> str:
+    kind = an_object["object"]
+    family = "customer.subscription" if kind == "subscription" else kind
+    return f"{family}.deleted" if an_object.get("deleted") is True else f"{family}.updated"
+
+
+def _with_distinct_ids(letters: Sequence[Letter]) -> Iterator[Letter]:
+    """Give a new id to an event whose id another one has: recorded files share placeholder ids.
+
+    The first keeps it. The same event twice stays the same event twice.
+    """
+    content_of: dict[str, Json] = {}
+    for letter in letters:
+        event = json.loads(letter.body)
+        if content_of.setdefault(letter.event_id, event) == event:
+            yield letter
+        else:
+            renamed = {**event, "id": f"evt_{_digest(event)}"}
+            yield replace(letter, event_id=renamed["id"], body=_written(renamed), replaced_id=letter.event_id)
+
+
+def _digest(content: Json) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:_WRAPPED_ID_LENGTH]
+
+
+def _written(event: Json) -> bytes:
+    return json.dumps(event, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -1,0 +1,187 @@
+"""`cogento send`: sign event files as Stripe does and send them to a receiver."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+import click
+
+from console.event_files import Letter, UnreadableFileError, read_letters
+from console.printable import printable
+from console.signing import signature_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DEFAULT_DATA = Path(".data")
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A receiver and the secrets it expects signatures of."""
+
+    url: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver said to one event: `answer` its status word or error code."""
+
+    source: str
+    event: str
+    type: str
+    status: int
+    answer: str
+    message: str | None = None
+    replaced_id: str | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it was 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own numbers
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--url", help="The receiver's webhook address; by default that of `cogento run`.")
+@click.option("--secret", help="What to sign with (whsec_…); by default that of the receiver sent to.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="The data folder of `cogento run`, whose run.json names the receiver.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
+@click.pass_context
+def send(
+    ctx: click.Context,
+    *,
+    files: tuple[Path, ...],
+    url: str | None,
+    secret: str | None,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Sign event files and send them to a receiver, one after the other.
+
+    FILES are files or folders of them: one JSON document each, indented or not, or one per line. Events go out
+    as they are, `created` included. A bare object (customer, subscription, …) or a bare `data` hash becomes an
+    `updated` event whose id follows from its content: sent again, it is a duplicate.
+
+    Recorded files often share a placeholder id. When one call holds the same id with different content, the
+    first keeps it and the others get ids that follow from their content; the output says so.
+
+    Exit code 0 when every answer is 2xx, 1 otherwise.
+    """
+    target = _target(url, secret, data)
+    try:
+        letters = read_letters(files)
+    except UnreadableFileError as error:
+        raise click.ClickException(printable(error)) from error
+    show = _show_json if as_json else _show_line
+    accepted = [show(answer).is_accepted for answer in send_all(letters, target)]
+    if not as_json:
+        click.echo(f"{len(accepted)} sent, {accepted.count(False)} refused")
+    ctx.exit(0 if all(accepted) else 1)
+
+
+def send_all(letters: Iterable[Letter], target: Target) -> Iterator[Answer]:
+    """Send letters in order over one connection and yield each answer.
+
+    Raises click.ClickException when the receiver can't be reached; what was sent before stays sent.
+    """
+    url = urlsplit(target.url)
+    with closing(_connection(url)) as connection:
+        for letter in letters:
+            try:
+                yield _send(letter, target, connection, path=url.path or "/")
+            except (OSError, http.client.HTTPException) as error:
+                raise click.ClickException(
+                    f"no answer from {target.url} ({error or type(error).__name__}): is the receiver running?"
+                ) from error
+
+
+def _send(letter: Letter, target: Target, connection: http.client.HTTPConnection, *, path: str) -> Answer:
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": signature_header(letter.body, target.secrets, at=int(time.time())),
+    }
+    connection.request("POST", path, body=letter.body, headers=headers)
+    response = connection.getresponse()
+    word, message = _read_answer(response.read())
+    return Answer(
+        letter.source, letter.event_id, letter.type, response.status, word, message, letter.replaced_id
+    )
+
+
+def _read_answer(body: bytes) -> tuple[str, str | None]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return "not JSON", None
+    match answer:
+        case {"error": {"code": str(code), "message": str(message)}}:
+            return code, message
+        case {"status": str(status)}:
+            return status, None
+        case _:
+            return "unknown answer", None
+
+
+def _connection(url: SplitResult) -> http.client.HTTPConnection:
+    if url.scheme not in {"http", "https"} or url.hostname is None:
+        raise click.UsageError(f"--url must look like http://host:port/webhooks/stripe, not {url.geturl()}")
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    return kind(url.hostname, url.port, timeout=_TIMEOUT_SECONDS)
+
+
+def _target(url: str | None, secret: str | None, data: Path) -> Target:
+    """The receiver asked for, or the one that run.json names; an explicit one is not run.json's to sign for."""
+    running = _read_run(data / "run.json")
+    from_environment = os.environ.get("STRIPE_WEBHOOK_SECRET")
+    from_running = running.get("webhook_secret")
+    chosen_url = url or running.get("receiver_url")
+    chosen_secret = secret or (
+        (from_environment or from_running) if url else (from_running or from_environment)
+    )
+    if not chosen_url:
+        raise click.UsageError(
+            f"no receiver known: give --url, or start `cogento run` ({data} has no run.json)"
+        )
+    if not chosen_secret:
+        raise click.UsageError("no secret known: give --secret, or set STRIPE_WEBHOOK_SECRET")
+    return Target(chosen_url, tuple(chosen_secret.split(",")))
+
+
+def _read_run(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{file} can't be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _show_json(answer: Answer) -> Answer:
+    click.echo(json.dumps(asdict(answer)))
+    return answer
+
+
+def _show_line(answer: Answer) -> Answer:
+    notes = [f"(its id {answer.replaced_id} is another's here)"] if answer.replaced_id else []
+    notes += [answer.message] if answer.message else []
+    parts = (answer.status, f"{answer.answer:<10}", answer.type, answer.event, answer.source, *notes)
+    click.echo(" ".join(printable(part) for part in parts))
+    return answer
