@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from local.stripe.http_server import HangUpError, Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 HANG_UP = 0
 
@@ -16,9 +16,9 @@ HANG_UP = 0
 class Receiver:
     """Answers with `statuses` in turn, then always 200; HANG_UP resets the connection instead."""
 
-    def __init__(self, statuses: Iterator[int] = iter(())) -> None:
+    def __init__(self, statuses: Iterable[int] = ()) -> None:
         self.requests: list[Request] = []
-        self._statuses = statuses
+        self._statuses = iter(statuses)
 
     async def answer(self, request: Request) -> Response:
         """Take a request."""

@@ -15,7 +15,7 @@ from local.stripe.http_server import Response, serving
 from tests.integration.local.stripe.receiving import HANG_UP, Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from local.stripe.http_server import Handler, Request
 
@@ -103,7 +103,7 @@ def test_stripes_own_verification_takes_the_signature() -> None:
 
 
 def test_the_history_tells_every_attempt_and_what_was_answered() -> None:
-    receiver = Receiver(iter([503, 200]))
+    receiver = Receiver([503, 200])
     deliveries = asyncio.run(_deliver(receiver.answer, "evt_1"))
     assert [attempt.status for attempt in deliveries.history.attempts] == [503, 200]
     assert deliveries.history.answers == {"503": 1, "200": 1}
@@ -159,7 +159,6 @@ def test_what_is_outstanding_is_pending_and_draining_waits_for_it() -> None:
     assert asyncio.run(while_refused()) == (True, False)
 
 
-async def _until(condition: object) -> None:
-    assert callable(condition)
-    while not condition():
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for is a count, which wakes nobody
         await asyncio.sleep(0.005)
