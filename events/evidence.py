@@ -1,8 +1,8 @@
 """What a row remembers of its events, so that the decision is the same in whatever order they come (R9).
 
 Kept is a function of the set of events seen, never of their order: the newest GROUPS tie groups of the
-topmost life stage (ended or live), and the creation while nothing else was forgotten. As events arrive
-the borders only move forward, so what was dropped is never needed again. Stored as MessagePack arrays.
+last stage of life that was seen (ended, else live), and the creation while nothing else was forgotten. As
+events arrive the borders only move forward, so what was dropped is never needed again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from events.errors import TransientError
-from events.versions import ORDER_WINDOW, Version
+from events.versions import ORDER_WINDOW, Lifecycle, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 GROUPS = 3
 """Tie groups remembered: with three no decidable history was ever judged wrong or unsure (docs/ordering.md)."""
@@ -27,11 +27,10 @@ FORMAT = 1
 
 
 class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One remembered event: a Version without its columns."""
+    """One remembered event: a version without its columns. Only an edge has a `before`."""
 
     event_id: str
     created: int
-    lifecycle: int
     state: bytes
     before: bytes | None
     growing: tuple[int, ...]
@@ -42,18 +41,13 @@ class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """The state that the object was in just before; a sighting found it as it left it."""
         return self.before or self.state
 
-    @property
-    def is_edge(self) -> bool:
-        """Whether it proves a change between two states we tell apart."""
-        return self.before is not None and self.before != self.state
-
 
 Rank = tuple[bool, bool, int, str]
 """Ended, not the creation, second, event id: a later event ranks higher."""
 
 
 class GoodValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The latest value of a column that the shown event does not carry, and the rank of who carried it."""
+    """The latest value of a column that the shown event does not carry, and the rank of the event that does."""
 
     column: str
     rank: Rank
@@ -63,8 +57,8 @@ class GoodValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """All that is remembered; `members` newest first.
 
-    `forgotten` is the second of the newest dropped event of this life stage. `columns` holds what each
-    possibly last state looks like, unless the row itself shows exactly that.
+    `forgotten` is the second of the newest dropped event of this stage of life. `columns` holds what each
+    state of the newest window looks like, unless the row itself shows exactly that.
     """
 
     format: int = FORMAT
@@ -95,7 +89,7 @@ def pack(evidence: Evidence) -> bytes:
 def unpack(stored: bytes) -> Evidence:
     """Read evidence back; a row without any has seen no event.
 
-    Raises TransientError for evidence that a newer release wrote: the customer waits for one of its workers.
+    Raises TransientError for evidence that another release wrote: the customer waits for one of its workers.
     """
     if not stored:
         return NOTHING
@@ -108,34 +102,58 @@ def unpack(stored: bytes) -> Evidence:
     return evidence
 
 
+def remember(evidence: Evidence, versions: Collection[Version]) -> Evidence:
+    """Add new events, each id once; the columns are left for `Snapshots.stored_in`."""
+    ended = [member_of(version) for version in versions if version.terminal]
+    if evidence.ended or ended:
+        return _remember_end(evidence if evidence.ended else NOTHING, ended)
+    return _remember_life(evidence, versions)
+
+
+def _remember_end(evidence: Evidence, ended: list[Member]) -> Evidence:
+    """R1: once an object has ended, only what ended matters."""
+    members, forgotten = newest_groups([*evidence.members, *ended], evidence.forgotten)
+    return Evidence(ended=True, members=members, forgotten=forgotten)
+
+
+def _remember_life(evidence: Evidence, versions: Collection[Version]) -> Evidence:
+    """R2: the creation stands apart; it says where the rest began while the rest is complete."""
+    live = [member_of(version) for version in versions if version.lifecycle is not Lifecycle.CREATED]
+    members, forgotten = newest_groups([*live, *evidence.members], evidence.forgotten)
+    if forgotten is not None:
+        return Evidence(members=members, forgotten=forgotten)
+    openings = [member_of(version) for version in versions if version.lifecycle is Lifecycle.CREATED]
+    openings += [evidence.opening] if evidence.opening else []
+    return Evidence(members=members, opening=min(openings, key=age, default=None))
+
+
+def newest_groups(members: Iterable[Member], forgotten: int | None) -> tuple[tuple[Member, ...], int | None]:
+    """R9: keep the newest tie groups, newest event first; also give the second of the newest dropped event."""
+    ordered = sorted(members, key=age, reverse=True)
+    kept, group, floor = 0, 0, None
+    for member in ordered[:MEMBERS]:
+        if floor is None or member.created < floor:
+            group, floor = group + 1, member.created - ORDER_WINDOW
+            if group > GROUPS:
+                break
+        kept += 1
+    if kept < len(ordered):
+        forgotten = max(forgotten or 0, ordered[kept].created)
+    return tuple(ordered[:kept]), forgotten
+
+
 def member_of(version: Version) -> Member:
     """What of a version is remembered."""
     return Member(
         version.event_id,
         version.created,
-        int(version.lifecycle),
         version.state,
-        version.before,
+        None if version.before == version.state else version.before,
         version.growing,
         version.partial,
     )
 
 
-def greatest(members: Iterable[Member]) -> Member:
-    """R8: of life's stages the last, then the newest second, then the greater id; the same everywhere."""
-    return max(members, key=lambda member: (member.lifecycle, member.created, member.event_id))
-
-
-def newest_groups(members: Iterable[Member], forgotten: int | None) -> tuple[tuple[Member, ...], int | None]:
-    """Keep the newest tie groups, newest event first; also give the second of the newest dropped event."""
-    ordered = sorted(members, key=lambda member: (member.created, member.event_id), reverse=True)
-    groups, floor, kept = 0, None, 0
-    for member in ordered[:MEMBERS]:
-        if floor is None or member.created < floor:
-            groups, floor = groups + 1, member.created - ORDER_WINDOW
-            if groups > GROUPS:
-                break
-        kept += 1
-    if kept < len(ordered):
-        forgotten = max(ordered[kept].created, ordered[kept].created if forgotten is None else forgotten)
-    return tuple(ordered[:kept]), forgotten
+def age(member: Member) -> tuple[int, str]:
+    """Sort by second; ids say nothing of order and only make it the same everywhere."""
+    return member.created, member.event_id

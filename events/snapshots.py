@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from events.columns import CustomerColumns, SubscriptionColumns
-from events.evidence import Evidence, GoodValue, Member, Rank, greatest
+from events.evidence import Evidence, GoodValue, Member, Rank, age
 from events.versions import Known, Lifecycle, Version
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Snapshots:
         own = self.own[member.state]
         return replace(own, **{gap: self.good[gap].value for gap in gaps(own) if gap in self.good})
 
-    def stored_in(self, stage: Evidence, shown: Member, last: Iterable[Member]) -> Evidence:
+    def stored_in(self, stage: Evidence, shown: Member, recent: Iterable[Member]) -> Evidence:
         """Add to the evidence what the row itself does not show."""
         own = self.own[shown.state]
         good = tuple(self.good[gap] for gap in gaps(own) if gap in self.good)
-        states = {member.state for member in last} - (set() if good else {shown.state})
+        states = {member.state for member in recent} - (set() if good else {shown.state})
         return Evidence(
             ended=stage.ended,
             members=stage.members,
@@ -65,53 +65,45 @@ def gaps(columns: Columns) -> tuple[str, ...]:
 
 
 def snapshots(
-    known: Known | None, evidence: Evidence, fresh: Mapping[str, Version], last: Iterable[Member]
+    known: Known | None, evidence: Evidence, fresh: Mapping[str, Version], recent: Iterable[Member]
 ) -> Snapshots:
-    """Gather what is remembered and what is new; of events with one state, the greatest speaks for it."""
-    own = _remembered(known, evidence) if known else {}
-    carried = [*evidence.good, *_carried_by_row(known, evidence, own), *_carried_by(fresh.values())]
-    own |= {m.state: fresh[m.event_id].columns for m in _speakers(last) if m.event_id in fresh}
-    good: dict[str, GoodValue] = {}
-    for value in carried:
-        if value.column not in good or value.rank > good[value.column].rank:
-            good[value.column] = value
-    return Snapshots(own, good)
+    """Gather what is remembered and what is new of the newest window."""
+    remembered = _remembered(known, evidence) if known else {}
+    new = {m.state: fresh[m.event_id].columns for m in _speakers(recent) if m.event_id in fresh}
+    carried = [*evidence.good, *_carried_by_row(known, evidence, remembered), *_carried_by(fresh.values())]
+    good = {value.column: value for value in sorted(carried, key=lambda value: value.rank)}
+    return Snapshots(remembered | new, good)
 
 
 def _remembered(known: Known, evidence: Evidence) -> dict[bytes, Columns]:
-    """The own columns of every state that could have been the last before; the row holds the shown one's."""
+    """The own columns of every state of the newest window; the row holds those of the shown one."""
     kind = type(known.columns)
     stored: dict[bytes, Columns] = {state: kind(*values) for state, values in evidence.columns}
     return {m.state: known.columns for m in evidence.everyone if m.event_id == known.shown} | stored
 
 
-def _speakers(members: Iterable[Member]) -> list[Member]:
-    by_state: dict[bytes, list[Member]] = {}
-    for member in members:
-        by_state.setdefault(member.state, []).append(member)
-    return [greatest(of_state) for of_state in by_state.values()]
+def _speakers(members: Iterable[Member]) -> Iterable[Member]:
+    """Of several events with one state, the one to be shown: they may differ in nulls and empty hashes."""
+    return {member.state: member for member in sorted(members, key=age)}.values()
 
 
 def _carried_by_row(
-    known: Known | None, evidence: Evidence, own: Mapping[bytes, Columns]
+    known: Known | None, evidence: Evidence, remembered: Mapping[bytes, Columns]
 ) -> Iterator[GoodValue]:
-    if known is not None and not evidence.everyone:
+    if known is not None and not remembered:
         yield from _carried(known.columns, (False, False, 0, ""))
-    for member in _speakers(m for m in evidence.everyone if m.state in own):
+    for m in _speakers(m for m in evidence.everyone if m.state in remembered):
         yield from _carried(
-            own[member.state],
-            (evidence.ended, member is not evidence.opening, member.created, member.event_id),
+            remembered[m.state], (evidence.ended, m is not evidence.opening, m.created, m.event_id)
         )
 
 
 def _carried_by(versions: Iterable[Version]) -> Iterator[GoodValue]:
-    for version in versions:
-        is_opening = version.lifecycle is Lifecycle.CREATED and not version.terminal
-        yield from _carried(
-            version.columns, (version.terminal, not is_opening, version.created, version.event_id)
-        )
+    for v in versions:
+        is_opening = v.lifecycle is Lifecycle.CREATED and not v.terminal
+        yield from _carried(v.columns, (v.terminal, not is_opening, v.created, v.event_id))
 
 
 def _carried(columns: Columns, rank: Rank) -> Iterator[GoodValue]:
-    values: Iterable[tuple[str, Any]] = ((name, getattr(columns, name)) for name in FILLED[type(columns)])
+    values = ((name, getattr(columns, name)) for name in FILLED[type(columns)])
     return (GoodValue(name, rank, value) for name, value in values if value is not None)

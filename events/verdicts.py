@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from events.evidence import Evidence, Member, member_of
 from events.outcomes import Reason
 from events.versions import Known, Lifecycle, Verdict, Version
-from events.walks import is_surely_earlier
+from events.walks import is_seconds_earlier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,5 +58,6 @@ class Judged:
             return True
         before = [m for m in self.evidence.members if self.known and m.event_id == self.known.shown]
         return any(
-            version.lifecycle is Lifecycle.CREATED or is_surely_earlier(member_of(version), m) for m in before
+            version.lifecycle is Lifecycle.CREATED or is_seconds_earlier(member_of(version), m)
+            for m in before
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from events.versions import ORDER_WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from events.evidence import Evidence, Member
 
@@ -21,32 +21,37 @@ States = frozenset[bytes]
 
 NO_STATES: States = frozenset()
 
-MOST_STEPS = 5_000
+MOST_POSITIONS = 2_000
 """Positions looked at before a tie is given up as undecidable; a tie of six needs some dozens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The states a history can have ended in; `sure` when nothing is missing and there is one."""
+    """The states a history can have ended in; where no link `is_missing`, the true one is among them."""
 
     states: States
-    sure: bool
+    is_missing_links: bool = False
+
+    @property
+    def are_sure(self) -> bool:
+        """Whether the evidence determines the last state."""
+        return len(self.states) == 1 and not self.is_missing_links
 
 
 def possible_ends(evidence: Evidence) -> Ends:
     """Walk the clusters of remembered events from the oldest to the newest."""
     anchor = evidence.opening if evidence.forgotten is None else None
-    ends = Ends(frozenset({anchor.state}) if anchor else NO_STATES, sure=True)
+    ends = Ends(frozenset({anchor.state}) if anchor else NO_STATES)
     for cluster in clusters(evidence.members):
         ends = cluster_ends(cluster, ends, evidence.forgotten)
-    return ends
+    return Ends(ends.states, ends.is_missing_links or _is_flooded(evidence))
 
 
-def clusters(newest_first: Iterable[Member]) -> list[list[Member]]:
+def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
     """Split the events, oldest first, wherever all later ones are surely later than all before."""
     split: list[list[Member]] = []
-    for member in sorted(newest_first, key=lambda m: (m.created, m.event_id)):
-        if not split or is_surely_earlier(split[-1][-1], member):
+    for member in reversed(newest_first):
+        if not split or is_seconds_earlier(split[-1][-1], member):
             split.append([])
         split[-1].append(member)
     return split
@@ -54,19 +59,33 @@ def clusters(newest_first: Iterable[Member]) -> list[list[Member]]:
 
 def cluster_ends(cluster: Sequence[Member], before: Ends, forgotten: int | None) -> Ends:
     """Judge one cluster, given the states in which it can have begun."""
-    last_states = frozenset(member.state for member in possibly_last(cluster))
+    last_states = frozenset(event.state for event in possibly_last(cluster))
     if len(last_states) == 1:
-        return Ends(last_states, sure=True)
-    free = unbroken_ends(cluster, NO_STATES, forgotten)
+        return Ends(last_states)
+    walk = _Walk.over(cluster, forgotten)
+    free = walk.unbroken_ends(NO_STATES)
     if len(free) == 1:
-        return Ends(free, sure=True)
-    anchored = unbroken_ends(cluster, before.states, forgotten) if before.states else NO_STATES
-    if anchored:
-        return Ends(anchored, sure=before.sure and len(anchored) == 1)
-    return Ends(free or least_broken_ends(cluster, before.states, forgotten) or last_states, sure=False)
+        return Ends(free)
+    if before.states and (anchored := walk.unbroken_ends(before.states)):
+        return Ends(anchored, before.is_missing_links)
+    if free:
+        return Ends(free)
+    return Ends(walk.least_broken_ends(before.states) or last_states, is_missing_links=True)
 
 
-def is_surely_earlier(one: Member, other: Member) -> bool:
+def possibly_last(members: Sequence[Member]) -> Sequence[Member]:
+    """The events than which none is known to be later."""
+    recent = newest_window(members)
+    return [one for one in recent if not any(is_earlier(one, other) for other in members)] or recent
+
+
+def newest_window(members: Sequence[Member]) -> Sequence[Member]:
+    """The events that seconds alone leave possible as the last."""
+    newest = max(event.created for event in members)
+    return [event for event in members if event.created + ORDER_WINDOW >= newest]
+
+
+def is_seconds_earlier(one: Member, other: Member) -> bool:
     """R3: more than the window apart, the smaller second is earlier."""
     return one.created + ORDER_WINDOW < other.created
 
@@ -82,26 +101,13 @@ def has_grown(one: Member, other: Member) -> bool:
 
 def is_earlier(one: Member, other: Member) -> bool:
     """R3 first, and inside the window R7."""
-    return is_surely_earlier(one, other) or (not is_surely_earlier(other, one) and has_grown(one, other))
+    return is_seconds_earlier(one, other) or (not is_seconds_earlier(other, one) and has_grown(one, other))
 
 
-def possibly_last(cluster: Sequence[Member]) -> list[Member]:
-    """The events than which none is surely later."""
-    newest = max(member.created for member in cluster)
-    return [member for member in cluster if member.created + ORDER_WINDOW >= newest]
-
-
-def unbroken_ends(cluster: Sequence[Member], starts: States, forgotten: int | None) -> States:
-    """R4: where every order without a break ends; among several ends R7 may tell."""
-    ends = _Walk.over(cluster, is_surely_earlier, forgotten).ends(starts, most_breaks=0)
-    if len(ends) > 1:
-        return _Walk.over(cluster, is_earlier, forgotten).ends(starts, most_breaks=0) or ends
-    return ends
-
-
-def least_broken_ends(cluster: Sequence[Member], starts: States, forgotten: int | None) -> States:
-    """R6: links are missing or on their way; where the orders with the fewest breaks end."""
-    return _Walk.over(cluster, is_surely_earlier, forgotten).ends(starts, most_breaks=len(cluster))
+def _is_flooded(evidence: Evidence) -> bool:
+    """Whether even an event of the newest window had to be dropped."""
+    newest = max((event.created for event in evidence.members), default=0)
+    return evidence.forgotten is not None and evidence.forgotten + ORDER_WINDOW >= newest
 
 
 _Position = tuple[int, bytes | None]
@@ -117,32 +123,40 @@ class _Walk:
     forgotten: int | None
 
     @classmethod
-    def over(
-        cls, cluster: Sequence[Member], earlier: Callable[[Member, Member], bool], forgotten: int | None
-    ) -> _Walk:
-        bits = tuple(sum(1 << i for i, one in enumerate(cluster) if earlier(one, other)) for other in cluster)
-        return cls(cluster, bits, forgotten)
+    def over(cls, cluster: Sequence[Member], forgotten: int | None) -> _Walk:
+        """Prepare to walk a cluster, oldest event first."""
+        return cls(cluster, tuple(_must_precede(other, cluster) for other in range(len(cluster))), forgotten)
 
-    def ends(self, starts: States, *, most_breaks: int) -> States:
-        """The states in which the orders with the fewest breaks end; none when all need more breaks."""
+    def unbroken_ends(self, starts: States) -> States:
+        """R4: where the orders without a break end."""
+        return self._ends(starts, most_breaks=0)
+
+    def least_broken_ends(self, starts: States) -> States:
+        """R6: links are missing or on their way; where the orders with the fewest breaks end."""
+        return self._ends(starts, most_breaks=len(self.events))
+
+    def _ends(self, starts: States, *, most_breaks: int) -> States:
+        """Where the orders with the fewest breaks end; nowhere when there is none, or too many to look at."""
         everything = (1 << len(self.events)) - 1
         frontier: set[_Position] = {(0, start) for start in starts} or {(0, None)}
         seen: set[_Position] = set()
         for _ in range(most_breaks + 1):
-            seen |= (reached := self._reach(frontier, seen))
-            ends = frozenset(state for walked, state in reached if walked == everything and state)
-            if ends or len(seen) > MOST_STEPS:
+            reached = self._reach(frontier, seen)
+            if len(seen) > MOST_POSITIONS:
+                return NO_STATES
+            if ends := frozenset(state for walked, state in reached if walked == everything and state):
                 return ends
-            frontier = {step for walked, _ in reached for step in self._steps(walked, None)} - seen
+            frontier = {step for walked, _ in reached for step in self._steps(walked, None)}
         return NO_STATES
 
     def _reach(self, frontier: set[_Position], seen: set[_Position]) -> set[_Position]:
-        """All positions that can be reached without a break."""
+        """All new positions that can be reached without a break; they count as seen from now on."""
         reached: set[_Position] = set()
-        waiting = [position for position in frontier if position not in seen]
-        while waiting and len(reached) <= MOST_STEPS:
+        waiting = list(frontier)
+        while waiting and len(seen) <= MOST_POSITIONS:
             position = waiting.pop()
-            if position not in reached and position not in seen:
+            if position not in seen:
+                seen.add(position)
                 reached.add(position)
                 walked, state = position
                 waiting.extend(self._steps(walked, None if self._may_have_forgotten(walked) else state))
@@ -164,3 +178,17 @@ class _Walk:
             return False
         newest = max(event.created for i, event in enumerate(self.events) if walked >> i & 1)
         return newest <= self.forgotten + ORDER_WINDOW
+
+
+def _must_precede(other: int, cluster: Sequence[Member]) -> int:
+    """The bits of the events that come before one; of twins the first, as their order makes no difference."""
+    event = cluster[other]
+    return sum(
+        1 << i
+        for i, one in enumerate(cluster)
+        if is_earlier(one, event) or (i < other and _says(one) == _says(event))
+    )
+
+
+def _says(event: Member) -> tuple[int, bytes, bytes, tuple[int, ...]]:
+    return event.created, event.leads_from, event.state, event.growing
