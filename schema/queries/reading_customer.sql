@@ -2,7 +2,7 @@
 -- $1 VARCHAR: Stripe's id of the customer
 SELECT
     user_id::TEXT AS user_id,
-    stripe_customer_id,
+    stripe_customer_id AS customer_id,
     email,
     stripe_email,
     name,

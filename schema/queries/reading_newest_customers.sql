@@ -3,7 +3,7 @@
 -- $1 INTEGER: seconds to look back
 -- $2 INTEGER: at most so many
 SELECT
-    u.stripe_customer_id,
+    u.stripe_customer_id AS customer_id,
     u.email,
     u.name,
     u.deleted_at IS NOT NULL AS deleted,

@@ -2,7 +2,7 @@
 -- $1 INTEGER: seconds to look back
 -- $2 INTEGER: at most so many
 SELECT
-    s.stripe_subscription_id,
+    s.stripe_subscription_id AS subscription_id,
     s.status,
     extract(EPOCH FROM now() - max(e.settled_at))::FLOAT8 AS age_seconds
 FROM webhook_events AS e

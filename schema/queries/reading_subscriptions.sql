@@ -2,7 +2,7 @@
 -- $1 VARCHAR: Stripe's id of the customer
 -- $2 INTEGER: at most so many
 SELECT
-    s.stripe_subscription_id,
+    s.stripe_subscription_id AS subscription_id,
     s.product_id,
     s.status,
     s.current_period_start,

@@ -28,6 +28,7 @@ CREATE TABLE users (
 
 CREATE INDEX idx_users_metadata_gin ON users USING gin (metadata);
 CREATE INDEX idx_users_stripe_email ON users (stripe_email);
+CREATE INDEX idx_users_unsure ON users (unsure) WHERE unsure;
 
 CREATE TABLE subscriptions (
     subscription_id UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -52,6 +53,7 @@ CREATE TABLE subscriptions (
 CREATE INDEX idx_subscriptions_user_id ON subscriptions (user_id);
 CREATE INDEX idx_subscriptions_status ON subscriptions (status);
 CREATE INDEX idx_subscriptions_metadata_gin ON subscriptions USING gin (metadata);
+CREATE INDEX idx_subscriptions_unsure ON subscriptions (unsure) WHERE unsure;
 
 CREATE TABLE user_roles (
     user_id UUID NOT NULL,
@@ -89,6 +91,9 @@ CREATE TABLE webhook_events (
 ) PARTITION BY RANGE (event_created_at);
 
 CREATE INDEX idx_webhook_events_customer_id ON webhook_events (customer_id, event_created_at);
+-- Rows lie in the order in which they were settled, so a summary of each page range finds the last minute's.
+CREATE INDEX idx_webhook_events_settled_at ON webhook_events USING brin (settled_at)
+WITH (pages_per_range = 16, autosummarize = ON);
 
 CREATE TABLE dead_letters (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
