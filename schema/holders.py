@@ -58,7 +58,7 @@ async def choose(
     moving = [change for change in changes if _claim_before(change) != _claim_after(change)]
     addresses = _addresses(moving)
     if missing := addresses - reach.addresses:
-        users = {**users, **await _join(connection, missing)}
+        users = {**users, **await _join(connection, missing, new=_new(changes))}
     claims = {id_: _claim(id_, row.columns) for id_, row in users.items()}
     claims |= {change.customer_id: _claim_after(change) for change in changes}
     concerned = {change.customer_id for change in moving}
@@ -84,14 +84,28 @@ async def write(connection: asyncpg.Connection, holders: Holders) -> None:
     await user_rows.set_emails(connection, final)
 
 
-async def _join(connection: asyncpg.Connection, addresses: frozenset[str]) -> Users:
-    """Take the addresses and their claimants' rows now or not at all: rows are locked already."""
+async def _join(connection: asyncpg.Connection, addresses: frozenset[str], *, new: set[CustomerId]) -> Users:
+    """Take the addresses and their claimants' rows now or not at all: rows are locked already.
+
+    A claimant that was new to us, and that somebody else has made meanwhile, has to be decided again.
+    """
+    claimants = await _claimants_if_free(connection, addresses)
+    if claimants is None or new & claimants.keys():
+        raise OutOfReachError(Reach(addresses=addresses))
+    return claimants
+
+
+async def _claimants_if_free(connection: asyncpg.Connection, addresses: frozenset[str]) -> Users | None:
     try:
         if await connection.fetchval(_TRY_HOLD, _LOCK_CLASS, _buckets(addresses)):
             return await user_rows.join_claimants(connection, addresses)
-    except asyncpg.LockNotAvailableError as error:
-        raise OutOfReachError(Reach(addresses=addresses)) from error
-    raise OutOfReachError(Reach(addresses=addresses))
+    except asyncpg.LockNotAvailableError:
+        return None
+    return None
+
+
+def _new(changes: Iterable[UserChange]) -> set[CustomerId]:
+    return {change.customer_id for change in changes if change.row is None}
 
 
 def _buckets(addresses: Iterable[str]) -> list[int]:

@@ -22,7 +22,7 @@ def loop() -> Iterator[asyncio.Runner]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+def pytest_pyfunc_call(pyfuncitem: Any) -> object | None:
     """Run a test that is a coroutine function on its loop."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
