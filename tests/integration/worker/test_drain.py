@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from events.names import CustomerId
 from tests.builders import NOW, customer, event_body, subscription
 from worker.drain import BatchSize
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from schema.delivery import BatchResult, Delivery
     from tests.integration.worker.post import Post
 
+CUSTOMER = CustomerId("cus_1")
 USERS = "SELECT stripe_customer_id, email, last_webhook_event_id FROM users ORDER BY stripe_customer_id"
 LETTERS = "SELECT event_id, reason, raw_body, attempts FROM dead_letters ORDER BY event_id"
 
@@ -140,7 +142,7 @@ def test_an_event_that_may_succeed_later_keeps_its_place_and_its_customer_sleeps
     status = post.mailboxes.status()
     assert (status.waiting, status.sleeping) == (2, 1)
     assert post.rows(USERS) == []
-    assert [(w.event_id, w.attempts) for w in post.mailboxes.look("cus_1").waiting] == [
+    assert [(w.event_id, w.attempts) for w in post.mailboxes.look(CUSTOMER).waiting] == [
         ("evt_1", 1),
         ("evt_2", 0),
     ]
@@ -150,7 +152,9 @@ def test_a_bug_is_tried_five_times_and_then_buried(post: Post) -> None:
     post.put("customer.updated", customer(), id_="evt_1")
     store = Failing(post, {"evt_1": KeyError("oops")})
 
-    [(post.mailboxes.replay("cus_1"), post.drain(store)) for _ in range(5)]
+    for _ in range(5):
+        post.mailboxes.replay(CUSTOMER)
+        post.drain(store)
 
     (letter,) = post.rows(LETTERS)
     assert (letter["reason"], letter["attempts"]) == ("bug", 5)
@@ -165,7 +169,7 @@ def test_while_postgres_is_away_nothing_is_lost_and_no_attempt_is_spent(post: Po
 
     status = post.mailboxes.status()
     assert (status.waiting, status.ready, status.leased) == (1, 1, 0)
-    assert [w.attempts for w in post.mailboxes.look("cus_1").waiting] == [0]
+    assert [w.attempts for w in post.mailboxes.look(CUSTOMER).waiting] == [0]
 
 
 def test_small_batches_end_in_the_same_rows(post: Post) -> None:

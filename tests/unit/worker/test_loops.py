@@ -48,7 +48,8 @@ def test_many_rings_while_busy_cost_one_more_look() -> None:
     busy = started(loops)
     assert drain.inside.wait(PATIENCE)
 
-    [loops.answer() for _ in range(100)]
+    for _ in range(100):
+        loops.answer()
     drain.may_end.set()
     busy.join(PATIENCE)
 
@@ -68,9 +69,13 @@ def test_a_drain_that_raises_gives_its_slot_back() -> None:
 
 def test_two_slots_drain_at_once() -> None:
     both = threading.Barrier(2, timeout=PATIENCE)
-    loops = Loops(lambda: both.wait() and None, slots=2)
 
-    threads = [started(loops), started(loops)]
-    [thread.join(PATIENCE) for thread in threads]
+    def meet() -> None:
+        both.wait()
+
+    loops = Loops(meet, slots=2)
+    first, second = started(loops), started(loops)
+    first.join(PATIENCE)
+    second.join(PATIENCE)
 
     assert not both.broken
