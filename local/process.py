@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from local.accounts import Account
 
+LAST_CHANCE_SECONDS = 1.0
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
 
@@ -57,19 +58,24 @@ class Process:
         return self._popen.poll()
 
     def ask_to_stop(self) -> None:
-        """Send the signal this program stops on."""
+        """Send the signal this program stops on, and let it run on if it was frozen."""
         self.send(self.command.stop_signal)
+        self.send(signal.SIGCONT)
 
-    def stop(self, *, within_seconds: float) -> bool:
-        """Ask, wait, then kill; return whether it ended by itself."""
+    def stop(self, *, within_seconds: float) -> None:
+        """Ask, wait, then end it."""
         self.ask_to_stop()
-        if self.wait(within_seconds):
-            return True
+        self.end(within_seconds=within_seconds)
+
+    def end(self, *, within_seconds: float) -> None:
+        """Wait for its end, then force it: with the death signal first, which takes its children along."""
+        if not self.wait(within_seconds):
+            self.send(self.command.death_signal)
+            self.wait(LAST_CHANCE_SECONDS)
         self.kill()
-        return False
 
     def kill(self) -> None:
-        """SIGKILL it and its process group, and reap it."""
+        """SIGKILL what is left of it and its process group, and reap it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
@@ -83,6 +89,15 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process itself, if it still runs."""
         self._popen.send_signal(number)
+
+
+def how_it_ended(code: int | None) -> str:
+    """Say an exit code the way people do."""
+    if code is None:
+        return "is running"
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
 
 
 def _start(command: Command) -> subprocess.Popen[bytes]:

@@ -13,16 +13,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from local import server
 from local.ports import free_port
 from local.postgres import Postgres
+from local.process import Process
+from local.service import await_answer
 from local.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from local.process import Process
-
+STOP_SECONDS = 10
 QUICK_POSTGRES = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -40,7 +40,7 @@ class RunningServer(Generic[S]):
 
     def __init__(self, description: S) -> None:
         self.description: S = description
-        self.process: Process = server.start(description)
+        self.start()
 
     @property
     def url(self) -> str:
@@ -69,8 +69,9 @@ class RunningServer(Generic[S]):
             send(pid, signal.SIGCONT)
 
     def start(self) -> None:
-        """Start it again after `kill` or `stop`, on the same port and data."""
-        self.process = server.start(self.description)
+        """Start it, again after `kill` or `stop`: on the same port and data."""
+        self.process = Process(self.description.prepare())
+        await_answer(self.description, self.process)
 
     def restart(self) -> None:
         """Stop it in an orderly way and start it again."""
@@ -79,7 +80,7 @@ class RunningServer(Generic[S]):
 
     def stop(self) -> None:
         self.thaw()
-        self.process.stop(within_seconds=server.STOP_SECONDS)
+        self.process.stop(within_seconds=STOP_SECONDS)
 
 
 def start_postgres(home: Path, *, settings: Mapping[str, str] | None = None) -> RunningServer[Postgres]:

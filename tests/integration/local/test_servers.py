@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from local import accounts, programs, server
+from local import accounts, programs
 from local.ports import free_port
 from local.postgres import Postgres
 from local.valkey import Valkey
@@ -159,18 +159,18 @@ def test_a_server_ends_with_a_parent_that_is_killed(home: Path, start: str) -> N
 
 def test_a_password_guards_servers_that_are_kept(home: Path) -> None:
     kept = Postgres(home=home / "postgres", port=free_port(), log=home / "log")
-    process = server.start(kept)
+    running = servers.RunningServer(kept)
 
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(kept.url.replace(":", ":wrong", 2).replace(":wrong//", "://"))
 
     assert kept.answers()
-    process.kill()
+    running.kill()
 
 
 def test_a_password_guards_the_mailboxes_that_are_kept(home: Path) -> None:
     kept = Valkey(home=home / "valkey", port=free_port(), log=home / "log")
-    process = server.start(kept)
+    running = servers.RunningServer(kept)
 
     with (
         redis.Redis.from_url(f"redis://127.0.0.1:{kept.port}", retry=None) as stranger,
@@ -179,7 +179,7 @@ def test_a_password_guards_the_mailboxes_that_are_kept(home: Path) -> None:
         stranger.ping()
 
     assert kept.answers()
-    process.kill()
+    running.kill()
 
 
 @as_root
@@ -218,8 +218,8 @@ def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(
     postgres = Postgres(home=home / "p", port=free_port(), log=home / "log", folder=folder, throwaway=True)
     valkey = Valkey(home=home / "v", port=free_port(), log=home / "log", program=program, throwaway=True)
 
-    server.start(postgres).kill()
-    server.start(valkey).kill()
+    servers.RunningServer(postgres).kill()
+    servers.RunningServer(valkey).kill()
 
 
 def _programs_linked_into(folder: Path) -> tuple[Path, Path]:
