@@ -109,8 +109,12 @@ async def _simulate(plan: Plan, endpoint: Endpoint, where: _Api) -> None:
     api = Api(simulation.account, record, faults, api_key=where.api_key, now=lambda: int(time.time()))
     control = Control(simulation, faults, api.requests)
     async with serving(_routed(api, control), host=where.host, port=where.port) as url:
+        living = asyncio.create_task(simulation.run())
+        _stop_when_asked(living)
         _say_ready(url, where.ready_file)
-        await _until_asked_to_stop(simulation)
+        await asyncio.wait([living])
+    if not living.cancelled():
+        living.result()
 
 
 def _routed(api: Api, control: Control) -> Handler:
@@ -129,14 +133,10 @@ def _say_ready(url: str, ready_file: Path | None) -> None:
     click.echo(line)
 
 
-async def _until_asked_to_stop(simulation: Simulation) -> None:
-    living = asyncio.create_task(simulation.run())
+def _stop_when_asked(living: asyncio.Task[None]) -> None:
     loop = asyncio.get_running_loop()
     for asked in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(asked, living.cancel)
-    await asyncio.wait([living])
-    if not living.cancelled():
-        living.result()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

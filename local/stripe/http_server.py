@@ -96,6 +96,13 @@ class _Clients:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
+    try:
+        return await _parse_request(reader)
+    except (ValueError, asyncio.LimitOverrunError) as error:
+        raise ConnectionAbortedError("not an HTTP request") from error
+
+
+async def _parse_request(reader: asyncio.StreamReader) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ")

@@ -16,11 +16,14 @@ from local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
 from local.stripe.event import webhook_body
 from local.stripe.life import Life
 from local.stripe.objects import SECONDS_A_DAY
+from local.stripe.scene import Scene
 from local.stripe.shapes import DAHLIA
+from local.stripe.subscription_actions import subscribe_again
 
 _TICK_SECONDS = 0.01
 _LONGEST_TURN_SECONDS = 0.01
 _PAST_DAYS = (400, 31)
+_SECOND_SUBSCRIPTION_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +109,7 @@ class Simulation:
         at = first
         while len(self.account.live_customers) < existing:
             self.life.step(at)
+            if self.account.random.random() < _SECOND_SUBSCRIPTION_SHARE:
+                subscribe_again(Scene(self.account, at))
             at = min(at + stride, last)
-        self.account.forget_events()
+            self.account.forget_events()
