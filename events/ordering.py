@@ -21,11 +21,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from events.evidence import NOTHING, Evidence, Member, age, pack, remember, unpack
+from events.evidence import NOTHING, Evidence, Member, age, member_of, pack, remember, unpack
 from events.names import EventId
 from events.outcomes import Reason
 from events.snapshots import gaps, snapshots
-from events.verdicts import Judged
+from events.verdicts import Judged, reason_to_show
 from events.versions import ORDER_WINDOW, Decision, Known, Lifecycle, Verdict, Version
 from events.walks import newest_window, possible_ends, possibly_last
 
@@ -55,17 +55,23 @@ def is_plainly_last(version: Version, evidence: Evidence) -> bool:
 
 def _follow(known: Known | None, evidence: Evidence, version: Version) -> Decision:
     """Take the short path: nothing needs to be weighed."""
+    stage = remember(evidence, (version,))
     changed = known is None or version.columns != known.columns
-    reason = Reason.FIRST if known is None else Reason.NEWER if changed else Reason.UNCHANGED
     return Decision(
-        evidence=pack(remember(evidence, (version,))),
+        evidence=pack(stage),
         shown=version.event_id,
         shown_created=version.created,
         columns=version.columns,
         changed=changed,
         sure=True,
-        verdicts=(Verdict(version.event_id, reason),),
+        verdicts=(Verdict(version.event_id, _why(known, evidence, version, changed=changed)),),
     )
+
+
+def _why(known: Known | None, evidence: Evidence, version: Version, *, changed: bool) -> Reason:
+    if known is None:
+        return Reason.FIRST
+    return reason_to_show(member_of(version), evidence.everyone[:1]) if changed else Reason.UNCHANGED
 
 
 def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version]) -> Decision:
@@ -80,9 +86,7 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     columns = seen.shown(shown)
     changed = known is None or columns != known.columns
     sure = ends.are_sure and not shown.partial
-    judged = Judged(
-        known, evidence, shown, changed=changed, sure=sure, tied=len({m.state for m in recent}) > 1
-    )
+    judged = Judged(known, evidence, shown, changed=changed, sure=sure)
     return Decision(
         evidence=pack(seen.stored_in(stage, shown, recent)),
         shown=EventId(shown.event_id),
@@ -91,7 +95,7 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
         changed=changed,
         sure=sure,
         verdicts=tuple(judged.verdicts(versions, fresh)),
-        tied=judged.tied,
+        tied=len(recent) > 1,
     )
 
 

@@ -11,7 +11,7 @@ class Reason(StrEnum):
 
     FIRST = "first"  # nothing was known of the object
     NEWER = "newer"  # its second is greater than every other's
-    FOLLOWS = "follows"  # previous_attributes prove that it comes last in its second
+    FOLLOWS = "follows"  # within the tie window, or ended: the evidence proves that it comes last
     TIE_BREAK = "tie_break"  # nothing decides; the same choice everywhere, and the row is unsure
     STALE = "stale"  # the row already shows something later
     SUPERSEDED = "superseded"  # a later event of the same batch was written instead

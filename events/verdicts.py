@@ -16,36 +16,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision seen from its events: what was known before and what is shown now."""
+    """A decision seen from its events: what the row knew before and what it shows now."""
 
     known: Known | None
     evidence: Evidence
     shown: Member
     changed: bool
     sure: bool
-    tied: bool
 
     def verdicts(self, versions: Iterable[Version], fresh: Mapping[str, Version]) -> Iterator[Verdict]:
-        """One verdict per version, in their order."""
-        shown_now = fresh.get(self.shown.event_id)
+        """One verdict per version, in their order; `fresh` are those that count, by id."""
+        uncounted = dict(fresh)
         for version in versions:
-            if fresh.get(version.event_id) is not version:
-                yield Verdict(version.event_id, Reason.DUPLICATE)
-            elif version is shown_now:
-                yield Verdict(version.event_id, self._why_shown())
-            elif shown_now is not None and not self._came_too_late(version):
-                yield Verdict(version.event_id, Reason.SUPERSEDED, superseded_by=shown_now.event_id)
-            else:
-                yield Verdict(version.event_id, self._why_not_shown(version))
+            counts = uncounted.pop(version.event_id, None) is version
+            yield self._verdict(version, fresh) if counts else Verdict(version.event_id, Reason.DUPLICATE)
 
-    def _why_shown(self) -> Reason:
+    def _verdict(self, version: Version, fresh: Mapping[str, Version]) -> Verdict:
+        if version.event_id == self.shown.event_id:
+            return Verdict(version.event_id, self._why_shown(fresh.values()))
+        winner = fresh.get(self.shown.event_id)
+        if winner is not None and not self._came_too_late(version):
+            return Verdict(version.event_id, Reason.SUPERSEDED, superseded_by=winner.event_id)
+        return Verdict(version.event_id, self._why_not_shown(version))
+
+    def _why_shown(self, fresh: Iterable[Version]) -> Reason:
         if not self.changed:
             return Reason.UNCHANGED
         if not self.sure:
             return Reason.TIE_BREAK
         if self.known is None:
             return Reason.FIRST
-        return Reason.FOLLOWS if self.tied else Reason.NEWER
+        others = [*self.evidence.everyone, *map(member_of, fresh)]
+        return reason_to_show(
+            self.shown, [other for other in others if other.event_id != self.shown.event_id]
+        )
 
     def _why_not_shown(self, version: Version) -> Reason:
         if self.evidence.ended and not version.terminal:
@@ -58,6 +62,11 @@ class Judged:
             return True
         before = [m for m in self.evidence.members if self.known and m.event_id == self.known.shown]
         return any(
-            version.lifecycle is Lifecycle.CREATED or is_seconds_earlier(member_of(version), m)
-            for m in before
+            version.lifecycle is Lifecycle.CREATED or is_seconds_earlier(member_of(version), shown)
+            for shown in before
         )
+
+
+def reason_to_show(shown: Member, others: Iterable[Member]) -> Reason:
+    """Tell whether the second alone made it last, or the evidence inside the events."""
+    return Reason.NEWER if all(is_seconds_earlier(other, shown) for other in others) else Reason.FOLLOWS

@@ -1,0 +1,166 @@
+"""Random true lives of one object: the events Stripe would have sent, in true order, and the truth.
+
+Made from any `random.Random`, so that Hypothesis can shrink them and a long run can seed them. Hard on
+purpose: most events tie, states come back, stamps are late, links get lost. Knows none of the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from events.columns import SubscriptionColumns
+from events.names import EventId
+from events.versions import ORDER_WINDOW, Lifecycle, Version
+
+if TYPE_CHECKING:
+    from random import Random
+
+START = 1_780_000_000
+
+LATEST_CREATION_STAMP = 6  # seconds of lateness recorded for *.created
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The delivered events in true order; `lost` counts the changes that no delivered event tells of."""
+
+    versions: tuple[Version, ...]
+    lost: int
+
+    @property
+    def truth(self) -> SubscriptionColumns:
+        """What the last event's snapshot says."""
+        columns = self.versions[-1].columns
+        assert isinstance(columns, SubscriptionColumns)
+        return columns
+
+
+def random_history(dice: Random) -> History:
+    """Live one life and write down what was delivered of it."""
+    life = _Life(dice)
+    life.begin()
+    for _ in range(dice.choice((0, 1, 2, 3, 3, 4, 4, 5, 6, 7))):
+        life.pass_time()
+        life.change()
+        life.maybe_be_seen()
+    life.maybe_end()
+    return History(tuple(life.delivered) or (life.sighting(),), life.lost)
+
+
+class _Life:
+    def __init__(self, dice: Random) -> None:
+        self.dice = dice
+        self.now = START
+        self.lateness = dice.choice((0, 0, ORDER_WINDOW))
+        self.loss = dice.choice((0.0, 0.0, 0.0, 0.15))
+        self.alphabet = "abcdefgh"[: dice.choice((2, 3, 4, 8))]
+        self.grows = dice.random() < 0.3
+        self.invoices = 1
+        self.past = [dice.choice(self.alphabet)]
+        self.ended = False
+        self.lost = 0
+        self.delivered: list[Version] = []
+        self.used: set[str] = set()
+
+    def begin(self) -> None:
+        if self.dice.random() < 0.7:
+            late = self.dice.randint(0, LATEST_CREATION_STAMP)
+            self.delivered.append(self._event(None, lifecycle=Lifecycle.CREATED, stamp=self.now + late))
+
+    def pass_time(self) -> None:
+        self.now += 0 if self.dice.random() < 0.57 else self.dice.choice((1, 1, 2, 3, 4, 10, 1000))
+
+    def change(self) -> None:
+        before, now = self.past[-1], self._next_state()
+        self.past.append(now)
+        self.invoices += self.grows and self.dice.choice((0, 0, 1))
+        if self.dice.random() < self.loss:
+            self.lost += before != now
+        else:
+            self.delivered.append(self._event(before))
+
+    def maybe_be_seen(self) -> None:
+        if self.dice.random() < 0.12:
+            self.delivered.append(self.sighting())
+
+    def maybe_end(self) -> None:
+        if self.dice.random() > 0.25:
+            return
+        self.pass_time()
+        before, self.ended = self.past[-1], True
+        self.past.append("X")
+        how = self.dice.choice(("deleted", "updated", "both"))
+        if how != "deleted":
+            self.delivered.append(self._event(before))
+        if how != "updated":
+            self.delivered.append(self._event(None, lifecycle=Lifecycle.DELETED))
+        self.alphabet = "XYZ"
+        for _ in range(self.dice.choice((0, 0, 0, 1, 2))):
+            self.pass_time()
+            self.change()
+
+    def sighting(self) -> Version:
+        return self._event(None)
+
+    def _next_state(self) -> str:
+        if len(self.past) > 1 and self.dice.random() < 0.3 and self.past[-2] in self.alphabet:
+            return self.past[-2]
+        return self.dice.choice(self.alphabet)
+
+    def _event(
+        self, before: str | None, *, lifecycle: Lifecycle = Lifecycle.CHANGED, stamp: int | None = None
+    ) -> Version:
+        state = self.past[-1]
+        return version(
+            self._fresh_id(),
+            self.now + self.dice.randint(0, self.lateness) if stamp is None else stamp,
+            state,
+            before,
+            lifecycle=lifecycle,
+            terminal=self.ended,
+            growing=(self.invoices,) if self.grows else (),
+        )
+
+    def _fresh_id(self) -> str:
+        """Ids say nothing of order."""
+        while (name := f"evt_{self.dice.randrange(10_000):04}") in self.used:
+            pass
+        self.used.add(name)
+        return name
+
+
+def version(
+    event_id: str,
+    created: int,
+    state: str,
+    before: str | None = None,
+    *,
+    lifecycle: Lifecycle = Lifecycle.CHANGED,
+    terminal: bool = False,
+    growing: tuple[int, ...] = (),
+) -> Version:
+    """Build a version whose state is a letter and whose columns show that letter."""
+    return Version(
+        event_id=EventId(event_id),
+        created=created,
+        lifecycle=lifecycle,
+        terminal=terminal,
+        state=state.encode(),
+        before=None if before is None else before.encode(),
+        growing=growing,
+        columns=columns(state),
+    )
+
+
+def columns(state: str) -> SubscriptionColumns:
+    """Build columns that differ exactly where the states differ."""
+    return SubscriptionColumns(
+        customer_id="cus_1",
+        product_id="prod_1",
+        status=state,
+        current_period_start=START,
+        current_period_end=START + 1,
+        metadata="{}",
+        stripe_created_at=START,
+    )

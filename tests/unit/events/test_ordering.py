@@ -1,0 +1,357 @@
+"""Which event is last: the cases that break other rules, each in every order, one by one and in one batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from events.event import read_event
+from events.ordering import Lifecycle, Version, decide
+from events.outcomes import Reason
+from tests.builders import NOW, Json, Shape, customer, deleted_customer, event_body, item, subscription
+from tests.model.deliveries import Row, known_after, last_step, one_by_one, row_after, rows_of_every_order
+from tests.model.histories import columns, version
+
+CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
+
+
+def only(rows: set[Row]) -> Row:
+    """The one row in which every order ended."""
+    (row,) = rows
+    return row
+
+
+def shown_in_every_order(*versions: Version) -> tuple[str, str, bool]:
+    """Status and event that the row shows, and whether it is sure."""
+    row = only(rows_of_every_order(versions))
+    assert row.columns == columns(getattr(row.columns, "status", ""))
+    return getattr(row.columns, "status", ""), row.shown, row.sure
+
+
+def read(type_: str, object_: Json, **fields: object) -> Version:
+    return read_event(event_body(type_, object_, **fields)).version
+
+
+def reasons(*batches: list[Version]) -> list[Reason]:
+    return [verdict.reason for verdict in last_step(*batches).verdicts]
+
+
+# What a subscription's life looks like when everything happens in one second.
+
+CREATION = version("evt_c", NOW, "incomplete", lifecycle=CREATED)
+ACTIVATION = version("evt_a", NOW, "active", "incomplete")
+CANCELLATION = version("evt_d", NOW, "canceled", lifecycle=DELETED, terminal=True)
+
+
+def test_created_and_updated_in_one_second_end_active() -> None:
+    assert shown_in_every_order(CREATION, ACTIVATION) == ("active", "evt_a", True)
+
+
+def test_updated_and_deleted_in_one_second_end_canceled() -> None:
+    assert shown_in_every_order(ACTIVATION, CANCELLATION) == ("canceled", "evt_d", True)
+
+
+def test_a_whole_life_in_one_second_ends_canceled() -> None:
+    assert shown_in_every_order(CREATION, ACTIVATION, CANCELLATION) == ("canceled", "evt_d", True)
+
+
+def test_an_older_update_after_the_deletion_does_not_bring_the_row_back_to_life() -> None:
+    late = replace(ACTIVATION, created=NOW - 60)
+
+    assert shown_in_every_order(CANCELLATION, late) == ("canceled", "evt_d", True)
+    assert reasons([CANCELLATION], [late]) == [Reason.AFTER_DELETE]
+
+
+def test_a_newer_stamp_does_not_bring_the_row_back_to_life_either() -> None:
+    late = replace(ACTIVATION, created=NOW + 60)
+
+    assert shown_in_every_order(CANCELLATION, late) == ("canceled", "evt_d", True)
+
+
+def test_a_canceled_subscription_still_changes_its_metadata() -> None:
+    edit = version("evt_e", NOW + 60, "edited", "canceled", terminal=True)
+
+    assert shown_in_every_order(CANCELLATION, edit, ACTIVATION) == ("edited", "evt_e", True)
+
+
+def test_metadata_changed_in_the_second_of_the_cancellation_follows_it() -> None:
+    edit = version("evt_b", NOW, "edited", "canceled", terminal=True)
+
+    assert shown_in_every_order(CANCELLATION, edit, ACTIVATION) == ("edited", "evt_b", True)
+
+
+def test_expired_and_canceled_in_one_second_follow_the_evidence() -> None:
+    expired = version("evt_x", NOW, "incomplete_expired", "incomplete", terminal=True)
+    canceled = version("evt_b", NOW, "canceled", "incomplete_expired", terminal=True)
+
+    assert shown_in_every_order(CREATION, expired, canceled) == ("canceled", "evt_b", True)
+
+
+def test_a_creation_stamped_six_seconds_late_does_not_overwrite() -> None:
+    late = replace(CREATION, created=NOW + 6)
+
+    assert shown_in_every_order(late, ACTIVATION) == ("active", "evt_a", True)
+
+
+def test_a_change_there_and_back_in_one_second_ends_where_it_began() -> None:
+    there = version("evt_2", NOW, "b", "a")
+    back = version("evt_1", NOW, "a", "b")
+
+    assert shown_in_every_order(version("evt_0", NOW, "a", lifecycle=CREATED), there, back) == (
+        "a",
+        "evt_1",
+        True,
+    )
+
+
+def test_there_and_back_is_placed_by_the_state_before_that_second() -> None:
+    earlier = version("evt_0", NOW - 10, "b", "a")
+    back = version("evt_1", NOW, "a", "b")
+    there = version("evt_2", NOW, "b", "a")
+
+    assert shown_in_every_order(earlier, back, there) == ("b", "evt_2", True)
+
+
+def test_there_and_back_first_seen_so_is_undecidable_and_the_same_everywhere() -> None:
+    there = version("evt_1", NOW, "b", "a")
+    back = version("evt_2", NOW, "a", "b")
+
+    assert shown_in_every_order(there, back) == ("a", "evt_2", False)
+
+
+def test_a_late_anchor_settles_what_was_undecidable() -> None:
+    there = version("evt_1", NOW, "b", "a")
+    back = version("evt_2", NOW, "a", "b")
+    anchor = version("evt_9", NOW - 30, "b")
+
+    assert shown_in_every_order(there, back, anchor) == ("b", "evt_1", True)
+
+
+def test_a_chain_stamped_against_its_order_inside_the_window_is_followed() -> None:
+    first = version("evt_3", NOW + 1, "b", "a")
+    second = version("evt_2", NOW, "c", "b")
+    third = version("evt_1", NOW + 2, "d", "c")
+
+    assert shown_in_every_order(first, second, third) == ("d", "evt_1", True)
+
+
+def test_more_than_the_window_apart_the_newer_second_is_last_whatever_it_says() -> None:
+    older = version("evt_2", NOW, "b", "a")
+    newer = version("evt_1", NOW + 3, "a", "x")
+
+    assert shown_in_every_order(older, newer) == ("a", "evt_1", True)
+
+
+def test_at_the_border_of_the_window_the_evidence_still_counts() -> None:
+    older = version("evt_1", NOW + 2, "b", "a")
+    newer = version("evt_2", NOW, "c", "b")
+
+    assert shown_in_every_order(older, newer) == ("c", "evt_2", True)
+
+
+def test_a_sighting_of_a_known_state_says_nothing_new() -> None:
+    sighting = version("evt_9", NOW, "a")
+
+    assert shown_in_every_order(sighting, version("evt_1", NOW, "b", "a")) == ("b", "evt_1", True)
+
+
+def test_a_sighting_that_nothing_links_does_not_beat_an_edge_and_is_in_doubt() -> None:
+    sighting = version("evt_9", NOW, "x")
+
+    assert shown_in_every_order(sighting, version("evt_1", NOW, "b", "a")) == ("b", "evt_1", False)
+
+
+def test_a_missing_link_is_in_doubt_until_it_arrives() -> None:
+    start = version("evt_0", NOW, "a", lifecycle=CREATED)
+    first, last = version("evt_2", NOW, "b", "a"), version("evt_1", NOW, "d", "c")
+    link = version("evt_3", NOW, "c", "b")
+
+    assert shown_in_every_order(start, first, last) == ("d", "evt_1", False)
+    assert shown_in_every_order(start, first, last, link) == ("d", "evt_1", True)
+
+
+def test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first() -> None:
+    start = version("evt_0", NOW, "a", lifecycle=CREATED)
+    anchored, other = version("evt_9", NOW + 1, "b", "a"), version("evt_1", NOW, "d", "c")
+
+    assert shown_in_every_order(start, anchored, other) == ("d", "evt_1", False)
+
+
+def test_a_value_that_only_grows_places_a_sighting() -> None:
+    edge = version("evt_1", NOW, "b", "a", growing=(4,))
+    sighting = version("evt_2", NOW, "c", growing=(5,))
+
+    assert shown_in_every_order(edge, sighting) == ("c", "evt_2", True)
+
+
+def test_a_value_that_only_grows_tells_where_there_and_back_ended() -> None:
+    there = version("evt_2", NOW, "b", "a", growing=(1,))
+    back = version("evt_1", NOW, "a", "b", growing=(2,))
+
+    assert shown_in_every_order(there, back) == ("a", "evt_1", True)
+
+
+def test_an_update_of_nothing_we_keep_changes_only_the_shown_event() -> None:
+    first = version("evt_1", NOW, "a")
+    self_loop = version("evt_2", NOW + 5, "a", "a")
+
+    assert shown_in_every_order(first, self_loop) == ("a", "evt_2", True)
+    assert reasons([first], [self_loop]) == [Reason.UNCHANGED]
+
+
+def test_an_object_with_more_items_than_the_event_carries_is_never_sure() -> None:
+    whole = version("evt_1", NOW, "a")
+    partial = replace(version("evt_2", NOW + 60, "b", "a"), partial=True)
+
+    assert shown_in_every_order(whole, partial) == ("b", "evt_2", False)
+
+
+def test_the_slower_of_two_workers_cannot_write_the_older_state() -> None:
+    older, newer = version("evt_1", NOW, "a"), version("evt_2", NOW + 60, "b", "a")
+
+    decision = last_step([newer], [older])
+
+    assert (decision.shown, decision.changed) == ("evt_2", False)
+    assert [verdict.reason for verdict in decision.verdicts] == [Reason.STALE]
+
+
+def test_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
+    older, newer = version("evt_1", NOW, "a"), version("evt_2", NOW + 60, "b", "a")
+
+    first, second = last_step([older, newer]).verdicts
+
+    assert (first.reason, first.superseded_by) == (Reason.SUPERSEDED, "evt_2")
+    assert (second.reason, second.superseded_by) == (Reason.FIRST, None)
+
+
+# The same with whole Stripe objects.
+
+
+def test_a_stale_creation_cannot_bring_back_an_old_item() -> None:
+    old = subscription(items=[item("si_a", product="prod_a")], period=(NOW, NOW + 10))
+    new = subscription(items=[item("si_b", product="prod_b")], period=(NOW + 5, NOW + 15))
+    creation = read("customer.subscription.created", old, id_="evt_2", created=NOW)
+    update = read("customer.subscription.updated", new, id_="evt_1", created=NOW, before=old)
+
+    row = only(rows_of_every_order([creation, update]))
+
+    assert row.columns == update.columns
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_basil_event_after_a_legacy_one_keeps_the_period(seconds: int) -> None:
+    period = (NOW, NOW + 100)
+    legacy = subscription(shape=Shape.LEGACY, period=period, status="incomplete")
+    basil = subscription(shape=Shape.BASIL, period=period, status="active")
+    told_in_basil = subscription(shape=Shape.BASIL, period=period, status="incomplete")
+    versions = [
+        read("customer.subscription.updated", legacy, id_="evt_2"),
+        read(
+            "customer.subscription.updated", basil, id_="evt_1", created=NOW + seconds, before=told_in_basil
+        ),
+    ]
+
+    row = only(rows_of_every_order(versions))
+
+    assert (row.shown, row.sure) == ("evt_1", True)
+    assert getattr(row.columns, "current_period_start", None) == NOW
+
+
+def test_a_shape_without_period_and_product_never_writes_null_over_good_values() -> None:
+    bare = item("si_1", product=None, current_period_start=None, current_period_end=None)
+    versions = [
+        read("customer.subscription.updated", subscription(period=(NOW, NOW + 9)), id_="evt_1"),
+        read("customer.subscription.updated", subscription(items=[bare]), id_="evt_2", created=NOW + 60),
+    ]
+
+    row = only(rows_of_every_order(versions))
+
+    assert row.columns == versions[0].columns
+    assert row.shown == "evt_2"
+
+
+def test_two_renderings_of_one_event_count_once() -> None:
+    legacy = read("customer.subscription.updated", subscription(shape=Shape.LEGACY), id_="evt_1")
+    dahlia = read("customer.subscription.updated", subscription(shape=Shape.DAHLIA), id_="evt_1")
+
+    assert len(rows_of_every_order([legacy, dahlia])) == 1
+    assert reasons([legacy], [dahlia]) == [Reason.DUPLICATE]
+
+
+def test_a_deleted_customer_stays_deleted_whatever_the_seconds() -> None:
+    update = read("customer.updated", customer(name="Late"), id_="evt_2", created=NOW + 900)
+    deletion = read("customer.deleted", customer(), id_="evt_1", created=NOW)
+    creation = read("customer.created", customer(), id_="evt_3", created=NOW + 901)
+
+    row = only(rows_of_every_order([update, deletion, creation]))
+
+    assert (row.columns, row.shown, row.sure) == (deletion.columns, "evt_1", True)
+
+
+def test_a_stub_of_a_deleted_customer_keeps_the_date_of_its_creation() -> None:
+    update = read("customer.updated", customer(), id_="evt_2", created=NOW + 900)
+    deletion = read("customer.deleted", deleted_customer(), id_="evt_1", created=NOW)
+
+    row = only(rows_of_every_order([update, deletion]))
+
+    assert row.columns == replace(deletion.columns, stripe_created_at=NOW - 1000)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_placeholder_times_leave_the_evidence_to_decide(order: tuple[int, ...]) -> None:
+    objects = [customer(name="Ada"), customer(name="Bob"), customer(name="Cyd")]
+    versions = [
+        read("customer.created", objects[0], id_="evt_9", created=1_326_853_478),
+        read("customer.updated", objects[1], id_="evt_8", created=1_326_853_478, before=objects[0]),
+        read("customer.updated", objects[2], id_="evt_7", created=1_326_853_478, before=objects[1]),
+    ]
+
+    row = row_after(one_by_one(versions[i] for i in order))
+
+    assert (row.shown, row.sure) == ("evt_7", True)
+
+
+# Why: the reason that the ledger keeps.
+
+
+@pytest.mark.parametrize(
+    ("batches", "expected"),
+    [
+        ([[CREATION]], [Reason.FIRST]),
+        ([[CREATION], [replace(ACTIVATION, created=NOW + 60)]], [Reason.NEWER]),
+        ([[CREATION], [ACTIVATION]], [Reason.FOLLOWS]),
+        ([[ACTIVATION], [CREATION]], [Reason.STALE]),
+        ([[CREATION], [CREATION]], [Reason.DUPLICATE]),
+        ([[CREATION, CREATION]], [Reason.FIRST, Reason.DUPLICATE]),
+        ([[ACTIVATION], [CANCELLATION]], [Reason.FOLLOWS]),
+        ([[ACTIVATION, CANCELLATION]], [Reason.SUPERSEDED, Reason.FIRST]),
+        ([[CANCELLATION], [ACTIVATION, CREATION]], [Reason.AFTER_DELETE, Reason.AFTER_DELETE]),
+        ([[version("evt_1", NOW, "b", "a")], [version("evt_2", NOW, "c", "b")]], [Reason.FOLLOWS]),
+        ([[version("evt_2", NOW, "c", "b")], [version("evt_1", NOW, "b", "a")]], [Reason.STALE]),
+        ([[version("evt_1", NOW, "b", "a")], [version("evt_2", NOW, "a", "b")]], [Reason.TIE_BREAK]),
+        ([[version("evt_2", NOW, "a", "a")], [version("evt_1", NOW, "a")]], [Reason.UNCHANGED]),
+        (
+            [
+                [version("evt_5", NOW + 60, "c")],
+                [version("evt_1", NOW, "a"), version("evt_9", NOW + 90, "d")],
+            ],
+            [Reason.STALE, Reason.NEWER],
+        ),
+    ],
+)
+def test_every_event_leaves_its_reason(batches: list[list[Version]], expected: list[Reason]) -> None:
+    assert reasons(*batches) == expected
+
+
+def test_a_row_without_evidence_takes_the_first_event_and_keeps_what_that_lacks() -> None:
+    first = last_step([version("evt_1", NOW, "a")])
+    known = known_after(first)
+    assert known is not None
+    forgetful = replace(known, evidence=b"", columns=replace(columns("old"), product_id="prod_old"))
+    lacking = replace(version("evt_2", NOW, "b"), columns=replace(columns("b"), product_id=None))
+
+    decision = decide(forgetful, [lacking])
+
+    assert decision.columns == replace(columns("b"), product_id="prod_old")
