@@ -1,6 +1,6 @@
 """What the receiver answers: the one map from error codes to HTTP, and the JSON around them.
 
-Knows nothing of Flask or gunicorn, for both answer with it: gunicorn refuses what is no HTTP by itself.
+Knows nothing of Flask or gunicorn, for both answer with it: gunicorn refuses by itself what is no HTTP.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ HTTP_STATUS = {
     "mailbox_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+_STATUS_LINES = {status: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
 
 class Status(StrEnum):
     """What became of a request that we take responsibility for."""
@@ -62,6 +64,19 @@ class Answer:
     http_status: HTTPStatus
     body: bytes
     outcome: str
+
+    @property
+    def status_line(self) -> str:
+        """The code and its phrase, as WSGI and HTTP write it."""
+        return _STATUS_LINES[self.http_status]
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Every header that is ours to send."""
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(self.body)))]
+        if self.http_status is HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+        return headers
 
 
 class UnavailableError(Exception):

@@ -118,7 +118,7 @@ class Intake:
         try:
             put = self.mailbox.put(envelope)
         except TransientError as error:
-            self.alarms.sound("mailbox_failed", error=type(error).__name__)
+            self.alarms.sound("mailbox_failed", reason=str(error))
             raise UnavailableError("mailbox_unavailable", "The queue cannot keep this event now.") from error
         if put.result is PutResult.FULL:
             self.alarms.sound("mailbox_filled")

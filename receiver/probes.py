@@ -20,7 +20,6 @@ from events.errors import TransientError
 from receiver import metrics
 from receiver.answers import UnavailableError, refuse
 from receiver.reading import TimeLimit
-from receiver.responses import JSON, respond
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,19 +30,14 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What a 2xx promises now, and what is known of the server that keeps the promise."""
-
-    ack_durability: str
-    details: Mapping[str, object]
-
-
 class Readiness(Protocol):
-    """Tells whether the mailbox would keep an envelope now."""
+    """Tells whether the mailbox would keep an envelope now; both raise TransientError."""
 
-    def probe(self) -> Ready:
-        """Write to the mailbox's server; raises TransientError."""
+    def probe(self) -> str:
+        """Write to the mailbox's server and return what a 2xx promises."""
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what is known of the server that keeps the promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +59,18 @@ class Probes:
             abort(HTTPStatus.NOT_FOUND)
         try:
             with self.time_limit(PROBE_SECONDS):
-                ready = self.readiness.probe()
+                shown: dict[str, object] = {"status": "ready", "ack_durability": self.readiness.probe()}
+                if verbose:
+                    shown["server"] = self.readiness.describe()
         except (TransientError, TimeoutError):
-            return respond(refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events.")))
-        shown = {"status": "ready", "ack_durability": ready.ack_durability}
-        return _page({**shown, "server": ready.details} if verbose else shown)
+            return _unready()
+        return _page(shown)
 
     def counted(self) -> Response:
         """Answer the metrics, to those who may see them."""
         if not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
-        return Response(metrics.exposition(), HTTPStatus.OK, [("Content-Type", CONTENT_TYPE_LATEST)])
+        return Response(metrics.exposition(), HTTPStatus.OK, content_type=CONTENT_TYPE_LATEST)
 
 
 def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
@@ -92,4 +87,9 @@ def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
 
 
 def _page(content: Mapping[str, object]) -> Response:
-    return Response(msgspec.json.encode(content), HTTPStatus.OK, [JSON])
+    return Response(msgspec.json.encode(content), HTTPStatus.OK, mimetype="application/json")
+
+
+def _unready() -> Response:
+    answer = refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events now."))
+    return Response(answer.body, answer.http_status, answer.headers)

@@ -13,11 +13,10 @@ from mailboxes.mail import Put, PutResult
 from receiver.alarms import Alarms
 from receiver.app import create_app
 from receiver.intake import Expected, Intake
-from receiver.probes import Ready
 from tests.builders import NOW, SECRET, signed_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flask import Flask
 
@@ -43,10 +42,13 @@ class FakeMailbox:
         self.kept[envelope.event_id] = envelope.body
         return Put(PutResult.QUEUED, ring=len(self.kept) == 1)
 
-    def probe(self) -> Ready:
+    def probe(self) -> str:
         if self.failure:
             raise self.failure
-        return Ready("redis_fsync", {"version": "9.1.0"})
+        return "redis_fsync"
+
+    def describe(self) -> Mapping[str, object]:
+        return {"version": "9.1.0"}
 
 
 @dataclass

@@ -1,0 +1,15 @@
+"""What gunicorn serves, `receiver.wsgi:app`: made anew in each of its processes."""
+
+from __future__ import annotations
+
+import reporting
+from receiver.composition import compose
+from settings import ReceiverSettings, load
+
+_settings = load(ReceiverSettings)
+_dsn = _settings.sentry_dsn
+
+reporting.configure(
+    "receiver", level=_settings.log_level, sentry_dsn=_dsn.get_secret_value() if _dsn else None
+)
+app = compose(_settings)
