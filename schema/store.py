@@ -15,7 +15,7 @@ from schema.delivery import BatchResult, Delivery
 from schema.letters import DeadLetter, Letters
 from schema.queries import query
 from schema.reach import OutOfReachError, Reach
-from schema.reading import Reading
+from schema.recent import Recent
 from schema.roles import Roles
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Store:
         self._database = database
         self.letters = Letters(database)
         self.roles = Roles(database)
-        self.reading = Reading(database)
+        self.recent = Recent(database)
 
     @classmethod
     async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
