@@ -86,9 +86,5 @@ async def _account(
     dead: frozenset[EventId],
 ) -> None:
     """Write the ledger; a dead letter whose event has an outcome now is resolved by it."""
-    await ledger.write(connection, [d for d in deliveries if d.event.id not in dead], outcomes)
-    revived = [delivery for delivery in deliveries if delivery.event.id in dead]
-    await ledger.revive(connection, revived, outcomes)
-    await letters.resolve(
-        connection, {delivery.event.id: outcomes[delivery.event.id] for delivery in revived}
-    )
+    await ledger.write(connection, deliveries, outcomes, dead=dead)
+    await letters.resolve(connection, {id_: outcome for id_, outcome in outcomes.items() if id_ in dead})

@@ -14,7 +14,7 @@ import asyncpg
 
 from events.retry import POLICIES, FailureClass, next_delay
 from schema.connecting import CONNECT_SECONDS, open_pool
-from schema.errors import PostgresUnavailableError, classify
+from schema.errors import LedgerRacedError, PostgresUnavailableError, classify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 ACQUIRE_SECONDS = CONNECT_SECONDS + 5.0
 CLOSE_SECONDS = 5.0
+
+MAY_BE_CONTENTION = (asyncpg.PostgresError, asyncpg.OutdatedSchemaCacheError, LedgerRacedError)
 
 
 class Database:
@@ -58,7 +60,7 @@ class Database:
         for attempt in range(1, int(POLICIES[FailureClass.CONTENTION].attempts_limit)):
             try:
                 return await self._once(work)
-            except asyncpg.PostgresError as error:
+            except MAY_BE_CONTENTION as error:
                 if classify(error) is not FailureClass.CONTENTION:
                     raise
                 await asyncio.sleep(_jitter(attempt))

@@ -16,6 +16,10 @@ class PostgresUnavailableError(TransientError):
     """Postgres is away, does not answer, or has no connection left; no event's fault."""
 
 
+class LedgerRacedError(TransientError):
+    """Another transaction has settled the same event; the next run finds its outcome."""
+
+
 class MigrationError(Exception):
     """The tables could not be brought up to date; the message says what to do."""
 
@@ -57,6 +61,7 @@ BY_SQLSTATE_CLASS = {
 
 BY_TYPE = (
     (PostgresUnavailableError, FailureClass.INFRASTRUCTURE),
+    (LedgerRacedError, FailureClass.CONTENTION),
     (TransientError, FailureClass.TRANSIENT),
     (PermanentError, FailureClass.PERMANENT),
     (asyncpg.OutdatedSchemaCacheError, FailureClass.CONTENTION),  # a type changed; the cache is fresh now

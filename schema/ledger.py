@@ -21,11 +21,12 @@ from events.outcomes import (
     Superseded,
     Unchanged,
 )
+from schema.errors import LedgerRacedError
 from schema.queries import query
 from schema.rows import arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import asyncpg
 
@@ -104,28 +105,25 @@ async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -
 
 
 async def write(
-    connection: asyncpg.Connection, deliveries: Sequence[Delivery], outcomes: Mapping[EventId, Outcome]
+    connection: asyncpg.Connection,
+    deliveries: Sequence[Delivery],
+    outcomes: Mapping[EventId, Outcome],
+    *,
+    dead: Collection[EventId],
 ) -> None:
-    """Write the final ones among the outcomes of events that the ledger doesn't have.
+    """Write the final ones among the outcomes; `dead` are those that the ledger has as dead.
 
-    UniqueViolationError when another transaction has written one meanwhile.
+    UniqueViolationError or LedgerRacedError when another transaction has written one meanwhile.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.event.id)
-    rows = [row for delivery in ordered if (row := _inserted(delivery, outcomes[delivery.event.id]))]
-    if rows:
+    rows = [row for delivery in ordered if (row := _row(delivery, outcomes[delivery.event.id]))]
+    if rows and not dead:
         await connection.execute(_INSERT, *arrays(rows))
+    elif rows and await connection.fetchval(_REVIVE, *arrays(rows)) != len(rows):
+        raise LedgerRacedError("another transaction has settled one of these events meanwhile")
 
 
-async def revive(
-    connection: asyncpg.Connection, deliveries: Sequence[Delivery], outcomes: Mapping[EventId, Outcome]
-) -> None:
-    """Write the final ones among the outcomes of events that were dead."""
-    rows = [row for delivery in deliveries if (row := _revived(delivery, outcomes[delivery.event.id]))]
-    if rows:
-        await connection.execute(_REVIVE, *arrays(rows))
-
-
-def _inserted(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:
+def _row(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:
     entry, event = entry_of(outcome), delivery.event
     if entry is None:
         return None
@@ -136,21 +134,6 @@ def _inserted(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None
         event.customer_id,
         event.object_id,
         delivery.received_ms,
-        entry.outcome,
-        entry.reason,
-        entry.superseded_by,
-        delivery.attempts,
-        delivery.source,
-    )
-
-
-def _revived(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:
-    entry, event = entry_of(outcome), delivery.event
-    if entry is None:
-        return None
-    return (
-        event.id,
-        event.created,
         entry.outcome,
         entry.reason,
         entry.superseded_by,

@@ -1,4 +1,4 @@
--- Write that events are dead; gives back those that are. One that was applied meanwhile stays so.
+-- Write that events are dead, and count it; gives back those that are. One that was applied meanwhile stays so.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types
@@ -8,30 +8,41 @@
 -- $7 VARCHAR[]: reasons
 -- $8 INTEGER[]: attempts
 -- $9 VARCHAR[]: sources
-INSERT INTO webhook_events AS entry (
-    event_id, event_created_at, event_type, customer_id, object_id, received_at,
-    outcome, reason, attempts, source
+WITH buried AS (
+    INSERT INTO webhook_events AS entry (
+        event_id, event_created_at, event_type, customer_id, object_id, received_at,
+        outcome, reason, attempts, source
+    )
+    SELECT
+        new.event_id,
+        to_timestamp(new.created),
+        new.event_type,
+        new.customer_id,
+        new.object_id,
+        to_timestamp(new.received_ms / 1000.0),
+        'dead',
+        new.reason,
+        new.attempts,
+        new.source
+    FROM unnest(
+        $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[],
+        $6::BIGINT[], $7::VARCHAR[], $8::INTEGER[], $9::VARCHAR[]
+    ) AS new (event_id, created, event_type, customer_id, object_id, received_ms, reason, attempts, source)
+    ON CONFLICT (event_id, event_created_at) DO UPDATE
+    SET
+        settled_at = now(),
+        reason = excluded.reason,
+        attempts = excluded.attempts,
+        source = excluded.source
+    WHERE entry.outcome = 'dead'
+    RETURNING event_id
+),
+
+counted AS (
+    UPDATE outcome_totals
+    SET dead = dead + (SELECT count(*) FROM buried)
+    WHERE slot = pg_backend_pid() % 16
 )
-SELECT
-    new.event_id,
-    to_timestamp(new.created),
-    new.event_type,
-    new.customer_id,
-    new.object_id,
-    to_timestamp(new.received_ms / 1000.0),
-    'dead',
-    new.reason,
-    new.attempts,
-    new.source
-FROM unnest(
-    $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[],
-    $6::BIGINT[], $7::VARCHAR[], $8::INTEGER[], $9::VARCHAR[]
-) AS new (event_id, created, event_type, customer_id, object_id, received_ms, reason, attempts, source)
-ON CONFLICT (event_id, event_created_at) DO UPDATE
-SET
-    settled_at = now(),
-    reason = excluded.reason,
-    attempts = excluded.attempts,
-    source = excluded.source
-WHERE entry.outcome = 'dead'
-RETURNING event_id
+
+SELECT event_id
+FROM buried

@@ -1,4 +1,4 @@
--- Write what became of events, in the transaction that made it so.
+-- Write what became of events, and count it, in the transaction that made it so.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types
@@ -10,26 +10,46 @@
 -- $9 VARCHAR[]: events that superseded them
 -- $10 INTEGER[]: attempts
 -- $11 VARCHAR[]: sources
-INSERT INTO webhook_events (
-    event_id, event_created_at, event_type, customer_id, object_id, received_at,
-    outcome, reason, superseded_by, attempts, source
+WITH entry AS (
+    INSERT INTO webhook_events (
+        event_id, event_created_at, event_type, customer_id, object_id, received_at,
+        outcome, reason, superseded_by, attempts, source
+    )
+    SELECT
+        new.event_id,
+        to_timestamp(new.created),
+        new.event_type,
+        new.customer_id,
+        new.object_id,
+        to_timestamp(new.received_ms / 1000.0),
+        new.outcome,
+        new.reason,
+        new.superseded_by,
+        new.attempts,
+        new.source
+    FROM unnest(
+        $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::BIGINT[],
+        $7::VARCHAR[], $8::VARCHAR[], $9::VARCHAR[], $10::INTEGER[], $11::VARCHAR[]
+    ) AS new (
+        event_id, created, event_type, customer_id, object_id, received_ms,
+        outcome, reason, superseded_by, attempts, source
+    )
+    RETURNING outcome
 )
-SELECT
-    new.event_id,
-    to_timestamp(new.created),
-    new.event_type,
-    new.customer_id,
-    new.object_id,
-    to_timestamp(new.received_ms / 1000.0),
-    new.outcome,
-    new.reason,
-    new.superseded_by,
-    new.attempts,
-    new.source
-FROM unnest(
-    $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::BIGINT[],
-    $7::VARCHAR[], $8::VARCHAR[], $9::VARCHAR[], $10::INTEGER[], $11::VARCHAR[]
-) AS new (
-    event_id, created, event_type, customer_id, object_id, received_ms,
-    outcome, reason, superseded_by, attempts, source
-)
+UPDATE outcome_totals
+SET
+    applied = outcome_totals.applied + added.applied,
+    unchanged = outcome_totals.unchanged + added.unchanged,
+    duplicate = outcome_totals.duplicate + added.duplicate,
+    stale = outcome_totals.stale + added.stale,
+    superseded = outcome_totals.superseded + added.superseded
+FROM (
+    SELECT
+        count(*) FILTER (WHERE outcome = 'applied') AS applied,
+        count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged,
+        count(*) FILTER (WHERE outcome = 'duplicate') AS duplicate,
+        count(*) FILTER (WHERE outcome = 'stale') AS stale,
+        count(*) FILTER (WHERE outcome = 'superseded') AS superseded
+    FROM entry
+) AS added
+WHERE slot = pg_backend_pid() % 16

@@ -1,23 +1,67 @@
--- Write what became of events that were dead and have now been applied after all.
+-- Write what became of events of which some were dead, and count it. Gives back how many were written: one
+-- that got another outcome meanwhile is left alone, and the transaction has to run again.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
--- $3 VARCHAR[]: outcomes
--- $4 VARCHAR[]: reasons
--- $5 VARCHAR[]: events that superseded them
--- $6 INTEGER[]: attempts
--- $7 VARCHAR[]: sources
-UPDATE webhook_events
+-- $3 VARCHAR[]: types
+-- $4 VARCHAR[]: customer ids
+-- $5 VARCHAR[]: object ids
+-- $6 BIGINT[]: received, Unix milliseconds
+-- $7 VARCHAR[]: outcomes
+-- $8 VARCHAR[]: reasons
+-- $9 VARCHAR[]: events that superseded them
+-- $10 INTEGER[]: attempts
+-- $11 VARCHAR[]: sources
+WITH entry AS (
+    INSERT INTO webhook_events AS before (
+        event_id, event_created_at, event_type, customer_id, object_id, received_at,
+        outcome, reason, superseded_by, attempts, source
+    )
+    SELECT
+        new.event_id,
+        to_timestamp(new.created),
+        new.event_type,
+        new.customer_id,
+        new.object_id,
+        to_timestamp(new.received_ms / 1000.0),
+        new.outcome,
+        new.reason,
+        new.superseded_by,
+        new.attempts,
+        new.source
+    FROM unnest(
+        $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::BIGINT[],
+        $7::VARCHAR[], $8::VARCHAR[], $9::VARCHAR[], $10::INTEGER[], $11::VARCHAR[]
+    ) AS new (
+        event_id, created, event_type, customer_id, object_id, received_ms,
+        outcome, reason, superseded_by, attempts, source
+    )
+    ON CONFLICT (event_id, event_created_at) DO UPDATE
+    SET
+        settled_at = now(),
+        outcome = excluded.outcome,
+        reason = excluded.reason,
+        superseded_by = excluded.superseded_by,
+        attempts = excluded.attempts,
+        source = excluded.source
+    WHERE before.outcome = 'dead'
+    RETURNING outcome
+)
+UPDATE outcome_totals
 SET
-    settled_at = now(),
-    outcome = new.outcome,
-    reason = new.reason,
-    superseded_by = new.superseded_by,
-    attempts = new.attempts,
-    source = new.source
-FROM unnest(
-    $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::INTEGER[], $7::VARCHAR[]
-) AS new (event_id, created, outcome, reason, superseded_by, attempts, source)
-WHERE
-    webhook_events.event_id = new.event_id
-    AND webhook_events.event_created_at = to_timestamp(new.created)
-    AND webhook_events.outcome = 'dead'
+    applied = outcome_totals.applied + added.applied,
+    unchanged = outcome_totals.unchanged + added.unchanged,
+    duplicate = outcome_totals.duplicate + added.duplicate,
+    stale = outcome_totals.stale + added.stale,
+    superseded = outcome_totals.superseded + added.superseded
+FROM (
+    SELECT
+        count(*) AS written,
+        count(*) FILTER (WHERE outcome = 'applied') AS applied,
+        count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged,
+        count(*) FILTER (WHERE outcome = 'duplicate') AS duplicate,
+        count(*) FILTER (WHERE outcome = 'stale') AS stale,
+        count(*) FILTER (WHERE outcome = 'superseded') AS superseded
+    FROM entry
+) AS added
+WHERE slot = pg_backend_pid() % 16
+RETURNING added.written

@@ -28,7 +28,6 @@ CREATE TABLE users (
 
 CREATE INDEX idx_users_metadata_gin ON users USING gin (metadata);
 CREATE INDEX idx_users_stripe_email ON users (stripe_email);
-CREATE INDEX idx_users_unsure ON users (unsure) WHERE unsure;
 
 CREATE TABLE subscriptions (
     subscription_id UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -53,7 +52,6 @@ CREATE TABLE subscriptions (
 CREATE INDEX idx_subscriptions_user_id ON subscriptions (user_id);
 CREATE INDEX idx_subscriptions_status ON subscriptions (status);
 CREATE INDEX idx_subscriptions_metadata_gin ON subscriptions USING gin (metadata);
-CREATE INDEX idx_subscriptions_unsure ON subscriptions (unsure) WHERE unsure;
 
 CREATE TABLE user_roles (
     user_id UUID NOT NULL,
@@ -94,6 +92,22 @@ CREATE INDEX idx_webhook_events_customer_id ON webhook_events (customer_id, even
 -- Rows lie in the order in which they were settled, so a summary of each page range finds the last minute's.
 CREATE INDEX idx_webhook_events_settled_at ON webhook_events USING brin (settled_at)
 WITH (pages_per_range = 16, autosummarize = ON);
+
+-- Totals that cost a batch nothing to keep and nobody anything to read. Each database session adds to one of
+-- the rows, chosen by its process id, so that concurrent batches seldom wait for each other.
+CREATE TABLE outcome_totals (
+    slot SMALLINT NOT NULL,
+    applied BIGINT NOT NULL DEFAULT 0,
+    unchanged BIGINT NOT NULL DEFAULT 0,
+    duplicate BIGINT NOT NULL DEFAULT 0,
+    stale BIGINT NOT NULL DEFAULT 0,
+    superseded BIGINT NOT NULL DEFAULT 0,
+    dead BIGINT NOT NULL DEFAULT 0,
+    CONSTRAINT outcome_totals_pkey PRIMARY KEY (slot)
+) WITH (fillfactor = 50);
+
+INSERT INTO outcome_totals (slot)
+SELECT generate_series(0, 15);
 
 CREATE TABLE dead_letters (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
@@ -199,6 +213,15 @@ COMMENT ON COLUMN webhook_events.reason IS 'Why: how the order judged the event,
 COMMENT ON COLUMN webhook_events.superseded_by IS 'The event of the same batch that was written instead.';
 COMMENT ON COLUMN webhook_events.attempts IS 'How many attempts failed before.';
 COMMENT ON COLUMN webhook_events.source IS 'How it came: webhook, retry, sweep, verify or send.';
+
+COMMENT ON TABLE outcome_totals IS 'How many events ever ended how; the sum over all rows counts, longer than the ledger lasts.';
+COMMENT ON COLUMN outcome_totals.slot IS 'Process id of the database session that adds here, modulo 16.';
+COMMENT ON COLUMN outcome_totals.applied IS 'Events whose snapshot a row came to show.';
+COMMENT ON COLUMN outcome_totals.unchanged IS 'Events that came last and showed what the row showed.';
+COMMENT ON COLUMN outcome_totals.duplicate IS 'Events that the ledger had forgotten and the row remembered.';
+COMMENT ON COLUMN outcome_totals.stale IS 'Events that came after a later one.';
+COMMENT ON COLUMN outcome_totals.superseded IS 'Events of a batch that held a later one.';
+COMMENT ON COLUMN outcome_totals.dead IS 'Deaths; an event that is retried may die again.';
 
 COMMENT ON TABLE dead_letters IS 'Events that could not be applied, with their exact bytes, until somebody or time has dealt with them.';
 COMMENT ON COLUMN dead_letters.id IS 'Number of the letter.';
