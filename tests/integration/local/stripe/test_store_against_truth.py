@@ -1,0 +1,58 @@
+"""The simulation, the order and the tables together, without the processes between them."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from events.event import read_event
+from events.outcomes import Parked
+from local.stripe.compare import Comparison, compare
+from local.stripe.event import webhook_body
+from local.stripe.truth import truth
+from schema.delivery import Delivery
+from schema.store import Store
+from tests.unit.local.stripe.histories import lived
+
+BATCH = 97
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_shuffled_and_doubled_deliveries_end_in_tables_that_equal_the_truth(
+    database_url: str, seed: int
+) -> None:
+    account = lived(steps=1200, seed=seed)
+    deliveries = [Delivery(read_event(webhook_body(event)), 0, 0, "webhook") for event in account.events]
+    scrambled = [*deliveries, *deliveries[::3]]
+    Random(seed).shuffle(scrambled)
+
+    async def applied() -> Comparison:
+        await _apply_all(database_url, scrambled)
+        return await compare(database_url, truth(account))
+
+    comparison = asyncio.run(applied())
+
+    assert comparison.differences == ()
+    assert comparison.unsure_rows == 0
+    assert comparison.rows > 100
+
+
+async def _apply_all(database_url: str, deliveries: list[Delivery]) -> None:
+    store = await Store.open(database_url, pool_size=1, application_name="test")
+    try:
+        while deliveries:
+            deliveries = [one for batch in _batches(deliveries) for one in await _apply(store, batch)]
+    finally:
+        await store.close()
+
+
+async def _apply(store: Store, batch: list[Delivery]) -> list[Delivery]:
+    """Apply a batch and return what is parked until its customer is there."""
+    outcomes = (await store.apply(batch)).outcomes
+    return [one for one in batch if isinstance(outcomes[one.event.id], Parked)]
+
+
+def _batches(deliveries: list[Delivery]) -> list[list[Delivery]]:
+    return [deliveries[start : start + BATCH] for start in range(0, len(deliveries), BATCH)]
