@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from schema import batch, partitions
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
+from schema.history import History
 from schema.letters import DeadLetter, Letters
 from schema.queries import query
 from schema.reach import OutOfReachError, Reach
@@ -35,6 +36,7 @@ class Store:
         self._database = database
         self.letters = Letters(database)
         self.roles = Roles(database)
+        self.history = History(database)
         self.recent = Recent(database)
 
     @classmethod

@@ -28,6 +28,7 @@ CREATE TABLE users (
 
 CREATE INDEX idx_users_metadata_gin ON users USING gin (metadata);
 CREATE INDEX idx_users_stripe_email ON users (stripe_email);
+CREATE INDEX idx_users_unsure ON users (unsure) WHERE unsure;
 
 CREATE TABLE subscriptions (
     subscription_id UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -52,6 +53,7 @@ CREATE TABLE subscriptions (
 CREATE INDEX idx_subscriptions_user_id ON subscriptions (user_id);
 CREATE INDEX idx_subscriptions_status ON subscriptions (status);
 CREATE INDEX idx_subscriptions_metadata_gin ON subscriptions USING gin (metadata);
+CREATE INDEX idx_subscriptions_unsure ON subscriptions (unsure) WHERE unsure;
 
 CREATE TABLE user_roles (
     user_id UUID NOT NULL,
