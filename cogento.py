@@ -1,7 +1,7 @@
 """The command `cogento`: gathers the commands of the packages that have some.
 
 A command's module is imported when the command is called, so that help and a mistyped word answer at
-once. Known failures (a server that is away, a configuration that cannot work) end here in one line.
+once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ COMMANDS = {
     "resume": _Place("console.cli.pause", "resume", "Let paused events go on."),
     "roles": _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),
     "send": _Place("console.send", "send", "Sign event files and send them to a receiver."),
-    "console": _Place("console.cli.serve", "console", "Serve the console's web pages."),
     "password": _Place("console.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
 }
 
@@ -55,19 +54,6 @@ class Commands(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a failure that an operator can do something about becomes one line."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            failures = importlib.import_module("console.failures")
-            known = failures.describe(error)
-            if known is None:
-                raise
-            raise known from error
 
 
 @click.group(cls=Commands)

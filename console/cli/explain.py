@@ -1,0 +1,105 @@
+"""`cogento explain`: why is this row like that, and what is it waiting for?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from console.failures import Failure
+from console.opening import opened_mailboxes, opened_store
+from console.printable import printable
+from console.printing import json_option, print_facts, print_json, print_table
+from console.stories import Several, tell
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from console.stories import Story, Told
+    from schema.history import CustomerRecord, SubscriptionRecord
+
+RECENT = 20
+
+
+@click.command()
+@click.argument("asked", metavar="ID")
+@json_option
+def explain(asked: str, *, as_json: bool) -> None:
+    """Tell the story of a customer, a subscription or an event.
+
+    ID is Stripe's (cus_…, sub_… or evt_…), or an e-mail address.
+    """
+    with opened_mailboxes() as mailboxes, opened_store(name="cogento explain") as store:
+        story = tell(asked, mailboxes, store)
+    if story is None:
+        raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
+    if as_json:
+        print_json(story)
+    elif isinstance(story, Several):
+        _print_several(story)
+    else:
+        _print(story)
+
+
+def _print_several(found: Several) -> None:
+    click.echo(f"{len(found.customers)} customers have this address in Stripe. Ask for one of them:")
+    for customer_id in found.customers:
+        click.echo(f"  {printable(customer_id)}")
+
+
+def _print(story: Story) -> None:
+    click.secho(printable(story.customer_id), bold=True)
+    for sentence in story.sentences or ("Everything that was received is applied.",):
+        click.echo(f"  {printable(sentence)}")
+    if story.records.customer:
+        _print_customer(story.records.customer)
+    if story.records.subscriptions:
+        _print_subscriptions(story.records.subscriptions)
+    if story.records.events:
+        _print_events(story.records.events[:RECENT])
+
+
+def _print_customer(record: CustomerRecord) -> None:
+    _head("Row")
+    print_facts(
+        [
+            ("email", record.email),
+            ("stripe_email", record.stripe_email or "none"),
+            ("name", record.name or "none"),
+            ("roles", ", ".join(record.roles) or "none"),
+            ("synced_at", f"{_second(record.synced_at)} UTC"),
+            ("last event", record.last_webhook_event_id or "none"),
+        ]
+    )
+
+
+def _print_subscriptions(records: Sequence[SubscriptionRecord]) -> None:
+    _head("Subscriptions")
+    rows = [
+        (row.subscription_id, row.status, _day(row.current_period_end), row.product_id or "")
+        for row in records
+    ]
+    print_table(("ID", "STATUS", "UNTIL", "PRODUCT"), rows)
+
+
+def _print_events(events: Sequence[Told]) -> None:
+    _head("Events, the newest first")
+    rows = [
+        (_second(told.record.event_created_at), told.record.event_id, told.record.event_type, told.meaning)
+        for told in events
+    ]
+    print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), rows)
+
+
+def _head(text: str) -> None:
+    click.echo()
+    click.secho(text, bold=True)
+
+
+def _second(when: dt.datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def _day(when: dt.datetime | None) -> str:
+    return "" if when is None else f"{when:%Y-%m-%d}"

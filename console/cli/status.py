@@ -1,0 +1,43 @@
+"""`cogento status`: the numbers of a moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from console.opening import opened_mailboxes, opened_store
+from console.printing import json_option, print_facts, print_json
+from console.spans import span
+from console.standing import read_standing
+
+if TYPE_CHECKING:
+    from console.standing import Standing
+
+
+@click.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Show what waits, what was done and what failed."""
+    with opened_mailboxes() as mailboxes, opened_store(name="cogento status") as store:
+        standing = read_standing(mailboxes, store)
+    if as_json:
+        print_json(standing)
+    else:
+        print_facts(_facts(standing))
+
+
+def _facts(now: Standing) -> list[tuple[str, str]]:
+    age = now.oldest_event_age_seconds
+    return [
+        ("received", f"{now.received_total:,} events"),
+        ("applied", f"{now.applied_total:,} events"),
+        ("waiting", f"{now.waiting:,} events" + ("" if age is None else f", the oldest for {span(age)}")),
+        ("parked", f"{now.parked:,} events, for their customer's own event"),
+        ("leased", f"{now.leased:,} customers in a worker's hands"),
+        ("sleeping", f"{now.sleeping:,} customers until their next try"),
+        ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
+        ("dead", f"{now.dead:,} letters that nobody has dealt with"),
+        ("unsure", f"{now.unsure:,} rows"),
+        ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
+    ]

@@ -1,0 +1,59 @@
+"""The mailboxes and the tables, opened for the length of one command.
+
+A composition module: reads the settings. Whatever the servers do meanwhile is told in one line.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import bridge
+from console.failures import told
+from mailboxes.mail import Limits
+from mailboxes.mailboxes import Mailboxes
+from schema.store import Store
+from settings import DatabaseSettings, MailboxSettings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECTIONS = 2
+
+
+@contextmanager
+def opened_store(*, name: str) -> Iterator[Store]:
+    """Open the tables; `name` is what pg_stat_activity shows."""
+    settings = load(DatabaseSettings)
+    with told():
+        store = bridge.run(
+            Store.open(settings.database_url.get_secret_value(), pool_size=CONNECTIONS, application_name=name)
+        )
+        try:
+            yield store
+        finally:
+            bridge.run(store.close())
+
+
+@contextmanager
+def opened_mailboxes() -> Iterator[Mailboxes]:
+    """Open the mailboxes as this process's settings name them."""
+    settings = load(MailboxSettings)
+    with told():
+        mailboxes = connect(settings)
+        try:
+            yield mailboxes
+        finally:
+            mailboxes.close()
+
+
+def connect(settings: MailboxSettings) -> Mailboxes:
+    """Connect to the mailboxes; nothing is sent before the first use."""
+    return Mailboxes.connect(
+        settings.redis_url.get_secret_value(),
+        shards=settings.mailbox_shards,
+        ack=settings.ack_durability,
+        limits=Limits(
+            customer_events=settings.mailbox_customer_limit, total_events=settings.mailbox_total_limit
+        ),
+    )

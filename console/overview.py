@@ -1,0 +1,136 @@
+"""What a person wants to know at a glance, and the one sentence that sums it up.
+
+Frozen values and a pure function; where they come from is watching.py's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from console.spans import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from console.web.chart import Beat
+
+LATE_SECONDS = 10
+FAR_BEHIND_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class MailFigures:
+    """The mailboxes: events received, waiting and parked; customers leased, sleeping and paused."""
+
+    received_total: int
+    settled_total: int
+    waiting: int
+    leased: int
+    sleeping: int
+    parked: int
+    paused: int
+    halted: bool
+    oldest_event_age_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFigures:
+    """The tables: events applied, letters nobody has dealt with, rows that are unsure."""
+
+    applied_total: int
+    dead: int
+    unsure: int
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLine:
+    """One row of users, as the overview lists it."""
+
+    customer_id: str
+    email: str
+    name: str | None
+    deleted: bool
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionLine:
+    """One row of subscriptions, as the overview lists it."""
+
+    subscription_id: str
+    status: str
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Events a second, over the last few."""
+
+    received: float
+    settled: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything on the page; `mail` or `tables` is None while its server does not answer."""
+
+    mail: MailFigures | None
+    tables: TableFigures | None
+    pace: Pace
+    beats: Sequence[Beat]
+    customers: Sequence[CustomerLine]
+    subscriptions: Sequence[SubscriptionLine]
+
+
+class Tone(StrEnum):
+    """How a verdict looks."""
+
+    GOOD = "good"
+    BUSY = "busy"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sentence at the top of the page."""
+
+    tone: Tone
+    word: str
+    headline: str
+    detail: str
+
+
+def judge(mail: MailFigures | None, tables: TableFigures | None) -> Verdict:
+    """Sum it up; what needs a person most comes first."""
+    if mail is None:
+        return Verdict(Tone.BAD, "away", "Redis does not answer", "Stripe is told to try again; nothing is lost.")
+    if tables is None:
+        return Verdict(Tone.BAD, "away", "PostgreSQL does not answer", "Events are received, and wait.")
+    if mail.halted:
+        return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
+    return _of_delay(mail) or _of_letters(tables) or _of_mail(mail)
+
+
+def _of_delay(mail: MailFigures) -> Verdict | None:
+    age = mail.oldest_event_age_seconds or 0
+    if age < FAR_BEHIND_SECONDS:
+        return None
+    return Verdict(Tone.BAD, "behind", f"The oldest event has waited {span(age)}", "Do the workers run?")
+
+
+def _of_letters(tables: TableFigures) -> Verdict | None:
+    if not tables.dead:
+        return None
+    headline = "A dead letter wants a look" if tables.dead == 1 else f"{tables.dead:,} dead letters want a look"
+    return Verdict(Tone.BUSY, "look", headline, "Everything else goes on.")
+
+
+def _of_mail(mail: MailFigures) -> Verdict:
+    age = mail.oldest_event_age_seconds or 0
+    if age > LATE_SECONDS:
+        return Verdict(Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {span(age)}.")
+    if not mail.received_total:
+        return Verdict(Tone.GOOD, "ready", "Ready for the first event", "Nothing has been received yet.")
+    return Verdict(Tone.GOOD, "in step", "The tables are in step with Stripe", "What was received is applied.")

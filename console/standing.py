@@ -1,0 +1,66 @@
+"""How things stand, as one value: what waits, what was done, what failed, and what a 2xx is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import bridge
+
+if TYPE_CHECKING:
+    from mailboxes.mailboxes import Mailboxes
+    from mailboxes.status import MailboxStatus
+    from schema.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
+
+    Totals since the beginning. Field names are the keys of `cogento status --json`.
+    """
+
+    waiting: int
+    leased: int
+    sleeping: int
+    parked: int
+    paused: int
+    everything_paused: bool
+    dead: int
+    unsure: int
+    oldest_event_age_seconds: float | None
+    received_total: int
+    settled_total: int
+    applied_total: int
+    ack_durability: str
+    ack_means: str
+    redis: str
+
+
+def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
+    """Ask both servers; raises what they raise, and MailboxRefused when Redis cannot keep the promise."""
+    facts = mailboxes.check()
+    mail = mailboxes.status()
+    totals = bridge.run(store.history.totals())
+    return Standing(
+        waiting=mail.waiting,
+        leased=mail.leased,
+        sleeping=mail.sleeping,
+        parked=mail.parked,
+        paused=mail.paused,
+        everything_paused=mail.halted,
+        dead=totals.letters,
+        unsure=totals.unsure_users + totals.unsure_subscriptions,
+        oldest_event_age_seconds=oldest_age_seconds(mail),
+        received_total=mail.counters.accepted,
+        settled_total=mail.counters.settled,
+        applied_total=totals.applied,
+        ack_durability=facts.ack,
+        ack_means=facts.ack_means,
+        redis=f"{facts.name} {facts.version}",
+    )
+
+
+def oldest_age_seconds(mail: MailboxStatus) -> float | None:
+    """How long the oldest event at the head of a mailbox has waited."""
+    return None if mail.oldest_event_ms is None else max(mail.now_ms - mail.oldest_event_ms, 0) / 1000

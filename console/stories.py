@@ -1,0 +1,135 @@
+"""The story of a customer, told from both sides: what waits in its mailbox, and what its rows show and why.
+
+Asked by any id of Stripe's (the customer's, one of its subscriptions', one of its events') or by an
+e-mail address. Knows nothing of how a story is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import bridge
+from console.words import tell_mailbox, tell_outcome, tell_row
+from events.envelope import open_envelope
+from events.errors import RejectedError
+from events.names import CustomerId, EventId
+from schema.letters import UNRESOLVED, LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailboxes.mailboxes import Mailboxes
+    from mailboxes.status import MailboxView
+    from schema.history import CustomerRecord, LedgerRecord, SubscriptionRecord
+    from schema.letters import Letter
+    from schema.store import Store
+
+LISTED = 50
+ANSWER_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row of the ledger and what it means."""
+
+    record: LedgerRecord
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the tables say of a customer; `event` is the one asked for, if it was an event."""
+
+    customer: CustomerRecord | None
+    subscriptions: Sequence[SubscriptionRecord]
+    events: Sequence[Told]
+    event: Told | None
+    letters: Sequence[Letter]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything known of one customer; `sentences` say what matters first."""
+
+    asked: str
+    customer_id: CustomerId
+    sentences: Sequence[str]
+    mailbox: MailboxView
+    records: Records
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What was asked for is several customers': an address that they share."""
+
+    asked: str
+    customers: Sequence[CustomerId]
+
+
+def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | Several | None:
+    """Tell the story that an id or address belongs to; None for one nobody has heard of.
+
+    Raises what the mailboxes and the store raise when their servers are away.
+    """
+    customers = bridge.run(store.history.whose(asked), timeout_seconds=ANSWER_SECONDS)
+    if len(customers) > 1:
+        return Several(asked, customers)
+    customer_id = customers[0] if customers else _whose_mail(asked, mailboxes)
+    return _tell(asked, customer_id, mailboxes, store) if customer_id else None
+
+
+def _tell(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, store: Store) -> Story:
+    mailbox = mailboxes.look(customer_id)
+    records = bridge.run(_read(store, customer_id, asked), timeout_seconds=ANSWER_SECONDS)
+    sentences = (
+        *_of_event(asked, records.event, mailbox),
+        *tell_mailbox(mailbox, now_ms=mailboxes.now_ms(), halted=mailboxes.paused().everything),
+        *tell_row(records.customer),
+        *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
+    )
+    return Story(asked, customer_id, sentences, mailbox, records)
+
+
+def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
+    """Find the customer of an id that only the mailboxes know."""
+    as_customer = CustomerId(asked)
+    mailbox = mailboxes.look(as_customer)
+    if mailbox.waiting_total or mailbox.parked_total or mailbox.pause_wanted:
+        return as_customer
+    stored = mailboxes.find(EventId(asked))
+    if stored is None:
+        return None
+    try:
+        return open_envelope(stored.body, now=mailboxes.now_ms() // 1000).customer_id
+    except RejectedError:
+        return None
+
+
+async def _read(store: Store, customer_id: CustomerId, asked: str) -> Records:
+    event = await store.history.event(EventId(asked))
+    return Records(
+        customer=await store.history.customer(customer_id),
+        subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
+        events=[_told(record) for record in await store.history.events(customer_id, limit=LISTED)],
+        event=_told(event) if event else None,
+        letters=await store.letters.page(list(LetterStatus), about=customer_id, limit=LISTED),
+    )
+
+
+def _told(record: LedgerRecord) -> Told:
+    return Told(record, tell_outcome(record))
+
+
+def _of_event(asked: str, event: Told | None, mailbox: MailboxView) -> Sequence[str]:
+    if event is not None:
+        return (f"{asked} is {event.record.outcome}: {event.meaning}.",)
+    if asked in {listed.event_id for listed in mailbox.waiting}:
+        return (f"{asked} waits in the customer's mailbox.",)
+    if asked in {listed.event_id for listed in mailbox.parked}:
+        return (f"{asked} is parked until the customer's own event arrives.",)
+    return ()
+
+
+def _of_letter(letter: Letter) -> str:
+    return f"{letter.event_id} is a dead letter since {letter.died_at:%Y-%m-%d %H:%M} UTC. {letter.message}"

@@ -1,0 +1,107 @@
+"""Outcomes, reasons and states in plain words: the one place where codes become sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from console.spans import span
+from events.outcomes import Reason
+from mailboxes.status import MailboxState
+
+if TYPE_CHECKING:
+    from mailboxes.status import MailboxView
+    from schema.history import CustomerRecord, LedgerRecord
+
+OUTCOMES = {
+    "applied": "the row was written from it",
+    "unchanged": "the row already showed exactly this",
+    "duplicate": "it had counted before",
+    "stale": "the row already showed something later",
+    "superseded": "a later event of the same batch was written instead",
+    "dead": "it could not be applied and is a dead letter",
+}
+REASONS: dict[str, str] = {
+    Reason.FIRST: "the first that was known of the object",
+    Reason.NEWER: "newer than everything known",
+    Reason.FOLLOWS: "its previous values prove that it came last in its second",
+    Reason.TIE_BREAK: "nothing decides between events of its second: the same choice is made everywhere",
+    Reason.AFTER_DELETE: "the object had ended before, and an end is final",
+}
+
+
+def tell_outcome(row: LedgerRecord) -> str:
+    """Say what became of an event, and why where there is more to say."""
+    outcome = OUTCOMES.get(row.outcome, row.outcome)
+    if row.superseded_by:
+        return f"{outcome}: {row.superseded_by}"
+    reason = REASONS.get(row.reason or "")
+    return f"{outcome}: {reason}" if reason else outcome
+
+
+def tell_mailbox(view: MailboxView, *, now_ms: int, halted: bool) -> list[str]:
+    """Say what a mailbox waits for; nothing when it is empty and free."""
+    said = []
+    if halted and (view.waiting_total or view.parked_total):
+        said.append("Everything is paused: `cogento resume --all` lets it go on.")
+    if view.pause_wanted:
+        said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
+    if view.waiting_total and view.state is not None:
+        said.append(f"{_events(view.waiting_total)}: {_tell_state(view, now_ms)}.")
+    if view.parked_total:
+        said.append(f"{_tell_parked(view, now_ms)}.")
+    if view.crashes:
+        said.append(f"Workers have died {_times(view.crashes)} in a row with this customer in hand.")
+    return said
+
+
+def tell_row(row: CustomerRecord | None) -> list[str]:
+    """Say what is remarkable about a customer's row."""
+    if row is None:
+        return ["There is no row: the customer's own event has not been applied yet."]
+    said = []
+    if row.deleted_at is not None:
+        said.append("Deleted in Stripe: the row stays, its personal data and roles are gone.")
+    elif row.stripe_email is not None and row.email != row.stripe_email:
+        said.append(
+            "An older customer has the same e-mail address and signs in with it; this one shows a stand-in."
+        )
+    elif row.stripe_email is None:
+        said.append("The customer has no e-mail address in Stripe; the row shows a stand-in.")
+    if row.unsure:
+        said.append("The row is unsure: nothing in the events of its last second says which came last.")
+    return said
+
+
+def _tell_state(view: MailboxView, now_ms: int) -> str:
+    away = span(abs(now_ms - (view.state_ms or now_ms)) / 1000)
+    match view.state:
+        case MailboxState.READY:
+            return f"in line for a worker for {away}"
+        case MailboxState.LEASED:
+            return f"a worker has them in hand, for {away} more at most"
+        case MailboxState.SLEEPING:
+            return f"asleep for {away} more, because {_tell_failure(view)}"
+        case _:
+            return f"held for {away}"
+
+
+def _tell_failure(view: MailboxView) -> str:
+    failed = next((event for event in view.waiting if event.attempts), None)
+    if failed is None:
+        return "it was put off"
+    return f"{failed.event_id} failed {_times(failed.attempts)} ({failed.error_class or 'cause unknown'})"
+
+
+def _tell_parked(view: MailboxView, now_ms: int) -> str:
+    parked = _events(view.parked_total, verb="parked until the customer's own event arrives")
+    if view.parked_look_ms is None:
+        return parked
+    return f"{parked}; looked at again in {span(max(view.parked_look_ms - now_ms, 0) / 1000)}"
+
+
+def _events(count: int, *, verb: str = "waiting") -> str:
+    return f"1 event is {verb}" if count == 1 else f"{count:,} events are {verb}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,67 @@
+"""A console with its servers: commands run in this process, with events put or applied before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import bridge
+from cogento import main
+from events.envelope import open_envelope
+from events.event import read_event
+from mailboxes.durability import AckDurability
+from mailboxes.mailboxes import Mailboxes
+from schema.store import Delivery, Store
+from tests import builders
+
+Run = Callable[..., Result]
+Happened = Callable[..., None]
+
+
+@pytest.fixture
+def run(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a `cogento` command against the test's servers."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    return lambda *arguments: CliRunner().invoke(main, arguments, prog_name="cogento")
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = bridge.run(Store.open(database_url, pool_size=2, application_name="test"))
+    yield opened
+    bridge.run(opened.close())
+
+
+@pytest.fixture
+def mailboxes(redis_url: str) -> Iterator[Mailboxes]:
+    connected = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def applied(store: Store) -> Happened:
+    """Apply an event as a worker would."""
+
+    def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
+        event = read_event(builders.event_body(type_, object_, **fields))
+        bridge.run(
+            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source="webhook")])
+        )
+
+    return apply
+
+
+@pytest.fixture
+def waiting(mailboxes: Mailboxes) -> Happened:
+    """Put an event as the receiver would."""
+
+    def put(type_: str, object_: dict[str, Any], **fields: Any) -> None:
+        body = builders.event_body(type_, object_, **fields)
+        mailboxes.put([open_envelope(body, now=mailboxes.now_ms() // 1000)])
+
+    return put

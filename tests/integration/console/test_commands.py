@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from events.names import CustomerId
+from mailboxes.mailboxes import Mailboxes
+from tests import builders
+from tests.integration.console.conftest import Happened, Run
+
+ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
+PLAN = builders.subscription("sub_ada", customer="cus_ada")
+HIS_FIRST = {"id_": "evt_customer", "created": builders.NOW}
+
+
+def test_migrate_makes_the_tables_of_an_empty_database(
+    run: Run, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    assert "from revision none to" in run("migrate").output
+    assert "up to date" in run("migrate").output
+
+
+def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
+    assert json.loads(run("status", "--json").output) | {"redis": "", "ack_means": ""} == {
+        "waiting": 0,
+        "leased": 0,
+        "sleeping": 0,
+        "parked": 0,
+        "paused": 0,
+        "everything_paused": False,
+        "dead": 0,
+        "unsure": 0,
+        "oldest_event_age_seconds": None,
+        "received_total": 0,
+        "settled_total": 0,
+        "applied_total": 0,
+        "ack_durability": "redis",
+        "ack_means": "",
+        "redis": "",
+    }
+
+
+def test_status_counts_what_waits_and_what_was_applied(
+    run: Run, applied: Happened, waiting: Happened
+) -> None:
+    applied("customer.created", ADA)
+    waiting("customer.updated", ADA, id_="evt_2")
+    standing = json.loads(run("status", "--json").output)
+    assert (standing["waiting"], standing["applied_total"], standing["received_total"]) == (1, 1, 1)
+    assert standing["oldest_event_age_seconds"] >= 0
+
+
+def test_status_speaks_to_people(run: Run, waiting: Happened) -> None:
+    waiting("customer.updated", ADA)
+    assert "waiting      1 events, the oldest for" in run("status").output
+
+
+def test_roles_are_granted_listed_and_revoked_by_address(run: Run, applied: Happened) -> None:
+    applied("customer.created", ADA)
+    assert run("roles", "grant", "ada@example.com", "admin").output == "Granted admin.\n"
+    listed = json.loads(run("roles", "list", "ada@example.com", "--json").output)
+    assert [(role["email"], role["role"], role["granted_by"]) for role in listed] == [
+        ("ada@example.com", "admin", "hand")
+    ]
+    assert run("roles", "revoke", "ada@example.com", "admin").output == "Revoked admin.\n"
+    assert run("roles", "list").output == "No roles are granted.\n"
+
+
+def test_role_of_nobody_is_refused_with_what_to_do(run: Run) -> None:
+    refused = run("roles", "grant", "nobody@example.com", "admin")
+    assert refused.exit_code == 1
+    assert "No live customer signs in with this address" in refused.stderr
+
+
+def test_role_that_does_not_exist_is_a_usage_error(run: Run) -> None:
+    assert run("roles", "grant", "ada@example.com", "king").exit_code == 2
+
+
+def test_explain_tells_a_customer_with_rows_and_history(run: Run, applied: Happened) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.subscription.created", PLAN, id_="evt_b", created=builders.NOW + 1)
+    told = run("explain", "cus_ada").output
+    assert "ada@example.com" in told
+    assert "sub_ada" in told
+    assert "evt_b  customer.subscription.created  the row was written from it" in told
+
+
+@pytest.mark.parametrize("asked", ["cus_ada", "sub_ada", "evt_b"])
+def test_explain_finds_the_customer_of_any_id(run: Run, applied: Happened, asked: str) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.subscription.created", PLAN, id_="evt_b", created=builders.NOW + 1)
+    assert json.loads(run("explain", asked, "--json").output)["customer_id"] == "cus_ada"
+
+
+def test_explain_says_what_became_of_an_event(run: Run, applied: Happened) -> None:
+    applied("customer.updated", ADA, id_="evt_new", created=builders.NOW + 100)
+    applied("customer.updated", ADA | {"name": "Old"}, id_="evt_old")
+    assert "evt_old is stale: the row already showed something later." in run("explain", "evt_old").output
+
+
+def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailboxes: Mailboxes) -> None:
+    waiting("customer.created", ADA, id_="evt_a")
+    mailboxes.pause(CustomerId("cus_ada"))
+    told = run("explain", "evt_a").output
+    assert "evt_a waits in the customer's mailbox." in told
+    assert "`cogento resume cus_ada` lets it go on" in told
+    assert "There is no row" in told
+
+
+def test_explain_shows_terminal_escapes_instead_of_obeying_them(run: Run, applied: Happened) -> None:
+    applied("customer.created", ADA | {"name": "\x1b]0;owned\x07\x1b[31mAda"})
+    told = run("explain", "cus_ada").output
+    assert "\x1b" not in told
+    assert r"\x1b[31mAda" in told
+
+
+def test_explain_of_an_unknown_id_fails_in_one_line(run: Run) -> None:
+    unknown = run("explain", "cus_nobody")
+    assert unknown.exit_code == 1
+    assert unknown.stderr.count("\n") == 1
+
+
+def test_pause_holds_one_customer_and_resume_lets_it_go(
+    run: Run, waiting: Happened, mailboxes: Mailboxes
+) -> None:
+    waiting("customer.created", ADA)
+    assert run("pause", "cus_ada").output == "cus_ada is paused.\n"
+    assert mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5) is None
+    assert run("pause", "cus_ada").output == "cus_ada was paused already.\n"
+    assert run("resume", "cus_ada").output == "cus_ada goes on.\n"
+    assert mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5) is not None
+
+
+def test_pause_of_everything_is_told_by_status(run: Run) -> None:
+    assert run("pause", "--all").output == "Everything is paused.\n"
+    assert json.loads(run("status", "--json").output)["everything_paused"] is True
+    assert run("resume", "--all").output == "Everything goes on.\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("cus_ada", "--all")])
+def test_pause_wants_one_customer_or_all(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("pause", *arguments).exit_code == 2

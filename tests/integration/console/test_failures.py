@@ -1,0 +1,85 @@
+"""What the commands say when a server is away, is not what it should be, or is not configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.ports import free_port
+
+if TYPE_CHECKING:
+    from tests.integration.console.conftest import Run
+
+SECRET = "hunter2-canary"
+
+every_command = pytest.mark.parametrize(
+    "command", [("status",), ("explain", "cus_1"), ("roles", "list"), ("migrate",), ("pause", "--all")]
+)
+needs_postgres = pytest.mark.parametrize(
+    "command", [("status",), ("explain", "cus_1"), ("roles", "list"), ("migrate",)]
+)
+needs_redis = pytest.mark.parametrize("command", [("status",), ("explain", "cus_1"), ("pause", "--all")])
+
+
+@needs_postgres
+def test_postgres_away_is_one_line_that_says_what_to_do(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
+    failed = run(*command)
+    assert failed.exit_code == 1
+    assert (
+        failed.stderr
+        == "Error: PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.\n"
+    )
+
+
+@needs_redis
+def test_redis_away_is_one_line_that_says_what_to_do(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{free_port()}/0")
+    failed = run(*command)
+    assert failed.exit_code == 1
+    assert (
+        failed.stderr
+        == "Error: Redis does not do as asked. Check that it runs and that REDIS_URL is right.\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("status",), ("explain", "cus_1"), ("roles", "list")])
+def test_missing_database_is_a_matter_of_configuration(
+    run: Run, monkeypatch: pytest.MonkeyPatch, database_url: str, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url.rsplit("/", 1)[0] + "/absent")
+    assert run(*command).exit_code == 78
+
+
+def test_missing_tables_ask_for_the_migration(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    assert "Run `cogento migrate`" in run("status").stderr
+
+
+@every_command
+def test_missing_configuration_names_the_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.delenv("REDIS_URL")
+    failed = run(*command)
+    assert failed.exit_code == 78
+    assert "is not set; docs/settings.md says what it holds" in failed.stderr
+
+
+@every_command
+def test_wrong_url_is_refused_without_showing_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"mysql://cogento:{SECRET}@127.0.0.1/cogento")
+    monkeypatch.setenv("REDIS_URL", f"http://:{SECRET}@127.0.0.1/0")
+    failed = run(*command)
+    assert failed.exit_code == 78
+    assert SECRET not in failed.output
