@@ -15,6 +15,8 @@ from events.errors import RejectedError
 from events.names import EventId
 
 RETRY_AFTER_SECONDS = 5
+SIGNATURE_INVALID = "The signature does not vouch for this body."
+"""One message for every flaw: a forger learns nothing from it."""
 
 HTTP_STATUS = {
     "bad_request": HTTPStatus.BAD_REQUEST,

@@ -12,7 +12,7 @@ from events.envelope import is_ours, open_envelope
 from events.errors import RejectedError, TransientError
 from mailboxes.mail import PutResult
 from receiver import metrics
-from receiver.answers import Accepted, Status, UnavailableError
+from receiver.answers import SIGNATURE_INVALID, Accepted, Status, UnavailableError
 from receiver.signature import Flaw, SignatureError, verify
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Intake:
             signed = verify(signature, body, secrets=self.expected.secrets, now=now)
         except SignatureError as error:
             self._note_flaw(error.flaw)
-            # One answer for every flaw: a forger learns nothing from it.
-            raise RejectedError("signature_invalid", "The signature does not vouch for this body.") from error
+            raise RejectedError("signature_invalid", SIGNATURE_INVALID) from error
         metrics.count_signed(signed.secret_index, signed.age_seconds)
 
     def _note_flaw(self, flaw: Flaw) -> None:

@@ -20,7 +20,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from events.errors import RejectedError
 from receiver import metrics
 from receiver.alarms import Alarms
-from receiver.answers import Answer, refuse
+from receiver.answers import SIGNATURE_INVALID, Answer, refuse
 from receiver.reading import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -29,13 +29,20 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * MAX_BODY_BYTES
 
+
+class RepeatedSignatureError(errors.InvalidHeader):  # type: ignore[misc]
+    """Two Stripe-Signature headers, which WSGI would show as one list."""
+
+
 _CODES: dict[type[Exception], str] = {
+    RepeatedSignatureError: "signature_invalid",
     errors.LimitRequestLine: "uri_too_long",
     errors.LimitRequestHeaders: "headers_too_large",
     errors.ExpectationFailed: "expectation_failed",
     errors.UnsupportedTransferCoding: "transfer_coding_unsupported",
 }
 _MESSAGES = {
+    "signature_invalid": SIGNATURE_INVALID,
     "uri_too_long": "The address is too long.",
     "headers_too_large": "The headers are too long or too many.",
     "expectation_failed": "This expectation cannot be met.",
@@ -98,9 +105,8 @@ def _report(exc: Exception) -> None:
 
 
 def _refuse_repeated_signature(req: Request) -> None:
-    """Refuse two Stripe-Signature headers, which WSGI would show as one list."""
     if sum(name == "STRIPE-SIGNATURE" for name, _ in req.headers) > 1:
-        raise errors.InvalidHeader("STRIPE-SIGNATURE", req=req)
+        raise RepeatedSignatureError("STRIPE-SIGNATURE", req=req)
 
 
 def _has_endless_body(req: Request) -> bool:
