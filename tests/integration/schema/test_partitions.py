@@ -57,9 +57,15 @@ async def test_events_of_a_day_without_partition_move_into_it_when_it_is_made(st
 
 async def test_old_events_of_the_default_partition_are_forgotten(store: Store, sql: Any) -> None:
     await store.apply([new_customer(event="old", at=-400 * DAY)])
-    assert await sql.fetchval("SELECT count(*) FROM webhook_events_default") == 1
+    await sql.execute("UPDATE webhook_events_default SET settled_at = settled_at - INTERVAL '40 days'")
     await store.tidy()
     assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 0
+
+
+async def test_an_old_event_that_was_settled_just_now_is_remembered(store: Store, sql: Any) -> None:
+    await store.apply([new_customer(event="old", at=-400 * DAY)])
+    await store.tidy()
+    assert await sql.fetchval("SELECT count(*) FROM webhook_events_default") == 1
 
 
 async def test_a_plan_made_before_a_day_was_dropped_still_serves(store: Store, sql: Any) -> None:
