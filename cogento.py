@@ -31,6 +31,7 @@ COMMANDS = {
     "resume": _Place("console.cli.pause", "resume", "Let paused events go on."),
     "roles": _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),
     "send": _Place("console.send", "send", "Sign event files and send them to a receiver."),
+    "console": _Place("console.cli.serve", "console", "Serve the console's web pages."),
     "password": _Place("console.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
 }
 

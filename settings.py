@@ -139,7 +139,15 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings):
     console_password_hash: SecretStr | None = Field(
         None, description="Made by `cogento password`; unset: the console does not start."
     )
+    console_hosts: str = Field(
+        "", description="Names by which browsers may reach the console, comma-separated; localhost always may."
+    )
     port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names, in lower case as browsers send them."""
+        return frozenset(name for name in self.console_hosts.lower().replace(" ", "").split(",") if name)
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 from console.spans import span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from console.web.chart import Beat
+    from collections.abc import Mapping, Sequence
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
@@ -65,6 +63,14 @@ class SubscriptionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """One second: events by outcome, and how many waited; None where nobody looked."""
+
+    settled: Mapping[str, int]
+    waiting: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """Events a second, over the last few."""
 
@@ -105,7 +111,9 @@ class Verdict:
 def judge(mail: MailFigures | None, tables: TableFigures | None) -> Verdict:
     """Sum it up; what needs a person most comes first."""
     if mail is None:
-        return Verdict(Tone.BAD, "away", "Redis does not answer", "Stripe is told to try again; nothing is lost.")
+        return Verdict(
+            Tone.BAD, "away", "Redis does not answer", "Stripe is told to try again; nothing is lost."
+        )
     if tables is None:
         return Verdict(Tone.BAD, "away", "PostgreSQL does not answer", "Events are received, and wait.")
     if mail.halted:
@@ -123,14 +131,20 @@ def _of_delay(mail: MailFigures) -> Verdict | None:
 def _of_letters(tables: TableFigures) -> Verdict | None:
     if not tables.dead:
         return None
-    headline = "A dead letter wants a look" if tables.dead == 1 else f"{tables.dead:,} dead letters want a look"
+    headline = (
+        "A dead letter wants a look" if tables.dead == 1 else f"{tables.dead:,} dead letters want a look"
+    )
     return Verdict(Tone.BUSY, "look", headline, "Everything else goes on.")
 
 
 def _of_mail(mail: MailFigures) -> Verdict:
     age = mail.oldest_event_age_seconds or 0
     if age > LATE_SECONDS:
-        return Verdict(Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {span(age)}.")
+        return Verdict(
+            Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {span(age)}."
+        )
     if not mail.received_total:
         return Verdict(Tone.GOOD, "ready", "Ready for the first event", "Nothing has been received yet.")
-    return Verdict(Tone.GOOD, "in step", "The tables are in step with Stripe", "What was received is applied.")
+    return Verdict(
+        Tone.GOOD, "in step", "The tables are in step with Stripe", "What was received is applied."
+    )

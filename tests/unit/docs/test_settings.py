@@ -32,7 +32,7 @@ def fields() -> dict[str, FieldInfo]:
 def as_printed(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "unset" if field.default is None else str(field.default).removesuffix("()").lower()
+    return "unset" if field.default is None else str(field.default).lower() or "none"
 
 
 every_setting = pytest.mark.parametrize("name", sorted(fields()))

@@ -1,0 +1,119 @@
+"""Watches mailboxes and tables once a second, so that every page shows what is known already.
+
+One thread asks, however many look; a page costs the servers nothing but its own stories. A server that
+does not answer leaves a gap in the picture and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+import bridge
+from console import stories
+from console.memory import LINES_SHOWN, Look, Memory
+from console.overview import MailFigures, TableFigures
+from console.standing import oldest_age_seconds
+from events.retry import FailureClass
+from mailboxes.errors import MailboxUnavailable
+from schema.errors import classify
+
+if TYPE_CHECKING:
+    from console.overview import Overview
+    from console.stories import Several, Story
+    from mailboxes.mailboxes import Mailboxes
+    from schema.store import Store
+
+EVERY_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+# Seconds are counted again while transactions that began in them may still commit.
+LOOK_BACK_SECONDS = 12
+FIRST_LOOK_BACK_SECONDS = 600
+
+_log = structlog.get_logger()
+
+
+class Watching:
+    """Remembers the last two minutes; safe for any number of threads that look."""
+
+    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+        self._mailboxes = mailboxes
+        self._store = store
+        self._memory = Memory()
+        self._remembering = threading.Lock()
+        self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
+
+    def start(self) -> None:
+        """Look once a second from now on, in a thread of this process."""
+        threading.Thread(target=self._repeat, name="watching", daemon=True).start()
+
+    def look(self) -> None:
+        """Look once; that a server is away is part of what is seen."""
+        look = self._look_at_tables(Look(second=int(time.time()), mail=self._look_at_mail()))
+        with self._remembering:
+            self._memory.add(look)
+
+    def overview(self) -> Overview:
+        """Add up what was seen."""
+        with self._remembering:
+            return self._memory.overview()
+
+    def story(self, asked: str) -> Story | Several | None:
+        """Ask for a story; raises what the servers raise."""
+        return stories.tell(asked, self._mailboxes, self._store)
+
+    def _look_at_mail(self) -> MailFigures | None:
+        try:
+            status = self._mailboxes.status()
+        except MailboxUnavailable:
+            return None
+        return MailFigures(
+            received_total=status.counters.accepted,
+            settled_total=status.counters.settled,
+            waiting=status.waiting,
+            leased=status.leased,
+            sleeping=status.sleeping,
+            parked=status.parked,
+            paused=status.paused,
+            halted=status.halted,
+            oldest_event_age_seconds=oldest_age_seconds(status),
+        )
+
+    def _look_at_tables(self, look: Look) -> Look:
+        try:
+            seen = bridge.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
+        except Exception as error:
+            if classify(error) is FailureClass.BUG:
+                raise
+            return look
+        self._look_back_seconds = LOOK_BACK_SECONDS
+        return seen
+
+    async def _read_tables(self, look: Look) -> Look:
+        back = self._look_back_seconds
+        recent, totals = self._store.recent, await self._store.history.totals()
+        return replace(
+            look,
+            tables=TableFigures(
+                applied_total=totals.applied,
+                dead=totals.letters,
+                unsure=totals.unsure_users + totals.unsure_subscriptions,
+            ),
+            settled=await recent.pace(look_back_seconds=back),
+            customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
+            subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
+        )
+
+    def _repeat(self) -> None:
+        """Look at each second's beginning, so that every second is looked at once."""
+        while True:
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the watch
+                _log.error("look_failed", exc_info=error)
+            time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)

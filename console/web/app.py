@@ -1,0 +1,134 @@
+"""The console's Flask application: what is shown at which address, with everything it needs passed in.
+
+Read-only: the only thing that a request can change is who is logged in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from flask import Flask, abort, redirect, render_template, request, url_for
+from werkzeug.exceptions import HTTPException
+
+from console.failures import Failure, told
+from console.overview import judge
+from console.spans import ago, span
+from console.stories import Several
+from console.web import guards
+from console.web.chart import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from werkzeug.wrappers import Response
+
+    from console.overview import Overview
+    from console.stories import Story
+    from console.web.login import Door
+
+LONGEST_ID = 255
+TONE_OF_STATUS = {
+    "active": "good",
+    "trialing": "good",
+    "past_due": "busy",
+    "incomplete": "busy",
+    "paused": "busy",
+    "unpaid": "bad",
+    "canceled": "",
+    "incomplete_expired": "",
+}
+
+
+TONE_OF_OUTCOME = {"applied": "good", "dead": "bad"}
+FILTERS: dict[str, Callable[..., str]] = {
+    "ago": ago,
+    "span": span,
+    "grouped": "{:,}".format,
+    "second": "{:%Y-%m-%d %H:%M:%S}".format,
+    "tone": lambda status: TONE_OF_STATUS.get(status, ""),
+    "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
+}
+
+
+class Watch(Protocol):
+    """Where the pages get what they show."""
+
+    def overview(self) -> Overview:
+        """What there is to see now; servers that are away are part of it."""
+        ...
+
+    def story(self, asked: str) -> Story | Several | None:
+        """All that is known of an id or address; None for one never heard of."""
+        ...
+
+
+def create_app(watch: Watch, *, hosts: Collection[str], door: Door | None) -> Flask:
+    """Make the application; without a door everyone who reaches it may look."""
+    app = Flask(__name__, static_url_path="/console/static")
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_env.filters.update(FILTERS)
+    guards.install(app, hosts=hosts)
+    if door is not None:
+        door.install(app)
+    pages = Pages(watch)
+    app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
+    app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
+    app.add_url_rule("/console", "overview", pages.overview)
+    app.add_url_rule("/console/live", "live", pages.live)
+    app.add_url_rule("/console/explain", "explain", pages.explain)
+    app.register_error_handler(HTTPException, _show_error)
+    app.register_error_handler(Failure, _show_failure)
+    return app
+
+
+class Pages:
+    """The pages behind the door."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def overview(self) -> str:
+        """Show how things stand."""
+        return self._render("overview.html")
+
+    def live(self) -> str:
+        """Show the part of the overview that changes."""
+        return self._render("live.html")
+
+    def explain(self) -> tuple[str, int]:
+        """Tell the story of what was asked for."""
+        asked = request.args.get("id", "").strip()
+        if not asked or len(asked) > LONGEST_ID:
+            abort(400, "Ask for a customer, a subscription or an event by its id.")
+        with told():
+            found = self._watch.story(asked)
+        if found is None:
+            return render_template("unknown.html", asked=asked), 404
+        template = "several.html" if isinstance(found, Several) else "explain.html"
+        return render_template(template, asked=asked, found=found), 200
+
+    def _render(self, template: str) -> str:
+        seen = self._watch.overview()
+        return render_template(
+            template,
+            verdict=judge(seen.mail, seen.tables),
+            chart=draw(seen.beats),
+            mail=seen.mail,
+            tables=seen.tables,
+            pace=seen.pace,
+            customers=seen.customers,
+            subscriptions=seen.subscriptions,
+        )
+
+
+def _show_failure(failure: Failure) -> tuple[str, int]:
+    """Show that a server is away."""
+    return render_template("message.html", title="No answer", text=failure.message), 503
+
+
+def _show_error(error: HTTPException) -> Response | tuple[str, int]:
+    """Show a refusal as a page; a redirect is no refusal."""
+    code = error.code or 500
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]
+    return render_template("message.html", title=error.name, text=error.description), code

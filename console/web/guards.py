@@ -1,0 +1,66 @@
+"""What every request and every answer of the console has to keep, whatever page it is about.
+
+The answer's headers keep a page from being framed, sniffed, cached or made to run foreign script
+(SECURITY 2.2.8). The request's checks keep other sites, and names that merely resolve to this machine
+(DNS rebinding), from speaking through a browser that is logged in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import abort, request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from flask import Flask, Response
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+SAME_SITE = frozenset({"same-origin", "none"})
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+LONGEST_FORM = 4096
+
+
+def install(app: Flask, *, hosts: Collection[str]) -> None:
+    """Put the guards around every page of the application, also those that fail; `hosts` are its names."""
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_FORM
+    app.before_request(lambda: _refuse_other_hosts(hosts))
+    app.before_request(_refuse_other_sites)
+    app.after_request(_add_headers)
+
+
+def _refuse_other_hosts(hosts: Collection[str]) -> None:
+    name = urlsplit(f"//{request.host}").hostname
+    if name not in hosts:
+        abort(400, "The console does not go by this name: add it to CONSOLE_HOSTS.")
+
+
+def _refuse_other_sites() -> None:
+    """Refuse a POST that another site's page made the browser send; old browsers send Origin only."""
+    if request.method in SAFE_METHODS:
+        return
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in SAME_SITE:
+        abort(403, "This request came from another site.")
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        abort(403, "This request came from another site.")
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response

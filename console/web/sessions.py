@@ -1,0 +1,99 @@
+"""Who is logged in, and who guesses too often; both kept in Redis, so that every process agrees.
+
+A session is known by the hash of its id: whoever reads Redis cannot take one over. With Redis away
+nobody gets in (SECURITY 2.2.8). Knows nothing of passwords and pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+IDLE_SECONDS = 30 * 60
+LONGEST_SECONDS = 8 * 60 * 60
+WINDOW_SECONDS = 15 * 60
+TRIES_OF_ONE_ADDRESS = 5
+TRIES_OF_ALL = 20
+
+SESSION_KEY = "cogento:console:session:{}"
+TRIES_KEY = "cogento:console:tries:{}"
+EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login: its id as the cookie holds it, and the token that its forms carry."""
+
+    id: str
+    form_token: str
+
+
+class Sessions:
+    """Sessions end after half an hour without a request, and after eight hours anyway."""
+
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._clock = clock
+
+    def begin(self) -> Session:
+        """Begin a session with an id that nobody had before."""
+        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        key = _key_of(session.id)
+        with self._redis.pipeline() as together:
+            together.hset(key, mapping={"form_token": session.form_token, "began": int(self._clock())})
+            together.expire(key, IDLE_SECONDS)
+            together.execute()
+        return session
+
+    def find(self, session_id: str) -> Session | None:
+        """Return the session of that id and keep it alive, unless it has ended."""
+        key = _key_of(session_id)
+        form_token, began = cast("list[bytes | None]", self._redis.hmget(key, ["form_token", "began"]))
+        if form_token is None or began is None:
+            return None
+        left = int(began) + LONGEST_SECONDS - int(self._clock())
+        if left <= 0:
+            self.end(session_id)
+            return None
+        self._redis.expire(key, min(IDLE_SECONDS, left))
+        return Session(session_id, form_token.decode())
+
+    def end(self, session_id: str) -> None:
+        """End a session at once; its cookie is worth nothing from now on."""
+        self._redis.delete(_key_of(session_id))
+
+
+class Tries:
+    """Counts tries at the password in windows of fifteen minutes, by address and in all."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def admit(self, address: str) -> bool:
+        """Count a try and say whether it may be made; tries made at once count one by one."""
+        with self._redis.pipeline() as together:
+            for key in (_tries_of(address), _tries_of(EVERYONE)):
+                together.set(key, 0, ex=WINDOW_SECONDS, nx=True)
+                together.incr(key)
+            _, own, _, everyone = together.execute()
+        return bool(own <= TRIES_OF_ONE_ADDRESS and everyone <= TRIES_OF_ALL)
+
+    def forgive(self, address: str) -> None:
+        """Forget the tries of an address that knew the password in the end."""
+        self._redis.delete(_tries_of(address))
+
+
+def _key_of(session_id: str) -> str:
+    return SESSION_KEY.format(hashlib.sha256(session_id.encode()).hexdigest())
+
+
+def _tries_of(address: str) -> str:
+    return TRIES_KEY.format(hashlib.sha256(address.encode()).hexdigest()[:32])

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from console.memory import LINES_SHOWN, SECONDS_SHOWN, Look, Memory
+from console.overview import MailFigures
+from events.names import CustomerId
+from schema.recent import NewCustomer, Settled
+
+
+def mail(*, received: int = 0, waiting: int = 0) -> MailFigures:
+    return MailFigures(
+        received_total=received,
+        settled_total=0,
+        waiting=waiting,
+        leased=0,
+        sleeping=0,
+        parked=0,
+        paused=0,
+        halted=False,
+        oldest_event_age_seconds=None,
+    )
+
+
+def arrived(id_: str, *, age_seconds: float = 0, name: str | None = None) -> NewCustomer:
+    return NewCustomer(CustomerId(id_), f"{id_}@example.com", name, deleted=False, age_seconds=age_seconds)
+
+
+def remembered(*looks: Look) -> Memory:
+    memory = Memory()
+    for look in looks:
+        memory.add(look)
+    return memory
+
+
+def test_memory_of_nothing_shows_nothing() -> None:
+    assert Memory().overview().beats == ()
+
+
+def test_last_beat_is_the_last_whole_second() -> None:
+    seen = remembered(
+        Look(1000, settled=[Settled(999, "applied", 7), Settled(1000, "applied", 2)])
+    ).overview()
+    assert seen.beats[-1].settled == {"applied": 7}
+    assert len(seen.beats) == SECONDS_SHOWN
+
+
+def test_later_count_of_a_second_replaces_the_earlier_one() -> None:
+    seen = remembered(
+        Look(1000, settled=[Settled(999, "applied", 7)]), Look(1001, settled=[Settled(999, "applied", 9)])
+    ).overview()
+    assert seen.beats[-2].settled == {"applied": 9}
+
+
+def test_second_in_which_redis_was_away_has_no_backlog() -> None:
+    seen = remembered(Look(1000, mail(waiting=5)), Look(1001), Look(1002, mail(waiting=6))).overview()
+    assert [beat.waiting for beat in seen.beats[-2:]] == [5, None]
+
+
+def test_pace_is_an_average_over_the_last_seconds() -> None:
+    seen = remembered(
+        Look(1000, mail(received=100)), Look(1004, mail(received=140), settled=[Settled(1003, "applied", 30)])
+    ).overview()
+    assert (seen.pace.received, seen.pace.settled) == (10.0, 3.0)
+
+
+def test_counter_that_was_flushed_is_no_negative_pace() -> None:
+    assert remembered(Look(1000, mail(received=100)), Look(1001, mail())).overview().pace.received == 0
+
+
+def test_old_seconds_are_forgotten() -> None:
+    memory = remembered(Look(1000, settled=[Settled(999, "applied", 1)]), Look(2000))
+    assert memory.settled == {}
+
+
+def test_newest_arrivals_come_first_and_few_are_kept() -> None:
+    seen = remembered(
+        Look(1000, customers=[arrived(f"cus_{n}", age_seconds=n) for n in range(LINES_SHOWN + 3)]),
+        Look(1010, customers=[arrived("cus_new")]),
+    ).overview()
+    assert [line.customer_id for line in seen.customers][:3] == ["cus_new", "cus_0", "cus_1"]
+    assert len(seen.customers) == LINES_SHOWN
+
+
+def test_arrival_ages_while_nothing_else_arrives() -> None:
+    seen = remembered(Look(1000, customers=[arrived("cus_1", age_seconds=2)]), Look(1030)).overview()
+    assert seen.customers[0].age_seconds == 32
+
+
+def test_row_that_changes_again_is_one_line() -> None:
+    seen = remembered(
+        Look(1000, customers=[arrived("cus_1", name="Old")]),
+        Look(1001, customers=[arrived("cus_1", name="New")]),
+    ).overview()
+    assert [line.name for line in seen.customers] == ["New"]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from console.overview import MailFigures, TableFigures, Tone, judge
+
+MAIL = MailFigures(
+    received_total=100,
+    settled_total=100,
+    waiting=0,
+    leased=0,
+    sleeping=0,
+    parked=0,
+    paused=0,
+    halted=False,
+    oldest_event_age_seconds=None,
+)
+TABLES = TableFigures(applied_total=90, dead=0, unsure=0)
+
+
+def test_everything_applied_is_good() -> None:
+    assert judge(MAIL, TABLES).headline == "The tables are in step with Stripe"
+
+
+def test_mail_of_a_moment_is_no_backlog() -> None:
+    assert judge(replace(MAIL, waiting=50, oldest_event_age_seconds=2), TABLES).tone is Tone.GOOD
+
+
+def test_system_that_never_received_anything_is_ready() -> None:
+    assert judge(replace(MAIL, received_total=0), TABLES).headline == "Ready for the first event"
+
+
+def test_backlog_is_told_with_its_size_and_age() -> None:
+    verdict = judge(replace(MAIL, waiting=1234, oldest_event_age_seconds=61), TABLES)
+    assert (verdict.headline, verdict.detail) == ("Catching up: 1,234 events wait", "Behind by 1 min.")
+
+
+def test_mail_that_waits_for_long_is_bad() -> None:
+    verdict = judge(replace(MAIL, waiting=1, oldest_event_age_seconds=7200), TABLES)
+    assert (verdict.tone, verdict.headline) == (Tone.BAD, "The oldest event has waited 2 h")
+
+
+@pytest.mark.parametrize(
+    ("dead", "headline"), [(1, "A dead letter wants a look"), (2, "2 dead letters want a look")]
+)
+def test_dead_letters_want_a_look(dead: int, headline: str) -> None:
+    assert judge(MAIL, replace(TABLES, dead=dead)).headline == headline
+
+
+def test_pause_of_everything_is_told_before_the_backlog_that_it_makes() -> None:
+    paused = replace(MAIL, halted=True, waiting=10_000, oldest_event_age_seconds=7200)
+    assert judge(paused, TABLES).headline == "Everything is paused"
+
+
+def test_servers_that_are_away_are_told_first() -> None:
+    assert judge(None, None).headline == "Redis does not answer"
+    assert judge(MAIL, None).headline == "PostgreSQL does not answer"

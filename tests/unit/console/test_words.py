@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from console.words import OUTCOMES, tell_mailbox, tell_outcome, tell_row
+from events.names import CustomerId, EventId, ObjectId
+from events.outcomes import Reason
+from mailboxes.mail import Source
+from mailboxes.status import Listed, MailboxState, MailboxView
+from schema.history import CustomerRecord, LedgerRecord
+
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+NOW_MS = 1_000_000
+EMPTY = MailboxView(
+    customer_id=CustomerId("cus_1"),
+    state=None,
+    state_ms=None,
+    pause_wanted=False,
+    crashes=0,
+    parked_look_ms=None,
+    waiting_total=0,
+    parked_total=0,
+    waiting=(),
+    parked=(),
+)
+FAILED = Listed(EventId("evt_1"), 1, 1, Source.WEBHOOK, 3, 1, "infrastructure")
+
+
+def view(**fields: Any) -> MailboxView:
+    values = {name: getattr(EMPTY, name) for name in EMPTY.__slots__}
+    return MailboxView(**values | fields)
+
+
+def record(outcome: str, reason: str | None, superseded_by: str | None = None) -> LedgerRecord:
+    return LedgerRecord(
+        event_id=EventId("evt_1"),
+        event_type="customer.updated",
+        object_id=ObjectId("cus_1"),
+        event_created_at=NOON,
+        received_at=NOON,
+        settled_at=NOON,
+        outcome=outcome,
+        reason=reason,
+        superseded_by=EventId(superseded_by) if superseded_by else None,
+        attempts=0,
+        source="webhook",
+    )
+
+
+def row(**fields: Any) -> CustomerRecord:
+    values: dict[str, Any] = {
+        "user_id": "",
+        "customer_id": "cus_1",
+        "email": "ada@example.com",
+        "stripe_email": "ada@example.com",
+        "name": None,
+        "stripe_created_at": None,
+        "stripe_updated_at": None,
+        "synced_at": NOON,
+        "deleted_at": None,
+        "last_webhook_event_id": None,
+        "unsure": False,
+        "roles": (),
+    }
+    return CustomerRecord(**values | fields)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "said"),
+    [
+        ("applied", Reason.NEWER, "the row was written from it: newer than everything known"),
+        ("stale", Reason.STALE, "the row already showed something later"),
+        ("stale", Reason.AFTER_DELETE, "the row already showed something later: the object had ended before"),
+        ("unchanged", Reason.UNCHANGED, "the row already showed exactly this"),
+        ("dead", "malformed", "it could not be applied and is a dead letter"),
+    ],
+)
+def test_outcome_is_told_with_its_reason(outcome: str, reason: str, said: str) -> None:
+    assert tell_outcome(record(outcome, reason)).startswith(said)
+
+
+def test_superseded_event_names_its_successor() -> None:
+    assert tell_outcome(record("superseded", Reason.SUPERSEDED, "evt_2")).endswith(": evt_2")
+
+
+@pytest.mark.parametrize("outcome", ["applied", "unchanged", "duplicate", "stale", "superseded", "dead"])
+def test_every_outcome_of_the_ledger_has_words(outcome: str) -> None:
+    assert outcome in OUTCOMES
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "said"),
+    [
+        (MailboxState.READY, NOW_MS - 3_000, "2 events are waiting: in line for a worker for 3 s."),
+        (
+            MailboxState.LEASED,
+            NOW_MS + 9_000,
+            "2 events are waiting: a worker has them in hand, for 9 s more at most.",
+        ),
+        (MailboxState.PAUSED, NOW_MS - 60_000, "2 events are waiting: held for 1 min."),
+    ],
+)
+def test_waiting_mail_says_what_it_waits_for(state: MailboxState, at: int, said: str) -> None:
+    told = tell_mailbox(view(waiting_total=2, state=state, state_ms=at), now_ms=NOW_MS, halted=False)
+    assert told == [said]
+
+
+def test_sleeping_mail_names_the_event_that_failed_and_how_often() -> None:
+    asleep = view(waiting_total=1, state=MailboxState.SLEEPING, state_ms=NOW_MS + 30_000, waiting=(FAILED,))
+    assert tell_mailbox(asleep, now_ms=NOW_MS, halted=False) == [
+        "1 event is waiting: asleep for 30 s more, because evt_1 failed 3 times (infrastructure)."
+    ]
+
+
+def test_parked_mail_says_when_it_is_looked_at_again() -> None:
+    parked = view(parked_total=1, parked_look_ms=NOW_MS + 120_000)
+    assert tell_mailbox(parked, now_ms=NOW_MS, halted=False) == [
+        "1 event is parked until the customer's own event arrives; looked at again in 2 min."
+    ]
+
+
+def test_pause_is_told_with_the_command_that_ends_it() -> None:
+    told = tell_mailbox(view(pause_wanted=True), now_ms=NOW_MS, halted=False)
+    assert told == ["Paused by an operator: `cogento resume cus_1` lets it go on."]
+
+
+def test_crashes_are_told() -> None:
+    told = tell_mailbox(view(crashes=1), now_ms=NOW_MS, halted=False)
+    assert told == ["Workers have died once in a row with this customer in hand."]
+
+
+def test_empty_mailbox_says_nothing() -> None:
+    assert tell_mailbox(EMPTY, now_ms=NOW_MS, halted=True) == []
+
+
+def test_missing_row_is_told() -> None:
+    assert tell_row(None) == ["There is no row: the customer's own event has not been applied yet."]
+
+
+def test_ordinary_row_says_nothing() -> None:
+    assert tell_row(row()) == []
+
+
+def test_row_whose_address_an_older_customer_has_says_so() -> None:
+    (said,) = tell_row(row(email="cus_1@placeholder.invalid"))
+    assert "An older customer has the same e-mail address" in said
+
+
+def test_row_without_an_address_says_so() -> None:
+    (said,) = tell_row(row(email="cus_1@placeholder.invalid", stripe_email=None))
+    assert "no e-mail address in Stripe" in said
+
+
+def test_deleted_row_says_so_and_nothing_of_its_address() -> None:
+    (said,) = tell_row(row(email="cus_1@placeholder.invalid", stripe_email=None, deleted_at=NOON))
+    assert said.startswith("Deleted in Stripe")
+
+
+def test_unsure_row_says_so() -> None:
+    assert tell_row(row(unsure=True))[0].startswith("The row is unsure")
