@@ -1,0 +1,100 @@
+"""The doorbell in every state: ready mail always has a ring on its way or a worker that will look again.
+
+Healthy processes only: a lost ring or a dead worker is the business of the workers' own look every second.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_READY = 3
+
+
+class Worker(Enum):
+    """What a worker is at."""
+
+    IDLE = auto()
+    LOOKING = auto()  # will claim next
+    WORKING = auto()  # holds a lease
+
+
+class Rule(Enum):
+    """What put.lua and claim.lua rely on."""
+
+    FINDING_NOTHING_SAYS_SO = auto()
+    PUT_RINGS_WHEN_NOBODY_IS_AWAKE = auto()
+    A_CLAIM_IS_FOLLOWED_BY_ANOTHER = auto()
+
+
+class State(NamedTuple):
+    """Customers in line, the bell's `until`, messages under way, workers."""
+
+    ready: int = 0
+    awake: bool = False
+    rings: int = 0
+    workers: tuple[Worker, ...] = (Worker.IDLE, Worker.IDLE)
+
+
+def moves(state: State, without: Rule | None) -> Iterator[State]:
+    """Every next state."""
+    if state.ready < MOST_READY:
+        yield put(state, without)
+    for number, worker in enumerate(state.workers):
+        if worker is Worker.IDLE and state.rings:
+            yield at(state._replace(rings=state.rings - 1), number, Worker.LOOKING)
+        if worker is Worker.LOOKING:
+            yield look(state, number, without)
+        if worker is Worker.WORKING:
+            tired = without is Rule.A_CLAIM_IS_FOLLOWED_BY_ANOTHER
+            yield at(state, number, Worker.IDLE if tired else Worker.LOOKING)
+
+
+def put(state: State, without: Rule | None) -> State:
+    state = state._replace(ready=state.ready + 1)
+    if state.awake or without is Rule.PUT_RINGS_WHEN_NOBODY_IS_AWAKE:
+        return state
+    return state._replace(awake=True, rings=state.rings + 1)
+
+
+def look(state: State, number: int, without: Rule | None) -> State:
+    """Claim all: the script that finds nothing, and no lease, says in the same step that nobody is awake."""
+    if state.ready:
+        return at(state._replace(ready=0, awake=True), number, Worker.WORKING)
+    state = at(state, number, Worker.IDLE)
+    if Worker.WORKING in state.workers or without is Rule.FINDING_NOTHING_SAYS_SO:
+        return state
+    return state._replace(awake=False)
+
+
+def at(state: State, number: int, worker: Worker) -> State:
+    workers = (*state.workers[:number], worker, *state.workers[number + 1 :])
+    return state._replace(workers=workers)
+
+
+def forgotten(without: Rule | None = None) -> set[State]:
+    """Search every state for ready mail that nobody will come for."""
+    seen = {State()}
+    frontier = deque(seen)
+    while frontier:
+        new = set(moves(frontier.popleft(), without)) - seen
+        seen |= new
+        frontier.extend(new)
+    return {
+        state for state in seen if state.ready and not state.rings and set(state.workers) == {Worker.IDLE}
+    }
+
+
+def test_nobody_goes_idle_just_as_mail_arrives() -> None:
+    assert forgotten() == set()
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_without_a_rule_mail_is_forgotten_until_the_sweep(rule: Rule) -> None:
+    assert forgotten(without=rule)
