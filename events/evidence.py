@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from events import rules
 from events.errors import TransientError
-from events.versions import ORDER_WINDOW, Lifecycle, Version
+from events.versions import Version
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -70,6 +71,11 @@ class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     good: tuple[GoodValue, ...] = ()
 
     @property
+    def contenders(self) -> tuple[Member, ...]:
+        """The events that a row can show: the creation only while it is alone."""
+        return self.members or self.everyone
+
+    @property
     def everyone(self) -> tuple[Member, ...]:
         """All remembered events, the creation last."""
         return (*self.members, self.opening) if self.opening else self.members
@@ -104,37 +110,36 @@ def unpack(stored: bytes) -> Evidence:
 
 def remember(evidence: Evidence, versions: Collection[Version]) -> Evidence:
     """Add new events, each id once; the columns are left for `Snapshots.stored_in`."""
-    ended = [member_of(version) for version in versions if version.terminal]
+    ended = [member_of(version) for version in versions if rules.ends_life(version)]
     if evidence.ended or ended:
         return _remember_end(evidence if evidence.ended else NOTHING, ended)
     return _remember_life(evidence, versions)
 
 
 def _remember_end(evidence: Evidence, ended: list[Member]) -> Evidence:
-    """R1: once an object has ended, only what ended matters."""
     members, forgotten = newest_groups([*evidence.members, *ended], evidence.forgotten)
     return Evidence(ended=True, members=members, forgotten=forgotten)
 
 
 def _remember_life(evidence: Evidence, versions: Collection[Version]) -> Evidence:
-    """R2: the creation stands apart; it says where the rest began while the rest is complete."""
-    live = [member_of(version) for version in versions if version.lifecycle is not Lifecycle.CREATED]
-    members, forgotten = newest_groups([*live, *evidence.members], evidence.forgotten)
+    """The creation stands apart: it says where the rest began, while nothing of that is forgotten."""
+    later = [member_of(version) for version in versions if not rules.begins_life(version)]
+    members, forgotten = newest_groups([*later, *evidence.members], evidence.forgotten)
     if forgotten is not None:
         return Evidence(members=members, forgotten=forgotten)
-    openings = [member_of(version) for version in versions if version.lifecycle is Lifecycle.CREATED]
+    openings = [member_of(version) for version in versions if rules.begins_life(version)]
     openings += [evidence.opening] if evidence.opening else []
-    return Evidence(members=members, opening=min(openings, key=age, default=None))
+    return Evidence(members=members, opening=min(openings, key=rules.age, default=None))
 
 
 def newest_groups(members: Iterable[Member], forgotten: int | None) -> tuple[tuple[Member, ...], int | None]:
     """R9: keep the newest tie groups, newest event first; also give the second of the newest dropped event."""
-    ordered = sorted(members, key=age, reverse=True)
-    kept, group, floor = 0, 0, None
+    ordered = sorted(members, key=rules.age, reverse=True)
+    kept, groups, head = 0, 0, None
     for member in ordered[:MEMBERS]:
-        if floor is None or member.created < floor:
-            group, floor = group + 1, member.created - ORDER_WINDOW
-            if group > GROUPS:
+        if head is None or rules.is_seconds_earlier(member, head):
+            groups, head = groups + 1, member
+            if groups > GROUPS:
                 break
         kept += 1
     if kept < len(ordered):
@@ -152,8 +157,3 @@ def member_of(version: Version) -> Member:
         version.growing,
         version.partial,
     )
-
-
-def age(member: Member) -> tuple[int, str]:
-    """Sort by second; ids say nothing of order and only make it the same everywhere."""
-    return member.created, member.event_id

@@ -3,25 +3,26 @@
 (what the row knows, new events) -> (what the row shall know, one verdict per event). No clock, no
 randomness, no I/O, and the same result for every order, split and repetition of the same events.
 
-    rule                                                                    where
-    R0  one event id counts once                                            unseen
-    R1  deletion and end absorb: an ended object never lives again          topmost_stage
-    R2  creation is first whatever its stamp, and never overwrites          topmost_stage, walks.possible_ends
-    R3  more than ORDER_WINDOW seconds apart, the greater is later          walks.is_seconds_earlier
-    R4  inside, each event leads from the state the one before it left:     _Walk.unbroken_ends
-        the last state is where every walk over all events ends
-    R5  where links are missing, a sighting does not beat an edge           edges_first
-    R6  where links are missing, the walks with the fewest breaks count     _Walk.least_broken_ends
-    R7  inside, what only grows tells which of two is later                 walks.has_grown
-    R8  still undecided: the same choice everywhere, and the row is unsure  greatest
-    R9  the row remembers its newest tie groups                             evidence.newest_groups
+    rule                                                                     where
+    R0  one event id counts once                                             unseen
+    R1  deletion and end absorb: an ended object never lives again           rules.ends_life
+    R2  the creation is first whatever its stamp: an anchor, never the last  rules.begins_life
+    R3  more than ORDER_WINDOW seconds apart, the greater is later           rules.is_seconds_earlier
+    R4  inside, every event leads from the state that the one before left:   walks.Walk.unbroken_ends
+        the last state is where all walks over all events end
+    R5  where a link is missing, a sighting does not beat an edge            rules.edges_first
+    R6  where a link is missing, the walks with the fewest breaks count      walks.Walk.least_broken_ends
+    R7  of two events of a tie, what only grows tells the later              rules.has_grown
+    R8  still undecided: the same choice everywhere, and the row is unsure   rules.greatest
+    R9  a row remembers its newest tie groups, until newer ones come         evidence.newest_groups
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from events.evidence import NOTHING, Evidence, Member, age, member_of, pack, remember, unpack
+from events import rules
+from events.evidence import NOTHING, Evidence, Member, member_of, pack, remember, unpack
 from events.names import EventId
 from events.outcomes import Reason
 from events.snapshots import gaps, snapshots
@@ -47,10 +48,11 @@ def is_plainly_last(version: Version, evidence: Evidence) -> bool:
     """Tell the common case: a whole event that ends the object, or is newer than the window of all known."""
     if version.partial or evidence.ended or gaps(version.columns):
         return False
-    if version.terminal or not evidence.everyone:
+    if rules.ends_life(version) or not evidence.everyone:
         return True
-    is_newer = not evidence.members or evidence.members[0].created + ORDER_WINDOW < version.created
-    return is_newer and version.lifecycle is not Lifecycle.CREATED
+    if rules.begins_life(version):
+        return False
+    return not evidence.members or rules.is_seconds_earlier(evidence.members[0], version)
 
 
 def _follow(known: Known | None, evidence: Evidence, version: Version) -> Decision:
@@ -79,9 +81,9 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     fresh = unseen(evidence, versions)
     stage = remember(evidence, fresh.values())
     ends = possible_ends(stage)
-    last = possibly_last(stage.members or stage.everyone)
+    last = possibly_last(stage.contenders)
     shown = choose([event for event in last if event.state in ends.states])
-    recent = newest_window(stage.members or stage.everyone)
+    recent = newest_window(stage.contenders)
     seen = snapshots(known, evidence, fresh, recent)
     columns = seen.shown(shown)
     changed = known is None or columns != known.columns
@@ -111,15 +113,5 @@ def unseen(evidence: Evidence, versions: Iterable[Version]) -> dict[str, Version
 
 def choose(candidates: Sequence[Member]) -> Member:
     """Choose the event to show: of the chosen state, the newest."""
-    state = greatest(edges_first(candidates)).state
-    return greatest([event for event in candidates if event.state == state])
-
-
-def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
-    """R5: a sighting does not beat an edge."""
-    return [event for event in candidates if event.before is not None] or candidates
-
-
-def greatest(candidates: Sequence[Member]) -> Member:
-    """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 took it out before."""
-    return max(candidates, key=age)
+    state = rules.greatest(rules.edges_first(candidates)).state
+    return rules.greatest([event for event in candidates if event.state == state])

@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from events import rules
 from events.columns import CustomerColumns, SubscriptionColumns
-from events.evidence import Evidence, GoodValue, Member, Rank, age
-from events.versions import Known, Lifecycle, Version
+from events.evidence import Evidence, GoodValue, Member, Rank
+from events.versions import Known, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -79,12 +80,12 @@ def _remembered(known: Known, evidence: Evidence) -> dict[bytes, Columns]:
     """The own columns of every state of the newest window; the row holds those of the shown one."""
     kind = type(known.columns)
     stored: dict[bytes, Columns] = {state: kind(*values) for state, values in evidence.columns}
-    return {m.state: known.columns for m in evidence.everyone if m.event_id == known.shown} | stored
+    return {m.state: known.columns for m in evidence.contenders if m.event_id == known.shown} | stored
 
 
 def _speakers(members: Iterable[Member]) -> Iterable[Member]:
     """Of several events with one state, the one to be shown: they may differ in nulls and empty hashes."""
-    return {member.state: member for member in sorted(members, key=age)}.values()
+    return {member.state: member for member in sorted(members, key=rules.age)}.values()
 
 
 def _carried_by_row(
@@ -92,7 +93,7 @@ def _carried_by_row(
 ) -> Iterator[GoodValue]:
     if known is not None and not remembered:
         yield from _carried(known.columns, (False, False, 0, ""))
-    for m in _speakers(m for m in evidence.everyone if m.state in remembered):
+    for m in _speakers(m for m in evidence.contenders if m.state in remembered):
         yield from _carried(
             remembered[m.state], (evidence.ended, m is not evidence.opening, m.created, m.event_id)
         )
@@ -100,8 +101,7 @@ def _carried_by_row(
 
 def _carried_by(versions: Iterable[Version]) -> Iterator[GoodValue]:
     for v in versions:
-        is_opening = v.lifecycle is Lifecycle.CREATED and not v.terminal
-        yield from _carried(v.columns, (v.terminal, not is_opening, v.created, v.event_id))
+        yield from _carried(v.columns, (rules.ends_life(v), not rules.begins_life(v), v.created, v.event_id))
 
 
 def _carried(columns: Columns, rank: Rank) -> Iterator[GoodValue]:

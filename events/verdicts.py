@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from events import rules
 from events.evidence import Evidence, Member, member_of
 from events.outcomes import Reason
-from events.versions import Known, Lifecycle, Verdict, Version
-from events.walks import is_seconds_earlier
+from events.versions import Known, Verdict, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -52,21 +52,18 @@ class Judged:
         )
 
     def _why_not_shown(self, version: Version) -> Reason:
-        if self.evidence.ended and not version.terminal:
+        if self.evidence.ended and not rules.ends_life(version):
             return Reason.AFTER_DELETE
         return Reason.UNCHANGED if version.state == self.shown.state else Reason.STALE
 
     def _came_too_late(self, version: Version) -> bool:
         """Whether the row already showed something later before this batch."""
-        if self.evidence.ended and not version.terminal:
+        if self.evidence.ended and not rules.ends_life(version):
             return True
         before = [m for m in self.evidence.members if self.known and m.event_id == self.known.shown]
-        return any(
-            version.lifecycle is Lifecycle.CREATED or is_seconds_earlier(member_of(version), shown)
-            for shown in before
-        )
+        return any(rules.begins_life(version) or rules.is_seconds_earlier(version, shown) for shown in before)
 
 
 def reason_to_show(shown: Member, others: Iterable[Member]) -> Reason:
     """Tell whether the second alone made it last, or the evidence inside the events."""
-    return Reason.NEWER if all(is_seconds_earlier(other, shown) for other in others) else Reason.FOLLOWS
+    return Reason.NEWER if all(rules.is_seconds_earlier(other, shown) for other in others) else Reason.FOLLOWS

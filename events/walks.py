@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from events import rules
 from events.versions import ORDER_WINDOW
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
     """Split the events, oldest first, wherever all later ones are surely later than all before."""
     split: list[list[Member]] = []
     for member in reversed(newest_first):
-        if not split or is_seconds_earlier(split[-1][-1], member):
+        if not split or rules.is_seconds_earlier(split[-1][-1], member):
             split.append([])
         split[-1].append(member)
     return split
@@ -62,7 +63,7 @@ def cluster_ends(cluster: Sequence[Member], before: Ends, forgotten: int | None)
     last_states = frozenset(event.state for event in possibly_last(cluster))
     if len(last_states) == 1:
         return Ends(last_states)
-    walk = _Walk.over(cluster, forgotten)
+    walk = Walk.over(cluster, forgotten)
     free = walk.unbroken_ends(NO_STATES)
     if len(free) == 1:
         return Ends(free)
@@ -76,32 +77,13 @@ def cluster_ends(cluster: Sequence[Member], before: Ends, forgotten: int | None)
 def possibly_last(members: Sequence[Member]) -> Sequence[Member]:
     """The events than which none is known to be later."""
     recent = newest_window(members)
-    return [one for one in recent if not any(is_earlier(one, other) for other in members)] or recent
+    return [one for one in recent if not any(rules.is_earlier(one, other) for other in members)] or recent
 
 
 def newest_window(members: Sequence[Member]) -> Sequence[Member]:
     """The events that seconds alone leave possible as the last."""
-    newest = max(event.created for event in members)
-    return [event for event in members if event.created + ORDER_WINDOW >= newest]
-
-
-def is_seconds_earlier(one: Member, other: Member) -> bool:
-    """R3: more than the window apart, the smaller second is earlier."""
-    return one.created + ORDER_WINDOW < other.created
-
-
-def has_grown(one: Member, other: Member) -> bool:
-    """R7: values that only grow say that `one` is earlier, where both carry the same ones."""
-    return (
-        len(one.growing) == len(other.growing)
-        and one.growing != other.growing
-        and all(a <= b for a, b in zip(one.growing, other.growing, strict=True))
-    )
-
-
-def is_earlier(one: Member, other: Member) -> bool:
-    """R3 first, and inside the window R7."""
-    return is_seconds_earlier(one, other) or (not is_seconds_earlier(other, one) and has_grown(one, other))
+    newest = max(members, key=rules.age)
+    return [event for event in members if not rules.is_seconds_earlier(event, newest)]
 
 
 def _is_flooded(evidence: Evidence) -> bool:
@@ -115,7 +97,7 @@ _Position = tuple[int, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class Walk:
     """The events of one cluster with, for each, the bits of those that must come before it."""
 
     events: Sequence[Member]
@@ -123,7 +105,7 @@ class _Walk:
     forgotten: int | None
 
     @classmethod
-    def over(cls, cluster: Sequence[Member], forgotten: int | None) -> _Walk:
+    def over(cls, cluster: Sequence[Member], forgotten: int | None) -> Walk:
         """Prepare to walk a cluster, oldest event first."""
         return cls(cluster, tuple(_must_precede(other, cluster) for other in range(len(cluster))), forgotten)
 
@@ -186,7 +168,7 @@ def _must_precede(other: int, cluster: Sequence[Member]) -> int:
     return sum(
         1 << i
         for i, one in enumerate(cluster)
-        if is_earlier(one, event) or (i < other and _says(one) == _says(event))
+        if rules.is_earlier(one, event) or (i < other and _says(one) == _says(event))
     )
 
 

@@ -6,7 +6,7 @@ purpose: most events tie, states come back, stamps are late, links get lost. Kno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from events.columns import SubscriptionColumns
@@ -48,6 +48,18 @@ def random_history(dice: Random) -> History:
     return History(tuple(life.delivered) or (life.sighting(),), life.lost)
 
 
+def with_gaps(history: History, dice: Random) -> History:
+    """Let the events of some states carry no product, as a foreign shape may, and the others one each."""
+    bare = {version.state for version in history.versions if dice.random() < 0.4}
+    versions = (_carrying(None if v.state in bare else f"prod_{v.event_id}", v) for v in history.versions)
+    return replace(history, versions=tuple(versions))
+
+
+def _carrying(product_id: str | None, version: Version) -> Version:
+    assert isinstance(version.columns, SubscriptionColumns)
+    return replace(version, columns=replace(version.columns, product_id=product_id))
+
+
 class _Life:
     def __init__(self, dice: Random) -> None:
         self.dice = dice
@@ -61,7 +73,7 @@ class _Life:
         self.ended = False
         self.lost = 0
         self.delivered: list[Version] = []
-        self.used: set[str] = set()
+        self.events = 0
 
     def begin(self) -> None:
         if self.dice.random() < 0.7:
@@ -123,11 +135,9 @@ class _Life:
         )
 
     def _fresh_id(self) -> str:
-        """Ids say nothing of order."""
-        while (name := f"evt_{self.dice.randrange(10_000):04}") in self.used:
-            pass
-        self.used.add(name)
-        return name
+        """Ids are unique and say nothing of order."""
+        self.events += 1
+        return f"evt_{self.dice.randrange(1000):03}{self.events:02}"
 
 
 def version(

@@ -1,0 +1,59 @@
+"""The rules that compare events one with one; the table in events/ordering.py says where each stands.
+
+Each is a function of its own, so that a test can switch it off and see a law break.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from events.versions import ORDER_WINDOW, Lifecycle, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from events.evidence import Member
+
+
+def ends_life(version: Version) -> bool:
+    """R1: deletion and end absorb; after such an event no other than such a one counts."""
+    return version.terminal
+
+
+def begins_life(version: Version) -> bool:
+    """R2: before the creation there was nothing, whatever its stamp (1 to 6 s of lateness are recorded)."""
+    return version.lifecycle is Lifecycle.CREATED and not version.terminal
+
+
+def is_seconds_earlier(one: Member | Version, other: Member | Version) -> bool:
+    """R3: more than the window apart, the smaller second is earlier."""
+    return one.created + ORDER_WINDOW < other.created
+
+
+def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
+    """R5: a sighting does not beat an edge."""
+    return [event for event in candidates if event.before is not None] or candidates
+
+
+def has_grown(one: Member, other: Member) -> bool:
+    """R7: values that only grow tell that `one` is earlier, where both events carry the same ones."""
+    return (
+        len(one.growing) == len(other.growing)
+        and one.growing != other.growing
+        and all(a <= b for a, b in zip(one.growing, other.growing, strict=True))
+    )
+
+
+def greatest(candidates: Sequence[Member]) -> Member:
+    """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 took it out before."""
+    return max(candidates, key=age)
+
+
+def is_earlier(one: Member, other: Member) -> bool:
+    """R3 first, and inside the window R7."""
+    return is_seconds_earlier(one, other) or (has_grown(one, other) and not is_seconds_earlier(other, one))
+
+
+def age(member: Member) -> tuple[int, str]:
+    """Sort by second; ids say nothing of order and only make it the same everywhere."""
+    return member.created, member.event_id

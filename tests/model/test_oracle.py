@@ -1,0 +1,48 @@
+"""The oracle against orders written out by hand, so that it can be trusted where it disagrees."""
+
+from __future__ import annotations
+
+import pytest
+
+from events.ordering import Lifecycle, Version
+from tests.model.histories import version
+from tests.model.oracle import judge
+
+CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
+AB, BA, BC, CD = (
+    version("evt_ab", 10, "b", "a"),
+    version("evt_ba", 10, "a", "b"),
+    version("evt_bc", 10, "c", "b"),
+    version("evt_cd", 10, "d", "c"),
+)
+BORN = version("evt_0", 10, "a", lifecycle=CREATED)
+LATER = version("evt_da", 20, "a", "d")
+
+
+@pytest.mark.parametrize(
+    ("events", "ends", "decidable"),
+    [
+        ([BORN], "a", True),
+        ([AB], "b", True),
+        ([AB, BC], "c", True),
+        ([AB, BA], "ab", False),
+        ([BORN, AB, BA], "a", True),
+        ([BORN, AB, CD], "d", False),
+        ([AB, CD], "bd", False),
+        ([AB, CD, LATER], "a", True),
+        ([AB, BA, AB], "ab", False),
+        ([version("evt_1", 10, "x"), AB], "bx", False),
+        ([version("evt_1", 10, "x", terminal=True, lifecycle=DELETED), LATER], "x", True),
+        ([version("evt_1", 10, "x", growing=(2,)), version("evt_2", 10, "y", growing=(1,))], "x", True),
+        (
+            [version("evt_1", 10, "a"), version("evt_2", 13, "b", "a"), version("evt_3", 13, "a", "b")],
+            "a",
+            True,
+        ),
+    ],
+)
+def test_judges_as_a_person_would(events: list[Version], ends: str, *, decidable: bool) -> None:
+    opinion = judge(events)
+
+    assert opinion.ends == frozenset(state.encode() for state in ends)
+    assert opinion.decidable is decidable

@@ -1,0 +1,104 @@
+"""One random history put to the rules and to the oracle; the law tests and the long run share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from events.evidence import unpack
+from events.outcomes import Reason
+from tests.model.deliveries import row_after, scrambled, steps
+from tests.model.histories import History, random_history
+from tests.model.oracle import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from events.ordering import Decision, Version
+    from tests.model.deliveries import Batch, Row
+
+SHOWN = frozenset({Reason.FIRST, Reason.NEWER, Reason.FOLLOWS, Reason.TIE_BREAK, Reason.UNCHANGED})
+"""Reasons that the event a row shows can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the rules made of a history, beside what can be known of it."""
+
+    history: History
+    rows: frozenset[Row]
+    decidable: bool
+    is_wrong: bool  # another state than the evidence determines
+    is_unsure: bool
+    has_forgotten: bool
+    shows_truth: bool  # the evidence may mislead where changes were lost
+
+    @property
+    def diverged(self) -> bool:
+        """Whether two deliveries ended in different rows (law 1)."""
+        return len(self.rows) > 1
+
+    @property
+    def is_rashly_sure(self) -> bool:
+        """Whether the row claims to be sure where the evidence does not determine the state (law 3)."""
+        return not self.decidable and not self.is_unsure
+
+
+def try_history(seed: str, *, deliveries: int = 6) -> Trial:
+    """Live a random life, deliver it in several ways, and judge the row."""
+    dice = Random(seed)
+    history = random_history(dice)
+    return trial_of(history, [scrambled(dice, history.versions) for _ in range(deliveries)])
+
+
+def trial_of(history: History, deliveries: Sequence[Sequence[Batch]]) -> Trial:
+    """Judge the rows that several deliveries of one history end in."""
+    opinion = judge(history.versions)
+    rows = frozenset(row_after(batches) for batches in deliveries)
+    row = next(iter(rows))
+    return Trial(
+        history=history,
+        rows=rows,
+        decidable=opinion.decidable,
+        is_wrong=state_of(row, history.versions) not in opinion.ends,
+        is_unsure=not row.sure,
+        has_forgotten=unpack(row.evidence).forgotten is not None,
+        shows_truth=row.columns == history.truth,
+    )
+
+
+def state_of(row: Row | Decision, versions: Sequence[Version]) -> bytes:
+    """The state of the event that a row shows."""
+    return next(version.state for version in versions if version.event_id == row.shown)
+
+
+def backward_steps(batches: Sequence[Batch]) -> list[str]:
+    """The events that a delivery showed although what it had seen proves that they were not last (law 5)."""
+    seen: list[Version] = []
+    backward = []
+    for batch, decision in zip(batches, steps(batches), strict=True):
+        seen += batch
+        opinion = judge(seen)
+        if state_of(decision, seen) not in opinion.ends or (decision.sure and not opinion.decidable):
+            backward.append(str(decision.shown))
+    return backward
+
+
+def untraceable_steps(batches: Sequence[Batch]) -> list[str]:
+    """The decisions that do not show their event's snapshot, or leave an event without a fitting reason (law 4)."""
+    seen: dict[str, Version] = {}
+    untraceable = []
+    for batch, decision in zip(batches, steps(batches), strict=True):
+        seen = {version.event_id: version for version in batch} | seen
+        told = [(verdict.event_id, verdict.reason) for verdict in decision.verdicts]
+        shown = [reason for event_id, reason in told if event_id == decision.shown]
+        fits = (
+            [event_id for event_id, _ in told] == [version.event_id for version in batch]
+            and seen[decision.shown].columns == decision.columns
+            and set(shown) <= SHOWN | {Reason.DUPLICATE}
+            and all(reason not in SHOWN - {Reason.UNCHANGED} for e, reason in told if e != decision.shown)
+        )
+        if not fits:
+            untraceable.append(str(decision.shown))
+    return untraceable

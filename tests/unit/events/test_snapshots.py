@@ -1,0 +1,89 @@
+"""What a row shows of an event, and how gaps are filled: the same in every order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from events.columns import CustomerColumns, SubscriptionColumns
+from events.ordering import Lifecycle, Version
+from events.snapshots import gaps
+from tests.builders import NOW
+from tests.model.deliveries import last_step, rows_of_every_order
+from tests.model.histories import columns, version
+
+
+def carrying(product: str | None, event_id: str, created: int, state: str, **fields: Any) -> Version:
+    plain = version(event_id, created, state, **fields)
+    return replace(plain, columns=replace(columns(state), product_id=product))
+
+
+def shown(*versions: Version) -> SubscriptionColumns:
+    (row,) = rows_of_every_order(versions)
+    assert isinstance(row.columns, SubscriptionColumns)
+    return row.columns
+
+
+def test_a_gap_is_what_a_shape_may_not_carry() -> None:
+    empty = SubscriptionColumns("cus_1", None, "active", None, None, "{}", None)
+    nobody = CustomerColumns(None, None, None, None, "{}", None, deleted=False)
+
+    assert gaps(empty) == ("product_id", "current_period_start", "current_period_end", "stripe_created_at")
+    assert gaps(nobody) == ("stripe_created_at",)
+    assert gaps(columns("a")) == ()
+
+
+def test_the_newest_event_that_carries_a_value_fills_the_gap() -> None:
+    row = shown(
+        carrying("prod_old", "evt_1", NOW, "a"),
+        carrying("prod_new", "evt_2", NOW + 20, "b"),
+        carrying(None, "evt_3", NOW + 40, "c"),
+    )
+
+    assert row == replace(columns("c"), product_id="prod_new")
+
+
+def test_an_event_long_dropped_still_fills_the_gap() -> None:
+    row = shown(
+        carrying("prod_old", "evt_1", NOW, "a"),
+        *(carrying(None, f"evt_{n}", NOW + 20 * n, f"b{n}") for n in range(2, 6)),
+    )
+
+    assert row.product_id == "prod_old"
+
+
+def test_events_of_one_second_fill_each_others_gaps() -> None:
+    row = shown(
+        carrying("prod_1", "evt_2", NOW, "b", before="a"), carrying(None, "evt_1", NOW, "c", before="b")
+    )
+
+    assert row == replace(columns("c"), product_id="prod_1")
+
+
+def test_a_value_of_the_living_fills_the_gap_of_the_ended() -> None:
+    end = carrying(None, "evt_2", NOW, "x", lifecycle=Lifecycle.DELETED, terminal=True)
+
+    assert shown(end, carrying("prod_1", "evt_1", NOW + 9, "b")).product_id == "prod_1"
+
+
+def test_a_creation_fills_a_gap_only_where_nothing_later_does() -> None:
+    creation = carrying("prod_0", "evt_0", NOW + 6, "a", lifecycle=Lifecycle.CREATED)
+    update = carrying("prod_1", "evt_1", NOW, "b")
+    lacking = carrying(None, "evt_2", NOW + 20, "c")
+
+    assert shown(creation, update, lacking).product_id == "prod_1"
+    assert shown(creation, lacking).product_id == "prod_0"
+
+
+def test_a_gap_that_nothing_fills_stays_empty() -> None:
+    assert shown(carrying(None, "evt_1", NOW, "a"), carrying(None, "evt_2", NOW + 9, "b")).product_id is None
+
+
+def test_the_look_of_an_event_comes_back_when_a_late_link_makes_it_the_last() -> None:
+    there, back = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")
+    anchor = version("evt_3", NOW - 60, "b")
+
+    before, after = last_step([there], [back]), last_step([there], [back], [anchor])
+
+    assert (before.columns, after.columns) == (columns("a"), columns("b"))
+    assert (after.shown, after.changed) == ("evt_1", True)

@@ -1,0 +1,104 @@
+"""The states a history can have ended in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from events.evidence import NOTHING, remember
+from events.ordering import Lifecycle, Version
+from events.walks import Ends, clusters, possible_ends
+from tests.builders import NOW
+from tests.model.histories import version
+
+BORN = version("evt_0", NOW, "a", lifecycle=Lifecycle.CREATED)
+
+
+def edge(path: str, second: int = 0, **fields: Any) -> Version:
+    """An event named by where it leads: "ab" from a to b; "b" is a sighting of b."""
+    before = path[0] if len(path) > 1 else None
+    return version(f"evt_{path}{second}", NOW + second, path[-1], before, **fields)
+
+
+def ends_of(*versions: Version) -> tuple[str, bool]:
+    ends = possible_ends(remember(NOTHING, versions))
+    return "".join(sorted(state.decode() for state in ends.states)), ends.are_sure
+
+
+@pytest.mark.parametrize(
+    ("versions", "states", "sure"),
+    [
+        ([BORN], "a", True),
+        ([edge("ab")], "b", True),
+        ([edge("b"), edge("c", 9)], "c", True),
+        ([edge("ab"), edge("bc")], "c", True),
+        ([edge("ab"), edge("ba")], "ab", False),
+        ([BORN, edge("ab"), edge("ba")], "a", True),
+        ([edge("b", -9), edge("ab"), edge("ba")], "b", True),
+        ([edge("ab"), edge("bc"), edge("ca"), edge("ad")], "d", True),
+        ([edge("ab"), edge("cd")], "bd", False),
+        ([BORN, edge("ab"), edge("cd")], "d", False),
+        ([edge("ab"), edge("cd"), edge("e", 9)], "e", True),
+        ([edge("ab"), edge("x")], "bx", False),
+        ([edge("ab", 2), edge("bc"), edge("cd", 1)], "d", True),
+        ([edge("ab"), edge("bc", 2), edge("ca", 4)], "a", True),  # seconds leave one way round
+        ([edge("ab"), edge("b", 2), edge("a", 3)], "a", False),  # the way back is missing
+        ([edge("ab", growing=(1,)), edge("ba", growing=(2,))], "a", True),
+        ([edge("ab", growing=(1,)), edge("ba", growing=(2, 2))], "ab", False),
+        ([edge("ab", growing=(2,)), edge("bc", growing=(1,))], "b", True),
+    ],
+)
+def test_ends_where_every_fitting_order_ends(
+    versions: list[Version],
+    states: str,
+    sure: bool,  # noqa: FBT001 - a table
+) -> None:
+    assert ends_of(*versions) == (states, sure)
+
+
+def test_three_windows_of_there_and_back_are_carried_from_the_state_before() -> None:
+    life = [edge("xa"), *(edge(path, 9 * n) for n in (1, 2) for path in ("ab", "ba"))]
+
+    assert ends_of(*life) == ("a", True)
+
+
+def test_events_that_say_the_same_are_interchangeable() -> None:
+    toggles = [version(f"evt_{n}", NOW, "ab"[n % 2], "ba"[n % 2]) for n in range(40)]
+
+    assert ends_of(BORN, *toggles) == ("a", True)
+
+
+def test_growth_that_goes_in_a_circle_is_undecidable() -> None:
+    first = version("evt_1", NOW, "a", growing=(5,))
+    between = version("evt_2", NOW + 2, "b", growing=(4,))
+    last = version("evt_3", NOW + 3, "c", growing=(3,))
+
+    assert ends_of(first, between, last) == ("bc", False)
+
+
+def test_too_many_unlinked_events_are_given_up_as_undecidable() -> None:
+    unlinked = [version(f"evt_{n:02}", NOW, f"{n}", f"from {n}") for n in range(30)]
+
+    ends = possible_ends(remember(NOTHING, unlinked))
+
+    assert ends == Ends(frozenset(v.state for v in unlinked), is_missing_links=True)
+
+
+CHAIN = [edge("ab", 1), edge("cd", 3), edge("de", 5), edge("ef", 7), edge("fg", 9)]
+
+
+def test_a_link_that_was_forgotten_is_not_missed() -> None:
+    assert ends_of(edge("bc", 0), *CHAIN) == ("g", True)
+
+
+def test_a_link_that_never_came_is_missed() -> None:
+    assert ends_of(*CHAIN) == ("g", False)
+
+
+def test_clusters_are_cut_where_all_later_events_are_surely_later() -> None:
+    stage = remember(NOTHING, [edge("a"), edge("b", 2), edge("c", 4), edge("d", 7), edge("e", 9)])
+
+    parts = [[member.state for member in cluster] for cluster in clusters(stage.members)]
+
+    assert parts == [[b"a", b"b", b"c"], [b"d", b"e"]]
