@@ -9,7 +9,7 @@ from celery import bootsteps
 import reporting
 from mailboxes.doorbell import DRAIN_TASK
 from settings import WorkerSettings, load
-from worker.celery_app import make_celery
+from worker.celery_app import forget_rings, make_celery
 from worker.process import WorkerProcess
 
 settings = load(WorkerSettings)
@@ -31,7 +31,8 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(parent)
 
     def start(self, _parent: Any) -> None:
-        """Begin to look for mail."""
+        """Begin to look for mail, with an empty doorbell queue."""
+        forget_rings(app)
         process.start()
 
     def stop(self, _parent: Any) -> None:

@@ -8,9 +8,16 @@ countdown, which a Redis broker keeps in worker memory.
 
 from __future__ import annotations
 
+import structlog
 from celery import Celery
+from kombu.exceptions import OperationalError
 
-from mailboxes.doorbell import DRAIN_TASK, QUEUE
+from mailboxes.doorbell import QUEUE
+
+log = structlog.get_logger()
+
+UNACKNOWLEDGED_KEYS = ("unacked", "unacked_index", "unacked_mutex")
+"""Where kombu's Redis transport keeps messages that a consumer took and did not acknowledge."""
 
 CONFIGURATION = {
     "accept_content": ["json"],
@@ -48,4 +55,16 @@ def make_celery(broker_url: str, *, concurrency: int) -> Celery:
     return app
 
 
-__all__ = ["CONFIGURATION", "DRAIN_TASK", "make_celery"]
+def forget_rings(app: Celery) -> None:
+    """Drop every message that waits: a worker that starts looks at the mailboxes anyway.
+
+    Celery ends the process on a message whose frame it cannot read and puts that message back, so that
+    without this the next process would end on it too (SECURITY B77).
+    """
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1)
+            connection.default_channel.queue_purge(QUEUE)
+            connection.default_channel.client.delete(*UNACKNOWLEDGED_KEYS)
+    except (OperationalError, OSError) as error:
+        log.warning("doorbell_queue_not_emptied", exc_info=error)
