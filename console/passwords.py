@@ -39,13 +39,16 @@ class PasswordHash:
         return _scrypt(password, self.salt, self.log2_cost, self.block_size, self.parallelism)
 
 
-def hash_password(password: str) -> PasswordHash:
-    """Make the hash of a new password, with a salt of its own. Raises ValueError when it is too short."""
+def hash_password(password: str, *, log2_cost: int = LOG2_COST) -> PasswordHash:
+    """Make the hash of a new password, with a salt of its own. Raises ValueError when it is too short.
+
+    `read_hash` refuses any other cost than the default.
+    """
     if len(password) < SHORTEST:
         raise ValueError(f"use {SHORTEST} characters or more")
     salt = os.urandom(SALT_BYTES)
-    digest = _scrypt(password, salt, LOG2_COST, BLOCK_SIZE, PARALLELISM)
-    return PasswordHash(LOG2_COST, BLOCK_SIZE, PARALLELISM, salt, digest)
+    digest = _scrypt(password, salt, log2_cost, BLOCK_SIZE, PARALLELISM)
+    return PasswordHash(log2_cost, BLOCK_SIZE, PARALLELISM, salt, digest)
 
 
 def read_hash(text: str) -> PasswordHash:

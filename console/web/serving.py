@@ -9,16 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import redis
 from gunicorn.app.base import BaseApplication
 
 import bridge
 import reporting
 from console.opening import CONNECTIONS, connect
 from console.watching import Watching
+from console.web import sessions
 from console.web.app import create_app
 from console.web.login import Door
-from console.web.sessions import Sessions, Tries
 from schema.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-REDIS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +96,5 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
 def _door(settings: ConsoleSettings, exposure: Exposure) -> Door | None:
     if exposure.password is None:
         return None
-    client = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
-    )
-    return Door(exposure.password, Sessions(client), Tries(client))
+    client = sessions.connect(settings.redis_url.get_secret_value())
+    return Door(exposure.password, sessions.Sessions(client), sessions.Tries(client))

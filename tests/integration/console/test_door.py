@@ -1,0 +1,232 @@
+"""Logging in and out, with sessions and counted tries in a real Redis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from console.overview import Overview, Pace
+from console.passwords import PasswordHash, hash_password
+from console.stories import Story
+from console.web.app import create_app
+from console.web.login import LOGIN_COOKIE, SESSION_COOKIE, Door
+from console.web.sessions import LONGEST_SECONDS, TRIES_OF_ALL, TRIES_OF_ONE_ADDRESS, Sessions, Tries, connect
+from local.ports import free_port
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+PASSWORD = "correct horse battery"
+HTTPS = "https://localhost"
+
+Browser = Callable[[], FlaskClient]
+
+
+class Nothing:
+    """A watch that has seen nothing."""
+
+    def overview(self) -> Overview:
+        return Overview(None, None, Pace(0, 0), (), (), ())
+
+    def story(self, asked: str) -> Story | None:  # noqa: ARG002 - nothing is known of anything
+        return None
+
+
+@pytest.fixture(scope="module")
+def password() -> PasswordHash:
+    return hash_password(PASSWORD, log2_cost=10)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def browser(password: PasswordHash, redis: Redis) -> Browser:
+    """A new browser at the same console."""
+    door = Door(password, Sessions(redis), Tries(redis))
+    app = create_app(Nothing(), hosts={"localhost"}, door=door)
+    return app.test_client
+
+
+def token_of(page: TestResponse) -> str:
+    token: str = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+    return token
+
+
+def log_in(client: FlaskClient, password: str = PASSWORD, address: str = "10.0.0.1") -> TestResponse:
+    token = token_of(client.get("/console/login", base_url=HTTPS))
+    return client.post(
+        "/console/login",
+        base_url=HTTPS,
+        data={"password": password, "token": token},
+        environ_overrides={"REMOTE_ADDR": address},
+    )
+
+
+def is_in(client: FlaskClient) -> bool:
+    return client.get("/console", base_url=HTTPS).status_code == 200
+
+
+def test_stranger_is_sent_to_the_login(browser: Browser) -> None:
+    answer = browser().get("/console", base_url=HTTPS)
+    assert (answer.status_code, answer.location) == (302, "/console/login")
+
+
+def test_stranger_sees_no_live_part(browser: Browser) -> None:
+    assert browser().get("/console/live", base_url=HTTPS).status_code == 401
+
+
+def test_password_lets_in(browser: Browser) -> None:
+    client = browser()
+    assert log_in(client).status_code == 303
+    assert is_in(client)
+
+
+def test_wrong_password_does_not(browser: Browser) -> None:
+    client = browser()
+    assert log_in(client, "correct horse batterY").status_code == 401
+    assert not is_in(client)
+
+
+def test_cookie_is_for_this_host_over_https_and_out_of_reach_of_scripts(browser: Browser) -> None:
+    cookies = log_in(browser()).headers.getlist("Set-Cookie")
+    (session,) = [cookie for cookie in cookies if cookie.startswith(f"{SESSION_COOKIE}=")]
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Strict"} <= set(session.split("; "))
+
+
+def test_each_login_has_a_session_of_its_own(browser: Browser) -> None:
+    client = browser()
+    log_in(client)
+    first = client.get_cookie(SESSION_COOKIE)
+    log_in(client)
+    assert client.get_cookie(SESSION_COOKIE) != first
+
+
+def test_session_that_was_fixed_beforehand_is_worth_nothing(browser: Browser) -> None:
+    client = browser()
+    client.set_cookie(SESSION_COOKIE, "chosen-by-the-attacker", secure=True)
+    log_in(client)
+    thief = browser()
+    thief.set_cookie(SESSION_COOKIE, "chosen-by-the-attacker", secure=True)
+    assert not is_in(thief)
+
+
+def test_redis_holds_no_session_id_that_could_be_used(browser: Browser, redis: Redis) -> None:
+    client = browser()
+    log_in(client)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    assert cookie.value not in repr(list(redis.scan_iter()))
+
+
+def test_logged_out_session_is_over_for_everyone_who_has_it(browser: Browser) -> None:
+    client, copy = browser(), browser()
+    log_in(client)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    copy.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
+    token = token_of(client.get("/console", base_url=HTTPS))
+    client.post("/console/logout", base_url=HTTPS, data={"token": token})
+    assert not is_in(copy)
+
+
+@pytest.mark.parametrize("token", ["", "forged"])
+def test_logout_without_the_session_s_own_token_is_refused(browser: Browser, token: str) -> None:
+    client = browser()
+    log_in(client)
+    assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
+    assert is_in(client)
+
+
+def test_token_of_another_session_is_refused(browser: Browser) -> None:
+    client, other = browser(), browser()
+    log_in(client)
+    log_in(other)
+    token = token_of(other.get("/console", base_url=HTTPS))
+    assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
+
+
+def test_login_without_the_form_s_token_is_refused(browser: Browser) -> None:
+    client = browser()
+    client.set_cookie(LOGIN_COOKIE, "a", secure=True)
+    answer = client.post("/console/login", base_url=HTTPS, data={"password": PASSWORD, "token": "b"})
+    assert answer.status_code == 403
+
+
+def test_logout_by_get_does_not_exist(browser: Browser) -> None:
+    client = browser()
+    log_in(client)
+    assert client.get("/console/logout", base_url=HTTPS).status_code == 405
+
+
+def test_guesser_has_to_wait_even_with_the_right_password(browser: Browser) -> None:
+    client = browser()
+    wrong = [log_in(client, "wrong wrong wrong").status_code for _ in range(TRIES_OF_ONE_ADDRESS)]
+    assert wrong == [401] * TRIES_OF_ONE_ADDRESS
+    assert log_in(client).status_code == 429
+
+
+def test_guesser_does_not_lock_others_out(browser: Browser, redis: Redis) -> None:
+    tries = Tries(redis)
+    assert [tries.admit("10.0.0.9") for _ in range(TRIES_OF_ONE_ADDRESS + 1)][-1] is False
+    assert log_in(browser()).status_code == 303
+
+
+def test_guessing_from_many_addresses_makes_everyone_wait(browser: Browser, redis: Redis) -> None:
+    tries = Tries(redis)
+    assert [tries.admit(f"10.0.1.{n}") for n in range(TRIES_OF_ALL)][-1]
+    assert log_in(browser()).status_code == 429
+
+
+def test_forwarded_address_is_not_believed(browser: Browser, redis: Redis) -> None:
+    tries = Tries(redis)
+    assert [tries.admit("127.0.0.1") for _ in range(TRIES_OF_ONE_ADDRESS + 1)][-1] is False
+    client = browser()
+    token = token_of(client.get("/console/login", base_url=HTTPS))
+    answer = client.post(
+        "/console/login",
+        base_url=HTTPS,
+        data={"password": PASSWORD, "token": token},
+        headers={"X-Forwarded-For": "10.9.9.9"},
+    )
+    assert answer.status_code == 429
+
+
+def test_window_of_tries_ends_by_itself(redis: Redis) -> None:
+    Tries(redis).admit("10.0.0.1")
+    lives = [redis.ttl(key) for key in redis.scan_iter()]
+    assert len(lives) == 2
+    assert 0 < min(lives) <= max(lives) <= 900
+
+
+def test_idle_session_ends_by_itself(redis: Redis) -> None:
+    Sessions(redis).begin()
+    (key,) = redis.scan_iter()
+    assert 0 < redis.ttl(key) <= 1800
+
+
+def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
+    began = Sessions(redis, clock=lambda: 1_000_000).begin()
+    assert Sessions(redis, clock=lambda: 1_000_000 + LONGEST_SECONDS - 1).find(began.id) == began
+    assert Sessions(redis, clock=lambda: 1_000_000 + LONGEST_SECONDS).find(began.id) is None
+
+
+def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
+    away = connect(f"redis://127.0.0.1:{free_port()}/0")
+    app = create_app(Nothing(), hosts={"localhost"}, door=Door(password, Sessions(away), Tries(away)))
+    client = app.test_client()
+    client.set_cookie(SESSION_COOKIE, "any", secure=True)
+    answers = {client.get("/console", base_url=HTTPS).status_code, log_in(client).status_code}
+    assert answers == {503}
+
+
+def test_health_needs_no_session(browser: Browser) -> None:
+    assert browser().get("/healthz", base_url=HTTPS).status_code == 200

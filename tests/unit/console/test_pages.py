@@ -1,0 +1,162 @@
+"""The console's pages over a fake watch: what they show, and what every answer and request must keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console.overview import Beat, CustomerLine, MailFigures, Overview, Pace, SubscriptionLine, TableFigures
+from console.stories import Several, Story
+from console.web.app import create_app
+from events.names import CustomerId
+from mailboxes.errors import MailboxUnavailable
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+SCRIPT = "<script>alert(1)</script>"
+BUSY = Overview(
+    mail=MailFigures(
+        received_total=1200,
+        settled_total=1190,
+        waiting=10,
+        leased=1,
+        sleeping=2,
+        parked=3,
+        paused=0,
+        halted=False,
+        oldest_event_age_seconds=0.25,
+    ),
+    tables=TableFigures(applied_total=1100, dead=0, unsure=1),
+    pace=Pace(received=12.34, settled=11),
+    beats=[Beat({}, None)] * 118 + [Beat({"applied": 5, "dead": 1}, 10)] * 2,
+    customers=[CustomerLine("cus_1", "ada@example.com", SCRIPT, deleted=False, age_seconds=3)],
+    subscriptions=[SubscriptionLine("sub_1", "past_due", 65)],
+)
+AWAY = Overview(None, None, Pace(0, 0), (), (), ())
+
+
+class FakeWatch:
+    def __init__(self, seen: Overview) -> None:
+        self.seen = seen
+
+    def overview(self) -> Overview:
+        return self.seen
+
+    def story(self, asked: str) -> Story | Several | None:
+        if asked == "away":
+            raise MailboxUnavailable("Redis: ConnectionError: secret detail")
+        return Several(asked, [CustomerId("cus_1"), CustomerId("cus_2")]) if "@" in asked else None
+
+
+def browser(seen: Overview = BUSY) -> FlaskClient:
+    return create_app(FakeWatch(seen), hosts={"localhost", "console.example.com"}, door=None).test_client()
+
+
+def test_overview_shows_the_numbers() -> None:
+    page = browser().get("/console").text
+    assert "1,200" in page
+    assert "2 sleeping · 3 parked" in page
+    assert "12.3 a second" in page
+
+
+def test_overview_draws_what_was_settled_and_what_waited() -> None:
+    page = browser().get("/console").text
+    assert page.count('class="applied" x=') == 2
+    assert "<title>1 dead, 0 s ago</title>" in page
+    assert '<path class="backlog"' in page
+
+
+def test_live_part_is_the_same_without_the_page_around_it() -> None:
+    live = browser().get("/console/live").text
+    assert 'id="live"' in live
+    assert "<html" not in live
+
+
+def test_servers_that_are_away_are_shown_and_not_an_error() -> None:
+    answer = browser(AWAY).get("/console")
+    assert (answer.status_code, "Redis does not answer" in answer.text) == (200, True)
+
+
+def test_text_from_outside_is_shown_as_text() -> None:
+    page = browser().get("/console").text
+    assert SCRIPT not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_what_was_asked_for_is_shown_as_text() -> None:
+    page = browser().get("/console/explain", query_string={"id": f'"><{SCRIPT}'}).text
+    assert SCRIPT not in page
+
+
+def test_pages_carry_no_inline_script_or_style() -> None:
+    page = browser().get("/console").text
+    assert page.count("<script") == page.count("<script src=") == 1
+    assert "style=" not in page
+    assert "<style" not in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/console", "/console/live", "/console/explain", "/nowhere", "/console/static/console.css", "/"],
+)
+def test_every_answer_carries_the_headers_that_protect_it(address: str) -> None:
+    with browser().get(address) as answer:
+        headers = answer.headers
+    assert headers["Content-Security-Policy"].startswith(
+        "default-src 'none'; style-src 'self'; script-src 'self'"
+    )
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "max-age" in headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "localhost.evil.example.com", "10.0.0.1", ""])
+def test_request_for_another_host_is_refused(host: str) -> None:
+    assert browser().get("/console", headers={"Host": host}).status_code == 400
+
+
+def test_configured_host_is_served() -> None:
+    assert browser().get("/console", headers={"Host": "console.example.com:8001"}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_can_be_changed(method: str) -> None:
+    assert browser().open("/console", method=method).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil")],
+)
+def test_post_from_another_site_is_refused_before_anything_else(name: str, value: str) -> None:
+    assert browser().post("/console", headers={name: value}).status_code == 403
+
+
+@pytest.mark.parametrize("asked", [{}, {"id": ""}, {"id": "  "}, {"id": "x" * 256}])
+def test_question_without_an_id_is_refused(asked: dict[str, str]) -> None:
+    assert browser().get("/console/explain", query_string=asked).status_code == 400
+
+
+def test_unknown_id_is_not_found_and_says_so() -> None:
+    answer = browser().get("/console/explain?id=cus_nobody")
+    assert (answer.status_code, "Nothing is known of this" in answer.text) == (404, True)
+
+
+def test_shared_address_lists_its_customers() -> None:
+    page = browser().get("/console/explain?id=ada@example.com").text
+    assert "2 customers have this address" in page
+    assert "cus_2" in page
+
+
+def test_server_that_is_away_is_told_without_detail() -> None:
+    answer = browser().get("/console/explain?id=away")
+    assert (answer.status_code, "secret detail" in answer.text) == (503, False)
+
+
+def test_console_says_that_it_lives_to_whoever_asks_by_its_name() -> None:
+    assert browser().get("/healthz").json == {"status": "ok"}
