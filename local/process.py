@@ -101,7 +101,7 @@ def how_it_ended(code: int | None) -> str:
 
 
 def _start(command: Command) -> subprocess.Popen[bytes]:
-    command.log.parent.mkdir(parents=True, exist_ok=True)
+    command.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with command.log.open("ab") as log:
             return subprocess.Popen(

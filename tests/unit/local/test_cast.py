@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local.cast import Cast, Simulation, Stores
+from local.datafolder import DataFolder
+from local.program import ROOT
+
+SIMULATION = Simulation(port=9000, events_per_second=5, seed=7)
+CAST = Cast(
+    folder=DataFolder(Path("/data")),
+    stores=Stores(
+        database_url="postgresql://127.0.0.1/cogento",
+        redis_url="redis://127.0.0.1/0",
+        ack_durability="redis_fsync",
+    ),
+    webhook_secret="whsec_secret",
+    receiver_port=8000,
+    console_port=8001,
+    simulation=None,
+)
+
+
+def in_procfile(name: str) -> list[str]:
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    return shlex.split(lines[name])
+
+
+def test_the_worker_is_started_as_the_procfile_says() -> None:
+    assert list(CAST.worker().argv[2:]) == in_procfile("worker")
+
+
+def test_the_receiver_is_started_as_the_procfile_says_but_on_this_machine_only() -> None:
+    command, *words = CAST.receiver().argv[2:]
+    program, _, configuration, app = in_procfile("web")
+
+    assert command == program
+    assert str(ROOT / configuration) in words
+    assert app in words
+    assert "127.0.0.1:8000" in words
+
+
+def test_processes_get_what_they_need_in_their_environment() -> None:
+    environment = CAST.receiver().environment
+
+    assert environment["DATABASE_URL"] == "postgresql://127.0.0.1/cogento"
+    assert environment["ACK_DURABILITY"] == "redis_fsync"
+    assert environment["PORT"] == "8000"
+
+
+def test_secrets_are_not_among_the_arguments_which_anybody_can_list() -> None:
+    cast = replace(CAST, simulation=SIMULATION)
+
+    assert "whsec_secret" not in " ".join(cast.stripe(SIMULATION).argv)
+
+
+def test_a_real_account_is_left_alone_while_one_is_simulated() -> None:
+    cast = replace(CAST, simulation=SIMULATION)
+
+    assert cast.worker().environment["STRIPE_API_KEY"] == ""
+    assert "STRIPE_API_KEY" not in CAST.worker().environment
+
+
+def test_a_simulated_life_that_starts_again_is_another_one() -> None:
+    each_time = CAST.stripe(SIMULATION).argv_once
+
+    assert each_time() == ("--seed", "7")
+    assert each_time() != ("--seed", "7")
+
+
+@pytest.mark.parametrize("url", [CAST.receiver_url, CAST.console_url, SIMULATION.api_url])
+def test_everything_is_reached_on_this_machine(url: str) -> None:
+    assert url.startswith("http://127.0.0.1:")
