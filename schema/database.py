@@ -79,7 +79,7 @@ class Database:
         except TimeoutError as error:
             raise PostgresUnavailableError("Postgres did not answer in time") from error
         except asyncpg.InterfaceError as error:
-            if connection.is_closed():
+            if _is_lost(connection):
                 raise PostgresUnavailableError("the connection to Postgres was lost") from error
             raise
         finally:
@@ -90,6 +90,14 @@ class Database:
             return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError as error:
             raise PostgresUnavailableError("no connection to Postgres became free in time") from error
+
+
+def _is_lost(connection: asyncpg.Connection) -> bool:
+    """Ask a borrowed connection; one that was lost has left the pool, and then answers nothing at all."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 def _jitter(attempt: int) -> float:
