@@ -25,7 +25,7 @@ from events import rules
 from events.evidence import NOTHING, Evidence, Member, member_of, pack, remember, unpack
 from events.names import EventId
 from events.outcomes import Reason
-from events.snapshots import gaps, snapshots
+from events.snapshots import gaps, snapshot_of
 from events.verdicts import Judged, reason_to_show
 from events.versions import ORDER_WINDOW, Decision, Known, Lifecycle, Verdict, Version
 from events.walks import newest_window, possible_ends, possibly_last
@@ -84,16 +84,15 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     last = possibly_last(stage.contenders)
     shown = choose([event for event in last if event.state in ends.states])
     recent = newest_window(stage.contenders)
-    seen = snapshots(known, evidence, fresh, recent)
-    columns = seen.shown(shown)
-    changed = known is None or columns != known.columns
+    snapshot = snapshot_of(shown, recent, known=known, evidence=evidence, fresh=fresh)
+    changed = known is None or snapshot.columns != known.columns
     sure = ends.are_sure and not shown.partial
     judged = Judged(known, evidence, shown, changed=changed, sure=sure)
     return Decision(
-        evidence=pack(seen.stored_in(stage, shown, recent)),
+        evidence=pack(snapshot.remembered_in(stage)),
         shown=EventId(shown.event_id),
         shown_created=shown.created,
-        columns=columns,
+        columns=snapshot.columns,
         changed=changed,
         sure=sure,
         verdicts=tuple(judged.verdicts(versions, fresh)),

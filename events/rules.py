@@ -38,8 +38,8 @@ def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
 def has_grown(one: Member, other: Member) -> bool:
     """R7: values that only grow tell that `one` is earlier, where both events carry the same ones."""
     return (
-        len(one.growing) == len(other.growing)
-        and one.growing != other.growing
+        one.growing != other.growing
+        and len(one.growing) == len(other.growing)
         and all(a <= b for a, b in zip(one.growing, other.growing, strict=True))
     )
 

@@ -1,15 +1,15 @@
-"""What each event that may be the last would show, and what fills the columns its shape does not carry.
+"""What a row shows of its event, and what fills the columns that the event's shape does not carry.
 
 A column that moved between API versions must never lose a good value to a null. Its gap is filled by the
-latest event that carries one, "latest" being a rank of the event itself, so the row is the same in
-whatever order the events came. Knows nothing of which event is the last.
+latest event that carries one, "latest" being a rank of the event itself: so the row is the same in
+whatever order the events came. Knows nothing of how the shown event is chosen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any
 
 from events import rules
 from events.columns import CustomerColumns, SubscriptionColumns
@@ -34,46 +34,51 @@ _VALUES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshots:
-    """The events' own columns by state, and the best known value of each column that can have a gap."""
+class Snapshot:
+    """The columns that a row shows, and what it must remember because it does not show it."""
 
-    own: Mapping[bytes, Columns]
-    good: Mapping[str, GoodValue]
+    columns: Columns
+    unseen: tuple[tuple[bytes, tuple[Any, ...]], ...]
+    good: tuple[GoodValue, ...]
 
-    def shown(self, member: Member) -> Columns:
-        """What a row shows of an event: its own columns, gaps filled."""
-        own = self.own[member.state]
-        return replace(own, **{gap: self.good[gap].value for gap in gaps(own) if gap in self.good})
-
-    def stored_in(self, stage: Evidence, shown: Member, recent: Iterable[Member]) -> Evidence:
-        """Add to the evidence what the row itself does not show."""
-        own = self.own[shown.state]
-        good = tuple(self.good[gap] for gap in gaps(own) if gap in self.good)
-        states = {member.state for member in recent} - (set() if good else {shown.state})
+    def remembered_in(self, stage: Evidence) -> Evidence:
+        """Complete the evidence of a row that shows this."""
         return Evidence(
             ended=stage.ended,
             members=stage.members,
             opening=stage.opening,
             forgotten=stage.forgotten,
-            columns=tuple((state, _VALUES[type(own)](self.own[state])) for state in sorted(states)),
-            good=good,
+            columns=self.unseen,
+            good=self.good,
         )
 
 
 def gaps(columns: Columns) -> tuple[str, ...]:
-    """The columns that this event's shape does not carry."""
+    """Name the columns that this event's shape does not carry."""
     return tuple(name for name in FILLED[type(columns)] if getattr(columns, name) is None)
 
 
-def snapshots(
-    known: Known | None, evidence: Evidence, fresh: Mapping[str, Version], recent: Iterable[Member]
-) -> Snapshots:
-    """Gather what is remembered and what is new of the newest window."""
-    remembered = _remembered(known, evidence) if known else {}
-    new = {m.state: fresh[m.event_id].columns for m in _speakers(recent) if m.event_id in fresh}
-    carried = [*evidence.good, *_carried_by_row(known, evidence, remembered), *_carried_by(fresh.values())]
-    good = {value.column: value for value in sorted(carried, key=lambda value: value.rank)}
-    return Snapshots(remembered | new, good)
+def snapshot_of(
+    shown: Member,
+    recent: Iterable[Member],
+    *,
+    known: Known | None,
+    evidence: Evidence,
+    fresh: Mapping[str, Version],
+) -> Snapshot:
+    """Give what the row shows of an event of its newest window, from what it remembered and what is new."""
+    before = _remembered(known, evidence) if known else {}
+    own = before | {m.state: fresh[m.event_id].columns for m in _speakers(recent) if m.event_id in fresh}
+    columns = own[shown.state]
+    good: tuple[GoodValue, ...] = ()
+    if missing := gaps(columns):
+        good = _good_values(missing, evidence.good, _carriers(known, evidence, before, fresh.values()))
+    hidden = {member.state for member in recent} - (set() if good else {shown.state})
+    return Snapshot(
+        columns=replace(columns, **{value.column: value.value for value in good}) if good else columns,
+        unseen=tuple((state, _VALUES[type(columns)](own[state])) for state in sorted(hidden)),
+        good=good,
+    )
 
 
 def _remembered(known: Known, evidence: Evidence) -> dict[bytes, Columns]:
@@ -88,22 +93,28 @@ def _speakers(members: Iterable[Member]) -> Iterable[Member]:
     return {member.state: member for member in sorted(members, key=rules.age)}.values()
 
 
-def _carried_by_row(
-    known: Known | None, evidence: Evidence, remembered: Mapping[bytes, Columns]
-) -> Iterator[GoodValue]:
+def _good_values(
+    missing: Iterable[str], stored: Iterable[GoodValue], carriers: Iterable[tuple[Rank, Columns]]
+) -> tuple[GoodValue, ...]:
+    """Give the latest value of each missing column, over all events that ever carried one."""
+    latest = {value.column: value for value in stored}
+    for rank, columns in sorted(carriers, key=itemgetter(0)):
+        for name in FILLED[type(columns)]:
+            value = getattr(columns, name)
+            if value is not None and (name not in latest or latest[name].rank < rank):
+                latest[name] = GoodValue(name, rank, value)
+    return tuple(latest[name] for name in missing if name in latest)
+
+
+def _carriers(
+    known: Known | None,
+    evidence: Evidence,
+    remembered: Mapping[bytes, Columns],
+    fresh: Iterable[Version],
+) -> Iterator[tuple[Rank, Columns]]:
     if known is not None and not remembered:
-        yield from _carried(known.columns, (False, False, 0, ""))
+        yield (False, False, 0, ""), known.columns
     for m in _speakers(m for m in evidence.contenders if m.state in remembered):
-        yield from _carried(
-            remembered[m.state], (evidence.ended, m is not evidence.opening, m.created, m.event_id)
-        )
-
-
-def _carried_by(versions: Iterable[Version]) -> Iterator[GoodValue]:
-    for v in versions:
-        yield from _carried(v.columns, (rules.ends_life(v), not rules.begins_life(v), v.created, v.event_id))
-
-
-def _carried(columns: Columns, rank: Rank) -> Iterator[GoodValue]:
-    values = ((name, getattr(columns, name)) for name in FILLED[type(columns)])
-    return (GoodValue(name, rank, value) for name, value in values if value is not None)
+        yield (evidence.ended, m is not evidence.opening, m.created, m.event_id), remembered[m.state]
+    for v in fresh:
+        yield (rules.ends_life(v), not rules.begins_life(v), v.created, v.event_id), v.columns

@@ -40,11 +40,8 @@ class Ends:
 
 
 def possible_ends(evidence: Evidence) -> Ends:
-    """Walk the clusters of remembered events from the oldest to the newest."""
-    anchor = evidence.opening if evidence.forgotten is None else None
-    ends = Ends(frozenset({anchor.state}) if anchor else NO_STATES)
-    for cluster in clusters(evidence.members):
-        ends = cluster_ends(cluster, ends, evidence.forgotten)
+    """Judge the newest cluster, by itself where that suffices, else by where those before it ended."""
+    ends = _ends_after(clusters(evidence.members), evidence)
     return Ends(ends.states, ends.is_missing_links or _is_flooded(evidence))
 
 
@@ -58,15 +55,18 @@ def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
     return split
 
 
-def cluster_ends(cluster: Sequence[Member], before: Ends, forgotten: int | None) -> Ends:
-    """Judge one cluster, given the states in which it can have begun."""
-    last_states = frozenset(event.state for event in possibly_last(cluster))
+def _ends_after(parts: Sequence[Sequence[Member]], evidence: Evidence) -> Ends:
+    if not parts:
+        anchor = evidence.opening if evidence.forgotten is None else None
+        return Ends(frozenset({anchor.state}) if anchor else NO_STATES)
+    last_states = frozenset(event.state for event in possibly_last(parts[-1]))
     if len(last_states) == 1:
         return Ends(last_states)
-    walk = Walk.over(cluster, forgotten)
+    walk = Walk.over(parts[-1], evidence.forgotten)
     free = walk.unbroken_ends(NO_STATES)
     if len(free) == 1:
         return Ends(free)
+    before = _ends_after(parts[:-1], evidence)
     if before.states and (anchored := walk.unbroken_ends(before.states)):
         return Ends(anchored, before.is_missing_links)
     if free:

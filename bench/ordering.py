@@ -1,0 +1,169 @@
+"""How often each way to order Stripe's events ends in a wrong row, and how our laws hold in a long run.
+
+    python -m bench.ordering                          the comparison, the laws on 2,000 histories, the speed
+    python -m bench.ordering --histories 100000       the laws on 100,000 histories
+
+Everything follows from the seed; histories and oracle are those of tests/model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+from events.ordering import ORDER_WINDOW, Known, Version, decide
+from tests.model.deliveries import row_after, scrambled
+from tests.model.histories import History, random_history, version
+from tests.model.oracle import judge
+from tests.model.trials import try_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+DELIVERIES = 5
+"""Shuffled deliveries of each hard history, every event twice."""
+
+
+# The comparison.
+
+
+def hard_histories(count: int, *, seed: int) -> Iterator[tuple[History, Random]]:
+    """Give decidable lives of three events or more, nothing lost, whose last two events tie."""
+    found, number = 0, 0
+    while found < count:
+        dice = Random(f"hard:{seed}:{number}")
+        history = random_history(dice)
+        number += 1
+        if is_hard(history):
+            found += 1
+            yield history, dice
+
+
+def is_hard(history: History) -> bool:
+    if history.lost or len(history.versions) < 3:
+        return False
+    before, last = history.versions[-2:]
+    return abs(last.created - before.created) <= ORDER_WINDOW and judge(history.versions).decidable
+
+
+RIVALS: dict[str, Callable[[Version, Version], bool]] = {
+    "last delivered": lambda _shown, _event: True,
+    "newer `created`": lambda shown, event: event.created > shown.created,
+    "newer or equal `created`": lambda shown, event: event.created >= shown.created,
+    "(`created`, id)": lambda shown, event: (event.created, event.event_id) > (shown.created, shown.event_id),
+    "(`created`, type, id)": lambda shown, event: (
+        (event.created, event.lifecycle, event.event_id) > (shown.created, shown.lifecycle, shown.event_id)
+    ),
+}
+"""Whether an event overwrites the one that the row shows."""
+
+OURS = "this project"
+
+
+def compare(count: int, *, seed: int) -> dict[str, float]:
+    """Give, for each way to order, the share of deliveries that end in a wrong row."""
+    wrong: Counter[str] = Counter(dict.fromkeys([*RIVALS, OURS], 0))
+    for history, dice in hard_histories(count, seed=seed):
+        for _ in range(DELIVERIES):
+            batches = scrambled(dice, history.versions)
+            for name, overwrites in RIVALS.items():
+                shown = fold((event for batch in batches for event in batch), overwrites)
+                wrong[name] += shown.columns != history.truth
+            wrong[OURS] += row_after(batches).columns != history.truth
+    return {name: number / count / DELIVERIES for name, number in wrong.items()}
+
+
+def fold(delivered: Iterable[Version], overwrites: Callable[[Version, Version], bool]) -> Version:
+    events = iter(delivered)
+    shown = next(events)
+    for event in events:
+        if overwrites(shown, event):
+            shown = event
+    return shown
+
+
+def table(shares: dict[str, float]) -> str:
+    """Lay the comparison out as the table in docs/ordering.md."""
+    rows = [f"| {name} | {share:.1%} |" for name, share in shares.items()]
+    return "\n".join(["| order by | wrong final rows |", "| --- | ---: |", *rows])
+
+
+# The laws.
+
+
+def hold_laws(count: int, *, seed: int) -> Counter[str]:
+    """Put random histories to the oracle and count what the rules made of them."""
+    counts: Counter[str] = Counter()
+    begun = time.perf_counter()
+    for number in range(count):
+        trial = try_history(f"{seed}:{number}")
+        counts["histories"] += 1
+        counts["diverged"] += trial.diverged
+        counts["decidable"] += trial.decidable
+        counts["decidable, wrong"] += trial.decidable and trial.is_wrong
+        counts["decidable, unsure"] += trial.decidable and trial.is_unsure
+        counts["undecidable"] += not trial.decidable
+        counts["undecidable, yet sure"] += trial.is_rashly_sure
+        counts["undecidable, truth shown"] += not trial.decidable and trial.shows_truth
+        counts["with lost events"] += trial.history.lost > 0
+        misled = not trial.shows_truth and not trial.is_unsure
+        counts["sure and not the truth, nothing lost"] += misled and not trial.history.lost
+        counts["sure and not the truth, events lost"] += misled and trial.history.lost > 0
+        if number % 1000 == 999 and sys.stderr.isatty():
+            print(f"\r{number + 1:,} histories, {time.perf_counter() - begun:.0f} s", end="", file=sys.stderr)
+    return counts
+
+
+# The speed.
+
+
+def microseconds(versions: Sequence[Version], *, repeat: int = 20_000) -> tuple[float, int]:
+    """Give the time to decide the last version of a life, and the bytes of evidence it leaves."""
+    known: Known | None = None
+    for one in versions[:-1]:
+        decision = decide(known, [one])
+        known = Known(decision.evidence, decision.shown, decision.columns)
+    begun = time.perf_counter()
+    for _ in range(repeat):
+        decision = decide(known, [versions[-1]])
+    return (time.perf_counter() - begun) / repeat * 1e6, len(decision.evidence)
+
+
+def lives() -> dict[str, list[Version]]:
+    ids = [f"evt_1TbGjLJEe0yY0QKrJVg6c{n:03}" for n in range(8)]
+    states = [f"state__{n}" for n in range(9)]
+
+    def life(seconds: Sequence[int]) -> list[Version]:
+        return [version(ids[n], 10_000 + at, states[n + 1], states[n]) for n, at in enumerate(seconds)]
+
+    return {
+        "first event of an object": life([0]),
+        "newer second": life([0, 60, 120, 180]),
+        "second of a tie of two": life([0, 60, 120, 120]),
+        "last of a tie of six": life([0, 60, 120, 120, 121, 121, 122, 122]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--histories", type=int, default=2_000, help="histories for the laws")
+    parser.add_argument("--hard", type=int, default=1_000, help="histories for the comparison")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    print(f"Wrong final rows, {arguments.hard:,} hard histories, {DELIVERIES} scrambled deliveries of each\n")
+    print(table(compare(arguments.hard, seed=arguments.seed)), end="\n\n")
+    print(f"{'decide':<40}{'µs':>8}{'bytes of evidence':>20}")
+    for name, versions in lives().items():
+        spent, size = microseconds(versions)
+        print(f"{name:<40}{spent:>8.1f}{size:>20}")
+    print(f"\nThe laws, six scrambled deliveries of each history, seed {arguments.seed}")
+    for name, number in hold_laws(arguments.histories, seed=arguments.seed).items():
+        print(f"{name:<40}{number:>10,}")
+
+
+if __name__ == "__main__":
+    main()
