@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from local.home import Home
 
-USER = "cogento"
+USER = "postgres"  # what tools that share the server expect its superuser to be called
 DATA = "data"
 UNFINISHED = "unfinished"
 PASSWORD = "password"  # noqa: S105 - the name of a file
