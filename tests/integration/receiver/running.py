@@ -24,12 +24,15 @@ DOORBELL_KEYS = (b"cogento", b"_kombu")
 
 
 class RunningReceiver:
-    """A receiver on a port of this machine; `environment` is added to the settings it needs."""
+    """A receiver on a port of this machine; `environment` is added to the settings it needs.
 
-    def __init__(self, redis_url: str, log: Path, **environment: str) -> None:
+    The test itself looks at Redis through `seen_at`, where a proxy stands between the receiver and it.
+    """
+
+    def __init__(self, redis_url: str, log: Path, *, seen_at: str | None = None, **environment: str) -> None:
         self.port = free_port()
         self.log = log
-        self.redis = redis.Redis.from_url(redis_url)
+        self.redis = redis.Redis.from_url(seen_at or redis_url)
         self.process = Process(
             Command(
                 argv=(
@@ -41,7 +44,7 @@ class RunningReceiver:
                 environment={"REDIS_URL": redis_url, "STRIPE_WEBHOOK_SECRET": SECRET, **environment},
             )
         )
-        self._mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        self._mailboxes = Mailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
 
     def await_answer(self) -> None:
         """Wait until it answers /healthz, which touches nothing."""
@@ -112,3 +115,9 @@ class RunningReceiver:
             return self.get("/healthz").status == 200
         except OSError:
             return False
+
+
+def is_rewriting(client: redis.Redis) -> bool:
+    """Say whether the server is writing its append-only file anew."""
+    persistence: Any = client.info("persistence")
+    return bool(persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])
