@@ -6,6 +6,7 @@ import hashlib
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import redis
 
