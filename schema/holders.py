@@ -21,7 +21,6 @@ from schema.reach import OutOfReachError, Reach
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from events.columns import CustomerColumns
     from events.names import CustomerId
     from schema.users import UserChange, UserRow, Users
 
@@ -55,20 +54,13 @@ async def choose(
     Most batches change no claim and cost nothing here. Raises OutOfReachError when somebody else is
     changing a claim on one of the addresses.
     """
-    moving = [change for change in changes if _claim_before(change) != _claim_after(change)]
+    moving = [change for change in changes if change.row is None or change.row.claim != change.claim]
+    if not moving:
+        return Holders(new={}, moved=())
     addresses = _addresses(moving)
     if missing := addresses - reach.addresses:
         users = {**users, **await _join(connection, missing, new=_new(changes))}
-    claims = {id_: _claim(id_, row.columns) for id_, row in users.items()}
-    claims |= {change.customer_id: _claim_after(change) for change in changes}
-    concerned = {change.customer_id for change in moving}
-    shown = assign_addresses(
-        claim for id_, claim in claims.items() if id_ in concerned or claimed_address(claim) in addresses
-    )
-    return Holders(
-        new={id_: email for id_, email in shown.items() if id_ not in users},
-        moved=tuple((users[id_], email) for id_, email in shown.items() if _moves(users.get(id_), email)),
-    )
+    return _compare(moving, addresses, users, {change.customer_id: change.claim for change in changes})
 
 
 async def write(connection: asyncpg.Connection, holders: Holders) -> None:
@@ -78,7 +70,9 @@ async def write(connection: asyncpg.Connection, holders: Holders) -> None:
     addresses may be swapped.
     """
     wanted = {*holders.new.values(), *(email for _, email in holders.moved)}
-    leaving = {row.user_id: placeholder(row.customer_id) for row, _ in holders.moved if row.email in wanted}
+    leaving = {
+        row.user_id: placeholder(row.claim.customer_id) for row, _ in holders.moved if row.email in wanted
+    }
     final = {row.user_id: email for row, email in holders.moved if leaving.get(row.user_id) != email}
     await user_rows.set_emails(connection, leaving)
     await user_rows.set_emails(connection, final)
@@ -113,27 +107,26 @@ def _buckets(addresses: Iterable[str]) -> list[int]:
 
 
 def _addresses(moving: Iterable[UserChange]) -> frozenset[str]:
-    """Name every address that somebody takes, leaves or becomes another age for."""
-    claims = [claim for change in moving for claim in (_claim_before(change), _claim_after(change)) if claim]
+    """Name every address that somebody takes, leaves, or becomes another age for."""
+    claims = [change.row.claim for change in moving if change.row] + [change.claim for change in moving]
     return frozenset(address for claim in claims if (address := claimed_address(claim)))
 
 
-def _claim_before(change: UserChange) -> Claim | None:
-    return _claim(change.customer_id, change.row.columns) if change.row else None
-
-
-def _claim_after(change: UserChange) -> Claim:
-    return _claim(change.customer_id, change.columns)
-
-
-def _claim(customer_id: CustomerId, columns: CustomerColumns) -> Claim:
-    return Claim(
-        customer_id=customer_id,
-        stripe_email=columns.stripe_email,
-        stripe_created_at=columns.stripe_created_at,
-        deleted=columns.deleted,
+def _compare(
+    moving: Iterable[UserChange],
+    addresses: frozenset[str],
+    users: Users,
+    decided: dict[CustomerId, Claim],
+) -> Holders:
+    """Assign the addresses among all who have a say, and say what is different from the rows."""
+    claims = {id_: row.claim for id_, row in users.items()} | decided
+    concerned = {change.customer_id for change in moving}
+    shown = assign_addresses(
+        claim for id_, claim in claims.items() if id_ in concerned or claimed_address(claim) in addresses
     )
-
-
-def _moves(row: UserRow | None, email: str) -> bool:
-    return row is not None and row.email != email
+    return Holders(
+        new={id_: email for id_, email in shown.items() if id_ not in users},
+        moved=tuple(
+            (users[id_], email) for id_, email in shown.items() if id_ in users and users[id_].email != email
+        ),
+    )

@@ -73,11 +73,13 @@ def _decide_customers(events: Iterable[Event], users: Users) -> tuple[UserChange
 
 def _decide_customer(customer_id: CustomerId, events: list[Event], users: Users) -> UserChange:
     row = users.get(customer_id)
+    known = row.known() if row else None
     return UserChange(
         customer_id=customer_id,
         user_id=row.user_id if row else uuid4(),
         row=row,
-        decision=decide(row.known if row else None, [event.version for event in events]),
+        known=known,
+        decision=decide(known, [event.version for event in events]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from events.addresses import Claim
 from events.columns import CustomerColumns
 from events.names import CustomerId
 from events.ordering import Decision, Known
@@ -29,23 +30,36 @@ _INSERT = query("users_insert")
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A customer's row as locked; `email` is the address to sign in with."""
+    """A customer's row as locked: `email` is the address to sign in with, `claim` the one it has in Stripe."""
 
     user_id: UUID
-    customer_id: CustomerId
     email: str
-    columns: CustomerColumns
-    known: Known
-    unsure: bool
+    claim: Claim
+    record: asyncpg.Record
+
+    def known(self) -> Known:
+        """Say what the row knows and shows; read only for customers that have events of their own."""
+        record = self.record
+        columns = CustomerColumns(
+            stripe_email=self.claim.stripe_email,
+            name=record["name"],
+            phone=record["phone"],
+            address=canonical(record["address"]),
+            metadata=canonical(record["metadata"]) or "{}",
+            stripe_created_at=self.claim.stripe_created_at,
+            deleted=self.claim.deleted,
+        )
+        return known_of(record, columns)
 
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What is decided for a customer; `row` is None when it has none yet, and `user_id` then its future one."""
+    """What is decided for a customer; without `row` it is new, and `user_id` its future user's."""
 
     customer_id: CustomerId
     user_id: UUID
     row: UserRow | None
+    known: Known | None
     decision: Decision
 
     @property
@@ -54,9 +68,19 @@ class UserChange:
         return cast("CustomerColumns", self.decision.columns)
 
     @property
+    def claim(self) -> Claim:
+        """The address that the customer shall have in Stripe."""
+        shows = self.columns
+        return Claim(self.customer_id, shows.stripe_email, shows.stripe_created_at, shows.deleted)
+
+    @property
     def is_news(self) -> bool:
         """Whether a known row has to be written at all."""
-        return self.row is not None and is_news(self.decision, self.row.known, unsure=self.row.unsure)
+        return (
+            self.row is not None
+            and self.known is not None
+            and is_news(self.decision, self.known, unsure=self.row.record["unsure"])
+        )
 
 
 Users = dict[CustomerId, UserRow]
@@ -100,29 +124,23 @@ def _by_customer(rows: list[Any]) -> Users:
     return {CustomerId(row["stripe_customer_id"]): _row(row) for row in rows}
 
 
-def _row(row: Any) -> UserRow:
-    columns = CustomerColumns(
-        stripe_email=row["stripe_email"],
-        name=row["name"],
-        phone=row["phone"],
-        address=canonical(row["address"]),
-        metadata=canonical(row["metadata"]) or "{}",
-        stripe_created_at=row["stripe_created_at"],
-        deleted=row["deleted"],
-    )
+def _row(record: asyncpg.Record) -> UserRow:
     return UserRow(
-        user_id=row["user_id"],
-        customer_id=CustomerId(row["stripe_customer_id"]),
-        email=row["email"],
-        columns=columns,
-        known=known_of(row, columns),
-        unsure=row["unsure"],
+        user_id=record["user_id"],
+        email=record["email"],
+        claim=Claim(
+            customer_id=CustomerId(record["stripe_customer_id"]),
+            stripe_email=record["stripe_email"],
+            stripe_created_at=record["stripe_created_at"],
+            deleted=record["deleted"],
+        ),
+        record=record,
     )
 
 
 def _updated(change: UserChange) -> tuple[object, ...]:
     shows, decision = change.columns, change.decision
-    is_kept = change.row is not None and change.row.columns.metadata == shows.metadata
+    is_kept = change.known is not None and change.known.columns.metadata == shows.metadata
     return (
         change.user_id,
         shows.stripe_email,
