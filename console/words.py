@@ -35,7 +35,7 @@ def tell_outcome(row: LedgerRecord) -> str:
     if row.superseded_by:
         return f"{outcome}: {row.superseded_by}"
     reason = REASONS.get(row.reason or "")
-    return f"{outcome}: {reason}" if reason else outcome
+    return f"{outcome} ({reason})" if reason else outcome
 
 
 def tell_mailbox(view: MailboxView, *, now_ms: int, halted: bool) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH, BARS_HEIGHT, BACKLOG_HEIGHT = 960, 200, 72
 GAP = 0.2  # of a bar's width
-STEPS = (1, 2, 5, 10)
+TENTHS = (10, 15, 20, 30, 40, 50, 60, 80, 100)
 
 
 class Kind(StrEnum):
@@ -88,9 +88,9 @@ def draw(beats: Sequence[Beat]) -> Chart:
 
 
 def round_up(value: int) -> int:
-    """The next number that reads well on an axis: 1, 2, 5, 10, 20, 50 and so on."""
+    """The next number that reads well on an axis: 1, 2, 3 and so on, 10, 15, 20, and so on."""
     magnitude = int(10 ** (len(str(value)) - 1))
-    return next(step * magnitude for step in STEPS if step * magnitude >= value)
+    return next(tenths * magnitude // 10 for tenths in TENTHS if tenths * magnitude >= value * 10)
 
 
 def _bars(beats: Sequence[Beat], top: int) -> Iterator[Iterator[Bar]]:

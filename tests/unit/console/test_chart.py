@@ -7,7 +7,8 @@ from console.web.chart import BARS_HEIGHT, WIDTH, Kind, draw, round_up
 
 
 @pytest.mark.parametrize(
-    ("value", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (7, 10), (10, 10), (11, 20), (99, 100), (501, 1000)]
+    ("value", "top"),
+    [(0, 1), (1, 1), (2, 2), (7, 8), (10, 10), (11, 15), (99, 100), (101, 150), (4501, 5000)],
 )
 def test_axis_ends_at_a_number_that_reads_well(value: int, top: int) -> None:
     assert round_up(value) == top

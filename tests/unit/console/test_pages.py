@@ -131,10 +131,20 @@ def test_nothing_can_be_changed(method: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil")],
+    [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil"),
+        ("Origin", "null"),
+    ],
 )
 def test_post_from_another_site_is_refused_before_anything_else(name: str, value: str) -> None:
     assert browser().post("/console", headers={name: value}).status_code == 403
+
+
+def test_post_that_the_browser_calls_its_own_is_not_refused_for_the_origin_it_hides() -> None:
+    answer = browser().post("/console", headers={"Sec-Fetch-Site": "same-origin", "Origin": "null"})
+    assert answer.status_code == 405
 
 
 @pytest.mark.parametrize("asked", [{}, {"id": ""}, {"id": "  "}, {"id": "x" * 256}])

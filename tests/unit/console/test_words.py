@@ -71,9 +71,9 @@ def row(**fields: Any) -> CustomerRecord:
 @pytest.mark.parametrize(
     ("outcome", "reason", "said"),
     [
-        ("applied", Reason.NEWER, "the row was written from it: newer than everything known"),
+        ("applied", Reason.NEWER, "the row was written from it (newer than everything known)"),
         ("stale", Reason.STALE, "the row already showed something later"),
-        ("stale", Reason.AFTER_DELETE, "the row already showed something later: the object had ended before"),
+        ("stale", Reason.AFTER_DELETE, "the row already showed something later (the object had ended before"),
         ("unchanged", Reason.UNCHANGED, "the row already showed exactly this"),
         ("dead", "malformed", "it could not be applied and is a dead letter"),
     ],

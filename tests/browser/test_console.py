@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from console.passwords import hash_password
+from tests import builders
+from tests.browser.conftest import Console, Happened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
+SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+PASSWORD = "correct horse battery"
+SEVERAL_SECONDS = 10_000
+
+
+def test_rows_arrive_on_an_open_page(page: Page, console: Console, applied: Happened) -> None:
+    page.goto(console.url)
+    expect(page.get_by_text("No customer has arrived yet.")).to_be_visible()
+    applied("customer.created", ADA)
+    expect(page.get_by_role("link", name="cus_ada")).to_be_visible(timeout=SEVERAL_SECONDS)
+    expect(page.locator("svg.chart rect.applied")).to_have_count(1, timeout=SEVERAL_SECONDS)
+
+
+def test_text_from_stripe_runs_nothing(page: Page, console: Console, applied: Happened) -> None:
+    applied("customer.created", ADA | {"name": SCRIPT})
+    page.goto(f"{console.url}/explain?id=cus_ada")
+    expect(page.get_by_role("heading", name=SCRIPT)).to_be_visible()
+
+
+def test_search_tells_the_story_of_an_event(page: Page, console: Console, applied: Happened) -> None:
+    applied("customer.created", ADA, id_="evt_ada")
+    page.goto(console.url)
+    page.get_by_role("searchbox").fill("evt_ada")
+    page.get_by_role("button", name="Explain").click()
+    expect(page.get_by_role("heading", name="Ada")).to_be_visible()
+    expect(page.get_by_text("evt_ada is applied: the row was written from it")).to_be_visible()
+
+
+def test_page_says_when_the_console_is_gone_and_goes_on_when_it_is_back(page: Page, console: Console) -> None:
+    page.goto(console.url)
+    lost = page.get_by_text("The console does not answer; what you see is old.")
+    expect(lost).to_be_hidden()
+    console.stop()
+    expect(lost).to_be_visible(timeout=SEVERAL_SECONDS)
+    console.start()
+    expect(lost).to_be_hidden(timeout=2 * SEVERAL_SECONDS)
+
+
+def test_person_logs_in_and_out(page: Page, make_console: Callable[..., Console]) -> None:
+    console = make_console(CONSOLE_PASSWORD_HASH=str(hash_password(PASSWORD)))
+    page.goto(console.url)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Ready for the first event")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.goto(console.url)
+    expect(page).to_have_url(re.compile("/console/login$"))
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_page_fits_any_screen(page: Page, console: Console, applied: Happened, width: int) -> None:
+    applied("customer.created", ADA | {"name": "x" * 200})
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(console.url)
+    expect(page.get_by_role("link", name="cus_ada")).to_be_visible(timeout=SEVERAL_SECONDS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_page_is_dark_where_the_system_is_dark(chromium: Browser, console: Console) -> None:
+    context = chromium.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(console.url)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
+    assert background == "rgb(18, 22, 20)"
