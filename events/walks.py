@@ -8,6 +8,7 @@ count, and the end is in doubt. Knows nothing of columns or of how evidence is k
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from events import rules
@@ -26,23 +27,44 @@ MOST_POSITIONS = 2_000
 """Positions looked at before a tie is given up as undecidable; a tie of six needs some dozens."""
 
 
+class Why(StrEnum):
+    """How the ends of a history were found, as a sentence about its newest events."""
+
+    ALIKE = "all events that can be the last show the same state"
+    FOLLOWED = "every order in which each event follows from the one before ends in the same state"
+    ANCHORED = "every such order that begins with the state before these events ends in the same state"
+    AMBIGUOUS = "orders that fit end in different states"
+    BROKEN = "no order fits: a link between these events is missing or on its way"
+
+
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The states a history can have ended in; where no link `is_missing`, the true one is among them."""
+    """The states a history can have ended in; `is_complete` when the true one is among them."""
 
     states: States
-    is_missing_links: bool = False
+    why: Why
+    is_complete: bool = True
 
     @property
     def are_sure(self) -> bool:
         """Whether the evidence determines the last state."""
-        return len(self.states) == 1 and not self.is_missing_links
+        return len(self.states) == 1 and self.is_complete
 
 
 def possible_ends(evidence: Evidence) -> Ends:
     """Judge the newest cluster, by itself where that suffices, else by where those before it ended."""
     ends = _ends_after(clusters(evidence.members), evidence)
-    return Ends(ends.states, ends.is_missing_links or _is_flooded(evidence))
+    return Ends(ends.states, ends.why, ends.is_complete and not _is_flooded(evidence))
+
+
+def newest_cluster(evidence: Evidence) -> Sequence[Member]:
+    """The events that a decision is about, oldest first; a creation only while it is alone."""
+    return clusters(evidence.members)[-1] if evidence.members else evidence.contenders
+
+
+def states_before(evidence: Evidence) -> States:
+    """The states in which the object can have been before its newest cluster; none when nothing is known."""
+    return _ends_after(clusters(evidence.members)[:-1], evidence).states if evidence.members else NO_STATES
 
 
 def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
@@ -57,21 +79,25 @@ def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
 
 def _ends_after(parts: Sequence[Sequence[Member]], evidence: Evidence) -> Ends:
     if not parts:
-        anchor = evidence.opening if evidence.forgotten is None else None
-        return Ends(frozenset({anchor.state}) if anchor else NO_STATES)
+        return Ends(_anchor(evidence), Why.ALIKE)
     last_states = frozenset(event.state for event in possibly_last(parts[-1]))
     if len(last_states) == 1:
-        return Ends(last_states)
+        return Ends(last_states, Why.ALIKE)
     walk = Walk.over(parts[-1], evidence.forgotten)
     free = walk.unbroken_ends(NO_STATES)
     if len(free) == 1:
-        return Ends(free)
+        return Ends(free, Why.FOLLOWED)
     before = _ends_after(parts[:-1], evidence)
     if before.states and (anchored := walk.unbroken_ends(before.states)):
-        return Ends(anchored, before.is_missing_links)
+        return Ends(anchored, Why.ANCHORED if len(anchored) == 1 else Why.AMBIGUOUS, before.is_complete)
     if free:
-        return Ends(free)
-    return Ends(walk.least_broken_ends(before.states) or last_states, is_missing_links=True)
+        return Ends(free, Why.AMBIGUOUS)
+    return Ends(walk.least_broken_ends(before.states) or last_states, Why.BROKEN, is_complete=False)
+
+
+def _anchor(evidence: Evidence) -> States:
+    """The state that a creation says the rest began with; nothing once something was forgotten."""
+    return frozenset({evidence.opening.state}) if evidence.opening else NO_STATES
 
 
 def possibly_last(members: Sequence[Member]) -> Sequence[Member]:

@@ -8,7 +8,7 @@ import pytest
 
 from events.evidence import NOTHING, remember
 from events.ordering import Lifecycle, Version
-from events.walks import Ends, clusters, possible_ends
+from events.walks import Ends, Why, clusters, possible_ends
 from tests.builders import NOW
 from tests.model.histories import version
 
@@ -82,7 +82,7 @@ def test_too_many_unlinked_events_are_given_up_as_undecidable() -> None:
 
     ends = possible_ends(remember(NOTHING, unlinked))
 
-    assert ends == Ends(frozenset(v.state for v in unlinked), is_missing_links=True)
+    assert ends == Ends(frozenset(v.state for v in unlinked), Why.BROKEN, is_complete=False)
 
 
 CHAIN = [edge("ab", 1), edge("cd", 3), edge("de", 5), edge("ef", 7), edge("fg", 9)]
