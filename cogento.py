@@ -21,18 +21,21 @@ class _Place(NamedTuple):
 
 
 COMMANDS = {
-    "run": _Place("local.run", "run", "Start everything on this machine and watch rows arrive."),
-    "migrate": _Place("console.cli.migrate", "migrate", "Bring the tables up to date."),
-    "status": _Place("console.cli.status", "status", "Show what waits, what was done and what failed."),
-    "explain": _Place(
-        "console.cli.explain", "explain", "Tell the story of a customer, subscription or event."
-    ),
-    "pause": _Place("console.cli.pause", "pause", "Hold events back: one customer's, or everyone's."),
-    "resume": _Place("console.cli.pause", "resume", "Let paused events go on."),
-    "roles": _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),
-    "send": _Place("console.send", "send", "Sign event files and send them to a receiver."),
-    "console": _Place("console.cli.serve", "console", "Serve the console's web pages."),
-    "password": _Place("console.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
+    place.name: place
+    for place in (
+        _Place(
+            "local.run", "run", "Start everything on this machine and watch rows arrive; Ctrl-C stops it."
+        ),
+        _Place("console.cli.migrate", "migrate", "Bring the tables up to date."),
+        _Place("console.cli.status", "status", "Show what waits, what was done and what failed."),
+        _Place("console.cli.explain", "explain", "Tell the story of a customer, a subscription or an event."),
+        _Place("console.cli.pause", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
+        _Place("console.cli.pause", "resume", "Let CUSTOMER's events go on, or everyone's with --all."),
+        _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),
+        _Place("console.send", "send", "Sign event files and send them to a receiver, one after the other."),
+        _Place("console.cli.serve", "console", "Serve the console's web pages."),
+        _Place("console.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
+    )
 }
 
 

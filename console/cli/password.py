@@ -9,9 +9,10 @@ from console.passwords import hash_password
 
 @click.command()
 def password() -> None:
-    """Make the console's CONSOLE_PASSWORD_HASH from a password that you type.
+    """Make the console's CONSOLE_PASSWORD_HASH.
 
-    Set the line it prints in the console's environment. The password itself is kept nowhere.
+    Asks for a password and prints the line to set in the console's environment. The password itself is
+    kept nowhere.
     """
     typed = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:

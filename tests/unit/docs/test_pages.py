@@ -1,0 +1,78 @@
+"""What README and the pages in docs/ name exists, and what exists is named."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from cogento import COMMANDS
+
+ROOT = Path(__file__).parents[3]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md"))
+}
+TEXT = "\n".join(PAGES.values())
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
+NAMED_TARGETS = sorted(set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", TEXT, flags=re.MULTILINE)))
+NAMED_COMMANDS = sorted(set(re.findall(r"(?:`|bin/|-m )cogento ([a-z]+)", TEXT)))
+LINKS = sorted(
+    {
+        (page, target)
+        for page, text in PAGES.items()
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    }
+)
+
+every_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+def command(name: str) -> click.Command:
+    place = COMMANDS[name]
+    found = getattr(importlib.import_module(place.module), place.name)
+    assert isinstance(found, click.Command)
+    return found
+
+
+@pytest.mark.parametrize("target", NAMED_TARGETS)
+def test_make_target_that_a_page_names_exists(target: str) -> None:
+    assert target in TARGETS
+
+
+@pytest.mark.parametrize("name", NAMED_COMMANDS)
+def test_command_that_a_page_names_exists(name: str) -> None:
+    assert name in COMMANDS
+
+
+@every_command
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"`cogento {name}" in PAGES["README.md"]
+
+
+@every_command
+def test_command_is_where_the_root_says_under_its_own_name(name: str) -> None:
+    assert command(name).name == name
+
+
+@every_command
+def test_line_in_the_help_is_the_command_s_own(name: str) -> None:
+    help_ = command(name).help or ""
+    assert COMMANDS[name].summary == help_.splitlines()[0]
+
+
+@pytest.mark.parametrize(("page", "target"), LINKS)
+def test_link_leads_somewhere(page: str, target: str) -> None:
+    assert (ROOT / page).parent.joinpath(target).exists()
+
+
+def test_readme_prints_the_promise() -> None:
+    assert (
+        "Once we answered 2xx, the event is applied, discarded for a recorded reason, waiting"
+        in PAGES["README.md"]
+    )
