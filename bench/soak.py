@@ -1,0 +1,75 @@
+"""A long stretch of simulated Stripe against the whole system: do the tables equal the truth at the end?
+
+    .venv/bin/python -m bench.soak --minutes 10 --rate 200 --seed 1
+
+Deliveries are shuffled within two seconds, one in twenty comes twice, one in fifty is up to a minute late, and
+ties in one second are the normal case. Prints a line every ten seconds and one JSON object at the end; exit
+code 1 when anything is unaccounted for or a row that calls itself sure differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tests.whole_system import WholeSystem, whole_system
+
+if TYPE_CHECKING:
+    from tests.whole_system import Verdict
+
+DISORDER = {
+    "window_seconds": 2,
+    "late_share": 0.02,
+    "late_seconds": 60,
+    "duplicate_share": 0.05,
+    "lost_share": 0,
+}
+QUIET_SECONDS = 600
+PROGRESS_SECONDS = 10
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with whole_system("--rate", str(arguments.rate), "--seed", str(arguments.seed)) as system:
+        system.ask("disorder", DISORDER)
+        live(system, minutes=arguments.minutes)
+        system.become_quiet(seconds=QUIET_SECONDS)
+        verdict = system.check()
+    print(json.dumps(summary(verdict)))
+    return 0 if not verdict.unaccounted and verdict.comparison.is_equal else 1
+
+
+def live(system: WholeSystem, *, minutes: float) -> None:
+    """Let the account live, and say how it goes."""
+    until = time.monotonic() + minutes * 60
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(PROGRESS_SECONDS, left))
+        status = system.status()
+        print(f"{left:5.0f} s left · waiting {status.waiting} · parked {status.parked}", file=sys.stderr)
+
+
+def summary(verdict: Verdict) -> dict[str, object]:
+    """The verdict as plain values."""
+    comparison = verdict.comparison
+    return {
+        "events": verdict.events,
+        "delivery_attempts": verdict.attempts,
+        "answered_2xx": verdict.accepted,
+        "unaccounted": len(verdict.unaccounted),
+        "outcomes": verdict.outcomes,
+        "rows": comparison.rows,
+        "rows_that_differ": len({(d.table, d.stripe_id) for d in comparison.differences}),
+        "unsure_rows": comparison.unsure_rows,
+        "differences": [str(difference) for difference in comparison.differences[:10]],
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
