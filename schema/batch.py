@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from events.event import ObjectKind
 from events.outcomes import Duplicate, Outcome
-from schema import holders, ledger, letters, roles, subscriptions, users
+from schema import holders, ledger, letters, members, roles, subscriptions, users
 from schema.delivery import BatchResult
 from schema.plan import Plan, make_plan
 from schema.reach import OutOfReachError, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import asyncpg
 
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
 
 async def apply(
-    connection: asyncpg.Connection, *, deliveries: Sequence[Delivery], reach: Reach
+    connection: asyncpg.Connection,
+    *,
+    deliveries: Sequence[Delivery],
+    reach: Reach,
+    member_statuses: Collection[str] = (),
 ) -> BatchResult:
-    """Apply a batch in the connection's transaction.
+    """Apply a batch in the connection's transaction; subscriptions of `member_statuses` make members.
 
     Raises OutOfReachError when the batch concerns more than `reach`; nothing must be kept of the
     transaction then.
@@ -45,6 +49,7 @@ async def apply(
     if not plan.concerned <= reach.customers:
         raise OutOfReachError(Reach(customers=plan.concerned))
     await _write(connection, plan, await holders.choose(connection, plan.customers, locked, reach))
+    await members.follow(connection, plan.subscribers, member_statuses)
     outcomes = plan.outcomes()
     await _account(connection, fresh, outcomes, dead=settled.dead)
     return BatchResult(

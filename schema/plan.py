@@ -39,6 +39,12 @@ class Plan:
         """Every customer that a decided subscription belongs or belonged to."""
         return frozenset().union(*(change.owners for change in self.subscriptions))
 
+    @property
+    def subscribers(self) -> set[UUID]:
+        """Every user whose subscriptions change here."""
+        written = (change for change in self.subscriptions if change.row is None or change.is_news)
+        return {self.owners[customer_id] for change in written for customer_id in change.owners}
+
     def outcomes(self) -> dict[EventId, Outcome]:
         """Say what becomes of each event."""
         verdicts = (verdict for change in self._changes() for verdict in change.decision.verdicts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schema import batch, partitions
+from schema import batch, members, partitions
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
 from schema.history import History
@@ -32,17 +32,29 @@ _PROBE = query("write_probe")
 class Store:
     """One process's way to Postgres; belongs to the event loop that it was opened on."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, member_statuses: frozenset[str] = frozenset()) -> None:
         self._database = database
+        self._member_statuses = member_statuses
         self.letters = Letters(database)
         self.roles = Roles(database)
         self.history = History(database)
         self.recent = Recent(database)
 
     @classmethod
-    async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
-        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away."""
-        return cls(await Database.open(database_url, pool_size=pool_size, application_name=application_name))
+    async def open(
+        cls,
+        database_url: str,
+        *,
+        pool_size: int,
+        application_name: str,
+        member_statuses: frozenset[str] = frozenset(),
+    ) -> Store:
+        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away.
+
+        Subscriptions of `member_statuses` make their users members; with none of them roles stay as they are.
+        """
+        database = await Database.open(database_url, pool_size=pool_size, application_name=application_name)
+        return cls(database, member_statuses)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -57,11 +69,13 @@ class Store:
         reach = Reach(customers=frozenset(delivery.event.customer_id for delivery in deliveries))
         while True:
             try:
-                return await self._database.transaction(
-                    partial(batch.apply, deliveries=deliveries, reach=reach)
-                )
+                return await self._database.transaction(partial(self._apply, deliveries, reach))
             except OutOfReachError as error:
                 reach |= error.wider  # by at least one address or customer each time
+
+    async def refresh_members(self) -> None:
+        """Bring every user's role member up to date, after `member_statuses` were changed."""
+        await members.refresh(self._database, self._member_statuses)
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keep events that could not be applied, and say so in the ledger; doing it twice is harmless.
@@ -78,6 +92,13 @@ class Store:
         """Make the ledger's days ahead, drop those past retention, and erase the bodies of old letters."""
         await self.letters.erase_bodies()
         return await partitions.keep(self._database, retention_days=retention_days)
+
+    async def _apply(
+        self, deliveries: Sequence[Delivery], reach: Reach, connection: asyncpg.Connection
+    ) -> BatchResult:
+        return await batch.apply(
+            connection, deliveries=deliveries, reach=reach, member_statuses=self._member_statuses
+        )
 
 
 async def _probe(connection: asyncpg.Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -114,7 +115,9 @@ async def test_a_read_only_server_fails_the_write_probe(database_url: str, sql: 
 
 async def test_a_role_out_of_connections_is_infrastructure(database_url: str, sql: Any) -> None:
     await sql.execute("CREATE ROLE poor LOGIN CONNECTION LIMIT 0")
-    store = await Store.open(database_url.replace("cogento@", "poor@"), pool_size=1, application_name="test")
+    parts = urlsplit(database_url)
+    as_poor = parts._replace(netloc=f"poor@{parts.netloc.rpartition('@')[2]}").geturl()
+    store = await Store.open(as_poor, pool_size=1, application_name="test")
     with pytest.raises(asyncpg.TooManyConnectionsError) as caught:
         await store.ping_write()
     await store.close()

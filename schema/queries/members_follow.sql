@@ -1,0 +1,35 @@
+-- Grant the role member to those of these users who have a subscription with one of these statuses, and take
+-- it from the others. One that was granted by hand is neither replaced nor taken; the deleted have none.
+-- $1 UUID[]: user ids, their rows locked
+-- $2 VARCHAR[]: statuses that make a member
+WITH member AS (
+    SELECT u.user_id
+    FROM users AS u
+    WHERE
+        u.user_id = ANY($1::UUID[])
+        AND u.deleted_at IS NULL
+        AND EXISTS (
+            SELECT
+            FROM subscriptions AS s
+            WHERE
+                s.user_id = u.user_id
+                AND s.status = ANY($2::VARCHAR[])
+        )
+),
+
+granted AS (
+    INSERT INTO user_roles (user_id, role, granted_by)
+    SELECT
+        user_id,
+        'member',
+        'subscription'
+    FROM member
+    ON CONFLICT (user_id, role) DO NOTHING
+)
+
+DELETE FROM user_roles
+WHERE
+    user_id = ANY($1::UUID[])
+    AND role = 'member'
+    AND granted_by = 'subscription'
+    AND NOT EXISTS (SELECT FROM member WHERE member.user_id = user_roles.user_id)

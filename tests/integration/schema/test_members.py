@@ -1,0 +1,109 @@
+"""The role member where it follows from subscriptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schema.roles import Role
+from schema.store import Store
+from tests.integration.schema.deliveries import deleted_customer, new_customer, subscription
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+ADA = "ada@example.com"
+GRACE = "grace@example.com"
+
+
+@pytest.fixture
+def club(loop: asyncio.Runner, database_url: str) -> Iterator[Store]:
+    """A store whose active and trialing subscriptions make members; Ada and Grace have signed up."""
+    statuses = frozenset({"active", "trialing"})
+    store = loop.run(Store.open(database_url, pool_size=1, application_name="test", member_statuses=statuses))
+    loop.run(store.apply([new_customer(1, event="1", email=ADA), new_customer(2, event="2", email=GRACE)]))
+    yield store
+    loop.run(store.close())
+
+
+async def test_a_subscription_of_such_a_status_makes_a_member(club: Store) -> None:
+    await club.apply([subscription(1, event="s", status="active")])
+    (granted,) = await club.roles.granted(ADA)
+    assert (granted.role, granted.granted_by) == (Role.MEMBER, "subscription")
+    assert await club.roles.granted(GRACE) == []
+
+
+@pytest.mark.parametrize("status", ["past_due", "canceled", "hibernating"])
+async def test_a_subscription_of_another_status_makes_none(club: Store, status: str) -> None:
+    await club.apply([subscription(1, event="s", status=status)])
+    assert await club.roles.granted() == []
+
+
+async def test_the_role_goes_with_the_status(club: Store) -> None:
+    await club.apply([subscription(1, event="s1", status="active")])
+    await club.apply([subscription(1, event="s2", at=10, status="past_due")])
+    assert await club.roles.granted() == []
+
+
+async def test_one_good_subscription_of_several_is_enough(club: Store) -> None:
+    await club.apply(
+        [subscription(1, event="a", status="active"), subscription(2, event="b", status="trialing")]
+    )
+    await club.apply([subscription(1, event="c", at=10, status="canceled")])
+    assert len(await club.roles.granted(ADA)) == 1
+
+
+async def test_a_member_by_hand_stays_one_whatever_the_subscriptions_say(club: Store) -> None:
+    await club.roles.grant(ADA, Role.MEMBER)
+    await club.apply([subscription(1, event="s1", status="active")])
+    await club.apply([subscription(1, event="s2", at=10, status="canceled")])
+    (granted,) = await club.roles.granted(ADA)
+    assert granted.granted_by == "hand"
+
+
+async def test_a_role_granted_by_hand_on_top_outlives_the_subscription(club: Store) -> None:
+    await club.apply([subscription(1, event="s1", status="active")])
+    await club.roles.grant(ADA, Role.MEMBER)
+    await club.apply([subscription(1, event="s2", at=10, status="canceled")])
+    assert [granted.granted_by for granted in await club.roles.granted(ADA)] == ["hand"]
+
+
+async def test_other_roles_are_left_alone(club: Store) -> None:
+    await club.roles.grant(ADA, Role.ADMIN)
+    await club.apply([subscription(1, event="s1", status="active")])
+    await club.apply([subscription(1, event="s2", at=10, status="canceled")])
+    assert [granted.role for granted in await club.roles.granted(ADA)] == [Role.ADMIN]
+
+
+async def test_the_role_moves_with_the_subscription(club: Store) -> None:
+    await club.apply([subscription(1, event="s1", of=1)])
+    await club.apply([subscription(1, event="s2", of=2, at=10)])
+    assert await club.roles.granted(ADA) == []
+    assert [granted.role for granted in await club.roles.granted(GRACE)] == [Role.MEMBER]
+
+
+async def test_a_deleted_customer_is_no_member_whatever_its_subscriptions_say(club: Store) -> None:
+    await club.apply([subscription(1, event="s1")])
+    await club.apply([deleted_customer(1, event="gone", at=5)])
+    await club.apply([subscription(1, event="s2", at=10, metadata={"a": "b"})])
+    assert await club.roles.granted() == []
+
+
+async def test_without_statuses_no_role_is_touched(store: Store, sql: Any) -> None:
+    await store.apply([new_customer(1, event="1", email=ADA), subscription(1, event="s1")])
+    assert await store.roles.granted() == []
+
+
+async def test_everybody_is_brought_up_to_date_after_the_statuses_changed(
+    club: Store, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schema.members.PAGE", 1)
+    await store.apply(
+        [subscription(1, event="s1", of=1), subscription(2, event="s2", of=2, status="canceled")]
+    )
+    await club.refresh_members()
+    assert [granted.email for granted in await club.roles.granted()] == [ADA]
+    await store.refresh_members()
+    assert await store.roles.granted() == []
