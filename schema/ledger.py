@@ -117,9 +117,8 @@ async def write(
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.event.id)
     rows = [row for delivery in ordered if (row := _row(delivery, outcomes[delivery.event.id]))]
-    if rows and not dead:
-        await connection.execute(_INSERT, *arrays(rows))
-    elif rows and await connection.fetchval(_REVIVE, *arrays(rows)) != len(rows):
+    statement = _REVIVE if dead else _INSERT
+    if rows and await connection.fetchval(statement, *arrays(rows)) != len(rows):
         raise LedgerRacedError("another transaction has settled one of these events meanwhile")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schema import batch, members, partitions
+from schema import batch, members, partitions, turns
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
 from schema.history import History
@@ -87,6 +87,13 @@ class Store:
     async def ping_write(self) -> None:
         """Write a row of no meaning: a read would also succeed on a standby or a full disk."""
         await self._database.transaction(_probe)
+
+    async def take_turn(self, name: str) -> turns.Turn | None:
+        """Take the turn at work that one process at a time may do; None when another has it.
+
+        Holds a connection of the pool until `end`, or until the process dies.
+        """
+        return await turns.take(self._database, name)
 
     async def tidy(self, *, retention_days: int = partitions.RETENTION_DAYS) -> partitions.Kept:
         """Make the ledger's days ahead, drop those past retention, and erase the bodies of old letters."""

@@ -39,9 +39,13 @@ WITH buried AS (
 ),
 
 counted AS (
-    UPDATE outcome_totals
-    SET dead = dead + (SELECT count(*) FROM buried)
-    WHERE slot = pg_backend_pid() % 16
+    INSERT INTO outcome_totals AS totals (slot, dead)
+    SELECT
+        pg_backend_pid() % 16,
+        count(*)
+    FROM buried
+    ON CONFLICT (slot) DO UPDATE
+    SET dead = totals.dead + excluded.dead
 )
 
 SELECT event_id

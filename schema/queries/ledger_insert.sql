@@ -1,4 +1,5 @@
--- Write what became of events, and count it, in the transaction that made it so.
+-- Write what became of events, and count it, in the transaction that made it so. Gives back how many were
+-- written.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types
@@ -35,21 +36,26 @@ WITH entry AS (
         outcome, reason, superseded_by, attempts, source
     )
     RETURNING outcome
-)
-UPDATE outcome_totals
-SET
-    applied = outcome_totals.applied + added.applied,
-    unchanged = outcome_totals.unchanged + added.unchanged,
-    duplicate = outcome_totals.duplicate + added.duplicate,
-    stale = outcome_totals.stale + added.stale,
-    superseded = outcome_totals.superseded + added.superseded
-FROM (
+),
+
+counted AS (
+    INSERT INTO outcome_totals AS totals (slot, applied, unchanged, duplicate, stale, superseded)
     SELECT
-        count(*) FILTER (WHERE outcome = 'applied') AS applied,
-        count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged,
-        count(*) FILTER (WHERE outcome = 'duplicate') AS duplicate,
-        count(*) FILTER (WHERE outcome = 'stale') AS stale,
-        count(*) FILTER (WHERE outcome = 'superseded') AS superseded
+        pg_backend_pid() % 16,
+        count(*) FILTER (WHERE outcome = 'applied'),
+        count(*) FILTER (WHERE outcome = 'unchanged'),
+        count(*) FILTER (WHERE outcome = 'duplicate'),
+        count(*) FILTER (WHERE outcome = 'stale'),
+        count(*) FILTER (WHERE outcome = 'superseded')
     FROM entry
-) AS added
-WHERE slot = pg_backend_pid() % 16
+    ON CONFLICT (slot) DO UPDATE
+    SET
+        applied = totals.applied + excluded.applied,
+        unchanged = totals.unchanged + excluded.unchanged,
+        duplicate = totals.duplicate + excluded.duplicate,
+        stale = totals.stale + excluded.stale,
+        superseded = totals.superseded + excluded.superseded
+)
+
+SELECT count(*)
+FROM entry

@@ -108,9 +108,6 @@ CREATE TABLE outcome_totals (
     CONSTRAINT outcome_totals_pkey PRIMARY KEY (slot)
 ) WITH (fillfactor = 50);
 
-INSERT INTO outcome_totals (slot)
-SELECT generate_series(0, 15);
-
 CREATE TABLE dead_letters (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     event_id VARCHAR NOT NULL,

@@ -1,0 +1,59 @@
+"""Work that one process at a time may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schema.store import Store
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    from schema.turns import Turn
+
+
+@pytest.fixture
+def sweeping(loop: asyncio.Runner, another_store: Store) -> Iterator[Turn]:
+    """The sweep's turn, taken by another worker."""
+    turn = loop.run(another_store.take_turn("sweep"))
+    assert turn is not None
+    yield turn
+    loop.run(turn.end())
+
+
+async def test_of_two_processes_one_gets_the_turn(store: Store, sweeping: Turn) -> None:
+    assert await store.take_turn("sweep") is None
+
+
+async def test_another_work_is_another_turn(store: Store, sweeping: Turn) -> None:
+    turn = await store.take_turn("verify")
+    assert turn is not None
+    await turn.end()
+
+
+async def test_a_turn_that_ended_is_free(store: Store) -> None:
+    first = await store.take_turn("sweep")
+    assert first is not None
+    await first.end()
+    second = await store.take_turn("sweep")
+    assert second is not None
+    await second.end()
+
+
+async def test_a_turn_refused_gives_its_connection_back(store: Store, sweeping: Turn) -> None:
+    refused = [await store.take_turn("sweep") for _ in range(5)]
+    assert refused == [None] * 5
+    await store.ping_write()
+
+
+async def test_the_turn_of_a_process_that_died_is_free(store: Store, another_store: Store, sql: Any) -> None:
+    await store.take_turn("sweep")
+    await sql.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"
+    )
+    turn = await another_store.take_turn("sweep")
+    assert turn is not None
+    await turn.end()
