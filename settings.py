@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated, NoReturn, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mailboxes.durability import AckDurability
@@ -54,6 +55,13 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 WebhookSecrets = Annotated[SecretStr, NoDecode, AfterValidator(_webhook_secrets)]
 
 
+class RedisTlsVerify(StrEnum):
+    """Whether a server reached by rediss:// must prove who it is."""
+
+    REQUIRED = "required"
+    NONE = "none"
+
+
 class _Environment(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
@@ -71,6 +79,10 @@ class MailboxSettings(_Environment):
     redis_url: RedisUrl = Field(
         description="The Redis (6.2 or newer) or Valkey with the mailboxes and the doorbell."
     )
+    redis_tls_verify: RedisTlsVerify = Field(
+        RedisTlsVerify.REQUIRED,
+        description="Whether a rediss:// server's certificate is checked; none where it signs its own (Heroku).",
+    )
     ack_durability: AckDurability = Field(
         AckDurability.REDIS,
         description="What a 2xx promises: redis (the script replied) or redis_fsync (it is on disk).",
@@ -82,6 +94,15 @@ class MailboxSettings(_Environment):
         10_000, ge=1, description="Most events waiting for one customer; beyond: 503."
     )
     mailbox_total_limit: int = Field(2_000_000, ge=1, description="Most events waiting in all; beyond: 503.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_how_to_verify(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Write it into the URL, for Celery's client checks no certificate unless the URL says so."""
+        url, verify = given.get("redis_url"), given.get("redis_tls_verify", RedisTlsVerify.REQUIRED)
+        if not isinstance(url, str) or not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+            return given
+        return given | {"redis_url": f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={verify}"}
 
 
 class DatabaseSettings(_Environment):
@@ -140,7 +161,8 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings):
         None, description="Made by `cogento password`; unset: the console does not start."
     )
     console_hosts: str = Field(
-        "", description="Names by which browsers may reach the console, comma-separated; localhost always may."
+        "",
+        description="Names by which browsers may reach the console, comma-separated; localhost always may.",
     )
     port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
 

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from settings import EX_CONFIG, ConsoleSettings, MailboxSettings, load
+
+
+@pytest.mark.parametrize(
+    ("url", "verify", "used"),
+    [
+        ("redis://host:6379/0", None, "redis://host:6379/0"),
+        ("rediss://host:6379/0", None, "rediss://host:6379/0?ssl_cert_reqs=required"),
+        ("rediss://host:6379/0", "none", "rediss://host:6379/0?ssl_cert_reqs=none"),
+        ("rediss://host:6379/0?db=1", "none", "rediss://host:6379/0?db=1&ssl_cert_reqs=none"),
+        ("rediss://host?ssl_cert_reqs=none", "required", "rediss://host?ssl_cert_reqs=none"),
+    ],
+)
+def test_tls_to_redis_is_verified_unless_that_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, url: str, verify: str | None, used: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    monkeypatch.setenv("REDIS_TLS_VERIFY", verify or "")
+    assert load(MailboxSettings).redis_url.get_secret_value() == used
+
+
+def test_unknown_way_to_verify_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "rediss://host")
+    monkeypatch.setenv("REDIS_TLS_VERIFY", "perhaps")
+    with pytest.raises(SystemExit) as refused:
+        load(MailboxSettings)
+    assert refused.value.code == EX_CONFIG
+
+
+def test_names_of_the_console_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://host")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
+    monkeypatch.setenv("CONSOLE_HOSTS", "Console.example.com, other.example.com")
+    assert load(ConsoleSettings).host_names == {"console.example.com", "other.example.com"}
