@@ -70,7 +70,7 @@ def _all_ends(part: Sequence[Version]) -> frozenset[bytes]:
 def _comes_before(one: Version, other: Version) -> bool:
     if abs(one.created - other.created) > ORDER_WINDOW:
         return one.created < other.created
-    return one.growing < other.growing
+    return len(one.growing) == len(other.growing) and one.growing < other.growing
 
 
 def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset[bytes]]:

@@ -80,6 +80,16 @@ def test_law_1_and_2_hold_for_whatever_hypothesis_finds(dice: Random) -> None:
 
 
 @given(dice)
+@settings(max_examples=100, deadline=None)
+def test_law_1_holds_for_a_crash_and_redelivery_at_every_point(dice: Random) -> None:
+    batches = scrambled(dice, random_history(dice).versions)
+
+    rows = {row_after([*batches[:crash], *batches[max(0, crash - 2) :]]) for crash in range(len(batches) + 1)}
+
+    assert len(rows) == 1
+
+
+@given(dice)
 @settings(max_examples=300, deadline=None)
 def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
     history = with_gaps(random_history(dice), dice)
@@ -88,7 +98,7 @@ def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_law_1_holds_for_every_permutation_of_six_events(dice: Random) -> None:
     assert len(rows_of_every_order(random_history(dice).versions[-6:])) == 1
 
