@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bridge
+from console.watching import Watching
+from local.ports import free_port
+from mailboxes.durability import AckDurability
+from mailboxes.errors import MailboxUnavailable
+from mailboxes.mailboxes import Mailboxes
+from schema.store import Store
+from tests import builders
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.console.conftest import Happened
+
+ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
+PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")
+
+
+@pytest.fixture
+def watching(mailboxes: Mailboxes, store: Store) -> Watching:
+    return Watching(mailboxes, store)
+
+
+def test_what_was_applied_and_what_waits_is_seen(
+    watching: Watching, applied: Happened, waiting: Happened
+) -> None:
+    applied("customer.created", ADA, id_="evt_1")
+    applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
+    waiting("customer.updated", ADA, id_="evt_3")
+    watching.look()
+    seen = watching.overview()
+    assert seen.tables is not None
+    assert seen.mail is not None
+    assert (seen.tables.applied_total, seen.mail.waiting, seen.mail.received_total) == (2, 1, 1)
+    assert [(line.customer_id, line.name) for line in seen.customers] == [("cus_ada", "Ada")]
+    assert [(line.subscription_id, line.status) for line in seen.subscriptions] == [("sub_ada", "active")]
+
+
+def test_whole_second_in_which_events_were_settled_becomes_a_beat(
+    watching: Watching, applied: Happened
+) -> None:
+    applied("customer.created", ADA)
+    settled_in = int(time.time())
+    wait_until(lambda: time.time() >= settled_in + 1, what="the second to be over")
+    watching.look()
+    assert {"applied": 1} in [beat.settled for beat in watching.overview().beats]
+
+
+def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:
+    waiting("customer.created", ADA)
+    url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
+    watching = Watching(mailboxes, bridge.run(Store.open(url, pool_size=1, application_name="test")))
+    watching.look()
+    seen = watching.overview()
+    assert seen.tables is None
+    assert seen.mail is not None
+    assert seen.mail.waiting == 1
+
+
+def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened) -> None:
+    applied("customer.created", ADA)
+    away = Mailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
+    watching = Watching(away, store)
+    watching.look()
+    seen = watching.overview()
+    assert seen.mail is None
+    assert seen.tables is not None
+    assert seen.tables.applied_total == 1
+    with pytest.raises(MailboxUnavailable):
+        watching.story("cus_ada")
