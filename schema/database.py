@@ -50,6 +50,14 @@ class Database:
         async with self.connection() as connection:
             return await connection.fetch(query, *parameters)  # type: ignore[no-any-return]
 
+    async def write(self, query: str, *parameters: object) -> list[Any]:
+        """Run one statement that writes, as a transaction of its own."""
+
+        async def work(connection: asyncpg.Connection) -> list[Any]:
+            return await connection.fetch(query, *parameters)  # type: ignore[no-any-return]
+
+        return await self.transaction(work)
+
     async def transaction(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit it.
 

@@ -43,7 +43,7 @@ _REVIVE = query("ledger_revive")
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Which events of a batch the ledger has: `done` count no more, `dead` may be tried again."""
+    """Which events of a batch are known: `done` count no more, `dead` ones are tried again."""
 
     done: frozenset[EventId]
     dead: frozenset[EventId]
@@ -100,8 +100,8 @@ async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -
     """Look the events of a batch up."""
     ids = [delivery.event.id for delivery in deliveries]
     rows = await connection.fetch(_FIND, ids, [delivery.event.created for delivery in deliveries])
-    dead = frozenset(row["event_id"] for row in rows if row["outcome"] == DEAD)
-    return Settled(done=frozenset(row["event_id"] for row in rows) - dead, dead=dead)
+    done = frozenset(row["event_id"] for row in rows if row["outcome"] != DEAD)
+    return Settled(done=done, dead=frozenset(row["event_id"] for row in rows) - done)
 
 
 async def write(
@@ -111,7 +111,7 @@ async def write(
     *,
     dead: Collection[EventId],
 ) -> None:
-    """Write the final ones among the outcomes; `dead` are those that the ledger has as dead.
+    """Write the final ones among the outcomes; `dead` are those that were given up before.
 
     UniqueViolationError or LedgerRacedError when another transaction has written one meanwhile.
     """

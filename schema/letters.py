@@ -182,7 +182,7 @@ class Letters:
         Letters that somebody else took, or that are closed, are left out. Whoever cannot put one back
         must `reopen` it.
         """
-        rows = await self._database.fetch(_RETRY, list(letter_ids))
+        rows = await self._database.write(_RETRY, list(letter_ids))
         rows.sort(key=lambda row: (row["event_created_at"], row["id"]))
         return [
             Replay(row["id"], EventId(row["event_id"]), CustomerId(row["customer_id"]), row["raw_body"])
@@ -191,11 +191,11 @@ class Letters:
 
     async def reopen(self, letter_ids: Collection[int]) -> int:
         """Give back letters whose retry did not come about; how many is returned."""
-        return len(await self._database.fetch(_REOPEN, list(letter_ids)))
+        return len(await self._database.write(_REOPEN, list(letter_ids)))
 
     async def discard(self, letter_ids: Collection[int], *, why: str, who: str) -> int:
         """Close open letters without applying them; how many is returned."""
-        return len(await self._database.fetch(_DISCARD, list(letter_ids), why, who))
+        return len(await self._database.write(_DISCARD, list(letter_ids), why, who))
 
     async def whose_customer_arrived(self, reason: str, *, limit: int = 100) -> list[int]:
         """Find open letters that died for `reason`, a missing customer, and whose customer has a row now."""
@@ -203,7 +203,7 @@ class Letters:
 
     async def erase_bodies(self, *, after_days: int = BODY_DAYS) -> None:
         """Erase the bytes of letters that were closed long ago."""
-        await self._database.fetch(_ERASE_BODIES, after_days)
+        await self._database.write(_ERASE_BODIES, after_days)
 
     async def count(self) -> list[LetterCount]:
         """Count the unresolved letters."""

@@ -65,7 +65,7 @@ async def keep(database: Database, *, retention_days: int = RETENTION_DAYS) -> K
     oldest = days.today - dt.timedelta(retention_days)
     made = [day for day in wanted if day not in days.present and await _once(database, _make, day)]
     dropped = [day for day in sorted(days.present) if day < oldest and await _once(database, _drop, day)]
-    await database.fetch(_FORGET, oldest)
+    await database.write(_FORGET, oldest)
     return Kept(made=tuple(made), dropped=tuple(dropped))
 
 

@@ -52,14 +52,14 @@ class Roles:
 
     async def grant(self, email: str, role: Role) -> bool:
         """Grant a role; False when no live customer signs in with this address."""
-        return bool(await self._database.fetch(_GRANT, email, role))
+        return bool(await self._database.write(_GRANT, email, role))
 
     async def revoke(self, email: str, role: Role) -> bool:
         """Take a role; False when there was none.
 
         One that follows from a subscription comes back with the next event of that user's subscriptions.
         """
-        return bool(await self._database.fetch(_REVOKE, email, role))
+        return bool(await self._database.write(_REVOKE, email, role))
 
     async def granted(self, email: str | None = None) -> list[GrantedRole]:
         """List the roles of one address, or all."""

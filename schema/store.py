@@ -86,7 +86,7 @@ class Store:
 
     async def ping_write(self) -> None:
         """Write a row of no meaning: a read would also succeed on a standby or a full disk."""
-        await self._database.transaction(_probe)
+        await self._database.write(_PROBE)
 
     async def take_turn(self, name: str) -> turns.Turn | None:
         """Take the turn at work that one process at a time may do; None when another has it.
@@ -106,7 +106,3 @@ class Store:
         return await batch.apply(
             connection, deliveries=deliveries, reach=reach, member_statuses=self._member_statuses
         )
-
-
-async def _probe(connection: asyncpg.Connection) -> None:
-    await connection.execute(_PROBE)

@@ -1,4 +1,5 @@
--- Find which of these events have an outcome: one probe of one day's primary key each.
+-- Find which of these events have an outcome (one probe of one day's primary key each), and which have a dead
+-- letter that is not closed, whether or not the ledger still knows of it.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 SELECT
@@ -15,3 +16,11 @@ CROSS JOIN LATERAL (
         AND e.event_created_at = to_timestamp(asked.created)
     LIMIT 1 -- keeps the planner from joining all days at once
 ) AS settled
+UNION ALL
+SELECT
+    letter.event_id,
+    'dead'
+FROM dead_letters AS letter
+WHERE
+    letter.event_id = ANY($1::VARCHAR[])
+    AND letter.status IN ('open', 'retrying')

@@ -98,3 +98,11 @@ async def test_a_dead_subscription_whose_customer_is_still_missing_stays_dead(st
     await store.apply([subscription(event="1")])
     assert await sql.fetchval("SELECT outcome FROM webhook_events") == "dead"
     assert await sql.fetchval("SELECT status FROM dead_letters") == "open"
+
+
+async def test_a_letter_that_outlived_its_ledger_row_is_resolved_too(store: Store, sql: Any) -> None:
+    await store.bury([letter("1")])
+    await sql.execute("TRUNCATE webhook_events")
+    await store.apply([customer(event="1")])
+    assert await sql.fetchval("SELECT outcome FROM webhook_events") == "applied"
+    assert await sql.fetchval("SELECT status FROM dead_letters") == "resolved"
