@@ -16,6 +16,7 @@ COPY --from=packages /venv /venv
 WORKDIR /app
 # .dockerignore is an allow-list: this copies the packages that run in production and nothing else.
 COPY . .
+RUN python -m compileall -q .
 # A number, so that an orchestrator can see that it is not root. Nothing in the image is its own:
 # the file system may be read-only, with a tmpfs at /tmp.
 USER 10001:10001
