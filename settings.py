@@ -132,7 +132,7 @@ class ReceiverSettings(MailboxSettings):
     port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
     web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
     metrics_token: SecretStr | None = Field(
-        None, description="Bearer token that opens /metrics beyond loopback."
+        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
     )
 
     @property

@@ -1,7 +1,7 @@
 """POST /webhooks/stripe: a request in, an answer out, and both counted.
 
 A WSGI application that stands in front of Flask, because making Flask's request and response objects
-took longer than all that is done here (docs/decisions/0003-webhook-before-flask.md).
+took longer than all that is done here (docs/decisions/0005-webhook-before-flask.md).
 """
 
 from __future__ import annotations
