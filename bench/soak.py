@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with whole_system("--rate", str(arguments.rate), "--seed", str(arguments.seed)) as system:
+    with whole_system("--simulate", "--rate", str(arguments.rate), "--seed", str(arguments.seed)) as system:
         system.ask("disorder", DISORDER)
         live(system, minutes=arguments.minutes)
         system.become_quiet(seconds=QUIET_SECONDS)

@@ -52,7 +52,7 @@ class Verdict:
 
 
 class WholeSystem:
-    """One `cogento run` with a simulated Stripe."""
+    """One `cogento run`, with a simulated Stripe or without."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
@@ -62,7 +62,6 @@ class WholeSystem:
             "-m",
             "cogento",
             "run",
-            "--simulate",
             "--data",
             str(data),
             "--port",

@@ -26,7 +26,7 @@ QUIET_SECONDS = 120
 def verdict() -> Iterator[Verdict]:
     seed = os.environ.get("SEED", "1")
     print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
-    with whole_system("--rate", RATE, "--seed", seed) as system:
+    with whole_system("--simulate", "--rate", RATE, "--seed", seed) as system:
         until = time.monotonic() + LOAD_SECONDS
         for victim in itertools.takewhile(lambda _: time.monotonic() < until, itertools.cycle(VICTIMS)):
             system.kill(victim)

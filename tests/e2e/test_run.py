@@ -71,12 +71,12 @@ class Run:
         return (self.data / "run.json").exists() and self.facts["pid"] == self.process.pid
 
 
-def refused(*options: str) -> str:
+def refused(*options: str, **given: str) -> str:
     """Start a `cogento run` that must not come up, and return what it said."""
     ended = subprocess.run(
         [*COGENTO_RUN, *options],
         cwd=ROOT,
-        env=os.environ | NOTHING_GIVEN,
+        env=os.environ | NOTHING_GIVEN | given,
         capture_output=True,
         text=True,
         check=False,
@@ -186,7 +186,24 @@ def test_a_port_that_was_asked_for_and_is_taken_is_one_clear_line(data: Path) ->
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [("DATABASE_URL", "postgresql://127.0.0.1:1/none"), ("REDIS_URL", "redis://127.0.0.1:1/0")],
+)
+def test_a_server_that_was_named_and_is_away_is_one_clear_line(data: Path, name: str, url: str) -> None:
+    said = refused("--data", str(data), **{name: url})
+
+    assert name in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_process_that_can_not_start_is_quoted(data: Path) -> None:
+    said = refused("--data", str(data), STRIPE_WEBHOOK_SECRET="mistyped")
+
+    assert "receiver | cogento: STRIPE_WEBHOOK_SECRET is not usable" in said
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_everything_has_stopped_soon_after_it_was_asked_to(data: Path, asked: signal.Signals) -> None:
     run = Run(data).until_ready()
     family = run.family()
