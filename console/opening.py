@@ -1,6 +1,7 @@
 """The mailboxes and the tables, opened for the length of one command.
 
-A composition module: reads the settings. Whatever the servers do meanwhile is told in one line.
+A composition module: reads the settings, which name the servers of this folder's `cogento run` when nothing
+else does. Whatever the servers do meanwhile is told in one line.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import bridge
 from console.failures import told
+from console.local_run import adopt_local_run
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 from schema.store import Store
@@ -24,6 +26,7 @@ CONNECTIONS = 2
 @contextmanager
 def opened_store(*, name: str) -> Iterator[Store]:
     """Open the tables; `name` is what pg_stat_activity shows."""
+    adopt_local_run()
     settings = load(DatabaseSettings)
     with told():
         store = bridge.run(
@@ -38,6 +41,7 @@ def opened_store(*, name: str) -> Iterator[Store]:
 @contextmanager
 def opened_mailboxes() -> Iterator[Mailboxes]:
     """Open the mailboxes as this process's settings name them."""
+    adopt_local_run()
     settings = load(MailboxSettings)
     with told():
         mailboxes = connect(settings)

@@ -9,19 +9,19 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import click
 
 from console.event_files import Letter, UnreadableFileError, read_letters
+from console.local_run import DEFAULT_DATA, read_run
 from console.printable import printable
 from console.signing import signature_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-DEFAULT_DATA = Path(".data")
 _TIMEOUT_SECONDS = 30
 
 
@@ -148,7 +148,7 @@ def _connection(url: SplitResult) -> http.client.HTTPConnection:
 
 def _target(url: str | None, secret: str | None, data: Path) -> Target:
     """The receiver asked for, or the one that run.json names; an explicit one is not run.json's to sign for."""
-    running = _read_run(data / "run.json")
+    running = read_run(data)
     from_environment = os.environ.get("STRIPE_WEBHOOK_SECRET")
     from_running = running.get("webhook_secret")
     chosen_url = url or running.get("receiver_url")
@@ -162,16 +162,6 @@ def _target(url: str | None, secret: str | None, data: Path) -> Target:
     if not chosen_secret:
         raise click.UsageError("no secret known: give --secret, or set STRIPE_WEBHOOK_SECRET")
     return Target(chosen_url, tuple(chosen_secret.split(",")))
-
-
-def _read_run(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{file} can't be read: {error}") from error
-    return found if isinstance(found, dict) else {}
 
 
 def _show_json(answer: Answer) -> Answer:

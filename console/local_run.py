@@ -1,0 +1,36 @@
+"""The `cogento run` of this folder, as its run.json tells it: what commands talk to when nothing else is named.
+
+Knows the file, and nothing of what it leads to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_DATA = Path(".data")
+SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
+
+
+def read_run(data: Path = DEFAULT_DATA) -> dict[str, Any]:
+    """Read run.json; empty when nothing runs there. Raises ClickException for one that can't be read."""
+    file = data / "run.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{file} can't be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def adopt_local_run() -> None:
+    """Let the settings name the servers of this folder's `cogento run`, unless the environment names any."""
+    if any(os.environ.get(variable) for variable in SERVERS):
+        return
+    facts = read_run()
+    os.environ.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
