@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 DEFAULT_DATA = Path(".data")
 SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
@@ -28,9 +31,9 @@ def read_run(data: Path = DEFAULT_DATA) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def adopt_local_run() -> None:
+def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let the settings name the servers of this folder's `cogento run`, unless the environment names any."""
-    if any(os.environ.get(variable) for variable in SERVERS):
+    if any(environment.get(variable) for variable in SERVERS):
         return
     facts = read_run()
-    os.environ.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
+    environment.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})

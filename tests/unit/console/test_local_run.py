@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,26 +15,27 @@ RUN = {"database_url": "postgresql://here/cogento", "redis_url": "redis://here/0
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder in which `cogento run` runs, and an environment that names nothing."""
+    """A working folder in which `cogento run` runs, as its run.json says."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "environ", {})
     (tmp_path / ".data").mkdir()
     (tmp_path / ".data" / "run.json").write_text(json.dumps(RUN))
     return tmp_path
 
 
 def test_a_command_beside_a_run_talks_to_its_servers() -> None:
-    adopt_local_run()
-    assert os.environ == {"DATABASE_URL": RUN["database_url"], "REDIS_URL": RUN["redis_url"]}
+    environment: dict[str, str] = {}
+    adopt_local_run(environment)
+    assert environment == {"DATABASE_URL": RUN["database_url"], "REDIS_URL": RUN["redis_url"]}
 
 
 def test_an_environment_that_names_any_server_is_left_alone() -> None:
-    os.environ["REDIS_URL"] = "redis://production/0"
-    adopt_local_run()
-    assert os.environ == {"REDIS_URL": "redis://production/0"}
+    environment = {"REDIS_URL": "redis://production/0"}
+    adopt_local_run(environment)
+    assert environment == {"REDIS_URL": "redis://production/0"}
 
 
 def test_without_a_run_nothing_is_made_up(folder: Path) -> None:
     (folder / ".data" / "run.json").unlink()
-    adopt_local_run()
-    assert os.environ == {}
+    environment: dict[str, str] = {}
+    adopt_local_run(environment)
+    assert environment == {}
