@@ -110,7 +110,7 @@ class Cast:
             "console",
             *("cogento", "console", "--local"),
             environment={"PORT": str(self.console_port)},
-            ready_url=self.console_url,
+            ready_url=f"{self.console_url}/static/console.css",  # its pages show servers that are away, too
         )
 
     def stripe(self, simulation: Simulation) -> Program:

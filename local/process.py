@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.logs import last_lines, size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,12 +48,17 @@ class Process:
 
     def __init__(self, command: Command) -> None:
         self.command = command
+        self._log_start = size(command.log)
         self._popen = _start(command)
 
     @property
     def pid(self) -> int:
         """The child's process id, which is its process group as well."""
         return self._popen.pid
+
+    def last_words(self) -> list[str]:
+        """The last lines of what this process, and not one before it, wrote to its log."""
+        return last_lines(self.command.log, since=self._log_start)
 
     def exit_code(self) -> int | None:
         """How it ended, or None while it runs; reaps it."""

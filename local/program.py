@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from local.logs import make_room
+from local.logs import make_room, size
 from local.process import Command
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Program:
 
     def prepare(self) -> Command:
         """Note where this start's log begins and return the command."""
-        self._log_start = _size(make_room(self.log))
+        self._log_start = size(make_room(self.log))
         return Command(
             argv=self.argv + self.argv_once(),
             log=self.log,
@@ -65,7 +65,3 @@ def _answers_ok(url: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _size(log: Path) -> int:
-    return log.stat().st_size if log.exists() else 0

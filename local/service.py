@@ -6,13 +6,12 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from local.errors import StartError
-from local.logs import last_lines
 from local.process import how_it_ended
 
 if TYPE_CHECKING:
     from local.process import Command, Process
 
-START_SECONDS = 60.0
+START_SECONDS = 45.0  # who waits a minute for us still hears what was wrong
 LOOK_AGAIN_SECONDS = 0.02
 
 
@@ -49,5 +48,5 @@ def describe_end(process: Process, name: str) -> str:
 
 
 def _end_of_log(process: Process, name: str) -> str:
-    log = process.command.log
-    return f"; the end of {log}:\n{last_lines(log, prefix=name)}"
+    said = [f"{name} | {line}" for line in process.last_words() or ["(nothing)"]]
+    return "\n".join([f"; the end of {process.command.log}:", *said])

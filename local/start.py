@@ -13,6 +13,7 @@ from local.ports import free_port, is_free
 from local.postgres import Postgres
 from local.valkey import Valkey
 from mailboxes.durability import AckDurability
+from mailboxes.mailboxes import Mailboxes
 from schema.migrate import migrate
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def start_everything(
         console_port=_console_port(receiver_port),
         simulation=simulation,
     )
-    with told():
-        migrate(stores.database_url)
+    _check(stores)
     supervisor.start([cast.receiver(), cast.worker(), cast.console()])
     supervisor.start([cast.stripe(simulation)] if simulation else [])
     return cast
@@ -101,6 +101,15 @@ def _start_servers(folder: DataFolder, supervisor: Supervisor) -> Stores:
         redis_url=valkey.url if valkey else given["REDIS_URL"],
         ack_durability=given.get("ACK_DURABILITY") or usual,
     )
+
+
+def _check(stores: Stores) -> None:
+    """Bring the tables up to date, and see that Redis keeps what is promised of it: others' may not."""
+    with told():
+        migrate(stores.database_url)
+        mailboxes = Mailboxes.connect(stores.redis_url, ack=AckDurability(stores.ack_durability))
+        mailboxes.check()
+        mailboxes.close()
 
 
 def _postgres(folder: DataFolder) -> Postgres:

@@ -77,6 +77,17 @@ def test_a_process_that_ends_while_starting_is_named_with_what_it_said(
     assert "receiver | REDIS_URL is not set" in str(failure.value)
 
 
+def test_what_an_earlier_start_said_is_not_held_against_this_one(supervisor: Watched, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "worker.log").write_text("an old trouble\n")
+
+    with pytest.raises(StartError) as failure:
+        supervisor.start([script(folder, "echo 'a new trouble'; exit 1")])
+
+    assert "worker | a new trouble" in str(failure.value)
+    assert "an old trouble" not in str(failure.value)
+
+
 def test_readiness_of_an_earlier_start_does_not_count(supervisor: Watched, folder: Path) -> None:
     folder.mkdir()
     (folder / "worker.log").write_text("ready\n")
