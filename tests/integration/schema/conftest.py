@@ -7,12 +7,16 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import psycopg
 import pytest
 
 from schema.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from local.postgres import Postgres
+    from tests.servers import RunningServer
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +55,24 @@ def another_store(loop: asyncio.Runner, database_url: str) -> Iterator[Store]:
 def sql(loop: asyncio.Runner, database_url: str) -> Iterator[Any]:
     """A connection that is not the store's."""
     connection = loop.run(asyncpg.connect(database_url))
+    yield connection
+    loop.run(connection.close())
+
+
+@pytest.fixture(scope="session")
+def untouched_url(postgres_server: RunningServer[Postgres], migrated_template: str) -> Iterator[str]:
+    """One migrated database for all tests that only look."""
+    administration = postgres_server.description.url_of("postgres")
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE untouched TEMPLATE {migrated_template}")
+        yield postgres_server.description.url_of("untouched")
+        connection.execute("DROP DATABASE untouched WITH (FORCE)")
+
+
+@pytest.fixture
+def catalogue(loop: asyncio.Runner, untouched_url: str) -> Iterator[Any]:
+    """A connection to a migrated database, to look at it."""
+    connection = loop.run(asyncpg.connect(untouched_url))
     yield connection
     loop.run(connection.close())
 

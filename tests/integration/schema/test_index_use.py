@@ -32,9 +32,9 @@ HOT = {
 
 @pytest.mark.parametrize(("name", "index"), HOT.items())
 async def test_the_query_goes_by_key_whatever_the_statistics(
-    database_url: str, name: str, index: str
+    untouched_url: str, name: str, index: str
 ) -> None:
-    session = await connect(database_url, application_name="test")
+    session = await connect(untouched_url, application_name="test")
     plan = await _generic_plan(session, name)
     await session.close()
     assert index in plan

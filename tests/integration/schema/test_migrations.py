@@ -57,8 +57,8 @@ OWNERS_INDEXES = {
 }
 
 
-async def test_the_tables_have_the_owners_columns(sql: Any) -> None:
-    rows = await sql.fetch(
+async def test_the_tables_have_the_owners_columns(catalogue: Any) -> None:
+    rows = await catalogue.fetch(
         """
         SELECT attrelid::REGCLASS::TEXT AS table_name, attname AS name,
                format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END AS type
@@ -74,14 +74,14 @@ async def test_the_tables_have_the_owners_columns(sql: Any) -> None:
     assert {key: found.get(key) for key in wanted} == wanted
 
 
-async def test_the_indexes_have_the_owners_names(sql: Any) -> None:
-    rows = await sql.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+async def test_the_indexes_have_the_owners_names(catalogue: Any) -> None:
+    rows = await catalogue.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
     found = {row["indexname"]: row["indexdef"] for row in rows}
     assert {name: found.get(name) for name in OWNERS_INDEXES} == OWNERS_INDEXES
 
 
-async def test_unique_columns_are_constraints_that_own_the_named_index(sql: Any) -> None:
-    rows = await sql.fetch(
+async def test_unique_columns_are_constraints_that_own_the_named_index(catalogue: Any) -> None:
+    rows = await catalogue.fetch(
         "SELECT conname FROM pg_constraint WHERE contype = 'u' AND conindid::REGCLASS::TEXT = conname AND connamespace = 'public'::REGNAMESPACE"
     )
     assert {row["conname"] for row in rows} == {
@@ -91,8 +91,8 @@ async def test_unique_columns_are_constraints_that_own_the_named_index(sql: Any)
     }
 
 
-async def test_no_list_of_columns_is_indexed_twice(sql: Any) -> None:
-    twice = await sql.fetch(
+async def test_no_list_of_columns_is_indexed_twice(catalogue: Any) -> None:
+    twice = await catalogue.fetch(
         """
         SELECT indrelid::REGCLASS::TEXT, array_agg(indexrelid::REGCLASS::TEXT)
         FROM pg_index
@@ -104,8 +104,8 @@ async def test_no_list_of_columns_is_indexed_twice(sql: Any) -> None:
     assert twice == []
 
 
-async def test_every_table_and_column_is_commented(sql: Any) -> None:
-    bare = await sql.fetch(
+async def test_every_table_and_column_is_commented(catalogue: Any) -> None:
+    bare = await catalogue.fetch(
         """
         SELECT c.relname, a.attname
         FROM pg_class AS c
