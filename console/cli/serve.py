@@ -19,7 +19,9 @@ def console(port: int | None, *, local: bool) -> None:
     """
     settings = load(ConsoleSettings)
     password = None if local else _password(settings)
-    Server(settings, Exposure(port or settings.port, password)).run()
+    exposure = Exposure(port or settings.port, password)
+    click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
+    Server(settings, exposure).run()
 
 
 def _password(settings: ConsoleSettings) -> PasswordHash:
