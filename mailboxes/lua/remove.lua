@@ -11,7 +11,8 @@ if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEASED end
 if redis.call('ZREM', mail_of(customer), id) == 1 then
   tally('waiting', -1)
   if redis.call('EXISTS', mail_of(customer)) == 0 then
-    for _, state in ipairs({READY, SLEEPING, PAUSED, SINCE}) do redis.call('ZREM', state, customer) end
+    for _, state in ipairs({READY, SLEEPING, PAUSED}) do redis.call('ZREM', state, customer) end
+    seat(customer, 0)
   end
 elseif redis.call('ZREM', held_of(customer), id) == 1 then
   tally('parked', -1)

@@ -26,6 +26,7 @@ local function seat(customer, wake_ms)
   local head = redis.call('ZRANGE', mail_of(customer), 0, 0)[1]
   if not head then
     redis.call('ZREM', SINCE, customer)
+    redis.call('HDEL', CRASHES, customer)
     return
   end
   local received = tonumber(redis.call('GETRANGE', event_of(head), 2, 14)) or now

@@ -1,0 +1,92 @@
+"""Mailboxes and what goes into them, with defaults, so that a test shows only what matters to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from events.envelope import Envelope
+from events.names import CustomerId, EventId, ObjectId
+from mailboxes.mail import Settlement
+
+if TYPE_CHECKING:
+    from mailboxes.mail import Claim
+    from mailboxes.mailboxes import Mailboxes
+
+START_MS = 1_760_000_000_000
+
+
+@dataclass
+class ManualClock:
+    """A clock that only the test moves."""
+
+    ms: int = START_MS
+
+    def now_ms(self) -> int:
+        return self.ms
+
+
+def envelope(
+    id_: str = "evt_1",
+    *,
+    customer: str = "cus_a",
+    second: int = 0,
+    content: str = "one",
+    api_version: str = "v",
+    pending_webhooks: int = 1,
+    padding: str = "",
+) -> Envelope:
+    """An event of a customer, `second` seconds after a fixed one."""
+    body = (
+        f'{{"id": "{id_}", "api_version": "{api_version}", "data": {{"is": "{content}{padding}"}}, '
+        f'"pending_webhooks": {pending_webhooks}}}'
+    )
+    return Envelope(
+        event_id=EventId(id_),
+        type="customer.updated",
+        created=START_MS // 1000 + second,
+        livemode=False,
+        account=None,
+        object_id=ObjectId(customer),
+        customer_id=CustomerId(customer),
+        body=body.encode(),
+    )
+
+
+def claim(
+    mailboxes: Mailboxes,
+    *,
+    max_customers: int = 10,
+    max_events: int = 100,
+    lease_seconds: float = 10,
+    per_turn: int = 50,
+) -> Claim:
+    """Claim mail that must be there."""
+    claimed = mailboxes.claim(
+        max_customers=max_customers, max_events=max_events, lease_seconds=lease_seconds, per_turn=per_turn
+    )
+    assert claimed is not None, "no mail was ready"
+    return claimed
+
+
+def is_idle(mailboxes: Mailboxes) -> bool:
+    """Claim, and say whether nothing was ready."""
+    return mailboxes.claim(max_customers=10, max_events=100, lease_seconds=10) is None
+
+
+def taken(claimed: Claim) -> dict[str, list[str]]:
+    """Whose mail a claim holds: event ids in order."""
+    return {mail.customer_id: [waiting.event_id for waiting in mail.waiting] for mail in claimed.mails}
+
+
+def all_done(claimed: Claim) -> list[Settlement]:
+    """Everything of a claim was applied."""
+    return [
+        Settlement(mail.customer_id, done=tuple(waiting.event_id for waiting in mail.waiting))
+        for mail in claimed.mails
+    ]
+
+
+def ids(*names: str) -> tuple[EventId, ...]:
+    """Event ids."""
+    return tuple(EventId(name) for name in names)
