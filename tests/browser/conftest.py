@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -57,7 +58,7 @@ class Console:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGINT)  # gunicorn's quick end: open pages are not waited for
             self.process.wait(timeout=15)
 
     def _answers(self) -> bool:
