@@ -135,14 +135,14 @@ def microseconds(versions: Sequence[Version], *, repeat: int = 20_000) -> tuple[
 
 def lives() -> dict[str, list[Version]]:
     ids = [f"evt_1TbGjLJEe0yY0QKrJVg6c{n:03}" for n in range(8)]
-    states = [f"state__{n}" for n in range(9)]
+    states = [f"state{n}" for n in range(9)]
 
     def life(seconds: Sequence[int]) -> list[Version]:
         return [version(ids[n], 10_000 + at, states[n + 1], states[n]) for n, at in enumerate(seconds)]
 
     return {
         "first event of an object": life([0]),
-        "newer second": life([0, 60, 120, 180]),
+        "newer second": life([0, 60, 120, 180, 240]),
         "second of a tie of two": life([0, 60, 120, 120]),
         "last of a tie of six": life([0, 60, 120, 120, 121, 121, 122, 122]),
     }

@@ -4,7 +4,7 @@
 randomness, no I/O, and the same result for every order, split and repetition of the same events.
 
     rule                                                                     where
-    R0  one event id counts once                                             unseen
+    R0  one event id counts once                                             evidence.unseen
     R1  deletion and end absorb: an ended object never lives again           rules.ends_life
     R2  the creation is first whatever its stamp: an anchor, never the last  rules.begins_life
     R3  more than ORDER_WINDOW seconds apart, the greater is later           rules.is_seconds_earlier
@@ -22,16 +22,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from events import rules
-from events.evidence import NOTHING, Evidence, Member, member_of, pack, remember, unpack
+from events.evidence import NOTHING, Evidence, Member, pack, remember, unpack, unseen
 from events.names import EventId
 from events.outcomes import Reason
-from events.snapshots import gaps, snapshot_of
+from events.snapshots import has_gaps, snapshot_of
 from events.verdicts import Judged, reason_to_show
 from events.versions import ORDER_WINDOW, Decision, Known, Lifecycle, Verdict, Version
 from events.walks import newest_window, possible_ends, possibly_last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["ORDER_WINDOW", "Decision", "Known", "Lifecycle", "Verdict", "Version", "decide"]
 
@@ -46,7 +46,7 @@ def decide(known: Known | None, versions: Sequence[Version]) -> Decision:
 
 def is_plainly_last(version: Version, evidence: Evidence) -> bool:
     """Tell the common case: a whole event that ends the object, or is newer than the window of all known."""
-    if version.partial or evidence.ended or gaps(version.columns):
+    if version.partial or evidence.ended or has_gaps(version.columns):
         return False
     if rules.ends_life(version) or not evidence.everyone:
         return True
@@ -73,7 +73,7 @@ def _follow(known: Known | None, evidence: Evidence, version: Version) -> Decisi
 def _why(known: Known | None, evidence: Evidence, version: Version, *, changed: bool) -> Reason:
     if known is None:
         return Reason.FIRST
-    return reason_to_show(member_of(version), evidence.everyone[:1]) if changed else Reason.UNCHANGED
+    return reason_to_show(version, evidence.everyone[:1]) if changed else Reason.UNCHANGED
 
 
 def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version]) -> Decision:
@@ -98,16 +98,6 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
         verdicts=tuple(judged.verdicts(versions, fresh)),
         tied=len(recent) > 1,
     )
-
-
-def unseen(evidence: Evidence, versions: Iterable[Version]) -> dict[str, Version]:
-    """R0: the first version of each id that the evidence does not hold yet."""
-    seen = {member.event_id for member in evidence.everyone}
-    fresh: dict[str, Version] = {}
-    for version in versions:
-        if version.event_id not in seen:
-            fresh.setdefault(version.event_id, version)
-    return fresh
 
 
 def choose(candidates: Sequence[Member]) -> Member:

@@ -27,6 +27,8 @@ FILLED: Mapping[type[Columns], tuple[str, ...]] = {
 }
 """The columns in which None means "not carried by this shape", never "empty in Stripe"."""
 
+_CARRIED = {kind: attrgetter("stripe_created_at", *names) for kind, names in FILLED.items()}
+
 _VALUES = {
     kind: attrgetter(*(field.name for field in fields(kind)))
     for kind in (CustomerColumns, SubscriptionColumns)
@@ -51,6 +53,11 @@ class Snapshot:
             columns=self.unseen,
             good=self.good,
         )
+
+
+def has_gaps(columns: Columns) -> bool:
+    """Tell whether this event's shape lacks a column; asked of every event, so it must be cheap."""
+    return None in _CARRIED[type(columns)](columns)
 
 
 def gaps(columns: Columns) -> tuple[str, ...]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TiedEvent:
-    """One event of a tie; states are hashes in hex, and a sighting leads from nowhere."""
+    """One event of a tie; states are hashes in hex, and a sighting leads from nowhere.
+
+    The id is short (`events.evidence.short_id`) where seconds rule the event out as the last.
+    """
 
     event_id: EventId
     created: int

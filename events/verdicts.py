@@ -64,6 +64,6 @@ class Judged:
         return any(rules.begins_life(version) or rules.is_seconds_earlier(version, shown) for shown in before)
 
 
-def reason_to_show(shown: Member, others: Iterable[Member]) -> Reason:
+def reason_to_show(shown: Member | Version, others: Iterable[Member]) -> Reason:
     """Tell whether the second alone made it last, or the evidence inside the events."""
     return Reason.NEWER if all(rules.is_seconds_earlier(other, shown) for other in others) else Reason.FOLLOWS

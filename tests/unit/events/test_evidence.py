@@ -31,8 +31,8 @@ def kept_seconds(*seconds: int) -> tuple[list[int], int | None]:
     return [event.created for event in kept], forgotten
 
 
-def test_keeps_the_newest_three_windows_and_knows_what_it_dropped() -> None:
-    assert kept_seconds(10, 12, 13, 20, 21, 22, 30) == ([30, 22, 21, 20, 13, 12], 10)
+def test_keeps_the_newest_four_windows_and_knows_what_it_dropped() -> None:
+    assert kept_seconds(10, 12, 13, 20, 21, 22, 30, 40) == ([40, 30, 22, 21, 20, 13, 12], 10)
 
 
 def test_nothing_is_forgotten_while_everything_fits() -> None:
@@ -123,7 +123,7 @@ def test_what_another_release_wrote_waits_for_that_release(stored: bytes) -> Non
 
 def test_a_row_in_the_common_case_carries_less_than_two_hundred_bytes() -> None:
     ids = [f"evt_1TbGjLJEe0yY0QKrJVg6c{n:03}" for n in range(6)]
-    life = [version(ids[n], NOW + 60 * n, f"state___{n + 1}"[-8:], f"state___{n}"[-8:]) for n in range(6)]
+    life = [version(ids[n], NOW + 60 * n, f"state{n + 1}", f"state{n}") for n in range(6)]
 
     assert len(last_step(*one_by_one(life)).evidence) < 200
 

@@ -235,6 +235,6 @@ def test_a_cut_list_of_items_is_partial() -> None:
 
 
 @pytest.mark.parametrize("odd", ["\ud800", 2**70, -(2**70), 0.5, [["deep", {"k": None}]]])
-def test_odd_values_have_a_fingerprint_of_eight_bytes(odd: object) -> None:
-    assert len(fingerprint([odd])) == 8
+def test_odd_values_have_a_fingerprint_too(odd: object) -> None:
+    assert len(fingerprint([odd])) == 6
     assert fingerprint([odd]) == fingerprint([odd])
