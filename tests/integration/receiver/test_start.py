@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from local.ports import free_port
+from mailboxes.doorbell import QUEUE
 from tests.builders import SECRET
 from tests.integration.receiver.running import GUNICORN, ROOT, is_rewriting
 from tests.integration.receiver.wire import UNSIGNED, Request, event_request
@@ -124,6 +125,13 @@ def test_a_redis_that_comes_back_as_one_that_throws_events_away_is_given_none(
     assert receiver.stored_body("evt_evict") is None
     changeable.config_set("maxmemory-policy", "noeviction")
     assert receiver.ask(event_request("evt_evict")).outcome == (200, "queued")
+
+
+def test_a_queued_event_rings_the_doorbell(own_valkey: Valkeys, start: Start) -> None:
+    receiver = start(own_valkey.url)
+    receiver.redis.flushall()
+    assert receiver.ask(event_request("evt_ring")).outcome == (200, "queued")
+    wait_until(lambda: receiver.redis.llen(QUEUE) == 1, what="the doorbell to ring")
 
 
 def test_one_scrape_sees_all_processes(own_valkey: Valkeys, start: Start) -> None:
