@@ -15,7 +15,7 @@ from events.names import CustomerId, EventId
 from events.text import safe_text
 from schema.ledger import entry_of
 from schema.queries import query
-from schema.rows import arrays
+from schema.rows import arrays, write
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -219,9 +219,7 @@ async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) ->
     ordered = [unique[event_id] for event_id in sorted(unique)]
     rows = await connection.fetch(_BURY, *arrays(_entry(letter) for letter in ordered))
     dead = {row["event_id"] for row in rows}
-    kept = [_kept(letter) for letter in ordered if letter.event_id in dead]
-    if kept:
-        await connection.execute(_INSERT, *arrays(kept))
+    await write(connection, _INSERT, [_kept(letter) for letter in ordered if letter.event_id in dead])
 
 
 async def resolve(connection: asyncpg.Connection, outcomes: Mapping[EventId, Outcome]) -> None:

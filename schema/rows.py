@@ -10,7 +10,9 @@ from events.names import EventId
 from events.ordering import Decision, Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    import asyncpg
 
     from events.columns import CustomerColumns, SubscriptionColumns
 
@@ -50,3 +52,16 @@ def canonical(stored: str | None) -> str | None:
 def arrays(rows: Iterable[tuple[object, ...]]) -> Iterable[tuple[object, ...]]:
     """Turn rows into one array a column, as unnest takes them."""
     return zip(*rows, strict=True)
+
+
+async def write(connection: asyncpg.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Write rows with one statement; none cost nothing.
+
+    Every row must be written: one that vanished under its lock would be a lost event, and
+    it is better not to commit then. Raises AssertionError, which nobody retries in place.
+    """
+    if not rows:
+        return
+    status = await connection.execute(statement, *arrays(rows))
+    if status.rpartition(" ")[2] != str(len(rows)):
+        raise AssertionError(f"{status}, but there were {len(rows)} rows to write")

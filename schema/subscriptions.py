@@ -13,7 +13,7 @@ from events.columns import SubscriptionColumns
 from events.names import CustomerId, ObjectId
 from events.ordering import Decision, Known
 from schema.queries import query
-from schema.rows import arrays, canonical, is_news, known_of
+from schema.rows import canonical, is_news, known_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -76,21 +76,15 @@ async def update(
     connection: asyncpg.Connection, changes: Sequence[SubscriptionChange], owners: Mapping[str, UUID]
 ) -> None:
     """Write known subscriptions; `owners` maps customers to their users."""
-    if changes:
-        await connection.execute(
-            _UPDATE, *arrays(_updated(c, owners[c.columns.customer_id]) for c in changes)
-        )
+    await write(connection, _UPDATE, [_updated(c, owners[c.columns.customer_id]) for c in changes])
 
 
 async def insert(
     connection: asyncpg.Connection, changes: Sequence[SubscriptionChange], owners: Mapping[str, UUID]
 ) -> None:
     """Make rows for new subscriptions, in the order that keeps two makers of the same rows from a deadlock."""
-    if changes:
-        ordered = sorted(changes, key=lambda change: change.stripe_subscription_id)
-        await connection.execute(
-            _INSERT, *arrays(_inserted(c, owners[c.columns.customer_id]) for c in ordered)
-        )
+    ordered = sorted(changes, key=lambda change: change.stripe_subscription_id)
+    await write(connection, _INSERT, [_inserted(c, owners[c.columns.customer_id]) for c in ordered])
 
 
 def _row(row: Any) -> SubscriptionRow:

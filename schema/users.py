@@ -10,7 +10,7 @@ from events.columns import CustomerColumns
 from events.names import CustomerId
 from events.ordering import Decision, Known
 from schema.queries import query
-from schema.rows import arrays, canonical, is_news, known_of
+from schema.rows import canonical, is_news, known_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -101,23 +101,20 @@ async def join_claimants(connection: asyncpg.Connection, addresses: Collection[s
 
 async def set_emails(connection: asyncpg.Connection, emails: Mapping[UUID, str]) -> None:
     """Give rows the address to sign in with; each must be free."""
-    if emails:
-        await connection.execute(_SET_EMAIL, list(emails), list(emails.values()))
+    await write(connection, _SET_EMAIL, list(emails.items()))
 
 
 async def update(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
     """Write known customers; their sign-in addresses are left alone."""
-    if changes:
-        await connection.execute(_UPDATE, *arrays(_updated(change) for change in changes))
+    await write(connection, _UPDATE, [_updated(change) for change in changes])
 
 
 async def insert(
     connection: asyncpg.Connection, changes: Sequence[UserChange], emails: Mapping[CustomerId, str]
 ) -> None:
     """Make rows for new customers, in the order that keeps two makers of the same rows from a deadlock."""
-    if changes:
-        ordered = sorted(changes, key=lambda change: change.customer_id)
-        await connection.execute(_INSERT, *arrays(_inserted(c, emails[c.customer_id]) for c in ordered))
+    ordered = sorted(changes, key=lambda change: change.customer_id)
+    await write(connection, _INSERT, [_inserted(change, emails[change.customer_id]) for change in ordered])
 
 
 def _by_customer(rows: list[Any]) -> Users:

@@ -196,6 +196,14 @@ async def test_text_that_postgres_refuses_is_stored_with_a_replacement(store: St
     assert (row["name"], row["metadata"]) == ("a\ufffdb\ufffdc", '{"k\ufffd": "\ufffd"}')
 
 
+async def test_a_row_that_vanishes_under_its_lock_stops_the_whole_batch(store: Store, sql: Any) -> None:
+    await store.apply([customer(1, event="1"), customer(2, event="2")])
+    await sql.execute("CREATE RULE vanish AS ON UPDATE TO users DO INSTEAD NOTHING")
+    with pytest.raises(AssertionError, match="there were 2 rows to write"):
+        await store.apply([customer(1, event="3", at=10), customer(2, event="4", at=10)])
+    assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 2
+
+
 async def _user(sql: Any, customer_id: str = "cus_1") -> dict[str, Any]:
     row = await sql.fetchrow(
         """
