@@ -1,0 +1,33 @@
+"""Mailboxes on fakeredis, which runs the real Lua; the keys are checked after every test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import fakeredis
+import pytest
+
+from mailboxes.mailboxes import Mailboxes
+from mailboxes.server import Server
+from tests.mailbox_builders import ManualClock
+from tests.mailbox_invariants import broken_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def client() -> Iterator[fakeredis.FakeRedis]:
+    client = fakeredis.FakeRedis()
+    yield client
+    assert broken_invariants(client) == []
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def mailboxes(client: fakeredis.FakeRedis, clock: ManualClock) -> Mailboxes:
+    return Mailboxes(Server(client), clock=clock)

@@ -1,0 +1,55 @@
+"""Redis's time is everybody's time; the machine's own clock may say what it likes."""
+
+from __future__ import annotations
+
+import time
+
+import fakeredis
+import pytest
+
+from mailboxes import clock
+from mailboxes.clock import RedisClock
+from mailboxes.server import Server
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server(fakeredis.FakeRedis())
+
+
+def test_it_tells_the_servers_time(server: Server) -> None:
+    assert RedisClock(server).now_ms() == pytest.approx(time.time() * 1000, abs=1_000)
+
+
+def test_a_jump_of_the_local_clock_changes_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = RedisClock(server)
+    before = told.now_ms()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert told.now_ms() - before < 1_000
+
+
+def test_between_readings_it_counts_by_itself(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = RedisClock(server)
+    before = told.now_ms()
+    monotonic = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic + 10)
+    assert told.now_ms() - before == pytest.approx(10_000, abs=1_000)
+
+
+def test_it_asks_again_now_and_then(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = RedisClock(server)
+    before = told.now_ms()
+    monotonic = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic + clock.RESYNCHRONISE_SECONDS + 1)
+    assert told.now_ms() - before < 1_000
+
+
+def test_it_asks_again_when_the_server_may_be_another(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = RedisClock(server)
+    before = told.now_ms()
+    monotonic = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic + 10)
+    server.era += 1
+    assert told.now_ms() - before < 1_000

@@ -1,0 +1,114 @@
+"""Stored values: what goes in comes out, small; what cannot be ours is told apart from what is newer."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailboxes import codec
+from mailboxes.codec import Stored, decode, encode, says_the_same
+from mailboxes.mail import Source
+from tests.builders import Shape, customer, event_body, item, subscription
+
+NOW_MS = 1_760_000_000_123
+
+
+@given(body=st.binary(), source=st.sampled_from(Source), received_ms=st.integers(0, 10**13 - 1))
+def test_any_bytes_come_back_as_they_were(body: bytes, source: Source, received_ms: int) -> None:
+    value = encode(body, received_ms=received_ms, source=source)
+    assert decode(value, now_ms=0) == Stored(body, received_ms, source)
+
+
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        (event_body("customer.updated", customer(), before=customer(name="Eve")), 0.35),
+        (event_body("customer.subscription.updated", subscription()), 0.25),
+        (event_body("customer.subscription.updated", subscription(shape=Shape.LEGACY)), 0.25),
+        (
+            event_body(
+                "customer.subscription.updated", subscription(items=[item(f"si_{n}") for n in range(9)])
+            ),
+            0.1,
+        ),
+    ],
+)
+def test_stripes_events_are_stored_in_a_fraction_of_their_size(body: bytes, most: float) -> None:
+    assert len(encode(body, received_ms=NOW_MS, source=Source.WEBHOOK)) < most * len(body)
+
+
+def test_what_does_not_get_smaller_is_stored_as_it_is() -> None:
+    value = encode(b"\x00\xff{", received_ms=NOW_MS, source=Source.WEBHOOK)
+    assert value == b"\x01w1760000000123=\x00\xff{"
+
+
+def test_the_dictionary_never_changes_under_stored_events() -> None:
+    dictionary = resources.files("mailboxes").joinpath("dictionaries/a.txt").read_bytes()
+    assert zlib.crc32(dictionary) == 3_219_364_742
+
+
+def test_lua_and_python_agree_on_the_header() -> None:
+    value = encode(b"{}", received_ms=NOW_MS, source=Source.WEBHOOK)
+    assert int(value[2:15]) == NOW_MS  # GETRANGE 2 14 in shard.lua
+    assert value[codec.HEADER_BYTES :] == codec.PLAIN + b"{}"  # sub from HEADER + 1 in put.lua
+
+
+@pytest.mark.parametrize("version", [2, 31])
+def test_a_newer_version_is_not_read(version: int) -> None:
+    value = bytes((version,)) + encode(b"{}", received_ms=NOW_MS, source=Source.WEBHOOK)[1:]
+    assert decode(value, now_ms=NOW_MS) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\x01",
+        b'{"id": "evt_1"}',
+        b"\x00" * 40,
+        b"\x01?1760000000123={}",
+        b"\x01w176000000012x={}",
+        b"\x01w1760000000123z{}",
+        b"\x01w1760000000123anot deflated",
+        encode(b"{}" * 99, received_ms=NOW_MS, source=Source.WEBHOOK)[:-3],
+    ],
+)
+def test_what_we_never_wrote_is_handed_on_whole(value: bytes) -> None:
+    assert decode(value, now_ms=NOW_MS) == Stored(value, NOW_MS, Source.WEBHOOK)
+
+
+def test_a_value_that_unfolds_without_end_is_handed_on_folded() -> None:
+    bomb = encode(b"0" * (codec.MOST_BODY_BYTES + 1), received_ms=NOW_MS, source=Source.WEBHOOK)
+    assert decode(bomb, now_ms=NOW_MS) == Stored(bomb, NOW_MS, Source.WEBHOOK)
+
+
+def stored(**fields: object) -> bytes:
+    body = json.dumps({"id": "evt_1", "api_version": "v", "data": {"object": {"n": 1}}, **fields}).encode()
+    return encode(body, received_ms=NOW_MS, source=Source.WEBHOOK)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pending_webhooks": 3},
+        {"api_version": "w", "data": {"object": {"m": 1}}},
+        {"request": {"id": None}},
+    ],
+)
+def test_renderings_of_one_event_say_the_same(fields: dict[str, object]) -> None:
+    assert says_the_same(stored(), stored(**fields))
+
+
+def test_layout_and_order_of_keys_say_nothing() -> None:
+    pretty = b'{"data": {\n  "object": {"n": 1}}, "api_version": "v"}'
+    assert says_the_same(stored(), encode(pretty, received_ms=0, source=Source.SEND))
+
+
+@pytest.mark.parametrize("other", [stored(data={"object": {"n": 2}}), b"garbage", b"\x02newer"])
+def test_other_content_does_not_say_the_same(other: bytes) -> None:
+    assert not says_the_same(other, stored())
