@@ -19,7 +19,7 @@ from events.errors import TransientError
 from events.versions import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 GROUPS = 4
 """Tie groups remembered: with three, 3 of 97,307 decidable histories stayed unsure; with four, none did."""
@@ -152,27 +152,30 @@ def _remember_life(evidence: Evidence, versions: Collection[Version]) -> Evidenc
 
 def newest_groups(members: list[Member], forgotten: int | None) -> tuple[tuple[Member, ...], int | None]:
     """R9: keep the newest tie groups, newest event first; also give the second of the newest dropped event."""
-    ordered = sorted(_older_shortened(members) if members else [], key=rules.age, reverse=True)
-    kept, groups, head = 0, 0, None
-    for member in ordered[:MEMBERS]:
-        if head is None or rules.is_seconds_earlier(member, head):
-            groups, head = groups + 1, member
-            if groups > GROUPS:
-                break
-        kept += 1
-    if kept < len(ordered):
-        forgotten = max(forgotten or 0, ordered[kept].created)
-    return tuple(ordered[:kept]), forgotten
-
-
-def _older_shortened(members: list[Member]) -> list[Member]:
-    """Only an event of the newest window can come to be shown; of others the id need only be known again."""
+    if not members:
+        return (), forgotten
     newest = max(members, key=rules.age)
-    return [_shortened(one) if rules.is_seconds_earlier(one, newest) else one for one in members]
+    ordered = sorted((_shortened(one, newest) for one in members), key=rules.age, reverse=True)
+    kept = ordered[: _end_of_groups(ordered[:MEMBERS])]
+    if len(kept) < len(ordered):
+        forgotten = max(forgotten or 0, ordered[len(kept)].created)
+    return tuple(kept), forgotten
 
 
-def _shortened(member: Member) -> Member:
-    if member.event_id.startswith(SHORT):
+def _end_of_groups(newest_first: Sequence[Member]) -> int:
+    """Count the events of the newest groups; each reaches the window back from its newest event."""
+    head, groups = newest_first[0], 1
+    for place, member in enumerate(newest_first):
+        if rules.is_seconds_earlier(member, head):
+            head, groups = member, groups + 1
+            if groups > GROUPS:
+                return place
+    return len(newest_first)
+
+
+def _shortened(member: Member, newest: Member) -> Member:
+    """Only an event of the newest window can come to be shown; of others the id need only be known again."""
+    if member.event_id.startswith(SHORT) or not rules.is_seconds_earlier(member, newest):
         return member
     return replace(member, event_id=short_id(member.event_id))
 

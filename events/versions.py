@@ -10,11 +10,11 @@ from events.names import EventId
 from events.outcomes import Reason
 
 ORDER_WINDOW = 2
-"""Seconds within which `created` says nothing about order (ORDERING: tie group)."""
+"""Seconds within which `created` says nothing about order: events this close tie (docs/ordering.md)."""
 
 
 class Lifecycle(IntEnum):
-    """Rank of an event's type in an object's life (ORDERING R8)."""
+    """Where in an object's life an event of this type stands."""
 
     CREATED = 0
     CHANGED = 1
@@ -25,9 +25,9 @@ class Lifecycle(IntEnum):
 class Version:
     """One event as the order sees it.
 
-    `state` is the hash of its projection s(e), `before` that of its predecessor p(e) where
-    previous_attributes allow one, `growing` the values that only grow (R7), larger is later. `partial`
-    says that the event does not carry the whole object (`items.has_more`): showing it is never sure.
+    `state` is the hash of the state it shows, `before` that of the state it leads from, where
+    previous_attributes tell one; `growing` are values that only grow, larger is later. `partial` says
+    that the event does not carry the whole object (`items.has_more`): showing it is never sure.
     """
 
     event_id: EventId
