@@ -36,8 +36,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="worker processes")
     arguments = parser.parse_args()
     with whole_system("--simulate", "--rate", str(arguments.rate), "--seed", str(arguments.seed)) as system:
+        system.add_workers(arguments.workers - 1)
         system.ask("disorder", DISORDER)
         live(system, minutes=arguments.minutes)
         system.become_quiet(seconds=QUIET_SECONDS)

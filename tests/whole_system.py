@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 90
 ASK_SECONDS = 300
+WORKER = (
+    sys.executable,
+    *("-m", "celery", "--app", "worker.app", "worker", "--pool=threads"),
+    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+)
 NOTHING_GIVEN = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY"), "")
 
 
@@ -57,6 +62,7 @@ class WholeSystem:
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self.output = data.with_name("output")
+        self.added: list[Process] = []
         argv = (
             sys.executable,
             "-m",
@@ -88,6 +94,15 @@ class WholeSystem:
             what=f"{name} to be restarted",
             seconds=30,
         )
+
+    def add_workers(self, count: int) -> None:
+        """Start further worker processes beside the one that `cogento run` supervises."""
+        facts = self.facts
+        environment = {"DATABASE_URL": facts["database_url"], "REDIS_URL": facts["redis_url"]}
+        for number in range(count):
+            log = self.data / "logs" / f"worker-{number + 2}.log"
+            command = Command(argv=WORKER, log=log, environment=environment, folder=ROOT)
+            self.added.append(Process(command))
 
     def ask(self, path: str, body: object = None) -> bytes:
         """Ask the simulated Stripe."""
@@ -133,7 +148,8 @@ class WholeSystem:
     def end(self) -> None:
         """Kill it and all that it started."""
         family = servers.processes_under(self.process.pid)
-        self.process.kill()
+        for process in (*self.added, self.process):
+            process.kill()
         for pid in family:
             servers.send(pid, signal.SIGKILL)
         servers.wait_until(lambda: not any(map(servers.is_alive, family)), what="all processes to end")
