@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def compose(settings: ReceiverSettings) -> Flask:
     """Make the application that these settings describe; Redis is not needed yet."""
     mailboxes = open_mailboxes(settings)
-    mailbox = CheckedMailbox(mailboxes, GroupCommit(mailboxes))
+    mailbox = CheckedMailbox(mailboxes, GroupCommit(mailboxes), time_limit=_limit_time)
     intake = Intake(
         expected=Expected(
             secrets=tuple(secret.encode() for secret in settings.webhook_secrets),
@@ -40,6 +40,11 @@ def compose(settings: ReceiverSettings) -> Flask:
     return create_app(
         intake,
         readiness=mailbox,
-        time_limit=lambda seconds: gevent.Timeout(seconds, TimeoutError),
+        time_limit=_limit_time,
         metrics_token=token.get_secret_value() if token else None,
     )
+
+
+def _limit_time(seconds: float) -> gevent.Timeout:
+    """Interrupt this greenlet alone; redis-py drops a connection that it is interrupted on."""
+    return gevent.Timeout(seconds, TimeoutError)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mailboxes.checks import ServerFacts
     from mailboxes.mail import Put
     from receiver.intake import Mailbox
+    from receiver.reading import TimeLimit
     from settings import ReceiverSettings
+
+GRACE_SECONDS = 0.3
 
 
 def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
@@ -36,16 +39,23 @@ def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
 class CheckedMailbox:
     """Puts through `post` (a group commit) once `mailboxes` have been found to keep what we promise."""
 
-    def __init__(self, mailboxes: Mailboxes, post: Mailbox) -> None:
+    def __init__(self, mailboxes: Mailboxes, post: Mailbox, *, time_limit: TimeLimit) -> None:
         self._mailboxes = mailboxes
         self._post = post
+        self._time_limit = time_limit
         self._facts: ServerFacts | None = None
 
     def put(self, envelope: Envelope) -> Put:
         """Put one envelope; raises MailboxUnavailable when it was not, or perhaps not, stored."""
-        if self._facts is None:
-            self._facts = self._check()
-        return self._post.put(envelope)
+        # Two puts, one under way and our own; a slow server may need several answers for one of them.
+        longest = 2 * self._mailboxes.longest_put_seconds() + GRACE_SECONDS
+        try:
+            with self._time_limit(longest):
+                if self._facts is None:
+                    self._facts = self._check()
+                return self._post.put(envelope)
+        except TimeoutError as error:
+            raise MailboxUnavailable(f"no answer within {longest:.1f} s") from error
 
     def probe(self) -> str:
         """Write to the server and return the ack level; raises MailboxUnavailable."""
