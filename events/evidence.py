@@ -156,10 +156,18 @@ def newest_groups(members: list[Member], forgotten: int | None) -> tuple[tuple[M
         return (), forgotten
     newest = max(members, key=rules.age)
     ordered = sorted((_shortened(one, newest) for one in members), key=rules.age, reverse=True)
+    if len(ordered) > MEMBERS:
+        ordered.sort(key=_lasting_age, reverse=True)
     kept = ordered[: _end_of_groups(ordered[:MEMBERS])]
     if len(kept) < len(ordered):
         forgotten = max(forgotten or 0, ordered[len(kept)].created)
-    return tuple(kept), forgotten
+    return tuple(sorted(kept, key=rules.age, reverse=True)), forgotten
+
+
+def _lasting_age(member: Member) -> tuple[int, str]:
+    """Sort as `rules.age` does, but alike before and after an id is shortened: a cut must not depend on when."""
+    is_short = member.event_id.startswith(SHORT)
+    return member.created, member.event_id if is_short else short_id(member.event_id)
 
 
 def _end_of_groups(newest_first: Sequence[Member]) -> int:

@@ -7,7 +7,7 @@ count, and the end is in doubt. Knows nothing of columns or of how evidence is k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,7 @@ class Ends:
 
 def possible_ends(evidence: Evidence) -> Ends:
     """Judge the newest cluster, by itself where that suffices, else by where those before it ended."""
-    ends = _ends_after(clusters(evidence.members), evidence)
-    return Ends(ends.states, ends.why, ends.is_complete and not _is_flooded(evidence))
+    return _ends_after(clusters(evidence.members), evidence)
 
 
 def newest_cluster(evidence: Evidence) -> Sequence[Member]:
@@ -80,19 +79,30 @@ def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
 def _ends_after(parts: Sequence[Sequence[Member]], evidence: Evidence) -> Ends:
     if not parts:
         return Ends(_anchor(evidence), Why.ALIKE)
-    last_states = frozenset(event.state for event in possibly_last(parts[-1]))
+    ends = _ends_of(parts[-1], parts[:-1], evidence)
+    return replace(ends, is_complete=ends.is_complete and not _is_cut(parts[-1], evidence.forgotten))
+
+
+def _ends_of(cluster: Sequence[Member], earlier: Sequence[Sequence[Member]], evidence: Evidence) -> Ends:
+    last_states = frozenset(event.state for event in possibly_last(cluster))
     if len(last_states) == 1:
         return Ends(last_states, Why.ALIKE)
-    walk = Walk.over(parts[-1], evidence.forgotten)
+    walk = Walk.over(cluster, evidence.forgotten)
     free = walk.unbroken_ends(NO_STATES)
     if len(free) == 1:
         return Ends(free, Why.FOLLOWED)
-    before = _ends_after(parts[:-1], evidence)
+    before = _ends_after(earlier, evidence)
     if before.states and (anchored := walk.unbroken_ends(before.states)):
         return Ends(anchored, Why.ANCHORED if len(anchored) == 1 else Why.AMBIGUOUS, before.is_complete)
     if free:
         return Ends(free, Why.AMBIGUOUS)
     return Ends(walk.least_broken_ends(before.states) or last_states, Why.BROKEN, is_complete=False)
+
+
+def _is_cut(cluster: Sequence[Member], forgotten: int | None) -> bool:
+    """Whether a flood forced events to be dropped that are possibly later than all of these."""
+    newest = max(event.created for event in cluster)
+    return forgotten is not None and forgotten + ORDER_WINDOW >= newest
 
 
 def _anchor(evidence: Evidence) -> States:
@@ -110,12 +120,6 @@ def newest_window(members: Sequence[Member]) -> Sequence[Member]:
     """The events that seconds alone leave possible as the last."""
     newest = max(members, key=rules.age)
     return [event for event in members if not rules.is_seconds_earlier(event, newest)]
-
-
-def _is_flooded(evidence: Evidence) -> bool:
-    """Whether even an event of the newest window had to be dropped."""
-    newest = max((event.created for event in evidence.members), default=0)
-    return evidence.forgotten is not None and evidence.forgotten + ORDER_WINDOW >= newest
 
 
 _Position = tuple[int, bytes | None]

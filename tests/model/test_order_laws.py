@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from events import evidence
 from tests.model.deliveries import one_by_one, row_after, rows_of_every_order, scrambled
 from tests.model.histories import random_history, with_gaps
 from tests.model.trials import Trial, backward_steps, trial_of, try_history, untraceable_steps
@@ -77,6 +78,20 @@ def test_law_1_and_2_hold_for_whatever_hypothesis_finds(dice: Random) -> None:
     assert not trial.diverged
     assert not trial.is_wrong
     assert not trial.is_rashly_sure
+
+
+@pytest.mark.parametrize(("groups", "members"), [(1, 64), (2, 64), (4, 3), (2, 2)])
+def test_law_1_holds_however_little_is_remembered(
+    groups: int, members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "GROUPS", groups)
+    monkeypatch.setattr(evidence, "MEMBERS", members)
+
+    trials = [try_history(f"memory:{number}", deliveries=4) for number in range(300)]
+
+    assert [trial.history for trial in trials if trial.diverged] == []
+    assert [trial.history for trial in trials if trial.is_rashly_sure] == []
+    assert [t.history for t in trials if t.decidable and t.is_wrong and not t.is_unsure] == []
 
 
 @given(dice)

@@ -76,6 +76,15 @@ def test_a_flood_is_forgotten_once_it_is_over() -> None:
     assert (decision.shown, decision.sure) == ("evt_z", True)
 
 
+def test_a_flood_is_cut_alike_whether_it_is_seen_before_or_after_what_follows() -> None:
+    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MEMBERS + 10)]
+    later = version("evt_z", NOW + 60, "calm")
+
+    before, after = last_step([later], flood), last_step(flood, [later])
+
+    assert before.evidence == after.evidence == last_step(flood[30:], [later], flood[:40]).evidence
+
+
 def remembered(*versions: Version) -> Evidence:
     return remember(NOTHING, versions)
 
