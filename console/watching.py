@@ -86,16 +86,15 @@ class Watching:
 
     def _look_at_tables(self, look: Look) -> Look:
         try:
-            seen = bridge.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
+            return bridge.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
         except Exception as error:
             if classify(error) is FailureClass.BUG:
                 raise
             return look
-        self._look_back_seconds = LOOK_BACK_SECONDS
-        return seen
 
     async def _read_tables(self, look: Look) -> Look:
-        back = self._look_back_seconds
+        # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
+        back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
         recent, totals = self._store.recent, await self._store.history.totals()
         return replace(
             look,

@@ -21,7 +21,7 @@ SEVERAL_SECONDS = 10_000
 
 def test_rows_arrive_on_an_open_page(page: Page, console: Console, applied: Happened) -> None:
     page.goto(console.url)
-    expect(page.get_by_text("No customer has arrived yet.")).to_be_visible()
+    expect(page.get_by_text("No customer's row has changed in the last minutes.")).to_be_visible()
     applied("customer.created", ADA)
     expect(page.get_by_role("link", name="cus_ada")).to_be_visible(timeout=SEVERAL_SECONDS)
     expect(page.locator("svg.chart rect.applied")).to_have_count(1, timeout=SEVERAL_SECONDS)
