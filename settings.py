@@ -149,6 +149,11 @@ class WorkerSettings(MailboxSettings, DatabaseSettings):
     lease_seconds: int = Field(
         30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
     )
+    member_statuses: str = Field(
+        "",
+        pattern="^([a-z_]+(,[a-z_]+)*)?$",
+        description="Subscription statuses that make a user a member, comma-separated; empty: roles are left alone.",
+    )
     ledger_retention_days: int = Field(
         35, ge=35, description="Days the ledger is kept; Stripe lists events for 30."
     )

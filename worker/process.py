@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 SWEEP_SECONDS = 0.5
 TIDY_SECONDS = 3600
+MEMBERS_SECONDS = 24 * 3600
 STOP_SECONDS = 20
 CUSTOMERS_PER_BATCH = 500
 
@@ -43,7 +44,9 @@ class WorkerProcess:
             limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
         )
         self._store = open_store(
-            settings.database_url.get_secret_value(), pool_size=settings.worker_concurrency + 1
+            settings.database_url.get_secret_value(),
+            pool_size=settings.worker_concurrency + 1,
+            member_statuses=frozenset(filter(None, settings.member_statuses.split(","))),
         )
         self._drain = Drain(
             self._mailboxes,
@@ -52,9 +55,11 @@ class WorkerProcess:
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
-        self._sweep = Sweep(
-            [Chore("sweep", SWEEP_SECONDS, self.answer), Chore("tidy", TIDY_SECONDS, self._tidy)]
-        )
+        chores = [Chore("sweep", SWEEP_SECONDS, self.answer), Chore("tidy", TIDY_SECONDS, self._tidy)]
+        if settings.member_statuses:
+            # The statuses may have been changed since the last start; webhooks keep the roles right from here on.
+            chores.append(Chore("members", MEMBERS_SECONDS, self._store.refresh_members))
+        self._sweep = Sweep(chores)
         self._is_checked = False
 
     def start(self) -> None:

@@ -32,12 +32,23 @@ class BridgedStore:
         """As Store.tidy."""
         bridge.run(self._store.tidy(retention_days=retention_days))
 
+    def refresh_members(self) -> None:
+        """As Store.refresh_members."""
+        bridge.run(self._store.refresh_members())
+
     def close(self) -> None:
         """As Store.close."""
         bridge.run(self._store.close())
 
 
-def open_store(database_url: str, *, pool_size: int) -> BridgedStore:
+def open_store(
+    database_url: str, *, pool_size: int, member_statuses: frozenset[str] = frozenset()
+) -> BridgedStore:
     """Open the store on this process's loop; Postgres may be away."""
-    opening = Store.open(database_url, pool_size=pool_size, application_name="cogento worker")
+    opening = Store.open(
+        database_url,
+        pool_size=pool_size,
+        application_name="cogento worker",
+        member_statuses=member_statuses,
+    )
     return BridgedStore(bridge.run(opening))

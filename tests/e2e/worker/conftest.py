@@ -35,16 +35,17 @@ def post(redis_url: str, database_url: str) -> Iterator[Post]:
 
 
 @pytest.fixture
-def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[Callable[[], Process]]:
+def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Start a worker process with short leases and wait until it looks for mail."""
     started: list[Process] = []
 
-    def start() -> Process:
+    def start(**settings: str) -> Process:
         log = tmp_path / f"worker-{len(started)}.log"
         environment = {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "LEASE_SECONDS": str(LEASE_SECONDS),
+            **settings,
         }
         command = Command(
             argv=(sys.executable, "-m", "celery", *WORKER), log=log, environment=environment, folder=ROOT

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.builders import customer, subscription
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.process import Process
+    from tests.integration.worker.post import Post
+
+ROLES = "SELECT role, granted_by FROM user_roles"
+
+
+def test_a_worker_told_so_makes_members_of_subscribers(
+    post: Post, start_worker: Callable[..., Process]
+) -> None:
+    start_worker(MEMBER_STATUSES="active,trialing")
+
+    post.put("customer.created", customer(), id_="evt_1")
+    post.put("customer.subscription.created", subscription(status="active"), id_="evt_2")
+
+    member = [{"role": "member", "granted_by": "subscription"}]
+    wait_until(lambda: post.rows(ROLES) == member, what="the role", seconds=20)
