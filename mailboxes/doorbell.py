@@ -45,6 +45,7 @@ class Doorbell:
                 "socket_timeout": TIMEOUT_SECONDS,
                 "socket_connect_timeout": TIMEOUT_SECONDS,
                 "health_check_interval": 0,
+                "max_retries": 0,  # of connecting, which `retry=False` below does not cover
             },
         )
 

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 def test_any_sequence_of_commands_does_what_the_reference_does(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        run: Callable[[], None] = machine_on(client, examples=60, steps=40)("runTest").runTest
+        run: Callable[[], None] = machine_on(client, examples=30, steps=40)("runTest").runTest
         run()

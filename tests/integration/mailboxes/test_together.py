@@ -1,0 +1,159 @@
+"""Many at once: callers of group commit in threads, greenlets and after a fork; workers that race and die."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailboxes.durability import AckDurability
+from mailboxes.group_commit import GroupCommit
+from mailboxes.mail import PutResult
+from mailboxes.mailboxes import Mailboxes
+from tests.mailbox_builders import all_done, envelope, is_idle
+
+if TYPE_CHECKING:
+    from mailboxes.mail import Claim
+
+GREENLETS = """
+{patch}
+import gevent, sys
+from mailboxes.durability import AckDurability
+from mailboxes.group_commit import GroupCommit
+from mailboxes.mailboxes import Mailboxes
+from tests.mailbox_builders import envelope
+together = GroupCommit(Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS_FSYNC))
+callers = [gevent.spawn(together.put, envelope(f"evt_{{n}}", customer=f"cus_{{n % 9}}")) for n in range(300)]
+gevent.joinall(callers, timeout=20, raise_error=True)
+print(len([one for one in callers if one.value.result == "queued"]))
+"""
+
+FORK = """
+import os, sys, threading
+from mailboxes.durability import AckDurability
+from mailboxes.group_commit import GroupCommit
+from mailboxes.mailboxes import Mailboxes
+from tests.mailbox_builders import envelope
+mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS_FSYNC)
+together = GroupCommit(mailboxes)
+together.put(envelope("evt_parent"))
+together._lock.acquire()  # as if another thread held it at the time of the fork
+child = os.fork()
+if child == 0:
+    together.put(envelope("evt_child"))
+    os._exit(0)
+together._lock.release()
+assert os.waitpid(child, 0)[1] == 0
+print(together.put(envelope("evt_child")).result)
+"""
+
+
+def run(script: str, redis_url: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, redis_url],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize("patch", ["import gevent.monkey; gevent.monkey.patch_all()", ""])
+def test_greenlets_put_together_whether_or_not_the_library_is_patched(
+    patch: str, mailboxes: Mailboxes, redis_url: str
+) -> None:
+    assert run(GREENLETS.format(patch=patch), redis_url) == "300"
+    assert mailboxes.status().waiting == 300
+
+
+def test_a_forked_child_puts_by_itself(mailboxes: Mailboxes, redis_url: str) -> None:
+    assert run(FORK, redis_url) == "duplicate"
+    assert mailboxes.status().waiting == 2
+
+
+def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailboxes) -> None:
+    together = GroupCommit(mailboxes)
+    with ThreadPoolExecutor(50) as callers:
+        puts = callers.map(lambda _: together.put(envelope()).result, range(2_000))
+        results = Counter(puts)
+    assert results == {PutResult.QUEUED: 1, PutResult.DUPLICATE: 1_999}
+    assert mailboxes.status().waiting == 1
+
+
+def test_f12_of_many_workers_one_gets_the_customer(mailboxes: Mailboxes) -> None:
+    mailboxes.put([envelope()])
+    with ThreadPoolExecutor(8) as workers:
+        idle = list(workers.map(lambda _: is_idle(mailboxes), range(100)))
+    assert Counter(idle) == {False: 1, True: 99}
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_racing_workers_that_die_and_freeze_handle_every_event_in_order(shards: int, redis_url: str) -> None:
+    race = Race(redis_url, shards=shards, seed=shards)
+    race.run()
+    assert race.handled == race.sent
+    assert race.mailboxes.status().waiting == 0
+
+
+class Race:
+    """Four workers take mail while it arrives; now and then one dies with its claim or freezes beyond it."""
+
+    def __init__(self, redis_url: str, *, shards: int, seed: int) -> None:
+        self.mailboxes = Mailboxes.connect(redis_url, shards=shards, ack=AckDurability.REDIS)
+        self.sent = {f"cus_{c}": [f"evt_{c}_{n:03}" for n in range(40)] for c in range(10)}
+        self.handled: dict[str, list[str]] = {customer: [] for customer in self.sent}
+        self._frozen: list[Claim] = []
+        self._random = Random(seed)
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(5) as pool:
+            futures = [pool.submit(self._send), *(pool.submit(self._work) for _ in range(4))]
+            assert [future.result(60) for future in futures] == [None] * 5
+
+    def _send(self) -> None:
+        for number in range(40):
+            self.mailboxes.put(
+                [envelope(ids[number], customer=customer) for customer, ids in self.sent.items()]
+            )
+
+    def _work(self) -> None:
+        while not self._is_done():
+            held = self.mailboxes.claim(max_customers=3, max_events=12, lease_seconds=0.2)
+            if held is not None:
+                self._take(held)
+
+    def _take(self, held: Claim) -> None:
+        fate = self._random.choice(["dies", "commits and dies", "freezes", *["settles"] * 12])
+        if fate == "freezes":
+            self._frozen.append(held)
+        if fate in ("commits and dies", "settles"):
+            self._commit(held)
+        if fate == "settles":
+            self.mailboxes.settle(held, all_done(held))
+            self._thaw()
+
+    def _thaw(self) -> None:
+        """Who froze goes on with a claim that may be another's by now."""
+        while self._frozen:
+            late = self._frozen.pop()
+            self._commit(late)
+            self.mailboxes.settle(late, all_done(late))
+
+    def _commit(self, held: Claim) -> None:
+        """Stand in for Postgres: one transaction at a time, and a ledger that takes an id once."""
+        with self._lock:
+            for mail in held.mails:
+                ledger = self.handled[mail.customer_id]
+                ledger += [one.event_id for one in mail.waiting if one.event_id not in ledger]
+
+    def _is_done(self) -> bool:
+        return self.handled == self.sent and self.mailboxes.status().waiting == 0
