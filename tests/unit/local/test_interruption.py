@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _handlers_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in ASKING}
+def _default_handlers() -> Iterator[None]:
+    """The tests themselves may run under nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ASKING}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
