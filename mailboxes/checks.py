@@ -37,7 +37,7 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Disk:
+class Disk:
     """How writes reach the disk, and which Redis version's commands there are."""
 
     appendonly: bool
@@ -52,7 +52,7 @@ def check_server(server: Server, ack: AckDurability) -> ServerFacts:
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
     disk = _disk(server, info)
-    _require_version(version, disk)
+    require_version(version, disk)
     _require_noeviction(policy)
     return ServerFacts(
         name=str(info.get("server_name") or "redis"),
@@ -64,13 +64,13 @@ def check_server(server: Server, ack: AckDurability) -> ServerFacts:
         appendonly=disk.appendonly,
         appendfsync=disk.appendfsync,
         ack=ack,
-        ack_means=_means(ack, disk),
+        ack_means=means_of(ack, disk),
     )
 
 
-def _disk(server: Server, info: Mapping[str, Any]) -> _Disk:
+def _disk(server: Server, info: Mapping[str, Any]) -> Disk:
     configured = _configured(server)
-    return _Disk(
+    return Disk(
         appendonly=bool(info.get("aof_enabled")),
         appendfsync=configured.get("appendfsync"),
         pauses_for_rewrite=configured.get("no-appendfsync-on-rewrite") != "no",
@@ -89,7 +89,8 @@ def _configured(server: Server) -> Mapping[str, str]:
     return told
 
 
-def _require_version(version: str, disk: _Disk) -> None:
+def require_version(version: str, disk: Disk) -> None:
+    """Raise MailboxRefused for a server whose scripts cannot do what ours need."""
     if disk.commands_of < OLDEST_VERSION:
         raise MailboxRefused(
             f"The server at REDIS_URL is version {version}; the mailboxes need Redis 6.2 or newer, or Valkey: "
@@ -105,7 +106,8 @@ def _require_noeviction(policy: str) -> None:
         )
 
 
-def _means(ack: AckDurability, disk: _Disk) -> AckMeans:
+def means_of(ack: AckDurability, disk: Disk) -> AckMeans:
+    """Return what gives the level on such a server; raises MailboxRefused where nothing does."""
     if ack is AckDurability.REDIS:
         return AckMeans.REPLY
     if not disk.appendonly:

@@ -15,18 +15,34 @@ from tests.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Protocol
 
     from local.valkey import Valkey
 
     OwnServer = servers.RunningServer[Valkey]
     StartServer = Callable[[Mapping[str, str]], OwnServer]
 
+    class Connect(Protocol):
+        def __call__(self, url: str, *, ack: AckDurability = ..., shards: int = ...) -> Mailboxes: ...
+
 
 @pytest.fixture
-def mailboxes(redis_url: str) -> Iterator[Mailboxes]:
-    mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
-    yield mailboxes
-    mailboxes.close()
+def connect() -> Iterator[Connect]:
+    """Connect to the mailboxes of a server for the length of the test."""
+    connected: list[Mailboxes] = []
+
+    def connect(url: str, *, ack: AckDurability = AckDurability.REDIS_FSYNC, shards: int = 1) -> Mailboxes:
+        connected.append(Mailboxes.connect(url, ack=ack, shards=shards))
+        return connected[-1]
+
+    yield connect
+    for mailboxes in connected:
+        mailboxes.close()
+
+
+@pytest.fixture
+def mailboxes(redis_url: str, connect: Connect) -> Iterator[Mailboxes]:
+    yield connect(redis_url)
     with redis.Redis.from_url(redis_url) as client:
         assert broken_invariants(client) == []
 

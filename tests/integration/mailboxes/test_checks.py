@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from mailboxes.checks import WAITAOF_SINCE
 from mailboxes.durability import AckDurability, AckMeans
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from mailboxes.mail import PutResult
-from mailboxes.mailboxes import Mailboxes
 from tests.mailbox_builders import envelope
 
 if TYPE_CHECKING:
-    from tests.integration.mailboxes.conftest import OwnServer, StartServer
+    from tests.integration.mailboxes.conftest import Connect, OwnServer, StartServer
 
 FSYNC, REPLY = AckDurability.REDIS_FSYNC, AckDurability.REDIS
 
 
-def connected(server: OwnServer, ack: AckDurability) -> Mailboxes:
-    return Mailboxes.connect(server.url, ack=ack)
+@pytest.fixture
+def waitaof(redis_url: str) -> None:
+    """Skip where the server has no WAITAOF; tests/unit/mailboxes/test_checks.py says what is refused then."""
+    with redis.Redis.from_url(redis_url) as client:
+        version = client.info("server")["redis_version"]
+    if tuple(map(int, version.split(".")[:2])) < WAITAOF_SINCE:
+        pytest.skip(f"{version} has no WAITAOF")
 
 
-def skip_without_waitaof(server: OwnServer) -> None:
-    with redis.Redis.from_url(server.url) as client:
-        commands = client.command_count() and client.execute_command("COMMAND", "INFO", "WAITAOF")
-    if not commands or commands == {"waitaof": None}:
-        pytest.skip("this server has no WAITAOF")
-
-
-def test_a_server_that_syncs_every_write_gives_the_fsync_level(own_server: OwnServer) -> None:
-    facts = connected(own_server, FSYNC).check()
+def test_a_server_that_syncs_every_write_gives_the_fsync_level(
+    own_server: OwnServer, connect: Connect
+) -> None:
+    facts = connect(own_server.url, ack=FSYNC).check()
     assert (facts.ack, facts.ack_means) == (FSYNC, AckMeans.FSYNC_ALWAYS)
     assert (facts.role, facts.maxmemory_policy, facts.appendfsync) == ("master", "noeviction", "always")
     assert facts.name in ("redis", "valkey")
@@ -40,38 +40,44 @@ def test_a_server_that_syncs_every_write_gives_the_fsync_level(own_server: OwnSe
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
 @pytest.mark.parametrize("ack", AckDurability)
 def test_a_server_that_may_throw_mail_away_is_refused(
-    policy: str, ack: AckDurability, start_server: StartServer
+    policy: str, ack: AckDurability, start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"maxmemory-policy": policy})
     with pytest.raises(MailboxRefused, match=rf"{policy}.*Set `maxmemory-policy noeviction`"):
-        connected(server, ack).check()
+        connect(server.url, ack=ack).check()
 
 
-def test_without_an_append_only_file_only_the_reply_level_is_given(start_server: StartServer) -> None:
+def test_without_an_append_only_file_only_the_reply_level_is_given(
+    start_server: StartServer, connect: Connect
+) -> None:
     server = start_server({"appendonly": "no"})
-    assert connected(server, REPLY).check().ack_means is AckMeans.REPLY
+    assert connect(server.url, ack=REPLY).check().ack_means is AckMeans.REPLY
     with pytest.raises(MailboxRefused, match="Set `appendonly yes`"):
-        connected(server, FSYNC).check()
+        connect(server.url, ack=FSYNC).check()
 
 
-def test_a_file_that_is_never_synced_is_refused(start_server: StartServer) -> None:
+def test_a_file_that_is_never_synced_is_refused(start_server: StartServer, connect: Connect) -> None:
     server = start_server({"appendfsync": "no"})
     with pytest.raises(MailboxRefused, match="appendfsync no"):
-        connected(server, FSYNC).check()
+        connect(server.url, ack=FSYNC).check()
 
 
-def test_a_file_synced_each_second_gives_the_fsync_level_by_waitaof(start_server: StartServer) -> None:
+@pytest.mark.usefixtures("waitaof")
+def test_a_file_synced_each_second_gives_the_fsync_level_by_waitaof(
+    start_server: StartServer, connect: Connect
+) -> None:
     server = start_server({"appendfsync": "everysec"})
-    skip_without_waitaof(server)
-    mailboxes = connected(server, FSYNC)
+    mailboxes = connect(server.url, ack=FSYNC)
     assert mailboxes.check().ack_means is AckMeans.WAITAOF
     assert mailboxes.put([envelope()])[0].result is PutResult.QUEUED
 
 
-def test_every_put_waits_for_the_disk_where_waitaof_gives_the_level(start_server: StartServer) -> None:
+@pytest.mark.usefixtures("waitaof")
+def test_every_put_waits_for_the_disk_where_waitaof_gives_the_level(
+    start_server: StartServer, connect: Connect
+) -> None:
     server = start_server({"appendfsync": "everysec"})
-    skip_without_waitaof(server)
-    mailboxes = connected(server, FSYNC)
+    mailboxes = connect(server.url, ack=FSYNC)
     mailboxes.put([envelope("evt_1")])
     with redis.Redis.from_url(server.url) as client:
         client.config_resetstat()
@@ -79,10 +85,12 @@ def test_every_put_waits_for_the_disk_where_waitaof_gives_the_level(start_server
         assert client.info("commandstats")["cmdstat_waitaof"]["calls"] == 1
 
 
-def test_a_put_that_did_not_reach_the_disk_in_time_is_not_acknowledged(start_server: StartServer) -> None:
+@pytest.mark.usefixtures("waitaof")
+def test_a_put_that_did_not_reach_the_disk_in_time_is_not_acknowledged(
+    start_server: StartServer, connect: Connect
+) -> None:
     server = start_server({"appendfsync": "everysec"})
-    skip_without_waitaof(server)
-    mailboxes = connected(server, FSYNC)
+    mailboxes = connect(server.url, ack=FSYNC)
     mailboxes.put([envelope("evt_1")])
     with redis.Redis.from_url(server.url) as client:
         client.config_set("appendfsync", "no")
@@ -90,23 +98,25 @@ def test_a_put_that_did_not_reach_the_disk_in_time_is_not_acknowledged(start_ser
         mailboxes.put([envelope("evt_2")])
 
 
-def test_a_rewrite_that_suspends_fsync_is_seen(start_server: StartServer) -> None:
+@pytest.mark.usefixtures("waitaof")
+def test_a_rewrite_that_suspends_fsync_is_seen(start_server: StartServer, connect: Connect) -> None:
     server = start_server({"no-appendfsync-on-rewrite": "yes"})
-    skip_without_waitaof(server)
-    assert connected(server, FSYNC).check().ack_means is AckMeans.WAITAOF
+    assert connect(server.url, ack=FSYNC).check().ack_means is AckMeans.WAITAOF
 
 
-def test_a_server_that_hides_its_configuration_is_believed_nothing(own_server: OwnServer) -> None:
-    skip_without_waitaof(own_server)
+@pytest.mark.usefixtures("waitaof")
+def test_a_server_that_hides_its_configuration_is_believed_nothing(
+    own_server: OwnServer, connect: Connect
+) -> None:
     with redis.Redis.from_url(own_server.url) as client:
         client.acl_setuser(
             "app", enabled=True, passwords=["+pw"], keys=["*"], categories=["+@all"], commands=["-config"]
         )
     url = own_server.url.replace("redis://", "redis://app:pw@")
-    facts = Mailboxes.connect(url, ack=FSYNC).check()
+    facts = connect(url, ack=FSYNC).check()
     assert (facts.appendfsync, facts.ack_means) == (None, AckMeans.WAITAOF)
 
 
-def test_a_server_that_is_away_is_unavailable_and_not_refused() -> None:
+def test_a_server_that_is_away_is_unavailable_and_not_refused(connect: Connect) -> None:
     with pytest.raises(MailboxUnavailable):
-        Mailboxes.connect("redis://127.0.0.1:1/0", ack=FSYNC).check()
+        connect("redis://127.0.0.1:1/0", ack=FSYNC).check()

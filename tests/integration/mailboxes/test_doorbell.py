@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -14,7 +14,7 @@ from kombu.connection import Connection
 from mailboxes.doorbell import DRAIN_TASK, QUEUE, Doorbell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kombu.message import Message
 
@@ -24,10 +24,22 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
-def bell(redis_url: str) -> Iterator[Doorbell]:
-    bell = Doorbell(redis_url)
-    yield bell
-    bell.close()
+def hang() -> Iterator[Callable[..., Doorbell]]:
+    """Hang up a doorbell for the length of the test."""
+    bells: list[Doorbell] = []
+
+    def hang(url: str, **options: Any) -> Doorbell:
+        bells.append(Doorbell(url, **options))
+        return bells[-1]
+
+    yield hang
+    for bell in bells:
+        bell.close()
+
+
+@pytest.fixture
+def bell(redis_url: str, hang: Callable[..., Doorbell]) -> Doorbell:
+    return hang(redis_url)
 
 
 def received(redis_url: str) -> Message:
@@ -55,16 +67,18 @@ def test_a_ring_after_a_flush_still_arrives(bell: Doorbell, redis_url: str) -> N
     assert received(redis_url).headers["task"] == DRAIN_TASK
 
 
-def test_a_ring_that_fails_is_counted_and_forgotten_at_once() -> None:
-    bell = Doorbell(NOWHERE)
+def test_a_ring_that_fails_is_counted_and_forgotten_at_once(hang: Callable[..., Doorbell]) -> None:
+    bell = hang(NOWHERE)
     began = time.monotonic()
     bell.ring()
     assert time.monotonic() - began < 1
     assert (bell.rings, bell.failures) == (0, 1)
 
 
-def test_a_frozen_broker_costs_time_once_and_not_each_ring(own_server: OwnServer) -> None:
-    bell = Doorbell(own_server.url)
+def test_a_frozen_broker_costs_time_once_and_not_each_ring(
+    own_server: OwnServer, hang: Callable[..., Doorbell]
+) -> None:
+    bell = hang(own_server.url)
     bell.ring()
     own_server.freeze()
     began = time.monotonic()
@@ -75,9 +89,9 @@ def test_a_frozen_broker_costs_time_once_and_not_each_ring(own_server: OwnServer
     own_server.thaw()
 
 
-def test_it_rings_again_when_the_broker_is_back(own_server: OwnServer) -> None:
+def test_it_rings_again_when_the_broker_is_back(own_server: OwnServer, hang: Callable[..., Doorbell]) -> None:
     now = [0.0]
-    bell = Doorbell(own_server.url, monotonic=lambda: now[0])
+    bell = hang(own_server.url, monotonic=lambda: now[0])
     own_server.stop()
     bell.ring()
     own_server.start()

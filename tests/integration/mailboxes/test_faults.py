@@ -13,23 +13,22 @@ from events.names import CustomerId
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
 from mailboxes.mail import PutResult, Settlement
-from mailboxes.mailboxes import Mailboxes
 from tests.mailbox_builders import all_done, claim, envelope, is_idle, taken
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.mailboxes.conftest import OwnServer
+    from mailboxes.mailboxes import Mailboxes
+    from tests.integration.mailboxes.conftest import Connect, OwnServer
 
 
 @pytest.fixture
-def fragile(own_server: OwnServer) -> Iterator[Mailboxes]:
+def fragile(own_server: OwnServer, connect: Connect) -> Mailboxes:
     """Mailboxes on a server that the test may hurt."""
-    mailboxes = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
+    mailboxes = connect(own_server.url)
     mailboxes.check()
-    yield mailboxes
-    mailboxes.close()
+    return mailboxes
 
 
 @pytest.fixture
@@ -65,12 +64,12 @@ def test_f21_a_frozen_server_is_unavailable_within_a_second(
 
 
 def test_f21_a_frozen_server_is_tried_once_a_call_also_for_new_connections(
-    own_server: OwnServer,
+    own_server: OwnServer, connect: Connect
 ) -> None:
     own_server.freeze()
     began = time.monotonic()
     with pytest.raises(MailboxUnavailable):
-        Mailboxes.connect(own_server.url, ack=AckDurability.REDIS).put([envelope()])
+        connect(own_server.url, ack=AckDurability.REDIS).put([envelope()])
     assert time.monotonic() - began < 1
     own_server.thaw()
 
@@ -99,7 +98,7 @@ def test_f14_nothing_acknowledged_is_lost_when_the_server_is_killed_under_load(
     own_server.start()
     wait_until(lambda: is_putting(fragile, "evt_last"), what="the restarted server to take mail")
     everything = claim(fragile, max_events=5_000, per_turn=5_000)
-    assert 100 < len(acknowledged) < 4_000
+    assert 50 < len(acknowledged) < 4_000
     assert acknowledged <= set(taken(everything)["cus_a"])
 
 
@@ -172,12 +171,12 @@ def test_f23_a_demoted_server_is_unavailable_until_it_is_promoted(
 
 
 def test_f24_at_the_servers_connection_limit_who_is_connected_goes_on(
-    fragile: Mailboxes, own_server: OwnServer, admin: redis.Redis
+    fragile: Mailboxes, own_server: OwnServer, admin: redis.Redis, connect: Connect
 ) -> None:
     fragile.put([envelope("evt_1")])
     admin.config_set("maxclients", 1)
     with pytest.raises(MailboxUnavailable):
-        Mailboxes.connect(own_server.url, ack=AckDurability.REDIS).put([envelope("evt_2")])
+        connect(own_server.url, ack=AckDurability.REDIS).put([envelope("evt_2")])
     assert fragile.put([envelope("evt_3")])[0].result is PutResult.QUEUED
 
 

@@ -15,11 +15,12 @@ import pytest
 from mailboxes.durability import AckDurability
 from mailboxes.group_commit import GroupCommit
 from mailboxes.mail import PutResult
-from mailboxes.mailboxes import Mailboxes
 from tests.mailbox_builders import all_done, envelope, is_idle
 
 if TYPE_CHECKING:
     from mailboxes.mail import Claim
+    from mailboxes.mailboxes import Mailboxes
+    from tests.integration.mailboxes.conftest import Connect
 
 GREENLETS = """
 {patch}
@@ -96,8 +97,10 @@ def test_f12_of_many_workers_one_gets_the_customer(mailboxes: Mailboxes) -> None
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_racing_workers_that_die_and_freeze_handle_every_event_in_order(shards: int, redis_url: str) -> None:
-    race = Race(redis_url, shards=shards, seed=shards)
+def test_racing_workers_that_die_and_freeze_handle_every_event_in_order(
+    shards: int, redis_url: str, connect: Connect
+) -> None:
+    race = Race(connect(redis_url, shards=shards, ack=AckDurability.REDIS), seed=shards)
     race.run()
     assert race.handled == race.sent
     assert race.mailboxes.status().waiting == 0
@@ -106,8 +109,8 @@ def test_racing_workers_that_die_and_freeze_handle_every_event_in_order(shards: 
 class Race:
     """Four workers take mail while it arrives; now and then one dies with its claim or freezes beyond it."""
 
-    def __init__(self, redis_url: str, *, shards: int, seed: int) -> None:
-        self.mailboxes = Mailboxes.connect(redis_url, shards=shards, ack=AckDurability.REDIS)
+    def __init__(self, mailboxes: Mailboxes, *, seed: int) -> None:
+        self.mailboxes = mailboxes
         self.sent = {f"cus_{c}": [f"evt_{c}_{n:03}" for n in range(40)] for c in range(10)}
         self.handled: dict[str, list[str]] = {customer: [] for customer in self.sent}
         self._frozen: list[Claim] = []
