@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from mailboxes.status import MailboxStatus, MailboxView, Removed
 
 PER_TURN = 50
+CLAIMED_BYTES = 8 * 1024**2
+"""About how much a claim holds as stored; a worker's memory holds several times that."""
+
 PARKED_LOOK_SECONDS = 300.0
 RING_WINDOW_MS = 100
 LONGEST_RING_WINDOW_MS = 60_000
@@ -128,7 +131,7 @@ class Mailboxes:
             events = max_events - sum(len(mail.waiting) for mail in mails)
             if len(mails) >= max_customers or events <= 0:
                 break
-            bounds = (max_customers - len(mails), events, per_turn)
+            bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
             mails += self._claim_shard(tag, now_ms, (token, now_ms + lease_ms, *bounds, RING_WINDOW_MS))
         return self._readable(Claim(token, tuple(mails), now_ms + lease_ms, lease_ms)) if mails else None
 

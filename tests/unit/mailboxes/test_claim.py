@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from events.names import CustomerId
+from mailboxes import mailboxes as module
 from mailboxes.mail import Settlement
 from mailboxes.status import MailboxState
 from tests.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
@@ -49,6 +50,15 @@ def test_a_claim_holds_no_more_than_was_asked(mailboxes: Mailboxes) -> None:
         "cus_a": ["evt_a0", "evt_a1", "evt_a2"],
         "cus_b": ["evt_b0"],
     }
+
+
+def test_a_claim_of_large_events_ends_before_it_fills_the_workers_memory(
+    mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(mailboxes, "cus_a", 3)
+    fill(mailboxes, "cus_b", 1)
+    monkeypatch.setattr(module, "CLAIMED_BYTES", 100)
+    assert taken(claim(mailboxes)) == {"cus_a": ["evt_a0", "evt_a1"]}
 
 
 def test_a_hot_customer_goes_to_the_back_of_the_line_after_its_share(
