@@ -98,4 +98,4 @@ def _report(outcomes: Sequence[Outcome]) -> None:
     log.info("batch_settled", **counts)
     for outcome in outcomes:
         if isinstance(outcome, Dead):
-            log.warning("event_buried", reason=outcome.reason)
+            log.warning("event_buried", reason=outcome.reason, why=outcome.message)
