@@ -89,9 +89,12 @@ def test_one_event_can_be_taken_out_by_its_id(mailboxes: Mailboxes) -> None:
 
 
 def test_the_last_event_leaves_no_trace_of_the_customer(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: Mailboxes, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope()])
+    claim(mailboxes, lease_seconds=1)
+    clock.ms += 1_000
+    mailboxes.release(claim(mailboxes))
     mailboxes.remove(CUS_A, EVT_1)
     is_idle(mailboxes)
     assert client.keys("*") == [b"{cogento:0}:stats"]
