@@ -55,6 +55,7 @@ async def apply(
     return BatchResult(
         outcomes={**dict.fromkeys(settled.done, Duplicate()), **outcomes},
         customers=frozenset(d.event.customer_id for d in deliveries if d.event.customer_id in plan.owners),
+        unsure=plan.unsure,
     )
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from events.event import Event
-    from events.names import CustomerId, EventId
+    from events.names import CustomerId, EventId, ObjectId
     from events.outcomes import Outcome
 
 
@@ -25,7 +25,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of each event, and which of the batch's customers have a row now."""
+    """What became of each event, which customers have a row now, and which objects' rows are unsure now."""
 
     outcomes: Mapping[EventId, Outcome]
     customers: frozenset[CustomerId]
+    unsure: frozenset[ObjectId] = frozenset()

@@ -45,6 +45,13 @@ class Plan:
         written = (change for change in self.subscriptions if change.row is None or change.is_news)
         return {self.owners[customer_id] for change in written for customer_id in change.owners}
 
+    @property
+    def unsure(self) -> frozenset[ObjectId]:
+        """Every object whose events do not tell which of them is last."""
+        customers = (ObjectId(c.customer_id) for c in self.customers if not c.decision.sure)
+        subscriptions = (c.stripe_subscription_id for c in self.subscriptions if not c.decision.sure)
+        return frozenset((*customers, *subscriptions))
+
     def outcomes(self) -> dict[EventId, Outcome]:
         """Say what becomes of each event."""
         verdicts = (verdict for change in self._changes() for verdict in change.decision.verdicts)

@@ -19,8 +19,9 @@ from worker.opening import open_mail
 from worker.turn import AwayError, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from events.names import ObjectId
     from mailboxes.mail import Claim, Settlement
     from worker.breaker import Breaker
 
@@ -49,14 +50,33 @@ class Mailboxes(Protocol):
         """Give the claim back as it is."""
 
 
+class Doubts(Protocol):
+    """Whom to tell of rows whose events do not say which of them is last; called after the commit."""
+
+    def raise_about(self, objects: Collection[ObjectId]) -> None:
+        """Have the truth of these objects found out; must not wait for it, nor raise."""
+
+
+class LoggedDoubts:
+    """Doubts where nobody can be asked: the rows are marked, counted and explained, and the log says so."""
+
+    def raise_about(self, objects: Collection[ObjectId]) -> None:
+        """Write one line an object."""
+        for object_id in sorted(objects):
+            log.warning("row_unsure", object_id=object_id)
+
+
 class Drain:
     """Empties the mailboxes, batch after batch; several threads may do so at once."""
 
-    def __init__(self, mailboxes: Mailboxes, turn: Turn, *, breaker: Breaker, size: BatchSize) -> None:
+    def __init__(
+        self, mailboxes: Mailboxes, turn: Turn, *, breaker: Breaker, size: BatchSize, doubts: Doubts
+    ) -> None:
         self._mailboxes = mailboxes
         self._turn = turn
         self._breaker = breaker
         self._size = size
+        self._doubts = doubts
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -90,6 +110,7 @@ class Drain:
             return
         self._mailboxes.settle(claim, result.settlements)
         self._breaker.succeeded()
+        self._doubts.raise_about(result.unsure)
         _report(result.outcomes)
 
 

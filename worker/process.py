@@ -14,7 +14,7 @@ from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 from settings import refuse
 from worker.breaker import Breaker
-from worker.drain import BatchSize, Drain
+from worker.drain import BatchSize, Drain, LoggedDoubts
 from worker.loops import Loops
 from worker.store import open_store
 from worker.sweep import Chore, Sweep
@@ -53,6 +53,7 @@ class WorkerProcess:
             Turn(self._store, now_ms=self._mailboxes.now_ms, chance=random.random),
             breaker=Breaker(clock=time.monotonic, chance=random.random),
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
+            doubts=LoggedDoubts(),
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
         chores = [Chore("sweep", SWEEP_SECONDS, self.answer), Chore("tidy", TIDY_SECONDS, self._tidy)]

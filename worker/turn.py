@@ -19,7 +19,7 @@ from worker.letters import crash_letter, failed_letter, orphan_letter, unreadabl
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from events.names import EventId
+    from events.names import EventId, ObjectId
     from mailboxes.mail import Waiting
     from schema.delivery import BatchResult, Delivery
     from schema.letters import DeadLetter
@@ -44,10 +44,11 @@ class AwayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """What the mailboxes are told, and what became of each event, for the counters."""
+    """What the mailboxes are told, what became of each event, and which rows are unsure now."""
 
     settlements: tuple[Settlement, ...]
     outcomes: tuple[Outcome, ...]
+    unsure: frozenset[ObjectId]
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Account:
     opened: OpenedMail
     outcomes: dict[EventId, Outcome] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
+    unsure: frozenset[ObjectId] = frozenset()
     has_row: bool = False
 
 
@@ -81,6 +83,7 @@ class Turn:
         return TurnResult(
             settlements=tuple(self._settlement(account) for account in accounts),
             outcomes=tuple(outcome for account in accounts for outcome in account.outcomes.values()),
+            unsure=frozenset().union(*(account.unsure for account in accounts)),
         )
 
     def _apply(self, accounts: Sequence[Account]) -> None:
@@ -185,6 +188,8 @@ def _pending(account: Account) -> list[Delivery]:
 def _note(account: Account, result: BatchResult) -> None:
     mine = {d.event.id for d in account.opened.deliveries}
     account.outcomes.update({id_: outcome for id_, outcome in result.outcomes.items() if id_ in mine})
+    mine_too = {d.event.object_id for d in account.opened.deliveries}
+    account.unsure |= result.unsure & mine_too
     account.has_row = account.has_row or account.opened.mail.customer_id in result.customers
 
 

@@ -15,7 +15,7 @@ from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
 from worker.breaker import Breaker
-from worker.drain import BatchSize, Drain
+from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
 from worker.store import BridgedStore, open_store
 from worker.turn import Turn
 
@@ -51,11 +51,11 @@ class Post:
         self.mailboxes.put([envelope])
         return envelope.event_id
 
-    def drain(self, store: Any = None, *, size: BatchSize = SIZE) -> None:
+    def drain(self, store: Any = None, *, size: BatchSize = SIZE, doubts: Doubts | None = None) -> None:
         """Take turns until no mail is ready."""
         breaker = Breaker(clock=time.monotonic, chance=random.random)
         turn = Turn(store or self.store, now_ms=self.mailboxes.now_ms, chance=random.random)
-        Drain(self.mailboxes, turn, breaker=breaker, size=size).until_empty()
+        Drain(self.mailboxes, turn, breaker=breaker, size=size, doubts=doubts or LoggedDoubts()).until_empty()
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read from the tables, over a connection of its own."""

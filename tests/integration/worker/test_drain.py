@@ -9,7 +9,7 @@ from tests.builders import NOW, customer, event_body, subscription
 from worker.drain import BatchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from schema.delivery import BatchResult, Delivery
     from tests.integration.worker.post import Post
@@ -183,3 +183,36 @@ def test_small_batches_end_in_the_same_rows(post: Post) -> None:
     post.drain(size=BatchSize(customers=2, events=3, lease_seconds=30))
 
     assert [row["last_webhook_event_id"] for row in post.rows(USERS)] == [f"evt_{n}" for n in range(63, 70)]
+
+
+class Heard:
+    """Doubts that are written down."""
+
+    def __init__(self) -> None:
+        self.objects: list[str] = []
+
+    def raise_about(self, objects: Collection[str]) -> None:
+        self.objects += objects
+
+
+def test_a_row_whose_events_contradict_each_other_is_marked_and_asked_about(post: Post) -> None:
+    one, other = customer(name="One"), customer(name="Other")
+    post.put("customer.updated", one, id_="evt_1", before=other)
+    post.put("customer.updated", other, id_="evt_2", before=one)
+    heard = Heard()
+
+    post.drain(doubts=heard)
+
+    assert heard.objects == ["cus_1"]
+    assert post.rows("SELECT unsure, last_webhook_event_id FROM users") == [
+        {"unsure": True, "last_webhook_event_id": "evt_2"}
+    ]
+
+
+def test_a_row_that_is_sure_is_asked_about_by_nobody(post: Post) -> None:
+    post.put("customer.updated", customer(), id_="evt_1")
+    heard = Heard()
+
+    post.drain(doubts=heard)
+
+    assert heard.objects == []
