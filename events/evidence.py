@@ -155,13 +155,17 @@ def newest_groups(members: list[Member], forgotten: int | None) -> tuple[tuple[M
     if not members:
         return (), forgotten
     newest = max(members, key=rules.age)
-    ordered = sorted((_shortened(one, newest) for one in members), key=rules.age, reverse=True)
-    if len(ordered) > MEMBERS:
-        ordered.sort(key=_lasting_age, reverse=True)
-    kept = ordered[: _end_of_groups(ordered[:MEMBERS])]
+    ordered = sorted([_shortened(one, newest) for one in members], key=rules.age, reverse=True)
+    groups = ordered[: _end_of_groups(ordered)]
+    kept = groups if len(groups) <= MEMBERS else _cut(groups)
     if len(kept) < len(ordered):
         forgotten = max(forgotten or 0, ordered[len(kept)].created)
-    return tuple(sorted(kept, key=rules.age, reverse=True)), forgotten
+    return tuple(kept), forgotten
+
+
+def _cut(groups: list[Member]) -> list[Member]:
+    kept = sorted(groups, key=_lasting_age, reverse=True)[:MEMBERS]
+    return sorted(kept, key=rules.age, reverse=True)
 
 
 def _lasting_age(member: Member) -> tuple[int, str]:
