@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from events.columns import SubscriptionColumns
 from events.names import EventId
-from events.ordering import Known, Lifecycle, Version, decide
+from events.ordering import Lifecycle, Version, decide
 from events.ties import Tie, TiedEvent, tie_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def example() -> Tie:
             _event("evt_…M0", "past_due"),
         ],
     )
-    return tie_of(Known(decision.evidence, decision.shown, decision.columns))
+    return tie_of(decision.evidence, decision.shown)
 
 
 def draw(tie: Tie) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from events.ordering import Known, Lifecycle, Version
-from events.ties import Tie, tie_of
+from events.ordering import Lifecycle, Version
+from events.ties import Choice, Tie, tie_of
 from events.walks import Why
 from tests.builders import NOW
 from tests.model.deliveries import known_after, last_step
@@ -23,7 +23,7 @@ A, B, D = b"a".hex(), b"b".hex(), b"d".hex()
 def tie(*versions: Version) -> Tie:
     known = known_after(last_step(list(versions)))
     assert known is not None
-    return tie_of(known)
+    return tie_of(known.evidence, known.shown)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,45 @@ def test_a_row_without_evidence_has_no_tie() -> None:
     known = known_after(last_step([THERE]))
     assert known is not None
 
-    told = tie_of(Known(b"", known.shown, known.columns))
+    told = tie_of(b"", known.shown)
 
-    assert (told.events, told.ends, told.sure) == ((), frozenset(), False)
+    assert (told.events, told.ends, told.choice, told.sure) == ((), frozenset(), None, False)
+
+
+@pytest.mark.parametrize(
+    ("versions", "choice"),
+    [
+        ([BORN, THERE, BACK], Choice.ONLY_STATE),
+        ([THERE, BACK], Choice.GREATEST_ID),
+        ([THERE, replace(BACK, created=NOW + 1)], Choice.NEWEST_SECOND),
+        ([UNLINKED, version("evt_4", NOW, "z")], Choice.EDGE),
+        ([version("evt_1", NOW, "x"), version("evt_2", NOW, "y")], Choice.GREATEST_ID),
+    ],
+)
+def test_says_why_the_shown_event_was_chosen(versions: list[Version], choice: Choice) -> None:
+    assert tie(*versions).choice is choice
+
+
+@pytest.mark.parametrize(
+    ("versions", "shown"),
+    [
+        ([THERE, BACK], "evt_2"),
+        ([replace(THERE, created=NOW + 1), BACK], "evt_1"),
+        ([UNLINKED, version("evt_4", NOW, "z")], "evt_3"),
+    ],
+)
+def test_names_the_rule_that_the_decision_followed(versions: list[Version], shown: str) -> None:
+    known = known_after(last_step(versions))
+    assert known is not None
+
+    assert known.shown == shown
+
+
+def test_tells_edges_from_sightings() -> None:
+    told = tie(THERE, version("evt_4", NOW, "z"))
+
+    assert [(event.event_id, event.is_edge) for event in told.events] == [("evt_1", True), ("evt_4", False)]
+
+
+def test_says_that_the_shown_event_does_not_carry_the_whole_object() -> None:
+    assert tie(replace(THERE, partial=True)).partial
