@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bridge
-from console.words import tell_mailbox, tell_outcome, tell_row
+from console.words import tell_mailbox, tell_outcome, tell_row, tell_unsure
 from events.envelope import open_envelope
-from events.errors import RejectedError
-from events.names import CustomerId, EventId
+from events.errors import RejectedError, TransientError
+from events.names import CustomerId, EventId, ObjectId
+from events.ties import Tie, tie_of
 from schema.letters import UNRESOLVED, LetterStatus
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from mailboxes.mailboxes import Mailboxes
     from mailboxes.status import MailboxView
-    from schema.history import CustomerRecord, LedgerRecord, SubscriptionRecord
+    from schema.history import CustomerRecord, LedgerRecord, SubscriptionRecord, UnsureRecord
     from schema.letters import Letter
     from schema.store import Store
 
@@ -38,6 +39,15 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsure:
+    """A row whose events do not say which came last; no tie when another release wrote what it remembers."""
+
+    object_id: ObjectId
+    shown: EventId
+    tie: Tie | None
+
+
+@dataclass(frozen=True, slots=True)
 class Records:
     """What the tables say of a customer; `event` is the one asked for, if it was an event."""
 
@@ -46,6 +56,7 @@ class Records:
     events: Sequence[Told]
     event: Told | None
     letters: Sequence[Letter]
+    unsure: Sequence[Unsure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,7 @@ def _tell(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, store: Stor
         *_of_event(asked, records.event, mailbox),
         *tell_mailbox(mailbox, now_ms=mailboxes.now_ms(), halted=mailboxes.paused().everything),
         *tell_row(records.customer),
+        *(said for row in records.unsure for said in tell_unsure(row.object_id, row.shown, row.tie)),
         *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
     )
     return Story(asked, customer_id, sentences, mailbox, records)
@@ -114,11 +126,20 @@ async def _read(store: Store, customer_id: CustomerId, asked: str) -> Records:
         events=[_told(record) for record in await store.history.events(customer_id, limit=LISTED)],
         event=_told(event) if event else None,
         letters=await store.letters.page(list(LetterStatus), about=customer_id, limit=LISTED),
+        unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=LISTED)],
     )
 
 
 def _told(record: LedgerRecord) -> Told:
     return Told(record, tell_outcome(record))
+
+
+def _unsure(record: UnsureRecord) -> Unsure:
+    try:
+        tie = tie_of(record.evidence, record.shown)
+    except TransientError:
+        tie = None
+    return Unsure(record.object_id, record.shown, tie)
 
 
 def _of_event(asked: str, event: Told | None, mailbox: MailboxView) -> Sequence[str]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from console.spans import span
 from events.outcomes import Reason
+from events.walks import Why
 from mailboxes.status import MailboxState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from events.names import EventId, ObjectId
+    from events.ties import Tie, TiedEvent
     from mailboxes.status import MailboxView
     from schema.history import CustomerRecord, LedgerRecord
 
+TIED_EVENTS_NAMED = 10
 OUTCOMES = {
     "applied": "the row was written from it",
     "unchanged": "the row already showed exactly this",
@@ -67,9 +74,39 @@ def tell_row(row: CustomerRecord | None) -> list[str]:
         )
     elif row.stripe_email is None:
         said.append("The customer has no e-mail address in Stripe; the row shows a stand-in.")
-    if row.unsure:
-        said.append("The row is unsure: nothing in the events of its last second says which came last.")
     return said
+
+
+def tell_unsure(object_id: ObjectId, shown: EventId, tie: Tie | None) -> list[str]:
+    """Say why a row is unsure, which events can be the last, and why it shows the one that it shows."""
+    if tie is None:
+        return [f"The row of {object_id} is unsure; another release wrote what it remembers of its events."]
+    said = [f"The row of {object_id} is unsure: {_tell_doubt(shown, tie)}."]
+    last = [event for event in tie.events if event.may_be_last]
+    if len(last) > 1:
+        said.append(f"Each of these can be the last: {_tell_tied(last)}.")
+        said.append(f"{shown} is shown: {tie.choice}.")
+    return said
+
+
+def _tell_doubt(shown: EventId, tie: Tie) -> str:
+    if tie.why in {Why.AMBIGUOUS, Why.BROKEN}:
+        return tie.why
+    if tie.partial:
+        return f"{shown} does not carry the whole object"
+    return "what came before these events is in doubt, or more events came at once than a row remembers"
+
+
+def _tell_tied(events: Sequence[TiedEvent]) -> str:
+    named = [_tell_one(event) for event in events[:TIED_EVENTS_NAMED]]
+    unnamed = len(events) - len(named)
+    return "; ".join([*named, f"and {unnamed} more"] if unnamed else named)
+
+
+def _tell_one(event: TiedEvent) -> str:
+    second = dt.datetime.fromtimestamp(event.created, dt.UTC)
+    kind = "an edge: tells what it changed" if event.is_edge else "a sighting: tells only what it saw"
+    return f"{event.event_id} of {second:%Y-%m-%d %H:%M:%S} UTC ({kind})"
 
 
 def _tell_state(view: MailboxView, now_ms: int) -> str:

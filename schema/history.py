@@ -19,6 +19,7 @@ _SUBSCRIPTIONS = query("history_subscriptions")
 _EVENTS = query("history_events")
 _EVENT = query("history_event")
 _TOTALS = query("history_totals")
+_UNSURE = query("history_unsure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,15 @@ class SubscriptionRecord:
     synced_at: dt.datetime
     last_webhook_event_id: EventId | None
     unsure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsureRecord:
+    """What an unsure row remembers of its events, for `events.ties.tie_of`."""
+
+    object_id: ObjectId
+    shown: EventId
+    evidence: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +115,10 @@ class History:
         """Read a customer's subscriptions, the newest first."""
         rows = await self._database.fetch(_SUBSCRIPTIONS, customer_id, limit)
         return [SubscriptionRecord(**row) for row in rows]
+
+    async def unsure(self, customer_id: CustomerId, *, limit: int = 100) -> list[UnsureRecord]:
+        """Read what the unsure ones among a customer's own row and its subscriptions remember."""
+        return [UnsureRecord(**row) for row in await self._database.fetch(_UNSURE, customer_id, limit)]
 
     async def events(self, customer_id: CustomerId, *, limit: int = 100) -> list[LedgerRecord]:
         """Say what became of a customer's events, the newest first."""

@@ -5,6 +5,7 @@ Read-only: the only thing that a request can change is who is logged in.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask, abort, redirect, render_template, request, url_for
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from console.web.login import Door
 
 LONGEST_ID = 255
+SECOND = "{:%Y-%m-%d %H:%M:%S}"
 TONE_OF_STATUS = {
     "active": "good",
     "trialing": "good",
@@ -44,7 +46,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "ago": ago,
     "span": span,
     "grouped": "{:,}".format,
-    "second": "{:%Y-%m-%d %H:%M:%S}".format,
+    "second": SECOND.format,
+    "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
     "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
 }

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from events.names import CustomerId
+from events.ties import Choice
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
@@ -107,6 +108,42 @@ def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailb
     assert "evt_a waits in the customer's mailbox." in told
     assert "`cogento resume cus_ada` lets it go on" in told
     assert "There is no row" in told
+
+
+def contradict(applied: Happened) -> None:
+    """Apply there and back in one second, of an object that was never seen before: nothing can decide."""
+    grace = ADA | {"name": "Grace"}
+    applied("customer.updated", grace, before=ADA, id_="evt_there")
+    applied("customer.updated", ADA, before=grace, id_="evt_back")
+
+
+def test_explain_names_the_events_that_tie_and_says_why_one_was_chosen(run: Run, applied: Happened) -> None:
+    contradict(applied)
+    told = run("explain", "cus_ada").output
+    assert "The row of cus_ada is unsure: orders that fit end in different states." in told
+    assert "evt_back of 2025-10-09 08:53:20 UTC (an edge: tells what it changed); evt_there of" in told
+    assert f"evt_there is shown: {Choice.GREATEST_ID}." in told
+
+
+def test_explain_tells_programs_of_the_tie(run: Run, applied: Happened) -> None:
+    contradict(applied)
+    (unsure,) = json.loads(run("explain", "cus_ada", "--json").output)["records"]["unsure"]
+    assert (unsure["object_id"], unsure["shown"]) == ("cus_ada", "evt_there")
+    assert [event["event_id"] for event in unsure["tie"]["events"]] == ["evt_back", "evt_there"]
+    assert len(unsure["tie"]["ends"]) == 2
+
+
+def test_explain_names_the_tie_of_a_subscription(run: Run, applied: Happened) -> None:
+    applied("customer.created", ADA)
+    paused = PLAN | {"status": "paused"}
+    applied("customer.subscription.updated", paused, before=PLAN, id_="evt_there")
+    applied("customer.subscription.updated", PLAN, before=paused, id_="evt_back")
+    assert "The row of sub_ada is unsure" in run("explain", "sub_ada").output
+
+
+def test_status_counts_unsure_rows(run: Run, applied: Happened) -> None:
+    contradict(applied)
+    assert json.loads(run("status", "--json").output)["unsure"] == 1
 
 
 def test_explain_shows_terminal_escapes_instead_of_obeying_them(run: Run, applied: Happened) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import bridge
 from console.watching import Watching
+from console.web.app import create_app
 from local.ports import free_port
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
@@ -74,3 +75,14 @@ def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened
     assert seen.tables.applied_total == 1
     with pytest.raises(MailboxUnavailable):
         watching.story("cus_ada")
+
+
+def test_page_of_an_unsure_row_names_the_events_that_tie(watching: Watching, applied: Happened) -> None:
+    grace = ADA | {"name": "Grace"}
+    applied("customer.updated", grace, before=ADA, id_="evt_there")
+    applied("customer.updated", ADA, before=grace, id_="evt_back")
+    client = create_app(watching, hosts={"localhost"}, door=None).test_client()
+    page = client.get("/console/explain?id=cus_ada").text
+    assert "Tied events of cus_ada" in page
+    assert '<td class="id">evt_back</td>' in page
+    assert "yes, and is shown" in page

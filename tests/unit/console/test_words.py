@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from console.words import OUTCOMES, tell_mailbox, tell_outcome, tell_row
+from console.words import OUTCOMES, tell_mailbox, tell_outcome, tell_row, tell_unsure
 from events.names import CustomerId, EventId, ObjectId
 from events.outcomes import Reason
+from events.ties import Choice, Tie, TiedEvent
+from events.walks import Why
 from mailboxes.mail import Source
 from mailboxes.status import Listed, MailboxState, MailboxView
 from schema.history import CustomerRecord, LedgerRecord
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 NOW_MS = 1_000_000
+SUB = ObjectId("sub_1")
+EVT_2 = EventId("evt_2")
 EMPTY = MailboxView(
     customer_id=CustomerId("cus_1"),
     state=None,
@@ -159,5 +163,40 @@ def test_deleted_row_says_so_and_nothing_of_its_address() -> None:
     assert said.startswith("Deleted in Stripe")
 
 
-def test_unsure_row_says_so() -> None:
-    assert tell_row(row(unsure=True))[0].startswith("The row is unsure")
+def tie(why: Why, *events: TiedEvent, partial: bool = False) -> Tie:
+    return Tie(events, frozenset(), frozenset(), why, Choice.GREATEST_ID, partial, sure=False)
+
+
+def tied(id_: str, leads_from: str | None = None, *, may_be_last: bool = True) -> TiedEvent:
+    return TiedEvent(EventId(id_), int(NOON.timestamp()), leads_from, "b", may_be_last)
+
+
+def test_unsure_row_names_the_events_that_tie_and_why_one_was_chosen() -> None:
+    told = tell_unsure(SUB, EVT_2, tie(Why.AMBIGUOUS, tied("evt_1", "a"), tied("evt_2")))
+    assert told == [
+        "The row of sub_1 is unsure: orders that fit end in different states.",
+        (
+            "Each of these can be the last: evt_1 of 2026-01-01 12:00:00 UTC (an edge: tells what it changed); "
+            "evt_2 of 2026-01-01 12:00:00 UTC (a sighting: tells only what it saw)."
+        ),
+        f"evt_2 is shown: {Choice.GREATEST_ID}.",
+    ]
+
+
+def test_event_that_cannot_be_the_last_is_not_named() -> None:
+    told = tell_unsure(SUB, EVT_2, tie(Why.BROKEN, tied("~short", may_be_last=False), tied("evt_2")))
+    assert told == [f"The row of sub_1 is unsure: {Why.BROKEN}."]
+
+
+def test_row_of_an_event_without_the_whole_object_says_so() -> None:
+    told = tell_unsure(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), partial=True))
+    assert told == ["The row of sub_1 is unsure: evt_2 does not carry the whole object."]
+
+
+def test_flood_of_tied_events_is_cut_short() -> None:
+    told = tell_unsure(SUB, EVT_2, tie(Why.BROKEN, *[tied("evt_2")] * 12))
+    assert told[1].endswith("; and 2 more.")
+
+
+def test_evidence_of_another_release_is_told() -> None:
+    assert "another release" in tell_unsure(SUB, EVT_2, None)[0]
