@@ -170,6 +170,9 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings):
         description="Names by which browsers may reach the console, comma-separated; localhost always may.",
     )
     port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
+    )
 
     @property
     def host_names(self) -> frozenset[str]:

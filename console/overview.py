@@ -20,11 +20,12 @@ FAR_BEHIND_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class MailFigures:
-    """The mailboxes: events received, waiting and parked; customers leased, sleeping and paused."""
+    """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused."""
 
     received_total: int
     settled_total: int
     waiting: int
+    ready: int
     leased: int
     sleeping: int
     parked: int
@@ -35,11 +36,16 @@ class MailFigures:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """The tables: events applied, letters nobody has dealt with, rows that are unsure."""
+    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure."""
 
-    applied_total: int
+    outcomes: Mapping[str, int]
     dead: int
     unsure: int
+
+    @property
+    def applied_total(self) -> int:
+        """Events that a row was written from."""
+        return self.outcomes["applied"]
 
 
 @dataclass(frozen=True, slots=True)

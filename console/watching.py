@@ -76,6 +76,7 @@ class Watching:
             received_total=status.counters.accepted,
             settled_total=status.counters.settled,
             waiting=status.waiting,
+            ready=status.ready,
             leased=status.leased,
             sleeping=status.sleeping,
             parked=status.parked,
@@ -99,7 +100,7 @@ class Watching:
         return replace(
             look,
             tables=TableFigures(
-                applied_total=totals.applied,
+                outcomes=totals.outcomes,
                 dead=totals.letters,
                 unsure=totals.unsure_users + totals.unsure_subscriptions,
             ),

@@ -95,6 +95,18 @@ class Totals:
     unsure_users: int
     unsure_subscriptions: int
 
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """The events alone, by the outcome that the ledger names."""
+        return {
+            "applied": self.applied,
+            "unchanged": self.unchanged,
+            "duplicate": self.duplicate,
+            "stale": self.stale,
+            "superseded": self.superseded,
+            "dead": self.dead,
+        }
+
 
 class History:
     """Answers of the tables to "what is this?" and "why is it like that?"."""

@@ -8,20 +8,21 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Protocol
 
-from flask import Flask, abort, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, redirect, render_template, request, url_for
+from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
 from console.failures import Failure, told
 from console.overview import judge
 from console.spans import ago, span
 from console.stories import Several
-from console.web import guards
+from console.web import guards, metrics
 from console.web.chart import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from werkzeug.wrappers import Response
+    from werkzeug.wrappers import Response as AnyResponse
 
     from console.overview import Overview
     from console.stories import Story
@@ -65,17 +66,20 @@ class Watch(Protocol):
         ...
 
 
-def create_app(watch: Watch, *, hosts: Collection[str], door: Door | None) -> Flask:
-    """Make the application; without a door everyone who reaches it may look."""
+def create_app(
+    watch: Watch, *, hosts: Collection[str], door: Door | None, metrics_token: str | None = None
+) -> Flask:
+    """Make the application; without a door everyone who reaches it may look, the metrics' guard aside."""
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
     guards.install(app, hosts=hosts)
     if door is not None:
         door.install(app)
-    pages = Pages(watch)
+    pages = Pages(watch, metrics_token)
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
+    app.add_url_rule("/metrics", "metrics", pages.counted)
     app.add_url_rule("/console", "overview", pages.overview)
     app.add_url_rule("/console/live", "live", pages.live)
     app.add_url_rule("/console/explain", "explain", pages.explain)
@@ -85,10 +89,11 @@ def create_app(watch: Watch, *, hosts: Collection[str], door: Door | None) -> Fl
 
 
 class Pages:
-    """The pages behind the door."""
+    """The pages behind the door, and the metrics, which have a guard of their own."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, metrics_token: str | None) -> None:
         self._watch = watch
+        self._metrics_token = metrics_token
 
     def overview(self) -> str:
         """Show how things stand."""
@@ -110,6 +115,12 @@ class Pages:
         template = "several.html" if isinstance(found, Several) else "explain.html"
         return render_template(template, asked=asked, found=found), 200
 
+    def counted(self) -> Response:
+        """Answer the metrics, to those who may see them."""
+        if not metrics.is_trusted(request.environ, self._metrics_token):
+            abort(404)
+        return Response(metrics.exposition(self._watch.overview()), content_type=CONTENT_TYPE_LATEST)
+
     def _render(self, template: str) -> str:
         seen = self._watch.overview()
         return render_template(
@@ -129,7 +140,7 @@ def _show_failure(failure: Failure) -> tuple[str, int]:
     return render_template("message.html", title="No answer", text=failure.message), 503
 
 
-def _show_error(error: HTTPException) -> Response | tuple[str, int]:
+def _show_error(error: HTTPException) -> AnyResponse | tuple[str, int]:
     """Show a refusal as a page; a redirect is no refusal."""
     code = error.code or 500
     if error.response is not None:

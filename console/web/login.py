@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # The prefix makes browsers refuse such a cookie from other hosts, other paths and plain HTTP.
 SESSION_COOKIE = "__Host-cogento-session"
 LOGIN_COOKIE = "__Host-cogento-login"
-OPEN_TO_ALL = frozenset({"health", "login", "static"})
+OPEN_TO_ALL = frozenset({"health", "login", "metrics", "static"})
 
 _log = structlog.get_logger()
 

@@ -90,7 +90,8 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     watching = Watching(connect(settings), store)
     watching.start()
     names = OWN_NAMES | settings.host_names if exposure.password else OWN_NAMES
-    return create_app(watching, hosts=names, door=_door(settings, exposure))
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    return create_app(watching, hosts=names, door=_door(settings, exposure), metrics_token=token)
 
 
 def _door(settings: ConsoleSettings, exposure: Exposure) -> Door | None:

@@ -228,5 +228,11 @@ def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
     assert answers == {503}
 
 
+def test_metrics_need_no_session_but_their_own_guard(browser: Browser) -> None:
+    here = browser().get("/metrics", base_url=HTTPS)
+    elsewhere = browser().get("/metrics", base_url=HTTPS, environ_overrides={"REMOTE_ADDR": "10.0.0.1"})
+    assert (here.status_code, elsewhere.status_code) == (200, 404)
+
+
 def test_health_needs_no_session(browser: Browser) -> None:
     assert browser().get("/healthz", base_url=HTTPS).status_code == 200

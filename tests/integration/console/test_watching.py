@@ -43,6 +43,19 @@ def test_what_was_applied_and_what_waits_is_seen(
     assert [(line.subscription_id, line.status) for line in seen.subscriptions] == [("sub_ada", "active")]
 
 
+def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, applied: Happened) -> None:
+    grace = ADA | {"name": "Grace"}
+    applied("customer.updated", grace, before=ADA, id_="evt_there")
+    applied("customer.updated", ADA, before=grace, id_="evt_back")
+    watching.look()
+    lines = (
+        create_app(watching, hosts={"localhost"}, door=None).test_client().get("/metrics").text.split("\n")
+    )
+    assert "cogento_unsure_rows 1.0" in lines
+    assert 'cogento_server_answers{server="postgres"} 1.0' in lines
+    assert 'cogento_events_processed_total{outcome="stale"} 1.0' in lines
+
+
 def test_whole_second_in_which_events_were_settled_becomes_a_beat(
     watching: Watching, applied: Happened
 ) -> None:

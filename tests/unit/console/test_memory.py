@@ -11,6 +11,7 @@ def mail(*, received: int = 0, waiting: int = 0) -> MailFigures:
         received_total=received,
         settled_total=0,
         waiting=waiting,
+        ready=7,
         leased=0,
         sleeping=0,
         parked=0,

@@ -10,6 +10,7 @@ MAIL = MailFigures(
     received_total=100,
     settled_total=100,
     waiting=0,
+    ready=7,
     leased=0,
     sleeping=0,
     parked=0,
@@ -17,7 +18,7 @@ MAIL = MailFigures(
     halted=False,
     oldest_event_age_seconds=None,
 )
-TABLES = TableFigures(applied_total=90, dead=0, unsure=0)
+TABLES = TableFigures(outcomes={"applied": 90}, dead=0, unsure=0)
 
 
 def test_everything_applied_is_good() -> None:

@@ -1,0 +1,107 @@
+"""What mailboxes and tables hold, for Prometheus: the overview's figures under names that alerts can keep.
+
+The receiver has no Postgres and workers have no web page, so the console's watch tells for all of them.
+A server that does not answer leaves its figures out, so that none goes on showing an old number.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
+    from console.overview import MailFigures, Overview, TableFigures
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
+
+
+def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
+    """Tell whether a request may see the metrics: the same rule as the receiver's.
+
+    With a METRICS_TOKEN: who bears it. Without: who asks over loopback and was not forwarded, for a
+    proxy on this machine asks over loopback in the name of the whole internet.
+    """
+    if token is not None:
+        offered = environ.get("HTTP_AUTHORIZATION", "")
+        return hmac.compare_digest(offered.encode(), f"Bearer {token}".encode())
+    forwarded = any(header in environ for header in _FORWARDED)
+    return environ.get("REMOTE_ADDR") in _LOOPBACK and not forwarded
+
+
+def exposition(seen: Overview) -> bytes:
+    """Write what was seen in Prometheus's text format."""
+    registry = CollectorRegistry()
+    registry.register(_Seen(seen))
+    return generate_latest(registry)
+
+
+class _Seen(Collector):
+    def __init__(self, seen: Overview) -> None:
+        self._seen = seen
+
+    def collect(self) -> Iterator[Metric]:
+        mail, tables = self._seen.mail, self._seen.tables
+        yield _by_label(
+            "cogento_server_answers",
+            "1 while the server answers, else 0.",
+            "server",
+            {"redis": mail is not None, "postgres": tables is not None},
+        )
+        if mail is not None:
+            yield from _of_mail(mail)
+        if tables is not None:
+            yield from _of_tables(tables)
+
+
+def _of_mail(mail: MailFigures) -> Iterator[Metric]:
+    yield GaugeMetricFamily("cogento_queue_events", "Events that wait in mailboxes.", mail.waiting)
+    yield GaugeMetricFamily(
+        "cogento_queue_parked_events", "Events that wait for their customer's own event.", mail.parked
+    )
+    yield _by_label(
+        "cogento_queue_customers",
+        "Customers with mail, by state.",
+        "state",
+        {"ready": mail.ready, "leased": mail.leased, "sleeping": mail.sleeping, "paused": mail.paused},
+    )
+    yield GaugeMetricFamily("cogento_queue_halted", "1 while an operator holds everything.", mail.halted)
+    yield GaugeMetricFamily(
+        "cogento_queue_oldest_event_age_seconds",
+        "How long the oldest event at the head of a mailbox has waited; 0 when none waits.",
+        mail.oldest_event_age_seconds or 0,
+    )
+    yield CounterMetricFamily(
+        "cogento_queue_received_events", "Events put into mailboxes.", mail.received_total
+    )
+    yield CounterMetricFamily(
+        "cogento_queue_settled_events", "Events taken out of mailboxes as done.", mail.settled_total
+    )
+
+
+def _of_tables(tables: TableFigures) -> Iterator[Metric]:
+    processed = CounterMetricFamily(
+        "cogento_events_processed", "Events by how they ended, since the tables exist.", labels=["outcome"]
+    )
+    for outcome, count in tables.outcomes.items():
+        processed.add_metric([outcome], count)
+    yield processed
+    yield GaugeMetricFamily("cogento_dead_letters", "Letters nobody has dealt with yet.", tables.dead)
+    yield GaugeMetricFamily(
+        "cogento_unsure_rows", "Rows whose events do not say which came last.", tables.unsure
+    )
+
+
+def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family

@@ -1,0 +1,98 @@
+"""The console's /metrics: what it tells, to whom, and that docs/architecture.md names all of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from console.overview import Overview
+from console.web.app import create_app
+from console.web.metrics import exposition
+from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
+
+PAGE = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text()
+TOKEN = "t" * 32
+HERE = {"REMOTE_ADDR": "127.0.0.1"}
+ELSEWHERE = {"REMOTE_ADDR": "10.0.0.7"}
+
+
+def told(seen: Overview) -> dict[tuple[str, ...], float]:
+    """Every sample by its name and the values of its labels."""
+    families = text_string_to_metric_families(exposition(seen).decode())
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def status(environ: dict[str, str], *, token: str | None = None, **headers: str) -> int:
+    app = create_app(FakeWatch(BUSY), hosts={"localhost"}, door=None, metrics_token=token)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return app.test_client().get("/metrics", environ_overrides=environ, headers=sent).status_code
+
+
+def test_tells_what_mailboxes_and_tables_hold() -> None:
+    assert told(BUSY) == {
+        ("cogento_server_answers", "redis"): 1,
+        ("cogento_server_answers", "postgres"): 1,
+        ("cogento_queue_events",): 10,
+        ("cogento_queue_parked_events",): 3,
+        ("cogento_queue_customers", "ready"): 7,
+        ("cogento_queue_customers", "leased"): 1,
+        ("cogento_queue_customers", "sleeping"): 2,
+        ("cogento_queue_customers", "paused"): 0,
+        ("cogento_queue_halted",): 0,
+        ("cogento_queue_oldest_event_age_seconds",): 0.25,
+        ("cogento_queue_received_events_total",): 1200,
+        ("cogento_queue_settled_events_total",): 1190,
+        ("cogento_events_processed_total", "applied"): 1100,
+        ("cogento_events_processed_total", "stale"): 4,
+        ("cogento_dead_letters",): 0,
+        ("cogento_unsure_rows",): 1,
+    }
+
+
+def test_servers_that_are_away_leave_no_old_numbers() -> None:
+    assert told(AWAY) == {("cogento_server_answers", "redis"): 0, ("cogento_server_answers", "postgres"): 0}
+
+
+def test_empty_mailboxes_have_no_age() -> None:
+    assert BUSY.mail is not None
+    empty = replace(BUSY, mail=replace(BUSY.mail, oldest_event_age_seconds=None))
+    assert told(empty)["cogento_queue_oldest_event_age_seconds",] == 0
+
+
+def test_says_in_which_format_it_speaks() -> None:
+    client = create_app(FakeWatch(BUSY), hosts={"localhost"}, door=None).test_client()
+    assert client.get("/metrics").content_type.startswith("text/plain; version=")
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in told(BUSY)}))
+def test_every_metric_is_described(name: str) -> None:
+    assert f"`{name}" in PAGE
+
+
+def test_without_a_token_this_machine_may_ask() -> None:
+    assert status(HERE) == 200
+
+
+def test_without_a_token_nobody_else_may() -> None:
+    assert status(ELSEWHERE) == 404
+
+
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "Via"])
+def test_forwarded_request_is_not_this_machine_s(header: str) -> None:
+    assert status(HERE, **{header: "127.0.0.1"}) == 404
+
+
+def test_with_a_token_whoever_bears_it_may_ask() -> None:
+    assert status(ELSEWHERE, token=TOKEN, Authorization=f"Bearer {TOKEN}") == 200
+
+
+@pytest.mark.parametrize("offered", ["", "Bearer ", f"Bearer {TOKEN}x", TOKEN, "Bearer \xe9"])
+def test_with_a_token_nothing_else_will_do(offered: str) -> None:
+    assert status(HERE, token=TOKEN, Authorization=offered) == 404
