@@ -9,8 +9,12 @@ import argparse
 import subprocess
 import sys
 
-QUICK = (("bench.ordering",), ("bench.soak", "--minutes", "1"))
-FULL = (("bench.ordering", "--histories", "100000"), ("bench.soak", "--minutes", "10"))
+QUICK = (("bench.ordering",), ("bench.paths",), ("bench.soak", "--minutes", "1"))
+FULL = (
+    ("bench.ordering", "--histories", "100000"),
+    ("bench.paths", "--seconds", "900"),
+    ("bench.soak", "--minutes", "10"),
+)
 
 
 def main() -> int:
