@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import redis
 
+from events.envelope import open_envelope
 from events.names import CustomerId
 from tests.builders import NOW, customer, event_body, subscription
 from worker.drain import BatchSize
@@ -216,3 +219,32 @@ def test_a_row_that_is_sure_is_asked_about_by_nobody(post: Post) -> None:
     post.drain(doubts=heard)
 
     assert heard.objects == []
+
+
+def test_b76_what_somebody_wrote_into_redis_by_hand_is_buried_and_the_customer_goes_on(
+    post: Post, redis_url: str
+) -> None:
+    post.put("customer.updated", customer(), id_="evt_1")
+    post.put("customer.updated", customer(), id_="evt_2", created=NOW + 60)
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("{cogento:0}:event:evt_1", b"\x01scribble")
+
+    post.drain()
+
+    assert [(letter["event_id"], letter["reason"]) for letter in post.rows(LETTERS)] == [
+        ("evt_1", "malformed")
+    ]
+    assert post.ledger() == {"evt_1": "dead", "evt_2": "applied"}
+
+
+def test_b78_an_event_in_another_customers_mailbox_is_buried_and_changes_no_row(post: Post) -> None:
+    body = event_body("customer.updated", customer("cus_mine"), id_="evt_1")
+    envelope = open_envelope(body, now=NOW + 60)
+    post.mailboxes.put([replace(envelope, customer_id=CustomerId("cus_other"))])
+
+    post.drain()
+
+    assert [(letter["event_id"], letter["reason"]) for letter in post.rows(LETTERS)] == [
+        ("evt_1", "misrouted")
+    ]
+    assert post.rows(USERS) == []
