@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+import structlog
+
 from events.letters import PARKED_SECONDS
 from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, Stale, Superseded, Unchanged
 from events.retry import POLICIES, FailureClass, next_delay, spent
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from schema.delivery import BatchResult, Delivery
     from schema.letters import DeadLetter
     from worker.opening import OpenedMail
+
+log = structlog.get_logger()
 
 CRASHES_LIMIT = int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)
 
@@ -58,7 +62,8 @@ class Account:
     opened: OpenedMail
     outcomes: dict[EventId, Outcome] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
-    unsure: frozenset[ObjectId] = frozenset()
+    letters: list[DeadLetter] = field(default_factory=list)
+    unsure: set[ObjectId] = field(default_factory=set)
     has_row: bool = False
 
 
@@ -76,10 +81,12 @@ class Turn:
         When it returns everything final is committed. Raises AwayError when the database is away.
         """
         accounts = [Account(mail) for mail in opened]
-        letters = [letter for account in accounts for letter in self._hopeless(account)]
+        for account in accounts:
+            _give_up_hopeless(account)
         self._apply(accounts)
-        letters += [letter for account in accounts for letter in self._overdue(account)]
-        self._bury(letters)
+        for account in accounts:
+            self._give_up_overdue(account)
+        self._bury([account for account in accounts if account.letters])
         return TurnResult(
             settlements=tuple(self._settlement(account) for account in accounts),
             outcomes=tuple(outcome for account in accounts for outcome in account.outcomes.values()),
@@ -124,40 +131,49 @@ class Turn:
         attempts, first_ms = waiting.attempts + 1, waiting.first_attempt_ms or self._now_ms()
         if failure is FailureClass.PERMANENT or spent(failure, attempts, (self._now_ms() - first_ms) / 1000):
             last = replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
-            self._bury([failed_letter(account.opened.mail, last, failure, error)])
-            account.outcomes[waiting.event_id] = Dead(failure, type(error).__name__)
+            _give_up(account, failed_letter(account.opened.mail, last, failure, error))
             return
-        delay = next_delay(failure, attempts, chance=self._chance())
-        account.failed.append(Failed(waiting.event_id, attempts, first_ms, failure))
-        account.outcomes[waiting.event_id] = RetryAt(self._now_ms() + int(delay * 1000), attempts, failure)
+        self._keep(account, Failed(waiting.event_id, attempts, first_ms, failure))
 
-    def _hopeless(self, account: Account) -> list[DeadLetter]:
-        """Letters for what cannot be read, and for the head of a mailbox that keeps killing its workers."""
-        mail = account.opened.mail
-        letters = [unreadable_letter(mail, one.waiting, one.error) for one in account.opened.unreadable]
-        if mail.crashes >= CRASHES_LIMIT and account.opened.deliveries:
-            letters.append(crash_letter(mail, mail.waiting[0]))
-        account.outcomes.update({letter.event_id: Dead(letter.reason, letter.message) for letter in letters})
-        return letters
+    def _keep(self, account: Account, failed: Failed) -> None:
+        """Let an event keep its place, and its customer wait."""
+        failure = FailureClass(failed.error_class)
+        delay_ms = int(next_delay(failure, failed.attempts, chance=self._chance()) * 1000)
+        account.failed.append(failed)
+        account.outcomes[failed.event_id] = RetryAt(self._now_ms() + delay_ms, failed.attempts, failure)
 
-    def _overdue(self, account: Account) -> list[DeadLetter]:
-        """Letters for subscriptions that have waited too long for their customer."""
+    def _give_up_overdue(self, account: Account) -> None:
+        """Give up subscriptions that have waited too long for their customer."""
         longest_ago = self._now_ms() - PARKED_SECONDS * 1000
-        parked = [
-            w for w in account.opened.mail.waiting if isinstance(account.outcomes.get(w.event_id), Parked)
-        ]
-        letters = [orphan_letter(account.opened.mail, w) for w in parked if w.received_ms < longest_ago]
-        account.outcomes.update({letter.event_id: Dead(letter.reason, letter.message) for letter in letters})
-        return letters
+        for waiting in account.opened.mail.waiting:
+            is_parked = isinstance(account.outcomes.get(waiting.event_id), Parked)
+            if is_parked and waiting.received_ms < longest_ago:
+                _give_up(account, orphan_letter(account.opened.mail, waiting))
 
-    def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
+    def _bury(self, accounts: Sequence[Account]) -> None:
+        """Keep all letters in one transaction; when that fails, each customer's by themselves.
+
+        An event is never dropped on the way to the morgue: one that cannot be buried keeps its place.
+        """
+        if not accounts:
             return
         try:
-            self._store.bury(letters)
-        except Exception as error:
-            # Never drop an event on the way to the morgue: it stays in its mailbox.
-            raise AwayError from error
+            self._store.bury([letter for account in accounts for letter in account.letters])
+        except Exception as error:  # noqa: BLE001 - as above
+            failure = _blame(error)
+            if len(accounts) > 1:
+                for account in accounts:
+                    self._bury([account])
+            else:
+                self._keep_unburied(accounts[0], failure, error)
+
+    def _keep_unburied(self, account: Account, failure: FailureClass, error: Exception) -> None:
+        log.error("letters_not_buried", letters=len(account.letters), failure=failure, exc_info=error)
+        for letter in account.letters:
+            first_ms = letter.first_attempt_ms or self._now_ms()
+            self._keep(
+                account, Failed(letter.event_id, letter.attempts + 1, first_ms, FailureClass.TRANSIENT)
+            )
 
     def _settlement(self, account: Account) -> Settlement:
         done, parked, wake_ms = [], [], None
@@ -181,15 +197,30 @@ class Turn:
         )
 
 
+def _give_up_hopeless(account: Account) -> None:
+    """Give up what cannot be read, and the head of a mailbox that keeps killing its workers."""
+    mail = account.opened.mail
+    for one in account.opened.unreadable:
+        _give_up(account, unreadable_letter(mail, one.waiting, one.error))
+    if mail.crashes >= CRASHES_LIMIT and account.opened.deliveries:
+        _give_up(account, crash_letter(mail, mail.waiting[0]))
+
+
+def _give_up(account: Account, letter: DeadLetter) -> None:
+    account.letters.append(letter)
+    account.outcomes[letter.event_id] = Dead(letter.reason, letter.failure_code or letter.message)
+
+
 def _pending(account: Account) -> list[Delivery]:
     return [d for d in account.opened.deliveries if d.event.id not in account.outcomes]
 
 
 def _note(account: Account, result: BatchResult) -> None:
-    mine = {d.event.id for d in account.opened.deliveries}
-    account.outcomes.update({id_: outcome for id_, outcome in result.outcomes.items() if id_ in mine})
-    mine_too = {d.event.object_id for d in account.opened.deliveries}
-    account.unsure |= result.unsure & mine_too
+    for event in (delivery.event for delivery in account.opened.deliveries):
+        if event.id in result.outcomes:
+            account.outcomes[event.id] = result.outcomes[event.id]
+        if event.object_id in result.unsure:
+            account.unsure.add(event.object_id)
     account.has_row = account.has_row or account.opened.mail.customer_id in result.customers
 
 

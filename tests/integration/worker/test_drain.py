@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import redis
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from schema.delivery import BatchResult, Delivery
+    from schema.letters import DeadLetter
     from tests.integration.worker.post import Post
 
 CUSTOMER = CustomerId("cus_1")
@@ -29,6 +30,7 @@ class Failing:
         self._store = post.store
         self._errors = errors
         self.calls: list[list[str]] = []
+        self.unburiable: set[str] = set()
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         ids = [delivery.event.id for delivery in deliveries]
@@ -38,7 +40,9 @@ class Failing:
             raise error
         return self._store.apply(deliveries)
 
-    def bury(self, letters: Any) -> None:
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        if any(letter.event_id in self.unburiable for letter in letters):
+            raise asyncpg.CheckViolationError("no")
         self._store.bury(letters)
 
 
@@ -133,6 +137,20 @@ def test_a_bad_event_is_found_among_its_customers_and_the_others_are_applied(pos
 
     assert post.rows("SELECT name FROM users") == [{"name": "N3"}]
     assert [letter["event_id"] for letter in post.rows(LETTERS)] == ["evt_1"]
+
+
+def test_a_letter_that_cannot_be_buried_keeps_its_place_and_stops_nobody_else(post: Post) -> None:
+    post.put("customer.updated", customer("cus_1", object="charge"), id_="evt_1")
+    post.put("customer.updated", customer("cus_2", object="charge"), id_="evt_2")
+    post.put("customer.updated", customer("cus_3"), id_="evt_3")
+    store = Failing(post, {})
+    store.unburiable = {"evt_1"}
+
+    post.drain(store)
+
+    assert post.ledger() == {"evt_2": "dead", "evt_3": "applied"}
+    assert [w.event_id for w in post.mailboxes.look(CUSTOMER).waiting] == ["evt_1"]
+    assert post.mailboxes.status().sleeping == 1
 
 
 def test_an_event_that_may_succeed_later_keeps_its_place_and_its_customer_sleeps(post: Post) -> None:
