@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from local.service import Service
 
-STOP_SECONDS = 9.0
+STOP_SECONDS = 8.0  # what does not heed then gets a last chance
 RESERVED_SECONDS = 2.0  # of these, for each tier that stops later
 FIRST_DELAY_SECONDS = 0.25
 LONGEST_DELAY_SECONDS = 10.0

@@ -6,6 +6,7 @@ Also the clock for the worker's chores. Knows threads and intervals; knows nothi
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,13 @@ class Sweep:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, *, timeout_seconds: float) -> None:
-        """Begin no chore any more and wait for those under way, at most `timeout_seconds` each."""
+    def stop(self, *, timeout_seconds: float) -> bool:
+        """Begin no chore any more; False when one is still under way after `timeout_seconds`."""
         self._stopping.set()
+        deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
-            thread.join(timeout_seconds)
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _repeat(self, chore: Chore) -> None:
         while not self._stopping.is_set():
