@@ -1,7 +1,7 @@
 """Text from outside, made safe for a terminal.
 
 A customer's name may hold anything: escape sequences that recolour or retitle a terminal, controls
-that rewrite the line above, overrides that turn text around (SECURITY B53, B57). They are shown, not obeyed.
+that rewrite the line above, overrides that turn text around. They are shown, not obeyed.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def open_envelope(body: bytes, *, now: int) -> Envelope:
     without customer) is let through under its object's own id, so that the worker can bury it.
 
     Raises RejectedError(code="malformed") for anything that is not one strict JSON event
-    (SECURITY: B41 to B50, B62, B63), and code="thin_event_unsupported" for Stripe's v2 events (B59).
+    (B41 to B50, B62, B63 of the bad inputs), and code="thin_event_unsupported" for Stripe's v2 events (B59).
     """
     event = _read(body)
     if event.object == _THIN:

@@ -1,6 +1,6 @@
 """One event read whole: what it says of which object, ready for the order and for the tables.
 
-Knows the shapes of Stripe's payloads in every API version we meet (ORDERING: shapes to read). Knows
+Knows the shapes of Stripe's payloads in every API version we meet. Knows
 nothing of what is already stored.
 """
 

@@ -1,7 +1,7 @@
 """Text as Postgres can hold it, and JSON text that is equal whenever the values are.
 
 Works on decoded values: a NUL or half a surrogate pair cannot be found in serialised JSON without
-mistaking an escaped backslash for one (SECURITY 2.2.3).
+mistaking an escaped backslash for one.
 """
 
 from __future__ import annotations

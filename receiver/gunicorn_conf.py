@@ -1,7 +1,7 @@
 """How gunicorn serves the receiver: `gunicorn --config receiver/gunicorn_conf.py receiver.wsgi:app`.
 
 The worker is gevent's: a slow client holds a greenlet and nothing else. The parser is gunicorn's own, in
-Python, which refuses ambiguous lengths (SECURITY B12, B13, B21).
+Python, which refuses ambiguous lengths (B12, B13 and B21 of the bad inputs).
 """
 
 from __future__ import annotations

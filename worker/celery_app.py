@@ -2,7 +2,7 @@
 
 A message carries nothing: losing or doubling one is harmless, so nothing of Celery's reliability is
 needed and everything that costs (results, events, gossip, remote control) is off. JSON only: another
-serialisation in the queue is refused (SECURITY B77). Delays live in the mailboxes, never in ETA or
+serialisation in the queue is refused. Delays live in the mailboxes, never in ETA or
 countdown, which a Redis broker keeps in worker memory.
 """
 
@@ -59,7 +59,7 @@ def forget_rings(app: Celery) -> None:
     """Drop every message that waits: a worker that starts looks at the mailboxes anyway.
 
     Celery ends the process on a message whose frame it cannot read and puts that message back, so that
-    without this the next process would end on it too (SECURITY B77).
+    without this the next process would end on it too.
     """
     try:
         with app.connection_for_write() as connection:

@@ -1,7 +1,7 @@
 """What every request and every answer of the console has to keep, whatever page it is about.
 
-The answer's headers keep a page from being framed, sniffed, cached or made to run foreign script
-(SECURITY 2.2.8). The request's checks keep other sites, and names that merely resolve to this machine
+The answer's headers keep a page from being framed, sniffed, cached or made to run foreign script.
+The request's checks keep other sites, and names that merely resolve to this machine
 (DNS rebinding), from speaking through a browser that is logged in.
 """
 

@@ -1,7 +1,7 @@
 """Who is logged in, and who guesses too often; both kept in Redis, so that every process agrees.
 
 A session is known by the hash of its id: whoever reads Redis cannot take one over. With Redis away
-nobody gets in (SECURITY 2.2.8). Knows nothing of passwords and pages.
+nobody gets in. Knows nothing of passwords and pages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SECURITY 2.2.2: what must hold before a body is read. The server's own part is tests/integration's."""
+"""What must hold before a body is read. The server's own part is tests/integration's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SECURITY 2.2.1 and rows B24 to B40, on the function alone."""
+"""Signatures, and rows B24 to B40 of the bad inputs, on the function alone."""
 
 from __future__ import annotations
 
