@@ -32,8 +32,12 @@ def read_run(data: Path = DEFAULT_DATA) -> dict[str, Any]:
 
 
 def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let the settings name the servers of this folder's `cogento run`, unless the environment names any."""
-    if any(environment.get(variable) for variable in SERVERS):
-        return
+    """Let the settings name the servers of this folder's `cogento run`, unless the environment names any.
+
+    What its receiver promises goes along wherever its Redis is meant.
+    """
     facts = read_run()
-    environment.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
+    if not any(environment.get(variable) for variable in SERVERS):
+        environment.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
+    if "ack_durability" in facts and environment.get("REDIS_URL") == facts.get("redis_url"):
+        environment.setdefault("ACK_DURABILITY", facts["ack_durability"])

@@ -32,6 +32,7 @@ class Facts:
     console_url: str | None
     database_url: str
     redis_url: str
+    ack_durability: str
     webhook_secret: str
     stripe_api_url: str | None
     stripe_control_url: str | None

@@ -93,6 +93,7 @@ def _publish(cast: Cast, supervisor: Supervisor) -> None:
             console_url=cast.console_url,
             database_url=cast.stores.database_url,
             redis_url=cast.stores.redis_url,
+            ack_durability=cast.stores.ack_durability,
             webhook_secret=cast.webhook_secret.split(",")[0],
             stripe_api_url=cast.simulation.api_url if cast.simulation else None,
             stripe_control_url=cast.simulation.control_url if cast.simulation else None,

@@ -10,7 +10,11 @@ from console.local_run import adopt_local_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-RUN = {"database_url": "postgresql://here/cogento", "redis_url": "redis://here/0"}
+RUN = {
+    "database_url": "postgresql://here/cogento",
+    "redis_url": "redis://here/0",
+    "ack_durability": "redis_fsync",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +29,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_command_beside_a_run_talks_to_its_servers() -> None:
     environment: dict[str, str] = {}
     adopt_local_run(environment)
-    assert environment == {"DATABASE_URL": RUN["database_url"], "REDIS_URL": RUN["redis_url"]}
+    assert environment == {
+        "DATABASE_URL": RUN["database_url"],
+        "REDIS_URL": RUN["redis_url"],
+        "ACK_DURABILITY": "redis_fsync",
+    }
+
+
+def test_what_the_run_promises_goes_along_with_its_redis() -> None:
+    environment = {"REDIS_URL": RUN["redis_url"]}
+    adopt_local_run(environment)
+    assert environment == {"REDIS_URL": RUN["redis_url"], "ACK_DURABILITY": "redis_fsync"}
 
 
 def test_an_environment_that_names_any_server_is_left_alone() -> None:
