@@ -43,10 +43,16 @@ class Difference:
 class Comparison:
     """What was compared and what differs; `unsure_rows` call themselves so, whether they differ or not."""
 
-    rows: int
+    users: int
+    subscriptions: int
     unsure_rows: int
     differences: tuple[Difference, ...]
     unsure_differences: tuple[Difference, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of both tables."""
+        return self.users + self.subscriptions
 
     @property
     def is_equal(self) -> bool:
@@ -66,7 +72,8 @@ async def compare(database_url: str, truth: Truth, *, ignored: Collection[str] =
     ]
     counted = [one for one in found if one.column not in ignored]
     return Comparison(
-        rows=len(users) + len(subscriptions),
+        users=len(users),
+        subscriptions=len(subscriptions),
         unsure_rows=sum(row["unsure"] for row in (*users.values(), *subscriptions.values())),
         differences=tuple(one for one in counted if not one.unsure),
         unsure_differences=tuple(one for one in counted if one.unsure),
