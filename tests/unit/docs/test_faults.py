@@ -1,0 +1,91 @@
+"""docs/faults.md and the tests agree: every fault has its test, and every test its fault."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "faults.md").read_text()
+ROW = re.compile(r"^\| (?P<id>F\d+) \| .+ \| (?P<runs>[^|]+) \|$", re.MULTILINE)
+CATALOGUE = {row["id"]: row["runs"] for row in ROW.finditer(PAGE)}
+NAME = re.compile(r"test_(?P<id>f\d+)_")
+
+AWAITED = re.findall(
+    r"F\d+",
+    """
+    F5 F6 F7 F8 F9 F10 F11 F15 F19 F25
+    F26 F27 F28 F29 F30 F31 F32 F33 F34 F35 F36 F37 F38 F39 F40 F41 F42 F43 F46 F47 F48 F49 F50
+    F51 F52 F53 F54 F55 F56 F57 F58 F59 F60 F61
+    """,
+)
+"""Faults whose tests are still being written; the list ends empty, and goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultTest:
+    """A test that is named after a fault."""
+
+    fault: str
+    is_chaos: bool
+
+
+def found() -> frozenset[FaultTest]:
+    trees = [ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
+    return frozenset(test for tree in trees for test in fault_tests_in(tree))
+
+
+def fault_tests_in(tree: ast.Module) -> list[FaultTest]:
+    whole_file = any(
+        is_chaos(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+    )
+    return [
+        FaultTest(name["id"].upper(), whole_file or any(map(is_chaos, node.decorator_list)))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and (name := NAME.match(node.name))
+    ]
+
+
+def is_chaos(mark: ast.expr) -> bool:
+    return re.search(r"\bmark\.chaos\b", ast.unparse(mark)) is not None
+
+
+TESTS = found()
+
+
+def how_it_runs(fault: str) -> str:
+    kinds = {test.is_chaos for test in TESTS if test.fault == fault}
+    if not kinds:
+        return "not here"
+    return "chaos" if kinds == {True} else "quick"
+
+
+def test_catalogue_is_whole() -> None:
+    assert list(CATALOGUE) == [f"F{number}" for number in range(1, 62)]
+
+
+@pytest.mark.parametrize("fault", [fault for fault in CATALOGUE if fault not in AWAITED])
+def test_fault_runs_as_the_catalogue_says(fault: str) -> None:
+    assert CATALOGUE[fault].split(":")[0] == how_it_runs(fault)
+
+
+def test_no_test_is_named_after_an_unknown_fault() -> None:
+    assert {test.fault for test in TESTS} <= set(CATALOGUE)
+
+
+def test_what_cannot_be_done_here_says_why() -> None:
+    reasons = [runs for runs in CATALOGUE.values() if runs.startswith("not here")]
+    assert all(re.fullmatch(r"not here: .{10,}", reason) for reason in reasons)
+
+
+def test_a_mark_is_seen_on_a_test_and_on_a_whole_file() -> None:
+    marked = ast.parse("@pytest.mark.chaos\ndef test_f1_a() -> None: ...\ndef test_f2_b() -> None: ...")
+    whole = ast.parse("pytestmark = [pytest.mark.chaos]\ndef test_f3_c() -> None: ...")
+    assert fault_tests_in(marked) == [FaultTest("F1", is_chaos=True), FaultTest("F2", is_chaos=False)]
+    assert fault_tests_in(whole) == [FaultTest("F3", is_chaos=True)]
