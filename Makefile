@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := events mailboxes schema stripeapi receiver worker reconcile console local cogento.py settings.py bridge.py reporting.py
+SOURCES := events mailboxes schema stripeapi receiver worker reconcile console local cogento.py settings.py bridge.py reporting.py version.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check quick lock bench bench-full chaos format clean
@@ -36,6 +36,9 @@ bench: $(READY) ## The quick benchmarks, under ten minutes
 
 bench-full: $(READY) ## Every benchmark
 	@$(BIN)/python -m bench --full
+
+chaos: $(READY) ## The fault tests that take minutes; SEED=n replays a run
+	@export SEED=$${SEED:-$$RANDOM}; echo "SEED=$$SEED"; $(BIN)/python -m pytest -v -m chaos tests
 
 format: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only -q .
