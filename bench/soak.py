@@ -35,10 +35,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--customers", type=int, default=200, help="simulated customers to grow to")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     arguments = parser.parse_args()
-    with whole_system("--simulate", "--rate", str(arguments.rate), "--seed", str(arguments.seed)) as system:
+    life = [f"--{name}={getattr(arguments, name)}" for name in ("rate", "customers", "seed")]
+    with whole_system("--simulate", *life) as system:
         system.add_workers(arguments.workers - 1)
         system.ask("disorder", DISORDER)
         live(system, minutes=arguments.minutes)

@@ -26,10 +26,11 @@ PYTHON_MODULE = (sys.executable, "-m")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """The simulated Stripe: how fast it lives, and which life; without a seed one it makes up."""
+    """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up."""
 
     port: int
     events_per_second: float
+    customers: int
     seed: int | None
 
     @property
@@ -118,6 +119,7 @@ class Cast:
         return self._program(
             "stripe",
             *("local.stripe", "--webhook", self.receiver_url, "--rate", str(simulation.events_per_second)),
+            *("--customers", str(simulation.customers)),
             *("--port", str(simulation.port), "--api-key", SIMULATED_KEY),
             argv_once=_Seeds(simulation.seed),
             ready_text='"api_url"',

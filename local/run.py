@@ -39,6 +39,13 @@ LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
 @click.option(
     "--rate", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Simulated events a second."
 )
+@click.option(
+    "--customers",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Simulated customers to grow to.",
+)
 @click.option("--seed", type=int, help="Which life is simulated: the same seed, the same life.")
 def run(**wishes: Any) -> None:
     """Start everything on this machine and watch rows arrive; Ctrl-C stops it.

@@ -35,6 +35,7 @@ class Wishes:
     data: Path
     simulate: bool | None
     rate: float
+    customers: int
     seed: int | None
 
 
@@ -74,7 +75,9 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
         say(f"No simulated Stripe, because {real[0]} is set; --simulate starts it all the same.")
     if wishes.simulate is False or (wishes.simulate is None and real):
         return None
-    return Simulation(port=free_port(), events_per_second=wishes.rate, seed=wishes.seed)
+    return Simulation(
+        port=free_port(), events_per_second=wishes.rate, customers=wishes.customers, seed=wishes.seed
+    )
 
 
 def _usual_port_or_another(say: Callable[[str], None]) -> int:

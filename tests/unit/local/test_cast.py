@@ -10,7 +10,7 @@ from local.cast import Cast, Simulation, Stores
 from local.datafolder import DataFolder
 from local.program import ROOT
 
-SIMULATION = Simulation(port=9000, events_per_second=5, seed=7)
+SIMULATION = Simulation(port=9000, events_per_second=5, customers=200, seed=7)
 CAST = Cast(
     folder=DataFolder(Path("/data")),
     stores=Stores(
