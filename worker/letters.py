@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from events.envelope import FUTURE_SECONDS, open_envelope
@@ -12,12 +11,11 @@ from events.letters import MESSAGES, LetterReason
 from events.retry import FailureClass
 from schema.errors import sqlstate
 from schema.letters import DeadLetter
+from version import VERSION
 
 if TYPE_CHECKING:
     from events.envelope import Envelope
     from mailboxes.mail import Mail, Waiting
-
-WORKER_VERSION = version("cogento-stripe-sync")
 
 
 def unreadable_letter(mail: Mail, waiting: Waiting, error: PermanentError) -> DeadLetter:
@@ -81,7 +79,7 @@ def _letter(
         livemode=envelope.livemode if envelope else None,
         first_attempt_ms=waiting.first_attempt_ms,
         starts=starts,
-        worker_version=WORKER_VERSION,
+        worker_version=VERSION,
     )
 
 

@@ -46,3 +46,9 @@ def test_everything_is_kept_out_of_the_image_unless_listed() -> None:
 def test_image_and_heroku_run_the_same_python() -> None:
     version = (ROOT / ".python-version").read_text().strip()
     assert f"PYTHON_IMAGE=python:{version}-slim" in DOCKERFILE
+
+
+def test_nothing_in_the_image_asks_for_the_installed_package_which_it_is_not() -> None:
+    folders = [line.removeprefix("!").rstrip("/") for line in IGNORED if line.startswith("!")]
+    modules = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert [path for path in modules if "importlib.metadata" in path.read_text()] == []
