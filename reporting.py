@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import sentry_sdk
 import structlog
 
+import failpoints
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
@@ -38,6 +40,9 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
     )
     if sentry_dsn:
         _report_to(sentry_dsn, process)
+    if failpoints.armed:
+        # At the highest level, so that no LOG_LEVEL hides it.
+        structlog.get_logger().critical("failpoints_armed", failpoints=failpoints.armed)
 
 
 class _Named:

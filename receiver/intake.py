@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from events.envelope import is_ours, open_envelope
 from events.errors import RejectedError, TransientError
+from failpoints import failpoint
 from mailboxes.mail import PutResult
 from receiver import metrics
 from receiver.answers import SIGNATURE_INVALID, Accepted, Status, UnavailableError
@@ -114,11 +115,13 @@ class Intake:
         return _STATUS[put.result]
 
     def _put(self, envelope: Envelope) -> Put:
+        failpoint("before_enqueue", envelope)
         try:
             put = self.mailbox.put(envelope)
         except TransientError as error:
             self.alarms.sound("mailbox_failed", reason=str(error))
             raise UnavailableError("mailbox_unavailable", "The queue cannot keep this event now.") from error
+        failpoint("after_enqueue", envelope)
         if put.result is PutResult.FULL:
             self.alarms.sound("mailbox_filled")
             raise UnavailableError("mailbox_full", "Too many events wait.")

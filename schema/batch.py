@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from events.event import ObjectKind
 from events.outcomes import Duplicate, Outcome
+from failpoints import failpoint
 from schema import holders, ledger, letters, members, roles, subscriptions, users
 from schema.delivery import BatchResult
 from schema.plan import Plan, make_plan
@@ -50,8 +51,10 @@ async def apply(
         raise OutOfReachError(Reach(customers=plan.concerned))
     await _write(connection, plan, await holders.choose(connection, plan.customers, locked, reach))
     await members.follow(connection, plan.subscribers, member_statuses)
+    failpoint("in_tx", deliveries)
     outcomes = plan.outcomes()
     await _account(connection, fresh, outcomes, dead=settled.dead)
+    failpoint("before_commit", deliveries)
     return BatchResult(
         outcomes={**dict.fromkeys(settled.done, Duplicate()), **outcomes},
         customers=frozenset(d.event.customer_id for d in deliveries if d.event.customer_id in plan.owners),

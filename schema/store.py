@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from failpoints import failpoint
 from schema import batch, members, partitions, turns
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
@@ -67,11 +68,10 @@ class Store:
         ledger answers "duplicate". Raises whatever error of Postgres came; `classify` says what it means.
         """
         reach = Reach(customers=frozenset(delivery.event.customer_id for delivery in deliveries))
-        while True:
-            try:
-                return await self._database.transaction(partial(self._apply, deliveries, reach))
-            except OutOfReachError as error:
-                reach |= error.wider  # by at least one address or customer each time
+        failpoint("before_tx", deliveries)
+        result = await self._within(reach, deliveries)
+        failpoint("after_commit", deliveries)
+        return result
 
     async def refresh_members(self) -> None:
         """Bring every user's role member up to date, after `member_statuses` were changed."""
@@ -99,6 +99,13 @@ class Store:
         """Make the ledger's days ahead, drop those past retention, and erase the bodies of old letters."""
         await self.letters.erase_bodies()
         return await partitions.keep(self._database, retention_days=retention_days)
+
+    async def _within(self, reach: Reach, deliveries: Sequence[Delivery]) -> BatchResult:
+        while True:
+            try:
+                return await self._database.transaction(partial(self._apply, deliveries, reach))
+            except OutOfReachError as error:
+                reach |= error.wider  # by at least one address or customer each time
 
     async def _apply(
         self, deliveries: Sequence[Delivery], reach: Reach, connection: asyncpg.Connection

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from events.outcomes import Dead, Outcome
+from failpoints import failpoint
 from mailboxes.errors import MailboxUnavailable
 from worker.opening import open_mail
 from worker.turn import AwayError, Turn
@@ -102,13 +103,16 @@ class Drain:
         )
 
     def _take(self, claim: Claim) -> None:
+        failpoint("after_claim", claim)
         try:
             result = self._turn.take([open_mail(mail) for mail in claim.mails])
         except AwayError as away:
             log.warning("database_away", retry_in_seconds=self._breaker.failed(), exc_info=away.__cause__)
             self._mailboxes.release(claim)
             return
+        failpoint("before_settle", claim)
         self._mailboxes.settle(claim, result.settlements)
+        failpoint("after_settle", claim)
         self._breaker.succeeded()
         self._doubts.raise_about(result.unsure)
         _report(result.outcomes)
