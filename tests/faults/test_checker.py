@@ -1,0 +1,240 @@
+"""The checker is checked: it finds nothing where all is well, and each violation that it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import redis
+
+from local.stripe.truth import Truth
+from tests import builders
+from tests.checker import Checker
+from tests.integration.worker.post import Post
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AN_HOUR = 3600
+CUSTOMERS = "stripe_customer_id"
+
+
+@pytest.fixture
+def checker(database_url: str, redis_url: str) -> Checker:
+    """A checker that has witnessed everything."""
+    checker = Checker(database_url, redis_url)
+    checker.install()
+    return checker
+
+
+@pytest.fixture
+def post(checker: Checker, redis_url: str, database_url: str) -> Iterator[Post]:
+    """Mailboxes and tables that are witnessed, with a customer, a later event, and a subscription."""
+    office = Post.open(redis_url, database_url)
+    office.put("customer.created", builders.customer(), id_="evt_1", created=builders.NOW)
+    office.drain()
+    office.put("customer.updated", builders.customer(name="Eve"), id_="evt_2", created=builders.NOW + AN_HOUR)
+    office.put("customer.subscription.created", builders.subscription(), id_="evt_3", created=builders.NOW)
+    office.drain()
+    yield office
+    office.close()
+
+
+@pytest.fixture
+def tables(post: Post, database_url: str) -> Iterator[psycopg.Connection]:
+    """A hand in the tables of the post."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def test_an_honest_history_has_no_problems(checker: Checker, post: Post) -> None:
+    judgement = checker.judge(accepted=("evt_1", "evt_2", "evt_3"))
+
+    assert judgement.problems == ()
+    assert judgement.outcomes == {"applied": 3}
+    assert judgement.changes == 3
+
+
+def test_what_was_accepted_and_is_nowhere_is_found(checker: Checker, post: Post) -> None:
+    judgement = checker.judge(accepted=("evt_1", "evt_9"))
+
+    assert judgement.problems == ("I1: answered 2xx and nowhere: 1 (evt_9)",)
+    assert judgement.unaccounted == {"evt_9"}
+
+
+def test_what_still_waits_is_found_unless_it_may(checker: Checker, post: Post) -> None:
+    post.put("customer.updated", builders.customer(), id_="evt_4")
+
+    assert checker.judge(accepted=("evt_4",)).problems == ("I1: still waiting: 1 (evt_4)",)
+    assert checker.judge(accepted=("evt_4",), waiting_allowed=1).problems == ()
+
+
+def test_mailboxes_that_nobody_could_have_left_so_are_found(
+    checker: Checker, post: Post, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.zadd("{cogento:0}:ready", {"cus_without_mail": 1})
+
+    (problem,) = checker.judge().problems
+
+    assert "a customer with mail is in exactly one state" in problem
+
+
+def test_the_dead_without_a_letter_are_found(checker: Checker, tables: psycopg.Connection) -> None:
+    tables.execute(
+        """
+        INSERT INTO webhook_events
+        (event_id, event_created_at, event_type, customer_id, object_id, received_at, outcome, source)
+        VALUES ('evt_9', now(), 'customer.updated', 'cus_1', 'cus_1', now(), 'dead', 'webhook')
+        """
+    )
+
+    assert checker.judge().problems == ("I1: dead without a letter: 1 (evt_9)",)
+
+
+def test_an_open_letter_of_an_applied_event_is_found(checker: Checker, tables: psycopg.Connection) -> None:
+    tables.execute(
+        """
+        INSERT INTO dead_letters (
+            event_id, event_type, customer_id, object_id, event_created_at, received_at, reason,
+            failure_class, message, fingerprint, source, raw_sha256
+        )
+        VALUES ('evt_1', 'customer.created', 'cus_1', 'cus_1', now(), now(), 'bug', 'bug', '', '', 'webhook', '')
+        """
+    )
+
+    assert checker.judge().problems == ("I1: applied, but with an open letter: 1 (evt_1)",)
+
+
+def test_two_transactions_in_one_customer_at_once_are_found(checker: Checker, database_url: str) -> None:
+    """Nobody can write one row twice at once; a customer and its subscription are two rows."""
+    with psycopg.connect(database_url) as one, psycopg.connect(database_url) as other:
+        one.execute("INSERT INTO users (stripe_customer_id, email) VALUES ('cus_1', 'a@example.com')")
+        one.commit()
+        one.execute("UPDATE users SET name = 'Eve'")
+        other.execute(
+            "INSERT INTO subscriptions (stripe_subscription_id, user_id, status)"
+            "SELECT 'sub_1', user_id, 'active' FROM users"
+        )
+        one.commit()
+        other.commit()
+
+    assert "I2: two transactions in one customer at once: 1 (cus_1)" in checker.judge().problems
+
+
+def test_a_row_written_without_having_been_locked_is_found(
+    checker: Checker, tables: psycopg.Connection
+) -> None:
+    tables.execute("UPDATE users SET name = 'Mallory'")
+
+    assert checker.judge().problems == ("I2: written without having been locked before: 1 (cus_1)",)
+
+
+def test_a_row_that_was_locked_before_it_was_written_is_no_problem(
+    checker: Checker, tables: psycopg.Connection
+) -> None:
+    with tables.transaction():
+        tables.execute("SELECT FROM users FOR NO KEY UPDATE")
+        tables.execute("UPDATE users SET name = 'Eve'")
+        tables.execute("UPDATE users SET name = 'Ada'")
+
+    assert checker.judge().problems == ()
+
+
+def test_a_row_that_goes_back_to_an_older_event_is_found(
+    checker: Checker, tables: psycopg.Connection
+) -> None:
+    with tables.transaction():
+        tables.execute("SELECT FROM users FOR NO KEY UPDATE")
+        tables.execute(
+            "UPDATE users SET stripe_updated_at = stripe_updated_at - interval '3 s', metadata = '{\"a\": \"b\"}'"
+        )
+
+    assert checker.judge().problems == ("I2: went back to an older event: 1 (cus_1)",)
+
+
+def test_seconds_inside_the_window_are_no_order(checker: Checker, tables: psycopg.Connection) -> None:
+    with tables.transaction():
+        tables.execute("SELECT FROM users FOR NO KEY UPDATE")
+        tables.execute("UPDATE users SET stripe_updated_at = stripe_updated_at - interval '2 s'")
+
+    assert checker.judge().problems == ()
+
+
+def test_a_customer_that_lives_again_is_found(checker: Checker, post: Post) -> None:
+    post.put("customer.deleted", builders.customer(), id_="evt_5", created=builders.NOW + 2 * AN_HOUR)
+    post.drain()
+    with psycopg.connect(post.database_url) as connection:
+        connection.execute("SELECT FROM users FOR NO KEY UPDATE")
+        connection.execute("UPDATE users SET deleted_at = NULL")
+
+    assert checker.judge().problems == ("I2: lived again after its end: 1 (cus_1)",)
+
+
+def test_rows_that_differ_from_the_truth_are_found(checker: Checker, post: Post) -> None:
+    (problem,) = checker.judge(truth=Truth((), ())).problems
+
+    assert problem.startswith("I3: differs from the truth: 2 (")
+
+
+def test_an_event_that_counts_twice_is_found(checker: Checker, tables: psycopg.Connection) -> None:
+    tables.execute(
+        """
+        INSERT INTO webhook_events
+        (event_id, event_created_at, event_type, customer_id, object_id, received_at, outcome, source)
+        VALUES ('evt_1', now(), 'customer.updated', 'cus_1', 'cus_1', now(), 'unchanged', 'webhook')
+        """
+    )
+
+    assert checker.judge().problems == ("I4: counted more than once: 1 (evt_1)",)
+
+
+def test_a_final_outcome_that_is_replaced_is_found(checker: Checker, tables: psycopg.Connection) -> None:
+    tables.execute("UPDATE webhook_events SET outcome = 'stale' WHERE event_id = 'evt_1'")
+
+    assert checker.judge().problems == ("I4: got another outcome after a final one: 1 (evt_1)",)
+
+
+def test_a_change_that_the_ledger_does_not_know_is_found(
+    checker: Checker, tables: psycopg.Connection
+) -> None:
+    with tables.transaction():
+        tables.execute("SELECT FROM users FOR NO KEY UPDATE")
+        tables.execute("UPDATE users SET last_webhook_event_id = 'evt_9'")
+
+    assert checker.judge().problems == ("I4: changed without an entry in the ledger: 1 (cus_1)",)
+
+
+def test_an_applied_event_that_changed_nothing_is_found(checker: Checker, tables: psycopg.Connection) -> None:
+    tables.execute(
+        """
+        INSERT INTO webhook_events
+        (event_id, event_created_at, event_type, customer_id, object_id, received_at, outcome, source)
+        VALUES ('evt_9', now(), 'customer.updated', 'cus_1', 'cus_1', now(), 'applied', 'webhook')
+        """
+    )
+
+    assert checker.judge().problems == ("I4: applied in the ledger, but nothing was written: 1 (evt_9)",)
+
+
+def test_addresses_and_secrets_in_a_log_are_found(checker: Checker, post: Post, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text(
+        "celery@machine.example.com took cus_1@example.com, cus_1@placeholder.invalid and whsec_0\n"
+    )
+
+    assert checker.judge(logs=[log], canaries=["whsec_0"]).problems == (
+        "I8: stands in a log: 2 (cus_1@example.com in worker.log, whsec_0 in worker.log)",
+    )
+
+
+def test_attempts_that_should_not_have_been_spent_are_found(
+    checker: Checker, tables: psycopg.Connection
+) -> None:
+    tables.execute("ALTER TABLE webhook_events DISABLE TRIGGER USER")
+    tables.execute("UPDATE webhook_events SET attempts = 2 WHERE event_id = 'evt_1'")
+
+    assert checker.judge().problems == ("I9: tried more often than allowed: 1 (evt_1)",)
+    assert checker.judge(attempts_allowed=2).problems == ()
