@@ -66,7 +66,21 @@ def open_envelope(body: bytes, *, now: int) -> Envelope:
     Raises RejectedError(code="malformed") for anything that is not one strict JSON event
     (B41 to B50, B62, B63 of the bad inputs), and code="thin_event_unsupported" for Stripe's v2 events (B59).
     """
-    event = _read(body)
+    return _envelope(_read(body), body, now)
+
+
+def open_whole(body: bytes, *, now: int) -> tuple[dict[str, Any], Envelope]:
+    """Read the envelope as `open_envelope` does, and the whole document that it stands in."""
+    try:
+        document = strict_json.read(body)
+        return document, _envelope(msgspec.convert(document, _Event), body, now)
+    except msgspec.ValidationError as error:
+        _reject_shape(body, error)
+    except strict_json.NotStrictJsonError as error:
+        raise RejectedError(MALFORMED, str(error)) from error
+
+
+def _envelope(event: _Event, body: bytes, now: int) -> Envelope:
     if event.object == _THIN:
         _reject_thin()
     _check_top_level(event, now)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from events import fields, strict_json
+from events import fields
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.customer import deleted_customer, live_customer
-from events.envelope import FUTURE_SECONDS, Envelope, is_about_subscription, is_ours, open_envelope
+from events.envelope import FUTURE_SECONDS, Envelope, is_about_subscription, is_ours, open_whole
 from events.errors import PermanentError, RejectedError
 from events.fields import Json
 from events.names import CustomerId, EventId, ObjectId
@@ -52,10 +52,9 @@ def read_event(body: bytes) -> Event:
     Raises PermanentError(reason="malformed") when the object is not what the type says or holds
     impossible values, and PermanentError(reason="unknown_type") for a type that has no table.
     """
-    envelope = _open(body)
+    document, envelope = _open(body)
     if not is_ours(envelope.type):
         raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
-    document = strict_json.read(body)
     kind = _kind(envelope.type)
     obj = _object(document, kind)
     columns = _columns(envelope.type, obj)
@@ -71,13 +70,13 @@ def read_event(body: bytes) -> Event:
     )
 
 
-def _open(body: bytes) -> Envelope:
+def _open(body: bytes) -> tuple[Json, Envelope]:
     """Open a stored body again: what Redis held may not be what the receiver put there.
 
     The receiver compared `created` with its clock; here every time that a table can hold will do.
     """
     try:
-        return open_envelope(body, now=fields.LATEST_TIME - FUTURE_SECONDS)
+        return open_whole(body, now=fields.LATEST_TIME - FUTURE_SECONDS)
     except RejectedError as error:
         raise PermanentError(fields.MALFORMED, error.message) from error
 

@@ -45,6 +45,22 @@ POLICIES = {
     FailureClass.CRASHED_WORKER: Policy(base_seconds=60, cap_seconds=60, attempts_limit=4),
 }
 
+
+@dataclass(frozen=True, slots=True)
+class CircuitPolicy:
+    """When workers stop taking mail because what they write to is away, and how they come back."""
+
+    errors_limit: int = 5  # a single cut connection stops nobody
+    window_seconds: float = 10
+    shortest_probe_pause_seconds: float = 0.5
+    probe_seconds: float = 15  # what a probe may take before another worker makes one
+    step_seconds: float = 1  # one worker, then two, then four …
+    recovery_seconds: float = 8  # … and after eight steps everybody
+    forgotten_seconds: float = 120  # an open circuit that no worker asks about says nothing any more
+
+
+CIRCUIT = CircuitPolicy()
+
 _ENOUGH_DOUBLINGS = 32  # every cap is reached long before; keeps 2**n small
 
 
@@ -66,3 +82,9 @@ def spent(failure_class: FailureClass, attempts: int, age_seconds: float) -> boo
     """Tell whether to give up after `attempts` failed attempts, the first of them `age_seconds` ago."""
     policy = POLICIES[failure_class]
     return attempts >= policy.attempts_limit and age_seconds >= policy.age_limit_seconds
+
+
+def probe_pause(failures: int, *, chance: float) -> float:
+    """Seconds until a dependency is probed that has been found away `failures` times in a row (1 or more)."""
+    pause = next_delay(FailureClass.INFRASTRUCTURE, failures, chance=chance)
+    return max(pause, CIRCUIT.shortest_probe_pause_seconds)

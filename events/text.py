@@ -6,12 +6,15 @@ mistaking an escaped backslash for one.
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from typing import Any
 
+import msgspec
+
 REPLACEMENT = "\ufffd"
 
+_SORTED = msgspec.json.Encoder(order="sorted")
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -32,5 +35,15 @@ def safe_json(value: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Write JSON with sorted keys and no spaces; raises ValueError for a number JSON cannot write."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    """Write a decoded JSON value with sorted keys and no spaces; raises ValueError for an infinite number."""
+    if not _is_finite(value):
+        raise ValueError("JSON cannot write an infinite number")
+    return _SORTED.encode(value).decode()
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

@@ -8,6 +8,7 @@ import msgspec
 
 from events.names import EventId
 from events.ordering import Decision, Known
+from events.text import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from events.columns import CustomerColumns, SubscriptionColumns
 
 _JSON = msgspec.json.Decoder()
-_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def known_of(row: Any, columns: CustomerColumns | SubscriptionColumns) -> Known:
@@ -40,13 +40,10 @@ def is_news(decision: Decision, known: Known, *, unsure: bool) -> bool:
 
 
 def canonical(stored: str | None) -> str | None:
-    """Bring JSON as Postgres writes it to the form of the columns (events.text.canonical_json), quickly.
-
-    Only a float could come out differently; Stripe has none here, and one would merely count as a change.
-    """
+    """Bring JSON as Postgres writes it to the form of the columns."""
     if stored is None or stored == "{}":
         return stored
-    return _SORTED.encode(_JSON.decode(stored)).decode()
+    return canonical_json(_JSON.decode(stored))
 
 
 def arrays(rows: Iterable[tuple[object, ...]]) -> Iterable[tuple[object, ...]]:
