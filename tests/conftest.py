@@ -14,6 +14,8 @@ import redis
 
 from local.errors import ServerUnavailableError
 from tests import servers
+from tests.integration.worker.post import Post
+from tests.integration.worker.running import RunningWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +81,31 @@ def database_url(postgres_server: servers.RunningServer[Postgres], migrated_temp
 def empty_database_url(postgres_server: servers.RunningServer[Postgres]) -> Iterator[str]:
     """The URL of a fresh database without our tables."""
     yield from _fresh_database(postgres_server, template="template0")
+
+
+@pytest.fixture
+def post(redis_url: str, database_url: str) -> Iterator[Post]:
+    """Mailboxes and tables, both empty, and what a worker has between them."""
+    office = Post.open(redis_url, database_url)
+    yield office
+    office.close()
+
+
+@pytest.fixture
+def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[Callable[..., RunningWorker]]:
+    """Start worker processes that look for mail when this returns and end with the test."""
+    started: list[RunningWorker] = []
+
+    def start(**settings: str) -> RunningWorker:
+        log = tmp_path / f"worker-{len(started)}.log"
+        worker = RunningWorker(redis_url, database_url, log, **settings)
+        started.append(worker)
+        worker.await_start()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.process.kill()
 
 
 def _fresh_database(server: servers.RunningServer[Postgres], *, template: str) -> Iterator[str]:

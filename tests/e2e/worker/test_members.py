@@ -8,14 +8,14 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.process import Process
     from tests.integration.worker.post import Post
+    from tests.integration.worker.running import RunningWorker
 
 ROLES = "SELECT role, granted_by FROM user_roles"
 
 
 def test_a_worker_told_so_makes_members_of_subscribers(
-    post: Post, start_worker: Callable[..., Process]
+    post: Post, start_worker: Callable[..., RunningWorker]
 ) -> None:
     start_worker(MEMBER_STATUSES="active,trialing")
 
