@@ -15,7 +15,7 @@ from events.envelope import open_envelope
 from events.errors import RejectedError, TransientError
 from events.names import CustomerId, EventId, ObjectId
 from events.ties import Tie, tie_of
-from schema.letters import UNRESOLVED, LetterStatus
+from schema.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mailboxes.mailboxes import Mailboxes
     from mailboxes.status import MailboxView
     from schema.history import CustomerRecord, LedgerRecord, SubscriptionRecord, UnsureRecord
-    from schema.letters import Letter
+    from schema.letter_records import Letter
     from schema.store import Store
 
 LISTED = 50
@@ -125,7 +125,9 @@ async def _read(store: Store, customer_id: CustomerId, asked: str) -> Records:
         subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
         events=[_told(record) for record in await store.history.events(customer_id, limit=LISTED)],
         event=_told(event) if event else None,
-        letters=await store.letters.page(list(LetterStatus), about=customer_id, limit=LISTED),
+        letters=await store.letters.page(
+            LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=LISTED
+        ),
         unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=LISTED)],
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from events.event import ObjectKind
 from events.outcomes import Duplicate, Outcome
 from failpoints import failpoint
-from schema import holders, ledger, letters, members, roles, subscriptions, users
+from schema import burial, holders, ledger, members, roles, subscriptions, users
 from schema.delivery import BatchResult
 from schema.plan import Plan, make_plan
 from schema.reach import OutOfReachError, Reach
@@ -52,11 +52,12 @@ async def apply(
     await _write(connection, plan, await holders.choose(connection, plan.customers, locked, reach))
     await members.follow(connection, plan.subscribers, member_statuses)
     failpoint("in_tx", deliveries)
-    outcomes = plan.outcomes()
-    await _account(connection, fresh, outcomes, dead=settled.dead)
+    outcomes: dict[EventId, Outcome] = {**dict.fromkeys(settled.done, Duplicate()), **plan.outcomes()}
+    await ledger.write(connection, fresh, outcomes, dead=settled.dead)
+    await _close_letters(connection, deliveries, outcomes, dead=settled.dead)
     failpoint("before_commit", deliveries)
     return BatchResult(
-        outcomes={**dict.fromkeys(settled.done, Duplicate()), **outcomes},
+        outcomes=outcomes,
         customers=frozenset(d.event.customer_id for d in deliveries if d.event.customer_id in plan.owners),
         unsure=plan.unsure,
     )
@@ -87,13 +88,16 @@ async def _write(connection: asyncpg.Connection, plan: Plan, chosen: Holders) ->
     await subscriptions.insert(connection, [c for c in plan.subscriptions if c.row is None], plan.owners)
 
 
-async def _account(
+async def _close_letters(
     connection: asyncpg.Connection,
-    deliveries: Sequence[Delivery],
+    deliveries: Iterable[Delivery],
     outcomes: Mapping[EventId, Outcome],
     *,
     dead: frozenset[EventId],
 ) -> None:
-    """Write the ledger; a dead letter whose event has an outcome now is resolved by it."""
-    await ledger.write(connection, deliveries, outcomes, dead=dead)
-    await letters.resolve(connection, {id_: outcome for id_, outcome in outcomes.items() if id_ in dead})
+    """Close the letters of events that were dead and have an outcome now.
+
+    A retried letter is closed too when the ledger says nothing of its death: it forgets after some weeks.
+    """
+    retried = {delivery.event.id for delivery in deliveries if delivery.is_retry}
+    await burial.resolve(connection, {id_: outcomes[id_] for id_ in dead | retried})

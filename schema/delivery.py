@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from events.names import CustomerId, EventId, ObjectId
     from events.outcomes import Outcome
 
+RETRY = "retry"
+"""The source of what was put back from the dead letters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -21,6 +24,11 @@ class Delivery:
     received_ms: int
     attempts: int
     source: str
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it was put back from the dead letters."""
+        return self.source == RETRY
 
 
 @dataclass(frozen=True, slots=True)

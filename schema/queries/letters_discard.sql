@@ -2,13 +2,37 @@
 -- $1 BIGINT[]: letter ids
 -- $2 VARCHAR: why
 -- $3 VARCHAR: who
-UPDATE dead_letters
-SET
-    status = 'discarded',
-    resolution = $2::VARCHAR,
-    resolved_by = $3::VARCHAR,
-    resolved_at = now()
-WHERE
-    id = ANY($1::BIGINT[])
-    AND status = 'open'
-RETURNING id
+WITH open_letter AS (
+    SELECT id
+    FROM dead_letters
+    WHERE
+        id = ANY($1::BIGINT[])
+        AND status = 'open'
+    ORDER BY id
+    FOR UPDATE
+),
+
+discarded AS (
+    UPDATE dead_letters
+    SET
+        status = 'discarded',
+        resolution = $2::VARCHAR,
+        resolved_by = $3::VARCHAR,
+        resolved_at = now()
+    FROM open_letter
+    WHERE dead_letters.id = open_letter.id
+    RETURNING dead_letters.id
+),
+
+noted AS (
+    INSERT INTO dead_letter_actions (letter_id, action, who, why)
+    SELECT
+        id,
+        'discard',
+        $3::VARCHAR,
+        $2::VARCHAR
+    FROM discarded
+)
+
+SELECT id
+FROM discarded

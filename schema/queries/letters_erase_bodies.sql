@@ -1,9 +1,7 @@
 -- Erase what a resolved letter said, for privacy; that it existed stays.
 -- $1 INTEGER: days since it was resolved
 UPDATE dead_letters
-SET
-    raw_body = NULL,
-    sig_header = NULL
+SET raw_body = NULL
 WHERE
     raw_body IS NOT NULL
     AND resolved_at < now() - make_interval(days => $1::INTEGER)

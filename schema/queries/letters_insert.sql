@@ -19,12 +19,10 @@
 -- $18 VARCHAR[]: worker versions
 -- $19 VARCHAR[]: sources
 -- $20 BYTEA[]: raw bodies
--- $21 VARCHAR[]: signature headers
--- $22 VARCHAR[]: trace ids
 INSERT INTO dead_letters AS letter (
     event_id, event_type, customer_id, object_id, livemode, api_version, event_created_at,
     received_at, first_attempt_at, attempts, starts, reason, failure_class, failure_code,
-    constraint_name, message, fingerprint, worker_version, source, raw_body, raw_sha256, sig_header, trace_id
+    constraint_name, message, fingerprint, worker_version, source, raw_body, raw_sha256
 )
 SELECT
     new.event_id,
@@ -47,19 +45,17 @@ SELECT
     new.worker_version,
     new.source,
     new.raw_body,
-    sha256(new.raw_body),
-    new.sig_header,
-    new.trace_id
+    sha256(new.raw_body)
 FROM unnest(
     $1::VARCHAR[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::BOOLEAN[], $6::VARCHAR[],
     $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::INTEGER[], $11::INTEGER[], $12::VARCHAR[],
     $13::VARCHAR[], $14::VARCHAR[], $15::VARCHAR[], $16::VARCHAR[], $17::VARCHAR[], $18::VARCHAR[],
-    $19::VARCHAR[], $20::BYTEA[], $21::VARCHAR[], $22::VARCHAR[]
+    $19::VARCHAR[], $20::BYTEA[]
 ) AS new (
     event_id, event_type, customer_id, object_id, livemode, api_version,
     created, received_ms, first_attempt_ms, attempts, starts, reason,
     failure_class, failure_code, constraint_name, message, fingerprint, worker_version,
-    source, raw_body, sig_header, trace_id
+    source, raw_body
 )
 ON CONFLICT (event_id) WHERE status IN ('open', 'retrying') DO UPDATE
 SET
@@ -73,5 +69,4 @@ SET
     message = excluded.message,
     fingerprint = excluded.fingerprint,
     worker_version = excluded.worker_version,
-    trace_id = excluded.trace_id,
     status = 'open'

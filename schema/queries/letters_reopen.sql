@@ -1,8 +1,27 @@
 -- Give letters back that were taken for a retry which did not come about.
 -- $1 BIGINT[]: letter ids
-UPDATE dead_letters
-SET status = 'open'
-WHERE
-    id = ANY($1::BIGINT[])
-    AND status = 'retrying'
-RETURNING id
+-- $2 INTEGER: taken at least so many seconds ago; a later retry is somebody else's
+-- $3 VARCHAR: who
+-- $4 VARCHAR: why
+WITH reopened AS (
+    UPDATE dead_letters
+    SET status = 'open'
+    WHERE
+        id = ANY($1::BIGINT[])
+        AND status = 'retrying'
+        AND coalesce(retrying_since, died_at) <= now() - make_interval(secs => $2::INTEGER)
+    RETURNING id
+),
+
+noted AS (
+    INSERT INTO dead_letter_actions (letter_id, action, who, why)
+    SELECT
+        id,
+        'reopen',
+        $3::VARCHAR,
+        $4::VARCHAR
+    FROM reopened
+)
+
+SELECT id
+FROM reopened

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from events.retry import FailureClass
-from schema.letters import Letter, LetterStatus
+from schema.delivery import RETRY, Delivery
+from schema.letter_records import Letter, LetterFilter, LetterStatus
 from schema.store import Store
 from tests.builders import NOW
-from tests.integration.schema.deliveries import customer, new_customer
+from tests.integration.schema.deliveries import customer, new_customer, subscription
 from tests.integration.schema.letters import BODY, letter
+
+ADA = "ada"
 
 
 async def test_a_letter_keeps_everything_that_is_known(store: Store) -> None:
@@ -28,8 +32,6 @@ async def test_a_letter_keeps_everything_that_is_known(store: Store) -> None:
                 first_attempt_ms=NOW * 1000,
                 starts=2,
                 worker_version="0.1.0",
-                sig_header="t=1,v1=aa",
-                trace_id="abc",
             )
         ]
     )
@@ -109,13 +111,13 @@ async def test_letters_are_listed_page_by_page_newest_first(store: Store) -> Non
 @pytest.mark.parametrize("about", ["cus_7", "sub_7", "evt_7"])
 async def test_letters_are_found_by_customer_object_and_event(store: Store, about: str) -> None:
     await store.bury([letter("7", customer_id="cus_7", object_id="sub_7"), letter("8")])
-    found = await store.letters.page(about=about)
+    found = await store.letters.page(LetterFilter(about=about))
     assert [kept.event_id for kept in found] == ["evt_7"]
 
 
 async def test_a_retry_hands_out_the_bytes_oldest_event_first(store: Store) -> None:
     await store.bury([letter("2", created=NOW + 5), letter("1", created=NOW)])
-    replays = await store.letters.retry([kept.id for kept in await store.letters.page()])
+    replays = await store.letters.retry([kept.id for kept in await store.letters.page()], who=ADA)
     assert [(replay.event_id, replay.body) for replay in replays] == [("evt_1", BODY), ("evt_2", BODY)]
     assert {kept.status for kept in await store.letters.page()} == {LetterStatus.RETRYING}
     assert {kept.replays for kept in await store.letters.page()} == {1}
@@ -126,13 +128,15 @@ async def test_of_two_people_who_retry_a_letter_at_once_one_gets_it(
 ) -> None:
     await store.bury([letter()])
     (kept,) = await store.letters.page()
-    both = await asyncio.gather(store.letters.retry([kept.id]), another_store.letters.retry([kept.id]))
+    both = await asyncio.gather(
+        store.letters.retry([kept.id], who=ADA), another_store.letters.retry([kept.id], who="grace")
+    )
     assert sorted(len(replays) for replays in both) == [0, 1]
 
 
 async def test_a_retried_letter_that_dies_again_is_open_again(store: Store) -> None:
     await store.bury([letter()])
-    await store.letters.retry([(await _only(store)).id])
+    await store.letters.retry([(await _only(store)).id], who=ADA)
     await store.bury([letter()])
     again = await _only(store)
     assert (again.status, again.replays) == (LetterStatus.OPEN, 1)
@@ -141,8 +145,8 @@ async def test_a_retried_letter_that_dies_again_is_open_again(store: Store) -> N
 async def test_a_retry_that_did_not_come_about_is_given_back(store: Store) -> None:
     await store.bury([letter()])
     kept = await _only(store)
-    await store.letters.retry([kept.id])
-    assert await store.letters.reopen([kept.id]) == 1
+    await store.letters.retry([kept.id], who=ADA)
+    assert await store.letters.reopen([kept.id], who=ADA, why="Redis is away") == 1
     assert (await _only(store)).status is LetterStatus.OPEN
 
 
@@ -150,9 +154,9 @@ async def test_a_discarded_letter_says_who_and_why_and_is_not_retried(store: Sto
     await store.bury([letter()])
     kept = await _only(store)
     assert await store.letters.discard([kept.id], why="test data", who="ada") == 1
-    assert await store.letters.retry([kept.id]) == []
+    assert await store.letters.retry([kept.id], who=ADA) == []
     assert await store.letters.page() == []
-    (closed,) = await store.letters.page([LetterStatus.DISCARDED])
+    (closed,) = await store.letters.page(LetterFilter(statuses=frozenset({LetterStatus.DISCARDED})))
     assert (closed.resolution, closed.resolved_by) == ("test data", "ada")
     assert closed.resolved_at is not None
 
@@ -161,7 +165,7 @@ async def test_a_closed_letter_leaves_room_for_the_next_death_of_its_event(store
     await store.bury([letter()])
     await store.letters.discard([(await _only(store)).id], why="-", who="-")
     await store.bury([letter()])
-    assert len(await store.letters.page(list(LetterStatus))) == 2
+    assert len(await store.letters.page(LetterFilter(statuses=frozenset(LetterStatus)))) == 2
 
 
 async def test_letters_whose_customer_arrived_are_found(store: Store) -> None:
@@ -170,21 +174,113 @@ async def test_letters_whose_customer_arrived_are_found(store: Store) -> None:
     assert await store.letters.whose_customer_arrived("customer_missing") == []
     await store.apply([new_customer(1, event="c")])
     (found,) = await store.letters.whose_customer_arrived("customer_missing")
-    (replay,) = await store.letters.retry([found])
+    (replay,) = await store.letters.retry([found], who=ADA)
     assert replay.event_id == "evt_1"
 
 
 async def test_the_bytes_are_erased_a_month_after_a_letter_is_closed(store: Store, sql: Any) -> None:
-    await store.bury([letter("1", sig_header="t=1"), letter("2")])
+    await store.bury([letter("1"), letter("2")])
     await store.letters.discard([kept.id for kept in await store.letters.page()], why="-", who="-")
     await sql.execute(
         "UPDATE dead_letters SET resolved_at = now() - INTERVAL '31 days' WHERE event_id = 'evt_1'"
     )
     await store.tidy()
     rows = await sql.fetch(
-        "SELECT event_id, raw_body IS NULL, sig_header, raw_sha256 IS NULL FROM dead_letters ORDER BY 1"
+        "SELECT event_id, raw_body IS NULL, raw_sha256 IS NULL FROM dead_letters ORDER BY 1"
     )
-    assert [tuple(row) for row in rows] == [("evt_1", True, None, False), ("evt_2", False, None, False)]
+    assert [tuple(row) for row in rows] == [("evt_1", True, False), ("evt_2", False, False)]
+
+
+async def test_every_action_is_kept_with_who_and_why(store: Store) -> None:
+    await store.bury([letter()])
+    kept = await _only(store)
+    await store.letters.retry([kept.id], who=ADA, why="release 7 mends it")
+    await store.letters.reopen([kept.id], who="worker", why="it was in no mailbox")
+    await store.letters.discard([kept.id], who=ADA, why="test data")
+    actions = await store.letters.actions(kept.id)
+    assert [(action.action, action.who, action.why) for action in actions] == [
+        ("retry", ADA, "release 7 mends it"),
+        ("reopen", "worker", "it was in no mailbox"),
+        ("discard", ADA, "test data"),
+    ]
+
+
+async def test_of_two_people_who_retry_many_at_once_each_letter_is_one_s(
+    store: Store, another_store: Store, sql: Any
+) -> None:
+    await store.bury([letter(str(n), created=NOW + n) for n in range(50)])
+    ids = [kept.id for kept in await store.letters.page()]
+    one, other = await asyncio.gather(
+        store.letters.retry(ids, who=ADA), another_store.letters.retry(ids[::-1], who="grace")
+    )
+    assert len(one) + len(other) == 50
+    assert await sql.fetchval("SELECT max(replays) FROM dead_letters") == 1
+    assert await sql.fetchval("SELECT count(*) FROM dead_letter_actions") == 50
+
+
+async def test_a_retry_that_is_applied_closes_its_letter(store: Store) -> None:
+    await store.bury([letter("1")])
+    kept = await _only(store)
+    await store.letters.retry([kept.id], who=ADA)
+    await store.apply([_retried("1")])
+    assert await _ended(store, kept.id) == (LetterStatus.RESOLVED, "applied")
+
+
+async def test_a_retry_is_closed_also_when_the_ledger_has_forgotten_its_death(store: Store, sql: Any) -> None:
+    await store.bury([letter("1")])
+    kept = await _only(store)
+    await sql.execute("DELETE FROM webhook_events")
+    await store.letters.retry([kept.id], who=ADA)
+    await store.apply([_retried("1")])
+    assert await _ended(store, kept.id) == (LetterStatus.RESOLVED, "applied")
+
+
+async def test_a_retry_of_what_was_applied_meanwhile_ends_as_a_duplicate(store: Store, sql: Any) -> None:
+    await store.bury([letter("1")])
+    kept = await _only(store)
+    await sql.execute("UPDATE webhook_events SET outcome = 'applied'")
+    await store.letters.retry([kept.id], who=ADA)
+    await store.apply([_retried("1")])
+    assert await _ended(store, kept.id) == (LetterStatus.RESOLVED, "duplicate")
+
+
+async def test_a_letter_that_is_parked_after_its_retry_stays_on_its_way(store: Store) -> None:
+    await store.bury([letter("1", type="customer.subscription.updated")])
+    kept = await _only(store)
+    await store.letters.retry([kept.id], who=ADA)
+    await store.apply([replace(subscription(event="1"), source=RETRY)])
+    assert await _ended(store, kept.id) == (LetterStatus.RETRYING, None)
+
+
+async def test_letters_on_their_way_since_long_are_found_page_by_page(store: Store, sql: Any) -> None:
+    await store.bury([letter(str(n)) for n in range(3)])
+    ids = sorted(kept.id for kept in await store.letters.page())
+    await store.letters.retry(ids, who=ADA)
+    await sql.execute(
+        "UPDATE dead_letters SET retrying_since = now() - INTERVAL '1 hour' WHERE id <> $1", ids[1]
+    )
+    first = await store.letters.taken(for_seconds=60, limit=1)
+    rest = await store.letters.taken(for_seconds=60, above=max(first))
+    assert [*first, *rest] == [ids[0], ids[2]]
+
+
+async def test_a_letter_that_was_taken_again_meanwhile_is_not_given_back(store: Store) -> None:
+    await store.bury([letter()])
+    kept = await _only(store)
+    await store.letters.retry([kept.id], who=ADA)
+    assert await store.letters.reopen([kept.id], who="worker", why="-", after_seconds=60) == 0
+    assert (await _only(store)).status is LetterStatus.RETRYING
+
+
+async def test_letters_given_up_are_found_once_their_customer_is_written_to_again(store: Store) -> None:
+    await store.bury([letter("1", reason="gave_up"), letter("2", reason="gave_up", customer_id="cus_2")])
+    assert await store.letters.whose_customer_goes_on("gave_up") == []
+    await store.apply([customer(event="3")])
+    (found,) = await store.letters.whose_customer_goes_on("gave_up")
+    await store.letters.retry([found], who="worker")
+    await store.bury([letter("1", reason="gave_up")])
+    await store.apply([customer(event="4", at=60, name="Grace")])
+    assert await store.letters.whose_customer_goes_on("gave_up") == []
 
 
 async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
@@ -199,3 +295,12 @@ async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
 async def _only(store: Store) -> Letter:
     (kept,) = await store.letters.page()
     return kept
+
+
+async def _ended(store: Store, letter_id: int) -> tuple[LetterStatus, str | None]:
+    (fate,) = await store.letters.fates([letter_id])
+    return fate.status, fate.resolution
+
+
+def _retried(event: str) -> Delivery:
+    return replace(customer(event=event), source=RETRY)

@@ -1,0 +1,13 @@
+-- Say what became of letters.
+-- $1 BIGINT[]: letter ids
+SELECT
+    id,
+    event_id,
+    status,
+    reason,
+    resolution
+FROM dead_letters
+WHERE id = ANY($1::BIGINT[])
+ORDER BY
+    event_created_at,
+    id
