@@ -1,0 +1,55 @@
+"""Servers for benchmarks: an embedded Postgres and Valkey as `cogento run` starts them, migrated and empty."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schema.migrate import migrate
+from tests import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.postgres import Postgres
+    from local.valkey import Valkey
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Two durable servers, gone with the benchmark."""
+
+    postgres: servers.RunningServer[Postgres]
+    valkey: servers.RunningServer[Valkey]
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """Start both and migrate the database."""
+    home = servers.make_home()
+    postgres = servers.start_postgres(home, settings={})
+    valkey = servers.start_valkey(home)
+    try:
+        migrate(postgres.url)
+        yield Ground(postgres, valkey)
+    finally:
+        for server in (postgres, valkey):
+            server.kill()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and all its descendants so far, dead children that it has waited for included."""
+    return sum(_own_cpu_seconds(one) for one in servers.processes_under(pid))
+
+
+def _own_cpu_seconds(pid: int) -> float:
+    try:
+        fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
