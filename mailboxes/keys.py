@@ -21,6 +21,8 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:tries`           | hash   | event -> "attempts first_attempt_ms error_class", for those that failed     |
 | `:bell`            | hash   | `until`: ms until when no ring is needed; `rings`: unanswered ones          |
 | `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
+| `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
+| `:delays`          | hash   | counters of how long events waited; the first shard's only                  |
 | `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
 
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
@@ -53,6 +55,16 @@ def event_key(tag: str, event_id: EventId) -> str:
 def probe_key(tag: str) -> str:
     """Return the key that the write probe sets."""
     return f"{tag}:probe"
+
+
+def workers_key(tag: str) -> str:
+    """Return the key of the workers that take work."""
+    return f"{tag}:workers"
+
+
+def delays_key(tag: str) -> str:
+    """Return the key of the counters of delays."""
+    return f"{tag}:delays"
 
 
 def halted_key(tag: str) -> str:

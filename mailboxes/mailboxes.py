@@ -16,6 +16,7 @@ from mailboxes import codec, keys, replies
 from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowledgement
 from mailboxes.clock import Clock, RedisClock
 from mailboxes.durability import AckDurability
+from mailboxes.heartbeats import Heartbeats
 from mailboxes.mail import Claim, Limits, Put, PutResult, Settlement, Source
 from mailboxes.server import Call, Server
 from mailboxes.status import Paused
@@ -64,6 +65,7 @@ class Mailboxes:
         self._clock = clock or RedisClock(server)
         self._tags = keys.tags(shards)
         self._limits = limits or Limits()
+        self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
 
     @classmethod
     def connect(

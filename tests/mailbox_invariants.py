@@ -12,6 +12,7 @@ STATES = ("ready", "leases", "sleeping", "paused")
 SINGLE_KEYS = {
     *STATES,
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
+    *("workers", "delays"),
 }
 FAMILIES = {"event", "mail", "held"}
 

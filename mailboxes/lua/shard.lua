@@ -11,6 +11,7 @@ local READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners
 local SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':parked'
 local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
 local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
+local WORKERS, DELAYS = tag .. ':workers', tag .. ':delays'
 
 local function event_of(id) return tag .. ':event:' .. id end
 local function mail_of(customer) return tag .. ':mail:' .. customer end
