@@ -21,6 +21,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:tries`           | hash   | event -> "attempts first_attempt_ms error_class", for those that failed     |
 | `:bell`            | hash   | `until`: ms until when no ring is needed; `rings`: unanswered ones          |
 | `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
+| `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
 | `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
 | `:delays`          | hash   | counters of how long events waited; the first shard's only                  |
 | `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
@@ -55,6 +56,11 @@ def event_key(tag: str, event_id: EventId) -> str:
 def probe_key(tag: str) -> str:
     """Return the key that the write probe sets."""
     return f"{tag}:probe"
+
+
+def circuit_key(tag: str, dependency: str) -> str:
+    """Return the key of what is known of a dependency in trouble."""
+    return f"{tag}:circuit:{dependency}"
 
 
 def workers_key(tag: str) -> str:

@@ -81,6 +81,11 @@ class Claim:
     expires_ms: int
     lease_ms: int
 
+    @property
+    def claimed_ms(self) -> int:
+        """When it was claimed, by Redis's clock."""
+        return self.expires_ms - self.lease_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from events.names import CustomerId, EventId, LeaseToken
 from mailboxes import codec, keys, replies
 from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowledgement
+from mailboxes.circuit import Circuit
 from mailboxes.clock import Clock, RedisClock
 from mailboxes.durability import AckDurability
 from mailboxes.heartbeats import Heartbeats
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from events.envelope import Envelope
     from mailboxes.checks import ServerFacts
+    from mailboxes.circuit import Dependency
     from mailboxes.codec import Stored
     from mailboxes.mail import Mail
     from mailboxes.server import Argument, Reply
@@ -92,6 +94,10 @@ class Mailboxes:
     def now_ms(self) -> int:
         """Return the time by Redis's clock, which every process shares."""
         return self._clock.now_ms()
+
+    def circuit(self, dependency: Dependency) -> Circuit:
+        """Return the circuit that all workers share for a dependency."""
+        return Circuit(self._server, self._clock, tag=self._tags[0], dependency=dependency)
 
     def longest_put_seconds(self) -> float:
         """Return how long a put may take before it raises; more where it waits for the disk."""

@@ -45,6 +45,10 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    async def renew(self) -> None:
+        """Have every connection made anew before it is used again."""
+        await self._pool.expire_connections()
+
     async def fetch(self, query: str, *parameters: object) -> list[Any]:
         """Read, outside of a transaction."""
         async with self.connection() as connection:

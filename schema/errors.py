@@ -59,6 +59,9 @@ BY_SQLSTATE_CLASS = {
 }
 """The first two characters of a code, for whole classes of one meaning."""
 
+PROOF_OF_ABSENCE = frozenset({"25006", "57P03"})
+"""Read-only, starting or shutting down: no further error is needed to stop taking mail."""
+
 BY_TYPE = (
     (PostgresUnavailableError, FailureClass.INFRASTRUCTURE),
     (LedgerRacedError, FailureClass.CONTENTION),
@@ -84,3 +87,13 @@ def classify(error: BaseException) -> FailureClass:
 def sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE that Postgres or asyncpg gave, if either did."""
     return getattr(error, "sqlstate", None)
+
+
+def says_away(error: BaseException) -> bool:
+    """Tell whether one error is proof enough that Postgres takes no writes for now."""
+    return sqlstate(error) in PROOF_OF_ABSENCE or isinstance(error, ConnectionRefusedError)
+
+
+def code_of(error: BaseException) -> str:
+    """Name an error for people: its SQLSTATE, or else its type."""
+    return sqlstate(error) or type(error).__name__

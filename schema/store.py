@@ -85,7 +85,11 @@ class Store:
         await self.letters.bury(letters)
 
     async def ping_write(self) -> None:
-        """Write a row of no meaning: a read would also succeed on a standby or a full disk."""
+        """Write a row of no meaning: a read would also succeed on a standby or a full disk.
+
+        On a fresh connection: one from before an outage says nothing of what comes after it.
+        """
+        await self._database.renew()
         await self._database.write(_PROBE)
 
     async def take_turn(self, name: str) -> turns.Turn | None:

@@ -14,7 +14,7 @@ SINGLE_KEYS = {
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
     *("workers", "delays"),
 }
-FAMILIES = {"event", "mail", "held"}
+FAMILIES = {"event", "mail", "held", "circuit"}
 
 
 class Shard:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from events.names import ObjectId
     from mailboxes.mail import Claim, Settlement
+    from worker.backoff import Backoff
     from worker.breaker import Breaker
 
 log = structlog.get_logger()
@@ -71,11 +72,19 @@ class Drain:
     """Empties the mailboxes, batch after batch; several threads may do so at once."""
 
     def __init__(
-        self, mailboxes: Mailboxes, turn: Turn, *, breaker: Breaker, size: BatchSize, doubts: Doubts
+        self,
+        mailboxes: Mailboxes,
+        turn: Turn,
+        *,
+        breaker: Breaker,
+        backoff: Backoff,
+        size: BatchSize,
+        doubts: Doubts,
     ) -> None:
         self._mailboxes = mailboxes
         self._turn = turn
         self._breaker = breaker
+        self._backoff = backoff
         self._size = size
         self._doubts = doubts
         self._stopping = threading.Event()
@@ -86,14 +95,17 @@ class Drain:
 
     def until_empty(self) -> None:
         """Take turns until no mail is ready, somebody asked to stop, or what we need is away."""
-        while not (self._stopping.is_set() or self._breaker.is_open()):
+        while self._backoff.is_over() and not self._stopping.is_set():
             try:
+                if not self._breaker.lets_through():
+                    return
                 claim = self._claim()
+                self._backoff.succeeded()
                 if claim is None:
                     return
                 self._take(claim)
             except MailboxUnavailable as error:
-                log.warning("mailboxes_unavailable", retry_in_seconds=self._breaker.failed(), exc_info=error)
+                log.warning("mailboxes_unavailable", retry_in_seconds=self._backoff.failed(), exc_info=error)
 
     def _claim(self) -> Claim | None:
         return self._mailboxes.claim(
@@ -107,13 +119,13 @@ class Drain:
         try:
             result = self._turn.take([open_mail(mail) for mail in claim.mails])
         except AwayError as away:
-            log.warning("database_away", retry_in_seconds=self._breaker.failed(), exc_info=away.__cause__)
+            log.warning("database_away", exc_info=away.error)
             self._mailboxes.release(claim)
+            self._breaker.failed(away.error, begun_ms=claim.claimed_ms)
             return
         failpoint("before_settle", claim)
         self._mailboxes.settle(claim, result.settlements)
         failpoint("after_settle", claim)
-        self._breaker.succeeded()
         self._doubts.raise_about(result.unsure)
         _report(result.outcomes)
 

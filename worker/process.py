@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from mailboxes.circuit import Dependency
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 from settings import refuse
+from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import BatchSize, Drain, LoggedDoubts
 from worker.loops import Loops
@@ -52,7 +54,12 @@ class WorkerProcess:
         self._drain = Drain(
             self._mailboxes,
             Turn(self._store, now_ms=self._mailboxes.now_ms, chance=random.random),
-            breaker=Breaker(clock=time.monotonic, chance=random.random),
+            breaker=Breaker(
+                self._mailboxes.circuit(Dependency.POSTGRES),
+                probe=self._store.ping_write,
+                chance=random.random,
+            ),
+            backoff=Backoff(clock=time.monotonic, chance=random.random),
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
             doubts=LoggedDoubts(),
         )

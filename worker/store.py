@@ -28,6 +28,10 @@ class BridgedStore:
         """As Store.bury."""
         bridge.run(self._store.bury(letters))
 
+    def ping_write(self) -> None:
+        """As Store.ping_write."""
+        bridge.run(self._store.ping_write())
+
     def tidy(self, *, retention_days: int) -> None:
         """As Store.tidy."""
         bridge.run(self._store.tidy(retention_days=retention_days))

@@ -45,6 +45,10 @@ class Store(Protocol):
 class AwayError(Exception):
     """The database is away: no event's fault. The claim goes back as it is, and no attempt is spent."""
 
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
@@ -231,6 +235,6 @@ def _waiting(account: Account, event_id: EventId) -> Waiting:
 def _blame(error: Exception) -> FailureClass:
     failure = classify(error)
     if failure is FailureClass.INFRASTRUCTURE:
-        raise AwayError from error
+        raise AwayError(error) from error
     # Contention was tried again in place already; what is left of it is waited out.
     return FailureClass.TRANSIENT if failure is FailureClass.CONTENTION else failure

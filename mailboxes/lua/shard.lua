@@ -16,6 +16,7 @@ local WORKERS, DELAYS = tag .. ':workers', tag .. ':delays'
 local function event_of(id) return tag .. ':event:' .. id end
 local function mail_of(customer) return tag .. ':mail:' .. customer end
 local function held_of(customer) return tag .. ':held:' .. customer end
+local function circuit_of(dependency) return tag .. ':circuit:' .. dependency end
 
 -- A counter must not fail a command that has nothing else to write (pcall: memory may be full).
 local function tally(field, by)

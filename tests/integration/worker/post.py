@@ -11,9 +11,11 @@ import asyncpg
 
 import bridge
 from events.envelope import open_envelope
+from mailboxes.circuit import Dependency
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
+from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
 from worker.store import BridgedStore, open_store
@@ -53,9 +55,13 @@ class Post:
 
     def drain(self, store: Any = None, *, size: BatchSize = SIZE, doubts: Doubts | None = None) -> None:
         """Take turns until no mail is ready."""
-        breaker = Breaker(clock=time.monotonic, chance=random.random)
+        circuit = self.mailboxes.circuit(Dependency.POSTGRES)
+        breaker = Breaker(circuit, probe=self.store.ping_write, chance=random.random)
+        backoff = Backoff(clock=time.monotonic, chance=random.random)
         turn = Turn(store or self.store, now_ms=self.mailboxes.now_ms, chance=random.random)
-        Drain(self.mailboxes, turn, breaker=breaker, size=size, doubts=doubts or LoggedDoubts()).until_empty()
+        doubts = doubts or LoggedDoubts()
+        drain = Drain(self.mailboxes, turn, breaker=breaker, backoff=backoff, size=size, doubts=doubts)
+        drain.until_empty()
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read from the tables, over a connection of its own."""

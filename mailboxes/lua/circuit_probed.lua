@@ -1,0 +1,23 @@
+-- circuit_probed: takes down what a probe found; the worker that made a good one has the first place.
+--
+-- KEYS[1]  tag
+-- ARGV[1]  now
+-- ARGV[2]  dependency
+-- ARGV[3]  when to probe again, or 0: it answered
+-- ARGV[4]  ms after which the circuit is forgotten: open and asked about by nobody, or recovered
+-- ARGV[5]  why, if it failed
+-- Returns  1, or 0 when the circuit is not open any more and nothing was changed
+
+local key = circuit_of(ARGV[2])
+local opened, recovered = unpack(redis.call('HMGET', key, 'opened', 'recovered'))
+if not opened or recovered then return 0 end
+
+redis.call('HDEL', key, 'probe')
+if ARGV[3] == '0' then
+  redis.call('HSET', key, 'recovered', now, 'places', 1)
+else
+  redis.call('HSET', key, 'probe', ARGV[3], 'why', ARGV[5])
+  redis.call('HINCRBY', key, 'failures', 1)
+end
+redis.call('PEXPIRE', key, ARGV[4])
+return 1
