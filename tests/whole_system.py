@@ -1,12 +1,11 @@
 """Everything at once, as `cogento run` starts it, with faults to do to it and a checker at the end.
 
-The checker is the promise: what was answered 2xx is in the ledger (a dead letter has its row there too), and
-the rows equal the simulated Stripe's truth.
+The judgement at the end is the checker's (tests/checker.py): the sender's own record held against the ledger,
+and the rows against the simulated Stripe's truth.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -17,16 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import psycopg
-
 from local.ports import free_port
 from local.process import Command, Process
 from local.program import ROOT
-from local.stripe.compare import Comparison, compare
 from local.stripe.truth_lines import read_truth
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from tests import servers
+from tests.checker import Checker, Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from mailboxes.status import MailboxStatus
 
 READY_SECONDS = 90
+SERVERS = ("postgres", "valkey")
 ASK_SECONDS = 300
 WORKER = (
     sys.executable,
@@ -46,14 +44,12 @@ NOTHING_GIVEN = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECR
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker found; `unaccounted` were answered 2xx and are nowhere."""
+    """How many events were sent, how many of them answered 2xx in how many attempts, and what the checker found."""
 
     events: int
     accepted: int
     attempts: int
-    unaccounted: frozenset[str]
-    outcomes: dict[str, int]
-    comparison: Comparison
+    judgement: Judgement
 
 
 class WholeSystem:
@@ -77,6 +73,8 @@ class WholeSystem:
             Command(argv=(*argv, *options), log=self.output, environment=NOTHING_GIVEN, folder=ROOT)
         )
         servers.wait_until(self._is_ready, what="cogento run to be ready", seconds=READY_SECONDS)
+        self.checker = Checker(self.facts["database_url"], self.facts["redis_url"])
+        self.checker.install()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -130,20 +128,24 @@ class WholeSystem:
         servers.wait_until(lambda: self.status().waiting == 0, what="empty mailboxes", seconds=seconds)
 
     def check(self) -> Verdict:
-        """Hold the sender's record against the ledger, and the tables against the truth."""
+        """Judge what has become quiet, by the sender's record, Stripe's truth and our processes' logs."""
         attempts = [json.loads(line) for line in self.ask("history").splitlines()]
         accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
-        ledger = self._ledger()
         return Verdict(
             events=len({attempt["event_id"] for attempt in attempts}),
             accepted=len(accepted),
             attempts=len(attempts),
-            unaccounted=frozenset(accepted - ledger.keys()),
-            outcomes={
-                outcome: list(ledger.values()).count(outcome) for outcome in sorted(set(ledger.values()))
-            },
-            comparison=asyncio.run(compare(self.facts["database_url"], read_truth(self.ask("truth")))),
+            judgement=self.checker.judge(
+                accepted=accepted,
+                truth=read_truth(self.ask("truth")),
+                logs=[self.output, *self.logs()],
+                canaries=[self.facts["webhook_secret"]],
+            ),
         )
+
+    def logs(self) -> list[Path]:
+        """What our own processes have written; servers quote values where they refuse them."""
+        return [log for log in (self.data / "logs").iterdir() if log.stem not in SERVERS]
 
     def end(self) -> None:
         """Kill it and all that it started."""
@@ -153,10 +155,6 @@ class WholeSystem:
         for pid in family:
             servers.send(pid, signal.SIGKILL)
         servers.wait_until(lambda: not any(map(servers.is_alive, family)), what="all processes to end")
-
-    def _ledger(self) -> dict[str, str]:
-        with psycopg.connect(self.facts["database_url"]) as connection:
-            return dict(connection.execute("SELECT event_id, outcome FROM webhook_events").fetchall())
 
     def _is_ready(self) -> bool:
         assert self.process.exit_code() is None, self.output.read_text()
