@@ -90,7 +90,7 @@ def start_postgres(home: Path, *, settings: Mapping[str, str] | None = None) -> 
             home=home / "postgres",
             port=free_port(),
             log=home / "postgres.log",
-            folder=_chosen("TEST_POSTGRES_BIN"),
+            folder=chosen("TEST_POSTGRES_BIN"),
             settings=QUICK_POSTGRES if settings is None else settings,
             throwaway=True,
         )
@@ -104,7 +104,7 @@ def start_valkey(home: Path, *, settings: Mapping[str, str] | None = None) -> Ru
             home=home / "valkey",
             port=free_port(),
             log=home / "valkey.log",
-            program=_chosen("TEST_REDIS_SERVER"),
+            program=chosen("TEST_REDIS_SERVER"),
             settings=QUICK_VALKEY if settings is None else settings,
             throwaway=True,
         )
@@ -166,6 +166,7 @@ def _stat(entry: Path) -> list[str]:
         return []
 
 
-def _chosen(variable: str) -> Path | None:
+def chosen(variable: str) -> Path | None:
+    """Return the program or folder that this environment variable names, if it does."""
     path = os.environ.get(variable)
     return Path(path) if path else None
