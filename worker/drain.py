@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mailboxes.mail import Claim, Settlement
     from worker.backoff import Backoff
     from worker.breaker import Breaker
+    from worker.opening import OpenedMail
 
 log = structlog.get_logger()
 
@@ -59,6 +60,16 @@ class Doubts(Protocol):
         """Have the truth of these objects found out; must not wait for it, nor raise."""
 
 
+class Heart(Protocol):
+    """Whom to tell that this loop works."""
+
+    def beat(self) -> None:
+        """Say that the loop looks for mail; raises MailboxUnavailable."""
+
+    def settled(self, opened: Sequence[OpenedMail], settlements: Sequence[Settlement]) -> None:
+        """Take down a turn that was settled."""
+
+
 class LoggedDoubts:
     """Doubts where nobody can be asked: the rows are marked, counted and explained, and the log says so."""
 
@@ -80,6 +91,7 @@ class Drain:
         backoff: Backoff,
         size: BatchSize,
         doubts: Doubts,
+        heart: Heart,
     ) -> None:
         self._mailboxes = mailboxes
         self._turn = turn
@@ -87,6 +99,7 @@ class Drain:
         self._backoff = backoff
         self._size = size
         self._doubts = doubts
+        self._heart = heart
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -97,6 +110,7 @@ class Drain:
         """Take turns until no mail is ready, somebody asked to stop, or what we need is away."""
         while self._backoff.is_over() and not self._stopping.is_set():
             try:
+                self._heart.beat()
                 if not self._breaker.lets_through():
                     return
                 claim = self._claim()
@@ -116,8 +130,9 @@ class Drain:
 
     def _take(self, claim: Claim) -> None:
         failpoint("after_claim", claim)
+        opened = [open_mail(mail) for mail in claim.mails]
         try:
-            result = self._turn.take([open_mail(mail) for mail in claim.mails])
+            result = self._turn.take(opened)
         except AwayError as away:
             log.warning("database_away", exc_info=away.error)
             self._mailboxes.release(claim)
@@ -126,6 +141,7 @@ class Drain:
         failpoint("before_settle", claim)
         self._mailboxes.settle(claim, result.settlements)
         failpoint("after_settle", claim)
+        self._heart.settled(opened, result.settlements)
         self._doubts.raise_about(result.unsure)
         _report(result.outcomes)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,11 @@ from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 from settings import refuse
+from version import VERSION
 from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import BatchSize, Drain, LoggedDoubts
+from worker.heart import Heart
 from worker.loops import Loops
 from worker.store import open_store
 from worker.sweep import Chore, Sweep
@@ -51,6 +55,13 @@ class WorkerProcess:
             pool_size=settings.worker_concurrency + 1,
             member_statuses=frozenset(filter(None, settings.member_statuses.split(","))),
         )
+        self._heart = Heart(
+            self._mailboxes.heartbeats,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            version=VERSION,
+            now_ms=self._mailboxes.now_ms,
+            clock=time.monotonic,
+        )
         self._drain = Drain(
             self._mailboxes,
             Turn(self._store, now_ms=self._mailboxes.now_ms, chance=random.random),
@@ -62,6 +73,7 @@ class WorkerProcess:
             backoff=Backoff(clock=time.monotonic, chance=random.random),
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
             doubts=LoggedDoubts(),
+            heart=self._heart,
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
         chores = [Chore("sweep", SWEEP_SECONDS, self.answer), Chore("tidy", TIDY_SECONDS, self._tidy)]
@@ -89,10 +101,17 @@ class WorkerProcess:
         """Finish the batches under way, claim no more, and close the store."""
         self._drain.stop()
         is_idle = self._loops.wait_until_idle(DRAIN_SECONDS)
+        self._leave()
         # A chore may be cut anywhere: what it had not committed is done by the next worker.
         if self._sweep.stop(timeout_seconds=CHORE_SECONDS) and is_idle:
             self._store.close()
         log.info("worker_stopped")
+
+    def _leave(self) -> None:
+        try:
+            self._heart.stop()
+        except MailboxUnavailable as error:
+            log.warning("mailboxes_unavailable", exc_info=error)
 
     def _check(self) -> bool:
         try:

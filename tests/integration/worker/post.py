@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
@@ -18,6 +19,7 @@ from tests import builders
 from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
+from worker.heart import Heart
 from worker.store import BridgedStore, open_store
 from worker.turn import Turn
 
@@ -46,6 +48,14 @@ class Post:
         self.store.close()
         self.mailboxes.close()
 
+    @cached_property
+    def heart(self) -> Heart:
+        """The heart of the worker that drains here."""
+        mailboxes = self.mailboxes
+        return Heart(
+            mailboxes.heartbeats, worker="post:1", version="1", now_ms=mailboxes.now_ms, clock=time.monotonic
+        )
+
     def put(self, type_: str, object_: Json, **fields: Any) -> str:
         """Lay one event into its mailbox and give its id."""
         body = builders.event_body(type_, object_, **fields)
@@ -59,9 +69,15 @@ class Post:
         breaker = Breaker(circuit, probe=self.store.ping_write, chance=random.random)
         backoff = Backoff(clock=time.monotonic, chance=random.random)
         turn = Turn(store or self.store, now_ms=self.mailboxes.now_ms, chance=random.random)
-        doubts = doubts or LoggedDoubts()
-        drain = Drain(self.mailboxes, turn, breaker=breaker, backoff=backoff, size=size, doubts=doubts)
-        drain.until_empty()
+        Drain(
+            self.mailboxes,
+            turn,
+            breaker=breaker,
+            backoff=backoff,
+            size=size,
+            doubts=doubts or LoggedDoubts(),
+            heart=self.heart,
+        ).until_empty()
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read from the tables, over a connection of its own."""

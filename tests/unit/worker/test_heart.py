@@ -1,0 +1,104 @@
+"""A worker's heartbeat: who beats, how often, and what is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailboxes.errors import MailboxUnavailable
+from mailboxes.heartbeats import Beat
+from worker.heart import Heart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOW_MS = 1_760_000_000_000
+
+
+@dataclass
+class FakeHeartbeats:
+    """Remembers what a worker told."""
+
+    beats: list[Beat] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    is_away: bool = False
+
+    def beat(self, beat: Beat, delays: Mapping[str, int]) -> None:  # noqa: ARG002 - the port's signature
+        if self.is_away:
+            raise MailboxUnavailable("away")
+        self.beats.append(beat)
+
+    def leave(self, worker: str) -> None:
+        self.left.append(worker)
+
+
+@dataclass
+class Seconds:
+    """A clock that only the test moves."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def heartbeats() -> FakeHeartbeats:
+    return FakeHeartbeats()
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def heart(heartbeats: FakeHeartbeats, clock: Seconds) -> Heart:
+    return Heart(heartbeats, worker="host:1", version="2.0", now_ms=lambda: NOW_MS, clock=clock)
+
+
+def test_the_first_look_for_work_is_a_beat(heart: Heart, heartbeats: FakeHeartbeats) -> None:
+    heart.beat()
+    assert heartbeats.beats == [Beat("host:1", "2.0", NOW_MS, None)]
+
+
+def test_it_beats_every_five_seconds_however_often_loops_look(
+    heart: Heart, heartbeats: FakeHeartbeats, clock: Seconds
+) -> None:
+    heart.beat()
+    clock.now += 4.9
+    heart.beat()
+    assert len(heartbeats.beats) == 1
+    clock.now += 0.1
+    heart.beat()
+    assert len(heartbeats.beats) == 2
+
+
+def test_a_settled_turn_is_told_with_the_next_beat(
+    heart: Heart, heartbeats: FakeHeartbeats, clock: Seconds
+) -> None:
+    heart.settled([], [])
+    heart.beat()
+    assert heartbeats.beats[0].took_ms == NOW_MS
+
+
+def test_what_could_not_be_told_is_told_five_seconds_later(
+    heart: Heart, heartbeats: FakeHeartbeats, clock: Seconds
+) -> None:
+    heartbeats.is_away = True
+    with pytest.raises(MailboxUnavailable):
+        heart.beat()
+    heart.beat()
+    heartbeats.is_away, clock.now = False, clock.now + 5
+    heart.beat()
+    assert len(heartbeats.beats) == 1
+
+
+def test_a_worker_that_stops_tells_the_rest_and_leaves(heart: Heart, heartbeats: FakeHeartbeats) -> None:
+    heart.beat()
+    heart.settled([], [])
+    heart.stop()
+    assert [beat.took_ms for beat in heartbeats.beats] == [None, NOW_MS]
+    assert heartbeats.left == ["host:1"]
