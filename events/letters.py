@@ -1,4 +1,4 @@
-"""Why an event can end as a dead letter: the catalogue of reasons, and one sentence for people each.
+"""Why an event can end as a dead letter: the catalogue of reasons, what each means and what to do about it.
 
 The sentences quote nothing of a payload. Knows nothing of how letters are kept.
 """
@@ -31,6 +31,37 @@ MESSAGES = {
     LetterReason.GAVE_UP: "Every attempt failed for a day, for a cause that should have passed.",
     LetterReason.BUG: "The program failed on this event in a way nobody foresaw.",
 }
+
+ADVICE = {
+    LetterReason.MALFORMED: (
+        "Retry it with a release that reads it. Else discard it: the object's next event carries the whole object."
+    ),
+    LetterReason.UNKNOWN_TYPE: (
+        "No table misses it: discard it, and untick the type at Stripe's endpoint. "
+        "Retry it with a release that knows the type."
+    ),
+    LetterReason.MISROUTED: (
+        "Retry it: it goes to the mailbox that its bytes name. Find out who else writes to this Redis."
+    ),
+    LetterReason.CUSTOMER_MISSING: (
+        "Have Stripe send the customer's own event again; once the row is there, the letter is retried by itself."
+    ),
+    LetterReason.CRASHED_WORKER: (
+        "Look in the workers' logs and memory for what ended them; when that is mended, retry it alone."
+    ),
+    LetterReason.IMPOSSIBLE_VALUE: (
+        "The code says what Postgres refused. Mend the constraint and retry it, or mend the value in Stripe and "
+        "discard it: the change comes as a new event."
+    ),
+    LetterReason.GAVE_UP: (
+        "Find out what stood in the way for so long, then retry it. It is retried by itself, once, when "
+        "its customer's rows can be written again."
+    ),
+    LetterReason.BUG: "Report it with its type, code and fingerprint; retry it with the release that mends it.",
+}
+
+RETRIED_BY_ITSELF = frozenset({LetterReason.CUSTOMER_MISSING, LetterReason.GAVE_UP})
+"""Reasons whose end can be seen in the tables."""
 
 PARKED_SECONDS = 3 * 24 * 3600
 """How long a subscription waits for its customer; as long as Stripe itself retries a delivery."""

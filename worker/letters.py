@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from events import strict_json
 from events.envelope import FUTURE_SECONDS, open_envelope
 from events.errors import PermanentError, RejectedError
 from events.fields import LATEST_TIME
 from events.letters import MESSAGES, LetterReason
 from events.retry import FailureClass
-from schema.errors import sqlstate
+from schema.errors import code_of
 from schema.letters import DeadLetter
 from version import VERSION
 
@@ -77,6 +78,7 @@ def _letter(
         failure_code=_code(error),
         constraint_name=getattr(error, "constraint_name", None),
         livemode=envelope.livemode if envelope else None,
+        api_version=_api_version(waiting.body) if envelope else None,
         first_attempt_ms=waiting.first_attempt_ms,
         starts=starts,
         worker_version=VERSION,
@@ -90,7 +92,15 @@ def _envelope(body: bytes) -> Envelope | None:
         return None
 
 
+def _api_version(body: bytes) -> str | None:
+    try:
+        version = strict_json.read(body).get("api_version")
+    except strict_json.NotStrictJsonError:
+        return None
+    return version if isinstance(version, str) else None
+
+
 def _code(error: Exception | None) -> str | None:
     if error is None or isinstance(error, PermanentError):
         return None
-    return sqlstate(error) or type(error).__name__
+    return code_of(error)

@@ -22,6 +22,7 @@ from worker.breaker import Breaker
 from worker.drain import BatchSize, Drain, LoggedDoubts
 from worker.heart import Heart
 from worker.loops import Loops
+from worker.revival import Revival
 from worker.store import open_store
 from worker.sweep import Chore, Sweep
 from worker.turn import Turn
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 SWEEP_SECONDS = 0.5
 TIDY_SECONDS = 3600
+REVIVAL_SECONDS = 30
 MEMBERS_SECONDS = 24 * 3600
 DRAIN_SECONDS = 20
 CHORE_SECONDS = 0.5
@@ -76,7 +78,11 @@ class WorkerProcess:
             heart=self._heart,
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
-        chores = [Chore("sweep", SWEEP_SECONDS, self.answer), Chore("tidy", TIDY_SECONDS, self._tidy)]
+        chores = [
+            Chore("sweep", SWEEP_SECONDS, self.answer),
+            Chore("tidy", TIDY_SECONDS, self._tidy),
+            Chore("revival", REVIVAL_SECONDS, Revival(self._store.letters, self._mailboxes).look),
+        ]
         if settings.member_statuses:
             # The statuses may have been changed since the last start; webhooks keep the roles right from here on.
             chores.append(Chore("members", MEMBERS_SECONDS, self._store.refresh_members))

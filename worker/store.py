@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import bridge
+from events.letters import LetterReason
 from schema.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from events.names import EventId
     from schema.delivery import BatchResult, Delivery
-    from schema.letters import DeadLetter
+    from schema.letter_records import Replay
+    from schema.letters import DeadLetter, Letters
+
+WHO = "worker"
 
 
 class BridgedStore:
@@ -19,6 +24,7 @@ class BridgedStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.letters = BridgedLetters(store.letters)
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """As Store.apply."""
@@ -43,6 +49,35 @@ class BridgedStore:
     def close(self) -> None:
         """As Store.close."""
         bridge.run(self._store.close())
+
+
+class BridgedLetters:
+    """schema.Letters for the worker's chore, which is who does things here."""
+
+    def __init__(self, letters: Letters) -> None:
+        self._letters = letters
+
+    def mended(self, reason: LetterReason, *, limit: int) -> list[int]:
+        """Find open letters of `reason` whose cause has gone, as far as the tables can tell."""
+        match reason:
+            case LetterReason.CUSTOMER_MISSING:
+                return bridge.run(self._letters.whose_customer_arrived(reason, limit=limit))
+            case LetterReason.GAVE_UP:
+                return bridge.run(self._letters.whose_customer_goes_on(reason, limit=limit))
+            case _:
+                return []
+
+    def take(self, letter_ids: Collection[int], *, why: str) -> list[Replay]:
+        """As Letters.retry."""
+        return bridge.run(self._letters.retry(letter_ids, who=WHO, why=why))
+
+    def reopen(self, letter_ids: Collection[int], *, why: str, after_seconds: int = 0) -> int:
+        """As Letters.reopen."""
+        return bridge.run(self._letters.reopen(letter_ids, who=WHO, why=why, after_seconds=after_seconds))
+
+    def taken(self, *, for_seconds: int, above: int) -> dict[int, EventId]:
+        """As Letters.taken."""
+        return bridge.run(self._letters.taken(for_seconds=for_seconds, above=above))
 
 
 def open_store(

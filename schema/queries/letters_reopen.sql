@@ -5,7 +5,9 @@
 -- $4 VARCHAR: why
 WITH reopened AS (
     UPDATE dead_letters
-    SET status = 'open'
+    SET
+        status = 'open',
+        replays = greatest(replays - 1, 0)
     WHERE
         id = ANY($1::BIGINT[])
         AND status = 'retrying'

@@ -1,0 +1,133 @@
+"""Letters whose cause has gone are retried by the worker itself, and those that got lost are opened again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from events.letters import LetterReason
+from events.retry import FailureClass
+from tests import builders
+from tests.builders import NOW, customer, subscription
+from tests.integration.schema.letters import letter
+from worker.revival import LOST, MENDED, Revival
+
+if TYPE_CHECKING:
+    from tests.integration.worker.post import Post
+
+ENDS = "SELECT event_id, status, resolution, replays FROM dead_letters ORDER BY event_id"
+ACTIONS = "SELECT action, who, why FROM dead_letter_actions ORDER BY id"
+
+
+def bury_orphan(post: Post) -> None:
+    """A subscription of cus_1 whose customer never came."""
+    body = builders.event_body("customer.subscription.created", subscription(), id_="evt_1")
+    orphan = {"reason": "customer_missing", "failure_class": FailureClass.PERMANENT, "body": body}
+    post.store.bury([letter("1", type="customer.subscription.created", object_id="sub_1", **orphan)])
+
+
+def bury_given_up(post: Post) -> None:
+    """An event of cus_1 that failed for a day."""
+    body = builders.event_body("customer.updated", customer(name="Given up"), id_="evt_1")
+    cause = {"reason": "gave_up", "failure_class": FailureClass.TRANSIENT, "failure_code": "57014"}
+    post.store.bury([letter("1", body=body, **cause)])
+
+
+def take(post: Post, *, seconds_ago: int) -> None:
+    """Take every letter and go no further, as a process that is killed there."""
+    ids = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
+    post.store.letters.take(ids, why="test")
+    post.rows(f"UPDATE dead_letters SET retrying_since = now() - INTERVAL '{seconds_ago} s' RETURNING 1")
+
+
+def revival(post: Post) -> Revival:
+    return Revival(post.store.letters, post.mailboxes)
+
+
+def test_a_subscription_is_retried_by_itself_once_its_customer_is_there(post: Post) -> None:
+    bury_orphan(post)
+    revival(post).look()
+    assert post.mailboxes.status().waiting == 0
+
+    post.put("customer.created", customer(), id_="evt_c")
+    post.drain()
+    revival(post).look()
+    post.drain()
+
+    assert post.rows(ENDS) == [
+        {"event_id": "evt_1", "status": "resolved", "resolution": "applied", "replays": 1}
+    ]
+    assert post.rows(ACTIONS) == [
+        {"action": "retry", "who": "worker", "why": MENDED[LetterReason.CUSTOMER_MISSING]}
+    ]
+
+
+def test_an_event_that_was_given_up_is_retried_once_its_customer_is_written_to_again(post: Post) -> None:
+    bury_given_up(post)
+    revival(post).look()
+    assert post.mailboxes.status().waiting == 0
+
+    post.put("customer.updated", customer(name="Later"), id_="evt_2", created=NOW + 60)
+    post.drain()
+    revival(post).look()
+    post.drain()
+
+    assert post.rows(ENDS) == [
+        {"event_id": "evt_1", "status": "resolved", "resolution": "stale", "replays": 1}
+    ]
+    assert post.rows("SELECT name FROM users") == [{"name": "Later"}]
+
+
+def test_no_other_letter_is_retried_by_itself(post: Post) -> None:
+    others = [reason for reason in LetterReason if reason not in MENDED]
+    post.store.bury([letter(str(n), reason=reason) for n, reason in enumerate(others)])
+    post.put("customer.updated", customer(), id_="evt_c", created=NOW + 60)
+    post.drain()
+
+    revival(post).look()
+
+    assert post.mailboxes.status().waiting == 0
+    assert {row["status"] for row in post.rows(ENDS)} == {"open"}
+
+
+def test_a_letter_whose_retry_was_cut_short_is_open_again_and_can_be_retried(post: Post) -> None:
+    bury_given_up(post)
+    take(post, seconds_ago=61)
+
+    revival(post).reopen_lost()
+
+    assert post.rows(ENDS) == [{"event_id": "evt_1", "status": "open", "resolution": None, "replays": 0}]
+    assert post.rows(ACTIONS)[-1] == {"action": "reopen", "who": "worker", "why": LOST}
+
+
+def test_a_letter_that_has_just_been_taken_is_left_to_whoever_took_it(post: Post) -> None:
+    bury_given_up(post)
+    take(post, seconds_ago=59)
+
+    revival(post).reopen_lost()
+
+    assert post.rows(ENDS)[0]["status"] == "retrying"
+
+
+def test_a_letter_that_waits_or_is_parked_is_not_taken_for_lost(post: Post) -> None:
+    bury_orphan(post)
+    post.put("customer.subscription.created", subscription(), id_="evt_1")
+    take(post, seconds_ago=3600)
+    revival(post).reopen_lost()
+    assert post.rows(ENDS)[0]["status"] == "retrying"
+
+    post.drain()
+    assert post.mailboxes.status().parked == 1
+    revival(post).reopen_lost()
+
+    assert post.rows(ENDS)[0]["status"] == "retrying"
+
+
+def test_a_letter_that_was_opened_too_early_is_closed_by_its_event_all_the_same(post: Post) -> None:
+    bury_given_up(post)
+    take(post, seconds_ago=61)
+    revival(post).reopen_lost()
+
+    post.put("customer.updated", customer(name="Given up"), id_="evt_1")
+    post.drain()
+
+    assert post.rows(ENDS)[0]["resolution"] == "applied"
