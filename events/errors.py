@@ -16,7 +16,15 @@ class RejectedError(Exception):
 
 
 class TransientError(Exception):
-    """The event may succeed later; it keeps its place and its customer waits."""
+    """The event may succeed later, not before `retry_after_seconds`; it keeps its place and its customer waits."""
+
+    def __init__(self, *said: object, retry_after_seconds: float | None = None) -> None:
+        super().__init__(*said)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableError(TransientError):
+    """Something that every event needs is away: no event's fault, and none pays an attempt for it."""
 
 
 class PermanentError(Exception):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncpg
 
-from events.errors import PermanentError, TransientError
+from events.errors import PermanentError, TransientError, UnavailableError
 from events.retry import FailureClass
 
 
-class PostgresUnavailableError(TransientError):
+class PostgresUnavailableError(UnavailableError):
     """Postgres is away, does not answer, or has no connection left; no event's fault."""
 
 
@@ -63,7 +63,7 @@ PROOF_OF_ABSENCE = frozenset({"25006", "57P03"})
 """Read-only, starting or shutting down: no further error is needed to stop taking mail."""
 
 BY_TYPE = (
-    (PostgresUnavailableError, FailureClass.INFRASTRUCTURE),
+    (UnavailableError, FailureClass.INFRASTRUCTURE),
     (LedgerRacedError, FailureClass.CONTENTION),
     (TransientError, FailureClass.TRANSIENT),
     (PermanentError, FailureClass.PERMANENT),
@@ -92,6 +92,11 @@ def sqlstate(error: BaseException) -> str | None:
 def says_away(error: BaseException) -> bool:
     """Tell whether one error is proof enough that Postgres takes no writes for now."""
     return sqlstate(error) in PROOF_OF_ABSENCE or isinstance(error, ConnectionRefusedError)
+
+
+def ran_out_of_time(error: BaseException) -> bool:
+    """Tell whether a statement was cancelled, by its time limit or by somebody."""
+    return sqlstate(error) == "57014"
 
 
 def code_of(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from events.letters import PARKED_SECONDS
 from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, Stale, Superseded, Unchanged
 from events.retry import POLICIES, FailureClass, next_delay, spent
 from mailboxes.mail import Failed, Settlement
-from schema.errors import classify
+from schema.errors import classify, ran_out_of_time
 from worker.letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from worker.opening import OpenedMail
 
 log = structlog.get_logger()
+
+TOO_SLOW_ATTEMPTS = 3
+"""From here on an event whose statements take too long is reported: it may be a query that wants mending."""
 
 CRASHES_LIMIT = int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)
 
@@ -137,12 +140,16 @@ class Turn:
             last = replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
             _give_up(account, failed_letter(account.opened.mail, last, failure, error))
             return
-        self._keep(account, Failed(waiting.event_id, attempts, first_ms, failure))
+        if ran_out_of_time(error) and attempts >= TOO_SLOW_ATTEMPTS:
+            log.error("statements_too_slow", event_id=waiting.event_id, attempts=attempts)
+        retry_after = getattr(error, "retry_after_seconds", None)
+        self._keep(account, Failed(waiting.event_id, attempts, first_ms, failure), retry_after=retry_after)
 
-    def _keep(self, account: Account, failed: Failed) -> None:
-        """Let an event keep its place, and its customer wait."""
+    def _keep(self, account: Account, failed: Failed, *, retry_after: float | None = None) -> None:
+        """Let an event keep its place, and its customer wait, at least as long as was asked for."""
         failure = FailureClass(failed.error_class)
-        delay_ms = int(next_delay(failure, failed.attempts, chance=self._chance()) * 1000)
+        delay = next_delay(failure, failed.attempts, chance=self._chance(), retry_after=retry_after)
+        delay_ms = int(delay * 1000)
         account.failed.append(failed)
         account.outcomes[failed.event_id] = RetryAt(self._now_ms() + delay_ms, failed.attempts, failure)
 

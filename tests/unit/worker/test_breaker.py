@@ -1,0 +1,198 @@
+"""A worker's own copy of the circuit, over the real Lua: when it asks, when it probes, how it comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+import fakeredis
+import pytest
+
+from mailboxes.circuit import Answer, Circuit, Dependency
+from mailboxes.server import Server
+from tests.mailbox_builders import ManualClock
+from worker.breaker import Breaker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REFUSED = ConnectionRefusedError("refused")
+CUT = asyncpg.ConnectionDoesNotExistError("cut")
+
+
+@dataclass
+class Postgres:
+    """What a probe finds."""
+
+    is_away: bool = False
+    probes: int = 0
+
+    def probe(self) -> None:
+        self.probes += 1
+        if self.is_away:
+            raise REFUSED
+
+
+class CountedCircuit(Circuit):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def ask(self) -> Answer:
+        self.asked += 1
+        return super().ask()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def circuit(clock: ManualClock) -> CountedCircuit:
+    server = Server(fakeredis.FakeRedis())
+    return CountedCircuit(server, clock, tag="{cogento:0}", dependency=Dependency.POSTGRES)
+
+
+@pytest.fixture
+def postgres() -> Postgres:
+    return Postgres()
+
+
+@pytest.fixture
+def make_worker(circuit: Circuit, postgres: Postgres) -> Callable[[], Breaker]:
+    """Make one more worker on the same circuit, whose pauses are half of the longest."""
+    return lambda: Breaker(circuit, probe=postgres.probe, chance=lambda: 0.5)
+
+
+def fail(*workers: Breaker, at: ManualClock, error: Exception = REFUSED) -> None:
+    """Work that these began now has failed."""
+    for worker in workers:
+        worker.failed(error, begun_ms=at.ms)
+
+
+def test_while_all_is_well_nobody_is_asked(circuit: CountedCircuit, postgres: Postgres) -> None:
+    worker = Breaker(circuit, probe=postgres.probe, chance=lambda: 0.5)
+    assert all(worker.lets_through() for _ in range(100))
+    assert (circuit.asked, postgres.probes) == (0, 0)
+
+
+def test_a_single_cut_connection_stops_nobody(make_worker: Callable[[], Breaker], clock: ManualClock) -> None:
+    worker = make_worker()
+    fail(worker, at=clock, error=CUT)
+    assert worker.lets_through()
+
+
+def test_five_cut_connections_of_any_workers_stop_them(
+    make_worker: Callable[[], Breaker], clock: ManualClock
+) -> None:
+    workers = [make_worker() for _ in range(5)]
+    fail(*workers, at=clock, error=CUT)
+    assert [worker.lets_through() for worker in workers] == [False] * 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        REFUSED,
+        asyncpg.ReadOnlySQLTransactionError("standby"),
+        asyncpg.CannotConnectNowError("starting up"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_proof_of_absence_stops_at_once(
+    make_worker: Callable[[], Breaker], clock: ManualClock, error: Exception
+) -> None:
+    worker = make_worker()
+    fail(worker, at=clock, error=error)
+    assert not worker.lets_through()
+
+
+def test_one_of_many_workers_probes(
+    make_worker: Callable[[], Breaker], clock: ManualClock, postgres: Postgres
+) -> None:
+    workers = [make_worker() for _ in range(8)]
+    postgres.is_away = True
+    fail(*workers, at=clock)
+    clock.ms += 500
+    assert [worker.lets_through() for worker in workers] == [False] * 8
+    assert postgres.probes == 1
+
+
+def test_probes_become_rarer_up_to_half_a_minute(
+    make_worker: Callable[[], Breaker], clock: ManualClock, postgres: Postgres
+) -> None:
+    worker = make_worker()
+    postgres.is_away = True
+    fail(worker, at=clock)
+    assert [seconds_to_probe(worker, clock, postgres) for _ in range(9)] == [
+        *(0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+    ]
+
+
+def seconds_to_probe(worker: Breaker, clock: ManualClock, postgres: Postgres) -> float:
+    """Look every 100 ms until there is a probe."""
+    began, probes = clock.ms, postgres.probes
+    while postgres.probes == probes:
+        clock.ms += 100
+        worker.lets_through()
+    return (clock.ms - began) / 1000
+
+
+def test_after_an_outage_workers_come_back_one_two_four_and_not_all_at_once(
+    make_worker: Callable[[], Breaker], clock: ManualClock
+) -> None:
+    workers = [make_worker() for _ in range(12)]
+    fail(*workers, at=clock)
+    clock.ms += 500
+    assert [second_of(workers, clock) for _ in range(5)] == [1, 2, 4, 8, 12]
+
+
+def second_of(workers: list[Breaker], clock: ManualClock) -> int:
+    """How many workers take mail by the end of another second in which all look twice."""
+    came = {id(worker) for _ in range(2) for worker in workers if worker.lets_through()}
+    clock.ms += 1000
+    return len(came)
+
+
+def test_a_failure_while_they_come_back_stops_those_who_wait(
+    make_worker: Callable[[], Breaker], clock: ManualClock
+) -> None:
+    first, second = make_worker(), make_worker()
+    fail(first, second, at=clock)
+    clock.ms += 500
+    assert first.lets_through()
+    fail(first, at=clock)
+    clock.ms += 400
+    assert not second.lets_through()
+
+
+def test_what_fails_again_and_again_although_probes_succeed_is_tried_more_and_more_rarely(
+    make_worker: Callable[[], Breaker], clock: ManualClock, postgres: Postgres
+) -> None:
+    worker = make_worker()
+    fail(worker, at=clock)
+    assert [seconds_to_work_again(worker, clock) for _ in range(6)] == [0.5, 0.5, 1.0, 2.0, 4.0, 8.0]
+
+
+def seconds_to_work_again(worker: Breaker, clock: ManualClock) -> float:
+    began = clock.ms
+    while not worker.lets_through():
+        clock.ms += 100
+    fail(worker, at=clock)
+    return (clock.ms - began) / 1000
+
+
+def test_long_after_an_outage_the_next_one_is_probed_soon(
+    make_worker: Callable[[], Breaker], clock: ManualClock, circuit: Circuit, postgres: Postgres
+) -> None:
+    worker = make_worker()
+    fail(worker, at=clock)
+    [seconds_to_work_again(worker, clock) for _ in range(6)]
+    clock.ms += 60_000
+    circuit._server.ask("DEL", "{cogento:0}:circuit:postgres")  # its time is up
+    assert worker.lets_through()
+    clock.ms += 60_000
+    fail(worker, at=clock)
+    assert seconds_to_probe(worker, clock, postgres) == 0.5

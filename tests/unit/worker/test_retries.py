@@ -1,0 +1,178 @@
+"""What a turn makes of each class of failure: docs/retries.md, row by row, with a database that fails as asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from events.errors import PermanentError, TransientError, UnavailableError
+from events.event import read_event
+from events.names import CustomerId
+from events.outcomes import Applied, Dead, Reason, RetryAt
+from mailboxes.mail import Failed, Mail, Source, Waiting
+from schema.delivery import BatchResult, Delivery
+from tests.builders import NOW, customer, event_body
+from worker.opening import open_mail
+from worker.turn import AwayError, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schema.letters import DeadLetter
+    from worker.turn import TurnResult
+
+NOW_MS = NOW * 1000
+DAY_MS = 24 * 3600 * 1000
+GOOD = Applied(Reason.NEWER)
+
+
+@dataclass
+class FailingStore:
+    """Applies every event but evt_1, which raises; `later_too` lets everything raise."""
+
+    error: Exception
+    later_too: bool = False
+    buried: list[DeadLetter] = field(default_factory=list)
+    calls: int = 0
+
+    def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
+        self.calls += 1
+        ids = [delivery.event.id for delivery in deliveries]
+        if self.later_too or "evt_1" in ids:
+            raise self.error
+        return BatchResult(dict.fromkeys(ids, GOOD), frozenset())
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        self.buried += letters
+
+
+def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> Waiting:
+    body = event_body("customer.updated", customer(), id_=id_)
+    event = read_event(body)
+    return Waiting(event.id, body, NOW_MS, Source.WEBHOOK, attempts, first_ms)
+
+
+def take(store: FailingStore, *mail: Waiting, chance: float = 0.5, crashes: int = 0) -> TurnResult:
+    """One customer's turn."""
+    turn = Turn(store, now_ms=lambda: NOW_MS, chance=lambda: chance)
+    return turn.take([open_mail(Mail(CustomerId("cus_1"), mail, crashes))])
+
+
+def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) -> TurnResult:
+    """A turn with one event that has failed so often before."""
+    return take(store, waiting("evt_1", attempts=attempts, first_ms=first_ms))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        TimeoutError(),
+        UnavailableError("away"),
+        asyncpg.ConnectionDoesNotExistError("lost"),
+        asyncpg.ReadOnlySQLTransactionError("standby"),
+        asyncpg.DiskFullError("full"),
+        asyncpg.TooManyConnectionsError("full"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception) -> None:
+    store = FailingStore(error)
+    with pytest.raises(AwayError) as caught:
+        take(store, waiting("evt_1"), waiting("evt_2"))
+    assert caught.value.error is error
+    assert (store.calls, store.buried) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TransientError("later"), asyncpg.QueryCanceledError("slow"), asyncpg.SerializationError("again")],
+    ids=lambda error: type(error).__name__,
+)
+def test_transient_keeps_its_place_and_its_customer_waits(error: Exception) -> None:
+    store = FailingStore(error)
+    (settlement,) = take(store, waiting("evt_1"), waiting("evt_2")).settlements
+    assert settlement.failed == (Failed(waiting("evt_1").event_id, 1, NOW_MS, "transient"),)
+    assert (settlement.done, settlement.postponed_until_ms) == ((), NOW_MS + 500)
+
+
+def test_transient_is_given_up_after_a_day_and_ten_attempts() -> None:
+    store = FailingStore(TransientError("later"))
+    after(store, attempts=9, first_ms=NOW_MS - DAY_MS)
+    assert [(letter.reason, letter.attempts) for letter in store.buried] == [("gave_up", 10)]
+
+
+@pytest.mark.parametrize(("attempts", "age_ms"), [(8, 2 * DAY_MS), (1000, DAY_MS - 1)])
+def test_transient_is_not_given_up_before(attempts: int, age_ms: int) -> None:
+    store = FailingStore(TransientError("later"))
+    after(store, attempts=attempts, first_ms=NOW_MS - age_ms)
+    assert store.buried == []
+
+
+def test_transient_waits_at_least_as_long_as_the_other_side_asked_for() -> None:
+    store = FailingStore(TransientError("slow down", retry_after_seconds=30))
+    (settlement,) = after(store, attempts=0).settlements
+    assert settlement.postponed_until_ms == NOW_MS + 30_500
+
+
+@pytest.mark.parametrize(
+    ("chance", "attempts", "delay_ms"), [(0.0, 7, 0), (0.5, 3, 4000), (0.999, 60, 299_700)]
+)
+def test_transient_waits_with_full_jitter(chance: float, attempts: int, delay_ms: int) -> None:
+    mail = waiting("evt_1", attempts=attempts, first_ms=NOW_MS)
+    (outcome,) = take(FailingStore(TransientError("later")), mail, chance=chance).outcomes
+    assert outcome == RetryAt(NOW_MS + delay_ms, attempts + 1, "transient")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermanentError("malformed", "no"),
+        asyncpg.NotNullViolationError("no"),
+        asyncpg.ForeignKeyViolationError("no"),
+        asyncpg.CheckViolationError("no"),
+        asyncpg.DataError("no"),
+        asyncpg.UntranslatableCharacterError("no"),
+        asyncpg.StatementTooComplexError("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_permanent_is_buried_at_once_and_its_customer_goes_on(error: Exception) -> None:
+    store = FailingStore(error)
+    result = take(store, waiting("evt_1"), waiting("evt_2"))
+    assert [(letter.event_id, letter.attempts) for letter in store.buried] == [("evt_1", 1)]
+    assert result.settlements[0].done == ("evt_1", "evt_2")
+    assert (result.settlements[0].failed, result.settlements[0].postponed_until_ms) == ((), None)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), AttributeError("x"), AssertionError("x")])
+def test_a_bug_is_tried_five_times_within_a_minute(error: Exception) -> None:
+    store = FailingStore(error)
+    waits = [after(store, attempts=attempts).settlements[0].postponed_until_ms for attempts in range(4)]
+    assert sum(until_ms - NOW_MS for until_ms in waits if until_ms) <= 60_000
+    assert store.buried == []
+
+
+def test_after_five_times_a_bug_is_buried_and_its_customer_goes_on() -> None:
+    store = FailingStore(KeyError("x"))
+    result = take(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
+    assert [(letter.reason, letter.attempts) for letter in store.buried] == [("bug", 5)]
+    assert result.outcomes == (Dead("bug", "KeyError"), GOOD)
+
+
+def test_a_killer_is_buried_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:
+    store = FailingStore(KeyError("x"))
+    (settlement,) = take(store, waiting("evt_1"), waiting("evt_2"), crashes=4).settlements
+    assert [(letter.reason, letter.starts) for letter in store.buried] == [("crashed_worker", 4)]
+    assert (settlement.done, store.calls) == (("evt_1",), 0)
+
+
+@pytest.mark.parametrize(("attempts", "alarms"), [(0, 0), (1, 0), (2, 1), (3, 1)])
+def test_a_statement_that_is_too_slow_three_times_is_reported(attempts: int, alarms: int) -> None:
+    with capture_logs() as logs:
+        after(FailingStore(asyncpg.QueryCanceledError("slow")), attempts=attempts)
+    assert [line["event"] for line in logs].count("statements_too_slow") == alarms
