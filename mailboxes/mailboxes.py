@@ -17,7 +17,9 @@ from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowle
 from mailboxes.circuit import Circuit
 from mailboxes.clock import Clock, RedisClock
 from mailboxes.durability import AckDurability
+from mailboxes.errors import MailboxUnavailable
 from mailboxes.heartbeats import Heartbeats
+from mailboxes.lost_claims import LostClaims
 from mailboxes.mail import Claim, Limits, Put, PutResult, Settlement, Source
 from mailboxes.server import Call, Server
 from mailboxes.status import Paused
@@ -68,6 +70,7 @@ class Mailboxes:
         self._tags = keys.tags(shards)
         self._limits = limits or Limits()
         self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
+        self._lost_claims = LostClaims()
 
     @classmethod
     def connect(
@@ -133,15 +136,16 @@ class Mailboxes:
         it). First of all, expired leases and sleepers whose time has come are put back in line.
         """
         now_ms, lease_ms = self.now_ms(), int(lease_seconds * 1000)
-        token = LeaseToken(secrets.token_hex(16))
+        token, expires_ms = LeaseToken(secrets.token_hex(16)), now_ms + lease_ms
         mails: list[Mail] = []
         for tag in self._tags_from_anywhere():
             events = max_events - sum(len(mail.waiting) for mail in mails)
             if len(mails) >= max_customers or events <= 0:
                 break
             bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
-            mails += self._claim_shard(tag, now_ms, (token, now_ms + lease_ms, *bounds, RING_WINDOW_MS))
-        return self._readable(Claim(token, tuple(mails), now_ms + lease_ms, lease_ms)) if mails else None
+            mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, RING_WINDOW_MS))
+        self._lost_claims.forget_expired(now_ms)
+        return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
 
     def renew(self, claim: Claim) -> bool:
         """Make the leases last as long again from now; False when none of them is the caller's any more."""
@@ -229,12 +233,20 @@ class Mailboxes:
             terms += (envelope.event_id, envelope.customer_id, envelope.created, value)
         return Call("put", tag, terms)
 
-    def _claim_shard(self, tag: str, now_ms: int, terms: Sequence[Argument]) -> list[Mail]:
-        *_, turns = self._server.run(
+    def _claim_shard(self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]) -> list[Mail]:
+        lost = self._lost_claims.tokens()
+        calls = [
             Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
             Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
-            Call("claim", tag, (now_ms, *terms)),
-        )
+            Call("claim", tag, (now_ms, token, *terms)),
+        ]
+        if lost:
+            calls.insert(0, Call("forgo", tag, (now_ms, *lost)))  # first, or recovery would count a crash
+        try:
+            *_, turns = self._server.run(*calls)
+        except MailboxUnavailable:
+            self._lost_claims.add(token, expires_ms=int(terms[0]))
+            raise
         return [replies.read_mail(turn, now_ms=now_ms) for turn in turns]
 
     def _readable(self, claim: Claim) -> Claim | None:

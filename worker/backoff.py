@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LONGEST_SECONDS = 5.0
+"""Redis does not mind being asked, and every worker shall be back within ten seconds of its return."""
+
+
 class Backoff:
     """Pauses for a growing, jittered time after each failure; the first success ends it."""
 
@@ -33,6 +37,7 @@ class Backoff:
         with self._changing:
             self._failures += 1
             delay = next_delay(FailureClass.INFRASTRUCTURE, self._failures, chance=self._chance())
+            delay = min(delay, LONGEST_SECONDS)
             self._until = self._clock() + delay
             return delay
 

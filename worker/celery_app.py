@@ -39,6 +39,8 @@ CONFIGURATION = {
     "broker_connection_retry": True,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
+    # A broker that is full, read-only or cannot write its file is away: without this Celery would end.
+    "broker_channel_error_retry": True,
     "broker_transport_options": {
         "socket_timeout": 5,
         "socket_connect_timeout": 2,

@@ -7,8 +7,10 @@ means redelivery, which the ledger answers with "duplicate". Knows neither SQL n
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -20,7 +22,7 @@ from worker.opening import open_mail
 from worker.turn import AwayError, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from events.names import ObjectId
     from mailboxes.mail import Claim, Settlement
@@ -100,6 +102,7 @@ class Drain:
         self._size = size
         self._doubts = doubts
         self._heart = heart
+        self._owed: deque[Callable[[], object]] = deque()
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -111,6 +114,7 @@ class Drain:
         while self._backoff.is_over() and not self._stopping.is_set():
             try:
                 self._heart.beat()
+                self._tell_what_is_owed()
                 if not self._breaker.lets_through():
                     return
                 claim = self._claim()
@@ -135,15 +139,31 @@ class Drain:
             result = self._turn.take(opened)
         except AwayError as away:
             log.warning("database_away", exc_info=away.error)
-            self._mailboxes.release(claim)
+            self._tell(partial(self._mailboxes.release, claim))
             self._breaker.failed(away.error, begun_ms=claim.claimed_ms)
             return
+        self._doubts.raise_about(result.unsure)
         failpoint("before_settle", claim)
-        self._mailboxes.settle(claim, result.settlements)
+        self._tell(partial(self._mailboxes.settle, claim, result.settlements))
         failpoint("after_settle", claim)
         self._heart.settled(opened, result.settlements)
-        self._doubts.raise_about(result.unsure)
         _report(result.outcomes)
+
+    def _tell(self, message: Callable[[], object]) -> None:
+        """Tell the mailboxes what became of a claim; what they do not hear is told before the next claim.
+
+        Else its customers would wait for their lease to end, and it would count as their worker's crash.
+        """
+        try:
+            message()
+        except MailboxUnavailable:
+            self._owed.append(message)
+            raise
+
+    def _tell_what_is_owed(self) -> None:
+        with suppress(IndexError):  # nothing is, or another loop is at it
+            while True:
+                self._tell(self._owed.popleft())
 
 
 def _report(outcomes: Sequence[Outcome]) -> None:

@@ -94,13 +94,18 @@ class WorkerProcess:
 
         Ends the process with exit code 78 when Redis cannot keep the promise that is configured.
         """
-        self._check()
+        try:
+            self._is_checked = self._check()
+        except MailboxRefused as refused:
+            refuse(str(refused))
         self._sweep.start()
         log.info("worker_started")
 
     def answer(self) -> None:
         """Drain the mailboxes until they are empty, unless enough loops are at it."""
-        if self._is_checked or self._check():
+        if not self._is_checked:
+            self._is_checked = self._check()
+        if self._is_checked:
             self._loops.answer()
 
     def stop(self) -> None:
@@ -120,14 +125,12 @@ class WorkerProcess:
             log.warning("mailboxes_unavailable", exc_info=error)
 
     def _check(self) -> bool:
+        """Say whether Redis is there; raises MailboxRefused, which a chore logs, when it promises too little."""
         try:
             self._mailboxes.check()
-        except MailboxRefused as refused:
-            refuse(str(refused))
         except MailboxUnavailable as error:
-            log.warning("mailboxes_unavailable", exc_info=error)
+            log.warning("mailboxes_unavailable", reason=str(error))
             return False
-        self._is_checked = True
         return True
 
     def _tidy(self) -> None:
