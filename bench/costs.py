@@ -1,0 +1,160 @@
+"""Where the CPU time of one event goes, step by step, ours and the servers'.
+
+    .venv/bin/python -m bench.costs --events 20000
+
+Each step is done for all events before the next begins, in this one process, and is charged what this process, Valkey
+and Postgres spent on CPU meanwhile; waiting costs nothing here. HTTP is what `bench.receiver` measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bench.ground import cpu_seconds, ground
+from bench.stream import bodies
+from events.envelope import open_envelope
+from events.event import read_event
+from mailboxes.durability import AckDurability
+from mailboxes.mail import Settlement
+from mailboxes.mailboxes import Mailboxes
+from receiver.signature import verify
+from schema.delivery import Delivery
+from schema.store import Store
+from tests.builders import SECRET, signed_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.ground import Ground
+    from events.envelope import Envelope
+    from mailboxes.mail import Claim
+
+NOW = 2_000_000_000
+BATCH = 500
+LEASE_SECONDS = 600
+
+
+class Costs:
+    """Microseconds of CPU per event, by step and by process."""
+
+    def __init__(self, servers: Ground, events: int) -> None:
+        self.by_step: dict[str, dict[str, float]] = defaultdict(
+            lambda: dict.fromkeys(("ours", "valkey", "postgres"), 0.0)
+        )
+        self._servers = servers
+        self._events = events
+
+    @contextmanager
+    def charged_to(self, step: str) -> Iterator[None]:
+        """Charge the block to a step; several blocks of one step add up."""
+        before = self._spent()
+        yield
+        for who, spent in self._spent().items():
+            self.by_step[step][who] += (spent - before[who]) / self._events * 1e6
+
+    def _spent(self) -> dict[str, float]:
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "ours": own.ru_utime + own.ru_stime,
+            "valkey": cpu_seconds(self._servers.valkey.pid),
+            "postgres": cpu_seconds(self._servers.postgres.pid),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--customers", type=int, default=4_000)
+    parser.add_argument("--group", type=int, default=16, help="events that one put takes together")
+    arguments = parser.parse_args()
+    stream = list(bodies(arguments.events, customers=arguments.customers))
+    with ground() as servers:
+        costs = Costs(servers, len(stream))
+        mailboxes = Mailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS_FSYNC)
+        mailboxes.check()
+        receive(costs, mailboxes, stream, together=arguments.group)
+        work(costs, mailboxes, servers.postgres.url)
+        mailboxes.close()
+    print(
+        json.dumps(
+            {step: {who: round(us, 1) for who, us in by.items()} for step, by in costs.by_step.items()}
+        )
+    )
+    show(costs)
+
+
+def receive(costs: Costs, mailboxes: Mailboxes, stream: Sequence[bytes], *, together: int) -> None:
+    """What the receiver does with every body."""
+    headers = [signed_header(body, timestamp=NOW) for body in stream]
+    with costs.charged_to("signature"):
+        for body, header in zip(stream, headers, strict=True):
+            verify(header, body, secrets=(SECRET.encode(),), now=NOW)
+    with costs.charged_to("envelope"):
+        envelopes = [open_envelope(body, now=NOW) for body in stream]
+    with costs.charged_to("put"):
+        put_all(mailboxes, envelopes, together=together)
+
+
+def put_all(mailboxes: Mailboxes, envelopes: Sequence[Envelope], *, together: int) -> None:
+    """Put so many at a time."""
+    for at in range(0, len(envelopes), together):
+        mailboxes.put(envelopes[at : at + together])
+
+
+def work(costs: Costs, mailboxes: Mailboxes, database_url: str) -> None:
+    """What a worker does until no mail is ready."""
+    with asyncio.Runner() as runner:
+        store = runner.run(Store.open(database_url, pool_size=1, application_name="bench"))
+        while True:
+            with costs.charged_to("claim"):
+                claim = mailboxes.claim(max_customers=BATCH, max_events=BATCH, lease_seconds=LEASE_SECONDS)
+            if claim is None:
+                break
+            with costs.charged_to("read"):
+                deliveries = opened(claim)
+            with costs.charged_to("apply"):
+                runner.run(store.apply(deliveries))
+            with costs.charged_to("settle"):
+                mailboxes.settle(claim, settlements(claim))
+        runner.run(store.close())
+
+
+def opened(claim: Claim) -> list[Delivery]:
+    """Every event of a claim, read."""
+    return [
+        Delivery(read_event(waiting.body), waiting.received_ms, waiting.attempts, waiting.source)
+        for mail in claim.mails
+        for waiting in mail.waiting
+    ]
+
+
+def settlements(claim: Claim) -> list[Settlement]:
+    """Everything of a claim is done."""
+    return [
+        Settlement(mail.customer_id, done=tuple(waiting.event_id for waiting in mail.waiting))
+        for mail in claim.mails
+    ]
+
+
+def show(costs: Costs) -> None:
+    """Print a table for people."""
+    print(f"{'µs of CPU per event':<22}{'ours':>8}{'Valkey':>8}{'Postgres':>10}", file=sys.stderr)
+    total = dict.fromkeys(("ours", "valkey", "postgres"), 0.0)
+    for step, by in costs.by_step.items():
+        print(f"{step:<22}{by['ours']:>8.1f}{by['valkey']:>8.1f}{by['postgres']:>10.1f}", file=sys.stderr)
+        total = {who: total[who] + by[who] for who in total}
+    print(
+        f"{'together':<22}{total['ours']:>8.1f}{total['valkey']:>8.1f}{total['postgres']:>10.1f}",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    main()
