@@ -7,25 +7,19 @@ much of each file was synced, and after the kill the files are cut there. Needs 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from local.ports import free_port
 from local.valkey import Valkey
 from tests import servers
+from tests.preloading import compile_library, require_compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.process import Command
-
-SOURCE = Path(__file__).with_name("synced_bytes.c")
-LIBRARY = "synced_bytes.so"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,8 +29,8 @@ class WatchedValkey(Valkey):
     def prepare(self) -> Command:
         """Preload the library; its path is one that the server's account can go."""
         command = Valkey.prepare(self)
-        _compile(self.home / LIBRARY)
-        library = Path(command.argv[-1]).with_name(LIBRARY)
+        compiled = compile_library("synced_bytes", self.home)
+        library = Path(command.argv[-1]).with_name(compiled.name)
         return replace(command, environment={**command.environment, "LD_PRELOAD": str(library)})
 
 
@@ -44,8 +38,7 @@ def start_watched_valkey(
     home: Path, *, settings: Mapping[str, str] | None = None
 ) -> servers.RunningServer[Valkey]:
     """Start a throwaway Valkey for `cut_power`; skips the test where there is no C compiler."""
-    if not shutil.which("cc"):
-        pytest.skip("no C compiler here to watch what Valkey syncs: install gcc")
+    require_compiler()
     return servers.RunningServer(
         WatchedValkey(
             home=home / "valkey",
@@ -71,13 +64,3 @@ def _forget_unsynced(file: Path) -> int:
     synced = min(size, int(note.read_text())) if note.exists() else 0
     os.truncate(file, synced)
     return size - synced
-
-
-def _compile(library: Path) -> None:
-    if not library.exists():
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"],
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-        library.chmod(0o755)
