@@ -78,8 +78,10 @@ class WorkerProcess:
             heart=self._heart,
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
+        # One look for each loop: a backlog that nobody rang for keeps all of them busy.
+        looks = (f"sweep {slot + 1}" for slot in range(settings.worker_concurrency))
         chores = [
-            Chore("sweep", SWEEP_SECONDS, self.answer),
+            *(Chore(look, SWEEP_SECONDS, self.answer) for look in looks),
             Chore("tidy", TIDY_SECONDS, self._tidy),
             Chore("revival", REVIVAL_SECONDS, Revival(self._store.letters, self._mailboxes).look),
         ]
