@@ -7,15 +7,16 @@ import socket
 import asyncpg
 import pytest
 
-from events.errors import PermanentError, TransientError
+from events.errors import PermanentError, TransientError, UnavailableError
 from events.retry import FailureClass
-from schema.errors import LedgerRacedError, PostgresUnavailableError, classify, sqlstate
+from schema.errors import LedgerRacedError, PostgresUnavailableError, classify, code_of, says_away, sqlstate
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (PostgresUnavailableError("away"), FailureClass.INFRASTRUCTURE),
+        (UnavailableError("anything else that is away"), FailureClass.INFRASTRUCTURE),
         (ConnectionRefusedError("refused"), FailureClass.INFRASTRUCTURE),
         (ConnectionResetError("reset"), FailureClass.INFRASTRUCTURE),
         (socket.gaierror("no such host"), FailureClass.INFRASTRUCTURE),
@@ -35,6 +36,68 @@ from schema.errors import LedgerRacedError, PostgresUnavailableError, classify, 
 )
 def test_the_class_of_an_error_follows_from_its_type(error: Exception, expected: FailureClass) -> None:
     assert classify(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (asyncpg.DeadlockDetectedError, FailureClass.CONTENTION),
+        (asyncpg.SerializationError, FailureClass.CONTENTION),
+        (asyncpg.LockNotAvailableError, FailureClass.CONTENTION),
+        (asyncpg.InvalidCachedStatementError, FailureClass.CONTENTION),
+        (asyncpg.UniqueViolationError, FailureClass.CONTENTION),
+        (asyncpg.AdminShutdownError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.CrashShutdownError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.CannotConnectNowError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.ConnectionFailureError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.TooManyConnectionsError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.DiskFullError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.OutOfMemoryError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.ReadOnlySQLTransactionError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.IdleInTransactionSessionTimeoutError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.InvalidPasswordError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.InsufficientPrivilegeError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.UndefinedTableError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.UndefinedColumnError, FailureClass.INFRASTRUCTURE),
+        (asyncpg.QueryCanceledError, FailureClass.TRANSIENT),
+        (asyncpg.NotNullViolationError, FailureClass.PERMANENT),
+        (asyncpg.ForeignKeyViolationError, FailureClass.PERMANENT),
+        (asyncpg.CheckViolationError, FailureClass.PERMANENT),
+        (asyncpg.StringDataRightTruncationError, FailureClass.PERMANENT),
+        (asyncpg.NumericValueOutOfRangeError, FailureClass.PERMANENT),
+        (asyncpg.CharacterNotInRepertoireError, FailureClass.PERMANENT),
+        (asyncpg.InvalidTextRepresentationError, FailureClass.PERMANENT),
+        (asyncpg.UntranslatableCharacterError, FailureClass.PERMANENT),
+        (asyncpg.StatementTooComplexError, FailureClass.PERMANENT),
+        (asyncpg.PostgresSyntaxError, FailureClass.BUG),
+        (asyncpg.AmbiguousColumnError, FailureClass.BUG),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_the_class_of_a_named_error_of_the_driver(
+    kind: type[asyncpg.PostgresError], expected: FailureClass
+) -> None:
+    assert classify(kind("x")) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (asyncpg.ReadOnlySQLTransactionError("standby"), True),
+        (asyncpg.CannotConnectNowError("starting"), True),
+        (ConnectionRefusedError("refused"), True),
+        (asyncpg.ConnectionDoesNotExistError("cut"), False),
+        (asyncpg.TooManyConnectionsError("full"), False),
+        (TimeoutError("slow"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_which_single_errors_prove_that_postgres_is_away(error: Exception, expected: object) -> None:
+    assert says_away(error) is expected
+
+
+def test_an_error_is_named_by_its_sqlstate_or_its_type() -> None:
+    assert [code_of(asyncpg.DiskFullError("x")), code_of(KeyError("x"))] == ["53100", "KeyError"]
 
 
 def test_the_sqlstate_of_an_error_is_told_and_others_have_none() -> None:

@@ -1,0 +1,62 @@
+"""docs/retries.md says what the code does: every class, every number, every SQLSTATE."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from events.retry import CIRCUIT, POLICIES, FailureClass, Policy
+from schema.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, BY_TYPE, PROOF_OF_ABSENCE
+
+PAGE = (Path(__file__).parents[3] / "docs" / "retries.md").read_text()
+CLASSES, ERRORS = PAGE.split("## ")[1:3]
+CIRCUIT_TEXT = " ".join(PAGE.split("## ")[3].split())
+FOUND = [found for found in FailureClass if found not in (FailureClass.BUG, FailureClass.CRASHED_WORKER)]
+
+
+def row(section: str, failure_class: FailureClass) -> list[str]:
+    """The cells of a class's row."""
+    (line,) = re.findall(rf"^\| `{failure_class}` \| (.*) \|$", section, flags=re.MULTILINE)
+    return [cell.strip() for cell in line.split(" | ")]
+
+
+def end(policy: Policy) -> str:
+    """When it gives up, in words."""
+    if math.isinf(policy.attempts_limit):
+        return "never"
+    attempts = max(int(policy.attempts_limit), 1)
+    words = f"{attempts} attempt" + "s" * (attempts > 1)
+    return words + f" and {policy.age_limit_seconds} s" * bool(policy.age_limit_seconds)
+
+
+@pytest.mark.parametrize("failure_class", FailureClass)
+def test_every_class_has_a_row_with_its_numbers(failure_class: FailureClass) -> None:
+    policy = POLICIES[failure_class]
+    assert row(CLASSES, failure_class)[1:] == [
+        f"{policy.base_seconds:g} s",
+        f"{policy.cap_seconds:g} s",
+        end(policy),
+    ]
+
+
+@pytest.mark.parametrize("failure_class", FOUND)
+def test_every_error_stands_with_its_class(failure_class: FailureClass) -> None:
+    codes, types = row(ERRORS, failure_class)
+    exact = {code for code, found in BY_SQLSTATE.items() if found is failure_class}
+    whole = {f"{code}…" for code, found in BY_SQLSTATE_CLASS.items() if found is failure_class}
+    assert set(re.findall(r"`(.+?)`", codes)) == exact | whole
+    assert set(re.findall(r"`(.+?)`", types)) == {
+        kind.__name__ for kind, found in BY_TYPE if found is failure_class
+    }
+
+
+def test_the_circuit_is_described_as_it_is() -> None:
+    assert f"after {CIRCUIT.errors_limit} errors within {CIRCUIT.window_seconds:g} s" in CIRCUIT_TEXT
+    assert all(f"`{code}`" in CIRCUIT_TEXT for code in PROOF_OF_ABSENCE)
+    pauses = CIRCUIT.shortest_probe_pause_seconds, POLICIES[FailureClass.INFRASTRUCTURE].cap_seconds
+    assert "from {:g} s to {:g} s".format(*pauses) in CIRCUIT_TEXT
+    assert f"after {CIRCUIT.step_seconds:g} s two" in CIRCUIT_TEXT
+    assert f"after {CIRCUIT.recovery_seconds:g} s everybody" in CIRCUIT_TEXT

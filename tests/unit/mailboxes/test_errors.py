@@ -1,0 +1,71 @@
+"""Whatever Redis answers instead of doing as asked is one thing: it is away, and no event's fault."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from events.retry import FailureClass
+from local.ports import LOCALHOST
+from mailboxes.errors import MailboxUnavailable
+from mailboxes.server import Server
+from schema.errors import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SILENCE = b""
+
+
+class Answering(socketserver.ThreadingTCPServer):
+    """Answers everything with one line; with silence it hangs up."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        super().__init__((LOCALHOST, 0), _Answers)
+
+
+class _Answers(socketserver.BaseRequestHandler):
+    server: Answering
+
+    def handle(self) -> None:
+        while self.request.recv(4096) and self.server.answer:
+            self.request.sendall(self.server.answer)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with Answering(request.param) as answering:
+        threading.Thread(target=answering.serve_forever, args=(0.01,), daemon=True).start()
+        asked = Server.connect(f"redis://{LOCALHOST}:{answering.server_address[1]}", timeout_seconds=0.5)
+        yield asked
+        asked.close()
+        answering.shutdown()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-MISCONF Redis is configured to save RDB snapshots, but it cannot\r\n",
+        b"-NOREPLICAS Not enough good replicas to write.\r\n",
+        b"-ERR max number of clients reached\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        SILENCE,
+    ],
+    indirect=True,
+    ids=lambda answer: answer.decode().split(" ", 1)[0].strip("-") or "hangs up",
+)
+def test_an_error_of_redis_is_infrastructure(server: Server) -> None:
+    with pytest.raises(MailboxUnavailable) as caught:
+        server.ask("SET", "a", 1)
+    assert classify(caught.value) is FailureClass.INFRASTRUCTURE
