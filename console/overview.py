@@ -20,7 +20,10 @@ FAR_BEHIND_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class MailFigures:
-    """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused."""
+    """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused.
+
+    `waits_for` names what workers have stopped for, and why.
+    """
 
     received_total: int
     settled_total: int
@@ -32,6 +35,7 @@ class MailFigures:
     paused: int
     halted: bool
     oldest_event_age_seconds: float | None
+    waits_for: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,14 @@ def judge(mail: MailFigures | None, tables: TableFigures | None) -> Verdict:
         return Verdict(Tone.BAD, "away", "PostgreSQL does not answer", "Events are received, and wait.")
     if mail.halted:
         return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
-    return _of_delay(mail) or _of_letters(tables) or _of_mail(mail)
+    return _of_circuits(mail) or _of_delay(mail) or _of_letters(tables) or _of_mail(mail)
+
+
+def _of_circuits(mail: MailFigures) -> Verdict | None:
+    if not mail.waits_for:
+        return None
+    ((name, why), *_) = mail.waits_for.items()
+    return Verdict(Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait.")
 
 
 def _of_delay(mail: MailFigures) -> Verdict | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import bridge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mailboxes.mailboxes import Mailboxes
     from mailboxes.status import MailboxStatus
     from schema.store import Store
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
-    Totals since the beginning. Field names are the keys of `cogento status --json`.
+    `waits_for` names what workers have stopped for, and why. Totals since the beginning. Field names are
+    the keys of `cogento status --json`.
     """
 
     waiting: int
@@ -35,6 +38,7 @@ class Standing:
     ack_durability: str
     ack_means: str
     redis: str
+    waits_for: Mapping[str, str]
 
 
 def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
@@ -58,9 +62,15 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         ack_durability=facts.ack,
         ack_means=facts.ack_means,
         redis=f"{facts.name} {facts.version}",
+        waits_for=waits_for_what(mailboxes),
     )
 
 
 def oldest_age_seconds(mail: MailboxStatus) -> float | None:
     """How long the oldest event at the head of a mailbox has waited."""
     return None if mail.oldest_event_ms is None else max(mail.now_ms - mail.oldest_event_ms, 0) / 1000
+
+
+def waits_for_what(mailboxes: Mailboxes) -> dict[str, str]:
+    """Name what workers have stopped for, and why."""
+    return {str(circuit.dependency): circuit.why for circuit in mailboxes.open_circuits()}

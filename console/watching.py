@@ -17,7 +17,7 @@ import bridge
 from console import stories
 from console.memory import LINES_SHOWN, Look, Memory
 from console.overview import MailFigures, TableFigures
-from console.standing import oldest_age_seconds
+from console.standing import oldest_age_seconds, waits_for_what
 from events.retry import FailureClass
 from mailboxes.errors import MailboxUnavailable
 from schema.errors import classify
@@ -70,6 +70,7 @@ class Watching:
     def _look_at_mail(self) -> MailFigures | None:
         try:
             status = self._mailboxes.status()
+            waits_for = waits_for_what(self._mailboxes)
         except MailboxUnavailable:
             return None
         return MailFigures(
@@ -83,6 +84,7 @@ class Watching:
             paused=status.paused,
             halted=status.halted,
             oldest_event_age_seconds=oldest_age_seconds(status),
+            waits_for=waits_for,
         )
 
     def _look_at_tables(self, look: Look) -> Look:

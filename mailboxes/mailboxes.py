@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from events.names import CustomerId, EventId, LeaseToken
 from mailboxes import codec, keys, replies
 from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowledgement
-from mailboxes.circuit import Circuit
+from mailboxes.circuit import Circuit, Dependency
 from mailboxes.clock import Clock, RedisClock
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from events.envelope import Envelope
     from mailboxes.checks import ServerFacts
-    from mailboxes.circuit import Dependency
+    from mailboxes.circuit import OpenCircuit
     from mailboxes.codec import Stored
     from mailboxes.mail import Mail
     from mailboxes.server import Argument, Reply
@@ -101,6 +101,11 @@ class Mailboxes:
     def circuit(self, dependency: Dependency) -> Circuit:
         """Return the circuit that all workers share for a dependency."""
         return Circuit(self._server, self._clock, tag=self._tags[0], dependency=dependency)
+
+    def open_circuits(self) -> tuple[OpenCircuit, ...]:
+        """Return the dependencies that workers wait for, or come back to."""
+        looks = (self.circuit(dependency).look() for dependency in Dependency)
+        return tuple(found for found in looks if found)
 
     def longest_put_seconds(self) -> float:
         """Return how long a put may take before it raises; more where it waits for the disk."""

@@ -39,5 +39,6 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
         ("dead", f"{now.dead:,} letters that nobody has dealt with"),
         ("unsure", f"{now.unsure:,} rows"),
+        *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
         ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
     ]

@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mailboxes.circuit import Dependency
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -78,6 +80,12 @@ def _of_mail(mail: MailFigures) -> Iterator[Metric]:
         "cogento_queue_oldest_event_age_seconds",
         "How long the oldest event at the head of a mailbox has waited; 0 when none waits.",
         mail.oldest_event_age_seconds or 0,
+    )
+    yield _by_label(
+        "cogento_circuit_open",
+        "1 while workers take no mail, or come back, because this is away.",
+        "dependency",
+        {str(dependency): dependency in mail.waits_for for dependency in Dependency},
     )
     yield CounterMetricFamily(
         "cogento_queue_received_events", "Events put into mailboxes.", mail.received_total

@@ -6,6 +6,7 @@ import pytest
 
 from events.names import CustomerId
 from events.ties import Choice
+from mailboxes.circuit import Dependency
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
@@ -40,7 +41,15 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "ack_durability": "redis",
         "ack_means": "",
         "redis": "",
+        "waits_for": {},
     }
+
+
+def test_status_says_what_workers_wait_for(run: Run, mailboxes: Mailboxes) -> None:
+    circuit = mailboxes.circuit(Dependency.POSTGRES)
+    circuit.failed("25006", begun_ms=circuit.now_ms(), errors_limit=1, probe_after_seconds=5)
+    assert json.loads(run("status", "--json").output)["waits_for"] == {"postgres": "25006"}
+    assert "workers wait  for postgres (25006)" in run("status").output
 
 
 def test_status_counts_what_waits_and_what_was_applied(

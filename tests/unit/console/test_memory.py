@@ -18,6 +18,7 @@ def mail(*, received: int = 0, waiting: int = 0) -> MailFigures:
         paused=0,
         halted=False,
         oldest_event_age_seconds=None,
+        waits_for={},
     )
 
 

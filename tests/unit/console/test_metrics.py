@@ -46,6 +46,7 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_queue_customers", "sleeping"): 2,
         ("cogento_queue_customers", "paused"): 0,
         ("cogento_queue_halted",): 0,
+        ("cogento_circuit_open", "postgres"): 0,
         ("cogento_queue_oldest_event_age_seconds",): 0.25,
         ("cogento_queue_received_events_total",): 1200,
         ("cogento_queue_settled_events_total",): 1190,
@@ -64,6 +65,12 @@ def test_empty_mailboxes_have_no_age() -> None:
     assert BUSY.mail is not None
     empty = replace(BUSY, mail=replace(BUSY.mail, oldest_event_age_seconds=None))
     assert told(empty)["cogento_queue_oldest_event_age_seconds",] == 0
+
+
+def test_an_open_circuit_is_told() -> None:
+    assert BUSY.mail is not None
+    waiting = replace(BUSY, mail=replace(BUSY.mail, waits_for={"postgres": "25006"}))
+    assert told(waiting)["cogento_circuit_open", "postgres"] == 1
 
 
 def test_says_in_which_format_it_speaks() -> None:

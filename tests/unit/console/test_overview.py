@@ -17,6 +17,7 @@ MAIL = MailFigures(
     paused=0,
     halted=False,
     oldest_event_age_seconds=None,
+    waits_for={},
 )
 TABLES = TableFigures(outcomes={"applied": 90}, dead=0, unsure=0)
 
@@ -53,6 +54,11 @@ def test_dead_letters_want_a_look(dead: int, headline: str) -> None:
 def test_pause_of_everything_is_told_before_the_backlog_that_it_makes() -> None:
     paused = replace(MAIL, halted=True, waiting=10_000, oldest_event_age_seconds=7200)
     assert judge(paused, TABLES).headline == "Everything is paused"
+
+
+def test_what_workers_wait_for_is_told_before_the_backlog_that_it_makes() -> None:
+    waiting = replace(MAIL, waits_for={"postgres": "25006"}, oldest_event_age_seconds=7200)
+    assert judge(waiting, TABLES).headline == "Workers wait for postgres (25006)"
 
 
 def test_servers_that_are_away_are_told_first() -> None:

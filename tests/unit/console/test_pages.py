@@ -28,6 +28,7 @@ BUSY = Overview(
         paused=0,
         halted=False,
         oldest_event_age_seconds=0.25,
+        waits_for={},
     ),
     tables=TableFigures(outcomes={"applied": 1100, "stale": 4}, dead=0, unsure=1),
     pace=Pace(received=12.34, settled=11),
