@@ -45,7 +45,7 @@ class RunningReceiver:
                 environment={"REDIS_URL": redis_url, "STRIPE_WEBHOOK_SECRET": SECRET, **environment},
             )
         )
-        self._mailboxes = Mailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
+        self.mailboxes = Mailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
 
     def await_answer(self) -> None:
         """Wait until it answers /healthz, which touches nothing."""
@@ -69,12 +69,12 @@ class RunningReceiver:
 
     def stored_body(self, event_id: str) -> bytes | None:
         """Return the body under which an event waits."""
-        stored = self._mailboxes.find(event_id)  # type: ignore[arg-type]
+        stored = self.mailboxes.find(event_id)  # type: ignore[arg-type]
         return stored.body if stored else None
 
     def waiting(self) -> int:
         """Return how many events wait."""
-        return self._mailboxes.status().waiting
+        return self.mailboxes.status().waiting
 
     def digest(self) -> str:
         """Return a digest of every key and value, but for the doorbell's, which rings beside the answers."""
@@ -107,7 +107,7 @@ class RunningReceiver:
 
     def stop(self) -> None:
         self.process.stop(within_seconds=STOP_SECONDS)
-        self._mailboxes.close()
+        self.mailboxes.close()
         self.redis.close()
 
     def _answers(self) -> bool:

@@ -1,0 +1,89 @@
+"""One pipeline for all tests of this folder, healthy before and after each."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from tests import servers
+from tests.checker import Checker
+from tests.faults.redis.pipeline import Pipeline, start_worker
+from tests.integration.receiver.running import RunningReceiver
+from tests.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local.postgres import Postgres
+    from local.valkey import Valkey
+
+DATABASE = "faults_redis"
+SLOW_TO_LOAD = {"key-load-delay": "500", "loading-process-events-interval-bytes": "1024"}
+
+
+@pytest.fixture(scope="package")
+def faults_home(servers_home: Path) -> Path:
+    """The folder of this folder's servers and logs."""
+    home = servers_home / "redis-faults"
+    home.mkdir(mode=0o755)
+    return home
+
+
+@pytest.fixture(scope="package")
+def faults_database(
+    postgres_server: servers.RunningServer[Postgres], migrated_template: str
+) -> Iterator[str]:
+    """The URL of a migrated database for all of these tests."""
+    with psycopg.connect(postgres_server.description.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {migrated_template}")
+        yield postgres_server.description.url_of(DATABASE)
+        connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+
+
+@pytest.fixture(scope="package")
+def faults_valkey(
+    valkey_server: servers.RunningServer[Valkey], faults_home: Path
+) -> Iterator[servers.RunningServer[Valkey]]:
+    """A Valkey to be hurt; asks for `valkey_server` to skip where there is none."""
+    server = servers.start_valkey(faults_home, settings={**servers.QUICK_VALKEY, **SLOW_TO_LOAD})
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def whole_pipeline(
+    faults_valkey: servers.RunningServer[Valkey], faults_database: str, faults_home: Path
+) -> Iterator[Pipeline]:
+    """The pipeline that all tests share: starting one takes seconds."""
+    with Proxy(faults_valkey.url) as proxy:
+        receiver = RunningReceiver(
+            proxy.url, faults_home / "receiver.log", seen_at=faults_valkey.url, ACK_DURABILITY="redis_fsync"
+        )
+        log = faults_home / "worker.log"
+        worker = start_worker(log, proxy.url, faults_database)
+        receiver.await_answer()
+        checker = Checker(faults_database, faults_valkey.url)
+        checker.install()
+        yield Pipeline(faults_valkey, proxy, receiver, worker, log, faults_database, checker)
+        worker.kill()
+        receiver.stop()
+    shutil.rmtree(faults_home, ignore_errors=True)
+
+
+@pytest.fixture
+def pipeline(whole_pipeline: Pipeline) -> Iterator[Pipeline]:
+    """The pipeline, ready and empty before the test; after it, it must be the same processes and heal."""
+    whole_pipeline.await_ready()
+    worker_pid = whole_pipeline.worker.pid
+    yield whole_pipeline
+    whole_pipeline.proxy.heal()
+    whole_pipeline.valkey.thaw()
+    whole_pipeline.await_ready()
+    whole_pipeline.await_applied()
+    assert whole_pipeline.worker.exit_code() is None, whole_pipeline.worker.last_words()
+    assert whole_pipeline.worker.pid == worker_pid
+    whole_pipeline.judge()

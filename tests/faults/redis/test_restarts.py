@@ -1,0 +1,105 @@
+"""Redis gone and back: F13, F14, F16 and F17. 503 in the gap, and ten seconds later all flows again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import redis
+
+from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events
+from tests.integration.receiver.running import is_rewriting
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from tests.faults.redis.pipeline import Pipeline
+    from tests.integration.receiver.wire import HttpAnswer
+
+ACCEPTED = 'cogento_webhook_requests_total{outcome="queued"}'
+FILLERS = [f"load:{number}" for number in range(2000)]
+
+
+def test_f13_a_restart_is_a_gap_of_503s_and_the_worker_is_back_in_ten_seconds(pipeline: Pipeline) -> None:
+    pipeline.send(new_events(20))
+    pipeline.valkey.stop()
+    assert_unavailable(pipeline.receiver.ask(new_event()))
+    assert pipeline.receiver.get("/readyz").status == 503
+    assert pipeline.receiver.get("/healthz").status == 200
+    pipeline.valkey.start()
+    pipeline.await_ready()
+    assert pipeline.receiver.ask(new_event()).outcome == (200, "queued")
+    pipeline.await_applied()
+
+
+def test_f13_an_outage_of_many_tries_does_not_make_workers_slow_to_return(pipeline: Pipeline) -> None:
+    pipeline.valkey.stop()
+    wait_until(lambda: len(pipeline.logged("mailboxes_unavailable")) > 6, what="many tries", seconds=30)
+    pipeline.valkey.start()
+    pipeline.await_ready()
+    pipeline.send(new_events(20))
+    pipeline.await_applied()
+
+
+def test_f14_nothing_acknowledged_is_lost_when_redis_is_killed_under_load(pipeline: Pipeline) -> None:
+    before = pipeline.receiver.metric(ACCEPTED)
+    with ThreadPoolExecutor(1) as sender:
+        sending = sender.submit(pipeline.send, new_events(1000), clients=16)
+        wait_until(lambda: pipeline.receiver.metric(ACCEPTED) > before + 50, what="some mail")
+        pipeline.valkey.kill()
+        replies = sending.result()
+    pipeline.valkey.start()
+    pipeline.await_ready()
+    assert {reply.answer.status for reply in replies if reply.answer} == {200, 503}
+    pipeline.await_applied()
+
+
+def test_f16_a_redis_that_still_loads_is_not_there_yet(pipeline: Pipeline) -> None:
+    pipeline.redis.mset(dict.fromkeys(FILLERS, "x" * 100))  # half a millisecond each to load, see conftest.py
+    pipeline.redis.bgrewriteaof()
+    wait_until(lambda: not is_rewriting(pipeline.redis), what="the append-only file to be rewritten")
+    pipeline.valkey.stop()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(_ask_while_loading, pipeline)
+        pipeline.valkey.start()
+    pipeline.redis.delete(*FILLERS)
+    assert_unavailable(asked.result())
+    pipeline.await_ready()
+    pipeline.send(new_events(20))
+    pipeline.await_applied()
+
+
+def _ask_while_loading(pipeline: Pipeline) -> HttpAnswer:
+    wait_until(lambda: _is_loading(pipeline.redis), what="the server to load")
+    assert pipeline.receiver.get("/readyz").status == 503
+    return pipeline.receiver.ask(new_event())
+
+
+def _is_loading(client: redis.Redis) -> bool:
+    try:
+        client.ping()
+    except redis.BusyLoadingError:
+        return True
+    except redis.ConnectionError:
+        return False
+    return False
+
+
+def test_f17_a_flushed_redis_is_filled_again_and_what_is_sent_again_counts_once(pipeline: Pipeline) -> None:
+    requests = new_events(400)
+    with ThreadPoolExecutor(1) as sender:
+        sending = sender.submit(pipeline.send, requests, clients=16)
+        wait_until(lambda: pipeline.receiver.waiting() > 20, what="some mail")
+        pipeline.redis.flushall()
+        pipeline.redis.script_flush()
+        sending.result()
+    pipeline.send(requests)
+    pipeline.await_applied()
+    assert {pipeline.ledger()[id_] for id_ in pipeline.accepted} <= {"applied", "unchanged", "superseded"}
+
+
+def test_f17_a_worker_whose_claim_was_flushed_goes_on_without_a_word(pipeline: Pipeline) -> None:
+    failures = len(pipeline.logged("chore_failed"))
+    pipeline.redis.flushall()
+    pipeline.send(new_events(20))
+    pipeline.await_applied()
+    assert len(pipeline.logged("chore_failed")) == failures
