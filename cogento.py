@@ -29,6 +29,11 @@ COMMANDS = {
         _Place("console.cli.migrate", "migrate", "Bring the tables up to date."),
         _Place("console.cli.status", "status", "Show what waits, what was done and what failed."),
         _Place("console.cli.explain", "explain", "Tell the story of a customer, a subscription or an event."),
+        _Place(
+            "console.cli.letters.command",
+            "letters",
+            "List, explain, retry, discard and export dead letters.",
+        ),
         _Place("console.cli.pause", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
         _Place("console.cli.pause", "resume", "Let CUSTOMER's events go on, or everyone's with --all."),
         _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),

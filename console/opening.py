@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import bridge
+from console.desk import Desk
 from console.failures import told
 from console.local_run import adopt_local_run
 from mailboxes.mail import Limits
@@ -49,6 +50,13 @@ def opened_mailboxes() -> Iterator[Mailboxes]:
             yield mailboxes
         finally:
             mailboxes.close()
+
+
+@contextmanager
+def opened_desk(*, name: str) -> Iterator[Desk]:
+    """Open both for somebody who deals with dead letters."""
+    with opened_mailboxes() as mailboxes, opened_store(name=name) as store:
+        yield Desk(mailboxes, store)
 
 
 def connect(settings: MailboxSettings) -> Mailboxes:

@@ -155,4 +155,5 @@ def _of_event(asked: str, event: Told | None, mailbox: MailboxView) -> Sequence[
 
 
 def _of_letter(letter: Letter) -> str:
-    return f"{letter.event_id} is a dead letter since {letter.died_at:%Y-%m-%d %H:%M} UTC. {letter.message}"
+    since = f"{letter.event_id} is a dead letter since {letter.died_at:%Y-%m-%d %H:%M} UTC."
+    return f"{since} {letter.message} `cogento letters show {letter.id}` says what to do."

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from console.spans import span
 from events.outcomes import Reason
 from events.walks import Why
 from mailboxes.status import MailboxState
+from schema.letter_records import LetterStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from events.ties import Tie, TiedEvent
     from mailboxes.status import MailboxView
     from schema.history import CustomerRecord, LedgerRecord
+    from schema.letter_records import Letter
 
 TIED_EVENTS_NAMED = 10
 OUTCOMES = {
@@ -87,6 +89,24 @@ def tell_unsure(object_id: ObjectId, shown: EventId, tie: Tie | None) -> list[st
         said.append(f"Each of these can be the last: {_tell_tied(last)}.")
         said.append(f"{shown} is shown: {tie.choice}.")
     return said
+
+
+def tell_letter(letter: Letter, *, waits: bool) -> str:
+    """Say how a dead letter stands; `waits` when its event is in a mailbox."""
+    match letter.status:
+        case LetterStatus.OPEN:
+            return "Nobody has dealt with it yet."
+        case LetterStatus.RETRYING if waits:
+            return "It is on its way back: the event waits in its customer's mailbox."
+        case LetterStatus.RETRYING:
+            return "It is on its way back. Should its event reach no mailbox, a worker opens it again in a minute."
+        case LetterStatus.RESOLVED:
+            meaning = OUTCOMES.get(letter.resolution or "", "")
+            return f"Its retry ended as {letter.resolution}: {meaning}."
+        case LetterStatus.DISCARDED:
+            return f"Discarded by {letter.resolved_by}: {letter.resolution}"
+        case _:
+            assert_never(letter.status)
 
 
 def _tell_doubt(shown: EventId, tie: Tie) -> str:
