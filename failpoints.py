@@ -15,6 +15,7 @@ import pkgutil
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ def _exception(name: str) -> type[Exception] | None:
 
 
 def _signal(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
+    # To this thread, which then takes no further step; a signal to the process may reach another one first.
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def _sleep(seconds: float) -> None:

@@ -1,0 +1,62 @@
+"""One worker's trial: mail that is claimed as a whole, and a judge of what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.builders import NOW, customer
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.checker import Checker
+    from tests.integration.worker.post import Post
+
+CUSTOMERS = "SELECT stripe_customer_id AS id, name FROM users ORDER BY id"
+
+
+@dataclass
+class WorkerTrial:
+    """Puts histories into mailboxes, and knows how they must end."""
+
+    post: Post
+    checker: Checker
+    logs: Path
+    ids: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def put(self, *, customers: int = 10, events: int = 2) -> None:
+        """Put so many events of so many customers; workers see all of it at once."""
+        self.post.mailboxes.pause()
+        for number in range(customers):
+            for turn in range(events):
+                self.put_one(f"cus_{number}", turn)
+        self.post.mailboxes.resume()
+
+    def put_one(self, customer_id: str, turn: int, **fields: Any) -> None:
+        """Put one event: the customer has another name from then on."""
+        self.names[customer_id] = f"Name {turn}"
+        body = customer(customer_id, name=self.names[customer_id])
+        event_id = f"evt_{customer_id}_{turn}"
+        self.ids.append(self.post.put("customer.updated", body, id_=event_id, created=NOW + turn, **fields))
+
+    def await_quiet(self, *, seconds: float = 60) -> None:
+        """Wait until no mail waits and nobody holds any."""
+        wait_until(self._is_quiet, what="empty mailboxes", seconds=seconds)
+
+    def named(self) -> dict[str, str]:
+        """Return each customer's name as the tables have it."""
+        return {row["id"]: row["name"] for row in self.post.rows(CUSTOMERS)}
+
+    def problems(self, *, attempts_allowed: int = 0) -> tuple[str, ...]:
+        """Return what is wrong with what happened."""
+        judgement = self.checker.judge(
+            accepted=self.ids, logs=sorted(self.logs.glob("worker-*.log")), attempts_allowed=attempts_allowed
+        )
+        return judgement.problems
+
+    def _is_quiet(self) -> bool:
+        status = self.post.mailboxes.status()
+        return status.waiting == status.leased == 0
