@@ -10,9 +10,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from console.spans import span
+from console.workers import Workforce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from mailboxes.checks import ServerFacts
+    from mailboxes.delays import Histogram
+    from schema.letter_records import LetterCount
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
@@ -22,7 +27,8 @@ FAR_BEHIND_SECONDS = 300
 class MailFigures:
     """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused.
 
-    `waits_for` names what workers have stopped for, and why.
+    `waits_for` names what workers have stopped for, and why. `server` is None where it cannot keep the
+    promise that is configured.
     """
 
     received_total: int
@@ -36,6 +42,9 @@ class MailFigures:
     halted: bool
     oldest_event_age_seconds: float | None
     waits_for: Mapping[str, str]
+    workforce: Workforce
+    delays: Sequence[Histogram]
+    server: ServerFacts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,15 @@ class TableFigures:
     """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure."""
 
     outcomes: Mapping[str, int]
-    dead: int
+    letters: Sequence[LetterCount]
+    oldest_letter_age_seconds: float | None
     unsure: int
+    revision: str
+
+    @property
+    def dead(self) -> int:
+        """Letters that nobody has dealt with."""
+        return sum(count.letters for count in self.letters)
 
     @property
     def applied_total(self) -> int:
@@ -128,7 +144,13 @@ def judge(mail: MailFigures | None, tables: TableFigures | None) -> Verdict:
         return Verdict(Tone.BAD, "away", "PostgreSQL does not answer", "Events are received, and wait.")
     if mail.halted:
         return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
-    return _of_circuits(mail) or _of_delay(mail) or _of_letters(tables) or _of_mail(mail)
+    return _of_workers(mail) or _of_circuits(mail) or _of_delay(mail) or _of_letters(tables) or _of_mail(mail)
+
+
+def _of_workers(mail: MailFigures) -> Verdict | None:
+    if mail.workforce.alive or not mail.received_total:
+        return None
+    return Verdict(Tone.BAD, "nobody", "No worker takes events", "They are received, and wait.")
 
 
 def _of_circuits(mail: MailFigures) -> Verdict | None:

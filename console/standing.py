@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bridge
+from console.workers import Workforce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
-    `waits_for` names what workers have stopped for, and why. Totals since the beginning. Field names are
-    the keys of `cogento status --json`.
+    `workers` live, `worker_versions` says how many of each version, and one of them settled mail
+    `idle_seconds` ago. `waits_for` names what they have stopped for, and why. Totals since the beginning.
+    Field names are the keys of `cogento status --json`.
     """
 
     waiting: int
@@ -38,6 +40,9 @@ class Standing:
     ack_durability: str
     ack_means: str
     redis: str
+    workers: int
+    worker_versions: Mapping[str, int]
+    idle_seconds: float | None
     waits_for: Mapping[str, str]
 
 
@@ -45,6 +50,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
     """Ask both servers; raises what they raise, and MailboxRefused when Redis cannot keep the promise."""
     facts = mailboxes.check()
     mail = mailboxes.status()
+    workforce = Workforce(mailboxes.heartbeats.seen(), mail.now_ms)
     totals = bridge.run(store.history.totals())
     return Standing(
         waiting=mail.waiting,
@@ -62,6 +68,9 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         ack_durability=facts.ack,
         ack_means=facts.ack_means,
         redis=f"{facts.name} {facts.version}",
+        workers=workforce.alive,
+        worker_versions=workforce.versions,
+        idle_seconds=workforce.idle_seconds,
         waits_for=waits_for_what(mailboxes),
     )
 

@@ -6,6 +6,7 @@ does not answer leaves a gap in the picture and nothing else.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from dataclasses import replace
@@ -18,14 +19,20 @@ from console import stories
 from console.memory import LINES_SHOWN, Look, Memory
 from console.overview import MailFigures, TableFigures
 from console.standing import oldest_age_seconds, waits_for_what
+from console.workers import Workforce
 from events.retry import FailureClass
-from mailboxes.errors import MailboxUnavailable
+from mailboxes.delays import histograms
+from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from schema.errors import classify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from console.overview import Overview
     from console.stories import Several, Story
+    from mailboxes.checks import ServerFacts
     from mailboxes.mailboxes import Mailboxes
+    from schema.letter_records import LetterCount
     from schema.store import Store
 
 EVERY_SECONDS = 1.0
@@ -69,10 +76,12 @@ class Watching:
 
     def _look_at_mail(self) -> MailFigures | None:
         try:
-            status = self._mailboxes.status()
-            waits_for = waits_for_what(self._mailboxes)
+            return self._read_mail()
         except MailboxUnavailable:
             return None
+
+    def _read_mail(self) -> MailFigures:
+        status, heartbeats = self._mailboxes.status(), self._mailboxes.heartbeats
         return MailFigures(
             received_total=status.counters.accepted,
             settled_total=status.counters.settled,
@@ -84,8 +93,17 @@ class Watching:
             paused=status.paused,
             halted=status.halted,
             oldest_event_age_seconds=oldest_age_seconds(status),
-            waits_for=waits_for,
+            waits_for=waits_for_what(self._mailboxes),
+            workforce=Workforce(heartbeats.seen(), status.now_ms),
+            delays=histograms(heartbeats.delays()),
+            server=self._read_server(),
         )
+
+    def _read_server(self) -> ServerFacts | None:
+        try:
+            return self._mailboxes.check()
+        except MailboxRefused:
+            return None
 
     def _look_at_tables(self, look: Look) -> Look:
         try:
@@ -98,13 +116,16 @@ class Watching:
     async def _read_tables(self, look: Look) -> Look:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
-        recent, totals = self._store.recent, await self._store.history.totals()
+        recent, history = self._store.recent, self._store.history
+        totals, letters = await history.totals(), await self._store.letters.count()
         return replace(
             look,
             tables=TableFigures(
                 outcomes=totals.outcomes,
-                dead=totals.letters,
+                letters=letters,
+                oldest_letter_age_seconds=_age_seconds(letters),
                 unsure=totals.unsure_users + totals.unsure_subscriptions,
+                revision=await history.revision(),
             ),
             settled=await recent.pace(look_back_seconds=back),
             customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
@@ -119,3 +140,8 @@ class Watching:
             except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the watch
                 _log.error("look_failed", exc_info=error)
             time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
+
+
+def _age_seconds(letters: Sequence[LetterCount]) -> float | None:
+    oldest = min((count.oldest for count in letters), default=None)
+    return None if oldest is None else max((dt.datetime.now(dt.UTC) - oldest).total_seconds(), 0)

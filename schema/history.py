@@ -20,6 +20,7 @@ _EVENTS = query("history_events")
 _EVENT = query("history_event")
 _TOTALS = query("history_totals")
 _UNSURE = query("history_unsure")
+_REVISION = query("revision")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,11 @@ class History:
         """Say what became of one event; None when it is unknown, waiting, or forgotten."""
         rows = await self._database.fetch(_EVENT, event_id)
         return LedgerRecord(**rows[0]) if rows else None
+
+    async def revision(self) -> str:
+        """Name the migration that the tables are at."""
+        (row,) = await self._database.fetch(_REVISION)
+        return str(row["version_num"])
 
     async def totals(self) -> Totals:
         """Sum up."""

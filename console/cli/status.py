@@ -10,6 +10,7 @@ from console.opening import opened_mailboxes, opened_store
 from console.printing import json_option, print_facts, print_json
 from console.spans import span
 from console.standing import read_standing
+from console.workers import tell_workers
 
 if TYPE_CHECKING:
     from console.standing import Standing
@@ -39,6 +40,7 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
         ("dead", f"{now.dead:,} letters that nobody has dealt with"),
         ("unsure", f"{now.unsure:,} rows"),
+        ("workers", tell_workers(now.worker_versions, now.idle_seconds)),
         *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
         ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
     ]

@@ -18,6 +18,7 @@ from console.spans import ago, span
 from console.stories import Several
 from console.web import guards, metrics
 from console.web.chart import draw
+from console.workers import tell_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -50,6 +51,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "second": SECOND.format,
     "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
+    "workers": tell_workers,
     "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
 }
 

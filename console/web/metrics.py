@@ -10,17 +10,28 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from mailboxes.circuit import Dependency
+from mailboxes.delays import BUCKETS_SECONDS, Delay
+from version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
     from console.overview import MailFigures, Overview, TableFigures
+    from console.workers import Workforce
+    from mailboxes.checks import ServerFacts
+    from mailboxes.delays import Histogram
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
@@ -60,6 +71,9 @@ class _Seen(Collector):
         )
         if mail is not None:
             yield from _of_mail(mail)
+            yield from _of_workers(mail.workforce)
+            yield from _of_delays(mail.delays)
+            yield from _of_server(mail.server)
         if tables is not None:
             yield from _of_tables(tables)
 
@@ -95,6 +109,51 @@ def _of_mail(mail: MailFigures) -> Iterator[Metric]:
     )
 
 
+def _of_workers(workforce: Workforce) -> Iterator[Metric]:
+    yield _by_label(
+        "cogento_workers", "Workers that take work, by their version.", "version", workforce.versions
+    )
+    yield _by_label(
+        "cogento_worker_last_heartbeat_timestamp_seconds",
+        "When a worker last said that it takes work; one that stopped in order is left out.",
+        "worker_slot",
+        {str(worker.slot): worker.beat_ms / 1000 for worker in workforce.seen},
+    )
+    yield _by_label(
+        "cogento_worker_last_settled_timestamp_seconds",
+        "When a worker last settled mail; 0 when it has not yet.",
+        "worker_slot",
+        {str(worker.slot): (worker.took_ms or 0) / 1000 for worker in workforce.seen},
+    )
+
+
+def _of_delays(delays: Sequence[Histogram]) -> Iterator[Metric]:
+    for name, text, delay in (
+        ("cogento_event_queue_delay_seconds", "From put to settled: ours alone.", Delay.QUEUE),
+        ("cogento_event_freshness_seconds", "From happened in Stripe to settled.", Delay.FRESHNESS),
+    ):
+        family = HistogramMetricFamily(name, text, labels=["source"])
+        for found in delays:
+            if found.delay is delay:
+                buckets = zip(map(floatToGoString, BUCKETS_SECONDS), found.counts, strict=True)
+                family.add_metric([found.source], list(buckets), found.sum_seconds)
+        yield family
+
+
+def _of_server(server: ServerFacts | None) -> Iterator[Metric]:
+    if server is None:
+        return
+    info = InfoMetricFamily("cogento_ack_durability", "What a 2xx promises, and by which means it is kept.")
+    info.add_metric([], {"level": server.ack, "means": server.ack_means})
+    yield info
+    if server.maxmemory_bytes:
+        yield GaugeMetricFamily(
+            "cogento_redis_memory_ratio",
+            "How full Redis is; left out where it has no limit.",
+            server.used_memory_bytes / server.maxmemory_bytes,
+        )
+
+
 def _of_tables(tables: TableFigures) -> Iterator[Metric]:
     processed = CounterMetricFamily(
         "cogento_events_processed", "Events by how they ended, since the tables exist.", labels=["outcome"]
@@ -102,10 +161,23 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
     for outcome, count in tables.outcomes.items():
         processed.add_metric([outcome], count)
     yield processed
-    yield GaugeMetricFamily("cogento_dead_letters", "Letters nobody has dealt with yet.", tables.dead)
+    letters = GaugeMetricFamily(
+        "cogento_dead_letters", "Letters nobody has dealt with yet.", labels=["status", "class"]
+    )
+    for kind in tables.letters:
+        letters.add_metric([kind.status, kind.failure_class], kind.letters)
+    yield letters
+    yield GaugeMetricFamily(
+        "cogento_dead_letter_oldest_age_seconds",
+        "How long the oldest of them has lain; 0 when there is none.",
+        tables.oldest_letter_age_seconds or 0,
+    )
     yield GaugeMetricFamily(
         "cogento_unsure_rows", "Rows whose events do not say which came last.", tables.unsure
     )
+    build = InfoMetricFamily("cogento_build", "The console's version, and the migration of the tables.")
+    build.add_metric([], {"version": VERSION, "schema": tables.revision})
+    yield build
 
 
 def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

@@ -7,6 +7,7 @@ import pytest
 from events.names import CustomerId
 from events.ties import Choice
 from mailboxes.circuit import Dependency
+from mailboxes.heartbeats import Beat
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
@@ -41,6 +42,9 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "ack_durability": "redis",
         "ack_means": "",
         "redis": "",
+        "workers": 0,
+        "worker_versions": {},
+        "idle_seconds": None,
         "waits_for": {},
     }
 
@@ -60,6 +64,13 @@ def test_status_counts_what_waits_and_what_was_applied(
     standing = json.loads(run("status", "--json").output)
     assert (standing["waiting"], standing["applied_total"], standing["received_total"]) == (1, 1, 1)
     assert standing["oldest_event_age_seconds"] >= 0
+
+
+def test_status_tells_which_workers_live(run: Run, mailboxes: Mailboxes) -> None:
+    mailboxes.heartbeats.beat(Beat("host:1", "1", started_ms=1, took_ms=mailboxes.now_ms()), {})
+    standing = json.loads(run("status", "--json").output)
+    assert (standing["workers"], standing["worker_versions"]) == (1, {"1": 1})
+    assert "workers      1 worker (version 1), mail settled" in run("status").output
 
 
 def test_status_speaks_to_people(run: Run, waiting: Happened) -> None:

@@ -4,22 +4,11 @@ from console.memory import LINES_SHOWN, SECONDS_SHOWN, Look, Memory
 from console.overview import MailFigures
 from events.names import CustomerId
 from schema.recent import NewCustomer, Settled
+from tests.unit.console.figures import mail_figures
 
 
 def mail(*, received: int = 0, waiting: int = 0) -> MailFigures:
-    return MailFigures(
-        received_total=received,
-        settled_total=0,
-        waiting=waiting,
-        ready=7,
-        leased=0,
-        sleeping=0,
-        parked=0,
-        paused=0,
-        halted=False,
-        oldest_event_age_seconds=None,
-        waits_for={},
-    )
+    return mail_figures(received_total=received, waiting=waiting)
 
 
 def arrived(id_: str, *, age_seconds: float = 0, name: str | None = None) -> NewCustomer:

@@ -1,7 +1,8 @@
-"""The console's /metrics: what it tells, to whom, and that docs/architecture.md names all of it."""
+"""The console's /metrics: what it tells, to whom, and that docs/operations.md names all of it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,19 +12,22 @@ from prometheus_client.parser import text_string_to_metric_families
 from console.overview import Overview
 from console.web.app import create_app
 from console.web.metrics import exposition
+from mailboxes.delays import Delay, count, histograms
+from tests.unit.console.figures import NOW_MS, letters, worker, workforce
 from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
+from version import VERSION
 
-PAGE = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 TOKEN = "t" * 32
 HERE = {"REMOTE_ADDR": "127.0.0.1"}
 ELSEWHERE = {"REMOTE_ADDR": "10.0.0.7"}
 
 
 def told(seen: Overview) -> dict[tuple[str, ...], float]:
-    """Every sample by its name and the values of its labels."""
+    """Every sample by its name and the values of its labels, in the order of their names."""
     families = text_string_to_metric_families(exposition(seen).decode())
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in families
         for sample in family.samples
     }
@@ -52,9 +56,47 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_queue_settled_events_total",): 1190,
         ("cogento_events_processed_total", "applied"): 1100,
         ("cogento_events_processed_total", "stale"): 4,
-        ("cogento_dead_letters",): 0,
+        ("cogento_dead_letter_oldest_age_seconds",): 0,
         ("cogento_unsure_rows",): 1,
+        ("cogento_workers", "1.0"): 1,
+        ("cogento_worker_last_heartbeat_timestamp_seconds", "0"): NOW_MS / 1000 - 2,
+        ("cogento_worker_last_settled_timestamp_seconds", "0"): NOW_MS / 1000 - 3,
+        ("cogento_ack_durability_info", "redis_fsync", "fsync_always"): 1,
+        ("cogento_redis_memory_ratio",): 0.25,
+        ("cogento_build_info", "0001", VERSION): 1,
     }
+
+
+def test_letters_are_told_by_status_and_class() -> None:
+    assert BUSY.tables is not None
+    dead = replace(BUSY.tables, letters=(letters(3, class_="permanent"), letters(2)))
+    seen = told(replace(BUSY, tables=dead))
+    assert seen["cogento_dead_letters", "permanent", "open"] == 3
+    assert seen["cogento_dead_letters", "bug", "open"] == 2
+
+
+def test_two_versions_at_work_are_told_apart() -> None:
+    assert BUSY.mail is not None
+    mixed = workforce(worker(0), worker(1, version="2.0"), worker(2, version="2.0", is_alive=False))
+    seen = told(replace(BUSY, mail=replace(BUSY.mail, workforce=mixed)))
+    assert (seen["cogento_workers", "1.0"], seen["cogento_workers", "2.0"]) == (1, 1)
+
+
+def test_delays_are_told_as_histograms_by_source() -> None:
+    assert BUSY.mail is not None
+    counters: Counter[str] = Counter()
+    count(counters, Delay.QUEUE, "webhook", 0.2)
+    seen = told(replace(BUSY, mail=replace(BUSY.mail, delays=histograms(counters))))
+    assert seen["cogento_event_queue_delay_seconds_bucket", "0.1", "webhook"] == 0
+    assert seen["cogento_event_queue_delay_seconds_bucket", "0.25", "webhook"] == 1
+    assert seen["cogento_event_queue_delay_seconds_count", "webhook"] == 1
+    assert seen["cogento_event_queue_delay_seconds_sum", "webhook"] == 0.2
+
+
+def test_a_redis_that_cannot_keep_the_promise_tells_nothing_of_it() -> None:
+    assert BUSY.mail is not None
+    seen = told(replace(BUSY, mail=replace(BUSY.mail, server=None)))
+    assert not {name for name, *_ in seen} & {"cogento_ack_durability_info", "cogento_redis_memory_ratio"}
 
 
 def test_servers_that_are_away_leave_no_old_numbers() -> None:

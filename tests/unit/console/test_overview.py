@@ -4,22 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from console.overview import MailFigures, TableFigures, Tone, judge
+from console.overview import Tone, judge
+from tests.unit.console.figures import letters, mail_figures, table_figures, worker, workforce
 
-MAIL = MailFigures(
-    received_total=100,
-    settled_total=100,
-    waiting=0,
-    ready=7,
-    leased=0,
-    sleeping=0,
-    parked=0,
-    paused=0,
-    halted=False,
-    oldest_event_age_seconds=None,
-    waits_for={},
-)
-TABLES = TableFigures(outcomes={"applied": 90}, dead=0, unsure=0)
+MAIL = mail_figures()
+TABLES = table_figures()
 
 
 def test_everything_applied_is_good() -> None:
@@ -48,7 +37,16 @@ def test_mail_that_waits_for_long_is_bad() -> None:
     ("dead", "headline"), [(1, "A dead letter wants a look"), (2, "2 dead letters want a look")]
 )
 def test_dead_letters_want_a_look(dead: int, headline: str) -> None:
-    assert judge(MAIL, replace(TABLES, dead=dead)).headline == headline
+    assert judge(MAIL, replace(TABLES, letters=(letters(dead),))).headline == headline
+
+
+def test_no_worker_is_told_before_the_backlog_that_it_makes() -> None:
+    nobody = replace(MAIL, workforce=workforce(worker(is_alive=False)), oldest_event_age_seconds=7200)
+    assert judge(nobody, TABLES).headline == "No worker takes events"
+
+
+def test_no_worker_before_the_first_event_is_no_alarm() -> None:
+    assert judge(replace(MAIL, workforce=workforce(), received_total=0), TABLES).tone is Tone.GOOD
 
 
 def test_pause_of_everything_is_told_before_the_backlog_that_it_makes() -> None:

@@ -6,31 +6,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.overview import Beat, CustomerLine, MailFigures, Overview, Pace, SubscriptionLine, TableFigures
+from console.overview import Beat, CustomerLine, Overview, Pace, SubscriptionLine
 from console.stories import Several, Story
 from console.web.app import create_app
 from events.names import CustomerId
 from mailboxes.errors import MailboxUnavailable
+from tests.unit.console.figures import mail_figures, table_figures
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 SCRIPT = "<script>alert(1)</script>"
 BUSY = Overview(
-    mail=MailFigures(
+    mail=mail_figures(
         received_total=1200,
         settled_total=1190,
         waiting=10,
-        ready=7,
         leased=1,
         sleeping=2,
         parked=3,
-        paused=0,
-        halted=False,
         oldest_event_age_seconds=0.25,
-        waits_for={},
     ),
-    tables=TableFigures(outcomes={"applied": 1100, "stale": 4}, dead=0, unsure=1),
+    tables=table_figures(outcomes={"applied": 1100, "stale": 4}, unsure=1),
     pace=Pace(received=12.34, settled=11),
     beats=[Beat({}, None)] * 118 + [Beat({"applied": 5, "dead": 1}, 10)] * 2,
     customers=[CustomerLine("cus_1", "ada@example.com", SCRIPT, deleted=False, age_seconds=3)],
@@ -61,6 +58,10 @@ def test_overview_shows_the_numbers() -> None:
     assert "1,200" in page
     assert "2 sleeping · 3 parked" in page
     assert "12.3 a second" in page
+
+
+def test_overview_shows_who_works() -> None:
+    assert "At work: 1 worker (version 1.0), mail settled 3 s ago." in browser().get("/console").text
 
 
 def test_overview_draws_what_was_settled_and_what_waited() -> None:

@@ -1,0 +1,78 @@
+"""Figures of a quiet system with one worker, so that a test shows only what matters to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from console.overview import MailFigures, TableFigures
+from console.workers import Workforce
+from mailboxes.checks import ServerFacts
+from mailboxes.durability import AckDurability, AckMeans
+from mailboxes.heartbeats import SeenWorker
+from schema.letter_records import LetterCount, LetterStatus
+
+NOW_MS = 1_760_000_000_000
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+
+WORKER = SeenWorker(
+    slot=0,
+    worker="host:1",
+    version="1.0",
+    started_ms=NOW_MS - 60_000,
+    beat_ms=NOW_MS - 2_000,
+    took_ms=NOW_MS - 3_000,
+    is_alive=True,
+)
+SERVER = ServerFacts(
+    name="valkey",
+    version="9.1",
+    role="master",
+    maxmemory_policy="noeviction",
+    maxmemory_bytes=1000,
+    used_memory_bytes=250,
+    appendonly=True,
+    appendfsync="always",
+    ack=AckDurability.REDIS_FSYNC,
+    ack_means=AckMeans.FSYNC_ALWAYS,
+)
+
+
+def worker(slot: int = 0, **fields: Any) -> SeenWorker:
+    return replace(WORKER, slot=slot, **fields)
+
+
+def workforce(*workers: SeenWorker) -> Workforce:
+    return Workforce(workers, NOW_MS)
+
+
+def mail_figures(**fields: Any) -> MailFigures:
+    figures = MailFigures(
+        received_total=100,
+        settled_total=100,
+        waiting=0,
+        ready=7,
+        leased=0,
+        sleeping=0,
+        parked=0,
+        paused=0,
+        halted=False,
+        oldest_event_age_seconds=None,
+        waits_for={},
+        workforce=workforce(WORKER),
+        delays=(),
+        server=SERVER,
+    )
+    return replace(figures, **fields)
+
+
+def letters(count: int, *, status: LetterStatus = LetterStatus.OPEN, class_: str = "bug") -> LetterCount:
+    return LetterCount(status, class_, count, NOON)
+
+
+def table_figures(**fields: Any) -> TableFigures:
+    figures = TableFigures(
+        outcomes={"applied": 90}, letters=(), oldest_letter_age_seconds=None, unsure=0, revision="0001"
+    )
+    return replace(figures, **fields)
