@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tests.whole_system import WholeSystem, whole_system
 
 if TYPE_CHECKING:
-    from tests.whole_system import Verdict
+    from tests.sender import Verdict
 
 DISORDER = {
     "window_seconds": 2,
@@ -42,9 +42,9 @@ def main() -> int:
     life = [f"--{name}={getattr(arguments, name)}" for name in ("rate", "customers", "seed")]
     with whole_system("--simulate", *life) as system:
         system.add_workers(arguments.workers - 1)
-        system.ask("disorder", DISORDER)
+        system.sender.ask("disorder", DISORDER)
         live(system, minutes=arguments.minutes)
-        system.become_quiet(seconds=QUIET_SECONDS)
+        system.sender.become_quiet(seconds=QUIET_SECONDS)
         verdict = system.check()
     print(json.dumps(summary(verdict)))
     return 1 if verdict.judgement.problems else 0
@@ -55,7 +55,7 @@ def live(system: WholeSystem, *, minutes: float) -> None:
     until = time.monotonic() + minutes * 60
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(PROGRESS_SECONDS, left))
-        status = system.status()
+        status = system.sender.status()
         print(f"{left:5.0f} s left · waiting {status.waiting} · parked {status.parked}", file=sys.stderr)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from local.ports import free_port
 from local.postgres import Postgres
 from local.process import Process
-from local.service import await_answer
+from local.service import Service, await_answer
 from local.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -32,27 +32,23 @@ QUICK_POSTGRES = {
 }
 QUICK_VALKEY = {"loglevel": "warning"}
 
+P = TypeVar("P", bound=Service)
 S = TypeVar("S", Postgres, Valkey)
 
 
-class RunningServer(Generic[S]):
-    """A started server and the faults a test can do to it."""
+class Running(Generic[P]):
+    """A started server or program of ours, and the faults a test can do to it."""
 
-    def __init__(self, description: S) -> None:
-        self.description: S = description
+    def __init__(self, description: P) -> None:
+        self.description = description
         self.start()
-
-    @property
-    def url(self) -> str:
-        url: str = self.description.url
-        return url
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
     def kill(self) -> None:
-        """SIGKILL every process of the server at once, as a power loss would."""
+        """SIGKILL every process of it at once, as a power loss would."""
         family = processes_under(self.pid)
         for pid in family:
             send(pid, signal.SIGKILL)
@@ -68,9 +64,13 @@ class RunningServer(Generic[S]):
         for pid in processes_under(self.pid):
             send(pid, signal.SIGCONT)
 
-    def start(self) -> None:
-        """Start it, again after `kill` or `stop`: on the same port and data."""
+    def launch(self) -> None:
+        """Start it, again after `kill` or `stop`: on the same port and data; without waiting for it."""
         self.process = Process(self.description.prepare())
+
+    def start(self) -> None:
+        """Start it and wait until it does its work."""
+        self.launch()
         await_answer(self.description, self.process)
 
     def restart(self) -> None:
@@ -81,6 +81,15 @@ class RunningServer(Generic[S]):
     def stop(self) -> None:
         self.thaw()
         self.process.stop(within_seconds=STOP_SECONDS)
+
+
+class RunningServer(Running[S]):
+    """A server that others connect to."""
+
+    @property
+    def url(self) -> str:
+        url: str = self.description.url
+        return url
 
 
 def start_postgres(home: Path, *, settings: Mapping[str, str] | None = None) -> RunningServer[Postgres]:

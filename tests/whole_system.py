@@ -1,7 +1,6 @@
-"""Everything at once, as `cogento run` starts it, with faults to do to it and a checker at the end.
+"""Everything at once, as `cogento run` starts it, witnessed by the checker.
 
-The judgement at the end is the checker's (tests/checker.py): the sender's own record held against the ledger,
-and the rows against the simulated Stripe's truth.
+Its supervisor restarts what dies; tests/stack.py has the same processes without one.
 """
 
 from __future__ import annotations
@@ -12,44 +11,29 @@ import shutil
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 from local.ports import free_port
 from local.process import Command, Process
 from local.program import ROOT
-from local.stripe.truth_lines import read_truth
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
 from tests import servers
-from tests.checker import Checker, Judgement
+from tests.checker import Checker
+from tests.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mailboxes.status import MailboxStatus
+    from tests.sender import Verdict
 
 READY_SECONDS = 90
 SERVERS = ("postgres", "valkey")
-ASK_SECONDS = 300
 WORKER = (
     sys.executable,
     *("-m", "celery", "--app", "worker.app", "worker", "--pool=threads"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat"),
 )
 NOTHING_GIVEN = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY"), "")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How many events were sent, how many of them answered 2xx in how many attempts, and what the checker found."""
-
-    events: int
-    accepted: int
-    attempts: int
-    judgement: Judgement
 
 
 class WholeSystem:
@@ -102,50 +86,19 @@ class WholeSystem:
             command = Command(argv=WORKER, log=log, environment=environment, folder=ROOT)
             self.added.append(Process(command))
 
-    def ask(self, path: str, body: object = None) -> bytes:
-        """Ask the simulated Stripe."""
-        request = Request(
-            f"{self.facts['stripe_control_url']}/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urlopen(request, timeout=ASK_SECONDS) as answer:
-            content: bytes = answer.read()
-        return content
-
-    def status(self) -> MailboxStatus:
-        """How much waits."""
-        mailboxes = Mailboxes.connect(self.facts["redis_url"], ack=AckDurability.REDIS)
-        try:
-            return mailboxes.status()
-        finally:
-            mailboxes.close()
-
-    def become_quiet(self, *, seconds: float) -> None:
-        """End the account's life, let every delivery be answered 2xx, and every mailbox empty."""
-        drained = json.loads(self.ask("drain", {"timeout_seconds": seconds}))
-        assert drained["drained"], drained
-        servers.wait_until(lambda: self.status().waiting == 0, what="empty mailboxes", seconds=seconds)
+    @property
+    def sender(self) -> Sender:
+        """The simulated Stripe."""
+        return Sender(self.facts["stripe_control_url"], self.facts["redis_url"])
 
     def check(self) -> Verdict:
-        """Judge what has become quiet, by the sender's record, Stripe's truth and our processes' logs."""
-        attempts = [json.loads(line) for line in self.ask("history").splitlines()]
-        accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
-        return Verdict(
-            events=len({attempt["event_id"] for attempt in attempts}),
-            accepted=len(accepted),
-            attempts=len(attempts),
-            judgement=self.checker.judge(
-                accepted=accepted,
-                truth=read_truth(self.ask("truth")),
-                logs=[self.output, *self.logs()],
-                canaries=[self.facts["webhook_secret"]],
-            ),
-        )
+        """Judge what has become quiet."""
+        return self.sender.verdict(self.checker, logs=self.logs(), canaries=[self.facts["webhook_secret"]])
 
     def logs(self) -> list[Path]:
         """What our own processes have written; servers quote values where they refuse them."""
-        return [log for log in (self.data / "logs").iterdir() if log.stem not in SERVERS]
+        kept = (self.data / "logs").iterdir()
+        return [self.output, *(log for log in kept if log.stem not in SERVERS)]
 
     def end(self) -> None:
         """Kill it and all that it started."""

@@ -14,7 +14,7 @@ from tests.whole_system import whole_system
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.whole_system import Verdict
+    from tests.sender import Verdict
 
 LOAD_SECONDS = 20
 RATE = "200"
@@ -30,7 +30,7 @@ def verdict() -> Iterator[Verdict]:
         until = time.monotonic() + LOAD_SECONDS
         for victim in itertools.takewhile(lambda _: time.monotonic() < until, itertools.cycle(VICTIMS)):
             system.kill(victim)
-        system.become_quiet(seconds=QUIET_SECONDS)
+        system.sender.become_quiet(seconds=QUIET_SECONDS)
         yield system.check()
 
 

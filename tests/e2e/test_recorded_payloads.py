@@ -91,7 +91,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     with whole_system("--no-simulate") as system:
         _send(system, customers)
         answers = {Path(answer["source"]).name: answer for answer in _send(system, FOLDER)}
-        servers.wait_until(lambda: system.status().waiting == 0, what="empty mailboxes", seconds=30)
+        servers.wait_until(lambda: system.sender.status().waiting == 0, what="empty mailboxes", seconds=30)
         yield Sent(answers, _rows(system.facts["database_url"]))
 
 

@@ -1,0 +1,83 @@
+"""Random faults from a seed while the simulated Stripe sends and retries: is anything lost, late or out of order?
+
+    .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
+
+Kills, freezes, restarts, power cuts, cut connections and jumping clocks (tests/nemesis.py), acknowledged at the
+level redis_fsync. Prints a line every ten seconds and one JSON object at the end; exit code 1 when the checker
+finds a problem. `--seed`, or SEED in the environment, gives the same faults again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+from redis.exceptions import RedisError
+
+from bench.soak import summary
+from mailboxes.errors import MailboxUnavailable
+from tests.nemesis import Nemesis
+from tests.stack import Size, Stack, running_stack
+
+DISORDER = {"window_seconds": 2, "late_share": 0.02, "late_seconds": 30, "duplicate_share": 0.05}
+QUIET_SECONDS = 120  # I7: a backlog of a minute, and whatever lease has to run out first
+PROGRESS_SECONDS = 10
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")))
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    with running_stack(seed=asked.seed, size=Size(rate=asked.rate, workers=asked.workers)) as stack:
+        result = run(stack, minutes=asked.minutes, seed=asked.seed)
+    print(json.dumps({"seed": asked.seed, "minutes": asked.minutes, "rate": asked.rate, **result}))
+    return 1 if result["problems"] else 0
+
+
+def run(stack: Stack, *, minutes: float, seed: int) -> dict[str, object]:
+    """Do faults for so long, lift them, wait for quiet, and judge."""
+    stack.sender.ask("disorder", DISORDER)
+    nemesis = Nemesis(stack, seed=seed)
+    torment(stack, nemesis, minutes=minutes)
+    nemesis.lift()
+    stack.sender.ask("stop", {})
+    begun = time.monotonic()
+    stack.sender.become_quiet(seconds=QUIET_SECONDS)
+    quiet_after = round(time.monotonic() - begun, 1)
+    return {
+        "faults": dict(sorted(nemesis.done.items())),
+        "quiet_after_seconds": quiet_after,
+        **summary(stack.check()),
+    }
+
+
+def torment(stack: Stack, nemesis: Nemesis, *, minutes: float) -> None:
+    """Let the faults fall, and say how it goes."""
+    until = time.monotonic() + minutes * 60
+    while (left := until - time.monotonic()) > 0:
+        nemesis.spend(min(PROGRESS_SECONDS, left))
+        sent = stack.sender.counters()
+        print(
+            f"{left:5.0f} s left · {nemesis.done.total()} faults · {sent['events']} events, "
+            f"{sent['outstanding']} deliveries outstanding · {waiting(stack)} waiting",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def waiting(stack: Stack) -> str:
+    """How many events wait, if anybody can say so just now."""
+    try:
+        return str(stack.sender.status().waiting)
+    except (MailboxUnavailable, RedisError):
+        return "?"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

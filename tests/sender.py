@@ -1,0 +1,94 @@
+"""The simulated Stripe as tests see it: told how to behave, asked for the truth and for its own record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+from local.stripe.truth_lines import read_truth
+from mailboxes.durability import AckDurability
+from mailboxes.mailboxes import Mailboxes
+from tests import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+    from mailboxes.status import MailboxStatus
+    from tests.checker import Checker, Judgement
+
+ASK_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many events were sent, how many of them answered 2xx in how many attempts, and what the checker found."""
+
+    events: int
+    accepted: int
+    attempts: int
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A running simulation, reached by its control URL, and the mailboxes that it fills."""
+
+    control_url: str
+    redis_url: str
+
+    def ask(self, path: str, body: object = None) -> bytes:
+        """Ask the simulation, or tell it something."""
+        request = Request(
+            f"{self.control_url}/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urlopen(request, timeout=ASK_SECONDS) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def counters(self) -> dict[str, Any]:
+        """How far it is."""
+        counters: dict[str, Any] = json.loads(self.ask("counters"))
+        return counters
+
+    def status(self) -> MailboxStatus:
+        """How much waits."""
+        mailboxes = Mailboxes.connect(self.redis_url, ack=AckDurability.REDIS)
+        try:
+            return mailboxes.status()
+        finally:
+            mailboxes.close()
+
+    def become_quiet(self, *, seconds: float) -> None:
+        """End the account's life, let every delivery be answered 2xx, and every mailbox empty."""
+        drained = json.loads(self.ask("drain", {"timeout_seconds": seconds}))
+        assert drained["drained"], drained
+        servers.wait_until(lambda: self.status().waiting == 0, what="empty mailboxes", seconds=seconds)
+
+    def verdict(
+        self,
+        checker: Checker,
+        *,
+        logs: Iterable[Path],
+        canaries: Collection[str] = (),
+        attempts_allowed: int = 0,
+    ) -> Verdict:
+        """Judge what has become quiet, by our own record and the truth."""
+        attempts = [json.loads(line) for line in self.ask("history").splitlines()]
+        accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
+        return Verdict(
+            events=len({attempt["event_id"] for attempt in attempts}),
+            accepted=len(accepted),
+            attempts=len(attempts),
+            judgement=checker.judge(
+                accepted=accepted,
+                truth=read_truth(self.ask("truth")),
+                logs=logs,
+                canaries=canaries,
+                attempts_allowed=attempts_allowed,
+            ),
+        )

@@ -1,0 +1,124 @@
+"""Every process of a deployment under the test's own hand: no supervisor restarts what a fault has ended.
+
+Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, and the workers go
+by a clock that can be made to jump.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from local.cast import Cast, Simulation, Stores
+from local.datafolder import DataFolder
+from local.ports import free_port
+from mailboxes.durability import AckDurability
+from schema.migrate import migrate
+from tests import servers
+from tests.checker import Checker
+from tests.clocks import ShiftedClock
+from tests.power import start_watched_valkey
+from tests.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local.program import Program
+    from tests.sender import Verdict
+
+# Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.
+POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything there is."""
+
+    rate: float = 100
+    customers: int = 200
+    workers: int = 2
+    lease_seconds: int = 5
+
+
+class Stack:
+    """A started deployment whose simulated Stripe lives by `seed`."""
+
+    def __init__(self, home: Path, *, seed: int, size: Size) -> None:
+        self.home = home
+        self.lease_seconds = size.lease_seconds
+        self.clock = ShiftedClock.make(home)
+        self.postgres = servers.start_postgres(home, settings=POSTGRES)
+        self.valkey = start_watched_valkey(home)
+        migrate(self.postgres.url)
+        self.checker = Checker(self.postgres.url, self.valkey.url)
+        self.checker.install()
+        self.cast, simulation = _cast(self, seed, size)
+        self.receiver = servers.Running(self.cast.receiver())
+        self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
+        self.stripe = servers.Running(self.cast.stripe(simulation))
+        self.sender = Sender(simulation.control_url, self.valkey.url)
+
+    @property
+    def ours(self) -> list[servers.Running[Program]]:
+        """The processes that are to withstand everything."""
+        return [self.receiver, *self.workers]
+
+    def check(self, *, attempts_allowed: int = 0) -> Verdict:
+        """Judge what has become quiet."""
+        logs = [log for log in (self.home / "data" / "logs").iterdir() if log.stem != "stripe"]
+        return self.sender.verdict(
+            self.checker, logs=logs, canaries=[self.cast.webhook_secret], attempts_allowed=attempts_allowed
+        )
+
+    def end(self) -> None:
+        """Kill everything."""
+        for one in (self.stripe, *self.ours):
+            one.kill()
+        self.valkey.kill()
+        self.postgres.kill()
+
+    def _worker(self, number: int) -> Program:
+        program = self.cast.worker()
+        environment = {
+            **program.environment,
+            **self.clock.environment,
+            "LEASE_SECONDS": str(self.lease_seconds),
+        }
+        return replace(program, log=program.log.with_stem(f"worker-{number}"), environment=environment)
+
+
+def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
+    folder = DataFolder.occupy(stack.home / "data")
+    simulation = Simulation(
+        port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed
+    )
+    cast = Cast(
+        folder=folder,
+        stores=Stores(
+            database_url=stack.postgres.url,
+            redis_url=stack.valkey.url,
+            ack_durability=AckDurability.REDIS_FSYNC,
+        ),
+        webhook_secret=folder.webhook_secret(),
+        receiver_port=free_port(),
+        console_port=free_port(),
+        simulation=simulation,
+    )
+    return cast, simulation
+
+
+@contextmanager
+def running_stack(*, seed: int, size: Size) -> Iterator[Stack]:
+    """A stack in a folder of its own that ends with the block; KEEP=1 keeps the folder."""
+    home = servers.make_home()
+    stack = Stack(home, seed=seed, size=size)
+    try:
+        yield stack
+    finally:
+        stack.end()
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(home, ignore_errors=True)
