@@ -70,6 +70,10 @@ def test_worker_starts_after_the_migration_has_succeeded() -> None:
     assert SERVICES["worker"]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
+def test_worker_is_asked_whether_it_takes_work() -> None:
+    assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "python", "-m", "worker.health"]
+
+
 def test_no_password_is_written_in_the_compose_file() -> None:
     assert re.findall(r"PASSWORD: (?!\$\{)", TEXT) == []
 

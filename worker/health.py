@@ -1,0 +1,46 @@
+"""`python -m worker.health`: does a worker of this host take work? Asked by container engines.
+
+Ends with 1 only for what a restart mends: that Redis is away is told, and no worker's illness.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from mailboxes.errors import MailboxUnavailable
+from mailboxes.mailboxes import Mailboxes
+from settings import MailboxSettings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailboxes.heartbeats import SeenWorker
+
+
+def main() -> None:
+    """Say it, and end with 0 or 1."""
+    settings = load(MailboxSettings)
+    mailboxes = Mailboxes.connect(
+        settings.redis_url.get_secret_value(), shards=settings.mailbox_shards, ack=settings.ack_durability
+    )
+    try:
+        seen = mailboxes.heartbeats.seen()
+    except MailboxUnavailable:
+        click.echo("unknown: Redis does not answer")
+        return
+    if not is_at_work(seen, socket.gethostname()):
+        click.echo("no worker of this host takes work")
+        raise SystemExit(1)
+    click.echo("at work")
+
+
+def is_at_work(seen: Sequence[SeenWorker], host: str) -> bool:
+    """Whether one of the workers seen is this host's and lives."""
+    return any(worker.is_alive and worker.worker.rpartition(":")[0] == host for worker in seen)
+
+
+if __name__ == "__main__":
+    main()
