@@ -110,6 +110,8 @@ def tell_letter(letter: Letter, *, waits: bool) -> str:
 
 
 def _tell_doubt(shown: EventId, tie: Tie) -> str:
+    if tie.contradicted:
+        return "Stripe's own answer shows a state that its events say was left; it is asked again"
     if tie.why in {Why.AMBIGUOUS, Why.BROKEN}:
         return tie.why
     if tie.partial:

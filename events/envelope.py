@@ -25,7 +25,12 @@ FUTURE_SECONDS = 86_400  # how far Stripe's clock may run ahead of ours
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
-_CUSTOMER_TYPES = frozenset({"customer.created", "customer.updated", "customer.deleted"})
+FETCHED = ".fetched"
+"""How the types end that we make ourselves, of objects that Stripe was asked for (events/answers.py)."""
+
+_CUSTOMER_TYPES = frozenset(
+    {"customer.created", "customer.updated", "customer.deleted", f"customer{FETCHED}"}
+)
 _THIN = "v2.core.event"
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from events import fields
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.customer import deleted_customer, live_customer
-from events.envelope import FUTURE_SECONDS, Envelope, is_about_subscription, is_ours, open_whole
+from events.envelope import FETCHED, FUTURE_SECONDS, Envelope, is_about_subscription, is_ours, open_whole
 from events.errors import PermanentError, RejectedError
 from events.fields import Json
 from events.names import CustomerId, EventId, ObjectId
@@ -95,7 +95,8 @@ def _object(document: Json, kind: ObjectKind) -> Json:
 def _columns(type_: str, obj: Json) -> CustomerColumns | SubscriptionColumns:
     if is_about_subscription(type_):
         return read_subscription(obj)
-    if type_ == _DELETED_CUSTOMER:
+    is_deleted = obj.get("deleted") is True
+    if type_ == _DELETED_CUSTOMER or (is_deleted and type_.endswith(FETCHED)):
         return deleted_customer(obj)
     if obj.get("deleted"):
         fields.malformed(f"the customer is deleted and the event is {type_}")

@@ -44,6 +44,7 @@ class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
     before: bytes | None
     growing: tuple[int, ...]
     partial: bool
+    fetched: bool = False
 
     @property
     def leads_from(self) -> bytes:
@@ -154,7 +155,7 @@ def newest_groups(members: list[Member], forgotten: int | None) -> tuple[tuple[M
     """R9: keep the newest tie groups, newest event first; also give the second of the newest dropped event."""
     if not members:
         return (), forgotten
-    newest = max(members, key=rules.age)
+    newest = rules.newest_told(members)
     ordered = sorted([_shortened(one, newest) for one in members], key=rules.age, reverse=True)
     groups = ordered[: _end_of_groups(ordered)]
     kept = groups if len(groups) <= MEMBERS else _cut(groups)
@@ -185,9 +186,9 @@ def _end_of_groups(newest_first: Sequence[Member]) -> int:
     return len(newest_first)
 
 
-def _shortened(member: Member, newest: Member) -> Member:
+def _shortened(member: Member, newest: Member | None) -> Member:
     """Only an event of the newest window can come to be shown; of others the id need only be known again."""
-    if member.event_id.startswith(SHORT) or not rules.is_seconds_earlier(member, newest):
+    if newest is None or member.event_id.startswith(SHORT) or not rules.is_seconds_earlier(member, newest):
         return member
     return replace(member, event_id=short_id(member.event_id))
 
@@ -207,4 +208,5 @@ def member_of(version: Version) -> Member:
         None if version.before == version.state else version.before,
         version.growing,
         version.partial,
+        version.fetched,
     )

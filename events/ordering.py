@@ -15,6 +15,8 @@ randomness, no I/O, and the same result for every order, split and repetition of
     R7  of two events of a tie, what only grows tells the later              rules.has_grown
     R8  still undecided: the same choice everywhere, and the row is unsure   rules.greatest
     R9  a row remembers its newest tie groups, until newer ones come         evidence.newest_groups
+    R10 a fetched state is a sighting, and outdated where the events know    fetched.is_outdated
+        that it was left
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from events import rules
 from events.evidence import NOTHING, Evidence, Member, pack, remember, unpack, unseen
+from events.fetched import believed
 from events.names import EventId
 from events.outcomes import Reason
 from events.snapshots import has_gaps, snapshot_of
@@ -50,7 +53,7 @@ def is_plainly_last(version: Version, evidence: Evidence) -> bool:
         return False
     if rules.ends_life(version) or not evidence.everyone:
         return True
-    if rules.begins_life(version):
+    if rules.begins_life(version) or version.fetched:
         return False
     return not evidence.members or rules.is_seconds_earlier(evidence.members[0], version)
 
@@ -80,13 +83,14 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     """Take the careful path: remember every event, walk the orders that fit, choose, and say why."""
     fresh = unseen(evidence, versions)
     stage = remember(evidence, fresh.values())
-    ends = possible_ends(stage)
-    last = possibly_last(stage.contenders)
+    trusted = believed(stage)
+    ends = possible_ends(trusted)
+    last = possibly_last(trusted.contenders)
     shown = choose([event for event in last if event.state in ends.states])
     recent = newest_window(stage.contenders)
     snapshot = snapshot_of(shown, recent, known=known, evidence=evidence, fresh=fresh)
     changed = known is None or snapshot.columns != known.columns
-    sure = ends.are_sure and not shown.partial
+    sure = ends.are_sure and not shown.partial and trusted.members[:1] == stage.members[:1]
     judged = Judged(known, evidence, shown, changed=changed, sure=sure)
     return Decision(
         evidence=pack(snapshot.remembered_in(stage)),

@@ -14,6 +14,7 @@ import msgspec
 
 from events import states
 from events.columns import CustomerColumns, SubscriptionColumns
+from events.envelope import FETCHED
 from events.versions import Lifecycle, Version
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def version_of(
         growing=shape.growing(obj, projection),
         columns=columns,
         partial=_is_partial(obj),
+        fetched=type_.endswith(FETCHED),
     )
 
 

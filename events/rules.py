@@ -54,6 +54,11 @@ def is_earlier(one: Member, other: Member) -> bool:
     return is_seconds_earlier(one, other) or (has_grown(one, other) and not is_seconds_earlier(other, one))
 
 
+def newest_told(members: Sequence[Member]) -> Member | None:
+    """R10: the newest event that Stripe told of itself; what was fetched puts none out of mind."""
+    return max((event for event in members if not event.fetched), key=age, default=None)
+
+
 def age(member: Member) -> tuple[int, str]:
     """Sort by second; ids say nothing of order and only make it the same everywhere."""
     return member.created, member.event_id

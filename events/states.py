@@ -43,9 +43,9 @@ def project_customer(customer: Object) -> Projection:
     ]
 
 
-def project_deleted_customer(customer: Object) -> Projection:
+def project_deleted_customer(_customer: Object) -> Projection:
     """Reduce a deleted customer, whole or as the `{id, object, deleted}` stub, to its being deleted."""
-    return ["deleted", customer.get("created")]
+    return ["deleted"]
 
 
 SUBSCRIPTION_FIELDS = frozenset({

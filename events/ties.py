@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from events import rules
 from events.evidence import unpack
+from events.fetched import believed
 from events.names import EventId
 from events.walks import States, Why, newest_cluster, possible_ends, possibly_last, states_before
 
@@ -55,7 +56,8 @@ class Tie:
     `before` are the states in which the object can have been before them, `ends` those in which they can
     have left it; `why` says how these were found, `choice` why the shown event was taken from those that are
     possibly the last (None: nothing is known). `sure` is false as well where the shown one is `partial`, not
-    carrying the whole object, and where later events can have been forgotten or links be missing.
+    carrying the whole object, where Stripe's latest answer is `contradicted` by the events, and where later
+    events can have been forgotten or links be missing.
     """
 
     events: tuple[TiedEvent, ...]
@@ -64,6 +66,7 @@ class Tie:
     why: Why
     choice: Choice | None
     partial: bool
+    contradicted: bool
     sure: bool
 
 
@@ -72,7 +75,9 @@ def tie_of(stored: bytes, shown: EventId) -> Tie:
 
     Raises TransientError for evidence that another release wrote.
     """
-    evidence = unpack(stored)
+    whole = unpack(stored)
+    evidence = believed(whole)
+    is_contradicted = evidence.members[:1] != whole.members[:1]
     ends = possible_ends(evidence)
     tied = newest_cluster(evidence)
     last = possibly_last(tied) if tied else []
@@ -84,7 +89,8 @@ def tie_of(stored: bytes, shown: EventId) -> Tie:
         why=ends.why,
         choice=_choice([event for event in last if event.state in ends.states]),
         partial=is_partial,
-        sure=ends.are_sure and not is_partial,
+        contradicted=is_contradicted,
+        sure=ends.are_sure and not is_partial and not is_contradicted,
     )
 
 

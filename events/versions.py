@@ -27,7 +27,8 @@ class Version:
 
     `state` is the hash of the state it shows, `before` that of the state it leads from, where
     previous_attributes tell one; `growing` are values that only grow, larger is later. `partial` says
-    that the event does not carry the whole object (`items.has_more`): showing it is never sure.
+    that the event does not carry the whole object (`items.has_more`): showing it is never sure. `fetched`
+    says that no event told it: it is what Stripe answered when it was asked (R10).
     """
 
     event_id: EventId
@@ -39,6 +40,7 @@ class Version:
     growing: tuple[int, ...]
     columns: CustomerColumns | SubscriptionColumns
     partial: bool = False
+    fetched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

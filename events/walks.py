@@ -117,8 +117,10 @@ def possibly_last(members: Sequence[Member]) -> Sequence[Member]:
 
 
 def newest_window(members: Sequence[Member]) -> Sequence[Member]:
-    """The events that seconds alone leave possible as the last."""
-    newest = max(members, key=rules.age)
+    """The events that can come to be shown: seconds leave them possible as the last, or fetched ones aside."""
+    newest = rules.newest_told(members)
+    if newest is None:
+        return members
     return [event for event in members if not rules.is_seconds_earlier(event, newest)]
 
 

@@ -55,6 +55,31 @@ def with_gaps(history: History, dice: Random) -> History:
     return replace(history, versions=tuple(versions))
 
 
+def with_answers(history: History) -> History:
+    """Let every sighting be what Stripe answered when it was asked."""
+    versions = (replace(v, fetched=_is_sighting(v)) for v in history.versions)
+    return replace(history, versions=tuple(versions))
+
+
+def with_outdated_answers(history: History, dice: Random) -> History:
+    """Let a copy that lags behind answer after some of the changes: with the state before them."""
+    outdated = [_outdated(v, dice) for v in history.versions if v.before and dice.random() < 0.4]
+    return replace(history, versions=(*history.versions, *outdated))
+
+
+def _is_sighting(version: Version) -> bool:
+    return version.before is None and version.lifecycle is Lifecycle.CHANGED
+
+
+def _outdated(left: Version, dice: Random) -> Version:
+    return version(
+        f"{left.event_id}_answer",
+        left.created + dice.choice((0, 1, 3, 4, 10, 59)),
+        (left.before or b"").decode(),
+        fetched=True,
+    )
+
+
 def _carrying(product_id: str | None, version: Version) -> Version:
     assert isinstance(version.columns, SubscriptionColumns)
     return replace(version, columns=replace(version.columns, product_id=product_id))
@@ -149,6 +174,7 @@ def version(
     lifecycle: Lifecycle = Lifecycle.CHANGED,
     terminal: bool = False,
     growing: tuple[int, ...] = (),
+    fetched: bool = False,
 ) -> Version:
     """Build a version whose state is a letter and whose columns show that letter."""
     return Version(
@@ -160,6 +186,7 @@ def version(
         before=None if before is None else before.encode(),
         growing=growing,
         columns=columns(state),
+        fetched=fetched,
     )
 
 

@@ -11,6 +11,7 @@ R6  fewest breaks          law 5: a row shows what is known to be older
 R7  growth                 law 2: of two ends the one that has not grown is shown
 R8  greatest               the case of there and back, first seen so
 R9  memory                 law 2: a link that comes late finds nothing to link to
+R10 outdated answers       the case of a copy that lags behind
 gaps are filled            law 1: the row depends on who came first
 the short path's condition law 2: the newest delivery wins
 """
@@ -21,9 +22,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events import evidence, ordering, rules, snapshots, walks
+from events import evidence, fetched, ordering, rules, snapshots, walks
 from tests.model import test_order_laws as laws
 from tests.model.trials import Trial, try_history
+from tests.unit.events import test_fetched as fetched_cases
 from tests.unit.events import test_ordering as cases
 from tests.unit.events import test_snapshots as gap_cases
 
@@ -42,6 +44,7 @@ R6_NO_FEWEST = (walks.Walk, "least_broken_ends", lambda *_: walks.NO_STATES)
 R7_NOTHING_GROWS = (rules, "has_grown", lambda *_: False)
 R8_LEAST = (rules, "greatest", lambda candidates: min(candidates, key=rules.age))
 R9_ONE_GROUP = (evidence, "GROUPS", 1)
+R10_ALWAYS_BELIEVED = (fetched, "is_outdated", lambda *_: False)
 NO_GAPS = (snapshots, "FILLED", dict.fromkeys(snapshots.FILLED, ()))
 ALWAYS_SHORT = (ordering, "is_plainly_last", lambda *_: True)
 
@@ -82,9 +85,13 @@ def test_without_the_rule_a_law_breaks(
         (R5_ALL_ALIKE, cases.test_a_sighting_that_nothing_links_does_not_beat_an_edge_and_is_in_doubt),
         (R6_NO_FEWEST, cases.test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first),
         (R8_LEAST, cases.test_there_and_back_first_seen_so_is_undecidable_and_the_same_everywhere),
+        (
+            R10_ALWAYS_BELIEVED,
+            fetched_cases.test_an_answer_that_shows_what_was_just_left_keeps_the_row_and_makes_it_unsure,
+        ),
         (NO_GAPS, gap_cases.test_the_newest_event_that_carries_a_value_fills_the_gap),
     ],
-    ids=["R5", "R6", "R8", "gaps"],
+    ids=["R5", "R6", "R8", "R10", "gaps"],
 )
 def test_without_the_rule_a_case_breaks(
     off: Off, case: Callable[[], None], monkeypatch: pytest.MonkeyPatch

@@ -163,8 +163,17 @@ def test_deleted_row_says_so_and_nothing_of_its_address() -> None:
     assert said.startswith("Deleted in Stripe")
 
 
-def tie(why: Why, *events: TiedEvent, partial: bool = False) -> Tie:
-    return Tie(events, frozenset(), frozenset(), why, Choice.GREATEST_ID, partial, sure=False)
+def tie(why: Why, *events: TiedEvent, partial: bool = False, contradicted: bool = False) -> Tie:
+    return Tie(
+        events=events,
+        before=frozenset(),
+        ends=frozenset(),
+        why=why,
+        choice=Choice.GREATEST_ID,
+        partial=partial,
+        contradicted=contradicted,
+        sure=False,
+    )
 
 
 def tied(id_: str, leads_from: str | None = None, *, may_be_last: bool = True) -> TiedEvent:
@@ -191,6 +200,11 @@ def test_event_that_cannot_be_the_last_is_not_named() -> None:
 def test_row_of_an_event_without_the_whole_object_says_so() -> None:
     told = tell_unsure(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), partial=True))
     assert told == ["The row of sub_1 is unsure: evt_2 does not carry the whole object."]
+
+
+def test_row_of_an_answer_that_its_events_contradict_says_so() -> None:
+    (told,) = tell_unsure(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), contradicted=True))
+    assert "Stripe's own answer" in told
 
 
 def test_flood_of_tied_events_is_cut_short() -> None:

@@ -115,3 +115,12 @@ def test_tells_edges_from_sightings() -> None:
 
 def test_says_that_the_shown_event_does_not_carry_the_whole_object() -> None:
     assert tie(replace(THERE, partial=True)).partial
+
+
+def test_an_answer_that_the_events_contradict_is_told_and_is_none_of_the_tied() -> None:
+    outdated = version("evt_fetched", NOW + 4, "a", fetched=True)
+
+    told = tie(BORN, THERE, outdated)
+
+    assert (told.contradicted, told.sure) == (True, False)
+    assert [event.event_id for event in told.events] == ["evt_1"]

@@ -1,0 +1,83 @@
+"""The laws with fetched states among the events: mixed in anywhere, in any order, some of them outdated."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events.evidence import unpack
+from tests.model.deliveries import row_after, scrambled
+from tests.model.histories import History, random_history, with_answers, with_outdated_answers
+from tests.model.oracle import judge
+from tests.model.trials import Trial, trial_of, untraceable_steps
+
+if TYPE_CHECKING:
+    from tests.model.deliveries import Row
+
+HISTORIES = int(os.environ.get("ORDER_HISTORIES", "500"))
+
+dice = st.randoms(use_true_random=False)
+
+
+def asked(seed: str) -> Trial:
+    dice = Random(seed)
+    history = with_answers(random_history(dice))
+    return trial_of(history, [scrambled(dice, history.versions) for _ in range(4)])
+
+
+def rows(history: History, dice: Random) -> set[Row]:
+    return {row_after(scrambled(dice, history.versions)) for _ in range(4)}
+
+
+def test_law_1_fetched_states_end_in_the_same_row_in_every_order() -> None:
+    trials = [asked(f"fetched:{number}") for number in range(HISTORIES)]
+
+    assert [trial.history for trial in trials if trial.diverged] == []
+
+
+def test_laws_2_and_3_true_answers_lead_no_row_away_from_the_truth() -> None:
+    trials = [asked(f"fetched:{number}") for number in range(HISTORIES)]
+    whole = [trial for trial in trials if not trial.history.lost]
+
+    assert [trial.history for trial in whole if trial.decidable and trial.is_wrong] == []
+    assert [trial.history for trial in whole if trial.is_rashly_sure] == []
+    assert [t.history for t in whole if not (t.is_unsure or t.shows_truth)] == []
+
+
+def test_law_3_what_lost_events_hide_and_an_answer_shows_is_never_sure_and_wrong() -> None:
+    trials = [asked(f"fetched:{number}") for number in range(HISTORIES)]
+    rash = [t.history for t in trials if t.decidable and t.is_wrong and not t.is_unsure]
+
+    assert rash == []
+
+
+@given(dice)
+@settings(max_examples=200, deadline=None)
+def test_law_1_holds_for_outdated_answers_too(dice: Random) -> None:
+    history = with_outdated_answers(with_answers(random_history(dice)), dice)
+
+    assert len(rows(history, dice)) == 1
+
+
+@given(dice)
+@settings(max_examples=200, deadline=None)
+def test_an_outdated_answer_never_makes_a_row_sure_of_what_was_left(dice: Random) -> None:
+    told = random_history(dice)
+    history = with_outdated_answers(told, dice)
+
+    (row,) = rows(history, dice)
+
+    is_plain = judge(told.versions).decidable and not told.lost and unpack(row.evidence).forgotten is None
+    assert not (is_plain and row.sure and row.columns != told.truth)
+
+
+@given(dice)
+@settings(max_examples=300, deadline=None)
+def test_law_4_an_answer_has_its_reason_as_every_event_has(dice: Random) -> None:
+    history = with_outdated_answers(with_answers(random_history(dice)), dice)
+
+    assert untraceable_steps(scrambled(dice, history.versions)) == []

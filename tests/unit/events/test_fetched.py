@@ -1,0 +1,133 @@
+"""What Stripe answered beside what its events told: R10, and the answer as mail."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+
+import pytest
+
+from events.answers import answer_body
+from events.columns import CustomerColumns
+from events.errors import PermanentError
+from events.event import Event, read_event
+from events.fetched import LAG_SECONDS
+from events.ordering import Version
+from tests.builders import NOW, Json, customer, deleted_customer, event_body, subscription
+from tests.model.deliveries import Row, row_after, rows_of_every_order
+from tests.model.histories import version
+
+ACTIVATED = version("evt_1", NOW, "active", "incomplete")
+
+
+def answer(second: int, state: str, id_: str = "evt_fetched") -> Version:
+    return version(id_, NOW + second, state, fetched=True)
+
+
+def only(*versions: Version) -> Row:
+    (row,) = rows_of_every_order(versions)
+    return row
+
+
+def fetched(sent: Json, *, at: int = NOW) -> Event:
+    return read_event(answer_body(json.dumps(sent).encode(), fetched_at=at, api_version="2026-06-24.dahlia"))
+
+
+def test_an_answer_that_agrees_is_shown_and_sure() -> None:
+    row = only(ACTIVATED, answer(4, "active"))
+
+    assert (row.shown, row.sure) == ("evt_fetched", True)
+
+
+def test_an_answer_that_no_event_told_of_is_believed() -> None:
+    row = only(ACTIVATED, answer(4, "past_due"))
+
+    assert (row.shown, row.sure) == ("evt_fetched", True)
+
+
+def test_an_answer_that_shows_what_was_just_left_keeps_the_row_and_makes_it_unsure() -> None:
+    row = only(ACTIVATED, answer(4, "incomplete"))
+
+    assert (row.shown, row.sure) == ("evt_1", False)
+
+
+def test_several_outdated_answers_are_none() -> None:
+    row = only(ACTIVATED, answer(4, "incomplete", "evt_f1"), answer(9, "incomplete", "evt_f2"))
+
+    assert (row.shown, row.sure) == ("evt_1", False)
+
+
+def test_the_answer_after_an_outdated_one_settles_the_doubt() -> None:
+    row = only(ACTIVATED, answer(4, "incomplete", "evt_f1"), answer(9, "active", "evt_f2"))
+
+    assert (row.shown, row.sure) == ("evt_f2", True)
+
+
+def test_what_stripe_still_says_after_a_minute_is_believed_against_the_events() -> None:
+    row = only(ACTIVATED, answer(LAG_SECONDS + 1, "incomplete"))
+
+    assert (row.shown, row.sure) == ("evt_fetched", True)
+
+
+def test_an_answer_becomes_true_again_when_the_way_back_to_it_is_told() -> None:
+    back = version("evt_2", NOW + 3, "incomplete", "active")
+
+    row = only(ACTIVATED, answer(8, "incomplete"), back)
+
+    assert (row.shown, row.sure) == ("evt_fetched", True)
+
+
+def test_an_answer_never_beats_a_later_event() -> None:
+    row = only(answer(4, "active"), version("evt_2", NOW + 9, "paused", "active"))
+
+    assert (row.shown, row.sure) == ("evt_2", True)
+
+
+def test_an_answer_settles_there_and_back() -> None:
+    there, back = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")
+
+    assert {row_after([*order]) for order in permutations([[there], [back], [answer(4, "b")]])} == {
+        only(there, back, answer(4, "b"))
+    }
+    assert only(there, back, answer(4, "b")).sure
+
+
+def test_a_customer_is_read_from_an_answer() -> None:
+    event = fetched(customer("cus_7", email="ada@example.com"))
+
+    assert (event.type, event.customer_id, event.version.fetched) == ("customer.fetched", "cus_7", True)
+    assert isinstance(event.columns, CustomerColumns)
+    assert event.columns.stripe_email == "ada@example.com"
+
+
+def test_a_subscription_goes_to_its_customers_mailbox() -> None:
+    event = fetched(subscription("sub_1", customer="cus_7"))
+
+    assert (event.type, event.object_id, event.customer_id) == (
+        "customer.subscription.fetched",
+        "sub_1",
+        "cus_7",
+    )
+
+
+@pytest.mark.parametrize("second", [-1, 0, 1, 100])
+def test_the_stub_of_a_deleted_customer_ends_it_as_its_event_does(second: int) -> None:
+    told = read_event(event_body("customer.deleted", customer(), id_="evt_1", created=NOW)).version
+    stub = fetched(deleted_customer(), at=NOW + second).version
+
+    row = only(told, stub)
+
+    assert isinstance(row.columns, CustomerColumns)
+    assert (row.columns.deleted, row.columns.stripe_created_at, row.sure) == (True, NOW - 1000, True)
+
+
+def test_one_answer_put_twice_is_one_event_and_another_second_another() -> None:
+    ids = [fetched(customer(), at=second).id for second in (NOW, NOW, NOW + 1)]
+
+    assert ids[0] == ids[1] != ids[2]
+
+
+@pytest.mark.parametrize("sent", [{"object": "charge", "id": "ch_1"}, {"object": "customer"}, []])
+def test_an_answer_about_anything_else_is_refused(sent: Json) -> None:
+    with pytest.raises(PermanentError):
+        fetched(sent)
