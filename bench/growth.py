@@ -1,0 +1,112 @@
+"""Does a worker stay as fast as its backlog and the tables grow?
+
+    .venv/bin/python -m bench.growth             # the full sizes: takes about a quarter of an hour
+    .venv/bin/python -m bench.growth --share 0.1 # a tenth of them
+
+First the next events are settled out of a small backlog and out of a large one, then the same stream is drained
+into empty tables and beside a large ledger and many users. Ratios above what is quoted for one are noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from bench.ground import ground
+from bench.rounds import medians
+from bench.stream import START, bodies
+from bench.working import fill, opened_mailboxes, pace
+
+if TYPE_CHECKING:
+    from bench.working import Pace
+
+MEASURED = 8_000
+SMALL_BACKLOG, LARGE_BACKLOG = 10_000, 1_000_000
+LEDGER_ROWS, USERS = 5_000_000, 1_000_000
+LEDGER_DAYS = 30
+
+FILL_USERS = """
+INSERT INTO users (
+    email, stripe_customer_id, stripe_email, name, metadata, stripe_created_at, stripe_updated_at,
+    last_webhook_event_id
+)
+SELECT
+    'old' || n || '@example.com', 'cus_old' || n, 'old' || n || '@example.com', 'Old ' || n,
+    jsonb_build_object('membership_type', 'Adult', 'revision', n::TEXT),
+    to_timestamp(%(start)s), to_timestamp(%(start)s), 'evt_old' || n
+FROM generate_series(1, %(users)s) AS n
+"""
+FILL_SUBSCRIPTIONS = """
+INSERT INTO subscriptions (
+    stripe_subscription_id, user_id, product_id, status, metadata, stripe_created_at, stripe_updated_at,
+    last_webhook_event_id
+)
+SELECT
+    'sub_old' || stripe_customer_id, user_id, 'prod_1', 'active',
+    jsonb_build_object('subscription_type', 'Premium'),
+    to_timestamp(%(start)s), to_timestamp(%(start)s), 'evt_sub' || stripe_customer_id
+FROM users
+"""
+FILL_LEDGER = """
+INSERT INTO webhook_events (
+    event_id, event_created_at, event_type, customer_id, object_id, received_at, outcome, reason, source
+)
+SELECT
+    'evt_led' || n, now() - n %% %(days)s * INTERVAL '1 day', 'customer.updated', 'cus_old' || n %% %(users)s,
+    'cus_old' || n %% %(users)s, now(), 'applied', 'newer', 'webhook'
+FROM generate_series(1, %(rows)s) AS n
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--share", type=float, default=1.0, help="share of the full sizes")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    medians(lambda: one_round(arguments.share), rounds=arguments.rounds)
+
+
+def one_round(share: float) -> dict[str, float]:
+    """Paces, and the ratio of large to small for each of the two."""
+    few, many = backlog(SMALL_BACKLOG), backlog(max(SMALL_BACKLOG, int(LARGE_BACKLOG * share)))
+    empty = tables(users=0, ledger_rows=0)
+    full = tables(users=int(USERS * share), ledger_rows=int(LEDGER_ROWS * share))
+    return {
+        "small_backlog_per_s": few.per_second,
+        "large_backlog_per_s": many.per_second,
+        "backlog_ratio": many.per_second / few.per_second,
+        "empty_tables_per_s": empty.per_second,
+        "large_tables_per_s": full.per_second,
+        "tables_ratio": full.per_second / empty.per_second,
+    }
+
+
+def backlog(events: int) -> Pace:
+    """The pace at which the next events of so large a backlog are settled; two events a customer."""
+    with ground() as servers, opened_mailboxes(servers) as mailboxes:
+        fill(mailboxes, bodies(events, customers=events // 2))
+        return pace(servers, mailboxes, events=MEASURED)
+
+
+def tables(*, users: int, ledger_rows: int) -> Pace:
+    """The pace at which one stream is drained into tables that hold so much already."""
+    with ground() as servers, opened_mailboxes(servers) as mailboxes:
+        grow(servers.postgres.url, users=users, ledger_rows=ledger_rows)
+        fill(mailboxes, bodies(SMALL_BACKLOG, customers=SMALL_BACKLOG // 5))
+        return pace(servers, mailboxes, events=MEASURED)
+
+
+def grow(database_url: str, *, users: int, ledger_rows: int) -> None:
+    """Fill the tables with the past of an account, and have the planner know of it."""
+    sizes = {"users": users, "rows": ledger_rows, "days": LEDGER_DAYS, "start": START}
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(FILL_USERS, sizes)
+        connection.execute(FILL_SUBSCRIPTIONS, sizes)
+        connection.execute(FILL_LEDGER, sizes)
+        connection.execute("VACUUM ANALYZE")
+
+
+if __name__ == "__main__":
+    main()

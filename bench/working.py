@@ -1,0 +1,76 @@
+"""A worker process at work on full mailboxes, and how fast it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.ground import cpu_seconds
+from events.envelope import open_envelope
+from local.process import Command, Process
+from local.program import ROOT
+from mailboxes.durability import AckDurability
+from mailboxes.mailboxes import Mailboxes
+from tests.whole_system import WORKER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bench.ground import Ground
+
+PUT_TOGETHER = 200
+NOW = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Events per second of wall time, and microseconds of the worker's CPU time per event."""
+
+    per_second: float
+    cpu_us: float
+
+
+@contextmanager
+def opened_mailboxes(servers: Ground) -> Iterator[Mailboxes]:
+    """The mailboxes, with nothing promised: they are filled from here."""
+    mailboxes = Mailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
+    try:
+        yield mailboxes
+    finally:
+        mailboxes.close()
+
+
+def fill(mailboxes: Mailboxes, stream: Iterable[bytes]) -> None:
+    """Put all events of a stream."""
+    envelopes = (open_envelope(body, now=NOW) for body in stream)
+    while together := list(islice(envelopes, PUT_TOGETHER)):
+        mailboxes.put(together)
+
+
+def pace(servers: Ground, mailboxes: Mailboxes, *, events: int) -> Pace:
+    """Start a worker and time how it settles the next `events` events; its start-up is not counted."""
+    with worker(servers) as process:
+        full = mailboxes.status().waiting
+        while (left := mailboxes.status().waiting) == full:
+            time.sleep(0.005)
+        begun, cpu, end = time.perf_counter(), cpu_seconds(process.pid), full - events
+        while (now_left := mailboxes.status().waiting) > end:
+            time.sleep(0.005)
+        done = left - now_left
+        return Pace(done / (time.perf_counter() - begun), (cpu_seconds(process.pid) - cpu) / done * 1e6)
+
+
+@contextmanager
+def worker(servers: Ground) -> Iterator[Process]:
+    """One worker process with the settings it has by default."""
+    environment = {"DATABASE_URL": servers.postgres.url, "REDIS_URL": servers.valkey.url}
+    process = Process(Command(argv=WORKER, log=Path(os.devnull), environment=environment, folder=ROOT))
+    try:
+        yield process
+    finally:
+        process.kill()
