@@ -3,8 +3,8 @@
     .venv/bin/python -m bench.growth             # the full sizes: takes about a quarter of an hour
     .venv/bin/python -m bench.growth --share 0.1 # a tenth of them
 
-First the next events are settled out of a small backlog and out of a large one, then the same stream is drained
-into empty tables and beside a large ledger and many users. Ratios above what is quoted for one are noise.
+First the next events are settled out of ever larger backlogs, up to a million events of 500,000 customers; then one
+stream is drained into empty tables and into ever larger ones, up to a million users and five million rows of ledger.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from bench.stream import START, bodies
 from bench.working import fill, opened_mailboxes, pace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.working import Pace
 
 MEASURED = 8_000
-SMALL_BACKLOG, LARGE_BACKLOG = 10_000, 1_000_000
-LEDGER_ROWS, USERS = 5_000_000, 1_000_000
-LEDGER_DAYS = 30
+SMALL_BACKLOG = 10_000
+LEDGER_ROWS_A_USER, LEDGER_DAYS = 5, 30
 
 FILL_USERS = """
 INSERT INTO users (
@@ -56,7 +57,7 @@ INSERT INTO webhook_events (
 SELECT
     'evt_led' || n, now() - n %% %(days)s * INTERVAL '1 day', 'customer.updated', 'cus_old' || n %% %(users)s,
     'cus_old' || n %% %(users)s, now(), 'applied', 'newer', 'webhook'
-FROM generate_series(1, %(rows)s) AS n
+FROM generate_series(1, %(events)s) AS n
 """
 
 
@@ -69,18 +70,28 @@ def main() -> None:
 
 
 def one_round(share: float) -> dict[str, float]:
-    """Paces, and the ratio of large to small for each of the two."""
-    few, many = backlog(SMALL_BACKLOG), backlog(max(SMALL_BACKLOG, int(LARGE_BACKLOG * share)))
-    empty = tables(users=0, ledger_rows=0)
-    full = tables(users=int(USERS * share), ledger_rows=int(LEDGER_ROWS * share))
+    """Paces by size, and for each of the two the ratio of the largest to the smallest."""
+    waiting = {size: backlog(size).per_second for size in backlogs(share)}
+    kept = {users: tables(users).per_second for users in table_sizes(share)}
     return {
-        "small_backlog_per_s": few.per_second,
-        "large_backlog_per_s": many.per_second,
-        "backlog_ratio": many.per_second / few.per_second,
-        "empty_tables_per_s": empty.per_second,
-        "large_tables_per_s": full.per_second,
-        "tables_ratio": full.per_second / empty.per_second,
+        **{f"backlog_{size}_per_s": pace for size, pace in waiting.items()},
+        "backlog_ratio": waiting[max(waiting)] / waiting[min(waiting)],
+        **{f"users_{users}_per_s": pace for users, pace in kept.items()},
+        "tables_ratio": kept[max(kept)] / kept[min(kept)],
     }
+
+
+def backlogs(share: float) -> Sequence[int]:
+    """Sizes of backlogs, from the smallest that lasts for the measurement."""
+    return [
+        SMALL_BACKLOG,
+        *(int(size * share) for size in (100_000, 1_000_000) if size * share > SMALL_BACKLOG),
+    ]
+
+
+def table_sizes(share: float) -> Sequence[int]:
+    """Numbers of users that are there already, each with a subscription and five rows of the ledger."""
+    return [0, int(100_000 * share), int(1_000_000 * share)]
 
 
 def backlog(events: int) -> Pace:
@@ -90,17 +101,17 @@ def backlog(events: int) -> Pace:
         return pace(servers, mailboxes, events=MEASURED)
 
 
-def tables(*, users: int, ledger_rows: int) -> Pace:
-    """The pace at which one stream is drained into tables that hold so much already."""
+def tables(users: int) -> Pace:
+    """The pace at which one stream is drained into tables that hold so many users already."""
     with ground() as servers, opened_mailboxes(servers) as mailboxes:
-        grow(servers.postgres.url, users=users, ledger_rows=ledger_rows)
+        grow(servers.postgres.url, users=users)
         fill(mailboxes, bodies(SMALL_BACKLOG, customers=SMALL_BACKLOG // 5))
         return pace(servers, mailboxes, events=MEASURED)
 
 
-def grow(database_url: str, *, users: int, ledger_rows: int) -> None:
+def grow(database_url: str, *, users: int) -> None:
     """Fill the tables with the past of an account, and have the planner know of it."""
-    sizes = {"users": users, "rows": ledger_rows, "days": LEDGER_DAYS, "start": START}
+    sizes = {"users": users, "events": LEDGER_ROWS_A_USER * users, "days": LEDGER_DAYS, "start": START}
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(FILL_USERS, sizes)
         connection.execute(FILL_SUBSCRIPTIONS, sizes)
