@@ -1,0 +1,49 @@
+"""What a worker does by itself among the dead letters, seen from outside a real one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.builders import customer, event_body, subscription
+from tests.integration.schema.letters import letter
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.worker.post import Post
+    from tests.integration.worker.running import RunningWorker
+
+BODIES = "SELECT event_id, raw_body IS NULL AS erased FROM dead_letters ORDER BY event_id"
+CLOSE = """
+    UPDATE dead_letters
+    SET status = 'discarded', resolved_at = now() - CASE event_id WHEN 'evt_1' THEN 31 ELSE 29 END * INTERVAL '1 day'
+    RETURNING id
+"""
+ENDS = "SELECT status, resolution FROM dead_letters"
+
+
+def test_a_worker_erases_the_bodies_of_letters_a_month_after_they_were_closed(
+    post: Post, start_worker: Callable[[], RunningWorker]
+) -> None:
+    post.store.bury([letter("1"), letter("2")])
+    post.rows(CLOSE)
+
+    start_worker()
+
+    erased = [{"event_id": "evt_1", "erased": True}, {"event_id": "evt_2", "erased": False}]
+    wait_until(lambda: post.rows(BODIES) == erased, what="the body to be erased", seconds=20)
+
+
+def test_a_worker_retries_a_letter_whose_customer_has_come(
+    post: Post, start_worker: Callable[[], RunningWorker]
+) -> None:
+    body = event_body("customer.subscription.created", subscription(), id_="evt_1")
+    post.store.bury([letter(reason="customer_missing", body=body)])
+    post.put("customer.created", customer(), id_="evt_0")
+    post.drain()
+
+    start_worker()
+
+    resolved = [{"status": "resolved", "resolution": "applied"}]
+    wait_until(lambda: post.rows(ENDS) == resolved, what="the letter to be applied", seconds=20)
