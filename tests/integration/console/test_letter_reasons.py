@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from tests.integration.console.conftest import Run
 from tests.integration.console.ward import Ward
 from tests.integration.worker.post import Post
 from worker.revival import MENDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 every_reason = pytest.mark.parametrize("reason", LetterReason)
 
