@@ -121,7 +121,7 @@ class Reference:
         box.look_ms = box.look_ms or (now + PARKED_LOOK_MS if parked else None)
         if settlement.released:
             self._unpark(box)
-        box.owner, box.crashes = None, 0
+        box.owner, box.crashes = None, ALONE_FROM_CRASHES if box.crashes >= ALONE_FROM_CRASHES else 0
         self._seat(now, box, wake_ms=settlement.postponed_until_ms or 0)
         return True
 

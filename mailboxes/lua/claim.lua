@@ -9,7 +9,6 @@
 -- ARGV[8]   ms for which this claim says that somebody is awake
 -- Returns   one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
-local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
 local token, expires = ARGV[2], ARGV[3]
 local customers_limit, events_limit, turn_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local bytes_limit, bytes = tonumber(ARGV[7]), 0

@@ -30,10 +30,18 @@ local function park(customer, id)
   tally('parked', 1)
 end
 
+-- A suspect stays one until its mailbox is empty (seat): else each harmless event before a deadly one would
+-- clear it, and two more workers would die.
+local function forgive(customer)
+  local crashes = tonumber(redis.call('HGET', CRASHES, customer) or 0)
+  redis.call('HDEL', CRASHES, customer)
+  if crashes >= ALONE then redis.call('HSET', CRASHES, customer, ALONE) end
+end
+
 local function settle(customer, wake, release, done, parked, failed)
   if redis.call('HGET', OWNERS, customer) ~= ARGV[2] then return LOST end
   free(customer)
-  redis.call('HDEL', CRASHES, customer)
+  forgive(customer)
   local settled = 0
   for _, id in ipairs(done) do
     if redis.call('ZREM', mail_of(customer), id) == 1 then

@@ -13,6 +13,8 @@ local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted
 local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
 local WORKERS, DELAYS = tag .. ':workers', tag .. ':delays'
 
+local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
+
 local function event_of(id) return tag .. ':event:' .. id end
 local function mail_of(customer) return tag .. ':mail:' .. customer end
 local function held_of(customer) return tag .. ':held:' .. customer end

@@ -82,3 +82,19 @@ def test_f8_a_worker_killed_at_its_third_batch_has_applied_three_and_the_rest_fo
 
     assert trial.named() == trial.names
     assert trial.problems() == ()
+
+
+def test_f42_an_event_that_kills_its_workers_is_buried_and_its_neighbours_pay_nothing(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    crew = [start_worker(FAILPOINTS="before_tx~evt_cus_3_1=kill") for _ in range(5)]
+
+    trial.put(customers=6, events=3)
+    trial.await_quiet()
+
+    dead = [worker.process.exit_code() for worker in crew].count(-signal.SIGKILL)
+    letters = trial.post.rows("SELECT event_id, reason, starts, attempts FROM dead_letters")
+    assert dead == 4
+    assert letters == [{"event_id": "evt_cus_3_1", "reason": "crashed_worker", "starts": 4, "attempts": 0}]
+    assert trial.named() == trial.names
+    assert trial.problems() == ()

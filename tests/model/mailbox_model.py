@@ -207,8 +207,8 @@ def settle_one(
     state = state._replace(
         waiting=state.waiting - gone,
         payloads=state.payloads - gone,
-        suspected=state.suspected and customer != SUSPECT,
     )
+    state = state._replace(suspected=state.suspected and bool(state.mail(SUSPECT)))
     return seat(_freed(state, customer), customer, without, sleep=sleep)
 
 

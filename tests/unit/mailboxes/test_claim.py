@@ -160,6 +160,19 @@ def test_a_settled_turn_clears_the_crashes(mailboxes: Mailboxes, clock: ManualCl
     assert claim(mailboxes).mails[0].crashes == 0
 
 
+def test_a_suspect_stays_one_until_its_mailbox_is_empty(
+    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+) -> None:
+    fill(mailboxes, "cus_a", 2)
+    client.hset("{cogento:0}:crashes", "cus_a", "3")
+    mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, done=ids("evt_a0"))])
+    last = claim(mailboxes)
+    assert last.mails[0].crashes == 2
+    mailboxes.settle(last, [Settlement(CUS_A, done=ids("evt_a1"))])
+    fill(mailboxes, "cus_a", 1)
+    assert claim(mailboxes).mails[0].crashes == 0
+
+
 def test_what_a_newer_version_stored_is_parked_and_the_rest_is_read(
     mailboxes: Mailboxes, client: fakeredis.FakeRedis
 ) -> None:
