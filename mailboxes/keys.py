@@ -24,6 +24,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
 | `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
 | `:delays`          | hash   | counters of how long events waited; the first shard's only                  |
+| `:pace`            | hash   | `free`: ms when Stripe may next be asked; what it said of that (pace.lua)   |
 | `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
 
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.

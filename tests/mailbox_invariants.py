@@ -12,7 +12,7 @@ STATES = ("ready", "leases", "sleeping", "paused")
 SINGLE_KEYS = {
     *STATES,
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
-    *("workers", "delays"),
+    *("workers", "delays", "pace"),
 }
 FAMILIES = {"event", "mail", "held", "circuit"}
 

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections import Counter
 from dataclasses import replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from local.stripe import errors
@@ -41,6 +42,7 @@ _STATUSES = frozenset(
 )
 _ERRORS: dict[FaultKind, Callable[[], errors.ApiError]] = {
     FaultKind.RATE_LIMITED: errors.rate_limited,
+    FaultKind.CONCURRENCY_LIMITED: errors.concurrency_limited,
     FaultKind.SERVER_ERROR: lambda: errors.trouble_at_stripe(500),
     FaultKind.UNAVAILABLE: lambda: errors.trouble_at_stripe(503),
     FaultKind.UNAUTHORIZED: errors.wrong_key,
@@ -90,7 +92,12 @@ class Api:
             response = Response(200, indented(found))
         except errors.ApiError as error:
             response = error.response()
-        headers = {**response.headers, "Request-Id": f"req_{next(self._request_numbers):014d}"}
+        number = next(self._request_numbers)
+        headers = {
+            **response.headers,
+            "Date": formatdate(self._now(), usegmt=True),
+            "Request-Id": f"req_{number:014d}",
+        }
         return Response(response.status, response.body, headers)
 
     def _authenticate(self, request: Request) -> None:

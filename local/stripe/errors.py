@@ -74,6 +74,11 @@ def rate_limited() -> ApiError:
     return error
 
 
+def concurrency_limited() -> ApiError:
+    """Too many requests at once."""
+    return ApiError(429, "Too many requests are under way.", code="rate_limit")
+
+
 def trouble_at_stripe(status: int) -> ApiError:
     """Stripe's own fault."""
     return ApiError(status, "An unknown error occurred", kind="api_error")

@@ -15,6 +15,7 @@ class FaultKind(StrEnum):
     """What can go wrong with a request."""
 
     RATE_LIMITED = "rate_limited"  # 429, with the headers Stripe sends
+    CONCURRENCY_LIMITED = "concurrency_limited"  # 429 that does not say when to come back
     SERVER_ERROR = "server_error"  # 500
     UNAVAILABLE = "unavailable"  # 503
     UNAUTHORIZED = "unauthorized"  # 401: the key was revoked

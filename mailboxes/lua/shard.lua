@@ -11,7 +11,7 @@ local READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners
 local SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':parked'
 local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
 local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
-local WORKERS, DELAYS = tag .. ':workers', tag .. ':delays'
+local WORKERS, DELAYS, PACE = tag .. ':workers', tag .. ':delays', tag .. ':pace'
 
 local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
 

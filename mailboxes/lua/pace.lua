@@ -1,0 +1,33 @@
+-- pace: when the next request to Stripe may be sent, for all processes together.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   most requests a second
+-- ARGV[3]   what happens: take (a request wants to be sent) | slow (Stripe said "too many") | shut (it refuses the key)
+-- ARGV[4]   ms for which nobody shall send, with slow and shut
+-- Returns   {ms to wait before sending, ms for which the key is known to be refused}
+
+local RECOVERY_SECONDS = 60
+local most, what, hold = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local kept = redis.call('HMGET', PACE, 'free', 'rate', 'since', 'shut')
+local free, shut = tonumber(kept[1] or 0), tonumber(kept[4] or 0)
+local slowed, since = tonumber(kept[2] or most), tonumber(kept[3] or 0)
+
+-- Requests are spaced evenly; a rate that was halved comes back bit by bit.
+local function rate()
+  return math.min(most, slowed + most * (now - since) / 1000 / RECOVERY_SECONDS)
+end
+
+local function set(...) redis.call('HSET', PACE, ...) end
+
+if what == 'shut' then set('shut', math.max(shut, now + hold)) end
+if what == 'slow' then
+  -- Within a second others meet the same limit, and one halving answers them all.
+  if now - since > 1000 then set('rate', math.max(1, rate() / 2), 'since', now) end
+  set('free', string.format('%.3f', math.max(free, now + hold)))
+end
+if what ~= 'take' then return {0, 0} end
+if shut > now then return {0, shut - now} end
+local at = math.max(now, free)
+set('free', string.format('%.3f', at + 1000 / rate()))
+return {math.ceil(at - now), 0}
