@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,15 @@ WAITAOF_MS = 2000
 PATIENT_SECONDS = TIMEOUT_SECONDS + WAITAOF_MS / 1000
 
 
+KNOWN_SECONDS = 5.0
+"""After this the server is asked again, for CONFIG SET changes its durability without a word to anybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     facts: ServerFacts
     eras: tuple[int, int]
+    until: float
 
 
 class Acknowledgement:
@@ -41,17 +47,24 @@ class Acknowledgement:
         self._known: _Known | None = None
 
     def facts(self) -> ServerFacts:
-        """Return what the server gives, asking unless it is the same connection as before."""
-        eras = (self._server.era, self._patient.era)
+        """Return what the server gives, asking unless it told so lately, over the same connections."""
+        eras, now = (self._server.era, self._patient.era), time.monotonic()
         known = self._known
-        if known is None or known.eras != eras:
-            known = self._known = _Known(check_server(self._server, self._ack), eras)
+        if known is None or known.eras != eras or known.until < now:
+            known = self._known = _Known(check_server(self._server, self._ack), eras, now + KNOWN_SECONDS)
         return known.facts
 
     def check(self) -> ServerFacts:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
         self._known = None
         return self.facts()
+
+    def means(self) -> AckMeans:
+        """Return how the level is given; raises MailboxUnavailable where it is not, or not any more."""
+        try:
+            return self.facts().ack_means
+        except MailboxRefused as refused:
+            raise MailboxUnavailable(str(refused)) from refused
 
     def longest_seconds(self) -> float:
         """Return how long `run` may take, as far as is known yet."""
@@ -65,9 +78,9 @@ class Acknowledgement:
         """
         if self._ack is AckDurability.REDIS:
             return self._server.run(*calls)
-        means = self._means()
+        means = self.means()
         replies = self._run_by(means, calls)
-        if self._means() is not means:
+        if self.means() is not means:
             raise MailboxUnavailable("the server changed its durability during a put")
         return replies
 
@@ -83,9 +96,3 @@ class Acknowledgement:
         if files < 1:
             raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
         return replies
-
-    def _means(self) -> AckMeans:
-        try:
-            return self.facts().ack_means
-        except MailboxRefused as refused:
-            raise MailboxUnavailable(str(refused)) from refused

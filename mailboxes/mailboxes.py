@@ -90,9 +90,13 @@ class Mailboxes:
         return self._acknowledgement.check()
 
     def ping_write(self) -> None:
-        """Write something: a server that is full, read-only or cannot save still answers a PING."""
+        """Write something: a server that is full, read-only or cannot save still answers a PING.
+
+        Raises also when another server has taken its place that does not give the ack level.
+        """
         for tag in self._tags:
             self._server.ask("SET", keys.probe_key(tag), 1, "EX", 10)
+        self._acknowledgement.means()
 
     def now_ms(self) -> int:
         """Return the time by Redis's clock, which every process shares."""

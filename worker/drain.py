@@ -123,7 +123,8 @@ class Drain:
                     return
                 self._take(claim)
             except MailboxUnavailable as error:
-                log.warning("mailboxes_unavailable", retry_in_seconds=self._backoff.failed(), exc_info=error)
+                pause = self._backoff.failed()
+                log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
 
     def _claim(self) -> Claim | None:
         return self._mailboxes.claim(
