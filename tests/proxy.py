@@ -18,9 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 from local.ports import LOCALHOST, free_port
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine
 
 CHUNK = 65_536
+TLS_GOODBYE_SECONDS = 0.1
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 
@@ -45,11 +47,13 @@ class Proxy:
 
     delay: each chunk waits · black_hole: nothing passes, connections stay · reset: open connections get
     RST, and so do new ones · refuse: open connections end, new ones are refused · cut_on: see Cut.
-    `heal` ends all of them; what a black hole held back then arrives.
+    `heal` ends all of them; what a black hole held back then arrives. With `tls` clients speak TLS to it;
+    `lead_to` has another server behind it from now on.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, tls: ssl.SSLContext | None = None) -> None:
         self._target = urlsplit(target)
+        self._tls = tls
         self.port = free_port()
         self.cuts_done = 0
         self._delay_seconds = 0.0
@@ -78,6 +82,10 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def lead_to(self, target: str) -> None:
+        self._target = urlsplit(target)
+        self._call(self._abort_all)
 
     def delay(self, seconds: float) -> None:
         self._delay_seconds = seconds
@@ -114,7 +122,13 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, LOCALHOST, self.port)
+            self._server = await asyncio.start_server(
+                self._accept,
+                LOCALHOST,
+                self.port,
+                ssl=self._tls,
+                ssl_shutdown_timeout=TLS_GOODBYE_SECONDS if self._tls else None,
+            )
 
     async def _stop_listening(self) -> None:
         """Refuse new connections and end the open ones in an orderly way."""

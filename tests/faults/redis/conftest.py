@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -10,7 +12,7 @@ import pytest
 
 from tests import servers
 from tests.checker import Checker
-from tests.faults.redis.pipeline import Pipeline, start_worker
+from tests.faults.redis.pipeline import Pipeline, Running, start_worker
 from tests.integration.receiver.running import RunningReceiver
 from tests.proxy import Proxy
 
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from local.postgres import Postgres
     from local.valkey import Valkey
 
+StartPair = Callable[..., Running]
+
 DATABASE = "faults_redis"
+numbers = itertools.count(1)
 SLOW_TO_LOAD = {"key-load-delay": "500", "loading-process-events-interval-bytes": "1024"}
 
 
@@ -68,7 +73,7 @@ def whole_pipeline(
         receiver.await_answer()
         checker = Checker(faults_database, faults_valkey.url)
         checker.install()
-        yield Pipeline(faults_valkey, proxy, receiver, worker, log, faults_database, checker)
+        yield Pipeline(faults_valkey, proxy, Running(receiver, worker), faults_database, checker)
         worker.kill()
         receiver.stop()
     shutil.rmtree(faults_home, ignore_errors=True)
@@ -87,3 +92,24 @@ def pipeline(whole_pipeline: Pipeline) -> Iterator[Pipeline]:
     assert whole_pipeline.worker.exit_code() is None, whole_pipeline.worker.last_words()
     assert whole_pipeline.worker.pid == worker_pid
     whole_pipeline.judge()
+
+
+@pytest.fixture
+def start_pair(pipeline: Pipeline, faults_home: Path) -> Iterator[StartPair]:
+    """Start a further receiver and worker beside the pipeline's, which end with the test."""
+    started: list[Running] = []
+
+    def start(redis_url: str, **environment: str) -> Running:
+        name = f"pair-{next(numbers)}"
+        receiver = RunningReceiver(
+            redis_url, faults_home / f"{name}-receiver.log", seen_at=pipeline.valkey.url, **environment
+        )
+        log = faults_home / f"{name}-worker.log"
+        started.append(Running(receiver, start_worker(log, redis_url, pipeline.database_url, **environment)))
+        receiver.await_answer()
+        return started[-1]
+
+    yield start
+    for pair in started:
+        pair.worker.kill()
+        pair.receiver.stop()

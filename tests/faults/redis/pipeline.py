@@ -6,6 +6,7 @@ Both reach their Redis through a proxy; the test itself looks at Redis and Postg
 from __future__ import annotations
 
 import itertools
+import json
 import signal
 import sys
 from contextlib import contextmanager
@@ -58,6 +59,11 @@ def start_worker(log: Path, redis_url: str, database_url: str, **environment: st
     return worker
 
 
+def event_id(request: Request) -> str:
+    """The id of the event in a webhook."""
+    return str(json.loads(request.body)["id"])
+
+
 def new_event(customer_id: str = "cus_1", **fields: int) -> Request:
     """A webhook of an event that was never sent before."""
     return Request(
@@ -70,18 +76,42 @@ def new_events(count: int, *, customers: int = 10) -> list[Request]:
     return [new_event(f"cus_{number % customers}") for number in range(count)]
 
 
+@dataclass(frozen=True)
+class Running:
+    """A receiver and a worker, and what they wrote."""
+
+    receiver: RunningReceiver
+    worker: Process
+
+    def worker_says(self) -> str:
+        return self.worker.command.log.read_text()
+
+    def logs(self) -> str:
+        return self.receiver.log.read_text() + self.worker_says()
+
+
 @dataclass
 class Pipeline:
     """Everything from the webhook to the row; `accepted` collects the ids that were answered 2xx."""
 
     valkey: RunningServer[Valkey]
     proxy: Proxy
-    receiver: RunningReceiver
-    worker: Process
-    worker_log: Path
+    running: Running
     database_url: str
     checker: Checker
     accepted: set[str] = field(default_factory=set)
+
+    @property
+    def receiver(self) -> RunningReceiver:
+        return self.running.receiver
+
+    @property
+    def worker(self) -> Process:
+        return self.running.worker
+
+    @property
+    def worker_log(self) -> Path:
+        return self.worker.command.log
 
     @property
     def mailboxes(self) -> Mailboxes:
@@ -154,7 +184,7 @@ class Pipeline:
 
     def logged(self, event: str) -> list[str]:
         """The worker's log lines of one event name."""
-        return [line for line in self.worker_log.read_text().splitlines() if f'"event": "{event}"' in line]
+        return [line for line in self.running.worker_says().splitlines() if f'"event": "{event}"' in line]
 
 
 def accepted_ids(replies: list[Reply]) -> set[str]:
