@@ -14,7 +14,7 @@ from failpoints import failpoint
 from mailboxes.mail import PutResult
 from receiver import metrics
 from receiver.answers import SIGNATURE_INVALID, Accepted, Status, UnavailableError
-from receiver.signature import Flaw, SignatureError, verify
+from receiver.signature import SignatureError, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,16 +78,18 @@ class Intake:
         try:
             signed = verify(signature, body, secrets=self.expected.secrets, now=now)
         except SignatureError as error:
-            self._note_flaw(error.flaw)
+            self._note_flaw(error)
             raise RejectedError("signature_invalid", SIGNATURE_INVALID) from error
         metrics.count_signed(signed.secret_index, signed.age_seconds)
 
-    def _note_flaw(self, flaw: Flaw) -> None:
-        metrics.count_flaw(flaw)
-        if flaw in (Flaw.TOO_OLD, Flaw.TOO_NEW):
-            self.alarms.sound("timestamp_outside_window", flaw=flaw)  # a replay, or our clock is wrong
-        else:
-            self.alarms.sound("signature_refused", flaw=flaw)
+    def _note_flaw(self, error: SignatureError) -> None:
+        metrics.count_flaw(error.flaw)
+        if error.age_seconds is None:
+            self.alarms.sound("signature_refused", flaw=error.flaw)
+            return
+        # A replay, or our clock is wrong. By the next good event the gauge shows which.
+        metrics.show_clock_skew(error.age_seconds)
+        self.alarms.sound("timestamp_outside_window", flaw=error.flaw)
 
     def _open(self, body: bytes, now: float) -> Envelope:
         try:

@@ -34,11 +34,12 @@ class Flaw(StrEnum):
 
 
 class SignatureError(Exception):
-    """The body is not vouched for by any of our secrets, or not now."""
+    """The body is not vouched for by any of our secrets, or not now: then `age_seconds` says by how much."""
 
-    def __init__(self, flaw: Flaw) -> None:
+    def __init__(self, flaw: Flaw, age_seconds: float | None = None) -> None:
         super().__init__(flaw)
         self.flaw = flaw
+        self.age_seconds = age_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def verify(header: str | None, body: bytes, *, secrets: Sequence[bytes], now: fl
     secret_index = _match(claim, signed, secrets)
     age_seconds = now - int(claim.timestamp)
     if age_seconds > TOLERANCE_SECONDS:
-        raise SignatureError(Flaw.TOO_OLD)
+        raise SignatureError(Flaw.TOO_OLD, age_seconds)
     if age_seconds < -TOLERANCE_SECONDS:
-        raise SignatureError(Flaw.TOO_NEW)
+        raise SignatureError(Flaw.TOO_NEW, age_seconds)
     return Signed(secret_index, age_seconds)
 
 
