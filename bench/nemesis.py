@@ -22,7 +22,6 @@ from mailboxes.errors import MailboxUnavailable
 from tests.nemesis import Nemesis
 from tests.stack import Size, Stack, running_stack
 
-DISORDER = {"window_seconds": 2, "late_share": 0.02, "late_seconds": 30, "duplicate_share": 0.05}
 QUIET_SECONDS = 120  # I7: a backlog of a minute, and whatever lease has to run out first
 PROGRESS_SECONDS = 10
 
@@ -42,7 +41,6 @@ def main() -> int:
 
 def run(stack: Stack, *, minutes: float, seed: int) -> dict[str, object]:
     """Do faults for so long, lift them, wait for quiet, and judge."""
-    stack.sender.ask("disorder", DISORDER)
     nemesis = Nemesis(stack, seed=seed)
     torment(stack, nemesis, minutes=minutes)
     nemesis.lift()

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.
 POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+# Nothing is put off for long, so that a test need not wait for it once the faults are over.
+DISORDER = ("--window", "2", "--late", "0.02", "--late-by", "10", "--duplicates", "0.05", "--retry-cap", "5")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,8 @@ class Stack:
         self.cast, simulation = _cast(self, seed, size)
         self.receiver = servers.Running(self.cast.receiver())
         self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
-        self.stripe = servers.Running(self.cast.stripe(simulation))
+        stripe = self.cast.stripe(simulation)
+        self.stripe = servers.Running(replace(stripe, argv=(*stripe.argv, *DISORDER)))
         self.sender = Sender(simulation.control_url, self.valkey.url)
 
     @property
