@@ -29,6 +29,7 @@ _LETTERS = {
     Source.WEBHOOK: b"w",
     Source.RETRY: b"r",
     Source.SWEEP: b"s",
+    Source.FETCH: b"f",
     Source.VERIFY: b"v",
     Source.SEND: b"n",
 }

@@ -16,6 +16,7 @@ class Source(StrEnum):
     WEBHOOK = "webhook"
     RETRY = "retry"
     SWEEP = "sweep"
+    FETCH = "fetch"
     VERIFY = "verify"
     SEND = "send"
 

@@ -13,12 +13,14 @@ from failpoints import failpoint
 from schema import batch, members, partitions, turns
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
+from schema.doubts import DoubtfulRows
 from schema.history import History
 from schema.letters import DeadLetter, Letters
 from schema.queries import query
 from schema.reach import OutOfReachError, Reach
 from schema.recent import Recent
 from schema.roles import Roles
+from schema.sweeps import Sweeps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +42,8 @@ class Store:
         self.roles = Roles(database)
         self.history = History(database)
         self.recent = Recent(database)
+        self.sweeps = Sweeps(database)
+        self.doubts = DoubtfulRows(database)
 
     @classmethod
     async def open(
