@@ -24,4 +24,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=2)"]
 # No shell in between: SIGTERM reaches gunicorn, which finishes what it has begun.
-CMD ["gunicorn", "--config", "receiver/gunicorn_conf.py", "receiver.wsgi:app"]
+CMD ["gunicorn", "--config", "receiver/gunicorn_conf.py", "receiver.asgi:app"]

@@ -91,7 +91,7 @@ class Cast:
         return self._program(
             "receiver",
             *("gunicorn", "--config", str(ROOT / "receiver" / "gunicorn_conf.py")),
-            *("--bind", where, "--graceful-timeout", str(GRACE_SECONDS), "receiver.wsgi:app"),
+            *("--bind", where, "--graceful-timeout", str(GRACE_SECONDS), "receiver.asgi:app"),
             environment={"PORT": str(self.receiver_port)},
             ready_url=f"http://{where}/readyz",
         )

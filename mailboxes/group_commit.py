@@ -1,16 +1,16 @@
-"""Group commit: callers that put at the same time share one script call, and so one fsync.
+"""Many callers, one call: puts of the same moment become one pipeline, and one wait for the disk.
 
-No thread of its own and no timer: whoever finds nobody at work puts at once, for all who wait. While it
-does, others gather; when it is done, the first of them puts for all of those. Idle costs no delay, and
-under load batches form by themselves. Works with threads and with greenlets. Knows no Redis.
+No timer, and no waiting for others: who finds no put under way starts one with whoever is ready now, and
+those who come meanwhile share the next. Redis is spoken to in one thread beside the event loop, which
+goes on receiving. Knows mailboxes by a port; nothing of HTTP.
 """
 
 from __future__ import annotations
 
-import os
-import threading
+import asyncio
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from mailboxes.errors import MailboxUnavailable
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 MOST_WAITING = 4096
 MOST_TOGETHER = 1000
 MOST_BYTES_TOGETHER = 4 * 1024**2
+GRACE_SECONDS = 0.3
+"""What a caller waits beyond two puts: a slow server may need several answers for one of them."""
 
 
 class Mailboxes(Protocol):
-    """What group commit puts into."""
+    """What group commit puts into, from a thread."""
 
     def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
         """Put all of these durably, or raise."""
@@ -37,113 +39,103 @@ class Mailboxes(Protocol):
 
 
 class _Seat:
-    """One caller and its envelope; `called` is set once it has an answer or shall lead."""
+    """One caller: its envelope, and the answer it waits for until `deadline`."""
 
-    __slots__ = ("called", "envelope", "failure", "leads", "put", "waits")
+    __slots__ = ("answer", "deadline", "envelope")
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, envelope: Envelope, answer: asyncio.Future[Put], deadline: float) -> None:
         self.envelope = envelope
-        self.called = threading.Event()
-        self.waits = True  # in the queue; guarded by the lock, as `leads` is
-        self.leads = False
-        self.put: Put | None = None
-        self.failure: Exception | None = None
+        self.answer = answer
+        self.deadline = deadline
 
-    def answer(self) -> Put:
-        if self.put is not None:
-            return self.put
-        if self.failure is not None and not isinstance(self.failure, MailboxUnavailable):
-            raise self.failure
-        # A new error for each caller: one that is raised by several threads mixes their tracebacks.
-        raise MailboxUnavailable(str(self.failure or "no answer in time")) from self.failure
+    def take(self, put: Put) -> None:
+        if not self.answer.done():
+            self.answer.set_result(put)
+
+    def fail(self, failure: Exception) -> None:
+        """Tell of a failure; Redis's in a new error for each caller, or their tracebacks would mix."""
+        if self.answer.done():
+            return
+        if isinstance(failure, MailboxUnavailable):
+            told: Exception = MailboxUnavailable(str(failure))
+            told.__cause__ = failure
+            self.answer.set_exception(told)
+        else:
+            self.answer.set_exception(failure)
+
+    def give_up(self) -> None:
+        self.fail(MailboxUnavailable("no answer in time"))
 
 
 class GroupCommit:
-    """Puts single envelopes together with those of concurrent callers.
+    """Puts single envelopes together with those of concurrent callers of one event loop.
 
     When the shared call fails, all its callers fail, and nobody else does. At most MOST_WAITING callers
-    wait, each no longer than for two puts: one under way and its own.
+    wait, each no longer than for two puts (one under way and its own) and a moment.
     """
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes
-        self._start_empty()
-        os.register_at_fork(after_in_child=self._start_empty)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mailboxes")
+        self._queue: deque[_Seat] = deque()
+        self._putting: asyncio.Task[None] | None = None  # while there is none, the queue is empty
 
-    def put(self, envelope: Envelope) -> Put:
+    async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when this returns.
 
         Raises MailboxUnavailable when it was not, or perhaps not, stored: trying again is safe.
         """
-        longest = self._mailboxes.longest_put_seconds()
-        deadline = time.monotonic() + 2 * longest
-        seat = self._sit_down(envelope)
+        if len(self._queue) >= MOST_WAITING:
+            raise MailboxUnavailable("too many callers wait")
+        loop = asyncio.get_running_loop()
+        longest = 2 * self._mailboxes.longest_put_seconds()
+        seat = _Seat(envelope, loop.create_future(), time.monotonic() + longest)
+        self._queue.append(seat)
+        if self._putting is None:  # it begins when all who are ready now have sat down
+            self._putting = loop.create_task(self._put_everything())
+        patience = loop.call_later(longest + GRACE_SECONDS, seat.give_up)
         try:
-            if not seat.leads:
-                seat.called.wait(2 * longest)
-            if seat.leads and time.monotonic() + longest <= deadline:
-                time.sleep(0)  # whoever is ready now sits down too: a quarter less work an event at 8 clients
-                self._put_for_all(self._gather(), seat)
+            return await seat.answer
         finally:
-            self._stand_up(seat)  # also when this greenlet is killed or this thread interrupted
-        return seat.answer()
+            patience.cancel()
 
-    def _start_empty(self) -> None:
-        """Also after a fork, where whoever held the lock or a seat lives on in the parent only."""
-        self._lock = threading.Lock()
-        self._queue: deque[_Seat] = deque()
-        self._is_led = False  # while it is not, the queue is empty
-
-    def _sit_down(self, envelope: Envelope) -> _Seat:
-        seat = _Seat(envelope)
-        with self._lock:
-            if len(self._queue) >= MOST_WAITING:
-                raise MailboxUnavailable("too many callers wait")
-            self._queue.append(seat)
-            if not self._is_led:
-                self._is_led = seat.leads = True
-        return seat
+    async def _put_everything(self) -> None:
+        """Put group after group until nobody waits; whatever ends this leaves no one waiting."""
+        failure = MailboxUnavailable("the put was interrupted")
+        try:
+            while self._queue:
+                await self._put_for_all(self._gather())
+        finally:
+            self._putting = None
+            while self._queue:
+                self._queue.popleft().fail(failure)
 
     def _gather(self) -> list[_Seat]:
-        """Take those who wait longest, the leader first, as many as fit into one call."""
+        """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""
         group: list[_Seat] = []
         room = MOST_BYTES_TOGETHER
-        with self._lock:
-            while self._queue and len(group) < MOST_TOGETHER and (room > 0 or not group):
-                seat = self._queue.popleft()
-                seat.waits = False
-                room -= len(seat.envelope.body)
+        done_by = time.monotonic() + self._mailboxes.longest_put_seconds()
+        while self._queue and len(group) < MOST_TOGETHER and room > 0:
+            seat = self._queue.popleft()
+            if seat.deadline < done_by:
+                seat.give_up()
+            elif not seat.answer.done():
                 group.append(seat)
+                room -= len(seat.envelope.body)
         return group
 
-    def _put_for_all(self, group: Sequence[_Seat], leader: _Seat) -> None:
+    async def _put_for_all(self, group: Sequence[_Seat]) -> None:
+        if not group:
+            return
         failure: Exception = MailboxUnavailable("the put was interrupted")
+        loop = asyncio.get_running_loop()
+        envelopes = [seat.envelope for seat in group]
         try:
-            puts = self._mailboxes.put([seat.envelope for seat in group])
+            puts = await loop.run_in_executor(self._thread, self._mailboxes.put, envelopes)
             for seat, put in zip(group, puts, strict=True):
-                seat.put = put
-        except Exception as error:  # noqa: BLE001 - every caller is told, by `answer`
+                seat.take(put)
+        except Exception as error:  # noqa: BLE001 - every caller is told
             failure = error
         finally:
-            self._hand_over(leader)
             for seat in group:
-                seat.failure = failure
-                seat.called.set()
-
-    def _stand_up(self, seat: _Seat) -> None:
-        """Leave the queue, and the lead if it was given just when its time was over."""
-        with self._lock:
-            if seat.waits:
-                self._queue.remove(seat)
-                seat.waits = False
-        self._hand_over(seat)
-
-    def _hand_over(self, leader: _Seat) -> None:
-        with self._lock:
-            if not leader.leads:
-                return
-            leader.leads = False
-            self._is_led = bool(self._queue)
-            if self._queue:
-                self._queue[0].leads = True
-                self._queue[0].called.set()
+                seat.fail(failure)

@@ -1,6 +1,6 @@
 """What the receiver answers: the one map from error codes to HTTP, and the JSON around them.
 
-Knows nothing of Flask or gunicorn, for both answer with it: gunicorn refuses by itself what is no HTTP.
+Knows nothing of Flask or the server, for both answer with it: the server refuses by itself what is no HTTP.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ HTTP_STATUS = {
     "expectation_failed": HTTPStatus.EXPECTATION_FAILED,
     "headers_too_large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
-    "transfer_coding_unsupported": HTTPStatus.NOT_IMPLEMENTED,
     "mailbox_full": HTTPStatus.SERVICE_UNAVAILABLE,
     "mailbox_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "too_many_connections": HTTPStatus.SERVICE_UNAVAILABLE,
 }
-
-_STATUS_LINES = {status: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class Status(StrEnum):
@@ -68,16 +66,11 @@ class Answer:
     outcome: str
 
     @property
-    def status_line(self) -> str:
-        """The code and its phrase, as WSGI and HTTP write it."""
-        return _STATUS_LINES[self.http_status]
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """Every header that is ours to send."""
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(self.body)))]
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Every header that is ours to send, as ASGI wants them."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
         if self.http_status is HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
         return headers
 
 

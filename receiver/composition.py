@@ -5,46 +5,32 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import gevent
-
 from mailboxes.doorbell import Doorbell
 from mailboxes.group_commit import GroupCommit
 from receiver.alarms import Alarms
 from receiver.app import create_app
 from receiver.intake import Expected, Intake
-from receiver.mailbox import CheckedMailbox, open_mailboxes
+from receiver.mailbox import CheckedMailboxes, open_mailboxes
 from receiver.ringer import Ringer
 
 if TYPE_CHECKING:
-    from flask import Flask
-
+    from receiver.webhook import Webhook
     from settings import ReceiverSettings
 
 
-def compose(settings: ReceiverSettings) -> Flask:
+def compose(settings: ReceiverSettings) -> Webhook:
     """Make the application that these settings describe; Redis is not needed yet."""
-    mailboxes = open_mailboxes(settings)
-    mailbox = CheckedMailbox(mailboxes, GroupCommit(mailboxes), time_limit=_limit_time)
+    mailboxes = CheckedMailboxes(open_mailboxes(settings))
     intake = Intake(
         expected=Expected(
             secrets=tuple(secret.encode() for secret in settings.webhook_secrets),
             livemode=settings.stripe_livemode,
             account=settings.stripe_account,
         ),
-        mailbox=mailbox,
+        mailbox=GroupCommit(mailboxes),
         bell=Ringer(Doorbell(settings.redis_url.get_secret_value())),
         alarms=Alarms(time.monotonic),
         clock=time.time,
     )
     token = settings.metrics_token
-    return create_app(
-        intake,
-        readiness=mailbox,
-        time_limit=_limit_time,
-        metrics_token=token.get_secret_value() if token else None,
-    )
-
-
-def _limit_time(seconds: float) -> gevent.Timeout:
-    """Interrupt this greenlet alone; redis-py drops a connection that it is interrupted on."""
-    return gevent.Timeout(seconds, TimeoutError)
+    return create_app(intake, readiness=mailboxes, metrics_token=token.get_secret_value() if token else None)

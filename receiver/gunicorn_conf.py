@@ -1,7 +1,7 @@
-"""How gunicorn serves the receiver: `gunicorn --config receiver/gunicorn_conf.py receiver.wsgi:app`.
+"""How gunicorn serves the receiver: `gunicorn --config receiver/gunicorn_conf.py receiver.asgi:app`.
 
-The worker is gevent's: a slow client holds a greenlet and nothing else. The parser is gunicorn's own, in
-Python, which refuses ambiguous lengths (B12, B13 and B21 of the bad inputs).
+gunicorn keeps the processes; each is a server of uvicorn's, in which a slow client holds a connection and
+nothing else. What it lets in is in receiver/server.py.
 """
 
 from __future__ import annotations
@@ -19,23 +19,7 @@ _settings = load(ReceiverSettings)
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = "receiver.server.Worker"
-http_parser = "python"
-http_protocols = "h1"
-worker_connections = 500
-
-# A request's head must arrive within `keepalive`, its body within reading.READ_SECONDS.
-keepalive = 5
-limit_request_line = 4094
-limit_request_fields = 50
-limit_request_field_size = 8190
-
-# No header of a client may change what an address, a scheme or a caller is.
-forwarded_allow_ips = ""
-forwarder_headers = ""
-secure_scheme_headers: dict[str, str] = {}
-header_map = "drop"
-
-# Stop: listeners close, requests in flight end, idle connections after `keepalive`; under 10 s in all.
+# Stop: listeners close, requests in flight end, idle connections are closed; under 10 s in all.
 graceful_timeout = 8
 timeout = 30
 control_socket_disable = True
@@ -59,8 +43,7 @@ if workers > 1:
 def on_starting(_server: object) -> None:
     """Refuse to start when the mailbox is not what we promise.
 
-    In a process of its own: importing Redis's client here, before the workers are patched for gevent,
-    would leave them with locks that stop every greenlet.
+    In a process of its own, for what is imported here stays in memory as long as the receiver runs.
     """
     checked = subprocess.run([sys.executable, "-m", "receiver"], check=False)
     if checked.returncode:

@@ -33,7 +33,7 @@ _STATUS = {
 class Mailbox(Protocol):
     """Where envelopes are kept until a worker claims them."""
 
-    def put(self, envelope: Envelope) -> Put:
+    async def put(self, envelope: Envelope) -> Put:
         """Keep an envelope durably, to the ack level, before returning; raises TransientError."""
 
 
@@ -63,7 +63,7 @@ class Intake:
     alarms: Alarms
     clock: Callable[[], float]
 
-    def take(self, body: bytes, signature: str | None) -> Accepted:
+    async def take(self, body: bytes, signature: str | None) -> Accepted:
         """Take one webhook in; raises RejectedError, or UnavailableError when Stripe shall try again."""
         now = self.clock()
         self._verify(body, signature, now)
@@ -72,7 +72,7 @@ class Intake:
         if reason is not None:
             metrics.count_ignored(reason)
             return Accepted(Status.IGNORED, envelope.event_id)
-        return Accepted(self._keep(envelope), envelope.event_id)
+        return Accepted(await self._keep(envelope), envelope.event_id)
 
     def _verify(self, body: bytes, signature: str | None, now: float) -> None:
         try:
@@ -107,8 +107,8 @@ class Intake:
             return "other_account"
         return None if is_ours(envelope.type) else "other_type"
 
-    def _keep(self, envelope: Envelope) -> Status:
-        put = self._put(envelope)
+    async def _keep(self, envelope: Envelope) -> Status:
+        put = await self._put(envelope)
         if put.ring:
             self.bell.ring()
         if put.result is PutResult.DUPLICATE_DIFFERS:
@@ -116,10 +116,10 @@ class Intake:
             self.alarms.sound("changed_body_received", event_id=envelope.event_id)
         return _STATUS[put.result]
 
-    def _put(self, envelope: Envelope) -> Put:
+    async def _put(self, envelope: Envelope) -> Put:
         failpoint("before_enqueue", envelope)
         try:
-            put = self.mailbox.put(envelope)
+            put = await self.mailbox.put(envelope)
         except TransientError as error:
             self.alarms.sound("mailbox_failed", reason=str(error))
             raise UnavailableError("mailbox_unavailable", "The queue cannot keep this event now.") from error

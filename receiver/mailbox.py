@@ -14,16 +14,12 @@ from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from events.envelope import Envelope
     from mailboxes.checks import ServerFacts
     from mailboxes.mail import Put
-    from receiver.intake import Mailbox
-    from receiver.reading import TimeLimit
     from settings import ReceiverSettings
-
-GRACE_SECONDS = 0.3
 
 
 def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
@@ -36,37 +32,36 @@ def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
     )
 
 
-class CheckedMailbox:
-    """Puts through `post` (a group commit) once `mailboxes` have been found to keep what we promise."""
+class CheckedMailboxes:
+    """Puts once the mailboxes have been found to keep what we promise; for threads, as they are."""
 
-    def __init__(self, mailboxes: Mailboxes, post: Mailbox, *, time_limit: TimeLimit) -> None:
+    def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes
-        self._post = post
-        self._time_limit = time_limit
         self._facts: ServerFacts | None = None
 
-    def put(self, envelope: Envelope) -> Put:
-        """Put one envelope; raises MailboxUnavailable when it was not, or perhaps not, stored."""
-        # Two puts, one under way and our own; a slow server may need several answers for one of them.
-        longest = 2 * self._mailboxes.longest_put_seconds() + GRACE_SECONDS
-        try:
-            with self._time_limit(longest):
-                if self._facts is None:
-                    self._facts = self._check()
-                return self._post.put(envelope)
-        except TimeoutError as error:
-            raise MailboxUnavailable(f"no answer within {longest:.1f} s") from error
+    def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+        """Put these; raises MailboxUnavailable when they were not, or perhaps not, stored."""
+        self._known()
+        return self._mailboxes.put(envelopes)
+
+    def longest_put_seconds(self) -> float:
+        """Return how long a put may take before it raises."""
+        return self._mailboxes.longest_put_seconds()
 
     def probe(self) -> str:
         """Write to the server and return the ack level; raises MailboxUnavailable."""
-        if self._facts is None:
-            self._facts = self._check()
+        facts = self._known()
         self._mailboxes.ping_write()
-        return self._facts.ack
+        return facts.ack
 
     def describe(self) -> Mapping[str, object]:
         """Return what the server says of itself now; raises MailboxUnavailable."""
         return asdict(self._check())
+
+    def _known(self) -> ServerFacts:
+        if self._facts is None:
+            self._facts = self._check()
+        return self._facts
 
     def _check(self) -> ServerFacts:
         try:

@@ -8,7 +8,9 @@ goes on without it. What tells more than yes or no is not for the internet (see 
 from __future__ import annotations
 
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,13 +20,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from events.errors import TransientError
 from receiver import metrics
-from receiver.answers import UnavailableError, refuse
-from receiver.reading import TimeLimit
+from receiver.answers import Answer, UnavailableError, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PROBE_SECONDS = 0.3
+ASKERS = 4
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
@@ -45,8 +47,8 @@ class Probes:
     """The views of /healthz, /readyz and /metrics."""
 
     readiness: Readiness
-    time_limit: TimeLimit
     token: str | None = field(repr=False)
+    askers: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, ASKERS))
 
     def health(self) -> Response:
         """Answer that this process can answer."""
@@ -58,19 +60,31 @@ class Probes:
         if verbose and not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
         try:
-            with self.time_limit(PROBE_SECONDS):
-                shown: dict[str, object] = {"status": "ready", "ack_durability": self.readiness.probe()}
-                if verbose:
-                    shown["server"] = self.readiness.describe()
+            return _page(self._within(PROBE_SECONDS, self._described if verbose else self._shown))
         except (TransientError, TimeoutError):
-            return _unready()
-        return _page(shown)
+            return respond(
+                refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events now."))
+            )
 
     def counted(self) -> Response:
         """Answer the metrics, to those who may see them."""
         if not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
         return Response(metrics.exposition(), HTTPStatus.OK, content_type=CONTENT_TYPE_LATEST)
+
+    def _shown(self) -> Mapping[str, object]:
+        return {"status": "ready", "ack_durability": self.readiness.probe()}
+
+    def _described(self) -> Mapping[str, object]:
+        return {**self._shown(), "server": self.readiness.describe()}
+
+    def _within(self, seconds: float, ask: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:
+        """Ask in a thread that is left to itself when it takes too long; raises TimeoutError."""
+        asked = self.askers.submit(ask)
+        try:
+            return asked.result(seconds)
+        finally:
+            asked.cancel()
 
 
 def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
@@ -90,6 +104,7 @@ def _page(content: Mapping[str, object]) -> Response:
     return Response(msgspec.json.encode(content), HTTPStatus.OK, mimetype="application/json")
 
 
-def _unready() -> Response:
-    answer = refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events now."))
-    return Response(answer.body, answer.http_status, answer.headers)
+def respond(answer: Answer) -> Response:
+    """Give an answer as Flask's."""
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.http_status, headers)

@@ -1,131 +1,192 @@
-"""gunicorn's gevent worker, with the rules that only the server can keep.
+"""The server under gunicorn: uvicorn's connections, with the rules that only a server can keep.
 
-What it refuses before Flask sees a request (no HTTP, ambiguous lengths, long headers) is answered in the
-same JSON and counted in the same place, and nothing of it is quoted in a log line.
+What it refuses before an application sees a request (no HTTP, ambiguous lengths, long headers) is answered
+in the same JSON and counted in the same place, and nothing of it is quoted in a log line. The parser is
+llhttp, Node's, in its strict mode, which refuses what two servers could understand differently (B12, B13
+and B21 of the bad inputs).
 """
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import re
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import gevent
-import structlog
-from gunicorn.http import errors
-from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.workers.ggevent import GeventWorker
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn_worker import UvicornWorker
 
 from events.errors import RejectedError
-from receiver import metrics
+from receiver import metrics, webhook
 from receiver.alarms import Alarms
-from receiver.answers import SIGNATURE_INVALID, Answer, refuse
-from receiver.reading import MAX_BODY_BYTES
+from receiver.answers import UnavailableError, refuse
+from receiver.webhook import LINGER_BYTES, LINGER_SECONDS
 
 if TYPE_CHECKING:
-    from gunicorn.http.message import Request
+    import asyncio
 
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 4 * MAX_BODY_BYTES
+    from receiver.answers import Answer
 
+HEAD_SECONDS = 5
+MOST_CONNECTIONS = 500
+MAX_TARGET_BYTES = 4094
+MAX_HEADERS = 50
+MAX_HEADER_BYTES = 8190
+MAX_HEAD_BYTES = 65_536
 
-class RepeatedSignatureError(errors.InvalidHeader):  # type: ignore[misc]
-    """Two Stripe-Signature headers, which WSGI would show as one list."""
-
-
-_CODES: dict[type[Exception], str] = {
-    RepeatedSignatureError: "signature_invalid",
-    errors.LimitRequestLine: "uri_too_long",
-    errors.LimitRequestHeaders: "headers_too_large",
-    errors.ExpectationFailed: "expectation_failed",
-    errors.UnsupportedTransferCoding: "transfer_coding_unsupported",
-}
 _MESSAGES = {
-    "signature_invalid": SIGNATURE_INVALID,
     "uri_too_long": "The address is too long.",
     "headers_too_large": "The headers are too long or too many.",
     "expectation_failed": "This expectation cannot be met.",
-    "transfer_coding_unsupported": "Send a Content-Length, and no Transfer-Encoding.",
+    "method_not_allowed": "This address takes another method.",
     "bad_request": "This is not one valid HTTP request.",
-    "internal_error": "This is our mistake; try again.",
 }
+# The parser knows the methods that are registered; of others it says no more than that.
+_OTHER_METHOD = re.compile(
+    rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(webhook.PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
+)
+_alarms = Alarms(time.monotonic)
 
-_log = structlog.get_logger()
+
+class RefusedHeadError(Exception):
+    """A head that breaks a rule of ours; `code` names the answer."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
-class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn is not typed
-    """Serves each connection in a greenlet; see gunicorn_conf.py for its limits."""
+class Connection(HttpToolsProtocol):
+    """Serves one connection: a head within HEAD_SECONDS and the limits, then the application."""
+
+    _reads_head = True
+    _head_bytes = 0
+    _dropped_bytes: int | None = None  # set once nothing more of this connection is read as HTTP
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head, unless there are too many who do."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._refuse_with(refuse(UnavailableError("too_many_connections", "Try again.")))
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what has come, or refuse it."""
+        if self._dropped_bytes is not None:
+            self._drop(data)
+            return
+        was_reading_head = self._reads_head
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.cycle.keep_alive = False  # it is answered as HTTP, and what follows is none
+        except httptools.HttpParserError as error:
+            self._refuse(error, data)
+        else:
+            if was_reading_head and self._reads_head:
+                self._count_head(len(data))
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Let a request that is under way be answered though the client sends nothing more."""
+        if not self._is_serving():
+            return None
+        self._end_with_this_request()
+        return True
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        self._reads_head = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Note the address; raises RefusedHeadError."""
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise RefusedHeadError("uri_too_long")
+        if not url.isascii():
+            raise RefusedHeadError("bad_request")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header; raises RefusedHeadError."""
+        super().on_header(name, value)
+        if len(name) + len(value) > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
+            raise RefusedHeadError("headers_too_large")
+        if self.headers[-1][0] == b"expect" and not self.expect_100_continue:
+            raise RefusedHeadError("expectation_failed")
+
+    def on_headers_complete(self) -> None:
+        """Have the request answered; its head came in time."""
+        self._reads_head, self._head_bytes = False, 0
+        self._unset_keepalive_if_required()
+        super().on_headers_complete()
+
+    def _count_head(self, more: int) -> None:
+        self._head_bytes += more
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._answer("headers_too_large", flaw="HeadTooLong")
+
+    def _refuse(self, error: httptools.HttpParserError, data: bytes) -> None:
+        cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
+        if isinstance(cause, RefusedHeadError):
+            self._answer(cause.code, flaw=type(cause).__name__)
+        elif isinstance(cause, httptools.HttpParserInvalidMethodError) and _OTHER_METHOD.match(data):
+            self._answer("method_not_allowed", (b"allow", webhook.METHOD.encode()), flaw="UnknownMethod")
+        else:
+            self._answer("bad_request", flaw=type(cause).__name__)
+
+    def _answer(self, code: str, *headers: tuple[bytes, bytes], flaw: str) -> None:
+        _alarms.sound("request_refused", code=code, flaw=flaw)
+        if self._is_serving():
+            self._end_with_this_request()
+        else:
+            self._refuse_with(refuse(RejectedError(code, _MESSAGES[code])), *headers)
+
+    def _is_serving(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _end_with_this_request(self) -> None:
+        """Let the request under way be answered with what came of it; nothing behind it is read."""
+        self._dropped_bytes = 0
+        self.cycle.keep_alive = False
+        self.on_message_complete()
+
+    def _refuse_with(self, answer: Answer, *headers: tuple[bytes, bytes]) -> None:
+        """Answer by ourselves, and read on for a moment: to close with unread bytes can undo an answer."""
+        metrics.count_answer(answer.outcome)
+        self._dropped_bytes = 0
+        self._unset_keepalive_if_required()
+        self.transport.write(_on_the_wire(answer, *self.server_state.default_headers, *headers))
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _drop(self, data: bytes) -> None:
+        self._dropped_bytes = (self._dropped_bytes or 0) + len(data)
+        if self._dropped_bytes > LINGER_BYTES:
+            self.transport.close()
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typed
+    """One process of gunicorn's; see gunicorn_conf.py."""
+
+    CONFIG_KWARGS = {  # noqa: RUF012 - as its base has it
+        "loop": "uvloop",
+        "http": Connection,
+        "ws": "none",
+        "lifespan": "off",
+        "proxy_headers": False,  # no header of a client may change what a caller or a scheme is
+        "server_header": False,
+        "access_log": False,
+        "timeout_keep_alive": HEAD_SECONDS,
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._alarms = Alarms(time.monotonic)
-
-    def handle_request(self, listener_name: Any, req: Request, sock: socket.socket, addr: Any) -> Any:
-        """Serve one request, and close the connection behind a body that nobody will read."""
-        gevent.sleep(0)  # one request a turn: a fast client must not keep the others waiting
-        _refuse_repeated_signature(req)
-        if not _has_endless_body(req):
-            return super().handle_request(listener_name, req, sock, addr)
-        req.force_close()
-        try:
-            return super().handle_request(listener_name, req, sock, addr)
-        finally:
-            _linger(sock)
-
-    def handle_error(
-        self, _req: Request | None, client: socket.socket, _addr: Any, exc: BaseException
-    ) -> None:
-        """Answer what gunicorn could not read as a request, or a failure outside Flask."""
-        if not isinstance(exc, Exception):
-            return  # this greenlet was told to end
-        code = self._note(exc)
-        with contextlib.suppress(OSError):
-            client.sendall(_on_the_wire(refuse(RejectedError(code, _MESSAGES[code]))))
-            _linger(client)
-
-    def _note(self, exc: Exception) -> str:
-        if isinstance(exc, errors.ParseException):
-            code = _CODES.get(type(exc), "bad_request")
-            self._alarms.sound("request_refused", code=code, flaw=type(exc).__name__)
-        else:
-            code = "internal_error"
-            _log.error("request_failed", exc_info=exc)
-            _report(exc)
-        metrics.count_answer(code)
-        return code
+        # A second before gunicorn's patience ends: what is not done by then is told so.
+        self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - 1)
 
 
-def _report(exc: Exception) -> None:
-    # Imported late: gunicorn's first process imports this module, and Sentry binds names of `ssl` that
-    # gevent could then no longer replace in the workers.
-    import sentry_sdk  # noqa: PLC0415
-
-    sentry_sdk.capture_exception(exc)
-
-
-def _refuse_repeated_signature(req: Request) -> None:
-    if sum(name == "STRIPE-SIGNATURE" for name, _ in req.headers) > 1:
-        raise RepeatedSignatureError("STRIPE-SIGNATURE", req=req)
-
-
-def _has_endless_body(req: Request) -> bool:
-    """Tell whether the application will leave this body unread, and it is long or may be."""
-    reader = req.body.reader
-    too_long = isinstance(reader, LengthReader) and reader.length > MAX_BODY_BYTES
-    return too_long or isinstance(reader, ChunkedReader)
-
-
-def _linger(sock: socket.socket) -> None:
-    """Read on for a moment: closing with unread bytes resets the connection and can undo the answer."""
-    with contextlib.suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):  # noqa: FBT003 - its API
-        sock.shutdown(socket.SHUT_WR)
-        dropped = 0
-        while dropped < LINGER_BYTES and (chunk := sock.recv(65_536)):
-            dropped += len(chunk)
-
-
-def _on_the_wire(answer: Answer) -> bytes:
-    headers = [("Connection", "close"), *answer.headers]
-    lines = [f"HTTP/1.1 {answer.status_line}", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return "\r\n".join(lines).encode() + answer.body
+def _on_the_wire(answer: Answer, *headers: tuple[bytes, bytes]) -> bytes:
+    pairs = [*headers, *answer.headers, (b"connection", b"close")]
+    head = b"".join(b"%s: %s\r\n" % pair for pair in pairs)
+    return STATUS_LINE[HTTPStatus(answer.http_status)] + head + b"\r\n" + answer.body

@@ -1,4 +1,4 @@
-"""Lines of libraries that log the standard way, gunicorn first, as the JSON lines that all else is."""
+"""Lines of libraries that log the standard way, the server first, as the JSON lines that all else is."""
 
 from __future__ import annotations
 

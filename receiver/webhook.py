@@ -1,11 +1,13 @@
 """POST /webhooks/stripe: a request in, an answer out, and both counted.
 
-A WSGI application that stands in front of Flask, because making Flask's request and response objects
-took longer than all that is done here (docs/decisions/0005-webhook-before-flask.md).
+An ASGI application that stands in front of Flask, because making Flask's request and response objects
+takes longer than all that is done here (docs/decisions/0005-webhook-before-flask.md).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,44 +15,89 @@ from typing import TYPE_CHECKING
 from events.errors import RejectedError
 from receiver import metrics
 from receiver.answers import UnavailableError, accept, refuse
-from receiver.reading import read_body
+from receiver.failures import fail
+from receiver.reading import MAX_BODY_BYTES, READ_SECONDS, read_body, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
     from receiver.answers import Answer
     from receiver.intake import Intake
-    from receiver.reading import TimeLimit
+    from receiver.protocol import Application, Message, Receive, Scope, Send
 
 PATH = "/webhooks/stripe"
 METHOD = "POST"
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 4 * MAX_BODY_BYTES
+
+_CLOSE = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Answers 2xx only for what is kept or none of ours; `time_limit` bounds the reading of the body.
-
-    Every other request is `otherwise`'s.
-    """
+    """Answers 2xx only for what is kept or none of ours. Every other request is `otherwise`'s."""
 
     intake: Intake
-    time_limit: TimeLimit
-    otherwise: WSGIApplication
+    otherwise: Application
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != METHOD:
-            return self.otherwise(environ, start_response)
-        begun = time.perf_counter()
-        answer = self._answer(environ)
-        metrics.time_answer(answer.outcome, time.perf_counter() - begun)
-        start_response(answer.status_line, answer.headers)
-        return (answer.body,)
-
-    def _answer(self, environ: WSGIEnvironment) -> Answer:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; a mistake of ours is answered and reported, and not quoted."""
         try:
-            body = read_body(environ, time_limit=self.time_limit)
-            return accept(self.intake.take(body, environ.get("HTTP_STRIPE_SIGNATURE")))
+            if scope["path"] == PATH and scope["method"] == METHOD:
+                await self._serve(scope, receive, send)
+            else:
+                await self.otherwise(scope, _without_body, send)
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the next request is served
+            await _send(fail(error), send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        try:
+            head = read_head(scope["headers"])
+            body = await read_body(head.length, receive)
+        except RejectedError as error:
+            seconds = time.perf_counter() - begun
+            metrics.time_answer(error.code, seconds)
+            await _send_and_close(refuse(error), receive, send, after=seconds)
+            return
+        answer = await self._answer(body, head.signature)
+        metrics.time_answer(answer.outcome, time.perf_counter() - begun)
+        await _send(answer, send)
+
+    async def _answer(self, body: bytes, signature: str | None) -> Answer:
+        try:
+            return accept(await self.intake.take(body, signature))
         except (RejectedError, UnavailableError) as error:
             return refuse(error)
+
+
+async def _without_body() -> Message:
+    """Stand for a body that nobody behind us needs: the server drops what there is of it."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.http_status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_and_close(answer: Answer, receive: Receive, send: Send, *, after: float) -> None:
+    """Send an answer to a body that nobody will read, and close the connection behind it.
+
+    It is read on for a moment: closing with unread bytes resets the connection and can undo the answer.
+    No reading lasts longer than READ_SECONDS in all; `after` have passed.
+    """
+    headers = [*answer.headers, _CLOSE]
+    await send({"type": "http.response.start", "status": answer.http_status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(min(LINGER_SECONDS, READ_SECONDS - after)):
+            await _drop(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(receive: Receive) -> None:
+    dropped = 0
+    while dropped < LINGER_BYTES:
+        message = await receive()
+        if not message.get("more_body"):
+            return
+        dropped += len(message.get("body", b""))

@@ -1,9 +1,8 @@
-"""Many at once: callers of group commit in threads, greenlets and after a fork; workers that race and die."""
+"""Many at once: callers of group commit, and workers that race and die."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import asyncio
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -22,70 +21,14 @@ if TYPE_CHECKING:
     from mailboxes.mailboxes import Mailboxes
     from tests.integration.mailboxes.conftest import Connect
 
-GREENLETS = """
-{patch}
-import gevent, sys
-from mailboxes.durability import AckDurability
-from mailboxes.group_commit import GroupCommit
-from mailboxes.mailboxes import Mailboxes
-from tests.mailbox_builders import envelope
-together = GroupCommit(Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS_FSYNC))
-callers = [gevent.spawn(together.put, envelope(f"evt_{{n}}", customer=f"cus_{{n % 9}}")) for n in range(300)]
-gevent.joinall(callers, timeout=20, raise_error=True)
-print(len([one for one in callers if one.value.result == "queued"]))
-"""
-
-FORK = """
-import os, sys, threading
-from mailboxes.durability import AckDurability
-from mailboxes.group_commit import GroupCommit
-from mailboxes.mailboxes import Mailboxes
-from tests.mailbox_builders import envelope
-mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS_FSYNC)
-together = GroupCommit(mailboxes)
-together.put(envelope("evt_parent"))
-together._lock.acquire()  # as if another thread held it at the time of the fork
-child = os.fork()
-if child == 0:
-    together.put(envelope("evt_child"))
-    os._exit(0)
-together._lock.release()
-assert os.waitpid(child, 0)[1] == 0
-print(together.put(envelope("evt_child")).result)
-"""
-
-
-def run(script: str, redis_url: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, redis_url],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
-
-
-@pytest.mark.parametrize("patch", ["import gevent.monkey; gevent.monkey.patch_all()", ""])
-def test_greenlets_put_together_whether_or_not_the_library_is_patched(
-    patch: str, mailboxes: Mailboxes, redis_url: str
-) -> None:
-    assert run(GREENLETS.format(patch=patch), redis_url) == "300"
-    assert mailboxes.status().waiting == 300
-
-
-def test_a_forked_child_puts_by_itself(mailboxes: Mailboxes, redis_url: str) -> None:
-    assert run(FORK, redis_url) == "duplicate"
-    assert mailboxes.status().waiting == 2
-
 
 def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailboxes) -> None:
-    together = GroupCommit(mailboxes)
-    with ThreadPoolExecutor(50) as callers:
-        puts = callers.map(lambda _: together.put(envelope()).result, range(2_000))
-        results = Counter(puts)
-    assert results == {PutResult.QUEUED: 1, PutResult.DUPLICATE: 1_999}
+    async def storm() -> Counter[PutResult]:
+        together = GroupCommit(mailboxes)
+        puts = [await asyncio.gather(*(together.put(envelope()) for _ in range(50))) for _ in range(40)]
+        return Counter(put.result for group in puts for put in group)
+
+    assert asyncio.run(storm()) == {PutResult.QUEUED: 1, PutResult.DUPLICATE: 1_999}
     assert mailboxes.status().waiting == 1
 
 

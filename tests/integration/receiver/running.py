@@ -38,7 +38,7 @@ class RunningReceiver:
             Command(
                 argv=(
                     *(str(GUNICORN), "--config", "receiver/gunicorn_conf.py"),
-                    *("--bind", f"{LOCALHOST}:{self.port}", "receiver.wsgi:app"),
+                    *("--bind", f"{LOCALHOST}:{self.port}", "receiver.asgi:app"),
                 ),
                 log=log,
                 folder=ROOT,

@@ -41,7 +41,7 @@ def storm(receiver: RunningReceiver, requests: Sequence[Request], *, clients: in
                 return
             reply = _send(connection, request)
             yield reply
-            if reply.answer is None or reply.answer.headers["connection"] == "close":
+            if reply.answer is None or reply.answer.headers.get("connection") == "close":
                 return
 
     with ThreadPoolExecutor(clients) as pool:

@@ -9,17 +9,16 @@ import pytest
 from mailboxes.durability import AckDurability
 from mailboxes.group_commit import GroupCommit
 from mailboxes.mailboxes import Mailboxes
-from receiver.mailbox import CheckedMailbox
-from tests.unit.receiver.fakes import no_limit
+from receiver.mailbox import CheckedMailboxes
 from tests.unit.receiver.mailbox_contract import MailboxContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class TestCheckedMailbox(MailboxContract):
+class TestGroupCommit(MailboxContract):
     @pytest.fixture
-    def mailbox(self, redis_url: str) -> Iterator[CheckedMailbox]:
+    def mailbox(self, redis_url: str) -> Iterator[GroupCommit]:
         mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
-        yield CheckedMailbox(mailboxes, GroupCommit(mailboxes), time_limit=no_limit)
+        yield GroupCommit(CheckedMailboxes(mailboxes))
         mailboxes.close()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.integration.receiver.conftest import Start, Valkeys
 
 EX_CONFIG = 78
-COMMAND = [str(GUNICORN), "--config", "receiver/gunicorn_conf.py", "receiver.wsgi:app"]
+COMMAND = [str(GUNICORN), "--config", "receiver/gunicorn_conf.py", "receiver.asgi:app"]
 NOWHERE = "redis://127.0.0.1:1/0"
 
 

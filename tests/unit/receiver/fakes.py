@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
+import httpx
 
+from local.ports import LOCALHOST
 from mailboxes.mail import Put, PutResult
 from receiver.alarms import Alarms
 from receiver.app import create_app
@@ -16,11 +16,10 @@ from receiver.intake import Expected, Intake
 from tests.builders import NOW, SECRET, signed_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from flask import Flask
+    from collections.abc import Mapping
 
     from events.envelope import Envelope
+    from receiver.webhook import Webhook
 
 
 @dataclass
@@ -31,7 +30,7 @@ class FakeMailbox:
     failure: Exception | None = None
     kept: dict[str, bytes] = field(default_factory=dict)
 
-    def put(self, envelope: Envelope) -> Put:
+    async def put(self, envelope: Envelope) -> Put:
         if self.failure:
             raise self.failure
         if envelope.event_id in self.kept:
@@ -84,46 +83,28 @@ class Receiver:
     clock: SettableClock = field(default_factory=SettableClock)
 
     @property
-    def app(self) -> Flask:
+    def app(self) -> Webhook:
         expected = Expected(tuple(secret.encode() for secret in self.secrets), self.livemode, self.account)
         return create_app(
             Intake(expected, self.mailbox, self.bell, Alarms(self.clock), self.clock),
             readiness=self.mailbox,
-            time_limit=no_limit,
             metrics_token=self.metrics_token,
         )
 
-    def post(self, body: bytes, *, signature: str | None = None, **environ: Any) -> TestResponse:
+    def post(self, body: bytes, *, signature: str | None = None) -> httpx.Response:
         signature = signed_header(body, timestamp=NOW) if signature is None else signature
-        return self.call(
-            {
-                "REQUEST_METHOD": "POST",
-                "PATH_INFO": "/webhooks/stripe",
-                "CONTENT_TYPE": "application/json; charset=utf-8",
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_STRIPE_SIGNATURE": signature,
-                "wsgi.input": io.BytesIO(body),
-                **environ,
-            }
-        )
+        headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature}
+        return self.ask("POST", "/webhooks/stripe", content=body, headers=headers)
 
-    def get(self, path: str, **environ: Any) -> TestResponse:
-        path, _, query = path.partition("?")
-        return self.call({"PATH_INFO": path, "QUERY_STRING": query, "REMOTE_ADDR": "127.0.0.1", **environ})
+    def get(self, path: str, *, caller: str = LOCALHOST, **headers: str | bytes) -> httpx.Response:
+        return self.ask("GET", path, caller=caller, headers=headers)
 
-    def call(self, environ: dict[str, Any]) -> TestResponse:
-        """Call the application with exactly these variables; None removes one."""
-        whole = {**EnvironBuilder().get_environ(), **environ}
-        given = {name: value for name, value in whole.items() if value is not None}
-        return TestResponse(*run_wsgi_app(self.app, given), request=EnvironBuilder().get_request())
+    def ask(self, method: str, path: str, *, caller: str = LOCALHOST, **request: Any) -> httpx.Response:
+        """Send one request over ASGI."""
+        transport = httpx.ASGITransport(self.app, client=(caller, 1))  # type: ignore[arg-type]
 
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
+                return await client.request(method, path, **request)
 
-@contextlib.contextmanager
-def no_limit(_seconds: float) -> Iterator[None]:
-    yield
-
-
-@contextlib.contextmanager
-def no_time_left(_seconds: float) -> Iterator[None]:
-    raise TimeoutError
-    yield
+        return asyncio.run(ask())

@@ -1,68 +1,177 @@
-"""What gunicorn's worker answers by itself; the rest of it is tested on a whole server."""
+"""What the server does by itself with a connection; the rest of it is tested as a whole process."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from gevent import GreenletExit
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
-from gunicorn.http import errors
 from structlog.testing import capture_logs
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-from receiver.server import Worker
+from receiver import server
+from receiver.alarms import Alarms
+from receiver.server import Connection
+from tests.builders import customer, event_body
+from tests.unit.receiver.fakes import Receiver, SettableClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable
+
+HEAD = b"POST /webhooks/stripe HTTP/1.1\r\nHost: receiver\r\n"
+EMPTY = HEAD + b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    config = Config()
-    config.set("errorlog", None)
-    made = Worker(0, 1, [], None, 30, config, Logger(config))
-    yield made
-    made.tmp.close()
+@pytest.fixture(autouse=True)
+def _new_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_alarms", Alarms(SettableClock()))
 
 
-def said_after(worker: Worker, error: BaseException) -> bytes:
-    """Return what a client that sends nothing more is told when this happens."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.shutdown(socket.SHUT_WR)
-        worker.handle_error(None, ours, ("203.0.113.9", 1), error)
-        ours.close()
-        return theirs.makefile("rb").read()
+class Client:
+    """The other end of a connection that is served in this process."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.config = Config(receiver.app, http=Connection, ws="none", lifespan="off", proxy_headers=False)
+        self.state = ServerState()
+        self.socket, self._theirs = socket.socketpair()
+
+    async def connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.socket.settimeout(0)
+        await loop.create_connection(lambda: Connection(self.config, self.state, {}), sock=self._theirs)
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, data)
+
+    async def read_all(self) -> bytes:
+        """Return what is said until the other end has said everything."""
+        said = b""
+        while more := await asyncio.get_running_loop().sock_recv(self.socket, 65_536):
+            said += more
+        self.socket.close()
+        return said
 
 
-def test_a_mistake_of_ours_is_answered_and_logged_without_its_text(worker: Worker) -> None:
+def said_to(converse: Callable[[Client], Awaitable[None]], *, connections: int = 0) -> bytes:
+    """Return what a client is told that speaks so, on a server with that many other connections."""
+    client = Client(Receiver())
+    client.state.connections.update(object() for _ in range(connections))  # type: ignore[misc]
+
+    async def scenario() -> bytes:
+        await client.connect()
+        await converse(client)
+        return await asyncio.wait_for(client.read_all(), 5)
+
+    return asyncio.run(scenario())
+
+
+def said_after(*parts: bytes) -> bytes:
+    """Return what a client is told that sends these and nothing more."""
+
+    async def converse(client: Client) -> None:
+        for part in parts:
+            await client.send(part)
+            await asyncio.sleep(0)
+        client.socket.shutdown(socket.SHUT_WR)
+
+    return said_to(converse)
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+
+
+def error_code(said: bytes) -> str:
+    code: str = json.loads(said.partition(b"\r\n\r\n")[2])["error"]["code"]
+    return code
+
+
+def test_what_is_no_http_is_answered_and_logged_without_a_quotation() -> None:
     with capture_logs() as lines:
-        said = said_after(worker, ZeroDivisionError("ada@example.com"))
-    head, _, body = said.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n")
-    assert json.loads(body)["error"]["code"] == "internal_error"
-    assert b"ada@example.com" not in said
-    assert [line["event"] for line in lines] == ["request_failed"]
-
-
-def test_what_is_no_http_is_answered_and_logged_without_a_quotation(worker: Worker) -> None:
-    with capture_logs() as lines:
-        said = said_after(worker, errors.InvalidRequestLine("ada@example.com"))
+        said = said_after(b"ada@example.com\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"connection: close\r\n" in said
+    assert error_code(said) == "bad_request"
+    assert b"ada@example.com" not in said
     assert lines == [
         {
             "event": "request_refused",
             "log_level": "warning",
             "count": 1,
             "code": "bad_request",
-            "flaw": "InvalidRequestLine",
+            "flaw": "HttpParserInvalidMethodError",
         }
     ]
-    assert b"ada@example.com" not in said
 
 
-def test_a_connection_that_is_told_to_end_says_nothing(worker: Worker) -> None:
-    assert said_after(worker, GreenletExit()) == b""
+def test_an_endless_header_is_refused_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_HEAD_BYTES", 1000)
+    said = said_after(HEAD + b"X-Long: ", b"a" * 600, b"a" * 600)
+    assert error_code(said) == "headers_too_large"
+
+
+def test_a_head_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.02)
+
+    async def say_little(client: Client) -> None:
+        await client.send(HEAD)
+
+    assert said_to(say_little) == b""
+
+
+def test_one_connection_too_many_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+
+    async def say_nothing(_: Client) -> None:
+        pass
+
+    said = said_to(say_nothing, connections=2)
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert error_code(said) == "too_many_connections"
+
+
+def test_rubbish_behind_a_request_does_not_overtake_its_answer() -> None:
+    said = said_after(EMPTY + b"rubbish\r\n\r\n")
+    assert statuses(said) == [400]
+    assert error_code(said) == "signature_invalid"
+
+
+def test_requests_in_one_go_are_answered_one_after_the_other() -> None:
+    other = b"GET /healthz HTTP/1.1\r\nHost: receiver\r\n\r\n"
+    assert statuses(said_after(EMPTY + other + EMPTY)) == [400, 200, 400]
+
+
+def test_a_client_that_says_no_more_is_answered_all_the_same() -> None:
+    assert error_code(said_after(EMPTY)) == "signature_invalid"
+
+
+def test_a_body_that_is_refused_is_read_on_for_a_moment_and_the_connection_closed() -> None:
+    body = event_body("customer.updated", customer())
+    head = HEAD + b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
+    said = said_after(head + body[:10], body[10:] + EMPTY)
+    assert b"connection: close\r\n" in said
+    assert error_code(said) == "media_type_unsupported"
+
+
+@pytest.mark.parametrize("wish", [b"websocket", b"h2c"])
+def test_a_wish_for_another_protocol_is_passed_over(wish: bytes) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: " + wish + b"\r\n"
+    said = said_after(EMPTY.replace(b"\r\n\r\n", b"\r\n" + upgrade + b"\r\n"))
+    assert error_code(said) == "signature_invalid"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(HEAD + b"Expect: 200-ok\r\n\r\n", 417, id="other-expectation"),
+        pytest.param(b"FOO /webhooks/stripe HTTP/1.1\r\n\r\n", 405, id="B1-other-method"),
+        pytest.param(b"FOO /elsewhere HTTP/1.1\r\n\r\n", 400, id="B1-other-method-elsewhere"),
+        pytest.param(b"CONNECT receiver:443 HTTP/1.1\r\n\r\n", 400, id="B1-tunnel"),
+        pytest.param(b"GET /h\xc3\xa9 HTTP/1.1\r\n\r\n", 400, id="B19-not-ascii"),
+    ],
+)
+def test_heads_that_break_a_rule_are_refused(request_: bytes, status: int) -> None:
+    assert statuses(said_after(request_)) == [status]

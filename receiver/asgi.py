@@ -1,4 +1,4 @@
-"""What gunicorn serves, `receiver.wsgi:app`: made anew in each of its processes."""
+"""What the server serves, `receiver.asgi:app`: made anew in each of its processes."""
 
 from __future__ import annotations
 
