@@ -8,7 +8,9 @@ and B21 of the bad inputs).
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS = 5
 MOST_CONNECTIONS = 500
+NOTIFY_SECONDS = 1
 MAX_TARGET_BYTES = 4094
 MAX_HEADERS = 50
 MAX_HEADER_BYTES = 8190
@@ -184,6 +187,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typed
         super().__init__(*args, **kwargs)
         # A second before gunicorn's patience ends: what is not done by then is told so.
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - 1)
+        self.config.timeout_notify = NOTIFY_SECONDS
+
+    async def callback_notify(self) -> None:
+        """Tell gunicorn's first process that this one goes on; end like it, when it was killed."""
+        if os.getppid() == self.ppid:
+            await super().callback_notify()
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _on_the_wire(answer: Answer, *headers: tuple[bytes, bytes]) -> bytes:
