@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from console.spans import span
 from events.outcomes import Reason
 from events.walks import Why
+from mailboxes.redelivery import Redelivery
 from mailboxes.status import MailboxState
 from schema.letter_records import LetterStatus
 
@@ -28,6 +29,13 @@ OUTCOMES = {
     "stale": "the row already showed something later",
     "superseded": "a later event of the same batch was written instead",
     "dead": "it could not be applied and is a dead letter",
+}
+REDELIVERIES = {
+    Redelivery.PUT_BACK: "back in its mailbox",
+    Redelivery.WAITS_ALREADY: "waiting in its mailbox already",
+    Redelivery.NOT_OPEN: "not open: taken by somebody else, or closed",
+    Redelivery.FULL: "left open: its mailbox is full",
+    Redelivery.UNREADABLE: "left open: its bytes are not its event",
 }
 REASONS: dict[str, str] = {
     Reason.FIRST: "the first that was known of the object",

@@ -1,6 +1,6 @@
 """The console's Flask application: what is shown at which address, with everything it needs passed in.
 
-Read-only: the only thing that a request can change is who is logged in.
+Read-only but for two things: who is logged in, and the dead letters that a person deals with.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from console.failures import Failure, told
 from console.overview import judge
 from console.spans import ago, span
 from console.stories import Several
-from console.web import guards, metrics
+from console.web import forms, guards, metrics
 from console.web.chart import draw
+from console.web.letters import LetterPages
 from console.workers import tell_workers
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from console.overview import Overview
     from console.stories import Story
+    from console.web.letters import Desk
     from console.web.login import Door
 
 LONGEST_ID = 255
@@ -44,6 +46,7 @@ TONE_OF_STATUS = {
 
 
 TONE_OF_OUTCOME = {"applied": "good", "dead": "bad"}
+TONE_OF_LETTER = {"open": "bad", "retrying": "busy", "resolved": "good", "discarded": ""}
 FILTERS: dict[str, Callable[..., str]] = {
     "ago": ago,
     "span": span,
@@ -52,6 +55,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
     "workers": tell_workers,
+    "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),
     "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
 }
 
@@ -69,15 +73,23 @@ class Watch(Protocol):
 
 
 def create_app(
-    watch: Watch, *, hosts: Collection[str], door: Door | None, metrics_token: str | None = None
+    watch: Watch,
+    desk: Desk,
+    *,
+    hosts: Collection[str],
+    door: Door | None,
+    metrics_token: str | None = None,
 ) -> Flask:
-    """Make the application; without a door everyone who reaches it may look, the metrics' guard aside."""
+    """Make the application; without a door everyone who reaches it may come in, the metrics' guard aside."""
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
     guards.install(app, hosts=hosts)
-    if door is not None:
+    if door is None:
+        forms.require_everywhere(app)
+    else:
         door.install(app)
+    LetterPages(desk).install(app)
     pages = Pages(watch, metrics_token)
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})

@@ -5,14 +5,15 @@ Knows the pages to log in and out, and what may be seen without. Knows nothing o
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import threading
 from typing import TYPE_CHECKING
 
 import structlog
-from flask import abort, g, make_response, redirect, render_template, request, url_for
+from flask import g, make_response, redirect, render_template, request, url_for
 from redis.exceptions import RedisError
+
+from console.web import forms
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -49,7 +50,7 @@ class Door:
         """Show the form, or look at what was typed into it."""
         if request.method == "GET":
             return _form()
-        if not _same(request.form.get("token"), request.cookies.get(LOGIN_COOKIE)):
+        if not forms.same(request.form.get("token"), request.cookies.get(LOGIN_COOKIE)):
             return _form("The form had gone stale. Try again.", status=403)
         if not self._tries.admit(_address()):
             _log.warning("login_throttled")
@@ -83,8 +84,7 @@ class Door:
         if session is None:
             return make_response("", 401) if request.endpoint == "live" else redirect(url_for("login"))
         g.session = session
-        if request.method == "POST" and not _same(request.form.get("token"), session.form_token):
-            abort(403, "The form had gone stale. Go back and try again.")
+        forms.require(session.form_token)
         return None
 
     def _knows(self, password: str) -> bool:
@@ -106,10 +106,6 @@ def _set_cookie(response: AnyResponse, name: str, value: str) -> None:
 def _address() -> str:
     """The peer's address; headers that a client can write are not believed."""
     return request.remote_addr or ""
-
-
-def _same(given: str | None, expected: str | None) -> bool:
-    return bool(given and expected and hmac.compare_digest(given.encode(), expected.encode()))
 
 
 def _nobody_gets_in(_error: RedisError) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 
 import bridge
 import reporting
+from console.desk import Desk
 from console.opening import CONNECTIONS, connect
 from console.watching import Watching
 from console.web import sessions
@@ -87,11 +88,14 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
             application_name="cogento console",
         )
     )
-    watching = Watching(connect(settings), store)
+    mailboxes = connect(settings)
+    watching = Watching(mailboxes, store)
     watching.start()
     names = OWN_NAMES | settings.host_names if exposure.password else OWN_NAMES
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-    return create_app(watching, hosts=names, door=_door(settings, exposure), metrics_token=token)
+    return create_app(
+        watching, Desk(mailboxes, store), hosts=names, door=_door(settings, exposure), metrics_token=token
+    )
 
 
 def _door(settings: ConsoleSettings, exposure: Exposure) -> Door | None:

@@ -25,6 +25,7 @@ from console.printing import json_option, print_json, print_table
 from console.progress import Bar
 from console.redelivering import await_ends, put_back
 from console.stopping import Stopping
+from console.words import REDELIVERIES
 from mailboxes.redelivery import TAKEN_ALONG, Redelivery
 from schema.letter_records import LetterStatus
 
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from schema.letter_records import LetterFate, LetterFilter, LetterMatch
 
 LISTED = 20
-MEANINGS = {
-    Redelivery.WAITS_ALREADY: "waited there already",
-    Redelivery.NOT_OPEN: "not open: somebody else took them, or they are closed",
-    Redelivery.FULL: "left open: a mailbox is full",
-    Redelivery.UNREADABLE: "left open: their bytes are not their event",
-}
 
 
 @dataclass(slots=True)
@@ -146,8 +141,8 @@ def _print(report: Report) -> None:
     pace = f"{put / report.seconds:,.0f} a second" if report.seconds else "at once"
     click.echo(f"Put back {put:,} of {report.asked:,} letters in {report.seconds:.1f} s ({pace}).")
     for result, count in Counter(report.results.values()).items():
-        if result in MEANINGS:
-            click.echo(f"  {count:,} {MEANINGS[result]}")
+        if result is not Redelivery.PUT_BACK:
+            click.echo(f"  {count:,} {REDELIVERIES[result]}")
     if left := report.asked - len(report.results):
         click.echo(f"  {left:,} not begun: stopped before; they are as they were")
     if report.fates:

@@ -17,12 +17,14 @@ from console.web.app import create_app
 from console.web.login import LOGIN_COOKIE, SESSION_COOKIE, Door
 from console.web.sessions import LONGEST_SECONDS, TRIES_OF_ALL, TRIES_OF_ONE_ADDRESS, Sessions, Tries, connect
 from local.ports import free_port
+from tests.unit.console.fake_desk import FakeDesk, kept
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 PASSWORD = "correct horse battery"
 HTTPS = "https://localhost"
+RETRY = "/console/letters/1/retry"
 
 Browser = Callable[[], FlaskClient]
 
@@ -49,10 +51,16 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def browser(password: PasswordHash, redis: Redis) -> Browser:
+def desk() -> FakeDesk:
+    """One letter."""
+    return FakeDesk([kept()])
+
+
+@pytest.fixture
+def browser(password: PasswordHash, redis: Redis, desk: FakeDesk) -> Browser:
     """A new browser at the same console."""
     door = Door(password, Sessions(redis), Tries(redis))
-    app = create_app(Nothing(), hosts={"localhost"}, door=door)
+    app = create_app(Nothing(), desk, hosts={"localhost"}, door=door)
     return app.test_client
 
 
@@ -154,6 +162,32 @@ def test_token_of_another_session_is_refused(browser: Browser) -> None:
     assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
 
 
+def test_letter_is_retried_by_who_is_logged_in(browser: Browser, desk: FakeDesk) -> None:
+    client = browser()
+    log_in(client)
+    token = token_of(client.get("/console/letters/1", base_url=HTTPS))
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 303
+    assert [done.action for done in desk.done] == ["retry"]
+
+
+def test_stranger_retries_no_letter(browser: Browser, desk: FakeDesk) -> None:
+    client, other = browser(), browser()
+    log_in(other)
+    token = token_of(other.get("/console/letters/1", base_url=HTTPS))
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).location == "/console/login"
+    assert desk.done == []
+
+
+@pytest.mark.parametrize("token", ["", "forged"])
+def test_letter_is_not_retried_by_a_form_that_is_not_ours(
+    browser: Browser, desk: FakeDesk, token: str
+) -> None:
+    client = browser()
+    log_in(client)
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 403
+    assert desk.done == []
+
+
 def test_login_without_the_form_s_token_is_refused(browser: Browser) -> None:
     client = browser()
     client.set_cookie(LOGIN_COOKIE, "a", secure=True)
@@ -221,7 +255,9 @@ def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
 
 def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
     away = connect(f"redis://127.0.0.1:{free_port()}/0")
-    app = create_app(Nothing(), hosts={"localhost"}, door=Door(password, Sessions(away), Tries(away)))
+    app = create_app(
+        Nothing(), FakeDesk(), hosts={"localhost"}, door=Door(password, Sessions(away), Tries(away))
+    )
     client = app.test_client()
     client.set_cookie(SESSION_COOKIE, "any", secure=True)
     answers = {client.get("/console", base_url=HTTPS).status_code, log_in(client).status_code}

@@ -202,7 +202,7 @@ def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
     run("letters", "retry", "evt_1")
     again = run("letters", "retry", "evt_1")
     assert again.exit_code == 1
-    assert "1 not open: somebody else took them, or they are closed" in again.output
+    assert "1 not open: taken by somebody else, or closed" in again.output
     assert kept(store)[0].replays == 1
 
 

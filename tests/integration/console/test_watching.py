@@ -15,6 +15,7 @@ from mailboxes.mailboxes import Mailboxes
 from schema.store import Store
 from tests import builders
 from tests.servers import wait_until
+from tests.unit.console.fake_desk import FakeDesk
 
 if TYPE_CHECKING:
     from tests.integration.console.conftest import Happened
@@ -49,7 +50,10 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, ap
     applied("customer.updated", ADA, before=grace, id_="evt_back")
     watching.look()
     lines = (
-        create_app(watching, hosts={"localhost"}, door=None).test_client().get("/metrics").text.split("\n")
+        create_app(watching, FakeDesk(), hosts={"localhost"}, door=None)
+        .test_client()
+        .get("/metrics")
+        .text.split("\n")
     )
     assert "cogento_unsure_rows 1.0" in lines
     assert 'cogento_server_answers{server="postgres"} 1.0' in lines
@@ -94,7 +98,7 @@ def test_page_of_an_unsure_row_names_the_events_that_tie(watching: Watching, app
     grace = ADA | {"name": "Grace"}
     applied("customer.updated", grace, before=ADA, id_="evt_there")
     applied("customer.updated", ADA, before=grace, id_="evt_back")
-    client = create_app(watching, hosts={"localhost"}, door=None).test_client()
+    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
     page = client.get("/console/explain?id=cus_ada").text
     assert "Tied events of cus_ada" in page
     assert '<td class="id">evt_back</td>' in page

@@ -13,6 +13,7 @@ from console.overview import Overview
 from console.web.app import create_app
 from console.web.metrics import exposition
 from mailboxes.delays import Delay, count, histograms
+from tests.unit.console.fake_desk import FakeDesk
 from tests.unit.console.figures import NOW_MS, letters, worker, workforce
 from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
 from version import VERSION
@@ -34,7 +35,7 @@ def told(seen: Overview) -> dict[tuple[str, ...], float]:
 
 
 def status(environ: dict[str, str], *, token: str | None = None, **headers: str) -> int:
-    app = create_app(FakeWatch(BUSY), hosts={"localhost"}, door=None, metrics_token=token)
+    app = create_app(FakeWatch(BUSY), FakeDesk(), hosts={"localhost"}, door=None, metrics_token=token)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return app.test_client().get("/metrics", environ_overrides=environ, headers=sent).status_code
 
@@ -116,7 +117,7 @@ def test_an_open_circuit_is_told() -> None:
 
 
 def test_says_in_which_format_it_speaks() -> None:
-    client = create_app(FakeWatch(BUSY), hosts={"localhost"}, door=None).test_client()
+    client = create_app(FakeWatch(BUSY), FakeDesk(), hosts={"localhost"}, door=None).test_client()
     assert client.get("/metrics").content_type.startswith("text/plain; version=")
 
 

@@ -11,6 +11,7 @@ from console.stories import Several, Story
 from console.web.app import create_app
 from events.names import CustomerId
 from mailboxes.errors import MailboxUnavailable
+from tests.unit.console.fake_desk import FakeDesk
 from tests.unit.console.figures import mail_figures, table_figures
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class FakeWatch:
 
 
 def browser(seen: Overview = BUSY) -> FlaskClient:
-    return create_app(FakeWatch(seen), hosts={"localhost", "console.example.com"}, door=None).test_client()
+    return create_app(
+        FakeWatch(seen), FakeDesk(), hosts={"localhost", "console.example.com"}, door=None
+    ).test_client()
 
 
 def test_overview_shows_the_numbers() -> None:

@@ -1,0 +1,101 @@
+"""Dead letters on the page: found from the overview, explained, put back, thrown away with a reason."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import bridge
+from console.passwords import hash_password
+from schema.letter_records import LetterFilter, LetterStatus
+from schema.store import Store
+from tests import builders
+from tests.browser.conftest import Console
+from tests.integration.schema.letters import letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from schema.letter_records import Letter
+
+PASSWORD = "correct horse battery"
+CANARY = "ada.canary@example.com"
+EVERY = LetterFilter(statuses=frozenset(LetterStatus))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = bridge.run(Store.open(database_url, pool_size=1, application_name="test"))
+    yield opened
+    bridge.run(opened.close())
+
+
+def bury(store: Store, *numbers: int, reason: str = "bug") -> None:
+    ada = builders.customer(email=CANARY)
+    bodies = {n: builders.event_body("customer.updated", ada, id_=f"evt_{n}") for n in numbers}
+    bridge.run(store.bury([letter(str(n), body=body, reason=reason) for n, body in bodies.items()]))
+
+
+def kept(store: Store) -> dict[str, Letter]:
+    return {one.event_id: one for one in bridge.run(store.letters.page(EVERY))}
+
+
+def test_letters_are_found_from_the_overview_by_cause_and_explained(
+    page: Page, console: Console, store: Store
+) -> None:
+    bury(store, 1, 2)
+    bury(store, 3, reason="malformed")
+    page.goto(console.url)
+    page.get_by_role("link", name="Dead letters").click()
+    expect(page.locator("tr:has(td)")).to_have_count(2)
+    page.get_by_role("row", name=re.compile("bug")).get_by_role("link").click()
+    expect(page.get_by_text("evt_1")).to_be_visible()
+    expect(page.get_by_text("evt_3")).to_be_hidden()
+    page.get_by_role("row", name=re.compile("evt_1")).get_by_role("link").first.click()
+    expect(page.get_by_text("Nobody has dealt with it yet.")).to_be_visible()
+    expect(page.get_by_text("Report it with its type, code and fingerprint")).to_be_visible()
+    assert CANARY not in page.content()
+
+
+def test_a_letter_is_put_back(page: Page, console: Console, store: Store) -> None:
+    bury(store, 1)
+    page.goto(f"{console.url}/letters/{kept(store)['evt_1'].id}")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("the event waits in its customer's mailbox")).to_be_visible()
+    expect(page.get_by_role("cell", name="console")).to_be_visible()
+    expect(page.get_by_role("button", name="Retry")).to_be_hidden()
+    assert kept(store)["evt_1"].status is LetterStatus.RETRYING
+
+
+def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in(
+    page: Page, make_console: Callable[..., Console], store: Store
+) -> None:
+    bury(store, 1)
+    console = make_console(CONSOLE_PASSWORD_HASH=str(hash_password(PASSWORD)))
+    page.goto(console.url)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Dead letters").click()
+    page.get_by_role("row", name=re.compile("bug")).get_by_role("link").click()
+    page.get_by_role("row", name=re.compile("evt_1")).get_by_role("link").first.click()
+    page.get_by_role("button", name="Discard").click()
+    assert kept(store)["evt_1"].status is LetterStatus.OPEN  # the browser wants the reason first
+    page.get_by_label("Why it need not be applied").fill("test data")
+    page.get_by_role("button", name="Discard").click()
+    expect(page.get_by_text("Discarded by console: test data")).to_be_visible()
+    assert kept(store)["evt_1"].resolution == "test data"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("address", ["letters", "letters?fingerprint={fingerprint}", "letters/{id}"])
+def test_the_pages_fit_any_screen(
+    page: Page, console: Console, store: Store, width: int, address: str
+) -> None:
+    bury(store, 1)
+    one = kept(store)["evt_1"]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{console.url}/{address.format(id=one.id, fingerprint=one.fingerprint)}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
