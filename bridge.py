@@ -7,30 +7,53 @@ fork before the first call is harmless. Knows nothing of what runs on the loop.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
 T = TypeVar("T")
+
+TICK_SECONDS = 0.5
 
 _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def run(work: Coroutine[object, object, T], *, timeout_seconds: float | None = None) -> T:
+def run(
+    work: Coroutine[object, object, T],
+    *,
+    timeout_seconds: float = math.inf,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> T:
     """Run a coroutine on this process's loop and wait for its result from a thread outside it.
 
-    Raises whatever the coroutine raises, and TimeoutError (after cancelling it) when it takes longer
-    than `timeout_seconds`.
+    While it waits this thread calls `meanwhile` every TICK_SECONDS. Raises whatever the coroutine raises;
+    what `meanwhile` raises, and TimeoutError after `timeout_seconds`, cancel the coroutine.
     """
     future = asyncio.run_coroutine_threadsafe(work, _running_loop())
+    deadline = time.monotonic() + timeout_seconds
     try:
-        return future.result(timeout_seconds)
-    except TimeoutError:
+        while not _is_done(future, deadline):
+            meanwhile()
+    except BaseException:
         future.cancel()
         raise
+    return future.result()
+
+
+def _is_done(future: Future[T], deadline: float) -> bool:
+    """Wait for a tick; raises TimeoutError when the deadline has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    wait([future], min(left, TICK_SECONDS))
+    return future.done()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -157,9 +157,9 @@ class Mailboxes:
         return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
 
     def renew(self, claim: Claim) -> bool:
-        """Make the leases last as long again from now; False when none of them is the caller's any more."""
+        """Make the leases last as long again from now; False when not all are the caller's any more."""
         until_ms = self.now_ms() + claim.lease_ms
-        return self._for_customers("renew", claim, until_ms) > 0
+        return self._for_customers("renew", claim, until_ms) == len(claim.mails)
 
     def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> frozenset[CustomerId]:
         """End the leases on these customers with what became of their turns; one step a customer.

@@ -129,7 +129,7 @@ class Reference:
         held = [box for box in map(self.box, customers) if box.owner == token]
         for box in held:
             box.state_ms = now + lease_ms
-        return bool(held)
+        return len(held) == len(customers)
 
     def release(self, now: int, token: str, customers: list[str]) -> None:
         for box in [box for box in map(self.box, customers) if box.owner == token]:

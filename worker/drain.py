@@ -18,17 +18,19 @@ import structlog
 from events.outcomes import Dead, Outcome
 from failpoints import failpoint
 from mailboxes.errors import MailboxUnavailable
+from worker.lease import GiveBackError, Lease
 from worker.opening import open_mail
 from worker.turn import AwayError, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from events.names import ObjectId
+    from events.names import CustomerId, ObjectId
     from mailboxes.mail import Claim, Settlement
     from worker.backoff import Backoff
     from worker.breaker import Breaker
     from worker.opening import OpenedMail
+    from worker.turn import TurnResult
 
 log = structlog.get_logger()
 
@@ -48,8 +50,14 @@ class Mailboxes(Protocol):
     def claim(self, *, max_customers: int, max_events: int, lease_seconds: float) -> Claim | None:
         """Lease the customers at the head of the line, or None when nobody is ready."""
 
-    def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> object:
-        """End the claim's leases with what became of each customer's turn."""
+    def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> Collection[CustomerId]:
+        """End the claim's leases with what became of each customer's turn; returns those that were lost."""
+
+    def renew(self, claim: Claim) -> bool:
+        """Make the claim's leases last as long again; False when not all of them are ours any more."""
+
+    def now_ms(self) -> int:
+        """Return the mailboxes' time."""
 
     def release(self, claim: Claim) -> object:
         """Give the claim back as it is."""
@@ -106,7 +114,7 @@ class Drain:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Finish the batches under way and claim no more."""
+        """Claim no more; a batch that is not done in a moment is given back for the next worker to begin."""
         self._stopping.set()
 
     def until_empty(self) -> None:
@@ -136,19 +144,31 @@ class Drain:
     def _take(self, claim: Claim) -> None:
         failpoint("after_claim", claim)
         opened = [open_mail(mail) for mail in claim.mails]
+        lease = Lease(claim, self._mailboxes, is_stopping=self._stopping.is_set)
         try:
-            result = self._turn.take(opened)
+            result = self._turn.kept_by(lease.keep).take(opened)
+        except GiveBackError as reason:
+            log.warning("batch_given_back", customers=len(opened), exc_info=reason)
+            self._tell(partial(self._mailboxes.release, claim))
         except AwayError as away:
             log.warning("database_away", exc_info=away.error)
             self._tell(partial(self._mailboxes.release, claim))
             self._breaker.failed(away.error, begun_ms=claim.claimed_ms)
-            return
+        else:
+            self._finish(claim, opened, result)
+
+    def _finish(self, claim: Claim, opened: Sequence[OpenedMail], result: TurnResult) -> None:
         self._doubts.raise_about(result.unsure)
         failpoint("before_settle", claim)
-        self._tell(partial(self._mailboxes.settle, claim, result.settlements))
+        self._tell(partial(self._settle, claim, result.settlements))
         failpoint("after_settle", claim)
         self._heart.settled(opened, result.settlements)
         _report(result.outcomes)
+
+    def _settle(self, claim: Claim, settlements: Sequence[Settlement]) -> None:
+        lost = self._mailboxes.settle(claim, settlements)
+        if lost:
+            log.warning("leases_lost", customers=len(lost))
 
     def _tell(self, message: Callable[[], object]) -> None:
         """Tell the mailboxes what became of a claim; what they do not hear is told before the next claim.

@@ -9,7 +9,7 @@ from events.letters import LetterReason
 from schema.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from events.names import EventId
     from schema.delivery import BatchResult, Delivery
@@ -17,22 +17,34 @@ if TYPE_CHECKING:
     from schema.letters import DeadLetter, Letters
 
 WHO = "worker"
+BATCH_SECONDS = 300.0
+"""After that Postgres counts as away: many times what its own time-outs let a batch take."""
 
 
 class BridgedStore:
     """schema.Store for threads; opened on first use by `open_store`, and closed with the worker."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keep: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        self._keep = keep
         self.letters = BridgedLetters(store.letters)
+
+    def kept_by(self, keep: Callable[[], None]) -> BridgedStore:
+        """Return this store, calling `keep` before each batch and again and again while waiting for it.
+
+        What `keep` raises ends the batch: nothing of it is written, unless it was being committed just then.
+        """
+        return BridgedStore(self._store, keep)
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """As Store.apply."""
-        return bridge.run(self._store.apply(deliveries))
+        self._keep()
+        return bridge.run(self._store.apply(deliveries), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
         """As Store.bury."""
-        bridge.run(self._store.bury(letters))
+        self._keep()
+        bridge.run(self._store.bury(letters), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
 
     def ping_write(self) -> None:
         """As Store.ping_write."""

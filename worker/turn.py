@@ -16,6 +16,7 @@ from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, 
 from events.retry import POLICIES, FailureClass, next_delay, spent
 from mailboxes.mail import Failed, Settlement
 from schema.errors import classify, ran_out_of_time
+from worker.lease import GiveBackError
 from worker.letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ CRASHES_LIMIT = int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)
 
 class Store(Protocol):
     """What a turn asks of the database; each call is one transaction, committed when it returns."""
+
+    def kept_by(self, keep: Callable[[], None], /) -> Store:
+        """Return this store, calling `keep` before each call and while it lasts; what that raises ends it."""
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """Apply events of any customers, ledger included."""
@@ -81,6 +85,10 @@ class Turn:
         self._store = store
         self._now_ms = now_ms
         self._chance = chance
+
+    def kept_by(self, keep: Callable[[], None]) -> Turn:
+        """Return this turn for one claim, whose lease `keep` keeps; what that raises ends the turn."""
+        return Turn(self._store.kept_by(keep), now_ms=self._now_ms, chance=self._chance)
 
     def take(self, opened: Sequence[OpenedMail]) -> TurnResult:
         """Apply every event that can be, bury those that never can, and say what became of each.
@@ -240,6 +248,8 @@ def _waiting(account: Account, event_id: EventId) -> Waiting:
 
 
 def _blame(error: Exception) -> FailureClass:
+    if isinstance(error, GiveBackError):
+        raise error
     failure = classify(error)
     if failure is FailureClass.INFRASTRUCTURE:
         raise AwayError(error) from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.builders import NOW, customer
+from events.envelope import open_envelope
+from tests.builders import NOW, customer, event_body
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from events.envelope import Envelope
     from tests.checker import Checker
     from tests.integration.worker.post import Post
 
@@ -27,20 +29,13 @@ class WorkerTrial:
     ids: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
 
-    def put(self, *, customers: int = 10, events: int = 2) -> None:
-        """Put so many events of so many customers; workers see all of it at once."""
-        self.post.mailboxes.pause()
-        for number in range(customers):
-            for turn in range(events):
-                self.put_one(f"cus_{number}", turn)
-        self.post.mailboxes.resume()
-
-    def put_one(self, customer_id: str, turn: int, **fields: Any) -> None:
-        """Put one event: the customer has another name from then on."""
-        self.names[customer_id] = f"Name {turn}"
-        body = customer(customer_id, name=self.names[customer_id])
-        event_id = f"evt_{customer_id}_{turn}"
-        self.ids.append(self.post.put("customer.updated", body, id_=event_id, created=NOW + turn, **fields))
+    def put(self, *, customers: int = 10, events: int = 2, **fields: Any) -> None:
+        """Put so many events of so many customers, evt_cus_0_0 and so on; workers see all of it at once."""
+        turns = [(f"cus_{number}", turn) for number in range(customers) for turn in range(events)]
+        envelopes = [_renaming(customer_id, turn, fields) for customer_id, turn in turns]
+        self.ids += [envelope.event_id for envelope in envelopes]
+        self.names |= {customer_id: f"Name {turn}" for customer_id, turn in turns}
+        self.post.mailboxes.put(envelopes)
 
     def await_quiet(self, *, seconds: float = 60) -> None:
         """Wait until no mail waits and nobody holds any."""
@@ -60,3 +55,14 @@ class WorkerTrial:
     def _is_quiet(self) -> bool:
         status = self.post.mailboxes.status()
         return status.waiting == status.leased == 0
+
+
+def _renaming(customer_id: str, turn: int, fields: dict[str, Any]) -> Envelope:
+    """An event from which on the customer has another name."""
+    body = event_body(
+        "customer.updated",
+        customer(customer_id, name=f"Name {turn}", **fields),
+        id_=f"evt_{customer_id}_{turn}",
+        created=NOW + turn,
+    )
+    return open_envelope(body, now=NOW + turn)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import asyncpg
 import redis
@@ -12,7 +12,7 @@ from tests.builders import NOW, customer, event_body, subscription
 from worker.drain import BatchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from schema.delivery import BatchResult, Delivery
     from schema.letters import DeadLetter
@@ -31,6 +31,9 @@ class Failing:
         self._errors = errors
         self.calls: list[list[str]] = []
         self.unburiable: set[str] = set()
+
+    def kept_by(self, _keep: Callable[[], None]) -> Self:
+        return self
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         ids = [delivery.event.id for delivery in deliveries]

@@ -95,6 +95,16 @@ def test_a_renewed_lease_lasts_from_then_on(mailboxes: Mailboxes, clock: ManualC
     assert is_idle(mailboxes)
 
 
+def test_a_claim_that_has_lost_one_of_its_customers_is_not_renewed_as_a_whole(
+    mailboxes: Mailboxes, clock: ManualClock, client: fakeredis.FakeRedis
+) -> None:
+    fill(mailboxes, "cus_a", 1)
+    fill(mailboxes, "cus_b", 1)
+    held = claim(mailboxes, lease_seconds=10)
+    client.hset("{cogento:0}:owners", "cus_a", "somebody else")
+    assert not mailboxes.renew(held)
+
+
 def test_a_lease_that_passed_to_another_is_neither_renewed_nor_released(
     mailboxes: Mailboxes, clock: ManualClock
 ) -> None:

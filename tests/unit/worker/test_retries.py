@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import asyncpg
 import pytest
@@ -20,7 +20,7 @@ from worker.opening import open_mail
 from worker.turn import AwayError, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from schema.letters import DeadLetter
     from worker.turn import TurnResult
@@ -38,6 +38,9 @@ class FailingStore:
     later_too: bool = False
     buried: list[DeadLetter] = field(default_factory=list)
     calls: int = 0
+
+    def kept_by(self, _keep: Callable[[], None]) -> Self:
+        return self
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         self.calls += 1

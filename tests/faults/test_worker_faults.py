@@ -1,0 +1,201 @@
+"""Workers in trouble that they survive: frozen, crowded, given poison, asked to stop."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import redis
+
+from events.names import CustomerId
+from mailboxes.doorbell import QUEUE, Doorbell
+from mailboxes.status import MailboxState
+from tests.builders import NOW, customer
+from tests.integration.worker.running import LEASE_SECONDS
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.worker_trial import WorkerTrial
+    from tests.integration.worker.running import RunningWorker
+
+    StartWorker = Callable[..., RunningWorker]
+
+HELD = CustomerId("cus_0")
+LEASE_MS = LEASE_SECONDS * 1000
+LETTERS = "SELECT event_id, reason, attempts FROM dead_letters"
+
+
+def freeze(trial: WorkerTrial, start_worker: StartWorker, instant: str) -> RunningWorker:
+    """Let a worker take the mail, freeze at an instant, and another finish it."""
+    frozen = start_worker(FAILPOINTS=f"{instant}@1=stop")
+    trial.put()
+    frozen.await_frozen()
+    start_worker()
+    trial.await_quiet()
+    return frozen
+
+
+def test_f9_a_worker_frozen_inside_its_transaction_has_lost_it_when_it_wakes(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    frozen = freeze(trial, start_worker, "in_tx")
+
+    frozen.send(signal.SIGCONT)
+
+    frozen.await_line("batch_given_back")
+    assert frozen.lines("batch_settled") == []
+    assert trial.named() == trial.names
+    assert trial.problems() == ()
+
+
+def test_f9_a_worker_frozen_before_it_settles_can_settle_nothing_when_it_wakes(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    frozen = freeze(trial, start_worker, "before_settle")
+
+    frozen.send(signal.SIGCONT)
+
+    assert frozen.await_line("leases_lost")["customers"] == len(trial.names)
+    assert trial.named() == trial.names
+    assert trial.problems() == ()
+
+
+def test_f10_a_worker_frozen_outside_of_a_transaction_begins_none_when_it_wakes(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    frozen = freeze(trial, start_worker, "after_claim")
+
+    frozen.send(signal.SIGCONT)
+
+    assert frozen.await_line("batch_given_back")["error"] == "LeaseLostError"
+    assert trial.named() == trial.names
+    assert trial.problems() == ()
+
+
+def test_a_worker_that_waits_for_a_slow_database_keeps_its_lease(
+    trial: WorkerTrial, start_worker: StartWorker, held_row: psycopg.Connection
+) -> None:
+    start_worker()
+    trial.put(customers=1, events=3)
+    wait_until(lambda: ends_of_lease(trial) > 0, what="the claim")
+    first_end = ends_of_lease(trial)
+
+    wait_until(lambda: ends_of_lease(trial) > first_end + 2 * LEASE_MS, what="two leases to pass")
+    held_row.rollback()
+    trial.await_quiet()
+
+    assert trial.post.mailboxes.status().counters.expired == 0
+    assert trial.named() == trial.names
+    assert trial.problems() == ()
+
+
+def test_f12_of_several_workers_and_rings_for_one_customer_one_works_and_the_others_go_on(
+    trial: WorkerTrial, start_worker: StartWorker, redis_url: str
+) -> None:
+    holder = start_worker(FAILPOINTS="in_tx@1=stop", LEASE_SECONDS="30")
+    trial.put(customers=1, events=120)
+    holder.await_frozen()
+    other = start_worker()
+    used = other.cpu_seconds()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ring_often, [redis_url] * 4))
+    with redis.Redis.from_url(redis_url) as client:
+        wait_until(lambda: client.llen(QUEUE) == 0, what="every ring to be answered")
+    assert other.cpu_seconds() - used < 2
+    assert other.lines("batch_settled") == []
+    holder.send(signal.SIGCONT)
+    trial.await_quiet()
+
+    assert trial.named() == trial.names
+    assert trial.problems() == ()
+
+
+def test_f41_an_event_that_always_fails_is_buried_and_nobody_else_pays(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    start_worker(FAILPOINTS="in_tx~evt_cus_3_1=raise:KeyError")
+    trial.put(customers=6, events=3)
+
+    wait_until(lambda: hurry(trial, "cus_3"), what="the letter", seconds=30)
+    trial.await_quiet()
+
+    assert trial.post.rows(LETTERS) == [{"event_id": "evt_cus_3_1", "reason": "bug", "attempts": 5}]
+    assert trial.post.rows("SELECT DISTINCT attempts FROM webhook_events WHERE outcome <> 'dead'") == [
+        {"attempts": 0}
+    ]
+    assert trial.named() == trial.names
+    assert trial.problems(attempts_allowed=5) == ()
+
+
+def test_f48_a_worker_asked_to_stop_under_load_is_quick_and_the_next_goes_on_at_once(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    worker = start_worker(BATCH_EVENTS="20")
+    trial.put(customers=1500, events=1)
+    wait_until(lambda: bool(trial.named()), what="the first rows")
+
+    worker.process.ask_to_stop()
+
+    assert worker.process.wait(10)
+    assert worker.process.exit_code() == 0
+    status = trial.post.mailboxes.status()
+    assert status.leased == 0
+    assert status.waiting == len(trial.ids) - len(trial.named())
+    start_worker()
+    wait_until(lambda: trial.post.mailboxes.status().waiting < status.waiting, what="more rows", seconds=5)
+    trial.await_quiet()
+    assert trial.problems() == ()
+
+
+def test_f48_a_worker_asked_to_stop_gives_back_what_it_waits_for(
+    trial: WorkerTrial, start_worker: StartWorker, held_row: psycopg.Connection
+) -> None:
+    worker = start_worker(LEASE_SECONDS="600")
+    trial.put(customers=1)
+    wait_until(lambda: ends_of_lease(trial) > 0, what="the claim")
+
+    worker.process.ask_to_stop()
+
+    assert worker.process.wait(10)
+    assert worker.process.exit_code() == 0
+    view = trial.post.mailboxes.look(HELD)
+    assert (view.state, view.crashes) == (MailboxState.READY, 0)
+    held_row.rollback()
+    start_worker()
+    trial.await_quiet()
+    assert trial.problems() == ()
+
+
+@pytest.fixture
+def held_row(trial: WorkerTrial, database_url: str) -> Iterator[psycopg.Connection]:
+    """A transaction that holds the row of the first customer, which is there already."""
+    trial.post.put("customer.created", customer(HELD), id_="evt_0", created=NOW - 60)
+    trial.post.drain()
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM users FOR UPDATE")
+        yield other
+
+
+def ends_of_lease(trial: WorkerTrial) -> int:
+    """When the lease on the first customer ends; 0 while nobody has it."""
+    view = trial.post.mailboxes.look(HELD)
+    return view.state_ms or 0 if view.state is MailboxState.LEASED else 0
+
+
+def ring_often(redis_url: str) -> None:
+    doorbell = Doorbell(redis_url)
+    for _ in range(25):
+        doorbell.ring()
+    doorbell.close()
+
+
+def hurry(trial: WorkerTrial, customer_id: str) -> bool:
+    """Let a customer sleep no longer; tell whether there is a letter."""
+    trial.post.mailboxes.replay(CustomerId(customer_id))
+    return bool(trial.post.rows(LETTERS))
