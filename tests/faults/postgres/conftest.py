@@ -1,0 +1,52 @@
+"""What tests of Postgres's faults have in their hands besides: the tables, workers, and tests that are coroutines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from settings import WorkerSettings
+from tests.integration.schema import conftest as stores
+from tests.proxy import Proxy
+from worker.process import WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+loop = stores.loop
+store = stores.store
+sql = stores.sql
+more_sql = stores.more_sql
+pytest_pyfunc_call = stores.pytest_pyfunc_call
+
+
+@pytest.fixture
+def tables(database_url: str) -> Iterator[psycopg.Connection]:
+    """A hand in the tables; closed with the test, or by what the test does to the server."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def start_worker_here(redis_url: str, database_url: str) -> Iterator[Callable[[], WorkerProcess]]:
+    """Start workers within the test's own process: all that production puts together, but for Celery."""
+    started: list[WorkerProcess] = []
+
+    def start(**settings: object) -> WorkerProcess:
+        environment = {"redis_url": redis_url, "database_url": database_url, "lease_seconds": 2, **settings}
+        worker = WorkerProcess(WorkerSettings.model_validate(environment))
+        started.append(worker)
+        worker.start()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture
+def proxy(database_url: str) -> Iterator[Proxy]:
+    with Proxy(database_url) as between:
+        yield between

@@ -1,0 +1,118 @@
+"""Tables change while workers run: every migration, locks that stay, plans from before, columns nobody asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import threading
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+
+from events.outcomes import Applied, Reason
+from schema import migrate as migration
+from schema.migrate import migrate
+from tests.faults.postgres.mail import await_quiet, names, put_names
+from tests.integration.schema.deliveries import customer, new_customer
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schema.store import Store
+    from tests.checker import Checker
+    from tests.integration.worker.post import Post
+    from worker.process import WorkerProcess
+
+REVISIONS = [script.revision for script in ScriptDirectory(str(migration.MIGRATIONS)).walk_revisions()][::-1]
+STEPS = list(itertools.pairwise(REVISIONS))
+
+
+def upgrade(database_url: str, revision: str) -> None:
+    """Bring an empty database to a revision, with the days of the ledger."""
+    with migration._connected(database_url) as connection:
+        command.upgrade(migration._config(connection), revision)
+    asyncio.run(migration._keep_partitions(database_url))
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, empty_database_url: str) -> str:
+    """A database of the release before the one under test; of this one where no step is given."""
+    upgrade(empty_database_url, getattr(request, "param", "head"))
+    return empty_database_url
+
+
+@pytest.mark.parametrize(("database_url", "after"), STEPS, indirect=["database_url"])
+def test_f50_a_migration_under_running_workers_loses_nothing_and_blames_nobody(
+    after: str,
+    checker: Checker,
+    post: Post,
+    database_url: str,
+    start_worker_here: Callable[..., WorkerProcess],
+) -> None:
+    start_worker_here(batch_events=10)
+    accepted = put_names(post, 0)
+    upgrade(database_url, after)
+    accepted += put_names(post, 1)
+    migrate(database_url)
+    await_quiet(post)
+
+    assert names(post) == {"Name 1"}
+    assert checker.judge(accepted=accepted).problems == ()
+
+
+@pytest.mark.parametrize("database_url", [before for before, _ in STEPS[-1:]], indirect=True)
+def test_f50_a_migration_that_meets_a_lock_steps_back_and_comes_again(
+    monkeypatch: pytest.MonkeyPatch, tables: psycopg.Connection, database_url: str
+) -> None:
+    monkeypatch.setattr(migration, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(migration, "PAUSE_SECONDS", 0.05)
+    before = rollbacks(tables)
+    with psycopg.connect(database_url) as busy:
+        busy.execute("LOCK TABLE alembic_version IN SHARE MODE")
+        release = threading.Thread(target=migrate, args=[database_url])
+        release.start()
+        wait_until(lambda: rollbacks(tables) > before + 1, what="the migration to step back twice")
+        assert revision(tables) == STEPS[-1][0]
+    release.join()
+    assert revision(tables) == REVISIONS[-1]
+
+
+def rollbacks(tables: psycopg.Connection) -> int:
+    """How many transactions of this database were given up."""
+    query = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    (row,) = tables.execute(query).fetchall()
+    return int(row[0])
+
+
+def revision(tables: psycopg.Connection) -> str:
+    (row,) = tables.execute("SELECT version_num FROM alembic_version").fetchall()
+    return str(row[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE users ADD COLUMN more TEXT",
+        "ALTER TABLE users ALTER COLUMN name TYPE TEXT",
+        "ALTER TABLE webhook_events ALTER COLUMN outcome TYPE TEXT",
+        "CREATE INDEX more ON users (name)",
+    ],
+)
+async def test_f50_a_plan_from_before_a_migration_is_made_anew(store: Store, sql: Any, change: str) -> None:
+    await store.apply([new_customer(1, event="1")])
+    await sql.execute(change)
+    result = await store.apply([customer(1, event="2", at=10, name="B"), new_customer(2, event="3")])
+    assert result.outcomes == {"evt_2": Applied(Reason.NEWER), "evt_3": Applied(Reason.FIRST)}
+
+
+def test_f50_no_query_takes_columns_that_it_does_not_name() -> None:
+    queries = [Path(str(file)) for file in resources.files("schema.queries").iterdir()]
+    greedy = [file.name for file in queries if re.search(r"SELECT\s+(\w+\.)?\*", file.read_text())]
+    assert greedy == []
