@@ -45,6 +45,11 @@ class LetterFile:
     advice: str
     actions: Sequence[LetterAction]
 
+    @property
+    def what_to_do(self) -> tuple[str, ...]:
+        """The advice, for a letter that somebody has to deal with."""
+        return (self.advice,) if self.letter.status is LetterStatus.OPEN else ()
+
 
 class Desk:
     """Where letters are dealt with."""

@@ -51,7 +51,7 @@ def put_back(
     per_second: int | None = None,
 ) -> Iterator[dict[int, Redelivery]]:
     """Put letters back batch by batch, at most so many a second, and give each batch's results."""
-    size = min(per_second or BATCH_LETTERS, BATCH_LETTERS)
+    size = min(max(per_second // 10, 1), BATCH_LETTERS) if per_second else BATCH_LETTERS
     for batch in batches(matches, letters=size):
         if stopping.is_asked:
             return

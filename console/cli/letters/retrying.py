@@ -97,14 +97,14 @@ def retry(
             return
         matches = desk.matching(described) if described else named(desk, letters)
         report = Report(len(matches))
-        with Stopping() as stopping, Bar() as bar:
-            try:
+        try:
+            with Stopping() as stopping, Bar() as bar:
                 _put_back(desk, matches, report, bar=bar, stopping=stopping, rate=rate, who=who, why=why)
                 if wait:
                     _await(desk, report, bar=bar, stopping=stopping)
-            finally:
-                show_report = _print_json if as_json else _print
-                show_report(report)
+        finally:
+            show_report = _print_json if as_json else _print
+            show_report(report)
     if not report.is_good:
         raise Failure("Not every letter came through: `cogento letters list` shows those that are open.")
 

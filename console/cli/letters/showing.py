@@ -57,7 +57,7 @@ def _base64(body: bytes | None) -> str | None:
 def _print(opened: LetterFile) -> None:
     letter = opened.letter
     click.secho(f"Letter {letter.id}: {printable(letter.event_id)}", bold=True)
-    for sentence in (letter.message, opened.standing, opened.advice):
+    for sentence in (letter.message, opened.standing, *opened.what_to_do):
         click.echo(f"  {printable(sentence, longest=LONGEST_LINE)}")
     click.echo()
     print_facts(_facts(letter))
