@@ -156,6 +156,20 @@ def second_of(workers: list[Breaker], clock: ManualClock) -> int:
     return len(came)
 
 
+def test_f28_ten_minutes_away_cost_a_probe_each_half_minute_of_one_worker_and_an_orderly_return(
+    make_worker: Callable[[], Breaker], clock: ManualClock, postgres: Postgres, circuit: CountedCircuit
+) -> None:
+    workers = [make_worker() for _ in range(12)]
+    postgres.is_away = True
+    fail(*workers, at=clock)
+    assert {second_of(workers, clock) for _ in range(600)} == {0}
+    assert 600 / 30 <= postgres.probes <= 600 / 10
+    assert circuit.asked - postgres.probes <= len(workers) * 601
+    postgres.is_away = False
+    came = [second_of(workers, clock) for _ in range(30)]
+    assert [taking for taking in came if taking][:5] == [1, 2, 4, 8, 12]
+
+
 def test_a_failure_while_they_come_back_stops_those_who_wait(
     make_worker: Callable[[], Breaker], clock: ManualClock
 ) -> None:
