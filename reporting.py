@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sentry_sdk
 import structlog
+from sentry_sdk.integrations.atexit import AtexitIntegration
 
 import failpoints
+from version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
 
 FLUSH_SECONDS = 2
+HARMLESS = ("event_id", "timestamp", "platform", "release", "level", "tags")
+"""What Sentry is told besides where our code was. Without the id its client drops a report in silence."""
 
 
 def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
@@ -43,6 +47,12 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
     if failpoints.armed:
         # At the highest level, so that no LOG_LEVEL hides it.
         structlog.get_logger().critical("failpoints_armed", failpoints=failpoints.armed)
+
+
+def report(error: BaseException) -> None:
+    """Tell the log, and Sentry where there is one, of a mistake of ours; nobody waits for either."""
+    structlog.get_logger().error("error_reported", exc_info=error)
+    sentry_sdk.capture_exception(error)
 
 
 class _Named:
@@ -69,10 +79,12 @@ def _name_error(_logger: object, _method: str, fields: MutableMapping[str, Any])
 def _report_to(dsn: str, process: str) -> None:
     sentry_sdk.init(
         dsn=dsn,
+        release=VERSION,
         include_local_variables=False,
         max_request_body_size="never",
         send_default_pii=False,
         default_integrations=False,
+        integrations=[AtexitIntegration(callback=_say_nothing)],
         max_breadcrumbs=0,
         traces_sample_rate=0,
         shutdown_timeout=FLUSH_SECONDS,
@@ -81,13 +93,14 @@ def _report_to(dsn: str, process: str) -> None:
     sentry_sdk.set_tag("process", process)
 
 
+def _say_nothing(_pending: int, _seconds: float) -> None:
+    """What Sentry would print at exit."""
+
+
 def _allowed(event: Event, hint: Hint) -> Event:
     """A new event that holds only what is known to be harmless."""
     error = hint.get("exc_info", (None, None, None))[1]
-    allowed: Event = {
-        "level": event.get("level", "error"),
-        "tags": event.get("tags", {}),
-    }
+    allowed = cast("Event", {key: value for key, value in event.items() if key in HARMLESS})
     if error is not None:
         code = _code_of(error)
         allowed["exception"] = {"values": [{"type": code, "value": "", "stacktrace": _frames(event)}]}

@@ -8,10 +8,12 @@ from celery import bootsteps
 
 import reporting
 from mailboxes.doorbell import DRAIN_TASK
+from outlet import never_block
 from settings import WorkerSettings, load
 from worker.celery_app import forget_rings, make_celery
 from worker.process import WorkerProcess
 
+never_block()  # before Celery greets
 settings = load(WorkerSettings)
 reporting.configure(
     "worker",

@@ -15,6 +15,7 @@ from events.letters import PARKED_SECONDS
 from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, Stale, Superseded, Unchanged
 from events.retry import POLICIES, FailureClass, next_delay, spent
 from mailboxes.mail import Failed, Settlement
+from reporting import report
 from schema.errors import classify, ran_out_of_time
 from worker.lease import GiveBackError
 from worker.letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
@@ -144,6 +145,8 @@ class Turn:
     def _fail(self, account: Account, delivery: Delivery, failure: FailureClass, error: Exception) -> None:
         waiting = _waiting(account, delivery.event.id)
         attempts, first_ms = waiting.attempts + 1, waiting.first_attempt_ms or self._now_ms()
+        if failure is FailureClass.BUG and attempts == 1:
+            report(error)
         if failure is FailureClass.PERMANENT or spent(failure, attempts, (self._now_ms() - first_ms) / 1000):
             last = replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
             _give_up(account, failed_letter(account.opened.mail, last, failure, error))

@@ -19,6 +19,7 @@ from console.watching import Watching
 from console.web import sessions
 from console.web.app import create_app
 from console.web.login import Door
+from outlet import never_block
 from schema.store import Store
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
     def __init__(self, settings: ConsoleSettings, exposure: Exposure) -> None:
         self._settings = settings
         self._exposure = exposure
+        never_block()  # before gunicorn's logger asks for standard error
         super().__init__()
 
     def load_config(self) -> None:
