@@ -8,8 +8,10 @@ import pytest
 
 from tests.checker import Checker
 from tests.faults.worker_trial import WorkerTrial
+from tests.integration.receiver.running import RunningReceiver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.integration.worker.post import Post
@@ -27,3 +29,19 @@ def checker(database_url: str, redis_url: str) -> Checker:
 def trial(post: Post, checker: Checker, tmp_path: Path) -> WorkerTrial:
     """Mailboxes and tables for workers to be broken at."""
     return WorkerTrial(post, checker, tmp_path)
+
+
+@pytest.fixture
+def start_receiver(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., RunningReceiver]]:
+    """Start receivers that answer when this returns and end with the test."""
+    started: list[RunningReceiver] = []
+
+    def start(**settings: str) -> RunningReceiver:
+        receiver = RunningReceiver(redis_url, tmp_path / f"receiver-{len(started)}.log", **settings)
+        started.append(receiver)
+        receiver.await_answer()
+        return receiver
+
+    yield start
+    for receiver in started:
+        receiver.stop()

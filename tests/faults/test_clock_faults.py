@@ -95,13 +95,13 @@ def test_f40_a_worker_whose_clock_is_wrong_makes_mail_wait_by_the_clock_of_redis
         connection.execute(FAIL_EVERY_WRITE)
         clock.jump(A_DAY)
         start_worker(**clock.environment)
-        trial.put_one("cus_1", 1)
-        view = asleep(trial, "cus_1")
+        trial.put(customers=1)
+        view = asleep(trial, "cus_0")
         connection.execute("DROP TRIGGER fails ON users")
 
     assert view - trial.post.mailboxes.now_ms() < TEN_MINUTES * 1000
     trial.await_quiet(seconds=20)
-    assert trial.named() == {"cus_1": "Name 1"}
+    assert trial.named() == trial.names
 
 
 def asleep(trial: WorkerTrial, customer_id: str) -> int:
