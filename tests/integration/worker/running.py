@@ -22,9 +22,14 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class RunningWorker:
-    """A worker with short leases and one drain loop; `settings` are added to its environment."""
+    """A worker with short leases and one drain loop; `settings` are added to its environment.
 
-    def __init__(self, redis_url: str, database_url: str, log: Path, **settings: str) -> None:
+    `folder` holds the program that it runs.
+    """
+
+    def __init__(
+        self, redis_url: str, database_url: str, log: Path, *, folder: Path = ROOT, **settings: str
+    ) -> None:
         self.log = log
         environment = {
             "DATABASE_URL": database_url,
@@ -34,7 +39,7 @@ class RunningWorker:
             **settings,
         }
         argv = (sys.executable, "-m", *shlex.split(PROCFILE["worker"]))
-        self.process = Process(Command(argv=argv, log=log, environment=environment, folder=ROOT))
+        self.process = Process(Command(argv=argv, log=log, environment=environment, folder=folder))
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,133 @@
+"""Two releases at work on the same mailboxes and tables, as in every deployment."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from events.names import CustomerId
+from tests.builders import customer, event_body
+from tests.integration.worker.running import ROOT, RunningWorker
+from tests.servers import wait_until
+from version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mailboxes.mailboxes import Mailboxes
+    from tests.integration.worker.post import Post
+
+    StartWorker = Callable[..., RunningWorker]
+
+NEXT = "99.0.0"
+CUSTOMER = CustomerId("cus_1")
+PUT = """
+import sys, time
+from events.envelope import open_envelope
+from mailboxes.durability import AckDurability
+from mailboxes.mailboxes import Mailboxes
+mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS)
+mailboxes.put([open_envelope(sys.stdin.buffer.read(), now=int(time.time()))])
+"""
+
+
+@pytest.fixture(scope="module")
+def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the program with a newer version, which stores events in a newer form and reads the old."""
+    copy = tmp_path_factory.mktemp("next-release")
+    for name in ("events", "mailboxes", "schema", "stripeapi", "worker"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in ROOT.glob("*.py"):
+        shutil.copy(module, copy)
+    _change(copy / "version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
+    _change(copy / "mailboxes/codec.py", "VERSION = 1\n", "VERSION = 2\n")
+    _change(copy / "mailboxes/codec.py", "READABLE = frozenset({1})", "READABLE = frozenset({1, 2})")
+    return copy
+
+
+@pytest.fixture
+def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[StartWorker]:
+    """Start workers of any release; they end with the test."""
+    started: list[RunningWorker] = []
+
+    def start(folder: Path = ROOT) -> RunningWorker:
+        log = tmp_path / f"worker-{len(started)}.log"
+        worker = RunningWorker(redis_url, database_url, log, folder=folder)
+        started.append(worker)
+        worker.await_start()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.process.kill()
+
+
+def put_by(release: Path, redis_url: str, event_id: str, name: str) -> None:
+    """Put an event as the receiver of that release does."""
+    body = event_body("customer.updated", customer(CUSTOMER, name=name), id_=event_id)
+    subprocess.run([sys.executable, "-c", PUT, redis_url], cwd=release, input=body, check=True)
+
+
+def versions_at_work(mailboxes: Mailboxes) -> set[str]:
+    return {seen.version for seen in mailboxes.heartbeats.seen() if seen.is_alive}
+
+
+def test_f49_what_the_older_release_stored_is_read_by_the_newer_one(
+    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+) -> None:
+    put_by(ROOT, redis_url, "evt_old", "Old")
+
+    start_worker(next_release)
+
+    wait_until(lambda: post.ledger() == {"evt_old": "applied"}, what="the event to be applied", seconds=20)
+
+
+def test_f49_what_only_the_newer_release_can_read_waits_for_it(
+    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+) -> None:
+    start_worker()
+    put_by(next_release, redis_url, "evt_new", "New")
+    wait_until(lambda: post.mailboxes.status().parked == 1, what="the older one to set it aside", seconds=20)
+    assert post.ledger() == {}
+
+    start_worker(next_release)
+    wait_until(lambda: versions_at_work(post.mailboxes) == {VERSION, NEXT}, what="both at work", seconds=20)
+
+    def is_applied() -> bool:
+        post.mailboxes.replay(CUSTOMER)  # what time does as well, every five minutes
+        return post.ledger() == {"evt_new": "applied"}
+
+    wait_until(is_applied, what="the newer one to take it", seconds=20)
+    assert post.rows("SELECT reason FROM dead_letters") == []
+
+
+def test_f49_what_is_set_aside_holds_up_no_later_event_and_undoes_none(
+    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+) -> None:
+    start_worker()
+    put_by(next_release, redis_url, "evt_new", "First")
+    wait_until(lambda: post.mailboxes.status().parked == 1, what="the older one to set it aside", seconds=20)
+    later = customer(CUSTOMER, name="Second")
+    post.put("customer.updated", later, id_="evt_later", created=post.mailboxes.now_ms() // 1000)
+    wait_until(lambda: "evt_later" in post.ledger(), what="the later event to be settled", seconds=20)
+
+    start_worker(next_release)
+    wait_until(lambda: _taken(post), what="the newer one to take what was set aside", seconds=20)
+
+    assert post.rows("SELECT name FROM users") == [{"name": "Second"}]
+
+
+def _taken(post: Post) -> bool:
+    post.mailboxes.replay(CUSTOMER)
+    return post.ledger().get("evt_new") == "stale"
+
+
+def _change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, f"{path.name} has no {old!r} any more"
+    path.write_text(text.replace(old, new))
