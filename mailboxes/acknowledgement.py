@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 0.6
 """How long one answer of Redis may take: a caller may wait for two, and the receiver says 503 in about 1 s."""
 
 WAITAOF_MS = 2000
-"""An `everysec` file reaches the disk within 0.1 s (Valkey 9.1) to 1 s, and the disk takes its time."""
+"""An `everysec` file reaches the disk within a second, and the disk takes its time."""
 
 PATIENT_SECONDS = TIMEOUT_SECONDS + WAITAOF_MS / 1000
 

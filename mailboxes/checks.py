@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from mailboxes.server import Server
 
 OLDEST_VERSION = (6, 2)
-WAITAOF_SINCE = (7, 2)
+TRUE_WAITAOF_SINCE = (8, 0)
+"""Before, WAITAOF may answer up to a second before the file is synced; Valkey's (9.1) still does.
+
+https://github.com/redis/redis/pull/13793; tests/faults/redis/test_power_loss.py watches it happen.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """How writes reach the disk, and which Redis version's commands there are."""
+    """How writes reach the disk, which Redis version's commands there are, and whether WAITAOF can be believed."""
 
     appendonly: bool
     appendfsync: str | None
     pauses_for_rewrite: bool
     commands_of: tuple[int, ...]
+    has_true_waitaof: bool
 
 
 def check_server(server: Server, ack: AckDurability) -> ServerFacts:
@@ -74,8 +79,18 @@ def _disk(server: Server, info: Mapping[str, Any]) -> Disk:
         appendonly=bool(info.get("aof_enabled")),
         appendfsync=configured.get("appendfsync"),
         pauses_for_rewrite=configured.get("no-appendfsync-on-rewrite") != "no",
-        commands_of=tuple(int(number) for number in re.findall(r"\d+", str(info["redis_version"]))[:2]),
+        commands_of=_commands_of(info),
+        has_true_waitaof=has_true_waitaof(info),
     )
+
+
+def _commands_of(info: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", str(info["redis_version"]))[:2])
+
+
+def has_true_waitaof(info: Mapping[str, Any]) -> bool:
+    """Tell whether WAITAOF answers when the file is synced, and not before."""
+    return _commands_of(info) >= TRUE_WAITAOF_SINCE and "valkey_version" not in info
 
 
 def _configured(server: Server) -> Mapping[str, str]:
@@ -117,11 +132,12 @@ def means_of(ack: AckDurability, disk: Disk) -> AckMeans:
         )
     if disk.appendfsync == "always" and not disk.pauses_for_rewrite:
         return AckMeans.FSYNC_ALWAYS
-    if disk.commands_of >= WAITAOF_SINCE and disk.appendfsync != "no":
+    if disk.has_true_waitaof and disk.appendfsync != "no":
         return AckMeans.WAITAOF
     raise MailboxRefused(
-        "ACK_DURABILITY=redis_fsync needs `appendfsync always` with `no-appendfsync-on-rewrite no`, or WAITAOF "
-        "(Redis 7.2 or newer, Valkey) with `appendfsync everysec`; the server at REDIS_URL gives neither "
+        "ACK_DURABILITY=redis_fsync needs `appendfsync always` with `no-appendfsync-on-rewrite no`, or the "
+        "WAITAOF of Redis 8 or newer (others, Valkey among them, answer it too early) with `appendfsync "
+        "everysec`; the server at REDIS_URL gives neither "
         f"(appendfsync {disk.appendfsync or 'unknown: CONFIG is forbidden'}). "
         "Change its configuration, or set ACK_DURABILITY=redis."
     )

@@ -14,13 +14,15 @@ def disk(
     appendonly: bool = True,
     appendfsync: str | None = "always",
     pauses_for_rewrite: bool = False,
-    commands_of: tuple[int, ...] = (7, 2),
+    commands_of: tuple[int, ...] = (8, 0),
+    has_true_waitaof: bool = True,
 ) -> Disk:
     return Disk(
         appendonly=appendonly,
         appendfsync=appendfsync,
         pauses_for_rewrite=pauses_for_rewrite,
         commands_of=commands_of,
+        has_true_waitaof=has_true_waitaof,
     )
 
 
@@ -28,7 +30,7 @@ def disk(
     ("server", "means"),
     [
         (disk(), AckMeans.FSYNC_ALWAYS),
-        (disk(commands_of=(6, 2)), AckMeans.FSYNC_ALWAYS),
+        (disk(has_true_waitaof=False), AckMeans.FSYNC_ALWAYS),
         (disk(appendfsync="everysec"), AckMeans.WAITAOF),
         (disk(pauses_for_rewrite=True), AckMeans.WAITAOF),
         (disk(appendfsync=None), AckMeans.WAITAOF),
@@ -43,9 +45,9 @@ def test_the_fsync_level_is_given_by(server: Disk, means: AckMeans) -> None:
     [
         (disk(appendonly=False), "keeps none"),
         (disk(appendfsync="no"), "appendfsync no"),
-        (disk(appendfsync="everysec", commands_of=(7, 0)), "appendfsync everysec"),
-        (disk(appendfsync=None, commands_of=(6, 2)), "unknown: CONFIG is forbidden"),
-        (disk(pauses_for_rewrite=True, commands_of=(7, 0)), "no-appendfsync-on-rewrite no"),
+        (disk(appendfsync="everysec", has_true_waitaof=False), "appendfsync everysec"),
+        (disk(appendfsync=None, has_true_waitaof=False), "unknown: CONFIG is forbidden"),
+        (disk(pauses_for_rewrite=True, has_true_waitaof=False), "no-appendfsync-on-rewrite no"),
     ],
 )
 def test_the_fsync_level_is_refused_with_a_way_out(server: Disk, reason: str) -> None:
