@@ -11,7 +11,15 @@ import sys
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mailboxes.durability import AckDurability
@@ -50,6 +58,15 @@ def _redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _api_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"(rk|sk)_(test|live)_[A-Za-z0-9_]+", value.get_secret_value()):
+        raise ValueError(
+            "it must be a restricted (rk_…) or secret (sk_…) key of Stripe's, and nothing around it"
+        )
+    return value
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 WebhookSecrets = Annotated[SecretStr, NoDecode, AfterValidator(_webhook_secrets)]
@@ -111,12 +128,9 @@ class DatabaseSettings(_Environment):
     database_url: DatabaseUrl = Field(description="The PostgreSQL (14 or newer) with the tables.")
 
 
-class ReceiverSettings(MailboxSettings):
-    """What the receiver needs; it has no Postgres credential."""
+class StripeSettings(_Environment):
+    """Whose events are ours, and the key to ask Stripe with."""
 
-    stripe_webhook_secret: WebhookSecrets = Field(
-        description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating."
-    )
     stripe_livemode: bool = Field(
         default=False,
         description="true takes live events, false test events; the others are fenced and counted.",
@@ -126,8 +140,37 @@ class ReceiverSettings(MailboxSettings):
         pattern="^acct_[A-Za-z0-9]+$",
         description="The Connect account whose events are ours; unset: events without an account.",
     )
-    stripe_api_key: SecretStr | None = Field(
+    stripe_api_key: ApiKey | None = Field(
         None, description="A restricted read-only key; lets us ask Stripe when in doubt."
+    )
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _keep_modes_apart(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """A key of the other mode would fill the tables with what webhooks are fenced from."""
+        if key and ("_live_" in key.get_secret_value()) is not info.data.get("stripe_livemode"):
+            raise ValueError("it is a key of the other mode than STRIPE_LIVEMODE says")
+        return key
+
+
+class AskingSettings(StripeSettings):
+    """How Stripe is asked."""
+
+    stripe_api_base: str = Field(
+        "https://api.stripe.com",
+        pattern="^https?://[^/]+$",
+        description="Where Stripe's API is; another one only for a simulated Stripe.",
+    )
+    stripe_requests_per_second: int = Field(
+        20, ge=1, le=10_000, description="Most requests to Stripe's API a second, of all processes together."
+    )
+
+
+class ReceiverSettings(MailboxSettings, StripeSettings):
+    """What the receiver needs; it has no Postgres credential."""
+
+    stripe_webhook_secret: WebhookSecrets = Field(
+        description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating."
     )
     port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
     web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
@@ -141,7 +184,7 @@ class ReceiverSettings(MailboxSettings):
         return tuple(self.stripe_webhook_secret.get_secret_value().split(","))
 
 
-class WorkerSettings(MailboxSettings, DatabaseSettings):
+class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     """What a worker needs."""
 
     worker_concurrency: int = Field(2, ge=1, le=32, description="Drain loops in one worker process.")
@@ -157,6 +200,10 @@ class WorkerSettings(MailboxSettings, DatabaseSettings):
     ledger_retention_days: int = Field(
         35, ge=35, description="Days the ledger is kept; Stripe lists events for 30."
     )
+
+
+class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
+    """What a command that asks Stripe needs."""
 
 
 class ConsoleSettings(MailboxSettings, DatabaseSettings):

@@ -74,6 +74,11 @@ def delays_key(tag: str) -> str:
     return f"{tag}:delays"
 
 
+def parked_key(tag: str) -> str:
+    """Return the key of the customers with parked events."""
+    return f"{tag}:parked"
+
+
 def halted_key(tag: str) -> str:
     """Return the key that pauses everything."""
     return f"{tag}:halted"

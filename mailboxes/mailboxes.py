@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from events.names import CustomerId, EventId, LeaseToken
 from mailboxes import codec, keys, replies
 from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowledgement
@@ -170,7 +172,7 @@ class Mailboxes:
         now_ms = self.now_ms()
         unknown = {mail.customer_id: mail.unknown for mail in claim.mails if mail.unknown}
         whole = [
-            replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
+            structs.replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
             for one in settlements
         ]
         groups = self._by_shard(one.customer_id for one in whole)
@@ -208,6 +210,13 @@ class Mailboxes:
         halted = [self._server.ask("EXISTS", keys.halted_key(tag)) for tag in self._tags]
         held = chain.from_iterable(self._server.ask("HKEYS", keys.pauses_key(tag)) for tag in self._tags)
         return Paused(any(halted), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
+
+    def parked_customers(self, *, quiet_seconds: float, limit: int) -> list[CustomerId]:
+        """List customers that have had parked events for so long, a shard after the other."""
+        looked_at_again_ms = self.now_ms() + int((PARKED_LOOK_SECONDS - quiet_seconds) * 1000)
+        terms = ("-inf", looked_at_again_ms, "LIMIT", 0, limit)
+        found = (self._server.ask("ZRANGEBYSCORE", keys.parked_key(tag), *terms) for tag in self._tags)
+        return [CustomerId(id_.decode()) for id_ in chain.from_iterable(found)][:limit]
 
     def remove(self, customer_id: CustomerId, event_id: EventId) -> Removed:
         """Take one waiting or parked event out for good, as an operator may."""

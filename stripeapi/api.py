@@ -83,6 +83,10 @@ class StripeApi:
         """
         return await self._objects.ask(object_id, lambda: self._fetch(kind, object_id))
 
+    async def now(self) -> int:
+        """Ask what time it is by Stripe's clock, in Unix seconds."""
+        return (await self._requests.get("/v1/events", limit=1)).at
+
     async def event(self, event_id: str) -> Answer:
         """Ask for one event, as its webhook carried it; missing after thirty days."""
         return await self._requests.get(f"/v1/events/{event_id}")

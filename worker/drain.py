@@ -89,6 +89,15 @@ class LoggedDoubts:
             log.warning("row_unsure", object_id=object_id)
 
 
+class AskedDoubts:
+    """Doubts where Stripe is asked (reconcile/doubts.py), which finds the rows by their own flag."""
+
+    def raise_about(self, objects: Collection[ObjectId]) -> None:
+        """Write one line an object."""
+        for object_id in sorted(objects):
+            log.info("row_unsure", object_id=object_id)
+
+
 class Drain:
     """Empties the mailboxes, batch after batch; several threads may do so at once."""
 

@@ -15,11 +15,12 @@ from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
+from reconcile.reconciliation import Reconciliation
 from settings import refuse
 from version import VERSION
 from worker.backoff import Backoff
 from worker.breaker import Breaker
-from worker.drain import BatchSize, Drain, LoggedDoubts
+from worker.drain import AskedDoubts, BatchSize, Drain, LoggedDoubts
 from worker.heart import Heart
 from worker.loops import Loops
 from worker.revival import Revival
@@ -36,6 +37,8 @@ SWEEP_SECONDS = 0.5
 TIDY_SECONDS = 3600
 REVIVAL_SECONDS = 30
 MEMBERS_SECONDS = 24 * 3600
+DOUBTS_SECONDS = 2
+MISSED_SECONDS = 15  # how often is looked whether a sweep is due
 DRAIN_SECONDS = 20
 CHORE_SECONDS = 0.5
 CUSTOMERS_PER_BATCH = 500
@@ -64,6 +67,7 @@ class WorkerProcess:
             now_ms=self._mailboxes.now_ms,
             clock=time.monotonic,
         )
+        self._reconciliation = Reconciliation.open(settings, self._mailboxes, name="cogento worker asks")
         self._drain = Drain(
             self._mailboxes,
             Turn(self._store, now_ms=self._mailboxes.now_ms, chance=random.random),
@@ -74,7 +78,7 @@ class WorkerProcess:
             ),
             backoff=Backoff(clock=time.monotonic, chance=random.random),
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
-            doubts=LoggedDoubts(),
+            doubts=AskedDoubts() if self._reconciliation else LoggedDoubts(),
             heart=self._heart,
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
@@ -88,6 +92,9 @@ class WorkerProcess:
         if settings.member_statuses:
             # The statuses may have been changed since the last start; webhooks keep the roles right from here on.
             chores.append(Chore("members", MEMBERS_SECONDS, self._store.refresh_members))
+        if self._reconciliation:
+            chores.append(Chore("doubts", DOUBTS_SECONDS, self._reconciliation.settle_doubts))
+            chores.append(Chore("missed", MISSED_SECONDS, self._reconciliation.sweep_if_due))
         self._sweep = Sweep(chores)
         self._is_checked = False
 
@@ -113,12 +120,19 @@ class WorkerProcess:
     def stop(self) -> None:
         """Finish the batches under way, claim no more, and close the store."""
         self._drain.stop()
+        if self._reconciliation:
+            self._reconciliation.stop()
         is_idle = self._loops.wait_until_idle(DRAIN_SECONDS)
         self._leave()
         # A chore may be cut anywhere: what it had not committed is done by the next worker.
         if self._sweep.stop(timeout_seconds=CHORE_SECONDS) and is_idle:
-            self._store.close()
+            self._close()
         log.info("worker_stopped")
+
+    def _close(self) -> None:
+        self._store.close()
+        if self._reconciliation:
+            self._reconciliation.close()
 
     def _leave(self) -> None:
         try:

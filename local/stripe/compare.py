@@ -21,6 +21,7 @@ import msgspec
 from local.stripe.truth import SubscriptionTruth, Truth, UserTruth
 from local.stripe.truth_lines import read_truth
 
+FETCHED_ID = "evt_fetched_"
 _FOLDER = Path(__file__).parent
 _SHOWN = 20
 
@@ -133,9 +134,12 @@ def _plain_columns(expected: Row) -> Iterator[tuple[str, Any]]:
 
 
 def _event_columns(events: Mapping[str, int], found: Row) -> Iterator[tuple[str, Any]]:
-    """The event that a row names and its second: any of the possible ones, the true last one otherwise."""
-    if events:
-        shown = found["last_webhook_event_id"]
+    """The event that a row names and its second: any of the possible ones, the true last one otherwise.
+
+    A row that was fetched names our question, and the second of the answer.
+    """
+    shown = found["last_webhook_event_id"]
+    if events and not str(shown).startswith(FETCHED_ID):
         named = shown if shown in events else next(iter(events))
         yield "last_webhook_event_id", named
         yield "stripe_updated_at", events[named]

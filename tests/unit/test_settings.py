@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from settings import EX_CONFIG, ConsoleSettings, MailboxSettings, load
+from settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings, load
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,36 @@ def test_names_of_the_console_are_told_apart(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
     monkeypatch.setenv("CONSOLE_HOSTS", "Console.example.com, other.example.com")
     assert load(ConsoleSettings).host_names == {"console.example.com", "other.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("key", "livemode", "complaint"),
+    [
+        ("rk_live_1234", "false", "STRIPE_API_KEY is not usable: it is a key of the other mode"),
+        ("rk_test_1234", "true", "STRIPE_API_KEY is not usable: it is a key of the other mode"),
+        ("whsec_1234", "false", "STRIPE_API_KEY is not usable: it must be a restricted"),
+        ("rk_test_1234 ", "false", "STRIPE_API_KEY is not usable: it must be a restricted"),
+    ],
+)
+def test_key_that_would_ask_for_the_wrong_things_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    livemode: str,
+    complaint: str,
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", key)
+    monkeypatch.setenv("STRIPE_LIVEMODE", livemode)
+    with pytest.raises(SystemExit):
+        load(AskingSettings)
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert "1234" not in said
+
+
+def test_key_of_the_right_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_live_1234")
+    monkeypatch.setenv("STRIPE_LIVEMODE", "true")
+    key = load(AskingSettings).stripe_api_key
+    assert key is not None
+    assert key.get_secret_value() == "rk_live_1234"

@@ -1,0 +1,114 @@
+"""What asks Stripe in a worker process, put together: doubts every other second, a sweep every five minutes.
+
+Each is one process's at a time, whichever takes the turn first; a process that dies gives it up.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+import bridge
+from mailboxes.doorbell import Doorbell
+from reconcile.doubts import Doubts
+from reconcile.outbox import Outbox
+from reconcile.stripe import Stripe
+from reconcile.sweep import DAY_SECONDS, EventSweep, Swept
+from schema.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailboxes.mailboxes import Mailboxes
+    from schema.sweeps import Sweeping
+    from settings import ReconcileSettings, WorkerSettings
+
+log = structlog.get_logger()
+
+CONNECTIONS = 3  # one for each turn that is held, and one to work with
+SWEEP_TURN = "sweep"
+SWEEP_EVERY_SECONDS = 300
+GRACE_SECONDS = 60
+"""How old an event is before it counts as missing: its webhook may be on the way."""
+
+LATE_DAYS, VERY_LATE_DAYS = 3, 20
+"""From when on a watermark that stands still is told, and told as an error: Stripe lists events for 30 days."""
+
+
+class Reconciliation:
+    """One process's part in asking Stripe."""
+
+    def __init__(self, store: Store, mailboxes: Mailboxes, stripe: Stripe, outbox: Outbox) -> None:
+        self._store = store
+        self._stripe = stripe
+        self._stopping = threading.Event()
+        self._sweep = EventSweep(stripe, store.sweeps, mailboxes, outbox)
+        self._doubts = Doubts(store, mailboxes, stripe, outbox, clock=time.monotonic, chance=random.random)
+
+    @classmethod
+    def open(
+        cls, settings: WorkerSettings | ReconcileSettings, mailboxes: Mailboxes, *, name: str
+    ) -> Reconciliation | None:
+        """Open it, with a pool of its own; None without a key. Postgres and Redis may be away."""
+        if settings.stripe_api_key is None:
+            return None
+        redis_url = settings.redis_url.get_secret_value()
+        database_url = settings.database_url.get_secret_value()
+        opening = Store.open(database_url, pool_size=CONNECTIONS, application_name=name)
+        return cls(
+            bridge.run(opening),
+            mailboxes,
+            Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
+            Outbox(mailboxes, Doorbell(redis_url)),
+        )
+
+    def settle_doubts(self) -> None:
+        """Ask for what is in doubt, if it is this process's turn."""
+        self._doubts.look()
+
+    def sweep_if_due(self) -> None:
+        """Sweep, if five minutes have passed since any process did, and no other is at it."""
+        standing = bridge.run(self._store.sweeps.standing())
+        _warn_if_late(standing)
+        if standing.finished is None or standing.now - standing.finished >= SWEEP_EVERY_SECONDS:
+            self.sweep(grace_seconds=GRACE_SECONDS)
+
+    def sweep(
+        self, *, grace_seconds: int, report: Callable[[Swept], object] = lambda _: None
+    ) -> Swept | None:
+        """Sweep now; None when another process is at it."""
+        turn = bridge.run(self._store.take_turn(SWEEP_TURN))
+        if turn is None:
+            return None
+        try:
+            return self._sweep.run(
+                grace_seconds=grace_seconds, report=report, goes_on=lambda: not self._stopping.is_set()
+            )
+        finally:
+            bridge.run(turn.end())
+
+    def standing(self) -> Sweeping:
+        """How far sweeps have come."""
+        return bridge.run(self._store.sweeps.standing())
+
+    def stop(self) -> None:
+        """Begin nothing further; what is under way ends at its next step."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Give up what turns are held, and close every connection."""
+        self._doubts.stop()
+        self._stripe.close()
+        bridge.run(self._store.close())
+
+
+def _warn_if_late(standing: Sweeping) -> None:
+    days = 0 if standing.watermark is None else (standing.now - standing.watermark) / DAY_SECONDS
+    if days >= VERY_LATE_DAYS:
+        log.error("sweep_very_late", days=int(days), stripe_lists_days=30)
+    elif days >= LATE_DAYS:
+        log.warning("sweep_late", days=int(days))

@@ -1,0 +1,178 @@
+"""The missed-event sweep: what Stripe told and we do not have, brought back through the same put.
+
+Walks Stripe's list of events in slices of time, the oldest first, whether their webhooks were delivered or
+not. The watermark moves to a slice's end once everything in it is in the ledger, or in a mailbox and written
+down as awaited. So a crash costs no more than a slice; and of a Redis that is wiped later, the next sweep
+begins again at the oldest awaited event that has vanished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+import bridge
+from events.envelope import open_envelope
+from events.errors import RejectedError
+from mailboxes.mail import Source
+from schema.sweeps import Sighted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from events.envelope import Envelope
+    from mailboxes.mailboxes import Mailboxes
+    from reconcile.outbox import Outbox
+    from reconcile.stripe import Stripe
+    from schema.sweeps import Sweeps
+
+log = structlog.get_logger()
+
+TYPES = (
+    *("customer.created", "customer.updated", "customer.deleted"),
+    *("customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted"),
+    *("customer.subscription.paused", "customer.subscription.resumed"),
+    *("customer.subscription.pending_update_applied", "customer.subscription.pending_update_expired"),
+    "customer.subscription.trial_will_end",
+)
+"""Every type that has a table; Stripe lists at most 20 of them at once."""
+
+DAY_SECONDS = 24 * 3600
+REACH_SECONDS = 30 * DAY_SECONDS
+"""How far back Stripe lists events."""
+
+OVERLAP_SECONDS = 600
+"""How far before the watermark a sweep begins: Stripe may list an event later than its second."""
+
+MOST_AWAITED = 10_000
+"""Beyond so many events that nobody has applied yet a sweep goes no further: the workers are behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep has done: from which Unix second to which, how far it is, and events by what was found."""
+
+    since: int
+    until: int
+    at: int
+    listed: int = 0
+    missing: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end."""
+        return self.at >= self.until
+
+
+class EventSweep:
+    """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
+
+    def __init__(self, stripe: Stripe, sweeps: Sweeps, mailboxes: Mailboxes, outbox: Outbox) -> None:
+        self._stripe = stripe
+        self._sweeps = sweeps
+        self._mailboxes = mailboxes
+        self._outbox = outbox
+
+    def run(
+        self, *, grace_seconds: int, report: Callable[[Swept], object], goes_on: Callable[[], bool]
+    ) -> Swept:
+        """Sweep up to `grace_seconds` ago (later events may be on their way) for as long as it `goes_on`."""
+        now = self._stripe.now()
+        since = self._beginning(now)
+        swept = Swept(since=since, until=max(now - grace_seconds, since), at=since)
+        slices = Slices(swept.until)
+        while not swept.is_whole and goes_on() and self._has_room():
+            swept = self._sweep_slice(swept, slices)
+            report(swept)
+        if swept.is_whole:
+            bridge.run(self._sweeps.finish())
+        log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
+        return swept
+
+    def _beginning(self, now: int) -> int:
+        """Begin before the watermark, and before whatever was awaited and has vanished."""
+        oldest = now - REACH_SECONDS
+        watermark = bridge.run(self._sweeps.standing()).watermark
+        if watermark is None:
+            return oldest
+        vanished = self._vanished(oldest)
+        begins = min([watermark - OVERLAP_SECONDS, *(event.created for event in vanished)])
+        if begins < oldest:
+            log.error("sweep_out_of_reach", days=(now - begins) // DAY_SECONDS)
+        return max(begins, oldest)
+
+    def _vanished(self, oldest: int) -> list[Sighted]:
+        """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
+        awaited = bridge.run(self._sweeps.awaited(limit=MOST_AWAITED))
+        unsettled = bridge.run(self._sweeps.unsettled(awaited))
+        settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
+        gone = [event for event in unsettled if self._mailboxes.find(event.event_id) is None]
+        vanished = bridge.run(self._sweeps.unsettled(gone))  # what left its mailbox a moment ago is settled
+        lost = {event.event_id for event in vanished if event.created < oldest}
+        bridge.run(self._sweeps.forget(settled | lost))
+        return vanished
+
+    def _has_room(self) -> bool:
+        has_room = bridge.run(self._sweeps.standing()).awaited < MOST_AWAITED
+        if not has_room:
+            log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
+        return has_room
+
+    def _sweep_slice(self, swept: Swept, slices: Slices) -> Swept:
+        before = slices.end_after(swept.at)
+        listed = missing = pages = 0
+        for page in self._pages(swept.at, before):
+            listed, missing, pages = listed + len(page), missing + self._bring(page), pages + 1
+        bridge.run(self._sweeps.advance(before))
+        slices.adapt(pages)
+        return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
+
+    def _pages(self, since: int, before: int) -> Iterator[Sequence[Envelope]]:
+        after_id, has_more = None, True
+        while has_more:
+            page = self._stripe.events(TYPES, since=since, before=before, after_id=after_id)
+            after_id, has_more = page.last_id, page.has_more
+            yield [envelope for body in page.objects if (envelope := _opened(body, page.at))]
+
+    def _bring(self, envelopes: Sequence[Envelope]) -> int:
+        """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""
+        seen = [Sighted(envelope.event_id, envelope.created) for envelope in envelopes]
+        unsettled = bridge.run(self._sweeps.unsettled(seen))
+        if not unsettled:
+            return 0
+        wanted = {event.event_id for event in unsettled}
+        missing = self._outbox.put([e for e in envelopes if e.event_id in wanted], source=Source.SWEEP)
+        bridge.run(self._sweeps.note(missing=missing, awaited=unsettled))
+        return missing
+
+
+class Slices:
+    """How much time is listed at once: less after a slice of many pages, more after an empty one."""
+
+    LENGTHS = (60, 300, 3600, DAY_SECONDS)
+    MANY_PAGES = 20
+
+    def __init__(self, until: int) -> None:
+        self._until = until
+        self._length = 2
+
+    def end_after(self, second: int) -> int:
+        """The end of the slice that begins at a second."""
+        return min(second + self.LENGTHS[self._length], self._until)
+
+    def adapt(self, pages: int) -> None:
+        """Learn from how many pages the last slice filled."""
+        if pages > self.MANY_PAGES:
+            self._length = max(self._length - 1, 0)
+        elif pages <= 1:
+            self._length = min(self._length + 1, len(self.LENGTHS) - 1)
+
+
+def _opened(body: bytes, now: int) -> Envelope | None:
+    try:
+        return open_envelope(body, now=now)
+    except RejectedError as error:
+        log.warning("swept_event_refused", code=error.code)
+        return None

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconcile import doubts
+from tests.integration.reconcile.simulated import SimulatedStripe, open_reconciliation
+from tests.integration.worker.post import Post
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconcile.reconciliation import Reconciliation
+
+
+@pytest.fixture
+def post(redis_url: str, database_url: str) -> Iterator[Post]:
+    """Mailboxes and tables, both empty."""
+    office = Post.open(redis_url, database_url)
+    yield office
+    office.close()
+
+
+@pytest.fixture
+def stripe() -> Iterator[SimulatedStripe]:
+    """An account without anybody."""
+    simulated = SimulatedStripe()
+    yield simulated
+    simulated.close()
+
+
+@pytest.fixture
+def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reconciliation]:
+    """A process that asks it."""
+    process = open_reconciliation(stripe, post, redis_url)
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask at once, and again at once: the tests' events are long ago."""
+    monkeypatch.setattr(doubts, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(doubts, "ANSWERED_SECONDS", 0)

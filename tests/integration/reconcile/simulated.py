@@ -1,0 +1,97 @@
+"""A simulated account behind real HTTP, beside real mailboxes and tables: what a test of asking holds in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from random import Random
+from typing import TYPE_CHECKING
+
+import bridge
+from events.envelope import open_envelope
+from local.stripe.account import Account
+from local.stripe.api import Api
+from local.stripe.compare import Comparison, compare
+from local.stripe.event import webhook_body
+from local.stripe.faults import Fault, Faults
+from local.stripe.http_server import serving
+from local.stripe.objects import Customer
+from local.stripe.truth import truth
+from reconcile.outbox import Outbox
+from reconcile.reconciliation import CONNECTIONS, Reconciliation
+from reconcile.stripe import Stripe
+from schema.store import Store
+from settings import AskingSettings
+from tests.stripe_asking import KEY, EverythingDelivered
+from tests.unit.local.stripe.histories import START
+
+if TYPE_CHECKING:
+    from local.stripe.event import Event
+    from tests.integration.worker.post import Post
+
+FAST = 1000
+
+
+class QuietBell:
+    """A bell that nobody needs: tests drain by hand."""
+
+    def ring(self) -> None:
+        """Say nothing."""
+
+
+class SimulatedStripe:
+    """An account whose clock the test moves; everything in it was delivered, or so it says."""
+
+    def __init__(self, account: Account | None = None) -> None:
+        self.account = account or Account(Random(1))
+        self.now = START + 100
+        self.faults = Faults(Random(1))
+        self.api = Api(self.account, EverythingDelivered(), self.faults, api_key=KEY, now=lambda: self.now)
+        self._running = AsyncExitStack()
+        self.url = bridge.run(self._running.enter_async_context(serving(self.api.answer)))
+
+    def close(self) -> None:
+        """Stop serving."""
+        bridge.run(self._running.aclose())
+
+    @property
+    def requests(self) -> int:
+        """How many requests came."""
+        return self.api.requests.total()
+
+    def trouble(self, *faults: Fault) -> None:
+        """Meet requests with these faults from now on, and with no others."""
+        self.faults.replace(faults)
+
+    def customer(self, id_: str = "cus_1", **fields: object) -> Customer:
+        """A customer's state, to begin or change one with."""
+        plain = {"created": START, "invoice_prefix": "7FE", "metadata": {}, "email": f"{id_}@example.com"}
+        return Customer(id=id_, **{**plain, **fields})  # type: ignore[arg-type]
+
+
+def deliver(post: Post, *events: Event | None) -> None:
+    """Lay events into mailboxes, as their webhooks would."""
+    told = [event for event in events if event]
+    post.mailboxes.put([open_envelope(webhook_body(one), now=one.created) for one in told])
+
+
+def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
+    """Our way to the simulated account."""
+    settings = AskingSettings.model_validate(
+        {"stripe_api_base": stripe.url, "stripe_requests_per_second": FAST}
+    )
+    return Stripe.connect(settings, KEY, redis_url)
+
+
+def open_reconciliation(stripe: SimulatedStripe, post: Post, redis_url: str) -> Reconciliation:
+    """One process's part in asking."""
+    store = bridge.run(
+        Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
+    )
+    outbox = Outbox(post.mailboxes, QuietBell())
+    return Reconciliation(store, post.mailboxes, open_stripe(stripe, redis_url), outbox)
+
+
+def compared(stripe: SimulatedStripe, post: Post) -> Comparison:
+    """Hold the tables against the account."""
+    return asyncio.run(compare(post.database_url, truth(stripe.account)))

@@ -1,0 +1,245 @@
+"""What webhooks leave open is settled by asking Stripe, through the same mailboxes and the same decision."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from events.envelope import open_envelope
+from events.event import ObjectKind
+from events.names import ObjectId
+from local.stripe.event import webhook_body
+from local.stripe.faults import Fault, FaultKind
+from mailboxes.mail import Source
+from reconcile.doubts import envelope_of
+from schema.doubts import Doubt
+from stripeapi.requests import Answer
+from tests import builders
+from tests.integration.reconcile.simulated import (
+    SimulatedStripe,
+    compared,
+    deliver,
+    open_reconciliation,
+    open_stripe,
+)
+from tests.unit.local.stripe.histories import START, lived
+
+if TYPE_CHECKING:
+    from local.stripe.objects import Customer
+    from reconcile.reconciliation import Reconciliation
+    from tests.integration.worker.post import Post
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+SETTLED = {"name": "Ada", "unsure": False}
+
+
+def row(post: Post) -> dict[str, Any]:
+    (found,) = post.rows("SELECT name, unsure FROM users")
+    return found
+
+
+def there_and_back(stripe: SimulatedStripe) -> list[Any]:
+    """A customer of whom only a change and its undoing are ever told: Ada, Bob, Ada."""
+    ada = stripe.customer(name="Ada")
+    stripe.account.begin(ada, at=START)
+    bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)
+    return [bob, stripe.account.change(ada, at=START + 50)]
+
+
+def subscribed(stripe: SimulatedStripe) -> dict[str, Any]:
+    """A subscription of a customer that no event told of."""
+    stripe.account.begin(stripe.customer(), at=START)
+    return builders.subscription("sub_1", customer="cus_1")
+
+
+def ask(asking: Reconciliation, post: Post) -> None:
+    asking.settle_doubts()
+    post.drain()
+
+
+def test_what_events_cannot_decide_ends_in_stripes_truth(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *there_and_back(stripe))
+    post.drain()
+    before = row(post)
+
+    ask(asking, post)
+
+    assert before["unsure"]
+    assert row(post) == SETTLED
+    assert compared(stripe, post).is_equal
+
+
+def test_an_answer_stands_in_the_ledger_with_its_source(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *there_and_back(stripe))
+    post.drain()
+
+    ask(asking, post)
+
+    (entry,) = post.rows("SELECT event_type, outcome FROM webhook_events WHERE source = 'fetch'")
+    assert entry == {"event_type": "customer.fetched", "outcome": "unchanged"}
+
+
+def test_what_is_settled_is_not_asked_for_again(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *there_and_back(stripe))
+    post.drain()
+    ask(asking, post)
+
+    ask(asking, post)
+
+    assert stripe.requests == 1
+
+
+def test_a_subscription_that_its_events_do_not_carry_whole_is_fetched_whole(
+    post: Post, redis_url: str
+) -> None:
+    stripe = SimulatedStripe(lived(steps=60, population=10))
+    asking = open_reconciliation(stripe, post, redis_url)
+    deliver(post, *stripe.account.events[:-1])
+    post.drain()
+    last = next(e for e in reversed(stripe.account.events) if e.type == "customer.subscription.updated")
+    cut = json.loads(webhook_body(last)) | {"id": "evt_cut", "created": last.created + 20}
+    cut["data"]["object"]["items"]["has_more"] = True
+    post.mailboxes.put([open_envelope(builders.body(cut), now=stripe.now)])
+    post.drain()
+    cut_rows = post.rows("SELECT stripe_subscription_id FROM subscriptions WHERE unsure")
+
+    ask(asking, post)
+    asking.close()
+    stripe.close()
+
+    assert cut_rows == [{"stripe_subscription_id": last.object_id}]
+    assert post.rows("SELECT FROM subscriptions WHERE unsure") == []
+
+
+def test_the_customer_of_a_parked_subscription_is_fetched(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    post.put("customer.subscription.updated", subscribed(stripe))
+    post.drain()
+    parked = post.mailboxes.status().parked
+
+    ask(asking, post)
+
+    assert parked == 1
+    assert post.rows(
+        "SELECT s.status, stripe_customer_id FROM subscriptions AS s JOIN users USING (user_id)"
+    ) == [{"status": "active", "stripe_customer_id": "cus_1"}]
+
+
+def test_an_unknown_customer_that_is_deleted_meanwhile_gets_a_row_that_says_so(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    post.put("customer.subscription.updated", subscribed(stripe))
+    post.drain()
+    customer: Customer = stripe.account.customers["cus_1"]
+    stripe.account.end(replace(customer, deleted=True), at=START + 10)
+
+    ask(asking, post)
+
+    assert post.rows("SELECT deleted_at IS NOT NULL AS gone FROM users") == [{"gone": True}]
+    assert len(post.rows("SELECT FROM subscriptions")) == 1
+
+
+def test_f54_a_customer_that_stripe_does_not_know_is_not_taken_for_deleted(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
+    post.drain()
+
+    ask(asking, post)
+    ask(asking, post)
+
+    assert post.rows("SELECT FROM users") == []
+    assert post.mailboxes.status().parked == 1
+    assert stripe.requests == 1  # nor is it asked for again at once
+
+
+def test_f52_while_stripe_is_in_trouble_the_row_is_marked_and_asked_for_later(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking._doubts, "_chance", lambda: 0)
+    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    deliver(post, *there_and_back(stripe))
+    post.drain()
+    stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR))
+    ask(asking, post)
+    during = row(post)
+    stripe.trouble()
+
+    ask(asking, post)
+
+    assert during["unsure"]
+    assert row(post) == SETTLED
+
+
+def test_f53_while_the_key_is_refused_events_go_on_and_nobody_asks(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *there_and_back(stripe))
+    stripe.trouble(Fault(kind=FaultKind.FORBIDDEN))
+    post.drain()
+    ask(asking, post)
+    ask(asking, post)
+
+    post.put("customer.created", builders.customer("cus_2"))
+    post.drain()
+
+    assert stripe.requests == 1
+    assert {entry["attempts"] for entry in post.rows("SELECT attempts FROM webhook_events")} == {0}
+    assert post.rows("SELECT stripe_customer_id FROM users WHERE unsure") == [{"stripe_customer_id": "cus_1"}]
+
+
+def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
+    """Ask for the customer, whether it is in doubt or not."""
+    way = open_stripe(stripe, redis_url)
+    (answer,) = way.fetch([Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"))])
+    way.close()
+    assert isinstance(answer, Answer)
+    post.mailboxes.put([envelope_of(answer)], source=Source.FETCH)
+    post.drain()
+
+
+def test_f55_a_copy_that_lags_changes_no_row_and_is_asked_again(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+) -> None:
+    bob = stripe.customer(name="Bob")
+    created = stripe.account.begin(bob, at=START + 40)
+    deliver(post, created, stripe.account.change(replace(bob, name="Ada"), at=START + 90))
+    post.drain()
+    stripe.trouble(Fault(kind=FaultKind.STALE, times=1))
+    fetch(stripe, post, redis_url)
+    lagging = row(post)
+    stripe.now += 10
+
+    ask(asking, post)
+
+    assert lagging == {"name": "Ada", "unsure": True}
+    assert row(post) == SETTLED
+
+
+def test_one_process_asks_at_a_time_and_another_takes_over(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+) -> None:
+    another = open_reconciliation(stripe, post, redis_url)
+    asking.settle_doubts()
+    deliver(post, *there_and_back(stripe))
+    post.drain()
+    ask(another, post)
+    meanwhile = row(post)
+    asking._doubts.stop()
+
+    ask(another, post)
+    another.close()
+
+    assert meanwhile["unsure"]
+    assert row(post) == SETTLED

@@ -1,0 +1,266 @@
+"""What Stripe told and we do not have is found, counted and brought back; nothing is lost on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+import structlog
+
+import bridge
+from events.envelope import is_ours
+from local.stripe.faults import Fault, FaultKind
+from mailboxes.mail import Limits
+from reconcile.outbox import MailboxFullError
+from reconcile.reconciliation import SWEEP_EVERY_SECONDS, Reconciliation
+from reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
+from stripeapi.errors import StripeApiError
+from tests.integration.reconcile.simulated import (
+    SimulatedStripe,
+    compared,
+    deliver,
+    open_reconciliation,
+)
+from tests.unit.local.stripe.histories import START, lived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schema.sweeps import Sweeping
+    from tests.integration.worker.post import Post
+
+STEPS = 240
+
+
+@pytest.fixture
+def stripe() -> Iterator[SimulatedStripe]:
+    """An account with a life behind it."""
+    simulated = SimulatedStripe(lived(steps=STEPS, population=30))
+    yield simulated
+    simulated.close()
+
+
+def sweep(asking: Reconciliation, grace_seconds: int = 0) -> Swept:
+    swept = asking.sweep(grace_seconds=grace_seconds)
+    assert swept is not None
+    return swept
+
+
+def standing(asking: Reconciliation) -> Sweeping:
+    return asking.standing()
+
+
+def wipe(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+
+
+def test_the_first_sweep_brings_everything_that_stripe_still_lists(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    swept = sweep(asking)
+    post.drain()
+
+    assert swept.is_whole
+    assert swept.missing == swept.listed == len(stripe.account.events)
+    assert compared(stripe, post).differences == ()
+
+
+def test_where_nothing_is_missing_nothing_is_put(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *stripe.account.events)
+    post.drain()
+
+    swept = sweep(asking)
+
+    assert (swept.listed, swept.missing) == (len(stripe.account.events), 0)
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_what_waits_in_a_mailbox_is_not_missing(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *stripe.account.events)
+
+    swept = sweep(asking)
+
+    assert swept.missing == 0
+    assert standing(asking).awaited == len(stripe.account.events)
+
+
+def test_the_missing_are_counted_and_remembered(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    lost = stripe.account.events[::10]
+    deliver(post, *(event for event in stripe.account.events if event not in lost))
+    post.drain()
+
+    swept = sweep(asking)
+    post.drain()
+
+    assert swept.missing == standing(asking).missing == len(lost)
+    assert post.rows("SELECT count(*) FROM webhook_events WHERE source = 'sweep'") == [{"count": len(lost)}]
+    assert compared(stripe, post).differences == ()
+
+
+def test_f17_what_a_wiped_redis_held_is_brought_back_though_the_watermark_had_passed_it(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+) -> None:
+    deliver(post, *stripe.account.events)
+    sweep(asking)
+    stripe.now += DAY_SECONDS
+    sweep(asking)  # by now only what was written down as awaited tells of the events
+    wipe(redis_url)
+
+    swept = sweep(asking)
+    post.drain()
+
+    assert swept.missing == len(stripe.account.events)
+    assert compared(stripe, post).differences == ()
+
+
+def test_what_was_awaited_and_is_settled_is_waited_for_no_longer(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    sweep(asking)
+    post.drain()
+
+    sweep(asking)
+
+    assert standing(asking).awaited == 0
+
+
+def test_the_next_sweep_begins_at_the_watermark_and_a_little_before(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    sweep(asking)
+    post.drain()
+    first = stripe.requests
+
+    swept = sweep(asking)
+
+    assert swept.since == stripe.now - 600
+    assert stripe.requests - first < first
+
+
+def test_a_sweep_that_was_cut_short_is_taken_up_where_it_was(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    done: list[Swept] = []
+
+    def fail_after_the_third_slice(swept: Swept) -> None:
+        done.append(swept)
+        stripe.trouble(*([Fault(kind=FaultKind.SERVER_ERROR)] if len(done) == 3 else []))
+
+    with pytest.raises(StripeApiError):
+        asking.sweep(grace_seconds=0, report=fail_after_the_third_slice)
+    cut = standing(asking)
+    stripe.trouble()
+
+    swept = sweep(asking)
+    post.drain()
+
+    assert (cut.watermark, cut.finished) == (done[-1].at, None)
+    assert swept.since == done[-1].at - 600
+    assert compared(stripe, post).differences == ()
+
+
+def test_events_that_may_still_be_on_their_way_are_left_alone(
+    stripe: SimulatedStripe, asking: Reconciliation
+) -> None:
+    stripe.now = START + STEPS // 15
+
+    swept = sweep(asking, grace_seconds=20)
+
+    assert swept.until == stripe.now - 20
+    assert swept.listed == len([e for e in stripe.account.events if e.created < swept.until])
+
+
+def test_a_full_mailbox_holds_the_watermark_back(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    post.mailboxes._limits = Limits(total_events=10)
+
+    with pytest.raises(MailboxFullError):
+        sweep(asking)
+
+    assert standing(asking).finished is None
+    assert (standing(asking).watermark or 0) < START
+
+
+def test_f58_while_one_sweeps_another_does_not(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+) -> None:
+    another = open_reconciliation(stripe, post, redis_url)
+    meanwhile: list[Swept | None] = []
+
+    asking.sweep(grace_seconds=0, report=lambda _: meanwhile.append(another.sweep(grace_seconds=0)))
+    afterwards = another.sweep(grace_seconds=0)
+    another.close()
+
+    assert set(meanwhile) == {None}
+    assert afterwards is not None
+
+
+def test_a_sweep_is_due_five_minutes_after_the_last_one(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    asking.sweep_if_due()
+    first = stripe.requests
+    asking.sweep_if_due()
+    second = stripe.requests
+    post.rows(f"UPDATE sweep_progress SET finished_at = now() - interval '{SWEEP_EVERY_SECONDS} s'")
+
+    asking.sweep_if_due()
+
+    assert first == second < stripe.requests
+
+
+@pytest.mark.parametrize(("days", "level"), [(4, "warning"), (21, "error")])
+def test_a_watermark_that_stands_still_is_told_before_stripe_forgets(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, days: int, level: str
+) -> None:
+    post.rows(f"UPDATE sweep_progress SET finished_at = now(), watermark_at = now() - interval '{days} days'")
+
+    with structlog.testing.capture_logs() as told:
+        asking.sweep_if_due()
+
+    assert [(line["log_level"], line["days"]) for line in told] == [(level, days)]
+
+
+def test_a_gap_that_stripe_no_longer_lists_is_told(stripe: SimulatedStripe, asking: Reconciliation) -> None:
+    bridge.run(asking._store.sweeps.advance(stripe.now - REACH_SECONDS - DAY_SECONDS))
+
+    with structlog.testing.capture_logs() as told:
+        swept = sweep(asking)
+
+    assert "sweep_out_of_reach" in {line["event"] for line in told}
+    assert swept.since == stripe.now - REACH_SECONDS
+
+
+def test_a_process_that_stops_ends_its_sweep_between_two_slices(
+    stripe: SimulatedStripe, asking: Reconciliation
+) -> None:
+    swept = asking.sweep(grace_seconds=0, report=lambda _: asking.stop())
+
+    assert swept is not None
+    assert not swept.is_whole
+
+
+def test_every_type_that_is_listed_has_a_table_and_stripe_takes_so_many() -> None:
+    assert all(map(is_ours, TYPES))
+    assert len(TYPES) <= 20
+
+
+def test_slices_are_shorter_where_much_happens_and_longer_where_nothing_does() -> None:
+    slices = Slices(until=10 * DAY_SECONDS)
+    ends = [slices.end_after(0)]
+    for pages in (1, 50, 50, 50, 50):
+        slices.adapt(pages)
+        ends.append(slices.end_after(0))
+
+    assert ends == [3600, DAY_SECONDS, 3600, 300, 60, 60]
+    assert slices.end_after(10 * DAY_SECONDS - 1) == 10 * DAY_SECONDS
