@@ -36,6 +36,14 @@ def test_mail_that_came_during_the_turn_stays(mailboxes: Mailboxes) -> None:
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_2"]}
 
 
+def test_older_mail_that_came_during_the_turn_stays_at_the_head(mailboxes: Mailboxes) -> None:
+    mailboxes.put([envelope("evt_2", second=10)])
+    held = claim(mailboxes)
+    mailboxes.put([envelope("evt_1", second=0)])
+    mailboxes.settle(held, all_done(held))
+    assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
+
+
 def test_part_of_a_claim_can_be_settled_before_the_rest(mailboxes: Mailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     held = claim(mailboxes)
