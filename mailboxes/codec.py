@@ -4,26 +4,31 @@
 
 Lua compares from the codec on, to tell a plain repetition from another content under the same id, and
 reads received_ms. A dictionary is never changed once events were stored with it: a better one gets a new
-letter and a new version. Knows nothing of Redis.
+letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0014). Knows
+nothing of Redis.
 """
 
 from __future__ import annotations
 
+import threading
 import zlib
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple
 
 import msgspec
+import zstandard
 
 from mailboxes.mail import Source
 
-VERSION = 1
-READABLE = frozenset({1})
+VERSION = 2
+READABLE = frozenset({1, 2})
 """A version is best made readable one release before it is written: then no worker ever has to set it aside."""
 HEADER_BYTES = 15
 PLAIN = b"="
-STRIPE_A = b"a"
+DEFLATED = b"a"
+ZSTANDARD = b"b"
+LEVEL = 3
 MOST_BODY_BYTES = 16 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
 
 _NEWER_VERSIONS = range(max(READABLE) + 1, 32)  # control characters: no hand-written value starts with one
@@ -37,7 +42,19 @@ _LETTERS = {
 }
 _SOURCES = {letter: source for source, letter in _LETTERS.items()}
 _DICTIONARY = resources.files(__package__).joinpath("dictionaries/a.txt").read_bytes()
-_PRIMED = zlib.compressobj(level=1, zdict=_DICTIONARY)  # copying it is cheaper than reading it again
+_DIGESTED = zstandard.ZstdCompressionDict(_DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+_DIGESTED.precompute_compress(level=LEVEL)
+
+
+class _Zstandard(threading.local):
+    """A thread's own: these objects must not be used by two threads at once."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(dict_data=_DIGESTED).compress
+        self.decompress = zstandard.ZstdDecompressor(dict_data=_DIGESTED).decompress
+
+
+_zstandard = _Zstandard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +81,8 @@ class _Content(msgspec.Struct):
 def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
     """Return the value to store."""
     head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
-    squeezed = _squeeze(body)
-    return head + (STRIPE_A + squeezed if len(squeezed) < len(body) else PLAIN + body)
+    squeezed = _zstandard.compress(body)
+    return head + (ZSTANDARD + squeezed if len(squeezed) < len(body) else PLAIN + body)
 
 
 def decode(value: bytes, *, now_ms: int) -> Stored | None:
@@ -79,7 +96,7 @@ def decode(value: bytes, *, now_ms: int) -> Stored | None:
     header = decode_header(value)
     try:
         return Stored(_body(value), *header) if header else Stored(value, now_ms, Source.WEBHOOK)
-    except (ValueError, zlib.error):
+    except (ValueError, zlib.error, zstandard.ZstdError):
         return Stored(value, now_ms, Source.WEBHOOK)
 
 
@@ -103,17 +120,26 @@ def says_the_same(stored: bytes, value: bytes) -> bool:
     return bool(first.api_version != second.api_version or first.data == second.data)
 
 
-def _squeeze(body: bytes) -> bytes:
-    compressor = _PRIMED.copy()
-    return compressor.compress(body) + compressor.flush()
-
-
 def _body(value: bytes) -> bytes:
     codec, body = value[HEADER_BYTES : HEADER_BYTES + 1], value[HEADER_BYTES + 1 :]
+    if codec == ZSTANDARD:
+        return _unfold(body)
     if codec == PLAIN:
         return body
-    if codec != STRIPE_A:
-        raise ValueError("unknown codec")
+    if codec == DEFLATED:
+        return _inflate(body)
+    raise ValueError("unknown codec")
+
+
+def _unfold(body: bytes) -> bytes:
+    if (
+        zstandard.frame_content_size(body) > MOST_BODY_BYTES
+    ):  # as it says itself, and memory is taken for that
+        raise ValueError("too long")
+    return _zstandard.decompress(body, allow_extra_data=False)
+
+
+def _inflate(body: bytes) -> bytes:
     stream = zlib.decompressobj(zdict=_DICTIONARY)
     whole = stream.decompress(body, MOST_BODY_BYTES)
     if not stream.eof:

@@ -45,8 +45,8 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for module in ROOT.glob("*.py"):
         shutil.copy(module, copy)
     _change(copy / "version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
-    _change(copy / "mailboxes/codec.py", "VERSION = 1\n", "VERSION = 2\n")
-    _change(copy / "mailboxes/codec.py", "READABLE = frozenset({1})", "READABLE = frozenset({1, 2})")
+    _change(copy / "mailboxes/codec.py", "VERSION = 2\n", "VERSION = 3\n")
+    _change(copy / "mailboxes/codec.py", "READABLE = frozenset({1, 2})", "READABLE = frozenset({1, 2, 3})")
     return copy
 
 

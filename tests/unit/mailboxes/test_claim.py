@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from events.names import CustomerId
+from mailboxes import codec
 from mailboxes import mailboxes as module
 from mailboxes.mail import Settlement
 from mailboxes.status import MailboxState
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.mailbox_builders import ManualClock
 
 CUS_A = CustomerId("cus_a")
+NEWER = bytes((codec.VERSION + 1,))
 
 
 def fill(mailboxes: Mailboxes, customer: str, events: int) -> None:
@@ -189,7 +191,7 @@ def test_what_a_newer_version_stored_is_parked_and_the_rest_is_read(
     fill(mailboxes, "cus_a", 2)
     stored = client.get("{cogento:0}:event:evt_a0")
     assert isinstance(stored, bytes)
-    client.set("{cogento:0}:event:evt_a0", b"\x02" + stored[1:])
+    client.set("{cogento:0}:event:evt_a0", NEWER + stored[1:])
     held = claim(mailboxes)
     assert taken(held) == {"cus_a": ["evt_a1"]}
     mailboxes.settle(held, all_done(held))
@@ -201,7 +203,7 @@ def test_a_turn_of_nothing_but_newer_versions_is_parked_at_once(
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     size = client.strlen("{cogento:0}:event:evt_a0")
-    client.set("{cogento:0}:event:evt_a0", b"\x02".ljust(size, b"?"))
+    client.set("{cogento:0}:event:evt_a0", NEWER.ljust(size, b"?"))
     assert is_idle(mailboxes)
     assert mailboxes.look(CUS_A).parked_total == 1
 

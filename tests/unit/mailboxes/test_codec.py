@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import pytest
@@ -44,7 +45,7 @@ def test_stripes_events_are_stored_in_a_fraction_of_their_size(body: bytes, most
 
 def test_what_does_not_get_smaller_is_stored_as_it_is() -> None:
     value = encode(b"\x00\xff{", received_ms=NOW_MS, source=Source.WEBHOOK)
-    assert value == b"\x01w1760000000123=\x00\xff{"
+    assert value == b"\x02w1760000000123=\x00\xff{"
 
 
 def test_the_dictionary_never_changes_under_stored_events() -> None:
@@ -58,7 +59,7 @@ def test_lua_and_python_agree_on_the_header() -> None:
     assert value[codec.HEADER_BYTES :] == codec.PLAIN + b"{}"  # sub from HEADER + 1 in put.lua
 
 
-@pytest.mark.parametrize("version", [2, 31])
+@pytest.mark.parametrize("version", [codec.VERSION + 1, 31])
 def test_a_newer_version_is_not_read(version: int) -> None:
     value = bytes((version,)) + encode(b"{}", received_ms=NOW_MS, source=Source.WEBHOOK)[1:]
     assert decode(value, now_ms=NOW_MS) is None
@@ -69,17 +70,39 @@ def test_a_newer_version_is_not_read(version: int) -> None:
     [
         b"",
         b"\x01",
+        b"\x02",
         b'{"id": "evt_1"}',
         b"\x00" * 40,
         b"\x01?1760000000123={}",
         b"\x01w176000000012x={}",
         b"\x01w1760000000123z{}",
         b"\x01w1760000000123anot deflated",
+        b"\x02w1760000000123bnot compressed",
+        b"\x02w1760000000123b",
         encode(b"{}" * 99, received_ms=NOW_MS, source=Source.WEBHOOK)[:-3],
     ],
 )
 def test_what_we_never_wrote_is_handed_on_whole(value: bytes) -> None:
     assert decode(value, now_ms=NOW_MS) == Stored(value, NOW_MS, Source.WEBHOOK)
+
+
+def test_what_version_1_wrote_is_read() -> None:
+    dictionary = resources.files("mailboxes").joinpath("dictionaries/a.txt").read_bytes()
+    deflating = zlib.compressobj(zdict=dictionary)
+    value = b"\x01w1760000000123a" + deflating.compress(b"{}" * 99) + deflating.flush()
+    assert decode(value, now_ms=0) == Stored(b"{}" * 99, NOW_MS, Source.WEBHOOK)
+    assert decode(b"\x01w1760000000123={}", now_ms=0) == Stored(b"{}", NOW_MS, Source.WEBHOOK)
+
+
+def test_threads_do_not_share_what_compresses() -> None:
+    bodies = [event_body("customer.updated", customer(name=f"Ada {number}")) for number in range(200)]
+
+    def there_and_back(body: bytes) -> bytes:
+        stored = decode(encode(body, received_ms=NOW_MS, source=Source.WEBHOOK), now_ms=0)
+        return stored.body if stored else b""
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(there_and_back, bodies)) == bodies
 
 
 def test_a_value_that_unfolds_without_end_is_handed_on_folded() -> None:
@@ -109,6 +132,6 @@ def test_layout_and_order_of_keys_say_nothing() -> None:
     assert says_the_same(stored(), encode(pretty, received_ms=0, source=Source.SEND))
 
 
-@pytest.mark.parametrize("other", [stored(data={"object": {"n": 2}}), b"garbage", b"\x02newer"])
+@pytest.mark.parametrize("other", [stored(data={"object": {"n": 2}}), b"garbage", b"\x03newer"])
 def test_other_content_does_not_say_the_same(other: bytes) -> None:
     assert not says_the_same(other, stored())
