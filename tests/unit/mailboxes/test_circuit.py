@@ -149,11 +149,15 @@ def test_a_failure_of_work_from_before_the_recovery_says_nothing_new(
     assert circuit.ask().code is AskCode.GO
 
 
-def test_a_probe_that_comes_too_late_changes_nothing(circuit: Circuit, clock: ManualClock) -> None:
+@pytest.mark.parametrize("failure", ["08006", None])
+def test_a_probe_that_comes_too_late_changes_nothing(
+    circuit: Circuit, clock: ManualClock, client: fakeredis.FakeRedis, failure: str | None
+) -> None:
     recover(circuit, clock)
-    circuit.probed("08006", again_after_seconds=30)
     clock.ms += 1000
-    assert circuit.ask().code is AskCode.GO
+    before = client.hgetall("{cogento:0}:circuit:postgres")
+    circuit.probed(failure, again_after_seconds=30)
+    assert client.hgetall("{cogento:0}:circuit:postgres") == before
 
 
 def test_an_operator_sees_since_when_and_why(circuit: Circuit, clock: ManualClock) -> None:
