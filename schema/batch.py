@@ -95,9 +95,6 @@ async def _close_letters(
     *,
     dead: frozenset[EventId],
 ) -> None:
-    """Close the letters of events that were dead and have an outcome now.
-
-    A retried letter is closed too when the ledger says nothing of its death: it forgets after some weeks.
-    """
+    """Close the letters of events that were dead and have an outcome now, and of retries that are duplicates."""
     retried = {delivery.event.id for delivery in deliveries if delivery.is_retry}
     await burial.resolve(connection, {id_: outcomes[id_] for id_ in dead | retried})

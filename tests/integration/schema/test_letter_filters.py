@@ -80,7 +80,7 @@ async def test_letters_of_a_group_are_found_by_its_fingerprint(store: Store) -> 
 
 
 async def test_matching_letters_come_oldest_event_first_with_the_size_of_their_bodies(store: Store) -> None:
-    await store.bury([letter("2", created=200_000_000, body=b"12345"), letter("1", created=100_000_000)])
+    await store.bury([letter("1", created=200_000_000, body=b"12345"), letter("2", created=100_000_000)])
     older, newer = await store.letters.matching(LetterFilter())
     assert (older.body_bytes, newer.body_bytes) == (len(BODY), 5)
 
