@@ -6,11 +6,10 @@ The names are the column names of docs: users and subscriptions. Texts are alrea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerColumns:
+class CustomerColumns(msgspec.Struct, frozen=True):
     """A customer as `users` shows it; times in Unix seconds, `address` and `metadata` JSON text."""
 
     stripe_email: str | None
@@ -22,8 +21,7 @@ class CustomerColumns:
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionColumns:
+class SubscriptionColumns(msgspec.Struct, frozen=True):
     """A subscription as `subscriptions` shows it; times in Unix seconds, `metadata` JSON text.
 
     A period or product that the event's shape does not carry is None and never overwrites a known one.

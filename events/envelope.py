@@ -7,7 +7,6 @@ travel on unchanged; what is checked here is what is stored. Knows nothing of HT
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
@@ -34,8 +33,7 @@ _CUSTOMER_TYPES = frozenset(
 _THIN = "v2.core.event"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """One Stripe event as signed: `created` in Unix seconds, `body` the exact bytes.
 
     `livemode` None means that the event does not say. For types that are not ours, `object_id` and

@@ -6,8 +6,9 @@ nothing of what is already stored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from events import fields
 from events.columns import CustomerColumns, SubscriptionColumns
@@ -32,8 +33,7 @@ class ObjectKind(StrEnum):
     SUBSCRIPTION = "subscription"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """A whole event: `columns` are what a row would show, `version` is its evidence of order."""
 
     id: EventId

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Reason(StrEnum):
@@ -20,44 +21,37 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # this event id has counted before
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """The row shows this event's snapshot."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(msgspec.Struct, frozen=True):
     """The event is the last one, and the row's columns were already so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True):
     """The event's id has been counted before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(msgspec.Struct, frozen=True):
     """The row shows something later: STALE or AFTER_DELETE."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Superseded:
+class Superseded(msgspec.Struct, frozen=True):
     """A later event of the same batch was written instead."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(msgspec.Struct, frozen=True):
     """A subscription waits for its customer's row."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAt:
+class RetryAt(msgspec.Struct, frozen=True):
     """Try again, not before `at_ms` (Unix milliseconds); `attempts` have been spent so far."""
 
     at_ms: int
@@ -65,8 +59,7 @@ class RetryAt:
     error_class: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(msgspec.Struct, frozen=True):
     """A dead letter, for this reason from the catalogue in events/letters.py."""
 
     reason: str

@@ -7,9 +7,11 @@ whatever order the events came. Knows nothing of how the shown event is chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from events import rules
 from events.columns import CustomerColumns, SubscriptionColumns
@@ -29,10 +31,7 @@ FILLED: Mapping[type[Columns], tuple[str, ...]] = {
 
 _CARRIED = {kind: attrgetter("stripe_created_at", *names) for kind, names in FILLED.items()}
 
-_VALUES = {
-    kind: attrgetter(*(field.name for field in fields(kind)))
-    for kind in (CustomerColumns, SubscriptionColumns)
-}
+_VALUES = {kind: attrgetter(*kind.__struct_fields__) for kind in (CustomerColumns, SubscriptionColumns)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,9 @@ def snapshot_of(
         good = _good_values(missing, evidence.good, _carriers(known, evidence, before, fresh.values()))
     hidden = {member.state for member in recent} - (set() if good else {shown.state})
     return Snapshot(
-        columns=replace(columns, **{value.column: value.value for value in good}) if good else columns,
+        columns=structs.replace(columns, **{value.column: value.value for value in good})
+        if good
+        else columns,
         unseen=tuple((state, _VALUES[type(columns)](own[state])) for state in sorted(hidden)),
         good=good,
     )

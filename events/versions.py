@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.names import EventId
@@ -21,8 +22,7 @@ class Lifecycle(IntEnum):
     DELETED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """One event as the order sees it.
 
     `state` is the hash of the state it shows, `before` that of the state it leads from, where
@@ -43,8 +43,7 @@ class Version:
     fetched: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What a row knows: `evidence` as stored (empty: none), and the event and columns that it shows."""
 
     evidence: bytes
@@ -52,8 +51,7 @@ class Known:
     columns: CustomerColumns | SubscriptionColumns
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What became of one event, and in `superseded_by` which event of the batch took its place."""
 
     event_id: EventId
@@ -61,8 +59,7 @@ class Verdict:
     superseded_by: EventId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What the row shall know and show; `changed` says whether any column differs from before.
 
     Write `evidence` whenever its bytes differ, also when nothing else does. `tied` says that the newest

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 import zlib
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -57,8 +56,7 @@ class _Zstandard(threading.local):
 _zstandard = _Zstandard()
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """An event as it was put."""
 
     body: bytes

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from events.names import CustomerId, EventId, LeaseToken
 
@@ -47,8 +49,7 @@ class Limits:
     total_bytes: int = 4 * 1024**3  # as stored: usually a quarter of what came in
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """One event of a claim; `attempts` failed so far, the first one at `first_attempt_ms`."""
 
     event_id: EventId
@@ -59,8 +60,7 @@ class Waiting:
     first_attempt_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """One customer's turn, oldest event first.
 
     `crashes` counts the leases on this customer that ended without a word. `unknown` are events stored
@@ -98,8 +98,7 @@ class Failed:
     error_class: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True):
     """What became of one customer's turn; its lease ends with it.
 
     `done` events have a final outcome (a row in the ledger, or a dead letter) and leave the mailbox.

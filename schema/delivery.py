@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,8 +18,7 @@ RETRY = "retry"
 """The source of what was put back from the dead letters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One event as it left its mailbox: when it was put there, how often it failed, how it came."""
 
     event: Event

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from events.columns import SubscriptionColumns
 from events.names import EventId
 from events.versions import ORDER_WINDOW, Lifecycle, Version
@@ -57,7 +59,7 @@ def with_gaps(history: History, dice: Random) -> History:
 
 def with_answers(history: History) -> History:
     """Let every sighting be what Stripe answered when it was asked."""
-    versions = (replace(v, fetched=_is_sighting(v)) for v in history.versions)
+    versions = (structs.replace(v, fetched=_is_sighting(v)) for v in history.versions)
     return replace(history, versions=tuple(versions))
 
 
@@ -82,7 +84,7 @@ def _outdated(left: Version, dice: Random) -> Version:
 
 def _carrying(product_id: str | None, version: Version) -> Version:
     assert isinstance(version.columns, SubscriptionColumns)
-    return replace(version, columns=replace(version.columns, product_id=product_id))
+    return structs.replace(version, columns=structs.replace(version.columns, product_id=product_id))
 
 
 class _Life:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
 import redis
+from msgspec.structs import replace
 
 from events.envelope import open_envelope
 from events.names import CustomerId

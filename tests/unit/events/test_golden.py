@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from events.envelope import is_ours, open_envelope
 from events.errors import PermanentError, RejectedError

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from events.ordering import Lifecycle, Version
 from events.ties import Choice, Tie, tie_of
