@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.postgres import Postgres
+    from local.process import Process
     from local.valkey import Valkey
 
+StartReceiver = Callable[..., RunningReceiver]
 StartPair = Callable[..., Running]
 
 DATABASE = "faults_redis"
@@ -95,21 +97,31 @@ def pipeline(whole_pipeline: Pipeline) -> Iterator[Pipeline]:
 
 
 @pytest.fixture
-def start_pair(pipeline: Pipeline, faults_home: Path) -> Iterator[StartPair]:
-    """Start a further receiver and worker beside the pipeline's, which end with the test."""
-    started: list[Running] = []
+def start_receiver(pipeline: Pipeline, faults_home: Path) -> Iterator[StartReceiver]:
+    """Start a further receiver beside the pipeline's, which ends with the test."""
+    started: list[RunningReceiver] = []
 
-    def start(redis_url: str, **environment: str) -> Running:
-        name = f"pair-{next(numbers)}"
-        receiver = RunningReceiver(
-            redis_url, faults_home / f"{name}-receiver.log", seen_at=pipeline.valkey.url, **environment
-        )
-        log = faults_home / f"{name}-worker.log"
-        started.append(Running(receiver, start_worker(log, redis_url, pipeline.database_url, **environment)))
-        receiver.await_answer()
+    def start(redis_url: str, **environment: str) -> RunningReceiver:
+        log = faults_home / f"receiver-{next(numbers)}.log"
+        started.append(RunningReceiver(redis_url, log, seen_at=pipeline.valkey.url, **environment))
+        started[-1].await_answer()
         return started[-1]
 
     yield start
-    for pair in started:
-        pair.worker.kill()
-        pair.receiver.stop()
+    for receiver in started:
+        receiver.stop()
+
+
+@pytest.fixture
+def start_pair(pipeline: Pipeline, faults_home: Path, start_receiver: StartReceiver) -> Iterator[StartPair]:
+    """Start a further receiver and worker beside the pipeline's, which end with the test."""
+    started: list[Process] = []
+
+    def start(redis_url: str, **environment: str) -> Running:
+        log = faults_home / f"worker-{next(numbers)}.log"
+        started.append(start_worker(log, redis_url, pipeline.database_url, **environment))
+        return Running(start_receiver(redis_url, **environment), started[-1])
+
+    yield start
+    for worker in started:
+        worker.kill()

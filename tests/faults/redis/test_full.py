@@ -15,7 +15,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.redis.conftest import StartPair
+    from tests.faults.redis.conftest import StartReceiver
     from tests.faults.redis.pipeline import Pipeline
 
 ROOM_BYTES = 2000  # of one or two events
@@ -67,19 +67,20 @@ def test_f18_a_worker_that_is_rung_while_memory_is_full_goes_on(pipeline: Pipeli
     pipeline.await_applied()
 
 
-def test_f19_a_full_disk_is_a_503_until_there_is_room(pipeline: Pipeline, start_pair: StartPair) -> None:
-    pair = start_pair(pipeline.proxy.url, ACK_DURABILITY="redis")
+def test_f19_a_full_disk_is_a_503_until_there_is_room(
+    pipeline: Pipeline, start_receiver: StartReceiver
+) -> None:
+    receiver = start_receiver(pipeline.proxy.url, ACK_DURABILITY="redis")
     pipeline.redis.config_set("appendfsync", "everysec")
     fill_disk(pipeline)
-    replies = storm(pair.receiver, new_events(100), clients=10)
-    ready = pair.receiver.get("/readyz")
+    replies = storm(receiver, new_events(100), clients=10)
+    ready = receiver.get("/readyz")
     limit_files(pipeline, "unlimited")
     assert replies[-1].answer is not None
     assert_unavailable(replies[-1].answer)
     assert ready.status == 503
-    wait_until(lambda: pair.receiver.get("/readyz").status == 200, what="the receiver to be ready")
-    pipeline.accepted |= accepted_ids(storm(pair.receiver, new_events(20), clients=10))
-    pipeline.accepted |= accepted_ids(replies)
+    wait_until(lambda: receiver.get("/readyz").status == 200, what="the receiver to be ready")
+    pipeline.accepted |= accepted_ids([*replies, *storm(receiver, new_events(20), clients=10)])
     pipeline.await_applied()
     pipeline.redis.config_set("appendfsync", "always")
 
