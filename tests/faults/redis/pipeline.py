@@ -23,7 +23,7 @@ from tests.integration.receiver.wire import Request
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import redis
@@ -127,6 +127,13 @@ class Pipeline:
         """Send each once and note what was acknowledged."""
         replies = storm(self.receiver, requests, clients=clients)
         self.accepted |= accepted_ids(replies)
+        return replies
+
+    def deliver(self, requests: Sequence[Request], *, clients: int = 10) -> list[Reply]:
+        """Send until each was answered 2xx, as Stripe does; returns all the replies."""
+        replies: list[Reply] = []
+        while todo := [request for request in requests if event_id(request) not in self.accepted]:
+            replies += self.send(todo, clients=clients)
         return replies
 
     def ask(self, request: Request) -> int:

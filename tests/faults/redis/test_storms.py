@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.faults.redis.pipeline import Pipeline
-    from tests.integration.receiver.storm import Reply
-    from tests.integration.receiver.wire import Request
 
 CLIENTS = 32
 HOT = "cus_hot"
@@ -26,14 +24,6 @@ SETTLED = """
     FROM webhook_events
     ORDER BY settled_at
 """
-
-
-def deliver(pipeline: Pipeline, requests: Sequence[Request]) -> list[Reply]:
-    """Send until each was answered 2xx, as Stripe does; returns all the replies."""
-    replies: list[Reply] = []
-    while todo := [request for request in requests if event_id(request) not in pipeline.accepted]:
-        replies += pipeline.send(todo, clients=CLIENTS)
-    return replies
 
 
 @pytest.mark.parametrize(
@@ -49,7 +39,7 @@ def test_f44_all_that_an_outage_held_back_is_taken_in_time_and_drained(
     pipeline.valkey.start()
     pipeline.await_ready()
     with pipeline.worker_asleep():
-        replies = deliver(pipeline, requests)
+        replies = pipeline.deliver(requests, clients=CLIENTS)
     assert {reply.answer.status for reply in missed if reply.answer} == {503}
     assert percentile(replies, 0.99) < 0.5
     pipeline.await_applied(seconds=drained_within_seconds)
@@ -87,12 +77,12 @@ def test_f46_a_customer_with_nine_tenths_of_the_traffic_makes_nobody_else_wait_t
     pipeline: Pipeline,
 ) -> None:
     usual = new_events(4000, customers=400)
-    deliver(pipeline, usual)
+    pipeline.deliver(usual, clients=CLIENTS)
     pipeline.await_applied(seconds=60)
     usual_seconds = [seconds for _, _, seconds in settled(pipeline, len(usual))]
     flood = [*new_events(400, customers=40), *(new_event(HOT) for _ in range(3600))]
     random.Random(1).shuffle(flood)
-    deliver(pipeline, flood)
+    pipeline.deliver(flood, clients=CLIENTS)
     pipeline.await_applied(seconds=60)
     others_seconds = [seconds for _, who, seconds in settled(pipeline, len(flood)) if who != HOT]
     usual_p95, others_p95 = p95(usual_seconds), p95(others_seconds)
