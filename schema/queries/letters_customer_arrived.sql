@@ -3,11 +3,16 @@
 -- $2 INTEGER: at most so many
 SELECT letter.id
 FROM dead_letters AS letter
+CROSS JOIN LATERAL (
+    SELECT
+    FROM users
+    WHERE users.stripe_customer_id = letter.customer_id
+    LIMIT 1 -- keeps the planner from reading all users
+) AS arrived
 WHERE
     letter.status = 'open'
     AND letter.reason = $1::VARCHAR
     AND letter.raw_body IS NOT NULL
-    AND EXISTS (SELECT FROM users WHERE users.stripe_customer_id = letter.customer_id)
 ORDER BY
     letter.event_created_at,
     letter.id
