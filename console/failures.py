@@ -13,8 +13,10 @@ import click
 
 from events.retry import FailureClass
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from reconcile.outbox import MailboxFullError
 from schema.errors import MigrationError, classify, sqlstate
 from settings import EX_CONFIG
+from stripeapi.errors import StripeApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +48,24 @@ def told() -> Iterator[None]:
         ) from error
     except MigrationError as error:
         raise Failure(str(error)) from error
+    except StripeApiError as error:
+        raise _of_stripe(error) from error
+    except MailboxFullError as error:
+        raise Failure("A mailbox is full: too many events wait to be applied. Try again later.") from error
     except Exception as error:
         known = _of_postgres(error)
         if known is None:
             raise
         raise known from error
+
+
+def _of_stripe(error: StripeApiError) -> Failure:
+    if error.refuses_the_key:
+        return Failure(
+            "Stripe refuses STRIPE_API_KEY: it was revoked, or may not read customers, subscriptions and events.",
+            exit_code=EX_CONFIG,
+        )
+    return Failure(f"{error}. Try again later; nothing is lost.")
 
 
 def _of_postgres(error: Exception) -> Failure | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = Path(".data")
 SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
+STRIPE = {"STRIPE_API_KEY": "stripe_api_key", "STRIPE_API_BASE": "stripe_api_url"}
 
 
 def read_run(data: Path = DEFAULT_DATA) -> dict[str, Any]:
@@ -34,10 +35,14 @@ def read_run(data: Path = DEFAULT_DATA) -> dict[str, Any]:
 def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let the settings name the servers of this folder's `cogento run`, unless the environment names any.
 
-    What its receiver promises goes along wherever its Redis is meant.
+    What its receiver promises goes along wherever its Redis is meant, and its simulated Stripe with its tables.
     """
     facts = read_run()
     if not any(environment.get(variable) for variable in SERVERS):
         environment.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
+        if not environment.get("STRIPE_API_KEY"):
+            environment.update(
+                {variable: facts[fact] for variable, fact in STRIPE.items() if facts.get(fact)}
+            )
     if "ack_durability" in facts and environment.get("REDIS_URL") == facts.get("redis_url"):
         environment.setdefault("ACK_DURABILITY", facts["ack_durability"])

@@ -6,17 +6,22 @@ else does. Whatever the servers do meanwhile is told in one line.
 
 from __future__ import annotations
 
+import logging
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import structlog
+
 import bridge
 from console.desk import Desk
-from console.failures import told
+from console.failures import Failure, told
 from console.local_run import adopt_local_run
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
+from reconcile.reconciliation import Reconciliation
 from schema.store import Store
-from settings import DatabaseSettings, MailboxSettings, load
+from settings import EX_CONFIG, DatabaseSettings, MailboxSettings, ReconcileSettings, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +62,38 @@ def opened_desk(*, name: str) -> Iterator[Desk]:
     """Open both for somebody who deals with dead letters."""
     with opened_mailboxes() as mailboxes, opened_store(name=name) as store:
         yield Desk(mailboxes, store)
+
+
+@contextmanager
+def _logs_aside() -> Iterator[None]:
+    """Keep the log out of what a command prints: warnings and worse go to standard error."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def opened_reconciliation(*, name: str) -> Iterator[Reconciliation]:
+    """Open the way to Stripe, between the mailboxes and the tables."""
+    adopt_local_run()
+    settings = load(ReconcileSettings)
+    with _logs_aside(), told():
+        mailboxes = connect(settings)
+        mailboxes.check()
+        reconciliation = Reconciliation.open(settings, mailboxes, name=name)
+        if reconciliation is None:
+            raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
+        try:
+            yield reconciliation
+        finally:
+            reconciliation.close()
+            mailboxes.close()
 
 
 def connect(settings: MailboxSettings) -> Mailboxes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mailboxes.checks import ServerFacts
     from mailboxes.delays import Histogram
     from schema.letter_records import LetterCount
+    from schema.sweeps import Sweeping
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
@@ -49,12 +50,13 @@ class MailFigures:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure."""
+    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps."""
 
     outcomes: Mapping[str, int]
     letters: Sequence[LetterCount]
     oldest_letter_age_seconds: float | None
     unsure: int
+    sweeping: Sweeping
     revision: str
 
     @property

@@ -21,7 +21,8 @@ class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
     `workers` live, `worker_versions` says how many of each version, and one of them settled mail
-    `idle_seconds` ago. `waits_for` names what they have stopped for, and why. Totals since the beginning.
+    `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
+    `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
     Field names are the keys of `cogento status --json`.
     """
 
@@ -44,6 +45,9 @@ class Standing:
     worker_versions: Mapping[str, int]
     idle_seconds: float | None
     waits_for: Mapping[str, str]
+    missing_total: int
+    swept_until_seconds_ago: int | None
+    swept_seconds_ago: int | None
 
 
 def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
@@ -52,6 +56,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
     mail = mailboxes.status()
     workforce = Workforce(mailboxes.heartbeats.seen(), mail.now_ms)
     totals = bridge.run(store.history.totals())
+    sweeping = bridge.run(store.sweeps.standing())
     return Standing(
         waiting=mail.waiting,
         leased=mail.leased,
@@ -72,7 +77,14 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         worker_versions=workforce.versions,
         idle_seconds=workforce.idle_seconds,
         waits_for=waits_for_what(mailboxes),
+        missing_total=sweeping.missing,
+        swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),
+        swept_seconds_ago=_ago(sweeping.finished, sweeping.now),
     )
+
+
+def _ago(second: int | None, now: int) -> int | None:
+    return None if second is None else max(now - second, 0)
 
 
 def oldest_age_seconds(mail: MailboxStatus) -> float | None:

@@ -43,6 +43,18 @@ class Simulation:
         """Where it can be asked for the truth, and told to misbehave."""
         return f"{self.api_url}{PREFIX.rstrip('/')}"
 
+    def account(self) -> dict[str, str]:
+        """Return the settings that name it, and no real account.
+
+        What is set for a real one must not reach it from a made-up one, nor fence the made-up events off.
+        """
+        return {
+            "STRIPE_API_KEY": SIMULATED_KEY,
+            "STRIPE_API_BASE": self.api_url,
+            "STRIPE_LIVEMODE": "false",
+            "STRIPE_ACCOUNT": "",
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
@@ -83,7 +95,7 @@ class Cast:
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
             "LOG_LEVEL": "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "INFO",
         }
-        return settings | (SIMULATED_ACCOUNT if self.simulation else {})
+        return settings | (self.simulation.account() if self.simulation else {})
 
     def receiver(self) -> Program:
         """Answer webhooks."""
@@ -135,10 +147,6 @@ class Cast:
             environment=self.environment() | dict(environment or {}),
             **how,
         )
-
-
-# What is set for a real account must not reach it from a made-up one, nor fence the made-up events off.
-SIMULATED_ACCOUNT = {"STRIPE_API_KEY": "", "STRIPE_LIVEMODE": "false", "STRIPE_ACCOUNT": ""}
 
 
 class _Seeds:

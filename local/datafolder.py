@@ -26,7 +26,10 @@ WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of a file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself."""
+    """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
+
+    `stripe_…` is the simulated Stripe.
+    """
 
     receiver_url: str
     console_url: str | None
@@ -35,6 +38,7 @@ class Facts:
     ack_durability: str
     webhook_secret: str
     stripe_api_url: str | None
+    stripe_api_key: str | None
     stripe_control_url: str | None
     pid: int
     pids: Mapping[str, int]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from local.cast import SIMULATED_KEY
 from local.datafolder import DataFolder, Facts
 from local.errors import LocalError
 from local.interruption import Interruption
@@ -103,6 +104,7 @@ def _publish(cast: Cast, supervisor: Supervisor) -> None:
             ack_durability=cast.stores.ack_durability,
             webhook_secret=cast.webhook_secret.split(",")[0],
             stripe_api_url=cast.simulation.api_url if cast.simulation else None,
+            stripe_api_key=SIMULATED_KEY if cast.simulation else None,
             stripe_control_url=cast.simulation.control_url if cast.simulation else None,
             pid=os.getpid(),
             pids=supervisor.pids,

@@ -65,6 +65,11 @@ class Swept:
         """Whether it came to its end."""
         return self.at >= self.until
 
+    @property
+    def share(self) -> float:
+        """How much of its time is done, from 0 to 1."""
+        return 1.0 if self.is_whole else (self.at - self.since) / (self.until - self.since)
+
 
 class EventSweep:
     """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""

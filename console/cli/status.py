@@ -40,7 +40,14 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
         ("dead", f"{now.dead:,} letters that nobody has dealt with"),
         ("unsure", f"{now.unsure:,} rows"),
+        ("missed", _tell_sweeps(now)),
         ("workers", tell_workers(now.worker_versions, now.idle_seconds)),
         *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
         ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
     ]
+
+
+def _tell_sweeps(now: Standing) -> str:
+    if now.swept_until_seconds_ago is None:
+        return "never looked for: Stripe is asked only with STRIPE_API_KEY"
+    return f"{now.missing_total:,} events, looked for up to {span(now.swept_until_seconds_ago)} ago"

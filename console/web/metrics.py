@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from console.workers import Workforce
     from mailboxes.checks import ServerFacts
     from mailboxes.delays import Histogram
+    from schema.sweeps import Sweeping
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
@@ -175,9 +176,34 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "cogento_unsure_rows", "Rows whose events do not say which came last.", tables.unsure
     )
+    yield from _of_sweeps(tables.sweeping)
     build = InfoMetricFamily("cogento_build", "The console's version, and the migration of the tables.")
     build.add_metric([], {"version": VERSION, "schema": tables.revision})
     yield build
+
+
+def _of_sweeps(sweeping: Sweeping) -> Iterator[Metric]:
+    """What Stripe was asked for; the times are left out before the first sweep."""
+    yield CounterMetricFamily(
+        "cogento_reconcile_missing", "Events that no webhook brought, found by sweeps.", sweeping.missing
+    )
+    yield GaugeMetricFamily(
+        "cogento_reconcile_awaited_events",
+        "Events that sweeps saw and the ledger has not yet.",
+        sweeping.awaited,
+    )
+    if sweeping.finished is not None:
+        yield GaugeMetricFamily(
+            "cogento_reconcile_last_success_timestamp_seconds",
+            "When a sweep last came to its end.",
+            sweeping.finished,
+        )
+    if sweeping.watermark is not None:
+        yield GaugeMetricFamily(
+            "cogento_reconcile_watermark_timestamp_seconds",
+            "Up to when every event of ours is known to be here; Stripe lists events for 30 days.",
+            sweeping.watermark,
+        )
 
 
 def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

@@ -46,6 +46,9 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "worker_versions": {},
         "idle_seconds": None,
         "waits_for": {},
+        "missing_total": 0,
+        "swept_until_seconds_ago": None,
+        "swept_seconds_ago": None,
     }
 
 

@@ -12,6 +12,7 @@ from mailboxes.checks import ServerFacts
 from mailboxes.durability import AckDurability, AckMeans
 from mailboxes.heartbeats import SeenWorker
 from schema.letter_records import LetterCount, LetterStatus
+from schema.sweeps import Sweeping
 
 NOW_MS = 1_760_000_000_000
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -71,8 +72,16 @@ def letters(count: int, *, status: LetterStatus = LetterStatus.OPEN, class_: str
     return LetterCount(status, class_, count, NOON)
 
 
+SWEPT = Sweeping(watermark=900, finished=950, now=1000, missing=7, awaited=2)
+
+
 def table_figures(**fields: Any) -> TableFigures:
     figures = TableFigures(
-        outcomes={"applied": 90}, letters=(), oldest_letter_age_seconds=None, unsure=0, revision="0001"
+        outcomes={"applied": 90},
+        letters=(),
+        oldest_letter_age_seconds=None,
+        unsure=0,
+        sweeping=SWEPT,
+        revision="0001",
     )
     return replace(figures, **fields)

@@ -36,6 +36,23 @@ def test_a_command_beside_a_run_talks_to_its_servers() -> None:
     }
 
 
+def test_a_command_beside_a_simulated_stripe_asks_that_one(folder: Path) -> None:
+    stripe = {"stripe_api_url": "http://127.0.0.1:9000", "stripe_api_key": "sk_test_simulated"}
+    (folder / ".data" / "run.json").write_text(json.dumps(RUN | stripe))
+    environment: dict[str, str] = {}
+    adopt_local_run(environment)
+    assert environment["STRIPE_API_BASE"] == "http://127.0.0.1:9000"
+    assert environment["STRIPE_API_KEY"] == "sk_test_simulated"
+
+
+def test_a_key_that_is_given_is_not_sent_to_a_simulated_stripe(folder: Path) -> None:
+    stripe = {"stripe_api_url": "http://127.0.0.1:9000", "stripe_api_key": "sk_test_simulated"}
+    (folder / ".data" / "run.json").write_text(json.dumps(RUN | stripe))
+    environment = {"STRIPE_API_KEY": "rk_test_mine"}
+    adopt_local_run(environment)
+    assert "STRIPE_API_BASE" not in environment
+
+
 def test_what_the_run_promises_goes_along_with_its_redis() -> None:
     environment = {"REDIS_URL": RUN["redis_url"]}
     adopt_local_run(environment)

@@ -13,6 +13,7 @@ from console.overview import Overview
 from console.web.app import create_app
 from console.web.metrics import exposition
 from mailboxes.delays import Delay, count, histograms
+from schema.sweeps import Sweeping
 from tests.unit.console.fake_desk import FakeDesk
 from tests.unit.console.figures import NOW_MS, letters, worker, workforce
 from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
@@ -59,6 +60,10 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_events_processed_total", "stale"): 4,
         ("cogento_dead_letter_oldest_age_seconds",): 0,
         ("cogento_unsure_rows",): 1,
+        ("cogento_reconcile_missing_total",): 7,
+        ("cogento_reconcile_awaited_events",): 2,
+        ("cogento_reconcile_last_success_timestamp_seconds",): 950,
+        ("cogento_reconcile_watermark_timestamp_seconds",): 900,
         ("cogento_workers", "1.0"): 1,
         ("cogento_worker_last_heartbeat_timestamp_seconds", "0"): NOW_MS / 1000 - 2,
         ("cogento_worker_last_settled_timestamp_seconds", "0"): NOW_MS / 1000 - 3,
@@ -66,6 +71,16 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_redis_memory_ratio",): 0.25,
         ("cogento_build_info", "0001", VERSION): 1,
     }
+
+
+def test_before_the_first_sweep_there_is_no_time_of_one() -> None:
+    assert BUSY.tables is not None
+    never = Sweeping(watermark=None, finished=None, now=1000, missing=0, awaited=0)
+    seen = told(replace(BUSY, tables=replace(BUSY.tables, sweeping=never)))
+    assert [name for name, *_ in seen if "reconcile" in name] == [
+        "cogento_reconcile_missing_total",
+        "cogento_reconcile_awaited_events",
+    ]
 
 
 def test_letters_are_told_by_status_and_class() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cast import Cast, Simulation, Stores
+from local.cast import SIMULATED_KEY, Cast, Simulation, Stores
 from local.datafolder import DataFolder
 from local.program import ROOT
 
@@ -59,9 +59,10 @@ def test_secrets_are_not_among_the_arguments_which_anybody_can_list() -> None:
 
 
 def test_a_real_account_is_left_alone_while_one_is_simulated() -> None:
-    cast = replace(CAST, simulation=SIMULATION)
+    environment = replace(CAST, simulation=SIMULATION).worker().environment
 
-    assert cast.worker().environment["STRIPE_API_KEY"] == ""
+    assert environment["STRIPE_API_KEY"] == SIMULATED_KEY
+    assert environment["STRIPE_API_BASE"] == SIMULATION.api_url
     assert "STRIPE_API_KEY" not in CAST.worker().environment
 
 
