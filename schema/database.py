@@ -14,7 +14,7 @@ import asyncpg
 
 from events.retry import POLICIES, FailureClass, next_delay
 from schema.connecting import CONNECT_SECONDS, open_pool
-from schema.errors import LedgerRacedError, PostgresUnavailableError, classify
+from schema.errors import LedgerRacedError, PostgresSilentError, PostgresUnavailableError, classify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -89,7 +89,7 @@ class Database:
         try:
             yield connection
         except TimeoutError as error:
-            raise PostgresUnavailableError("Postgres did not answer in time") from error
+            raise PostgresSilentError("Postgres did not answer in time") from error
         except asyncpg.InterfaceError as error:
             if _is_lost(connection):
                 raise PostgresUnavailableError("the connection to Postgres was lost") from error
@@ -101,7 +101,7 @@ class Database:
         try:
             return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError as error:
-            raise PostgresUnavailableError("no connection to Postgres became free in time") from error
+            raise PostgresSilentError("no connection to Postgres became free in time") from error
 
 
 def _is_lost(connection: asyncpg.Connection) -> bool:

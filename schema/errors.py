@@ -16,6 +16,10 @@ class PostgresUnavailableError(UnavailableError):
     """Postgres is away, does not answer, or has no connection left; no event's fault."""
 
 
+class PostgresSilentError(PostgresUnavailableError):
+    """Postgres gave no connection, or no answer, within its time limit."""
+
+
 class LedgerRacedError(TransientError):
     """Another transaction has settled the same event; the next run finds its outcome."""
 
@@ -90,8 +94,12 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def says_away(error: BaseException) -> bool:
-    """Tell whether one error is proof enough that Postgres takes no writes for now."""
-    return sqlstate(error) in PROOF_OF_ABSENCE or isinstance(error, ConnectionRefusedError)
+    """Tell whether one error is proof enough that Postgres takes no writes for now.
+
+    Silence is: each takes so long to notice that there never would be several within a few seconds.
+    """
+    proof = (ConnectionRefusedError, PostgresSilentError)
+    return sqlstate(error) in PROOF_OF_ABSENCE or isinstance(error, proof)
 
 
 def ran_out_of_time(error: BaseException) -> bool:

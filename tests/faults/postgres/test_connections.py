@@ -83,7 +83,7 @@ def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
     accepted = put_names(post, 0)
 
     post.drain(BridgedStore(store))
-    assert (why_open(post), post.mailboxes.status().ready) == ("PostgresUnavailableError", 25)
+    assert (why_open(post), post.mailboxes.status().ready) == ("PostgresSilentError", 25)
     bridge.run(held.end())
     wait_until(lambda: drained(post, BridgedStore(store)), what="the circuit to let mail through")
     bridge.run(store.close())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.checker import Checker
     from tests.integration.worker.post import Post
     from tests.integration.worker.running import RunningWorker
+    from tests.proxy import Proxy
     from tests.servers import RunningServer
     from worker.process import WorkerProcess
 
@@ -155,3 +156,22 @@ def test_f38_a_full_disk_stops_workers_with_an_alarm_and_nothing_is_lost(
     assert ("circuit_opened", "error") in [(line["event"], line["log_level"]) for line in logs]
     assert names(post) == {"Name 1"}
     assert checker.judge(accepted=accepted).problems == ()
+
+
+@pytest.mark.chaos
+def test_f36_a_server_that_swallows_everything_stops_a_worker_that_can_still_be_ended(
+    checker: Checker, post: Post, proxy: Proxy, start_worker: Callable[..., RunningWorker]
+) -> None:
+    worker = start_worker(DATABASE_URL=proxy.url)
+    accepted = put_names(post, 0)
+    await_quiet(post)
+
+    proxy.black_hole()
+    accepted += put_names(post, 1)
+    wait_until(lambda: why_open(post) == "PostgresSilentError", what="the circuit to open", seconds=40)
+    worker.process.ask_to_stop()
+    assert worker.process.wait(25)
+    assert post.mailboxes.status().ready == CUSTOMERS
+
+    post.drain()
+    assert checker.judge(accepted=accepted, logs=[worker.log]).problems == ()

@@ -9,7 +9,15 @@ import pytest
 
 from events.errors import PermanentError, TransientError, UnavailableError
 from events.retry import FailureClass
-from schema.errors import LedgerRacedError, PostgresUnavailableError, classify, code_of, says_away, sqlstate
+from schema.errors import (
+    LedgerRacedError,
+    PostgresSilentError,
+    PostgresUnavailableError,
+    classify,
+    code_of,
+    says_away,
+    sqlstate,
+)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +94,8 @@ def test_the_class_of_a_named_error_of_the_driver(
         (asyncpg.ReadOnlySQLTransactionError("standby"), True),
         (asyncpg.CannotConnectNowError("starting"), True),
         (ConnectionRefusedError("refused"), True),
+        (PostgresSilentError("no answer in time"), True),
+        (PostgresUnavailableError("cut"), False),
         (asyncpg.ConnectionDoesNotExistError("cut"), False),
         (asyncpg.TooManyConnectionsError("full"), False),
         (TimeoutError("slow"), False),
