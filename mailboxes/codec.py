@@ -28,6 +28,8 @@ PLAIN = b"="
 DEFLATED = b"a"
 ZSTANDARD = b"b"
 LEVEL = 3
+SMALL_BYTES = 64 * 1024
+MOST_UNFOLDING = 8  # times, for a body that is not small
 MOST_BODY_BYTES = 16 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
 
 _NEWER_VERSIONS = range(max(READABLE) + 1, 32)  # control characters: no hand-written value starts with one
@@ -80,7 +82,7 @@ def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
     """Return the value to store."""
     head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
     squeezed = _zstandard.compress(body)
-    return head + (ZSTANDARD + squeezed if len(squeezed) < len(body) else PLAIN + body)
+    return head + (ZSTANDARD + squeezed if _is_worth_it(body, squeezed) else PLAIN + body)
 
 
 def decode(value: bytes, *, now_ms: int) -> Stored | None:
@@ -116,6 +118,11 @@ def says_the_same(stored: bytes, value: bytes) -> bool:
     if first is None or second is None:
         return False
     return bool(first.api_version != second.api_version or first.data == second.data)
+
+
+def _is_worth_it(body: bytes, squeezed: bytes) -> bool:
+    """A claim is bounded by what it holds as stored: a large body must not unfold to very much more."""
+    return len(squeezed) < len(body) <= max(SMALL_BYTES, MOST_UNFOLDING * len(squeezed))
 
 
 def _body(value: bytes) -> bytes:

@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -102,7 +102,7 @@ def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[
     """Start worker processes that look for mail when this returns and end with the test."""
     started: list[RunningWorker] = []
 
-    def start(**settings: str) -> RunningWorker:
+    def start(**settings: Any) -> RunningWorker:
         log = tmp_path / f"worker-{len(started)}.log"
         worker = RunningWorker(redis_url, database_url, log, **settings)
         started.append(worker)

@@ -251,8 +251,8 @@ def _waiting(account: Account, event_id: EventId) -> Waiting:
 
 
 def _blame(error: Exception) -> FailureClass:
-    if isinstance(error, GiveBackError):
-        raise error
+    if isinstance(error, GiveBackError | MemoryError):
+        raise error  # no event's fault; a claim that memory did not suffice for counts as its worker's crash
     failure = classify(error)
     if failure is FailureClass.INFRASTRUCTURE:
         raise AwayError(error) from error

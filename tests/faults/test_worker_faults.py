@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 HELD = CustomerId("cus_0")
 LEASE_MS = LEASE_SECONDS * 1000
+NEARLY_A_MEBIBYTE = random.Random(1).randbytes(160_000).hex() + " " * 720_000
 LETTERS = "SELECT event_id, reason, attempts FROM dead_letters"
 
 
@@ -91,6 +93,35 @@ def test_a_worker_that_waits_for_a_slow_database_keeps_its_lease(
 
     assert trial.post.mailboxes.status().counters.expired == 0
     assert trial.named() == trial.names
+    assert trial.problems() == ()
+
+
+def test_f11_a_worker_short_of_memory_loses_nothing_and_makes_no_event_pay(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    worker = start_worker()
+    worker.limit_memory(more_bytes=16 * 1024**2)
+
+    trial.put(customers=10, events=5, padding=NEARLY_A_MEBIBYTE)
+
+    assert worker.await_line("chore_failed")["error"] == "MemoryError"
+    start_worker()
+    trial.await_quiet()
+    assert trial.named() == trial.names
+    assert trial.post.rows(LETTERS) == []
+    assert trial.problems() == ()
+
+
+def test_f11_an_event_that_memory_does_not_suffice_for_is_its_workers_fault(
+    trial: WorkerTrial, start_worker: StartWorker
+) -> None:
+    worker = start_worker(FAILPOINTS="in_tx@1=raise:MemoryError")
+
+    trial.put(customers=1, events=1)
+
+    assert worker.await_line("chore_failed")["error"] == "MemoryError"
+    trial.await_quiet()
+    assert trial.post.ledger() == {"evt_cus_0_0": "applied"}
     assert trial.problems() == ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import sys
 from pathlib import Path
@@ -74,6 +75,12 @@ class RunningWorker:
     def cpu_seconds(self) -> float:
         """Return the processor time it has used."""
         return sum(map(int, self._stat()[11:13])) / TICKS_PER_SECOND
+
+    def limit_memory(self, *, more_bytes: int) -> None:
+        """Let it have only so much more memory than it has now."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        now = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))
+        resource.prlimit(self.pid, resource.RLIMIT_DATA, (now + more_bytes, now + more_bytes))
 
     def _has_started(self) -> bool:
         assert self.process.exit_code() is None, self.log.read_text()

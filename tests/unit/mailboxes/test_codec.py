@@ -48,6 +48,11 @@ def test_what_does_not_get_smaller_is_stored_as_it_is() -> None:
     assert value == b"\x02w1760000000123=\x00\xff{"
 
 
+def test_what_would_unfold_to_very_much_more_is_stored_as_it_is() -> None:
+    body = b"{" + b" " * 2**20
+    assert encode(body, received_ms=NOW_MS, source=Source.WEBHOOK).endswith(codec.PLAIN + body)
+
+
 def test_the_dictionary_never_changes_under_stored_events() -> None:
     dictionary = resources.files("mailboxes").joinpath("dictionaries/a.txt").read_bytes()
     assert zlib.crc32(dictionary) == 3_219_364_742
@@ -106,7 +111,8 @@ def test_threads_do_not_share_what_compresses() -> None:
 
 
 def test_a_value_that_unfolds_without_end_is_handed_on_folded() -> None:
-    bomb = encode(b"0" * (codec.MOST_BODY_BYTES + 1), received_ms=NOW_MS, source=Source.WEBHOOK)
+    head = encode(b"", received_ms=NOW_MS, source=Source.WEBHOOK)[: codec.HEADER_BYTES]
+    bomb = head + codec.ZSTANDARD + codec._zstandard.compress(b"0" * (codec.MOST_BODY_BYTES + 1))
     assert decode(bomb, now_ms=NOW_MS) == Stored(bomb, NOW_MS, Source.WEBHOOK)
 
 
