@@ -9,10 +9,18 @@ import argparse
 import subprocess
 import sys
 
-QUICK = (("bench.ordering",), ("bench.paths",), ("bench.soak", "--minutes", "1"))
+QUICK = (
+    ("bench.ordering",),
+    ("bench.paths",),
+    ("bench.receiver", "--events", "10000", "--rounds", "1"),
+    ("bench.freshness", "--events", "100", "--rounds", "1"),
+    ("bench.soak", "--minutes", "1"),
+)
 FULL = (
     ("bench.ordering", "--histories", "100000"),
     ("bench.paths", "--seconds", "900"),
+    ("bench.receiver", "--rounds", "5"),
+    ("bench.freshness", "--rounds", "5"),
     ("bench.soak", "--minutes", "10"),
 )
 

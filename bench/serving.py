@@ -1,0 +1,63 @@
+"""An application on the receiver's server, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.ground import cpu_seconds
+from local.ports import LOCALHOST, free_port, is_free
+from local.process import Command, Process
+from local.program import ROOT
+from tests.builders import SECRET
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.ground import Ground
+
+RECEIVER, FLASK, BARE = "receiver.asgi:app", "bench.noop:flask", "bench.noop:bare"
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where it is, and its first process."""
+
+    port: int
+    process: Process
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far."""
+        return cpu_seconds(self.process.pid)
+
+
+@contextmanager
+def served(app: str, servers: Ground) -> Iterator[Served]:
+    """Serve one of RECEIVER, FLASK and BARE, with gunicorn_conf.py as in production and `redis_fsync`."""
+    port = free_port()
+    gunicorn = (sys.executable, "-m", "gunicorn", "--config", "receiver/gunicorn_conf.py")
+    process = Process(
+        Command(
+            argv=(*gunicorn, "--bind", f"{LOCALHOST}:{port}", app),
+            log=Path(os.devnull),
+            folder=ROOT,
+            environment={
+                "REDIS_URL": servers.valkey.url,
+                "STRIPE_WEBHOOK_SECRET": SECRET,
+                "ACK_DURABILITY": "redis_fsync",
+                "LOG_LEVEL": "WARNING",
+            },
+        )
+    )
+    try:
+        wait_until(lambda: not is_free(port), what=f"{app} to listen", seconds=START_SECONDS)
+        yield Served(port, process)
+    finally:
+        process.stop(within_seconds=STOP_SECONDS)
