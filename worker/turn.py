@@ -6,10 +6,11 @@ bad neighbour. Knows no SQL and no Redis commands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 import structlog
+from msgspec import structs
 
 from events.letters import PARKED_SECONDS
 from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, Stale, Superseded, Unchanged
@@ -148,7 +149,7 @@ class Turn:
         if failure is FailureClass.BUG and attempts == 1:
             report(error)
         if failure is FailureClass.PERMANENT or spent(failure, attempts, (self._now_ms() - first_ms) / 1000):
-            last = replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
+            last = structs.replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
             _give_up(account, failed_letter(account.opened.mail, last, failure, error))
             return
         if ran_out_of_time(error) and attempts >= TOO_SLOW_ATTEMPTS:
