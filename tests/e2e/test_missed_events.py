@@ -1,0 +1,73 @@
+"""Webhooks are lost and Redis is emptied under load: one sweep later the tables equal Stripe, and it was counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from local.program import ROOT
+from tests.servers import wait_until
+from tests.whole_system import WholeSystem, whole_system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RATE = "100"
+EVENTS_OF_THE_DAY = 1000
+QUIET_SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[WholeSystem]:
+    seed = os.environ.get("SEED", "1")
+    print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
+    with whole_system("--simulate", "--rate", RATE, "--seed", seed) as running:
+        yield running
+
+
+def cogento(system: WholeSystem, *words: str) -> Any:
+    """What a command says, as JSON."""
+    facts = system.facts
+    environment = {
+        "DATABASE_URL": facts["database_url"],
+        "REDIS_URL": facts["redis_url"],
+        "STRIPE_API_KEY": facts["stripe_api_key"],
+        "STRIPE_API_BASE": facts["stripe_api_url"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cogento", *words, "--json"],
+        env=os.environ | environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.timeout(300)
+def test_f17_one_sweep_brings_back_a_day_without_webhooks_and_what_redis_held(system: WholeSystem) -> None:
+    sender = system.sender
+    wait_until(lambda: sender.counters()["accepted_events"] > 300, what="load", seconds=60)
+    with redis.Redis.from_url(sender.redis_url) as client:
+        client.flushall()
+    sender.ask("disorder", {"lost_share": 1.0})
+    sender.ask("happen", {"events": EVENTS_OF_THE_DAY})
+    sender.become_quiet(seconds=QUIET_SECONDS)
+    lost = sender.counters()["lost_events"]
+
+    wait_until(lambda: cogento(system, "sweep") is not None, what="our turn to sweep", seconds=60)
+    wait_until(lambda: sender.status().waiting == 0, what="empty mailboxes", seconds=QUIET_SECONDS)
+    wait_until(lambda: cogento(system, "status")["unsure"] == 0, what="settled doubts", seconds=60)
+
+    verdict = system.check()
+    assert lost >= EVENTS_OF_THE_DAY
+    assert cogento(system, "status")["missing_total"] >= lost
+    assert verdict.judgement.problems == ()
+    assert sender.status().parked == 0
