@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bridge
-from console.words import tell_mailbox, tell_outcome, tell_row, tell_unsure
+from console.waiting import tell_mailbox, tell_wait
+from console.words import tell_outcome, tell_row, tell_unsure
 from events.envelope import open_envelope
 from events.errors import RejectedError, TransientError
 from events.names import CustomerId, EventId, ObjectId
@@ -60,6 +61,17 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """One event in the mailbox: how long it has waited, how often it failed, and why the last time."""
+
+    event_id: EventId
+    is_parked: bool
+    waited: str
+    attempts: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """Everything known of one customer; `sentences` say what matters first."""
 
@@ -67,6 +79,7 @@ class Story:
     customer_id: CustomerId
     sentences: Sequence[str]
     mailbox: MailboxView
+    mail: Sequence[Mail]
     records: Records
 
 
@@ -93,14 +106,29 @@ def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | Several | No
 def _tell(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, store: Store) -> Story:
     mailbox = mailboxes.look(customer_id)
     records = bridge.run(_read(store, customer_id, asked), timeout_seconds=ANSWER_SECONDS)
+    now_ms = mailboxes.now_ms()
     sentences = (
         *_of_event(asked, records.event, mailbox),
-        *tell_mailbox(mailbox, now_ms=mailboxes.now_ms(), halted=mailboxes.paused().everything),
+        *tell_mailbox(mailbox, now_ms=now_ms, halted=mailboxes.paused().everything),
         *tell_row(records.customer),
         *(said for row in records.unsure for said in tell_unsure(row.object_id, row.shown, row.tie)),
         *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
     )
-    return Story(asked, customer_id, sentences, mailbox, records)
+    return Story(asked, customer_id, sentences, mailbox, _mail(mailbox, now_ms), records)
+
+
+def _mail(mailbox: MailboxView, now_ms: int) -> list[Mail]:
+    return [
+        Mail(
+            event_id=event.event_id,
+            is_parked=is_parked,
+            waited=tell_wait(event, now_ms),
+            attempts=event.attempts,
+            why=" ".join(filter(None, (event.error_class, event.error_code))),
+        )
+        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
+        for event in events
+    ]
 
 
 def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, assert_never
 
-from console.spans import span
 from events.outcomes import Reason
 from events.walks import Why
 from mailboxes.redelivery import Redelivery
-from mailboxes.status import MailboxState
 from schema.letter_records import LetterStatus
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
     from events.names import EventId, ObjectId
     from events.ties import Tie, TiedEvent
-    from mailboxes.status import MailboxView
     from schema.history import CustomerRecord, LedgerRecord
     from schema.letter_records import Letter
 
@@ -53,22 +50,6 @@ def tell_outcome(row: LedgerRecord) -> str:
         return f"{outcome}: {row.superseded_by}"
     reason = REASONS.get(row.reason or "")
     return f"{outcome} ({reason})" if reason else outcome
-
-
-def tell_mailbox(view: MailboxView, *, now_ms: int, halted: bool) -> list[str]:
-    """Say what a mailbox waits for; nothing when it is empty and free."""
-    said = []
-    if halted and (view.waiting_total or view.parked_total):
-        said.append("Everything is paused: `cogento resume --all` lets it go on.")
-    if view.pause_wanted:
-        said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
-    if view.waiting_total and view.state is not None:
-        said.append(f"{_events(view.waiting_total)}: {_tell_state(view, now_ms)}.")
-    if view.parked_total:
-        said.append(f"{_tell_parked(view, now_ms)}.")
-    if view.crashes:
-        said.append(f"Workers have died {_times(view.crashes)} in a row with this customer in hand.")
-    return said
 
 
 def tell_row(row: CustomerRecord | None) -> list[str]:
@@ -137,38 +118,3 @@ def _tell_one(event: TiedEvent) -> str:
     second = dt.datetime.fromtimestamp(event.created, dt.UTC)
     kind = "an edge: tells what it changed" if event.is_edge else "a sighting: tells only what it saw"
     return f"{event.event_id} of {second:%Y-%m-%d %H:%M:%S} UTC ({kind})"
-
-
-def _tell_state(view: MailboxView, now_ms: int) -> str:
-    away = span(abs(now_ms - (view.state_ms or now_ms)) / 1000)
-    match view.state:
-        case MailboxState.READY:
-            return f"in line for a worker for {away}"
-        case MailboxState.LEASED:
-            return f"a worker has them in hand, for {away} more at most"
-        case MailboxState.SLEEPING:
-            return f"asleep for {away} more, because {_tell_failure(view)}"
-        case _:
-            return f"held for {away}"
-
-
-def _tell_failure(view: MailboxView) -> str:
-    failed = next((event for event in view.waiting if event.attempts), None)
-    if failed is None:
-        return "it was put off"
-    return f"{failed.event_id} failed {_times(failed.attempts)} ({failed.error_class or 'cause unknown'})"
-
-
-def _tell_parked(view: MailboxView, now_ms: int) -> str:
-    parked = _events(view.parked_total, verb="parked until the customer's own event arrives")
-    if view.parked_look_ms is None:
-        return parked
-    return f"{parked}; looked at again in {span(max(view.parked_look_ms - now_ms, 0) / 1000)}"
-
-
-def _events(count: int, *, verb: str = "waiting") -> str:
-    return f"1 event is {verb}" if count == 1 else f"{count:,} events are {verb}"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -17,4 +17,6 @@ class AckMeans(StrEnum):
 
     REPLY = "reply"  # the script's reply
     FSYNC_ALWAYS = "fsync_always"  # appendfsync always: the reply comes after the fsync
-    WAITAOF = "waitaof"  # WAITAOF after each put, its answer checked, where it is true; up to 1 s with everysec
+    WAITAOF = (
+        "waitaof"  # WAITAOF after each put, its answer checked, where it is true; up to 1 s with everysec
+    )

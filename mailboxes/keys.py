@@ -10,7 +10,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:held:<customer>` | zset   | its parked event ids, same scores                                           |
 | `:ready`           | zset   | customers in line by the ms at which they joined it                         |
 | `:leases`          | zset   | claimed customers by the ms at which the lease ends                         |
-| `:owners`          | hash   | claimed customer -> lease token                                             |
+| `:owners`          | hash   | claimed customer -> lease token: "worker/random"                            |
 | `:sleeping`        | zset   | customers whose mail must wait, by the ms at which they wake                |
 | `:paused`          | zset   | customers with mail that an operator paused, by the ms since when           |
 | `:parked`          | zset   | customers with parked events, by the ms of the next look                    |
@@ -18,7 +18,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:pauses`          | hash   | customer -> ms since when an operator wants it paused, with or without mail |
 | `:halted`          | string | ms since when an operator wants everything paused                           |
 | `:crashes`         | hash   | customer -> leases that expired in a row                                    |
-| `:tries`           | hash   | event -> "attempts first_attempt_ms error_class", for those that failed     |
+| `:tries`           | hash   | event -> "attempts first_attempt_ms class:code", for those that failed      |
 | `:bell`            | hash   | `until`: ms until when no ring is needed; `rings`: unanswered ones          |
 | `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
 | `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |

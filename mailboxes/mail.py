@@ -96,6 +96,7 @@ class Failed:
     attempts: int
     first_attempt_ms: int
     error_class: str
+    code: str | None = None  # an SQLSTATE or the type of an exception
 
 
 class Settlement(msgspec.Struct, frozen=True):

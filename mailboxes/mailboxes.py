@@ -65,26 +65,38 @@ class Mailboxes:
         shards: int = 1,
         ack: AckDurability = AckDurability.REDIS,
         limits: Limits | None = None,
+        name: str = "",
     ) -> None:
         self._server = server
         self._acknowledgement = Acknowledgement(server, patient or server, ack)
         self._clock = clock or RedisClock(server)
         self._tags = keys.tags(shards)
         self._limits = limits or Limits()
+        self._name = name
         self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
         self._lost_claims = LostClaims()
 
     @classmethod
     def connect(
-        cls, url: str, *, shards: int = 1, ack: AckDurability, limits: Limits | None = None
+        cls,
+        url: str,
+        *,
+        shards: int = 1,
+        ack: AckDurability,
+        limits: Limits | None = None,
+        name: str = "",
     ) -> Mailboxes:
-        """Make the mailboxes of a Redis URL; nothing is sent before it is needed."""
+        """Make the mailboxes of a Redis URL; nothing is sent before it is needed.
+
+        `name` is the process's, and tells people who has claimed a mailbox.
+        """
         return cls(
             Server.connect(url, timeout_seconds=TIMEOUT_SECONDS),
             patient=Server.connect(url, timeout_seconds=PATIENT_SECONDS),
             shards=shards,
             ack=ack,
             limits=limits,
+            name=name,
         )
 
     def check(self) -> ServerFacts:
@@ -147,7 +159,7 @@ class Mailboxes:
         it). First of all, expired leases and sleepers whose time has come are put back in line.
         """
         now_ms, lease_ms = self.now_ms(), int(lease_seconds * 1000)
-        token, expires_ms = LeaseToken(secrets.token_hex(16)), now_ms + lease_ms
+        token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
         mails: list[Mail] = []
         for tag in self._tags_from_anywhere():
             events = max_events - sum(len(mail.waiting) for mail in mails)

@@ -49,9 +49,10 @@ class Tries(NamedTuple):
     attempts: int
     first_attempt_ms: int | None
     error_class: str | None
+    error_code: str | None
 
 
-UNTRIED = Tries(0, None, None)
+UNTRIED = Tries(0, None, None, None)
 
 
 def read_put(code: int | bytes, value: bytes) -> PutResult:
@@ -77,21 +78,23 @@ def read_mail(reply: Reply, *, now_ms: int) -> Mail:
         if stored is None:
             unknown.append(event_id)
             continue
-        attempts, first_ms, _ = read_tries(tries)
+        attempts, first_ms, *_ = read_tries(tries)
         waiting.append(Waiting(event_id, stored.body, stored.received_ms, stored.source, attempts, first_ms))
     return Mail(CustomerId(customer_id.decode()), tuple(waiting), int(crashes), tuple(unknown))
 
 
 def write_tries(failed: Failed) -> str:
     """Return the text that Redis keeps of an event that failed."""
-    return f"{failed.attempts} {failed.first_attempt_ms} {failed.error_class}"
+    why = f"{failed.error_class}:{failed.code}" if failed.code else failed.error_class
+    return f"{failed.attempts} {failed.first_attempt_ms} {why}"
 
 
 def read_tries(text: bytes | None) -> Tries:
     """Return the attempts that `write_tries` wrote; what is not ours counts as untried."""
     match (text or b"").decode(errors="replace").split():
-        case [attempts, first_ms, error_class] if attempts.isdecimal() and first_ms.isdecimal():
-            return Tries(int(attempts), int(first_ms), error_class)
+        case [attempts, first_ms, why] if attempts.isdecimal() and first_ms.isdecimal():
+            error_class, _, code = why.partition(":")
+            return Tries(int(attempts), int(first_ms), error_class, code or None)
         case _:
             return UNTRIED
 
@@ -120,12 +123,13 @@ def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
 
 def read_view(customer_id: CustomerId, reply: Reply) -> MailboxView:
     """Return one customer's mailbox as look.lua shows it."""
-    pause_wanted, parked_look, crashes, waiting_total, parked_total, waiting, parked = reply[4:]
+    pause_wanted, parked_look, crashes, waiting_total, parked_total, waiting, parked, token = reply[4:]
     state, state_ms = _state(reply[:4])
     return MailboxView(
         customer_id=customer_id,
         state=state,
         state_ms=state_ms,
+        owner=None if token is None else token.decode().rpartition("/")[0] or None,
         pause_wanted=pause_wanted is not None,
         crashes=int(crashes or 0),
         parked_look_ms=None if parked_look is None else int(parked_look),
@@ -145,7 +149,7 @@ def _state(scores: Sequence[bytes | None]) -> tuple[MailboxState | None, int | N
 
 def _listed(id_: bytes, place: bytes, tries: bytes | None, header: bytes) -> Listed:
     stored = codec.decode_header(header)
-    attempts, first_ms, error_class = read_tries(tries)
+    attempts, first_ms, error_class, code = read_tries(tries)
     return Listed(
         event_id=EventId(id_.decode()),
         created=int(place) // SECOND,
@@ -154,6 +158,7 @@ def _listed(id_: bytes, place: bytes, tries: bytes | None, header: bytes) -> Lis
         attempts=attempts,
         first_attempt_ms=first_ms,
         error_class=error_class,
+        error_code=code,
     )
 
 

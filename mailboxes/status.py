@@ -81,19 +81,21 @@ class Listed:
     attempts: int
     first_attempt_ms: int | None
     error_class: str | None
+    error_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxView:
     """One customer's mailbox, events in order (only the first of them when there are many).
 
-    `state_ms` is since when it is ready or paused, until when leased or asleep. `pause_wanted` also holds
+    `state_ms` is since when it is ready or paused, until when leased or asleep; `owner` is the worker that has it. `pause_wanted` also holds
     without mail. `parked_look_ms` is when the parked events are looked at again.
     """
 
     customer_id: CustomerId
     state: MailboxState | None
     state_ms: int | None
+    owner: str | None
     pause_wanted: bool
     crashes: int
     parked_look_ms: int | None

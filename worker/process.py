@@ -49,11 +49,13 @@ class WorkerProcess:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._retention_days = settings.ledger_retention_days
+        name = f"{socket.gethostname()}:{os.getpid()}"
         self._mailboxes = Mailboxes.connect(
             settings.redis_url.get_secret_value(),
             shards=settings.mailbox_shards,
             ack=AckDurability(settings.ack_durability),
             limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
+            name=name,
         )
         self._store = open_store(
             settings.database_url.get_secret_value(),
@@ -62,7 +64,7 @@ class WorkerProcess:
         )
         self._heart = Heart(
             self._mailboxes.heartbeats,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            worker=name,
             version=VERSION,
             now_ms=self._mailboxes.now_ms,
             clock=time.monotonic,

@@ -17,7 +17,7 @@ from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, 
 from events.retry import POLICIES, FailureClass, next_delay, spent
 from mailboxes.mail import Failed, Settlement
 from reporting import report
-from schema.errors import classify, ran_out_of_time
+from schema.errors import classify, code_of, ran_out_of_time
 from worker.lease import GiveBackError
 from worker.letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
 
@@ -155,7 +155,11 @@ class Turn:
         if ran_out_of_time(error) and attempts >= TOO_SLOW_ATTEMPTS:
             log.error("statements_too_slow", event_id=waiting.event_id, attempts=attempts)
         retry_after = getattr(error, "retry_after_seconds", None)
-        self._keep(account, Failed(waiting.event_id, attempts, first_ms, failure), retry_after=retry_after)
+        self._keep(
+            account,
+            Failed(waiting.event_id, attempts, first_ms, failure, code_of(error)),
+            retry_after=retry_after,
+        )
 
     def _keep(self, account: Account, failed: Failed, *, retry_after: float | None = None) -> None:
         """Let an event keep its place, and its customer wait, at least as long as was asked for."""

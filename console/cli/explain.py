@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from console.stories import Story, Told
+    from console.stories import Mail, Story, Told
     from schema.history import CustomerRecord, SubscriptionRecord
 
 RECENT = 20
@@ -52,12 +52,23 @@ def _print(story: Story) -> None:
     click.secho(printable(story.customer_id), bold=True)
     for sentence in story.sentences or ("Everything that was received is applied.",):
         click.echo(f"  {printable(sentence)}")
+    if story.mail:
+        _print_mail(story.mail[:RECENT])
     if story.records.customer:
         _print_customer(story.records.customer)
     if story.records.subscriptions:
         _print_subscriptions(story.records.subscriptions)
     if story.records.events:
         _print_events(story.records.events[:RECENT])
+
+
+def _print_mail(mail: Sequence[Mail]) -> None:
+    _head("In the mailbox, the oldest first")
+    rows = [
+        (one.event_id, "parked" if one.is_parked else "waiting", one.waited, one.attempts, one.why)
+        for one in mail
+    ]
+    print_table(("EVENT", "STATE", "SINCE", "FAILED TRIES", "WHY"), rows)
 
 
 def _print_customer(record: CustomerRecord) -> None:

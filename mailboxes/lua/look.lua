@@ -6,7 +6,7 @@
 -- ARGV[3]   most events of each kind
 -- Returns   {ms since when ready | nil, ms when the lease ends | nil, ms when it wakes | nil, ms since when paused
 --            with mail | nil, ms since when pausing is wanted | nil, ms of the next look at parked events | nil,
---            crashes | nil, how many wait, how many are parked, {waiting event}, {parked event}},
+--            crashes | nil, how many wait, how many are parked, {waiting event}, {parked event}, token | false},
 --            an event as id, place, tries | nil, header of its value
 
 local customer = ARGV[2]
@@ -30,4 +30,5 @@ view[7] = redis.call('HGET', CRASHES, customer)
 view[8] = redis.call('ZCARD', mail_of(customer))
 view[9] = redis.call('ZCARD', held_of(customer))
 view[10], view[11] = list(mail_of(customer)), list(held_of(customer))
+view[12] = redis.call('HGET', OWNERS, customer)
 return view

@@ -5,37 +5,16 @@ from typing import Any
 
 import pytest
 
-from console.words import OUTCOMES, tell_mailbox, tell_outcome, tell_row, tell_unsure
-from events.names import CustomerId, EventId, ObjectId
+from console.words import OUTCOMES, tell_outcome, tell_row, tell_unsure
+from events.names import EventId, ObjectId
 from events.outcomes import Reason
 from events.ties import Choice, Tie, TiedEvent
 from events.walks import Why
-from mailboxes.mail import Source
-from mailboxes.status import Listed, MailboxState, MailboxView
 from schema.history import CustomerRecord, LedgerRecord
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
-NOW_MS = 1_000_000
 SUB = ObjectId("sub_1")
 EVT_2 = EventId("evt_2")
-EMPTY = MailboxView(
-    customer_id=CustomerId("cus_1"),
-    state=None,
-    state_ms=None,
-    pause_wanted=False,
-    crashes=0,
-    parked_look_ms=None,
-    waiting_total=0,
-    parked_total=0,
-    waiting=(),
-    parked=(),
-)
-FAILED = Listed(EventId("evt_1"), 1, 1, Source.WEBHOOK, 3, 1, "infrastructure")
-
-
-def view(**fields: Any) -> MailboxView:
-    values = {name: getattr(EMPTY, name) for name in EMPTY.__slots__}
-    return MailboxView(**values | fields)
 
 
 def record(outcome: str, reason: str | None, superseded_by: str | None = None) -> LedgerRecord:
@@ -93,51 +72,6 @@ def test_superseded_event_names_its_successor() -> None:
 @pytest.mark.parametrize("outcome", ["applied", "unchanged", "duplicate", "stale", "superseded", "dead"])
 def test_every_outcome_of_the_ledger_has_words(outcome: str) -> None:
     assert outcome in OUTCOMES
-
-
-@pytest.mark.parametrize(
-    ("state", "at", "said"),
-    [
-        (MailboxState.READY, NOW_MS - 3_000, "2 events are waiting: in line for a worker for 3 s."),
-        (
-            MailboxState.LEASED,
-            NOW_MS + 9_000,
-            "2 events are waiting: a worker has them in hand, for 9 s more at most.",
-        ),
-        (MailboxState.PAUSED, NOW_MS - 60_000, "2 events are waiting: held for 1 min."),
-    ],
-)
-def test_waiting_mail_says_what_it_waits_for(state: MailboxState, at: int, said: str) -> None:
-    told = tell_mailbox(view(waiting_total=2, state=state, state_ms=at), now_ms=NOW_MS, halted=False)
-    assert told == [said]
-
-
-def test_sleeping_mail_names_the_event_that_failed_and_how_often() -> None:
-    asleep = view(waiting_total=1, state=MailboxState.SLEEPING, state_ms=NOW_MS + 30_000, waiting=(FAILED,))
-    assert tell_mailbox(asleep, now_ms=NOW_MS, halted=False) == [
-        "1 event is waiting: asleep for 30 s more, because evt_1 failed 3 times (infrastructure)."
-    ]
-
-
-def test_parked_mail_says_when_it_is_looked_at_again() -> None:
-    parked = view(parked_total=1, parked_look_ms=NOW_MS + 120_000)
-    assert tell_mailbox(parked, now_ms=NOW_MS, halted=False) == [
-        "1 event is parked until the customer's own event arrives; looked at again in 2 min."
-    ]
-
-
-def test_pause_is_told_with_the_command_that_ends_it() -> None:
-    told = tell_mailbox(view(pause_wanted=True), now_ms=NOW_MS, halted=False)
-    assert told == ["Paused by an operator: `cogento resume cus_1` lets it go on."]
-
-
-def test_crashes_are_told() -> None:
-    told = tell_mailbox(view(crashes=1), now_ms=NOW_MS, halted=False)
-    assert told == ["Workers have died once in a row with this customer in hand."]
-
-
-def test_empty_mailbox_says_nothing() -> None:
-    assert tell_mailbox(EMPTY, now_ms=NOW_MS, halted=True) == []
 
 
 def test_missing_row_is_told() -> None:
