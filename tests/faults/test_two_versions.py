@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from events.names import CustomerId
+from mailboxes import codec
 from tests.builders import customer, event_body
 from tests.integration.worker.running import ROOT, RunningWorker
 from tests.servers import wait_until
@@ -45,8 +46,9 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for module in ROOT.glob("*.py"):
         shutil.copy(module, copy)
     _change(copy / "version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
-    _change(copy / "mailboxes/codec.py", "VERSION = 2\n", "VERSION = 3\n")
-    _change(copy / "mailboxes/codec.py", "READABLE = frozenset({1, 2})", "READABLE = frozenset({1, 2, 3})")
+    newer, readable = codec.VERSION + 1, "READABLE = frozenset({"
+    _change(copy / "mailboxes/codec.py", f"\nVERSION = {codec.VERSION}\n", f"\nVERSION = {newer}\n")
+    _change(copy / "mailboxes/codec.py", readable, f"{readable}{newer}, ")
     return copy
 
 
@@ -57,7 +59,7 @@ def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[
 
     def start(folder: Path = ROOT) -> RunningWorker:
         log = tmp_path / f"worker-{len(started)}.log"
-        worker = RunningWorker(redis_url, database_url, log, folder=folder)
+        worker = RunningWorker(redis_url, database_url, log, folder)
         started.append(worker)
         worker.await_start()
         return worker

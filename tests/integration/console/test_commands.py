@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 
 import pytest
 
-from events.names import CustomerId
+from events.names import CustomerId, EventId
 from events.ties import Choice
 from mailboxes.circuit import Dependency
+from mailboxes.durability import AckDurability
 from mailboxes.heartbeats import Beat
+from mailboxes.mail import Failed, Settlement
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
@@ -138,6 +142,22 @@ def contradict(applied: Happened) -> None:
     grace = ADA | {"name": "Grace"}
     applied("customer.updated", grace, before=ADA, id_="evt_there")
     applied("customer.updated", ADA, before=grace, id_="evt_back")
+
+
+def test_explain_says_who_has_the_mail_and_how_its_first_event_failed(
+    run: Run, waiting: Happened, redis_url: str
+) -> None:
+    waiting("customer.updated", ADA, id_="evt_a")
+    with closing(Mailboxes.connect(redis_url, ack=AckDurability.REDIS, name="host:7")) as worker:
+        failed = Failed(EventId("evt_a"), 2, worker.now_ms(), "transient", "57014")
+        claim = worker.claim(max_customers=1, max_events=1, lease_seconds=60)
+        assert claim is not None
+        worker.settle(claim, [Settlement(CustomerId("cus_ada"), failed=(failed,))])
+        worker.claim(max_customers=1, max_events=1, lease_seconds=60)
+    told = run("explain", "cus_ada").output
+    assert "worker host:7 has them in hand, for 59 s more at most." in told
+    assert "Earlier, evt_a failed 2 times (transient 57014)." in told
+    assert re.search(r"evt_a +waiting +\d+ \w+ +2 +transient 57014", told)
 
 
 def test_explain_names_the_events_that_tie_and_says_why_one_was_chosen(run: Run, applied: Happened) -> None:

@@ -49,7 +49,9 @@ async def test_a_turn_refused_gives_its_connection_back(store: Store, sweeping: 
     await store.ping_write()
 
 
-async def test_f58_the_turn_of_a_process_that_died_is_free(store: Store, another_store: Store, sql: Any) -> None:
+async def test_f58_the_turn_of_a_process_that_died_is_free(
+    store: Store, another_store: Store, sql: Any
+) -> None:
     await store.take_turn("sweep")
     await sql.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"

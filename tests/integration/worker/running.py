@@ -29,7 +29,7 @@ class RunningWorker:
     """
 
     def __init__(
-        self, redis_url: str, database_url: str, log: Path, *, folder: Path = ROOT, **settings: str
+        self, redis_url: str, database_url: str, log: Path, folder: Path = ROOT, /, **settings: str
     ) -> None:
         self.log = log
         environment = {

@@ -15,6 +15,7 @@ from events.names import CustomerId
 from events.outcomes import Applied, Dead, Reason, RetryAt
 from mailboxes.mail import Failed, Mail, Source, Waiting
 from schema.delivery import BatchResult, Delivery
+from schema.errors import code_of
 from tests.builders import NOW, customer, event_body
 from worker.opening import open_mail
 from worker.turn import AwayError, Turn
@@ -99,7 +100,7 @@ def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception
 def test_transient_keeps_its_place_and_its_customer_waits(error: Exception) -> None:
     store = FailingStore(error)
     (settlement,) = take(store, waiting("evt_1"), waiting("evt_2")).settlements
-    assert settlement.failed == (Failed(waiting("evt_1").event_id, 1, NOW_MS, "transient"),)
+    assert settlement.failed == (Failed(waiting("evt_1").event_id, 1, NOW_MS, "transient", code_of(error)),)
     assert (settlement.done, settlement.postponed_until_ms) == ((), NOW_MS + 500)
 
 
