@@ -30,6 +30,9 @@ SESSION = {
     "jit": "off",
 }
 
+TRANSACTION_TIMEOUT = "60s"
+"""Whatever holds locks for longer is not alive: even a slow batch's lease would be renewed several times."""
+
 # What libpq reads from a URL and asyncpg would send to the server, which would refuse it.
 _LIBPQ_ONLY = frozenset(
     {
@@ -57,18 +60,31 @@ async def open_pool(database_url: str, *, pool_size: int, application_name: str)
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings={**SESSION, "application_name": application_name},
+        init=_bound_transactions,
         reset=_keep,
     )
 
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:
     """Open one connection, with the same settings as a pool's."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         _asyncpg_url(database_url),
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings={**SESSION, "application_name": application_name},
     )
+    await _bound_transactions(connection)
+    return connection
+
+
+async def _bound_transactions(connection: asyncpg.Connection) -> None:
+    """End the transaction of a process that was frozen in the middle of a statement.
+
+    Between a statement's preparation and its execution the server waits for us and counts neither as
+    idle nor as busy, so that no other time-out ends it: a process stopped just then held its locks for ever.
+    """
+    if connection.get_server_version() >= (17,):  # older ones do not know the setting
+        await connection.execute(f"SET transaction_timeout = '{TRANSACTION_TIMEOUT}'")
 
 
 async def _keep(_connection: Any) -> None:

@@ -44,6 +44,7 @@ BY_SQLSTATE = {
     "57P03": FailureClass.INFRASTRUCTURE,  # starting up or shutting down
     "57P04": FailureClass.INFRASTRUCTURE,  # the database was dropped
     "57P05": FailureClass.INFRASTRUCTURE,  # idle for too long
+    "25P04": FailureClass.TRANSIENT,  # a transaction of a minute: its halves take less
     "57014": FailureClass.TRANSIENT,  # statement_timeout, or cancelled by somebody
     "23502": FailureClass.PERMANENT,  # not null
     "23503": FailureClass.PERMANENT,  # foreign key

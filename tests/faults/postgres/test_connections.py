@@ -176,6 +176,28 @@ async def test_f37_a_process_frozen_inside_a_transaction_loses_it(
     assert await sql.fetchval("SELECT count(*) FROM users") == 0
 
 
+async def test_f9_a_process_frozen_in_the_middle_of_a_statement_loses_its_transaction(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, sql: Any, a_server_that_bounds_transactions: None
+) -> None:
+    monkeypatch.setattr(connecting, "TRANSACTION_TIMEOUT", "500ms")
+    pool = await connecting.open_pool(database_url, pool_size=1, application_name="frozen")
+    session = "FROM pg_stat_activity WHERE application_name = 'frozen'"
+
+    frozen = await pool.acquire()
+    await frozen.execute("BEGIN")
+    await frozen.prepare("SELECT 1")  # the server waits for what comes next, and calls that active
+    await until(sql, f"SELECT count(*) = 1 {session} AND state = 'active' AND wait_event = 'ClientRead'")
+
+    await until(sql, f"SELECT count(*) = 0 {session}")
+    pool.terminate()
+
+
+@pytest.fixture
+def a_server_that_bounds_transactions(tables: psycopg.Connection) -> None:
+    if tables.info.server_version < 170000:
+        pytest.skip("transaction_timeout came with PostgreSQL 17")
+
+
 def test_f37_workers_whose_connections_are_ended_again_and_again_lose_nothing(
     checker: Checker,
     post: Post,

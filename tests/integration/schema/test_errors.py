@@ -33,6 +33,7 @@ EXPECTED = {
     "57P03": FailureClass.INFRASTRUCTURE,
     "57P04": FailureClass.INFRASTRUCTURE,
     "57P05": FailureClass.INFRASTRUCTURE,
+    "25P04": FailureClass.TRANSIENT,
     "57014": FailureClass.TRANSIENT,
     "23502": FailureClass.PERMANENT,
     "23503": FailureClass.PERMANENT,
