@@ -52,8 +52,12 @@ class Disk:
 
 
 def check_server(server: Server, ack: AckDurability) -> ServerFacts:
-    """Ask the server and return the facts; raises MailboxRefused where they do not suffice."""
+    """Ask the server and return the facts.
+
+    Raises MailboxRefused where they do not suffice, and MailboxUnavailable while nobody can say.
+    """
     info: Mapping[str, Any] = server.ask("INFO")
+    _require_loaded(info)
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
     disk = _disk(server, info)
@@ -111,6 +115,12 @@ def require_version(version: str, disk: Disk) -> None:
             f"The server at REDIS_URL is version {version}; the mailboxes need Redis 6.2 or newer, or Valkey: "
             "upgrade it, or set REDIS_URL to another server."
         )
+
+
+def _require_loaded(info: Mapping[str, Any]) -> None:
+    """Believe nothing of a server that still reads its files: until then it says that it keeps none."""
+    if info.get("loading"):
+        raise MailboxUnavailable("Redis is still loading its data")
 
 
 def _require_noeviction(policy: str) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 import redis
 
+from mailboxes.durability import AckDurability
+from mailboxes.errors import MailboxUnavailable
+from mailboxes.mailboxes import Mailboxes
 from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events
 from tests.integration.receiver.running import is_rewriting
 from tests.servers import wait_until
@@ -54,11 +59,8 @@ def test_f14_nothing_acknowledged_is_lost_when_redis_is_killed_under_load(pipeli
 
 
 def test_f16_a_redis_that_still_loads_is_not_there_yet(pipeline: Pipeline) -> None:
-    pipeline.redis.mset(dict.fromkeys(FILLERS, "x" * 100))  # half a millisecond each to load, see conftest.py
-    pipeline.redis.bgrewriteaof()
-    wait_until(lambda: not is_rewriting(pipeline.redis), what="the append-only file to be rewritten")
-    pipeline.valkey.stop()
     with ThreadPoolExecutor(1) as pool:
+        _let_it_load_slowly(pipeline)
         asked = pool.submit(_ask_while_loading, pipeline)
         pipeline.valkey.start()
     pipeline.redis.delete(*FILLERS)
@@ -66,6 +68,30 @@ def test_f16_a_redis_that_still_loads_is_not_there_yet(pipeline: Pipeline) -> No
     pipeline.await_ready()
     pipeline.send(new_events(20))
     pipeline.await_applied()
+
+
+def test_f16_what_a_redis_that_still_loads_says_of_itself_refuses_nobody(pipeline: Pipeline) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        _let_it_load_slowly(pipeline)
+        checked = pool.submit(_check_while_loading, pipeline)
+        pipeline.valkey.start()
+    pipeline.redis.delete(*FILLERS)
+    with pytest.raises(MailboxUnavailable, match="still loading"):
+        checked.result()
+
+
+def _let_it_load_slowly(pipeline: Pipeline) -> None:
+    """Stop it with a file that takes it a while to load: half a millisecond for each key, see conftest.py."""
+    pipeline.redis.mset(dict.fromkeys(FILLERS, "x" * 100))
+    pipeline.redis.bgrewriteaof()
+    wait_until(lambda: not is_rewriting(pipeline.redis), what="the append-only file to be rewritten")
+    pipeline.valkey.stop()
+
+
+def _check_while_loading(pipeline: Pipeline) -> None:
+    wait_until(lambda: _is_loading(pipeline.redis), what="the server to load")
+    with closing(Mailboxes.connect(pipeline.valkey.url, ack=AckDurability.REDIS_FSYNC)) as mailboxes:
+        mailboxes.check()
 
 
 def _ask_while_loading(pipeline: Pipeline) -> HttpAnswer:
