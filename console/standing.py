@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from schema.store import Store
 
 
+LISTED = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
@@ -23,6 +26,7 @@ class Standing:
     `workers` live, `worker_versions` says how many of each version, and one of them settled mail
     `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
+    `waits_longest` has some customers with mail and the age of their first event, in seconds.
     Field names are the keys of `cogento status --json`.
     """
 
@@ -44,6 +48,7 @@ class Standing:
     workers: int
     worker_versions: Mapping[str, int]
     idle_seconds: float | None
+    waits_longest: Mapping[str, float]
     waits_for: Mapping[str, str]
     missing_total: int
     swept_until_seconds_ago: int | None
@@ -76,6 +81,10 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         workers=workforce.alive,
         worker_versions=workforce.versions,
         idle_seconds=workforce.idle_seconds,
+        waits_longest={
+            customer_id: max(mail.now_ms - received_ms, 0) / 1000
+            for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
+        },
         waits_for=waits_for_what(mailboxes),
         missing_total=sweeping.missing,
         swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),

@@ -240,6 +240,12 @@ class Mailboxes:
         calls = [Call("status", tag, (now_ms,)) for tag in self._tags]
         return replies.read_status(self._server.run(*calls), now_ms=now_ms)
 
+    def waits_longest(self, *, limit: int) -> list[tuple[CustomerId, int]]:
+        """Return the customers whose first event has waited longest, with the ms when it was received."""
+        now_ms = self.now_ms()
+        shards = self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in self._tags))
+        return replies.read_oldest(shards)[:limit]
+
     def look(self, customer_id: CustomerId) -> MailboxView:
         """Return one customer's mailbox, with its first events."""
         return replies.read_view(customer_id, self._one(customer_id, "look", LISTED_EVENTS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from events.names import CustomerId, EventId
@@ -119,6 +120,16 @@ def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
         now_ms=now_ms,
         counters=_counters(stats),
     )
+
+
+def read_oldest(replies: Iterable[Reply]) -> list[tuple[CustomerId, int]]:
+    """Return the customers of oldest.lua over all shards, the longest wait first."""
+    waiting = [
+        (CustomerId(id_.decode()), int(received))
+        for shard in replies
+        for id_, received in zip(shard[::2], shard[1::2], strict=True)
+    ]
+    return sorted(waiting, key=itemgetter(1))
 
 
 def read_view(customer_id: CustomerId, reply: Reply) -> MailboxView:

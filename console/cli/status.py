@@ -34,6 +34,10 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("received", f"{now.received_total:,} events"),
         ("applied", f"{now.applied_total:,} events"),
         ("waiting", f"{now.waiting:,} events" + ("" if age is None else f", the oldest for {span(age)}")),
+        (
+            "longest",
+            ", ".join(f"{id_} for {span(age)}" for id_, age in now.waits_longest.items()) or "nobody",
+        ),
         ("parked", f"{now.parked:,} events, for their customer's own event"),
         ("leased", f"{now.leased:,} customers in a worker's hands"),
         ("sleeping", f"{now.sleeping:,} customers until their next try"),

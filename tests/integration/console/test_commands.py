@@ -49,6 +49,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "workers": 0,
         "worker_versions": {},
         "idle_seconds": None,
+        "waits_longest": {},
         "waits_for": {},
         "missing_total": 0,
         "swept_until_seconds_ago": None,
@@ -71,6 +72,12 @@ def test_status_counts_what_waits_and_what_was_applied(
     standing = json.loads(run("status", "--json").output)
     assert (standing["waiting"], standing["applied_total"], standing["received_total"]) == (1, 1, 1)
     assert standing["oldest_event_age_seconds"] >= 0
+
+
+def test_status_names_who_waits_longest(run: Run, waiting: Happened) -> None:
+    waiting("customer.updated", ADA)
+    assert list(json.loads(run("status", "--json").output)["waits_longest"]) == ["cus_ada"]
+    assert "longest      cus_ada for " in run("status").output
 
 
 def test_status_tells_which_workers_live(run: Run, mailboxes: Mailboxes) -> None:

@@ -159,3 +159,16 @@ def test_a_look_at_a_long_mailbox_shows_its_head_and_its_length(mailboxes: Mailb
 def test_a_look_at_nobody_shows_nothing(mailboxes: Mailboxes) -> None:
     view = mailboxes.look(CUS_A)
     assert (view.state, view.waiting, view.parked, view.crashes) == (None, (), (), 0)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_who_waits_longest_is_named_first(
+    shards: int, client: fakeredis.FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes = Mailboxes(Server(client), clock=clock, shards=shards)
+    mailboxes.put([envelope("evt_1", customer="cus_b")])
+    clock.ms += 1000
+    mailboxes.put([envelope("evt_2", customer="cus_a"), envelope("evt_3", customer="cus_b")])
+    clock.ms += 1000
+    mailboxes.put([envelope("evt_4", customer="cus_c")])
+    assert mailboxes.waits_longest(limit=2) == [("cus_b", START_MS), ("cus_a", START_MS + 1000)]
