@@ -22,14 +22,6 @@ CUSTOMERS = "stripe_customer_id"
 
 
 @pytest.fixture
-def checker(database_url: str, redis_url: str) -> Checker:
-    """A checker that has witnessed everything."""
-    checker = Checker(database_url, redis_url)
-    checker.install()
-    return checker
-
-
-@pytest.fixture
 def post(checker: Checker, redis_url: str, database_url: str) -> Iterator[Post]:
     """Mailboxes and tables that are witnessed, with a customer, a later event, and a subscription."""
     office = Post.open(redis_url, database_url)
