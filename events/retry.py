@@ -41,8 +41,9 @@ POLICIES = {
     ),
     FailureClass.PERMANENT: Policy(base_seconds=0, cap_seconds=0, attempts_limit=0),
     FailureClass.BUG: Policy(base_seconds=1, cap_seconds=30, attempts_limit=5),
-    # From the second crash on the customer is claimed alone, so that a neighbour's crash is not counted twice.
-    FailureClass.CRASHED_WORKER: Policy(base_seconds=60, cap_seconds=60, attempts_limit=4),
+    # Waits for the end of its lease. From the second crash on the customer is claimed alone, so that a
+    # neighbour's crash is not counted twice.
+    FailureClass.CRASHED_WORKER: Policy(base_seconds=0, cap_seconds=0, attempts_limit=4),
 }
 
 

@@ -23,7 +23,7 @@ chances = st.floats(0, 1, exclude_max=True)
         (FailureClass.TRANSIENT, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]),
         (FailureClass.PERMANENT, [0]),
         (FailureClass.BUG, [1, 2, 4, 8, 16]),
-        (FailureClass.CRASHED_WORKER, [60, 60, 60, 60]),
+        (FailureClass.CRASHED_WORKER, [0]),
     ],
 )
 def test_delays_double_from_the_base_up_to_the_cap(
