@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from events.envelope import open_envelope
 from events.errors import PermanentError
 from events.letters import LetterReason
@@ -84,7 +86,7 @@ def _take(ward: Ward) -> None:
 
 def _misroute(ward: Ward) -> None:
     envelope = open_envelope(event_body("customer.updated", customer(), id_="evt_1"), now=NOW)
-    ward.post.mailboxes.put([replace(envelope, customer_id=CustomerId("cus_other"))])
+    ward.post.mailboxes.put([structs.replace(envelope, customer_id=CustomerId("cus_other"))])
     ward.post.drain()
 
 
