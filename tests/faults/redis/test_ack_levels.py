@@ -8,7 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
+from tests import servers
 from tests.builders import SECRET
 from tests.faults.redis.pipeline import assert_unavailable, event_id, new_event, start_worker
 from tests.integration.receiver.running import ROOT, is_rewriting
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import redis
-
+    from local.valkey import Valkey
     from tests.faults.redis.pipeline import Pipeline
 
+    Valkeys = servers.RunningServer[Valkey]
+
 EX_CONFIG = 78
+NOWHERE = "postgresql://127.0.0.1:1/nothing"
 NO_FILE = {"appendonly": "no"}
 UNSYNCED = {"appendfsync": "no"}
 EACH_SECOND = {"appendfsync": "everysec"}
@@ -31,10 +35,26 @@ PAUSED_FOR_REWRITES = {"no-appendfsync-on-rewrite": "yes"}
 USUAL = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
 
 
+@pytest.fixture(scope="module")
+def reconfigured(valkey_server: Valkeys, faults_home: Path) -> Iterator[Valkeys]:
+    """A server for this module alone: one whose file was begun anew under it is not trusted afterwards."""
+    server = servers.start_valkey(faults_home / "reconfigured")
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def changeable(pipeline: Pipeline) -> Iterator[redis.Redis]:
-    """The server, whose configuration is put right again."""
-    yield pipeline.redis
+def other(reconfigured: Valkeys) -> Iterator[redis.Redis]:
+    """A connection to it; its configuration is put right again."""
+    with redis.Redis.from_url(reconfigured.url) as client:
+        yield client
+        configure(client, USUAL)
+
+
+@pytest.fixture
+def usual_again(pipeline: Pipeline) -> Iterator[None]:
+    """The pipeline's own server, synced with every write afterwards."""
+    yield
     configure(pipeline.redis, USUAL)
 
 
@@ -44,9 +64,9 @@ def configure(client: redis.Redis, settings: Mapping[str, str]) -> None:
     wait_until(lambda: not is_rewriting(client), what="the append-only file to be begun anew")
 
 
-def start_check(program: tuple[str, ...], pipeline: Pipeline, ack: str) -> subprocess.CompletedProcess[str]:
+def started(*program: str, redis_url: str, ack: str) -> subprocess.CompletedProcess[str]:
     """Start a process with this ack level and let it end."""
-    given = {"REDIS_URL": pipeline.valkey.url, "DATABASE_URL": pipeline.database_url, "ACK_DURABILITY": ack}
+    given = {"REDIS_URL": redis_url, "DATABASE_URL": NOWHERE, "ACK_DURABILITY": ack}
     return subprocess.run(
         [sys.executable, "-m", *program],
         cwd=ROOT,
@@ -60,25 +80,25 @@ def start_check(program: tuple[str, ...], pipeline: Pipeline, ack: str) -> subpr
 
 @pytest.mark.parametrize("settings", [NO_FILE, UNSYNCED, EACH_SECOND, PAUSED_FOR_REWRITES], ids=str)
 def test_a_receiver_refuses_to_promise_what_the_server_does_not_keep(
-    pipeline: Pipeline, changeable: redis.Redis, settings: Mapping[str, str]
+    other: redis.Redis, reconfigured: Valkeys, settings: Mapping[str, str]
 ) -> None:
-    configure(changeable, settings)
-    refused = start_check(("receiver",), pipeline, "redis_fsync")
+    configure(other, settings)
+    refused = started("receiver", redis_url=reconfigured.url, ack="redis_fsync")
     assert refused.returncode == EX_CONFIG
     assert "ACK_DURABILITY=redis_fsync needs" in refused.stderr
 
 
-def test_a_receiver_that_promises_a_reply_needs_no_file(pipeline: Pipeline, changeable: redis.Redis) -> None:
-    configure(changeable, NO_FILE)
-    assert start_check(("receiver",), pipeline, "redis").returncode == 0
+def test_a_receiver_that_promises_a_reply_needs_no_file(other: redis.Redis, reconfigured: Valkeys) -> None:
+    configure(other, NO_FILE)
+    assert started("receiver", redis_url=reconfigured.url, ack="redis").returncode == 0
 
 
 def test_a_worker_refuses_to_promise_what_the_server_does_not_keep(
-    pipeline: Pipeline, changeable: redis.Redis
+    other: redis.Redis, reconfigured: Valkeys
 ) -> None:
-    configure(changeable, NO_FILE)
+    configure(other, UNSYNCED)
     celery = ("celery", "--app", "worker.app", "worker", "--pool=threads", "--without-heartbeat")
-    refused = start_check(celery, pipeline, "redis_fsync")
+    refused = started(*celery, redis_url=reconfigured.url, ack="redis_fsync")
     assert refused.returncode == EX_CONFIG
     assert "ACK_DURABILITY=redis_fsync needs" in refused.stderr
 
@@ -88,29 +108,29 @@ def test_the_level_is_told_to_whoever_asks(pipeline: Pipeline) -> None:
 
 
 def test_a_server_that_is_configured_to_promise_less_is_given_nothing_more(
-    pipeline: Pipeline, changeable: redis.Redis
+    pipeline: Pipeline, usual_again: None
 ) -> None:
     assert pipeline.ask(new_event()) == 200
-    configure(changeable, EACH_SECOND)
+    configure(pipeline.redis, EACH_SECOND)
     wait_until(lambda: not pipeline.is_ready(), what="the receiver to notice")
     assert_unavailable(pipeline.receiver.ask(new_event()))
-    configure(changeable, USUAL)
+    configure(pipeline.redis, USUAL)
     pipeline.await_ready()
     assert pipeline.ask(new_event()) == 200
 
 
 def test_a_worker_that_finds_out_late_says_so_and_works_once_the_server_is_right(
-    pipeline: Pipeline, changeable: redis.Redis, tmp_path: Path
+    pipeline: Pipeline, usual_again: None, tmp_path: Path
 ) -> None:
     log, request = tmp_path / "worker.log", new_event()
     with pipeline.worker_asleep(), Proxy(pipeline.valkey.url) as proxy:
         proxy.refuse()
         worker = start_worker(log, proxy.url, pipeline.database_url, ACK_DURABILITY="redis_fsync")
         assert pipeline.receiver.ask(request).outcome == (200, "queued")
-        configure(changeable, EACH_SECOND)
+        configure(pipeline.redis, EACH_SECOND)
         proxy.heal()
         wait_until(lambda: "ACK_DURABILITY=redis_fsync needs" in log.read_text(), what="the worker to say so")
         assert event_id(request) not in pipeline.ledger()
-        configure(changeable, USUAL)
+        configure(pipeline.redis, USUAL)
         wait_until(lambda: event_id(request) in pipeline.ledger(), what="the worker to apply it")
         worker.kill()

@@ -21,12 +21,14 @@ from tests.proxy import Proxy
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local.valkey import Valkey
     from tests.faults.redis.conftest import StartPair
     from tests.faults.redis.pipeline import Pipeline
+
+    StartSuccessor = Callable[..., str]
 
 OLD, NEW = "canary-old-password", "canary-new-password"
 
@@ -54,19 +56,25 @@ def test_f23_a_worker_bears_a_demotion_in_the_middle_of_its_turn(pipeline: Pipel
 
 
 @pytest.fixture
-def successor(faults_home: Path) -> Iterator[servers.RunningServer[Valkey]]:
-    """Another server, which has nothing of what the first one had, and keeps no file."""
-    server = servers.start_valkey(faults_home / "successor", settings={"appendonly": "no"})
-    yield server
-    server.stop()
+def start_successor(faults_home: Path) -> Iterator[StartSuccessor]:
+    """Start another server, which has nothing of what the first one had."""
+    started: list[servers.RunningServer[Valkey]] = []
+
+    def start(**settings: str) -> str:
+        started.append(servers.start_valkey(faults_home / "successor", settings=settings))
+        return started[-1].url
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 def test_f23_a_successor_that_promises_less_is_not_believed(
-    pipeline: Pipeline, successor: servers.RunningServer[Valkey]
+    pipeline: Pipeline, start_successor: StartSuccessor
 ) -> None:
     pipeline.send(new_events(20))
     pipeline.await_applied()
-    pipeline.proxy.lead_to(successor.url)
+    pipeline.proxy.lead_to(start_successor(appendonly="no"))
     refused = pipeline.receiver.ask(new_event())
     ready = pipeline.receiver.get("/readyz")
     pipeline.proxy.lead_to(pipeline.valkey.url)
@@ -75,6 +83,18 @@ def test_f23_a_successor_that_promises_less_is_not_believed(
     pipeline.await_ready()
     pipeline.send(new_events(20))
     pipeline.await_applied()
+
+
+def test_f23_a_successor_that_keeps_the_promise_is_worked_with_at_once(
+    pipeline: Pipeline, start_successor: StartSuccessor
+) -> None:
+    pipeline.send(new_events(20))
+    pipeline.await_applied()
+    pipeline.proxy.lead_to(start_successor())
+    pipeline.await_ready()
+    pipeline.send(new_events(20))
+    wait_until(lambda: not pipeline.unaccounted(), what="the worker to find the successor")
+    pipeline.proxy.lead_to(pipeline.valkey.url)
 
 
 def test_f24_a_redis_without_a_free_connection_is_a_503(pipeline: Pipeline) -> None:
