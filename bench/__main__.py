@@ -1,41 +1,78 @@
 """`make bench` and `make bench-full`: every benchmark as a command of its own, one after the other.
 
-Each prints what it measured; a failing one does not keep the others from running.
+Each prints what it measured; a failing one does not keep the others from running. With --save, what has a place on the
+page is kept and the page is written (bench/report.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
+from typing import Any
+
+from bench import report
 
 QUICK = (
     ("bench.ordering",),
     ("bench.paths",),
+    ("bench.costs", "--events", "8000"),
+    ("bench.drain", "--events", "10000", "--rounds", "1"),
     ("bench.receiver", "--events", "10000", "--rounds", "1"),
     ("bench.freshness", "--events", "100", "--rounds", "1"),
+    ("bench.growth", "--share", "0.05", "--rounds", "1"),
+    ("bench.memory", "--events", "50000"),
     ("bench.soak", "--minutes", "1"),
 )
 FULL = (
     ("bench.ordering", "--histories", "100000"),
     ("bench.paths", "--seconds", "900"),
+    ("bench.costs",),
+    ("bench.drain", "--rounds", "5"),
     ("bench.receiver", "--rounds", "5"),
     ("bench.freshness", "--rounds", "5"),
+    ("bench.growth", "--rounds", "3"),
+    ("bench.memory",),
     ("bench.soak", "--minutes", "10"),
 )
+ON_THE_PAGE = frozenset({"costs", "drain", "receiver", "freshness", "growth", "memory"})
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="every benchmark at its full length")
-    failed = [command for command in (FULL if parser.parse_args().full else QUICK) if not run(command)]
+    parser.add_argument("--save", action="store_true", help="keep the figures and write docs/benchmarks.md")
+    parser.add_argument("--only", action="append", help="the benchmarks of this name; may be repeated")
+    arguments = parser.parse_args()
+    failed, figures = False, {}
+    for module, *options in FULL if arguments.full else QUICK:
+        name = module.removeprefix("bench.")
+        if arguments.only and name not in arguments.only:
+            continue
+        printed = run(module, *options)
+        failed = failed or printed is None
+        if printed and name in ON_THE_PAGE:
+            figures[name] = figures_of(printed)
+    if arguments.save:
+        report.save(figures)
     return 1 if failed else 0
 
 
-def run(command: tuple[str, ...]) -> bool:
-    """Run one benchmark and say how it ended."""
-    print(f"\n== python -m {' '.join(command)}", flush=True)
-    return subprocess.run([sys.executable, "-m", *command], check=False).returncode == 0
+def run(module: str, *options: str) -> str | None:
+    """Run one benchmark and return what it printed; None when it failed."""
+    print(f"\n== python -m {' '.join((module, *options))}", flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *options], stdout=subprocess.PIPE, text=True, check=False
+    )
+    print(done.stdout, end="", flush=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+def figures_of(printed: str) -> dict[str, Any]:
+    """The figures in a benchmark's last line: the medians, where it made rounds."""
+    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return found.get("median", found)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

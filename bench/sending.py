@@ -18,7 +18,7 @@ from receiver.webhook import PATH
 from tests.builders import SECRET, signed_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 CONNECTIONS = 32
 
@@ -41,12 +41,14 @@ class Sent:
 
 
 def signed_requests(events: int, *, customers: int) -> list[bytes]:
-    """Return webhooks as they are sent, signed now."""
+    """Return a stream's webhooks as they are sent, signed now."""
+    return signed(bodies(events, customers=customers))
+
+
+def signed(stream: Iterable[bytes]) -> list[bytes]:
+    """Return the webhooks of these bodies, signed now."""
     now = int(time.time())
-    return [
-        _request(body, signed_header(body, timestamp=now, secret=SECRET))
-        for body in bodies(events, customers=customers)
-    ]
+    return [_request(body, signed_header(body, timestamp=now, secret=SECRET)) for body in stream]
 
 
 def flood(port: int, requests: Sequence[bytes]) -> Sent:

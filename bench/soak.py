@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.whole_system import WholeSystem, whole_system
 
@@ -59,7 +59,7 @@ def live(system: WholeSystem, *, minutes: float) -> None:
         print(f"{left:5.0f} s left · waiting {status.waiting} · parked {status.parked}", file=sys.stderr)
 
 
-def summary(verdict: Verdict) -> dict[str, object]:
+def summary(verdict: Verdict) -> dict[str, Any]:
     """The verdict as plain values."""
     judgement = verdict.judgement
     comparison = judgement.comparison
@@ -70,6 +70,7 @@ def summary(verdict: Verdict) -> dict[str, object]:
         "answered_2xx": verdict.accepted,
         "unaccounted": len(judgement.unaccounted),
         "outcomes": dict(judgement.outcomes),
+        "tried_again": judgement.tried_again,
         "users": comparison.users,
         "subscriptions": comparison.subscriptions,
         "rows_that_differ": len({(d.table, d.stripe_id) for d in comparison.differences}),

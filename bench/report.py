@@ -1,0 +1,236 @@
+"""docs/benchmarks.md and its pictures, made from what the benchmarks printed.
+
+    .venv/bin/python -m bench.report   # write them again from docs/benchmarks/results.json
+
+`python -m bench --full --save` measures and keeps the figures first. A test holds the page to them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.charts import Axis, lines, stacks
+
+FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks"
+RESULTS = FOLDER / "results.json"
+PAGE = FOLDER.with_suffix(".md")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One line of the table: a figure of a benchmark, and what it should come to."""
+
+    what: str
+    figure: tuple[str, str]
+    bound: float
+    aim: float
+    unit: str = ""
+    less_is_better: bool = False
+
+    def line(self, value: float) -> str:
+        """A row of Markdown."""
+        sign = "≤" if self.less_is_better else "≥"
+        met = "yes" if (value <= self.bound) is self.less_is_better or value == self.bound else "**no**"
+        figures = (
+            f"{sign} {self.bound:g}{self.unit}",
+            f"{self.aim:g}{self.unit}",
+            f"{value:.3g}{self.unit}",
+            met,
+        )
+        return f"| {self.what} | `bench.{self.figure[0]}` | {' | '.join(figures)} |"
+
+
+TARGETS = (
+    Target(
+        what="drain rate of a worker over a bare program that writes the same rows in the same batches",
+        figure=("drain", "ratio"),
+        bound=0.6,
+        aim=0.8,
+    ),
+    Target(
+        what="accepted events/s over a Flask view that only reads the body, on the same server",
+        figure=("receiver", "accepted_over_flask"),
+        bound=0.55,
+        aim=0.75,
+    ),
+    Target(
+        what="99th percentile of answers at half the highest rate, over that view's",
+        figure=("receiver", "p99_over_flask"),
+        bound=2.5,
+        aim=1.5,
+        less_is_better=True,
+    ),
+    Target(
+        what="99th percentile of answers while Postgres is stopped, over the same while it runs",
+        figure=("receiver", "p99_stopped_over_running"),
+        bound=1.1,
+        aim=1,
+        less_is_better=True,
+    ),
+    Target(
+        what="2xx to visible row when idle, over publish to run of a Celery task that does nothing (medians)",
+        figure=("freshness", "ratio"),
+        bound=3,
+        aim=2,
+        less_is_better=True,
+    ),
+    Target(
+        what="memory of Redis for each waiting event of 4 to 5 KB",
+        figure=("memory", "redis_bytes_per_event"),
+        bound=2560,
+        aim=1536,
+        unit=" B",
+        less_is_better=True,
+    ),
+    Target(
+        what="growth of the receiver's memory from 100,000 to 1,000,000 events",
+        figure=("memory", "receiver_growth"),
+        bound=0.05,
+        aim=0,
+        less_is_better=True,
+    ),
+    Target(
+        what="growth of the worker's memory from 100,000 to 1,000,000 events",
+        figure=("memory", "worker_growth"),
+        bound=0.05,
+        aim=0,
+        less_is_better=True,
+    ),
+    Target(
+        what="drain rate out of 1,000,000 waiting events over that out of 10,000",
+        figure=("growth", "backlog_ratio"),
+        bound=0.85,
+        aim=0.95,
+    ),
+    Target(
+        what="drain rate into 1,000,000 users and 5,000,000 rows of ledger over that into empty tables",
+        figure=("growth", "tables_ratio"),
+        bound=0.7,
+        aim=0.9,
+    ),
+)
+
+Results = Mapping[str, Mapping[str, Any]]
+
+
+def main() -> None:
+    write(json.loads(RESULTS.read_text(encoding="utf-8")))
+
+
+def save(figures: Results) -> None:
+    """Keep the figures of benchmarks that ran, beside those of the others, and write the page."""
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = {**before, **figures, "machine": machine()}
+    FOLDER.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write(results)
+
+
+def write(results: Results) -> None:
+    """Write the page and its pictures."""
+    PAGE.write_text(page(results), encoding="utf-8")
+    for name, picture in pictures(results):
+        (FOLDER / name).write_text(picture, encoding="utf-8")
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on, without a name of its own."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )
+    return {
+        "cpu": f"{os.cpu_count()} cores, {model}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "python": platform.python_version(),
+    }
+
+
+def page(results: Results) -> str:
+    """The page as Markdown."""
+    where = results["machine"]
+    return "\n".join(
+        (
+            "# Benchmarks",
+            "",
+            "Made by `python -m bench --full --save`; every line is a command that anyone can run again. Ratios come first: they are of one",
+            "run on one machine, medians of several rounds. Absolute figures change from machine to machine.",
+            "",
+            f"Measured on {where['cpu']}, {where['system']}, Python {where['python']}, the embedded PostgreSQL and Valkey, ack level",
+            "`redis_fsync`, ledger on. Load generator, receiver, worker and both servers share the cores.",
+            "",
+            "| what | command | wanted | aim | measured | met |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *(target.line(_value(results, target)) for target in TARGETS if target.figure[0] in results),
+            "",
+            *_pictured(results),
+        )
+    )
+
+
+def pictures(results: Results) -> Iterator[tuple[str, str]]:
+    """Every picture's file and SVG."""
+    if "growth" in results:
+        yield (
+            "backlog.svg",
+            _rates(results["growth"], "backlog_", "events waiting", "Drain rate over backlog"),
+        )
+        yield (
+            "tables.svg",
+            _rates(results["growth"], "users_", "users in the tables", "Drain rate over table size"),
+        )
+    if "receiver" in results:
+        yield "answers.svg", _answers(results["receiver"])
+    if "costs" in results:
+        yield "costs.svg", stacks("CPU time of one event", "µs", results["costs"])
+
+
+def _value(results: Mapping[str, Mapping[str, Any]], target: Target) -> float:
+    benchmark, figure = target.figure
+    value: float = results[benchmark][figure]
+    return value
+
+
+def _pictured(results: Results) -> Iterator[str]:
+    for name, picture in pictures(results):
+        title = picture.partition('aria-label="')[2].partition('"')[0]
+        yield f"![{title}](benchmarks/{name})\n"
+
+
+def _rates(figures: Mapping[str, float], prefix: str, label: str, title: str) -> str:
+    sizes = {
+        int(name.removeprefix(prefix).removesuffix("_per_s")): rate
+        for name, rate in figures.items()
+        if name.startswith(prefix) and name.endswith("_per_s")
+    }
+    axis = Axis(label, logarithmic=min(sizes) > 0)
+    return lines(title, axis, Axis("events/s"), {"one worker": sorted(sizes.items())})
+
+
+def _answers(figures: Mapping[str, float]) -> str:
+    series = {
+        name: [
+            (float(figure.rpartition("_")[2].removesuffix("%")), value)
+            for figure, value in figures.items()
+            if figure.startswith(f"{name}_ms_at_")
+        ]
+        for name in ("p50", "p99")
+    }
+    return lines("Time of an answer over load", Axis("% of the highest rate"), Axis("ms"), series)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    main()
