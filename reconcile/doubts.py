@@ -18,7 +18,6 @@ from events.envelope import open_envelope
 from events.errors import PermanentError, RejectedError
 from events.event import ObjectKind
 from events.names import ObjectId
-from events.retry import FailureClass, next_delay
 from mailboxes.mail import Source
 from schema.doubts import Doubt
 from stripeapi.api import API_VERSION
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from events.envelope import Envelope
+    from events.names import CustomerId
     from mailboxes.mailboxes import Mailboxes
     from reconcile.outbox import Outbox
     from reconcile.stripe import Stripe
@@ -43,26 +43,26 @@ AT_ONCE = 50
 QUIET_SECONDS = 3.0
 """How long nothing came for a row before Stripe is asked: by then the answer is surely later (docs/ordering.md)."""
 
-ANSWERED_SECONDS = 10.0
-"""How long an answer has to become rows before the same is asked again."""
+REST_SECONDS, LONGEST_REST_SECONDS, ENOUGH_DOUBLINGS = 10.0, 300.0, 8
+"""How long the same object is not asked for again: at first, and at most, doubled each time."""
 
 MISSING_SECONDS = 3600.0
 """How long Stripe is not asked again for what it does not know."""
 
 REMEMBERED_SECONDS = 600.0
-"""How long after its rest it is remembered how often asking for an object failed."""
+"""How long after its rest it is remembered how often an object was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """Why an object is not asked for until then."""
+    """Until when an object is not asked for, and how often it was."""
 
     until: float
-    failures: int
+    asked: int
 
 
 class Doubts:
-    """Settles them; one process at a time does. `clock` is monotonic, `chance` uniform in [0, 1)."""
+    """Settles them; one process at a time does. `clock` is monotonic."""
 
     def __init__(
         self,
@@ -72,14 +72,12 @@ class Doubts:
         outbox: Outbox,
         *,
         clock: Callable[[], float],
-        chance: Callable[[], float],
     ) -> None:
         self._store = store
         self._mailboxes = mailboxes
         self._stripe = stripe
         self._outbox = outbox
         self._clock = clock
-        self._chance = chance
         self._turn: Turn | None = None
         self._rests: dict[ObjectId, _Rest] = {}
 
@@ -113,8 +111,13 @@ class Doubts:
         resting = self._resting_now()
         rows = bridge.run(self._store.doubts.due(quiet_seconds=QUIET_SECONDS, besides=resting, limit=AT_ONCE))
         unknown = self._mailboxes.parked_customers(quiet_seconds=QUIET_SECONDS, limit=10 * AT_ONCE)
-        customers = (Doubt(ObjectKind.CUSTOMER, ObjectId(customer_id)) for customer_id in unknown)
-        return [*rows, *(one for one in customers if one.object_id not in resting)][:AT_ONCE]
+        customers = (Doubt(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
+        wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
+        return [doubt for doubt in wanted[:AT_ONCE] if not self._has_mail(doubt.customer_id)]
+
+    def _has_mail(self, customer_id: CustomerId) -> bool:
+        """Whether something waits that may settle the doubt: an answer of before, or events on hold."""
+        return self._mailboxes.look(customer_id).waiting_total > 0
 
     def _resting_now(self) -> set[ObjectId]:
         now = self._clock()
@@ -137,7 +140,7 @@ class Doubts:
         return put
 
     def _opened(self, doubt: Doubt, answer: Answer) -> Envelope | None:
-        self._rest(doubt, ANSWERED_SECONDS)
+        self._rest(doubt)
         try:
             return envelope_of(answer)
         except (PermanentError, RejectedError) as error:
@@ -145,17 +148,18 @@ class Doubts:
             return None
 
     def _note_failure(self, doubt: Doubt, error: StripeApiError) -> None:
-        """Nobody's attempts are spent: the row stays as it is, and is asked for more and more rarely."""
+        """Nobody pays with an attempt: the row stays as it is, and is asked for more and more rarely."""
         log.warning(
             "doubt_not_settled", object_id=doubt.object_id, status=error.status, failure=error.failure
         )
-        known = self._rests.get(doubt.object_id)
-        failures = (known.failures if known else 0) + 1
-        pause = next_delay(FailureClass.TRANSIENT, failures, chance=self._chance())
-        self._rest(doubt, MISSING_SECONDS if error.is_missing else pause, failures=failures)
+        self._rest(doubt, at_least=MISSING_SECONDS if error.is_missing else 0)
 
-    def _rest(self, doubt: Doubt, seconds: float, *, failures: int = 0) -> None:
-        self._rests[doubt.object_id] = _Rest(self._clock() + seconds, failures)
+    def _rest(self, doubt: Doubt, *, at_least: float = 0) -> None:
+        known = self._rests.get(doubt.object_id)
+        asked = known.asked if known else 0
+        doubled = REST_SECONDS * 2.0 ** min(asked, ENOUGH_DOUBLINGS)
+        seconds = max(at_least, min(LONGEST_REST_SECONDS, doubled))
+        self._rests[doubt.object_id] = _Rest(self._clock() + seconds, asked + 1)
 
 
 def envelope_of(answer: Answer) -> Envelope:

@@ -5,7 +5,6 @@ Each is one process's at a time, whichever takes the turn first; a process that 
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -47,7 +46,7 @@ class Reconciliation:
         self._stripe = stripe
         self._stopping = threading.Event()
         self._sweep = EventSweep(stripe, store.sweeps, mailboxes, outbox)
-        self._doubts = Doubts(store, mailboxes, stripe, outbox, clock=time.monotonic, chance=random.random)
+        self._doubts = Doubts(store, mailboxes, stripe, outbox, clock=time.monotonic)
 
     @classmethod
     def open(

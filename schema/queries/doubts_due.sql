@@ -4,21 +4,25 @@
 -- $3 BIGINT: how many at most
 SELECT
     doubt.kind,
-    doubt.object_id
+    doubt.object_id,
+    doubt.customer_id
 FROM (
     SELECT
         'customer' AS kind,
-        stripe_customer_id AS object_id,
-        synced_at
-    FROM users
-    WHERE unsure
+        u.stripe_customer_id AS object_id,
+        u.stripe_customer_id AS customer_id,
+        u.synced_at
+    FROM users AS u
+    WHERE u.unsure
     UNION ALL
     SELECT
         'subscription',
-        stripe_subscription_id,
-        synced_at
-    FROM subscriptions
-    WHERE unsure
+        s.stripe_subscription_id,
+        u.stripe_customer_id,
+        s.synced_at
+    FROM subscriptions AS s
+    INNER JOIN users AS u ON s.user_id = u.user_id
+    WHERE s.unsure
 ) AS doubt
 WHERE
     doubt.synced_at < now() - make_interval(secs => $1::DOUBLE PRECISION)

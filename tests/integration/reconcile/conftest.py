@@ -42,4 +42,4 @@ def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reco
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask at once, and again at once: the tests' events are long ago."""
     monkeypatch.setattr(doubts, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(doubts, "ANSWERED_SECONDS", 0)
+    monkeypatch.setattr(doubts, "REST_SECONDS", 0)

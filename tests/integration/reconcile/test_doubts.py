@@ -10,10 +10,11 @@ import pytest
 
 from events.envelope import open_envelope
 from events.event import ObjectKind
-from events.names import ObjectId
+from events.names import CustomerId, ObjectId
 from local.stripe.event import webhook_body
 from local.stripe.faults import Fault, FaultKind
 from mailboxes.mail import Source
+from reconcile import doubts
 from reconcile.doubts import envelope_of
 from schema.doubts import Doubt
 from stripeapi.requests import Answer
@@ -167,7 +168,6 @@ def test_f54_a_customer_that_stripe_does_not_know_is_not_taken_for_deleted(
 def test_f52_while_stripe_is_in_trouble_the_row_is_marked_and_asked_for_later(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking._doubts, "_chance", lambda: 0)
     monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
     deliver(post, *there_and_back(stripe))
     post.drain()
@@ -202,7 +202,7 @@ def test_f53_while_the_key_is_refused_events_go_on_and_nobody_asks(
 def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
     """Ask for the customer, whether it is in doubt or not."""
     way = open_stripe(stripe, redis_url)
-    (answer,) = way.fetch([Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"))])
+    (answer,) = way.fetch([Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
     way.close()
     assert isinstance(answer, Answer)
     post.mailboxes.put([envelope_of(answer)], source=Source.FETCH)
@@ -243,3 +243,42 @@ def test_one_process_asks_at_a_time_and_another_takes_over(
 
     assert meanwhile["unsure"]
     assert row(post) == SETTLED
+
+
+def test_while_mail_waits_for_the_customer_nobody_is_asked(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, *there_and_back(stripe))
+    post.drain()
+    post.mailboxes.pause(CustomerId("cus_1"))
+    asking.settle_doubts()
+    asking.settle_doubts()
+    while_paused = stripe.requests
+    post.mailboxes.resume(CustomerId("cus_1"))
+    post.drain()
+
+    assert while_paused == 1
+    assert row(post) == SETTLED
+
+
+def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr(doubts, "REST_SECONDS", 10.0)
+    monkeypatch.setattr(asking._doubts, "_clock", lambda: seconds[0])
+    post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
+    post.drain()
+    stripe.trouble(Fault(kind=FaultKind.UNAVAILABLE))
+    monkeypatch.setattr("stripeapi.requests.ATTEMPTS", 1)
+
+    asked_at = [at for at in range(0, 100, 5) if asks(asking, stripe, seconds, at)]
+
+    assert asked_at == [0, 10, 30, 70]
+
+
+def asks(asking: Reconciliation, stripe: SimulatedStripe, seconds: list[float], at: int) -> bool:
+    """Look at a second, and tell whether Stripe was asked."""
+    seconds[0], before = at, stripe.requests
+    asking.settle_doubts()
+    return stripe.requests > before

@@ -27,6 +27,7 @@ HOT = {
     "subscriptions_update": "subscriptions_pkey",
     "history_events": "customer_id",
     "history_event": "pkey",
+    "doubts_due": "idx_users_unsure",
 }
 
 

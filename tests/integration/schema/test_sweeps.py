@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from events.event import ObjectKind
-from events.names import EventId, ObjectId
+from events.names import CustomerId, EventId, ObjectId
 from schema.doubts import Doubt
 from schema.sweeps import Sighted, Sweeping
 from tests.builders import NOW, customer
@@ -84,7 +84,7 @@ async def doubted(store: Store) -> None:
 async def test_an_unsure_row_is_in_doubt(store: Store) -> None:
     await doubted(store)
 
-    assert await in_doubt(store) == [Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"))]
+    assert await in_doubt(store) == [Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))]
 
 
 async def test_a_row_that_was_just_written_is_left_alone_for_a_while(store: Store, sql: Any) -> None:

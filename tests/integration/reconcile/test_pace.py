@@ -1,0 +1,71 @@
+"""All processes together ask no more often than the budget allows, and slow down together."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from events.event import ObjectKind
+from events.names import CustomerId, ObjectId
+from local.stripe.faults import Fault, FaultKind
+from mailboxes.pace import Pace
+from reconcile.stripe import Stripe
+from schema.doubts import Doubt
+from settings import AskingSettings
+from stripeapi.requests import Answer
+from tests.integration.reconcile.simulated import SimulatedStripe
+from tests.stripe_asking import KEY
+from tests.unit.local.stripe.histories import START
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stripeapi.errors import StripeApiError
+
+PER_SECOND = 20
+EACH = 15
+
+
+def way(stripe: SimulatedStripe, redis_url: str) -> Stripe:
+    settings = {"stripe_api_base": stripe.url, "stripe_requests_per_second": PER_SECOND}
+    return Stripe.connect(AskingSettings.model_validate(settings), KEY, redis_url)
+
+
+def customers(stripe: SimulatedStripe, count: int) -> list[Doubt]:
+    ids = [f"cus_{number}" for number in range(count)]
+    for customer_id in ids:
+        stripe.account.begin(stripe.customer(customer_id), at=START)
+    return [Doubt(ObjectKind.CUSTOMER, ObjectId(one), CustomerId(one)) for one in ids]
+
+
+def all_answered(answers: Sequence[Answer | StripeApiError]) -> bool:
+    return all(isinstance(answer, Answer) for answer in answers)
+
+
+def test_two_processes_share_one_budget(stripe: SimulatedStripe, redis_url: str) -> None:
+    wanted = customers(stripe, 2 * EACH)
+    with closing(way(stripe, redis_url)) as one, closing(way(stripe, redis_url)) as other:
+        began = time.monotonic()
+        with ThreadPoolExecutor() as threads:
+            asked = [threads.submit(one.fetch, wanted[:EACH]), threads.submit(other.fetch, wanted[EACH:])]
+            answers = [answer for future in asked for answer in future.result()]
+        took = time.monotonic() - began
+
+    assert all_answered(answers)
+    assert took >= (2 * EACH - 1) / PER_SECOND
+
+
+def test_f51_too_many_slows_the_other_processes_too(stripe: SimulatedStripe, redis_url: str) -> None:
+    (wanted,) = customers(stripe, 1)
+    stripe.trouble(Fault(kind=FaultKind.RATE_LIMITED, times=1))
+    with (
+        closing(way(stripe, redis_url)) as asking,
+        closing(Pace.connect(redis_url, requests_per_second=PER_SECOND)) as other,
+    ):
+        answers = asking.fetch([wanted])
+        first, second = other.take().wait_seconds, other.take().wait_seconds
+
+    assert all_answered(answers)
+    assert second - first > 1.5 / PER_SECOND
