@@ -41,12 +41,13 @@ ADDRESS = re.compile(rb"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+")
 class Judgement:
     """What was found; no problems means that every invariant holds.
 
-    `outcomes` counts the ledger, `changes` the audited writes of rows, `unaccounted` were answered 2xx and
-    are nowhere.
+    `outcomes` counts the ledger, `tried_again` the events in it that needed more than one attempt, `changes` the
+    audited writes of rows; `unaccounted` were answered 2xx and are nowhere.
     """
 
     problems: tuple[str, ...]
     outcomes: Mapping[str, int]
+    tried_again: int
     changes: int
     waiting: int
     unaccounted: frozenset[str]
@@ -85,6 +86,7 @@ class Checker:
             ledger = _ledger(connection)
             broken = list(_broken_rules(connection, attempts_allowed))
             changes = _count(connection, "SELECT count(*) FROM audit.changes")
+            tried_again = _count(connection, "SELECT count(*) FROM webhook_events WHERE attempts > 0")
             secrets = {*canaries, *_addresses(connection)}
         waiting, untidy = self._mailboxes(waiting_allowed)
         unaccounted = frozenset(accepted) - ledger.keys() - waiting
@@ -99,6 +101,7 @@ class Checker:
         return Judgement(
             problems=tuple(filter(None, problems)),
             outcomes=dict(sorted(Counter(ledger.values()).items())),
+            tried_again=tried_again,
             changes=changes,
             waiting=len(waiting),
             unaccounted=unaccounted,

@@ -50,10 +50,15 @@ class Mend:
 
 
 class Nemesis:
-    """Does faults to a stack, in the caller's thread while it spends time here; `done` counts them."""
+    """Does faults to a stack, in the caller's thread while it spends time here; `done` counts them.
+
+    `gave_up` counts the processes that ended by themselves: they are started again, as a supervisor would, but
+    no fault here is a reason to.
+    """
 
     def __init__(self, stack: Stack, *, seed: int) -> None:
         self.done: Counter[str] = Counter()
+        self.gave_up: Counter[str] = Counter()
         self._stack = stack
         self._steps = steps(seed)
         self._plan_next()
@@ -64,6 +69,7 @@ class Nemesis:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._mend_what_is_due()
+            self._restart_what_gave_up()
             if time.monotonic() >= self._due_at:
                 self._do_next()
             time.sleep(0.05)
@@ -74,6 +80,7 @@ class Nemesis:
             mend.do()
         self._later.clear()
         self._stack.clock.jump(0)
+        self._restart_what_gave_up()
 
     def _do_next(self) -> None:
         mend = FAULTS[self._next.fault](self._stack, self._next)
@@ -81,6 +88,11 @@ class Nemesis:
         if mend:
             self._later.append((time.monotonic() + mend.seconds, mend))
         self._plan_next()
+
+    def _restart_what_gave_up(self) -> None:
+        for one in [one for one in self._stack.ours if one.process.exit_code() is not None]:
+            self.gave_up[one.description.name] += 1
+            one.launch()
 
     def _plan_next(self) -> None:
         self._next = next(self._steps)

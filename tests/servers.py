@@ -125,6 +125,14 @@ def make_home() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"cogento-test-{os.getpid()}-"))
 
 
+def leave_home(home: Path) -> None:
+    """Remove a home, or with KEEP=1 set it aside where no later run removes it."""
+    if os.environ.get("KEEP"):
+        home.rename(home.with_name(f"kept-{home.name}"))
+    else:
+        shutil.rmtree(home, ignore_errors=True)
+
+
 def remove_homes_of_the_dead() -> None:
     """Remove the folders of test runs that were killed before they could."""
     for home in Path(tempfile.gettempdir()).glob("cogento-test-*"):

@@ -6,8 +6,6 @@ by a clock that can be made to jump.
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -123,5 +121,4 @@ def running_stack(*, seed: int, size: Size) -> Iterator[Stack]:
         yield stack
     finally:
         stack.end()
-        if not os.environ.get("KEEP"):
-            shutil.rmtree(home, ignore_errors=True)
+        servers.leave_home(home)

@@ -6,8 +6,6 @@ Its supervisor restarts what dies; tests/stack.py has the same processes without
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import sys
 from contextlib import contextmanager
@@ -123,5 +121,4 @@ def whole_system(*options: str) -> Iterator[WholeSystem]:
         yield system
     finally:
         system.end()
-        if not os.environ.get("KEEP"):
-            shutil.rmtree(home, ignore_errors=True)
+        servers.leave_home(home)
