@@ -114,7 +114,7 @@ def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
 
 @given(dice)
 @settings(max_examples=25, deadline=None)
-def test_law_1_holds_for_every_permutation_of_six_events(dice: Random) -> None:
+def test_f47_every_permutation_of_six_events_ends_in_the_same_row(dice: Random) -> None:
     assert len(rows_of_every_order(random_history(dice).versions[-6:])) == 1
 
 
