@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.ports import LOCALHOST
-from receiver.reading import MAX_BODY_BYTES
 from tests.builders import customer, event_body
 from tests.integration.receiver.storm import storm
 from tests.integration.receiver.wire import Request, event_request
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 STOP_SECONDS = 10
+MEBIBYTE = 2**20
 LARGE_BODIES = 32
 
 
@@ -109,9 +109,7 @@ def test_f4_asked_to_stop_it_is_ready_no_more_and_finishes_the_request_it_has_be
     assert receiver.process.exit_code() == 0
 
 
-@pytest.mark.parametrize(
-    ("size", "status", "kept"), [(MAX_BODY_BYTES, 200, LARGE_BODIES), (MAX_BODY_BYTES + 1, 413, 0)]
-)
+@pytest.mark.parametrize(("size", "status", "kept"), [(MEBIBYTE, 200, LARGE_BODIES), (MEBIBYTE + 1, 413, 0)])
 def test_f43_the_largest_bodies_are_kept_and_one_byte_more_is_refused_in_bounded_memory(
     size: int, status: int, kept: int, start_receiver: StartReceiver, post: Post
 ) -> None:
@@ -123,7 +121,7 @@ def test_f43_the_largest_bodies_are_kept_and_one_byte_more_is_refused_in_bounded
         answers = list(pool.map(receiver.ask, requests))
 
     assert {answer.status for answer in answers} == {status}
-    assert receiver.memory_bytes() - before < LARGE_BODIES * MAX_BODY_BYTES
+    assert receiver.memory_bytes() - before < LARGE_BODIES * MEBIBYTE
     post.drain()
     assert len(post.ledger()) == kept
 
