@@ -174,13 +174,14 @@ class Pipeline:
             self.worker.send(signal.SIGCONT)
 
     @contextmanager
-    def worker_in_a_turn(self) -> Iterator[None]:
-        """Hold the tables until the block ends, with the worker's batch waiting for them."""
+    def worker_in_a_turn(self) -> Iterator[list[Request]]:
+        """Hold the tables until the block ends, with the worker's batch waiting for them; gives what was sent."""
+        requests = new_events(20)
         with psycopg.connect(self.database_url) as connection:
             connection.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
-            self.send(new_events(20))
+            self.send(requests)
             wait_until(lambda: self.mailboxes.status().leased > 0, what="the worker to claim")
-            yield
+            yield requests
 
     def judge(self) -> None:
         """Let the checker judge all that happened so far: nothing lost, doubled, reordered or told."""

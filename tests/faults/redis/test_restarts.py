@@ -111,10 +111,10 @@ def _is_loading(client: redis.Redis) -> bool:
 
 
 def test_f17_a_flushed_redis_is_filled_again_and_what_is_sent_again_counts_once(pipeline: Pipeline) -> None:
-    requests = new_events(400)
+    requests, before = new_events(400), pipeline.receiver.metric(ACCEPTED)
     with ThreadPoolExecutor(1) as sender:
         sending = sender.submit(pipeline.send, requests, clients=16)
-        wait_until(lambda: pipeline.receiver.waiting() > 20, what="some mail")
+        wait_until(lambda: pipeline.receiver.metric(ACCEPTED) > before + 50, what="some mail")
         pipeline.redis.flushall()
         pipeline.redis.script_flush()
         sending.result()
@@ -125,7 +125,8 @@ def test_f17_a_flushed_redis_is_filled_again_and_what_is_sent_again_counts_once(
 
 def test_f17_a_worker_whose_claim_was_flushed_goes_on_without_a_word(pipeline: Pipeline) -> None:
     failures = len(pipeline.logged("chore_failed"))
-    pipeline.redis.flushall()
-    pipeline.send(new_events(20))
+    with pipeline.worker_in_a_turn() as requests:
+        pipeline.redis.flushall()
+    pipeline.send(requests)
     pipeline.await_applied()
     assert len(pipeline.logged("chore_failed")) == failures
