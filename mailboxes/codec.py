@@ -4,7 +4,7 @@
 
 Lua compares from the codec on, to tell a plain repetition from another content under the same id, and
 reads received_ms. A dictionary is never changed once events were stored with it: a better one gets a new
-letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0014). Knows
+letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0015). Knows
 nothing of Redis.
 """
 
