@@ -15,7 +15,7 @@ from events.fetched import LAG_SECONDS
 from events.ordering import Version
 from tests.builders import NOW, Json, customer, deleted_customer, event_body, subscription
 from tests.model.deliveries import Row, row_after, rows_of_every_order
-from tests.model.histories import version
+from tests.model.histories import columns, version
 
 ACTIVATED = version("evt_1", NOW, "active", "incomplete")
 
@@ -67,6 +67,15 @@ def test_what_stripe_still_says_after_a_minute_is_believed_against_the_events() 
     row = only(ACTIVATED, answer(LAG_SECONDS + 1, "incomplete"))
 
     assert (row.shown, row.sure) == ("evt_fetched", True)
+
+
+def test_a_believed_answer_is_the_state_before_what_comes_later() -> None:
+    there = version("evt_2", NOW + 200, "active", "incomplete")
+    back = version("evt_3", NOW + 200, "incomplete", "active")
+
+    row = only(ACTIVATED, answer(LAG_SECONDS + 1, "incomplete"), there, back)
+
+    assert (row.columns, row.sure) == (columns("incomplete"), True)
 
 
 def test_an_answer_becomes_true_again_when_the_way_back_to_it_is_told() -> None:
