@@ -27,7 +27,8 @@ WHERE wrote_at < other_ended_at
 DECIDED_WITHOUT_A_LOCK = "SELECT DISTINCT object_id FROM audit.changes WHERE NOT was_locked"
 
 # Events within the window may follow each other whatever their stamps. A creation comes first even if it is
-# stamped late, and an end comes last even if it is stamped early: neither is a measure for the other events.
+# stamped late, an end comes last even if it is stamped early, and what Stripe answers when it is asked may be out
+# of date: none of them is a measure for the other events.
 WENT_BACK = f"""
 SELECT DISTINCT object_id
 FROM (
@@ -39,7 +40,9 @@ FROM (
         ) AS newest_before
     FROM audit.changes AS c
     LEFT JOIN (
-        SELECT DISTINCT event_id, event_type FROM audit.entries WHERE event_type LIKE '%%.created'
+        SELECT DISTINCT event_id, event_type
+        FROM audit.entries
+        WHERE event_type LIKE '%%.created' OR event_type LIKE '%%.fetched'
     ) AS kind USING (event_id)
 ) AS shown
 WHERE created < newest_before - {ORDER_WINDOW}

@@ -155,6 +155,27 @@ def test_seconds_inside_the_window_are_no_order(checker: Checker, tables: psycop
     assert checker.judge().problems == ()
 
 
+def test_an_answer_that_was_out_of_date_is_no_measure_for_the_events(
+    checker: Checker, tables: psycopg.Connection
+) -> None:
+    with tables.transaction():
+        tables.execute(
+            """
+            INSERT INTO webhook_events
+            (event_id, event_created_at, event_type, customer_id, object_id, received_at, outcome, source)
+            VALUES ('evt_9', now(), 'customer.fetched', 'cus_1', 'cus_1', now(), 'applied', 'verify')
+            """
+        )
+        tables.execute("SELECT FROM users FOR NO KEY UPDATE")
+        tables.execute(
+            "UPDATE users SET last_webhook_event_id = 'evt_9',"
+            "stripe_updated_at = stripe_updated_at + interval '9 s'"
+        )
+        tables.execute("UPDATE users SET stripe_updated_at = stripe_updated_at - interval '9 s'")
+
+    assert checker.judge().problems == ()
+
+
 def test_a_customer_that_lives_again_is_found(checker: Checker, post: Post) -> None:
     post.put("customer.deleted", builders.customer(), id_="evt_5", created=builders.NOW + 2 * AN_HOUR)
     post.drain()
