@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from events.outcomes import Dead, Outcome
+from events.outcomes import Dead, Outcome, RetryAt
 from failpoints import failpoint
 from mailboxes.errors import MailboxUnavailable
 from worker.lease import GiveBackError, Lease
@@ -202,3 +202,5 @@ def _report(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Dead):
             log.warning("event_buried", reason=outcome.reason, why=outcome.message)
+        elif isinstance(outcome, RetryAt):
+            log.warning("event_postponed", failure=outcome.error_class, attempts=outcome.attempts)
