@@ -17,7 +17,7 @@ import bridge
 from events.envelope import open_envelope
 from events.errors import RejectedError
 from mailboxes.mail import Source
-from schema.sweeps import Sighted
+from schema.sweeps import NOTHING_SIGHTED, Sighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +46,7 @@ REACH_SECONDS = 30 * DAY_SECONDS
 OVERLAP_SECONDS = 600
 """How far before the watermark a sweep begins: Stripe may list an event later than its second."""
 
+AWAITED_AT_ONCE = 1000
 MOST_AWAITED = 10_000
 """Beyond so many events that nobody has applied yet a sweep goes no further: the workers are behind."""
 
@@ -110,7 +111,14 @@ class EventSweep:
 
     def _vanished(self, oldest: int) -> list[Sighted]:
         """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
-        awaited = bridge.run(self._sweeps.awaited(limit=MOST_AWAITED))
+        vanished: list[Sighted] = []
+        last = NOTHING_SIGHTED
+        while awaited := bridge.run(self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE)):
+            vanished += self._vanished_of(awaited, oldest)
+            last = awaited[-1]
+        return vanished
+
+    def _vanished_of(self, awaited: Sequence[Sighted], oldest: int) -> list[Sighted]:
         unsettled = bridge.run(self._sweeps.unsettled(awaited))
         settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
         gone = [event for event in unsettled if self._mailboxes.find(event.event_id) is None]

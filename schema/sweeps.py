@@ -47,6 +47,9 @@ class Sighted:
     created: int
 
 
+NOTHING_SIGHTED = Sighted(EventId(""), 0)
+
+
 class Sweeps:
     """The progress of a database's sweeps; each call is one transaction."""
 
@@ -77,9 +80,9 @@ class Sweeps:
         """Say that a sweep came to its end now."""
         await self._database.write(_FINISH)
 
-    async def awaited(self, *, limit: int) -> list[Sighted]:
-        """Give what is waited for, the oldest first."""
-        rows = await self._database.fetch(_AWAITED, limit)
+    async def awaited(self, *, after: Sighted = NOTHING_SIGHTED, limit: int) -> list[Sighted]:
+        """Give what is waited for, the oldest first, a page at a time."""
+        rows = await self._database.fetch(_AWAITED, after.created, after.event_id, limit)
         return [Sighted(EventId(row["event_id"]), row["created"]) for row in rows]
 
     async def forget(self, events: Collection[EventId]) -> None:

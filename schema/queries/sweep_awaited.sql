@@ -1,8 +1,11 @@
--- Give events that are waited for, the oldest first.
--- $1 BIGINT: how many at most
+-- Give events that are waited for, the oldest first, a page at a time.
+-- $1 BIGINT: second of the last event of the page before, Unix time; 0 for the first page
+-- $2 VARCHAR: its id; empty for the first page
+-- $3 BIGINT: how many at most
 SELECT
     event_id,
     extract(EPOCH FROM event_created_at)::BIGINT AS created
 FROM awaited_events
+WHERE (event_created_at, event_id) > (to_timestamp($1::BIGINT), $2::VARCHAR)
 ORDER BY event_created_at, event_id
-LIMIT $1::BIGINT
+LIMIT $3::BIGINT

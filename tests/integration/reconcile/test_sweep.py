@@ -191,6 +191,24 @@ def test_a_full_mailbox_holds_the_watermark_back(
     assert (standing(asking).watermark or 0) < START
 
 
+def test_a_sweep_goes_no_further_while_the_workers_are_behind(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconcile.sweep.MOST_AWAITED", 10)
+    monkeypatch.setattr("reconcile.sweep.AWAITED_AT_ONCE", 7)
+    monkeypatch.setattr(Slices, "LENGTHS", (8, 8, 8, 8))
+    bridge.run(asking._store.sweeps.advance(START))
+    deliver(post, *stripe.account.events)
+
+    stuck = sweep(asking)
+    post.drain()
+    after_the_workers = sweep(asking)
+
+    assert not stuck.is_whole
+    assert standing(asking).awaited == 0
+    assert after_the_workers.is_whole
+
+
 def test_f58_while_one_sweeps_another_does_not(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
 ) -> None:

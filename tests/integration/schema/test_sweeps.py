@@ -41,6 +41,7 @@ async def test_the_missing_are_counted_and_the_awaited_written_down_once(store: 
     now = await standing(store)
     assert (now.missing, now.awaited) == (3, 2)
     assert await store.sweeps.awaited(limit=1) == [SEEN]
+    assert await store.sweeps.awaited(after=SEEN, limit=1) == [LATER]
 
 
 async def test_what_is_waited_for_no_longer_is_forgotten(store: Store) -> None:
