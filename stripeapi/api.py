@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import stripe
 
 from events.event import ObjectKind
 from stripeapi.coalescing import Coalesced
 from stripeapi.requests import Answer, Requests
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from events.names import ObjectId
     from stripeapi.budget import Budget
@@ -47,33 +46,27 @@ class Page:
 class StripeApi:
     """Asks Stripe; for one event loop. Everything raises StripeApiError."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, close: Callable[[], Coroutine[object, object, None]]) -> None:
         self._requests = requests
         self._objects: Coalesced[Answer] = Coalesced()
-        self._http: stripe.HTTPXClient | None = None
+        self.close = close
 
     @classmethod
     def connect(
-        cls, key: str, budget: Budget, *, base: str = API_BASE, account: str | None = None
+        cls,
+        key: str,
+        budget: Budget,
+        *,
+        base: str = API_BASE,
+        account: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        chance: Callable[[], float] = random.random,
     ) -> StripeApi:
-        """Make an API of a key; `account` is a Connect account that the key may act for."""
-        http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
-        client = stripe.StripeClient(
-            key,
-            stripe_account=account,
-            stripe_version=API_VERSION,
-            base_addresses={"api": base},
-            max_network_retries=0,
-            http_client=http,
-        )
-        api = cls(Requests(client, budget, chance=random.random))
-        api._http = http
-        return api
+        """Make an API of a key; `account` is a Connect account that the key may act for. `close` ends it."""
+        from stripeapi.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
 
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._http is not None:
-            await self._http.close_async()  # type: ignore[no-untyped-call]
+        sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
+        return cls(Requests(sdk, budget, chance=chance), sdk.close)
 
     async def fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
         """Ask for one object as it is now; a subscription with all of its items.

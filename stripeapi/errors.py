@@ -1,13 +1,10 @@
-"""Errors of Stripe's API by meaning: one table from HTTP status, and what has no answer at all.
+"""Errors of Stripe's API by meaning: one table from HTTP status.
 
 What becomes of each class is said in events/retry.py. Messages never quote an answer: it may hold
-personal data.
+personal data. Does not know the SDK, so that who only names errors need not load it.
 """
 
 from __future__ import annotations
-
-import httpx
-import stripe
 
 from events.retry import FailureClass
 
@@ -61,41 +58,3 @@ class StripeApiError(Exception):
 def classify(error: Exception) -> FailureClass:
     """Say whose fault an error of asking is."""
     return error.failure if isinstance(error, StripeApiError) else FailureClass.BUG
-
-
-def translated(error: stripe.StripeError) -> StripeApiError:
-    """Say what an error of the SDK means."""
-    status = error.http_status
-    if status is None:
-        return StripeApiError(f"Stripe: {_cause(error)}", failure=_failure_without_answer(error))
-    headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
-    return StripeApiError(
-        f"Stripe answered {status}",
-        failure=BY_STATUS.get(status) or _failure_of_others(status),
-        status=status,
-        retry_after_seconds=_seconds(headers.get("retry-after")),
-        should_retry=_SAID.get(headers.get("stripe-should-retry", "")),
-    )
-
-
-_SAID = {"true": True, "false": False}
-
-
-def _failure_of_others(status: int) -> FailureClass:
-    """An answer of 2xx that is an error all the same had a body that was no JSON: something stands in between."""
-    return FailureClass.TRANSIENT if status >= 500 or status < 300 else FailureClass.BUG  # noqa: PLR2004 - HTTP
-
-
-def _failure_without_answer(error: stripe.StripeError) -> FailureClass:
-    if isinstance(error.__cause__, httpx.ConnectError):  # refused, or no such host
-        return FailureClass.INFRASTRUCTURE
-    return FailureClass.TRANSIENT if isinstance(error, stripe.APIConnectionError) else FailureClass.BUG
-
-
-def _cause(error: stripe.StripeError) -> str:
-    return type(error.__cause__ or error).__name__
-
-
-def _seconds(text: str | None) -> float | None:
-    """Stripe writes Retry-After in seconds; a date, as HTTP would allow, says nothing to us."""
-    return float(text) if text is not None and text.isdecimal() else None

@@ -1,7 +1,7 @@
 """One question to Stripe: in its turn, tried again where that helps, its failure named.
 
 The only place that tries again: the SDK's own retries are off, as they know neither the budget nor a bare
-429. Knows paths and bytes; nothing of what they mean.
+429. Knows paths and bytes; nothing of what they mean, nor of the SDK.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import stripe
 import structlog
 
 from events.retry import FailureClass, next_delay
-from stripeapi.errors import TOO_MANY, StripeApiError, translated
+from stripeapi.errors import TOO_MANY, StripeApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from stripeapi.budget import Budget
 
@@ -35,6 +34,20 @@ REFUSED_SECONDS = 60.0
 """How long nobody asks after the key was refused: nothing but a person can help."""
 
 
+class Response(NamedTuple):
+    """What came back: JSON, and headers whose names are read in any case."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Transport(Protocol):
+    """One attempt at a GET."""
+
+    async def get(self, path: str, parameters: Mapping[str, Any]) -> Response:
+        """Ask once; raises StripeApiError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The JSON that Stripe sent, and the second at which it did so, by its own clock."""
@@ -46,8 +59,8 @@ class Answer:
 class Requests:
     """Asks Stripe on behalf of one process; `chance` is uniform in [0, 1)."""
 
-    def __init__(self, client: stripe.StripeClient, budget: Budget, *, chance: Callable[[], float]) -> None:
-        self._client = client
+    def __init__(self, transport: Transport, budget: Budget, *, chance: Callable[[], float]) -> None:
+        self._transport = transport
         self._budget = budget
         self._chance = chance
 
@@ -65,12 +78,11 @@ class Requests:
     async def _once(self, path: str, parameters: dict[str, Any]) -> Answer:
         await self._await_turn()
         try:
-            response = await self._client.raw_request_async("get", path, **parameters)
-            return Answer(response.body.encode(), _second(response.headers))
-        except stripe.StripeError as error:
-            failed = translated(error)
-            await self._heed(failed, path)
-            raise failed from error
+            response = await self._transport.get(path, parameters)
+            return Answer(response.body, _second(response.headers))
+        except StripeApiError as error:
+            await self._heed(error, path)
+            raise
 
     async def _await_turn(self) -> None:
         grant = await self._budget.take()
@@ -103,7 +115,7 @@ def _may_pass(error: StripeApiError) -> bool:
     return error.failure is FailureClass.TRANSIENT
 
 
-def _second(headers: Any) -> int:
+def _second(headers: Mapping[str, str]) -> int:
     """Read Stripe's clock; a proxy that takes the date away leaves an answer without its place in order."""
     try:
         return int(parsedate_to_datetime(headers["date"]).timestamp())

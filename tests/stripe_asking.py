@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-import stripe
-
 from local.stripe.api import Api
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import Handler, serving
-from stripeapi.api import API_VERSION, StripeApi
+from stripeapi.api import StripeApi
 from stripeapi.budget import Grant
-from stripeapi.requests import Requests
 from tests.unit.local.stripe.histories import START, STEPS_A_SECOND
 
 if TYPE_CHECKING:
@@ -85,18 +82,17 @@ def asked(
     """Run a coroutine function with an API that asks this handler."""
 
     async def run() -> T:
-        http = stripe.HTTPXClient(timeout=timeout_seconds)
         async with serving(handler) as url:
-            client = stripe.StripeClient(
+            api = StripeApi.connect(
                 KEY,
-                stripe_version=API_VERSION,
-                base_addresses={"api": url},
-                http_client=http,
-                max_network_retries=0,
+                budget or RememberedBudget(),
+                base=url,
+                timeout_seconds=timeout_seconds,
+                chance=lambda: 0,
             )
             try:
-                return await work(StripeApi(Requests(client, budget or RememberedBudget(), chance=lambda: 0)))
+                return await work(api)
             finally:
-                await http.close_async()  # type: ignore[no-untyped-call]
+                await api.close()
 
     return asyncio.run(run())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from events.answers import answer_body
 from events.event import ObjectKind, read_event
 from events.names import ObjectId
+from local.program import ROOT
 from local.stripe.http_server import Request, Response
 from stripeapi.api import API_VERSION, StripeApi
 from stripeapi.errors import StripeApiError
@@ -150,3 +153,11 @@ def test_an_answer_without_a_date_has_no_place_in_order_and_is_none() -> None:
 
     with pytest.raises(StripeApiError, match="no date"):
         asked(answer, lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1")))
+
+
+def test_who_has_no_key_does_not_load_the_sdk() -> None:
+    look = "import sys, worker.process, console.failures; print('stripe' in sys.modules)"
+
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert said.stdout == "False\n"
