@@ -184,7 +184,22 @@ class ReceiverSettings(MailboxSettings, StripeSettings):
         return tuple(self.stripe_webhook_secret.get_secret_value().split(","))
 
 
-class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings):
+class MemberSettings(_Environment):
+    """Who has the role member."""
+
+    member_statuses: str = Field(
+        "",
+        pattern="^([a-z_]+(,[a-z_]+)*)?$",
+        description="Subscription statuses that make a user a member, comma-separated; empty: roles are left alone.",
+    )
+
+    @property
+    def statuses_of_members(self) -> frozenset[str]:
+        """The statuses; none of them: roles are left alone."""
+        return frozenset(filter(None, self.member_statuses.split(",")))
+
+
+class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings):
     """What a worker needs."""
 
     worker_concurrency: int = Field(2, ge=1, le=32, description="Drain loops in one worker process.")
@@ -192,17 +207,12 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     lease_seconds: int = Field(
         30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
     )
-    member_statuses: str = Field(
-        "",
-        pattern="^([a-z_]+(,[a-z_]+)*)?$",
-        description="Subscription statuses that make a user a member, comma-separated; empty: roles are left alone.",
-    )
     ledger_retention_days: int = Field(
         35, ge=35, description="Days the ledger is kept; Stripe lists events for 30."
     )
 
 
-class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
+class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings):
     """What a command that asks Stripe needs."""
 
 

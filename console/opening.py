@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECTIONS = 2
+ASKING_CONNECTIONS = 6  # one for the turn, the others to write with
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def opened_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     with _logs_aside(), told():
         mailboxes = connect(settings)
         mailboxes.check()
-        reconciliation = Reconciliation.open(settings, mailboxes, name=name)
+        reconciliation = Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
         if reconciliation is None:
             raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
         try:

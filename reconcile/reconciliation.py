@@ -13,10 +13,13 @@ import structlog
 
 import bridge
 from mailboxes.doorbell import Doorbell
+from reconcile.backfill import Backfill, Backfilled
 from reconcile.doubts import Doubts
+from reconcile.filing import Filing
 from reconcile.outbox import Outbox
 from reconcile.stripe import Stripe
 from reconcile.sweep import DAY_SECONDS, EventSweep, Swept
+from schema.delivery import BACKFILL
 from schema.store import Store
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ log = structlog.get_logger()
 
 CONNECTIONS = 3  # one for each turn that is held, and one to work with
 SWEEP_TURN = "sweep"
+BACKFILL_TURN = "backfill"
 SWEEP_EVERY_SECONDS = 300
 GRACE_SECONDS = 60
 """How old an event is before it counts as missing: its webhook may be on the way."""
@@ -44,20 +48,32 @@ class Reconciliation:
     def __init__(self, store: Store, mailboxes: Mailboxes, stripe: Stripe, outbox: Outbox) -> None:
         self._store = store
         self._stripe = stripe
+        self._mailboxes = mailboxes
+        self._outbox = outbox
         self._stopping = threading.Event()
         self._sweep = EventSweep(stripe, store.sweeps, mailboxes, outbox)
         self._doubts = Doubts(store, mailboxes, stripe, outbox, clock=time.monotonic)
 
     @classmethod
     def open(
-        cls, settings: WorkerSettings | ReconcileSettings, mailboxes: Mailboxes, *, name: str
+        cls,
+        settings: WorkerSettings | ReconcileSettings,
+        mailboxes: Mailboxes,
+        *,
+        name: str,
+        connections: int = CONNECTIONS,
     ) -> Reconciliation | None:
         """Open it, with a pool of its own; None without a key. Postgres and Redis may be away."""
         if settings.stripe_api_key is None:
             return None
         redis_url = settings.redis_url.get_secret_value()
         database_url = settings.database_url.get_secret_value()
-        opening = Store.open(database_url, pool_size=CONNECTIONS, application_name=name)
+        opening = Store.open(
+            database_url,
+            pool_size=connections,
+            application_name=name,
+            member_statuses=settings.statuses_of_members,
+        )
         return cls(
             bridge.run(opening),
             mailboxes,
@@ -87,6 +103,19 @@ class Reconciliation:
             return self._sweep.run(
                 grace_seconds=grace_seconds, report=report, goes_on=lambda: not self._stopping.is_set()
             )
+        finally:
+            bridge.run(turn.end())
+
+    def backfill(
+        self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
+    ) -> Backfilled | None:
+        """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
+        turn = bridge.run(self._store.take_turn(BACKFILL_TURN))
+        if turn is None:
+            return None
+        filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=BACKFILL)
+        try:
+            return Backfill(self._stripe, self._store.backfills, filing, report=report).run(anew=anew)
         finally:
             bridge.run(turn.end())
 

@@ -45,7 +45,8 @@ class Stripe:
     """stripeapi.StripeApi for threads; everything raises StripeApiError, and MailboxUnavailable."""
 
     def __init__(self, api: StripeApi, pace: Pace) -> None:
-        self._api = api
+        self.api = api
+        """The same for coroutines of this process's loop."""
         self._pace = pace
 
     @classmethod
@@ -62,7 +63,7 @@ class Stripe:
 
     def close(self) -> None:
         """Close the connections."""
-        bridge.run(self._api.close())
+        bridge.run(self.api.close())
         self._pace.close()
 
     def fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
@@ -71,21 +72,21 @@ class Stripe:
 
     def event(self, event_id: EventId) -> Answer:
         """As StripeApi.event."""
-        return bridge.run(self._api.event(event_id))
+        return bridge.run(self.api.event(event_id))
 
     def events(self, types: Sequence[str], *, since: int, before: int, after_id: str | None = None) -> Page:
         """As StripeApi.events."""
-        return bridge.run(self._api.events(types, since=since, before=before, after_id=after_id))
+        return bridge.run(self.api.events(types, since=since, before=before, after_id=after_id))
 
     def now(self) -> int:
         """Ask what time it is by Stripe's clock, in Unix seconds; costs one request."""
-        return bridge.run(self._api.now())
+        return bridge.run(self.api.now())
 
     async def _fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
         return await asyncio.gather(*(self._fetch_one(one) for one in wanted))
 
     async def _fetch_one(self, wanted: Doubt) -> Answer | StripeApiError:
         try:
-            return await self._api.fetch(wanted.kind, wanted.object_id)
+            return await self.api.fetch(wanted.kind, wanted.object_id)
         except StripeApiError as error:
             return error

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 RETRY = "retry"
 """The source of what was put back from the dead letters."""
 
+BACKFILL = "backfill"
+"""The source of what Stripe listed and was written straight away."""
+
 
 class Delivery(msgspec.Struct, frozen=True):
     """One event as it left its mailbox: when it was put there, how often it failed, how it came."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from failpoints import failpoint
 from schema import batch, members, partitions, turns
+from schema.backfills import Backfills
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
 from schema.doubts import DoubtfulRows
@@ -44,6 +45,7 @@ class Store:
         self.recent = Recent(database)
         self.sweeps = Sweeps(database)
         self.doubts = DoubtfulRows(database)
+        self.backfills = Backfills(database)
 
     @classmethod
     async def open(

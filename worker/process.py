@@ -60,7 +60,7 @@ class WorkerProcess:
         self._store = open_store(
             settings.database_url.get_secret_value(),
             pool_size=settings.worker_concurrency + 1,
-            member_statuses=frozenset(filter(None, settings.member_statuses.split(","))),
+            member_statuses=settings.statuses_of_members,
         )
         self._heart = Heart(
             self._mailboxes.heartbeats,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console.failures import Failure
 from console.opening import opened_reconciliation
 from console.printing import json_option, print_facts, print_json
+from console.progress import share_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,15 +55,6 @@ def _second(second: int) -> str:
 
 @contextmanager
 def _shown() -> Iterator[Callable[[Swept], object]]:
-    """Draw a bar on a terminal; whoever reads the output meets none of it."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("Sweeping", total=1.0)
-        yield lambda swept: progress.update(
-            task, completed=swept.share, description=f"{swept.listed:,} listed, {swept.missing:,} missing"
-        )
+    """Tell how far it is."""
+    with share_bar() as tell:
+        yield lambda swept: tell(f"{swept.listed:,} listed, {swept.missing:,} missing", swept.share)

@@ -11,12 +11,12 @@ import bridge
 from events.envelope import open_envelope
 from local.stripe.account import Account
 from local.stripe.api import Api
-from local.stripe.compare import Comparison, compare
+from local.stripe.compare import Comparison, Difference, compare
 from local.stripe.event import webhook_body
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import serving
 from local.stripe.objects import Customer
-from local.stripe.truth import truth
+from local.stripe.truth import Truth, truth
 from reconcile.outbox import Outbox
 from reconcile.reconciliation import CONNECTIONS, Reconciliation
 from reconcile.stripe import Stripe
@@ -26,6 +26,8 @@ from tests.stripe_asking import KEY, EverythingDelivered
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from local.stripe.event import Event
     from tests.integration.worker.post import Post
 
@@ -95,3 +97,17 @@ def open_reconciliation(stripe: SimulatedStripe, post: Post, redis_url: str) -> 
 def compared(stripe: SimulatedStripe, post: Post) -> Comparison:
     """Hold the tables against the account."""
     return asyncio.run(compare(post.database_url, truth(stripe.account)))
+
+
+def differences(stripe: SimulatedStripe, post: Post) -> tuple[Difference, ...]:
+    """Tell where the tables are not what Stripe can still tell when it is asked."""
+    found = asyncio.run(compare(post.database_url, truth(stripe.account))).differences
+    return askable(found, truth(stripe.account))
+
+
+def askable(found: Iterable[Difference], whole: Truth) -> tuple[Difference, ...]:
+    """Leave out what Stripe no longer tells: customers that are deleted and that no subscription names, and when one was made."""
+    owners = {one.stripe_customer_id for one in whole.subscriptions}
+    deleted = {one.stripe_customer_id for one in whole.users if one.deleted}
+    untold = {(id_, "row") for id_ in deleted - owners} | {(id_, "stripe_created_at") for id_ in deleted}
+    return tuple(one for one in found if one.found is not None or (one.stripe_id, one.column) not in untold)

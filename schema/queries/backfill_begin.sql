@@ -1,0 +1,24 @@
+-- Begin a backfill anew with these slices, in this order, and forget the one before.
+-- $1 VARCHAR[]: kinds of object
+-- $2 BIGINT[]: first seconds, Unix time
+-- $3 BIGINT[]: seconds after the last ones, Unix time
+WITH forgotten AS (
+    DELETE FROM backfill_slices
+),
+
+uncounted AS (
+    DELETE FROM backfill_totals
+),
+
+begun AS (
+    UPDATE backfill_progress SET begun_at = now(), finished_at = NULL
+)
+
+INSERT INTO backfill_slices (kind, since_at, before_at, seconds)
+SELECT
+    slice.kind,
+    to_timestamp(slice.since),
+    to_timestamp(slice.before),
+    slice.before - slice.since
+FROM unnest($1::VARCHAR[], $2::BIGINT[], $3::BIGINT[]) WITH ORDINALITY AS slice (kind, since, before, place)
+ORDER BY slice.place

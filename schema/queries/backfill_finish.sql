@@ -1,0 +1,2 @@
+-- Say that a backfill has listed everything.
+UPDATE backfill_progress SET finished_at = now()

@@ -1,0 +1,99 @@
+"""`cogento backfill` beside a simulated Stripe."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bridge
+from events.event import ObjectKind
+from schema.backfills import Stretch
+from settings import EX_CONFIG
+from tests.integration.reconcile.simulated import SimulatedStripe
+from tests.stripe_asking import KEY
+from tests.unit.local.stripe.histories import START, lived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schema.store import Store
+    from tests.integration.console.conftest import Run
+
+
+@pytest.fixture
+def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
+    """An account with a life behind it, that this process's settings name."""
+    simulated = SimulatedStripe(lived(steps=60, population=10))
+    monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    monkeypatch.setenv("STRIPE_API_BASE", simulated.url)
+    monkeypatch.setenv("STRIPE_REQUESTS_PER_SECOND", "1000")
+    yield simulated
+    simulated.close()
+
+
+def test_backfill_tells_what_became_of_the_objects(run: Run, stripe: SimulatedStripe) -> None:
+    done = run("backfill")
+    customers, subscriptions = len(stripe.account.customers), len(stripe.account.subscriptions)
+
+    assert done.exit_code == 0
+    assert [line.split()[:3] for line in done.stdout.splitlines()[1:]] == [
+        ["customers", str(customers), str(customers)],
+        ["subscriptions", str(subscriptions), str(subscriptions)],
+    ]
+
+
+def test_backfill_tells_programs_what_became_of_the_objects(run: Run, stripe: SimulatedStripe) -> None:
+    done = json.loads(run("backfill", "--json").stdout)
+
+    assert done["subscriptions"] == {"applied": len(stripe.account.subscriptions)}
+
+
+def test_a_second_backfill_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:
+    turn = bridge.run(store.take_turn("backfill"))
+    assert turn is not None
+
+    second = run("backfill")
+    bridge.run(turn.end())
+
+    assert (second.exit_code, second.output) == (0, "Another backfill is under way.\n")
+    assert stripe.requests == 0
+
+
+def test_backfill_goes_on_with_what_is_left_unless_it_shall_begin_again(
+    run: Run, stripe: SimulatedStripe, store: Store
+) -> None:
+    bridge.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+
+    left = json.loads(run("backfill", "--json").stdout)
+    bridge.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    again = json.loads(run("backfill", "--restart", "--json").stdout)
+
+    assert left["customers"] == {}
+    assert again["customers"] == {"applied": len(stripe.account.customers)}
+
+
+def test_backfill_without_a_key_says_what_to_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+
+    refused = run("backfill")
+
+    assert refused.exit_code == EX_CONFIG
+    assert "set STRIPE_API_KEY" in refused.output
+
+
+def test_a_user_whose_subscription_is_filled_becomes_a_member(
+    run: Run, stripe: SimulatedStripe, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMBER_STATUSES", "active,trialing")
+
+    run("backfill")
+
+    live = {
+        one.customer for one in stripe.account.subscriptions.values() if one.status in ("active", "trialing")
+    }
+    paying = {id_ for id_ in live if not stripe.account.customers[id_].deleted}
+    members = [bridge.run(store.history.customer(id_)) for id_ in paying]  # type: ignore[arg-type]
+    assert paying
+    assert {one.roles for one in members if one} == {("member",)}
