@@ -107,8 +107,6 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
         if len(self.url) > MAX_TARGET_BYTES:
             raise RefusedHeadError("uri_too_long")
-        if not url.isascii():
-            raise RefusedHeadError("bad_request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; raises RefusedHeadError."""

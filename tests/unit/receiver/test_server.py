@@ -171,6 +171,7 @@ def test_a_wish_for_another_protocol_is_passed_over(wish: bytes) -> None:
         pytest.param(b"FOO /elsewhere HTTP/1.1\r\n\r\n", 400, id="B1-other-method-elsewhere"),
         pytest.param(b"CONNECT receiver:443 HTTP/1.1\r\n\r\n", 400, id="B1-tunnel"),
         pytest.param(b"GET /h\xc3\xa9 HTTP/1.1\r\n\r\n", 400, id="B19-not-ascii"),
+        pytest.param(b"GET /healthz?\xc3\xa9 HTTP/1.1\r\n\r\n", 400, id="B19-query-not-ascii"),
     ],
 )
 def test_heads_that_break_a_rule_are_refused(request_: bytes, status: int) -> None:
