@@ -23,6 +23,7 @@ QUICK = (
     ("bench.freshness", "--events", "100", "--rounds", "1"),
     ("bench.growth", "--share", "0.05", "--rounds", "1"),
     ("bench.memory", "--events", "50000"),
+    ("bench.backfill", "--customers", "2000"),
     ("bench.soak", "--minutes", "1"),
 )
 FULL = (
@@ -34,6 +35,8 @@ FULL = (
     ("bench.freshness", "--rounds", "5"),
     ("bench.growth", "--rounds", "3"),
     ("bench.memory",),
+    ("bench.backfill",),
+    ("bench.backfill", "--customers", "20000", "--budget", "20", "--kills", "3"),
     ("bench.soak", "--minutes", "10"),
 )
 ON_THE_PAGE = frozenset({"costs", "drain", "receiver", "freshness", "growth", "memory"})

@@ -1,0 +1,159 @@
+"""How fast `cogento backfill` fills empty tables from a simulated account, what it costs, and that it is right.
+
+    .venv/bin/python -m bench.backfill                                       # 100,000 customers, the pace lifted
+    .venv/bin/python -m bench.backfill --customers 5000 --budget 20 --kills 3   # at the usual pace, killed on the way
+
+Ends with 1 when the tables are not what Stripe tells, or when Stripe was asked more often in a second than the budget allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import psycopg
+
+from bench.ground import cpu_seconds, ground
+from local.ports import LOCALHOST, free_port
+from local.process import Command, Process
+from local.program import ROOT
+from local.stripe.compare import compare
+from local.stripe.truth_lines import read_truth
+from tests.integration.reconcile.simulated import askable
+from tests.servers import wait_until
+from tests.stripe_asking import KEY
+
+if TYPE_CHECKING:
+    from bench.ground import Ground
+
+POPULATE_SECONDS = 1800
+LIFTED = 10_000
+LOOK_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class Used:
+    """What the process has used when it was last looked at."""
+
+    cpu_seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--budget", type=int, default=LIFTED, help="requests a second")
+    parser.add_argument("--kills", type=int, default=0, help="how often it is killed on the way")
+    arguments = parser.parse_args()
+    with ground() as servers:
+        url = f"http://{LOCALHOST}:{free_port()}"
+        stripe = simulated(servers, url, arguments.customers)
+        try:
+            figures = measure(servers, url, budget=arguments.budget, kills=arguments.kills)
+        finally:
+            stripe.kill()
+    print(json.dumps(figures))
+    too_fast = figures["busiest_second"] > arguments.budget + 1  # a second is cut where it is cut
+    return 1 if figures["differences"] or too_fast else 0
+
+
+def simulated(servers: Ground, url: str, customers: int) -> Process:
+    """An account with so many live customers that does nothing more."""
+    log = servers.postgres.description.log.with_name("stripe.log")
+    port = url.rpartition(":")[2]
+    options = ("--existing", str(customers), "--rate", "0", "--port", port, "--api-key", KEY)
+    process = Process(
+        Command(argv=(sys.executable, "-m", "local.stripe", *options), log=log, environment={}, folder=ROOT)
+    )
+    wait_until(
+        lambda: log.exists() and '"api_url"' in log.read_text(),
+        what="the simulated account",
+        seconds=POPULATE_SECONDS,
+    )
+    return process
+
+
+def measure(servers: Ground, url: str, *, budget: int, kills: int) -> dict[str, Any]:
+    """Fill the tables, and hold them against the account."""
+    begun, used = time.monotonic(), Used()
+    for kill in range(kills):
+        rows_then = rows(servers) + 100 * (kill + 1)
+        run(servers, url, budget, used, until_rows=rows_then)
+    run(servers, url, budget, used)
+    seconds = time.monotonic() - begun
+    counters = json.loads(fetched(f"{url}/_sim/counters"))
+    truth = read_truth(fetched(f"{url}/_sim/truth"))
+    found = asyncio.run(compare(servers.postgres.url, truth))
+    return {
+        "users": found.users,
+        "subscriptions": found.subscriptions,
+        "seconds": round(seconds, 1),
+        "objects_a_second": round(found.rows / seconds),
+        "cpu_us_an_object": round(used.cpu_seconds / found.rows * 1e6),
+        "peak_mb": round(used.peak_mb),
+        "requests": counters["api_requests"],
+        "busiest_second": counters["api_requests_busiest_second"],
+        "differences": len(askable(found.differences, truth)),
+        "unsure": found.unsure_rows,
+    }
+
+
+def run(servers: Ground, url: str, budget: int, used: Used, *, until_rows: int | None = None) -> None:
+    """Run the command to its end, or kill it once there are so many rows."""
+    environment = {
+        "DATABASE_URL": servers.postgres.url,
+        "REDIS_URL": servers.valkey.url,
+        "STRIPE_API_KEY": KEY,
+        "STRIPE_API_BASE": url,
+        "STRIPE_REQUESTS_PER_SECOND": str(budget),
+    }
+    log = servers.postgres.description.log.with_name("backfill.log")
+    argv = (sys.executable, "-m", "cogento", "backfill")
+    process = Process(Command(argv=argv, log=log, environment=environment, folder=ROOT))
+    spent = 0.0
+    while process.exit_code() is None:
+        spent = max(spent, cpu_seconds(process.pid))
+        used.peak_mb = max(used.peak_mb, peak_mb(process.pid))
+        if until_rows is not None and rows(servers) >= until_rows:
+            process.kill()
+        time.sleep(LOOK_SECONDS)
+    used.cpu_seconds += spent
+    if until_rows is None:
+        print(log.read_text(), file=sys.stderr)
+
+
+def rows(servers: Ground) -> int:
+    """How many rows there are by now."""
+    with psycopg.connect(servers.postgres.url) as connection:
+        (found,) = connection.execute(
+            "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM subscriptions)"
+        ).fetchone() or (0,)
+        return int(found)
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has had resident so far."""
+    try:
+        status = (Path("/proc") / str(pid) / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    _, _, rest = status.partition("VmHWM:")
+    return int(rest.split()[0]) / 1024 if rest else 0.0
+
+
+def fetched(url: str) -> bytes:
+    """Read what the simulated account says of itself."""
+    with urlopen(url, timeout=600) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
