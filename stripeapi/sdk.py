@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Else every request tells of the machine and of the one before, and an id is written into the home folder.
+stripe.enable_telemetry = False
+
+
 class Sdk:
     """One key's way to Stripe; its own retries are off."""
 

@@ -22,6 +22,8 @@ from tests.stripe_asking import NOW, Asking, asked
 from tests.unit.local.stripe.histories import START, lived
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.stripe.account import Account
 
 DATE = {"Date": "Sat, 01 Nov 2025 12:00:00 GMT"}
@@ -153,6 +155,25 @@ def test_an_answer_without_a_date_has_no_place_in_order_and_is_none() -> None:
 
     with pytest.raises(StripeApiError, match="no date"):
         asked(answer, lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1")))
+
+
+def test_stripe_is_told_nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    told: list[Request] = []
+
+    async def answer(request: Request) -> Response:
+        told.append(request)
+        return Response(200, json.dumps(builders.customer()).encode(), DATE)
+
+    async def twice(api: StripeApi) -> None:
+        await api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1"))
+        await api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1"))
+
+    asked(answer, twice)
+
+    assert "x-stripe-client-telemetry" not in told[1].headers
+    assert "platform" not in json.loads(told[1].headers["x-stripe-client-user-agent"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_has_no_key_does_not_load_the_sdk() -> None:
