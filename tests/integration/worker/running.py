@@ -59,10 +59,10 @@ class RunningWorker:
         """Wait until it has been stopped by a signal (SIGSTOP)."""
         wait_until(lambda: self._stat()[0] == "T", what="the worker to be frozen", seconds=20)
 
-    def await_line(self, event: str) -> dict[str, Any]:
-        """Wait until it has logged such an event and return the first."""
-        wait_until(lambda: bool(self.lines(event)), what=f"{event} in {self.log}", seconds=40)
-        return self.lines(event)[0]
+    def await_line(self, *events: str) -> dict[str, Any]:
+        """Wait until it has logged one of these events and return the first such line."""
+        wait_until(lambda: any(map(self.lines, events)), what=f"{events} in {self.log}", seconds=40)
+        return next(filter(None, map(self.lines, events)))[0]
 
     def send(self, number: signal.Signals) -> None:
         self.process.send(number)
