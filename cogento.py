@@ -37,6 +37,7 @@ COMMANDS = {
         _Place("console.cli.pause", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
         _Place("console.cli.pause", "resume", "Let CUSTOMER's events go on, or everyone's with --all."),
         _Place("console.cli.backfill", "backfill", "Fill the tables with all that Stripe lists."),
+        _Place("console.cli.verify", "verify", "Compare the tables with Stripe, and repair them."),
         _Place("console.cli.sweep", "sweep", "Look for events that no webhook brought."),
         _Place("console.cli.roles", "roles", "List, grant and revoke users' roles."),
         _Place("console.send", "send", "Sign event files and send them to a receiver, one after the other."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from events.outcomes import Reason
 from events.walks import Why
 from mailboxes.redelivery import Redelivery
+from schema.delivery import BACKFILL, VERIFY
 from schema.letter_records import LetterStatus
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ REDELIVERIES = {
     Redelivery.FULL: "left open: its mailbox is full",
     Redelivery.UNREADABLE: "left open: its bytes are not its event",
 }
+SOURCES = {
+    BACKFILL: "`cogento backfill` wrote it",
+    VERIFY: "`cogento verify --repair` wrote it, as the row was not what Stripe said",
+}
+"""How answers of Stripe's came to a row past the mailboxes."""
+
 REASONS: dict[str, str] = {
     Reason.FIRST: "the first that was known of the object",
     Reason.NEWER: "newer than everything known",
@@ -45,6 +52,11 @@ REASONS: dict[str, str] = {
 
 def tell_outcome(row: LedgerRecord) -> str:
     """Say what became of an event, and why where there is more to say."""
+    asked_by = SOURCES.get(row.source)
+    return f"{_tell_result(row)}; {asked_by}" if asked_by else _tell_result(row)
+
+
+def _tell_result(row: LedgerRecord) -> str:
     outcome = OUTCOMES.get(row.outcome, row.outcome)
     if row.superseded_by:
         return f"{outcome}: {row.superseded_by}"

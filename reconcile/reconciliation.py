@@ -19,7 +19,8 @@ from reconcile.filing import Filing
 from reconcile.outbox import Outbox
 from reconcile.stripe import Stripe
 from reconcile.sweep import DAY_SECONDS, EventSweep, Swept
-from schema.delivery import BACKFILL
+from reconcile.verify import Verified, Verify
+from schema.delivery import BACKFILL, VERIFY
 from schema.store import Store
 
 if TYPE_CHECKING:
@@ -118,6 +119,18 @@ class Reconciliation:
             return Backfill(self._stripe, self._store.backfills, filing, report=report).run(anew=anew)
         finally:
             bridge.run(turn.end())
+
+    def verify(
+        self,
+        *,
+        sample: int | None = None,
+        repair: bool = False,
+        report: Callable[[int], object] = lambda _: None,
+    ) -> Verified:
+        """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
+        filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=VERIFY)
+        comparison = Verify(self._store, self._stripe, self._mailboxes, filing, report=report)
+        return comparison.run(sample=sample, repair=repair)
 
     def standing(self) -> Sweeping:
         """How far sweeps have come."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from events.names import EventId, ObjectId
     from schema.delivery import Delivery
     from schema.holders import Holders
+    from schema.users import Users
 
 
 async def apply(
@@ -49,7 +50,7 @@ async def apply(
     )
     if not plan.concerned <= reach.customers:
         raise OutOfReachError(Reach(customers=plan.concerned))
-    await _write(connection, plan, await holders.choose(connection, plan.customers, locked, reach))
+    await _write(connection, plan, await _choose(connection, plan, locked, reach, fresh))
     await members.follow(connection, plan.subscribers, member_statuses)
     failpoint("in_tx", deliveries)
     outcomes: dict[EventId, Outcome] = {**dict.fromkeys(settled.done, Duplicate()), **plan.outcomes()}
@@ -61,6 +62,14 @@ async def apply(
         customers=frozenset(d.event.customer_id for d in deliveries if d.event.customer_id in plan.owners),
         unsure=plan.unsure,
     )
+
+
+async def _choose(
+    connection: asyncpg.Connection, plan: Plan, locked: Users, reach: Reach, fresh: Iterable[Delivery]
+) -> Holders:
+    """Choose who shows which address, also for rows that are repaired though no claim changes."""
+    doubted = {delivery.event.customer_id for delivery in fresh if delivery.is_repair}
+    return await holders.choose(connection, plan.customers, locked, reach, doubted=doubted)
 
 
 def _once_each(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:

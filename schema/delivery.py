@@ -21,6 +21,10 @@ BACKFILL = "backfill"
 """The source of what Stripe listed and was written straight away."""
 
 
+VERIFY = "verify"
+"""The source of what repairs a row that was found to differ from Stripe."""
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """One event as it left its mailbox: when it was put there, how often it failed, how it came."""
 
@@ -33,6 +37,11 @@ class Delivery(msgspec.Struct, frozen=True):
     def is_retry(self) -> bool:
         """Whether it was put back from the dead letters."""
         return self.source == RETRY
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether the row is known to differ, and nothing that it shows is to be trusted."""
+        return self.source == VERIFY
 
 
 @dataclass(frozen=True, slots=True)

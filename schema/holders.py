@@ -19,7 +19,7 @@ from schema.queries import query
 from schema.reach import OutOfReachError, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from events.names import CustomerId
     from schema.users import UserChange, UserRow, Users
@@ -47,14 +47,23 @@ async def hold(connection: asyncpg.Connection, reach: Reach) -> None:
 
 
 async def choose(
-    connection: asyncpg.Connection, changes: Sequence[UserChange], users: Users, reach: Reach
+    connection: asyncpg.Connection,
+    changes: Sequence[UserChange],
+    users: Users,
+    reach: Reach,
+    *,
+    doubted: Collection[CustomerId] = (),
 ) -> Holders:
-    """Say who shows which address once `changes` are written.
+    """Say who shows which address once `changes` are written; `doubted` rows may show a wrong one now.
 
     Most batches change no claim and cost nothing here. Raises OutOfReachError when somebody else is
     changing a claim on one of the addresses.
     """
-    moving = [change for change in changes if change.row is None or change.row.claim != change.claim]
+    moving = [
+        change
+        for change in changes
+        if change.row is None or change.row.claim != change.claim or change.customer_id in doubted
+    ]
     if not moving:
         return Holders(new={}, moved=())
     addresses = _addresses(moving)

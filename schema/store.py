@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from failpoints import failpoint
 from schema import batch, members, partitions, turns
 from schema.backfills import Backfills
+from schema.copies import Copies
 from schema.database import Database
 from schema.delivery import BatchResult, Delivery
 from schema.doubts import DoubtfulRows
@@ -46,6 +47,7 @@ class Store:
         self.sweeps = Sweeps(database)
         self.doubts = DoubtfulRows(database)
         self.backfills = Backfills(database)
+        self.copies = Copies(database)
 
     @classmethod
     async def open(

@@ -1,0 +1,95 @@
+"""`cogento verify` beside a simulated Stripe: what it prints, how it ends, and what `cogento explain` tells of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from local.stripe.faults import Fault, FaultKind
+from reconcile import verify
+from settings import EX_CONFIG
+from tests.integration.reconcile.simulated import SimulatedStripe
+from tests.stripe_asking import KEY
+from tests.unit.local.stripe.histories import lived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.console.conftest import Run
+
+
+@pytest.fixture
+def stripe(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
+    """An account that the tables show whole."""
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.0)
+    simulated = SimulatedStripe(lived(steps=60, population=10))
+    monkeypatch.setenv("STRIPE_API_KEY", KEY)
+    monkeypatch.setenv("STRIPE_API_BASE", simulated.url)
+    monkeypatch.setenv("STRIPE_REQUESTS_PER_SECOND", "1000")
+    assert run("backfill").exit_code == 0
+    simulated.now += 100
+    yield simulated
+    simulated.close()
+
+
+@pytest.fixture
+def planted(stripe: SimulatedStripe, database_url: str) -> str:
+    """A customer whose row shows another name than Stripe's."""
+    customer_id = next(one.id for one in stripe.account.customers.values() if not one.deleted)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE users SET name = 'Planted' WHERE stripe_customer_id = %s", [customer_id])
+    return customer_id
+
+
+def test_verify_of_equal_tables_ends_with_0(run: Run, stripe: SimulatedStripe) -> None:
+    found = run("verify")
+
+    listed = len(stripe.account.live_customers) + len(stripe.account.subscriptions)
+    assert found.exit_code == 0
+    assert f"compared   {listed} rows" in found.output
+
+
+def test_verify_ends_with_3_and_shows_what_differs_by_column(run: Run, planted: str) -> None:
+    found = run("verify")
+
+    assert found.exit_code == 3
+    (line,) = (line for line in found.output.splitlines() if "Planted" in line)
+    assert line.split()[:4] == ["users", "name", "1", planted]
+
+
+def test_verify_tells_programs_what_differs(run: Run, planted: str) -> None:
+    found = json.loads(run("verify", "--json").stdout)
+
+    assert [(one["object_id"], one["column"], one["found"]) for one in found["drift"]] == [
+        (planted, "name", "Planted")
+    ]
+
+
+def test_a_repair_ends_with_0_and_is_explained(run: Run, planted: str) -> None:
+    repaired = run("verify", "--repair")
+    again = run("verify")
+
+    assert (repaired.exit_code, again.exit_code) == (0, 0)
+    assert "repaired   1 rows" in repaired.output
+    assert (
+        "`cogento verify --repair` wrote it, as the row was not what Stripe said"
+        in run("explain", planted).output
+    )
+
+
+def test_verify_that_could_not_tell_ends_with_2(
+    run: Run, stripe: SimulatedStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR))
+
+    assert run("verify").exit_code == 2
+
+
+def test_verify_with_a_refused_key_ends_as_wrongly_configured(run: Run, stripe: SimulatedStripe) -> None:
+    stripe.trouble(Fault(kind=FaultKind.UNAUTHORIZED))
+
+    assert run("verify").exit_code == EX_CONFIG
