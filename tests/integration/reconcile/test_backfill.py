@@ -215,6 +215,18 @@ def test_a_list_whose_last_object_was_deleted_meanwhile_goes_on(
     assert differences(stripe, post) == ()
 
 
+def test_a_slice_that_others_wait_for_is_halved_and_nothing_is_lost(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "SHORTEST_SECONDS", 1)
+    monkeypatch.setattr(walk, "SLICES", 1)
+
+    fill(asking)
+
+    assert len(post.rows("SELECT FROM backfill_slices")) > 2
+    assert differences(stripe, post) == ()
+
+
 def test_one_backfill_runs_at_a_time(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
 ) -> None:

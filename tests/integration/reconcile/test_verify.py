@@ -173,8 +173,11 @@ def empty(post: Post, redis_url: str) -> Iterator[tuple[SimulatedStripe, Reconci
 
 
 def changed(stripe: SimulatedStripe) -> Any:
-    ada = stripe.account.customers["cus_1"]
-    return stripe.account.change(replace(ada, name="Bob"), at=START + 50)
+    return stripe.account.change(renamed(stripe, "Bob"), at=START + 50)
+
+
+def renamed(stripe: SimulatedStripe, name: str) -> Any:
+    return replace(stripe.account.customers["cus_1"], name=name)
 
 
 def test_a_row_whose_mail_waits_has_not_drifted(
@@ -201,6 +204,34 @@ def test_a_change_whose_webhook_arrives_before_the_second_look_is_no_drift(
     event = changed(stripe)
 
     found = asking.verify(report=lambda _: deliver(post, event))
+
+    assert (found.drift, found.undecided) == ((), ())
+
+
+def test_what_changes_between_two_looks_is_looked_at_once_more(
+    empty: tuple[SimulatedStripe, Reconciliation],
+    post: Post,
+    start_worker: Callable[..., RunningWorker],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 1.0)
+    stripe, asking = empty
+    start_worker()
+    told: list[Any] = []
+    ask = verify.Verify._ask
+
+    async def change_and_ask(self: verify.Verify, doubt: Any) -> Any:
+        """Stripe's state changes just before it is asked, and the webhook comes after."""
+        if told:
+            deliver(post, *told)
+        else:
+            told.append(stripe.account.change(renamed(stripe, "Cem"), at=START + 60))
+        return await ask(self, doubt)
+
+    monkeypatch.setattr(verify.Verify, "_ask", change_and_ask)
+    told_first = changed(stripe)
+
+    found = asking.verify(report=lambda _: deliver(post, told_first))
 
     assert (found.drift, found.undecided) == ((), ())
 
