@@ -1,4 +1,4 @@
-"""How fast `cogento backfill` fills empty tables from a simulated account, what it costs, and that it is right.
+"""How fast `cogento backfill` fills empty tables from a simulated account and `cogento verify` compares them, and that both are right.
 
     .venv/bin/python -m bench.backfill                                       # 100,000 customers, the pace lifted
     .venv/bin/python -m bench.backfill --customers 5000 --budget 20 --kills 3   # at the usual pace, killed on the way
@@ -61,7 +61,7 @@ def main() -> int:
             stripe.kill()
     print(json.dumps(figures))
     too_fast = figures["busiest_second"] > arguments.budget + 1  # a second is cut where it is cut
-    return 1 if figures["differences"] or too_fast else 0
+    return 1 if figures["differences"] or figures["verify_exit_code"] or too_fast else 0
 
 
 def simulated(servers: Ground, url: str, customers: int) -> Process:
@@ -88,6 +88,9 @@ def measure(servers: Ground, url: str, *, budget: int, kills: int) -> dict[str, 
         run(servers, url, budget, used, until_rows=rows_then)
     run(servers, url, budget, used)
     seconds = time.monotonic() - begun
+    begun, verifying = time.monotonic(), Used()
+    verdict = run(servers, url, budget, verifying, command="verify")
+    verify_seconds = time.monotonic() - begun
     counters = json.loads(fetched(f"{url}/_sim/counters"))
     truth = read_truth(fetched(f"{url}/_sim/truth"))
     found = asyncio.run(compare(servers.postgres.url, truth))
@@ -102,11 +105,22 @@ def measure(servers: Ground, url: str, *, budget: int, kills: int) -> dict[str, 
         "busiest_second": counters["api_requests_busiest_second"],
         "differences": len(askable(found.differences, truth)),
         "unsure": found.unsure_rows,
+        "verify_exit_code": verdict,
+        "verify_seconds": round(verify_seconds, 1),
+        "verify_peak_mb": round(verifying.peak_mb),
     }
 
 
-def run(servers: Ground, url: str, budget: int, used: Used, *, until_rows: int | None = None) -> None:
-    """Run the command to its end, or kill it once there are so many rows."""
+def run(
+    servers: Ground,
+    url: str,
+    budget: int,
+    used: Used,
+    *,
+    command: str = "backfill",
+    until_rows: int | None = None,
+) -> int | None:
+    """Run a command to its end, or kill it once there are so many rows; returns its exit code."""
     environment = {
         "DATABASE_URL": servers.postgres.url,
         "REDIS_URL": servers.valkey.url,
@@ -114,8 +128,8 @@ def run(servers: Ground, url: str, budget: int, used: Used, *, until_rows: int |
         "STRIPE_API_BASE": url,
         "STRIPE_REQUESTS_PER_SECOND": str(budget),
     }
-    log = servers.postgres.description.log.with_name("backfill.log")
-    argv = (sys.executable, "-m", "cogento", "backfill")
+    log = servers.postgres.description.log.with_name(f"{command}.log")
+    argv = (sys.executable, "-m", "cogento", command)
     process = Process(Command(argv=argv, log=log, environment=environment, folder=ROOT))
     spent = 0.0
     while process.exit_code() is None:
@@ -127,6 +141,7 @@ def run(servers: Ground, url: str, budget: int, used: Used, *, until_rows: int |
     used.cpu_seconds += spent
     if until_rows is None:
         print(log.read_text(), file=sys.stderr)
+    return process.exit_code()
 
 
 def rows(servers: Ground) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from events.columns import CustomerColumns
 from events.evidence import short_id, unpack
 from events.snapshots import FILLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from events.columns import CustomerColumns, SubscriptionColumns
+    from events.columns import SubscriptionColumns
     from events.names import ObjectId
     from schema.copies import Copy
 
@@ -41,7 +42,7 @@ def drifts(
     What Stripe's answer does not carry cannot differ. Raises TransientError where another release wrote what
     the row remembers.
     """
-    table = "users" if hasattr(said, "stripe_email") else "subscriptions"
+    table = "users" if isinstance(said, CustomerColumns) else "subscriptions"
     if copy is None:
         return [Drift(table, object_id, ROW, "present", None)]
     found = (*_columns(said, copy), *_email(copy), *_event(copy))

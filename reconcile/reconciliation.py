@@ -125,7 +125,7 @@ class Reconciliation:
         *,
         sample: int | None = None,
         repair: bool = False,
-        report: Callable[[int], object] = lambda _: None,
+        report: Callable[[int, float], object] = lambda *_: None,
     ) -> Verified:
         """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
         filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=VERIFY)

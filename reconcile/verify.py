@@ -72,7 +72,7 @@ class _Found:
 
 
 class Verify:
-    """Compares; `report` is told how many rows were compared. Raises what Stripe, Redis and Postgres raise."""
+    """Compares; `report` is told how many rows were compared, and the share of time that is listed. Raises what Stripe, Redis and Postgres raise."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Verify:
         mailboxes: Mailboxes,
         filing: Filing,
         *,
-        report: Callable[[int], object],
+        report: Callable[[int, float], object],
     ) -> None:
         self._store = store
         self._stripe = stripe
@@ -89,6 +89,7 @@ class Verify:
         self._filing = filing
         self._report = report
         self._compared = 0
+        self._seconds, self._seconds_left = 0, 0
         self._seen: set[ObjectId] = set()
         self._suspects: list[_Suspect] = []
         self._numbers = itertools.count(1)
@@ -100,6 +101,8 @@ class Verify:
     async def keep(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
         """Compare a page of a list."""
         await self._compare([Answer(one, page.at) for one in page.objects])
+        self._seconds_left -= seconds
+        self._report(self._compared, 1 - self._seconds_left / self._seconds)
 
     async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
         """Cut a slice in two, which nobody needs to remember."""
@@ -122,10 +125,12 @@ class Verify:
 
     async def _compare_all(self) -> None:
         """Compare what Stripe lists; what it does not list is suspect."""
-        until = await self._stripe.api.now() + 1
-        for kind in ObjectKind:
-            parts = await stretches(self._stripe.api, kind, until=until)
-            await Walk(self._stripe.api, self).over(Slice(next(self._numbers), one) for one in parts)
+        api = self._stripe.api
+        until = await api.now() + 1
+        parts = {kind: await stretches(api, kind, until=until) for kind in ObjectKind}
+        self._seconds = self._seconds_left = sum(one.seconds for some in parts.values() for one in some)
+        for kind, some in parts.items():
+            await Walk(api, self).over(Slice(next(self._numbers), one) for one in some)
             async for doubt in self._store.copies.all(kind):
                 if doubt.object_id not in self._seen:
                     self._suspects.append(_Suspect(doubt, None))
@@ -139,7 +144,6 @@ class Verify:
                 doubt = Doubt(event.kind, event.object_id, event.customer_id)
                 self._suspects.append(_Suspect(doubt, event.columns))
         self._compared += len(events)
-        self._report(self._compared)
 
     async def _drifts(self, events: Iterable[Event]) -> list[tuple[Event, tuple[Drift, ...] | None]]:
         """Compare rows as they are now; None where another release wrote what a row remembers."""

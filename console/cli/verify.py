@@ -47,7 +47,9 @@ def _verify(*, sample: int | None, repair: bool) -> Verified:
     try:
         with opened_reconciliation(name="cogento verify") as reconciliation, share_bar() as tell:
             return reconciliation.verify(
-                sample=sample, repair=repair, report=lambda compared: tell(f"{compared:,} compared", 0.0)
+                sample=sample,
+                repair=repair,
+                report=lambda compared, share: tell(f"{compared:,} compared", share),
             )
     except Failure as failure:
         if failure.exit_code == EX_CONFIG:

@@ -203,7 +203,7 @@ def test_a_change_whose_webhook_arrives_before_the_second_look_is_no_drift(
     start_worker()
     event = changed(stripe)
 
-    found = asking.verify(report=lambda _: deliver(post, event))
+    found = asking.verify(report=lambda *_: deliver(post, event))
 
     assert (found.drift, found.undecided) == ((), ())
 
@@ -231,7 +231,7 @@ def test_what_changes_between_two_looks_is_looked_at_once_more(
     monkeypatch.setattr(verify.Verify, "_ask", change_and_ask)
     told_first = changed(stripe)
 
-    found = asking.verify(report=lambda _: deliver(post, told_first))
+    found = asking.verify(report=lambda *_: deliver(post, told_first))
 
     assert (found.drift, found.undecided) == ((), ())
 
