@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,11 @@ from tests.integration.reconcile.simulated import SimulatedStripe, deliver, diff
 from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from reconcile.reconciliation import Reconciliation
     from reconcile.verify import Verified
     from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
 
 STEPS = 300
 
@@ -192,48 +193,51 @@ def test_a_row_whose_mail_waits_has_not_drifted(
     assert (found.drift, found.repaired, found.undecided) == ((), (), ("cus_1",))
 
 
-def test_a_change_whose_webhook_arrives_before_the_second_look_is_no_drift(
-    empty: tuple[SimulatedStripe, Reconciliation],
-    post: Post,
-    start_worker: Callable[..., RunningWorker],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(verify, "SETTLE_SECONDS", 1.0)
-    stripe, asking = empty
-    start_worker()
-    event = changed(stripe)
+@dataclass
+class LateWebhooks:
+    """Each webhook arrives, and is applied, just before Stripe is asked; then the next change happens, of which nobody knows."""
 
-    found = asking.verify(report=lambda *_: deliver(post, event))
+    stripe: SimulatedStripe
+    post: Post
+    asking: Reconciliation
+    names: Iterator[str]
+
+    def __post_init__(self) -> None:
+        self.ask = self.asking._stripe.api.fetch
+
+    async def fetch(self, *what: Any) -> Any:
+        deliver(self.post, self.stripe.account.events[-1])
+        await asyncio.to_thread(self.post.drain)
+        for name in islice(self.names, 1):
+            self.stripe.account.change(renamed(self.stripe, name), at=START + 60)
+        return await self.ask(*what)
+
+
+def test_a_change_whose_webhook_arrives_before_the_second_look_is_no_drift(
+    empty: tuple[SimulatedStripe, Reconciliation], post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe, asking = empty
+    changed(stripe)
+    late = LateWebhooks(stripe, post, asking, iter([]))
+    monkeypatch.setattr(asking._stripe.api, "fetch", late.fetch)
+
+    found = asking.verify()
 
     assert (found.drift, found.undecided) == ((), ())
 
 
 def test_what_changes_between_two_looks_is_looked_at_once_more(
-    empty: tuple[SimulatedStripe, Reconciliation],
-    post: Post,
-    start_worker: Callable[..., RunningWorker],
-    monkeypatch: pytest.MonkeyPatch,
+    empty: tuple[SimulatedStripe, Reconciliation], post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "SETTLE_SECONDS", 1.0)
     stripe, asking = empty
-    start_worker()
-    told: list[Any] = []
-    ask = verify.Verify._ask
+    changed(stripe)
+    late = LateWebhooks(stripe, post, asking, iter(["Cem", "Dora"]))
+    monkeypatch.setattr(asking._stripe.api, "fetch", late.fetch)
 
-    async def change_and_ask(self: verify.Verify, doubt: Any) -> Any:
-        """Stripe's state changes just before it is asked, and the webhook comes after."""
-        if told:
-            deliver(post, *told)
-        else:
-            told.append(stripe.account.change(renamed(stripe, "Cem"), at=START + 60))
-        return await ask(self, doubt)
-
-    monkeypatch.setattr(verify.Verify, "_ask", change_and_ask)
-    told_first = changed(stripe)
-
-    found = asking.verify(report=lambda *_: deliver(post, told_first))
+    found = asking.verify()
 
     assert (found.drift, found.undecided) == ((), ())
+    assert post.rows("SELECT name FROM users") == [{"name": "Dora"}]
 
 
 def test_what_stripe_does_not_know_is_left_undecided(
@@ -256,3 +260,17 @@ def test_evidence_of_another_release_is_left_undecided(
     post.rows("UPDATE users SET evidence = 'unreadable'")
 
     assert asking.verify(repair=True).undecided == ("cus_1",)
+
+
+def test_what_stripe_no_longer_tells_of_a_deleted_customer_is_no_drift(
+    empty: tuple[SimulatedStripe, Reconciliation], post: Post
+) -> None:
+    stripe, asking = empty
+    gone = replace(stripe.account.customers["cus_1"], deleted=True)
+    deliver(post, stripe.account.end(gone, at=START + 50))
+    post.drain()
+
+    found = asking.verify(sample=10)
+
+    assert post.rows("SELECT FROM users WHERE deleted_at IS NOT NULL AND stripe_created_at IS NOT NULL")
+    assert (found.compared, found.drift, found.undecided) == (1, (), ())
