@@ -167,8 +167,8 @@ def test_f41_an_event_that_always_fails_is_buried_and_nobody_else_pays(
 def test_f48_a_worker_asked_to_stop_under_load_is_quick_and_the_next_goes_on_at_once(
     trial: WorkerTrial, start_worker: StartWorker
 ) -> None:
-    worker = start_worker(BATCH_EVENTS="20")
-    trial.put(customers=1500, events=1)
+    worker = start_worker(BATCH_EVENTS="5")
+    trial.put(customers=6000, events=1)
     wait_until(lambda: bool(trial.named()), what="the first rows")
 
     worker.process.ask_to_stop()
@@ -177,7 +177,7 @@ def test_f48_a_worker_asked_to_stop_under_load_is_quick_and_the_next_goes_on_at_
     assert worker.process.exit_code() == 0
     status = trial.post.mailboxes.status()
     assert status.leased == 0
-    assert status.waiting == len(trial.ids) - len(trial.named())
+    assert 0 < len(trial.ids) - len(trial.named()) <= status.waiting  # a batch cut at its commit waits, too
     start_worker()
     wait_until(lambda: trial.post.mailboxes.status().waiting < status.waiting, what="more rows", seconds=5)
     trial.await_quiet()

@@ -112,6 +112,10 @@ def start_receiver(pipeline: Pipeline, faults_home: Path) -> Iterator[StartRecei
         receiver.stop()
 
 
+SHORT_LEASE = "3"
+"""What a further worker holds when it is killed or locked out comes back before anybody stops waiting for it."""
+
+
 @pytest.fixture
 def start_pair(pipeline: Pipeline, faults_home: Path, start_receiver: StartReceiver) -> Iterator[StartPair]:
     """Start a further receiver and worker beside the pipeline's, which end with the test."""
@@ -119,7 +123,8 @@ def start_pair(pipeline: Pipeline, faults_home: Path, start_receiver: StartRecei
 
     def start(redis_url: str, **environment: str) -> Running:
         log = faults_home / f"worker-{next(numbers)}.log"
-        started.append(start_worker(log, redis_url, pipeline.database_url, **environment))
+        settings = {"LEASE_SECONDS": SHORT_LEASE, **environment}
+        started.append(start_worker(log, redis_url, pipeline.database_url, **settings))
         return Running(start_receiver(redis_url, **environment), started[-1])
 
     yield start

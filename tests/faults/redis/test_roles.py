@@ -126,8 +126,10 @@ def test_f25_with_the_old_password_all_is_refused_and_with_the_new_one_all_is_we
 ) -> None:
     set_password(pipeline, OLD)
     with pipeline.worker_asleep():
-        old = start_pair(with_password(pipeline, OLD))
-        assert old.receiver.ask(new_event()).outcome == (200, "queued")
+        old, first = start_pair(with_password(pipeline, OLD)), new_event()
+        assert old.receiver.ask(first).outcome == (200, "queued")
+        wait_until(lambda: event_id(first) in pipeline.ledger(), what="the old worker to apply it")
+        wait_until(lambda: old.receiver.waiting() == 0, what="the old worker to settle it")
         set_password(pipeline, NEW)
         pipeline.redis.client_kill_filter(_type="normal", skipme=True)
         assert_unavailable(old.receiver.ask(new_event()))
