@@ -127,7 +127,7 @@ def test_f25_with_the_old_password_all_is_refused_and_with_the_new_one_all_is_we
     set_password(pipeline, OLD)
     with pipeline.worker_asleep():
         old, first = start_pair(with_password(pipeline, OLD)), new_event()
-        assert old.receiver.ask(first).outcome == (200, "queued")
+        wait_until(lambda: old.receiver.ask(first).status == 200, what="the old receiver to accept it")
         wait_until(lambda: event_id(first) in pipeline.ledger(), what="the old worker to apply it")
         wait_until(lambda: old.receiver.waiting() == 0, what="the old worker to settle it")
         set_password(pipeline, NEW)
@@ -136,7 +136,7 @@ def test_f25_with_the_old_password_all_is_refused_and_with_the_new_one_all_is_we
         assert "AuthenticationError" in old.receiver.lines("mailbox_failed")[-1]
         wait_until(lambda: "AuthenticationError" in old.worker_says(), what="the worker to say so")
         new, request = start_pair(with_password(pipeline, NEW)), new_event()
-        assert new.receiver.ask(request).outcome == (200, "queued")
+        wait_until(lambda: new.receiver.ask(request).status == 200, what="the new receiver to accept it")
         wait_until(lambda: event_id(request) in pipeline.ledger(), what="the new worker to apply it")
         assert OLD not in old.logs() + new.logs()
         assert NEW not in old.logs() + new.logs()
@@ -181,7 +181,7 @@ def test_f25_a_certificate_that_is_not_known_is_refused_and_never_ignored(
     with Proxy(pipeline.valkey.url, tls=tls) as proxy, pipeline.worker_asleep():
         pair = start_pair(f"{proxy.url.replace('redis://', 'rediss://')}?ssl_ca_certs={ours.path}")
         request = new_event()
-        assert pair.receiver.ask(request).outcome == (200, "queued")
+        wait_until(lambda: pair.receiver.ask(request).status == 200, what="the receiver to accept it")
         pipeline.accepted.add(event_id(request))
         wait_until(lambda: not pipeline.unaccounted(), what="the worker to apply it")
         tls.load_cert_chain(another.path, another.key)
