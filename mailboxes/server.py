@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import SSLConnection
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.retry import Retry
 
@@ -133,6 +134,10 @@ class Server:
     def _greet(self, connection: AbstractConnection) -> None:
         self.era += 1
         connection.on_connect()  # type: ignore[no-untyped-call]
+        if isinstance(connection, SSLConnection):
+            # The tickets of TLS 1.3 come unasked, and redis-py's pool refuses a connection with unread bytes.
+            connection.send_command("PING")  # type: ignore[no-untyped-call]
+            connection.read_response()
 
 
 def _by_digest(call: Call) -> tuple[Argument, ...]:

@@ -15,6 +15,7 @@ import pytest
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
 from mailboxes.mailboxes import Mailboxes
+from mailboxes.server import Server
 from tests import servers
 from tests.faults.redis.pipeline import assert_unavailable, event_id, new_event, new_events
 from tests.proxy import Proxy
@@ -179,6 +180,22 @@ class Certificate:
             subprocess.run([*command.split(), *alternative, *files], check=True, capture_output=True)
         except FileNotFoundError:
             pytest.skip("makes its certificates with openssl, which is not installed")
+
+
+def test_every_new_connection_over_tls_can_be_used_at_once(pipeline: Pipeline, tmp_path: Path) -> None:
+    ours, tls = Certificate(tmp_path, "ours"), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(ours.path, ours.key)
+    with Proxy(pipeline.valkey.url, tls=tls) as proxy:
+        url = f"{proxy.url.replace('redis://', 'rediss://')}?ssl_ca_certs={ours.path}"
+        answers = [ask_once(url) for _ in range(100)]
+
+    assert answers == [b"heard"] * 100
+
+
+def ask_once(url: str) -> object:
+    """Ask over a connection of its own."""
+    with closing(Server.connect(url, timeout_seconds=1)) as server:
+        return server.ask("ECHO", "heard")
 
 
 def test_f25_a_certificate_that_is_not_known_is_refused_and_never_ignored(
