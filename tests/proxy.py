@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 TLS_GOODBYE_SECONDS = 0.1
+BACKLOG = 100
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 
@@ -61,7 +62,7 @@ class Proxy:
         self._resets = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
@@ -115,43 +116,52 @@ class Proxy:
 
     async def _close(self) -> None:
         await self._stop_listening()
-        self._flowing.set()
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _listen(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(
-                self._accept,
-                LOCALHOST,
-                self.port,
-                ssl=self._tls,
-                ssl_shutdown_timeout=TLS_GOODBYE_SECONDS if self._tls else None,
-            )
+        if self._listener is None:
+            self._listener = socket.create_server((LOCALHOST, self.port), backlog=BACKLOG)
+            self._listener.settimeout(0)
+            self._loop.add_reader(self._listener, self._accept, self._listener)
 
     async def _stop_listening(self) -> None:
         """Refuse new connections and end the open ones in an orderly way."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
         for writer in self._writers:
             _shut(writer)
 
-    def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._connect(client, to_client))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+    def _accept(self, listener: socket.socket) -> None:
+        plug, _ = listener.accept()
 
-    async def _connect(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        def forget(task: asyncio.Task[None]) -> None:
+            self._connections.discard(task)
+            plug.close()  # also where the task was cancelled before it began
+
+        task = self._loop.create_task(self._connect(plug))
+        self._connections.add(task)
+        task.add_done_callback(forget)
+
+    async def _connect(self, plug: socket.socket) -> None:
         if self._resets:
-            _reset(to_client)
+            _reset_plug(plug)
+            return
+        try:
+            client, to_client = await self._welcome(plug)
+        except OSError:
             return
         try:
             server, to_server = await asyncio.open_connection(self._target.hostname, self._target.port)
         except OSError:
             _reset(to_client)
             return
+        except asyncio.CancelledError:
+            to_client.transport.abort()
+            raise
         writers = {to_client, to_server}
         self._writers |= writers
         try:
@@ -163,6 +173,17 @@ class Proxy:
             self._writers -= writers
             for writer in writers:
                 await _closed(writer)
+
+    async def _welcome(self, plug: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Shake hands within the connection's own task, so that closing the proxy ends handshakes, too."""
+        reader = asyncio.StreamReader()
+        transport, protocol = await self._loop.connect_accepted_socket(
+            lambda: asyncio.StreamReaderProtocol(reader),
+            plug,
+            ssl=self._tls,
+            ssl_shutdown_timeout=TLS_GOODBYE_SECONDS if self._tls else None,
+        )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
     async def _pump(
         self,
@@ -217,7 +238,10 @@ def _shut(writer: asyncio.StreamWriter) -> None:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    plug: socket.socket = writer.get_extra_info("socket")
+    _reset_plug(writer.get_extra_info("socket"))
+    writer.transport.abort()
+
+
+def _reset_plug(plug: socket.socket) -> None:
     with contextlib.suppress(OSError):
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    writer.transport.abort()

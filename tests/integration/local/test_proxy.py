@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,3 +121,11 @@ def test_an_answer_can_be_cut_off(client: redis.Redis, proxy: Proxy, redis_url: 
 def _value(url: str, key: str) -> object:
     with redis.Redis.from_url(url) as direct:
         return direct.get(key)
+
+
+def test_a_handshake_that_is_under_way_ends_with_the_proxy(redis_url: str) -> None:
+    with Proxy(redis_url, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as proxy:
+        plug = socket.create_connection(("127.0.0.1", proxy.port), timeout=2)
+
+    with plug, suppress(ConnectionResetError):
+        assert plug.recv(100) == b""
