@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mailboxes.durability import AckDurability
@@ -169,8 +170,14 @@ class AskingSettings(StripeSettings):
 class ReceiverSettings(MailboxSettings, StripeSettings):
     """What the receiver needs; it has no Postgres credential."""
 
-    stripe_webhook_secret: WebhookSecrets = Field(
-        description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating."
+    stripe_thin_webhook_secret: WebhookSecrets | None = Field(
+        None,
+        description="The signing secret of the destination that sends thin events; up to three; needs STRIPE_API_KEY.",
+    )
+    stripe_webhook_secret: WebhookSecrets | None = Field(
+        None,
+        validate_default=True,
+        description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating.",
     )
     port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
     web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
@@ -178,10 +185,23 @@ class ReceiverSettings(MailboxSettings, StripeSettings):
         None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
     )
 
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _require_one(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Nothing is accepted unsigned, so without any secret there is nothing to do."""
+        if secret is None and info.data.get("stripe_thin_webhook_secret") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return secret
+
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        """The signing secrets, in the order given."""
-        return tuple(self.stripe_webhook_secret.get_secret_value().split(","))
+        """The secrets that sign snapshot events, in the order given."""
+        return _secrets(self.stripe_webhook_secret)
+
+    @property
+    def thin_webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that sign thin events, in the order given."""
+        return _secrets(self.stripe_thin_webhook_secret)
 
 
 class MemberSettings(_Environment):
@@ -235,6 +255,10 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings):
     def host_names(self) -> frozenset[str]:
         """The names, in lower case as browsers send them."""
         return frozenset(name for name in self.console_hosts.lower().replace(" ", "").split(",") if name)
+
+
+def _secrets(given: SecretStr | None) -> tuple[str, ...]:
+    return tuple(given.get_secret_value().split(",")) if given else ()
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -50,12 +50,16 @@ class MailFigures:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps."""
+    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps.
+
+    `to_ask` are objects that thin events told of and that Stripe has not told of since.
+    """
 
     outcomes: Mapping[str, int]
     letters: Sequence[LetterCount]
     oldest_letter_age_seconds: float | None
     unsure: int
+    to_ask: int
     sweeping: Sweeping
     revision: str
 

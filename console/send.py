@@ -18,6 +18,7 @@ from console.event_files import Letter, UnreadableFileError, read_letters
 from console.local_run import DEFAULT_DATA, read_run
 from console.printable import printable
 from console.signing import signature_header
+from events.thin import is_thin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,10 +28,16 @@ _TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A receiver and the secrets it expects signatures of."""
+    """A receiver and the secrets it expects signatures of, those for thin events apart."""
 
     url: str
     secrets: tuple[str, ...]
+    thin_secrets: tuple[str, ...]
+
+    def sign(self, body: bytes) -> str:
+        """Sign as Stripe does, now."""
+        secrets = self.thin_secrets if is_thin(body) else self.secrets
+        return signature_header(body, secrets, at=int(time.time()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def send_all(letters: Iterable[Letter], target: Target) -> Iterator[Answer]:
 def _send(letter: Letter, target: Target, connection: http.client.HTTPConnection, *, path: str) -> Answer:
     headers = {
         "Content-Type": "application/json; charset=utf-8",
-        "Stripe-Signature": signature_header(letter.body, target.secrets, at=int(time.time())),
+        "Stripe-Signature": target.sign(letter.body),
     }
     connection.request("POST", path, body=letter.body, headers=headers)
     response = connection.getresponse()
@@ -149,19 +156,21 @@ def _connection(url: SplitResult) -> http.client.HTTPConnection:
 def _target(url: str | None, secret: str | None, data: Path) -> Target:
     """The receiver asked for, or the one that run.json names; an explicit one is not run.json's to sign for."""
     running = read_run(data)
-    from_environment = os.environ.get("STRIPE_WEBHOOK_SECRET")
-    from_running = running.get("webhook_secret")
     chosen_url = url or running.get("receiver_url")
-    chosen_secret = secret or (
-        (from_environment or from_running) if url else (from_running or from_environment)
-    )
+
+    def known(name: str) -> str | None:
+        from_environment, from_running = os.environ.get(f"STRIPE_{name.upper()}"), running.get(name)
+        return (from_environment or from_running) if url else (from_running or from_environment)
+
+    chosen_secret = secret or known("webhook_secret")
     if not chosen_url:
         raise click.UsageError(
             f"no receiver known: give --url, or start `cogento run` ({data} has no run.json)"
         )
     if not chosen_secret:
         raise click.UsageError("no secret known: give --secret, or set STRIPE_WEBHOOK_SECRET")
-    return Target(chosen_url, tuple(chosen_secret.split(",")))
+    thin_secret = secret or known("thin_webhook_secret") or chosen_secret
+    return Target(chosen_url, tuple(chosen_secret.split(",")), tuple(thin_secret.split(",")))
 
 
 def _show_json(answer: Answer) -> Answer:

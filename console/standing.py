@@ -23,6 +23,7 @@ LISTED = 5
 class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
+    `to_ask` are objects that thin events told of and Stripe was not asked for yet.
     `workers` live, `worker_versions` says how many of each version, and one of them settled mail
     `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
@@ -50,6 +51,7 @@ class Standing:
     idle_seconds: float | None
     waits_longest: Mapping[str, float]
     waits_for: Mapping[str, str]
+    to_ask: int
     missing_total: int
     swept_until_seconds_ago: int | None
     swept_seconds_ago: int | None
@@ -86,6 +88,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
             for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
         },
         waits_for=waits_for_what(mailboxes),
+        to_ask=totals.to_ask,
         missing_total=sweeping.missing,
         swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),
         swept_seconds_ago=_ago(sweeping.finished, sweeping.now),

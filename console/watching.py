@@ -125,6 +125,7 @@ class Watching:
                 letters=letters,
                 oldest_letter_age_seconds=_age_seconds(letters),
                 unsure=totals.unsure_users + totals.unsure_subscriptions,
+                to_ask=totals.to_ask,
                 sweeping=await self._store.sweeps.standing(),
                 revision=await history.revision(),
             ),

@@ -9,6 +9,7 @@ from events.outcomes import Reason
 from events.walks import Why
 from mailboxes.redelivery import Redelivery
 from schema.delivery import BACKFILL, VERIFY
+from schema.ledger import ASKED
 from schema.letter_records import LetterStatus
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def tell_outcome(row: LedgerRecord) -> str:
 
 
 def _tell_result(row: LedgerRecord) -> str:
+    if row.reason == ASKED:
+        return "it only names its object: Stripe is asked, and the answer counts in its place"
     outcome = OUTCOMES.get(row.outcome, row.outcome)
     if row.superseded_by:
         return f"{outcome}: {row.superseded_by}"

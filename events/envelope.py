@@ -7,7 +7,7 @@ travel on unchanged; what is checked here is what is stored. Knows nothing of HT
 from __future__ import annotations
 
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -15,9 +15,9 @@ from events import strict_json
 from events.errors import RejectedError
 from events.names import CustomerId, EventId, ObjectId
 from events.references import is_object_id, referenced_id
+from events.thin import PREFIX, is_thin, read_thin
 
 MALFORMED = "malformed"
-THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"
 
 EARLIEST_CREATED = 1_293_840_000  # 2011-01-01: Stripe sent no event before
 FUTURE_SECONDS = 86_400  # how far Stripe's clock may run ahead of ours
@@ -30,14 +30,14 @@ FETCHED = ".fetched"
 _CUSTOMER_TYPES = frozenset(
     {"customer.created", "customer.updated", "customer.deleted", f"customer{FETCHED}"}
 )
-_THIN = "v2.core.event"
 
 
 class Envelope(msgspec.Struct, frozen=True):
     """One Stripe event as signed: `created` in Unix seconds, `body` the exact bytes.
 
     `livemode` None means that the event does not say. For types that are not ours, `object_id` and
-    `customer_id` may be empty: some objects have no id (a balance, an upcoming invoice).
+    `customer_id` may be empty: some objects have no id (a balance, an upcoming invoice). A thin event tells
+    of no customer: it lies in a mailbox of its object's own.
     """
 
     event_id: EventId
@@ -51,8 +51,19 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 def is_ours(type_: str) -> bool:
-    """Tell whether events of this type change a table."""
+    """Tell whether events of this type change a table, or name an object that has a row."""
+    return has_snapshot(type_) or is_notice(type_)
+
+
+def has_snapshot(type_: str) -> bool:
+    """Tell whether events of this type carry an object that has a row."""
     return type_ in _CUSTOMER_TYPES or is_about_subscription(type_)
+
+
+def is_notice(type_: str) -> bool:
+    """Tell whether thin events of this type name an object that has a row."""
+    told = type_.removeprefix(PREFIX)
+    return told != type_ and has_snapshot(told) and not told.endswith(FETCHED)
 
 
 def is_about_subscription(type_: str) -> bool:
@@ -66,27 +77,27 @@ def open_envelope(body: bytes, *, now: int) -> Envelope:
     An event of ours whose object does not fit its type (a charge in `customer.updated`, a subscription
     without customer) is let through under its object's own id, so that the worker can bury it.
 
-    Raises RejectedError(code="malformed") for anything that is not one strict JSON event
-    (B41 to B50, B62, B63 of the bad inputs), and code="thin_event_unsupported" for Stripe's v2 events (B59).
+    Raises RejectedError(code="malformed") for anything that is not one strict JSON event, snapshot or thin
+    (B41 to B50, B62, B63 of the bad inputs).
     """
-    return _envelope(_read(body), body, now)
+    try:
+        strict_json.check(body)
+        return _thin_envelope(body, now) if is_thin(body) else _envelope(_decode(body), body, now)
+    except (msgspec.ValidationError, strict_json.NotStrictJsonError) as error:
+        raise RejectedError(MALFORMED, str(error)) from error
 
 
 def open_whole(body: bytes, *, now: int) -> tuple[dict[str, Any], Envelope]:
-    """Read the envelope as `open_envelope` does, and the whole document that it stands in."""
+    """Read the envelope of a snapshot event as `open_envelope` does, and the whole document that it stands in."""
     try:
         document = strict_json.read(body)
         return document, _envelope(msgspec.convert(document, _Event), body, now)
-    except msgspec.ValidationError as error:
-        _reject_shape(body, error)
-    except strict_json.NotStrictJsonError as error:
+    except (msgspec.ValidationError, strict_json.NotStrictJsonError) as error:
         raise RejectedError(MALFORMED, str(error)) from error
 
 
 def _envelope(event: _Event, body: bytes, now: int) -> Envelope:
-    if event.object == _THIN:
-        _reject_thin()
-    _check_top_level(event, now)
+    _check_top_level(event.id, event.type, event.created, event.account, now)
     object_id = _object_id(event)
     return Envelope(
         event_id=EventId(event.id),
@@ -96,6 +107,23 @@ def _envelope(event: _Event, body: bytes, now: int) -> Envelope:
         account=event.account,
         object_id=ObjectId(object_id),
         customer_id=CustomerId(_customer_id(event) or object_id),
+        body=body,
+    )
+
+
+def _thin_envelope(body: bytes, now: int) -> Envelope:
+    event = read_thin(body)
+    _check_top_level(event.id, event.type, event.second, event.account, now)
+    if is_notice(event.type) and not is_object_id(event.object_id):
+        raise RejectedError(MALFORMED, "`related_object.id` is no object id")
+    return Envelope(
+        event_id=EventId(event.id),
+        type=event.type,
+        created=event.second,
+        livemode=event.livemode,
+        account=event.account,
+        object_id=ObjectId(event.object_id),
+        customer_id=CustomerId(event.object_id),
         body=body,
     )
 
@@ -116,27 +144,11 @@ class _Event(msgspec.Struct):
     type: str
     created: int
     data: _Data
-    object: str | None = None
     livemode: bool | None = None
     account: str | None = None
 
 
-class _ObjectName(msgspec.Struct):
-    object: str | None = None
-
-
 _EVENT = msgspec.json.Decoder(_Event)
-_OBJECT_NAME = msgspec.json.Decoder(_ObjectName)
-
-
-def _read(body: bytes) -> _Event:
-    try:
-        strict_json.check(body)
-        return _decode(body)
-    except msgspec.ValidationError as error:
-        _reject_shape(body, error)
-    except strict_json.NotStrictJsonError as error:
-        raise RejectedError(MALFORMED, str(error)) from error
 
 
 def _decode(body: bytes) -> _Event:
@@ -149,29 +161,14 @@ def _decode(body: bytes) -> _Event:
         return msgspec.convert(strict_json.read(body), _Event)
 
 
-def _reject_shape(body: bytes, error: msgspec.ValidationError) -> NoReturn:
-    """Say why JSON that parses is no event: a v2 event has other fields, or other types in them."""
-    try:
-        thin = _OBJECT_NAME.decode(body).object == _THIN
-    except msgspec.DecodeError:
-        thin = False
-    if thin:
-        _reject_thin()
-    raise RejectedError(MALFORMED, str(error)) from error
-
-
-def _reject_thin() -> NoReturn:
-    raise RejectedError(THIN_EVENT_UNSUPPORTED, "thin (v2) events carry no object; send snapshot events here")
-
-
-def _check_top_level(event: _Event, now: int) -> None:
-    if not _EVENT_ID.fullmatch(event.id):
+def _check_top_level(id_: str, type_: str, created: int, account: str | None, now: int) -> None:
+    if not _EVENT_ID.fullmatch(id_):
         raise RejectedError(MALFORMED, "`id` is no event id")
-    if not _TYPE.fullmatch(event.type):
+    if not _TYPE.fullmatch(type_):
         raise RejectedError(MALFORMED, "`type` is no event type")
-    if not EARLIEST_CREATED <= event.created <= now + FUTURE_SECONDS:
+    if not EARLIEST_CREATED <= created <= now + FUTURE_SECONDS:
         raise RejectedError(MALFORMED, "`created` is no possible time of an event")
-    if event.account is not None and not is_object_id(event.account):
+    if account is not None and not is_object_id(account):
         raise RejectedError(MALFORMED, "`account` is no account id")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from events import fields
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.customer import deleted_customer, live_customer
-from events.envelope import FETCHED, FUTURE_SECONDS, Envelope, is_about_subscription, is_ours, open_whole
+from events.envelope import FETCHED, FUTURE_SECONDS, Envelope, has_snapshot, is_about_subscription, open_whole
 from events.errors import PermanentError, RejectedError
 from events.fields import Json
 from events.names import CustomerId, EventId, ObjectId
@@ -53,7 +53,7 @@ def read_event(body: bytes) -> Event:
     impossible values, and PermanentError(reason="unknown_type") for a type that has no table.
     """
     document, envelope = _open(body)
-    if not is_ours(envelope.type):
+    if not has_snapshot(envelope.type):
         raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     kind = _kind(envelope.type)
     obj = _object(document, kind)

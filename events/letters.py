@@ -15,6 +15,7 @@ class LetterReason(StrEnum):
     UNKNOWN_TYPE = "unknown_type"
     MISROUTED = "misrouted"
     CUSTOMER_MISSING = "customer_missing"
+    OBJECT_MISSING = "object_missing"
     CRASHED_WORKER = "crashed_worker"
     IMPOSSIBLE_VALUE = "impossible_value"
     GAVE_UP = "gave_up"
@@ -26,6 +27,7 @@ MESSAGES = {
     LetterReason.UNKNOWN_TYPE: "Events of this type have no table.",
     LetterReason.MISROUTED: "The event lay in a mailbox that is not its customer's.",
     LetterReason.CUSTOMER_MISSING: "The subscription's customer did not arrive within three days.",
+    LetterReason.OBJECT_MISSING: "Stripe does not know the object that the thin event names, for three days.",
     LetterReason.CRASHED_WORKER: "The worker died each time it took this event.",
     LetterReason.IMPOSSIBLE_VALUE: "Postgres cannot hold one of the event's values.",
     LetterReason.GAVE_UP: "Every attempt failed for a day, for a cause that should have passed.",
@@ -46,6 +48,10 @@ ADVICE = {
     LetterReason.CUSTOMER_MISSING: (
         "Have Stripe send the customer's own event again; once the row is there, the letter is retried by itself."
     ),
+    LetterReason.OBJECT_MISSING: (
+        "See that STRIPE_API_KEY is of the account that sends the events, then retry it: Stripe is asked again. "
+        "Discard it if the object is gone."
+    ),
     LetterReason.CRASHED_WORKER: (
         "Look in the workers' logs and memory for what ended them; when that is mended, retry it alone."
     ),
@@ -64,4 +70,4 @@ RETRIED_BY_ITSELF = frozenset({LetterReason.CUSTOMER_MISSING, LetterReason.GAVE_
 """Reasons whose end can be seen in the tables."""
 
 PARKED_SECONDS = 3 * 24 * 3600
-"""How long a subscription waits for its customer; as long as Stripe itself retries a delivery."""
+"""How long a subscription waits for its customer, and a thin event for its object; as long as Stripe itself retries a delivery."""

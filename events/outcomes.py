@@ -47,6 +47,10 @@ class Superseded(msgspec.Struct, frozen=True):
     by: str
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A thin event: Stripe is asked for its object, and what it answers is judged in its place."""
+
+
 class Parked(msgspec.Struct, frozen=True):
     """A subscription waits for its customer's row."""
 
@@ -66,4 +70,4 @@ class Dead(msgspec.Struct, frozen=True):
     message: str
 
 
-Outcome = Applied | Unchanged | Duplicate | Stale | Superseded | Parked | RetryAt | Dead
+Outcome = Applied | Unchanged | Duplicate | Stale | Superseded | Asked | Parked | RetryAt | Dead

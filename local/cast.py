@@ -26,12 +26,16 @@ PYTHON_MODULE = (sys.executable, "-m")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up."""
+    """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up.
+
+    `payloads` says what its webhooks carry (local.stripe.simulation.Payloads).
+    """
 
     port: int
     events_per_second: float
     customers: int
     seed: int | None
+    payloads: str = "snapshot"
 
     @property
     def api_url(self) -> str:
@@ -72,6 +76,7 @@ class Cast:
     folder: DataFolder
     stores: Stores
     webhook_secret: str
+    thin_webhook_secret: str
     receiver_port: int
     console_port: int
     simulation: Simulation | None
@@ -93,6 +98,7 @@ class Cast:
             "REDIS_URL": self.stores.redis_url,
             "ACK_DURABILITY": self.stores.ack_durability,
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
+            "STRIPE_THIN_WEBHOOK_SECRET": self.thin_webhook_secret,
             "LOG_LEVEL": "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "INFO",
         }
         return settings | (self.simulation.account() if self.simulation else {})
@@ -131,7 +137,7 @@ class Cast:
         return self._program(
             "stripe",
             *("local.stripe", "--webhook", self.receiver_url, "--rate", str(simulation.events_per_second)),
-            *("--customers", str(simulation.customers)),
+            *("--customers", str(simulation.customers), "--payloads", simulation.payloads),
             *("--port", str(simulation.port), "--api-key", SIMULATED_KEY),
             argv_once=_Seeds(simulation.seed),
             ready_text='"api_url"',

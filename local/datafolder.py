@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOCK = "run.lock"
 RUN_FILE = "run.json"
 WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of a file
+THIN_WEBHOOK_SECRET = "thin_webhook_secret"  # noqa: S105 - likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Facts:
     redis_url: str
     ack_durability: str
     webhook_secret: str
+    thin_webhook_secret: str
     stripe_api_url: str | None
     stripe_api_key: str | None
     stripe_control_url: str | None
@@ -72,8 +74,15 @@ class DataFolder:
         return self.path / "logs" / f"{name}.log"
 
     def webhook_secret(self) -> str:
-        """Return this folder's signing secret, made on first use."""
-        kept = self.path / WEBHOOK_SECRET
+        """Return what signs this folder's events, made on first use."""
+        return self._secret(WEBHOOK_SECRET)
+
+    def thin_webhook_secret(self) -> str:
+        """Return what signs this folder's thin events, made on first use."""
+        return self._secret(THIN_WEBHOOK_SECRET)
+
+    def _secret(self, name: str) -> str:
+        kept = self.path / name
         if not kept.exists():
             write_private(kept, f"whsec_{secrets.token_urlsafe(32)}")
         return kept.read_text().strip()

@@ -47,6 +47,13 @@ LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
     show_default=True,
     help="Simulated customers to grow to.",
 )
+@click.option(
+    "--payloads",
+    type=click.Choice(["snapshot", "thin", "both"]),
+    default="snapshot",
+    show_default=True,
+    help="What simulated webhooks carry: the object, only its name, or one webhook of each.",
+)
 @click.option("--seed", type=int, help="Which life is simulated: the same seed, the same life.")
 def run(**wishes: Any) -> None:
     """Start everything on this machine and watch rows arrive; Ctrl-C stops it.
@@ -103,6 +110,7 @@ def _publish(cast: Cast, supervisor: Supervisor) -> None:
             redis_url=cast.stores.redis_url,
             ack_durability=cast.stores.ack_durability,
             webhook_secret=cast.webhook_secret.split(",")[0],
+            thin_webhook_secret=cast.thin_webhook_secret.split(",")[0],
             stripe_api_url=cast.simulation.api_url if cast.simulation else None,
             stripe_api_key=SIMULATED_KEY if cast.simulation else None,
             stripe_control_url=cast.simulation.control_url if cast.simulation else None,

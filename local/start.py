@@ -36,6 +36,7 @@ class Wishes:
     simulate: bool | None
     rate: float
     customers: int
+    payloads: str
     seed: int | None
 
 
@@ -49,6 +50,7 @@ def start_everything(
         folder=folder,
         stores=stores,
         webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET") or folder.webhook_secret(),
+        thin_webhook_secret=os.environ.get("STRIPE_THIN_WEBHOOK_SECRET") or folder.thin_webhook_secret(),
         receiver_port=receiver_port,
         console_port=_console_port(receiver_port),
         simulation=simulation,
@@ -76,7 +78,11 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
     if wishes.simulate is False or (wishes.simulate is None and real):
         return None
     return Simulation(
-        port=free_port(), events_per_second=wishes.rate, customers=wishes.customers, seed=wishes.seed
+        port=free_port(),
+        events_per_second=wishes.rate,
+        customers=wishes.customers,
+        payloads=wishes.payloads,
+        seed=wishes.seed,
     )
 
 

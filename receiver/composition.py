@@ -24,6 +24,8 @@ def compose(settings: ReceiverSettings) -> Webhook:
     intake = Intake(
         expected=Expected(
             secrets=tuple(secret.encode() for secret in settings.webhook_secrets),
+            thin_secrets=tuple(secret.encode() for secret in settings.thin_webhook_secrets),
+            can_ask=settings.stripe_api_key is not None,
             livemode=settings.stripe_livemode,
             account=settings.stripe_account,
         ),

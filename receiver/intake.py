@@ -6,15 +6,16 @@ Answers 2xx only for what the mailbox keeps or what is none of ours. Knows nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from events.envelope import is_ours, open_envelope
 from events.errors import RejectedError, TransientError
+from events.thin import is_thin
 from failpoints import failpoint
 from mailboxes.mail import PutResult
 from receiver import metrics
 from receiver.answers import SIGNATURE_INVALID, Accepted, Status, UnavailableError
-from receiver.signature import SignatureError, verify
+from receiver.signature import Flaw, SignatureError, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from events.envelope import Envelope
     from mailboxes.mail import Put
     from receiver.alarms import Alarms
+
+SIGNATURE_REFUSED = "signature_invalid"
+THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"
 
 _STATUS = {
     PutResult.QUEUED: Status.QUEUED,
@@ -46,11 +50,24 @@ class Bell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Whose events are ours; `account` None means: events without an account."""
+    """Whose events are ours; `account` None means: events without an account.
+
+    `secrets` sign snapshot events, `thin_secrets` thin ones; those are of use only where Stripe can be asked.
+    """
 
     secrets: tuple[bytes, ...] = field(repr=False)
     livemode: bool
     account: str | None
+    thin_secrets: tuple[bytes, ...] = field(repr=False, default=())
+    can_ask: bool = False
+
+    def why_not_thin(self) -> str | None:
+        """Say what is missing for thin events to be taken; None when nothing is."""
+        if not self.can_ask:
+            return "a thin event only names its object: set STRIPE_API_KEY so that Stripe can be asked for it"
+        if not self.thin_secrets:
+            return "this is a thin event: set STRIPE_THIN_WEBHOOK_SECRET to its destination's secret"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,8 @@ class Intake:
     async def take(self, body: bytes, signature: str | None) -> Accepted:
         """Take one webhook in; raises RejectedError, or UnavailableError when Stripe shall try again."""
         now = self.clock()
-        self._verify(body, signature, now)
+        secret_index = self._verify(body, signature, now)
+        self._check_kind(body, secret_index)
         envelope = self._open(body, now)
         reason = self._why_ignored(envelope)
         if reason is not None:
@@ -74,13 +92,28 @@ class Intake:
             return Accepted(Status.IGNORED, envelope.event_id)
         return Accepted(await self._keep(envelope), envelope.event_id)
 
-    def _verify(self, body: bytes, signature: str | None, now: float) -> None:
+    def _verify(self, body: bytes, signature: str | None, now: float) -> int:
+        """Find which of all our secrets signed a body: snapshot events' first, then thin events'."""
+        secrets = self.expected.secrets + self.expected.thin_secrets
         try:
-            signed = verify(signature, body, secrets=self.expected.secrets, now=now)
+            signed = verify(signature, body, secrets=secrets, now=now)
         except SignatureError as error:
-            self._note_flaw(error)
-            raise RejectedError("signature_invalid", SIGNATURE_INVALID) from error
+            self._refuse(error)
         metrics.count_signed(signed.secret_index, signed.age_seconds)
+        return signed.secret_index
+
+    def _refuse(self, error: SignatureError) -> NoReturn:
+        self._note_flaw(error)
+        raise RejectedError(SIGNATURE_REFUSED, SIGNATURE_INVALID) from error
+
+    def _check_kind(self, body: bytes, secret_index: int) -> None:
+        """Refuse a thin event that nobody could apply, and what is signed with the other kind's secret."""
+        thin = is_thin(body)
+        if thin and (missing := self.expected.why_not_thin()):
+            self.alarms.sound("signed_body_refused", code=THIN_EVENT_UNSUPPORTED)
+            raise RejectedError(THIN_EVENT_UNSUPPORTED, missing)
+        if thin is not (secret_index >= len(self.expected.secrets)):
+            self._refuse(SignatureError(Flaw.OTHER_KIND))
 
     def _note_flaw(self, error: SignatureError) -> None:
         metrics.count_flaw(error.flaw)

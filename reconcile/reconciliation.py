@@ -1,4 +1,4 @@
-"""What asks Stripe in a worker process, put together: doubts every other second, a sweep every five minutes.
+"""What asks Stripe in a worker process, put together: for objects every other second, a sweep every five minutes.
 
 Each is one process's at a time, whichever takes the turn first; a process that dies gives it up.
 """
@@ -13,10 +13,13 @@ import structlog
 
 import bridge
 from mailboxes.doorbell import Doorbell
+from reconcile.asking import Asking
 from reconcile.backfill import Backfill, Backfilled
 from reconcile.doubts import Doubts
 from reconcile.filing import Filing
+from reconcile.notices import Notices
 from reconcile.outbox import Outbox
+from reconcile.questions import Questions
 from reconcile.stripe import Stripe
 from reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from reconcile.verify import Verified, Verify
@@ -46,14 +49,30 @@ LATE_DAYS, VERY_LATE_DAYS = 3, 20
 class Reconciliation:
     """One process's part in asking Stripe."""
 
-    def __init__(self, store: Store, mailboxes: Mailboxes, stripe: Stripe, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        store: Store,
+        mailboxes: Mailboxes,
+        stripe: Stripe,
+        outbox: Outbox,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._stripe = stripe
         self._mailboxes = mailboxes
         self._outbox = outbox
         self._stopping = threading.Event()
-        self._sweep = EventSweep(stripe, store.sweeps, mailboxes, outbox)
-        self._doubts = Doubts(store, mailboxes, stripe, outbox, clock=time.monotonic)
+        self._sweep = EventSweep(stripe, store, mailboxes, outbox)
+        questions = Questions(stripe, outbox)
+        self._asking = Asking(
+            store,
+            (
+                Doubts(store.doubts, mailboxes, questions, clock=clock),
+                Notices(store, mailboxes, questions, clock=clock),
+            ),
+            goes_on=self._goes_on,
+        )
 
     @classmethod
     def open(
@@ -82,9 +101,9 @@ class Reconciliation:
             Outbox(mailboxes, Doorbell(redis_url)),
         )
 
-    def settle_doubts(self) -> None:
-        """Ask for what is in doubt, if it is this process's turn."""
-        self._doubts.look()
+    def ask(self) -> None:
+        """Ask for what is in doubt and for what thin events told of, if it is this process's turn."""
+        self._asking.look()
 
     def sweep_if_due(self) -> None:
         """Sweep, if five minutes have passed since any process did, and no other is at it."""
@@ -101,9 +120,7 @@ class Reconciliation:
         if turn is None:
             return None
         try:
-            return self._sweep.run(
-                grace_seconds=grace_seconds, report=report, goes_on=lambda: not self._stopping.is_set()
-            )
+            return self._sweep.run(grace_seconds=grace_seconds, report=report, goes_on=self._goes_on)
         finally:
             bridge.run(turn.end())
 
@@ -142,9 +159,12 @@ class Reconciliation:
 
     def close(self) -> None:
         """Give up what turns are held, and close every connection."""
-        self._doubts.stop()
+        self._asking.stop()
         self._stripe.close()
         bridge.run(self._store.close())
+
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set()
 
 
 def _warn_if_late(standing: Sweeping) -> None:

@@ -17,6 +17,7 @@ import bridge
 from events.envelope import open_envelope
 from events.errors import RejectedError
 from mailboxes.mail import Source
+from schema.notices import Snapshot
 from schema.sweeps import NOTHING_SIGHTED, Sighted
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mailboxes.mailboxes import Mailboxes
     from reconcile.outbox import Outbox
     from reconcile.stripe import Stripe
-    from schema.sweeps import Sweeps
+    from schema.store import Store
 
 log = structlog.get_logger()
 
@@ -75,9 +76,10 @@ class Swept:
 class EventSweep:
     """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
 
-    def __init__(self, stripe: Stripe, sweeps: Sweeps, mailboxes: Mailboxes, outbox: Outbox) -> None:
+    def __init__(self, stripe: Stripe, store: Store, mailboxes: Mailboxes, outbox: Outbox) -> None:
         self._stripe = stripe
-        self._sweeps = sweeps
+        self._sweeps = store.sweeps
+        self._notices = store.notices
         self._mailboxes = mailboxes
         self._outbox = outbox
 
@@ -151,14 +153,24 @@ class EventSweep:
 
     def _bring(self, envelopes: Sequence[Envelope]) -> int:
         """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""
-        seen = [Sighted(envelope.event_id, envelope.created) for envelope in envelopes]
-        unsettled = bridge.run(self._sweeps.unsettled(seen))
-        if not unsettled:
+        wanted = self._uncovered(self._unsettled(envelopes))
+        if not wanted:
             return 0
-        wanted = {event.event_id for event in unsettled}
-        missing = self._outbox.put([e for e in envelopes if e.event_id in wanted], source=Source.SWEEP)
-        bridge.run(self._sweeps.note(missing=missing, awaited=unsettled))
+        missing = self._outbox.put(wanted, source=Source.SWEEP)
+        awaited = [Sighted(envelope.event_id, envelope.created) for envelope in wanted]
+        bridge.run(self._sweeps.note(missing=missing, awaited=awaited))
         return missing
+
+    def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        seen = [Sighted(envelope.event_id, envelope.created) for envelope in envelopes]
+        ids = {event.event_id for event in bridge.run(self._sweeps.unsettled(seen))}
+        return [envelope for envelope in envelopes if envelope.event_id in ids]
+
+    def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """Leave out events whose object a thin event told of: an answer of Stripe's stands for them."""
+        told = [Snapshot(one.event_id, one.object_id, one.created) for one in envelopes]
+        covered = bridge.run(self._notices.covered(told)) if told else set()
+        return [envelope for envelope in envelopes if envelope.event_id not in covered]
 
 
 class Slices:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from events.event import ObjectKind
+from events.event import Event, ObjectKind
+from events.notice import Notice
 from events.outcomes import Duplicate, Outcome
 from failpoints import failpoint
-from schema import burial, holders, ledger, members, roles, subscriptions, users
+from schema import burial, holders, ledger, members, notices, roles, subscriptions, users
 from schema.delivery import BatchResult
 from schema.plan import Plan, make_plan
 from schema.reach import OutOfReachError, Reach
@@ -42,18 +43,21 @@ async def apply(
     await holders.hold(connection, reach)
     settled = await ledger.find(connection, deliveries)
     fresh = [delivery for delivery in _once_each(deliveries) if delivery.event.id not in settled.done]
+    events = [delivery.event for delivery in fresh if isinstance(delivery.event, Event)]
     locked = await users.lock(connection, reach)
-    plan = make_plan(
-        [delivery.event for delivery in fresh],
-        locked,
-        await subscriptions.lock(connection, _subscription_ids(fresh)),
-    )
+    plan = make_plan(events, locked, await subscriptions.lock(connection, _subscription_ids(events)))
     if not plan.concerned <= reach.customers:
         raise OutOfReachError(Reach(customers=plan.concerned))
     await _write(connection, plan, await _choose(connection, plan, locked, reach, fresh))
     await members.follow(connection, plan.subscribers, member_statuses)
+    await notices.note_answers(connection, (event for event in events if event.id not in plan.parked))
+    told = await notices.take(connection, [d.event for d in fresh if isinstance(d.event, Notice)])
     failpoint("in_tx", deliveries)
-    outcomes: dict[EventId, Outcome] = {**dict.fromkeys(settled.done, Duplicate()), **plan.outcomes()}
+    outcomes: dict[EventId, Outcome] = {
+        **dict.fromkeys(settled.done, Duplicate()),
+        **plan.outcomes(),
+        **told,
+    }
     await ledger.write(connection, fresh, outcomes, dead=settled.dead)
     await _close_letters(connection, deliveries, outcomes, dead=settled.dead)
     failpoint("before_commit", deliveries)
@@ -80,8 +84,7 @@ def _once_each(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
     return first.values()
 
 
-def _subscription_ids(deliveries: Iterable[Delivery]) -> set[ObjectId]:
-    events = (delivery.event for delivery in deliveries)
+def _subscription_ids(events: Iterable[Event]) -> set[ObjectId]:
     return {event.object_id for event in events if event.kind is ObjectKind.SUBSCRIPTION}
 
 

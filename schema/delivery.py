@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from events.event import Event
     from events.names import CustomerId, EventId, ObjectId
+    from events.notice import Notice
     from events.outcomes import Outcome
 
 RETRY = "retry"
@@ -28,7 +29,7 @@ VERIFY = "verify"
 class Delivery(msgspec.Struct, frozen=True):
     """One event as it left its mailbox: when it was put there, how often it failed, how it came."""
 
-    event: Event
+    event: Event | Notice
     received_ms: int
     attempts: int
     source: str

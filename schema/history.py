@@ -84,7 +84,7 @@ class LedgerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """How many events ever ended how; `letters` are the unresolved ones, the rest counts unsure rows."""
+    """How many events ever ended how; `letters` are the unresolved ones, then unsure rows, then what to ask Stripe for."""
 
     applied: int
     unchanged: int
@@ -95,6 +95,7 @@ class Totals:
     letters: int
     unsure_users: int
     unsure_subscriptions: int
+    to_ask: int
 
     @property
     def outcomes(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from events.outcomes import (
     Applied,
+    Asked,
     Dead,
     Duplicate,
     Outcome,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from schema.delivery import Delivery
 
 DEAD = "dead"
+ASKED = "asked"
+"""Why a thin event is superseded: an answer of Stripe's stands in its place."""
 
 _FIND = query("ledger_find")
 _INSERT = query("ledger_insert")
@@ -88,6 +91,8 @@ def entry_of(outcome: Outcome) -> Entry | None:  # noqa: PLR0911 - one arm an ou
             return Entry("stale", reason)
         case Superseded(by):
             return Entry("superseded", Reason.SUPERSEDED, by)
+        case Asked():
+            return Entry("superseded", ASKED)
         case Dead(reason, _):
             return Entry(DEAD, reason)
         case Parked() | RetryAt():

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from events.event import Event
 from failpoints import failpoint
-from schema import batch, members, partitions, turns
+from schema import batch, members, notices, partitions, turns
 from schema.backfills import Backfills
 from schema.copies import Copies
 from schema.database import Database
@@ -18,6 +19,7 @@ from schema.delivery import BatchResult, Delivery
 from schema.doubts import DoubtfulRows
 from schema.history import History
 from schema.letters import DeadLetter, Letters
+from schema.notices import Notices
 from schema.queries import query
 from schema.reach import OutOfReachError, Reach
 from schema.recent import Recent
@@ -46,6 +48,7 @@ class Store:
         self.recent = Recent(database)
         self.sweeps = Sweeps(database)
         self.doubts = DoubtfulRows(database)
+        self.notices = Notices(database)
         self.backfills = Backfills(database)
         self.copies = Copies(database)
 
@@ -75,7 +78,9 @@ class Store:
         When the connection is lost during COMMIT the batch may have been applied: give it again, and the
         ledger answers "duplicate". Raises whatever error of Postgres came; `classify` says what it means.
         """
-        reach = Reach(customers=frozenset(delivery.event.customer_id for delivery in deliveries))
+        reach = Reach(
+            customers=frozenset(d.event.customer_id for d in deliveries if isinstance(d.event, Event))
+        )
         failpoint("before_tx", deliveries)
         result = await self._within(reach, deliveries)
         failpoint("after_commit", deliveries)
@@ -108,8 +113,9 @@ class Store:
         return await turns.take(self._database, name)
 
     async def tidy(self, *, retention_days: int = partitions.RETENTION_DAYS) -> partitions.Kept:
-        """Make the ledger's days ahead, drop those past retention, and erase the bodies of old letters."""
+        """Make the ledger's days ahead, drop those past retention, and forget what goes with them."""
         await self.letters.erase_bodies()
+        await notices.forget(self._database, days=retention_days)
         return await partitions.keep(self._database, retention_days=retention_days)
 
     async def _within(self, reach: Reach, deliveries: Sequence[Delivery]) -> BatchResult:

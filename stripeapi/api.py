@@ -10,6 +10,7 @@ import json
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -82,7 +83,7 @@ class StripeApi:
 
     async def event(self, event_id: str) -> Answer:
         """Ask for one event, as its webhook carried it; missing after thirty days."""
-        return await self._requests.get(f"/v1/events/{event_id}")
+        return await self._requests.get(f"/v1/events/{quote(event_id, safe='')}")
 
     async def events(
         self, types: Sequence[str], *, since: int, before: int, after_id: str | None = None
@@ -112,7 +113,7 @@ class StripeApi:
         return Page(tuple(bytes(one) for one in found.data), last_id, found.has_more, answer.at)
 
     async def _fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
-        answer = await self._requests.get(f"{_PATHS[kind]}/{object_id}")
+        answer = await self._requests.get(f"{_PATHS[kind]}/{quote(object_id, safe='')}")
         if kind is ObjectKind.SUBSCRIPTION and msgspec.json.decode(answer.body, type=_Subscription).is_cut:
             return await self._with_all_items(answer, object_id)
         return answer

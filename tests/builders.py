@@ -6,6 +6,7 @@ own where something reads them; fields that nothing reads are few.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -154,6 +155,28 @@ def event(
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
         "type": type_,
+        **fields,
+    }
+
+
+def thin_event(
+    type_: str = "v1.customer.updated",
+    object_id: str = "cus_1",
+    *,
+    id_: str = "evt_test_1",
+    created: int = NOW,
+    **fields: Any,
+) -> Json:
+    """A thin event, which only names its object; `fields` replace or add."""
+    kind = "subscription" if object_id.startswith("sub_") else "customer"
+    return {
+        "id": id_,
+        "object": "v2.core.event",
+        "type": type_,
+        "livemode": False,
+        "created": f"{dt.datetime.fromtimestamp(created, dt.UTC):%Y-%m-%dT%H:%M:%S}.000Z",
+        "reason": {"type": "request", "request": {"id": "req_1", "idempotency_key": "key_1"}},
+        "related_object": {"id": object_id, "type": kind, "url": f"/v1/{kind}s/{object_id}"},
         **fields,
     }
 

@@ -105,6 +105,7 @@ def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
             ack_durability=AckDurability.REDIS_FSYNC,
         ),
         webhook_secret=folder.webhook_secret(),
+        thin_webhook_secret=folder.thin_webhook_secret(),
         receiver_port=free_port(),
         console_port=free_port(),
         simulation=simulation,

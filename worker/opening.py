@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from events.errors import PermanentError
-from events.event import read_event
+from events.notice import read_mail
 from schema.delivery import Delivery
 
 if TYPE_CHECKING:
     from events.event import Event
     from events.names import CustomerId
+    from events.notice import Notice
     from mailboxes.mail import Mail, Waiting
 
 
@@ -52,12 +53,12 @@ def open_mail(mail: Mail) -> OpenedMail:
 
 
 def _deliver(waiting: Waiting, customer_id: CustomerId) -> Delivery:
-    event = read_event(waiting.body)
+    event = read_mail(waiting.body)
     _check_address(event, waiting, customer_id)
     return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
 
 
-def _check_address(event: Event, waiting: Waiting, customer_id: CustomerId) -> None:
+def _check_address(event: Event | Notice, waiting: Waiting, customer_id: CustomerId) -> None:
     if event.customer_id != customer_id:
         raise PermanentError("misrouted", "the event belongs to another customer's mailbox")
     if event.id != waiting.event_id:

@@ -95,7 +95,7 @@ class WorkerProcess:
             # The statuses may have been changed since the last start; webhooks keep the roles right from here on.
             chores.append(Chore("members", MEMBERS_SECONDS, self._store.refresh_members))
         if self._reconciliation:
-            chores.append(Chore("doubts", DOUBTS_SECONDS, self._reconciliation.settle_doubts))
+            chores.append(Chore("doubts", DOUBTS_SECONDS, self._reconciliation.ask))
             chores.append(Chore("missed", MISSED_SECONDS, self._reconciliation.sweep_if_due))
         self._sweep = Sweep(chores)
         self._is_checked = False

@@ -13,7 +13,18 @@ import structlog
 from msgspec import structs
 
 from events.letters import PARKED_SECONDS
-from events.outcomes import Applied, Dead, Duplicate, Outcome, Parked, RetryAt, Stale, Superseded, Unchanged
+from events.outcomes import (
+    Applied,
+    Asked,
+    Dead,
+    Duplicate,
+    Outcome,
+    Parked,
+    RetryAt,
+    Stale,
+    Superseded,
+    Unchanged,
+)
 from events.retry import POLICIES, FailureClass, next_delay, spent
 from mailboxes.mail import Failed, Settlement
 from reporting import report
@@ -206,7 +217,7 @@ class Turn:
         done, parked, wake_ms = [], [], None
         for event_id, outcome in account.outcomes.items():
             match outcome:
-                case Applied() | Unchanged() | Duplicate() | Stale() | Superseded() | Dead():
+                case Applied() | Unchanged() | Duplicate() | Stale() | Superseded() | Asked() | Dead():
                     done.append(event_id)
                 case Parked():
                     parked.append(event_id)

@@ -44,6 +44,7 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
         ("dead", f"{now.dead:,} letters that nobody has dealt with"),
         ("unsure", f"{now.unsure:,} rows"),
+        ("to ask", f"{now.to_ask:,} objects that thin events told of"),
         ("missed", _tell_sweeps(now)),
         ("workers", tell_workers(now.worker_versions, now.idle_seconds)),
         *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),

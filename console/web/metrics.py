@@ -176,6 +176,11 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "cogento_unsure_rows", "Rows whose events do not say which came last.", tables.unsure
     )
+    yield GaugeMetricFamily(
+        "cogento_objects_to_ask",
+        "Objects that thin events told of and that Stripe has not told of since.",
+        tables.to_ask,
+    )
     yield from _of_sweeps(tables.sweeping)
     build = InfoMetricFamily("cogento_build", "The console's version, and the migration of the tables.")
     build.add_metric([], {"version": VERSION, "schema": tables.revision})

@@ -25,7 +25,7 @@ from local.stripe.deliveries import Backoff, Disorder, Endpoint
 from local.stripe.faults import Faults
 from local.stripe.http_server import Handler, Request, Response, serving
 from local.stripe.shapes import DAHLIA
-from local.stripe.simulation import Plan, Simulation
+from local.stripe.simulation import Payloads, Plan, Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,13 @@ _USUAL = Disorder()
 @click.command()
 @click.option("--webhook", "webhook_url", help="Where webhooks go; without it every event is lost.")
 @click.option("--secret", envvar="STRIPE_WEBHOOK_SECRET", help="Signs webhooks; commas between several.")
+@click.option("--thin-secret", envvar="STRIPE_THIN_WEBHOOK_SECRET", help="Signs thin events.")
+@click.option(
+    "--payloads",
+    type=click.Choice([kind.value for kind in Payloads]),
+    default=Payloads.SNAPSHOT.value,
+    help="What webhooks carry: the object, only its name, or one webhook of each.",
+)
 @click.option("--rate", type=float, default=5.0, help="Events a second.")
 @click.option("--seed", type=int, default=1, help="The same seed, the same life.")
 @click.option("--customers", type=int, default=200, help="Live customers to grow to.")
@@ -74,10 +81,18 @@ class _Api:
 def _endpoint(options: dict[str, Any]) -> Endpoint:
     if options["webhook_url"] and not options["secret"]:
         raise click.UsageError("--webhook needs --secret (or STRIPE_WEBHOOK_SECRET) to sign with")
-    secrets = tuple((options["secret"] or "").split(","))
+    if options["payloads"] != Payloads.SNAPSHOT and not options["thin_secret"]:
+        raise click.UsageError("thin events need --thin-secret (or STRIPE_THIN_WEBHOOK_SECRET) to sign with")
     return Endpoint(
-        url=options["webhook_url"] or _NOWHERE, secrets=secrets, connections=options["connections"]
+        url=options["webhook_url"] or _NOWHERE,
+        secrets=_secrets(options["secret"]),
+        thin_secrets=_secrets(options["thin_secret"]),
+        connections=options["connections"],
     )
+
+
+def _secrets(given: str | None) -> tuple[str, ...]:
+    return tuple((given or "").split(","))
 
 
 def _plan(options: dict[str, Any]) -> Plan:
@@ -88,6 +103,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         existing=options["existing"],
         most_events=options["most_events"],
         api_version=options["api_version"],
+        payloads=Payloads(options["payloads"]),
         disorder=_disorder(options),
         backoff=Backoff(first_seconds=options["retry_first"], cap_seconds=options["retry_cap"]),
     )

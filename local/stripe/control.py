@@ -1,7 +1,7 @@
 """The simulation's own endpoints under `/_sim/`: what tests and benches ask of it, beside Stripe's API.
 
 GET  truth (lines of JSON), history (lines of JSON), counters
-POST start, stop, drain, rate, happen, faults, disorder, versions (bodies as the structs below)
+POST start, stop, drain, rate, happen, faults, disorder, versions, payloads (bodies as the structs below)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from local.stripe.deliveries import Disorder
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import Request, Response
 from local.stripe.shapes import DAHLIA
-from local.stripe.simulation import Simulation
+from local.stripe.simulation import Payloads, Simulation
 from local.stripe.truth import truth
 from local.stripe.truth_lines import write_truth
 
@@ -48,6 +48,12 @@ class Versions(msgspec.Struct, forbid_unknown_fields=True):
 
     api_version: str = DAHLIA
     second_version: str | None = None
+
+
+class Sent(msgspec.Struct, forbid_unknown_fields=True):
+    """What webhooks carry from now on."""
+
+    payloads: Payloads = Payloads.SNAPSHOT
 
 
 class Control:
@@ -105,6 +111,8 @@ class Control:
                 versions = msgspec.json.decode(body, type=Versions)
                 self._simulation.account.api_version = versions.api_version
                 self._simulation.second_version = versions.second_version
+            case "payloads":
+                self._simulation.payloads = msgspec.json.decode(body, type=Sent).payloads
             case _:
                 return _unknown(what)
         return _json(self._counters())

@@ -28,10 +28,14 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where webhooks go, and what they are signed with (several secrets while one is rotated)."""
+    """Where webhooks go, and what they are signed with (several secrets while one is rotated).
+
+    Thin events go there too, from a destination of their own and so with secrets of their own.
+    """
 
     url: str
     secrets: tuple[str, ...]
+    thin_secrets: tuple[str, ...] = ()
     timeout_seconds: float = 20
     connections: int = 32
 
@@ -68,6 +72,7 @@ class Backoff:
 class _Delivery:
     event_id: str
     body: bytes
+    secrets: tuple[str, ...]
     attempts: int = 0
 
 
@@ -100,14 +105,11 @@ class Deliveries:
 
     def send(self, event_id: str, body: bytes) -> None:
         """Plan the deliveries of one event: none when it is lost, two when it is duplicated."""
-        if self._happens(self.disorder.lost_share):
-            self.history.note_lost(event_id)
-            return
-        delivery = _Delivery(event_id, body)
-        delay = self._stray_seconds()
-        self._plan(delivery, delay)
-        if self._happens(self.disorder.duplicate_share):
-            self._plan(delivery, delay if self._happens(0.5) else self._stray_seconds())
+        self._send(_Delivery(event_id, body, self.endpoint.secrets))
+
+    def send_thin(self, event_id: str, body: bytes) -> None:
+        """As `send`, for a thin event."""
+        self._send(_Delivery(event_id, body, self.endpoint.thin_secrets))
 
     async def drain(self) -> None:
         """Wait until nothing is outstanding; what is sent meanwhile is waited for too."""
@@ -125,6 +127,15 @@ class Deliveries:
     def outstanding_count(self) -> int:
         """How many deliveries are still to be made."""
         return sum(self._outstanding.values())
+
+    def _send(self, delivery: _Delivery) -> None:
+        if self._happens(self.disorder.lost_share):
+            self.history.note_lost(delivery.event_id)
+            return
+        delay = self._stray_seconds()
+        self._plan(delivery, delay)
+        if self._happens(self.disorder.duplicate_share):
+            self._plan(delivery, delay if self._happens(0.5) else self._stray_seconds())
 
     def _plan(self, delivery: _Delivery, delay_seconds: float) -> None:
         self._outstanding[delivery.event_id] = self._outstanding.get(delivery.event_id, 0) + 1
@@ -158,7 +169,7 @@ class Deliveries:
 
     async def _attempt(self, connection: Connection, delivery: _Delivery) -> Attempt:
         at, begun = time.time(), time.perf_counter()
-        signature = signature_header(delivery.body, self.endpoint.secrets, at=int(at))
+        signature = signature_header(delivery.body, delivery.secrets, at=int(at))
         status, error = 0, None
         try:
             async with asyncio.timeout(self.endpoint.timeout_seconds):

@@ -7,9 +7,11 @@ thing happens, and so which second it is stamped with.
 from __future__ import annotations
 
 import asyncio
+import enum
 import time
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
 
 from local.stripe.account import Account
 from local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
@@ -19,11 +21,23 @@ from local.stripe.objects import SECONDS_A_DAY
 from local.stripe.scene import Scene
 from local.stripe.shapes import DAHLIA
 from local.stripe.subscription_actions import subscribe_again
+from local.stripe.thin import thin_body, thin_id
+
+if TYPE_CHECKING:
+    from local.stripe.event import Event
 
 _TICK_SECONDS = 0.01
 _LONGEST_TURN_SECONDS = 0.01
 _PAST_DAYS = (400, 31)
 _SECOND_SUBSCRIPTION_SHARE = 0.35
+
+
+class Payloads(enum.StrEnum):
+    """What webhooks carry: whole objects, only their names, or one webhook of each kind."""
+
+    SNAPSHOT = "snapshot"
+    THIN = "thin"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +55,7 @@ class Plan:
     most_events: int | None = None
     api_version: str = DAHLIA
     second_version: str | None = None
+    payloads: Payloads = Payloads.SNAPSHOT
     disorder: Disorder = field(default_factory=Disorder)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -56,6 +71,7 @@ class Simulation:
         )
         self.events_per_second = plan.events_per_second
         self.second_version = plan.second_version
+        self.payloads = plan.payloads
         self.is_living = True
         self._events_left = float("inf") if plan.most_events is None else plan.most_events
         self._populate(plan.existing)
@@ -76,10 +92,17 @@ class Simulation:
     def _step(self) -> int:
         events = self.life.step(int(time.time()))
         for event in events:
-            self.deliveries.send(event.id, webhook_body(event))
-            if self.second_version is not None:
-                self.deliveries.send(event.id, webhook_body(event, api_version=self.second_version))
+            self._tell(event)
         return len(events)
+
+    def _tell(self, event: Event) -> None:
+        if self.payloads is not Payloads.SNAPSHOT:
+            self.deliveries.send_thin(thin_id(event), thin_body(event))
+        if self.payloads is Payloads.THIN:
+            return
+        self.deliveries.send(event.id, webhook_body(event))
+        if self.second_version is not None:
+            self.deliveries.send(event.id, webhook_body(event, api_version=self.second_version))
 
     async def _live(self) -> None:
         owed, last = 0.0, time.monotonic()

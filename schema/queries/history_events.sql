@@ -1,4 +1,4 @@
--- Read what became of a customer's events, the newest first.
+-- Read what became of a customer's events, the newest first; thin ones of subscriptions name no customer.
 -- $1 VARCHAR: Stripe's id of the customer
 -- $2 INTEGER: at most so many
 SELECT
@@ -14,7 +14,15 @@ SELECT
     attempts,
     source
 FROM webhook_events
-WHERE customer_id = $1::VARCHAR
+WHERE
+    customer_id = ANY(
+        ARRAY(
+            SELECT s.stripe_subscription_id
+            FROM subscriptions AS s
+            INNER JOIN users AS u ON s.user_id = u.user_id
+            WHERE u.stripe_customer_id = $1::VARCHAR
+        ) || $1::VARCHAR
+    )
 ORDER BY
     event_created_at DESC,
     settled_at DESC,

@@ -8,5 +8,6 @@ SELECT
     coalesce(sum(dead), 0)::BIGINT AS dead,
     (SELECT count(*) FROM dead_letters WHERE status IN ('open', 'retrying')) AS letters,
     (SELECT count(*) FROM users WHERE unsure) AS unsure_users,
-    (SELECT count(*) FROM subscriptions WHERE unsure) AS unsure_subscriptions
+    (SELECT count(*) FROM subscriptions WHERE unsure) AS unsure_subscriptions,
+    (SELECT count(*) FROM notices WHERE waits_since IS NOT NULL) AS to_ask
 FROM outcome_totals

@@ -17,9 +17,11 @@ FROM subscriptions AS s
 INNER JOIN users AS u ON s.user_id = u.user_id
 WHERE s.stripe_subscription_id = $1::VARCHAR
 UNION
-SELECT customer_id
-FROM webhook_events
-WHERE event_id = $1::VARCHAR
+SELECT coalesce(u.stripe_customer_id, e.customer_id)
+FROM webhook_events AS e
+LEFT JOIN subscriptions AS s ON e.customer_id = s.stripe_subscription_id
+LEFT JOIN users AS u ON s.user_id = u.user_id
+WHERE e.event_id = $1::VARCHAR
 UNION
 SELECT customer_id
 FROM dead_letters

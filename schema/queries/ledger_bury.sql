@@ -1,4 +1,5 @@
--- Write that events are dead, and count it; gives back those that are. One that was applied meanwhile stays so.
+-- Write that events are dead, and count it; gives back those that are. One that was applied meanwhile stays so;
+-- a thin one may die of what it is asked for.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types
@@ -31,10 +32,11 @@ WITH buried AS (
     ON CONFLICT (event_id, event_created_at) DO UPDATE
     SET
         settled_at = now(),
+        outcome = excluded.outcome,
         reason = excluded.reason,
         attempts = excluded.attempts,
         source = excluded.source
-    WHERE entry.outcome = 'dead'
+    WHERE entry.outcome = 'dead' OR entry.reason = 'asked'
     RETURNING event_id
 ),
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconcile import doubts
+from reconcile import doubts, notices, rests
 from tests.integration.reconcile.simulated import SimulatedStripe, open_reconciliation
 from tests.integration.worker.post import Post
 
@@ -42,4 +42,5 @@ def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reco
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask at once, and again at once: the tests' events are long ago."""
     monkeypatch.setattr(doubts, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(doubts, "REST_SECONDS", 0)
+    monkeypatch.setattr(rests, "REST_SECONDS", 0)
+    monkeypatch.setattr(notices, "QUIET_SECONDS", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from random import Random
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from local.stripe.event import webhook_body
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import serving
 from local.stripe.objects import Customer
+from local.stripe.thin import thin_body
 from local.stripe.truth import Truth, truth
 from reconcile.outbox import Outbox
 from reconcile.reconciliation import CONNECTIONS, Reconciliation
@@ -26,7 +28,7 @@ from tests.stripe_asking import KEY, EverythingDelivered
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from local.stripe.event import Event
     from tests.integration.worker.post import Post
@@ -77,6 +79,12 @@ def deliver(post: Post, *events: Event | None) -> None:
     post.mailboxes.put([open_envelope(webhook_body(one), now=one.created) for one in told])
 
 
+def notify(post: Post, *events: Event | None) -> None:
+    """Lay the thin twins of events into mailboxes, as their webhooks would."""
+    told = [event for event in events if event]
+    post.mailboxes.put([open_envelope(thin_body(one), now=one.created) for one in told])
+
+
 def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     """Our way to the simulated account."""
     settings = AskingSettings.model_validate(
@@ -85,13 +93,15 @@ def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     return Stripe.connect(settings, KEY, redis_url)
 
 
-def open_reconciliation(stripe: SimulatedStripe, post: Post, redis_url: str) -> Reconciliation:
-    """One process's part in asking."""
+def open_reconciliation(
+    stripe: SimulatedStripe, post: Post, redis_url: str, *, clock: Callable[[], float] = time.monotonic
+) -> Reconciliation:
+    """One process's part in asking; `clock` says how long it has let things rest."""
     store = bridge.run(
         Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
     )
     outbox = Outbox(post.mailboxes, QuietBell())
-    return Reconciliation(store, post.mailboxes, open_stripe(stripe, redis_url), outbox)
+    return Reconciliation(store, post.mailboxes, open_stripe(stripe, redis_url), outbox, clock=clock)
 
 
 def compared(stripe: SimulatedStripe, post: Post) -> Comparison:

@@ -14,8 +14,8 @@ from events.names import CustomerId, ObjectId
 from local.stripe.event import webhook_body
 from local.stripe.faults import Fault, FaultKind
 from mailboxes.mail import Source
-from reconcile import doubts
-from reconcile.doubts import envelope_of
+from reconcile import rests
+from reconcile.questions import envelope_of
 from schema.doubts import Doubt
 from stripeapi.requests import Answer
 from tests import builders
@@ -58,7 +58,7 @@ def subscribed(stripe: SimulatedStripe) -> dict[str, Any]:
 
 
 def ask(asking: Reconciliation, post: Post) -> None:
-    asking.settle_doubts()
+    asking.ask()
     post.drain()
 
 
@@ -231,12 +231,12 @@ def test_one_process_asks_at_a_time_and_another_takes_over(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
 ) -> None:
     another = open_reconciliation(stripe, post, redis_url)
-    asking.settle_doubts()
+    asking.ask()
     deliver(post, *there_and_back(stripe))
     post.drain()
     ask(another, post)
     meanwhile = row(post)
-    asking._doubts.stop()
+    asking._asking.stop()
 
     ask(another, post)
     another.close()
@@ -251,8 +251,8 @@ def test_while_mail_waits_for_the_customer_nobody_is_asked(
     deliver(post, *there_and_back(stripe))
     post.drain()
     post.mailboxes.pause(CustomerId("cus_1"))
-    asking.settle_doubts()
-    asking.settle_doubts()
+    asking.ask()
+    asking.ask()
     while_paused = stripe.requests
     post.mailboxes.resume(CustomerId("cus_1"))
     post.drain()
@@ -262,17 +262,18 @@ def test_while_mail_waits_for_the_customer_nobody_is_asked(
 
 
 def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, post: Post, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [0.0]
-    monkeypatch.setattr(doubts, "REST_SECONDS", 10.0)
-    monkeypatch.setattr(asking._doubts, "_clock", lambda: seconds[0])
+    monkeypatch.setattr(rests, "REST_SECONDS", 10.0)
+    asking = open_reconciliation(stripe, post, redis_url, clock=lambda: seconds[0])
     post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
     post.drain()
     stripe.trouble(Fault(kind=FaultKind.UNAVAILABLE))
     monkeypatch.setattr("stripeapi.requests.ATTEMPTS", 1)
 
     asked_at = [at for at in range(0, 100, 5) if asks(asking, stripe, seconds, at)]
+    asking.close()
 
     assert asked_at == [0, 10, 30, 70]
 
@@ -280,5 +281,5 @@ def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
 def asks(asking: Reconciliation, stripe: SimulatedStripe, seconds: list[float], at: int) -> bool:
     """Look at a second, and tell whether Stripe was asked."""
     seconds[0], before = at, stripe.requests
-    asking.settle_doubts()
+    asking.ask()
     return stripe.requests > before

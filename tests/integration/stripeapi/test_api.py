@@ -65,6 +65,14 @@ def test_what_stripe_does_not_know_is_missing_and_not_deleted(asking: Asking) ->
     assert asking.budget.taken == 1
 
 
+@pytest.mark.parametrize("strange", ["../events", "cus_1?limit=1", "cus_1/sources", "%2e%2e/events"])
+def test_an_id_with_other_characters_asks_for_nothing_else(asking: Asking, strange: str) -> None:
+    with pytest.raises(StripeApiError) as refused:
+        asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId(strange)))
+
+    assert refused.value.is_missing
+
+
 def test_several_who_want_one_object_at_once_cost_one_request(asking: Asking, account: Account) -> None:
     customer_id = ObjectId(next(iter(account.live_customers)))
 

@@ -81,6 +81,7 @@ def table_figures(**fields: Any) -> TableFigures:
         letters=(),
         oldest_letter_age_seconds=None,
         unsure=0,
+        to_ask=0,
         sweeping=SWEPT,
         revision="0001",
     )

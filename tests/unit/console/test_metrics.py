@@ -60,6 +60,7 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_events_processed_total", "stale"): 4,
         ("cogento_dead_letter_oldest_age_seconds",): 0,
         ("cogento_unsure_rows",): 1,
+        ("cogento_objects_to_ask",): 0,
         ("cogento_reconcile_missing_total",): 7,
         ("cogento_reconcile_awaited_events",): 2,
         ("cogento_reconcile_last_success_timestamp_seconds",): 950,

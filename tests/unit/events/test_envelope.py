@@ -18,6 +18,7 @@ from tests.builders import (
     event,
     event_body,
     subscription,
+    thin_event,
 )
 
 
@@ -177,21 +178,65 @@ def test_a_subscription_without_customer_waits_under_its_own_id_to_be_buried(own
     assert envelope.customer_id == "sub_1"
 
 
+def test_a_thin_event_waits_under_the_id_of_the_object_that_it_names() -> None:
+    raw = body(thin_event("v1.customer.subscription.updated", "sub_1", created=NOW + 1))
+
+    envelope = open_envelope(raw, now=NOW)
+
+    assert (envelope.event_id, envelope.type) == ("evt_test_1", "v1.customer.subscription.updated")
+    assert (envelope.object_id, envelope.customer_id) == ("sub_1", "sub_1")
+    assert (envelope.created, envelope.livemode, envelope.account) == (NOW + 1, False, None)
+    assert envelope.body == raw
+
+
 @pytest.mark.parametrize(
-    "thin",
+    ("context", "account"), [(None, None), ("acct_1", "acct_1"), ("org_1/acct_2", "acct_2")]
+)
+def test_a_thin_events_context_names_its_account(context: str | None, account: str | None) -> None:
+    assert opened(thin_event(context=context)).account == account
+
+
+def test_the_fraction_of_a_thin_events_second_is_dropped() -> None:
+    assert opened(thin_event() | {"created": "2025-10-09T08:53:20.999Z"}).created == NOW
+
+
+@pytest.mark.parametrize(
+    "type_", ["v1.customer.created", "v1.customer.deleted", "v1.customer.subscription.item_price_changed"]
+)
+def test_thin_events_about_customers_and_subscriptions_are_ours(type_: str) -> None:
+    assert is_ours(type_)
+
+
+@pytest.mark.parametrize(
+    "type_",
+    ["v1.invoice.paid", "v1.customer.tax_id.created", "v1.customer.fetched", "v2.core.account.updated"],
+)
+def test_other_thin_events_are_not_ours(type_: str) -> None:
+    assert not is_ours(type_)
+
+
+def test_a_ping_names_no_object_of_ours_and_is_no_mistake() -> None:
+    ping = thin_event("v2.core.event_destination.ping", related_object=None)
+
+    assert opened(ping).object_id == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
     [
-        {
-            "id": "evt_test_65abc",
-            "object": "v2.core.event",
-            "type": "v1.customer.updated",
-            "created": "2025-10-09T08:53:20.000Z",
-            "related_object": {"id": "cus_1", "type": "customer"},
-        },
-        {**event("customer.updated", customer()), "object": "v2.core.event"},
+        {"id": "cus_1"},
+        {"created": NOW},
+        {"created": "yesterday"},
+        {"created": "2025-10-09T08:53:20"},
+        {"created": "1999-10-09T08:53:20Z"},
+        {"context": "acct 1"},
+        {"related_object": None},
+        {"related_object": {"id": "cus 1", "type": "customer"}},
+        {"related_object": "cus_1"},
     ],
 )
-def test_a_thin_event_is_refused_by_name(thin: Json) -> None:
-    assert refusal_of(body(thin)) == "thin_event_unsupported"
+def test_an_impossible_thin_event_is_malformed(fields: Json) -> None:
+    assert refusal_of(body(thin_event() | fields)) == "malformed"
 
 
 @pytest.mark.parametrize(

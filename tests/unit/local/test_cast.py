@@ -19,6 +19,7 @@ CAST = Cast(
         ack_durability="redis_fsync",
     ),
     webhook_secret="whsec_secret",
+    thin_webhook_secret="whsec_thin_secret",
     receiver_port=8000,
     console_port=8001,
     simulation=None,

@@ -31,7 +31,9 @@ def taken_port() -> Iterator[int]:
 
 
 def wishes(*, simulate: bool | None = None) -> start.Wishes:
-    return start.Wishes(port=None, data=Path(".data"), simulate=simulate, rate=5, customers=200, seed=1)
+    return start.Wishes(
+        port=None, data=Path(".data"), simulate=simulate, rate=5, customers=200, payloads="snapshot", seed=1
+    )
 
 
 def test_a_simulated_stripe_comes_along(said: list[str]) -> None:

@@ -77,6 +77,8 @@ class Receiver:
     livemode: bool = False
     account: str | None = None
     secrets: tuple[str, ...] = (SECRET,)
+    thin_secrets: tuple[str, ...] = ()
+    can_ask: bool = False
     metrics_token: str | None = None
     mailbox: FakeMailbox = field(default_factory=FakeMailbox)
     bell: CountingBell = field(default_factory=CountingBell)
@@ -84,7 +86,13 @@ class Receiver:
 
     @property
     def app(self) -> Webhook:
-        expected = Expected(tuple(secret.encode() for secret in self.secrets), self.livemode, self.account)
+        expected = Expected(
+            tuple(secret.encode() for secret in self.secrets),
+            self.livemode,
+            self.account,
+            thin_secrets=tuple(secret.encode() for secret in self.thin_secrets),
+            can_ask=self.can_ask,
+        )
         return create_app(
             Intake(expected, self.mailbox, self.bell, Alarms(self.clock), self.clock),
             readiness=self.mailbox,

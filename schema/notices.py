@@ -1,0 +1,149 @@
+"""Objects of which thin events told: one row each, written with the ledger, until Stripe has answered.
+
+However many events tell of an object, it is asked for once; and what was answered since is not asked for
+again when one of its events comes late. Knows nothing of Stripe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from events.envelope import FETCHED
+from events.event import ObjectKind
+from events.names import EventId, ObjectId
+from events.ordering import ORDER_WINDOW
+from events.outcomes import Asked, Outcome, Reason, Stale
+from events.rules import ends_life
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    import asyncpg
+
+    from events.event import Event
+    from events.notice import Notice
+    from schema.database import Database
+
+_TAKE = query("notices_take")
+_DUE = query("notices_due")
+_ANSWERED = query("notices_answered")
+_GIVE_UP = query("notices_give_up")
+_COVER = query("notices_cover")
+_WAITING = query("notices_waiting")
+_FORGET = query("notices_forget")
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """An object that Stripe has to be asked for, since how long, and the newest event that told of it."""
+
+    kind: ObjectKind
+    object_id: ObjectId
+    raw_body: bytes
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot event of an object, by its ids and its second."""
+
+    event_id: EventId
+    object_id: ObjectId
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingNotices:
+    """How many objects Stripe has to be asked for, and since how long the first one waits."""
+
+    objects: int
+    oldest_seconds: float | None
+
+
+async def take(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Outcome]:
+    """Write down of what a batch tells, in its transaction, and say what becomes of each event."""
+    if not notices:
+        return {}
+    newest = _newest(notices)
+    ending = {notice.object_id for notice in notices if notice.ends}
+    rows = await connection.fetch(
+        _TAKE,
+        [notice.object_id for notice in newest],
+        [notice.kind for notice in newest],
+        [notice.created for notice in newest],
+        [notice.object_id in ending for notice in newest],
+        [notice.body for notice in newest],
+        ORDER_WINDOW,
+    )
+    waiting = {row["object_id"] for row in rows if row["waits"]}
+    return {notice.id: Asked() if notice.object_id in waiting else Stale(Reason.STALE) for notice in notices}
+
+
+def _newest(notices: Iterable[Notice]) -> list[Notice]:
+    """The newest of each object, in the order of the keys, so that two transactions lock alike."""
+    newest: dict[ObjectId, Notice] = {}
+    for notice in sorted(notices, key=lambda notice: (notice.object_id, notice.created, notice.id)):
+        newest[notice.object_id] = notice
+    return list(newest.values())
+
+
+async def note_answers(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
+    """Note which objects Stripe told of, in the transaction that writes what it said."""
+    answers: dict[ObjectId, Event] = {}
+    for event in sorted(events, key=lambda event: (event.object_id, event.created)):
+        if event.type.endswith(FETCHED):
+            answers[event.object_id] = event
+    if answers:
+        await connection.execute(
+            _ANSWERED,
+            list(answers),
+            [answer.created for answer in answers.values()],
+            [ends_life(answer.version) for answer in answers.values()],
+            ORDER_WINDOW,
+        )
+
+
+class Notices:
+    """The objects of a database of which thin events told; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(
+        self,
+        *,
+        quiet_seconds: float,
+        longest_seconds: float,
+        besides: Collection[ObjectId],
+        limit: int,
+    ) -> list[Noticed]:
+        """Find objects to ask for: of which no more was told for so long, or that wait for `longest_seconds`."""
+        rows = await self._database.fetch(_DUE, quiet_seconds, longest_seconds, list(besides), limit)
+        return [Noticed(**{**row, "kind": ObjectKind(row["kind"])}) for row in rows]
+
+    async def give_up(self, objects: Collection[ObjectId]) -> None:
+        """Ask for these no more, until another event tells of them."""
+        await self._database.write(_GIVE_UP, list(objects))
+
+    async def covered(self, events: Sequence[Snapshot]) -> set[EventId]:
+        """Find snapshot events that nobody misses: Stripe has told of the object since, or will be asked."""
+        rows = await self._database.fetch(
+            _COVER,
+            [event.event_id for event in events],
+            [event.object_id for event in events],
+            [event.created for event in events],
+            ORDER_WINDOW,
+        )
+        return {EventId(row["event_id"]) for row in rows}
+
+    async def waiting(self) -> WaitingNotices:
+        """Count what Stripe has to be asked for."""
+        (row,) = await self._database.fetch(_WAITING)
+        return WaitingNotices(**row)
+
+
+async def forget(database: Database, *, days: int) -> None:
+    """Forget what was told so many days ago: its events can come no more."""
+    await database.write(_FORGET, days)

@@ -1,0 +1,11 @@
+-- Find which of these snapshot events an answer stands for: Stripe has told of the object since, or will be asked.
+-- $1 VARCHAR[]: event ids
+-- $2 VARCHAR[]: the objects that they are about
+-- $3 BIGINT[]: their own seconds, Unix time
+-- $4 INTEGER: by how many seconds an answer must be later to be surely later
+SELECT event.event_id
+FROM unnest($1::VARCHAR[], $2::VARCHAR[], $3::BIGINT[]) AS event (event_id, object_id, created)
+INNER JOIN notices AS known ON event.object_id = known.object_id
+WHERE
+    known.waits_since IS NOT NULL
+    OR to_timestamp(event.created) + make_interval(secs => $4::INTEGER) < known.answered_at

@@ -1,0 +1,21 @@
+-- Find objects that Stripe has to be asked for: nothing more was told of them for a while, or they wait for
+-- long. The longest first.
+-- $1 DOUBLE: seconds since the last event
+-- $2 DOUBLE: or seconds since the first
+-- $3 VARCHAR[]: objects to leave out
+-- $4 BIGINT: how many at most
+SELECT
+    kind,
+    object_id,
+    raw_body,
+    extract(EPOCH FROM now() - waits_since)::DOUBLE PRECISION AS waited_seconds
+FROM notices
+WHERE
+    waits_since IS NOT NULL
+    AND (
+        noticed_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
+        OR waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)
+    )
+    AND object_id <> ALL($3::VARCHAR[])
+ORDER BY waits_since, object_id
+LIMIT $4::BIGINT

@@ -1,0 +1,287 @@
+"""Thin events: each object is asked for once a burst, the answers are judged as events are, and the rows end up true."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from events.names import CustomerId
+from local.stripe.faults import Fault, FaultKind
+from reconcile import notices, rests
+from tests.integration.reconcile.simulated import (
+    SimulatedStripe,
+    compared,
+    deliver,
+    differences,
+    notify,
+    open_reconciliation,
+)
+from tests.unit.local.stripe.histories import START, lived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from local.stripe.event import Event
+    from reconcile.reconciliation import Reconciliation
+    from tests.integration.worker.post import Post
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+BUSY_STEPS = 300
+
+
+@pytest.fixture
+def busy(redis_url: str) -> Iterator[SimulatedStripe]:
+    """An account in which a lot has happened, a while ago."""
+    simulated = SimulatedStripe(lived(steps=BUSY_STEPS, population=40))
+    simulated.now = max(event.created for event in simulated.account.events) + 100
+    yield simulated
+    simulated.close()
+
+
+def ask(asking: Reconciliation, post: Post) -> None:
+    """Take what was told, ask, and apply the answers; a second time for customers that only answers name."""
+    for _ in range(2):
+        post.drain()
+        asking.ask()
+        post.drain()
+
+
+def begun(stripe: SimulatedStripe, **fields: Any) -> Event:
+    """A customer's creation."""
+    return stripe.account.begin(stripe.customer(**fields), at=START)
+
+
+def renamed(stripe: SimulatedStripe, name: str, *, at: int) -> Event | None:
+    """A change of that customer's name."""
+    return stripe.account.change(stripe.customer(name=name), at=at)
+
+
+def outcomes(post: Post) -> dict[str, str]:
+    """What became of thin events, as the ledger tells."""
+    rows = post.rows("SELECT outcome, reason FROM webhook_events WHERE event_type LIKE 'v1.%'")
+    return {row["outcome"]: row["reason"] for row in rows}
+
+
+def waiting(post: Post) -> list[str]:
+    """Which objects have to be asked for."""
+    return [
+        row["object_id"] for row in post.rows("SELECT object_id FROM notices WHERE waits_since IS NOT NULL")
+    ]
+
+
+def shuffled(events: Sequence[Event]) -> list[Event]:
+    """Every event twice, in any order."""
+    twice = [*events, *events]
+    random.Random(7).shuffle(twice)
+    return twice
+
+
+def test_what_a_thin_event_names_is_asked_for_and_written(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    notify(post, begun(stripe, name="Ada"))
+
+    ask(asking, post)
+
+    assert post.rows("SELECT name, unsure FROM users") == [{"name": "Ada", "unsure": False}]
+    assert outcomes(post) == {"superseded": "asked"}
+    assert waiting(post) == []
+
+
+def test_a_stream_of_thin_events_alone_shuffled_and_doubled_ends_in_stripes_truth(
+    busy: SimulatedStripe, post: Post, redis_url: str
+) -> None:
+    asking = open_reconciliation(busy, post, redis_url)
+    notify(post, *shuffled(busy.account.events))
+
+    ask(asking, post)
+    asking.close()
+
+    objects = {event.object_id for event in busy.account.events}
+    unnamed = post.rows("SELECT count(*) FROM webhook_events WHERE event_type = 'customer.fetched'")
+    assert differences(busy, post) == ()
+    assert compared(busy, post).unsure_rows == 0
+    assert busy.requests <= len(objects)
+    assert unnamed[0]["count"] > 0
+
+
+def test_all_that_is_told_of_an_object_in_a_burst_costs_one_request(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    changes = [renamed(stripe, f"Ada {n}", at=START + 1) for n in range(5)]
+    notify(post, first, *changes)
+
+    ask(asking, post)
+
+    assert stripe.requests == 1
+    assert post.rows("SELECT name FROM users") == [{"name": "Ada 4"}]
+
+
+def test_what_was_told_before_the_answer_and_comes_late_is_not_asked_for_again(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    late = renamed(stripe, "Bob", at=START + 1)
+    notify(post, first)
+    ask(asking, post)
+
+    notify(post, late)
+    ask(asking, post)
+
+    assert stripe.requests == 1
+    assert outcomes(post) == {"superseded": "asked", "stale": "stale"}
+
+
+def test_what_changes_after_the_answer_is_asked_for_again(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    notify(post, first)
+    ask(asking, post)
+    stripe.now += 100
+    change = renamed(stripe, "Bob", at=stripe.now - 10)
+    notify(post, change)
+
+    ask(asking, post)
+
+    assert stripe.requests == 2
+    assert post.rows("SELECT name FROM users") == [{"name": "Bob"}]
+
+
+def test_an_answer_of_the_second_of_the_change_does_not_settle_it(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    stripe.now = START + 1
+    first = begun(stripe, name="Ada")
+    notify(post, first)
+    ask(asking, post)
+    before = waiting(post)
+    stripe.now += 10
+
+    ask(asking, post)
+
+    assert (before, waiting(post)) == (["cus_1"], [])
+
+
+def test_a_deletion_is_asked_for_until_the_answer_shows_it(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    stripe.trouble(Fault(kind=FaultKind.STALE, times=2))
+    notify(post, first, stripe.account.end(stripe.customer(deleted=True), at=START + 50))
+    ask(asking, post)
+    lagging = waiting(post)
+
+    ask(asking, post)
+
+    assert (lagging, waiting(post)) == (["cus_1"], [])
+    assert post.rows("SELECT deleted_at IS NOT NULL AS deleted FROM users") == [{"deleted": True}]
+
+
+def test_what_is_told_beside_snapshots_changes_nothing(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    deliver(post, first)
+    notify(post, first)
+
+    ask(asking, post)
+
+    assert compared(stripe, post).is_equal
+    assert post.ledger()[first.id] == "applied"
+
+
+def test_a_sweep_counts_nothing_as_missing_that_thin_events_told_of(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    notify(post, begun(stripe, name="Ada"))
+    ask(asking, post)
+
+    swept = asking.sweep(grace_seconds=0)
+
+    assert swept is not None
+    assert (swept.listed, swept.missing) == (1, 0)
+
+
+def test_a_sweep_brings_back_what_no_thin_event_told_of(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+) -> None:
+    first = begun(stripe, name="Ada")
+    notify(post, first)
+    ask(asking, post)
+    stripe.now += 100
+    renamed(stripe, "Bob", at=stripe.now - 50)
+
+    swept = asking.sweep(grace_seconds=0)
+    post.drain()
+
+    assert swept is not None
+    assert (swept.listed, swept.missing) == (2, 1)
+    assert post.rows("SELECT name FROM users") == [{"name": "Bob"}]
+
+
+def test_answers_that_a_wiped_redis_held_are_asked_for_again(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+) -> None:
+    notify(post, begun(stripe, name="Ada"))
+    post.drain()
+    asking.ask()
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+
+    ask(asking, post)
+
+    assert post.rows("SELECT name FROM users") == [{"name": "Ada"}]
+
+
+def test_while_the_key_is_refused_everything_waits_and_then_ends_right(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    notify(post, begun(stripe, name="Ada"))
+    stripe.trouble(Fault(kind=FaultKind.UNAVAILABLE, times=8))
+    ask(asking, post)
+    meanwhile = waiting(post)
+    stripe.trouble()
+
+    ask(asking, post)
+
+    assert (meanwhile, waiting(post)) == (["cus_1"], [])
+    assert post.rows("SELECT name FROM users") == [{"name": "Ada"}]
+
+
+def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rests, "MISSING_SECONDS", 0)
+    first = begun(stripe, name="Ada")
+    stripe.trouble(Fault(kind=FaultKind.MISSING))
+    notify(post, first)
+    ask(asking, post)
+    meanwhile = waiting(post)
+    monkeypatch.setattr(notices, "PARKED_SECONDS", 0)
+
+    ask(asking, post)
+
+    (letter,) = post.rows("SELECT reason, object_id, status FROM dead_letters")
+    assert (meanwhile, waiting(post)) == (["cus_1"], [])
+    assert letter == {"reason": "object_missing", "object_id": "cus_1", "status": "open"}
+    assert outcomes(post) == {"dead": "object_missing"}
+
+
+def test_while_more_is_told_of_an_object_nobody_asks(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    notify(post, first)
+    post.drain()
+    post.mailboxes.pause(CustomerId("cus_1"))
+    notify(post, renamed(stripe, "Bob", at=START + 1))
+
+    asking.ask()
+
+    assert stripe.requests == 0
