@@ -7,7 +7,7 @@ again when one of its events comes late. Knows nothing of Stripe.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from events.envelope import FETCHED
 from events.event import ObjectKind
@@ -31,8 +31,10 @@ _DUE = query("notices_due")
 _ANSWERED = query("notices_answered")
 _GIVE_UP = query("notices_give_up")
 _COVER = query("notices_cover")
-_WAITING = query("notices_waiting")
 _FORGET = query("notices_forget")
+
+
+T = TypeVar("T", "Event", "Notice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,6 @@ class Snapshot:
     created: int
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingNotices:
-    """How many objects Stripe has to be asked for, and since how long the first one waits."""
-
-    objects: int
-    oldest_seconds: float | None
-
-
 async def take(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Outcome]:
     """Write down of what a batch tells, in its transaction, and say what becomes of each event."""
     if not notices:
@@ -81,28 +75,25 @@ async def take(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dic
     return {notice.id: Asked() if notice.object_id in waiting else Stale(Reason.STALE) for notice in notices}
 
 
-def _newest(notices: Iterable[Notice]) -> list[Notice]:
+def _newest(told: Iterable[T]) -> list[T]:
     """The newest of each object, in the order of the keys, so that two transactions lock alike."""
-    newest: dict[ObjectId, Notice] = {}
-    for notice in sorted(notices, key=lambda notice: (notice.object_id, notice.created, notice.id)):
-        newest[notice.object_id] = notice
-    return list(newest.values())
+    in_order = sorted(told, key=lambda one: (one.object_id, one.created, one.id))
+    return list({one.object_id: one for one in in_order}.values())
 
 
 async def note_answers(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
     """Note which objects Stripe told of, in the transaction that writes what it said."""
-    answers: dict[ObjectId, Event] = {}
-    for event in sorted(events, key=lambda event: (event.object_id, event.created)):
-        if event.type.endswith(FETCHED):
-            answers[event.object_id] = event
-    if answers:
-        await connection.execute(
-            _ANSWERED,
-            list(answers),
-            [answer.created for answer in answers.values()],
-            [ends_life(answer.version) for answer in answers.values()],
-            ORDER_WINDOW,
-        )
+    told = [event for event in events if event.type.endswith(FETCHED)]
+    if not told:
+        return
+    answers = _newest(told)
+    await connection.execute(
+        _ANSWERED,
+        [answer.object_id for answer in answers],
+        [answer.created for answer in answers],
+        [ends_life(answer.version) for answer in answers],
+        ORDER_WINDOW,
+    )
 
 
 class Notices:
@@ -137,11 +128,6 @@ class Notices:
             ORDER_WINDOW,
         )
         return {EventId(row["event_id"]) for row in rows}
-
-    async def waiting(self) -> WaitingNotices:
-        """Count what Stripe has to be asked for."""
-        (row,) = await self._database.fetch(_WAITING)
-        return WaitingNotices(**row)
 
 
 async def forget(database: Database, *, days: int) -> None:

@@ -51,6 +51,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "idle_seconds": None,
         "waits_longest": {},
         "waits_for": {},
+        "to_ask": 0,
         "missing_total": 0,
         "swept_until_seconds_ago": None,
         "swept_seconds_ago": None,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from events.envelope import open_envelope
 from events.names import CustomerId
 from local.stripe.faults import Fault, FaultKind
+from mailboxes.mail import Source
 from reconcile import notices, rests
 from tests.integration.reconcile.simulated import (
     SimulatedStripe,
@@ -71,6 +73,14 @@ def waiting(post: Post) -> list[str]:
     return [
         row["object_id"] for row in post.rows("SELECT object_id FROM notices WHERE waits_since IS NOT NULL")
     ]
+
+
+def retry_all(post: Post) -> None:
+    """Put every letter back into its mailbox."""
+    letters = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
+    for replay in post.store.letters.take(letters, why="mended"):
+        envelope = open_envelope(replay.body, now=START)
+        post.mailboxes.put([envelope], source=Source.RETRY)
 
 
 def shuffled(events: Sequence[Event]) -> list[Event]:
@@ -271,6 +281,25 @@ def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
     assert (meanwhile, waiting(post)) == (["cus_1"], [])
     assert letter == {"reason": "object_missing", "object_id": "cus_1", "status": "open"}
     assert outcomes(post) == {"dead": "object_missing"}
+
+
+def test_a_letter_about_an_object_that_stripe_knows_by_now_ends_well(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "PARKED_SECONDS", 0)
+    monkeypatch.setattr(rests, "MISSING_SECONDS", 0)
+    stripe.trouble(Fault(kind=FaultKind.MISSING))
+    notify(post, begun(stripe, name="Ada"))
+    ask(asking, post)
+    stripe.trouble()
+
+    retry_all(post)
+    ask(asking, post)
+
+    (letter,) = post.rows("SELECT status, resolution FROM dead_letters")
+    assert letter == {"status": "resolved", "resolution": "superseded"}
+    assert post.rows("SELECT name FROM users") == [{"name": "Ada"}]
+    assert outcomes(post) == {"superseded": "asked"}
 
 
 def test_while_more_is_told_of_an_object_nobody_asks(

@@ -28,6 +28,10 @@ HOT = {
     "history_events": "customer_id",
     "history_event": "pkey",
     "doubts_due": "idx_users_unsure",
+    "notices_take": "notices_pkey",
+    "notices_answered": "notices_pkey",
+    "notices_cover": "notices_pkey",
+    "notices_due": "idx_notices_waits_since",
 }
 
 

@@ -1,0 +1,117 @@
+"""What no events can decide (docs/ordering.md, "Doubt"), case by case: marked without a key, Stripe's truth with one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from events.envelope import open_envelope
+from local.stripe.event import webhook_body
+from local.stripe.objects import CATALOGUE, Item, Subscription
+from tests.integration.reconcile.simulated import SimulatedStripe, compared
+from tests.unit.local.stripe.histories import START
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from local.stripe.event import Event
+    from reconcile.reconciliation import Reconciliation
+    from tests.integration.worker.post import Post
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+Told = list[bytes]
+TIE = START + 50
+
+
+def lived(stripe: SimulatedStripe, *names: str) -> Sequence[Event]:
+    """A customer's creation and changes of its name, all but the first of one second."""
+    first = stripe.account.begin(stripe.customer(name=names[0]), at=START)
+    changes = [stripe.account.change(stripe.customer(name=name), at=TIE) for name in names[1:]]
+    return [first, *(change for change in changes if change)]
+
+
+def a_there_and_back_and_nothing_before(stripe: SimulatedStripe) -> Told:
+    _, *told = lived(stripe, "Ada", "Bob", "Ada")
+    return [webhook_body(event) for event in told]
+
+
+def b_two_stories_of_one_second_that_nothing_links(stripe: SimulatedStripe) -> Told:
+    _, first, _, last = lived(stripe, "Ada", "Bob", "Cid", "Dora")
+    return [webhook_body(first), webhook_body(last)]
+
+
+def c_a_sighting_that_nothing_places(stripe: SimulatedStripe) -> Told:
+    _, edge, _ = lived(stripe, "Ada", "Bob", "Cid")
+    sighting = stripe.account.announce("updated", stripe.customer(name="Cid"), at=TIE)
+    return [webhook_body(edge), webhook_body(sighting)]
+
+
+def d_renderings_whose_states_cannot_be_made_equal(stripe: SimulatedStripe) -> Told:
+    """Two changes in a row; a version that counts balances another way tells of the second."""
+    _, first, second = lived(stripe, "Ada", "Bob", "Cid")
+    of_another_version = json.loads(webhook_body(second)) | {"api_version": "2031-01-01.unknown"}
+    of_another_version["data"]["object"]["balance"] = 5
+    return [webhook_body(first), json.dumps(of_another_version).encode()]
+
+
+def e_more_items_than_an_event_carries(stripe: SimulatedStripe) -> Told:
+    owner = stripe.account.begin(stripe.customer(name="Ada"), at=START)
+    item = Item("si_1", START, CATALOGUE[0], 1, START, START + 1000)
+    whole = Subscription(
+        id="sub_1",
+        customer="cus_1",
+        created=START,
+        status="active",
+        items=(item,),
+        metadata={},
+        billing_cycle_anchor=START,
+    )
+    cut = json.loads(webhook_body(stripe.account.begin(whole, at=START)))
+    cut["data"]["object"]["items"]["has_more"] = True
+    return [webhook_body(owner), json.dumps(cut).encode()]
+
+
+CASES = (
+    a_there_and_back_and_nothing_before,
+    b_two_stories_of_one_second_that_nothing_links,
+    c_a_sighting_that_nothing_places,
+    d_renderings_whose_states_cannot_be_made_equal,
+    e_more_items_than_an_event_carries,
+)
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+
+
+def deliver(post: Post, told: Told) -> None:
+    post.mailboxes.put([open_envelope(body, now=TIE) for body in told])
+    post.drain()
+
+
+def unsure_rows(post: Post) -> int:
+    query = "SELECT (SELECT count(*) FROM users WHERE unsure) + (SELECT count(*) FROM subscriptions WHERE unsure) AS n"
+    (found,) = post.rows(query)
+    return int(found["n"])
+
+
+@each_case
+def test_without_a_key_the_row_is_marked(
+    case: Callable[[SimulatedStripe], Told], stripe: SimulatedStripe, post: Post
+) -> None:
+    deliver(post, case(stripe))
+
+    assert unsure_rows(post) == 1
+
+
+@each_case
+def test_with_a_key_the_row_ends_in_stripes_truth(
+    case: Callable[[SimulatedStripe], Told], stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    deliver(post, case(stripe))
+
+    asking.ask()
+    post.drain()
+
+    assert unsure_rows(post) == 0
+    assert compared(stripe, post).is_equal
