@@ -47,7 +47,7 @@ class LetterFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A letter as kept, without its bytes."""
+    """A letter as kept, without its bytes; `raw_sha256` of them is in hexadecimal, and outlives them."""
 
     id: int
     event_id: EventId
@@ -76,6 +76,7 @@ class Letter:
     resolved_by: str | None
     resolved_at: dt.datetime | None
     replays: int
+    raw_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,8 @@ SELECT
     resolution,
     resolved_by,
     resolved_at,
-    replays
+    replays,
+    encode(raw_sha256, 'hex') AS raw_sha256
 FROM dead_letters
 WHERE
     status = ANY($1::VARCHAR[])

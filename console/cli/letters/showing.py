@@ -86,6 +86,7 @@ def _facts(letter: Letter) -> list[tuple[str, object]]:
         ("code", letter.failure_code or "none"),
         ("constraint", letter.constraint_name or "none"),
         ("fingerprint", letter.fingerprint),
+        ("body SHA-256", letter.raw_sha256),
         ("worker", letter.worker_version or "unknown"),
         ("status", letter.status),
         ("retries", letter.replays),

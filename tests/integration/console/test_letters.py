@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import stat
@@ -119,6 +120,15 @@ def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked:
     assert ADVICE[LetterReason.BUG] in shown
     assert "code          23514" in shown
     assert "constraint    users_c" in shown
+
+
+def test_the_body_s_sum_is_told_without_the_body(run: Run, store: Store) -> None:
+    one = dead(1)
+    bury(store, one)
+    sum_ = hashlib.sha256(one.body).hexdigest()
+    assert f"body SHA-256  {sum_}" in run("letters", "show", "evt_1").output
+    assert json.loads(run("letters", "show", "evt_1", "--json").output)["letter"]["raw_sha256"] == sum_
+    assert json.loads(run("letters", "export", "-", "--format", "ndjson").stdout)["raw_sha256"] == sum_
 
 
 def test_a_body_is_shown_only_when_asked_for(run: Run, store: Store) -> None:

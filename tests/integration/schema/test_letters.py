@@ -53,6 +53,7 @@ async def test_the_bytes_are_kept_as_stripe_signed_them(store: Store, sql: Any) 
     (kept,) = await store.letters.page()
     assert await store.letters.body(kept.id) == BODY
     assert await sql.fetchval("SELECT raw_sha256 FROM dead_letters") == hashlib.sha256(BODY).digest()
+    assert kept.raw_sha256 == hashlib.sha256(BODY).hexdigest()
 
 
 async def test_burying_says_so_in_the_ledger(store: Store, sql: Any) -> None:
