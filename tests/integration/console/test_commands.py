@@ -144,6 +144,21 @@ def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailb
     assert "There is no row" in told
 
 
+def test_explain_says_that_workers_wait_for_postgres_or_that_there_are_none(
+    run: Run, waiting: Happened, mailboxes: Mailboxes
+) -> None:
+    waiting("customer.updated", ADA)
+    alone = run("explain", "cus_ada").output
+    mailboxes.heartbeats.beat(Beat("host:1", "1", started_ms=1, took_ms=None), {})
+    circuit = mailboxes.circuit(Dependency.POSTGRES)
+    circuit.failed("25006", begun_ms=circuit.now_ms(), errors_limit=1, probe_after_seconds=5)
+    read_only = run("explain", "cus_ada").output
+    assert "No worker takes work: nothing goes on until one is started." in alone
+    assert "No worker takes work" not in read_only
+    assert "Workers take no mail: they have waited for postgres" in read_only
+    assert "(25006: read-only)" in read_only
+
+
 def contradict(applied: Happened) -> None:
     """Apply there and back in one second, of an object that was never seen before: nothing can decide."""
     grace = ADA | {"name": "Grace"}

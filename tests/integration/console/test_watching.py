@@ -9,6 +9,7 @@ import bridge
 from console.watching import Watching
 from console.web.app import create_app
 from local.ports import free_port
+from mailboxes.circuit import Dependency
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
 from mailboxes.mailboxes import Mailboxes
@@ -79,6 +80,21 @@ def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, wai
     assert seen.tables is None
     assert seen.mail is not None
     assert seen.mail.waiting == 1
+
+
+def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting: Happened) -> None:
+    waiting("customer.created", ADA)
+    circuit = mailboxes.circuit(Dependency.POSTGRES)
+    circuit.failed("ConnectionRefusedError", begun_ms=1, errors_limit=1, probe_after_seconds=5)
+    url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
+    watching = Watching(mailboxes, bridge.run(Store.open(url, pool_size=1, application_name="test")))
+    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    answer = client.get("/console/explain?id=cus_ada")
+    assert answer.status_code == 503
+    assert "Workers take no mail: they have waited for postgres" in answer.text
+    assert "No worker takes work" in answer.text
+    assert "1 event is waiting, the first for" in answer.text
+    assert "The tables could not be read" in answer.text
 
 
 def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened) -> None:
