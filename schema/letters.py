@@ -59,7 +59,7 @@ class DeadLetter:
     """An event to bury. `created` in Unix seconds; when the bytes don't tell, the time of receipt.
 
     `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
-    payload; `starts` counts attempts that never ended.
+    payload; `starts` counts attempts that never ended; `removal` says that the event tells of an end.
     """
 
     event_id: EventId
@@ -81,6 +81,7 @@ class DeadLetter:
     first_attempt_ms: int | None = None
     starts: int = 0
     worker_version: str | None = None
+    removal: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -178,7 +179,7 @@ class Letters:
     async def count(self) -> list[LetterCount]:
         """Count the unresolved letters."""
         return [
-            LetterCount(LetterStatus(row["status"]), row["failure_class"], row["letters"], row["oldest"])
+            LetterCount(**{**row, "status": LetterStatus(row["status"])})
             for row in await self._database.fetch(_COUNT)
         ]
 

@@ -42,13 +42,21 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("leased", f"{now.leased:,} customers in a worker's hands"),
         ("sleeping", f"{now.sleeping:,} customers until their next try"),
         ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
-        ("dead", f"{now.dead:,} letters that nobody has dealt with"),
+        ("dead", f"{now.dead:,} letters that nobody has dealt with{_tell_removals(now)}"),
         ("unsure", f"{now.unsure:,} rows"),
         ("missed", _tell_sweeps(now)),
         ("workers", tell_workers(now.worker_versions, now.idle_seconds)),
         *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
         ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
     ]
+
+
+def _tell_removals(now: Standing) -> str:
+    return (
+        f", {now.dead_removals:,} of them about what has ended and is still shown"
+        if now.dead_removals
+        else ""
+    )
 
 
 def _tell_sweeps(now: Standing) -> str:

@@ -28,6 +28,7 @@ SELECT
     resolved_by,
     resolved_at,
     replays,
-    encode(raw_sha256, 'hex') AS raw_sha256
+    encode(raw_sha256, 'hex') AS raw_sha256,
+    removal
 FROM dead_letters
 WHERE id = $1::BIGINT

@@ -72,6 +72,7 @@ def _facts(letter: Letter) -> list[tuple[str, object]]:
         ("customer", letter.customer_id),
         ("object", letter.object_id or "unknown"),
         ("type", letter.event_type or "unknown"),
+        ("removal", "yes" if letter.removal else "no"),
         ("livemode", "unknown" if letter.livemode is None else str(letter.livemode).lower()),
         ("API version", letter.api_version or "unknown"),
         ("source", letter.source),

@@ -93,12 +93,13 @@ def test_each_lists_the_letters_of_several_causes(run: Run, store: Store) -> Non
         (("--older", "1h"), []),
         (("--newer", "1h"), ["evt_2", "evt_1"]),
         (("--text", "DID NOT foresee"), ["evt_1"]),
+        (("--removals",), ["evt_2"]),
         (("--status", "discarded"), []),
         (("--status", "all"), ["evt_2", "evt_1"]),
     ],
 )
 def test_filters_narrow_the_list(run: Run, store: Store, options: tuple[str, ...], found: list[str]) -> None:
-    bury(store, dead(1), dead(2, customer="cus_2", reason="malformed", message="Odd."))
+    bury(store, dead(1), dead(2, customer="cus_2", reason="malformed", message="Odd.", removal=True))
     listed = json.loads(run("letters", "list", "--json", *options).output)
     assert [one["event_id"] for one in listed["letters"]] == found
 

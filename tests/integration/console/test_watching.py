@@ -15,6 +15,7 @@ from mailboxes.errors import MailboxUnavailable
 from mailboxes.mailboxes import Mailboxes
 from schema.store import Store
 from tests import builders
+from tests.integration.schema.letters import letter
 from tests.servers import wait_until
 from tests.unit.console.fake_desk import FakeDesk
 
@@ -59,6 +60,19 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, ap
     assert "cogento_unsure_rows 1.0" in lines
     assert 'cogento_server_answers{server="postgres"} 1.0' in lines
     assert 'cogento_events_processed_total{outcome="stale"} 1.0' in lines
+
+
+def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
+    watching: Watching, applied: Happened, store: Store
+) -> None:
+    applied("customer.created", ADA, id_="evt_1")
+    applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
+    end = letter("3", type="customer.subscription.deleted", object_id="sub_ada", removal=True)
+    bridge.run(store.bury([end]))
+    watching.look()
+    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    assert "cogento_dead_removals 1.0" in client.get("/metrics").text.split("\n")
+    assert "A removal is dead" in client.get("/console").text
 
 
 def test_whole_second_in_which_events_were_settled_becomes_a_beat(

@@ -14,7 +14,7 @@ from schema.delivery import RETRY, Delivery
 from schema.letter_records import Letter, LetterFilter, LetterStatus
 from schema.store import Store
 from tests.builders import NOW
-from tests.integration.schema.deliveries import customer, new_customer, subscription
+from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 from tests.integration.schema.letters import BODY, letter
 
 ADA = "ada"
@@ -291,6 +291,28 @@ async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
         ("open", "bug", 2),
         ("open", "permanent", 1),
     ]
+
+
+async def test_a_removal_counts_as_one_while_a_row_shows_what_it_ends(store: Store) -> None:
+    ends = {"type": "customer.subscription.deleted", "object_id": "sub_1", "removal": True}
+    await store.bury([letter("1", **ends), letter("2")])
+    before = await _removals(store)
+    await store.apply([new_customer(event="c"), subscription(event="s")])
+    kept = await _removals(store)
+    await store.apply([subscription(event="e", at=60, status="canceled")])
+    assert (before, kept, await _removals(store)) == (0, 1, 0)
+
+
+async def test_a_dead_deletion_counts_until_the_customer_s_row_says_so(store: Store) -> None:
+    await store.apply([new_customer(event="c")])
+    await store.bury([letter("1", type="customer.deleted", removal=True)])
+    kept = await _removals(store)
+    await store.apply([deleted_customer(event="d", at=60)])
+    assert (kept, await _removals(store)) == (1, 0)
+
+
+async def _removals(store: Store) -> int:
+    return sum(count.removals for count in await store.letters.count())
 
 
 async def _only(store: Store) -> Letter:

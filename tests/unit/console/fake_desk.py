@@ -50,6 +50,7 @@ def kept(number: int = 1, **fields: Any) -> Letter:
             "resolved_at": None,
             "replays": 0,
             "raw_sha256": "ab" * 32,
+            "removal": False,
             **fields,
         }
     )
