@@ -273,15 +273,34 @@ async def test_a_letter_that_was_taken_again_meanwhile_is_not_given_back(store: 
     assert (await _only(store)).status is LetterStatus.RETRYING
 
 
-async def test_letters_given_up_are_found_once_their_customer_is_written_to_again(store: Store) -> None:
-    await store.bury([letter("1", reason="gave_up"), letter("2", reason="gave_up", customer_id="cus_2")])
-    assert await store.letters.whose_customer_goes_on("gave_up") == []
-    await store.apply([customer(event="3")])
-    (found,) = await store.letters.whose_customer_goes_on("gave_up")
-    await store.letters.retry([found], who="worker")
+async def test_letters_given_up_are_found_once_somebody_was_written_to_ten_minutes_after_and_once(
+    store: Store, sql: Any
+) -> None:
+    await store.bury([letter("1", reason="gave_up"), letter("2"), letter("3", reason="gave_up")])
+    await store.letters.retry(
+        [kept.id for kept in await store.letters.page() if kept.event_id == "evt_3"], who=ADA
+    )
+    await store.bury([letter("3", reason="gave_up")])
+    early = await _worth_a_retry(store)
+    await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '11 min'")
+    unwritten = await _worth_a_retry(store)
+    await store.apply([customer(2, event="4")])
+    assert (early, unwritten, await _worth_a_retry(store)) == ([], [], ["evt_1"])
+
+
+async def test_what_was_written_long_ago_says_nothing_of_now(store: Store, sql: Any) -> None:
+    await store.apply([customer(2, event="4")])
     await store.bury([letter("1", reason="gave_up")])
-    await store.apply([customer(event="4", at=60, name="Grace")])
-    assert await store.letters.whose_customer_goes_on("gave_up") == []
+    await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '11 min'")
+    await sql.execute(
+        "UPDATE webhook_events SET settled_at = now() - INTERVAL '11 min' WHERE event_id = 'evt_4'"
+    )
+    assert await _worth_a_retry(store) == []
+
+
+async def _worth_a_retry(store: Store) -> list[str]:
+    ids = await store.letters.since_which_was_written("gave_up", after_seconds=600)
+    return [fate.event_id for fate in await store.letters.fates(ids)]
 
 
 async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
