@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+import failpoints
 from mailboxes.durability import AckDurability
 
 EX_CONFIG = 78
@@ -145,11 +146,19 @@ class StripeSettings(_Environment):
         None, description="A restricted read-only key; lets us ask Stripe when in doubt."
     )
 
+    @field_validator("stripe_livemode")
+    @classmethod
+    def _break_nothing_live(cls, livemode: bool) -> bool:  # noqa: FBT001 - pydantic's signature
+        if livemode and failpoints.armed:
+            raise ValueError("FAILPOINTS is set, which breaks processes on purpose: unset it for live events")
+        return livemode
+
     @field_validator("stripe_api_key")
     @classmethod
     def _keep_modes_apart(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """A key of the other mode would fill the tables with what webhooks are fenced from."""
-        if key and ("_live_" in key.get_secret_value()) is not info.data.get("stripe_livemode"):
+        livemode = info.data.get("stripe_livemode")  # absent when it was refused itself
+        if key and livemode is not None and ("_live_" in key.get_secret_value()) is not livemode:
             raise ValueError("it is a key of the other mode than STRIPE_LIVEMODE says")
         return key
 

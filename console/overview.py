@@ -69,6 +69,11 @@ class TableFigures:
         return sum(count.letters for count in self.letters)
 
     @property
+    def removals(self) -> int:
+        """Those among them that end what a row still shows."""
+        return sum(count.removals for count in self.letters)
+
+    @property
     def applied_total(self) -> int:
         """Events that a row was written from."""
         return self.outcomes["applied"]
@@ -150,7 +155,14 @@ def judge(mail: MailFigures | None, tables: TableFigures | None) -> Verdict:
         return Verdict(Tone.BAD, "away", "PostgreSQL does not answer", "Events are received, and wait.")
     if mail.halted:
         return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
-    return _of_workers(mail) or _of_circuits(mail) or _of_delay(mail) or _of_letters(tables) or _of_mail(mail)
+    return (
+        _of_workers(mail)
+        or _of_circuits(mail)
+        or _of_removals(tables)
+        or _of_delay(mail)
+        or _of_letters(tables)
+        or _of_mail(mail)
+    )
 
 
 def _of_workers(mail: MailFigures) -> Verdict | None:
@@ -164,6 +176,13 @@ def _of_circuits(mail: MailFigures) -> Verdict | None:
         return None
     ((name, why), *_) = mail.waits_for.items()
     return Verdict(Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait.")
+
+
+def _of_removals(tables: TableFigures) -> Verdict | None:
+    if not tables.removals:
+        return None
+    headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
+    return Verdict(Tone.BAD, "kept", headline, "Somebody keeps what has ended: see the dead letters.")
 
 
 def _of_delay(mail: MailFigures) -> Verdict | None:

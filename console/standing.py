@@ -24,6 +24,7 @@ class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
     `to_ask` are objects that thin events told of and Stripe was not asked for yet.
+    `dead_removals` are those letters that end what a row still shows.
     `workers` live, `worker_versions` says how many of each version, and one of them settled mail
     `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
@@ -38,6 +39,7 @@ class Standing:
     paused: int
     everything_paused: bool
     dead: int
+    dead_removals: int
     unsure: int
     oldest_event_age_seconds: float | None
     received_total: int
@@ -63,6 +65,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
     mail = mailboxes.status()
     workforce = Workforce(mailboxes.heartbeats.seen(), mail.now_ms)
     totals = bridge.run(store.history.totals())
+    letters = bridge.run(store.letters.count())
     sweeping = bridge.run(store.sweeps.standing())
     return Standing(
         waiting=mail.waiting,
@@ -72,6 +75,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         paused=mail.paused,
         everything_paused=mail.halted,
         dead=totals.letters,
+        dead_removals=sum(count.removals for count in letters),
         unsure=totals.unsure_users + totals.unsure_subscriptions,
         oldest_event_age_seconds=oldest_age_seconds(mail),
         received_total=mail.counters.accepted,

@@ -7,19 +7,22 @@ e-mail address. Knows nothing of how a story is shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import bridge
-from console.waiting import tell_mailbox, tell_wait
+from console.waiting import Office, tell_mailbox, tell_wait
 from console.words import tell_outcome, tell_row, tell_unsure
+from console.workers import Workforce
 from events.envelope import open_envelope
 from events.errors import RejectedError, TransientError
 from events.names import CustomerId, EventId, ObjectId
+from events.retry import FailureClass
 from events.ties import Tie, tie_of
+from schema.errors import classify
 from schema.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from mailboxes.mailboxes import Mailboxes
     from mailboxes.status import MailboxView
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 LISTED = 50
 ANSWER_SECONDS = 20
+CUSTOMER = "cus_"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +79,22 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything known of one customer; `sentences` say what matters first."""
+    """Everything known of one customer; `sentences` say what matters first. No records: see OnlyMail."""
 
     asked: str
     customer_id: CustomerId
     sentences: Sequence[str]
     mailbox: MailboxView
     mail: Sequence[Mail]
-    records: Records
+    records: Records | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyMail:
+    """A story of what waits, and nothing else: the tables could not be read, for this error."""
+
+    story: Story
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +105,81 @@ class Several:
     customers: Sequence[CustomerId]
 
 
-def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | Several | None:
+def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | OnlyMail | Several | None:
     """Tell the story that an id or address belongs to; None for one nobody has heard of.
 
-    Raises what the mailboxes and the store raise when their servers are away.
+    While Postgres is away what waits is told alone, if the mailboxes know whose it is: of a customer's id,
+    and of an event that waits. Otherwise raises what they and the store raise when their servers are away.
     """
-    customers = bridge.run(store.history.whose(asked), timeout_seconds=ANSWER_SECONDS)
+    try:
+        return _tell(asked, mailboxes, store)
+    except _AwayError as away:
+        customer_id = CustomerId(asked) if asked.startswith(CUSTOMER) else _whose_mail(asked, mailboxes)
+        if customer_id is None:
+            raise away.error from None
+        return OnlyMail(_story(asked, customer_id, mailboxes, None), away.error)
+
+
+def _tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | Several | None:
+    customers = _ask(store.history.whose(asked))
     if len(customers) > 1:
         return Several(asked, customers)
     customer_id = customers[0] if customers else _whose_mail(asked, mailboxes)
-    return _tell(asked, customer_id, mailboxes, store) if customer_id else None
+    if customer_id is None:
+        return None
+    return _story(asked, customer_id, mailboxes, _ask(_read(store, customer_id, asked)))
 
 
-def _tell(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, store: Store) -> Story:
-    mailbox = mailboxes.look(customer_id)
-    records = bridge.run(_read(store, customer_id, asked), timeout_seconds=ANSWER_SECONDS)
-    now_ms = mailboxes.now_ms()
+class _AwayError(Exception):
+    """The tables cannot be read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _ask(question: Coroutine[object, object, T]) -> T:
+    """Ask the tables; raises _AwayError where they are, or whatever is wrong besides."""
+    try:
+        return bridge.run(question, timeout_seconds=ANSWER_SECONDS)
+    except Exception as error:
+        if classify(error) is FailureClass.INFRASTRUCTURE:
+            raise _AwayError(error) from error
+        raise
+
+
+def _story(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: Records | None) -> Story:
+    mailbox, office = mailboxes.look(customer_id), _look_around(mailboxes)
     sentences = (
-        *_of_event(asked, records.event, mailbox),
-        *tell_mailbox(mailbox, now_ms=now_ms, halted=mailboxes.paused().everything),
+        *_of_event(asked, records.event if records else None, mailbox),
+        *tell_mailbox(mailbox, office),
+        *(_of_records(records) if records else _of_no_records(mailbox)),
+    )
+    return Story(asked, customer_id, sentences, mailbox, _mail(mailbox, office.now_ms), records)
+
+
+def _look_around(mailboxes: Mailboxes) -> Office:
+    now_ms = mailboxes.now_ms()
+    return Office(
+        now_ms=now_ms,
+        halted=mailboxes.paused().everything,
+        circuits=mailboxes.open_circuits(),
+        workers=Workforce(mailboxes.heartbeats.seen(), now_ms).alive,
+    )
+
+
+def _of_records(records: Records) -> list[str]:
+    return [
         *tell_row(records.customer),
         *(said for row in records.unsure for said in tell_unsure(row.object_id, row.shown, row.tie)),
         *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
-    )
-    return Story(asked, customer_id, sentences, mailbox, _mail(mailbox, now_ms), records)
+    ]
+
+
+def _of_no_records(mailbox: MailboxView) -> list[str]:
+    unread = "The tables could not be read: nothing is told of the row, of past events and of dead letters."
+    waits = mailbox.waiting_total or mailbox.parked_total
+    return [unread] if waits else ["Nothing waits in the mailbox.", unread]
 
 
 def _mail(mailbox: MailboxView, now_ms: int) -> list[Mail]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from console.spans import span
@@ -10,16 +11,41 @@ from mailboxes.status import MailboxState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailboxes.circuit import OpenCircuit
     from mailboxes.status import Listed, MailboxView
 
+AWAY = {
+    "25006": "read-only",
+    "42501": "a grant is missing",
+    "42P01": "tables are missing",
+    "42703": "the tables are older than the workers",
+    "53100": "its disk is full",
+    "53300": "no connection is left",
+    "57P03": "starting or shutting down",
+}
+"""What workers stop for, in words where a code says little."""
 
-def tell_mailbox(view: MailboxView, *, now_ms: int, halted: bool) -> list[str]:
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What holds for every mailbox: the time, whether all are held, what workers wait for, how many live."""
+
+    now_ms: int
+    halted: bool
+    circuits: Sequence[OpenCircuit]
+    workers: int
+
+
+def tell_mailbox(view: MailboxView, office: Office) -> list[str]:
     """Say what a mailbox waits for; nothing when it is empty and free."""
+    now_ms = office.now_ms
     said = []
-    if halted and (view.waiting_total or view.parked_total):
+    if office.halted and (view.waiting_total or view.parked_total):
         said.append("Everything is paused: `cogento resume --all` lets it go on.")
     if view.pause_wanted:
         said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
+    if view.waiting_total:
+        said += _tell_workers(office)
     if view.waiting_total and view.state is not None:
         waiting = f"{_events(view.waiting_total)}{_tell_lag(view.waiting, now_ms)}"
         said.append(f"{waiting}: {_tell_state(view, now_ms)}.")
@@ -40,6 +66,26 @@ def tell_failure(event: Listed) -> str:
 def tell_wait(event: Listed, now_ms: int) -> str:
     """Say how long an event has waited; it is unknown of one that another release stored."""
     return "" if event.received_ms is None else span((now_ms - event.received_ms) / 1000)
+
+
+def _tell_workers(office: Office) -> list[str]:
+    """Say why nobody takes any mail, or not yet everybody."""
+    said = [_tell_circuit(circuit, office.now_ms) for circuit in office.circuits]
+    if not office.workers:
+        said.append("No worker takes work: nothing goes on until one is started.")
+    return said
+
+
+def _tell_circuit(circuit: OpenCircuit, now_ms: int) -> str:
+    known = AWAY.get(circuit.why)
+    why = f"{circuit.why}: {known}" if known else circuit.why
+    away = span((now_ms - circuit.since_ms) / 1000)
+    if circuit.recovering:
+        return f"Workers come back one after the other: {circuit.dependency} was away ({why})."
+    return (
+        f"Workers take no mail: they have waited for {circuit.dependency} for {away} ({why}) and go on by "
+        f"themselves; it is tried again in {_until(circuit.probe_ms, now_ms)}."
+    )
 
 
 def _tell_lag(waiting: Sequence[Listed], now_ms: int) -> str:

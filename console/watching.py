@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from console.overview import Overview
-    from console.stories import Several, Story
+    from console.stories import OnlyMail, Several, Story
     from mailboxes.checks import ServerFacts
     from mailboxes.mailboxes import Mailboxes
     from schema.letter_records import LetterCount
@@ -70,7 +70,7 @@ class Watching:
         with self._remembering:
             return self._memory.overview()
 
-    def story(self, asked: str) -> Story | Several | None:
+    def story(self, asked: str) -> Story | OnlyMail | Several | None:
         """Ask for a story; raises what the servers raise."""
         return stories.tell(asked, self._mailboxes, self._store)
 

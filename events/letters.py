@@ -60,8 +60,8 @@ ADVICE = {
         "discard it: the change comes as a new event."
     ),
     LetterReason.GAVE_UP: (
-        "Find out what stood in the way for so long, then retry it. It is retried by itself, once, when "
-        "its customer's rows can be written again."
+        "Find out what stood in the way for so long, then retry it. It is retried by itself, once, when any customer's "
+        "rows are written ten minutes or more after it died."
     ),
     LetterReason.BUG: "Report it with its type, code and fingerprint; retry it with the release that mends it.",
 }

@@ -75,4 +75,5 @@ def _kept(letter: DeadLetter) -> tuple[object, ...]:
         letter.worker_version,
         letter.source,
         letter.body,
+        letter.removal,
     )

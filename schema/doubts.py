@@ -1,4 +1,7 @@
-"""Rows whose events do not tell which of them is last: found by their own flag, so that no crash forgets one."""
+"""Rows whose events do not tell which of them is last, and objects of which an event is dead.
+
+Found by the rows' own flag and by the open letters, so that no crash forgets one.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 _DUE = query("doubts_due")
 
+DEAD_SECONDS = 600.0
+"""How long a letter is open before Stripe is asked for its object: a later event or a person may come first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
@@ -27,14 +33,17 @@ class Doubt:
 
 
 class DoubtfulRows:
-    """The unsure rows of a database."""
+    """The unsure rows of a database, and the objects of its letters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def due(self, *, quiet_seconds: float, besides: Collection[ObjectId], limit: int) -> list[Doubt]:
-        """Find some that nothing was written to for so long, leaving out those `besides`."""
-        rows = await self._database.fetch(_DUE, quiet_seconds, list(besides), limit)
+        """Find some that nothing was written to for so long, leaving out those `besides`.
+
+        Of a letter's object none is due once its row shows a later event than the letter's, or an answer died.
+        """
+        rows = await self._database.fetch(_DUE, quiet_seconds, list(besides), limit, DEAD_SECONDS)
         return [
             Doubt(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
             for row in rows

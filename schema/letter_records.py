@@ -32,7 +32,8 @@ class LetterFilter:
     """Which letters: all that everything given here is true of; None asks for nothing.
 
     `about` is a customer, object or event; `text` stands anywhere in an id, a code, a message or a resolution,
-    in any case. Ages are counted from the letter's last death, in seconds by Postgres's clock.
+    in any case. Ages are counted from the letter's last death, in seconds by Postgres's clock. `removals` asks for
+    those only that tell of an end.
     """
 
     statuses: frozenset[LetterStatus] = UNRESOLVED
@@ -43,11 +44,15 @@ class LetterFilter:
     older_than_seconds: int | None = None
     newer_than_seconds: int | None = None
     text: str | None = None
+    removals: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A letter as kept, without its bytes."""
+    """A letter as kept, without its bytes; `raw_sha256` of them is in hexadecimal, and outlives them.
+
+    A `removal` tells of an end.
+    """
 
     id: int
     event_id: EventId
@@ -76,6 +81,8 @@ class Letter:
     resolved_by: str | None
     resolved_at: dt.datetime | None
     replays: int
+    raw_sha256: str
+    removal: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +144,13 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class LetterCount:
-    """How many unresolved letters of one status and class there are, and since when."""
+    """How many unresolved letters of one status and class there are, and since when.
+
+    `removals` are those among them that tell of the end of something that a row still shows.
+    """
 
     status: LetterStatus
     failure_class: str
     letters: int
+    removals: int
     oldest: dt.datetime

@@ -40,7 +40,7 @@ _REOPEN = query("letters_reopen")
 _DISCARD = query("letters_discard")
 _CUSTOMER_ARRIVED = query("letters_customer_arrived")
 _ERASE_BODIES = query("letters_erase_bodies")
-_CUSTOMER_GOES_ON = query("letters_customer_goes_on")
+_WRITTEN_AGAIN = query("letters_written_again")
 _TAKEN = query("letters_taken")
 _LIST = query("letters_list")
 _GROUPS = query("letters_groups")
@@ -59,7 +59,7 @@ class DeadLetter:
     """An event to bury. `created` in Unix seconds; when the bytes don't tell, the time of receipt.
 
     `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
-    payload; `starts` counts attempts that never ended.
+    payload; `starts` counts attempts that never ended; `removal` says that the event tells of an end.
     """
 
     event_id: EventId
@@ -81,6 +81,7 @@ class DeadLetter:
     first_attempt_ms: int | None = None
     starts: int = 0
     worker_version: str | None = None
+    removal: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -167,9 +168,12 @@ class Letters:
         """Find open letters that died for `reason`, a missing customer, and whose customer has a row now."""
         return [row["id"] for row in await self._database.fetch(_CUSTOMER_ARRIVED, reason, limit)]
 
-    async def whose_customer_goes_on(self, reason: str, *, limit: int = 100) -> list[int]:
-        """Find open letters that died for `reason`, were never retried, and whose customer was written to since."""
-        return [row["id"] for row in await self._database.fetch(_CUSTOMER_GOES_ON, reason, limit)]
+    async def since_which_was_written(
+        self, reason: str, *, after_seconds: int, limit: int = 100
+    ) -> list[int]:
+        """Find open letters that died for `reason` so long ago and were never retried, if rows were written since."""
+        rows = await self._database.fetch(_WRITTEN_AGAIN, reason, after_seconds, limit)
+        return [row["id"] for row in rows]
 
     async def erase_bodies(self, *, after_days: int = BODY_DAYS) -> None:
         """Erase the bytes of letters that were closed long ago."""
@@ -178,7 +182,7 @@ class Letters:
     async def count(self) -> list[LetterCount]:
         """Count the unresolved letters."""
         return [
-            LetterCount(LetterStatus(row["status"]), row["failure_class"], row["letters"], row["oldest"])
+            LetterCount(**{**row, "status": LetterStatus(row["status"])})
             for row in await self._database.fetch(_COUNT)
         ]
 

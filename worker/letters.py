@@ -9,6 +9,7 @@ from events.envelope import FUTURE_SECONDS, open_envelope
 from events.errors import PermanentError, RejectedError
 from events.fields import LATEST_TIME
 from events.letters import MESSAGES, LetterReason
+from events.removals import is_removal
 from events.retry import FailureClass
 from schema.errors import code_of
 from schema.letters import DeadLetter
@@ -16,6 +17,7 @@ from version import VERSION
 
 if TYPE_CHECKING:
     from events.envelope import Envelope
+    from events.fields import Json
     from mailboxes.mail import Mail, Waiting
 
 
@@ -62,6 +64,7 @@ def _letter(
     starts: int = 0,
 ) -> DeadLetter:
     envelope = _envelope(waiting.body)
+    document = _document(waiting.body) if envelope else {}
     return DeadLetter(
         event_id=waiting.event_id,
         type=envelope.type if envelope else "",
@@ -78,10 +81,11 @@ def _letter(
         failure_code=_code(error),
         constraint_name=getattr(error, "constraint_name", None),
         livemode=envelope.livemode if envelope else None,
-        api_version=_api_version(waiting.body) if envelope else None,
+        api_version=_text(document.get("api_version")),
         first_attempt_ms=waiting.first_attempt_ms,
         starts=starts,
         worker_version=VERSION,
+        removal=envelope is not None and is_removal(envelope.type, _object(document)),
     )
 
 
@@ -92,12 +96,21 @@ def _envelope(body: bytes) -> Envelope | None:
         return None
 
 
-def _api_version(body: bytes) -> str | None:
+def _document(body: bytes) -> Json:
     try:
-        version = strict_json.read(body).get("api_version")
+        return strict_json.read(body)
     except strict_json.NotStrictJsonError:
-        return None
-    return version if isinstance(version, str) else None
+        return {}
+
+
+def _object(document: Json) -> Json:
+    data = document.get("data")
+    found = data.get("object") if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _code(error: Exception | None) -> str | None:

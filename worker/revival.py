@@ -1,7 +1,7 @@
 """The worker's chore among the dead letters: retrying those whose cause has gone, and finding those that got lost.
 
-Two causes can be seen to have gone: a missing customer's row is there now, and a customer whose event was given up
-after a day is written to again. Every other one takes a person or a new release.
+Two causes can be seen to have gone: a missing customer's row is there now, and rows are written again after an event
+was given up, for what failed for a day. Every other one takes a person or a new release.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOST_SECONDS = 60
 
 MENDED = {
     LetterReason.CUSTOMER_MISSING: "the customer's row is there now",
-    LetterReason.GAVE_UP: "the customer's rows can be written again",
+    LetterReason.GAVE_UP: "rows have been written since it was given up: its own may go as well",
 }
 LOST = "the retry was cut short: the event is in no mailbox"
 NOT_PUT = "it could not be put back"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from schema.letters import DeadLetter, Letters
 
 WHO = "worker"
+GIVEN_UP_SECONDS = 600
+"""How long an event that was given up rests: its customer's later events, which it held up, go first."""
+
 BATCH_SECONDS = 300.0
 """After that Postgres counts as away: many times what its own time-outs let a batch take."""
 
@@ -75,7 +78,9 @@ class BridgedLetters:
             case LetterReason.CUSTOMER_MISSING:
                 return bridge.run(self._letters.whose_customer_arrived(reason, limit=limit))
             case LetterReason.GAVE_UP:
-                return bridge.run(self._letters.whose_customer_goes_on(reason, limit=limit))
+                return bridge.run(
+                    self._letters.since_which_was_written(reason, after_seconds=GIVEN_UP_SECONDS, limit=limit)
+                )
             case _:
                 return []
 

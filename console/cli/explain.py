@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.failures import Failure
+from console.failures import Failure, told
 from console.opening import opened_mailboxes, opened_store
 from console.printable import printable
 from console.printing import json_option, print_facts, print_json, print_table
-from console.stories import Several, tell
+from console.stories import OnlyMail, Several, tell
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from console.stories import Mail, Story, Told
+    from console.stories import Mail, Records, Story, Told
     from schema.history import CustomerRecord, SubscriptionRecord
 
 RECENT = 20
@@ -31,15 +31,22 @@ def explain(asked: str, *, as_json: bool) -> None:
     ID is Stripe's (cus_…, sub_… or evt_…), or an e-mail address.
     """
     with opened_mailboxes() as mailboxes, opened_store(name="cogento explain") as store:
-        story = tell(asked, mailboxes, store)
-    if story is None:
+        found = tell(asked, mailboxes, store)
+    if found is None:
         raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
+    _show(found.story if isinstance(found, OnlyMail) else found, as_json=as_json)
+    if isinstance(found, OnlyMail):
+        with told():
+            raise found.error
+
+
+def _show(found: Story | Several, *, as_json: bool) -> None:
     if as_json:
-        print_json(story)
-    elif isinstance(story, Several):
-        _print_several(story)
+        print_json(found)
+    elif isinstance(found, Several):
+        _print_several(found)
     else:
-        _print(story)
+        _print(found)
 
 
 def _print_several(found: Several) -> None:
@@ -54,12 +61,17 @@ def _print(story: Story) -> None:
         click.echo(f"  {printable(sentence)}")
     if story.mail:
         _print_mail(story.mail[:RECENT])
-    if story.records.customer:
-        _print_customer(story.records.customer)
-    if story.records.subscriptions:
-        _print_subscriptions(story.records.subscriptions)
-    if story.records.events:
-        _print_events(story.records.events[:RECENT])
+    if story.records:
+        _print_records(story.records)
+
+
+def _print_records(records: Records) -> None:
+    if records.customer:
+        _print_customer(records.customer)
+    if records.subscriptions:
+        _print_subscriptions(records.subscriptions)
+    if records.events:
+        _print_events(records.events[:RECENT])
 
 
 def _print_mail(mail: Sequence[Mail]) -> None:
@@ -97,8 +109,8 @@ def _print_subscriptions(records: Sequence[SubscriptionRecord]) -> None:
 def _print_events(events: Sequence[Told]) -> None:
     _head("Events, the newest first")
     rows = [
-        (_second(told.record.event_created_at), told.record.event_id, told.record.event_type, told.meaning)
-        for told in events
+        (_second(one.record.event_created_at), one.record.event_id, one.record.event_type, one.meaning)
+        for one in events
     ]
     print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), rows)
 

@@ -42,7 +42,7 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("leased", f"{now.leased:,} customers in a worker's hands"),
         ("sleeping", f"{now.sleeping:,} customers until their next try"),
         ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
-        ("dead", f"{now.dead:,} letters that nobody has dealt with"),
+        ("dead", f"{now.dead:,} letters that nobody has dealt with{_tell_removals(now)}"),
         ("unsure", f"{now.unsure:,} rows"),
         ("to ask", f"{now.to_ask:,} objects that thin events told of"),
         ("missed", _tell_sweeps(now)),
@@ -50,6 +50,14 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
         ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
     ]
+
+
+def _tell_removals(now: Standing) -> str:
+    return (
+        f", {now.dead_removals:,} of them about what has ended and is still shown"
+        if now.dead_removals
+        else ""
+    )
 
 
 def _tell_sweeps(now: Standing) -> str:

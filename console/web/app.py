@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from console.failures import Failure, told
 from console.overview import judge
 from console.spans import ago, span
-from console.stories import Several
+from console.stories import OnlyMail, Several
 from console.web import forms, guards, metrics
 from console.web.chart import draw
 from console.web.letters import LetterPages
@@ -67,8 +67,8 @@ class Watch(Protocol):
         """What there is to see now; servers that are away are part of it."""
         ...
 
-    def story(self, asked: str) -> Story | Several | None:
-        """All that is known of an id or address; None for one never heard of."""
+    def story(self, asked: str) -> Story | OnlyMail | Several | None:
+        """All that is known of an id or address, or all but the tables; None for one never heard of."""
         ...
 
 
@@ -126,6 +126,8 @@ class Pages:
             found = self._watch.story(asked)
         if found is None:
             return render_template("unknown.html", asked=asked), 404
+        if isinstance(found, OnlyMail):
+            return render_template("explain.html", asked=asked, found=found.story), 503
         template = "several.html" if isinstance(found, Several) else "explain.html"
         return render_template(template, asked=asked, found=found), 200
 

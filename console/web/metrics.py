@@ -169,6 +169,11 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
         letters.add_metric([kind.status, kind.failure_class], kind.letters)
     yield letters
     yield GaugeMetricFamily(
+        "cogento_dead_removals",
+        "Those of them that end a customer or subscription which a row still shows.",
+        tables.removals,
+    )
+    yield GaugeMetricFamily(
         "cogento_dead_letter_oldest_age_seconds",
         "How long the oldest of them has lain; 0 when there is none.",
         tables.oldest_letter_age_seconds or 0,

@@ -1,19 +1,44 @@
--- Find unsure rows that nothing has been written to for a while, the longest first.
+-- Find what Stripe has to be asked for, the longest in doubt first: rows that are unsure and that nothing has been
+-- written to for a while, and objects of which an event is a dead letter and no later one is shown. A subscription
+-- whose customer has no row would wait for it: its customer is asked for. An answer that died is not asked for again.
 -- $1 DOUBLE: seconds since the last write
 -- $2 VARCHAR[]: objects to leave out
 -- $3 BIGINT: how many at most
-SELECT
-    doubt.kind,
-    doubt.object_id,
-    doubt.customer_id
-FROM (
+-- $4 DOUBLE: seconds since the letter's death
+WITH dead AS (
+    SELECT
+        letter.object_id,
+        letter.customer_id,
+        letter.event_created_at,
+        letter.removal,
+        letter.died_at
+    FROM dead_letters AS letter
+    LEFT JOIN LATERAL (
+        SELECT one.id
+        FROM dead_letters AS one
+        WHERE
+            one.object_id = letter.object_id
+            AND one.event_type LIKE '%.fetched'
+            AND one.event_created_at > letter.event_created_at
+        LIMIT 1 -- as below: keeps the planner from reading whole tables
+    ) AS answer ON TRUE
+    WHERE
+        letter.status = 'open'
+        AND letter.died_at < now() - make_interval(secs => $4::DOUBLE PRECISION)
+        AND letter.event_type NOT LIKE '%.fetched'
+        AND answer.id IS NULL
+),
+
+doubt AS (
     SELECT
         'customer' AS kind,
         u.stripe_customer_id AS object_id,
         u.stripe_customer_id AS customer_id,
-        u.synced_at
+        u.synced_at AS since
     FROM users AS u
-    WHERE u.unsure
+    WHERE
+        u.unsure
+        AND u.synced_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
     UNION ALL
     SELECT
         'subscription',
@@ -22,10 +47,69 @@ FROM (
         s.synced_at
     FROM subscriptions AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
-    WHERE s.unsure
-) AS doubt
-WHERE
-    doubt.synced_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
-    AND doubt.object_id <> ALL($2::VARCHAR[])
-ORDER BY doubt.synced_at, doubt.object_id
+    WHERE
+        s.unsure
+        AND s.synced_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
+    UNION ALL
+    SELECT
+        'customer',
+        dead.object_id,
+        dead.object_id,
+        dead.died_at
+    FROM dead
+    LEFT JOIN LATERAL (
+        SELECT
+            u.stripe_updated_at > dead.event_created_at AS is_later,
+            u.deleted_at IS NOT NULL OR u.last_webhook_event_id LIKE 'evt\_fetched\_%' AS is_certain
+        FROM users AS u
+        WHERE u.stripe_customer_id = dead.object_id
+        LIMIT 1
+    ) AS shown ON TRUE
+    WHERE
+        dead.object_id LIKE 'cus\_%'
+        AND (shown.is_later AND (shown.is_certain OR NOT dead.removal)) IS NOT TRUE
+    UNION ALL
+    SELECT
+        CASE WHEN owner.customer_id IS NULL THEN 'customer' ELSE 'subscription' END,
+        CASE WHEN owner.customer_id IS NULL THEN dead.customer_id ELSE dead.object_id END,
+        coalesce(owner.customer_id, dead.customer_id),
+        dead.died_at
+    FROM dead
+    LEFT JOIN LATERAL (
+        SELECT
+            s.user_id,
+            s.stripe_updated_at > dead.event_created_at AS is_later,
+            s.status IN ('canceled', 'incomplete_expired')
+            OR s.last_webhook_event_id LIKE 'evt\_fetched\_%' AS is_certain
+        FROM subscriptions AS s
+        WHERE s.stripe_subscription_id = dead.object_id
+        LIMIT 1
+    ) AS shown ON TRUE
+    LEFT JOIN LATERAL (
+        SELECT u.stripe_customer_id AS customer_id
+        FROM users AS u
+        WHERE
+            u.user_id = shown.user_id
+            OR (shown.user_id IS NULL AND u.stripe_customer_id = dead.customer_id)
+        LIMIT 1
+    ) AS owner ON TRUE
+    WHERE
+        dead.object_id LIKE 'sub\_%'
+        AND dead.customer_id LIKE 'cus\_%'
+        AND (shown.is_later AND (shown.is_certain OR NOT dead.removal)) IS NOT TRUE
+)
+
+SELECT
+    kind,
+    object_id,
+    customer_id
+FROM doubt
+WHERE object_id <> ALL($2::VARCHAR[])
+GROUP BY
+    kind,
+    object_id,
+    customer_id
+ORDER BY
+    min(since),
+    object_id
 LIMIT $3::BIGINT

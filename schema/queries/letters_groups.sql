@@ -7,7 +7,8 @@
 -- $6 BIGINT: that died at least so many seconds ago
 -- $7 BIGINT: that died less than so many seconds ago
 -- $8 VARCHAR: that have this text in an id, a code, a message or a resolution, in any case
--- $9 INTEGER: at most so many groups
+-- $9 BOOLEAN: true for those only that take something away
+-- $10 INTEGER: at most so many groups
 SELECT
     fingerprint,
     event_type,
@@ -41,6 +42,7 @@ WHERE
             lower($8::VARCHAR)
         ) > 0
     )
+    AND (NOT $9::BOOLEAN OR removal)
 GROUP BY
     fingerprint,
     event_type,
@@ -52,4 +54,4 @@ ORDER BY
     letters DESC,
     last_died_at DESC,
     fingerprint
-LIMIT $9::INTEGER
+LIMIT $10::INTEGER

@@ -19,10 +19,11 @@
 -- $18 VARCHAR[]: worker versions
 -- $19 VARCHAR[]: sources
 -- $20 BYTEA[]: raw bodies
+-- $21 BOOLEAN[]: whether they tell of an end
 INSERT INTO dead_letters AS letter (
     event_id, event_type, customer_id, object_id, livemode, api_version, event_created_at,
     received_at, first_attempt_at, attempts, starts, reason, failure_class, failure_code,
-    constraint_name, message, fingerprint, worker_version, source, raw_body, raw_sha256
+    constraint_name, message, fingerprint, worker_version, source, raw_body, raw_sha256, removal
 )
 SELECT
     new.event_id,
@@ -45,17 +46,18 @@ SELECT
     new.worker_version,
     new.source,
     new.raw_body,
-    sha256(new.raw_body)
+    sha256(new.raw_body),
+    new.removal
 FROM unnest(
     $1::VARCHAR[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::BOOLEAN[], $6::VARCHAR[],
     $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::INTEGER[], $11::INTEGER[], $12::VARCHAR[],
     $13::VARCHAR[], $14::VARCHAR[], $15::VARCHAR[], $16::VARCHAR[], $17::VARCHAR[], $18::VARCHAR[],
-    $19::VARCHAR[], $20::BYTEA[]
+    $19::VARCHAR[], $20::BYTEA[], $21::BOOLEAN[]
 ) AS new (
     event_id, event_type, customer_id, object_id, livemode, api_version,
     created, received_ms, first_attempt_ms, attempts, starts, reason,
     failure_class, failure_code, constraint_name, message, fingerprint, worker_version,
-    source, raw_body
+    source, raw_body, removal
 )
 ON CONFLICT (event_id) WHERE status IN ('open', 'retrying') DO UPDATE
 SET
@@ -69,4 +71,5 @@ SET
     message = excluded.message,
     fingerprint = excluded.fingerprint,
     worker_version = excluded.worker_version,
+    removal = excluded.removal,
     status = 'open'

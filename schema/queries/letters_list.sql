@@ -7,8 +7,9 @@
 -- $6 BIGINT: that died at least so many seconds ago
 -- $7 BIGINT: that died less than so many seconds ago
 -- $8 VARCHAR: that have this text in an id, a code, a message or a resolution, in any case
--- $9 BIGINT: only ids below this one, to page on; NULL from the newest
--- $10 INTEGER: at most so many
+-- $9 BOOLEAN: true for those only that take something away
+-- $10 BIGINT: only ids below this one, to page on; NULL from the newest
+-- $11 INTEGER: at most so many
 SELECT
     id,
     event_id,
@@ -36,7 +37,9 @@ SELECT
     resolution,
     resolved_by,
     resolved_at,
-    replays
+    replays,
+    encode(raw_sha256, 'hex') AS raw_sha256,
+    removal
 FROM dead_letters
 WHERE
     status = ANY($1::VARCHAR[])
@@ -58,6 +61,7 @@ WHERE
             lower($8::VARCHAR)
         ) > 0
     )
-    AND ($9::BIGINT IS NULL OR id < $9::BIGINT)
+    AND (NOT $9::BOOLEAN OR removal)
+    AND ($10::BIGINT IS NULL OR id < $10::BIGINT)
 ORDER BY id DESC
-LIMIT $10::INTEGER
+LIMIT $11::INTEGER

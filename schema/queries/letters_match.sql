@@ -7,6 +7,7 @@
 -- $6 BIGINT: that died at least so many seconds ago
 -- $7 BIGINT: that died less than so many seconds ago
 -- $8 VARCHAR: that have this text in an id, a code, a message or a resolution, in any case
+-- $9 BOOLEAN: true for those only that take something away
 SELECT
     id,
     customer_id,
@@ -32,6 +33,7 @@ WHERE
             lower($8::VARCHAR)
         ) > 0
     )
+    AND (NOT $9::BOOLEAN OR removal)
 ORDER BY
     event_created_at,
     id

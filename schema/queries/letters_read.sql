@@ -27,6 +27,8 @@ SELECT
     resolution,
     resolved_by,
     resolved_at,
-    replays
+    replays,
+    encode(raw_sha256, 'hex') AS raw_sha256,
+    removal
 FROM dead_letters
 WHERE id = $1::BIGINT

@@ -12,6 +12,7 @@ import pytest
 
 import failpoints
 from failpoints import NAMES, FailpointError, arm
+from tests.builders import SECRET
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("receiver", "worker", "schema") for path in (ROOT / folder).rglob("*.py")]
@@ -20,8 +21,21 @@ MEET_EVERY_NAME = "import failpoints; [failpoints.failpoint(name) for name in so
 COMPOSE = "import reporting; reporting.configure('worker', level='ERROR', sentry_dsn=None)"
 
 
-def run(program: str, wanted: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "FAILPOINTS": wanted}
+EVERY_PROCESS_THAT_CAN_BREAK = (
+    "import receiver.asgi",
+    "from receiver.__main__ import main; main()",
+    "import worker.app",
+    "from cogento import main; main(['sweep'])",
+)
+CONFIGURED = {
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "DATABASE_URL": "postgresql://127.0.0.1:1/cogento",
+    "STRIPE_WEBHOOK_SECRET": SECRET,
+}
+
+
+def run(program: str, wanted: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "FAILPOINTS": wanted, **variables}
     return subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
@@ -104,6 +118,19 @@ def test_a_process_with_an_unusable_value_ends_with_one_line_and_code_78() -> No
     assert ended.returncode == 78
     assert ended.stderr.startswith("cogento: FAILPOINTS is not usable: no action is 'explode'")
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", EVERY_PROCESS_THAT_CAN_BREAK)
+def test_a_process_that_can_break_does_not_start_on_live_events(program: str) -> None:
+    ended = run(program, "in_tx=kill", STRIPE_LIVEMODE="true", STRIPE_API_KEY="rk_live_1234", **CONFIGURED)
+    assert ended.returncode == 78
+    assert ended.stderr.startswith("cogento: STRIPE_LIVEMODE is not usable: FAILPOINTS is set")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_live_events_are_taken_where_nothing_can_break() -> None:
+    settings = "from settings import StripeSettings, load; print(load(StripeSettings).stripe_livemode)"
+    assert run(settings, "", STRIPE_LIVEMODE="true").stdout == "True\n"
 
 
 def test_a_process_that_can_break_says_so_at_any_log_level() -> None:

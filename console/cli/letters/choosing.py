@@ -55,6 +55,7 @@ FILTERS = (
     ),
     click.option("--newer", metavar="AGE", callback=_seconds, help="Died less than so long ago."),
     click.option("--text", metavar="TEXT", help="Has this text in an id, a code, a message or a resolution."),
+    click.option("--removals", is_flag=True, help="Says that something has ended: somebody may keep it."),
 )
 status_option = click.option(
     "--status",
@@ -78,6 +79,7 @@ def filters(function: Callable[..., Any]) -> Callable[..., Any]:
             older_than_seconds=values.pop("older"),
             newer_than_seconds=values.pop("newer"),
             text=values.pop("text"),
+            removals=values.pop("removals"),
         )
         return function(*args, which=which, **values)
 

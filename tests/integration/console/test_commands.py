@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+import bridge
 from events.names import CustomerId, EventId
 from events.ties import Choice
 from mailboxes.circuit import Dependency
@@ -13,8 +14,10 @@ from mailboxes.durability import AckDurability
 from mailboxes.heartbeats import Beat
 from mailboxes.mail import Failed, Settlement
 from mailboxes.mailboxes import Mailboxes
+from schema.store import Store
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
+from tests.integration.schema.letters import letter
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 PLAN = builders.subscription("sub_ada", customer="cus_ada")
@@ -38,6 +41,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "paused": 0,
         "everything_paused": False,
         "dead": 0,
+        "dead_removals": 0,
         "unsure": 0,
         "oldest_event_age_seconds": None,
         "received_total": 0,
@@ -73,6 +77,13 @@ def test_status_counts_what_waits_and_what_was_applied(
     standing = json.loads(run("status", "--json").output)
     assert (standing["waiting"], standing["applied_total"], standing["received_total"]) == (1, 1, 1)
     assert standing["oldest_event_age_seconds"] >= 0
+
+
+def test_status_tells_of_ends_that_are_dead(run: Run, applied: Happened, store: Store) -> None:
+    applied("customer.created", ADA)
+    bridge.run(store.bury([letter("end", type="customer.deleted", object_id="cus_ada", removal=True)]))
+    assert json.loads(run("status", "--json").output)["dead_removals"] == 1
+    assert "1 of them about what has ended and is still shown" in run("status").output
 
 
 def test_status_names_who_waits_longest(run: Run, waiting: Happened) -> None:
@@ -143,6 +154,21 @@ def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailb
     assert "evt_a waits in the customer's mailbox." in told
     assert "`cogento resume cus_ada` lets it go on" in told
     assert "There is no row" in told
+
+
+def test_explain_says_that_workers_wait_for_postgres_or_that_there_are_none(
+    run: Run, waiting: Happened, mailboxes: Mailboxes
+) -> None:
+    waiting("customer.updated", ADA)
+    alone = run("explain", "cus_ada").output
+    mailboxes.heartbeats.beat(Beat("host:1", "1", started_ms=1, took_ms=None), {})
+    circuit = mailboxes.circuit(Dependency.POSTGRES)
+    circuit.failed("25006", begun_ms=circuit.now_ms(), errors_limit=1, probe_after_seconds=5)
+    read_only = run("explain", "cus_ada").output
+    assert "No worker takes work: nothing goes on until one is started." in alone
+    assert "No worker takes work" not in read_only
+    assert "Workers take no mail: they have waited for postgres" in read_only
+    assert "(25006: read-only)" in read_only
 
 
 def contradict(applied: Happened) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
 
 import pytest
 
 from local.ports import free_port
-
-if TYPE_CHECKING:
-    from tests.integration.console.conftest import Run
+from tests import builders
+from tests.integration.console.conftest import Happened, Run
 
 SECRET = "hunter2-canary"
 
@@ -33,6 +32,35 @@ def test_postgres_away_is_one_line_that_says_what_to_do(
         failed.stderr
         == "Error: PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.\n"
     )
+
+
+@pytest.mark.parametrize("asked", ["cus_ada", "evt_a"])
+def test_postgres_away_leaves_what_waits_to_be_told(
+    run: Run, waiting: Happened, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    waiting("customer.updated", builders.customer("cus_ada"), id_="evt_a")
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
+    failed, programs = run("explain", asked), run("explain", asked, "--json")
+    assert failed.exit_code == programs.exit_code == 1
+    assert "1 event is waiting, the first for" in failed.stdout
+    assert "The tables could not be read" in failed.stdout
+    assert failed.stderr.startswith("Error: PostgreSQL does not answer.")
+    told = json.loads(programs.stdout)
+    assert (told["customer_id"], told["records"], told["mailbox"]["waiting_total"]) == ("cus_ada", None, 1)
+
+
+def test_postgres_away_and_nothing_waiting_is_told_as_that(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
+    assert "Nothing waits in the mailbox." in run("explain", "cus_ada").stdout
+
+
+@pytest.mark.parametrize("asked", ["sub_ada", "ada@example.com", "evt_a"])
+def test_postgres_away_tells_nothing_of_what_only_the_tables_know(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
+    failed = run("explain", asked)
+    assert (failed.exit_code, failed.stdout) == (1, "")
 
 
 @needs_redis

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from events.letters import ADVICE, MESSAGES, RETRIED_BY_ITSELF, LetterReason
+from tests.builders import customer
 from tests.integration.console.conftest import Run
 from tests.integration.console.ward import Ward
 from tests.integration.worker.post import Post
-from worker.revival import MENDED
+from worker.revival import MENDED, Revival
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 every_reason = pytest.mark.parametrize("reason", LetterReason)
+# Of the one that is left out a thin event dies, not a worker's turn: tests/integration/reconcile/test_notices.py.
+every_reason_of_a_turn = pytest.mark.parametrize(
+    "reason", sorted(set(LetterReason) - {LetterReason.OBJECT_MISSING})
+)
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def ward(post: Post, redis_url: str) -> Iterator[Ward]:
         yield Ward.make(post, redis_url, patch)
 
 
-@every_reason
+@every_reason_of_a_turn
 def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_mended(
     run: Run, ward: Ward, reason: LetterReason
 ) -> None:
@@ -43,6 +48,22 @@ def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_mend
     assert "Its retry ended as applied" in run("letters", "show", "evt_1").output
     assert "evt_1 is applied" in run("explain", "evt_1").output
     assert run("letters", "list").output == "There are none.\n"
+
+
+def test_the_row_of_a_quiet_customer_whose_event_was_given_up_comes_right_by_itself(ward: Ward) -> None:
+    ward.kill(LetterReason.GAVE_UP)
+    ward.mend(LetterReason.GAVE_UP)
+    ward.post.put("customer.created", customer("cus_2"), id_="evt_2")
+    ward.post.drain()
+    ward.sql("UPDATE dead_letters SET died_at = died_at - INTERVAL '10 min'")
+
+    Revival(ward.post.store.letters, ward.post.mailboxes).look()
+    ward.post.drain()
+
+    assert ward.post.ledger() == {"evt_1": "applied", "evt_2": "applied"}
+    assert ward.post.rows("SELECT status, resolution FROM dead_letters") == [
+        {"status": "resolved", "resolution": "applied"}
+    ]
 
 
 @pytest.mark.parametrize(

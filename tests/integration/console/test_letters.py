@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import stat
@@ -92,12 +93,13 @@ def test_each_lists_the_letters_of_several_causes(run: Run, store: Store) -> Non
         (("--older", "1h"), []),
         (("--newer", "1h"), ["evt_2", "evt_1"]),
         (("--text", "DID NOT foresee"), ["evt_1"]),
+        (("--removals",), ["evt_2"]),
         (("--status", "discarded"), []),
         (("--status", "all"), ["evt_2", "evt_1"]),
     ],
 )
 def test_filters_narrow_the_list(run: Run, store: Store, options: tuple[str, ...], found: list[str]) -> None:
-    bury(store, dead(1), dead(2, customer="cus_2", reason="malformed", message="Odd."))
+    bury(store, dead(1), dead(2, customer="cus_2", reason="malformed", message="Odd.", removal=True))
     listed = json.loads(run("letters", "list", "--json", *options).output)
     assert [one["event_id"] for one in listed["letters"]] == found
 
@@ -119,6 +121,15 @@ def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked:
     assert ADVICE[LetterReason.BUG] in shown
     assert "code          23514" in shown
     assert "constraint    users_c" in shown
+
+
+def test_the_body_s_sum_is_told_without_the_body(run: Run, store: Store) -> None:
+    one = dead(1)
+    bury(store, one)
+    sum_ = hashlib.sha256(one.body).hexdigest()
+    assert f"body SHA-256  {sum_}" in run("letters", "show", "evt_1").output
+    assert json.loads(run("letters", "show", "evt_1", "--json").output)["letter"]["raw_sha256"] == sum_
+    assert json.loads(run("letters", "export", "-", "--format", "ndjson").stdout)["raw_sha256"] == sum_
 
 
 def test_a_body_is_shown_only_when_asked_for(run: Run, store: Store) -> None:

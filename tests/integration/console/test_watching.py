@@ -9,11 +9,13 @@ import bridge
 from console.watching import Watching
 from console.web.app import create_app
 from local.ports import free_port
+from mailboxes.circuit import Dependency
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
 from mailboxes.mailboxes import Mailboxes
 from schema.store import Store
 from tests import builders
+from tests.integration.schema.letters import letter
 from tests.servers import wait_until
 from tests.unit.console.fake_desk import FakeDesk
 
@@ -60,6 +62,19 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, ap
     assert 'cogento_events_processed_total{outcome="stale"} 1.0' in lines
 
 
+def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
+    watching: Watching, applied: Happened, store: Store
+) -> None:
+    applied("customer.created", ADA, id_="evt_1")
+    applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
+    end = letter("3", type="customer.subscription.deleted", object_id="sub_ada", removal=True)
+    bridge.run(store.bury([end]))
+    watching.look()
+    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    assert "cogento_dead_removals 1.0" in client.get("/metrics").text.split("\n")
+    assert "A removal is dead" in client.get("/console").text
+
+
 def test_whole_second_in_which_events_were_settled_becomes_a_beat(
     watching: Watching, applied: Happened
 ) -> None:
@@ -79,6 +94,21 @@ def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, wai
     assert seen.tables is None
     assert seen.mail is not None
     assert seen.mail.waiting == 1
+
+
+def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting: Happened) -> None:
+    waiting("customer.created", ADA)
+    circuit = mailboxes.circuit(Dependency.POSTGRES)
+    circuit.failed("ConnectionRefusedError", begun_ms=1, errors_limit=1, probe_after_seconds=5)
+    url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
+    watching = Watching(mailboxes, bridge.run(Store.open(url, pool_size=1, application_name="test")))
+    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    answer = client.get("/console/explain?id=cus_ada")
+    assert answer.status_code == 503
+    assert "Workers take no mail: they have waited for postgres" in answer.text
+    assert "No worker takes work" in answer.text
+    assert "1 event is waiting, the first for" in answer.text
+    assert "The tables could not be read" in answer.text
 
 
 def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from events.envelope import open_envelope
-from events.errors import PermanentError
+from events.event import read_event
 from events.letters import LetterReason
 from events.names import CustomerId
 from events.retry import POLICIES, FailureClass
@@ -36,7 +36,7 @@ FAIL = """
 
 @dataclass(frozen=True)
 class Ward:
-    """A post office whose clock can be moved, and whose worker can be one of an older release."""
+    """A post office whose clock can be moved, and whose worker can be one of a later release."""
 
     post: Post
     clock: ManualClock
@@ -62,21 +62,23 @@ class Ward:
         _MEND.get(reason, _leave)(self)
 
 
-def _unread(reason: LetterReason) -> Callable[[Ward], None]:
-    """Die because the release cannot read it."""
-
-    def read_event(_body: bytes) -> Any:
-        raise PermanentError(reason, "this release cannot read it")
+def _put(body: bytes) -> Callable[[Ward], None]:
+    """Die of bytes that no release so far can read."""
 
     def kill(ward: Ward) -> None:
-        ward.patch.setattr(opening, "read_event", read_event)
-        _take(ward)
+        ward.post.mailboxes.put([open_envelope(body, now=NOW)])
+        ward.post.drain()
 
     return kill
 
 
-def _learn_to_read(ward: Ward) -> None:
-    ward.patch.undo()
+def _learn_to_read(written: bytes, meant: bytes) -> Callable[[Ward], None]:
+    """Let the worker be one of a release that takes what was written for what was meant."""
+
+    def mend(ward: Ward) -> None:
+        ward.patch.setattr(opening, "read_mail", lambda body: read_event(body.replace(written, meant)))
+
+    return mend
 
 
 def _take(ward: Ward) -> None:
@@ -141,8 +143,8 @@ def _leave(_ward: Ward) -> None:
 
 
 _KILL: dict[LetterReason, Callable[[Ward], None]] = {
-    LetterReason.MALFORMED: _unread(LetterReason.MALFORMED),
-    LetterReason.UNKNOWN_TYPE: _unread(LetterReason.UNKNOWN_TYPE),
+    LetterReason.MALFORMED: _put(event_body("customer.updated", customer(phone=4711), id_="evt_1")),
+    LetterReason.UNKNOWN_TYPE: _put(event_body("customer.renamed", customer(), id_="evt_1")),
     LetterReason.MISROUTED: _misroute,
     LetterReason.CUSTOMER_MISSING: _wait_too_long,
     LetterReason.CRASHED_WORKER: _crash,
@@ -151,8 +153,8 @@ _KILL: dict[LetterReason, Callable[[Ward], None]] = {
     LetterReason.BUG: _fail("P0001", tries=int(POLICIES[FailureClass.BUG].attempts_limit)),
 }
 _MEND: dict[LetterReason, Callable[[Ward], None]] = {
-    LetterReason.MALFORMED: _learn_to_read,
-    LetterReason.UNKNOWN_TYPE: _learn_to_read,
+    LetterReason.MALFORMED: _learn_to_read(b"4711", b'"4711"'),
+    LetterReason.UNKNOWN_TYPE: _learn_to_read(b"customer.renamed", b"customer.updated"),
     LetterReason.CUSTOMER_MISSING: _arrive,
     LetterReason.IMPOSSIBLE_VALUE: _allow,
     LetterReason.GAVE_UP: _work,

@@ -29,7 +29,7 @@ async def bury_three(store: Store, sql: Any) -> None:
         [
             letter("bug"),
             letter("old1", customer_id="cus_7", object_id="cus_7", **refused),
-            letter("old2", type="customer.deleted", customer_id="cus_8", **refused),
+            letter("old2", type="customer.deleted", customer_id="cus_8", removal=True, **refused),
         ]
     )
     await sql.execute(
@@ -49,6 +49,7 @@ async def bury_three(store: Store, sql: Any) -> None:
         (LetterFilter(text="USERS_name"), {"evt_old1", "evt_old2"}),
         (LetterFilter(text="23514", about="cus_8"), {"evt_old2"}),
         (LetterFilter(text="100%_"), set()),
+        (LetterFilter(removals=True), {"evt_old2"}),
         (LetterFilter(statuses=frozenset()), set()),
     ],
 )
@@ -88,6 +89,6 @@ async def test_matching_letters_come_oldest_event_first_with_the_size_of_their_b
 def test_what_is_listed_counted_and_matched_is_chosen_by_the_same_words() -> None:
     listed, counted, matched = (query(name).partition("WHERE\n")[2] for name in FILTERED)
     condition = matched.partition("ORDER BY")[0]
-    assert "$8::VARCHAR" in condition
+    assert "$9::BOOLEAN" in condition
     assert listed.startswith(condition)
     assert counted.startswith(condition)

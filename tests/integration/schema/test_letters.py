@@ -14,7 +14,7 @@ from schema.delivery import RETRY, Delivery
 from schema.letter_records import Letter, LetterFilter, LetterStatus
 from schema.store import Store
 from tests.builders import NOW
-from tests.integration.schema.deliveries import customer, new_customer, subscription
+from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 from tests.integration.schema.letters import BODY, letter
 
 ADA = "ada"
@@ -53,6 +53,7 @@ async def test_the_bytes_are_kept_as_stripe_signed_them(store: Store, sql: Any) 
     (kept,) = await store.letters.page()
     assert await store.letters.body(kept.id) == BODY
     assert await sql.fetchval("SELECT raw_sha256 FROM dead_letters") == hashlib.sha256(BODY).digest()
+    assert kept.raw_sha256 == hashlib.sha256(BODY).hexdigest()
 
 
 async def test_burying_says_so_in_the_ledger(store: Store, sql: Any) -> None:
@@ -272,15 +273,34 @@ async def test_a_letter_that_was_taken_again_meanwhile_is_not_given_back(store: 
     assert (await _only(store)).status is LetterStatus.RETRYING
 
 
-async def test_letters_given_up_are_found_once_their_customer_is_written_to_again(store: Store) -> None:
-    await store.bury([letter("1", reason="gave_up"), letter("2", reason="gave_up", customer_id="cus_2")])
-    assert await store.letters.whose_customer_goes_on("gave_up") == []
-    await store.apply([customer(event="3")])
-    (found,) = await store.letters.whose_customer_goes_on("gave_up")
-    await store.letters.retry([found], who="worker")
+async def test_letters_given_up_are_found_once_somebody_was_written_to_ten_minutes_after_and_once(
+    store: Store, sql: Any
+) -> None:
+    await store.bury([letter("1", reason="gave_up"), letter("2"), letter("3", reason="gave_up")])
+    await store.letters.retry(
+        [kept.id for kept in await store.letters.page() if kept.event_id == "evt_3"], who=ADA
+    )
+    await store.bury([letter("3", reason="gave_up")])
+    early = await _worth_a_retry(store)
+    await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '11 min'")
+    unwritten = await _worth_a_retry(store)
+    await store.apply([customer(2, event="4")])
+    assert (early, unwritten, await _worth_a_retry(store)) == ([], [], ["evt_1"])
+
+
+async def test_what_was_written_long_ago_says_nothing_of_now(store: Store, sql: Any) -> None:
+    await store.apply([customer(2, event="4")])
     await store.bury([letter("1", reason="gave_up")])
-    await store.apply([customer(event="4", at=60, name="Grace")])
-    assert await store.letters.whose_customer_goes_on("gave_up") == []
+    await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '11 min'")
+    await sql.execute(
+        "UPDATE webhook_events SET settled_at = now() - INTERVAL '11 min' WHERE event_id = 'evt_4'"
+    )
+    assert await _worth_a_retry(store) == []
+
+
+async def _worth_a_retry(store: Store) -> list[str]:
+    ids = await store.letters.since_which_was_written("gave_up", after_seconds=600)
+    return [fate.event_id for fate in await store.letters.fates(ids)]
 
 
 async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
@@ -290,6 +310,28 @@ async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
         ("open", "bug", 2),
         ("open", "permanent", 1),
     ]
+
+
+async def test_a_removal_counts_as_one_while_a_row_shows_what_it_ends(store: Store) -> None:
+    ends = {"type": "customer.subscription.deleted", "object_id": "sub_1", "removal": True}
+    await store.bury([letter("1", **ends), letter("2")])
+    before = await _removals(store)
+    await store.apply([new_customer(event="c"), subscription(event="s")])
+    kept = await _removals(store)
+    await store.apply([subscription(event="e", at=60, status="canceled")])
+    assert (before, kept, await _removals(store)) == (0, 1, 0)
+
+
+async def test_a_dead_deletion_counts_until_the_customer_s_row_says_so(store: Store) -> None:
+    await store.apply([new_customer(event="c")])
+    await store.bury([letter("1", type="customer.deleted", removal=True)])
+    kept = await _removals(store)
+    await store.apply([deleted_customer(event="d", at=60)])
+    assert (kept, await _removals(store)) == (1, 0)
+
+
+async def _removals(store: Store) -> int:
+    return sum(count.removals for count in await store.letters.count())
 
 
 async def _only(store: Store) -> Letter:

@@ -8,11 +8,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 
+from schema import migrate as migration
 from schema.errors import MigrationError, PostgresUnavailableError
 from schema.migrate import migrate
 from tests.servers import wait_until
 
+OLD_LETTER = """
+    INSERT INTO dead_letters (event_id, event_type, customer_id, object_id, event_created_at, received_at,
+                              reason, failure_class, message, fingerprint, source, raw_sha256)
+    VALUES (%s, %s, 'cus_1', 'sub_1', now(), now(), 'bug', 'bug', '', '', 'webhook', '')
+"""
 OWNERS_COLUMNS = {
     "users": {
         "user_id": "uuid NOT NULL",
@@ -138,6 +145,18 @@ def test_the_scheme_that_heroku_gives_is_understood(empty_database_url: str) -> 
     done = migrate(empty_database_url.replace("postgresql://", "postgres://") + "?sslmode=prefer")
     assert done.before is None
     assert done.after is not None
+
+
+def test_letters_from_before_are_known_as_removals(empty_database_url: str) -> None:
+    with migration._connected(empty_database_url) as connection:
+        command.upgrade(migration._config(connection), "0004")
+    with psycopg.connect(empty_database_url) as before:
+        for type_ in ("customer.subscription.deleted", "customer.updated"):
+            before.execute(OLD_LETTER, (type_, type_))
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as after:
+        found = after.execute("SELECT event_type FROM dead_letters WHERE removal").fetchall()
+    assert found == [("customer.subscription.deleted",)]
 
 
 def test_two_releases_at_once_migrate_once(empty_database_url: str) -> None:

@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
+import pytest
 import redis
 from msgspec.structs import replace
 
 from events.envelope import open_envelope
 from events.names import CustomerId
-from tests.builders import NOW, customer, event_body, subscription
+from tests.builders import NOW, Json, customer, event_body, subscription
 from worker.drain import BatchSize
 
 if TYPE_CHECKING:
@@ -115,6 +116,24 @@ def test_what_cannot_be_read_is_buried_with_its_bytes_and_its_customer_goes_on(p
         }
     ]
     assert post.ledger() == {"evt_1": "dead", "evt_2": "applied"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "object_", "removal"),
+    [
+        ("customer.deleted", customer(), True),
+        ("customer.subscription.deleted", subscription(), True),
+        ("customer.subscription.updated", subscription(status="canceled"), True),
+        ("customer.subscription.updated", subscription(status="past_due"), False),
+        ("customer.updated", customer(), False),
+    ],
+)
+def test_a_letter_says_whether_it_takes_something_away(
+    post: Post, type_: str, object_: Json, *, removal: bool
+) -> None:
+    post.put(type_, object_, id_="evt_1")
+    post.drain(Failing(post, {"evt_1": asyncpg.CheckViolationError("no")}))
+    assert post.rows("SELECT removal FROM dead_letters") == [{"removal": removal}]
 
 
 def test_a_bad_customer_is_found_by_halving_and_its_neighbours_pay_nothing(post: Post) -> None:

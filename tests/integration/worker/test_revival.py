@@ -32,6 +32,11 @@ def bury_given_up(post: Post) -> None:
     post.store.bury([letter("1", body=body, **cause)])
 
 
+def rest(post: Post) -> None:
+    """Let ten minutes pass since every death."""
+    post.rows("UPDATE dead_letters SET died_at = died_at - INTERVAL '10 min' RETURNING 1")
+
+
 def take(post: Post, *, seconds_ago: int) -> None:
     """Take every letter and go no further, as a process that is killed there."""
     ids = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
@@ -61,13 +66,32 @@ def test_a_subscription_is_retried_by_itself_once_its_customer_is_there(post: Po
     ]
 
 
-def test_an_event_that_was_given_up_is_retried_once_its_customer_is_written_to_again(post: Post) -> None:
+def test_an_event_that_was_given_up_is_retried_once_others_are_written_to_ten_minutes_later(
+    post: Post,
+) -> None:
     bury_given_up(post)
+    post.put("customer.updated", customer("cus_2"), id_="evt_2")
+    post.drain()
     revival(post).look()
-    assert post.mailboxes.status().waiting == 0
+    too_early = post.mailboxes.status().waiting
+    rest(post)
 
+    revival(post).look()
+    post.drain()
+
+    assert too_early == 0
+    assert post.rows(ENDS) == [
+        {"event_id": "evt_1", "status": "resolved", "resolution": "applied", "replays": 1}
+    ]
+    assert post.rows(ACTIONS) == [{"action": "retry", "who": "worker", "why": MENDED[LetterReason.GAVE_UP]}]
+
+
+def test_an_event_that_was_given_up_and_is_followed_by_a_later_one_ends_as_stale(post: Post) -> None:
+    bury_given_up(post)
     post.put("customer.updated", customer(name="Later"), id_="evt_2", created=NOW + 60)
     post.drain()
+    rest(post)
+
     revival(post).look()
     post.drain()
 
@@ -75,6 +99,20 @@ def test_an_event_that_was_given_up_is_retried_once_its_customer_is_written_to_a
         {"event_id": "evt_1", "status": "resolved", "resolution": "stale", "replays": 1}
     ]
     assert post.rows("SELECT name FROM users") == [{"name": "Later"}]
+
+
+def test_what_is_given_up_again_after_its_retry_is_left_to_a_person(post: Post) -> None:
+    bury_given_up(post)
+    post.put("customer.updated", customer("cus_2"), id_="evt_2")
+    post.drain()
+    rest(post)
+    post.store.letters.take([row["id"] for row in post.rows("SELECT id FROM dead_letters")], why="test")
+    bury_given_up(post)
+    rest(post)
+
+    revival(post).look()
+
+    assert post.mailboxes.status().waiting == 0
 
 
 def test_no_other_letter_is_retried_by_itself(post: Post) -> None:

@@ -49,6 +49,8 @@ def kept(number: int = 1, **fields: Any) -> Letter:
             "resolved_by": None,
             "resolved_at": None,
             "replays": 0,
+            "raw_sha256": "ab" * 32,
+            "removal": False,
             **fields,
         }
     )

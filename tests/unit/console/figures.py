@@ -68,8 +68,10 @@ def mail_figures(**fields: Any) -> MailFigures:
     return replace(figures, **fields)
 
 
-def letters(count: int, *, status: LetterStatus = LetterStatus.OPEN, class_: str = "bug") -> LetterCount:
-    return LetterCount(status, class_, count, NOON)
+def letters(
+    count: int, *, status: LetterStatus = LetterStatus.OPEN, class_: str = "bug", removals: int = 0
+) -> LetterCount:
+    return LetterCount(status, class_, count, removals, NOON)
 
 
 SWEPT = Sweeping(watermark=900, finished=950, now=1000, missing=7, awaited=2)

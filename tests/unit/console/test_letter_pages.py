@@ -69,6 +69,7 @@ def test_a_letter_is_shown_with_what_to_do() -> None:
     assert "Nobody has dealt with it yet." in page
     assert "Look into it." in page
     assert "P0001" in page
+    assert "ab" * 32 in page
 
 
 def test_text_of_a_letter_is_shown_as_text() -> None:

@@ -58,6 +58,7 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_queue_settled_events_total",): 1190,
         ("cogento_events_processed_total", "applied"): 1100,
         ("cogento_events_processed_total", "stale"): 4,
+        ("cogento_dead_removals",): 0,
         ("cogento_dead_letter_oldest_age_seconds",): 0,
         ("cogento_unsure_rows",): 1,
         ("cogento_objects_to_ask",): 0,
@@ -86,10 +87,11 @@ def test_before_the_first_sweep_there_is_no_time_of_one() -> None:
 
 def test_letters_are_told_by_status_and_class() -> None:
     assert BUSY.tables is not None
-    dead = replace(BUSY.tables, letters=(letters(3, class_="permanent"), letters(2)))
+    dead = replace(BUSY.tables, letters=(letters(3, class_="permanent", removals=2), letters(2, removals=1)))
     seen = told(replace(BUSY, tables=dead))
     assert seen["cogento_dead_letters", "permanent", "open"] == 3
     assert seen["cogento_dead_letters", "bug", "open"] == 2
+    assert seen["cogento_dead_removals",] == 3
 
 
 def test_two_versions_at_work_are_told_apart() -> None:

@@ -40,6 +40,13 @@ def test_dead_letters_want_a_look(dead: int, headline: str) -> None:
     assert judge(MAIL, replace(TABLES, letters=(letters(dead),))).headline == headline
 
 
+@pytest.mark.parametrize(("dead", "headline"), [(1, "A removal is dead"), (2, "2 removals are dead")])
+def test_dead_removals_are_told_before_other_letters_and_the_backlog(dead: int, headline: str) -> None:
+    tables = replace(TABLES, letters=(letters(30, removals=dead),))
+    verdict = judge(replace(MAIL, waiting=1, oldest_event_age_seconds=7200), tables)
+    assert (verdict.tone, verdict.headline) == (Tone.BAD, headline)
+
+
 def test_no_worker_is_told_before_the_backlog_that_it_makes() -> None:
     nobody = replace(MAIL, workforce=workforce(worker(is_alive=False)), oldest_event_age_seconds=7200)
     assert judge(nobody, TABLES).headline == "No worker takes events"

@@ -1,0 +1,13 @@
+"""Which dead letters take something away, so that they can wake somebody."""
+
+from __future__ import annotations
+
+from schema.migrations.plain_sql import run_file
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add the column; the release before this one does not fill it and does not break on it."""
+    run_file("0006_removals.sql")

@@ -1,0 +1,202 @@
+"""What an event that died would have shown is asked of Stripe, unless something later shows it; and not for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from events.names import CustomerId
+from local.stripe.objects import CATALOGUE, Item, Subscription
+from tests.integration.reconcile.simulated import compared, deliver
+from tests.integration.schema.letters import letter
+from tests.unit.local.stripe.histories import START
+
+if TYPE_CHECKING:
+    from local.stripe.event import Event
+    from reconcile.reconciliation import Reconciliation
+    from tests.integration.reconcile.simulated import SimulatedStripe
+    from tests.integration.worker.post import Post
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+REFUSED = "ALTER TABLE {} ADD CONSTRAINT refused CHECK ({}) NOT VALID"
+ALLOWED = "ALTER TABLE {} DROP CONSTRAINT refused"
+LATER = "UPDATE dead_letters SET died_at = died_at - INTERVAL '{} s' RETURNING 1"
+ROWS = "SELECT name, deleted_at IS NOT NULL AS gone FROM users"
+LETTERS = "SELECT event_type, status FROM dead_letters ORDER BY id"
+
+
+def begun(stripe: SimulatedStripe, post: Post) -> Any:
+    """Ada, whose row is there."""
+    ada = stripe.customer(name="Ada")
+    deliver(post, stripe.account.begin(ada, at=START))
+    post.drain()
+    return ada
+
+
+def subscribed(stripe: SimulatedStripe) -> Subscription:
+    """A subscription of hers, of which only Stripe knows."""
+    item = Item("si_1", START, CATALOGUE[0], 1, START, CATALOGUE[0].end_of_period(START))
+    state = Subscription(
+        id="sub_1",
+        customer="cus_1",
+        created=START,
+        status="active",
+        items=(item,),
+        metadata={},
+        billing_cycle_anchor=START,
+    )
+    stripe.account.begin(state, at=START)
+    return state
+
+
+def die(post: Post, *events: Event | None, table: str = "users", of: str = "name <> 'Bob'") -> None:
+    """Let events die of a constraint, which is there for the length of their turn."""
+    post.rows(REFUSED.format(table, of))
+    deliver(post, *events)
+    post.drain()
+    post.rows(ALLOWED.format(table))
+
+
+def later(post: Post, *, seconds: int = 601) -> None:
+    """Let so much time pass since the deaths."""
+    post.rows(LATER.format(seconds))
+
+
+def ask(asking: Reconciliation, post: Post) -> None:
+    asking.ask()
+    post.drain()
+
+
+def test_a_change_that_died_is_asked_for_after_ten_minutes_and_once(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    die(post, stripe.account.change(replace(begun(stripe, post), name="Bob"), at=START + 50))
+    later(post, seconds=590)
+    ask(asking, post)
+    too_early = stripe.requests
+    later(post, seconds=11)
+    ask(asking, post)
+
+    ask(asking, post)
+
+    assert (too_early, stripe.requests) == (0, 1)
+    assert compared(stripe, post).is_equal
+    assert post.rows(LETTERS) == [{"event_type": "customer.updated", "status": "open"}]
+
+
+def test_a_change_that_is_followed_by_another_is_not_asked_for(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    ada = begun(stripe, post)
+    die(post, stripe.account.change(replace(ada, name="Bob"), at=START + 50))
+    deliver(post, stripe.account.change(replace(ada, name="Cleo"), at=START + 51))
+    post.drain()
+    later(post)
+
+    ask(asking, post)
+
+    assert stripe.requests == 0
+    assert post.rows(ROWS) == [{"name": "Cleo", "gone": False}]
+
+
+def test_an_end_that_died_is_asked_for_although_a_later_event_came(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    ada = begun(stripe, post)
+    stray = stripe.account.change(replace(ada, name="Cleo"), at=START + 51)
+    end = stripe.account.end(replace(ada, deleted=True), at=START + 50)
+    die(post, replace(end, created=START + 50), of="deleted_at IS NULL")
+    deliver(post, stray)
+    post.drain()
+    still = post.rows(ROWS)
+    later(post)
+    ask(asking, post)
+
+    ask(asking, post)
+
+    assert still == [{"name": "Cleo", "gone": False}]
+    assert post.rows(ROWS) == [{"name": None, "gone": True}]
+    assert stripe.requests == 1
+
+
+def test_an_answer_that_dies_like_its_event_is_not_asked_for_again(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    changed = stripe.account.change(replace(begun(stripe, post), name="Bob"), at=START + 50)
+    post.rows(REFUSED.format("users", "name <> 'Bob'"))
+    deliver(post, changed)
+    post.drain()
+    later(post)
+    ask(asking, post)
+    later(post)
+
+    ask(asking, post)
+
+    assert stripe.requests == 1
+    assert post.rows(LETTERS) == [
+        {"event_type": "customer.updated", "status": "open"},
+        {"event_type": "customer.fetched", "status": "open"},
+    ]
+
+
+def test_a_subscription_that_died_is_asked_for_with_its_end(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    begun(stripe, post)
+    active = subscribed(stripe)
+    deliver(post, *stripe.account.history("sub_1"))
+    post.drain()
+    ended = replace(active, status="canceled", canceled_at=START + 50, ended_at=START + 50)
+    die(post, stripe.account.end(ended, at=START + 50), table="subscriptions", of="status <> 'canceled'")
+    later(post)
+
+    ask(asking, post)
+
+    assert compared(stripe, post).is_equal
+    assert stripe.requests == 1
+
+
+def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answer(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    stripe.account.begin(stripe.customer(), at=START)
+    subscribed(stripe)
+    died = {"type": "customer.subscription.created", "object_id": "sub_1", "created": START}
+    post.store.bury([letter("1", customer_id=CustomerId("cus_1"), **died)])
+    later(post)
+    ask(asking, post)
+    customers = post.rows("SELECT count(*) FROM users")
+
+    ask(asking, post)
+
+    assert customers == [{"count": 1}]
+    assert post.rows("SELECT status FROM subscriptions") == [{"status": "active"}]
+    assert stripe.requests == 2
+
+
+@pytest.mark.parametrize("fields", [{"object_id": "ch_1"}, {"object_id": ""}, {"type": "customer.fetched"}])
+def test_what_has_no_row_and_what_was_an_answer_is_not_asked_for(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, fields: dict[str, Any]
+) -> None:
+    begun(stripe, post)
+    post.store.bury([letter("1", created=START + 50, **fields)])
+    later(post)
+
+    ask(asking, post)
+
+    assert stripe.requests == 0
+
+
+def test_a_letter_that_is_on_its_way_back_is_not_asked_for(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+) -> None:
+    die(post, stripe.account.change(replace(begun(stripe, post), name="Bob"), at=START + 50))
+    later(post)
+    post.store.letters.take([row["id"] for row in post.rows("SELECT id FROM dead_letters")], why="test")
+
+    ask(asking, post)
+
+    assert stripe.requests == 0
