@@ -26,12 +26,16 @@ PYTHON_MODULE = (sys.executable, "-m")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up."""
+    """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up.
+
+    Who may not ask it has no key: what its webhooks do not bring stays unknown.
+    """
 
     port: int
     events_per_second: float
     customers: int
     seed: int | None
+    may_be_asked: bool = True
 
     @property
     def api_url(self) -> str:
@@ -49,7 +53,7 @@ class Simulation:
         What is set for a real one must not reach it from a made-up one, nor fence the made-up events off.
         """
         return {
-            "STRIPE_API_KEY": SIMULATED_KEY,
+            "STRIPE_API_KEY": SIMULATED_KEY if self.may_be_asked else "",
             "STRIPE_API_BASE": self.api_url,
             "STRIPE_LIVEMODE": "false",
             "STRIPE_ACCOUNT": "",

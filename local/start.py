@@ -37,6 +37,7 @@ class Wishes:
     rate: float
     customers: int
     seed: int | None
+    ask: bool = True
 
 
 def start_everything(
@@ -76,7 +77,11 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
     if wishes.simulate is False or (wishes.simulate is None and real):
         return None
     return Simulation(
-        port=free_port(), events_per_second=wishes.rate, customers=wishes.customers, seed=wishes.seed
+        port=free_port(),
+        events_per_second=wishes.rate,
+        customers=wishes.customers,
+        seed=wishes.seed,
+        may_be_asked=wishes.ask,
     )
 
 

@@ -1,7 +1,7 @@
 """Every process of a deployment under the test's own hand: no supervisor restarts what a fault has ended.
 
 Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, and the workers go
-by a clock that can be made to jump.
+by a clock that can be made to jump. Nobody has a key to ask Stripe with, so that nothing but a webhook brings an event.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Stack:
 def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
     folder = DataFolder.occupy(stack.home / "data")
     simulation = Simulation(
-        port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed
+        port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed, may_be_asked=False
     )
     cast = Cast(
         folder=folder,

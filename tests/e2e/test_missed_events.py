@@ -27,7 +27,7 @@ QUIET_SECONDS = 90
 def system() -> Iterator[WholeSystem]:
     seed = os.environ.get("SEED", "1")
     print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
-    with whole_system("--simulate", "--rate", RATE, "--seed", seed) as running:
+    with whole_system("--simulate", "--ask", "--rate", RATE, "--seed", seed) as running:
         yield running
 
 
