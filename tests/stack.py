@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from local.cast import Cast, Simulation, Stores
+from local.cast import SIMULATED_KEY, Cast, Simulation, Stores
 from local.datafolder import DataFolder
 from local.ports import free_port
 from mailboxes.durability import AckDurability
 from schema.migrate import migrate
 from tests import servers
+from tests.canaries import passwords
 from tests.checker import Checker
 from tests.clocks import ShiftedClock
 from tests.power import start_watched_valkey
@@ -72,8 +73,12 @@ class Stack:
         """Judge what has become quiet."""
         logs = [log for log in (self.home / "data" / "logs").iterdir() if log.stem != "stripe"]
         return self.sender.verdict(
-            self.checker, logs=logs, canaries=[self.cast.webhook_secret], attempts_allowed=attempts_allowed
+            self.checker, logs=logs, canaries=self._secrets(), attempts_allowed=attempts_allowed
         )
+
+    def _secrets(self) -> set[str]:
+        urls = (self.postgres.url, self.valkey.url)
+        return {self.cast.webhook_secret, SIMULATED_KEY, *passwords(*urls)}
 
     def end(self) -> None:
         """Kill everything."""

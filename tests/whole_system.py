@@ -15,11 +15,12 @@ from local.ports import free_port
 from local.process import Command, Process
 from local.program import ROOT
 from tests import servers
+from tests.canaries import passwords
 from tests.checker import Checker
 from tests.sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from tests.sender import Verdict
@@ -95,9 +96,17 @@ class WholeSystem:
         """The simulated Stripe."""
         return Sender(self.facts["stripe_control_url"], self.facts["redis_url"])
 
-    def check(self) -> Verdict:
+    def check(self, *, sources_allowed: Collection[str] = ()) -> Verdict:
         """Judge what has become quiet."""
-        return self.sender.verdict(self.checker, logs=self.logs(), canaries=[self.facts["webhook_secret"]])
+        return self.sender.verdict(
+            self.checker, logs=self.logs(), canaries=self.secrets(), sources_allowed=sources_allowed
+        )
+
+    def secrets(self) -> set[str]:
+        """What must not be told to anybody."""
+        facts = self.facts
+        known = (facts["webhook_secret"], facts["stripe_api_key"])
+        return {*filter(None, known), *passwords(facts["database_url"], facts["redis_url"])}
 
     def logs(self) -> list[Path]:
         """What our own processes have written; servers quote values where they refuse them."""

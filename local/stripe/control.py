@@ -52,7 +52,7 @@ class Versions(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Objects(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose events are asked for, in the order in which they happened."""
+    """Whose events are asked for, in the order in which they happened; a customer's subscriptions belong to it."""
 
     objects: frozenset[str]
 
@@ -111,7 +111,8 @@ class Control:
         return Response(200, write_truth(truth(self._simulation.account, told)))
 
     def _events_of(self, objects: frozenset[str]) -> Response:
-        events = [event for event in self._simulation.account.events if event.object_id in objects]
+        everything = self._simulation.account.events
+        events = [one for one in everything if not objects.isdisjoint((one.object_id, one.state.customer))]
         rendered = (event_json(event, pending_webhooks=0) for event in events)
         return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in rendered))
 
