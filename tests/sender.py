@@ -36,6 +36,12 @@ class Verdict:
     lost: int
     judgement: Judgement
 
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong: with what was accepted, or that not everything was in the end."""
+        refused = self.events - self.accepted
+        return [*self.judgement.problems, *([f"I6: never answered 2xx: {refused}"] if refused else [])]
+
 
 @dataclass(frozen=True, slots=True)
 class Sender:

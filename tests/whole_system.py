@@ -111,7 +111,16 @@ class WholeSystem:
     def logs(self) -> list[Path]:
         """What our own processes have written; servers quote values where they refuse them."""
         kept = (self.data / "logs").iterdir()
-        return [self.output, *(log for log in kept if log.stem not in SERVERS)]
+        return [self._printed(), *(log for log in kept if log.stem not in SERVERS)]
+
+    def _printed(self) -> Path:
+        """What `cogento run` printed, but for its servers' URLs, which it is to show to whoever started it."""
+        printed, facts = self.output.read_text(), self.facts
+        for url in (facts["database_url"], facts["redis_url"]):
+            printed = printed.replace(url, "")
+        without_urls = self.output.with_name("printed")
+        without_urls.write_text(printed)
+        return without_urls
 
     def end(self) -> None:
         """Kill it and all that it started."""
