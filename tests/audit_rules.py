@@ -144,7 +144,7 @@ FROM (
     SELECT stripe_subscription_id, unsure FROM subscriptions
 ) AS shown
 WHERE
-    object_id = ANY(%(undecided)s)
+    object_id = ANY(%(contested)s)
     AND NOT unsure
     AND NOT EXISTS (
         SELECT FROM webhook_events AS e WHERE e.object_id = shown.object_id AND e.source IN ('fetch', 'verify')

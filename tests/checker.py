@@ -118,7 +118,7 @@ class Checker:
             attempts_allowed=attempts_allowed,
             dead_allowed=[*dead_allowed],
             sources_allowed=[*sources_allowed],
-            undecided=[*hearsay.open],
+            contested=[*hearsay.contested],
         )
         problems = (
             _problem("I1: answered 2xx and nowhere", unaccounted),

@@ -31,6 +31,15 @@ class Story:
         """Whether the events do not decide how it ends; where one lacks a part of the object, they never do."""
         return not self.opinion.decidable or any(event.version.partial for event in self._possibly_last())
 
+    @property
+    def is_contested(self) -> bool:
+        """Whether even the likeliest orders end in different states.
+
+        Less than open: where a link is missing although they all end alike, a row that has forgotten that part of
+        the story may be sure.
+        """
+        return len(self.opinion.ends) > 1
+
     def allows(self, event_id: str) -> bool:
         """Whether the object can have ended as this event shows it."""
         return event_id in {event.id for event in self._possibly_last()}
@@ -67,6 +76,11 @@ class Hearsay:
     def open(self) -> set[str]:
         """The objects whose events do not decide how they end."""
         return {id_ for id_, story in self.stories.items() if story.is_open}
+
+    @property
+    def contested(self) -> set[str]:
+        """The objects whose events leave several ends equally likely."""
+        return {id_ for id_, story in self.stories.items() if story.is_contested}
 
     @property
     def orphans(self) -> set[str]:

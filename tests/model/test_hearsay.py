@@ -36,6 +36,18 @@ def test_of_an_open_story_the_end_that_the_row_shows_is_told() -> None:
     assert hearsay.stories["cus_1"].allows("evt_3")
 
 
+def test_a_missing_link_leaves_a_story_open_that_nobody_contests() -> None:
+    dan = customer(name="Dan")
+    first = event_body("customer.updated", BOB, id_="evt_6", created=NOW, before=ADA)
+    last = event_body("customer.updated", dan, id_="evt_7", created=NOW, before=CY)
+
+    hearsay = Hearsay.of([BORN, first, last])
+
+    assert (hearsay.open, hearsay.contested) == ({"cus_1"}, set())
+    assert hearsay.told({}) == {"cus_1": ("evt_7",)}
+    assert Hearsay.of([THERE, BACK]).contested == {"cus_1"}
+
+
 def test_what_was_left_in_between_cannot_be_the_end() -> None:
     hearsay = Hearsay.of([BORN, RENAMED, THERE])
 
