@@ -3,8 +3,9 @@
     .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
 
 Kills, freezes, restarts, power cuts, cut connections and jumping clocks (tests/nemesis.py), acknowledged at the
-level redis_fsync. Prints a line every ten seconds and one JSON object at the end; exit code 1 when the checker
-finds a problem. `--seed`, or SEED in the environment, gives the same faults again.
+level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
+checker finds a problem or an event was never accepted. `--seed`, or SEED in the environment, gives the same faults
+again.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")))
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
+    print(f"SEED={asked.seed}", flush=True)
     with running_stack(seed=asked.seed, size=Size(rate=asked.rate, workers=asked.workers)) as stack:
         result = run(stack, minutes=asked.minutes, seed=asked.seed)
     print(json.dumps({"seed": asked.seed, "minutes": asked.minutes, "rate": asked.rate, **result}))

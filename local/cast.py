@@ -29,6 +29,7 @@ class Simulation:
     """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up.
 
     `payloads` says what its webhooks carry (local.stripe.simulation.Payloads).
+    Who may not ask it has no key: what its webhooks do not bring stays unknown.
     """
 
     port: int
@@ -36,6 +37,7 @@ class Simulation:
     customers: int
     seed: int | None
     payloads: str = "snapshot"
+    may_be_asked: bool = True
 
     @property
     def api_url(self) -> str:
@@ -53,7 +55,7 @@ class Simulation:
         What is set for a real one must not reach it from a made-up one, nor fence the made-up events off.
         """
         return {
-            "STRIPE_API_KEY": SIMULATED_KEY,
+            "STRIPE_API_KEY": SIMULATED_KEY if self.may_be_asked else "",
             "STRIPE_API_BASE": self.api_url,
             "STRIPE_LIVEMODE": "false",
             "STRIPE_ACCOUNT": "",

@@ -54,6 +54,11 @@ LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
     show_default=True,
     help="What simulated webhooks carry: the object, only its name, or one webhook of each.",
 )
+@click.option(
+    "--ask/--no-ask",
+    default=True,
+    help="Let workers ask the simulated Stripe when in doubt and for lost events, or not.",
+)
 @click.option("--seed", type=int, help="Which life is simulated: the same seed, the same life.")
 def run(**wishes: Any) -> None:
     """Start everything on this machine and watch rows arrive; Ctrl-C stops it.

@@ -38,6 +38,7 @@ class Wishes:
     customers: int
     payloads: str
     seed: int | None
+    ask: bool = True
 
 
 def start_everything(
@@ -83,6 +84,7 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
         customers=wishes.customers,
         payloads=wishes.payloads,
         seed=wishes.seed,
+        may_be_asked=wishes.ask,
     )
 
 

@@ -37,6 +37,10 @@ CREATE TABLE audit.entries (
     outcome_before VARCHAR
 );
 
+-- By what persons were ever known here, also to rows that changed or were erased later; the same one many times,
+-- for a unique index would make transactions wait for each other.
+CREATE TABLE audit.persons (known_by VARCHAR NOT NULL);
+
 CREATE FUNCTION audit.note_transaction() RETURNS VOID LANGUAGE SQL AS $$
     INSERT INTO audit.transactions (xid) VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING
 $$;
@@ -65,6 +69,10 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION audit.all_of(VARIADIC said VARCHAR[]) RETURNS TABLE (known_by VARCHAR) LANGUAGE SQL AS $$
+    SELECT one FROM unnest(said) AS one WHERE one <> ''
+$$;
+
 CREATE FUNCTION audit.locked() RETURNS SETOF VARCHAR LANGUAGE SQL AS $$
     SELECT unnest(string_to_array(current_setting('audit.locked'), ','))
 $$;
@@ -76,6 +84,7 @@ BEGIN
     SELECT pg_current_xact_id(), stripe_customer_id, stripe_customer_id, last_webhook_event_id,
         extract(EPOCH FROM stripe_updated_at), deleted_at IS NOT NULL, TRUE
     FROM newer;
+    INSERT INTO audit.persons SELECT known_by FROM newer AS n, audit.all_of(n.stripe_email, n.name, n.phone);
     RETURN NULL;
 END
 $$;
@@ -90,6 +99,12 @@ BEGIN
         o.last_webhook_event_id, extract(EPOCH FROM n.stripe_updated_at), n.deleted_at IS NOT NULL,
         n.stripe_customer_id IN (SELECT audit.locked())
     FROM newer AS n INNER JOIN older AS o USING (user_id);
+    INSERT INTO audit.persons
+    SELECT known_by
+    FROM newer AS n
+    INNER JOIN older AS o USING (user_id)
+    CROSS JOIN audit.all_of(n.stripe_email, n.name, n.phone)
+    WHERE (n.stripe_email, n.name, n.phone) IS DISTINCT FROM (o.stripe_email, o.name, o.phone);
     RETURN NULL;
 END
 $$;
@@ -140,6 +155,8 @@ $$;
 
 -- In the order in which workers take them, all at once: no transaction is audited by halves.
 LOCK TABLE users, subscriptions, webhook_events IN SHARE ROW EXCLUSIVE MODE;
+
+INSERT INTO audit.persons SELECT known_by FROM users AS u, audit.all_of(u.stripe_email, u.name, u.phone);
 
 CREATE TRIGGER audit_locks BEFORE UPDATE ON users
 EXECUTE FUNCTION audit.note_locks('stripe_customer_id');

@@ -7,7 +7,42 @@ from __future__ import annotations
 
 from events.versions import ORDER_WINDOW
 
+# Outcome by event; a letter that the ledger forgot counts as well.
+LEDGER = """
+SELECT event_id, 'dead' FROM dead_letters
+UNION ALL
+SELECT event_id, outcome FROM webhook_events
+"""
+
+SOURCES = "SELECT source, count(*) FROM webhook_events GROUP BY source ORDER BY source"
+
+UNSURE = """
+SELECT stripe_customer_id, last_webhook_event_id FROM users WHERE unsure
+UNION ALL
+SELECT stripe_subscription_id, last_webhook_event_id FROM subscriptions WHERE unsure
+"""
+
+# Without the stand-ins, which are made of ids.
+PERSONS = "SELECT DISTINCT known_by FROM audit.persons WHERE known_by NOT LIKE '%@placeholder.invalid'"
+
 ALREADY_DEAD = "dead"
+
+# What was lost may come back by them before anybody looks, and they settle what the events should have.
+HELP_FROM_STRIPE = """
+SELECT event_id
+FROM webhook_events
+WHERE source IN ('sweep', 'fetch', 'verify') AND source <> ALL(%(sources_allowed)s)
+"""
+
+BURIED = """
+SELECT event_id
+FROM (
+    SELECT event_id FROM webhook_events WHERE outcome = 'dead'
+    UNION
+    SELECT event_id FROM dead_letters WHERE status IN ('open', 'retrying')
+) AS dead
+WHERE event_id <> ALL(%(dead_allowed)s)
+"""
 
 TWO_IN_ONE_CUSTOMER = """
 SELECT DISTINCT customer_id
@@ -100,13 +135,32 @@ UNION
 SELECT event_id FROM dead_letters WHERE attempts > %(attempts_allowed)s
 """
 
+# What Stripe was asked for may decide what the events do not.
+RASHLY_SURE = """
+SELECT shown.object_id
+FROM (
+    SELECT stripe_customer_id AS object_id, unsure FROM users
+    UNION ALL
+    SELECT stripe_subscription_id, unsure FROM subscriptions
+) AS shown
+WHERE
+    object_id = ANY(%(contested)s)
+    AND NOT unsure
+    AND NOT EXISTS (
+        SELECT FROM webhook_events AS e WHERE e.object_id = shown.object_id AND e.source IN ('fetch', 'verify')
+    )
+"""
+
 RULES = {
+    "I1: brought by asking Stripe": HELP_FROM_STRIPE,
+    "I1: buried": BURIED,
     "I1: dead without a letter": DEAD_WITHOUT_LETTER,
     "I1: applied, but with an open letter": OPEN_LETTER_OF_THE_LIVING,
     "I2: two transactions in one customer at once": TWO_IN_ONE_CUSTOMER,
     "I2: written without having been locked before": DECIDED_WITHOUT_A_LOCK,
     "I2: went back to an older event": WENT_BACK,
     "I2: lived again after its end": LIVED_AGAIN,
+    "I3: sure of what its events do not decide": RASHLY_SURE,
     "I4: counted more than once": COUNTED_TWICE,
     "I4: got another outcome after a final one": JUDGED_AGAIN,
     "I4: changed without an entry in the ledger": EFFECT_WITHOUT_ENTRY,

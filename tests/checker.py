@@ -1,20 +1,20 @@
 """The history checker: does what clients were told fit what the tables, the mailboxes and the logs say?
 
-    checker = Checker(database_url, redis_url)
+    checker = Checker(database_url, redis_url, logs=folder)
     checker.install()             # before the first event, or while workers run
     ...                           # faults
-    judgement = checker.judge(accepted=ids, truth=truth, logs=paths)
+    judgement = checker.judge(accepted=ids, truth=truth, hearsay=hearsay)
     assert judgement.problems == ()
 
 Judged are I1 (what was answered 2xx ended once), I2 (order, and one at a time per customer), I3 (the rows equal
-the truth, where one is given), I4 (each event has one effect), I8 (no secret in a log) and I9 (no attempt was
-burnt). Each problem is one line that counts the ids and names the first of them.
+the truth, where one is given, and are unsure only where the events do not decide), I4 (each event has one effect),
+I8 (no secret and nobody's data in a log) and I9 (no attempt was burnt). Each problem is one line that counts the
+ids and names the first of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,9 @@ import psycopg
 import redis
 
 from local.stripe.compare import Comparison, compare
-from tests.audit_rules import RULES
+from tests import audit_rules
+from tests.canaries import leaks
+from tests.hearsay import Hearsay
 from tests.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
@@ -34,79 +36,122 @@ if TYPE_CHECKING:
 
 AUDIT = Path(__file__).with_name("audit.sql")
 NAMED = 5
-ADDRESS = re.compile(rb"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+")
+NO_HEARSAY = Hearsay()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What was found; no problems means that every invariant holds.
 
-    `outcomes` counts the ledger, `tried_again` the events in it that needed more than one attempt, `changes` the
-    audited writes of rows; `unaccounted` were answered 2xx and are nowhere.
+    `outcomes` and `sources` count the ledger, `tried_again` the events in it that needed more than one attempt,
+    `changes` the audited writes of rows; `unaccounted` were answered 2xx and are nowhere. Of the `unsure_rows`
+    so many are `confirmed`: the events that came do not decide how their objects end.
     """
 
     problems: tuple[str, ...]
     outcomes: Mapping[str, int]
+    sources: Mapping[str, int]
     tried_again: int
     changes: int
     waiting: int
     unaccounted: frozenset[str]
+    unsure_rows: int
+    confirmed: int
     comparison: Comparison | None
 
 
-class Checker:
-    """Judges one database and its mailboxes."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the tables say: the ledger's outcome by event, and by object the event that a row shows unsurely."""
 
-    def __init__(self, database_url: str, redis_url: str) -> None:
+    outcomes: Mapping[str, str]
+    unsure: Mapping[str, str]
+
+
+class Checker:
+    """Judges one database, its mailboxes, and the logs in a folder."""
+
+    def __init__(self, database_url: str, redis_url: str, *, logs: Path | None = None) -> None:
         self._database_url = database_url
         self._redis_url = redis_url
+        self._logs = logs
 
     def install(self) -> None:
         """Let triggers witness every write from here on; once per database, workers may be running."""
         with psycopg.connect(self._database_url) as connection:
             connection.execute(AUDIT.read_bytes())
 
+    def standing(self) -> Standing:
+        """Read what became of events, and which rows are unsure."""
+        with psycopg.connect(self._database_url) as connection:
+            return Standing(
+                dict(connection.execute(audit_rules.LEDGER).fetchall()),
+                dict(connection.execute(audit_rules.UNSURE).fetchall()),
+            )
+
     def judge(
         self,
         *,
         accepted: Collection[str] = (),
         truth: Truth | None = None,
+        hearsay: Hearsay = NO_HEARSAY,
         logs: Iterable[Path] = (),
         canaries: Collection[str] = (),
         waiting_allowed: int = 0,
         attempts_allowed: int = 0,
+        dead_allowed: Collection[str] = (),
+        sources_allowed: Collection[str] = (),
     ) -> Judgement:
         """Judge a system that has become quiet.
 
-        `accepted` were answered 2xx. `canaries` are secrets that must not stand in `logs`, where no e-mail
-        address of the tables may either. `waiting_allowed` events may still wait or be parked. An event may
-        have failed `attempts_allowed` times: infrastructure that is away burns none.
+        `accepted` were answered 2xx. `hearsay` holds the stories of the objects whose rows may be unsure.
+        `canaries` are secrets that must not stand in the checker's logs nor in these further `logs`, where nobody's
+        address, name or number may either. `waiting_allowed` events may still wait or be parked, the `dead_allowed`
+        may be buried. An event may have failed `attempts_allowed` times: infrastructure that is away burns none.
+        What Stripe was asked for by `sources_allowed` (`sweep`, `fetch`, `verify`) may have come so.
         """
-        with psycopg.connect(self._database_url) as connection:
-            ledger = _ledger(connection)
-            broken = list(_broken_rules(connection, attempts_allowed))
-            changes = _count(connection, "SELECT count(*) FROM audit.changes")
-            tried_again = _count(connection, "SELECT count(*) FROM webhook_events WHERE attempts > 0")
-            secrets = {*canaries, *_addresses(connection)}
+        standing = self.standing()
         waiting, untidy = self._mailboxes(waiting_allowed)
-        unaccounted = frozenset(accepted) - ledger.keys() - waiting
+        unaccounted = frozenset(accepted) - standing.outcomes.keys() - waiting
         comparison = asyncio.run(compare(self._database_url, truth)) if truth else None
+        witnessed = self._witnessed(
+            attempts_allowed=attempts_allowed,
+            dead_allowed=[*dead_allowed],
+            sources_allowed=[*sources_allowed],
+            contested=[*hearsay.contested],
+        )
         problems = (
             _problem("I1: answered 2xx and nowhere", unaccounted),
-            *broken,
+            *witnessed.broken,
             *untidy,
             _problem("I3: differs from the truth", map(str, comparison.differences) if comparison else ()),
-            _problem("I8: stands in a log", _leaks(logs, secrets)),
+            *_needless_doubts(standing.unsure, hearsay),
+            _problem(
+                "I8: stands in a log", _told_in([*self._own_logs(), *logs], canaries, witnessed.persons)
+            ),
         )
         return Judgement(
             problems=tuple(filter(None, problems)),
-            outcomes=dict(sorted(Counter(ledger.values()).items())),
-            tried_again=tried_again,
-            changes=changes,
+            outcomes=dict(sorted(Counter(standing.outcomes.values()).items())),
+            sources=witnessed.sources,
+            tried_again=witnessed.tried_again,
+            changes=witnessed.changes,
             waiting=len(waiting),
             unaccounted=unaccounted,
+            unsure_rows=len(standing.unsure),
+            confirmed=len(standing.unsure.keys() & hearsay.open),
             comparison=comparison,
         )
+
+    def _witnessed(self, **allowed: object) -> _Witnessed:
+        with psycopg.connect(self._database_url) as connection:
+            return _Witnessed(
+                broken=tuple(_broken_rules(connection, allowed)),
+                sources=dict(connection.execute(audit_rules.SOURCES).fetchall()),
+                tried_again=_count(connection, "SELECT count(*) FROM webhook_events WHERE attempts > 0"),
+                changes=_count(connection, "SELECT count(*) FROM audit.changes"),
+                persons=frozenset(one for (one,) in connection.execute(audit_rules.PERSONS)),
+            )
 
     def _mailboxes(self, waiting_allowed: int) -> tuple[set[str], list[str]]:
         """Name the events that wait, and what is wrong with how they do."""
@@ -118,42 +163,44 @@ class Checker:
             broken = [] if waiting else broken_invariants(client)
             return waiting, [f"the mailboxes are untidy: not true that {name}" for name in broken]
 
+    def _own_logs(self) -> list[Path]:
+        return sorted(self._logs.glob("*.log")) if self._logs else []
 
-def _broken_rules(connection: psycopg.Connection, attempts_allowed: int) -> Iterator[str]:
-    for rule, query in RULES.items():
-        found = connection.execute(query.encode(), {"attempts_allowed": attempts_allowed}).fetchall()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Witnessed:
+    """What the witnesses in the database say."""
+
+    broken: tuple[str, ...]
+    sources: Mapping[str, int]
+    tried_again: int
+    changes: int
+    persons: frozenset[str]
+
+
+def _broken_rules(connection: psycopg.Connection, allowed: Mapping[str, object]) -> Iterator[str]:
+    for rule, query in audit_rules.RULES.items():
+        found = connection.execute(query.encode(), allowed).fetchall()
         yield _problem(rule, (id_ for (id_,) in found))
 
 
-def _ledger(connection: psycopg.Connection) -> dict[str, str]:
-    """Outcome by event; a letter that the ledger forgot counts as well."""
-    query = """
-        SELECT event_id, 'dead' FROM dead_letters
-        UNION ALL
-        SELECT event_id, outcome FROM webhook_events
-    """
-    return dict(connection.execute(query).fetchall())
+def _needless_doubts(unsure: Mapping[str, str], hearsay: Hearsay) -> Iterator[str]:
+    """A doubt must be the oracle's, too, and what is shown in it one of the ends that the oracle sees."""
+    yield _problem("I3: unsure without need", unsure.keys() - hearsay.open)
+    shown = ((id_, event) for id_, event in unsure.items() if id_ in hearsay.open)
+    impossible = (id_ for id_, event in shown if not hearsay.stories[id_].allows(event))
+    yield _problem("I3: unsure, and shows what cannot be the last state", impossible)
 
 
-def _addresses(connection: psycopg.Connection) -> set[str]:
-    """Every person's address, without the stand-ins."""
-    query = "SELECT stripe_email FROM users WHERE stripe_email LIKE '%@%'"
-    return {address for (address,) in connection.execute(query)}
+def _told_in(logs: Iterable[Path], secrets: Collection[str], persons: Collection[str]) -> Iterator[str]:
+    for log in logs:
+        told = leaks(log.read_bytes(), secrets=secrets, persons=persons)
+        yield from (f"{one} in {log.name}" for one in told)
 
 
 def _count(connection: psycopg.Connection, query: str) -> int:
     (row,) = connection.execute(query.encode()).fetchall()
     return int(row[0])
-
-
-def _leaks(logs: Iterable[Path], secrets: Collection[str]) -> Iterator[str]:
-    """Look for addresses token by token: there may be very many of them; and for all else as it stands."""
-    addresses = {secret.encode() for secret in secrets if "@" in secret}
-    others = [secret.encode() for secret in secrets if "@" not in secret]
-    for log in logs:
-        content = log.read_bytes()
-        found = [*(addresses & set(ADDRESS.findall(content))), *(one for one in others if one in content)]
-        yield from (f"{one.decode()} in {log.name}" for one in sorted(found))
 
 
 def _problem(rule: str, ids: Iterable[str]) -> str:

@@ -11,25 +11,36 @@ from local.stripe.truth_lines import read_truth
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from tests import servers
+from tests.hearsay import Hearsay
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from mailboxes.status import MailboxStatus
-    from tests.checker import Checker, Judgement
+    from tests.checker import Checker, Judgement, Standing
 
 ASK_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How many events were sent, how many of them answered 2xx in how many attempts, and what the checker found."""
+    """How many events were to be sent, how many of them answered 2xx in how many attempts, and what the checker found.
+
+    `lost` events beside them were never to be sent.
+    """
 
     events: int
     accepted: int
     attempts: int
+    lost: int
     judgement: Judgement
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong: with what was accepted, or that not everything was in the end."""
+        refused = self.events - self.accepted
+        return [*self.judgement.problems, *([f"I6: never answered 2xx: {refused}"] if refused else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,12 @@ class Sender:
         assert drained["drained"], drained
         servers.wait_until(lambda: self.status().waiting == 0, what="empty mailboxes", seconds=seconds)
 
+    def hearsay(self, standing: Standing, accepted: Collection[str]) -> Hearsay:
+        """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""
+        lossy: list[str] = json.loads(self.ask("lost"))
+        bodies = self.ask("events", {"objects": [*standing.unsure, *lossy]}).splitlines()
+        return Hearsay.of(bodies, came={*accepted, *standing.outcomes}, lossy=lossy)
+
     def verdict(
         self,
         checker: Checker,
@@ -76,19 +93,27 @@ class Sender:
         logs: Iterable[Path],
         canaries: Collection[str] = (),
         attempts_allowed: int = 0,
+        sources_allowed: Collection[str] = (),
     ) -> Verdict:
-        """Judge what has become quiet, by our own record and the truth."""
+        """Judge what has become quiet, by our own record and by the truth as far as it was told."""
         attempts = [json.loads(line) for line in self.ask("history").splitlines()]
         accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
+        counters, standing = self.counters(), checker.standing()
+        hearsay = self.hearsay(standing, accepted)
+        truth = self.ask("truth", {"told": hearsay.told(standing.unsure)})
         return Verdict(
-            events=len({attempt["event_id"] for attempt in attempts}),
+            events=counters["events"] - counters["lost_events"],
             accepted=len(accepted),
             attempts=len(attempts),
+            lost=counters["lost_events"],
             judgement=checker.judge(
                 accepted=accepted,
-                truth=read_truth(self.ask("truth")),
+                truth=read_truth(truth),
+                hearsay=hearsay,
                 logs=logs,
                 canaries=canaries,
+                waiting_allowed=len(hearsay.orphans),
                 attempts_allowed=attempts_allowed,
+                sources_allowed=sources_allowed,
             ),
         )

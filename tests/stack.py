@@ -1,7 +1,7 @@
 """Every process of a deployment under the test's own hand: no supervisor restarts what a fault has ended.
 
 Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, and the workers go
-by a clock that can be made to jump.
+by a clock that can be made to jump. Nobody has a key to ask Stripe with, so that nothing but a webhook brings an event.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from local.cast import Cast, Simulation, Stores
+from local.cast import SIMULATED_KEY, Cast, Simulation, Stores
 from local.datafolder import DataFolder
 from local.ports import free_port
 from mailboxes.durability import AckDurability
 from schema.migrate import migrate
 from tests import servers
+from tests.canaries import passwords
 from tests.checker import Checker
 from tests.clocks import ShiftedClock
 from tests.power import start_watched_valkey
@@ -72,8 +73,12 @@ class Stack:
         """Judge what has become quiet."""
         logs = [log for log in (self.home / "data" / "logs").iterdir() if log.stem != "stripe"]
         return self.sender.verdict(
-            self.checker, logs=logs, canaries=[self.cast.webhook_secret], attempts_allowed=attempts_allowed
+            self.checker, logs=logs, canaries=self._secrets(), attempts_allowed=attempts_allowed
         )
+
+    def _secrets(self) -> set[str]:
+        urls = (self.postgres.url, self.valkey.url)
+        return {self.cast.webhook_secret, SIMULATED_KEY, *passwords(*urls)}
 
     def end(self) -> None:
         """Kill everything."""
@@ -95,7 +100,7 @@ class Stack:
 def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
     folder = DataFolder.occupy(stack.home / "data")
     simulation = Simulation(
-        port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed
+        port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed, may_be_asked=False
     )
     cast = Cast(
         folder=folder,

@@ -15,11 +15,12 @@ from local.ports import free_port
 from local.process import Command, Process
 from local.program import ROOT
 from tests import servers
+from tests.canaries import passwords
 from tests.checker import Checker
 from tests.sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from tests.sender import Verdict
@@ -35,7 +36,11 @@ NOTHING_GIVEN = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECR
 
 
 class WholeSystem:
-    """One `cogento run`, with a simulated Stripe or without."""
+    """One `cogento run`, with a simulated Stripe or without.
+
+    Nobody asks that Stripe unless `--ask` is among the options: a sweep would bring back what was lost before
+    anybody has judged, and an answer would settle what the events should have.
+    """
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
@@ -50,6 +55,7 @@ class WholeSystem:
             str(data),
             "--port",
             str(free_port()),
+            "--no-ask",
         )
         self.process = Process(
             Command(argv=(*argv, *options), log=self.output, environment=NOTHING_GIVEN, folder=ROOT)
@@ -78,7 +84,8 @@ class WholeSystem:
     def add_workers(self, count: int) -> None:
         """Start further worker processes beside the one that `cogento run` supervises."""
         facts = self.facts
-        environment = {"DATABASE_URL": facts["database_url"], "REDIS_URL": facts["redis_url"]}
+        stores = {"DATABASE_URL": facts["database_url"], "REDIS_URL": facts["redis_url"]}
+        environment = NOTHING_GIVEN | stores
         for number in range(count):
             log = self.data / "logs" / f"worker-{number + 2}.log"
             command = Command(argv=WORKER, log=log, environment=environment, folder=ROOT)
@@ -89,14 +96,31 @@ class WholeSystem:
         """The simulated Stripe."""
         return Sender(self.facts["stripe_control_url"], self.facts["redis_url"])
 
-    def check(self) -> Verdict:
+    def check(self, *, sources_allowed: Collection[str] = ()) -> Verdict:
         """Judge what has become quiet."""
-        return self.sender.verdict(self.checker, logs=self.logs(), canaries=[self.facts["webhook_secret"]])
+        return self.sender.verdict(
+            self.checker, logs=self.logs(), canaries=self.secrets(), sources_allowed=sources_allowed
+        )
+
+    def secrets(self) -> set[str]:
+        """What must not be told to anybody."""
+        facts = self.facts
+        known = (facts["webhook_secret"], facts["stripe_api_key"])
+        return {*filter(None, known), *passwords(facts["database_url"], facts["redis_url"])}
 
     def logs(self) -> list[Path]:
         """What our own processes have written; servers quote values where they refuse them."""
         kept = (self.data / "logs").iterdir()
-        return [self.output, *(log for log in kept if log.stem not in SERVERS)]
+        return [self._printed(), *(log for log in kept if log.stem not in SERVERS)]
+
+    def _printed(self) -> Path:
+        """What `cogento run` printed, but for its servers' URLs, which it is to show to whoever started it."""
+        printed, facts = self.output.read_text(), self.facts
+        for url in (facts["database_url"], facts["redis_url"]):
+            printed = printed.replace(url, "")
+        without_urls = self.output.with_name("printed")
+        without_urls.write_text(printed)
+        return without_urls
 
     def end(self) -> None:
         """Kill it and all that it started."""

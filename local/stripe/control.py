@@ -1,7 +1,7 @@
 """The simulation's own endpoints under `/_sim/`: what tests and benches ask of it, beside Stripe's API.
 
-GET  truth (lines of JSON), history (lines of JSON), counters
-POST start, stop, drain, rate, happen, faults, disorder, versions, payloads (bodies as the structs below)
+GET  truth (lines of JSON), history (lines of JSON), counters, lost
+POST start, stop, drain, rate, happen, faults, disorder, versions, payloads, events, truth (bodies as the structs below)
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from local.stripe.deliveries import Disorder
+from local.stripe.event import event_json
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import Request, Response
 from local.stripe.shapes import DAHLIA
 from local.stripe.simulation import Payloads, Simulation
-from local.stripe.truth import truth
+from local.stripe.truth import Told, truth
 from local.stripe.truth_lines import write_truth
 
 if TYPE_CHECKING:
@@ -56,6 +57,18 @@ class Sent(msgspec.Struct, forbid_unknown_fields=True):
     payloads: Payloads = Payloads.SNAPSHOT
 
 
+class Objects(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose events are asked for, in the order in which they happened; a customer's subscriptions belong to it."""
+
+    objects: frozenset[str]
+
+
+class AsTold(msgspec.Struct, forbid_unknown_fields=True):
+    """Which events show what is told of an object: the truth of one that misses some, for who knows only the others."""
+
+    told: dict[str, tuple[str, ...]]
+
+
 class Control:
     """The handler of the simulation's own endpoints."""
 
@@ -77,6 +90,10 @@ class Control:
                 return self._tell(what)
             case "POST", "drain":
                 return await self._drain(msgspec.json.decode(body, type=Drain))
+            case "POST", "events":
+                return self._events_of(msgspec.json.decode(body, type=Objects).objects)
+            case "POST", "truth":
+                return self._truth(msgspec.json.decode(body, type=AsTold).told)
             case "POST", _:
                 return self._change(what, body)
             case _:
@@ -85,14 +102,29 @@ class Control:
     def _tell(self, what: str) -> Response:
         match what:
             case "truth":
-                return Response(200, write_truth(truth(self._simulation.account)))
+                return self._truth({})
             case "history":
                 attempts = self._simulation.deliveries.history.attempts
                 return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in attempts))
             case "counters":
                 return _json(self._counters())
+            case "lost":
+                return _json(self._objects_with_losses())
             case _:
                 return _unknown(what)
+
+    def _truth(self, told: Told) -> Response:
+        return Response(200, write_truth(truth(self._simulation.account, told)))
+
+    def _events_of(self, objects: frozenset[str]) -> Response:
+        everything = self._simulation.account.events
+        events = [one for one in everything if not objects.isdisjoint((one.object_id, one.state.customer))]
+        rendered = (event_json(event, pending_webhooks=0) for event in events)
+        return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in rendered))
+
+    def _objects_with_losses(self) -> list[str]:
+        lost = map(self._simulation.account.event, self._simulation.deliveries.history.lost)
+        return sorted({event.object_id for event in lost if event})
 
     def _change(self, what: str, body: bytes) -> Response:
         match what:

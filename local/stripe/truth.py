@@ -1,15 +1,17 @@
 """What the tables must show once everything is applied: the account's state, by the rules of the schema.
 
 Written from the rules (e-mail, deletion), not from the code that applies them, so that the two can be
-compared. Knows no database.
+compared. Knows no database, and not what the events of an object tell when some of them are lost: whoever
+weighs them says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence  # noqa: TC003 - msgspec reads the annotations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
 from local.stripe.account import Account
 from local.stripe.event import Event
@@ -17,6 +19,13 @@ from local.stripe.objects import Customer, StripeObject, Subscription
 
 STAND_IN_DOMAIN = "placeholder.invalid"
 TIE_SECONDS = 2
+
+Told = Mapping[str, Sequence[str]]
+"""By object, the events that show what is told of it; no events where nothing is."""
+
+_EVERYTHING: Told = MappingProxyType({})
+
+S = TypeVar("S", Customer, Subscription)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +71,21 @@ class Truth:
     subscriptions: tuple[SubscriptionTruth, ...]
 
 
-def truth(account: Account) -> Truth:
-    """What the tables must show of an account as it is now."""
-    holders = email_holders(account.customers.values())
+def truth(account: Account, told: Told = _EVERYTHING) -> Truth:
+    """What the tables must show of an account as it is now.
+
+    An object in `told` shows what its events there show. Nothing told of an object, no row; nor has a
+    subscription one whose customer nothing is told of.
+    """
+    customers = list(_last_of(account, account.customers.values(), told))
+    holders = email_holders(one for one, _ in customers)
+    known = {one.id for one, _ in customers}
+    subscriptions = _last_of(account, account.subscriptions.values(), told)
     return Truth(
-        users=tuple(_user(account, one, holders) for one in account.customers.values()),
-        subscriptions=tuple(_subscription(account, one) for one in account.subscriptions.values()),
+        users=tuple(_user(one, holders, events) for one, events in customers),
+        subscriptions=tuple(
+            _subscription(one, events) for one, events in subscriptions if one.customer in known
+        ),
     )
 
 
@@ -80,23 +98,32 @@ def email_holders(customers: Iterable[Customer]) -> dict[str, str]:
     return holders
 
 
-def _user(account: Account, customer: Customer, holders: Mapping[str, str]) -> UserTruth:
+def _last_of(account: Account, states: Iterable[S], told: Told) -> Iterator[tuple[S, Mapping[str, int]]]:
+    """Each object's last state, and the events that its row may name, with their seconds."""
+    for state in states:
+        if state.id not in told:
+            yield state, _possible_events(account.history(state.id))
+        elif showing := [event for event in map(account.event, told[state.id]) if event]:
+            yield cast("S", showing[0].state), {event.id: event.created for event in showing}
+
+
+def _user(customer: Customer, holders: Mapping[str, str], events: Mapping[str, int]) -> UserTruth:
     shown = _shown_of_customer(customer)
     holds_its_address = holders.get(customer.email or "") == customer.id
     return UserTruth(
         stripe_customer_id=customer.id,
         email=str(customer.email) if holds_its_address else f"{customer.id}@{STAND_IN_DOMAIN}",
         stripe_created_at=customer.created,
-        events=_possible_events(account.history(customer.id)),
+        events=events,
         **shown,
     )
 
 
-def _subscription(account: Account, subscription: Subscription) -> SubscriptionTruth:
+def _subscription(subscription: Subscription, events: Mapping[str, int]) -> SubscriptionTruth:
     return SubscriptionTruth(
         stripe_subscription_id=subscription.id,
         stripe_created_at=subscription.created,
-        events=_possible_events(account.history(subscription.id)),
+        events=events,
         **_shown_of_subscription(subscription),
     )
 

@@ -27,7 +27,7 @@ QUIET_SECONDS = 90
 def system() -> Iterator[WholeSystem]:
     seed = os.environ.get("SEED", "1")
     print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
-    with whole_system("--simulate", "--rate", RATE, "--seed", seed) as running:
+    with whole_system("--simulate", "--ask", "--rate", RATE, "--seed", seed) as running:
         yield running
 
 
@@ -66,7 +66,7 @@ def test_f17_one_sweep_brings_back_a_day_without_webhooks_and_what_redis_held(sy
     wait_until(lambda: sender.status().waiting == 0, what="empty mailboxes", seconds=QUIET_SECONDS)
     wait_until(lambda: cogento(system, "status")["unsure"] == 0, what="settled doubts", seconds=60)
 
-    verdict = system.check()
+    verdict = system.check(sources_allowed=["sweep", "fetch"])
     assert lost >= EVENTS_OF_THE_DAY
     assert cogento(system, "status")["missing_total"] >= lost
     assert verdict.judgement.problems == ()

@@ -31,7 +31,7 @@ DISORDER = {
 def system() -> Iterator[WholeSystem]:
     seed = os.environ.get("SEED", "1")
     print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
-    with whole_system("--simulate", "--payloads", "thin", "--rate", "0", "--seed", seed) as running:
+    with whole_system("--simulate", "--ask", "--payloads", "thin", "--rate", "0", "--seed", seed) as running:
         running.sender.ask("disorder", DISORDER)
         yield running
 
@@ -74,7 +74,7 @@ def test_thin_events_alone_fill_the_tables_with_one_request_for_an_object_and_bu
         burst(system)
         asked += answers(system) - before
         told = objects_told_of(system)
-    verdict = system.check()
+    verdict = system.check(sources_allowed=["fetch"])
 
     comparison = verdict.judgement.comparison
     assert comparison is not None

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def checker(database_url: str, redis_url: str) -> Checker:
-    """A checker that has witnessed everything."""
-    checker = Checker(database_url, redis_url)
+def checker(database_url: str, redis_url: str, tmp_path: Path) -> Checker:
+    """A checker that has witnessed everything, and reads all logs of the test."""
+    checker = Checker(database_url, redis_url, logs=tmp_path)
     checker.install()
     return checker
 
 
 @pytest.fixture
-def trial(post: Post, checker: Checker, tmp_path: Path) -> WorkerTrial:
+def trial(post: Post, checker: Checker) -> WorkerTrial:
     """Mailboxes and tables for workers to be broken at."""
-    return WorkerTrial(post, checker, tmp_path)
+    return WorkerTrial(post, checker)
 
 
 @pytest.fixture

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 import redis
 
+from events.envelope import open_envelope
 from local.stripe.truth import Truth
 from tests import builders
 from tests.checker import Checker
+from tests.hearsay import Hearsay
+from tests.integration.schema.letters import letter
 from tests.integration.worker.post import Post
 
 if TYPE_CHECKING:
@@ -41,11 +45,23 @@ def tables(post: Post, database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def put_an_open_story(post: Post) -> list[bytes]:
+    """Let a customer be seen, and an hour later change from somewhere else to there and back in one second."""
+    seen, ada, bob = (builders.customer("cus_2", name=name) for name in ("Cy Young", "Ada Byron", "Bob Ross"))
+    earlier = builders.event_body("customer.updated", seen, id_="evt_4", created=builders.NOW - AN_HOUR)
+    there = builders.event_body("customer.updated", bob, id_="evt_5", before=ada)
+    back = builders.event_body("customer.updated", ada, id_="evt_6", before=bob)
+    post.mailboxes.put([open_envelope(body, now=builders.NOW) for body in (earlier, there, back)])
+    post.drain()
+    return [earlier, there, back]
+
+
 def test_an_honest_history_has_no_problems(checker: Checker, post: Post) -> None:
     judgement = checker.judge(accepted=("evt_1", "evt_2", "evt_3"))
 
     assert judgement.problems == ()
     assert judgement.outcomes == {"applied": 3}
+    assert judgement.sources == {"webhook": 3}
     assert judgement.changes == 3
 
 
@@ -83,7 +99,7 @@ def test_the_dead_without_a_letter_are_found(checker: Checker, tables: psycopg.C
         """
     )
 
-    assert checker.judge().problems == ("I1: dead without a letter: 1 (evt_9)",)
+    assert checker.judge(dead_allowed=["evt_9"]).problems == ("I1: dead without a letter: 1 (evt_9)",)
 
 
 def test_an_open_letter_of_an_applied_event_is_found(checker: Checker, tables: psycopg.Connection) -> None:
@@ -97,7 +113,43 @@ def test_an_open_letter_of_an_applied_event_is_found(checker: Checker, tables: p
         """
     )
 
-    assert checker.judge().problems == ("I1: applied, but with an open letter: 1 (evt_1)",)
+    problem = "I1: applied, but with an open letter: 1 (evt_1)"
+    assert checker.judge(dead_allowed=["evt_1"]).problems == (problem,)
+
+
+def test_the_buried_are_found_unless_they_may_be(checker: Checker, post: Post) -> None:
+    post.store.bury([letter("9", attempts=0)])
+
+    assert checker.judge(accepted=["evt_9"]).problems == ("I1: buried: 1 (evt_9)",)
+    assert checker.judge(accepted=["evt_9"], dead_allowed=["evt_9"]).problems == ()
+
+
+def test_a_letter_that_was_discarded_is_as_dead(checker: Checker, post: Post) -> None:
+    post.store.bury([letter("9", attempts=0)])
+    with psycopg.connect(post.database_url) as connection:
+        connection.execute("UPDATE dead_letters SET status = 'discarded', resolved_at = now()")
+
+    assert checker.judge().problems == ("I1: buried: 1 (evt_9)",)
+
+
+@pytest.mark.parametrize("source", ["sweep", "fetch", "verify"])
+def test_what_only_asking_stripe_brought_is_found_unless_it_may(
+    checker: Checker, tables: psycopg.Connection, source: str
+) -> None:
+    tables.execute(
+        """
+        INSERT INTO webhook_events
+        (event_id, event_created_at, event_type, customer_id, object_id, received_at, outcome, source)
+        VALUES ('evt_9', now(), 'customer.updated', 'cus_1', 'cus_1', now(), 'unchanged', %s)
+        """,
+        [source],
+    )
+
+    judgement = checker.judge(accepted=["evt_9"])
+
+    assert judgement.problems == ("I1: brought by asking Stripe: 1 (evt_9)",)
+    assert judgement.sources == {source: 1, "webhook": 3}
+    assert checker.judge(sources_allowed=[source]).problems == ()
 
 
 def test_two_transactions_in_one_customer_at_once_are_found(checker: Checker, database_url: str) -> None:
@@ -173,7 +225,7 @@ def test_an_answer_that_was_out_of_date_is_no_measure_for_the_events(
         )
         tables.execute("UPDATE users SET stripe_updated_at = stripe_updated_at - interval '9 s'")
 
-    assert checker.judge().problems == ()
+    assert checker.judge(sources_allowed=["verify"]).problems == ()
 
 
 def test_a_customer_that_lives_again_is_found(checker: Checker, post: Post) -> None:
@@ -190,6 +242,54 @@ def test_rows_that_differ_from_the_truth_are_found(checker: Checker, post: Post)
     (problem,) = checker.judge(truth=Truth((), ())).problems
 
     assert problem.startswith("I3: differs from the truth: 2 (")
+
+
+def test_a_doubt_that_the_oracle_shares_is_no_problem(checker: Checker, post: Post) -> None:
+    judgement = checker.judge(hearsay=Hearsay.of(put_an_open_story(post)))
+
+    assert judgement.problems == ()
+    assert (judgement.unsure_rows, judgement.confirmed) == (1, 1)
+
+
+def test_a_doubt_of_which_nothing_is_known_is_found(checker: Checker, post: Post) -> None:
+    put_an_open_story(post)
+
+    judgement = checker.judge()
+
+    assert judgement.problems == ("I3: unsure without need: 1 (cus_2)",)
+    assert (judgement.unsure_rows, judgement.confirmed) == (1, 0)
+
+
+def test_a_doubt_that_the_events_settle_is_found(checker: Checker, post: Post) -> None:
+    bodies = put_an_open_story(post)
+
+    judgement = checker.judge(hearsay=Hearsay.of(bodies, came=["evt_4", "evt_5"]))
+
+    assert judgement.problems == ("I3: unsure without need: 1 (cus_2)",)
+
+
+def test_a_doubt_that_shows_what_cannot_be_the_last_state_is_found(
+    checker: Checker, post: Post, tables: psycopg.Connection
+) -> None:
+    bodies = put_an_open_story(post)
+    tables.execute("ALTER TABLE users DISABLE TRIGGER USER")
+    tables.execute("UPDATE users SET last_webhook_event_id = 'evt_4' WHERE unsure")
+
+    (problem,) = checker.judge(hearsay=Hearsay.of(bodies)).problems
+
+    assert problem == "I3: unsure, and shows what cannot be the last state: 1 (cus_2)"
+
+
+def test_a_row_that_is_sure_of_what_its_events_leave_open_is_found(
+    checker: Checker, post: Post, tables: psycopg.Connection
+) -> None:
+    bodies = put_an_open_story(post)
+    tables.execute("ALTER TABLE users DISABLE TRIGGER USER")
+    tables.execute("UPDATE users SET unsure = FALSE")
+
+    (problem,) = checker.judge(hearsay=Hearsay.of(bodies)).problems
+
+    assert problem == "I3: sure of what its events do not decide: 1 (cus_2)"
 
 
 def test_an_event_that_counts_twice_is_found(checker: Checker, tables: psycopg.Connection) -> None:
@@ -232,15 +332,28 @@ def test_an_applied_event_that_changed_nothing_is_found(checker: Checker, tables
     assert checker.judge().problems == ("I4: applied in the ledger, but nothing was written: 1 (evt_9)",)
 
 
-def test_addresses_and_secrets_in_a_log_are_found(checker: Checker, post: Post, tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
-    log.write_text(
+def test_persons_and_secrets_in_a_log_are_found(checker: Checker, post: Post, tmp_path: Path) -> None:
+    (tmp_path / "worker.log").write_text(
         "celery@machine.example.com took cus_1@example.com, cus_1@placeholder.invalid and whsec_0\n"
     )
 
-    assert checker.judge(logs=[log], canaries=["whsec_0"]).problems == (
+    assert checker.judge(canaries=["whsec_0"]).problems == (
         "I8: stands in a log: 2 (cus_1@example.com in worker.log, whsec_0 in worker.log)",
     )
+
+
+@pytest.mark.parametrize("known_by", ["old@example.com", "Björn Öztürk", "+15550001234"])
+def test_what_a_person_was_known_by_once_is_found_in_a_log_after_it_was_erased(
+    checker: Checker, post: Post, tmp_path: Path, known_by: str
+) -> None:
+    person = builders.customer("cus_2", email="old@example.com", name="Björn Öztürk", phone="+15550001234")
+    post.put("customer.created", person, id_="evt_4")
+    post.drain()
+    post.put("customer.deleted", person, id_="evt_5", created=builders.NOW + AN_HOUR)
+    post.drain()
+    (tmp_path / "worker.log").write_text(json.dumps({"event": "row_written", "of": known_by}))
+
+    assert checker.judge().problems == (f"I8: stands in a log: 1 ({known_by} in worker.log)",)
 
 
 def test_attempts_that_should_not_have_been_spent_are_found(

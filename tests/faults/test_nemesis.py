@@ -16,6 +16,7 @@ MINUTES = 4
 @pytest.mark.timeout(900)
 def test_minutes_of_random_faults_lose_nothing_and_disorder_nothing() -> None:
     seed = int(os.environ.get("SEED", "1"))
+    print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
     with running_stack(seed=seed, size=Size(rate=300)) as stack:
         result = run(stack, minutes=MINUTES, seed=seed)
 

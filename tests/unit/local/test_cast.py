@@ -67,6 +67,12 @@ def test_a_real_account_is_left_alone_while_one_is_simulated() -> None:
     assert "STRIPE_API_KEY" not in CAST.worker().environment
 
 
+def test_who_may_not_ask_has_no_key_and_no_real_one_either() -> None:
+    environment = replace(CAST, simulation=replace(SIMULATION, may_be_asked=False)).worker().environment
+
+    assert environment["STRIPE_API_KEY"] == ""
+
+
 def test_a_simulated_life_that_starts_again_is_another_one() -> None:
     each_time = CAST.stripe(SIMULATION).argv_once
 

@@ -39,10 +39,15 @@ class Simulated:
 
     def post(self, what: str, **body: Any) -> dict[str, Any]:
         """Change something; answers the counters."""
+        counters: dict[str, Any] = json.loads(self.ask(what, **body))
+        return counters
+
+    def ask(self, what: str, **body: Any) -> bytes:
+        """Ask for something about what the body names."""
         request = Request(f"{self.ready['control_url']}/{what}", json.dumps(body).encode(), method="POST")
         with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-            counters: dict[str, Any] = json.load(answer)
-            return counters
+            content: bytes = answer.read()
+            return content
 
 
 @contextmanager
@@ -92,6 +97,18 @@ def test_without_an_endpoint_every_event_is_lost() -> None:
     with simulated("--rate", "0") as running:
         counters = running.post("happen", events=20)
     assert counters["lost_events"] == counters["events"]
+
+
+def test_an_objects_events_and_the_truth_by_some_of_them_can_be_asked_for() -> None:
+    with simulated("--rate", "0") as running:
+        running.post("happen", events=200)
+        customer_id = json.loads(running.get("lost"))[0]
+        events = [json.loads(line) for line in running.ask("events", objects=[customer_id]).splitlines()]
+        nothing_told = read_truth(running.ask("truth", told={customer_id: []}))
+    objects = [event["data"]["object"] for event in events]
+    assert {object_.get("customer", object_["id"]) for object_ in objects} == {customer_id}
+    assert events[0]["type"] == "customer.created"
+    assert customer_id not in {one.stripe_customer_id for one in nothing_told.users}
 
 
 def test_customers_can_be_there_from_the_start_without_events() -> None:

@@ -117,6 +117,34 @@ def test_the_truth_travels_as_lines() -> None:
     assert read_truth(write_truth(known)) == known
 
 
+def test_whose_last_events_never_came_shows_what_the_others_tell() -> None:
+    account = Account(Random(1))
+    scene = Scene(account, START)
+    older = customer_actions.new_customer(scene)
+    scene.at += 10
+    younger = customer_actions.new_customer(scene)
+    scene.change(older, email="ada@example.com")
+    told = account.events[-1]
+    scene.change(younger, email="ada@example.com")
+    account.end(_deleted(account, older.id), at=START + 20)
+
+    users = {one.stripe_customer_id: one for one in truth(account, {older.id: [told.id]}).users}
+
+    assert users[older.id].email == "ada@example.com"
+    assert users[older.id].events == {told.id: told.created}
+    assert users[younger.id].email == f"{younger.id}@placeholder.invalid"
+
+
+def test_of_whom_nothing_was_ever_told_has_no_row_and_no_subscription() -> None:
+    account = long_life()
+    owner = next(iter(account.subscriptions.values())).customer
+
+    known = truth(account, {owner: []})
+
+    assert owner not in {one.stripe_customer_id for one in known.users}
+    assert owner not in {one.stripe_customer_id for one in known.subscriptions}
+
+
 def _deleted(account: Account, customer_id: str) -> Customer:
     return replace(account.customers[customer_id], deleted=True)
 
