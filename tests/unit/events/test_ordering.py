@@ -172,6 +172,14 @@ def test_a_missing_link_is_in_doubt_until_it_arrives() -> None:
     assert shown_in_every_order(start, first, last, link) == ("d", "evt_1", True)
 
 
+def test_a_link_that_can_be_missing_in_two_places_leaves_both_ends_in_doubt() -> None:
+    seen = version("evt_1", NOW - 10, "a")
+    there, back = version("evt_2", NOW - 5, "b", "a"), version("evt_3", NOW - 5, "a", "b")
+    on, off = version("evt_4", NOW, "c", "b"), version("evt_5", NOW, "b", "c")
+
+    assert shown_in_every_order(seen, there, back, on, off) == ("b", "evt_5", False)
+
+
 def test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first() -> None:
     start = version("evt_0", NOW, "a", lifecycle=CREATED)
     anchored, other = version("evt_9", NOW + 1, "b", "a"), version("evt_1", NOW, "d", "c")
