@@ -27,7 +27,7 @@ QUICK = (
     ("bench.soak", "--minutes", "1"),
 )
 FULL = (
-    ("bench.ordering", "--histories", "100000"),
+    ("bench.ordering", "--histories", "100000", "--rendered", "20000"),
     ("bench.paths", "--seconds", "900"),
     ("bench.costs",),
     ("bench.drain", "--rounds", "5"),

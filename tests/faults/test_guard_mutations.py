@@ -69,12 +69,12 @@ MUTATIONS = {
         (
             "tests/integration/schema/test_users.py::test_an_older_event_leaves_the_row_alone",
             "tests/integration/schema/test_convergence.py::test_the_rows_are_the_same_however_the_events_arrive",
-            f"{HISTORIES}::test_an_older_update_does_not_bring_a_deleted_customer_back",
+            f"{HISTORIES}::test_case_3_an_older_update_does_not_bring_a_deleted_customer_back",
         ),
     ),
     "the lock of the rows": Mutation(
         tuple(Edit(f"schema/queries/{name}.sql", r"\nFOR NO KEY UPDATE.*") for name in LOCKING),
-        (HONEST, f"{HISTORIES}::test_of_two_workers_at_one_row_the_newer_state_stays"),
+        (HONEST, f"{HISTORIES}::test_case_9_of_two_workers_at_one_row_the_newer_state_stays"),
     ),
     "the lock of the addresses": Mutation(
         (

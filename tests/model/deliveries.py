@@ -1,4 +1,4 @@
-"""Deliveries of one object's events: every order of a few, and what many workers do to many.
+"""Deliveries of one object's events: every order, split, repetition and crash of a few, and all at random of many.
 
 A delivery is a list of batches; each batch goes through `decide` with what the row knew, as the store does
 it. Crash and redelivery are batches that come again.
@@ -7,7 +7,7 @@ it. Crash and redelivery are batches that come again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from typing import TYPE_CHECKING
 
 from events.ordering import Decision, Known, Version, decide
@@ -61,19 +61,58 @@ def row_after(batches: Iterable[Sequence[Version]]) -> Row:
 
 
 def rows_of_every_order(versions: Sequence[Version]) -> set[Row]:
-    """Deliver the events in every order, one by one and all at once: right rules leave one row."""
-    one_at_a_time = {row_after(one_by_one(order)) for order in permutations(versions)}
-    return one_at_a_time | {row_after([list(order)]) for order in permutations(versions)}
+    """Deliver the events in every order: right rules leave one row."""
+    return set(map(row_after, every_order(versions)))
+
+
+def every_order(versions: Sequence[Version]) -> Iterator[list[Batch]]:
+    """Every permutation of the events, one by one and all at once."""
+    for order in permutations(versions):
+        yield one_by_one(order)
+        yield [list(order)]
+
+
+def every_split(versions: Sequence[Version]) -> Iterator[list[Batch]]:
+    """Every way to split the events, in this order, into batches."""
+    for cuts in product((True, False), repeat=len(versions) - 1):
+        batches = [[versions[0]]]
+        for version, is_cut in zip(versions[1:], cuts, strict=True):
+            batches = [*batches, [version]] if is_cut else [*batches[:-1], [*batches[-1], version]]
+        yield batches
+
+
+def every_repetition(versions: Sequence[Version]) -> Iterator[list[Batch]]:
+    """Each event once more, at every later place."""
+    for again, place in product(range(len(versions)), repeat=2):
+        if again <= place:
+            yield one_by_one([*versions[: place + 1], versions[again], *versions[place + 1 :]])
+
+
+def every_crash(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """A worker dies after each commit: its batch comes again, as it was or with the mail that came meanwhile."""
+    for crashed in range(len(batches)):
+        done, then = batches[: crashed + 1], batches[crashed + 1 :]
+        yield [*done, batches[crashed], *then]
+        yield [*done, [*batches[crashed], *(then[0] if then else [])], *then[1:]]
 
 
 def scrambled(dice: Random, versions: Sequence[Version]) -> list[Batch]:
     """Every event twice, in any order, in batches of any size; some batches come again after a crash."""
-    events = [*versions, *versions]
-    dice.shuffle(events)
+    return shuffled(dice, [*versions, *versions])
+
+
+def shuffled(dice: Random, copies: Sequence[Version]) -> list[Batch]:
+    """These copies of events in any order, in batches of any size; some batches come again after a crash."""
     batches: list[Batch] = []
+    for batch in split(dice, dice.sample(copies, len(copies))):
+        batches.append(batch)
+        batches.extend(dice.choices(batches, k=dice.choice((0, 0, 1))))
+    return batches
+
+
+def split(dice: Random, events: Sequence[Version]) -> Iterator[Batch]:
+    """Batches of any size, in this order."""
     while events:
         size = dice.choice((1, 1, 1, 2, 3, 8))
-        batches.append(events[:size])
-        batches.extend(dice.choices(batches, k=dice.choice((0, 0, 1))))
+        yield [*events[:size]]
         events = events[size:]
-    return batches

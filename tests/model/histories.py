@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from events.columns import SubscriptionColumns
+from events.columns import CustomerColumns, SubscriptionColumns
 from events.names import EventId
 from events.versions import ORDER_WINDOW, Lifecycle, Version
 
@@ -31,11 +31,9 @@ class History:
     lost: int
 
     @property
-    def truth(self) -> SubscriptionColumns:
+    def truth(self) -> CustomerColumns | SubscriptionColumns:
         """What the last event's snapshot says."""
-        columns = self.versions[-1].columns
-        assert isinstance(columns, SubscriptionColumns)
-        return columns
+        return self.versions[-1].columns
 
 
 def random_history(dice: Random) -> History:
@@ -48,6 +46,12 @@ def random_history(dice: Random) -> History:
         life.maybe_be_seen()
     life.maybe_end()
     return History(tuple(life.delivered) or (life.sighting(),), life.lost)
+
+
+def excerpt(history: History, dice: Random, *, most: int) -> History:
+    """Cut a history to so many events that followed each other."""
+    start = dice.randint(0, max(0, len(history.versions) - most))
+    return replace(history, versions=history.versions[start : start + most])
 
 
 def with_gaps(history: History, dice: Random) -> History:

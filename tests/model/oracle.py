@@ -45,10 +45,12 @@ def judge(versions: Iterable[Version]) -> Opinion:
 
 
 def _parts(timed: Sequence[Version], start: bytes | None) -> Iterable[tuple[Sequence[Version], bytes | None]]:
-    """Give the newest parts that time alone sets apart, shortest first, each with the state it can begin in."""
+    """Give the newest parts that time alone sets apart, shortest first, each with the state known to come before.
+
+    A part is never judged without that state where it is known: what contradicts a part is as good as what fits it.
+    """
     for i in range(len(timed) - 1, 0, -1):
         if timed[i].created - timed[i - 1].created > ORDER_WINDOW:
-            yield timed[i:], None
             yield timed[i:], _decided_end(timed[:i], start)
     yield timed, start
 

@@ -17,6 +17,8 @@ AB, BA, BC, CD = (
 )
 BORN = version("evt_0", 10, "a", lifecycle=CREATED)
 LATER = version("evt_da", 20, "a", "d")
+CB = version("evt_cb", 20, "b", "c")
+BC_LATER = version("evt_bc", 20, "c", "b")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,8 @@ LATER = version("evt_da", 20, "a", "d")
             "a",
             True,
         ),
+        ([AB, BA, BC_LATER, CB], "b", True),
+        ([version("evt_1", 0, "a"), AB, BA, BC_LATER, CB], "bc", False),
     ],
 )
 def test_judges_as_a_person_would(events: list[Version], ends: str, *, decidable: bool) -> None:

@@ -1,30 +1,23 @@
-"""Every rule is needed: switched off, it makes the test of a law fail.
+"""Every rule is needed: switched off, it makes a law or a named case fail.
 
-rule switched off          what fails
-R0  once                   law 1: a redelivery counts as a second change
-R1  ends absorb            law 2: a late update brings a canceled subscription back
-R2  creation first         law 2: a creation stamped late overwrites what came after
-R3  seconds                law 3: what seconds decide is in doubt
-R4  walks                  law 3: what the evidence determines is in doubt
-R5  edges before sightings the case of the unlinked sighting
-R6  fewest breaks          law 5: a row shows what is known to be older
-R7  growth                 law 2: of two ends the one that has not grown is shown
-R8  greatest               the case of there and back, first seen so
-R9  memory                 law 2: a link that comes late finds nothing to link to
-R10 outdated answers       the case of a copy that lags behind
-gaps are filled            law 1: the row depends on who came first
-the short path's condition law 2: the newest delivery wins
+It fails by what a row shows: the rows are made before the law is asked, so that a mutant which merely crashes
+proves nothing. The table in docs/ordering.md is made of the mutants here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from events import evidence, fetched, ordering, rules, snapshots, walks
+from events import evidence, fetched, ordering, projection, rules, snapshots, states, walks
 from tests.model import test_order_laws as laws
-from tests.model.trials import Trial, try_history
+from tests.model.deliveries import one_by_one
+from tests.model.histories import random_history
+from tests.model.trials import Trial, trial_of, try_rendered
 from tests.unit.events import test_fetched as fetched_cases
 from tests.unit.events import test_ordering as cases
 from tests.unit.events import test_snapshots as gap_cases
@@ -32,71 +25,213 @@ from tests.unit.events import test_snapshots as gap_cases
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Off = tuple[object, str, object]
+    Law = Callable[[list[Trial]], None]
+    Case = Callable[[], None]
 
-R0_COUNTS_TWICE = (ordering, "unseen", lambda _, versions: {v.event_id: v for v in versions})
-R1_NEVER_ENDS = (rules, "ends_life", lambda _: False)
-R2_NEVER_BEGINS = (rules, "begins_life", lambda _: False)
-R3_SECONDS_SAY_NOTHING = (rules, "is_seconds_earlier", lambda *_: False)
-R4_NO_WALKS = (walks.Walk, "unbroken_ends", lambda *_: walks.NO_STATES)
-R5_ALL_ALIKE = (rules, "edges_first", lambda candidates: candidates)
-R6_NO_FEWEST = (walks.Walk, "least_broken_ends", lambda *_: walks.NO_STATES)
-R7_NOTHING_GROWS = (rules, "has_grown", lambda *_: False)
-R8_LEAST = (rules, "greatest", lambda candidates: min(candidates, key=rules.age))
-R9_ONE_GROUP = (evidence, "GROUPS", 1)
-R10_ALWAYS_BELIEVED = (fetched, "is_outdated", lambda *_: False)
-NO_GAPS = (snapshots, "FILLED", dict.fromkeys(snapshots.FILLED, ()))
-ALWAYS_SHORT = (ordering, "is_plainly_last", lambda *_: True)
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "ordering.md").read_text()
 
 
-def mutated_trials() -> list[Trial]:
-    return [try_history(f"mutations:{number}", deliveries=3) for number in range(600)]
+class Mutant(NamedTuple):
+    """What is switched off, how, the test that must fail, and what goes wrong."""
+
+    rule: str
+    off: tuple[object, str, object]
+    fails: Callable[..., None]
+    then: str
 
 
-@pytest.mark.parametrize(
-    ("off", "law"),
-    [
-        (R0_COUNTS_TWICE, laws.test_law_1_every_delivery_ends_in_the_same_row),
-        (R1_NEVER_ENDS, laws.test_law_2_what_the_evidence_determines_is_what_the_row_shows),
-        (R2_NEVER_BEGINS, laws.test_law_2_what_the_evidence_determines_is_what_the_row_shows),
-        (
-            R3_SECONDS_SAY_NOTHING,
-            laws.test_law_3_a_row_is_unsure_of_the_determined_only_where_it_had_to_forget,
-        ),
-        (R4_NO_WALKS, laws.test_law_3_a_row_is_unsure_of_the_determined_only_where_it_had_to_forget),
-        (R7_NOTHING_GROWS, laws.test_law_3_a_row_is_unsure_of_the_determined_only_where_it_had_to_forget),
-        (R9_ONE_GROUP, laws.test_law_2_what_the_evidence_determines_is_what_the_row_shows),
-        (ALWAYS_SHORT, laws.test_law_2_what_the_evidence_determines_is_what_the_row_shows),
-    ],
-    ids=["R0", "R1", "R2", "R3", "R4", "R7", "R9", "short path"],
-)
-def test_without_the_rule_a_law_breaks(
-    off: Off, law: Callable[[list[Trial]], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(*off)
+same_row = laws.test_law_1_every_delivery_ends_in_the_same_row
+determined = laws.test_law_2_what_the_evidence_determines_is_what_the_row_shows
+needless = laws.test_law_3_a_row_is_unsure_of_the_determined_only_where_it_had_to_forget
 
-    with pytest.raises((AssertionError, LookupError)):
-        law(mutated_trials())
+LAWS = [
+    Mutant(
+        "R0 once",
+        (ordering, "unseen", lambda _, versions: {v.event_id: v for v in versions}),
+        same_row,
+        "a redelivery counts as a second change",
+    ),
+    Mutant(
+        "R1 ends absorb",
+        (rules, "ends_life", lambda _: False),
+        determined,
+        "a late update brings a canceled subscription back",
+    ),
+    Mutant(
+        "R2 creation first",
+        (rules, "begins_life", lambda _: False),
+        determined,
+        "a creation stamped late overwrites what came after",
+    ),
+    Mutant(
+        "R3 seconds",
+        (rules, "is_seconds_earlier", lambda *_: False),
+        needless,
+        "what seconds decide is in doubt",
+    ),
+    Mutant(
+        "R4 walks",
+        (walks.Walk, "unbroken_ends", lambda *_: walks.NO_STATES),
+        needless,
+        "what the changes tell of their order is in doubt",
+    ),
+    Mutant(
+        "R7 growth",
+        (rules, "has_grown", lambda *_: False),
+        needless,
+        "what only a growing value tells is in doubt",
+    ),
+    Mutant(
+        "R8 greatest",
+        (rules, "greatest", Random(8).choice),
+        same_row,
+        "each worker shows another of the states that are left",
+    ),
+    Mutant(
+        "R9 memory",
+        (evidence, "GROUPS", 1),
+        determined,
+        "a link that comes late finds nothing to link to",
+    ),
+    Mutant(
+        "the short path's condition",
+        (ordering, "is_plainly_last", lambda *_: True),
+        determined,
+        "the last delivered is shown",
+    ),
+]
+
+READINGS = [
+    Mutant(
+        "undoing in depth",
+        (projection, "undo", lambda _, before: before),
+        needless,
+        "a hash told in part leads from a state that never was",
+    ),
+    Mutant(
+        "the period on the items",
+        (states, "_boundary", lambda subscription, _items, key, _choose: subscription.get(key)),
+        same_row,
+        "one state in two shapes counts as two",
+    ),
+    Mutant(
+        "objects in place of ids",
+        (states, "_id", lambda reference: reference),
+        same_row,
+        "one state with references expanded or not counts as two",
+    ),
+    Mutant(
+        "null as absent",
+        (states, "pruned", lambda value: value),
+        needless,
+        "a null told for what was absent makes another state",
+    ),
+]
+
+CASES = [
+    Mutant(
+        "R5 edges before sightings",
+        (rules, "edges_first", lambda candidates: candidates),
+        cases.test_a_sighting_that_nothing_links_does_not_beat_an_edge_and_is_in_doubt,
+        "the sighting is shown",
+    ),
+    Mutant(
+        "R6 fewest breaks",
+        (walks.Walk, "least_broken_ends", lambda *_: walks.NO_STATES),
+        cases.test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first,
+        "the greater second is shown",
+    ),
+    Mutant(
+        "R10 outdated answers",
+        (fetched, "is_outdated", lambda *_: False),
+        fetched_cases.test_an_answer_that_shows_what_was_just_left_keeps_the_row_and_makes_it_unsure,
+        "the row goes back to what a lagging copy shows, and is sure",
+    ),
+    Mutant(
+        "gaps are filled",
+        (snapshots, "FILLED", dict.fromkeys(snapshots.FILLED, ())),
+        gap_cases.test_the_newest_event_that_carries_a_value_fills_the_gap,
+        "a null overwrites a product",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("off", "case"),
-    [
-        (R5_ALL_ALIKE, cases.test_a_sighting_that_nothing_links_does_not_beat_an_edge_and_is_in_doubt),
-        (R6_NO_FEWEST, cases.test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first),
-        (R8_LEAST, cases.test_there_and_back_first_seen_so_is_undecidable_and_the_same_everywhere),
-        (
-            R10_ALWAYS_BELIEVED,
-            fetched_cases.test_an_answer_that_shows_what_was_just_left_keeps_the_row_and_makes_it_unsure,
-        ),
-        (NO_GAPS, gap_cases.test_the_newest_event_that_carries_a_value_fills_the_gap),
-    ],
-    ids=["R5", "R6", "R8", "R10", "gaps"],
-)
-def test_without_the_rule_a_case_breaks(
-    off: Off, case: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(*off)
+def named(mutants: list[Mutant]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("mutant", mutants, ids=[mutant.rule for mutant in mutants])
+
+
+def trials_of_events() -> list[Trial]:
+    """Deliver one by one: no batch hides what is wrong with it."""
+    return [trial_one_by_one(Random(f"mutations:{number}")) for number in range(400)]
+
+
+def trial_one_by_one(dice: Random) -> Trial:
+    history = random_history(dice)
+    copies = [*history.versions, *history.versions]
+    orders = [history.versions, *(dice.sample(copies, len(copies)) for _ in range(2))]
+    return trial_of(history, [one_by_one(order) for order in orders])
+
+
+def trials_of_bodies() -> list[Trial]:
+    return [try_rendered(f"mutations:{number}", deliveries=2) for number in range(200)]
+
+
+@named(LAWS)
+def test_without_the_rule_a_law_breaks(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*mutant.off)
+    trials = trials_of_events()
 
     with pytest.raises(AssertionError):
-        case()
+        mutant.fails(trials)
+
+
+@named(READINGS)
+def test_without_the_reading_a_law_breaks_for_bodies(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*mutant.off)
+    trials = trials_of_bodies()
+
+    with pytest.raises(AssertionError):
+        mutant.fails(trials)
+
+
+@named(CASES)
+def test_without_the_rule_a_case_breaks(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*mutant.off)
+
+    with pytest.raises(AssertionError):
+        mutant.fails()
+
+
+@pytest.mark.parametrize("law", [same_row, determined, needless])
+def test_with_every_rule_the_same_trials_break_no_law(law: Law) -> None:
+    law(trials_of_events())
+    law(trials_of_bodies())
+
+
+def test_every_rule_is_switched_off() -> None:
+    listed = set(re.findall(r"^    (R\d+) ", ordering.__doc__ or "", re.MULTILINE))
+
+    assert {mutant.rule.split()[0] for mutant in [*LAWS, *CASES]} >= listed
+
+
+def test_the_documented_table_says_what_fails() -> None:
+    assert table([*LAWS, *READINGS, *CASES]) in DOCUMENT
+
+
+def table(mutants: list[Mutant]) -> str:
+    """Lay the mutants out as the table in docs/ordering.md, rules in their order and the rest after them."""
+    ordered = sorted(mutants, key=lambda mutant: place(mutant.rule))
+    rows = [f"| {mutant.rule} | {sentence(mutant.fails)} | {mutant.then} |" for mutant in ordered]
+    return "\n".join(["| switched off | what fails | what goes wrong |", "| --- | --- | --- |", *rows])
+
+
+def place(rule: str) -> int:
+    number = re.match(r"R(\d+) ", rule)
+    return int(number[1]) if number else 99
+
+
+def sentence(test: Callable[..., None]) -> str:
+    """Say a test's name: `law 1: …`, or `case: …`."""
+    words = test.__name__.removeprefix("test_").replace("_", " ")
+    law = re.match(r"law \d", words)
+    return f"{law[0]}:{words[law.end() :]}" if law else f"case: {words}"

@@ -1,4 +1,7 @@
-"""One random history put to the rules and to the oracle; the law tests and the long run share it."""
+"""One random history put to the rules and to the oracle; the law tests and the long run share it.
+
+Where a history is rendered, the rules get what was read of its bodies, and the oracle what was meant.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from events.evidence import unpack
 from events.outcomes import Reason
-from tests.model.deliveries import row_after, scrambled, steps
+from tests.model.deliveries import row_after, scrambled, shuffled, steps
 from tests.model.histories import History, random_history
 from tests.model.oracle import judge
+from tests.model.rendering import rendered_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +48,35 @@ class Trial:
         """Whether the row claims to be sure where the evidence does not determine the state (law 3)."""
         return not self.decidable and not self.is_unsure
 
+    @property
+    def is_needlessly_unsure(self) -> bool:
+        """Whether the row doubts what the evidence determines, with nothing forgotten (law 3)."""
+        return self.decidable and self.is_unsure and not self.has_forgotten
+
+    @property
+    def is_misled(self) -> bool:
+        """Whether the row claims to be sure of what is not the truth, though no event was lost (law 2)."""
+        return not (self.is_unsure or self.shows_truth or self.history.lost)
+
+    @property
+    def broken(self) -> list[str]:
+        """What laws 1, 2 and 3 forbid and this history did all the same."""
+        forbidden = ("diverged", "is_wrong", "is_rashly_sure", "is_needlessly_unsure", "is_misled")
+        return [name for name in forbidden if getattr(self, name)]
+
 
 def try_history(seed: str, *, deliveries: int = 6) -> Trial:
     """Live a random life, deliver it in several ways, and judge the row."""
     dice = Random(seed)
     history = random_history(dice)
     return trial_of(history, [scrambled(dice, history.versions) for _ in range(deliveries)])
+
+
+def try_rendered(seed: str, *, deliveries: int = 3) -> Trial:
+    """Live a random life in whole Stripe objects, deliver each event in two shapes, and judge the row."""
+    dice = Random(f"rendered:{seed}")
+    told = rendered_history(dice)
+    return trial_of(told.meant, [shuffled(dice, told.copies) for _ in range(deliveries)])
 
 
 def trial_of(history: History, deliveries: Sequence[Sequence[Batch]]) -> Trial:
@@ -71,18 +98,6 @@ def trial_of(history: History, deliveries: Sequence[Sequence[Batch]]) -> Trial:
 def state_of(row: Row | Decision, versions: Sequence[Version]) -> bytes:
     """The state of the event that a row shows."""
     return next(version.state for version in versions if version.event_id == row.shown)
-
-
-def backward_steps(batches: Sequence[Batch]) -> list[str]:
-    """The events that a delivery showed although what it had seen proves that they were not last (law 5)."""
-    seen: list[Version] = []
-    backward = []
-    for batch, decision in zip(batches, steps(batches), strict=True):
-        seen += batch
-        opinion = judge(seen)
-        if state_of(decision, seen) not in opinion.ends or (decision.sure and not opinion.decidable):
-            backward.append(str(decision.shown))
-    return backward
 
 
 def untraceable_steps(batches: Sequence[Batch]) -> list[str]:

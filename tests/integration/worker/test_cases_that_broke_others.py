@@ -120,7 +120,7 @@ CANCELLATION = sent("deleted", "customer.subscription.deleted", CANCELED, id_="e
 
 
 @in_every_order(CREATION, ACTIVATION)
-def test_created_and_updated_in_one_second_end_active(known: Post, deliver: Delivery) -> None:
+def test_case_1_created_and_updated_in_one_second_end_active(known: Post, deliver: Delivery) -> None:
     deliver(known)
 
     assert shown_subscription(known) == ("active", "evt_8")
@@ -128,7 +128,7 @@ def test_created_and_updated_in_one_second_end_active(known: Post, deliver: Deli
 
 
 @in_every_order(ACTIVATION, CANCELLATION)
-def test_updated_and_deleted_in_one_second_end_canceled(known: Post, deliver: Delivery) -> None:
+def test_case_2_updated_and_deleted_in_one_second_end_canceled(known: Post, deliver: Delivery) -> None:
     deliver(known)
 
     assert shown_subscription(known) == ("canceled", "evt_1")
@@ -149,7 +149,9 @@ def test_a_whole_life_in_one_second_ends_canceled(known: Post, deliver: Delivery
     sent("deleted", "customer.deleted", customer(name="Last"), id_="evt_1", created=NOW + 60),
     sent("updated", "customer.updated", customer(name="Older"), id_="evt_2", before=customer()),
 )
-def test_an_older_update_does_not_bring_a_deleted_customer_back(known: Post, deliver: Delivery) -> None:
+def test_case_3_an_older_update_does_not_bring_a_deleted_customer_back(
+    known: Post, deliver: Delivery
+) -> None:
     deliver(known)
 
     assert shown_customer(known) == (None, True, "evt_1")
@@ -160,7 +162,9 @@ def test_an_older_update_does_not_bring_a_deleted_customer_back(known: Post, del
     sent("deleted", "customer.subscription.deleted", CANCELED, id_="evt_1", created=NOW + 60),
     sent("updated", "customer.subscription.updated", ACTIVE, id_="evt_2", before=INCOMPLETE),
 )
-def test_an_older_update_does_not_bring_a_canceled_subscription_back(known: Post, deliver: Delivery) -> None:
+def test_case_3_an_older_update_does_not_bring_a_canceled_subscription_back(
+    known: Post, deliver: Delivery
+) -> None:
     deliver(known)
 
     assert shown_subscription(known) == ("canceled", "evt_1")
@@ -182,7 +186,7 @@ ITEMS_B = subscription(items=[item("si_b", product="prod_b")], period=(NOW + 5, 
     sent("created_a", "customer.subscription.created", ITEMS_A, id_="evt_2"),
     sent("updated_b", "customer.subscription.updated", ITEMS_B, id_="evt_1", before=ITEMS_A),
 )
-def test_a_stale_creation_does_not_bring_an_old_item_back(known: Post, deliver: Delivery) -> None:
+def test_case_4_a_stale_creation_does_not_bring_an_old_item_back(known: Post, deliver: Delivery) -> None:
     deliver(known)
 
     assert known.rows(SUBSCRIPTION) == [
@@ -239,14 +243,14 @@ SHOWS_THE_PERIOD = [
 
 
 @in_every_order(LEGACY_CREATION, activation_told_in(Shape.BASIL, created=NOW))
-def test_the_period_survives_its_move_to_the_items(refusing: Post, deliver: Delivery) -> None:
+def test_case_5_the_period_survives_its_move_to_the_items(refusing: Post, deliver: Delivery) -> None:
     deliver(refusing)
 
     assert refusing.rows(SUBSCRIPTION) == SHOWS_THE_PERIOD
 
 
 @in_every_order(LEGACY_CREATION, activation_told_in(Shape.BASIL, created=NOW + 60))
-def test_the_period_survives_its_move_a_minute_later_too(refusing: Post, deliver: Delivery) -> None:
+def test_case_5_the_period_survives_its_move_a_minute_later_too(refusing: Post, deliver: Delivery) -> None:
     deliver(refusing)
 
     assert refusing.rows(SUBSCRIPTION) == SHOWS_THE_PERIOD
@@ -276,7 +280,7 @@ def test_an_event_that_tells_neither_period_nor_product_leaves_both(refusing: Po
     activation_told_in(Shape.LEGACY, created=NOW),
     activation_told_in(Shape.DAHLIA, created=NOW),
 )
-def test_two_renderings_of_one_change_are_one_state(refusing: Post, deliver: Delivery) -> None:
+def test_case_7_two_renderings_of_one_change_are_one_state(refusing: Post, deliver: Delivery) -> None:
     deliver(refusing)
 
     assert refusing.rows(SUBSCRIPTION) == SHOWS_THE_PERIOD
@@ -309,7 +313,7 @@ def test_changes_told_half_by_the_old_endpoint_link_up(refusing: Post, deliver: 
     sent("subscription", "customer.subscription.created", INCOMPLETE, id_="evt_2"),
     sent("activation", "customer.subscription.updated", ACTIVE, id_="evt_3", before=INCOMPLETE),
 )
-def test_a_subscription_may_come_before_its_customer(post: Post, deliver: Delivery) -> None:
+def test_case_6_a_subscription_may_come_before_its_customer(post: Post, deliver: Delivery) -> None:
     deliver(post)
 
     assert shown_customer(post) == ("Ada Example", False, "evt_1")
@@ -385,7 +389,9 @@ def test_a_deletion_told_by_a_stub_cascades_alike(known: Post, deliver: Delivery
 
 
 @pytest.mark.parametrize("order", list(permutations([10, 20, 30])), ids=str)
-def test_many_versions_of_one_row_in_a_batch_become_one_write(known: Post, order: tuple[int, ...]) -> None:
+def test_case_8_many_versions_of_one_row_in_a_batch_become_one_write(
+    known: Post, order: tuple[int, ...]
+) -> None:
     together([_moment(seconds) for seconds in order], known)
 
     assert shown_subscription(known) == ("status_30", "evt_30")
@@ -398,7 +404,7 @@ def test_many_versions_of_one_row_in_a_batch_become_one_write(known: Post, order
 
 
 @pytest.mark.parametrize("order", list(permutations([10, 20])), ids=str)
-def test_versions_of_a_known_row_become_one_write_too(known: Post, order: tuple[int, ...]) -> None:
+def test_case_8_versions_of_a_known_row_become_one_write_too(known: Post, order: tuple[int, ...]) -> None:
     together([_moment(0)], known)
 
     together([_renamed(f"at {seconds}", seconds) for seconds in order], known)
@@ -430,7 +436,7 @@ def elsewhere(post: Post, redis_url: str, database_url: str) -> Iterator[Post]:
 @pytest.mark.parametrize(
     ("first", "last"), [(OLDER, NEWER), (NEWER, OLDER)], ids=["newer_commits_last", "older_commits_last"]
 )
-def test_of_two_workers_at_one_row_the_newer_state_stays(
+def test_case_9_of_two_workers_at_one_row_the_newer_state_stays(
     known: Post, elsewhere: Post, first: Sent, last: Sent
 ) -> None:
     put(known, first)
@@ -445,7 +451,7 @@ def test_of_two_workers_at_one_row_the_newer_state_stays(
 @pytest.mark.parametrize(
     ("first", "last"), [(OLDER, NEWER), (NEWER, OLDER)], ids=["newer_commits_last", "older_commits_last"]
 )
-def test_of_two_workers_that_make_one_row_the_newer_state_stays(
+def test_case_9_of_two_workers_that_make_one_row_the_newer_state_stays(
     post: Post, elsewhere: Post, first: Sent, last: Sent
 ) -> None:
     put(post, first)
@@ -462,7 +468,7 @@ def test_of_two_workers_that_make_one_row_the_newer_state_stays(
     [(_moment(10), _moment(20)), (_moment(20), _moment(10))],
     ids=["newer_commits_last", "older_commits_last"],
 )
-def test_of_two_workers_at_one_subscription_the_newer_state_stays(
+def test_case_9_of_two_workers_at_one_subscription_the_newer_state_stays(
     known: Post, elsewhere: Post, first: Sent, last: Sent
 ) -> None:
     together([_moment(0)], known)

@@ -45,11 +45,11 @@ ACTIVATION = version("evt_a", NOW, "active", "incomplete")
 CANCELLATION = version("evt_d", NOW, "canceled", lifecycle=DELETED, terminal=True)
 
 
-def test_created_and_updated_in_one_second_end_active() -> None:
+def test_case_1_created_and_updated_in_one_second_end_active() -> None:
     assert shown_in_every_order(CREATION, ACTIVATION) == ("active", "evt_a", True)
 
 
-def test_updated_and_deleted_in_one_second_end_canceled() -> None:
+def test_case_2_updated_and_deleted_in_one_second_end_canceled() -> None:
     assert shown_in_every_order(ACTIVATION, CANCELLATION) == ("canceled", "evt_d", True)
 
 
@@ -57,7 +57,7 @@ def test_a_whole_life_in_one_second_ends_canceled() -> None:
     assert shown_in_every_order(CREATION, ACTIVATION, CANCELLATION) == ("canceled", "evt_d", True)
 
 
-def test_an_older_update_after_the_deletion_does_not_bring_the_row_back_to_life() -> None:
+def test_case_3_an_older_update_after_the_deletion_does_not_bring_the_row_back_to_life() -> None:
     late = replace(ACTIVATION, created=NOW - 60)
 
     assert shown_in_every_order(CANCELLATION, late) == ("canceled", "evt_d", True)
@@ -172,6 +172,14 @@ def test_a_missing_link_is_in_doubt_until_it_arrives() -> None:
     assert shown_in_every_order(start, first, last, link) == ("d", "evt_1", True)
 
 
+def test_a_link_that_can_be_missing_in_two_places_leaves_both_ends_in_doubt() -> None:
+    seen = version("evt_1", NOW - 10, "a")
+    there, back = version("evt_2", NOW - 5, "b", "a"), version("evt_3", NOW - 5, "a", "b")
+    on, off = version("evt_4", NOW, "c", "b"), version("evt_5", NOW, "b", "c")
+
+    assert shown_in_every_order(seen, there, back, on, off) == ("b", "evt_5", False)
+
+
 def test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first() -> None:
     start = version("evt_0", NOW, "a", lifecycle=CREATED)
     anchored, other = version("evt_9", NOW + 1, "b", "a"), version("evt_1", NOW, "d", "c")
@@ -208,7 +216,7 @@ def test_an_object_with_more_items_than_the_event_carries_is_never_sure() -> Non
     assert shown_in_every_order(whole, partial) == ("b", "evt_2", False)
 
 
-def test_the_slower_of_two_workers_cannot_write_the_older_state() -> None:
+def test_case_9_the_slower_of_two_workers_cannot_write_the_older_state() -> None:
     older, newer = version("evt_1", NOW, "a"), version("evt_2", NOW + 60, "b", "a")
 
     decision = last_step([newer], [older])
@@ -217,7 +225,7 @@ def test_the_slower_of_two_workers_cannot_write_the_older_state() -> None:
     assert [verdict.reason for verdict in decision.verdicts] == [Reason.STALE]
 
 
-def test_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
+def test_case_8_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
     older, newer = version("evt_1", NOW, "a"), version("evt_2", NOW + 60, "b", "a")
 
     first, second = last_step([older, newer]).verdicts
@@ -229,7 +237,7 @@ def test_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
 # The same with whole Stripe objects.
 
 
-def test_a_stale_creation_cannot_bring_back_an_old_item() -> None:
+def test_case_4_a_stale_creation_cannot_bring_back_an_old_item() -> None:
     old = subscription(items=[item("si_a", product="prod_a")], period=(NOW, NOW + 10))
     new = subscription(items=[item("si_b", product="prod_b")], period=(NOW + 5, NOW + 15))
     creation = read("customer.subscription.created", old, id_="evt_2", created=NOW)
@@ -241,7 +249,7 @@ def test_a_stale_creation_cannot_bring_back_an_old_item() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 60])
-def test_a_basil_event_after_a_legacy_one_keeps_the_period(seconds: int) -> None:
+def test_case_5_a_basil_event_after_a_legacy_one_keeps_the_period(seconds: int) -> None:
     period = (NOW, NOW + 100)
     legacy = subscription(shape=Shape.LEGACY, period=period, status="incomplete")
     basil = subscription(shape=Shape.BASIL, period=period, status="active")
@@ -272,11 +280,16 @@ def test_a_shape_without_period_and_product_never_writes_null_over_good_values()
     assert row.shown == "evt_2"
 
 
-def test_two_renderings_of_one_event_count_once() -> None:
-    legacy = read("customer.subscription.updated", subscription(shape=Shape.LEGACY), id_="evt_1")
-    dahlia = read("customer.subscription.updated", subscription(shape=Shape.DAHLIA), id_="evt_1")
+def activation_told_in(shape: Shape) -> Version:
+    active, incomplete = (subscription(shape=shape, status=status) for status in ("active", "incomplete"))
+    return read("customer.subscription.updated", active, id_="evt_1", before=incomplete)
 
-    assert len(rows_of_every_order([legacy, dahlia])) == 1
+
+def test_case_7_two_renderings_of_one_change_are_one_state_and_count_once() -> None:
+    legacy, dahlia = activation_told_in(Shape.LEGACY), activation_told_in(Shape.DAHLIA)
+
+    assert (legacy.state, legacy.before) == (dahlia.state, dahlia.before)
+    assert only(rows_of_every_order([legacy, dahlia])).sure
     assert reasons([legacy], [dahlia]) == [Reason.DUPLICATE]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,7 +15,11 @@ from tests.model.deliveries import one_by_one, steps
 from tests.model.histories import version
 from tools.draw_tie import draw, example
 
-DOCS = Path(__file__).parents[3] / "docs"
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TESTS = Path(__file__).parents[2]
+DOCS = TESTS.parent / "docs"
 DOCUMENT = (DOCS / "ordering.md").read_text()
 
 CREATED = Lifecycle.CREATED
@@ -70,8 +75,27 @@ def test_an_answer_settles_a_doubt_only_past_the_window() -> None:
 def test_every_rule_of_the_code_is_documented() -> None:
     listed = re.findall(r"^    (R\d+) ", ordering.__doc__ or "", re.MULTILINE)
 
-    assert listed == re.findall(r"^\| (R\d+) ", DOCUMENT, re.MULTILINE)
+    assert listed == re.findall(r"^\| (R\d+) \| ", DOCUMENT, re.MULTILINE)
     assert len(listed) == 11
+
+
+def cases_named_in(tests: Iterable[Path]) -> set[str]:
+    return {number for test in tests for number in re.findall(r"def test_case_(\d+)_", test.read_text())}
+
+
+def test_every_case_that_broke_others_has_a_test_of_the_decision_and_one_end_to_end() -> None:
+    documented = {str(number) for number in range(1, 10)}
+    end_to_end = TESTS / "integration" / "worker" / "test_cases_that_broke_others.py"
+
+    assert set(re.findall(r"^\| (\d) \| ", DOCUMENT, re.MULTILINE)) == documented
+    assert cases_named_in((TESTS / "unit").rglob("test_*.py")) == documented
+    assert cases_named_in([end_to_end]) == documented
+
+
+def test_no_other_test_is_named_after_a_case() -> None:
+    told = {*(TESTS / "unit").rglob("test_*.py"), *(TESTS / "integration" / "worker").glob("test_*.py")}
+
+    assert cases_named_in({*TESTS.rglob("test_*.py")} - told) == set()
 
 
 def test_the_picture_is_what_the_code_draws() -> None:
