@@ -1,6 +1,6 @@
-"""Doubts that Stripe settles: rows that their events leave unsure, and subscriptions whose customer is unknown.
+"""Doubts that Stripe settles: rows that their events leave unsure, objects of dead letters, and unknown customers.
 
-What is in doubt is found anew at every look, by the rows' own flag and by what is parked: a crash forgets
+What is in doubt is found anew at every look, by the rows' own flag, by letters and by what is parked: a crash forgets
 nothing but when to ask again. The answers go through the customers' mailboxes; nothing is locked meanwhile.
 """
 

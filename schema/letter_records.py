@@ -87,7 +87,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterGroup:
-    """The letters of one cause; `message` is the first one's where they differ."""
+    """The letters of one cause, `removals` among them; `message` is the first one's where they differ."""
 
     fingerprint: str
     event_type: str
@@ -98,6 +98,7 @@ class LetterGroup:
     message: str
     letters: int
     customers: int
+    removals: int
     first_died_at: dt.datetime
     last_died_at: dt.datetime
 

@@ -19,6 +19,7 @@ SELECT
     min(message) AS message,
     count(*) AS letters,
     count(DISTINCT customer_id) AS customers,
+    count(*) FILTER (WHERE removal) AS removals,
     min(died_at) AS first_died_at,
     max(died_at) AS last_died_at
 FROM dead_letters

@@ -66,10 +66,11 @@ async def test_a_filter_finds_what_all_of_it_is_true_of(
 
 
 async def test_a_group_counts_its_letters_and_customers(store: Store) -> None:
-    await store.bury([letter("1"), letter("2"), letter("3", customer_id="cus_2"), letter("4", reason="odd")])
+    ends = letter("3", customer_id="cus_2", removal=True)
+    await store.bury([letter("1"), letter("2"), ends, letter("4", reason="odd")])
     first, second = await store.letters.groups()
-    assert (first.reason, first.letters, first.customers) == ("bug", 3, 2)
-    assert (second.reason, second.letters, second.customers) == ("odd", 1, 1)
+    assert (first.reason, first.letters, first.customers, first.removals) == ("bug", 3, 2, 1)
+    assert (second.reason, second.letters, second.customers, second.removals) == ("odd", 1, 1, 0)
     assert first.first_died_at <= first.last_died_at
 
 

@@ -100,6 +100,7 @@ def _group(letter: Letter) -> LetterGroup:
         message=letter.message,
         letters=1,
         customers=1,
+        removals=int(letter.removal),
         first_died_at=WHEN,
         last_died_at=WHEN,
     )

@@ -54,6 +54,13 @@ def test_letters_of_one_cause_are_listed_one_by_one() -> None:
     assert "evt_2" not in page
 
 
+def test_letters_that_take_something_away_are_marked_in_both_lists() -> None:
+    client = browser(FakeDesk([kept(removal=True)]))
+    assert ">1 removal</i>" in client.get("/console/letters").text
+    assert ">removal</i>" in client.get("/console/letters?fingerprint=f00d").text
+    assert "(a removal)" in client.get("/console/letters/1").text
+
+
 def test_no_letters_are_said_in_words() -> None:
     assert "Nobody has to deal with any." in browser(FakeDesk()).get("/console/letters").text
 
