@@ -113,6 +113,7 @@ def _letter(noticed: Noticed) -> DeadLetter:
         reason=LetterReason.OBJECT_MISSING,
         message=MESSAGES[LetterReason.OBJECT_MISSING],
         failure_class=FailureClass.PERMANENT,
+        removal=noticed.ends,
         livemode=notice.livemode,
         worker_version=VERSION,
     )

@@ -39,10 +39,14 @@ T = TypeVar("T", "Event", "Notice")
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """An object that Stripe has to be asked for, since how long, and the newest event that told of it."""
+    """An object that Stripe has to be asked for, since how long, and the newest event that told of it.
+
+    `ends` says that an event, or an answer, told of its end.
+    """
 
     kind: ObjectKind
     object_id: ObjectId
+    ends: bool
     raw_body: bytes
     waited_seconds: float
 

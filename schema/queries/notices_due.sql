@@ -7,6 +7,7 @@
 SELECT
     kind,
     object_id,
+    ends,
     raw_body,
     extract(EPOCH FROM now() - waits_since)::DOUBLE PRECISION AS waited_seconds
 FROM notices

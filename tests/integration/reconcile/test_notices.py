@@ -283,6 +283,19 @@ def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
     assert outcomes(post) == {"dead": "object_missing"}
 
 
+def test_a_dead_deletion_takes_something_away(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "PARKED_SECONDS", 0)
+    first = begun(stripe, name="Ada")
+    stripe.trouble(Fault(kind=FaultKind.MISSING))
+    notify(post, first, stripe.account.end(stripe.customer(deleted=True), at=START + 50))
+
+    ask(asking, post)
+
+    assert post.rows("SELECT removal FROM dead_letters") == [{"removal": True}]
+
+
 def test_a_letter_about_an_object_that_stripe_knows_by_now_ends_well(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
