@@ -13,7 +13,7 @@ import bridge
 from console.waiting import tell_mailbox, tell_wait
 from console.words import tell_outcome, tell_row, tell_unsure
 from events.envelope import open_envelope
-from events.errors import RejectedError, TransientError
+from events.errors import OtherReleaseError, RejectedError
 from events.names import CustomerId, EventId, ObjectId
 from events.ties import Tie, tie_of
 from schema.letter_records import UNRESOLVED, LetterFilter, LetterStatus
@@ -167,7 +167,7 @@ def _told(record: LedgerRecord) -> Told:
 def _unsure(record: UnsureRecord) -> Unsure:
     try:
         tie = tie_of(record.evidence, record.shown)
-    except TransientError:
+    except OtherReleaseError:
         tie = None
     return Unsure(record.object_id, record.shown, tie)
 
