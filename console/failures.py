@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 TABLES_MISSING = frozenset({"42P01", "42703"})
 ACCESS_REFUSED = ("28", "42501")
 NO_DATABASE = "3D000"
-BUSY = frozenset({FailureClass.CONTENTION, FailureClass.TRANSIENT})
+BUSY = "PostgreSQL is busy with something that stands in the way. Try again."
+BY_CLASS = {
+    FailureClass.CONTENTION: BUSY,
+    FailureClass.TRANSIENT: BUSY,
+    FailureClass.OTHER_RELEASE: "A newer release wrote rows that this one cannot read. Use that release.",
+    FailureClass.INFRASTRUCTURE: "PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.",
+}
 
 
 class Failure(click.ClickException):
@@ -76,9 +82,5 @@ def _of_postgres(error: Exception) -> Failure | None:
         return Failure("PostgreSQL refuses this user. Check DATABASE_URL.", exit_code=EX_CONFIG)
     if code == NO_DATABASE:
         return Failure("The server has no database of this name. Check DATABASE_URL.", exit_code=EX_CONFIG)
-    kind = classify(error)
-    if kind in BUSY:
-        return Failure("PostgreSQL is busy with something that stands in the way. Try again.")
-    if kind is FailureClass.INFRASTRUCTURE:
-        return Failure("PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.")
-    return None
+    message = BY_CLASS.get(classify(error))
+    return Failure(message) if message else None

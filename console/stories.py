@@ -14,7 +14,7 @@ from console.waiting import Office, tell_mailbox, tell_wait
 from console.words import tell_outcome, tell_row, tell_unsure
 from console.workers import Workforce
 from events.envelope import open_envelope
-from events.errors import RejectedError, TransientError
+from events.errors import OtherReleaseError, RejectedError
 from events.names import CustomerId, EventId, ObjectId
 from events.retry import FailureClass
 from events.ties import Tie, tie_of
@@ -232,7 +232,7 @@ def _told(record: LedgerRecord) -> Told:
 def _unsure(record: UnsureRecord) -> Unsure:
     try:
         tie = tie_of(record.evidence, record.shown)
-    except TransientError:
+    except OtherReleaseError:
         tie = None
     return Unsure(record.object_id, record.shown, tie)
 

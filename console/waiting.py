@@ -58,9 +58,10 @@ def tell_mailbox(view: MailboxView, office: Office) -> list[str]:
 
 
 def tell_failure(event: Listed) -> str:
-    """Say how often and why an event failed."""
+    """Say how often and why an event failed, or why it waits without having failed."""
     why = " ".join(filter(None, (event.error_class, event.error_code))) or "cause unknown"
-    return f"{event.event_id} failed {_times(event.attempts)} ({why})"
+    how = f"failed {_times(event.attempts)}" if event.attempts else "was put off"
+    return f"{event.event_id} {how} ({why})"
 
 
 def tell_wait(event: Listed, now_ms: int) -> str:
@@ -110,7 +111,7 @@ def _tell_state(view: MailboxView, now_ms: int) -> str:
 
 
 def _failed(view: MailboxView) -> Listed | None:
-    return next((event for event in view.waiting if event.attempts), None)
+    return next((event for event in view.waiting if event.error_class), None)
 
 
 def _tell_parked(view: MailboxView, now_ms: int) -> list[str]:

@@ -23,6 +23,10 @@ class TransientError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+class OtherReleaseError(TransientError):
+    """Another release wrote what is needed to apply the event: one of its workers will, however long that takes."""
+
+
 class UnavailableError(TransientError):
     """Something that every event needs is away: no event's fault, and none pays an attempt for it."""
 

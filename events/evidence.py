@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from events import rules
-from events.errors import TransientError
+from events.errors import OtherReleaseError
 from events.versions import Version
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ MEMBERS = 64
 """Events remembered at most, so that a flood within one window cannot grow the row without end."""
 
 FORMAT = 1
+READABLE = frozenset({1})
+"""A format is best made readable one release before it is written: then no event ever has to wait for it."""
 
 SHORT = "~"
 
@@ -104,16 +106,16 @@ def pack(evidence: Evidence) -> bytes:
 def unpack(stored: bytes) -> Evidence:
     """Read evidence back; a row without any has seen no event.
 
-    Raises TransientError for evidence that another release wrote: the customer waits for one of its workers.
+    Raises OtherReleaseError for evidence that another release wrote: the customer waits for one of its workers.
     """
     if not stored:
         return NOTHING
     try:
         evidence = _decode(stored)
     except msgspec.DecodeError as error:
-        raise TransientError("the order evidence of a row cannot be read by this release") from error
-    if evidence.format != FORMAT:
-        raise TransientError("the order evidence of a row was written by another release")
+        raise OtherReleaseError("the order evidence of a row cannot be read by this release") from error
+    if evidence.format not in READABLE:
+        raise OtherReleaseError("the order evidence of a row was written by another release")
     return evidence
 
 

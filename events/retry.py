@@ -16,6 +16,7 @@ class FailureClass(StrEnum):
 
     CONTENTION = "contention"  # two transactions met: the same again, in place
     INFRASTRUCTURE = "infrastructure"  # a dependency is away, or its answer lost: no attempt spent
+    OTHER_RELEASE = "other_release"  # a newer release can apply it: no attempt spent
     TRANSIENT = "transient"  # this event may succeed later: its customer waits
     PERMANENT = "permanent"  # this event can never be applied
     BUG = "bug"  # anything we did not foresee
@@ -35,6 +36,9 @@ class Policy:
 POLICIES = {
     FailureClass.CONTENTION: Policy(base_seconds=0.01, cap_seconds=0.5, attempts_limit=5),
     FailureClass.INFRASTRUCTURE: Policy(base_seconds=0.5, cap_seconds=30, attempts_limit=math.inf),
+    # Without attempts the wait does not grow: half a minute is little beside a deployment, and rare enough for
+    # a release that went back and finds many such rows.
+    FailureClass.OTHER_RELEASE: Policy(base_seconds=30, cap_seconds=30, attempts_limit=math.inf),
     # Outlives an outage of Stripe's API of a day.
     FailureClass.TRANSIENT: Policy(
         base_seconds=1, cap_seconds=300, attempts_limit=10, age_limit_seconds=86_400

@@ -73,7 +73,7 @@ class Tie:
 def tie_of(stored: bytes, shown: EventId) -> Tie:
     """Describe the newest tie in the evidence of a row and the event that it shows; a lone event makes one too.
 
-    Raises TransientError for evidence that another release wrote.
+    Raises OtherReleaseError for evidence that another release wrote.
     """
     whole = unpack(stored)
     evidence = believed(whole)

@@ -90,11 +90,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An event that keeps its place, and what its next attempt shall know."""
+    """An event that keeps its place, and what its next attempt shall know; without attempts it only waits."""
 
     event_id: EventId
     attempts: int
-    first_attempt_ms: int
+    first_attempt_ms: int | None
     error_class: str
     code: str | None = None  # an SQLSTATE or the type of an exception
 

@@ -87,7 +87,7 @@ def read_mail(reply: Reply, *, now_ms: int) -> Mail:
 def write_tries(failed: Failed) -> str:
     """Return the text that Redis keeps of an event that failed."""
     why = f"{failed.error_class}:{failed.code}" if failed.code else failed.error_class
-    return f"{failed.attempts} {failed.first_attempt_ms} {why}"
+    return f"{failed.attempts} {failed.first_attempt_ms or 0} {why}"
 
 
 def read_tries(text: bytes | None) -> Tries:
@@ -95,7 +95,7 @@ def read_tries(text: bytes | None) -> Tries:
     match (text or b"").decode(errors="replace").split():
         case [attempts, first_ms, why] if attempts.isdecimal() and first_ms.isdecimal():
             error_class, _, code = why.partition(":")
-            return Tries(int(attempts), int(first_ms), error_class, code or None)
+            return Tries(int(attempts), int(first_ms) or None, error_class, code or None)
         case _:
             return UNTRIED
 

@@ -39,7 +39,7 @@ def drifts(
 ) -> list[Drift]:
     """Compare a row with what Stripe said of its object.
 
-    What Stripe's answer does not carry cannot differ. Raises TransientError where another release wrote what
+    What Stripe's answer does not carry cannot differ. Raises OtherReleaseError where another release wrote what
     the row remembers.
     """
     table = "users" if isinstance(said, CustomerColumns) else "subscriptions"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import bridge
 from events.answers import answer_body
-from events.errors import PermanentError, TransientError
+from events.errors import OtherReleaseError, PermanentError
 from events.event import Event, ObjectKind, read_event
 from events.names import ObjectId
 from reconcile.drift import Drift, drifts
@@ -157,7 +157,7 @@ class Verify:
             try:
                 drift = drifts(event.object_id, event.columns, copies.get(event.object_id))
                 found.append((event, tuple(drift)))
-            except TransientError:
+            except OtherReleaseError:
                 found.append((event, None))
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from events.errors import PermanentError, TransientError, UnavailableError
+from events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
 from events.retry import FailureClass
 
 
@@ -70,6 +70,7 @@ PROOF_OF_ABSENCE = frozenset({"25006", "57P03"})
 BY_TYPE = (
     (UnavailableError, FailureClass.INFRASTRUCTURE),
     (LedgerRacedError, FailureClass.CONTENTION),
+    (OtherReleaseError, FailureClass.OTHER_RELEASE),
     (TransientError, FailureClass.TRANSIENT),
     (PermanentError, FailureClass.PERMANENT),
     (asyncpg.OutdatedSchemaCacheError, FailureClass.CONTENTION),  # a type changed; the cache is fresh now

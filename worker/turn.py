@@ -156,6 +156,10 @@ class Turn:
 
     def _fail(self, account: Account, delivery: Delivery, failure: FailureClass, error: Exception) -> None:
         waiting = _waiting(account, delivery.event.id)
+        if failure is FailureClass.OTHER_RELEASE:
+            tried, first_ms = waiting.attempts, waiting.first_attempt_ms
+            self._keep(account, Failed(waiting.event_id, tried, first_ms, failure, code_of(error)))
+            return
         attempts, first_ms = waiting.attempts + 1, waiting.first_attempt_ms or self._now_ms()
         if failure is FailureClass.BUG and attempts == 1:
             report(error)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from events import evidence
 from events.names import CustomerId
+from events.retry import POLICIES
 from mailboxes import codec
 from tests.builders import customer, event_body
 from tests.integration.worker.running import ROOT, RunningWorker
@@ -39,16 +43,15 @@ mailboxes.put([open_envelope(sys.stdin.buffer.read(), now=int(time.time()))])
 
 @pytest.fixture(scope="module")
 def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the program with a newer version, which stores events in a newer form and reads the old."""
+    """A copy of the program with a newer version, which stores events and evidence in newer forms and reads the old."""
     copy = tmp_path_factory.mktemp("next-release")
     for name in ("events", "mailboxes", "schema", "stripeapi", "worker"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for module in ROOT.glob("*.py"):
         shutil.copy(module, copy)
     _change(copy / "version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
-    newer, readable = codec.VERSION + 1, "READABLE = frozenset({"
-    _change(copy / "mailboxes/codec.py", f"\nVERSION = {codec.VERSION}\n", f"\nVERSION = {newer}\n")
-    _change(copy / "mailboxes/codec.py", readable, f"{readable}{newer}, ")
+    _renew(copy / "mailboxes/codec.py", "VERSION", codec.VERSION)
+    _renew(copy / "events/evidence.py", "FORMAT", evidence.FORMAT)
     return copy
 
 
@@ -124,9 +127,77 @@ def test_f49_what_is_set_aside_holds_up_no_later_event_and_undoes_none(
     assert post.rows("SELECT name FROM users") == [{"name": "Second"}]
 
 
+def test_f49_what_the_newer_release_remembers_of_a_row_makes_later_events_wait_for_it(
+    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+) -> None:
+    newer = start_worker(next_release)
+    put_by(ROOT, redis_url, "evt_first", "First")
+    wait_until(
+        lambda: post.ledger() == {"evt_first": "applied"}, what="the newer one to make the row", seconds=20
+    )
+    newer.send(signal.SIGTERM)
+    newer.await_death(seconds=30)
+
+    older = start_worker()
+    later = customer(CUSTOMER, name="Second")
+    post.put("customer.updated", later, id_="evt_later", created=post.mailboxes.now_ms() // 1000)
+    put_off = older.await_line("event_postponed")
+    wait_until(
+        lambda: _puts_off_again(post, older), what="the older one to have tried many times", seconds=60
+    )
+
+    assert (put_off["failure"], put_off["attempts"]) == ("other_release", 0)
+    assert post.mailboxes.look(CUSTOMER).waiting[0].attempts == 0
+    assert post.ledger() == {"evt_first": "applied"}
+
+    start_worker(next_release)
+    wait_until(lambda: _is_settled(post, "evt_later"), what="the newer one to take it", seconds=20)
+
+    assert post.ledger() == {"evt_first": "applied", "evt_later": "applied"}
+    assert post.rows("SELECT name FROM users") == [{"name": "Second"}]
+    assert post.rows("SELECT reason FROM dead_letters") == []
+
+
+def test_f49_what_the_older_release_remembers_of_a_row_is_read_by_the_newer_one(
+    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+) -> None:
+    older = start_worker()
+    put_by(ROOT, redis_url, "evt_first", "First")
+    wait_until(
+        lambda: post.ledger() == {"evt_first": "applied"}, what="the older one to make the row", seconds=20
+    )
+    older.send(signal.SIGTERM)
+    older.await_death(seconds=30)
+
+    start_worker(next_release)
+    post.put("customer.updated", customer(CUSTOMER, name="Second"), id_="evt_later")
+    wait_until(lambda: "evt_later" in post.ledger(), what="the newer one to take it", seconds=20)
+
+    assert post.ledger() == {"evt_first": "applied", "evt_later": "applied"}
+
+
+def _puts_off_again(post: Post, worker: RunningWorker) -> bool:
+    """More often than any class allows that gives up."""
+    post.mailboxes.replay(CUSTOMER)
+    most = max(policy.attempts_limit for policy in POLICIES.values() if policy.attempts_limit < math.inf)
+    return len(worker.lines("event_postponed")) > most
+
+
+def _is_settled(post: Post, event_id: str) -> bool:
+    post.mailboxes.replay(CUSTOMER)
+    return event_id in post.ledger()
+
+
 def _taken(post: Post) -> bool:
     post.mailboxes.replay(CUSTOMER)
     return post.ledger().get("evt_new") == "stale"
+
+
+def _renew(path: Path, name: str, written: int) -> None:
+    """Let a module write the next form of something and read both."""
+    readable = "READABLE = frozenset({"
+    _change(path, f"\n{name} = {written}\n", f"\n{name} = {written + 1}\n")
+    _change(path, readable, f"{readable}{written + 1}, ")
 
 
 def _change(path: Path, old: str, new: str) -> None:

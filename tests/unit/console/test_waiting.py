@@ -76,6 +76,14 @@ def test_sleeping_mail_names_the_event_that_failed_and_how_often() -> None:
     ]
 
 
+def test_mail_that_waits_for_another_release_says_so_and_counts_no_failure() -> None:
+    put_off = replace(FAILED, attempts=0, error_class="other_release", error_code=None)
+    asleep = view(waiting_total=1, state=MailboxState.SLEEPING, state_ms=NOW_MS + 30_000, waiting=(put_off,))
+    assert tell_mailbox(asleep, OFFICE) == [
+        "1 event is waiting, the first for 5 min: tried again in 30 s, because evt_1 was put off (other_release)."
+    ]
+
+
 def test_parked_mail_says_when_it_is_looked_at_again() -> None:
     parked = view(parked_total=1, parked_look_ms=NOW_MS + 120_000)
     assert tell_mailbox(parked, OFFICE) == [

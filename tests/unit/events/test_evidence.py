@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.errors import TransientError
+from events.errors import OtherReleaseError
 from events.evidence import GROUPS, MEMBERS, NOTHING, Evidence, Member, newest_groups, pack, remember, unpack
 from events.ordering import Lifecycle, Version
 from tests.builders import NOW
@@ -126,7 +126,7 @@ def test_a_row_without_evidence_has_seen_nothing() -> None:
 
 @pytest.mark.parametrize("stored", [b"\xc1", b"hello", msgspec.msgpack.encode([99]), b"\x00"])
 def test_what_another_release_wrote_waits_for_that_release(stored: bytes) -> None:
-    with pytest.raises(TransientError):
+    with pytest.raises(OtherReleaseError):
         unpack(stored)
 
 

@@ -20,6 +20,7 @@ chances = st.floats(0, 1, exclude_max=True)
     [
         (FailureClass.CONTENTION, [0.01, 0.02, 0.04, 0.08, 0.16]),
         (FailureClass.INFRASTRUCTURE, [0.5, 1, 2, 4, 8, 16, 30, 30]),
+        (FailureClass.OTHER_RELEASE, [30, 30, 30]),
         (FailureClass.TRANSIENT, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]),
         (FailureClass.PERMANENT, [0]),
         (FailureClass.BUG, [1, 2, 4, 8, 16]),
@@ -54,6 +55,7 @@ def test_gives_up_at_the_limit(failure_class: FailureClass, attempts: int, age_s
     [
         (FailureClass.CONTENTION, 4, YEAR_SECONDS),
         (FailureClass.INFRASTRUCTURE, 1_000_000, YEAR_SECONDS),
+        (FailureClass.OTHER_RELEASE, 1_000_000, YEAR_SECONDS),
         (FailureClass.TRANSIENT, 9, YEAR_SECONDS),
         (FailureClass.TRANSIENT, 1000, DAY_SECONDS - 1),
         (FailureClass.BUG, 4, YEAR_SECONDS),

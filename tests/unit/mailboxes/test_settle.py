@@ -81,6 +81,15 @@ def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: Mailboxes) -> Non
     assert mailboxes.look(CUS_A).waiting[0].error_class == "transient"
 
 
+def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: Mailboxes) -> None:
+    mailboxes.put([envelope("evt_1")])
+    waits = Failed(EventId("evt_1"), attempts=0, first_attempt_ms=None, error_class="other_release")
+    mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(waits,))])
+    (again,) = claim(mailboxes).mails[0].waiting
+    assert (again.attempts, again.first_attempt_ms) == (0, None)
+    assert mailboxes.look(CUS_A).waiting[0].error_class == "other_release"
+
+
 def test_the_attempts_are_forgotten_with_the_event(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
     mailboxes.put([envelope("evt_1")])
     failed = Failed(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")

@@ -7,7 +7,7 @@ import socket
 import asyncpg
 import pytest
 
-from events.errors import PermanentError, TransientError, UnavailableError
+from events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
 from events.retry import FailureClass
 from schema.errors import (
     LedgerRacedError,
@@ -32,6 +32,7 @@ from schema.errors import (
         (asyncpg.ConnectionDoesNotExistError("lost in mid-statement"), FailureClass.INFRASTRUCTURE),
         (asyncpg.OutdatedSchemaCacheError("a type changed"), FailureClass.CONTENTION),
         (LedgerRacedError("settled meanwhile"), FailureClass.CONTENTION),
+        (OtherReleaseError("newer"), FailureClass.OTHER_RELEASE),
         (TransientError("later"), FailureClass.TRANSIENT),
         (PermanentError("malformed", "never"), FailureClass.PERMANENT),
         (asyncpg.DataError("a value that the client cannot encode"), FailureClass.PERMANENT),

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from events.errors import PermanentError, TransientError, UnavailableError
+from events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
 from events.event import read_event
 from events.names import CustomerId
 from events.outcomes import Applied, Dead, Reason, RetryAt
@@ -121,6 +121,26 @@ def test_transient_waits_at_least_as_long_as_the_other_side_asked_for() -> None:
     store = FailingStore(TransientError("slow down", retry_after_seconds=30))
     (settlement,) = after(store, attempts=0).settlements
     assert settlement.postponed_until_ms == NOW_MS + 30_500
+
+
+@pytest.mark.parametrize(("attempts", "first_ms"), [(0, None), (9, NOW_MS - 30 * DAY_MS)])
+def test_what_another_release_must_apply_waits_and_spends_no_attempt(
+    attempts: int, first_ms: int | None
+) -> None:
+    store = FailingStore(OtherReleaseError("newer"))
+    (settlement,) = after(store, attempts=attempts, first_ms=first_ms).settlements
+    kept = Failed(waiting("evt_1").event_id, attempts, first_ms, "other_release", "OtherReleaseError")
+    assert (settlement.failed, settlement.done, store.buried) == ((kept,), (), [])
+    assert settlement.postponed_until_ms == NOW_MS + 15_000
+
+
+def test_what_another_release_must_apply_holds_back_only_its_customers_later_events() -> None:
+    store = FailingStore(OtherReleaseError("newer"))
+    result = take(store, waiting("evt_0"), waiting("evt_1"), waiting("evt_2"))
+    assert result.settlements[0].done == ("evt_0",)
+    assert [outcome for outcome in result.outcomes if outcome != GOOD] == [
+        RetryAt(NOW_MS + 15_000, 0, "other_release")
+    ]
 
 
 @pytest.mark.parametrize(
