@@ -1,6 +1,6 @@
 """The history checker: does what clients were told fit what the tables, the mailboxes and the logs say?
 
-    checker = Checker(database_url, redis_url, logs=folder)
+    checker = Checker(database_url, redis_url, logs=folder, secrets=[webhook_secret])
     checker.install()             # before the first event, or while workers run
     ...                           # faults
     judgement = checker.judge(accepted=ids, truth=truth, hearsay=hearsay)
@@ -25,7 +25,7 @@ import redis
 
 from local.stripe.compare import Comparison, compare
 from tests import audit_rules
-from tests.canaries import leaks
+from tests.canaries import leaks, passwords
 from tests.hearsay import Hearsay
 from tests.mailbox_invariants import broken_invariants
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from local.stripe.truth import Truth
 
 AUDIT = Path(__file__).with_name("audit.sql")
+SERVERS = ("postgres", "valkey")  # they quote values where they refuse them
 NAMED = 5
 NO_HEARSAY = Hearsay()
 
@@ -69,12 +70,15 @@ class Standing:
 
 
 class Checker:
-    """Judges one database, its mailboxes, and the logs in a folder."""
+    """Judges one database, its mailboxes, and the logs of our processes in a folder."""
 
-    def __init__(self, database_url: str, redis_url: str, *, logs: Path | None = None) -> None:
+    def __init__(
+        self, database_url: str, redis_url: str, *, logs: Path, secrets: Collection[str] = ()
+    ) -> None:
         self._database_url = database_url
         self._redis_url = redis_url
         self._logs = logs
+        self._secrets = {*secrets, *passwords(database_url, redis_url)}
 
     def install(self) -> None:
         """Let triggers witness every write from here on; once per database, workers may be running."""
@@ -96,7 +100,6 @@ class Checker:
         truth: Truth | None = None,
         hearsay: Hearsay = NO_HEARSAY,
         logs: Iterable[Path] = (),
-        canaries: Collection[str] = (),
         waiting_allowed: int = 0,
         attempts_allowed: int = 0,
         dead_allowed: Collection[str] = (),
@@ -105,8 +108,8 @@ class Checker:
         """Judge a system that has become quiet.
 
         `accepted` were answered 2xx. `hearsay` holds the stories of the objects whose rows may be unsure.
-        `canaries` are secrets that must not stand in the checker's logs nor in these further `logs`, where nobody's
-        address, name or number may either. `waiting_allowed` events may still wait or be parked, the `dead_allowed`
+        In the checker's logs and in these further `logs` no secret may stand, nor anybody's address, name or
+        number. `waiting_allowed` events may still wait or be parked, the `dead_allowed`
         may be buried. An event may have failed `attempts_allowed` times: infrastructure that is away burns none.
         What Stripe was asked for by `sources_allowed` (`sweep`, `fetch`, `verify`) may have come so.
         """
@@ -126,9 +129,7 @@ class Checker:
             *untidy,
             _problem("I3: differs from the truth", map(str, comparison.differences) if comparison else ()),
             *_needless_doubts(standing.unsure, hearsay),
-            _problem(
-                "I8: stands in a log", _told_in([*self._own_logs(), *logs], canaries, witnessed.persons)
-            ),
+            _problem("I8: stands in a log", self._told_in([*self._own_logs(), *logs], witnessed.persons)),
         )
         return Judgement(
             problems=tuple(filter(None, problems)),
@@ -164,7 +165,12 @@ class Checker:
             return waiting, [f"the mailboxes are untidy: not true that {name}" for name in broken]
 
     def _own_logs(self) -> list[Path]:
-        return sorted(self._logs.glob("*.log")) if self._logs else []
+        return sorted(log for log in self._logs.glob("*.log") if log.stem not in SERVERS)
+
+    def _told_in(self, logs: Iterable[Path], persons: Collection[str]) -> Iterator[str]:
+        for log in logs:
+            told = leaks(log.read_bytes(), secrets=self._secrets, persons=persons)
+            yield from (f"{one} in {log.name}" for one in told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +196,6 @@ def _needless_doubts(unsure: Mapping[str, str], hearsay: Hearsay) -> Iterator[st
     shown = ((id_, event) for id_, event in unsure.items() if id_ in hearsay.open)
     impossible = (id_ for id_, event in shown if not hearsay.stories[id_].allows(event))
     yield _problem("I3: unsure, and shows what cannot be the last state", impossible)
-
-
-def _told_in(logs: Iterable[Path], secrets: Collection[str], persons: Collection[str]) -> Iterator[str]:
-    for log in logs:
-        told = leaks(log.read_bytes(), secrets=secrets, persons=persons)
-        yield from (f"{one} in {log.name}" for one in told)
 
 
 def _count(connection: psycopg.Connection, query: str) -> int:

@@ -90,8 +90,7 @@ class Sender:
         self,
         checker: Checker,
         *,
-        logs: Iterable[Path],
-        canaries: Collection[str] = (),
+        logs: Iterable[Path] = (),
         attempts_allowed: int = 0,
         sources_allowed: Collection[str] = (),
     ) -> Verdict:
@@ -111,7 +110,6 @@ class Sender:
                 truth=read_truth(truth),
                 hearsay=hearsay,
                 logs=logs,
-                canaries=canaries,
                 waiting_allowed=len(hearsay.orphans),
                 attempts_allowed=attempts_allowed,
                 sources_allowed=sources_allowed,

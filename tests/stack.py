@@ -16,7 +16,6 @@ from local.ports import free_port
 from mailboxes.durability import AckDurability
 from schema.migrate import migrate
 from tests import servers
-from tests.canaries import passwords
 from tests.checker import Checker
 from tests.clocks import ShiftedClock
 from tests.power import start_watched_valkey
@@ -55,9 +54,14 @@ class Stack:
         self.postgres = servers.start_postgres(home, settings=POSTGRES)
         self.valkey = start_watched_valkey(home)
         migrate(self.postgres.url)
-        self.checker = Checker(self.postgres.url, self.valkey.url)
-        self.checker.install()
         self.cast, simulation = _cast(self, seed, size)
+        self.checker = Checker(
+            self.postgres.url,
+            self.valkey.url,
+            logs=home / "data" / "logs",
+            secrets={self.cast.webhook_secret, SIMULATED_KEY},
+        )
+        self.checker.install()
         self.receiver = servers.Running(self.cast.receiver())
         self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
         stripe = self.cast.stripe(simulation)
@@ -71,14 +75,7 @@ class Stack:
 
     def check(self, *, attempts_allowed: int = 0) -> Verdict:
         """Judge what has become quiet."""
-        logs = [log for log in (self.home / "data" / "logs").iterdir() if log.stem != "stripe"]
-        return self.sender.verdict(
-            self.checker, logs=logs, canaries=self._secrets(), attempts_allowed=attempts_allowed
-        )
-
-    def _secrets(self) -> set[str]:
-        urls = (self.postgres.url, self.valkey.url)
-        return {self.cast.webhook_secret, SIMULATED_KEY, *passwords(*urls)}
+        return self.sender.verdict(self.checker, attempts_allowed=attempts_allowed)
 
     def end(self) -> None:
         """Kill everything."""

@@ -15,7 +15,6 @@ from local.ports import free_port
 from local.process import Command, Process
 from local.program import ROOT
 from tests import servers
-from tests.canaries import passwords
 from tests.checker import Checker
 from tests.sender import Sender
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from tests.sender import Verdict
 
 READY_SECONDS = 90
-SERVERS = ("postgres", "valkey")
 WORKER = (
     sys.executable,
     *("-m", "celery", "--app", "worker.app", "worker", "--pool=threads"),
@@ -61,7 +59,13 @@ class WholeSystem:
             Command(argv=(*argv, *options), log=self.output, environment=NOTHING_GIVEN, folder=ROOT)
         )
         servers.wait_until(self._is_ready, what="cogento run to be ready", seconds=READY_SECONDS)
-        self.checker = Checker(self.facts["database_url"], self.facts["redis_url"])
+        facts = self.facts
+        self.checker = Checker(
+            facts["database_url"],
+            facts["redis_url"],
+            logs=data / "logs",
+            secrets=set(filter(None, (facts["webhook_secret"], facts["stripe_api_key"]))),
+        )
         self.checker.install()
 
     @property
@@ -98,20 +102,7 @@ class WholeSystem:
 
     def check(self, *, sources_allowed: Collection[str] = ()) -> Verdict:
         """Judge what has become quiet."""
-        return self.sender.verdict(
-            self.checker, logs=self.logs(), canaries=self.secrets(), sources_allowed=sources_allowed
-        )
-
-    def secrets(self) -> set[str]:
-        """What must not be told to anybody."""
-        facts = self.facts
-        known = (facts["webhook_secret"], facts["stripe_api_key"])
-        return {*filter(None, known), *passwords(facts["database_url"], facts["redis_url"])}
-
-    def logs(self) -> list[Path]:
-        """What our own processes have written; servers quote values where they refuse them."""
-        kept = (self.data / "logs").iterdir()
-        return [self._printed(), *(log for log in kept if log.stem not in SERVERS)]
+        return self.sender.verdict(self.checker, logs=[self._printed()], sources_allowed=sources_allowed)
 
     def _printed(self) -> Path:
         """What `cogento run` printed, but for its servers' URLs, which it is to show to whoever started it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.builders import SECRET
 from tests.checker import Checker
 from tests.faults.worker_trial import WorkerTrial
 from tests.integration.receiver.running import RunningReceiver
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def checker(database_url: str, redis_url: str, tmp_path: Path) -> Checker:
     """A checker that has witnessed everything, and reads all logs of the test."""
-    checker = Checker(database_url, redis_url, logs=tmp_path)
+    checker = Checker(database_url, redis_url, logs=tmp_path, secrets=[SECRET])
     checker.install()
     return checker
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests import servers
+from tests.builders import SECRET
 from tests.checker import Checker
 from tests.faults.redis.pipeline import Pipeline, Running, start_worker
 from tests.integration.receiver.running import RunningReceiver
@@ -73,7 +74,7 @@ def whole_pipeline(
         log = faults_home / "worker.log"
         worker = start_worker(log, proxy.url, faults_database)
         receiver.await_answer()
-        checker = Checker(faults_database, faults_valkey.url)
+        checker = Checker(faults_database, faults_valkey.url, logs=faults_home, secrets=[SECRET])
         checker.install()
         yield Pipeline(faults_valkey, proxy, Running(receiver, worker), faults_database, checker)
         worker.kill()
