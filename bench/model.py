@@ -9,10 +9,11 @@ simulated. Left out: networks, bursts beyond random arrivals, the doorbell, lock
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from bench.queueing import Station, Timeline, arrive, percentile, poisson
+from bench.queueing import Gathering, Station, Timeline, arrive, percentile, poisson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,9 @@ class Costs:
     """What receiving, putting, taking and writing takes: of a receiver, Redis, a worker and Postgres."""
 
     receive: float
+    sync: float
+    """Seconds in which Redis answers nobody, once for all whose calls it has run."""
+
     put: Cost
     take: Cost
     work: Cost
@@ -79,7 +83,7 @@ class System:
         self.acks: list[float] = []
         self.lags: list[float] = []
         self.receivers = [Receiver(self) for _ in range(size.receivers)]
-        self.redis = [Station(timeline, servers=1) for _ in range(size.redis)]
+        self.redis = [Gathering(timeline, round_seconds=costs.sync) for _ in range(size.redis)]
         self.postgres = Station(timeline, servers=size.postgres_cores)
         self.workers = [Station(timeline, servers=1) for _ in range(size.workers)]
         self.mail: list[list[float]] = [[] for _ in range(size.redis)]
@@ -158,9 +162,7 @@ class Receiver:
 
         for instance, share in shares.items():
             seconds = self._system.costs.put.of(len(share))
-            self._system.redis[instance].serve(
-                seconds, lambda instance=instance, share=share: answered(instance, share)
-            )
+            self._system.redis[instance].serve(seconds, partial(answered, instance, share))
 
     def _answer(self, group: Sequence[float]) -> None:
         self._system.acks.extend(self._system.timeline.now - came for came in group)
@@ -187,7 +189,7 @@ def simulate(costs: Costs, size: Size, *, per_second: float, events: int, seed: 
     )
 
 
-def _busiest(stations: Sequence[Station]) -> float:
+def _busiest(stations: Sequence[Station | Gathering]) -> float:
     return max(station.busy_share() for station in stations)
 
 

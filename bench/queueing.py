@@ -76,6 +76,40 @@ class Station:
         job.then()
 
 
+class Gathering:
+    """One server that serves all who wait together: so long for the round itself, and for each in it its own time."""
+
+    def __init__(self, timeline: Timeline, *, round_seconds: float) -> None:
+        self.busy_seconds = 0.0
+        self._timeline = timeline
+        self._round_seconds = round_seconds
+        self._waiting: list[_Job] = []
+        self._is_busy = False
+
+    def serve(self, seconds: float, then: Action) -> None:
+        """Join the next round, then go on."""
+        self._waiting.append(_Job(seconds, then))
+        if not self._is_busy:
+            self._begin()
+
+    def busy_share(self) -> float:
+        """Share of the time that was spent serving, without what each round takes by itself."""
+        return self.busy_seconds / self._timeline.now
+
+    def _begin(self) -> None:
+        jobs, self._waiting = self._waiting, []
+        self._is_busy = bool(jobs)
+        if jobs:
+            seconds = sum(job.seconds for job in jobs)
+            self.busy_seconds += seconds
+            self._timeline.after(self._round_seconds + seconds, lambda: self._end(jobs))
+
+    def _end(self, jobs: Sequence[_Job]) -> None:
+        self._begin()
+        for job in jobs:
+            job.then()
+
+
 def arrive(timeline: Timeline, gaps: Iterator[float], arrival: Action) -> None:
     """Have something arrive after each of these gaps."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -44,19 +44,23 @@ def cluster(*, masters: int) -> Iterator[Sequence[Node]]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def client_of(nodes: Sequence[Node]) -> RedisCluster:
-    """A client of the whole cluster that tries once, as mailboxes/server.py has it."""
-    return RedisCluster(
-        startup_nodes=[ClusterNode(LOCALHOST, node.description.port) for node in nodes],
+def client_of(nodes: Sequence[Node]) -> redis.Redis:
+    """A client of the whole cluster that tries once, as mailboxes/server.py has it.
+
+    It is no `redis.Redis`, but has all that `mailboxes.server.Server` asks of one.
+    """
+    client = RedisCluster(
+        startup_nodes=[ClusterNode(LOCALHOST, node.description.port) for node in nodes],  # type: ignore[no-untyped-call]
         retry=Retry(NoBackoff(), 0),
         protocol=2,
     )
+    return cast("redis.Redis", client)
 
 
 def ask(node: Node, *command: str | int) -> object:
     """Run one command on one node."""
     with redis.Redis.from_url(node.url) as client:
-        answer: object = client.execute_command(*command)  # type: ignore[no-untyped-call]
+        answer: object = client.execute_command(*command)
         return answer
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.queueing import Station, Timeline, arrive, percentile, poisson
+from bench.queueing import Gathering, Station, Timeline, arrive, percentile, poisson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,12 +81,28 @@ def test_a_station_counts_what_it_served() -> None:
 
 
 def test_who_comes_first_is_served_first() -> None:
-    timeline, served = Timeline(), []
+    timeline = Timeline()
+    served: list[str] = []
     station = Station(timeline, servers=1)
     station.serve(2.0, lambda: served.append("first"))
     station.serve(1.0, lambda: served.append("second"))
     timeline.run()
     assert served == ["first", "second"]
+
+
+def test_all_who_wait_share_the_next_round() -> None:
+    timeline = Timeline()
+    served: list[tuple[str, float]] = []
+    disk = Gathering(timeline, round_seconds=10.0)
+    for name in ("alone", "together", "as well"):
+        disk.serve(1.0, partial(_note, served, name, timeline))
+    timeline.run()
+    assert served == [("alone", 11.0), ("together", 23.0), ("as well", 23.0)]
+    assert disk.busy_share() == pytest.approx(3 / 23)
+
+
+def _note(served: list[tuple[str, float]], name: str, timeline: Timeline) -> None:
+    served.append((name, timeline.now))
 
 
 def test_a_seed_repeats_a_run() -> None:
