@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ import psycopg
 import redis
 
 from bench.ground import cpu_seconds, ground
+from bench.metering import queued_seconds
 from bench.stream import bodies
 from bench.working import fill, worker
 from mailboxes.durability import AckDurability
@@ -59,6 +61,15 @@ class Crew:
         }
 
 
+CREWS = {
+    "1 worker, 1 loop": Crew(loops=1),
+    "1 worker, 2 loops": Crew(),
+    "1 worker, 4 loops": Crew(loops=4),
+    "2 workers, 2 loops": Crew(workers=2),
+    "3 workers, 2 loops": Crew(workers=3),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--events", type=int, default=12_000)
@@ -82,6 +93,13 @@ def drained(events: int, crew: Crew) -> dict[str, float]:
             connections = number(servers.postgres.url, CONNECTIONS)
         used = {name: (after[name] - before[name]) / events for name in before}
         return {"per_s": events / seconds, "connections": connections, **used}
+
+
+def side_by_side(events: int, crew: Crew) -> dict[str, float]:
+    """Two whole deployments at once, each with its own Redis and Postgres; the mean of both."""
+    with ThreadPoolExecutor(2) as both:
+        one, other = both.map(lambda _: drained(events, crew), range(2))
+    return {name: (one[name] + other[name]) / 2 for name in one}
 
 
 @contextmanager
@@ -121,7 +139,9 @@ def spent(servers: Ground, processes: list[Process]) -> dict[str, float]:
     """Microseconds of CPU and bytes so far."""
     with redis.Redis.from_url(servers.valkey.url) as client:
         aof = client.info("persistence")["aof_current_size"]
+    pids = (servers.valkey.pid, servers.postgres.pid, *(process.pid for process in processes))
     return {
+        "queued_us": sum(map(queued_seconds, pids)) * 1e6,
         "worker_us": sum(cpu_seconds(process.pid) for process in processes) * 1e6,
         "valkey_us": cpu_seconds(servers.valkey.pid) * 1e6,
         "postgres_us": cpu_seconds(servers.postgres.pid) * 1e6,

@@ -1,9 +1,7 @@
 """Our system as stations of a simulation: how soon it answers and how far it is behind, for so many of everything.
 
-    .venv/bin/python -m bench.model     # from docs/scaling/results.json
-
 What an event costs is measured (bench/steps.py); what comes of it at rates and sizes that this machine does not have is
-simulated. Left out: networks, bursts beyond random arrivals, the doorbell, locks between batches.
+simulated (bench/scenarios.py). Left out: networks, bursts beyond random arrivals, the doorbell, locks between batches.
 """
 
 from __future__ import annotations
@@ -187,6 +185,15 @@ def simulate(costs: Costs, size: Size, *, per_second: float, events: int, seed: 
             "Postgres": system.postgres.busy_share(),
         },
     )
+
+
+def drain_rate(costs: Costs, size: Size, *, events: int) -> float:
+    """Events a second at which a backlog is settled while nothing arrives."""
+    timeline = Timeline()
+    system = System(costs, size, timeline, Random(1))
+    system.put(0, [0.0] * events)
+    timeline.run()
+    return events / timeline.now
 
 
 def _busiest(stations: Sequence[Station | Gathering]) -> float:

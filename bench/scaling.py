@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import redis
 
 from bench import disk, growth, scaling_page, steps
-from bench.crew import Crew, drained
+from bench.crew import CREWS, Crew, drained, side_by_side
 from bench.ground import cpu_seconds, ground
-from bench.sending import flood, signed_requests
+from bench.sending import at_rate, flood, signed_requests
 from bench.serving import RECEIVER, served
 from bench.wire import wire
 from bench.working import worker
@@ -34,17 +34,11 @@ if TYPE_CHECKING:
 
     from bench.ground import Ground
 
-CREWS = {
-    "1 worker, 1 loop": Crew(loops=1),
-    "1 worker, 2 loops": Crew(),
-    "1 worker, 4 loops": Crew(loops=4),
-    "2 workers, 2 loops": Crew(workers=2),
-    "3 workers, 2 loops": Crew(workers=3),
-}
 BATCHES = (50, 200, 500, 1000, 2000)
 PROCESSES = (1, 2)
 WARM_UP, CUSTOMERS = 2_000, 4_000
 EMPTY_SECONDS = 120
+ANSWERED_PER_SECOND, ANSWERED_SECONDS = (50, 200), 5
 
 
 def main() -> None:
@@ -70,9 +64,14 @@ def parts(events: int, rounds: int, share: float) -> Mapping[str, Callable[[], o
         "shards": lambda: median(lambda: steps.shards(events)),
         "receivers": lambda: {str(number): median(partial(received, events, number)) for number in PROCESSES},
         "crews": lambda: {name: median(partial(drained, events, crew)) for name, crew in CREWS.items()},
+        "apart": lambda: {
+            "1 worker, 2 loops, 16 shards": median(partial(drained, events, Crew(shards=16))),
+            "1 worker, 2 loops, and the same again beside it": median(partial(side_by_side, events, Crew())),
+        },
         "batches": lambda: {
             str(size): median(partial(drained, events, Crew(loops=1, batch_events=size))) for size in BATCHES
         },
+        "answers": lambda: {str(rate): median(partial(answered, rate)) for rate in ANSWERED_PER_SECOND},
         "wire": lambda: median(lambda: carried(events)),
         "disk": lambda: median_of(1, lambda: disk.row_bytes(events)),
         "growth": lambda: median_of(1, lambda: growth.one_round(share)),
@@ -112,6 +111,15 @@ def spent(servers: Ground, receiver: int) -> dict[str, float]:
         "valkey_us": cpu_seconds(servers.valkey.pid) * 1e6,
         "aof_bytes": float(aof),
     }
+
+
+def answered(per_second: int) -> dict[str, float]:
+    """How soon one receiver answers at a rate that arrives evenly: what the simulation is held against."""
+    requests = signed_requests(WARM_UP + per_second * ANSWERED_SECONDS, customers=CUSTOMERS)
+    with ground() as servers, served(RECEIVER, servers) as server:
+        flood(server.port, requests[:WARM_UP])
+        sent = at_rate(server.port, requests[WARM_UP:], per_second=per_second)
+    return {"p50_ms": sent.percentile_ms(0.5), "p99_ms": sent.percentile_ms(0.99)}
 
 
 def carried(events: int) -> dict[str, float]:
