@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -28,11 +30,12 @@ from mailboxes.mailboxes import Mailboxes
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bench.ground import Ground
     from local.process import Process
 
+WARM_UP = 4_000
 START_SECONDS, DRAIN_SECONDS, LOOK_SECONDS = 60, 300, 0.02
 CONNECTIONS = """
 SELECT count(*)
@@ -82,23 +85,24 @@ def main() -> None:
 def drained(events: int, crew: Crew) -> dict[str, float]:
     """Events a second, microseconds and bytes of an event, and connections to Postgres."""
     with ground() as servers, opened_mailboxes(servers, crew) as mailboxes:
-        mailboxes.pause()
-        fill(mailboxes, bodies(events, customers=events // 5))
+        stream = bodies(WARM_UP + events, customers=(WARM_UP + events) // 5)
         with at_work(servers, crew) as processes:
-            await_all(mailboxes, crew.workers)
+            warm_up(mailboxes, islice(stream, WARM_UP), crew)
+            fill(mailboxes, stream)
             before = spent(servers, processes)
             mailboxes.resume()
-            seconds = time_to_empty(mailboxes)
+            per_second = rate_to_empty(mailboxes, events)
             after = spent(servers, processes)
             connections = number(servers.postgres.url, CONNECTIONS)
         used = {name: (after[name] - before[name]) / events for name in before}
-        return {"per_s": events / seconds, "connections": connections, **used}
+        return {"per_s": per_second, "connections": connections, **used}
 
 
-def side_by_side(events: int, crew: Crew) -> dict[str, float]:
-    """Two whole deployments at once, each with its own Redis and Postgres; the mean of both."""
-    with ThreadPoolExecutor(2) as both:
-        one, other = both.map(lambda _: drained(events, crew), range(2))
+def side_by_side(events: int) -> dict[str, float]:
+    """Two whole deployments at once, each with its own Redis and Postgres, one worker each; the mean of both."""
+    command = (sys.executable, "-m", "bench.crew", "--events", str(events))
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    one, other = (json.loads(process.communicate()[0]) for process in both)
     return {name: (one[name] + other[name]) / 2 for name in one}
 
 
@@ -119,20 +123,37 @@ def at_work(servers: Ground, crew: Crew) -> Iterator[list[Process]]:
         yield [stack.enter_context(worker(servers, **crew.settings)) for _ in range(crew.workers)]
 
 
+def warm_up(mailboxes: Mailboxes, stream: Iterable[bytes], crew: Crew) -> None:
+    """Have everybody connect, prepare statements and drain a little; then pause."""
+    mailboxes.pause()
+    fill(mailboxes, stream)
+    await_all(mailboxes, crew.workers)
+    mailboxes.resume()
+    await_fewer(mailboxes, 1)
+    mailboxes.pause()
+
+
 def await_all(mailboxes: Mailboxes, workers: int) -> None:
     """Wait until all of them look for mail."""
     seen = mailboxes.heartbeats.seen
     wait_until(lambda: len(seen()) == workers, what=f"{workers} workers to beat", seconds=START_SECONDS)
 
 
-def time_to_empty(mailboxes: Mailboxes) -> float:
-    """Seconds until nothing waits; a look costs Valkey little, and there are few."""
-    begun = time.perf_counter()
-    while mailboxes.status().waiting:
+def rate_to_empty(mailboxes: Mailboxes, full: int) -> float:
+    """Events a second from the first settled batch to the last; a look costs Valkey little, and there are few."""
+    await_fewer(mailboxes, full)
+    begun, left = time.perf_counter(), mailboxes.status().waiting
+    await_fewer(mailboxes, 1)
+    return left / (time.perf_counter() - begun)
+
+
+def await_fewer(mailboxes: Mailboxes, events: int) -> None:
+    """Wait until fewer wait than that."""
+    deadline = time.perf_counter() + DRAIN_SECONDS
+    while mailboxes.status().waiting >= events:
         time.sleep(LOOK_SECONDS)
-        if time.perf_counter() > begun + DRAIN_SECONDS:
+        if time.perf_counter() > deadline:
             raise TimeoutError("the mailboxes did not become empty")
-    return time.perf_counter() - begun
 
 
 def spent(servers: Ground, processes: list[Process]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from bench.crew import Crew, at_work, number, opened_mailboxes, time_to_empty
+from bench.crew import Crew, at_work, await_fewer, number, opened_mailboxes
 from bench.ground import ground
 from bench.stream import bodies
 from bench.working import fill
@@ -51,7 +51,7 @@ def row_bytes(customers: int) -> dict[str, float]:
     with ground() as servers, opened_mailboxes(servers, crew) as mailboxes:
         fill(mailboxes, bodies(3 * customers, customers=customers))
         with at_work(servers, crew):
-            time_to_empty(mailboxes)
+            await_fewer(mailboxes, 1)
         rows = {table: bytes_of(servers, table) for table in ("users", "subscriptions")}
         with psycopg.connect(servers.postgres.url, autocommit=True) as connection:
             connection.execute("TRUNCATE webhook_events")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench import capacity
@@ -57,8 +58,12 @@ def filled(page: str, results: Results) -> str:
     """The page with every figure in its place."""
     for name, made in blocks(results):
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page = mark.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", page)
+        page = mark.sub(partial(_between, made), page)
     return page
+
+
+def _between(made: str, found: re.Match[str]) -> str:
+    return f"{found[1]}{made}\n{found[2]}"
 
 
 def pictures(results: Results) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.capacity import Results
 
 BASE = 10
+TIMES = "\N{MULTIPLICATION SIGN}"
 LONE_LOOP = "1 worker, 1 loop"
 SERVERS = ("worker", "valkey", "postgres")
 
@@ -30,6 +31,7 @@ def blocks(results: Results) -> Iterator[tuple[str, str]]:
         "growth": growth,
         "capacity": capacity.table,
         "times": times,
+        "disks": disks,
         "checked": checked,
     }
     for name, maker in makers.items():
@@ -61,7 +63,7 @@ def crews(results: Results) -> Iterator[str]:
     yield from header("at work", "worker", "Redis", "Postgres", "WAL", "connections", left=1)
     for name, found in {**results["crews"], **results["apart"]}.items():
         spent = (
-            f"{found[f'{one}_us']:.0f} µs (x {found[f'{one}_us'] / usual[f'{one}_us']:.2f})"
+            f"{found[f'{one}_us']:.0f} µs ({TIMES} {found[f'{one}_us'] / usual[f'{one}_us']:.2f})"
             for one in SERVERS
         )
         yield row(name, *spent, f"{found['wal_bytes']:.0f} B", f"{found['connections']:.0f}")
@@ -138,7 +140,18 @@ def growth(results: Results) -> Iterator[str]:
             }
         )
         for size, rate in rates:
-            yield row(f"{size:,.0f} {what}", f"{rate:,.0f}", f"x {rate / rates[0][1]:.2f}")
+            yield row(f"{size:,.0f} {what}", f"{rate:,.0f}", f"{TIMES} {rate / rates[0][1]:.2f}")
+
+
+def disks(results: Results) -> Iterator[str]:
+    yield from header("a sync takes", "answered (p50, p99)", "settled (p50, p99)", "Redis's core busy")
+    for ms, found in sorted(results["simulated"]["disks"].items(), key=lambda item: float(item[0])):
+        yield row(f"{ms} ms", *waits(found), f"{found['busy_redis']:.0%}")
+
+
+def waits(found: Mapping[str, float]) -> Iterator[str]:
+    """Median and 99th percentile of answering and of settling."""
+    return (f"{found[f'{one}_p50_ms']:.0f}, {found[f'{one}_p99_ms']:.0f} ms" for one in ("ack", "lag"))
 
 
 def checked(results: Results) -> Iterator[str]:
@@ -167,13 +180,16 @@ def times(results: Results) -> Iterator[str]:
         "settled (p50, p99)",
         "busiest",
     )
-    for times, found in sorted(results["simulated"]["times"].items(), key=lambda item: int(item[0])):
+    for load, found in sorted(results["simulated"]["times"].items(), key=lambda item: int(item[0])):
         busy = {name.removeprefix("busy_"): share for name, share in found.items() if name.startswith("busy")}
         busiest = max(busy, key=lambda name: busy[name])
         size = (f"{found[one]:,}" for one in ("receivers", "workers", "redis", "postgres_cores"))
-        waits = (f"{found[f'{one}_p50_ms']:.0f}, {found[f'{one}_p99_ms']:.0f} ms" for one in ("ack", "lag"))
         yield row(
-            f"x {int(times):,}", f"{BASE * int(times):,}", *size, *waits, f"{busiest}, {busy[busiest]:.0%}"
+            f"{TIMES} {int(load):,}",
+            f"{BASE * int(load):,}",
+            *size,
+            *waits(found),
+            f"{busiest}, {busy[busiest]:.0%}",
         )
 
 

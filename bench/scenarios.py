@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bench import capacity, scaling_page
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TIMES = (1, 10, 100, 1_000, 3_000)
 EVENTS = 20_000
+DISK_RATE, DISKS_MS = 1_000, (0.1, 1, 10, 30)
 CURVE = (125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 FULL_SHARE = 0.97
 RECEIVERS = {
@@ -59,6 +60,10 @@ def simulated(results: Results) -> dict[str, object]:
             for name, crew in CREWS.items()
         },
         "answers_at": {rate: at_rate(costs, Size(), float(rate)) for rate in results.get("answers", {})},
+        "disks": {
+            str(ms): at_rate(replace(costs, sync=ms / 1000, commit=ms / 1000), Size(), DISK_RATE)
+            for ms in DISKS_MS
+        },
         "lag": {name: dict(curve(costs, size, "lag_p99_ms")) for name, size in WORKERS.items()},
     }
 
