@@ -22,7 +22,6 @@ import psycopg
 import redis
 
 from bench.ground import cpu_seconds, ground
-from bench.metering import queued_seconds
 from bench.stream import bodies
 from bench.working import fill, worker
 from mailboxes.durability import AckDurability
@@ -160,9 +159,7 @@ def spent(servers: Ground, processes: list[Process]) -> dict[str, float]:
     """Microseconds of CPU and bytes so far."""
     with redis.Redis.from_url(servers.valkey.url) as client:
         aof = client.info("persistence")["aof_current_size"]
-    pids = (servers.valkey.pid, servers.postgres.pid, *(process.pid for process in processes))
     return {
-        "queued_us": sum(map(queued_seconds, pids)) * 1e6,
         "worker_us": sum(cpu_seconds(process.pid) for process in processes) * 1e6,
         "valkey_us": cpu_seconds(servers.valkey.pid) * 1e6,
         "postgres_us": cpu_seconds(servers.postgres.pid) * 1e6,

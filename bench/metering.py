@@ -1,32 +1,17 @@
-"""What a block of work takes: CPU time of this process and of others, and how long they waited for a core."""
+"""What a block of work takes: CPU time of this process and of others."""
 
 from __future__ import annotations
 
 import resource
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds
-from tests.servers import processes_under
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OURS = "ours"
-
-
-def queued_seconds(pid: int) -> float:
-    """How long a process, its descendants and all their threads have waited for a core so far."""
-    return sum(_queued_seconds(one) for one in processes_under(pid))
-
-
-def _queued_seconds(pid: int) -> float:
-    threads = (Path("/proc") / str(pid) / "task").glob("*/schedstat")
-    try:
-        return sum(int(thread.read_text().split()[1]) for thread in threads) / 1e9
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
 
 
 class Meter:

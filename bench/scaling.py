@@ -1,7 +1,7 @@
 """What docs/scaling.md rests on: cost of an event, and whether it stays the same with more of everything.
 
     .venv/bin/python -m bench.scaling           # a quarter of an hour; prints what it found
-    .venv/bin/python -m bench.scaling --save    # keeps it in docs/scaling/results.json and writes the page
+    .venv/bin/python -m bench.scaling --save    # keeps it in docs/scaling/results.json, simulates and writes the page
 
 Each part is a command of its own (bench/steps.py, bench/crew.py) or a function here; figures are medians of rounds.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from bench import disk, growth, scaling_page, steps
+from bench import disk, growth, scaling_page, scenarios, steps
 from bench.crew import CREWS, Crew, drained, side_by_side
 from bench.ground import cpu_seconds, ground
 from bench.sending import at_rate, flood, signed_requests
@@ -54,6 +54,7 @@ def main() -> None:
     print(json.dumps(figures))
     if arguments.save:
         scaling_page.save(figures)
+        scaling_page.save({"simulated": scenarios.simulated(scaling_page.kept())})
 
 
 def parts(events: int, rounds: int, share: float) -> Mapping[str, Callable[[], object]]:
