@@ -38,6 +38,7 @@ FULL = (
     ("bench.backfill",),
     ("bench.backfill", "--customers", "20000", "--budget", "20", "--kills", "3"),
     ("bench.soak", "--minutes", "10"),
+    ("bench.scaling",),
 )
 ON_THE_PAGE = frozenset({"costs", "drain", "receiver", "freshness", "growth", "memory"})
 

@@ -1,50 +1,64 @@
 """How many processes a rate takes: the measured CPU time of one event, over what a busy core should do.
 
-    .venv/bin/python -m bench.capacity     # from docs/benchmarks/results.json
+    .venv/bin/python -m bench.capacity     # from docs/scaling/results.json
 
-A model, not a measurement: it multiplies. What it leaves out (bursts, disks, networks) is why it fills cores to a share.
+A model, not a measurement: it multiplies. What it leaves out (bursts, disks, networks) is why it fills cores to a share;
+bench/model.py simulates how soon so many then answer.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from bench.report import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    Results = Mapping[str, Mapping[str, Any]]
+
+RESULTS = Path(__file__).parent.parent / "docs" / "scaling" / "results.json"
 RATES = (10, 100, 1_000, 10_000, 100_000)
 BUSY_SHARE = 0.6
-LEDGER_BYTES, LEDGER_DAYS, DAY_SECONDS = 380, 35, 86_400
+LEDGER_DAYS, DAY_SECONDS = 35, 86_400
+USUAL_CREW, ONE_RECEIVER = "1 worker, 2 loops", "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Microseconds of one core that each kind of process spends on an event."""
+
+    receiver: float
+    worker: float
+    redis: float
+    postgres: float
 
 
 def main() -> None:
     print("\n".join(table(json.loads(RESULTS.read_text(encoding="utf-8")))))
 
 
-def table(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def spent(results: Results) -> Spent:
+    """What real processes spent on an event, one receiver and one worker at work."""
+    received, drained = results["receivers"][ONE_RECEIVER], results["crews"][USUAL_CREW]
+    return Spent(
+        receiver=received["receiver_us"],
+        worker=drained["worker_us"],
+        redis=received["valkey_us"] + drained["valkey_us"],
+        postgres=drained["postgres_us"],
+    )
+
+
+def table(results: Results) -> Iterator[str]:
     """Rows of Markdown: for each rate how much of everything."""
-    costs = costs_us(results)
-    yield f"| events/s | {' | '.join(costs)} | ledger of {LEDGER_DAYS} days |"
-    yield f"| ---: | {' | '.join('---:' for _ in costs)} | ---: |"
-    yield f"| *µs an event* | {' | '.join(f'*{us:.0f}*' for us in costs.values())} | |"
+    us = spent(results)
+    yield f"| events/s | receiver processes | worker processes | Redis instances | Postgres cores | ledger of {LEDGER_DAYS} days |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
     for rate in RATES:
-        needed = " | ".join(f"{cores(us, rate):,}" for us in costs.values())
-        yield f"| {rate:,} | {needed} | {ledger_gb(rate):,.0f} GB |"
-
-
-def costs_us(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, float]:
-    """Microseconds of one core that each kind of process spends on an event."""
-    servers = results["costs"].values()
-    return {
-        "receiver processes": results["receiver"]["accepted_cpu_us"],
-        "worker processes": results["drain"]["worker_us_per_event"],
-        "Redis instances": sum(step["valkey"] for step in servers),
-        "Postgres cores": sum(step["postgres"] for step in servers),
-    }
+        needed = (cores(one, rate) for one in (us.receiver, us.worker, us.redis, us.postgres))
+        yield f"| {rate:,} | {' | '.join(f'{one:,}' for one in needed)} | {ledger_gb(results, rate):,.0f} GB |"
 
 
 def cores(us: float, rate: float) -> int:
@@ -52,9 +66,10 @@ def cores(us: float, rate: float) -> int:
     return math.ceil(us * rate / 1e6 / BUSY_SHARE)
 
 
-def ledger_gb(rate: float) -> float:
+def ledger_gb(results: Results, rate: float) -> float:
     """Size of the ledger with its indexes."""
-    return rate * DAY_SECONDS * LEDGER_DAYS * LEDGER_BYTES / 1e9
+    size: float = results["disk"]["ledger"]
+    return rate * DAY_SECONDS * LEDGER_DAYS * size / 1e9
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def _height(value: float, most: float) -> float:
 
 
 def _rounded_up(value: float) -> float:
-    magnitude = 10 ** math.floor(math.log10(value or 1))
+    magnitude = 10.0 ** math.floor(math.log10(value or 1))
     return next(step * magnitude for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * magnitude >= value)
 
 

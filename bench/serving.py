@@ -39,8 +39,11 @@ class Served:
 
 
 @contextmanager
-def served(app: str, servers: Ground) -> Iterator[Served]:
-    """Serve one of RECEIVER, FLASK and BARE, with gunicorn_conf.py as in production and `redis_fsync`."""
+def served(app: str, servers: Ground, **settings: str) -> Iterator[Served]:
+    """Serve one of RECEIVER, FLASK and BARE, with gunicorn_conf.py as in production and `redis_fsync`.
+
+    `settings` are further environment variables, or others in place of these.
+    """
     port = free_port()
     gunicorn = (sys.executable, "-m", "gunicorn", "--config", "receiver/gunicorn_conf.py")
     process = Process(
@@ -53,6 +56,7 @@ def served(app: str, servers: Ground) -> Iterator[Served]:
                 "STRIPE_WEBHOOK_SECRET": SECRET,
                 "ACK_DURABILITY": "redis_fsync",
                 "LOG_LEVEL": "WARNING",
+                **settings,
             },
         )
     )

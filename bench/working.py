@@ -66,9 +66,9 @@ def pace(servers: Ground, mailboxes: Mailboxes, *, events: int) -> Pace:
 
 
 @contextmanager
-def worker(servers: Ground) -> Iterator[Process]:
-    """One worker process with the settings it has by default."""
-    environment = {"DATABASE_URL": servers.postgres.url, "REDIS_URL": servers.valkey.url}
+def worker(servers: Ground, **settings: str) -> Iterator[Process]:
+    """One worker process, with the settings it has by default where none are given."""
+    environment = {"DATABASE_URL": servers.postgres.url, "REDIS_URL": servers.valkey.url, **settings}
     process = Process(Command(argv=WORKER, log=Path(os.devnull), environment=environment, folder=ROOT))
     try:
         yield process
