@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.valkey import Valkey
+    from tests.checker import Checker
     from tests.faults.worker_trial import WorkerTrial
+    from tests.integration.worker.post import Post
     from tests.integration.worker.running import RunningWorker
     from tests.servers import RunningServer
 
 TEN_MINUTES = 600
 A_DAY = 86_400
+TRIED_OFTEN = 9
 EVENT = Request(body=event_body("customer.created", customer(), id_="evt_1"))
 
 FAIL_EVERY_WRITE = """
@@ -55,7 +58,7 @@ def receiver(valkey_server: RunningServer[Valkey], clock: ShiftedClock) -> Itera
 
 @pytest.mark.parametrize(("wrong_by", "flaw"), [(TEN_MINUTES, "too_old"), (-TEN_MINUTES, "too_new")])
 def test_f39_a_receiver_whose_clock_is_wrong_refuses_says_so_and_accepts_once_it_is_right(
-    wrong_by: int, flaw: str, redis_url: str, receiver: RunningReceiver, clock: ShiftedClock
+    wrong_by: int, flaw: str, *, post: Post, checker: Checker, receiver: RunningReceiver, clock: ShiftedClock
 ) -> None:
     clock.jump(wrong_by)
     before = receiver.digest()
@@ -69,6 +72,8 @@ def test_f39_a_receiver_whose_clock_is_wrong_refuses_says_so_and_accepts_once_it
 
     assert receiver.ask(EVENT).outcome == (200, "queued")
     assert receiver.metric("cogento_clock_skew_seconds") == pytest.approx(0, abs=5)
+    post.drain()
+    assert checker.judge(accepted=["evt_1"], logs=[receiver.log]).problems == ()
 
 
 @pytest.mark.parametrize("jump", [A_DAY, -A_DAY])
@@ -102,6 +107,7 @@ def test_f40_a_worker_whose_clock_is_wrong_makes_mail_wait_by_the_clock_of_redis
     assert view - trial.post.mailboxes.now_ms() < TEN_MINUTES * 1000
     trial.await_quiet(seconds=20)
     assert trial.named() == trial.names
+    assert trial.problems(attempts_allowed=TRIED_OFTEN) == ()
 
 
 def asleep(trial: WorkerTrial, customer_id: str) -> int:

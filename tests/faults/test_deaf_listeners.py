@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builders import customer, event_body
+from tests.faults.redis.pipeline import accepted_ids
 from tests.integration.receiver.running import RunningReceiver
 from tests.integration.receiver.storm import storm
 from tests.integration.receiver.wire import Request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tests.checker import Checker
     from tests.integration.receiver.storm import Reply
     from tests.integration.worker.post import Post
 
@@ -69,7 +71,7 @@ def seconds_to_stop(running: RunningReceiver | RunningWorker) -> float:
 
 
 def test_f56_a_sentry_that_swallows_everything_slows_no_request_down(
-    redis_url: str, deaf_sentry: str, tmp_path: Path
+    checker: Checker, redis_url: str, deaf_sentry: str, tmp_path: Path
 ) -> None:
     receiver = RunningReceiver(
         redis_url, tmp_path / "receiver.log", SENTRY_DSN=deaf_sentry, FAILPOINTS=f"before_enqueue={BUG}"
@@ -81,10 +83,11 @@ def test_f56_a_sentry_that_swallows_everything_slows_no_request_down(
     assert [reply.answer and reply.answer.status for reply in replies] == [500] * ERRORS
     assert slowest(replies) < 2
     assert seconds_to_stop(receiver) < 10
+    assert checker.judge().problems == ()
 
 
 def test_f56_a_sentry_that_swallows_everything_holds_up_no_event_and_no_exit(
-    post: Post, redis_url: str, database_url: str, deaf_sentry: str, tmp_path: Path
+    post: Post, checker: Checker, *, redis_url: str, database_url: str, deaf_sentry: str, tmp_path: Path
 ) -> None:
     worker = RunningWorker(
         redis_url,
@@ -102,9 +105,12 @@ def test_f56_a_sentry_that_swallows_everything_holds_up_no_event_and_no_exit(
     wait_until(lambda: "evt_well" in post.ledger(), what="the other customer's event", seconds=10)
     assert seconds_to_stop(worker) < FLUSH_SECONDS + 3
     assert worker.process.exit_code() == 0
+    assert checker.judge(accepted=["evt_bug", "evt_well"], waiting_allowed=1).problems == ()
 
 
-def test_f57_a_log_that_nobody_reads_stops_no_request(redis_url: str, full_pipe: Path) -> None:
+def test_f57_a_log_that_nobody_reads_stops_no_request(
+    post: Post, checker: Checker, redis_url: str, full_pipe: Path
+) -> None:
     receiver = RunningReceiver(redis_url, full_pipe)
     receiver.await_answer()
     forged = Request(body=b"{}", signature="t=1,v1=00")  # is told in the log
@@ -114,10 +120,12 @@ def test_f57_a_log_that_nobody_reads_stops_no_request(redis_url: str, full_pipe:
     assert sorted(reply.answer.status for reply in replies if reply.answer) == [200] * 200 + [400]
     assert slowest(replies) < 2
     assert seconds_to_stop(receiver) < 10
+    post.drain()
+    assert checker.judge(accepted=accepted_ids(replies)).problems == ()
 
 
 def test_f57_a_log_that_nobody_reads_stops_no_worker(
-    post: Post, redis_url: str, database_url: str, full_pipe: Path
+    post: Post, checker: Checker, redis_url: str, database_url: str, full_pipe: Path
 ) -> None:
     worker = RunningWorker(redis_url, database_url, full_pipe)
     for n in range(20):
@@ -127,3 +135,4 @@ def test_f57_a_log_that_nobody_reads_stops_no_worker(
 
     worker.send(signal.SIGTERM)
     assert worker.await_death() == 0
+    assert checker.judge(accepted=[f"evt_{n}" for n in range(20)]).problems == ()

@@ -61,7 +61,9 @@ def test_f59_letters_retried_by_two_commands_at_once_have_one_effect_each(
     assert checker.judge().problems == ()
 
 
-def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(trial: LetterTrial) -> None:
+def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(
+    trial: LetterTrial, checker: Checker
+) -> None:
     trial.bury(customers=50)
     desk = Desk(trial.post.mailboxes, trial.post.store._store)
     ids = [match.id for match in desk.matching(LetterFilter())]
@@ -75,6 +77,8 @@ def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(tria
     assert trial.statuses() == {"retrying": 50}
     assert replays(trial) == {1}
     assert trial.post.mailboxes.status().waiting == 50
+    trial.post.drain()
+    assert checker.judge().problems == ()
 
 
 def test_f59_a_letter_retried_again_after_it_was_applied_changes_nothing(
@@ -120,7 +124,10 @@ def test_f59_a_letter_whose_event_stripe_sends_again_meanwhile_has_one_effect(
 
 
 def test_a_retry_killed_between_tables_and_mailboxes_heals_by_itself(
-    trial: LetterTrial, valkey_server: RunningServer[Valkey], start_worker: Callable[[], RunningWorker]
+    trial: LetterTrial,
+    checker: Checker,
+    valkey_server: RunningServer[Valkey],
+    start_worker: Callable[[], RunningWorker],
 ) -> None:
     trial.bury(customers=5)
     with frozen(valkey_server):
@@ -136,6 +143,7 @@ def test_a_retry_killed_between_tables_and_mailboxes_heals_by_itself(
     assert trial.statuses() == {"open": 5}
     assert trial.type("retry", "--all", "--yes", "--wait").ended()[0] == 0
     assert trial.statuses() == {"resolved": 5}
+    assert checker.judge().problems == ()
 
 
 def test_letters_are_as_they_were_when_redis_does_not_answer(

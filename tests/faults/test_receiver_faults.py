@@ -12,6 +12,7 @@ import pytest
 
 from local.ports import LOCALHOST
 from tests.builders import customer, event_body
+from tests.faults.redis.pipeline import accepted_ids
 from tests.integration.receiver.storm import storm
 from tests.integration.receiver.wire import Request, event_request
 from tests.servers import wait_until
@@ -19,6 +20,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.checker import Checker
     from tests.integration.receiver.running import RunningReceiver
     from tests.integration.worker.post import Post
 
@@ -31,7 +33,7 @@ LARGE_BODIES = 32
 
 
 def test_f1_killed_before_the_put_means_no_answer_and_the_repetition_is_applied_once(
-    start_receiver: StartReceiver, post: Post
+    start_receiver: StartReceiver, post: Post, checker: Checker
 ) -> None:
     with start_receiver(FAILPOINTS="before_enqueue=kill").connect() as connection:
         connection.send(event_request().wire())
@@ -42,10 +44,11 @@ def test_f1_killed_before_the_put_means_no_answer_and_the_repetition_is_applied_
 
     post.drain()
     assert post.ledger() == {"evt_1": "applied"}
+    assert checker.judge(accepted=["evt_1"]).problems == ()
 
 
 def test_f2_killed_between_the_put_and_the_answer_the_repetition_is_a_duplicate(
-    start_receiver: StartReceiver, post: Post
+    start_receiver: StartReceiver, post: Post, checker: Checker
 ) -> None:
     with start_receiver(FAILPOINTS="after_enqueue=kill").connect() as connection:
         connection.send(event_request().wire())
@@ -56,9 +59,12 @@ def test_f2_killed_between_the_put_and_the_answer_the_repetition_is_a_duplicate(
 
     post.drain()
     assert post.ledger() == {"evt_1": "applied"}
+    assert checker.judge(accepted=["evt_1"]).problems == ()
 
 
-def test_f3_a_client_that_breaks_off_leaves_nothing_behind(start_receiver: StartReceiver) -> None:
+def test_f3_a_client_that_breaks_off_leaves_nothing_behind(
+    start_receiver: StartReceiver, checker: Checker
+) -> None:
     receiver = start_receiver()
     before = receiver.digest()
     with receiver.connect() as connection:
@@ -69,13 +75,14 @@ def test_f3_a_client_that_breaks_off_leaves_nothing_behind(start_receiver: Start
     wait_until(lambda: receiver.metric(sample) == 1, what="the receiver to notice")
     assert receiver.digest() == before
     assert receiver.lines("request_failed") == []
+    assert checker.judge().problems == ()
 
 
 def test_f4_asked_to_stop_under_load_it_answers_2xx_for_nothing_that_is_not_kept(
-    start_receiver: StartReceiver,
+    start_receiver: StartReceiver, post: Post, checker: Checker
 ) -> None:
     receiver = start_receiver()
-    requests = [event_request(f"evt_{number}") for number in range(5000)]
+    requests = [Request(body_of(2000, f"evt_{number}")) for number in range(5000)]
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(storm, receiver, requests, clients=16)
         wait_until(lambda: receiver.waiting() > 200, what="the load to be under way")
@@ -84,13 +91,15 @@ def test_f4_asked_to_stop_under_load_it_answers_2xx_for_nothing_that_is_not_kept
         replies = sent.result()
     assert receiver.process.wait(STOP_SECONDS - (time.monotonic() - begun))
     assert receiver.process.exit_code() == 0
-    accepted = [reply.request for reply in replies if reply.answer and reply.answer.status == 200]
+    accepted = accepted_ids(replies)
     assert 200 < len(accepted) < len(requests)
     assert receiver.waiting() == len(accepted)
+    post.drain()
+    assert checker.judge(accepted=accepted).problems == ()
 
 
 def test_f4_asked_to_stop_it_is_ready_no_more_and_finishes_the_request_it_has_begun(
-    start_receiver: StartReceiver,
+    start_receiver: StartReceiver, post: Post, checker: Checker
 ) -> None:
     receiver, whole = start_receiver(), event_request().wire()
     with receiver.connect() as connection:
@@ -107,11 +116,13 @@ def test_f4_asked_to_stop_it_is_ready_no_more_and_finishes_the_request_it_has_be
         assert answer.outcome == (200, "queued")
     assert receiver.process.wait(STOP_SECONDS - (time.monotonic() - begun))
     assert receiver.process.exit_code() == 0
+    post.drain()
+    assert checker.judge(accepted=["evt_1"]).problems == ()
 
 
 @pytest.mark.parametrize(("size", "status", "kept"), [(MEBIBYTE, 200, LARGE_BODIES), (MEBIBYTE + 1, 413, 0)])
 def test_f43_the_largest_bodies_are_kept_and_one_byte_more_is_refused_in_bounded_memory(
-    size: int, status: int, kept: int, start_receiver: StartReceiver, post: Post
+    size: int, status: int, kept: int, *, start_receiver: StartReceiver, post: Post, checker: Checker
 ) -> None:
     receiver = start_receiver()
     requests = [Request(body_of(size, f"evt_{number}")) for number in range(LARGE_BODIES)]
@@ -124,6 +135,7 @@ def test_f43_the_largest_bodies_are_kept_and_one_byte_more_is_refused_in_bounded
     assert receiver.memory_bytes() - before < LARGE_BODIES * MEBIBYTE
     post.drain()
     assert len(post.ledger()) == kept
+    assert checker.judge(accepted=[f"evt_{number}" for number in range(kept)]).problems == ()
 
 
 def body_of(size: int, id_: str) -> bytes:

@@ -16,6 +16,7 @@ from events.names import CustomerId
 from events.retry import POLICIES
 from mailboxes import codec
 from tests.builders import customer, event_body
+from tests.faults.postgres.mail import await_quiet
 from tests.integration.worker.running import ROOT, RunningWorker
 from tests.servers import wait_until
 from version import VERSION
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailboxes.mailboxes import Mailboxes
+    from tests.checker import Checker
     from tests.integration.worker.post import Post
 
     StartWorker = Callable[..., RunningWorker]
@@ -83,17 +85,19 @@ def versions_at_work(mailboxes: Mailboxes) -> set[str]:
 
 
 def test_f49_what_the_older_release_stored_is_read_by_the_newer_one(
-    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+    post: Post, checker: Checker, redis_url: str, next_release: Path, start_worker: StartWorker
 ) -> None:
     put_by(ROOT, redis_url, "evt_old", "Old")
 
     start_worker(next_release)
 
     wait_until(lambda: post.ledger() == {"evt_old": "applied"}, what="the event to be applied", seconds=20)
+    await_quiet(post)
+    assert checker.judge(accepted=["evt_old"]).problems == ()
 
 
 def test_f49_what_only_the_newer_release_can_read_waits_for_it(
-    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+    post: Post, checker: Checker, redis_url: str, next_release: Path, start_worker: StartWorker
 ) -> None:
     start_worker()
     put_by(next_release, redis_url, "evt_new", "New")
@@ -108,11 +112,12 @@ def test_f49_what_only_the_newer_release_can_read_waits_for_it(
         return post.ledger() == {"evt_new": "applied"}
 
     wait_until(is_applied, what="the newer one to take it", seconds=20)
-    assert post.rows("SELECT reason FROM dead_letters") == []
+    await_quiet(post)
+    assert checker.judge(accepted=["evt_new"]).problems == ()
 
 
 def test_f49_what_is_set_aside_holds_up_no_later_event_and_undoes_none(
-    post: Post, redis_url: str, next_release: Path, start_worker: StartWorker
+    post: Post, checker: Checker, redis_url: str, next_release: Path, start_worker: StartWorker
 ) -> None:
     start_worker()
     put_by(next_release, redis_url, "evt_new", "First")
@@ -125,6 +130,8 @@ def test_f49_what_is_set_aside_holds_up_no_later_event_and_undoes_none(
     wait_until(lambda: _taken(post), what="the newer one to take what was set aside", seconds=20)
 
     assert post.rows("SELECT name FROM users") == [{"name": "Second"}]
+    await_quiet(post)
+    assert checker.judge(accepted=["evt_new", "evt_later"]).problems == ()
 
 
 def test_f49_what_the_newer_release_remembers_of_a_row_makes_later_events_wait_for_it(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from events.versions import ORDER_WINDOW
 from local.process import Command, Process
-from tests.builders import customer, event_body
+from tests.builders import NOW, customer, event_body
 from tests.integration.receiver.running import ROOT, RunningReceiver
 from tests.integration.receiver.storm import storm
 from tests.integration.receiver.wire import Request
@@ -65,9 +66,11 @@ def event_id(request: Request) -> str:
 
 
 def new_event(customer_id: str = "cus_1", **fields: int) -> Request:
-    """A webhook of an event that was never sent before."""
+    """A webhook of an event that was never sent before, and is surely later than all that were made before it."""
+    number = next(numbers)
+    when = {"created": NOW + number * (ORDER_WINDOW + 1)}
     return Request(
-        event_body("customer.updated", customer(customer_id), id_=f"evt_{next(numbers)}", **fields)
+        event_body("customer.updated", customer(customer_id), id_=f"evt_{number}", **when | fields)
     )
 
 
@@ -181,7 +184,8 @@ class Pipeline:
 
     def judge(self) -> None:
         """Let the checker judge all that happened so far: nothing lost, doubled, reordered or told."""
-        assert self.checker.judge(accepted=self.accepted).problems == ()
+        problems = self.checker.judge(accepted=self.accepted).problems
+        assert problems == (), problems  # no test module, so that pytest would not tell
 
     def logged(self, event: str) -> list[str]:
         """The worker's log lines of one event name."""

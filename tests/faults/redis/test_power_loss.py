@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mailboxes.checks import has_true_waitaof
 from tests import servers
+from tests.builders import SECRET
+from tests.checker import Checker
 from tests.faults.redis.disk import Disk
 from tests.faults.redis.pipeline import accepted_ids, assert_unavailable, event_id, new_event, new_events
 from tests.integration.receiver.running import RunningReceiver
 from tests.integration.receiver.storm import storm
+from tests.integration.worker.post import Post
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
@@ -57,7 +61,16 @@ def stored(receiver: RunningReceiver, requests: Sequence[Request]) -> set[str]:
     return {id_ for id_ in map(event_id, requests) if receiver.stored_body(id_) is not None}
 
 
-def test_f15_redis_fsync_loses_nothing_that_was_acknowledged(start: Start) -> None:
+def judge(valkey: Valkeys, database_url: str, accepted: set[str]) -> None:
+    """Let the tables have what waits, and the checker judge what is there of what was acknowledged."""
+    checker = Checker(database_url, valkey.url, logs=valkey.description.home.parent, secrets=[SECRET])
+    checker.install()
+    with closing(Post.open(valkey.url, database_url)) as post:
+        post.drain()
+    assert checker.judge(accepted=accepted).problems == ()
+
+
+def test_f15_redis_fsync_loses_nothing_that_was_acknowledged(start: Start, database_url: str) -> None:
     valkey, receiver = start("always", "redis_fsync")
     disk, requests = Disk(valkey), new_events(EVENTS)
     with ThreadPoolExecutor(1) as sender:
@@ -68,9 +81,12 @@ def test_f15_redis_fsync_loses_nothing_that_was_acknowledged(start: Start) -> No
     valkey.start()
     assert 50 <= len(acknowledged) < EVENTS
     assert acknowledged <= stored(receiver, requests)
+    judge(valkey, database_url, acknowledged)
 
 
-def test_f15_redis_may_lose_its_last_second_and_exactly_that_comes_anew(start: Start) -> None:
+def test_f15_redis_may_lose_its_last_second_and_exactly_that_comes_anew(
+    start: Start, database_url: str
+) -> None:
     valkey, receiver = start("everysec", "redis")
     disk, early, late = Disk(valkey), new_events(100), new_events(100)
     storm(receiver, early, clients=8)
@@ -87,6 +103,7 @@ def test_f15_redis_may_lose_its_last_second_and_exactly_that_comes_anew(start: S
     assert {
         event_id(r.request) for r in again if r.answer and r.answer.outcome == (200, "queued")
     } == acknowledged
+    judge(valkey, database_url, accepted_ids(again))
 
 
 def test_f15_a_disk_that_does_not_sync_is_a_503(start: Start) -> None:
