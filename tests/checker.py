@@ -129,7 +129,7 @@ class Checker:
             *untidy,
             _problem("I3: differs from the truth", map(str, comparison.differences) if comparison else ()),
             *_needless_doubts(standing.unsure, hearsay),
-            _problem("I8: stands in a log", self._told_in([*self._own_logs(), *logs], witnessed.persons)),
+            _problem("I8: stands in a log", self._told_in([*self.logs(), *logs], witnessed.persons)),
         )
         return Judgement(
             problems=tuple(filter(None, problems)),
@@ -164,7 +164,8 @@ class Checker:
             broken = [] if waiting else broken_invariants(client)
             return waiting, [f"the mailboxes are untidy: not true that {name}" for name in broken]
 
-    def _own_logs(self) -> list[Path]:
+    def logs(self) -> list[Path]:
+        """The logs of our processes."""
         return sorted(log for log in self._logs.glob("*.log") if log.stem not in SERVERS)
 
     def _told_in(self, logs: Iterable[Path], persons: Collection[str]) -> Iterator[str]:
