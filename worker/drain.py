@@ -7,6 +7,7 @@ means redelivery, which the ledger answers with "duplicate". Knows neither SQL n
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from failpoints import failpoint
 from mailboxes.errors import MailboxUnavailable
 from worker.lease import GiveBackError, Lease
 from worker.opening import open_mail
+from worker.pacing import rest
 from worker.turn import AwayError, Turn
 
 if TYPE_CHECKING:
@@ -134,11 +136,13 @@ class Drain:
                 self._tell_what_is_owed()
                 if not self._breaker.lets_through():
                     return
+                begun = time.monotonic()
                 claim = self._claim()
                 self._backoff.succeeded()
                 if claim is None:
                     return
                 self._take(claim)
+                self._let_mail_gather(claim, begun)
             except MailboxUnavailable as error:
                 pause = self._backoff.failed()
                 log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
@@ -149,6 +153,11 @@ class Drain:
             max_events=self._size.events,
             lease_seconds=self._size.lease_seconds,
         )
+
+    def _let_mail_gather(self, claim: Claim, begun: float) -> None:
+        events = sum(len(mail.waiting) for mail in claim.mails)
+        is_full = events >= self._size.events or len(claim.mails) >= self._size.customers
+        self._stopping.wait(0 if is_full else rest(events, took_seconds=time.monotonic() - begun))
 
     def _take(self, claim: Claim) -> None:
         failpoint("after_claim", claim)
