@@ -1,18 +1,39 @@
-"""How long a loop lets mail gather before its next claim: a batch has a price of its own, however small it is.
+"""How long a worker lets mail gather between two claims: a batch has a price of its own, however small it is.
 
-Pure: knows neither mailboxes nor the clock.
+Time comes from a monotonic clock that is passed in. Knows no mailboxes.
 """
 
 from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SECONDS_FOR_EACH_EVENT = 0.002
 LONGEST_SECONDS = 0.25
 
 
-def rest(events: int, *, took_seconds: float) -> float:
-    """Return the seconds to rest after a batch of so many events that took so long, and left no mail behind.
+class Pacing:
+    """One pace for all loops of a process, or each would take what another lets gather.
 
-    The more there was, the longer mail may gather: where 500 events a second come, batches grow until a
-    claim follows another after LONGEST_SECONDS, and where little comes nobody waits.
+    The more a claim found, the longer mail may gather before the next: where 500 events a second come, claims
+    grow until they are LONGEST_SECONDS apart, and where little comes nobody waits. A full one left mail behind,
+    for which nobody waits either.
     """
-    return max(0.0, min(events * SECONDS_FOR_EACH_EVENT, LONGEST_SECONDS) - took_seconds)
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._next = clock()
+        self._changing = threading.Lock()
+
+    def seconds_left(self) -> float:
+        """Return how long mail shall still gather; not above 0: claim."""
+        return self._next - self._clock()
+
+    def claimed(self, events: int, *, is_full: bool) -> None:
+        """Note how much a claim has found."""
+        rest = 0.0 if is_full else min(events * SECONDS_FOR_EACH_EVENT, LONGEST_SECONDS)
+        with self._changing:
+            self._next = max(self._next, self._clock() + rest)

@@ -2,19 +2,61 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pacing import LONGEST_SECONDS, rest
+from worker.pacing import LONGEST_SECONDS, Pacing
 
 
-@pytest.mark.parametrize(
-    ("events", "took_seconds", "expected"),
-    [
-        pytest.param(1, 0.005, 0.0, id="a single event is no reason to wait for others"),
-        pytest.param(50, 0.03, 0.07, id="many may be followed by as many more"),
-        pytest.param(50, 0.2, 0.0, id="a slow batch was rest enough"),
-        pytest.param(400, 0.05, LONGEST_SECONDS - 0.05, id="nobody waits for long"),
-    ],
-)
-def test_mail_gathers_for_longer_the_more_there_was(
-    events: int, took_seconds: float, expected: float
-) -> None:
-    assert rest(events, took_seconds=took_seconds) == pytest.approx(expected)
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pacing(clock: Clock) -> Pacing:
+    return Pacing(clock=clock)
+
+
+def test_the_first_claim_waits_for_nothing(pacing: Pacing) -> None:
+    assert pacing.seconds_left() <= 0
+
+
+def test_mail_gathers_for_longer_the_more_there_was(pacing: Pacing) -> None:
+    pacing.claimed(50, is_full=False)
+
+    assert pacing.seconds_left() == pytest.approx(0.1)
+
+
+def test_mail_never_gathers_for_long(pacing: Pacing) -> None:
+    pacing.claimed(499, is_full=False)
+
+    assert pacing.seconds_left() == pytest.approx(LONGEST_SECONDS)
+
+
+def test_the_time_that_a_batch_takes_counts(pacing: Pacing, clock: Clock) -> None:
+    pacing.claimed(50, is_full=False)
+
+    clock.now += 0.1
+
+    assert pacing.seconds_left() == pytest.approx(0)
+
+
+def test_a_full_claim_is_followed_by_another_at_once(pacing: Pacing) -> None:
+    pacing.claimed(500, is_full=True)
+
+    assert pacing.seconds_left() <= 0
+
+
+def test_a_small_claim_of_one_loop_does_not_cut_the_other_ones_rest(pacing: Pacing) -> None:
+    pacing.claimed(100, is_full=False)
+    pacing.claimed(1, is_full=False)
+
+    assert pacing.seconds_left() == pytest.approx(0.2)
