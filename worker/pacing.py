@@ -1,4 +1,4 @@
-"""How long a worker lets mail gather between two claims: a batch has a price of its own, however small it is.
+"""When a worker claims next: mail gathers meanwhile (mailboxes/mail.py), for a batch has a price of its own.
 
 Time comes from a monotonic clock that is passed in. Knows no mailboxes.
 """
@@ -8,19 +8,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from mailboxes.mail import gathering_ms
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-SECONDS_FOR_EACH_EVENT = 0.002
-LONGEST_SECONDS = 0.25
 
 
 class Pacing:
     """One pace for all loops of a process, or each would take what another lets gather.
 
-    The more a claim found, the longer mail may gather before the next: where 500 events a second come, claims
-    grow until they are LONGEST_SECONDS apart, and where little comes nobody waits. A full one left mail behind,
-    for which nobody waits either.
+    A full claim left mail in line, for which nobody waits.
     """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
@@ -34,6 +31,6 @@ class Pacing:
 
     def claimed(self, events: int, *, is_full: bool) -> None:
         """Note how much a claim has found."""
-        rest = 0.0 if is_full else min(events * SECONDS_FOR_EACH_EVENT, LONGEST_SECONDS)
+        rest = 0.0 if is_full else gathering_ms(events) / 1000
         with self._changing:
             self._next = max(self._next, self._clock() + rest)

@@ -6,7 +6,8 @@
 -- ARGV[3]   when the lease ends
 -- ARGV[4-6] most customers, most events, most events of one customer
 -- ARGV[7]   bytes of values after which nothing is added
--- ARGV[8]   ms for which this claim says that somebody is awake
+-- ARGV[8]   ms for which this claim says at least that somebody is awake
+-- ARGV[9-10] ms for which its worker lets mail gather: for each event, and at most (mail.py)
 -- Returns   one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
 local token, expires = ARGV[2], ARGV[3]
@@ -58,8 +59,10 @@ spread('ZREM', READY, taken)
 spread('ZADD', LEASES, leases)
 spread('HSET', OWNERS, owners)
 -- Whoever claims is awake and will claim again; the last one to find nothing says that nobody is (put.lua).
+-- No ring cuts the time in which mail gathers, and the turn itself takes about as long.
+local gathering = math.min(events * tonumber(ARGV[9]), tonumber(ARGV[10]))
 if #claimed > 0 then
-  redis.call('HSET', BELL, 'until', now + tonumber(ARGV[8]), 'rings', 0)
+  redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[8]), 2 * gathering), 'rings', 0)
 elseif redis.call('ZCARD', LEASES) == 0 then
   redis.call('DEL', BELL)
 end

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pacing import LONGEST_SECONDS, Pacing
+from mailboxes.mail import LONGEST_GATHERING_MS
+from worker.pacing import Pacing
 
 
 class Clock:
@@ -38,7 +39,7 @@ def test_mail_gathers_for_longer_the_more_there_was(pacing: Pacing) -> None:
 def test_mail_never_gathers_for_long(pacing: Pacing) -> None:
     pacing.claimed(499, is_full=False)
 
-    assert pacing.seconds_left() == pytest.approx(LONGEST_SECONDS)
+    assert pacing.seconds_left() == pytest.approx(LONGEST_GATHERING_MS / 1000)
 
 
 def test_the_time_that_a_batch_takes_counts(pacing: Pacing, clock: Clock) -> None:
