@@ -45,8 +45,7 @@ class PutResult(StrEnum):
     FULL = "full"  # a cap is reached; nothing was stored
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     """The result for one envelope; `ring` asks the caller to ring the doorbell once."""
 
     result: PutResult

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,16 +46,14 @@ class SignatureError(Exception):
         self.age_seconds = age_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """Which of our secrets signed a body, and how many seconds ago (negative: in our future)."""
 
     secret_index: int
     age_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(msgspec.Struct, frozen=True):
     timestamp: str
     signatures: tuple[bytes, ...]
 
