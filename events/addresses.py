@@ -8,8 +8,9 @@ a function of the claims alone, whatever order they come in and whoever held an 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from events.names import CustomerId
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _STAND_IN = "@placeholder.invalid"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """What a customer's row says about its address; `stripe_created_at` in Unix seconds."""
 
     customer_id: CustomerId

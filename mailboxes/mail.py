@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from events.names import CustomerId, EventId, LeaseToken
 
 
+GATHERING_MS_FOR_EACH_EVENT = 2
+LONGEST_GATHERING_MS = 250
+
+
+def gathering_ms(events: int) -> int:
+    """Return how long mail may gather after a claim that found so many events and left none in line.
+
+    A batch has a price of its own, however small it is. So the more there was, the longer: where 500 events a
+    second come, claims grow until they are LONGEST_GATHERING_MS apart, and where little comes nobody waits.
+    """
+    return min(events * GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
+
+
 class Source(StrEnum):
     """How an event came to us."""
 
@@ -32,8 +45,7 @@ class PutResult(StrEnum):
     FULL = "full"  # a cap is reached; nothing was stored
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     """The result for one envelope; `ring` asks the caller to ring the doorbell once."""
 
     result: PutResult

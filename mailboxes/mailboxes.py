@@ -22,7 +22,16 @@ from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
 from mailboxes.heartbeats import Heartbeats
 from mailboxes.lost_claims import LostClaims
-from mailboxes.mail import Claim, Limits, Put, PutResult, Settlement, Source
+from mailboxes.mail import (
+    GATHERING_MS_FOR_EACH_EVENT,
+    LONGEST_GATHERING_MS,
+    Claim,
+    Limits,
+    Put,
+    PutResult,
+    Settlement,
+    Source,
+)
 from mailboxes.server import Call, Server
 from mailboxes.status import Paused
 
@@ -166,7 +175,8 @@ class Mailboxes:
             if len(mails) >= max_customers or events <= 0:
                 break
             bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
-            mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, RING_WINDOW_MS))
+            awake = (RING_WINDOW_MS, GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
+            mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
         self._lost_claims.forget_expired(now_ms)
         return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
 

@@ -5,7 +5,6 @@ Knows nothing of Flask or the server, for both answer with it: the server refuse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -49,16 +48,14 @@ class Status(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A 2xx answer."""
 
     status: Status
     event_id: EventId
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An HTTP answer; `outcome` is its name in the metrics."""
 
     http_status: HTTPStatus

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,8 @@ TOLERANCE_SECONDS = 300
 MAX_HEADER_LENGTH = 4096
 MAX_SIGNATURES = 10
 
+# What Stripe sends outside of a rotation; other headers that may be read are taken apart, which costs four times as much.
+_USUAL = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
@@ -43,16 +46,14 @@ class SignatureError(Exception):
         self.age_seconds = age_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """Which of our secrets signed a body, and how many seconds ago (negative: in our future)."""
 
     secret_index: int
     age_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(msgspec.Struct, frozen=True):
     timestamp: str
     signatures: tuple[bytes, ...]
 
@@ -89,6 +90,12 @@ def _match(claim: _Claim, signed: bytes, secrets: Sequence[bytes]) -> int:
 def _read(header: str | None) -> _Claim:
     if not header:
         raise SignatureError(Flaw.MISSING)
+    if usual := _USUAL.fullmatch(header):
+        return _Claim(usual[1], (usual[2].encode(),))
+    return _take_apart(header)
+
+
+def _take_apart(header: str) -> _Claim:
     if len(header) > MAX_HEADER_LENGTH or not header.isascii():
         raise SignatureError(Flaw.UNREADABLE)
     items = [item.partition("=") for item in header.split(",")]

@@ -6,8 +6,9 @@ rows are locked by then, so it never belongs to two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from events.columns import SubscriptionColumns
 from events.names import CustomerId, ObjectId
@@ -26,8 +27,7 @@ _UPDATE = query("subscriptions_update")
 _INSERT = query("subscriptions_insert")
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionRow:
+class SubscriptionRow(msgspec.Struct, frozen=True):
     """A subscription's row as locked."""
 
     subscription_id: UUID
@@ -36,8 +36,7 @@ class SubscriptionRow:
     unsure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionChange:
+class SubscriptionChange(msgspec.Struct, frozen=True):
     """What is decided for a subscription; `row` is None when it has none yet."""
 
     stripe_subscription_id: ObjectId

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from events.addresses import Claim
 from events.columns import CustomerColumns
@@ -28,8 +29,7 @@ _UPDATE = query("users_update")
 _INSERT = query("users_insert")
 
 
-@dataclass(frozen=True, slots=True)
-class UserRow:
+class UserRow(msgspec.Struct, frozen=True):
     """A customer's row as locked: `email` is the address to sign in with, `claim` the one it has in Stripe."""
 
     user_id: UUID
@@ -52,8 +52,7 @@ class UserRow:
         return known_of(record, columns)
 
 
-@dataclass(frozen=True, slots=True)
-class UserChange:
+class UserChange(msgspec.Struct, frozen=True):
     """What is decided for a customer; without `row` it is new, and `user_id` its future user's."""
 
     customer_id: CustomerId

@@ -9,7 +9,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailboxes.mail import PutResult
+from mailboxes.mail import PutResult, gathering_ms
 from mailboxes.status import MailboxState, Removed
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Reference:
             room -= len(turn)
             if is_suspect:
                 break
-        self._note_claim(now, found=bool(claimed))
+        self._note_claim(now, events=max_events - room)
         return claimed
 
     def settle(self, now: int, token: str, settlement: Settlement) -> bool:
@@ -193,9 +193,10 @@ class Reference:
     def _due(self, state: MailboxState, now: int) -> list[Box]:
         return [box for box in self.boxes.values() if box.state is state and (box.state_ms or 0) <= now]
 
-    def _note_claim(self, now: int, *, found: bool) -> None:
-        if found:
-            self._awake_until, self._rings = now + RING_WINDOW_MS, 0
+    def _note_claim(self, now: int, *, events: int) -> None:
+        if events:
+            awake_ms = max(RING_WINDOW_MS, 2 * gathering_ms(events))
+            self._awake_until, self._rings = now + awake_ms, 0
         elif not any(box.state is MailboxState.LEASED for box in self.boxes.values()):
             self._awake_until, self._rings = 0, 0
 

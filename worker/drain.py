@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from worker.backoff import Backoff
     from worker.breaker import Breaker
     from worker.opening import OpenedMail
+    from worker.pacing import Pacing
     from worker.turn import TurnResult
 
 log = structlog.get_logger()
@@ -111,6 +112,7 @@ class Drain:
         size: BatchSize,
         doubts: Doubts,
         heart: Heart,
+        pacing: Pacing,
     ) -> None:
         self._mailboxes = mailboxes
         self._turn = turn
@@ -119,6 +121,7 @@ class Drain:
         self._size = size
         self._doubts = doubts
         self._heart = heart
+        self._pacing = pacing
         self._owed: deque[Callable[[], object]] = deque()
         self._stopping = threading.Event()
 
@@ -132,7 +135,7 @@ class Drain:
             try:
                 self._heart.beat()
                 self._tell_what_is_owed()
-                if not self._breaker.lets_through():
+                if not self._breaker.lets_through() or not self._mail_has_gathered():
                     return
                 claim = self._claim()
                 self._backoff.succeeded()
@@ -143,12 +146,23 @@ class Drain:
                 pause = self._backoff.failed()
                 log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
 
+    def _mail_has_gathered(self) -> bool:
+        """Wait until a claim is worth its price; False when somebody asked to stop."""
+        while (left := self._pacing.seconds_left()) > 0:
+            if self._stopping.wait(left):
+                return False
+        return True
+
     def _claim(self) -> Claim | None:
-        return self._mailboxes.claim(
-            max_customers=self._size.customers,
-            max_events=self._size.events,
-            lease_seconds=self._size.lease_seconds,
+        size = self._size
+        claim = self._mailboxes.claim(
+            max_customers=size.customers, max_events=size.events, lease_seconds=size.lease_seconds
         )
+        if claim is not None:
+            events = sum(len(mail.waiting) for mail in claim.mails)
+            is_full = events >= size.events or len(claim.mails) >= size.customers
+            self._pacing.claimed(events, is_full=is_full)
+        return claim
 
     def _take(self, claim: Claim) -> None:
         failpoint("after_claim", claim)

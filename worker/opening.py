@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from events.errors import PermanentError
 from events.notice import read_mail
 from schema.delivery import Delivery
@@ -27,8 +29,7 @@ class Unreadable:
     error: PermanentError
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedMail:
+class OpenedMail(msgspec.Struct, frozen=True):
     """One customer's turn: what can be applied, oldest first, and what can only be buried."""
 
     mail: Mail

@@ -23,6 +23,7 @@ from worker.breaker import Breaker
 from worker.drain import AskedDoubts, BatchSize, Drain, LoggedDoubts
 from worker.heart import Heart
 from worker.loops import Loops
+from worker.pacing import Pacing
 from worker.revival import Revival
 from worker.store import open_store
 from worker.sweep import Chore, Sweep
@@ -82,6 +83,7 @@ class WorkerProcess:
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
             doubts=AskedDoubts() if self._reconciliation else LoggedDoubts(),
             heart=self._heart,
+            pacing=Pacing(clock=time.monotonic),
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
         # One look for each loop: a backlog that nobody rang for keeps all of them busy.

@@ -6,48 +6,63 @@
 -- ARGV[3]   when the lease ends
 -- ARGV[4-6] most customers, most events, most events of one customer
 -- ARGV[7]   bytes of values after which nothing is added
--- ARGV[8]   ms for which this claim says that somebody is awake
+-- ARGV[8]   ms for which this claim says at least that somebody is awake
+-- ARGV[9-10] ms for which its worker lets mail gather: for each event, and at most (mail.py)
 -- Returns   one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
 local token, expires = ARGV[2], ARGV[3]
 local customers_limit, events_limit, turn_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local bytes_limit, bytes = tonumber(ARGV[7]), 0
+local TOGETHER = 8 -- values read at once: so many more than `bytes_limit` allows may be read, and not returned
 
 -- Reads a customer's oldest mail; an id whose payload somebody removed by hand leaves the mailbox.
 local function open(customer, limit)
   local ids, turn = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
-  for _, id in ipairs(ids) do
-    local value = redis.call('GET', event_of(id))
-    if value then
-      turn[#turn + 1], turn[#turn + 2], turn[#turn + 3] = id, value, redis.call('HGET', TRIES, id)
-      bytes = bytes + #value
-      if bytes >= bytes_limit then break end
-    else
-      tally('waiting', -redis.call('ZREM', mail_of(customer), id))
+  local tries = fields_of(TRIES, ids)
+  for first = 1, #ids, TOGETHER do
+    local keys = {}
+    for i = first, math.min(first + TOGETHER - 1, #ids) do keys[#keys + 1] = event_of(ids[i]) end
+    for i, value in ipairs(redis.call('MGET', unpack(keys))) do
+      local id = ids[first + i - 1]
+      if value then
+        turn[#turn + 1], turn[#turn + 2], turn[#turn + 3] = id, value, tries[first + i - 1] or false
+        bytes = bytes + #value
+        if bytes >= bytes_limit then return turn end
+      else
+        tally('waiting', -redis.call('ZREM', mail_of(customer), id))
+      end
     end
   end
   return turn
 end
 
 local claimed, events = {}, 0
+local taken, leases, owners = {}, {}, {}
 local line = redis.call('EXISTS', HALTED) == 1 and {} or redis.call('ZRANGE', READY, 0, customers_limit - 1)
-for _, customer in ipairs(line) do
-  local crashes = tonumber(redis.call('HGET', CRASHES, customer) or 0)
+local crashes_of = fields_of(CRASHES, line)
+for i, customer in ipairs(line) do
+  local crashes = tonumber(crashes_of[i] or 0)
   if events >= events_limit or bytes >= bytes_limit or (crashes >= ALONE and #claimed > 0) then break end
-  redis.call('ZREM', READY, customer)
   local turn = open(customer, math.min(turn_limit, events_limit - events))
   if #turn == 0 then
+    redis.call('ZREM', READY, customer)
     seat(customer, 0)
   else
-    redis.call('ZADD', LEASES, expires, customer)
-    redis.call('HSET', OWNERS, customer, token)
+    taken[#taken + 1] = customer
+    leases[#leases + 1], leases[#leases + 2] = expires, customer
+    owners[#owners + 1], owners[#owners + 2] = customer, token
     claimed[#claimed + 1], events = {customer, crashes, turn}, events + #turn / 3
   end
   if crashes >= ALONE then break end
 end
+spread('ZREM', READY, taken)
+spread('ZADD', LEASES, leases)
+spread('HSET', OWNERS, owners)
 -- Whoever claims is awake and will claim again; the last one to find nothing says that nobody is (put.lua).
+-- No ring cuts the time in which mail gathers, and the turn itself takes about as long.
+local gathering = math.min(events * tonumber(ARGV[9]), tonumber(ARGV[10]))
 if #claimed > 0 then
-  redis.call('HSET', BELL, 'until', now + tonumber(ARGV[8]), 'rings', 0)
+  redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[8]), 2 * gathering), 'rings', 0)
 elseif redis.call('ZCARD', LEASES) == 0 then
   redis.call('DEL', BELL)
 end

@@ -16,32 +16,58 @@ local total, bytes = (gauges[1] or 0) + (gauges[2] or 0), tonumber(gauges[3] or 
 local added = {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
 
 -- The place after the last event, waiting or parked, of the same second: arrival orders a second.
-local function place(customer, created)
+local function place(customer, created, waiting, held)
   local first, last = created * SECOND, -1
-  for _, key in ipairs({mail_of(customer), held_of(customer)}) do
-    local top = redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', first + SECOND - 1),
+  if waiting + held == 0 then return string.format('%.0f', first) end
+  for key, count in pairs({[mail_of(customer)] = waiting, [held_of(customer)] = held}) do
+    local top = count > 0 and redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', first + SECOND - 1),
       string.format('%.0f', first), 'WITHSCORES', 'LIMIT', 0, 1)[2]
     last = math.max(last, (tonumber(top) or first - 1) - first)
   end
   return string.format('%.0f', first + math.min(last + 1, SECOND - 1))
 end
 
-local function put(id, customer, created, value)
+-- What is said of an event that is not laid: it is there already, or nothing more fits.
+local function turn_down(id, value, why)
   local stored = redis.call('GET', event_of(id))
   if stored then
     if string.sub(stored, HEADER + 1) == string.sub(value, HEADER + 1) then return DUPLICATE end
     return stored
   end
+  if why and not string.find(why, 'OOM', 1, true) then error(why) end
+  return FULL
+end
+
+local newcomers, since = {}, {}
+local is_any_held = redis.call('EXISTS', PARKED) == 1
+
+local function put(id, customer, created, value)
   local waiting = redis.call('ZCARD', mail_of(customer))
-  local all = waiting + redis.call('ZCARD', held_of(customer))
-  if all >= customer_limit or total >= total_limit or bytes + #value > byte_limit then return FULL end
-  local set = redis.pcall('SET', event_of(id), value)
-  if set.err and string.find(set.err, 'OOM', 1, true) then return FULL end
-  if set.err then error(set.err) end
-  redis.call('ZADD', mail_of(customer), place(customer, created), id)
+  local held = is_any_held and redis.call('ZCARD', held_of(customer)) or 0
+  if waiting + held >= customer_limit or total >= total_limit or bytes + #value > byte_limit then
+    return turn_down(id, value)
+  end
+  local set = redis.pcall('SET', event_of(id), value, 'NX')
+  if not set or set.err then return turn_down(id, value, set and set.err) end
+  redis.call('ZADD', mail_of(customer), place(customer, created, waiting, held), id)
   total, bytes, added.bytes = total + 1, bytes + #value, added.bytes + #value
-  if waiting == 0 then seat(customer, 0) end -- with mail it has its state already
+  if waiting == 0 then -- with mail it has its state already
+    newcomers[#newcomers + 1] = customer
+    since[#since + 1], since[#since + 2] = tonumber(string.sub(value, 3, HEADER)) or now, customer
+  end
   return QUEUED
+end
+
+-- Gives those who had no mail their state, as `seat` would one by one.
+local function seat_newcomers()
+  local paused, ready = fields_of(PAUSES, newcomers), {}
+  for i, customer in ipairs(newcomers) do
+    if paused[i] then redis.call('ZADD', PAUSED, now, customer) else
+      ready[#ready + 1], ready[#ready + 2] = now, customer
+    end
+  end
+  spread('ZADD', SINCE, since)
+  spread('ZADD', READY, ready)
 end
 
 -- The doorbell. Scripts run one after the other, so mail is laid either before a worker's claim, which
@@ -65,6 +91,7 @@ for i = 7, #ARGV, 4 do
   local kind = type(result) == 'string' and DUPLICATE or result
   added[kind] = added[kind] + 1
 end
+seat_newcomers()
 tally('waiting', added[QUEUED])
 tally('bytes', added.bytes)
 tally('accepted', added[QUEUED])

@@ -20,6 +20,7 @@ elseif redis.call('ZREM', held_of(customer), id) == 1 then
 else
   return ABSENT
 end
-forget(id)
+tally('bytes', -forget({id}))
+redis.call('HDEL', TRIES, id)
 tally('removed', 1)
 return REMOVED

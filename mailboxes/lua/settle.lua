@@ -4,7 +4,7 @@
 -- ARGV[1]   now
 -- ARGV[2]   token
 -- ARGV[3]   when to look at parked events again
--- ARGV[4…]  for each customer: customer id, when to wake (0: no sleep), 1 = release what is parked | 0,
+-- ARGV[4…]  for each customer, once: customer id, when to wake (0: no sleep), 1 = release what is parked | 0,
 --           count and ids of done events, count and ids of parked ones, count and (id, tries) of failed ones
 -- Returns   one a customer: 1 SETTLED | 0 LOST: another owner or none, and nothing was changed
 
@@ -20,49 +20,80 @@ local function take_many(width)
   return many
 end
 
+local is_any_parked = redis.call('EXISTS', PARKED) == 1
+
 local function park(customer, id)
   local place = redis.call('ZSCORE', mail_of(customer), id)
   if not place then return end
   redis.call('ZREM', mail_of(customer), id)
   redis.call('ZADD', held_of(customer), place, id)
   redis.call('ZADD', PARKED, 'NX', ARGV[3], customer)
+  is_any_parked = true
   tally('waiting', -1)
   tally('parked', 1)
 end
 
--- A suspect stays one until its mailbox is empty (seat): else each harmless event before a deadly one would
--- clear it, and two more workers would die.
-local function forgive(customer)
-  local crashes = tonumber(redis.call('HGET', CRASHES, customer) or 0)
-  redis.call('HDEL', CRASHES, customer)
-  if crashes >= ALONE then redis.call('HSET', CRASHES, customer, ALONE) end
+-- What all turns together leave behind is written at the end: a call costs more than what it does.
+local settled, bytes, tried, gone = 0, 0, {}, {}
+
+local function finish(customer, done)
+  local left = {}
+  for _, id in ipairs(done) do
+    if redis.call('ZREM', mail_of(customer), id) == 1 then left[#left + 1], tried[#tried + 1] = id, id end
+  end
+  bytes = bytes + forget(left)
+  settled = settled + #left
 end
 
-local function settle(customer, wake, release, done, parked, failed)
-  if redis.call('HGET', OWNERS, customer) ~= ARGV[2] then return LOST end
-  free(customer)
-  forgive(customer)
-  local settled = 0
-  for _, id in ipairs(done) do
-    if redis.call('ZREM', mail_of(customer), id) == 1 then
-      forget(id)
-      settled = settled + 1
+-- As `seat`, but that those without mail are forgotten together.
+local function seat_or_go(customer, wake_ms)
+  if head_of(customer) then seat(customer, wake_ms) else gone[#gone + 1] = customer end
+end
+
+local function settle(turn)
+  local customer = turn.customer
+  finish(customer, turn.done)
+  for i = 1, #turn.failed, 2 do
+    local id, tries = turn.failed[i], turn.failed[i + 1]
+    if redis.call('ZSCORE', mail_of(customer), id) then redis.call('HSET', TRIES, id, tries) end
+  end
+  for _, id in ipairs(turn.parked) do park(customer, id) end
+  if turn.release == '1' and is_any_parked then unpark(customer) end
+  seat_or_go(customer, turn.wake)
+end
+
+-- A suspect stays one until its mailbox is empty: else each harmless event before a deadly one would clear it,
+-- and two more workers would die.
+local function forgive(customers)
+  for i, crashes in pairs(fields_of(CRASHES, customers)) do
+    if crashes and tonumber(crashes) >= ALONE then
+      redis.call('HSET', CRASHES, customers[i], ALONE)
+    elseif crashes then
+      redis.call('HDEL', CRASHES, customers[i])
     end
   end
-  tally('waiting', -settled)
-  tally('settled', settled)
-  for i = 1, #failed, 2 do
-    if redis.call('ZSCORE', mail_of(customer), failed[i]) then redis.call('HSET', TRIES, failed[i], failed[i + 1]) end
-  end
-  for _, id in ipairs(parked) do park(customer, id) end
-  if release == '1' then unpark(customer) end
-  seat(customer, tonumber(wake))
-  return SETTLED
 end
 
-local results = {}
+local turns, customers = {}, {}
 while at < #ARGV do
-  local customer, wake, release = take(), take(), take()
-  results[#results + 1] = settle(customer, wake, release, take_many(1), take_many(1), take_many(2))
+  local turn = {customer = take(), wake = tonumber(take()), release = take()}
+  turn.done, turn.parked, turn.failed = take_many(1), take_many(1), take_many(2)
+  turns[#turns + 1], customers[#customers + 1] = turn, turn.customer
 end
+
+local owners, results, ours, freed = fields_of(OWNERS, customers), {}, {}, {}
+for i, turn in ipairs(turns) do
+  results[i] = owners[i] == ARGV[2] and SETTLED or LOST
+  if results[i] == SETTLED then ours[#ours + 1], freed[#freed + 1] = turn, turn.customer end
+end
+spread('ZREM', LEASES, freed)
+spread('HDEL', OWNERS, freed)
+forgive(freed)
+for _, turn in ipairs(ours) do settle(turn) end
+tally('bytes', -bytes)
+tally('waiting', -settled)
+tally('settled', settled)
+if redis.call('EXISTS', TRIES) == 1 then spread('HDEL', TRIES, tried) end
+spread('ZREM', SINCE, gone)
+if redis.call('EXISTS', CRASHES) == 1 then spread('HDEL', CRASHES, gone) end
 return results

@@ -13,6 +13,7 @@ local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted
 local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
 local WORKERS, DELAYS, PACE = tag .. ':workers', tag .. ':delays', tag .. ':pace'
 
+local SPREAD = 4000 -- arguments that Lua can pass at once, and an even number
 local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
 
 local function event_of(id) return tag .. ':event:' .. id end
@@ -25,16 +26,32 @@ local function tally(field, by)
   if by ~= 0 then redis.pcall('HINCRBY', STATS, field, by) end
 end
 
--- Gives a customer that is in no state the one its mail asks for: none, paused, sleeping or ready.
-local function seat(customer, wake_ms)
-  local head = redis.call('ZRANGE', mail_of(customer), 0, 0)[1]
-  if not head then
-    redis.call('ZREM', SINCE, customer)
-    redis.call('HDEL', CRASHES, customer)
-    return
+-- Runs a command with many arguments, as many at once as Lua can pass. A call costs more than what it does.
+local function spread(command, key, arguments)
+  for first = 1, #arguments, SPREAD do
+    redis.call(command, key, unpack(arguments, first, math.min(first + SPREAD - 1, #arguments)))
   end
-  local received = tonumber(redis.call('GETRANGE', event_of(head), 2, 14)) or now
-  redis.call('ZADD', SINCE, received, customer)
+end
+
+-- Values of a hash, in the order of `fields`; {} of an empty hash, which most are nearly always.
+local function fields_of(hash, fields)
+  local values = {}
+  if #fields == 0 or redis.call('HLEN', hash) == 0 then return values end
+  for first = 1, #fields, SPREAD do
+    local last = math.min(first + SPREAD - 1, #fields)
+    for i, value in ipairs(redis.call('HMGET', hash, unpack(fields, first, last))) do values[first + i - 1] = value end
+  end
+  return values
+end
+
+-- The event at the head of a mailbox, or nil.
+local function head_of(customer) return redis.call('ZRANGE', mail_of(customer), 0, 0)[1] end
+
+-- When an event was received, in ms: out of its value's header (codec.py).
+local function received_of(id) return tonumber(redis.call('GETRANGE', event_of(id), 2, 14)) or now end
+
+-- Gives a customer with mail its state: paused, sleeping or ready.
+local function enter(customer, wake_ms)
   if redis.call('HEXISTS', PAUSES, customer) == 1 then
     redis.call('ZADD', PAUSED, now, customer)
   elseif wake_ms > now then
@@ -44,17 +61,33 @@ local function seat(customer, wake_ms)
   end
 end
 
+-- Gives a customer that is in no state the one its mail asks for: none, paused, sleeping or ready.
+local function seat(customer, wake_ms)
+  local head = head_of(customer)
+  if not head then
+    redis.call('ZREM', SINCE, customer)
+    redis.call('HDEL', CRASHES, customer)
+    return
+  end
+  redis.call('ZADD', SINCE, received_of(head), customer)
+  enter(customer, wake_ms)
+end
+
 -- Ends a lease; the caller seats the customer.
 local function free(customer)
   redis.call('ZREM', LEASES, customer)
   redis.call('HDEL', OWNERS, customer)
 end
 
--- Forgets an event that has left its mailbox.
-local function forget(id)
-  tally('bytes', -redis.call('STRLEN', event_of(id)))
-  redis.call('DEL', event_of(id))
-  redis.call('HDEL', TRIES, id)
+-- Forgets events that have left their mailbox, and returns how many bytes they were.
+local function forget(ids)
+  local keys, bytes = {}, 0
+  for i, id in ipairs(ids) do
+    keys[i] = event_of(id)
+    bytes = bytes + redis.call('STRLEN', keys[i])
+  end
+  if #keys > 0 then redis.call('DEL', unpack(keys)) end
+  return bytes
 end
 
 -- Moves all parked events back to their places; the caller seats a customer whose mailbox was empty.

@@ -20,6 +20,7 @@ from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
 from worker.heart import Heart
+from worker.pacing import Pacing
 from worker.store import BridgedStore, open_store
 from worker.turn import Turn
 
@@ -77,6 +78,7 @@ class Post:
             size=size,
             doubts=doubts or LoggedDoubts(),
             heart=self.heart,
+            pacing=Pacing(clock=time.monotonic),
         ).until_empty()
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:

@@ -59,6 +59,15 @@ def test_a_worker_long_silent_no_longer_counts_as_awake(mailboxes: Mailboxes, cl
     assert rings(mailboxes, "evt_2") == [True]
 
 
+def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: Mailboxes, clock: ManualClock) -> None:
+    rings(mailboxes, *(f"evt_{number}" for number in range(75)))
+    claim(mailboxes, max_customers=100)
+    clock.ms += 299
+    assert rings(mailboxes, "evt_75") == [False]
+    clock.ms += 1
+    assert rings(mailboxes, "evt_76") == [True]
+
+
 def test_unanswered_rings_grow_rare(mailboxes: Mailboxes, clock: ManualClock) -> None:
     times = []
     for number in range(64):
