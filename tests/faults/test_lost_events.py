@@ -9,25 +9,26 @@ import pytest
 from tests.servers import wait_until
 from tests.stack import Size, running_stack
 
-EVENTS = 6000
-LOST_SHARE = 0.03
-DISORDER = {"window_seconds": 2, "late_share": 0.02, "late_seconds": 10, "lost_share": LOST_SHARE}
+DISORDER = {"window_seconds": 2, "late_share": 0.02, "late_seconds": 10}
 QUIET_SECONDS = 120
 
 
+@pytest.mark.parametrize(("events", "lost_share"), [(6000, 0.03), (2500, 0.8)])
 @pytest.mark.chaos
 @pytest.mark.timeout(400)
-def test_rows_are_unsure_only_where_an_oracle_is_and_else_show_what_the_events_that_came_tell() -> None:
+def test_rows_are_unsure_only_where_an_oracle_is_and_else_show_what_the_events_that_came_tell(
+    events: int, lost_share: float
+) -> None:
     seed = int(os.environ.get("SEED", "1"))
     print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
     with running_stack(seed=seed, size=Size(rate=200, customers=100, workers=4)) as stack:
-        stack.sender.ask("disorder", DISORDER)
-        wait_until(lambda: stack.sender.counters()["events"] > EVENTS, what="a life", seconds=120)
+        stack.sender.ask("disorder", DISORDER | {"lost_share": lost_share})
+        wait_until(lambda: stack.sender.counters()["events"] > events, what="a life", seconds=120)
         stack.sender.become_quiet(seconds=QUIET_SECONDS)
         verdict = stack.check()
 
     print(verdict)  # noqa: T201 - how many rows are unsure
     assert verdict.problems == []
-    assert verdict.lost > EVENTS * LOST_SHARE / 2
+    assert verdict.lost > events * lost_share / 2
     assert verdict.judgement.sources.keys() == {"webhook"}
     assert verdict.judgement.unsure_rows == verdict.judgement.confirmed > 0
