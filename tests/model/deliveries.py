@@ -103,8 +103,9 @@ def scrambled(dice: Random, versions: Sequence[Version]) -> list[Batch]:
 
 def shuffled(dice: Random, copies: Sequence[Version]) -> list[Batch]:
     """These copies of events in any order, in batches of any size; some batches come again after a crash."""
-    batches: list[Batch] = []
-    for batch in split(dice, dice.sample(copies, len(copies))):
+    events, batches = [*copies], list[Batch]()
+    dice.shuffle(events)
+    for batch in split(dice, events):
         batches.append(batch)
         batches.extend(dice.choices(batches, k=dice.choice((0, 0, 1))))
     return batches

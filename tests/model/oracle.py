@@ -3,11 +3,13 @@
 An order fits when the creation comes first and endings last, when of two events more than the window
 apart the newer comes later, and when nothing that only grows shrinks. A break is an event that does not
 lead from where the one before it left; it is harmless between two parts of the history that time alone
-keeps apart, and elsewhere it means that a link is missing. Shares no code with events/.
+keeps apart, and elsewhere it means that a link is missing. Where no part is decided, every break means that. Shares no
+code with events/.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,9 +17,10 @@ from typing import TYPE_CHECKING
 from events.versions import ORDER_WINDOW, Lifecycle, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Cost = tuple[int, int]
+IsHarmless = Callable[[Sequence[Version], frozenset[int]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def judge(versions: Iterable[Version]) -> Opinion:
     for part, begins in _parts(timed, start):
         if _is_decided(part, begins):
             return Opinion(_best(part, begins)[1], decidable=True)
-    return Opinion(_best(timed, start)[1], decidable=False)
+    return Opinion(_cheapest(timed, start, _never)[1], decidable=False)
 
 
 def _parts(timed: Sequence[Version], start: bytes | None) -> Iterable[tuple[Sequence[Version], bytes | None]]:
@@ -76,6 +79,12 @@ def _comes_before(one: Version, other: Version) -> bool:
 
 
 def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset[bytes]]:
+    return _cheapest(part, start, _time_separates)
+
+
+def _cheapest(
+    part: Sequence[Version], start: bytes | None, is_harmless: IsHarmless
+) -> tuple[Cost, frozenset[bytes]]:
     """Find the least (missing links, harmless breaks) of all orders, and where the orders of that cost end."""
 
     @cache
@@ -83,7 +92,7 @@ def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset
         if not left:
             assert at is not None
             return (0, 0), frozenset({at})
-        harmless = _time_separates(part, left)
+        harmless = is_harmless(part, left)
         found: dict[Cost, frozenset[bytes]] = {}
         for i in left:
             if any(_comes_before(part[j], part[i]) for j in left):
@@ -96,6 +105,10 @@ def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset
         return min(found.items())
 
     return best(frozenset(range(len(part))), start)
+
+
+def _never(_part: Sequence[Version], _left: frozenset[int]) -> bool:
+    return False
 
 
 def _time_separates(part: Sequence[Version], left: frozenset[int]) -> bool:

@@ -42,6 +42,7 @@ BC_LATER = version("evt_bc", 20, "c", "b")
             True,
         ),
         ([AB, BA, BC_LATER, CB], "b", True),
+        ([BORN, version("evt_1", 10, "b", "x"), version("evt_2", 10, "a", "x"), AB], "ab", False),
         ([version("evt_1", 0, "a"), AB, BA, BC_LATER, CB], "bc", False),
     ],
 )
