@@ -98,6 +98,8 @@ def test_f21_what_a_frozen_redis_does_late_is_nobodys_crash(pipeline: Pipeline) 
 
 def test_f22_an_answer_lost_on_the_way_is_no_second_copy(pipeline: Pipeline) -> None:
     request = new_event()
+    pipeline.deliver(new_events(1))  # from here on the server has the script
+    pipeline.await_applied()
     with pipeline.worker_asleep():
         pipeline.proxy.cut_on(digest("put"), delivered=True)
         assert_unavailable(pipeline.receiver.ask(request))
