@@ -109,9 +109,9 @@ class Checker:
 
         `accepted` were answered 2xx. `hearsay` holds the stories of the objects whose rows may be unsure.
         In the checker's logs and in these further `logs` no secret may stand, nor anybody's address, name or
-        number. `waiting_allowed` events may still wait or be parked, the `dead_allowed`
-        may be buried. An event may have failed `attempts_allowed` times: infrastructure that is away burns none.
-        What Stripe was asked for by `sources_allowed` (`sweep`, `fetch`, `verify`) may have come so.
+        number. `waiting_allowed` events may still wait or be parked, the `dead_allowed` may be buried. An event may
+        have failed `attempts_allowed` times: infrastructure that is away burns none. What Stripe was asked for
+        may have come by `sources_allowed` (`sweep`, `fetch`, `verify`).
         """
         standing = self.standing()
         waiting, untidy = self._mailboxes(waiting_allowed)
