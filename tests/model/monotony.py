@@ -25,7 +25,7 @@ def backward_steps(batches: Sequence[Batch], meant: Sequence[Version] = ()) -> l
     for batch, decision in zip(batches, steps(batches), strict=True):
         seen += [meaning.get(version.event_id, version) for version in batch]
         opinion = judge(seen)
-        if state_of(decision, seen) not in opinion.ends or (decision.sure and not opinion.decidable):
+        if opinion.rules_out(state_of(decision, seen)) or (decision.sure and not opinion.decidable):
             backward.append(str(decision.shown))
     return backward
 

@@ -3,13 +3,11 @@
 An order fits when the creation comes first and endings last, when of two events more than the window
 apart the newer comes later, and when nothing that only grows shrinks. A break is an event that does not
 lead from where the one before it left; it is harmless between two parts of the history that time alone
-keeps apart, and elsewhere it means that a link is missing. Where no part is decided, every break means that. Shares no
-code with events/.
+keeps apart, and elsewhere it means that a link is missing. Shares no code with events/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,18 +15,26 @@ from typing import TYPE_CHECKING
 from events.versions import ORDER_WINDOW, Lifecycle, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Cost = tuple[int, int]
-IsHarmless = Callable[[Sequence[Version], frozenset[int]], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """The states in which the best orders end, and whether the evidence determines one of them."""
+    """The states in which the best orders end, and whether the evidence determines one of them.
+
+    `possible` are the states of all events that nothing surely puts before another: where nothing is decided, the
+    best orders are guesses at which links are missing, and any of these may be the last.
+    """
 
     ends: frozenset[bytes]
     decidable: bool
+    possible: frozenset[bytes]
+
+    def rules_out(self, state: bytes) -> bool:
+        """Tell whether this state is known not to be the last."""
+        return state not in (self.ends if self.decidable else self.possible)
 
 
 def judge(versions: Iterable[Version]) -> Opinion:
@@ -39,12 +45,13 @@ def judge(versions: Iterable[Version]) -> Opinion:
     openings = [v.state for v in once if v.lifecycle is Lifecycle.CREATED and not ended]
     timed = sorted(ended or living, key=lambda v: v.created)
     if not timed:
-        return Opinion(frozenset(openings), decidable=len(set(openings)) == 1)
+        seen = frozenset(openings)
+        return Opinion(seen, decidable=len(seen) == 1, possible=seen)
     start = openings[0] if openings else None
     for part, begins in _parts(timed, start):
         if _is_decided(part, begins):
-            return Opinion(_best(part, begins)[1], decidable=True)
-    return Opinion(_cheapest(timed, start, _never)[1], decidable=False)
+            return Opinion(_best(part, begins)[1], decidable=True, possible=_all_ends(timed))
+    return Opinion(_best(timed, start)[1], decidable=False, possible=_all_ends(timed))
 
 
 def _parts(timed: Sequence[Version], start: bytes | None) -> Iterable[tuple[Sequence[Version], bytes | None]]:
@@ -79,12 +86,6 @@ def _comes_before(one: Version, other: Version) -> bool:
 
 
 def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset[bytes]]:
-    return _cheapest(part, start, _time_separates)
-
-
-def _cheapest(
-    part: Sequence[Version], start: bytes | None, is_harmless: IsHarmless
-) -> tuple[Cost, frozenset[bytes]]:
     """Find the least (missing links, harmless breaks) of all orders, and where the orders of that cost end."""
 
     @cache
@@ -92,7 +93,7 @@ def _cheapest(
         if not left:
             assert at is not None
             return (0, 0), frozenset({at})
-        harmless = is_harmless(part, left)
+        harmless = _time_separates(part, left)
         found: dict[Cost, frozenset[bytes]] = {}
         for i in left:
             if any(_comes_before(part[j], part[i]) for j in left):
@@ -105,10 +106,6 @@ def _cheapest(
         return min(found.items())
 
     return best(frozenset(range(len(part))), start)
-
-
-def _never(_part: Sequence[Version], _left: frozenset[int]) -> bool:
-    return False
 
 
 def _time_separates(part: Sequence[Version], left: frozenset[int]) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from events.ordering import Lifecycle, Version
 from tests.model.histories import version
-from tests.model.oracle import judge
+from tests.model.oracle import Opinion, judge
 
 CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
 AB, BA, BC, CD = (
@@ -42,7 +42,6 @@ BC_LATER = version("evt_bc", 20, "c", "b")
             True,
         ),
         ([AB, BA, BC_LATER, CB], "b", True),
-        ([BORN, version("evt_1", 10, "b", "x"), version("evt_2", 10, "a", "x"), AB], "ab", False),
         ([version("evt_1", 0, "a"), AB, BA, BC_LATER, CB], "bc", False),
     ],
 )
@@ -51,3 +50,12 @@ def test_judges_as_a_person_would(events: list[Version], ends: str, *, decidable
 
     assert opinion.ends == frozenset(state.encode() for state in ends)
     assert opinion.decidable is decidable
+    assert opinion.ends <= opinion.possible
+
+
+def test_what_links_only_make_likely_is_not_ruled_out_and_what_seconds_say_is() -> None:
+    undecided, later = judge([BORN, AB, CD]), judge([BORN, AB, LATER])
+
+    assert undecided == Opinion(frozenset({b"d"}), decidable=False, possible=frozenset({b"b", b"d"}))
+    assert not undecided.rules_out(b"b")
+    assert later.rules_out(b"b")

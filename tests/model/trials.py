@@ -33,7 +33,7 @@ class Trial:
     history: History
     rows: frozenset[Row]
     decidable: bool
-    is_wrong: bool  # another state than the evidence determines
+    is_wrong: bool  # another state than the evidence determines, or one that it rules out
     is_unsure: bool
     has_forgotten: bool
     shows_truth: bool  # the evidence may mislead where changes were lost
@@ -88,7 +88,7 @@ def trial_of(history: History, deliveries: Sequence[Sequence[Batch]]) -> Trial:
         history=history,
         rows=rows,
         decidable=opinion.decidable,
-        is_wrong=state_of(row, history.versions) not in opinion.ends,
+        is_wrong=opinion.rules_out(state_of(row, history.versions)),
         is_unsure=not row.sure,
         has_forgotten=unpack(row.evidence).forgotten is not None,
         shows_truth=row.columns == history.truth,
