@@ -94,7 +94,7 @@ MUTATIONS = {
         ),
     ),
     "the owner's check in settle": Mutation(
-        (Edit("mailboxes/lua/settle.lua", r".*OWNERS, customer\) ~= ARGV\[2\] then return LOST end\n"),),
+        (Edit("mailboxes/lua/settle.lua", r"owners\[i\] == ARGV\[2\] and SETTLED or LOST", "SETTLED"),),
         (
             "tests/unit/mailboxes/test_claim.py::test_a_late_settlement_changes_nothing_and_says_so",
             "tests/faults/test_worker_faults.py::test_f9_a_worker_frozen_before_it_settles_can_settle_nothing_when_it_wakes",
