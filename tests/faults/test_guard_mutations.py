@@ -68,7 +68,6 @@ MUTATIONS = {
         (Edit("events/ordering.py", r" and is_plainly_last\(versions\[0\], evidence\):", ":"),),
         (
             "tests/integration/schema/test_users.py::test_an_older_event_leaves_the_row_alone",
-            "tests/integration/schema/test_convergence.py::test_the_rows_are_the_same_however_the_events_arrive",
             f"{HISTORIES}::test_case_3_an_older_update_does_not_bring_a_deleted_customer_back",
         ),
     ),
