@@ -13,6 +13,7 @@ import msgspec
 
 from events import strict_json
 from events.errors import RejectedError
+from events.fields import LATEST_TIME
 from events.names import CustomerId, EventId, ObjectId
 from events.references import is_object_id, referenced_id
 from events.thin import PREFIX, is_thin, read_thin
@@ -21,6 +22,8 @@ MALFORMED = "malformed"
 
 EARLIEST_CREATED = 1_293_840_000  # 2011-01-01: Stripe sent no event before
 FUTURE_SECONDS = 86_400  # how far Stripe's clock may run ahead of ours
+ANY_TIME = LATEST_TIME - FUTURE_SECONDS
+"""`now` for whoever opens a stored body again: the receiver has compared; here every time that a table can hold will do."""
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")

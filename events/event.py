@@ -13,7 +13,7 @@ import msgspec
 from events import fields
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.customer import deleted_customer, live_customer
-from events.envelope import FETCHED, FUTURE_SECONDS, Envelope, has_snapshot, is_about_subscription, open_whole
+from events.envelope import ANY_TIME, FETCHED, Envelope, has_snapshot, is_about_subscription, open_whole
 from events.errors import PermanentError, RejectedError
 from events.fields import Json
 from events.names import CustomerId, EventId, ObjectId
@@ -55,7 +55,7 @@ def read_event(body: bytes) -> Event:
     document, envelope = _open(body)
     if not has_snapshot(envelope.type):
         raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
-    kind = _kind(envelope.type)
+    kind = kind_of(envelope.type)
     obj = _object(document, kind)
     columns = _columns(envelope.type, obj)
     return Event(
@@ -76,12 +76,13 @@ def _open(body: bytes) -> tuple[Json, Envelope]:
     The receiver compared `created` with its clock; here every time that a table can hold will do.
     """
     try:
-        return open_whole(body, now=fields.LATEST_TIME - FUTURE_SECONDS)
+        return open_whole(body, now=ANY_TIME)
     except RejectedError as error:
         raise PermanentError(fields.MALFORMED, error.message) from error
 
 
-def _kind(type_: str) -> ObjectKind:
+def kind_of(type_: str) -> ObjectKind:
+    """Say what an event of a type that has a table is about."""
     return ObjectKind.SUBSCRIPTION if is_about_subscription(type_) else ObjectKind.CUSTOMER
 
 

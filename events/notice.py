@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from events import fields
-from events.envelope import FUTURE_SECONDS, is_about_subscription, is_notice, open_envelope
+from events.envelope import ANY_TIME, is_notice, open_envelope
 from events.errors import PermanentError, RejectedError
-from events.event import UNKNOWN_TYPE, Event, ObjectKind, read_event
+from events.event import UNKNOWN_TYPE, Event, ObjectKind, kind_of, read_event
 from events.thin import PREFIX, is_thin, read_thin, tells_of_end
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_notice(body: bytes) -> Notice:
     envelope = _open(body)
     if not is_notice(envelope.type):
         raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
-    kind = _kind(envelope.type)
+    kind = kind_of(envelope.type.removeprefix(PREFIX))
     related = read_thin(body).related_object
     if related is None or related.type != kind:
         fields.malformed(f"the event is about a {kind} and names something else")
@@ -70,11 +70,6 @@ def read_notice(body: bytes) -> Notice:
 
 def _open(body: bytes) -> Envelope:
     try:
-        return open_envelope(body, now=fields.LATEST_TIME - FUTURE_SECONDS)
+        return open_envelope(body, now=ANY_TIME)
     except RejectedError as error:
         fields.malformed(error.message)
-
-
-def _kind(type_: str) -> ObjectKind:
-    is_subscription = is_about_subscription(type_.removeprefix(PREFIX))
-    return ObjectKind.SUBSCRIPTION if is_subscription else ObjectKind.CUSTOMER

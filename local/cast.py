@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from local.ports import LOCALHOST
 from local.program import ROOT, Program
 from local.stripe.control import PREFIX
+from local.stripe.payloads import Payloads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,6 @@ PYTHON_MODULE = (sys.executable, "-m")
 class Simulation:
     """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up.
 
-    `payloads` says what its webhooks carry (local.stripe.simulation.Payloads).
     Who may not ask it has no key: what its webhooks do not bring stays unknown.
     """
 
@@ -36,7 +36,7 @@ class Simulation:
     events_per_second: float
     customers: int
     seed: int | None
-    payloads: str = "snapshot"
+    payloads: Payloads = Payloads.SNAPSHOT
     may_be_asked: bool = True
 
     @property

@@ -17,6 +17,7 @@ from local.notice import describe
 from local.pulse import Pulse
 from local.screen import occupy_standard_streams, standard_screen
 from local.start import Wishes, start_everything
+from local.stripe.payloads import Payloads
 from local.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
 )
 @click.option(
     "--payloads",
-    type=click.Choice(["snapshot", "thin", "both"]),
-    default="snapshot",
+    type=click.Choice([kind.value for kind in Payloads]),
+    default=Payloads.SNAPSHOT.value,
     show_default=True,
     help="What simulated webhooks carry: the object, only its name, or one webhook of each.",
 )

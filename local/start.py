@@ -11,6 +11,7 @@ from local.cast import Cast, Simulation, Stores
 from local.errors import InUseError
 from local.ports import free_port, is_free
 from local.postgres import Postgres
+from local.stripe.payloads import Payloads
 from local.valkey import Valkey
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
@@ -36,7 +37,7 @@ class Wishes:
     simulate: bool | None
     rate: float
     customers: int
-    payloads: str
+    payloads: str = Payloads.SNAPSHOT
     seed: int | None
     ask: bool = True
 
@@ -82,7 +83,7 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
         port=free_port(),
         events_per_second=wishes.rate,
         customers=wishes.customers,
-        payloads=wishes.payloads,
+        payloads=Payloads(wishes.payloads),
         seed=wishes.seed,
         may_be_asked=wishes.ask,
     )

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from events.answers import answer_body
-from events.envelope import is_about_subscription, open_envelope
+from events.envelope import open_envelope
 from events.errors import PermanentError, RejectedError
-from events.event import ObjectKind, read_event
+from events.event import ObjectKind, kind_of, read_event
 from events.names import ObjectId
 from events.outcomes import Parked
 from events.retry import FailureClass
@@ -140,7 +140,7 @@ class Filing:
         """Leave objects to the mailboxes; raises MailboxFullError when one has no room."""
         envelopes = [envelope for body in bodies if (envelope := _opened(body))]
         await asyncio.to_thread(self._outbox.put, envelopes, source=Source.FETCH)
-        filed.update((_kind(envelope).value, MAILED) for envelope in envelopes)
+        filed.update((kind_of(envelope.type).value, MAILED) for envelope in envelopes)
 
 
 def _opened(body: bytes) -> Envelope | None:
@@ -149,10 +149,6 @@ def _opened(body: bytes) -> Envelope | None:
     except RejectedError as error:
         log.warning("stripe_answer_unreadable", exc_info=error)
         return None
-
-
-def _kind(envelope: Envelope) -> ObjectKind:
-    return ObjectKind.SUBSCRIPTION if is_about_subscription(envelope.type) else ObjectKind.CUSTOMER
 
 
 def _count(documents: Iterable[_Document], result: BatchResult, filed: Filed) -> None:

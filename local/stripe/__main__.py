@@ -24,8 +24,9 @@ from local.stripe.control import PREFIX, Control
 from local.stripe.deliveries import Backoff, Disorder, Endpoint
 from local.stripe.faults import Faults
 from local.stripe.http_server import Handler, Request, Response, serving
+from local.stripe.payloads import Payloads
 from local.stripe.shapes import DAHLIA
-from local.stripe.simulation import Payloads, Plan, Simulation
+from local.stripe.simulation import Plan, Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,9 @@ from local.stripe.deliveries import Disorder
 from local.stripe.event import event_json
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import Request, Response
+from local.stripe.payloads import Payloads
 from local.stripe.shapes import DAHLIA
-from local.stripe.simulation import Payloads, Simulation
+from local.stripe.simulation import Simulation
 from local.stripe.truth import Told, truth
 from local.stripe.truth_lines import write_truth
 

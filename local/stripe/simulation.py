@@ -7,7 +7,6 @@ thing happens, and so which second it is stamped with.
 from __future__ import annotations
 
 import asyncio
-import enum
 import time
 from dataclasses import dataclass, field
 from random import Random
@@ -18,6 +17,7 @@ from local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
 from local.stripe.event import webhook_body
 from local.stripe.life import Life
 from local.stripe.objects import SECONDS_A_DAY
+from local.stripe.payloads import Payloads
 from local.stripe.scene import Scene
 from local.stripe.shapes import DAHLIA
 from local.stripe.subscription_actions import subscribe_again
@@ -30,14 +30,6 @@ _TICK_SECONDS = 0.01
 _LONGEST_TURN_SECONDS = 0.01
 _PAST_DAYS = (400, 31)
 _SECOND_SUBSCRIPTION_SHARE = 0.35
-
-
-class Payloads(enum.StrEnum):
-    """What webhooks carry: whole objects, only their names, or one webhook of each kind."""
-
-    SNAPSHOT = "snapshot"
-    THIN = "thin"
-    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

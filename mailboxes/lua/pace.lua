@@ -8,6 +8,7 @@
 -- Returns   {ms to wait before sending, ms for which the key is known to be refused}
 
 local RECOVERY_SECONDS = 60
+local SPACING = 1.05 -- requests arrive some ms early or late: a little wider, and no second holds more than it may
 local most, what, hold = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local kept = redis.call('HMGET', PACE, 'free', 'rate', 'since', 'shut')
 local free, shut = tonumber(kept[1] or 0), tonumber(kept[4] or 0)
@@ -29,5 +30,5 @@ end
 if what ~= 'take' then return {0, 0} end
 if shut > now then return {0, shut - now} end
 local at = math.max(now, free)
-set('free', string.format('%.3f', at + 1000 / rate()))
+set('free', string.format('%.3f', at + SPACING * 1000 / rate()))
 return {math.ceil(at - now), 0}

@@ -16,7 +16,7 @@ from local.stripe.compare import Comparison, Difference, compare
 from local.stripe.event import webhook_body
 from local.stripe.faults import Fault, Faults
 from local.stripe.http_server import serving
-from local.stripe.objects import Customer
+from local.stripe.objects import CATALOGUE, Customer, Item, Subscription
 from local.stripe.thin import thin_body
 from local.stripe.truth import Truth, truth
 from reconcile.outbox import Outbox
@@ -71,6 +71,20 @@ class SimulatedStripe:
         """A customer's state, to begin or change one with."""
         plain = {"created": START, "invoice_prefix": "7FE", "metadata": {}, "email": f"{id_}@example.com"}
         return Customer(id=id_, **{**plain, **fields})  # type: ignore[arg-type]
+
+
+def subscription(id_: str = "sub_1", *, of: str = "cus_1") -> Subscription:
+    """A subscription's state, to begin one with."""
+    price = CATALOGUE[0]
+    return Subscription(
+        id=id_,
+        customer=of,
+        created=START,
+        status="active",
+        items=(Item("si_1", START, price, 1, START, price.end_of_period(START)),),
+        metadata={},
+        billing_cycle_anchor=START,
+    )
 
 
 def deliver(post: Post, *events: Event | None) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from events.names import CustomerId
-from local.stripe.objects import CATALOGUE, Item, Subscription
-from tests.integration.reconcile.simulated import compared, deliver
+from tests.integration.reconcile.simulated import compared, deliver, subscription
 from tests.integration.schema.letters import letter
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
     from local.stripe.event import Event
+    from local.stripe.objects import Subscription
     from reconcile.reconciliation import Reconciliation
     from tests.integration.reconcile.simulated import SimulatedStripe
     from tests.integration.worker.post import Post
@@ -38,16 +38,7 @@ def begun(stripe: SimulatedStripe, post: Post) -> Any:
 
 def subscribed(stripe: SimulatedStripe) -> Subscription:
     """A subscription of hers, of which only Stripe knows."""
-    item = Item("si_1", START, CATALOGUE[0], 1, START, CATALOGUE[0].end_of_period(START))
-    state = Subscription(
-        id="sub_1",
-        customer="cus_1",
-        created=START,
-        status="active",
-        items=(item,),
-        metadata={},
-        billing_cycle_anchor=START,
-    )
+    state = subscription()
     stripe.account.begin(state, at=START)
     return state
 

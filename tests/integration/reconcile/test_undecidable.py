@@ -9,8 +9,7 @@ import pytest
 
 from events.envelope import open_envelope
 from local.stripe.event import webhook_body
-from local.stripe.objects import CATALOGUE, Item, Subscription
-from tests.integration.reconcile.simulated import SimulatedStripe, compared
+from tests.integration.reconcile.simulated import SimulatedStripe, compared, subscription
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
@@ -59,17 +58,7 @@ def d_renderings_whose_states_cannot_be_made_equal(stripe: SimulatedStripe) -> T
 
 def e_more_items_than_an_event_carries(stripe: SimulatedStripe) -> Told:
     owner = stripe.account.begin(stripe.customer(name="Ada"), at=START)
-    item = Item("si_1", START, CATALOGUE[0], 1, START, START + 1000)
-    whole = Subscription(
-        id="sub_1",
-        customer="cus_1",
-        created=START,
-        status="active",
-        items=(item,),
-        metadata={},
-        billing_cycle_anchor=START,
-    )
-    cut = json.loads(webhook_body(stripe.account.begin(whole, at=START)))
+    cut = json.loads(webhook_body(stripe.account.begin(subscription(), at=START)))
     cut["data"]["object"]["items"]["has_more"] = True
     return [webhook_body(owner), json.dumps(cut).encode()]
 
