@@ -14,6 +14,8 @@ from events.errors import RejectedError
 from events.names import EventId
 
 RETRY_AFTER_SECONDS = 5
+CLOSE = (b"connection", b"close")
+"""The header of an answer behind which the connection is closed."""
 SIGNATURE_INVALID = "The signature does not vouch for this body."
 """One message for every flaw: a forger learns nothing from it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collector
 import reporting
 from receiver.composition import compose
 from settings import ReceiverSettings, load
@@ -13,3 +14,4 @@ reporting.configure(
     "receiver", level=_settings.log_level, sentry_dsn=_dsn.get_secret_value() if _dsn else None
 )
 app = compose(_settings)
+collector.spare_what_is_here()

@@ -8,26 +8,26 @@ and B21 of the bad inputs).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
 from events.errors import RejectedError
 from receiver import metrics, webhook
 from receiver.alarms import Alarms
-from receiver.answers import UnavailableError, refuse
+from receiver.answers import CLOSE, UnavailableError, refuse
+from receiver.exchange import Exchange, head_of
 from receiver.webhook import LINGER_BYTES, LINGER_SECONDS
 
 if TYPE_CHECKING:
-    import asyncio
-
     from receiver.answers import Answer
 
 HEAD_SECONDS = 5
@@ -109,18 +109,56 @@ class Connection(HttpToolsProtocol):
             raise RefusedHeadError("uri_too_long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header; raises RefusedHeadError."""
-        super().on_header(name, value)
-        if len(name) + len(value) > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
-            raise RefusedHeadError("headers_too_large")
-        if self.headers[-1][0] == b"expect" and not self.expect_100_continue:
-            raise RefusedHeadError("expectation_failed")
+        """Note a header."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Have the request answered; its head came in time."""
+        """Have the request answered, for its head came in time; raises RefusedHeadError."""
         self._reads_head, self._head_bytes = False, 0
         self._unset_keepalive_if_required()
-        super().on_headers_complete()
+        self._check_headers()
+        self._describe_request()
+        before, self.cycle = self.cycle, self._exchange()
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # it waits for its turn, and what comes behind it waits to be read
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _check_headers(self) -> None:
+        longest = max([len(name) + len(value) for name, value in self.headers], default=0)
+        if longest > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
+            raise RefusedHeadError("headers_too_large")
+        for expected in [value for name, value in self.headers if name == b"expect"]:
+            if expected.lower() != b"100-continue":
+                raise RefusedHeadError("expectation_failed")
+            self.expect_100_continue = True
+
+    def _describe_request(self) -> None:
+        address = httptools.parse_url(self.url)
+        path = address.path.decode("ascii")
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": self.parser.get_http_version(),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": address.path,
+            "query_string": address.query or b"",
+        }
+
+    def _exchange(self) -> Exchange:
+        return Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def _count_head(self, more: int) -> None:
         self._head_bytes += more
@@ -157,7 +195,8 @@ class Connection(HttpToolsProtocol):
         metrics.count_answer(answer.outcome)
         self._dropped_bytes = 0
         self._unset_keepalive_if_required()
-        self.transport.write(_on_the_wire(answer, *self.server_state.default_headers, *headers))
+        pairs = [*self.server_state.default_headers, *headers, *answer.headers, CLOSE]
+        self.transport.write(head_of(answer.http_status, pairs) + answer.body)
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
@@ -193,9 +232,3 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typed
             await super().callback_notify()
         else:
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _on_the_wire(answer: Answer, *headers: tuple[bytes, bytes]) -> bytes:
-    pairs = [*headers, *answer.headers, (b"connection", b"close")]
-    head = b"".join(b"%s: %s\r\n" % pair for pair in pairs)
-    return STATUS_LINE[HTTPStatus(answer.http_status)] + head + b"\r\n" + answer.body

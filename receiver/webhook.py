@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from events.errors import RejectedError
 from receiver import metrics
-from receiver.answers import UnavailableError, accept, refuse
+from receiver.answers import CLOSE, UnavailableError, accept, refuse
 from receiver.failures import fail
-from receiver.reading import MAX_BODY_BYTES, READ_SECONDS, read_body, read_head
+from receiver.reading import MAX_BODY_BYTES, read_body, read_head
 
 if TYPE_CHECKING:
     from receiver.answers import Answer
@@ -27,8 +27,6 @@ PATH = "/webhooks/stripe"
 METHOD = "POST"
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * MAX_BODY_BYTES
-
-_CLOSE = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,8 @@ class Webhook:
             head = read_head(scope["headers"])
             body = await read_body(head.length, receive)
         except RejectedError as error:
-            seconds = time.perf_counter() - begun
-            metrics.time_answer(error.code, seconds)
-            await _send_and_close(refuse(error), receive, send, after=seconds)
+            metrics.time_answer(error.code, time.perf_counter() - begun)
+            await _send_and_close(refuse(error), receive, send)
             return
         answer = await self._answer(body, head.signature)
         metrics.time_answer(answer.outcome, time.perf_counter() - begun)
@@ -79,17 +76,16 @@ async def _send(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _send_and_close(answer: Answer, receive: Receive, send: Send, *, after: float) -> None:
+async def _send_and_close(answer: Answer, receive: Receive, send: Send) -> None:
     """Send an answer to a body that nobody will read, and close the connection behind it.
 
     It is read on for a moment: closing with unread bytes resets the connection and can undo the answer.
-    No reading lasts longer than READ_SECONDS in all; `after` have passed.
     """
-    headers = [*answer.headers, _CLOSE]
+    headers = [*answer.headers, CLOSE]
     await send({"type": "http.response.start", "status": answer.http_status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": True})
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(min(LINGER_SECONDS, READ_SECONDS - after)):
+        async with asyncio.timeout(LINGER_SECONDS):
             await _drop(receive)
     await send({"type": "http.response.body", "body": b""})
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+import collector
 from mailboxes.circuit import Dependency
 from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
@@ -111,6 +112,7 @@ class WorkerProcess:
             self._is_checked = self._check()
         except MailboxRefused as refused:
             refuse(str(refused))
+        collector.spare_what_is_here()
         self._sweep.start()
         log.info("worker_started")
 

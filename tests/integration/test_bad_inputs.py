@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from receiver.reading import MAX_BODY_BYTES, READ_SECONDS
+from receiver.exchange import READ_SECONDS
+from receiver.reading import MAX_BODY_BYTES
 from tests.builders import Shape, customer, deleted_customer, event, event_body, item, subscription
 from tests.integration.receiver.running import RunningReceiver
 from tests.integration.receiver.wire import UNSIGNED, Request, event_request

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from receiver import server
+from receiver import exchange, server
 from receiver.alarms import Alarms
 from receiver.server import Connection
 from tests.builders import customer, event_body
@@ -120,6 +120,17 @@ def test_a_head_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
         await client.send(HEAD)
 
     assert said_to(say_little) == b""
+
+
+def test_a_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "READ_SECONDS", 0.02)
+
+    async def say_little(client: Client) -> None:
+        await client.send(HEAD + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+
+    said = said_to(say_little)
+    assert statuses(said) == [408]
+    assert error_code(said) == "body_too_slow"
 
 
 def test_one_connection_too_many_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
