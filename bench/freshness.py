@@ -22,6 +22,7 @@ import psycopg
 import redis
 
 from bench.ground import ground
+from bench.noop_task import NAME, RAN, make_app
 from bench.rounds import medians
 from bench.sending import flood, signed_requests
 from bench.serving import RECEIVER, served
@@ -94,14 +95,15 @@ def seconds_until(holds: Callable[[], bool]) -> float:
 
 def task_times(servers: Ground) -> Iterator[float]:
     """Seconds from publishing to running."""
-    os.environ["REDIS_URL"] = servers.valkey.url
-    from bench.noop_task import RAN, noop  # noqa: PLC0415 - it reads the variable
-
-    with celery(servers), redis.Redis.from_url(servers.valkey.url) as client:
+    with (
+        celery(servers),
+        redis.Redis.from_url(servers.valkey.url) as client,
+        make_app(servers.valkey.url) as app,
+    ):
         while True:
             time.sleep(REST_SECONDS)
             published = time.time()
-            noop.delay()
+            app.send_task(NAME)
             _, ran = client.blpop([RAN], timeout=30)  # type: ignore[misc]
             yield float(ran) - published
 

@@ -8,15 +8,23 @@ import time
 import redis
 from celery import Celery
 
-RAN = "bench:ran"
-URL = os.environ.get("REDIS_URL", "")
-
-app = Celery("noop", broker=URL, set_as_current=False)
-app.conf.update(task_ignore_result=True, task_default_queue="noop", worker_enable_remote_control=False)
-_client = redis.Redis.from_url(URL) if URL else None
+NAME, RAN = "noop", "bench:ran"
 
 
-@app.task(name="noop")  # type: ignore[untyped-decorator]
+def make_app(url: str) -> Celery:
+    """Make the application on this broker."""
+    made = Celery("noop", broker=url, set_as_current=False)
+    made.conf.update(task_ignore_result=True, task_default_queue="noop", worker_enable_remote_control=False)
+    return made
+
+
+# Celery's worker imports this module, with the variable; who publishes makes an application for its own broker.
+_url = os.environ.get("REDIS_URL", "")
+app = make_app(_url)
+_client = redis.Redis.from_url(_url) if _url else None
+
+
+@app.task(name=NAME)  # type: ignore[untyped-decorator]
 def noop() -> None:
     """Say when this ran."""
     ran = time.time()
