@@ -7,7 +7,8 @@ travel on unchanged; what is checked here is what is stored. Knows nothing of HT
 from __future__ import annotations
 
 import re
-from typing import Any
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -85,23 +86,31 @@ def open_envelope(body: bytes, *, now: int) -> Envelope:
     """
     try:
         strict_json.check(body)
-        return _thin_envelope(body, now) if is_thin(body) else _envelope(_decode(body), body, now)
+        if is_thin(body):
+            return _thin_envelope(body, now)
+        event = _decode(body)
+        return _envelope(event, event.data.object, body, now)
     except (msgspec.ValidationError, strict_json.NotStrictJsonError) as error:
         raise RejectedError(MALFORMED, str(error)) from error
 
 
-def open_whole(body: bytes, *, now: int) -> tuple[dict[str, Any], Envelope]:
-    """Read the envelope of a snapshot event as `open_envelope` does, and the whole document that it stands in."""
+def open_whole(body: bytes, *, now: int) -> tuple[Whole, Envelope]:
+    """Read the envelope of a snapshot event as `open_envelope` does, and the object that it carries.
+
+    Texts of the object are safe for Postgres (`strict_json.read`).
+    """
     try:
-        document = strict_json.read(body)
-        return document, _envelope(msgspec.convert(document, _Event), body, now)
+        strict_json.check(body)
+        whole = _decode_whole(body)
+        obj = whole.data.object
+        return whole, _envelope(whole, _Object(_text_id(obj), obj.get("customer")), body, now)
     except (msgspec.ValidationError, strict_json.NotStrictJsonError) as error:
         raise RejectedError(MALFORMED, str(error)) from error
 
 
-def _envelope(event: _Event, body: bytes, now: int) -> Envelope:
+def _envelope(event: _Event[Any], obj: _Object, body: bytes, now: int) -> Envelope:
     _check_top_level(event.id, event.type, event.created, event.account, now)
-    object_id = _object_id(event)
+    object_id = _object_id(event.type, obj)
     return Envelope(
         event_id=EventId(event.id),
         type=event.type,
@@ -109,7 +118,7 @@ def _envelope(event: _Event, body: bytes, now: int) -> Envelope:
         livemode=event.livemode,
         account=event.account,
         object_id=ObjectId(object_id),
-        customer_id=CustomerId(_customer_id(event) or object_id),
+        customer_id=CustomerId(_customer_id(event.type, obj) or object_id),
         body=body,
     )
 
@@ -140,28 +149,60 @@ class _Data(msgspec.Struct):
     object: _Object
 
 
-class _Event(msgspec.Struct):
+class WholeData(msgspec.Struct):
+    """What an event carries, as Stripe sent it."""
+
+    object: dict[str, Any]
+    previous_attributes: Any = None
+
+
+_D = TypeVar("_D")
+
+
+class _Event(msgspec.Struct, Generic[_D]):
     """What is decoded of an event; the parser still checks the syntax of what it skips."""
 
     id: str
     type: str
     created: int
-    data: _Data
+    data: _D
     livemode: bool | None = None
     account: str | None = None
 
 
-_EVENT = msgspec.json.Decoder(_Event)
+class Whole(_Event[WholeData]):
+    """A snapshot event with all that a worker reads of it."""
+
+    api_version: Any = None
 
 
-def _decode(body: bytes) -> _Event:
+_EVENT = msgspec.json.Decoder(_Event[_Data])
+_WHOLE = msgspec.json.Decoder(Whole)
+
+
+def _decode(body: bytes) -> _Event[_Data]:
     try:
         return _EVENT.decode(body)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         # The decoder refuses lone surrogates, which a customer's name may hold; the reader replaces them.
-        return msgspec.convert(strict_json.read(body), _Event)
+        return msgspec.convert(strict_json.read(body), _Event[_Data])
+
+
+def _decode_whole(body: bytes) -> Whole:
+    """Decode at once what needs no care; what the quick decoder refuses, the reader judges."""
+    if not strict_json.has_unsafe_text(body):
+        with suppress(msgspec.DecodeError):
+            return _WHOLE.decode(body)
+    return msgspec.convert(strict_json.read(body), Whole)
+
+
+def _text_id(obj: dict[str, Any]) -> str | None:
+    id_ = obj.get("id")
+    if id_ is not None and not isinstance(id_, str):
+        raise RejectedError(MALFORMED, "`data.object.id` is no object id")
+    return id_
 
 
 def _check_top_level(id_: str, type_: str, created: int, account: str | None, now: int) -> None:
@@ -175,16 +216,16 @@ def _check_top_level(id_: str, type_: str, created: int, account: str | None, no
         raise RejectedError(MALFORMED, "`account` is no account id")
 
 
-def _object_id(event: _Event) -> str:
-    object_id = event.data.object.id or ""
-    if is_ours(event.type) and not is_object_id(object_id):
+def _object_id(type_: str, obj: _Object) -> str:
+    object_id = obj.id or ""
+    if is_ours(type_) and not is_object_id(object_id):
         raise RejectedError(MALFORMED, "`data.object.id` is no object id")
     return object_id
 
 
-def _customer_id(event: _Event) -> str | None:
+def _customer_id(type_: str, obj: _Object) -> str | None:
     """Name the customer of a subscription, given by id or expanded; None when there is none."""
-    if not is_about_subscription(event.type):
+    if not is_about_subscription(type_):
         return None
-    customer_id = referenced_id(event.data.object.customer)
+    customer_id = referenced_id(obj.customer)
     return customer_id if customer_id and is_object_id(customer_id) else None

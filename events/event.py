@@ -13,7 +13,15 @@ import msgspec
 from events import fields
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.customer import deleted_customer, live_customer
-from events.envelope import ANY_TIME, FETCHED, Envelope, has_snapshot, is_about_subscription, open_whole
+from events.envelope import (
+    ANY_TIME,
+    FETCHED,
+    Envelope,
+    Whole,
+    has_snapshot,
+    is_about_subscription,
+    open_whole,
+)
 from events.errors import PermanentError, RejectedError
 from events.fields import Json
 from events.names import CustomerId, EventId, ObjectId
@@ -52,11 +60,11 @@ def read_event(body: bytes) -> Event:
     Raises PermanentError(reason="malformed") when the object is not what the type says or holds
     impossible values, and PermanentError(reason="unknown_type") for a type that has no table.
     """
-    document, envelope = _open(body)
+    whole, envelope = _open(body)
     if not has_snapshot(envelope.type):
         raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     kind = kind_of(envelope.type)
-    obj = _object(document, kind)
+    obj = _object(whole, kind)
     columns = _columns(envelope.type, obj)
     return Event(
         id=envelope.event_id,
@@ -66,11 +74,11 @@ def read_event(body: bytes) -> Event:
         object_id=envelope.object_id,
         customer_id=envelope.customer_id,
         columns=columns,
-        version=_version(envelope, document, columns),
+        version=_version(envelope, whole, columns),
     )
 
 
-def _open(body: bytes) -> tuple[Json, Envelope]:
+def _open(body: bytes) -> tuple[Whole, Envelope]:
     """Open a stored body again: what Redis held may not be what the receiver put there.
 
     The receiver compared `created` with its clock; here every time that a table can hold will do.
@@ -86,8 +94,8 @@ def kind_of(type_: str) -> ObjectKind:
     return ObjectKind.SUBSCRIPTION if is_about_subscription(type_) else ObjectKind.CUSTOMER
 
 
-def _object(document: Json, kind: ObjectKind) -> Json:
-    obj: Json = document["data"]["object"]
+def _object(whole: Whole, kind: ObjectKind) -> Json:
+    obj = whole.data.object
     if obj.get("object") != kind:
         fields.malformed(f"the event is about a {kind} and carries something else")
     return obj
@@ -104,14 +112,18 @@ def _columns(type_: str, obj: Json) -> CustomerColumns | SubscriptionColumns:
     return live_customer(obj)
 
 
-def _version(envelope: Envelope, document: Json, columns: CustomerColumns | SubscriptionColumns) -> Version:
-    data = document["data"]
+def _version(envelope: Envelope, whole: Whole, columns: CustomerColumns | SubscriptionColumns) -> Version:
+    previous = whole.data.previous_attributes
+    if not (whole.api_version is None or isinstance(whole.api_version, str)):
+        fields.malformed("`api_version` is no text")
+    if not (previous is None or isinstance(previous, dict)):
+        fields.malformed("`previous_attributes` is no object")
     return version_of(
         event_id=envelope.event_id,
         type_=envelope.type,
         created=envelope.created,
-        api_version=fields.text(document, "api_version"),
-        obj=data["object"],
-        previous_attributes=fields.nested(data, "previous_attributes"),
+        api_version=whole.api_version,
+        obj=whole.data.object,
+        previous_attributes=previous,
         columns=columns,
     )

@@ -129,7 +129,11 @@ def _id(reference: object) -> object:
 def pruned(value: object) -> Any:
     """Drop nulls, empty hashes and empty arrays: previous_attributes cannot tell them from absent."""
     if isinstance(value, dict):
-        return {k: kept for k, v in value.items() if (kept := pruned(v)) is not None} or None
+        return {
+            key: kept
+            for key, inner in value.items()
+            if (kept := inner if isinstance(inner, str) else pruned(inner)) is not None
+        } or None
     if isinstance(value, list):
         return [pruned(entry) for entry in value] or None
     return value

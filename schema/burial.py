@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from events.text import safe_text
+from schema.arrays import arrays
 from schema.ledger import entry_of
 from schema.queries import query
-from schema.rows import arrays, write
+from schema.rows import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

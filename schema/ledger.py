@@ -22,9 +22,9 @@ from events.outcomes import (
     Superseded,
     Unchanged,
 )
+from schema.arrays import array, arrays
 from schema.errors import LedgerRacedError
 from schema.queries import query
-from schema.rows import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -103,8 +103,8 @@ def entry_of(outcome: Outcome) -> Entry | None:  # noqa: PLR0911 - one arm an ou
 
 async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -> Settled:
     """Look the events of a batch up."""
-    ids = [delivery.event.id for delivery in deliveries]
-    rows = await connection.fetch(_FIND, ids, [delivery.event.created for delivery in deliveries])
+    ids = array([delivery.event.id for delivery in deliveries])
+    rows = await connection.fetch(_FIND, ids, array([delivery.event.created for delivery in deliveries]))
     done = frozenset(row["event_id"] for row in rows if row["outcome"] != DEAD)
     return Settled(done=done, dead=frozenset(row["event_id"] for row in rows) - done)
 

@@ -1,4 +1,4 @@
-"""What is the same for every table of Stripe's objects: a row as locked, what is decided for it, and arrays."""
+"""What is the same for every table of Stripe's objects: a row as locked, and what is decided for it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import msgspec
 from events.names import EventId
 from events.ordering import Decision, Known
 from events.text import canonical_json
+from schema.arrays import arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import asyncpg
 
@@ -44,11 +45,6 @@ def canonical(stored: str | None) -> str | None:
     if stored is None or stored == "{}":
         return stored
     return canonical_json(_JSON.decode(stored))
-
-
-def arrays(rows: Iterable[tuple[object, ...]]) -> Iterable[tuple[object, ...]]:
-    """Turn rows into one array a column, as unnest takes them."""
-    return zip(*rows, strict=True)
 
 
 async def write(connection: asyncpg.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from events.names import EventId
+from schema.arrays import array
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Sweeps:
 
     async def unsettled(self, events: Sequence[Sighted]) -> list[Sighted]:
         """Leave out those that are in the ledger or with the dead letters."""
-        ids, seconds = [event.event_id for event in events], [event.created for event in events]
+        ids, seconds = array([event.event_id for event in events]), array([event.created for event in events])
         settled = {row["event_id"] for row in await self._database.fetch(_SETTLED, ids, seconds)}
         return [event for event in events if event.event_id not in settled]
 

@@ -26,8 +26,9 @@ WITH buried AS (
         new.attempts,
         new.source
     FROM unnest(
-        $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[],
-        $6::BIGINT[], $7::VARCHAR[], $8::INTEGER[], $9::VARCHAR[]
+        $1::TEXT::VARCHAR[], $2::TEXT::BIGINT[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
+        $5::TEXT::VARCHAR[], $6::TEXT::BIGINT[], $7::TEXT::VARCHAR[], $8::TEXT::INTEGER[],
+        $9::TEXT::VARCHAR[]
     ) AS new (event_id, created, event_type, customer_id, object_id, received_ms, reason, attempts, source)
     ON CONFLICT (event_id, event_created_at) DO UPDATE
     SET

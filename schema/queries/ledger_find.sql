@@ -5,7 +5,7 @@
 SELECT
     settled.event_id,
     settled.outcome
-FROM unnest($1::VARCHAR[], $2::BIGINT[]) AS asked (event_id, created)
+FROM unnest($1::TEXT::VARCHAR[], $2::TEXT::BIGINT[]) AS asked (event_id, created)
 CROSS JOIN LATERAL (
     SELECT
         e.event_id,
@@ -22,5 +22,5 @@ SELECT
     'dead'
 FROM dead_letters AS letter
 WHERE
-    letter.event_id = ANY($1::VARCHAR[])
+    letter.event_id = ANY($1::TEXT::VARCHAR[])
     AND letter.status IN ('open', 'retrying')

@@ -29,8 +29,9 @@ WITH entry AS (
         new.attempts,
         new.source
     FROM unnest(
-        $1::VARCHAR[], $2::BIGINT[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::BIGINT[],
-        $7::VARCHAR[], $8::VARCHAR[], $9::VARCHAR[], $10::INTEGER[], $11::VARCHAR[]
+        $1::TEXT::VARCHAR[], $2::TEXT::BIGINT[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
+        $5::TEXT::VARCHAR[], $6::TEXT::BIGINT[], $7::TEXT::VARCHAR[], $8::TEXT::VARCHAR[],
+        $9::TEXT::VARCHAR[], $10::TEXT::INTEGER[], $11::TEXT::VARCHAR[]
     ) AS new (
         event_id, created, event_type, customer_id, object_id, received_ms,
         outcome, reason, superseded_by, attempts, source

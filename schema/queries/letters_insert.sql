@@ -18,7 +18,7 @@
 -- $17 VARCHAR[]: fingerprints
 -- $18 VARCHAR[]: worker versions
 -- $19 VARCHAR[]: sources
--- $20 BYTEA[]: raw bodies
+-- $20 TEXT[]: raw bodies, in base64
 -- $21 BOOLEAN[]: whether they tell of an end
 INSERT INTO dead_letters AS letter (
     event_id, event_type, customer_id, object_id, livemode, api_version, event_created_at,
@@ -45,14 +45,16 @@ SELECT
     new.fingerprint,
     new.worker_version,
     new.source,
-    new.raw_body,
-    sha256(new.raw_body),
+    decode(new.raw_body, 'base64'),
+    sha256(decode(new.raw_body, 'base64')),
     new.removal
 FROM unnest(
-    $1::VARCHAR[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::BOOLEAN[], $6::VARCHAR[],
-    $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::INTEGER[], $11::INTEGER[], $12::VARCHAR[],
-    $13::VARCHAR[], $14::VARCHAR[], $15::VARCHAR[], $16::VARCHAR[], $17::VARCHAR[], $18::VARCHAR[],
-    $19::VARCHAR[], $20::BYTEA[], $21::BOOLEAN[]
+    $1::TEXT::VARCHAR[], $2::TEXT::VARCHAR[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
+    $5::TEXT::BOOLEAN[], $6::TEXT::VARCHAR[], $7::TEXT::BIGINT[], $8::TEXT::BIGINT[],
+    $9::TEXT::BIGINT[], $10::TEXT::INTEGER[], $11::TEXT::INTEGER[], $12::TEXT::VARCHAR[],
+    $13::TEXT::VARCHAR[], $14::TEXT::VARCHAR[], $15::TEXT::VARCHAR[], $16::TEXT::VARCHAR[],
+    $17::TEXT::VARCHAR[], $18::TEXT::VARCHAR[], $19::TEXT::VARCHAR[], $20::TEXT::TEXT[],
+    $21::TEXT::BOOLEAN[]
 ) AS new (
     event_id, event_type, customer_id, object_id, livemode, api_version,
     created, received_ms, first_attempt_ms, attempts, starts, reason,

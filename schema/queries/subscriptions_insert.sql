@@ -9,7 +9,7 @@
 -- $8 BIGINT[]: created in Stripe, Unix seconds
 -- $9 BIGINT[]: second of the event that is shown
 -- $10 VARCHAR[]: id of the event that is shown
--- $11 BYTEA[]: evidence of order
+-- $11 TEXT[]: evidence of order, in base64
 -- $12 BOOLEAN[]: unsure
 INSERT INTO subscriptions (
     stripe_subscription_id, user_id, product_id, status, current_period_start, current_period_end,
@@ -26,11 +26,12 @@ SELECT
     to_timestamp(new.stripe_created_at),
     to_timestamp(new.shown_created),
     new.shown,
-    new.evidence,
+    decode(new.evidence, 'base64'),
     new.unsure
 FROM unnest(
-    $1::VARCHAR[], $2::UUID[], $3::VARCHAR[], $4::VARCHAR[], $5::BIGINT[], $6::BIGINT[],
-    $7::JSONB[], $8::BIGINT[], $9::BIGINT[], $10::VARCHAR[], $11::BYTEA[], $12::BOOLEAN[]
+    $1::TEXT::VARCHAR[], $2::TEXT::UUID[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
+    $5::TEXT::BIGINT[], $6::TEXT::BIGINT[], $7::TEXT::JSONB[], $8::TEXT::BIGINT[],
+    $9::TEXT::BIGINT[], $10::TEXT::VARCHAR[], $11::TEXT::TEXT[], $12::TEXT::BOOLEAN[]
 ) AS new (
     stripe_subscription_id, user_id, product_id, status, current_period_start, current_period_end,
     metadata, stripe_created_at, shown_created, shown, evidence, unsure

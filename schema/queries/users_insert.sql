@@ -11,7 +11,7 @@
 -- $10 BIGINT[]: second of the event that is shown
 -- $11 VARCHAR[]: id of the event that is shown
 -- $12 BOOLEAN[]: deleted
--- $13 BYTEA[]: evidence of order
+-- $13 TEXT[]: evidence of order, in base64
 -- $14 BOOLEAN[]: unsure
 INSERT INTO users (
     user_id, email, stripe_customer_id, stripe_email, name, phone, address, metadata,
@@ -30,11 +30,13 @@ SELECT
     to_timestamp(new.shown_created),
     new.shown,
     CASE WHEN new.deleted THEN to_timestamp(new.shown_created) END,
-    new.evidence,
+    decode(new.evidence, 'base64'),
     new.unsure
 FROM unnest(
-    $1::UUID[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::VARCHAR[], $6::VARCHAR[], $7::JSONB[],
-    $8::JSONB[], $9::BIGINT[], $10::BIGINT[], $11::VARCHAR[], $12::BOOLEAN[], $13::BYTEA[], $14::BOOLEAN[]
+    $1::TEXT::UUID[], $2::TEXT::VARCHAR[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
+    $5::TEXT::VARCHAR[], $6::TEXT::VARCHAR[], $7::TEXT::JSONB[], $8::TEXT::JSONB[],
+    $9::TEXT::BIGINT[], $10::TEXT::BIGINT[], $11::TEXT::VARCHAR[], $12::TEXT::BOOLEAN[],
+    $13::TEXT::TEXT[], $14::TEXT::BOOLEAN[]
 ) AS new (
     user_id, email, stripe_customer_id, stripe_email, name, phone, address,
     metadata, stripe_created_at, shown_created, shown, deleted, evidence, unsure

@@ -3,5 +3,5 @@
 -- $2 VARCHAR[]: their addresses
 UPDATE users
 SET email = new.email
-FROM unnest($1::UUID[], $2::VARCHAR[]) AS new (user_id, email)
+FROM unnest($1::TEXT::UUID[], $2::TEXT::VARCHAR[]) AS new (user_id, email)
 WHERE users.user_id = new.user_id

@@ -9,7 +9,7 @@
 -- $8 BIGINT[]: second of the event that is shown
 -- $9 VARCHAR[]: id of the event that is shown
 -- $10 BOOLEAN[]: deleted
--- $11 BYTEA[]: evidence of order
+-- $11 TEXT[]: evidence of order, in base64
 -- $12 BOOLEAN[]: unsure
 UPDATE users
 SET
@@ -23,11 +23,12 @@ SET
     synced_at = now(),
     last_webhook_event_id = new.shown,
     deleted_at = CASE WHEN new.deleted THEN to_timestamp(new.shown_created) END,
-    evidence = new.evidence,
+    evidence = decode(new.evidence, 'base64'),
     unsure = new.unsure
 FROM unnest(
-    $1::UUID[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::JSONB[], $6::JSONB[],
-    $7::BIGINT[], $8::BIGINT[], $9::VARCHAR[], $10::BOOLEAN[], $11::BYTEA[], $12::BOOLEAN[]
+    $1::TEXT::UUID[], $2::TEXT::VARCHAR[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
+    $5::TEXT::JSONB[], $6::TEXT::JSONB[], $7::TEXT::BIGINT[], $8::TEXT::BIGINT[],
+    $9::TEXT::VARCHAR[], $10::TEXT::BOOLEAN[], $11::TEXT::TEXT[], $12::TEXT::BOOLEAN[]
 ) AS new (
     user_id, stripe_email, name, phone, address, metadata,
     stripe_created_at, shown_created, shown, deleted, evidence, unsure
