@@ -20,7 +20,7 @@ MAX_INTEGER_DIGITS = 19
 _BRACKETS = b"{}[]"
 _NOT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 _AS_PARENTHESES = bytes.maketrans(_BRACKETS, b"()()")
-_AS_NINES = bytes.maketrans(b"0123456789", b"9" * 10)
+_OUTLINE = bytes.maketrans(b"0123456789[", b"9" * 10 + b"{")
 _MANY_NINES = b"9" * (MAX_INTEGER_DIGITS + 1)
 _BEFORE_NUMBER = frozenset({b"", *(bytes([byte]) for byte in b" \t\r\n:,[-")})
 
@@ -37,8 +37,11 @@ class NotStrictJsonError(ValueError):
 def check(body: bytes) -> None:
     """Refuse what a correct JSON parser would let pass; the syntax itself is the parser's to judge."""
     _check_encoding(body)
-    _check_depth(body)
-    _check_integers(body)
+    outline = body.translate(
+        _OUTLINE
+    )  # one look for both: every digit is a nine, every opening bracket a brace
+    _check_depth(body, outline)
+    _check_integers(body, outline)
 
 
 def read(body: bytes) -> dict[str, Any]:
@@ -82,8 +85,8 @@ def _check_encoding(body: bytes) -> None:
         raise NotStrictJsonError("the body is not UTF-8") from error
 
 
-def _check_depth(body: bytes) -> None:
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+def _check_depth(body: bytes, outline: bytes) -> None:
+    if outline.count(b"{") <= MAX_DEPTH:
         return
     nesting = _STRING.sub(b"", body).translate(_AS_PARENTHESES, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):  # each pass removes the innermost pairs: one level less
@@ -94,17 +97,16 @@ def _check_depth(body: bytes) -> None:
         )
 
 
-def _check_integers(body: bytes) -> None:
-    if _may_hold_long_integer(body) and _LONG_INTEGER.search(_STRING.sub(b'""', body)):
+def _check_integers(body: bytes, outline: bytes) -> None:
+    if _may_hold_long_integer(body, outline) and _LONG_INTEGER.search(_STRING.sub(b'""', body)):
         raise NotStrictJsonError(f"the body has an integer of more than {MAX_INTEGER_DIGITS} digits")
 
 
-def _may_hold_long_integer(body: bytes) -> bool:
+def _may_hold_long_integer(body: bytes, outline: bytes) -> bool:
     """Look for long runs of digits where a number can start; an id's run follows a letter, `_` or a quote."""
-    nines = body.translate(_AS_NINES)
-    start = nines.find(_MANY_NINES)
+    start = outline.find(_MANY_NINES)
     while start >= 0 and body[start - 1 : start] not in _BEFORE_NUMBER:
-        start = nines.find(_MANY_NINES, start + len(_MANY_NINES))
+        start = outline.find(_MANY_NINES, start + len(_MANY_NINES))
     return start >= 0
 
 

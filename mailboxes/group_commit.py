@@ -1,14 +1,13 @@
 """Many callers, one call: puts of the same moment become one pipeline, and one wait for the disk.
 
-No timer, and no waiting for others: who finds no put under way starts one with whoever is ready now, and
-those who come meanwhile share the next. Redis is spoken to in one thread beside the event loop, which
-goes on receiving. Knows mailboxes by a port; nothing of HTTP.
+No waiting for others: who finds no put under way starts one with whoever is ready now, and those who come
+meanwhile share the next. One timer looks after everybody's patience. Redis is spoken to in one thread beside
+the event loop, which goes on receiving. Knows mailboxes by a port; nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
@@ -39,7 +38,7 @@ class Mailboxes(Protocol):
 
 
 class _Seat:
-    """One caller: its envelope, and the answer it waits for until `deadline`."""
+    """One caller: its envelope, and the answer it waits for; after `deadline`, by the loop's clock, no put of it begins."""
 
     __slots__ = ("answer", "deadline", "envelope")
 
@@ -66,6 +65,10 @@ class _Seat:
     def give_up(self) -> None:
         self.fail(MailboxUnavailable("no answer in time"))
 
+    def patient_until(self) -> float:
+        """Return when this caller gives up, whatever the put is doing."""
+        return self.deadline + GRACE_SECONDS
+
 
 class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
@@ -78,7 +81,9 @@ class GroupCommit:
         self._mailboxes = mailboxes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mailboxes")
         self._queue: deque[_Seat] = deque()
-        self._putting: asyncio.Task[None] | None = None  # while there is none, the queue is empty
+        self._group: Sequence[_Seat] = ()
+        self._putting: asyncio.Task[None] | None = None  # while there is none, nobody waits
+        self._patience: asyncio.TimerHandle | None = None  # one for all: for whoever gives up first
 
     async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when this returns.
@@ -89,15 +94,13 @@ class GroupCommit:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()
         longest = 2 * self._mailboxes.longest_put_seconds()
-        seat = _Seat(envelope, loop.create_future(), time.monotonic() + longest)
+        seat = _Seat(envelope, loop.create_future(), loop.time() + longest)
         self._queue.append(seat)
         if self._putting is None:  # it begins when all who are ready now have sat down
             self._putting = loop.create_task(self._put_everything())
-        patience = loop.call_later(longest + GRACE_SECONDS, seat.give_up)
-        try:
-            return await seat.answer
-        finally:
-            patience.cancel()
+        if self._patience is None or seat.patient_until() < self._patience.when():
+            self._be_patient_until(seat.patient_until())
+        return await seat.answer
 
     async def _put_everything(self) -> None:
         """Put group after group until nobody waits; whatever ends this leaves no one waiting."""
@@ -109,12 +112,13 @@ class GroupCommit:
             self._putting = None
             while self._queue:
                 self._queue.popleft().fail(failure)
+            self._be_patient_until(None)
 
     def _gather(self) -> list[_Seat]:
         """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""
         group: list[_Seat] = []
         room = MOST_BYTES_TOGETHER
-        done_by = time.monotonic() + self._mailboxes.longest_put_seconds()
+        done_by = asyncio.get_running_loop().time() + self._mailboxes.longest_put_seconds()
         while self._queue and len(group) < MOST_TOGETHER and room > 0:
             seat = self._queue.popleft()
             if seat.deadline < done_by:
@@ -127,15 +131,39 @@ class GroupCommit:
     async def _put_for_all(self, group: Sequence[_Seat]) -> None:
         if not group:
             return
-        failure: Exception = MailboxUnavailable("the put was interrupted")
         loop = asyncio.get_running_loop()
-        envelopes = [seat.envelope for seat in group]
+        self._group = group
+        failure: Exception | None = MailboxUnavailable("the put was interrupted")
         try:
+            envelopes = [seat.envelope for seat in group]
             puts = await loop.run_in_executor(self._thread, self._mailboxes.put, envelopes)
             for seat, put in zip(group, puts, strict=True):
                 seat.take(put)
+            failure = None
         except Exception as error:  # noqa: BLE001 - every caller is told
             failure = error
         finally:
-            for seat in group:
-                seat.fail(failure)
+            self._group = ()
+            if failure is not None:
+                for seat in group:
+                    seat.fail(failure)
+
+    def _be_patient_until(self, moment: float | None) -> None:
+        """Set the timer, or stop it where nobody waits."""
+        if self._patience is not None:
+            self._patience.cancel()
+        loop = asyncio.get_running_loop()
+        self._patience = None if moment is None else loop.call_at(moment, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        """Tell those whose time is over, and go on waiting for the others."""
+        now = asyncio.get_running_loop().time()
+        moments: list[float] = []
+        for seat in (*self._group, *self._queue):
+            if seat.answer.done():
+                continue
+            if seat.patient_until() <= now:
+                seat.give_up()
+            else:
+                moments.append(seat.patient_until())
+        self._be_patient_until(min(moments, default=None))

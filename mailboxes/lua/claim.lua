@@ -14,11 +14,12 @@ local token, expires = ARGV[2], ARGV[3]
 local customers_limit, events_limit, turn_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local bytes_limit, bytes = tonumber(ARGV[7]), 0
 local TOGETHER = 8 -- values read at once: so many more than `bytes_limit` allows may be read, and not returned
+local is_any_tried = redis.call('EXISTS', TRIES) == 1
 
 -- Reads a customer's oldest mail; an id whose payload somebody removed by hand leaves the mailbox.
 local function open(customer, limit)
   local ids, turn = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
-  local tries = fields_of(TRIES, ids)
+  local tries = is_any_tried and fields_of(TRIES, ids) or {}
   for first = 1, #ids, TOGETHER do
     local keys = {}
     for i = first, math.min(first + TOGETHER - 1, #ids) do keys[#keys + 1] = event_of(ids[i]) end

@@ -15,16 +15,34 @@ local gauges = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes')
 local total, bytes = (gauges[1] or 0) + (gauges[2] or 0), tonumber(gauges[3] or 0)
 local added = {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
 
--- The place after the last event, waiting or parked, of the same second: arrival orders a second.
-local function place(customer, created, waiting, held)
-  local first, last = created * SECOND, -1
-  if waiting + held == 0 then return string.format('%.0f', first) end
-  for key, count in pairs({[mail_of(customer)] = waiting, [held_of(customer)] = held}) do
-    local top = count > 0 and redis.call('ZREVRANGEBYSCORE', key, string.format('%.0f', first + SECOND - 1),
-      string.format('%.0f', first), 'WITHSCORES', 'LIMIT', 0, 1)[2]
-    last = math.max(last, (tonumber(top) or first - 1) - first)
+-- How many events of each customer wait and are parked. Nearly all have none, and `since` tells so in one call.
+local waiting, parked = {}, {}
+local function count()
+  local customers = {}
+  for i = 8, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
+  local is_any_parked = redis.call('EXISTS', PARKED) == 1
+  for i, has_mail in ipairs(ask_of('ZMSCORE', SINCE, customers)) do
+    local customer = customers[i]
+    if not waiting[customer] then
+      waiting[customer] = has_mail and redis.call('ZCARD', mail_of(customer)) or 0
+      parked[customer] = is_any_parked and redis.call('ZCARD', held_of(customer)) or 0
+    end
   end
-  return string.format('%.0f', first + math.min(last + 1, SECOND - 1))
+end
+
+-- Stores all values in one call. False, and nothing is stored, where each has to be judged by itself: something
+-- does not fit, or is there already, or comes twice.
+local function store_together()
+  local values, size, events, seen = {}, 0, {}, {}
+  for i = 7, #ARGV, 4 do
+    local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+    events[customer] = (events[customer] or waiting[customer] + parked[customer]) + 1
+    if seen[id] or events[customer] > customer_limit then return false end
+    seen[id], size = true, size + #value
+    values[#values + 1], values[#values + 2] = event_of(id), value
+  end
+  if #values > SPREAD or total + #values / 2 > total_limit or bytes + size > byte_limit then return false end
+  return redis.pcall('MSETNX', unpack(values)) == 1
 end
 
 -- What is said of an event that is not laid: it is there already, or nothing more fits.
@@ -38,24 +56,39 @@ local function turn_down(id, value, why)
   return FULL
 end
 
-local newcomers, since = {}, {}
-local is_any_held = redis.call('EXISTS', PARKED) == 1
-
-local function put(id, customer, created, value)
-  local waiting = redis.call('ZCARD', mail_of(customer))
-  local held = is_any_held and redis.call('ZCARD', held_of(customer)) or 0
-  if waiting + held >= customer_limit or total >= total_limit or bytes + #value > byte_limit then
+-- Stores one value; nil, or else what is said of an event that is not laid.
+local function store(id, customer, value)
+  if waiting[customer] + parked[customer] >= customer_limit or total >= total_limit or bytes + #value > byte_limit then
     return turn_down(id, value)
   end
   local set = redis.pcall('SET', event_of(id), value, 'NX')
   if not set or set.err then return turn_down(id, value, set and set.err) end
-  redis.call('ZADD', mail_of(customer), place(customer, created, waiting, held), id)
+end
+
+-- The last place that is taken in the second which begins at `first`, or the one before that second.
+local function last_place(key, first)
+  local top = redis.call('ZREVRANGEBYSCORE', key, first + SECOND - 1, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  return tonumber(top) or first - 1
+end
+
+-- The place after the last event, waiting or parked, of the same second: arrival orders a second.
+local function place(customer, created)
+  local first = created * SECOND
+  local last = first - 1
+  if waiting[customer] > 0 then last = last_place(mail_of(customer), first) end
+  if parked[customer] > 0 then last = math.max(last, last_place(held_of(customer), first)) end
+  return math.min(last + 1, first + SECOND - 1)
+end
+
+local newcomers, since = {}, {}
+local function lay(id, customer, created, value)
+  redis.call('ZADD', mail_of(customer), place(customer, created), id)
   total, bytes, added.bytes = total + 1, bytes + #value, added.bytes + #value
-  if waiting == 0 then -- with mail it has its state already
+  waiting[customer] = waiting[customer] + 1
+  if waiting[customer] == 1 then -- with mail it has its state already
     newcomers[#newcomers + 1] = customer
     since[#since + 1], since[#since + 2] = tonumber(string.sub(value, 3, HEADER)) or now, customer
   end
-  return QUEUED
 end
 
 -- Gives those who had no mail their state, as `seat` would one by one.
@@ -84,11 +117,15 @@ local function ring()
   return 1
 end
 
+count()
+local is_stored = store_together()
 local results = {0}
 for i = 7, #ARGV, 4 do
-  local result = put(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3])
-  results[#results + 1] = result
-  local kind = type(result) == 'string' and DUPLICATE or result
+  local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+  local refused = not is_stored and store(id, customer, value)
+  if not refused then lay(id, customer, tonumber(ARGV[i + 2]), value) end
+  results[#results + 1] = refused or QUEUED
+  local kind = type(refused) == 'string' and DUPLICATE or refused or QUEUED
   added[kind] = added[kind] + 1
 end
 seat_newcomers()

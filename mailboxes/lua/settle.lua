@@ -34,20 +34,12 @@ local function park(customer, id)
 end
 
 -- What all turns together leave behind is written at the end: a call costs more than what it does.
-local settled, bytes, tried, gone = 0, 0, {}, {}
+local finished, gone = {}, {}
 
 local function finish(customer, done)
-  local left = {}
   for _, id in ipairs(done) do
-    if redis.call('ZREM', mail_of(customer), id) == 1 then left[#left + 1], tried[#tried + 1] = id, id end
+    if redis.call('ZREM', mail_of(customer), id) == 1 then finished[#finished + 1] = id end
   end
-  bytes = bytes + forget(left)
-  settled = settled + #left
-end
-
--- As `seat`, but that those without mail are forgotten together.
-local function seat_or_go(customer, wake_ms)
-  if head_of(customer) then seat(customer, wake_ms) else gone[#gone + 1] = customer end
 end
 
 local function settle(turn)
@@ -59,7 +51,20 @@ local function settle(turn)
   end
   for _, id in ipairs(turn.parked) do park(customer, id) end
   if turn.release == '1' and is_any_parked then unpark(customer) end
-  seat_or_go(customer, turn.wake)
+end
+
+-- As `seat`, but that those without mail are forgotten together; of a few customers mostly none has any left.
+local FEW = 16
+local function seat_or_go(turns)
+  for first = 1, #turns, FEW do
+    local last, mails = math.min(first + FEW - 1, #turns), {}
+    for i = first, last do mails[#mails + 1] = mail_of(turns[i].customer) end
+    local is_any_left = redis.call('EXISTS', unpack(mails)) > 0
+    for i = first, last do
+      local customer = turns[i].customer
+      if is_any_left and head_of(customer) then seat(customer, turns[i].wake) else gone[#gone + 1] = customer end
+    end
+  end
 end
 
 -- A suspect stays one until its mailbox is empty: else each harmless event before a deadly one would clear it,
@@ -90,10 +95,11 @@ spread('ZREM', LEASES, freed)
 spread('HDEL', OWNERS, freed)
 forgive(freed)
 for _, turn in ipairs(ours) do settle(turn) end
-tally('bytes', -bytes)
-tally('waiting', -settled)
-tally('settled', settled)
-if redis.call('EXISTS', TRIES) == 1 then spread('HDEL', TRIES, tried) end
+seat_or_go(ours)
+tally('bytes', -forget(finished))
+tally('waiting', -#finished)
+tally('settled', #finished)
+if redis.call('EXISTS', TRIES) == 1 then spread('HDEL', TRIES, finished) end
 spread('ZREM', SINCE, gone)
 if redis.call('EXISTS', CRASHES) == 1 then spread('HDEL', CRASHES, gone) end
 return results

@@ -33,15 +33,20 @@ local function spread(command, key, arguments)
   end
 end
 
+-- Asks a command about many arguments as `spread` runs one; answers come in their order, false for nothing.
+local function ask_of(command, key, arguments)
+  local answers = {}
+  for first = 1, #arguments, SPREAD do
+    local last = math.min(first + SPREAD - 1, #arguments)
+    for i, answer in ipairs(redis.call(command, key, unpack(arguments, first, last))) do answers[first + i - 1] = answer end
+  end
+  return answers
+end
+
 -- Values of a hash, in the order of `fields`; {} of an empty hash, which most are nearly always.
 local function fields_of(hash, fields)
-  local values = {}
-  if #fields == 0 or redis.call('HLEN', hash) == 0 then return values end
-  for first = 1, #fields, SPREAD do
-    local last = math.min(first + SPREAD - 1, #fields)
-    for i, value in ipairs(redis.call('HMGET', hash, unpack(fields, first, last))) do values[first + i - 1] = value end
-  end
-  return values
+  if #fields == 0 or redis.call('HLEN', hash) == 0 then return {} end
+  return ask_of('HMGET', hash, fields)
 end
 
 -- The event at the head of a mailbox, or nil.
@@ -86,7 +91,7 @@ local function forget(ids)
     keys[i] = event_of(id)
     bytes = bytes + redis.call('STRLEN', keys[i])
   end
-  if #keys > 0 then redis.call('DEL', unpack(keys)) end
+  for first = 1, #keys, SPREAD do redis.call('DEL', unpack(keys, first, math.min(first + SPREAD - 1, #keys))) end
   return bytes
 end
 
