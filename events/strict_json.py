@@ -37,9 +37,7 @@ class NotStrictJsonError(ValueError):
 def check(body: bytes) -> None:
     """Refuse what a correct JSON parser would let pass; the syntax itself is the parser's to judge."""
     _check_encoding(body)
-    outline = body.translate(
-        _OUTLINE
-    )  # one look for both: every digit is a nine, every opening bracket a brace
+    outline = body.translate(_OUTLINE)  # for both: every digit a nine, every opening bracket a brace
     _check_depth(body, outline)
     _check_integers(body, outline)
 
