@@ -30,6 +30,7 @@ FULL = (
     ("bench.ordering", "--histories", "100000", "--rendered", "20000"),
     ("bench.paths", "--seconds", "900"),
     ("bench.costs",),
+    ("bench.peer", "--rounds", "5"),
     ("bench.drain", "--rounds", "5"),
     ("bench.receiver", "--rounds", "5"),
     ("bench.freshness", "--rounds", "5"),
@@ -40,7 +41,7 @@ FULL = (
     ("bench.soak", "--minutes", "10"),
     ("bench.scaling",),
 )
-ON_THE_PAGE = frozenset({"costs", "drain", "receiver", "freshness", "growth", "memory"})
+ON_THE_PAGE = frozenset({"peer", "costs", "drain", "receiver", "freshness", "growth", "memory"})
 
 
 def main() -> int:

@@ -32,11 +32,16 @@ class Target:
     aim: float
     unit: str = ""
     less_is_better: bool = False
+    when_missed: str = ""
+
+    def is_met(self, value: float) -> bool:
+        """Say whether a figure is good enough."""
+        return value == self.bound or (value < self.bound) is self.less_is_better
 
     def line(self, value: float) -> str:
         """A row of Markdown."""
         sign = "≤" if self.less_is_better else "≥"
-        met = "yes" if (value <= self.bound) is self.less_is_better or value == self.bound else "**no**"
+        met = "yes" if self.is_met(value) else "**no**"
         figures = (
             f"{sign} {self.bound:g}{self.unit}",
             f"{self.aim:g}{self.unit}",
@@ -46,7 +51,27 @@ class Target:
         return f"| {self.what} | `bench.{self.figure[0]}` | {' | '.join(figures)} |"
 
 
+SHARED_CORES = """\
+What is accepted while a worker applies it is limited by the processor time of all who share two cores. Of 376 to 407 µs an event the receiver
+takes 138 to 153 (put 21, system calls 25, signature and envelope 18), the worker 88 to 93, the load generator 58 to 63, Valkey 48 to
+53 and Postgres 46. With the worker stopped one receiver accepts 5,200 to 6,200 events a second on the same machine, four times what the
+peer does. What was tried and did not help: a lower priority for the worker (3 % more accepted), two processes of the receiver (a fifth less),
+two puts at a time, batches of 1,000 (3 % less in all), other levels of compression. What did help is in decisions 24 to 27."""
+
 TARGETS = (
+    Target(
+        what="accepted events/s over those of @supabase/stripe-sync-engine, while a worker applies them",
+        figure=("peer", "accepted_over_peer"),
+        bound=3.5,
+        aim=5,
+        when_missed=SHARED_CORES,
+    ),
+    Target(
+        what="applied events/s over those of the same, every row checked",
+        figure=("peer", "applied_over_peer"),
+        bound=2.5,
+        aim=4,
+    ),
     Target(
         what="drain rate of a worker over a bare program that writes the same rows in the same batches",
         figure=("drain", "ratio"),
@@ -169,6 +194,7 @@ def page(results: Results) -> str:
             "| --- | --- | --- | --- | --- | --- |",
             *(target.line(_value(results, target)) for target in TARGETS if target.figure[0] in results),
             "",
+            *(f"{target.when_missed}\n" for target in _missed(results) if target.when_missed),
             *_pictured(results),
         )
     )
@@ -195,6 +221,12 @@ def _value(results: Mapping[str, Mapping[str, Any]], target: Target) -> float:
     benchmark, figure = target.figure
     value: float = results[benchmark][figure]
     return value
+
+
+def _missed(results: Results) -> Iterator[Target]:
+    for target in TARGETS:
+        if target.figure[0] in results and not target.is_met(_value(results, target)):
+            yield target
 
 
 def _pictured(results: Results) -> Iterator[str]:

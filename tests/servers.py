@@ -10,6 +10,7 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from local.postgres import Postgres
 from local.process import Process
 from local.service import Service, await_answer
 from local.valkey import Valkey
+from mailboxes.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ QUICK_POSTGRES = {
 }
 QUICK_VALKEY = {"loglevel": "warning"}
 
+T = TypeVar("T")
 P = TypeVar("P", bound=Service)
 S = TypeVar("S", Postgres, Valkey)
 
@@ -162,10 +165,18 @@ def send(pid: int, number: signal.Signals) -> None:
         return
 
 
+def patiently(ask: Callable[[], T], *, times: int = 5) -> T:
+    """Ask again while the mailboxes' server does not answer in time: a disk that others share stalls for a moment."""
+    for _ in range(times - 1):
+        with suppress(MailboxUnavailable):
+            return ask()
+    return ask()
+
+
 def wait_until(holds: Callable[[], bool], *, what: str, seconds: float = 10) -> None:
     """Wait for a condition and fail with what was awaited."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not patiently(holds):
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(0.01)
 

@@ -37,9 +37,16 @@ PUT = """
 import sys, time
 from events.envelope import open_envelope
 from mailboxes.durability import AckDurability
+from mailboxes.errors import MailboxUnavailable
 from mailboxes.mailboxes import Mailboxes
 mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS)
-mailboxes.put([open_envelope(sys.stdin.buffer.read(), now=int(time.time()))])
+envelope = open_envelope(sys.stdin.buffer.read(), now=int(time.time()))
+for _ in range(5):  # a disk that others share stalls for a moment
+    try:
+        sys.exit(not mailboxes.put([envelope]))
+    except MailboxUnavailable as error:
+        print(error, file=sys.stderr)
+sys.exit("the event could not be put")
 """
 
 

@@ -16,6 +16,7 @@ from mailboxes.circuit import Dependency
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from tests import builders
+from tests.servers import patiently
 from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
@@ -61,7 +62,7 @@ class Post:
         """Lay one event into its mailbox and give its id."""
         body = builders.event_body(type_, object_, **fields)
         envelope = open_envelope(body, now=int(time.time()))
-        self.mailboxes.put([envelope])
+        patiently(lambda: self.mailboxes.put([envelope]))
         return envelope.event_id
 
     def drain(self, store: Any = None, *, size: BatchSize = SIZE, doubts: Doubts | None = None) -> None:
