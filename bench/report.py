@@ -58,6 +58,9 @@ takes 138 to 153 (put 21, system calls 25, signature and envelope 18), the worke
 peer does. What was tried and did not help: a lower priority for the worker (3 % more accepted), two processes of the receiver (a fifth less),
 two puts at a time, batches of 1,000 (3 % less in all), other levels of compression. What did help is in decisions 24 to 27."""
 
+WORKER_GROWTH = """\
+Why the worker is a little larger after a million events than after a hundred thousand, and whether that ends, is not known yet."""
+
 TARGETS = (
     Target(
         what="accepted events/s over those of @supabase/stripe-sync-engine, while a worker applies them",
@@ -126,6 +129,7 @@ TARGETS = (
         bound=0.05,
         aim=0,
         less_is_better=True,
+        when_missed=WORKER_GROWTH,
     ),
     Target(
         what="drain rate out of 1,000,000 waiting events over that out of 10,000",
@@ -153,7 +157,7 @@ def save(figures: Results) -> None:
     before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     results = {**before, **figures, "machine": machine()}
     FOLDER.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     write(results)
 
 

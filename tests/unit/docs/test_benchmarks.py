@@ -1,0 +1,41 @@
+"""docs/benchmarks.md shows the figures that were kept, and says of each target whether it is met."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench.report import FOLDER, PAGE, RESULTS, TARGETS, Target, page, pictures
+
+KEPT = json.loads(RESULTS.read_text(encoding="utf-8"))
+
+
+def test_page_is_made_of_what_was_kept() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(KEPT)
+
+
+@pytest.mark.parametrize(("name", "picture"), tuple(pictures(KEPT)), ids=lambda value: value[:10])
+def test_picture_is_drawn_from_what_was_kept(name: str, picture: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == picture
+
+
+def test_every_target_was_measured() -> None:
+    assert {target.figure[0] for target in TARGETS} <= KEPT.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "less_is_better", "is_met"),
+    [
+        (2, False, True),
+        (1, False, True),
+        (0.9, False, False),
+        (0.9, True, True),
+        (1, True, True),
+        (2, True, False),
+    ],
+)
+def test_bound_is_met_from_its_good_side(value: float, *, less_is_better: bool, is_met: bool) -> None:
+    target = Target(what="x", figure=("x", "y"), bound=1, aim=1, less_is_better=less_is_better)
+    assert target.is_met(value) is is_met
+    assert ("**no**" in target.line(value)) is not is_met
