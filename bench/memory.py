@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,8 @@ def sizes(servers: Ground, events: int) -> list[tuple[float, float]]:
 
 def send_all(port: int, servers: Ground, events: int) -> Iterator[int]:
     """Send all events, a tenth at most at a time, and tell how many have been sent and settled."""
-    together, stream = min(TOGETHER, events // 10), bodies(events, customers=CUSTOMERS)
+    tenth, stream = events // 10, bodies(events, customers=CUSTOMERS)
+    together = tenth // ceil(tenth / TOGETHER)
     with opened_mailboxes(servers) as mailboxes:
         for sent in range(together, events + 1, together):
             flood(port, signed(islice(stream, together)))

@@ -59,7 +59,8 @@ peer does. What was tried and did not help: a lower priority for the worker (3 %
 two puts at a time, batches of 1,000 (3 % less in all), other levels of compression. What did help is in decisions 24 to 27."""
 
 WORKER_GROWTH = """\
-Why the worker is a little larger after a million events than after a hundred thousand, and whether that ends, is not known yet."""
+The worker was not full-grown after 100,000 events: it held 94 MB after 30,000, 101 after 100,000, 110 after 300,000 and 110 after 1,000,000. It
+grows towards the largest batch that it has met, and stops. A collector of cycles that looks more often did not make it smaller."""
 
 TARGETS = (
     Target(
