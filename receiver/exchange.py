@@ -30,7 +30,7 @@ class Exchange(RequestResponseCycle):
 
     async def receive(self) -> Message:  # type: ignore[override]  # uvicorn's messages are typed dictionaries
         """Return what has come of the body; raises TimeoutError when it has taken too long in all."""
-        if self.more_body or self.waiting_for_100_continue:
+        if self.more_body:
             async with asyncio.timeout_at(self._read_until):
                 return await super().receive()
         body, self.body = self.body, bytearray()

@@ -125,6 +125,12 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request; more are read when none that were read still waits for its turn."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+
     def _check_headers(self) -> None:
         longest = max([len(name) + len(value) for name, value in self.headers], default=0)
         if longest > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:

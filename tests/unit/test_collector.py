@@ -33,6 +33,16 @@ def test_what_is_there_is_never_looked_at_again() -> None:
     assert gc.get_freeze_count() > 0
 
 
+def test_the_young_are_looked_at_rarely() -> None:
+    collector.spare_what_is_here()
+    lost = Node()
+    lost.other = lost
+    still = weakref.ref(lost)
+    del lost
+    kept: list[list[None]] = [[] for _ in range(collector.YOUNG // 2)]
+    assert still() is not None, len(kept)
+
+
 def test_cycles_made_later_are_freed_in_time() -> None:
     collector.spare_what_is_here()
     lost = Node()

@@ -79,6 +79,13 @@ def test_the_version_is_evidence_about_the_same_event() -> None:
     assert second.version.before == first.version.state
 
 
+def test_an_api_version_that_is_no_text_is_malformed() -> None:
+    body = event_body("customer.updated", customer("cus_7"), api_version=20250630)
+    with pytest.raises(PermanentError) as caught:
+        read_event(body)
+    assert caught.value.reason == "malformed"
+
+
 @pytest.mark.parametrize("api_version", [None, "2011-01-01", "2099-12-31.xenon"])
 def test_any_api_version_is_read(api_version: str | None) -> None:
     assert (

@@ -152,6 +152,32 @@ def test_no_caller_waits_longer_than_two_puts_take_and_a_moment(
     assert [str(error) for error in asyncio.run(scenario())] == ["no answer in time"] * 2
 
 
+def test_each_caller_waits_as_long_as_its_own_put_may_take(
+    mailboxes: GatedMailboxes, together: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One timer serves all: it is set earlier for who must give up earlier, and set again for who is left."""
+    monkeypatch.setattr(group_commit, "GRACE_SECONDS", 0.0)
+    mailboxes.seconds = 0.2
+
+    async def scenario() -> tuple[float, float]:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+
+        async def patience(name: str) -> float:
+            with pytest.raises(MailboxUnavailable):
+                await together.put(envelope(name))
+            return clock() - begun
+
+        first = asyncio.create_task(patience("evt_first"))
+        await mailboxes.is_called()
+        mailboxes.seconds = 0.05
+        second = asyncio.create_task(patience("evt_second"))
+        return await asyncio.wait_for(asyncio.gather(second, first), 5)
+
+    second, first = asyncio.run(scenario())
+    assert 0.1 <= second < 0.4 <= first
+
+
 def test_who_has_no_time_left_for_a_put_is_not_put(mailboxes: GatedMailboxes, together: GroupCommit) -> None:
     async def scenario() -> list[Put | BaseException]:
         mailboxes.seconds = 0.1

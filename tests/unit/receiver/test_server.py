@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from receiver import exchange, server
 from receiver.alarms import Alarms
 from receiver.server import Connection
-from tests.builders import customer, event_body
-from tests.unit.receiver.fakes import Receiver, SettableClock
+from tests.builders import NOW, customer, event_body, signed_header
+from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from events.envelope import Envelope
+    from mailboxes.mail import Put
 
 HEAD = b"POST /webhooks/stripe HTTP/1.1\r\nHost: receiver\r\n"
 EMPTY = HEAD + b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
@@ -38,10 +43,13 @@ class Client:
         self.state = ServerState()
         self.socket, self._theirs = socket.socketpair()
 
-    async def connect(self) -> None:
+    async def connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         self.socket.settimeout(0)
-        await loop.create_connection(lambda: Connection(self.config, self.state, {}), sock=self._theirs)
+        _, served = await loop.create_connection(
+            lambda: Connection(self.config, self.state, {}), sock=self._theirs
+        )
+        return served
 
     async def send(self, data: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self.socket, data)
@@ -55,9 +63,14 @@ class Client:
         return said
 
 
-def said_to(converse: Callable[[Client], Awaitable[None]], *, connections: int = 0) -> bytes:
+def said_to(
+    converse: Callable[[Client], Awaitable[None]],
+    *,
+    connections: int = 0,
+    receiver: Receiver | None = None,
+) -> bytes:
     """Return what a client is told that speaks so, on a server with that many other connections."""
-    client = Client(Receiver())
+    client = Client(receiver or Receiver())
     client.state.connections.update(object() for _ in range(connections))  # type: ignore[misc]
 
     async def scenario() -> bytes:
@@ -68,7 +81,7 @@ def said_to(converse: Callable[[Client], Awaitable[None]], *, connections: int =
     return asyncio.run(scenario())
 
 
-def said_after(*parts: bytes) -> bytes:
+def said_after(*parts: bytes, receiver: Receiver | None = None) -> bytes:
     """Return what a client is told that sends these and nothing more."""
 
     async def converse(client: Client) -> None:
@@ -77,7 +90,7 @@ def said_after(*parts: bytes) -> bytes:
             await asyncio.sleep(0)
         client.socket.shutdown(socket.SHUT_WR)
 
-    return said_to(converse)
+    return said_to(converse, receiver=receiver)
 
 
 def statuses(said: bytes) -> list[int]:
@@ -165,6 +178,93 @@ def test_a_body_that_is_refused_is_read_on_for_a_moment_and_the_connection_close
     said = said_after(head + body[:10], body[10:] + EMPTY)
     assert b"connection: close\r\n" in said
     assert error_code(said) == "media_type_unsupported"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(EMPTY.replace(b"HTTP/1.1", b"HTTP/1.0"), id="http-1.0"),
+        pytest.param(
+            EMPTY.replace(b"HTTP/1.1", b"HTTP/1.0").replace(
+                b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"
+            ),
+            id="http-1.0-that-asks-to-be-kept",
+        ),
+        pytest.param(EMPTY.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), id="asked-to"),
+    ],
+)
+def test_a_connection_that_is_not_to_be_kept_is_closed_and_the_answer_says_so(request_: bytes) -> None:
+    async def ask_once(client: Client) -> None:
+        await client.send(request_)
+
+    assert b"\r\nconnection: close\r\n" in said_to(ask_once)
+
+
+def test_a_body_is_called_for_when_its_client_waits_for_that() -> None:
+    head = EMPTY.replace(b"Length: 0\r\n", b"Length: 2\r\nExpect: 100-continue\r\n")
+
+    async def wait_for_the_call(client: Client) -> None:
+        await client.send(head)
+        called = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client.socket, 100), 5)
+        assert called == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await client.send(b"{}")
+        client.socket.shutdown(socket.SHUT_WR)
+
+    assert error_code(said_to(wait_for_the_call)) == "signature_invalid"
+
+
+def test_an_address_is_the_same_however_it_is_spelt() -> None:
+    assert error_code(said_after(EMPTY.replace(b"stripe", b"%73tripe"))) == "signature_invalid"
+
+
+def test_an_answer_to_head_has_no_body_even_when_it_is_a_mistake_of_ours() -> None:
+    broken = Receiver(mailbox=FakeMailbox(failure=ZeroDivisionError()))
+    said = said_after(b"HEAD /readyz HTTP/1.1\r\nHost: receiver\r\n\r\n", receiver=broken)
+    assert statuses(said) == [500]
+    assert said.endswith(b"\r\n\r\n")
+
+
+class SilentMailbox(FakeMailbox):
+    """Never answers."""
+
+    async def put(self, envelope: Envelope) -> Put:
+        await asyncio.get_running_loop().create_future()
+        return await super().put(envelope)
+
+
+def kept_of_a_flood(receiver: Receiver, first: bytes) -> tuple[int, int]:
+    """How many requests, and bytes of answers, are kept of a client that sends without end and reads nothing."""
+    client = Client(receiver)
+
+    async def scenario() -> tuple[int, int]:
+        connection = await client.connect()
+        await client.send(first)
+        with suppress(TimeoutError):
+            for _ in range(100):  # more than all buffers between the two hold
+                await asyncio.wait_for(client.send(300 * EMPTY), 1)
+        kept = len(connection.pipeline), connection.transport.get_write_buffer_size()
+        connection.transport.abort()
+        client.socket.close()
+        for task in client.state.tasks:
+            task.cancel()
+        await asyncio.gather(*client.state.tasks, return_exceptions=True)
+        return kept
+
+    return asyncio.run(scenario())
+
+
+def test_answers_that_nobody_reads_are_not_written_without_end() -> None:
+    requests, answer_bytes = kept_of_a_flood(Receiver(), EMPTY)
+    assert requests < 5_000
+    assert answer_bytes < 4 * HIGH_WATER_LIMIT
+
+
+def test_requests_are_not_read_without_end_while_one_is_answered() -> None:
+    body = event_body("customer.updated", customer())
+    signature = signed_header(body, timestamp=NOW).encode()
+    head = HEAD + b"Content-Type: application/json\r\nContent-Length: %d\r\nStripe-Signature: %b\r\n\r\n"
+    requests, _ = kept_of_a_flood(Receiver(mailbox=SilentMailbox()), head % (len(body), signature) + body)
+    assert 0 < requests < 5_000
 
 
 @pytest.mark.parametrize("wish", [b"websocket", b"h2c"])
