@@ -6,12 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailboxes import asking
 from mailboxes.checks import ServerFacts, check_server
 from mailboxes.durability import AckDurability, AckMeans
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 
 if TYPE_CHECKING:
-    from mailboxes.server import Call, Reply, Server
+    from collections.abc import Sequence
+
+    from mailboxes.asking import Asking, Call, Peer, Reply
 
 TIMEOUT_SECONDS = 0.6
 """How long one answer of Redis may take: a caller may wait for two, and the receiver says 503 in about 1 s."""
@@ -29,40 +32,39 @@ KNOWN_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class _Known:
     facts: ServerFacts
-    eras: tuple[int, int]
+    era: int
     until: float
 
 
 class Acknowledgement:
     """Runs what must be durable, by the means that the server has.
 
-    `patient` is the same server with time-outs of PATIENT_SECONDS. After a reconnection (an era) the
-    server may be another one, or configured anew: it is asked again before anything is acknowledged.
+    After a reconnection (an era) the server may be another one, or configured anew: it is asked again before
+    anything is acknowledged, over the same connections.
     """
 
-    def __init__(self, server: Server, patient: Server, ack: AckDurability) -> None:
-        self._server = server
-        self._patient = patient
+    def __init__(self, peer: Peer, ack: AckDurability) -> None:
+        self._peer = peer
         self._ack = ack
         self._known: _Known | None = None
 
-    def facts(self) -> ServerFacts:
-        """Return what the server gives, asking unless it told so lately, over the same connections."""
-        eras, now = (self._server.era, self._patient.era), time.monotonic()
+    def facts(self) -> Asking[ServerFacts]:
+        """Return what the server gives, asking unless it told so lately."""
+        era, now = self._peer.era, time.monotonic()
         known = self._known
-        if known is None or known.eras != eras or known.until < now:
-            known = self._known = _Known(check_server(self._server, self._ack), eras, now + KNOWN_SECONDS)
+        if known is None or known.era != era or known.until < now:
+            known = self._known = _Known((yield from check_server(self._ack)), era, now + KNOWN_SECONDS)
         return known.facts
 
-    def check(self) -> ServerFacts:
+    def check(self) -> Asking[ServerFacts]:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
         self._known = None
-        return self.facts()
+        return (yield from self.facts())
 
-    def means(self) -> AckMeans:
+    def means(self) -> Asking[AckMeans]:
         """Return how the level is given; raises MailboxUnavailable where it is not, or not any more."""
         try:
-            return self.facts().ack_means
+            return (yield from self.facts()).ack_means
         except MailboxRefused as refused:
             raise MailboxUnavailable(str(refused)) from refused
 
@@ -71,28 +73,24 @@ class Acknowledgement:
         waits = self._known is not None and self._known.facts.ack_means is AckMeans.WAITAOF
         return PATIENT_SECONDS if waits else TIMEOUT_SECONDS
 
-    def run(self, calls: list[Call]) -> list[Reply]:
+    def run(self, calls: Sequence[Call]) -> Asking[list[Reply]]:
         """Run scripts; when this returns, what they wrote is as durable as promised.
 
         The means are looked at before and after: a server that was exchanged in between did not give them.
         """
         if self._ack is AckDurability.REDIS:
-            return self._server.run(*calls)
-        means = self.means()
-        replies = self._run_by(means, calls)
-        if self.means() is not means:
+            return (yield from asking.run(calls))
+        means = yield from self.means()
+        replies = yield from _run_by(means, calls)
+        if (yield from self.means()) is not means:
             raise MailboxUnavailable("the server changed its durability during a put")
         return replies
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._server.close()
-        self._patient.close()
 
-    def _run_by(self, means: AckMeans, calls: list[Call]) -> list[Reply]:
-        if means is not AckMeans.WAITAOF:
-            return self._server.run(*calls)
-        replies, files = self._patient.run_and_wait(*calls, wait_ms=WAITAOF_MS)
-        if files < 1:
-            raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
-        return replies
+def _run_by(means: AckMeans, calls: Sequence[Call]) -> Asking[list[Reply]]:
+    if means is not AckMeans.WAITAOF:
+        return (yield from asking.run(calls))
+    replies, files = yield from asking.run_and_wait(calls, wait_ms=WAITAOF_MS)
+    if files < 1:
+        raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
+    return replies

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
+from mailboxes.asking import Ask
 from mailboxes.durability import AckDurability, AckMeans
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailboxes.server import Server
+    from mailboxes.asking import Asking
 
 OLDEST_VERSION = (6, 2)
 TRUE_WAITAOF_SINCE = (8, 0)
@@ -51,16 +52,16 @@ class Disk:
     has_true_waitaof: bool
 
 
-def check_server(server: Server, ack: AckDurability) -> ServerFacts:
-    """Ask the server and return the facts.
+def check_server(ack: AckDurability) -> Asking[ServerFacts]:
+    """Ask a server and return the facts.
 
     Raises MailboxRefused where they do not suffice, and MailboxUnavailable while nobody can say.
     """
-    info: Mapping[str, Any] = server.ask("INFO")
+    info: Mapping[str, Any] = yield Ask(("INFO",))
     _require_loaded(info)
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
-    disk = _disk(server, info)
+    disk = _disk(info, (yield from _configured()))
     require_version(version, disk)
     _require_noeviction(policy)
     return ServerFacts(
@@ -77,8 +78,7 @@ def check_server(server: Server, ack: AckDurability) -> ServerFacts:
     )
 
 
-def _disk(server: Server, info: Mapping[str, Any]) -> Disk:
-    configured = _configured(server)
+def _disk(info: Mapping[str, Any], configured: Mapping[str, str]) -> Disk:
     return Disk(
         appendonly=bool(info.get("aof_enabled")),
         appendfsync=configured.get("appendfsync"),
@@ -97,10 +97,10 @@ def has_true_waitaof(info: Mapping[str, Any]) -> bool:
     return _commands_of(info) >= TRUE_WAITAOF_SINCE and "valkey_version" not in info
 
 
-def _configured(server: Server) -> Mapping[str, str]:
+def _configured() -> Asking[Mapping[str, str]]:
     """Hosted servers often forbid CONFIG; what they do not tell is not relied on."""
     try:
-        told: Mapping[str, str] = server.ask("CONFIG GET", "*appendfsync*")
+        told: Mapping[str, str] = yield Ask(("CONFIG GET", "*appendfsync*"))
     except MailboxUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return {}

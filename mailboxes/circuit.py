@@ -11,12 +11,13 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from events.retry import CIRCUIT
+from mailboxes.asking import Call
 from mailboxes.keys import circuit_key
-from mailboxes.server import Call
 
 if TYPE_CHECKING:
+    from mailboxes.asking import Argument, Reply
     from mailboxes.clock import Clock
-    from mailboxes.server import Argument, Reply, Server
+    from mailboxes.server import Server
 
 
 class Dependency(StrEnum):

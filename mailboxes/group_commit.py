@@ -1,15 +1,15 @@
-"""Many callers, one call: puts of the same moment become one pipeline, and one wait for the disk.
+"""Many callers, one call: puts of the same moment become one script, and one wait for the disk.
 
-No waiting for others: who finds no put under way starts one with whoever is ready now, and those who come
-meanwhile share the next. One timer looks after everybody's patience. Redis is spoken to in one thread beside
-the event loop, which goes on receiving. Knows mailboxes by a port; nothing of HTTP.
+No waiting for others: who finds fewer than MOST_AT_ONCE puts under way starts one with whoever is ready now, and those
+who come meanwhile share the next. One timer looks after everybody's patience. Knows mailboxes by a port;
+nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from mailboxes.errors import MailboxUnavailable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from events.envelope import Envelope
     from mailboxes.mail import Put
 
+MOST_AT_ONCE = 2
+"""While the server works on one, the other is written and read: alternately, neither waits for the other."""
 MOST_WAITING = 4096
 MOST_TOGETHER = 1000
 MOST_BYTES_TOGETHER = 4 * 1024**2
@@ -28,9 +30,9 @@ GRACE_SECONDS = 0.3
 
 
 class Mailboxes(Protocol):
-    """What group commit puts into, from a thread."""
+    """What group commit puts into, several at a time."""
 
-    def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+    async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
         """Put all of these durably, or raise."""
 
     def longest_put_seconds(self) -> float:
@@ -70,6 +72,16 @@ class _Seat:
         return self.deadline + GRACE_SECONDS
 
 
+class _Lane:
+    """Puts that follow each other, and the callers of the one that is under way."""
+
+    __slots__ = ("group", "task")
+
+    def __init__(self) -> None:
+        self.group: Sequence[_Seat] = ()
+        self.task: asyncio.Task[None] | None = None  # kept, for an event loop does not
+
+
 class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
 
@@ -79,10 +91,9 @@ class GroupCommit:
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mailboxes")
         self._queue: deque[_Seat] = deque()
-        self._group: Sequence[_Seat] = ()
-        self._putting: asyncio.Task[None] | None = None  # while there is none, nobody waits
+        self._lanes: list[_Lane] = []  # while there is none, nobody waits
+        self._is_beginning = False
         self._patience: asyncio.TimerHandle | None = None  # one for all: for whoever gives up first
 
     async def put(self, envelope: Envelope) -> Put:
@@ -96,23 +107,35 @@ class GroupCommit:
         longest = 2 * self._mailboxes.longest_put_seconds()
         seat = _Seat(envelope, loop.create_future(), loop.time() + longest)
         self._queue.append(seat)
-        if self._putting is None:  # it begins when all who are ready now have sat down
-            self._putting = loop.create_task(self._put_everything())
+        if not self._is_beginning and len(self._lanes) < MOST_AT_ONCE:
+            self._begin()
         if self._patience is None or seat.patient_until() < self._patience.when():
             self._be_patient_until(seat.patient_until())
         return await seat.answer
 
-    async def _put_everything(self) -> None:
-        """Put group after group until nobody waits; whatever ends this leaves no one waiting."""
-        failure = MailboxUnavailable("the put was interrupted")
+    def _begin(self) -> None:
+        """Put, once all who are ready now have sat down."""
+        self._is_beginning = True
+        lane = _Lane()
+        self._lanes.append(lane)
+        lane.task = asyncio.get_running_loop().create_task(self._put_everything(lane))
+
+    async def _put_everything(self, lane: _Lane) -> None:
+        """Put group after group until nobody waits; whatever ends the last lane leaves no one waiting."""
+        self._is_beginning = False
         try:
             while self._queue:
-                await self._put_for_all(self._gather())
+                lane.group = self._gather()
+                await self._put_for_all(lane.group)
         finally:
-            self._putting = None
-            while self._queue:
-                self._queue.popleft().fail(failure)
-            self._be_patient_until(None)
+            self._lanes.remove(lane)
+            if not self._lanes:
+                self._end()
+
+    def _end(self) -> None:
+        while self._queue:
+            self._queue.popleft().fail(MailboxUnavailable("the put was interrupted"))
+        self._be_patient_until(None)
 
     def _gather(self) -> list[_Seat]:
         """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""
@@ -131,19 +154,15 @@ class GroupCommit:
     async def _put_for_all(self, group: Sequence[_Seat]) -> None:
         if not group:
             return
-        loop = asyncio.get_running_loop()
-        self._group = group
         failure: Exception | None = MailboxUnavailable("the put was interrupted")
         try:
-            envelopes = [seat.envelope for seat in group]
-            puts = await loop.run_in_executor(self._thread, self._mailboxes.put, envelopes)
+            puts = await self._mailboxes.put([seat.envelope for seat in group])
             for seat, put in zip(group, puts, strict=True):
                 seat.take(put)
             failure = None
         except Exception as error:  # noqa: BLE001 - every caller is told
             failure = error
         finally:
-            self._group = ()
             if failure is not None:
                 for seat in group:
                     seat.fail(failure)
@@ -159,7 +178,7 @@ class GroupCommit:
         """Tell those whose time is over, and go on waiting for the others."""
         now = asyncio.get_running_loop().time()
         moments: list[float] = []
-        for seat in (*self._group, *self._queue):
+        for seat in (*chain.from_iterable(lane.group for lane in self._lanes), *self._queue):
             if seat.answer.done():
                 continue
             if seat.patient_until() <= now:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailboxes import keys
-from mailboxes.server import Call
+from mailboxes.asking import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mailboxes.asking import Argument
     from mailboxes.clock import Clock
-    from mailboxes.server import Argument, Server
+    from mailboxes.server import Server
 
 BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 30.0

@@ -36,6 +36,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from events.names import CustomerId, EventId
 
 
@@ -47,6 +49,15 @@ def tags(shards: int) -> tuple[str, ...]:
 def shard_of(customer_id: CustomerId, *, shards: int) -> int:
     """Return the customer's shard: the same in every process and every version."""
     return zlib.crc32(customer_id.encode()) % shards
+
+
+def by_shard(tags: Sequence[str], customers: Iterable[CustomerId]) -> dict[str, list[int]]:
+    """Return which of these are each shard's, as positions; shards that have none are left out."""
+    groups: dict[str, list[int]] = {}
+    for i, customer_id in enumerate(customers):
+        tag = tags[shard_of(customer_id, shards=len(tags))]
+        groups.setdefault(tag, []).append(i)
+    return groups
 
 
 def event_key(tag: str, event_id: EventId) -> str:

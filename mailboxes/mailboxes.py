@@ -15,7 +15,8 @@ from msgspec import structs
 
 from events.names import CustomerId, EventId, LeaseToken
 from mailboxes import codec, keys, replies
-from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS, Acknowledgement
+from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS
+from mailboxes.asking import Call
 from mailboxes.circuit import Circuit, Dependency
 from mailboxes.clock import Clock, RedisClock
 from mailboxes.durability import AckDurability
@@ -27,23 +28,22 @@ from mailboxes.mail import (
     LONGEST_GATHERING_MS,
     Claim,
     Limits,
-    Put,
-    PutResult,
     Settlement,
     Source,
 )
-from mailboxes.server import Call, Server
+from mailboxes.posting import RING_WINDOW_MS, Posting
+from mailboxes.server import Server
 from mailboxes.status import Paused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from events.envelope import Envelope
+    from mailboxes.asking import Argument, Reply
     from mailboxes.checks import ServerFacts
     from mailboxes.circuit import OpenCircuit
     from mailboxes.codec import Stored
-    from mailboxes.mail import Mail
-    from mailboxes.server import Argument, Reply
+    from mailboxes.mail import Mail, Put
     from mailboxes.status import MailboxStatus, MailboxView, Removed
 
 PER_TURN = 50
@@ -51,8 +51,6 @@ CLAIMED_BYTES = 8 * 1024**2
 """About how much a claim holds as stored; a worker's memory holds several times that."""
 
 PARKED_LOOK_SECONDS = 300.0
-RING_WINDOW_MS = 100
-LONGEST_RING_WINDOW_MS = 60_000
 SWEPT_AT_ONCE = 1000
 LISTED_EVENTS = 100
 EVERYTHING = ""
@@ -69,7 +67,6 @@ class Mailboxes:
         self,
         server: Server,
         *,
-        patient: Server | None = None,
         clock: Clock | None = None,
         shards: int = 1,
         ack: AckDurability = AckDurability.REDIS,
@@ -77,10 +74,9 @@ class Mailboxes:
         name: str = "",
     ) -> None:
         self._server = server
-        self._acknowledgement = Acknowledgement(server, patient or server, ack)
+        self._posting = Posting(server, shards=shards, ack=ack, limits=limits or Limits())
         self._clock = clock or RedisClock(server)
         self._tags = keys.tags(shards)
-        self._limits = limits or Limits()
         self._name = name
         self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
         self._lost_claims = LostClaims()
@@ -100,8 +96,7 @@ class Mailboxes:
         `name` is the process's, and tells people who has claimed a mailbox.
         """
         return cls(
-            Server.connect(url, timeout_seconds=TIMEOUT_SECONDS),
-            patient=Server.connect(url, timeout_seconds=PATIENT_SECONDS),
+            Server.connect(url, timeout_seconds=TIMEOUT_SECONDS, patient_seconds=PATIENT_SECONDS),
             shards=shards,
             ack=ack,
             limits=limits,
@@ -110,7 +105,7 @@ class Mailboxes:
 
     def check(self) -> ServerFacts:
         """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
-        return self._acknowledgement.check()
+        return self._server.do(self._posting.acknowledgement.check())
 
     def ping_write(self) -> None:
         """Write something: a server that is full, read-only or cannot save still answers a PING.
@@ -119,7 +114,7 @@ class Mailboxes:
         """
         for tag in self._tags:
             self._server.ask("SET", keys.probe_key(tag), 1, "EX", 10)
-        self._acknowledgement.means()
+        self._server.do(self._posting.acknowledgement.means())
 
     def now_ms(self) -> int:
         """Return the time by Redis's clock, which every process shares."""
@@ -134,30 +129,13 @@ class Mailboxes:
         looks = (self.circuit(dependency).look() for dependency in Dependency)
         return tuple(found for found in looks if found)
 
-    def longest_put_seconds(self) -> float:
-        """Return how long a put may take before it raises; more where it waits for the disk."""
-        return self._acknowledgement.longest_seconds()
-
     def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
         """Lay envelopes into their mailboxes: one script a shard, durable as promised when this returns.
 
         An id that waits already stays as it is. At most one result asks for a ring.
         """
-        now_ms = self.now_ms()
-        values = [codec.encode(envelope.body, received_ms=now_ms, source=source) for envelope in envelopes]
-        groups = self._by_shard(envelope.customer_id for envelope in envelopes)
-        calls = [
-            self._put_call(tag, now_ms, [(envelopes[i], values[i]) for i in places])
-            for tag, places in groups.items()
-        ]
-        results = [PutResult.FULL] * len(values)
-        ring = False
-        for places, (rung, *codes) in zip(groups.values(), self._acknowledgement.run(calls), strict=True):
-            ring = ring or rung == 1
-            for i, code in zip(places, codes, strict=True):
-                results[i] = replies.read_put(code, values[i])
-        ringer = results.index(PutResult.QUEUED) if ring else None
-        return [Put(result, ring=i == ringer) for i, result in enumerate(results)]
+        posting = self._posting.put(envelopes, source=source, now_ms=self.now_ms())
+        return self._server.do(posting)
 
     def claim(
         self, *, max_customers: int, max_events: int, lease_seconds: float, per_turn: int = PER_TURN
@@ -197,7 +175,7 @@ class Mailboxes:
             structs.replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
             for one in settlements
         ]
-        groups = self._by_shard(one.customer_id for one in whole)
+        groups = keys.by_shard(self._tags, (one.customer_id for one in whole))
         head = (now_ms, claim.token, now_ms + int(PARKED_LOOK_SECONDS * 1000))
         calls = [
             Call("settle", tag, (*head, *chain.from_iterable(_settlement(whole[i]) for i in places)))
@@ -269,15 +247,7 @@ class Mailboxes:
 
     def close(self) -> None:
         """Close the connections."""
-        self._acknowledgement.close()
-
-    def _put_call(self, tag: str, now_ms: int, letters: Iterable[tuple[Envelope, bytes]]) -> Call:
-        limits = self._limits
-        caps = (limits.customer_events, limits.total_events, limits.total_bytes)
-        terms: list[Argument] = [now_ms, *caps, RING_WINDOW_MS, LONGEST_RING_WINDOW_MS]
-        for envelope, value in letters:
-            terms += (envelope.event_id, envelope.customer_id, envelope.created, value)
-        return Call("put", tag, terms)
+        self._server.close()
 
     def _claim_shard(self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]) -> list[Mail]:
         if lost := self._lost_claims.tokens():
@@ -310,7 +280,7 @@ class Mailboxes:
         head = (self.now_ms(), claim.token, *terms)
         calls = [
             Call(script, tag, (*head, *(customers[i] for i in places)))
-            for tag, places in self._by_shard(customers).items()
+            for tag, places in keys.by_shard(self._tags, customers).items()
         ]
         return sum(self._server.run(*calls))
 
@@ -322,17 +292,9 @@ class Mailboxes:
 
     def _one(self, customer_id: CustomerId, script: str, *terms: Argument) -> Reply:
         """Run a script on one customer."""
-        (tag,) = self._by_shard([customer_id])
+        (tag,) = keys.by_shard(self._tags, [customer_id])
         (reply,) = self._server.run(Call(script, tag, (self.now_ms(), customer_id, *terms)))
         return reply
-
-    def _by_shard(self, customers: Iterable[CustomerId]) -> dict[str, list[int]]:
-        """Return which of these are each shard's, as positions; shards that have none are left out."""
-        groups: dict[str, list[int]] = {}
-        for i, customer_id in enumerate(customers):
-            tag = self._tags[keys.shard_of(customer_id, shards=len(self._tags))]
-            groups.setdefault(tag, []).append(i)
-        return groups
 
     def _tags_from_anywhere(self) -> Sequence[str]:
         """All shards, beginning with a random one, so that none is always served last."""

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from mailboxes import keys
 from mailboxes.acknowledgement import TIMEOUT_SECONDS
+from mailboxes.asking import Call
 from mailboxes.clock import Clock, RedisClock
-from mailboxes.server import Call, Server
+from mailboxes.server import Server
 
 
 class Slot(NamedTuple):

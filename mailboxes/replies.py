@@ -14,8 +14,8 @@ from mailboxes.status import Counters, Listed, MailboxState, MailboxStatus, Mail
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from mailboxes.asking import Reply
     from mailboxes.mail import Failed
-    from mailboxes.server import Reply
 
 SECOND = 2**21
 """Places within one second of `created`: score = created * 2^21 + n, exact in a double (put.lua)."""

@@ -1,135 +1,92 @@
-"""The one Redis behind the mailboxes, spoken to in single attempts with short time-outs.
+"""The one Redis behind the mailboxes, spoken to from threads in single attempts with short time-outs.
 
 redis-py's own retries are off: they held a call for 15 s against a frozen server and repeated commands
-whose reply was lost. Whoever asks knows better whether to ask again. Knows scripts by name only.
+whose reply was lost. Whoever asks knows better whether to ask again.
 """
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.retry import Retry
 
+from mailboxes import asking
+from mailboxes.asking import Ask, Peer, checked
 from mailboxes.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable
 
     from redis.connection import AbstractConnection
 
-Argument = str | bytes | int
-Reply = Any  # what Redis answers: int, bytes, None or a list of these
+    from mailboxes.asking import Argument, Asking, Call, Reply, Request, Send
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One command's Lua text, and the digest the server knows it by."""
-
-    text: str
-    sha: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One run of a script on one shard."""
-
-    script: str
-    tag: str
-    arguments: Sequence[Argument]
-
-
-@cache
-def load_script(name: str) -> Script:
-    """Read lua/<name>.lua, with the names and moves of lua/shard.lua before it."""
-    folder = resources.files(__package__).joinpath("lua")
-    text = "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("shard", name))
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-class Server:
+class Server(Peer):
     """Runs scripts and commands; anything that goes wrong is a MailboxUnavailable.
 
-    `era` changes whenever the other end may have become another server (a new connection, an error), so
-    that what was learnt of it, its clock and its durability, is learnt again.
+    `patient` is the same server with a longer time-out, for what waits for the disk.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
-        self.era = 0
+    def __init__(self, client: redis.Redis, patient: redis.Redis | None = None) -> None:
+        super().__init__()
         self._client = client
+        self._patient = patient or client
 
     @classmethod
-    def connect(cls, url: str, *, timeout_seconds: float) -> Server:
+    def connect(cls, url: str, *, timeout_seconds: float, patient_seconds: float | None = None) -> Server:
         """Make a server of a URL (redis, rediss, unix); connections open when first needed."""
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,  # the same types of replies everywhere, and no greeting to wait for
-            driver_info=None,
-        )
-        server = cls(client)
-        client.connection_pool.connection_kwargs["redis_connect_func"] = server._greet
+        client = _client(url, timeout_seconds)
+        server = cls(client, _client(url, patient_seconds) if patient_seconds else None)
+        for each in (client, server._patient):
+            each.connection_pool.connection_kwargs["redis_connect_func"] = server._greet
         return server
 
-    def run(self, *calls: Call) -> list[Reply]:
-        """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again."""
-        return self._run(calls, [])
+    def do(self, wanted: Asking[T]) -> T:
+        """Ask what it asks until it returns; what fails is raised where it was asked."""
+        step: Callable[[], Request] = partial(next, wanted)
+        while True:
+            try:
+                request = step()
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                step = partial(wanted.send, self._answer(request))
+            except MailboxUnavailable as error:
+                step = partial(wanted.throw, error)
 
-    def run_and_wait(self, *calls: Call, wait_ms: int) -> tuple[list[Reply], int]:
-        """Run scripts, then wait until all they wrote is in the append-only file; 0 if it is not in time."""
-        *replies, waited = self._run(calls, [("WAITAOF", 1, 0, wait_ms)])
-        return replies, int(waited[0])
+    def run(self, *calls: Call) -> list[Reply]:
+        """Run scripts in one round trip."""
+        return self.do(asking.run(calls))
 
     def ask(self, *command: Argument) -> Reply:
         """Run one command."""
-        with self._translated():
-            return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return self._answer(Ask(command))
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+        self._patient.close()
 
-    def _run(self, calls: Sequence[Call], after: Sequence[tuple[Argument, ...]]) -> list[Reply]:
+    def _answer(self, request: Request) -> Reply:
         with self._translated():
-            replies = self._send([_by_digest(call) for call in calls], after)
-            unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            if unknown:
-                again = self._send([_by_text(calls[i]) for i in unknown], after)
-                for i, reply in zip(unknown, again, strict=False):
-                    replies[i] = reply
-                replies[len(calls) :] = again[len(unknown) :]
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-            return replies
+            if isinstance(request, Ask):
+                return self._client.execute_command(*request.command)  # type: ignore[no-untyped-call]
+            return self._send(request)
 
-    def _send(
-        self, calls: Sequence[tuple[Argument, ...]], after: Sequence[tuple[Argument, ...]]
-    ) -> list[Reply]:
-        with self._client.pipeline(transaction=False) as pipeline:
-            for command in (*calls, *after):
+    def _send(self, request: Send) -> list[Reply]:
+        client = self._patient if request.wait_ms else self._client
+        with client.pipeline(transaction=False) as pipeline:
+            for command in request.commands:
                 pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipeline.execute(raise_on_error=False)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (redis.RedisError, OSError) as error:
-            if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
-                self.era += 1
-            raise MailboxUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+            return checked(pipeline.execute(raise_on_error=False))
 
     def _greet(self, connection: AbstractConnection) -> None:
         self.era += 1
@@ -140,9 +97,13 @@ class Server:
             connection.read_response()
 
 
-def _by_digest(call: Call) -> tuple[Argument, ...]:
-    return ("EVALSHA", load_script(call.script).sha, 1, call.tag, *call.arguments)
-
-
-def _by_text(call: Call) -> tuple[Argument, ...]:
-    return ("EVAL", load_script(call.script).text, 1, call.tag, *call.arguments)
+def _client(url: str, timeout_seconds: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,  # the same types of replies everywhere, and no greeting to wait for
+        driver_info=None,
+    )

@@ -10,7 +10,7 @@ from mailboxes.group_commit import GroupCommit
 from receiver.alarms import Alarms
 from receiver.app import create_app
 from receiver.intake import Expected, Intake
-from receiver.mailbox import CheckedMailboxes, open_mailboxes
+from receiver.mailbox import ProbedMailboxes, open_mailboxes, open_postbox
 from receiver.ringer import Ringer
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 def compose(settings: ReceiverSettings) -> Webhook:
     """Make the application that these settings describe; Redis is not needed yet."""
-    mailboxes = CheckedMailboxes(open_mailboxes(settings))
     intake = Intake(
         expected=Expected(
             secrets=tuple(secret.encode() for secret in settings.webhook_secrets),
@@ -29,10 +28,14 @@ def compose(settings: ReceiverSettings) -> Webhook:
             livemode=settings.stripe_livemode,
             account=settings.stripe_account,
         ),
-        mailbox=GroupCommit(mailboxes),
+        mailbox=GroupCommit(open_postbox(settings)),
         bell=Ringer(Doorbell(settings.redis_url.get_secret_value())),
         alarms=Alarms(time.monotonic),
         clock=time.time,
     )
     token = settings.metrics_token
-    return create_app(intake, readiness=mailboxes, metrics_token=token.get_secret_value() if token else None)
+    return create_app(
+        intake,
+        readiness=ProbedMailboxes(open_mailboxes(settings)),
+        metrics_token=token.get_secret_value() if token else None,
+    )

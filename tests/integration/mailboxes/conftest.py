@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,20 +11,53 @@ import redis
 
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
+from mailboxes.postbox import Postbox
 from tests import servers
 from tests.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Protocol
 
+    from events.envelope import Envelope
     from local.valkey import Valkey
+    from mailboxes.checks import ServerFacts
+    from mailboxes.mail import Put
 
     OwnServer = servers.RunningServer[Valkey]
     StartServer = Callable[[Mapping[str, str]], OwnServer]
 
     class Connect(Protocol):
         def __call__(self, url: str, *, ack: AckDurability = ..., shards: int = ...) -> Mailboxes: ...
+
+    class Putter(Protocol):
+        """What can be put into, from a thread or from an event loop."""
+
+        def check(self) -> ServerFacts: ...
+
+        def put(self, envelopes: Sequence[Envelope]) -> list[Put]: ...
+
+    class ConnectPutter(Protocol):
+        def __call__(self, url: str, *, ack: AckDurability = ..., shards: int = ...) -> Putter: ...
+
+
+class LoopedPostbox:
+    """A postbox with an event loop of its own, for tests that have none."""
+
+    def __init__(self, postbox: Postbox) -> None:
+        self._postbox = postbox
+        self._runner = asyncio.Runner()
+
+    def check(self) -> ServerFacts:
+        return self._runner.run(self._postbox.check())
+
+    def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+        self._runner.run(asyncio.sleep(0.01))  # a loop that is never idle has seen by now who hung up
+        return self._runner.run(self._postbox.put(envelopes))
+
+    def close(self) -> None:
+        self._runner.run(self._postbox.close())
+        self._runner.close()
 
 
 @pytest.fixture
@@ -38,6 +72,22 @@ def connect() -> Iterator[Connect]:
     yield connect
     for mailboxes in connected:
         mailboxes.close()
+
+
+@pytest.fixture(params=["from a thread", "from an event loop"])
+def connect_putter(request: pytest.FixtureRequest, connect: Connect) -> Iterator[ConnectPutter]:
+    """Connect what puts, for the length of the test: each test that asks for it runs with both kinds."""
+    looped: list[LoopedPostbox] = []
+
+    def connect_looped(
+        url: str, *, ack: AckDurability = AckDurability.REDIS_FSYNC, shards: int = 1
+    ) -> LoopedPostbox:
+        looped.append(LoopedPostbox(Postbox(url, ack=ack, shards=shards)))
+        return looped[-1]
+
+    yield connect if request.param == "from a thread" else connect_looped
+    for postbox in looped:
+        postbox.close()
 
 
 @pytest.fixture

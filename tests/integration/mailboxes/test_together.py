@@ -14,6 +14,7 @@ import pytest
 from mailboxes.durability import AckDurability
 from mailboxes.group_commit import GroupCommit
 from mailboxes.mail import PutResult
+from mailboxes.postbox import Postbox
 from tests.mailbox_builders import all_done, envelope, is_idle
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from tests.integration.mailboxes.conftest import Connect
 
 
-def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailboxes) -> None:
+def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailboxes, redis_url: str) -> None:
     async def storm() -> Counter[PutResult]:
-        together = GroupCommit(mailboxes)
+        postbox = Postbox(redis_url, ack=AckDurability.REDIS_FSYNC)
+        together = GroupCommit(postbox)
         puts = [await asyncio.gather(*(together.put(envelope()) for _ in range(50))) for _ in range(40)]
+        await postbox.close()
         return Counter(put.result for group in puts for put in group)
 
     assert asyncio.run(storm()) == {PutResult.QUEUED: 1, PutResult.DUPLICATE: 1_999}

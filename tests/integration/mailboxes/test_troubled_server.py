@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailboxes.mailboxes import Mailboxes
-    from tests.integration.mailboxes.conftest import Connect, OwnServer
+    from tests.integration.mailboxes.conftest import Connect, ConnectPutter, OwnServer, Putter
 
 
 @pytest.fixture
@@ -36,19 +36,19 @@ def admin(own_server: OwnServer) -> Iterator[redis.Redis]:
         yield client
 
 
-def failure(mailboxes: Mailboxes) -> str:
+def failure(mailboxes: Putter) -> str:
     with pytest.raises(MailboxUnavailable) as raised:
         mailboxes.put([envelope()])
     return str(raised.value)
 
 
 def test_a_frozen_server_is_tried_once_a_call_also_for_new_connections(
-    own_server: OwnServer, connect: Connect
+    own_server: OwnServer, connect_putter: ConnectPutter
 ) -> None:
     own_server.freeze()
     began = time.monotonic()
     with pytest.raises(MailboxUnavailable):
-        connect(own_server.url, ack=AckDurability.REDIS).put([envelope()])
+        connect_putter(own_server.url, ack=AckDurability.REDIS).put([envelope()])
     assert time.monotonic() - began < 1
     own_server.thaw()
 
@@ -104,9 +104,46 @@ def test_the_write_probe_sees_a_full_server_that_still_answers_pings(
 
 
 def test_after_a_reconnection_durability_is_asked_for_anew(
-    fragile: Mailboxes, own_server: OwnServer, admin: redis.Redis
+    own_server: OwnServer, connect_putter: ConnectPutter, admin: redis.Redis
 ) -> None:
-    fragile.put([envelope("evt_1")])
+    putter = connect_putter(own_server.url)
+    putter.put([envelope("evt_1")])
     admin.config_set("appendonly", "no")
     admin.client_kill_filter(skipme=True, _type="normal")
-    wait_until(lambda: "append-only" in failure(fragile), what="the next connection to be checked")
+    wait_until(lambda: "append-only" in failure(putter), what="the next connection to be checked")
+
+
+def test_a_connection_that_was_closed_while_nobody_put_costs_no_put(
+    own_server: OwnServer, connect_putter: ConnectPutter, admin: redis.Redis
+) -> None:
+    putter = connect_putter(own_server.url)
+    putter.put([envelope("evt_1")])
+    admin.client_kill_filter(skipme=True, _type="normal")
+    assert putter.put([envelope("evt_2")])[0].result is PutResult.QUEUED
+
+
+def test_scripts_are_sent_again_with_what_they_were_to_do(
+    own_server: OwnServer, connect_putter: ConnectPutter, admin: redis.Redis
+) -> None:
+    putter = connect_putter(own_server.url, shards=3)
+    letters = [envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(6)]
+    putter.put(letters[:2])
+    admin.script_flush()
+    results = [put.result for put in putter.put(letters)]
+    assert results == [PutResult.DUPLICATE] * 2 + [PutResult.QUEUED] * 4
+
+
+def test_a_put_that_fails_is_no_end_of_putting(own_server: OwnServer, connect_putter: ConnectPutter) -> None:
+    putter = connect_putter(own_server.url)
+    putter.put([envelope("evt_1")])
+    own_server.freeze()
+    failure(putter)
+    own_server.thaw()
+    wait_until(lambda: is_put(putter), what="Redis to be back")
+
+
+def is_put(putter: Putter) -> bool:
+    try:
+        return putter.put([envelope("evt_2")])[0].result in (PutResult.QUEUED, PutResult.DUPLICATE)
+    except MailboxUnavailable:
+        return False

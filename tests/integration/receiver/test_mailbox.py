@@ -8,17 +8,18 @@ import pytest
 
 from mailboxes.durability import AckDurability
 from mailboxes.group_commit import GroupCommit
-from mailboxes.mailboxes import Mailboxes
-from receiver.mailbox import CheckedMailboxes
+from mailboxes.postbox import Postbox
+from receiver.mailbox import CheckedPostbox
 from tests.unit.receiver.mailbox_contract import MailboxContract
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
 
 class TestGroupCommit(MailboxContract):
     @pytest.fixture
-    def mailbox(self, redis_url: str) -> Iterator[GroupCommit]:
-        mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
-        yield GroupCommit(CheckedMailboxes(mailboxes))
-        mailboxes.close()
+    def mailbox(self, redis_url: str, runner: asyncio.Runner) -> Iterator[GroupCommit]:
+        postbox = Postbox(redis_url, ack=AckDurability.REDIS_FSYNC)
+        yield GroupCommit(CheckedPostbox(postbox))
+        runner.run(postbox.close())

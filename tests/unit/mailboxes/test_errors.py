@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socketserver
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from events.retry import FailureClass
 from local.ports import LOCALHOST
+from mailboxes.asking import Ask, Send
 from mailboxes.errors import MailboxUnavailable
+from mailboxes.line import Line
 from mailboxes.server import Server
 from schema.errors import classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mailboxes.asking import Asking, Request
 
 SILENCE = b""
 
@@ -40,17 +46,15 @@ class _Answers(socketserver.BaseRequestHandler):
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
     with Answering(request.param) as answering:
         threading.Thread(target=answering.serve_forever, args=(0.01,), daemon=True).start()
-        asked = Server.connect(f"redis://{LOCALHOST}:{answering.server_address[1]}", timeout_seconds=0.5)
-        yield asked
-        asked.close()
+        yield f"redis://{LOCALHOST}:{answering.server_address[1]}"
         answering.shutdown()
 
 
-@pytest.mark.parametrize(
-    "server",
+ANSWERS = pytest.mark.parametrize(
+    "url",
     [
         b"-LOADING Redis is loading the dataset in memory\r\n",
         b"-READONLY You can't write against a read only replica.\r\n",
@@ -65,7 +69,35 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     indirect=True,
     ids=lambda answer: answer.decode().split(" ", 1)[0].strip("-") or "hangs up",
 )
-def test_an_error_of_redis_is_infrastructure(server: Server) -> None:
+
+WANTED = pytest.mark.parametrize(
+    "wanted", [Ask(("SET", "a", 1)), Send([("SET", "a", 1)])], ids=["asked", "sent"]
+)
+
+
+def asking(wanted: Request) -> Asking[object]:
+    return (yield wanted)
+
+
+@ANSWERS
+@WANTED
+def test_an_error_of_redis_is_infrastructure(url: str, wanted: Request) -> None:
+    with closing(Server.connect(url, timeout_seconds=0.5)) as server:
+        with pytest.raises(MailboxUnavailable) as caught:
+            server.do(asking(wanted))
+        assert classify(caught.value) is FailureClass.INFRASTRUCTURE
+
+
+@ANSWERS
+@WANTED
+def test_it_is_so_for_an_event_loop(url: str, wanted: Request) -> None:
+    async def ask() -> None:
+        line = Line(url, timeout_seconds=0.5)
+        try:
+            await line.do(asking(wanted))
+        finally:
+            await line.close()
+
     with pytest.raises(MailboxUnavailable) as caught:
-        server.ask("SET", "a", 1)
+        asyncio.run(ask())
     assert classify(caught.value) is FailureClass.INFRASTRUCTURE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,7 @@ from mailboxes.mail import Put, PutResult
 from tests.mailbox_builders import envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from events.envelope import Envelope
 
@@ -27,15 +26,18 @@ class GatedMailboxes:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.called = threading.Semaphore(0)
-        self.gate = threading.Event()
+        self.under_way = 0
+        self.most_under_way = 0
+        self.is_open = False
         self.failures: list[BaseException] = []
         self.seconds = 5.0
 
-    def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+    async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
         self.calls.append([one.event_id for one in envelopes])
-        self.called.release()
-        assert self.gate.wait(10)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await becomes(lambda: self.is_open)
+        self.under_way -= 1
         if self.failures:
             raise self.failures.pop()
         return [Put(PutResult.QUEUED, ring=one.event_id == "evt_ring") for one in envelopes]
@@ -43,16 +45,23 @@ class GatedMailboxes:
     def longest_put_seconds(self) -> float:
         return self.seconds
 
-    async def is_called(self) -> None:
-        """Wait until a put is under way."""
-        assert await asyncio.to_thread(self.called.acquire, timeout=5)
+
+async def becomes(condition: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - each waits for something else
+            await asyncio.sleep(0)
 
 
 @pytest.fixture
-def mailboxes() -> Iterator[GatedMailboxes]:
-    gated = GatedMailboxes()
-    yield gated
-    gated.gate.set()
+def mailboxes() -> GatedMailboxes:
+    return GatedMailboxes()
+
+
+@pytest.fixture
+def one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be one put at a time, so that a test can say who is in which."""
+    monkeypatch.setattr(group_commit, "MOST_AT_ONCE", 1)
 
 
 @pytest.fixture
@@ -63,7 +72,7 @@ def together(mailboxes: GatedMailboxes) -> GroupCommit:
 async def begin(mailboxes: GatedMailboxes, together: GroupCommit, *later: str) -> list[asyncio.Task[Put]]:
     """One caller whose put is under way, and others that come meanwhile, in this order."""
     tasks = [asyncio.create_task(together.put(envelope("evt_first")))]
-    await mailboxes.is_called()
+    await becomes(lambda: mailboxes.under_way == 1)
     tasks += [asyncio.create_task(together.put(envelope(name))) for name in later]
     await asyncio.sleep(0)  # each runs until it waits
     return tasks
@@ -74,7 +83,7 @@ async def outcomes(tasks: Sequence[asyncio.Task[Put]]) -> list[Put | BaseExcepti
 
 
 def test_a_lone_caller_is_put_at_once(mailboxes: GatedMailboxes, together: GroupCommit) -> None:
-    mailboxes.gate.set()
+    mailboxes.is_open = True
     assert asyncio.run(together.put(envelope("evt_1"))) == QUEUED
     assert mailboxes.calls == [["evt_1"]]
 
@@ -83,17 +92,18 @@ def test_callers_of_one_moment_share_a_call(mailboxes: GatedMailboxes, together:
     async def scenario() -> list[Put]:
         return await asyncio.gather(*(together.put(envelope(f"evt_{number}")) for number in range(3)))
 
-    mailboxes.gate.set()
+    mailboxes.is_open = True
     assert asyncio.run(scenario()) == [QUEUED] * 3
     assert mailboxes.calls == [["evt_0", "evt_1", "evt_2"]]
 
 
+@pytest.mark.usefixtures("one_at_once")
 def test_callers_that_come_during_a_put_share_the_next(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
     async def scenario() -> list[Put | BaseException]:
         tasks = await begin(mailboxes, together, "evt_1", "evt_ring", "evt_2")
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return await outcomes(tasks)
 
     ring = Put(PutResult.QUEUED, ring=True)
@@ -101,13 +111,14 @@ def test_callers_that_come_during_a_put_share_the_next(
     assert mailboxes.calls == [["evt_first"], ["evt_1", "evt_ring", "evt_2"]]
 
 
+@pytest.mark.usefixtures("one_at_once")
 def test_a_failing_put_fails_all_its_callers_and_nobody_else(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
     async def scenario() -> list[Put | BaseException]:
         tasks = await begin(mailboxes, together, "evt_1", "evt_2")
         mailboxes.failures = [MailboxUnavailable("away")]
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return [*await outcomes(tasks), await together.put(envelope("evt_3"))]
 
     first, *others = asyncio.run(scenario())
@@ -115,13 +126,14 @@ def test_a_failing_put_fails_all_its_callers_and_nobody_else(
     assert others == [QUEUED] * 3
 
 
+@pytest.mark.usefixtures("one_at_once")
 def test_callers_that_fail_together_get_errors_of_their_own(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
     async def scenario() -> list[Put | BaseException]:
         tasks = await begin(mailboxes, together, "evt_1", "evt_2")
         mailboxes.failures = [MailboxUnavailable("still away"), MailboxUnavailable("away")]
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return await outcomes(tasks)
 
     errors = asyncio.run(scenario())
@@ -132,7 +144,7 @@ def test_callers_that_fail_together_get_errors_of_their_own(
 def test_an_error_that_is_not_redis_is_told_as_it_is(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
-    mailboxes.gate.set()
+    mailboxes.is_open = True
     mailboxes.failures = [MailboxRefused("not durable")]
     with pytest.raises(MailboxRefused, match="not durable"):
         asyncio.run(together.put(envelope()))
@@ -146,7 +158,7 @@ def test_no_caller_waits_longer_than_two_puts_take_and_a_moment(
 
     async def scenario() -> list[Put | BaseException]:
         answered = await outcomes(await begin(mailboxes, together, "evt_1"))
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return answered
 
     assert [str(error) for error in asyncio.run(scenario())] == ["no answer in time"] * 2
@@ -169,7 +181,7 @@ def test_each_caller_waits_as_long_as_its_own_put_may_take(
             return clock() - begun
 
         first = asyncio.create_task(patience("evt_first"))
-        await mailboxes.is_called()
+        await becomes(lambda: mailboxes.under_way == 1)
         mailboxes.seconds = 0.05
         second = asyncio.create_task(patience("evt_second"))
         return await asyncio.wait_for(asyncio.gather(second, first), 5)
@@ -178,6 +190,7 @@ def test_each_caller_waits_as_long_as_its_own_put_may_take(
     assert 0.1 <= second < 0.4 <= first
 
 
+@pytest.mark.usefixtures("one_at_once")
 def test_who_has_no_time_left_for_a_put_is_not_put(mailboxes: GatedMailboxes, together: GroupCommit) -> None:
     async def scenario() -> list[Put | BaseException]:
         mailboxes.seconds = 0.1
@@ -185,7 +198,7 @@ def test_who_has_no_time_left_for_a_put_is_not_put(mailboxes: GatedMailboxes, to
         mailboxes.seconds = 5.0
         tasks.append(asyncio.create_task(together.put(envelope("evt_patient"))))
         await asyncio.sleep(0)
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return await outcomes(tasks)
 
     _, late, patient = asyncio.run(scenario())
@@ -194,6 +207,7 @@ def test_who_has_no_time_left_for_a_put_is_not_put(mailboxes: GatedMailboxes, to
     assert mailboxes.calls == [["evt_first"], ["evt_patient"]]
 
 
+@pytest.mark.usefixtures("one_at_once")
 def test_who_was_cancelled_is_not_put_and_the_others_go_on(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
@@ -201,13 +215,14 @@ def test_who_was_cancelled_is_not_put_and_the_others_go_on(
         first, gone, patient = await begin(mailboxes, together, "evt_gone", "evt_patient")
         gone.cancel()
         await asyncio.sleep(0)
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return await outcomes([first, patient])
 
     assert asyncio.run(scenario()) == [QUEUED] * 2
     assert mailboxes.calls == [["evt_first"], ["evt_patient"]]
 
 
+@pytest.mark.usefixtures("one_at_once")
 def test_only_so_many_callers_wait(
     mailboxes: GatedMailboxes, together: GroupCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +230,7 @@ def test_only_so_many_callers_wait(
 
     async def scenario() -> list[Put | BaseException]:
         tasks = await begin(mailboxes, together, "evt_1", "evt_2", "evt_3")
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return await outcomes(tasks)
 
     *served, refused = asyncio.run(scenario())
@@ -223,6 +238,7 @@ def test_only_so_many_callers_wait(
     assert str(refused) == "too many callers wait"
 
 
+@pytest.mark.usefixtures("one_at_once")
 @pytest.mark.parametrize("bound", [("MOST_TOGETHER", 2), ("MOST_BYTES_TOGETHER", 150)])
 def test_more_callers_than_fit_into_one_call_share_several(
     bound: tuple[str, int],
@@ -234,7 +250,7 @@ def test_more_callers_than_fit_into_one_call_share_several(
 
     async def scenario() -> list[Put | BaseException]:
         tasks = await begin(mailboxes, together, "evt_1", "evt_2", "evt_3")
-        mailboxes.gate.set()
+        mailboxes.is_open = True
         return await outcomes(tasks)
 
     assert asyncio.run(scenario()) == [QUEUED] * 4
@@ -245,6 +261,53 @@ def test_a_crowd_of_callers_is_served_to_the_last(mailboxes: GatedMailboxes, tog
     async def scenario() -> list[Put]:
         return await asyncio.gather(*(together.put(envelope(f"evt_{number}")) for number in range(2_000)))
 
-    mailboxes.gate.set()
+    mailboxes.is_open = True
     assert asyncio.run(scenario()) == [QUEUED] * 2_000
     assert len([name for call in mailboxes.calls for name in call]) == 2_000
+
+
+def test_who_comes_during_a_put_starts_a_second_and_who_comes_then_waits(
+    mailboxes: GatedMailboxes, together: GroupCommit
+) -> None:
+    async def scenario() -> list[Put | BaseException]:
+        tasks = await begin(mailboxes, together, "evt_1", "evt_2")
+        await becomes(lambda: mailboxes.under_way == 2)
+        tasks += [asyncio.create_task(together.put(envelope(name))) for name in ("evt_3", "evt_4")]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert mailboxes.calls == [["evt_first"], ["evt_1", "evt_2"]]
+        mailboxes.is_open = True
+        return await outcomes(tasks)
+
+    assert asyncio.run(scenario()) == [QUEUED] * 5
+    assert mailboxes.calls == [["evt_first"], ["evt_1", "evt_2"], ["evt_3", "evt_4"]]
+    assert mailboxes.most_under_way == group_commit.MOST_AT_ONCE == 2
+
+
+def test_a_put_that_fails_fails_nobody_of_the_other_that_is_under_way(
+    mailboxes: GatedMailboxes, together: GroupCommit
+) -> None:
+    async def scenario() -> list[Put | BaseException]:
+        tasks = await begin(mailboxes, together, "evt_1")
+        await becomes(lambda: mailboxes.under_way == 2)
+        mailboxes.failures = [MailboxUnavailable("away")]
+        mailboxes.is_open = True
+        return await outcomes(tasks)
+
+    told = asyncio.run(scenario())
+    assert sorted(map(str, told)) == sorted(["away", str(QUEUED)])
+
+
+def test_callers_are_told_when_their_put_is_cut_off(mailboxes: GatedMailboxes, together: GroupCommit) -> None:
+    """As an event loop does that ends: it cancels all that is under way."""
+
+    async def scenario() -> list[Put | BaseException]:
+        tasks = await begin(mailboxes, together, "evt_1", "evt_2")
+        await becomes(lambda: mailboxes.under_way == 2)
+        tasks.append(asyncio.create_task(together.put(envelope("evt_waiting"))))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *tasks}:
+            task.cancel()
+        return await outcomes(tasks)
+
+    assert [str(told) for told in asyncio.run(scenario())] == ["the put was interrupted"] * 4

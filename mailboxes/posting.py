@@ -1,0 +1,56 @@
+"""Laying envelopes into mailboxes: one script a shard, durable as promised. Asks Redis through asking.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailboxes import codec, keys, replies
+from mailboxes.acknowledgement import Acknowledgement
+from mailboxes.asking import Call
+from mailboxes.mail import Put, PutResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from events.envelope import Envelope
+    from mailboxes.asking import Argument, Asking, Peer
+    from mailboxes.durability import AckDurability
+    from mailboxes.mail import Limits, Source
+
+RING_WINDOW_MS = 100
+LONGEST_RING_WINDOW_MS = 60_000
+
+
+class Posting:
+    """Puts into the mailboxes of all shards behind one server."""
+
+    def __init__(self, peer: Peer, *, shards: int, ack: AckDurability, limits: Limits) -> None:
+        self.acknowledgement = Acknowledgement(peer, ack)
+        self._tags = keys.tags(shards)
+        self._limits = limits
+
+    def put(self, envelopes: Sequence[Envelope], *, source: Source, now_ms: int) -> Asking[list[Put]]:
+        """Lay these; an id that waits already stays as it is. At most one result asks for a ring."""
+        values = [codec.encode(envelope.body, received_ms=now_ms, source=source) for envelope in envelopes]
+        groups = keys.by_shard(self._tags, [envelope.customer_id for envelope in envelopes])
+        calls = [
+            self._call(tag, now_ms, [(envelopes[i], values[i]) for i in places])
+            for tag, places in groups.items()
+        ]
+        results = [PutResult.FULL] * len(values)
+        ring = False
+        answers = yield from self.acknowledgement.run(calls)
+        for places, (rung, *codes) in zip(groups.values(), answers, strict=True):
+            ring = ring or rung == 1
+            for i, code in zip(places, codes, strict=True):
+                results[i] = replies.read_put(code, values[i])
+        ringer = results.index(PutResult.QUEUED) if ring else None
+        return [Put(result, ring=i == ringer) for i, result in enumerate(results)]
+
+    def _call(self, tag: str, now_ms: int, letters: Iterable[tuple[Envelope, bytes]]) -> Call:
+        limits = self._limits
+        caps = (limits.customer_events, limits.total_events, limits.total_bytes)
+        terms: list[Argument] = [now_ms, *caps, RING_WINDOW_MS, LONGEST_RING_WINDOW_MS]
+        for envelope, value in letters:
+            terms += (envelope.event_id, envelope.customer_id, envelope.created, value)
+        return Call("put", tag, terms)
