@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from bench.queueing import Gathering, Station, Timeline, arrive, percentile, poisson
+from mailboxes.group_commit import MOST_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,13 +125,13 @@ class System:
 
 
 class Receiver:
-    """One process: it reads one request at a time, and has one put under way at a time for all who came together."""
+    """One process: it reads one request at a time, and has MOST_AT_ONCE puts under way, each for all who came together."""
 
     def __init__(self, system: System) -> None:
         self.cpu = Station(system.timeline, servers=1)
         self._system = system
         self._waiting: list[float] = []
-        self._is_putting = False
+        self._under_way = 0
 
     def receive(self) -> None:
         """Begin with one webhook."""
@@ -139,13 +140,15 @@ class Receiver:
 
     def _wait(self, came: float) -> None:
         self._waiting.append(came)
-        if not self._is_putting:
+        if self._under_way < MOST_AT_ONCE:
             self._put()
 
     def _put(self) -> None:
         """Put everybody who waits: one call to each instance, and all of them have to answer."""
         group, self._waiting = self._waiting[:PUT_TOGETHER], self._waiting[PUT_TOGETHER:]
-        self._is_putting = bool(group)
+        if not group:
+            return
+        self._under_way += 1
         shares: dict[int, list[float]] = {}
         for came in group:
             shares.setdefault(self._system.chance.randrange(len(self._system.redis)), []).append(came)
@@ -163,6 +166,7 @@ class Receiver:
             self._system.redis[instance].serve(seconds, partial(answered, instance, share))
 
     def _answer(self, group: Sequence[float]) -> None:
+        self._under_way -= 1
         self._system.acks.extend(self._system.timeline.now - came for came in group)
         self._put()
 

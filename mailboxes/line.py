@@ -80,7 +80,7 @@ class Line(Peer):
         if self._client.connection is None:
             await self._client.initialize()
         connection = cast("AbstractConnection", self._client.connection)
-        if connection.is_connected and await connection.can_read():
+        if connection.is_connected and await _is_spoilt(connection):
             await connection.disconnect(nowait=True)
         await connection.connect()  # type: ignore[no-untyped-call]
         return connection
@@ -90,9 +90,18 @@ class Line(Peer):
         await connection.on_connect()
 
 
+async def _is_spoilt(connection: AbstractConnection) -> bool:
+    """Tell whether it has been reset (redis-py has no other word for that), ended, or holds an answer to nothing."""
+    writer = connection._writer  # noqa: SLF001
+    return await connection.can_read() or writer is None or writer.is_closing()
+
+
 async def _send(connection: AbstractConnection, request: Send) -> list[Reply]:
     packed = b"".join(map(_pack, request.commands))
-    await connection.send_packed_command(packed, check_health=False)
+    try:
+        await connection.send_packed_command(packed, check_health=False)
+    except RuntimeError as error:  # what uvloop says of a transport that was closed this very moment
+        raise ConnectionError(str(error)) from error
     return [await _reply(connection) for _ in request.commands]
 
 

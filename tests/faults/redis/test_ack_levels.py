@@ -113,8 +113,9 @@ def test_a_server_that_is_configured_to_promise_less_is_given_nothing_more(
 ) -> None:
     assert pipeline.ask(new_event()) == 200
     configure(pipeline.redis, EACH_SECOND)
-    wait_until(lambda: not pipeline.is_ready(), what="the receiver to notice")
+    wait_until(lambda: pipeline.ask(new_event()) == 503, what="the receiver to notice")
     assert_unavailable(pipeline.receiver.ask(new_event()))
+    wait_until(lambda: not pipeline.is_ready(), what="its readiness to tell")
     configure(pipeline.redis, USUAL)
     pipeline.await_ready()
     assert pipeline.ask(new_event()) == 200

@@ -13,6 +13,7 @@ from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxUnavailable
 from mailboxes.mail import PutResult, Settlement
 from tests.mailbox_builders import all_done, claim, envelope, taken
+from tests.proxy import Proxy
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
@@ -120,6 +121,17 @@ def test_a_connection_that_was_closed_while_nobody_put_costs_no_put(
     putter.put([envelope("evt_1")])
     admin.client_kill_filter(skipme=True, _type="normal")
     assert putter.put([envelope("evt_2")])[0].result is PutResult.QUEUED
+
+
+def test_a_connection_that_was_reset_while_nobody_put_costs_no_put(
+    own_server: OwnServer, connect_putter: ConnectPutter
+) -> None:
+    with Proxy(own_server.url) as proxy:
+        putter = connect_putter(proxy.url)
+        putter.put([envelope("evt_1")])
+        proxy.reset()
+        proxy.heal()
+        assert putter.put([envelope("evt_2")])[0].result is PutResult.QUEUED
 
 
 def test_scripts_are_sent_again_with_what_they_were_to_do(
