@@ -311,3 +311,29 @@ def test_callers_are_told_when_their_put_is_cut_off(mailboxes: GatedMailboxes, t
         return await outcomes(tasks)
 
     assert [str(told) for told in asyncio.run(scenario())] == ["the put was interrupted"] * 4
+
+
+class FrozenOnce(GatedMailboxes):
+    """Never answers the first put, and all others at once."""
+
+    async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+        if not self.calls:
+            self.calls.append([])
+            await asyncio.Event().wait()
+        return [QUEUED for _ in envelopes]
+
+
+def test_patience_goes_on_when_another_put_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "GRACE_SECONDS", 0.0)
+    mailboxes = FrozenOnce()
+    mailboxes.seconds = 0.1
+    together = GroupCommit(mailboxes)
+
+    async def scenario() -> list[Put | BaseException]:
+        frozen = asyncio.create_task(together.put(envelope("evt_first")))
+        await becomes(lambda: bool(mailboxes.calls))
+        return [await together.put(envelope("evt_1")), *await outcomes([frozen])]
+
+    answered, frozen = asyncio.run(scenario())
+    assert answered == QUEUED
+    assert str(frozen) == "no answer in time"
