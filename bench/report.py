@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,17 +38,21 @@ class Target:
         """Say whether a figure is good enough."""
         return value == self.bound or (value < self.bound) is self.less_is_better
 
-    def line(self, value: float) -> str:
-        """A row of Markdown."""
+    def line(self, value: float, rounds: Sequence[float] = ()) -> str:
+        """A row of Markdown; `rounds` are the values that `value` is the median of."""
         sign = "≤" if self.less_is_better else "≥"
         met = "yes" if self.is_met(value) else "**no**"
         figures = (
             f"{sign} {self.bound:g}{self.unit}",
             f"{self.aim:g}{self.unit}",
-            f"{value:.3g}{self.unit}",
+            f"{value:.3g}{self.unit}{_spread(rounds)}",
             met,
         )
         return f"| {self.what} | `bench.{self.figure[0]}` | {' | '.join(figures)} |"
+
+
+def _spread(rounds: Sequence[float]) -> str:
+    return f" ({min(rounds):.3g} to {max(rounds):.3g}, {len(rounds)} rounds)" if len(rounds) > 1 else ""
 
 
 SHARED_CORES = """\
@@ -197,7 +201,7 @@ def page(results: Results) -> str:
             "",
             "| what | command | wanted | aim | measured | met |",
             "| --- | --- | --- | --- | --- | --- |",
-            *(target.line(_value(results, target)) for target in TARGETS if target.figure[0] in results),
+            *(_line(results, target) for target in TARGETS if target.figure[0] in results),
             "",
             *(f"{target.when_missed}\n" for target in _missed(results) if target.when_missed),
             *_pictured(results),
@@ -220,6 +224,12 @@ def pictures(results: Results) -> Iterator[tuple[str, str]]:
         yield "answers.svg", _answers(results["receiver"])
     if "costs" in results:
         yield "costs.svg", stacks("CPU time of one event", "µs", results["costs"])
+
+
+def _line(results: Results, target: Target) -> str:
+    benchmark, figure = target.figure
+    rounds = [one[figure] for one in results[benchmark].get("rounds", ())]
+    return target.line(_value(results, target), rounds)
 
 
 def _value(results: Mapping[str, Mapping[str, Any]], target: Target) -> float:

@@ -46,10 +46,11 @@ class Memory:
     subscriptions: dict[str, tuple[float, NewSubscription]] = field(default_factory=dict)
 
     def add(self, look: Look) -> None:
-        """Remember a look. What it counts of a second replaces what earlier looks counted of it."""
+        """Remember a look. What it counts of a second was counted by no other look, and is added."""
         self.looks.append(look)
         for count in look.settled:
-            self.settled.setdefault(count.second, {})[count.outcome] = count.events
+            counted = self.settled.setdefault(count.second, {})
+            counted[count.outcome] = counted.get(count.outcome, 0) + count.events
         for second in [second for second in self.settled if second < look.second - SECONDS_SHOWN]:
             del self.settled[second]
         for customer in look.customers:

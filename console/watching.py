@@ -24,9 +24,10 @@ from events.retry import FailureClass
 from mailboxes.delays import histograms
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from schema.errors import classify
+from schema.recent import Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from console.overview import Overview
     from console.stories import OnlyMail, Several, Story
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 
-# Seconds are counted again while transactions that began in them may still commit.
-LOOK_BACK_SECONDS = 12
+# How far back rows that changed are looked for: since the last look, and what a transaction may take to commit.
+LOOK_BACK_SECONDS = 3
 FIRST_LOOK_BACK_SECONDS = 600
 
 _log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Watching:
         self._memory = Memory()
         self._remembering = threading.Lock()
         self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
+        self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a look
 
     def start(self) -> None:
         """Look once a second from now on, in a thread of this process."""
@@ -117,8 +119,9 @@ class Watching:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
         recent, history = self._store.recent, self._store.history
+        settled = await recent.pace(look_back_seconds=back) if self._counted is None else None
         totals, letters = await history.totals(), await self._store.letters.count()
-        return replace(
+        seen = replace(
             look,
             tables=TableFigures(
                 outcomes=totals.outcomes,
@@ -129,10 +132,28 @@ class Watching:
                 sweeping=await self._store.sweeps.standing(),
                 revision=await history.revision(),
             ),
-            settled=await recent.pace(look_back_seconds=back),
+            settled=self._settled_until(look.second, totals.outcomes) if settled is None else settled,
             customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
             subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
         )
+        self._counted = (look.second, totals.outcomes)
+        return seen
+
+    def _settled_until(self, second: int, outcomes: Mapping[str, int]) -> list[Settled]:
+        """Tell what the totals have grown by since the last look, evenly over the seconds since then."""
+        if self._counted is None:
+            return []
+        since, before = self._counted
+        seconds = range(since, second) or range(since, since + 1)
+        shares = {
+            outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in outcomes.items()
+        }
+        return [
+            Settled(each, outcome, share + (place < rest))
+            for outcome, (share, rest) in shares.items()
+            for place, each in enumerate(seconds)
+            if share or place < rest
+        ]
 
     def _repeat(self) -> None:
         """Look at each second's beginning, so that every second is looked at once."""

@@ -15,7 +15,7 @@ from failpoints import failpoint
 from mailboxes.mail import PutResult
 from receiver import metrics
 from receiver.answers import SIGNATURE_INVALID, Accepted, Status, UnavailableError
-from receiver.signature import Flaw, SignatureError, verify
+from receiver.signature import Flaw, SignatureError, Signed, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,13 +94,23 @@ class Intake:
 
     def _verify(self, body: bytes, signature: str | None, now: float) -> int:
         """Find which of all our secrets signed a body: snapshot events' first, then thin events'."""
-        secrets = self.expected.secrets + self.expected.thin_secrets
         try:
-            signed = verify(signature, body, secrets=secrets, now=now)
+            signed = self._signed(body, signature, now)
         except SignatureError as error:
             self._refuse(error)
         metrics.count_signed(signed.secret_index, signed.age_seconds)
         return signed.secret_index
+
+    def _signed(self, body: bytes, signature: str | None, now: float) -> Signed:
+        """Try the thin events' secrets only after the others: the time that takes tells no more than the body does."""
+        expected = self.expected
+        try:
+            return verify(signature, body, secrets=expected.secrets, now=now)
+        except SignatureError as error:
+            if error.flaw is not Flaw.NO_MATCH or not expected.thin_secrets:
+                raise
+        thin = verify(signature, body, secrets=expected.thin_secrets, now=now)
+        return Signed(len(expected.secrets) + thin.secret_index, thin.age_seconds)
 
     def _refuse(self, error: SignatureError) -> NoReturn:
         self._note_flaw(error)

@@ -2,19 +2,30 @@
 -- most of its updates touch no index.
 -- $1 INTEGER: seconds to look back
 -- $2 INTEGER: at most so many
+WITH changed AS (
+    SELECT
+        object_id,
+        max(settled_at) AS changed_at
+    FROM webhook_events
+    WHERE
+        settled_at > now() - make_interval(secs => $1::INTEGER)
+        AND outcome = 'applied'
+        AND event_type NOT LIKE 'customer.subscription.%'
+    GROUP BY object_id
+    ORDER BY
+        changed_at DESC,
+        object_id ASC
+    LIMIT $2::INTEGER
+)
+
 SELECT
     u.stripe_customer_id AS customer_id,
     u.email,
     u.name,
     u.deleted_at IS NOT NULL AS deleted,
-    extract(EPOCH FROM now() - max(e.settled_at))::FLOAT8 AS age_seconds
-FROM webhook_events AS e
-INNER JOIN users AS u ON e.object_id = u.stripe_customer_id
-WHERE
-    e.settled_at > now() - make_interval(secs => $1::INTEGER)
-    AND e.outcome = 'applied'
-GROUP BY u.user_id
+    extract(EPOCH FROM now() - c.changed_at)::FLOAT8 AS age_seconds
+FROM changed AS c
+INNER JOIN users AS u ON c.object_id = u.stripe_customer_id
 ORDER BY
     age_seconds ASC,
-    u.user_id ASC
-LIMIT $2::INTEGER
+    customer_id ASC

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bridge
+from console.memory import LINES_SHOWN
 from console.watching import Watching
 from console.web.app import create_app
 from local.ports import free_port
@@ -83,6 +84,53 @@ def test_whole_second_in_which_events_were_settled_becomes_a_beat(
     wait_until(lambda: time.time() >= settled_in + 1, what="the second to be over")
     watching.look()
     assert {"applied": 1} in [beat.settled for beat in watching.overview().beats]
+
+
+def test_what_was_settled_since_the_last_look_is_counted_once(watching: Watching, applied: Happened) -> None:
+    applied("customer.created", ADA, id_="evt_1")
+    watching.look()
+    for number in range(2, 5):
+        applied(
+            "customer.updated",
+            ADA | {"name": str(number)},
+            id_=f"evt_{number}",
+            created=builders.NOW + number,
+        )
+        watching.look()
+    last = int(time.time())
+    wait_until(lambda: time.time() >= last + 1, what="the second to be over")
+    watching.look()
+    beats = watching.overview().beats
+    assert sum(sum(beat.settled.values()) for beat in beats) == 4
+
+
+def test_a_look_that_failed_leaves_what_was_settled_to_the_next(
+    watching: Watching, applied: Happened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching.look()
+    applied("customer.created", ADA)
+    with monkeypatch.context() as patched:
+        patched.setattr("console.watching.ANSWER_SECONDS", 0.0)
+        watching.look()
+    first = int(time.time())
+    wait_until(lambda: time.time() >= first + 3, what="some seconds to pass")
+    watching.look()
+    settled = [beat.settled for beat in watching.overview().beats if beat.settled]
+    assert settled == [{"applied": 1}]
+
+
+def test_rows_that_changed_a_moment_ago_are_shown_newest_first(watching: Watching, applied: Happened) -> None:
+    watching.look()
+    for number in range(LINES_SHOWN + 2):
+        applied(
+            "customer.created",
+            builders.customer(f"cus_{number}", email=f"{number}@example.com"),
+            id_=f"evt_{number}",
+        )
+    watching.look()
+    seen = [line.customer_id for line in watching.overview().customers]
+    assert seen == [f"cus_{number}" for number in reversed(range(2, LINES_SHOWN + 2))]
+    assert watching.overview().subscriptions == []
 
 
 def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:

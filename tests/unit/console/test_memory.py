@@ -34,9 +34,9 @@ def test_last_beat_is_the_last_whole_second() -> None:
     assert len(seen.beats) == SECONDS_SHOWN
 
 
-def test_later_count_of_a_second_replaces_the_earlier_one() -> None:
+def test_what_two_looks_count_of_a_second_is_added_up() -> None:
     seen = remembered(
-        Look(1000, settled=[Settled(999, "applied", 7)]), Look(1001, settled=[Settled(999, "applied", 9)])
+        Look(1000, settled=[Settled(999, "applied", 7)]), Look(1001, settled=[Settled(999, "applied", 2)])
     ).overview()
     assert seen.beats[-2].settled == {"applied": 9}
 

@@ -39,3 +39,9 @@ def test_bound_is_met_from_its_good_side(value: float, *, less_is_better: bool, 
     target = Target(what="x", figure=("x", "y"), bound=1, aim=1, less_is_better=less_is_better)
     assert target.is_met(value) is is_met
     assert ("**no**" in target.line(value)) is not is_met
+
+
+def test_a_median_is_shown_with_the_rounds_that_it_is_of() -> None:
+    target = Target(what="x", figure=("x", "y"), bound=1, aim=1)
+    assert "| 2 (1 to 4, 3 rounds) |" in target.line(2, [1, 4, 2])
+    assert "| 2 |" in target.line(2, [2])
