@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 WAITING = 20_000
 LARGE_BYTES = 4_096
 CUSTOMERS = 10_000
+"""So many that a tenth of a million events has all kinds of them: a stream begins with those that make its objects."""
 TOGETHER = 20_000
 QUIET_SECONDS = 300
 
