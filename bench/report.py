@@ -59,8 +59,8 @@ What is accepted while a worker applies it is limited by the processor time of a
 takes 113 to 133, the worker 82 to 94, the load generator 57 to 64, Valkey 49 to 55 and Postgres 40 to 46; what is left of the cores' time
 is waiting for the disk. What was tried and did not help: a lower priority for the worker, two processes of the receiver (a fifth less), three or
 four puts at a time, a shorter switch interval of the interpreter, batches of 1,000 (3 % less in all), other levels of compression, larger
-caches of malloc's. What did help is in decisions 24 to 28. When its neighbours keep a shared machine busy, we lose more than the peer, which
-needs one core and a half where we use two: medians of other runs on the same day were 3.3, 3.7 and 3.9.
+caches of malloc's. What did help is in decisions 24 to 28. Where neighbours keep a shared machine busy the ratio wanders:
+medians of other runs on the same day were 3.3, 3.7 and 3.9.
 
 The first tenth of a stream only makes customers and subscriptions where there are many, and the worker grows until it has met every kind of
 event: the growth of memory is that of a stream over 10,000 customers, which shows all kinds within the first tenth."""
