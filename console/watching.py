@@ -119,8 +119,11 @@ class Watching:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
         recent, history = self._store.recent, self._store.history
-        settled = await recent.pace(look_back_seconds=back) if self._counted is None else None
         totals, letters = await history.totals(), await self._store.letters.count()
+        if self._counted is None:
+            settled = await recent.pace(look_back_seconds=back)
+        else:
+            settled = _growth(*self._counted, until=look.second, after=totals.outcomes)
         seen = replace(
             look,
             tables=TableFigures(
@@ -132,28 +135,12 @@ class Watching:
                 sweeping=await self._store.sweeps.standing(),
                 revision=await history.revision(),
             ),
-            settled=self._settled_until(look.second, totals.outcomes) if settled is None else settled,
+            settled=settled,
             customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
             subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
         )
         self._counted = (look.second, totals.outcomes)
         return seen
-
-    def _settled_until(self, second: int, outcomes: Mapping[str, int]) -> list[Settled]:
-        """Tell what the totals have grown by since the last look, evenly over the seconds since then."""
-        if self._counted is None:
-            return []
-        since, before = self._counted
-        seconds = range(since, second) or range(since, since + 1)
-        shares = {
-            outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in outcomes.items()
-        }
-        return [
-            Settled(each, outcome, share + (place < rest))
-            for outcome, (share, rest) in shares.items()
-            for place, each in enumerate(seconds)
-            if share or place < rest
-        ]
 
     def _repeat(self) -> None:
         """Look at each second's beginning, so that every second is looked at once."""
@@ -163,6 +150,18 @@ class Watching:
             except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the watch
                 _log.error("look_failed", exc_info=error)
             time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
+
+
+def _growth(since: int, before: Mapping[str, int], *, until: int, after: Mapping[str, int]) -> list[Settled]:
+    """Tell what totals have grown by between two looks, evenly over the seconds from one to the other."""
+    seconds = range(since, until) or range(since, since + 1)
+    shares = {outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in after.items()}
+    return [
+        Settled(second, outcome, share + (place < rest))
+        for outcome, (share, rest) in shares.items()
+        for place, second in enumerate(seconds)
+        if share or place < rest
+    ]
 
 
 def _age_seconds(letters: Sequence[LetterCount]) -> float | None:
