@@ -133,6 +133,17 @@ def test_rows_that_changed_a_moment_ago_are_shown_newest_first(watching: Watchin
     assert watching.overview().subscriptions == []
 
 
+def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: Watching, applied: Happened) -> None:
+    applied("customer.created", ADA, id_="evt_ada")
+    for number in range(LINES_SHOWN + 1):
+        plan = builders.subscription(f"sub_{number}", customer="cus_ada", status="active")
+        applied("customer.subscription.created", plan, id_=f"evt_{number}", created=builders.NOW + 1)
+    watching.look()
+    seen = watching.overview()
+    assert [line.customer_id for line in seen.customers] == ["cus_ada"]
+    assert len(seen.subscriptions) == LINES_SHOWN
+
+
 def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:
     waiting("customer.created", ADA)
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
