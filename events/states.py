@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 Object = dict[str, Any]
 Projection = list[Any]
@@ -62,9 +62,9 @@ def project_subscription(subscription: Object) -> Projection:
     get = subscription.get
     items = _items(subscription)
     return [
-        _boundary(subscription, items, "current_period_start", min),
-        _boundary(subscription, items, "current_period_end", max),
-        _product(subscription, items[0]),
+        _boundary(subscription, items, "current_period_start", max),
+        _boundary(subscription, items, "current_period_end", min),
+        _product(subscription, oldest(items)),
         sorted(map(_project_item, items), key=str) if len(items) > 1 else [_project_item(items[0])],
         get("created"),
         _id(get("customer")),
@@ -77,6 +77,11 @@ def project_subscription(subscription: Object) -> Projection:
         get("trial_end"),
         _id(get("latest_invoice")),
     ]
+
+
+def oldest(items: Sequence[Object]) -> Object:
+    """Give the item that was made first, of two the one with the smaller id: Stripe promises no order of items."""
+    return items[0] if len(items) == 1 else min(items, key=_age)
 
 
 def customer_growth(customer: Object, _projection: Projection) -> tuple[int, ...]:
@@ -92,7 +97,7 @@ def subscription_growth(_subscription: Object, projection: Projection) -> tuple[
 
 
 def _items(subscription: Object) -> list[Object]:
-    """List the items in Stripe's order; before there were items the subscription itself was its only one."""
+    """List the items as they come; before there were items the subscription itself was its only one."""
     listed = subscription.get("items")
     data = listed.get("data") if isinstance(listed, dict) else None
     items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
@@ -106,7 +111,12 @@ def _project_item(item: Object) -> Projection:
 def _boundary(
     subscription: Object, items: list[Object], key: str, choose: Callable[[Iterable[int]], int]
 ) -> int | None:
-    """Find a period's boundary: on the subscription before 2025-03-31.basil, on its items since."""
+    """Find a period's boundary: on the subscription before 2025-03-31.basil, on its items since.
+
+    Of several items it is the latest start and the earliest end, which is what Stripe shows on the subscription.
+    https://docs.stripe.com/billing/subscriptions/mixed-interval ("Billing periods for mixed interval subscriptions"),
+    https://docs.stripe.com/changelog/basil/2025-07-30/support-mixed-intervals ("the smallest item level period").
+    """
     own = subscription.get(key)
     if type(own) is int:
         return own
@@ -114,8 +124,15 @@ def _boundary(
     return choose(times) if times else None
 
 
-def _product(subscription: Object, first: Object) -> object:
-    for seller in (first.get("price"), first.get("plan"), subscription.get("plan")):
+def _age(item: Object) -> tuple[bool, int, str, str]:
+    """Sort by what an item says of itself, also where it says little; an item without a date counts as the newest."""
+    created = item.get("created")
+    dated = (False, created) if type(created) is int else (True, 0)
+    return *dated, str(item.get("id")), str(_project_item(item))
+
+
+def _product(subscription: Object, item: Object) -> object:
+    for seller in (item.get("price"), item.get("plan"), subscription.get("plan")):
         if isinstance(seller, dict) and (product := _id(seller.get("product"))):
             return product
     return None

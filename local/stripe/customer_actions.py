@@ -94,6 +94,16 @@ def swap_emails(scene: Scene) -> None:
         scene.change(other, email=one.email)
 
 
+def set_next_invoice_number(scene: Scene) -> None:
+    """The next invoice gets another number, also a lower one: any that is "greater than any numbers used".
+
+    https://docs.stripe.com/invoicing/customize ("Set the starting invoice number").
+    """
+    if customer := scene.customer():
+        number = customer.last_invoice_number + scene.random.choice((1, 1, 10, 1000))
+        scene.change(customer, next_invoice_sequence=number)
+
+
 def delete_customer(scene: Scene) -> None:
     """A customer is deleted, and what it subscribed to ends in the same second."""
     if not (customer := scene.customer()):

@@ -5,7 +5,8 @@ Until the population is reached people mostly sign up; then as many come as go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from local.stripe import customer_actions as of_customers
 from local.stripe import subscription_actions as of_subscriptions
@@ -47,6 +48,12 @@ WEIGHTS: dict[Action, int] = {
     of_subscriptions.leave_at_period_end: 2,
     of_subscriptions.cancel_now: 3,
 }
+SETTING_BACK: dict[Action, int] = {
+    of_customers.set_next_invoice_number: 4,
+    of_subscriptions.change_interval_on_its_anchor: 4,
+}
+"""What lets a number fall that mostly grows; for lives that ask for it."""
+
 _SIGN_UP_SHARE_WHEN_SMALL = 0.6
 _TRIES = 8
 
@@ -54,11 +61,13 @@ _TRIES = 8
 class Life:
     """An account's life towards and then around `population` live customers."""
 
-    def __init__(self, account: Account, *, population: int) -> None:
+    def __init__(
+        self, account: Account, *, population: int, weights: Mapping[Action, int] = MappingProxyType(WEIGHTS)
+    ) -> None:
         self.account = account
         self.population = population
-        self._actions = tuple(WEIGHTS)
-        self._weights = tuple(WEIGHTS.values())
+        self._actions = tuple(weights)
+        self._weights = tuple(weights.values())
 
     def step(self, at: int) -> Sequence[Event]:
         """Let one thing happen in the second `at`; never returns nothing."""

@@ -71,6 +71,7 @@ class Customer:
     delinquent: bool = False
     default_payment_method: str | None = None
     next_invoice_sequence: int = 1
+    last_invoice_number: int = 0
     deleted: bool = False
 
     @property
@@ -107,13 +108,23 @@ class Subscription:
 
     @property
     def period_start(self) -> int:
-        """The earliest start among the items."""
-        return min(item.period_start for item in self.items)
+        """The latest start among the items, as Stripe tells it of mixed intervals.
+
+        https://docs.stripe.com/billing/subscriptions/mixed-interval: "the latest `current_period_start` and earliest
+        `current_period_end` of all the items".
+        """
+        return max(item.period_start for item in self.items)
 
     @property
     def period_end(self) -> int:
-        """The latest end among the items."""
-        return max(item.period_end for item in self.items)
+        """The earliest end among the items."""
+        return min(item.period_end for item in self.items)
+
+    @property
+    def product(self) -> str:
+        """What the oldest item sells, wherever it is listed."""
+        oldest, *_ = sorted(self.items, key=lambda item: (item.created, item.id))
+        return oldest.price.product
 
 
 StripeObject = Customer | Subscription

@@ -1,7 +1,8 @@
 """A simulated object's state as the JSON that Stripe writes, in the API version asked for.
 
 Two shapes matter to a reader of webhooks: since 2025-03-31 the period is on the items, before it was on the
-subscription. Versions compare as text, because they begin with their date.
+subscription. No version promises an order of items: recent ones list them as the state does, old ones
+backwards. Versions compare as text, because they begin with their date.
 """
 
 from __future__ import annotations
@@ -157,9 +158,10 @@ def _only_recent(state: Subscription) -> Json:
 
 
 def _items_json(state: Subscription, api_version: str) -> Json:
+    items = state.items[::-1] if _is_legacy(api_version) else state.items
     return {
         "object": "list",
-        "data": [_item_json(item, state.id, api_version) for item in state.items],
+        "data": [_item_json(item, state.id, api_version) for item in items],
         "has_more": False,
         "total_count": len(state.items),
         "url": f"/v1/subscription_items?subscription={state.id}",

@@ -1,7 +1,7 @@
 """What can happen to a subscription: each function is one burst of events, or nothing when it does not apply.
 
 The calendar is compressed: a renewal starts the next period now, and a trial or a paid period ends now,
-so that a few minutes hold what takes years. Period starts only grow, as at Stripe.
+so that a few minutes hold what takes years. Items come, go and change in any order, with mixed intervals.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from local.stripe.scene import Scene
 
 _TRIAL_SECONDS = 14 * SECONDS_A_DAY
 _LIVE = ("active", "trialing", "past_due")
+_MOST_ITEMS = 3
 
 
 def sign_up(scene: Scene) -> None:
@@ -62,34 +63,51 @@ def change_plan(scene: Scene) -> None:
     """Another price; when its interval differs the period starts anew."""
     if not (subscription := scene.subscription(*_LIVE)):
         return
-    first, *rest = subscription.items
-    price = scene.random.choice([one for one in CATALOGUE if one != first.price])
-    changed = replace(first, price=price)
-    if price.interval != first.price.interval:
+    item = scene.random.choice(subscription.items)
+    price = scene.random.choice([one for one in CATALOGUE if one != item.price])
+    changed = replace(item, price=price)
+    if price.interval != item.price.interval:
         changed = _started_at(changed, scene.at)
-    scene.change(subscription, items=(changed, *rest), latest_invoice=_invoice(scene))
+    items = _with_changed(subscription.items, changed)
+    scene.change(subscription, items=items, latest_invoice=_invoice(scene))
+
+
+def change_interval_on_its_anchor(scene: Scene) -> None:
+    """Another interval under flexible billing, which keeps the anchor: the period can start earlier than before.
+
+    https://docs.stripe.com/billing/subscriptions/billing-mode/compare ("Reset the billing cycle anchor").
+    """
+    if not (subscription := scene.subscription(*_LIVE)):
+        return
+    item, anchor = scene.random.choice(subscription.items), subscription.billing_cycle_anchor
+    price = scene.random.choice([one for one in CATALOGUE if one.interval != item.price.interval])
+    changed = replace(item, price=price, period_start=anchor, period_end=price.end_of_period(anchor))
+    items = _with_changed(subscription.items, changed)
+    scene.change(subscription, items=items, latest_invoice=_invoice(scene))
 
 
 def change_quantity(scene: Scene) -> None:
     """More or fewer seats, and sometimes back within the second."""
     if not (subscription := scene.subscription(*_LIVE)):
         return
-    first, *rest = subscription.items
-    seats = scene.random.choice([n for n in range(1, 12) if n != first.quantity])
-    scene.change(subscription, items=(replace(first, quantity=seats), *rest))
+    item = scene.random.choice(subscription.items)
+    seats = scene.random.choice([n for n in range(1, 12) if n != item.quantity])
+    scene.change(subscription, items=_with_changed(subscription.items, replace(item, quantity=seats)))
     if scene.happens(0.3):
         scene.change(subscription, items=subscription.items)
 
 
 def add_or_remove_item(scene: Scene) -> None:
-    """A second item comes, perhaps with another interval, or the second goes."""
+    """An item comes, perhaps with another interval and listed anywhere, or one of several goes."""
     if not (subscription := scene.subscription("active")):
         return
-    if len(subscription.items) > 1:
-        scene.change(subscription, items=subscription.items[:1])
-        return
-    price = scene.random.choice([one for one in CATALOGUE if one != subscription.items[0].price])
-    scene.change(subscription, items=(*subscription.items, _item(scene, price)))
+    items = list(subscription.items)
+    if len(items) == _MOST_ITEMS or (len(items) > 1 and scene.happens(0.5)):
+        items.remove(scene.random.choice(items))
+    else:
+        price = scene.random.choice([one for one in CATALOGUE if one not in [item.price for item in items]])
+        items.insert(scene.random.randint(0, len(items)), _item(scene, price))
+    scene.change(subscription, items=tuple(items))
 
 
 def edit_metadata(scene: Scene) -> None:
@@ -241,14 +259,22 @@ def _pay(scene: Scene, subscription: Subscription) -> None:
 
 
 def _start_period(scene: Scene, subscription: Subscription) -> None:
-    items = tuple(_started_at(item, scene.at) for item in subscription.items)
+    """Renew the items with the shortest interval, and perhaps the others."""
+    renewed = {item.price.interval for item in subscription.items}
+    if renewed == {"month", "year"} and scene.happens(0.7):
+        renewed = {"month"}
+    items = tuple(
+        _started_at(item, scene.at) if item.price.interval in renewed else item for item in subscription.items
+    )
     scene.change(subscription, items=items, latest_invoice=_invoice(scene))
 
 
 def _bump_invoices(scene: Scene, subscription: Subscription, *, delinquent: bool) -> None:
     customer = scene.account.customers[subscription.customer]
-    sequence = customer.next_invoice_sequence + 1
-    scene.change(customer, next_invoice_sequence=sequence, delinquent=delinquent)
+    number = customer.next_invoice_sequence
+    scene.change(
+        customer, next_invoice_sequence=number + 1, last_invoice_number=number, delinquent=delinquent
+    )
 
 
 def _cancel(scene: Scene, subscription: Subscription, *, reason: str) -> None:
@@ -264,6 +290,10 @@ def _announce_current(scene: Scene, occasion: str, subscription: Subscription) -
 def _item(scene: Scene, price: Price) -> Item:
     end = price.end_of_period(scene.at)
     return Item(new_id("si", scene.random), scene.at, price, 1, scene.at, end)
+
+
+def _with_changed(items: tuple[Item, ...], changed: Item) -> tuple[Item, ...]:
+    return tuple(changed if item.id == changed.id else item for item in items)
 
 
 def _started_at(item: Item, second: int) -> Item:

@@ -7,6 +7,7 @@ weighs them says so.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -90,12 +91,17 @@ def truth(account: Account, told: Told = _EVERYTHING) -> Truth:
 
 
 def email_holders(customers: Iterable[Customer]) -> dict[str, str]:
-    """Whose each address is: the oldest live customer's that has it, then the smaller id's."""
+    """Whose each address is, in the one form of it: the oldest live customer's that has it, then the smaller id's."""
     holders: dict[str, str] = {}
     for customer in sorted(customers, key=lambda one: (one.created, one.id)):
         if customer.email and not customer.deleted:
-            holders.setdefault(customer.email, customer.id)
+            holders.setdefault(_one_form(customer.email), customer.id)
     return holders
+
+
+def _one_form(email: str) -> str:
+    """Case, white space around it and its normal form do not make an address another one."""
+    return unicodedata.normalize("NFC", email.strip()).lower()
 
 
 def _last_of(account: Account, states: Iterable[S], told: Told) -> Iterator[tuple[S, Mapping[str, int]]]:
@@ -109,10 +115,11 @@ def _last_of(account: Account, states: Iterable[S], told: Told) -> Iterator[tupl
 
 def _user(customer: Customer, holders: Mapping[str, str], events: Mapping[str, int]) -> UserTruth:
     shown = _shown_of_customer(customer)
-    holds_its_address = holders.get(customer.email or "") == customer.id
+    address = _one_form(customer.email or "")
+    holds_its_address = holders.get(address) == customer.id
     return UserTruth(
         stripe_customer_id=customer.id,
-        email=str(customer.email) if holds_its_address else f"{customer.id}@{STAND_IN_DOMAIN}",
+        email=address if holds_its_address else f"{customer.id}@{STAND_IN_DOMAIN}",
         stripe_created_at=customer.created,
         events=events,
         **shown,
@@ -151,7 +158,7 @@ def _shown_of_customer(customer: Customer) -> dict[str, Any]:
 def _shown_of_subscription(subscription: Subscription) -> dict[str, Any]:
     return {
         "stripe_customer_id": subscription.customer,
-        "product_id": subscription.items[0].price.product,
+        "product_id": subscription.product,
         "status": subscription.status,
         "current_period_start": subscription.period_start,
         "current_period_end": subscription.period_end,

@@ -38,14 +38,14 @@ def test_every_shape_of_one_subscription_gives_the_same_columns(shape: Shape) ->
     )
 
 
-def test_several_items_make_a_period_from_the_earliest_start_to_the_latest_end() -> None:
+def test_several_items_make_a_period_from_the_latest_start_to_the_earliest_end() -> None:
     items = [
         item("si_1", period=(START + 5, END)),
         item("si_2", period=(START, END - 5)),
-        item("si_3", period=(START + 9, END - 9)),
+        item("si_3", period=(START + 1, END - 1)),
     ]
 
-    assert period_of(subscription(items=items)) == (START, END)
+    assert period_of(subscription(items=items)) == (START + 5, END - 5)
 
 
 def test_an_item_without_period_does_not_count() -> None:
@@ -92,7 +92,7 @@ GONE = {"id": "prod_9", "object": "product", "deleted": True}
 
 
 @pytest.mark.parametrize(
-    "first",
+    "oldest",
     [
         pytest.param({"price": {"product": "prod_9"}, "plan": {"product": "prod_0"}}, id="price"),
         pytest.param({"price": {"product": EXPANDED}}, id="price, expanded"),
@@ -104,8 +104,8 @@ GONE = {"id": "prod_9", "object": "product", "deleted": True}
         ),
     ],
 )
-def test_the_product_is_what_the_first_item_sells(first: Json) -> None:
-    items = [{"id": "si_1", **first}, item("si_2", product="prod_0")]
+def test_the_product_is_what_the_oldest_item_sells(oldest: Json) -> None:
+    items = [item("si_2", product="prod_0"), {"id": "si_1", "created": NOW - 1, **oldest}]
 
     assert read_subscription(subscription(items=items, plan={"product": "prod_0"})).product_id == "prod_9"
 
@@ -169,3 +169,16 @@ def test_an_impossible_value_is_malformed_and_the_message_names_the_field(change
 def test_an_impossible_time_on_an_item_is_malformed() -> None:
     with pytest.raises(PermanentError, match="`current_period_end` is no possible time"):
         read_subscription(subscription(items=[item(current_period_end=10**18)]))
+
+
+@pytest.mark.parametrize("account", ["acct_1", {"id": "acct_1", "object": "v2.core.account"}, None])
+def test_t14_a_customer_that_lives_as_an_account_is_named_like_any_other(account: str | Json | None) -> None:
+    with_account = subscription(customer="cus_7", customer_account=account)
+
+    assert read_subscription(with_account) == read_subscription(subscription(customer="cus_7"))
+
+
+@pytest.mark.parametrize("owner", [None, {}, {"id": None}])
+def test_t14_a_subscription_of_an_account_alone_says_that_it_is_one(owner: Any) -> None:
+    with pytest.raises(PermanentError, match="no customer, only an account"):
+        read_subscription(subscription(customer=owner, customer_account="acct_1"))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from functools import cache
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.stripe.account import Account
 from local.stripe.event import webhook_body
-from local.stripe.life import Life
+from local.stripe.life import WEIGHTS, Action, Life
 from local.stripe.shapes import DAHLIA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 START = 1_780_000_000
 STEPS_A_SECOND = 15
@@ -18,10 +21,17 @@ STEPS_A_SECOND = 15
 Json = dict[str, Any]
 
 
-def lived(*, steps: int, seed: int = 1, population: int = 60, api_version: str = DAHLIA) -> Account:
+def lived(
+    *,
+    steps: int,
+    seed: int = 1,
+    population: int = 60,
+    api_version: str = DAHLIA,
+    weights: Mapping[Action, int] = WEIGHTS,
+) -> Account:
     """An account after so many actions, several of them in each second."""
     account = Account(Random(seed), api_version=api_version)
-    life = Life(account, population=population)
+    life = Life(account, population=population, weights=weights)
     for step in range(steps):
         life.step(START + step // STEPS_A_SECOND)
     return account

@@ -25,11 +25,18 @@ def test_recent_versions_keep_the_period_on_the_items() -> None:
     assert shown["items"]["data"][0]["current_period_end"] == 200
 
 
-def test_old_versions_keep_the_period_on_the_subscription_from_the_earliest_start_to_the_latest_end() -> None:
+def test_old_versions_keep_the_period_on_the_subscription_from_the_latest_start_to_the_earliest_end() -> None:
     items = (Item("si_1", 100, MONTHLY, 1, 150, 200), Item("si_2", 100, YEARLY, 1, 100, 900))
     shown = subscription_json(_subscription(*items), LEGACY)
-    assert (shown["current_period_start"], shown["current_period_end"]) == (100, 900)
+    assert (shown["current_period_start"], shown["current_period_end"]) == (150, 200)
     assert "current_period_start" not in shown["items"]["data"][0]
+
+
+def test_two_versions_list_the_items_of_one_state_in_two_orders() -> None:
+    items = (Item("si_1", 100, MONTHLY, 1, 100, 200), Item("si_2", 100, YEARLY, 1, 100, 900))
+    recent, old = (subscription_json(_subscription(*items), version) for version in (DAHLIA, LEGACY))
+    assert [item["id"] for item in recent["items"]["data"]] == ["si_1", "si_2"]
+    assert [item["id"] for item in old["items"]["data"]] == ["si_2", "si_1"]
 
 
 def test_plan_and_quantity_mirror_the_only_item() -> None:

@@ -164,13 +164,13 @@ def _user_columns(event: Json) -> tuple[Any, ...]:
 
 def _subscription_columns(event: Json) -> tuple[Any, ...]:
     one = event["data"]["object"]
-    items = one["items"]["data"]
+    items = sorted(one["items"]["data"], key=lambda item: (item["created"], item["id"]))
     return (
         one["customer"],
         items[0]["price"]["product"],
         one["status"],
-        min(item["current_period_start"] for item in items),
-        max(item["current_period_end"] for item in items),
+        max(item["current_period_start"] for item in items),
+        min(item["current_period_end"] for item in items),
         one["metadata"],
     )
 
