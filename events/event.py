@@ -126,4 +126,5 @@ def _version(envelope: Envelope, whole: Whole, columns: CustomerColumns | Subscr
         obj=whole.data.object,
         previous_attributes=previous,
         columns=columns,
+        request=whole.request,
     )

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from events import rules
 from events.errors import OtherReleaseError
-from events.versions import Version
+from events.versions import STAMP_JITTER, Version
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -47,6 +47,7 @@ class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
     growing: tuple[int, ...]
     partial: bool
     fetched: bool = False
+    request: bytes | None = None
 
     @property
     def leads_from(self) -> bytes:
@@ -178,10 +179,10 @@ def _lasting_age(member: Member) -> tuple[int, str]:
 
 
 def _end_of_groups(newest_first: Sequence[Member]) -> int:
-    """Count the events of the newest groups; each reaches the window back from its newest event."""
+    """Count the events of the newest groups; each reaches back from its newest event as far as stamps are late."""
     head, groups = newest_first[0], 1
     for place, member in enumerate(newest_first):
-        if rules.is_seconds_earlier(member, head):
+        if member.created + STAMP_JITTER < head.created:
             head, groups = member, groups + 1
             if groups > GROUPS:
                 return place
@@ -190,7 +191,7 @@ def _end_of_groups(newest_first: Sequence[Member]) -> int:
 
 def _shortened(member: Member, newest: Member | None) -> Member:
     """Only an event of the newest window can come to be shown; of others the id need only be known again."""
-    if newest is None or member.event_id.startswith(SHORT) or not rules.is_seconds_earlier(member, newest):
+    if newest is None or member.event_id.startswith(SHORT) or not rules.is_surely_earlier(member, newest):
         return member
     return replace(member, event_id=short_id(member.event_id))
 
@@ -211,4 +212,5 @@ def member_of(version: Version) -> Member:
         version.growing,
         version.partial,
         version.fetched,
+        version.request,
     )

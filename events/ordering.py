@@ -7,12 +7,12 @@ randomness, no I/O, and the same result for every order, split and repetition of
     R0  one event id counts once                                             evidence.unseen
     R1  deletion and end absorb: an ended object never lives again           rules.ends_life
     R2  the creation is first whatever its stamp: an anchor, never the last  rules.begins_life
-    R3  more than ORDER_WINDOW seconds apart, the greater is later           rules.is_seconds_earlier
+    R3  further apart than a stamp can be late, the greater is later         rules.is_surely_earlier
     R4  inside, every event leads from the state that the one before left:   walks.Walk.unbroken_ends
         the last state is where all walks over all events end
     R5  where a link is missing, a sighting does not beat an edge            rules.edges_first
     R6  where a link is missing, the walks with the fewest breaks count      walks.Walk.least_broken_ends
-    R7  of two events of a tie, what only grows tells the later              rules.has_grown
+    R7  in doubt, what mostly grows hints at the later                       rules.most_grown
     R8  still undecided: the same choice everywhere, and the row is unsure   rules.greatest
     R9  a row remembers its newest tie groups, until newer ones come         evidence.newest_groups
     R10 a fetched state is a sighting, and outdated where the events know    fetched.is_outdated
@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from events import rules
-from events.evidence import NOTHING, Evidence, Member, pack, remember, unpack, unseen
+from events.evidence import NOTHING, SHORT, Evidence, Member, pack, remember, unpack, unseen
 from events.fetched import believed
 from events.names import EventId
 from events.outcomes import Reason
@@ -55,7 +55,7 @@ def is_plainly_last(version: Version, evidence: Evidence) -> bool:
         return True
     if rules.begins_life(version) or version.fetched:
         return False
-    return not evidence.members or rules.is_seconds_earlier(evidence.members[0], version)
+    return not evidence.members or rules.is_surely_earlier(evidence.members[0], version)
 
 
 def _follow(known: Known | None, evidence: Evidence, version: Version) -> Decision:
@@ -85,12 +85,13 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     stage = remember(evidence, fresh.values())
     trusted = believed(stage)
     ends = possible_ends(trusted)
-    last = possibly_last(trusted.contenders)
-    shown = choose([event for event in last if event.state in ends.states])
-    recent = newest_window(stage.contenders)
+    last = with_look(possibly_last(trusted.contenders))
+    ended = [event for event in last if event.state in ends.states]
+    shown = choose(ended or last)
+    recent = with_look(newest_window(stage.contenders))
     snapshot = snapshot_of(shown, recent, known=known, evidence=evidence, fresh=fresh)
     changed = known is None or snapshot.columns != known.columns
-    sure = ends.are_sure and not shown.partial and trusted.members[:1] == stage.members[:1]
+    sure = bool(ended) and ends.are_sure and not shown.partial and trusted.members[:1] == stage.members[:1]
     judged = Judged(known, evidence, shown, changed=changed, sure=sure)
     return Decision(
         evidence=pack(snapshot.remembered_in(stage)),
@@ -104,7 +105,15 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     )
 
 
+def with_look(members: Sequence[Member]) -> Sequence[Member]:
+    """Leave out events of which only a hash is kept.
+
+    Seconds rule those out as the last, except in a row that a release wrote which took stamps to be less late.
+    """
+    return [member for member in members if not member.event_id.startswith(SHORT)]
+
+
 def choose(candidates: Sequence[Member]) -> Member:
     """Choose the event to show: of the chosen state, the newest."""
-    state = rules.greatest(rules.edges_first(candidates)).state
+    state = rules.greatest(rules.most_grown(rules.edges_first(candidates))).state
     return rules.greatest([event for event in candidates if event.state == state])

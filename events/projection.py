@@ -45,23 +45,26 @@ def version_of(
     obj: Object,
     previous_attributes: object,
     columns: CustomerColumns | SubscriptionColumns,
+    request: object = None,
 ) -> Version:
-    """Read an event's evidence of order from its raw object and previous_attributes, as Stripe sent them."""
+    """Read an event's evidence of order from its raw object, previous_attributes and request, as Stripe sent them."""
     lifecycle = _LIFECYCLES.get(type_, Lifecycle.CHANGED)
     shape = _shape(columns)
     projection = shape.project(obj)
     state = fingerprint(projection)
+    before = _before(obj, previous_attributes, state, shape)
     return Version(
         event_id=event_id,
         created=created,
         lifecycle=lifecycle,
         terminal=_is_terminal(lifecycle, columns),
         state=state,
-        before=_before(obj, previous_attributes, state, shape),
+        before=before,
         growing=shape.growing(obj, projection),
         columns=columns,
         partial=_is_partial(obj),
         fetched=type_.endswith(FETCHED),
+        request=None if before in {None, state} else _request(request),
     )
 
 
@@ -104,15 +107,41 @@ def _before(obj: Object, previous: object, state: bytes, shape: _Shape) -> bytes
     return fingerprint(shape.project({**obj, **undone})) if undone else state
 
 
+def _request(request: object) -> bytes | None:
+    """Hash the id of the API request behind a change; None where Stripe acted by itself.
+
+    https://docs.stripe.com/api/events/object#event_object-request: an object since 2017-05-25, an id before.
+    """
+    id_ = request.get("id") if isinstance(request, dict) else request
+    if not isinstance(id_, str) or not id_:
+        return None
+    return hashlib.blake2b(id_.encode(errors="replace"), digest_size=4).digest()
+
+
 def undo(now: object, before: object) -> Any:
-    """Undo one value of previous_attributes: hashes in part and in depth, everything else whole.
+    """Undo one value of previous_attributes: hashes in part and in depth, arrays and everything else whole.
 
     A null stands for "was absent", which a projection does not tell from null.
     """
     if not isinstance(before, dict):
         return before
     known = now if isinstance(now, dict) else {}
-    return {**known, **{key: undo(known.get(key), value) for key, value in before.items()}}
+    undone = {**known, **{key: undo(known.get(key), value) for key, value in before.items()}}
+    return _completed(undone, known) if undone.get("object") == "list" else undone
+
+
+def _completed(undone: Object, known: Object) -> Object:
+    """Add the elements of a list that did not change, where its count says that they were left out.
+
+    "In Stripe API versions 2017-04-06 or earlier, an updated array attribute in this object includes only the updated
+    array elements" (https://docs.stripe.com/api/events/object); later ones tell arrays whole.
+    """
+    told, now, count = undone.get("data"), known.get("data"), undone.get("total_count")
+    if not (isinstance(told, list) and isinstance(now, list)) or len(told) == count:
+        return undone
+    changed = [one.get("id") for one in told if isinstance(one, dict)]
+    unchanged = [one for one in now if isinstance(one, dict) and one.get("id") not in changed]
+    return {**undone, "data": [*told, *unchanged]} if len(told) + len(unchanged) == count else undone
 
 
 def fingerprint(projection: Projection) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from events.versions import ORDER_WINDOW, Lifecycle, Version
+from events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,31 @@ def begins_life(version: Version) -> bool:
     return version.lifecycle is Lifecycle.CREATED and not version.terminal
 
 
-def is_seconds_earlier(one: Member | Version, other: Member | Version) -> bool:
-    """R3: more than the window apart, the smaller second is earlier."""
+def is_surely_earlier(one: Member | Version, other: Member | Version) -> bool:
+    """R3: further apart than a stamp can be late, the smaller second is earlier.
+
+    What Stripe answered is stamped with the second of the answer, which is never late: the window suffices.
+    """
+    return one.created + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.created
+
+
+def reads_earlier(one: Member, other: Member) -> bool:
+    """R3: more than the window apart, the smaller second is probably earlier; links may contradict it."""
     return one.created + ORDER_WINDOW < other.created
+
+
+def is_probably_earlier(one: Member, other: Member) -> bool:
+    """R6: where links are missing, seconds first, and inside the window what mostly grows (R7)."""
+    return reads_earlier(one, other) or (has_grown(one, other) and not reads_earlier(other, one))
+
+
+def tells_the_same_change(one: Member, other: Member) -> bool:
+    """R0: one request made one change, even if Stripe tells two endpoints of it in events of two ids."""
+    return one.request is not None and (one.request, one.before, one.state) == (
+        other.request,
+        other.before,
+        other.state,
+    )
 
 
 def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
@@ -36,7 +58,7 @@ def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
 
 
 def has_grown(one: Member, other: Member) -> bool:
-    """R7: values that only grow tell that `one` is earlier, where both events carry the same ones."""
+    """R7: values that mostly grow hint that `one` is earlier, where both events carry the same ones."""
     return (
         one.growing != other.growing
         and len(one.growing) == len(other.growing)
@@ -44,14 +66,14 @@ def has_grown(one: Member, other: Member) -> bool:
     )
 
 
+def most_grown(candidates: Sequence[Member]) -> Sequence[Member]:
+    """R7: an event that another has outgrown yields to it; a choice in doubt, never more."""
+    return [one for one in candidates if not any(has_grown(one, other) for other in candidates)]
+
+
 def greatest(candidates: Sequence[Member]) -> Member:
     """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 took it out before."""
     return max(candidates, key=age)
-
-
-def is_earlier(one: Member, other: Member) -> bool:
-    """R3 first, and inside the window R7."""
-    return is_seconds_earlier(one, other) or (has_grown(one, other) and not is_seconds_earlier(other, one))
 
 
 def newest_told(members: Sequence[Member]) -> Member | None:

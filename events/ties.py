@@ -26,6 +26,7 @@ class Choice(StrEnum):
 
     ONLY_STATE = "the state it shows is the only one in which they can have ended"
     EDGE = "of these states only the one it shows was reached by a change; the others were only seen (R5)"
+    GROWN = "what mostly grows is greatest where its state is shown (R7)"
     NEWEST_SECOND = "its state is that of the greatest second (R8)"
     GREATEST_ID = "the seconds are equal, and its state is that of the greatest event id: the same choice everywhere (R8)"
 
@@ -103,8 +104,11 @@ def _choice(candidates: Sequence[Member]) -> Choice | None:
     edges = rules.edges_first(candidates)
     if _is_one_state(edges):
         return Choice.EDGE
-    newest = max(event.created for event in edges)
-    newest_edges = [event for event in edges if event.created == newest]
+    grown = rules.most_grown(edges)
+    if _is_one_state(grown):
+        return Choice.GROWN
+    newest = max(event.created for event in grown)
+    newest_edges = [event for event in grown if event.created == newest]
     return Choice.NEWEST_SECOND if _is_one_state(newest_edges) else Choice.GREATEST_ID
 
 

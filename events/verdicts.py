@@ -61,9 +61,9 @@ class Judged:
         if self.evidence.ended and not rules.ends_life(version):
             return True
         before = [m for m in self.evidence.members if self.known and m.event_id == self.known.shown]
-        return any(rules.begins_life(version) or rules.is_seconds_earlier(version, shown) for shown in before)
+        return any(rules.begins_life(version) or rules.is_surely_earlier(version, shown) for shown in before)
 
 
 def reason_to_show(shown: Member | Version, others: Iterable[Member]) -> Reason:
     """Tell whether the second alone made it last, or the evidence inside the events."""
-    return Reason.NEWER if all(rules.is_seconds_earlier(other, shown) for other in others) else Reason.FOLLOWS
+    return Reason.NEWER if all(rules.is_surely_earlier(other, shown) for other in others) else Reason.FOLLOWS

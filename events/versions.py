@@ -13,6 +13,9 @@ from events.outcomes import Reason
 ORDER_WINDOW = 2
 """Seconds within which `created` says nothing about order: events this close tie (docs/ordering.md)."""
 
+STAMP_JITTER = 5
+"""Seconds by which an event may be stamped late: only what is further apart is surely in the order of its stamps."""
+
 
 class Lifecycle(IntEnum):
     """Where in an object's life an event of this type stands."""
@@ -26,9 +29,10 @@ class Version(msgspec.Struct, frozen=True):
     """One event as the order sees it.
 
     `state` is the hash of the state it shows, `before` that of the state it leads from, where
-    previous_attributes tell one; `growing` are values that only grow, larger is later. `partial` says
-    that the event does not carry the whole object (`items.has_more`): showing it is never sure. `fetched`
-    says that no event told it: it is what Stripe answered when it was asked (R10).
+    previous_attributes tell one; `growing` are values that mostly grow, larger is probably later. `partial`
+    says that the event does not carry the whole object (`items.has_more`): showing it is never sure.
+    `fetched` says that no event told it: it is what Stripe answered when it was asked (R10). `request` is
+    the hash of the API request that caused the change; None: automatic, or not told.
     """
 
     event_id: EventId
@@ -41,6 +45,7 @@ class Version(msgspec.Struct, frozen=True):
     columns: CustomerColumns | SubscriptionColumns
     partial: bool = False
     fetched: bool = False
+    request: bytes | None = None
 
 
 class Known(msgspec.Struct, frozen=True):

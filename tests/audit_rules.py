@@ -5,7 +5,7 @@ The queries read the witnesses of audit.sql and the tables themselves; they are 
 
 from __future__ import annotations
 
-from events.versions import ORDER_WINDOW
+from events.versions import STAMP_JITTER
 
 # Outcome by event; a letter that the ledger forgot counts as well.
 LEDGER = """
@@ -21,6 +21,16 @@ SELECT stripe_customer_id, last_webhook_event_id FROM users WHERE unsure
 UNION ALL
 SELECT stripe_subscription_id, last_webhook_event_id FROM subscriptions WHERE unsure
 """
+
+# Stripe cancels what a deleted customer subscribed to: whatever shows no end is in doubt, also where its events are not.
+OUTLIVING = """
+SELECT s.stripe_subscription_id
+FROM subscriptions AS s
+INNER JOIN users AS u USING (user_id)
+WHERE u.deleted_at IS NOT NULL AND s.status NOT IN ('canceled', 'incomplete_expired')
+"""
+
+SURE_OF_LIFE_AFTER_DELETION = f"{OUTLIVING} AND NOT s.unsure"
 
 # Without the stand-ins, which are made of ids.
 PERSONS = "SELECT DISTINCT known_by FROM audit.persons WHERE known_by NOT LIKE '%@placeholder.invalid'"
@@ -80,7 +90,7 @@ FROM (
         WHERE event_type LIKE '%%.created' OR event_type LIKE '%%.fetched'
     ) AS kind USING (event_id)
 ) AS shown
-WHERE created < newest_before - {ORDER_WINDOW}
+WHERE created < newest_before - {STAMP_JITTER}
 """
 
 LIVED_AGAIN = """
@@ -161,6 +171,7 @@ RULES = {
     "I2: went back to an older event": WENT_BACK,
     "I2: lived again after its end": LIVED_AGAIN,
     "I3: sure of what its events do not decide": RASHLY_SURE,
+    "I3: sure that it goes on, though its customer is deleted": SURE_OF_LIFE_AFTER_DELETION,
     "I4: counted more than once": COUNTED_TWICE,
     "I4: got another outcome after a final one": JUDGED_AGAIN,
     "I4: changed without an entry in the ledger": EFFECT_WITHOUT_ENTRY,

@@ -26,6 +26,10 @@ Look = TypeVar("Look", Customer, Subscription)
 LIVING = ("incomplete", "active", "past_due", "trialing", "paused", "unpaid")
 ENDED = ("canceled", "incomplete_expired")
 PERIOD_SECONDS = 366 * SECONDS_A_DAY  # a later period starts after the end of the one before
+EARLIER_SECONDS = 60 * SECONDS_A_DAY
+ITEMS_CREATED = (START + 5, START, START + 5)
+"""By the number of an item: the oldest is not the one with the smallest id, and two are equally old."""
+
 NOTES: tuple[Mapping[str, str], ...] = ({}, {"a": "1"}, {"a": "2"}, {"a": "1", "b": "1"}, {"b": "1"})
 ADDRESSES: tuple[Mapping[str, str | None] | None, ...] = (
     None,
@@ -44,28 +48,42 @@ class Moment(NamedTuple):
 
 
 def lived_by_subscription(history: History, dice: Random) -> Iterator[Moment]:
-    """Dress each state as a subscription. What grows is the start of its period, which is part of the state."""
+    """Dress each state as a subscription. What mostly grows is the start of its period, which is part of the state.
+
+    Flexible billing keeps the anchor when an interval changes, so that a period can also start earlier than the
+    one before (https://docs.stripe.com/billing/subscriptions/billing-mode/compare).
+    """
     looks = _looks(history, _living_subscription, _ended_subscription, dice)
-    earlier = _grown(history.versions[0])
+    told, earlier = history.versions[0], _grown(history.versions[0])
     for event in history.versions:
         grown = _grown(event)
+        if not tell_one_change(told, event):
+            told, earlier = event, _grown(told)
         before = _in_period(looks[event.before], earlier) if event.before else None
         yield Moment(event, _in_period(looks[event.state], grown), before)
-        earlier = grown
+
+
+def tell_one_change(one: Version, other: Version) -> bool:
+    """Tell whether two events are of one request: what two endpoints were told of one change."""
+    return one is not other and one.request is not None and one.request == other.request
 
 
 def lived_by_customer(history: History, dice: Random) -> Iterator[Moment]:
-    """Dress each state as a customer. What grows is the number of its next invoice, in silence.
+    """Dress each state as a customer. What mostly grows is the number of its next invoice: in silence, or told.
 
-    A customer has one end, its deletion, and nothing comes after.
+    It can be set to any number greater than all that are used, so also to a lower one
+    (https://docs.stripe.com/invoicing/customize). A customer has one end, its deletion, and nothing comes after.
     """
     looks = _looks(history, _customer, _customer, dice)
     living = [event for event in history.versions if not event.terminal]
     ends = [event for event in history.versions if event.terminal][:1]
     deletions = [structs.replace(end, lifecycle=Lifecycle.DELETED, before=None) for end in ends]
+    told, earlier = history.versions[0], _grown(history.versions[0])
     for event in (*living, *deletions):
         now, grown = looks[event.state], _grown(event)
-        before = replace(looks[event.before], next_invoice_sequence=grown) if event.before else None
+        if not tell_one_change(told, event):
+            told, earlier = event, _grown(told)
+        before = replace(looks[event.before], next_invoice_sequence=earlier) if event.before else None
         yield Moment(event, replace(now, next_invoice_sequence=grown), before)
 
 
@@ -112,7 +130,7 @@ def _living_subscription(dice: Random) -> Subscription:
         customer=dice.choice(("cus_1", "cus_1", "cus_1", "cus_2")),
         created=START,
         status=dice.choice(LIVING),
-        items=tuple(_item(dice, number) for number in range(dice.choice((1, 1, 1, 2)))),
+        items=tuple(_items(dice)),
         metadata=dice.choice(NOTES),
         billing_cycle_anchor=START,
         latest_invoice=dice.choice(("in_1", "in_2", None)),
@@ -126,16 +144,21 @@ def _ended_subscription(dice: Random) -> Subscription:
     return replace(living, status=dice.choice(ENDED), canceled_at=dice.choice((START, None)), ended_at=START)
 
 
-def _item(dice: Random, number: int) -> Item:
-    price = dice.choice(CATALOGUE)
-    return Item(
-        id=f"si_{number}",
-        created=START,
-        price=price,
-        quantity=dice.choice((1, 2, 3)),
-        period_start=START,
-        period_end=price.end_of_period(START),
-    )
+def _items(dice: Random) -> Iterator[Item]:
+    """One item or several, often with mixed intervals: a yearly one then began before the others."""
+    numbers = dice.choice(((0,), (0,), (1,), (0, 1), (0, 2), (0, 1, 2)))
+    for number in numbers:
+        price = dice.choice(CATALOGUE)
+        is_earlier = len(numbers) > 1 and price.interval == "year"
+        start = START - EARLIER_SECONDS if is_earlier else START
+        yield Item(
+            id=f"si_{number}",
+            created=ITEMS_CREATED[number],
+            price=price,
+            quantity=dice.choice((1, 2, 3)),
+            period_start=start,
+            period_end=price.end_of_period(start),
+        )
 
 
 def _in_period(look: Subscription, number: int) -> Subscription:

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.names import EventId
-from events.versions import ORDER_WINDOW, Lifecycle, Version
+from events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
 
 if TYPE_CHECKING:
     from random import Random
@@ -25,10 +25,14 @@ LATEST_CREATION_STAMP = 6  # seconds of lateness recorded for *.created
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The delivered events in true order; `lost` counts the changes that no delivered event tells of."""
+    """The delivered events in true order, and the true second of each.
+
+    `lost` counts the changes that no delivered event tells of.
+    """
 
     versions: tuple[Version, ...]
     lost: int
+    seconds: tuple[int, ...] = ()
 
     @property
     def truth(self) -> CustomerColumns | SubscriptionColumns:
@@ -45,13 +49,16 @@ def random_history(dice: Random) -> History:
         life.change()
         life.maybe_be_seen()
     life.maybe_end()
-    return History(tuple(life.delivered) or (life.sighting(),), life.lost)
+    if not life.delivered:
+        life.deliver(life.sighting())
+    return History(tuple(life.delivered), life.lost, tuple(life.seconds))
 
 
 def excerpt(history: History, dice: Random, *, most: int) -> History:
     """Cut a history to so many events that followed each other."""
     start = dice.randint(0, max(0, len(history.versions) - most))
-    return replace(history, versions=history.versions[start : start + most])
+    kept = slice(start, start + most)
+    return replace(history, versions=history.versions[kept], seconds=history.seconds[kept])
 
 
 def with_gaps(history: History, dice: Random) -> History:
@@ -62,8 +69,11 @@ def with_gaps(history: History, dice: Random) -> History:
 
 
 def with_answers(history: History) -> History:
-    """Let every sighting be what Stripe answered when it was asked."""
-    versions = (structs.replace(v, fetched=_is_sighting(v)) for v in history.versions)
+    """Let every sighting be what Stripe answered when it was asked: stamped with its clock, never late."""
+    told = zip(history.versions, history.seconds, strict=True)
+    versions = (
+        structs.replace(v, fetched=True, created=second) if _is_sighting(v) else v for v, second in told
+    )
     return replace(history, versions=tuple(versions))
 
 
@@ -95,21 +105,24 @@ class _Life:
     def __init__(self, dice: Random) -> None:
         self.dice = dice
         self.now = START
-        self.lateness = dice.choice((0, 0, ORDER_WINDOW))
+        self.lateness = dice.choice((0, 0, ORDER_WINDOW, STAMP_JITTER))
         self.loss = dice.choice((0.0, 0.0, 0.0, 0.15))
         self.alphabet = "abcdefgh"[: dice.choice((2, 3, 4, 8))]
         self.grows = dice.random() < 0.3
-        self.invoices = 1
+        self.shrinks = dice.random() < 0.5
+        self.is_doubled = dice.random() < 0.15
+        self.invoices = 5
         self.past = [dice.choice(self.alphabet)]
         self.ended = False
         self.lost = 0
         self.delivered: list[Version] = []
+        self.seconds: list[int] = []
         self.events = 0
 
     def begin(self) -> None:
         if self.dice.random() < 0.7:
             late = self.dice.randint(0, LATEST_CREATION_STAMP)
-            self.delivered.append(self._event(None, lifecycle=Lifecycle.CREATED, stamp=self.now + late))
+            self.deliver(self._event(None, lifecycle=Lifecycle.CREATED, stamp=self.now + late))
 
     def pass_time(self) -> None:
         self.now += 0 if self.dice.random() < 0.57 else self.dice.choice((1, 1, 2, 3, 4, 10, 1000))
@@ -117,15 +130,30 @@ class _Life:
     def change(self) -> None:
         before, now = self.past[-1], self._next_state()
         self.past.append(now)
-        self.invoices += self.grows and self.dice.choice((0, 0, 1))
+        self.invoices = self._next_invoice()
         if self.dice.random() < self.loss:
             self.lost += before != now
         else:
-            self.delivered.append(self._event(before))
+            self._tell(before)
+
+    def _next_invoice(self) -> int:
+        """The number of the next invoice mostly grows; its owner may lower it again."""
+        if self.grows and self.shrinks and self.dice.random() < 0.5:
+            return self.dice.randint(1, self.invoices)
+        return self.invoices + (self.grows and self.dice.choice((0, 0, 1)))
+
+    def _tell(self, before: str) -> None:
+        """One change by one request: where two endpoints are told of it, in two events."""
+        request = f"req_{self.events}".encode() if self.is_doubled or self.dice.random() < 0.3 else None
+        told = self._event(before, request=request)
+        self.deliver(told)
+        if self.is_doubled and self.dice.random() < 0.7:
+            stamp = min(told.created + self.dice.choice((0, 0, 1)), self.now + STAMP_JITTER)
+            self.deliver(structs.replace(told, event_id=EventId(self._fresh_id()), created=stamp))
 
     def maybe_be_seen(self) -> None:
         if self.dice.random() < 0.12:
-            self.delivered.append(self.sighting())
+            self.deliver(self.sighting())
 
     def maybe_end(self) -> None:
         if self.dice.random() > 0.25:
@@ -135,13 +163,17 @@ class _Life:
         self.past.append("X")
         how = self.dice.choice(("deleted", "updated", "both"))
         if how != "deleted":
-            self.delivered.append(self._event(before))
+            self._tell(before)
         if how != "updated":
-            self.delivered.append(self._event(None, lifecycle=Lifecycle.DELETED))
+            self.deliver(self._event(None, lifecycle=Lifecycle.DELETED))
         self.alphabet = "XYZ"
         for _ in range(self.dice.choice((0, 0, 0, 1, 2))):
             self.pass_time()
             self.change()
+
+    def deliver(self, version: Version) -> None:
+        self.delivered.append(version)
+        self.seconds.append(self.now)
 
     def sighting(self) -> Version:
         return self._event(None)
@@ -152,7 +184,12 @@ class _Life:
         return self.dice.choice(self.alphabet)
 
     def _event(
-        self, before: str | None, *, lifecycle: Lifecycle = Lifecycle.CHANGED, stamp: int | None = None
+        self,
+        before: str | None,
+        *,
+        lifecycle: Lifecycle = Lifecycle.CHANGED,
+        stamp: int | None = None,
+        request: bytes | None = None,
     ) -> Version:
         state = self.past[-1]
         return version(
@@ -163,6 +200,7 @@ class _Life:
             lifecycle=lifecycle,
             terminal=self.ended,
             growing=(self.invoices,) if self.grows else (),
+            request=request,
         )
 
     def _fresh_id(self) -> str:
@@ -181,6 +219,7 @@ def version(
     terminal: bool = False,
     growing: tuple[int, ...] = (),
     fetched: bool = False,
+    request: bytes | None = None,
 ) -> Version:
     """Build a version whose state is a letter and whose columns show that letter."""
     return Version(
@@ -193,6 +232,7 @@ def version(
         growing=growing,
         columns=columns(state),
         fetched=fetched,
+        request=request,
     )
 
 

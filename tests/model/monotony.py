@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from events.versions import ORDER_WINDOW, Lifecycle, Version
+from events.versions import STAMP_JITTER, Lifecycle, Version
 from tests.model.deliveries import one_by_one, steps
 from tests.model.oracle import judge
 from tests.model.trials import state_of
@@ -38,18 +38,13 @@ def regressions(batches: Sequence[Batch]) -> list[tuple[str, str]]:
 
 
 def is_older(one: Version, other: Version) -> bool:
-    """Tell whether an end, a creation, seconds, or in a tie a value that only grows, put one before the other."""
+    """Tell whether an end, a creation, or more seconds than a stamp can be late put one before the other."""
+    is_seconds_older = one.created + STAMP_JITTER < other.created
     if one.terminal or other.terminal:
-        return other.terminal and (not one.terminal or _has_smaller_values(one, other))
+        return other.terminal and (not one.terminal or is_seconds_older)
     if Lifecycle.CREATED in {one.lifecycle, other.lifecycle}:
         return other.lifecycle is not Lifecycle.CREATED
-    return _has_smaller_values(one, other)
-
-
-def _has_smaller_values(one: Version, other: Version) -> bool:
-    if abs(one.created - other.created) > ORDER_WINDOW:
-        return one.created < other.created
-    return len(one.growing) == len(other.growing) and one.growing < other.growing
+    return is_seconds_older
 
 
 def strayed_steps(history: History) -> list[str]:

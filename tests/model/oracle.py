@@ -1,9 +1,10 @@
 """Judges a history without knowing the rules: by every total order of its events that fits the evidence.
 
-An order fits when the creation comes first and endings last, when of two events more than the window
-apart the newer comes later, and when nothing that only grows shrinks. A break is an event that does not
-lead from where the one before it left; it is harmless between two parts of the history that time alone
-keeps apart, and elsewhere it means that a link is missing. Shares no code with events/.
+An order fits when the creation comes first, endings last, and of two events that are further apart than a stamp
+can be late the newer one later. A break is an event that does not lead from where the one before it left; it is
+harmless between two parts of the history that time alone keeps apart, and elsewhere it means that a link is
+missing. The end is determined where every event that can be the last shows it, or where all orders without a
+missing link end in it and one of them keeps to the stamps as they read. Shares no code with events/.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from events.versions import ORDER_WINDOW, Lifecycle, Version
+from events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Cost = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change, or a sighting: what its events tell alike, and the first and last second with which they are stamped."""
+
+    first: int
+    last: int
+    before: bytes
+    state: bytes
+    fetched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +50,12 @@ class Opinion:
 
 
 def judge(versions: Iterable[Version]) -> Opinion:
-    """Weigh all orders of the events (each id once)."""
+    """Weigh all orders of the changes that these events tell of."""
     once = list({version.event_id: version for version in versions}.values())
     ended = [v for v in once if v.terminal]
     living = [v for v in once if v.lifecycle is not Lifecycle.CREATED]
     openings = [v.state for v in once if v.lifecycle is Lifecycle.CREATED and not ended]
-    timed = sorted(ended or living, key=lambda v: v.created)
+    timed = _changes(ended or living)
     if not timed:
         seen = frozenset(openings)
         return Opinion(seen, decidable=len(seen) == 1, possible=seen)
@@ -54,38 +66,71 @@ def judge(versions: Iterable[Version]) -> Opinion:
     return Opinion(_best(timed, start)[1], decidable=False, possible=_all_ends(timed))
 
 
-def _parts(timed: Sequence[Version], start: bytes | None) -> Iterable[tuple[Sequence[Version], bytes | None]]:
+def _changes(events: Iterable[Version]) -> list[Change]:
+    """Count two events that tell one change of one request once; oldest first."""
+    told: dict[object, list[Version]] = {}
+    for v in events:
+        is_change = v.before is not None and v.before != v.state
+        key = (v.request, v.before, v.state) if is_change and v.request is not None else v.event_id
+        told.setdefault(key, []).append(v)
+    changes = [
+        Change(
+            first=min(v.created for v in same),
+            last=max(v.created for v in same),
+            before=same[0].before or same[0].state,
+            state=same[0].state,
+            fetched=same[0].fetched,
+        )
+        for same in told.values()
+    ]
+    return sorted(changes, key=lambda change: change.first)
+
+
+def _parts(timed: Sequence[Change], start: bytes | None) -> Iterable[tuple[Sequence[Change], bytes | None]]:
     """Give the newest parts that time alone sets apart, shortest first, each with the state known to come before.
 
     A part is never judged without that state where it is known: what contradicts a part is as good as what fits it.
     """
     for i in range(len(timed) - 1, 0, -1):
-        if timed[i].created - timed[i - 1].created > ORDER_WINDOW:
+        if _time_separates(timed[:i], timed[i:]):
             yield timed[i:], _decided_end(timed[:i], start)
     yield timed, start
 
 
-def _decided_end(timed: Sequence[Version], start: bytes | None) -> bytes | None:
+def _decided_end(timed: Sequence[Change], start: bytes | None) -> bytes | None:
     ends = (_best(*part)[1] for part in _parts(timed, start) if _is_decided(*part))
     return next((next(iter(end)) for end in ends), None)
 
 
-def _is_decided(part: Sequence[Version], start: bytes | None) -> bool:
-    (missing, _), ends = _best(part, start)
-    return len(ends) == 1 and (missing == 0 or len(_all_ends(part)) == 1)
+def _is_decided(part: Sequence[Change], start: bytes | None) -> bool:
+    if len(_all_ends(part)) == 1:
+        return True
+    (missing, breaks), ends = _best(part, start)
+    if missing or len(ends) > 1:
+        return False
+    return _best(part, start, precedes=_reads_before)[0] == (0, breaks)
 
 
-def _all_ends(part: Sequence[Version]) -> frozenset[bytes]:
-    return frozenset(v.state for v in part if not any(_comes_before(v, other) for other in part))
+def _all_ends(part: Sequence[Change]) -> frozenset[bytes]:
+    return frozenset(one.state for one in part if not any(_is_surely_before(one, other) for other in part))
 
 
-def _comes_before(one: Version, other: Version) -> bool:
-    if abs(one.created - other.created) > ORDER_WINDOW:
-        return one.created < other.created
-    return len(one.growing) == len(other.growing) and one.growing < other.growing
+def _is_surely_before(one: Change, other: Change) -> bool:
+    """Tell whether one is earlier, however late its stamps are; what Stripe answered is stamped when it did."""
+    return one.first + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.last
 
 
-def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset[bytes]]:
+def _reads_before(one: Change, other: Change) -> bool:
+    """Tell whether one is earlier if the stamps are right."""
+    return one.first + ORDER_WINDOW < other.last
+
+
+def _best(
+    part: Sequence[Change],
+    start: bytes | None,
+    *,
+    precedes: Callable[[Change, Change], bool] = _is_surely_before,
+) -> tuple[Cost, frozenset[bytes]]:
     """Find the least (missing links, harmless breaks) of all orders, and where the orders of that cost end."""
 
     @cache
@@ -93,13 +138,14 @@ def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset
         if not left:
             assert at is not None
             return (0, 0), frozenset({at})
-        harmless = _time_separates(part, left)
+        gone = [one for i, one in enumerate(part) if i not in left]
+        harmless = _time_separates(gone, [part[i] for i in left])
         found: dict[Cost, frozenset[bytes]] = {}
         for i in left:
-            if any(_comes_before(part[j], part[i]) for j in left):
+            if any(precedes(part[j], part[i]) for j in left if j != i):
                 continue
             (missing, harmless_breaks), ends = best(left - {i}, part[i].state)
-            if at is not None and at != (part[i].before or part[i].state):
+            if at is not None and at != part[i].before:
                 missing, harmless_breaks = missing + (not harmless), harmless_breaks + harmless
             cost = (missing, harmless_breaks)
             found[cost] = found.get(cost, frozenset()) | ends
@@ -108,6 +154,10 @@ def _best(part: Sequence[Version], start: bytes | None) -> tuple[Cost, frozenset
     return best(frozenset(range(len(part))), start)
 
 
-def _time_separates(part: Sequence[Version], left: frozenset[int]) -> bool:
-    earlier = [part[i].created for i in range(len(part)) if i not in left]
-    return not earlier or max(earlier) + ORDER_WINDOW < min(part[i].created for i in left)
+def _time_separates(earlier: Sequence[Change], later: Sequence[Change]) -> bool:
+    """Tell whether every event of the later ones is surely later than every event of the earlier ones."""
+    return all(
+        one.last + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.first
+        for one in earlier
+        for other in later
+    )

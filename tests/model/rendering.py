@@ -19,11 +19,11 @@ from events.versions import Lifecycle, Version
 from local.stripe import differences, shapes
 from local.stripe.objects import Customer, StripeObject, Subscription
 from tests import builders
-from tests.model.dressing import Moment, lived_by_customer, lived_by_subscription
+from tests.model.dressing import Moment, lived_by_customer, lived_by_subscription, tell_one_change
 from tests.model.histories import History, random_history
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from random import Random
 
     Json = dict[str, Any]
@@ -37,6 +37,12 @@ SIGHTINGS = ("updated", "paused", "resumed", "trial_will_end", "pending_update_a
 """Events of a subscription that can come without previous_attributes; of a customer only the first."""
 
 REFERENCES = ("customer", "latest_invoice")
+REQUESTS: tuple[Callable[[str | None], object], ...] = (
+    lambda id_: {"id": id_, "idempotency_key": None},
+    lambda id_: id_,
+)
+"""How an event names the request that caused it: before 2017-05-25 by its id alone."""
+
 EXPANDED = 0.2  # of the bodies hold objects where the others hold ids
 
 
@@ -103,7 +109,7 @@ def _customer_columns(state: Customer, event: Version) -> CustomerColumns:
 def _subscription_columns(state: Subscription) -> SubscriptionColumns:
     return SubscriptionColumns(
         customer_id=state.customer,
-        product_id=state.items[0].price.product,
+        product_id=state.product,
         status=state.status,
         current_period_start=state.period_start,
         current_period_end=state.period_end,
@@ -119,7 +125,11 @@ def _text(value: Mapping[str, str | None]) -> str:
 def _breaks(meant: Iterable[Version]) -> int:
     """Count the changes that no event tells of, also where nothing has changed but what grows."""
     told = [one for one in meant if one.lifecycle is not Lifecycle.DELETED]
-    return sum((later.before or later.state) != earlier.state for earlier, later in pairwise(told))
+    return sum(
+        (later.before or later.state) != earlier.state
+        for earlier, later in pairwise(told)
+        if not tell_one_change(earlier, later)
+    )
 
 
 # How it is told.
@@ -129,8 +139,14 @@ def body(moment: Moment, dice: Random) -> bytes:
     """Render an event in the shape of any API version."""
     version, expanded = dice.choice(API_VERSIONS), dice.random() < EXPANDED
     now = _object(moment.now, dice, version=version, expanded=expanded)
+    request = (moment.event.request or b"").decode() or None
     event = builders.event(
-        _type(moment, dice), now, id_=moment.event.event_id, created=moment.event.created, api_version=version
+        _type(moment, dice),
+        now,
+        id_=moment.event.event_id,
+        created=moment.event.created,
+        api_version=version,
+        request=dice.choice(REQUESTS)(request),
     )
     if moment.before:
         before = _object(moment.before, dice, version=version, expanded=expanded)
@@ -151,12 +167,21 @@ def _type(moment: Moment, dice: Random) -> str:
 
 
 def _object(state: StripeObject, dice: Random, *, version: str, expanded: bool) -> Json:
-    """Write a state down; what nobody keeps is any."""
+    """Write a state down; what nobody keeps is any, and so is the order of items."""
     if isinstance(state, Subscription):
-        state = replace(state, default_payment_method=dice.choice(("pm_1", "pm_2", None)))
+        items = tuple(dice.sample(state.items, len(state.items)))
+        state = replace(state, items=items, default_payment_method=dice.choice(("pm_1", "pm_2", None)))
     written = shapes.object_json(state, version)
-    return {**written, **_expanded(written)} if expanded else written
+    return _expanded(written) if expanded else written
 
 
 def _expanded(written: Json) -> Json:
-    return {key: {"id": written[key], "object": key} for key in REFERENCES if written.get(key)}
+    references = {key: {"id": written[key], "object": key} for key in REFERENCES if written.get(key)}
+    if "items" not in written:
+        return {**written, **references}
+    items = [{**item, "price": _sold(item["price"])} for item in written["items"]["data"]]
+    return {**written, **references, "items": {**written["items"], "data": items}}
+
+
+def _sold(price: Json) -> Json:
+    return {**price, "product": {"id": price["product"], "object": "product"}}

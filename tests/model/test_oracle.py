@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from events.ordering import Lifecycle, Version
 from tests.model.histories import version
@@ -15,6 +16,7 @@ AB, BA, BC, CD = (
     version("evt_bc", 10, "c", "b"),
     version("evt_cd", 10, "d", "c"),
 )
+AGAIN = version("evt_again", 11, "b", "a")
 BORN = version("evt_0", 10, "a", lifecycle=CREATED)
 LATER = version("evt_da", 20, "a", "d")
 CB = version("evt_cb", 20, "b", "c")
@@ -35,9 +37,13 @@ BC_LATER = version("evt_bc", 20, "c", "b")
         ([AB, BA, AB], "ab", False),
         ([version("evt_1", 10, "x"), AB], "bx", False),
         ([version("evt_1", 10, "x", terminal=True, lifecycle=DELETED), LATER], "x", True),
-        ([version("evt_1", 10, "x", growing=(2,)), version("evt_2", 10, "y", growing=(1,))], "x", True),
+        ([version("evt_1", 10, "x", growing=(2,)), version("evt_2", 10, "y", growing=(1,))], "xy", False),
+        ([version("evt_1", 13, "b", "a"), version("evt_2", 10, "c", "b")], "c", False),
+        ([version("evt_1", 12, "b", "a"), version("evt_2", 10, "c", "b")], "c", True),
+        ([BORN, AB, version("evt_again", 11, "b", "a"), BA], "b", True),
+        ([BORN, *(structs.replace(v, request=b"r") for v in (AB, AGAIN)), BA], "a", True),
         (
-            [version("evt_1", 10, "a"), version("evt_2", 13, "b", "a"), version("evt_3", 13, "a", "b")],
+            [version("evt_1", 10, "a"), version("evt_2", 16, "b", "a"), version("evt_3", 16, "a", "b")],
             "a",
             True,
         ),

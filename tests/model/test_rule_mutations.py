@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
 
 same_row = laws.test_law_1_every_delivery_ends_in_the_same_row
 determined = laws.test_law_2_what_the_evidence_determines_is_what_the_row_shows
+rashly_sure = laws.test_law_3_a_row_is_sure_only_where_the_evidence_determines_its_state
 needless = laws.test_law_3_a_row_is_unsure_of_the_determined_only_where_it_had_to_forget
 
 LAWS = [
@@ -50,10 +51,16 @@ LAWS = [
         "a redelivery counts as a second change",
     ),
     Mutant(
+        "R0 one request, one change",
+        (rules, "tells_the_same_change", lambda *_: False),
+        needless,
+        "what two endpoints were told of one change counts as two",
+    ),
+    Mutant(
         "R1 ends absorb",
         (rules, "ends_life", lambda _: False),
-        determined,
-        "a late update brings a canceled subscription back",
+        needless,
+        "whether a canceled subscription is back is in doubt",
     ),
     Mutant(
         "R2 creation first",
@@ -63,21 +70,21 @@ LAWS = [
     ),
     Mutant(
         "R3 seconds",
-        (rules, "is_seconds_earlier", lambda *_: False),
+        (rules, "is_surely_earlier", lambda *_: False),
         needless,
         "what seconds decide is in doubt",
+    ),
+    Mutant(
+        "R3 contradiction",
+        (rules, "reads_earlier", lambda *_: False),
+        rashly_sure,
+        "a chain of links that seconds contradict is sure",
     ),
     Mutant(
         "R4 walks",
         (walks.Walk, "unbroken_ends", lambda *_: walks.NO_STATES),
         needless,
         "what the changes tell of their order is in doubt",
-    ),
-    Mutant(
-        "R7 growth",
-        (rules, "has_grown", lambda *_: False),
-        needless,
-        "what only a growing value tells is in doubt",
     ),
     Mutant(
         "R8 greatest",
@@ -100,6 +107,12 @@ LAWS = [
 ]
 
 READINGS = [
+    Mutant(
+        "the oldest item's product",
+        (states, "oldest", lambda items: items[0]),
+        same_row,
+        "the order of a list makes another state",
+    ),
     Mutant(
         "undoing in depth",
         (projection, "undo", lambda _, before: before),
@@ -127,6 +140,12 @@ READINGS = [
 ]
 
 CASES = [
+    Mutant(
+        "R7 growth",
+        (rules, "has_grown", lambda *_: False),
+        cases.test_a_value_that_mostly_grows_hints_at_the_later_of_two_sightings,
+        "the greater id is shown",
+    ),
     Mutant(
         "R5 edges before sightings",
         (rules, "edges_first", lambda candidates: candidates),
@@ -183,7 +202,9 @@ def test_without_the_rule_a_law_breaks(mutant: Mutant, monkeypatch: pytest.Monke
         mutant.fails(trials)
 
 
-PRECEDING = [mutant for mutant in LAWS if mutant.rule[:2] in {"R1", "R2", "R3", "R7"}]
+PRECEDING = [
+    mutant for mutant in LAWS if mutant.rule in {"R1 ends absorb", "R2 creation first", "R3 seconds"}
+]
 """What puts one event before another by these two alone."""
 
 

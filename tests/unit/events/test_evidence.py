@@ -31,8 +31,8 @@ def kept_seconds(*seconds: int) -> tuple[list[int], int | None]:
     return [event.created for event in kept], forgotten
 
 
-def test_keeps_the_newest_four_windows_and_knows_what_it_dropped() -> None:
-    assert kept_seconds(10, 12, 13, 20, 21, 22, 30, 40) == ([40, 30, 22, 21, 20, 13, 12], 10)
+def test_keeps_the_newest_four_groups_and_knows_what_it_dropped() -> None:
+    assert kept_seconds(10, 15, 16, 30, 34, 35, 45, 60) == ([60, 45, 35, 34, 30, 16, 15], 10)
 
 
 def test_nothing_is_forgotten_while_everything_fits() -> None:

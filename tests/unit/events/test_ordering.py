@@ -8,7 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from events.event import read_event
-from events.ordering import Lifecycle, Version, decide
+from events.evidence import Evidence, Member, pack, short_id
+from events.names import EventId
+from events.ordering import Known, Lifecycle, Version, decide
 from events.outcomes import Reason
 from tests.builders import NOW, Json, Shape, customer, deleted_customer, event_body, item, subscription
 from tests.model.deliveries import Row, known_after, last_step, one_by_one, row_after, rows_of_every_order
@@ -137,11 +139,81 @@ def test_a_chain_stamped_against_its_order_inside_the_window_is_followed() -> No
     assert shown_in_every_order(first, second, third) == ("d", "evt_1", True)
 
 
-def test_more_than_the_window_apart_the_newer_second_is_last_whatever_it_says() -> None:
+def test_further_apart_than_a_stamp_can_be_late_the_newer_second_is_last_whatever_it_says() -> None:
     older = version("evt_2", NOW, "b", "a")
-    newer = version("evt_1", NOW + 3, "a", "x")
+    newer = version("evt_1", NOW + 6, "a", "x")
 
     assert shown_in_every_order(older, newer) == ("a", "evt_1", True)
+
+
+@pytest.mark.parametrize("apart", [3, 4, 5])
+def test_a_few_seconds_apart_the_newer_of_what_nothing_links_is_shown_in_doubt(apart: int) -> None:
+    older = version("evt_2", NOW, "b", "a")
+    newer = version("evt_1", NOW + apart, "d", "c")
+
+    assert shown_in_every_order(older, newer) == ("d", "evt_1", False)
+
+
+@pytest.mark.parametrize("apart", [3, 4, 5])
+def test_t4_where_links_allow_one_order_and_stamps_another_the_chain_is_shown_in_doubt(apart: int) -> None:
+    opened, active, last = (
+        subscription(status="incomplete"),
+        subscription(status="active"),
+        subscription(status="active", metadata={"a": "1"}),
+    )
+    created = read("customer.subscription.created", opened, id_="evt_0", created=NOW - 100)
+    activated = read("customer.subscription.updated", active, id_="evt_1", created=NOW + apart, before=opened)
+    noted = read("customer.subscription.updated", last, id_="evt_2", created=NOW, before=active)
+
+    row = only(rows_of_every_order([created, activated, noted]))
+
+    assert (row.shown, row.sure) == ("evt_2", False)
+    assert row.columns == noted.columns
+
+
+def test_t4_what_is_shown_in_doubt_is_sure_once_stripe_answers_so() -> None:
+    activated = version("evt_1", NOW + 3, "active", "incomplete")
+    noted = version("evt_2", NOW, "noted", "active")
+    answer = version("evt_3", NOW + 7, "noted", fetched=True)
+
+    assert shown_in_every_order(activated, noted, answer) == ("noted", "evt_3", True)
+
+
+def test_t4_a_sighting_of_a_state_left_a_few_seconds_ago_is_in_doubt() -> None:
+    left = version("evt_1", NOW, "b", "a")
+    seen = version("evt_2", NOW + 3, "a")
+
+    assert shown_in_every_order(left, seen) == ("b", "evt_1", False)
+
+
+def test_t4_stamps_that_agree_with_the_links_or_lie_within_the_window_are_no_contradiction() -> None:
+    activated = version("evt_1", NOW, "active", "incomplete")
+
+    assert shown_in_every_order(activated, version("evt_2", NOW + 4, "noted", "active")) == (
+        "noted",
+        "evt_2",
+        True,
+    )
+    assert shown_in_every_order(activated, version("evt_2", NOW - 2, "noted", "active")) == (
+        "noted",
+        "evt_2",
+        True,
+    )
+
+
+def test_t4_there_and_back_within_a_few_seconds_is_sure_where_the_state_before_is_known() -> None:
+    before = version("evt_0", NOW - 100, "a")
+    there = version("evt_1", NOW + 4, "b", "a")
+    back = version("evt_2", NOW + 5, "a", "b")
+
+    assert shown_in_every_order(before, there, back) == ("a", "evt_2", True)
+
+
+def test_a_jump_past_what_links_contradict_needs_no_doubt_once_it_is_far_enough() -> None:
+    activated = version("evt_1", NOW + 6, "active", "incomplete")
+    noted = version("evt_2", NOW, "noted", "active")
+
+    assert shown_in_every_order(activated, noted) == ("active", "evt_1", True)
 
 
 def test_at_the_border_of_the_window_the_evidence_still_counts() -> None:
@@ -187,18 +259,90 @@ def test_of_unlinked_events_the_one_that_starts_at_the_anchor_comes_first() -> N
     assert shown_in_every_order(start, anchored, other) == ("d", "evt_1", False)
 
 
-def test_a_value_that_only_grows_places_a_sighting() -> None:
-    edge = version("evt_1", NOW, "b", "a", growing=(4,))
-    sighting = version("evt_2", NOW, "c", growing=(5,))
-
-    assert shown_in_every_order(edge, sighting) == ("c", "evt_2", True)
-
-
-def test_a_value_that_only_grows_tells_where_there_and_back_ended() -> None:
+def test_a_value_that_mostly_grows_hints_where_there_and_back_ended_and_the_row_stays_in_doubt() -> None:
     there = version("evt_2", NOW, "b", "a", growing=(1,))
     back = version("evt_1", NOW, "a", "b", growing=(2,))
 
-    assert shown_in_every_order(there, back) == ("a", "evt_1", True)
+    assert shown_in_every_order(there, back) == ("a", "evt_1", False)
+
+
+def test_a_value_that_mostly_grows_hints_at_the_later_of_two_sightings() -> None:
+    one = version("evt_2", NOW, "b", growing=(1,))
+    other = version("evt_1", NOW, "c", growing=(2,))
+
+    assert shown_in_every_order(one, other) == ("c", "evt_1", False)
+
+
+@pytest.mark.parametrize("numbers", [(1, 1000, 10), (1, 1, 1000), (1000, 10, 1), (5, 4, 4)])
+def test_t1_the_number_of_the_next_invoice_overrides_no_unbroken_chain(numbers: tuple[int, int, int]) -> None:
+    first, second, third = (
+        customer(name=name, next_invoice_sequence=number) for name, number in zip("ABC", numbers, strict=True)
+    )
+    created = read("customer.created", first, id_="evt_0", created=NOW - 100)
+    renamed = read("customer.updated", second, id_="evt_1", created=NOW, before=first)
+    again = read("customer.updated", third, id_="evt_2", created=NOW, before=second)
+
+    row = only(rows_of_every_order([created, renamed, again]))
+
+    assert row.columns == again.columns
+    assert (row.shown, row.sure) == ("evt_2", True)
+
+
+@pytest.mark.parametrize("start", [NOW - 900, NOW + 900])
+def test_t1_a_period_that_starts_earlier_than_before_overrides_no_unbroken_chain(start: int) -> None:
+    monthly = subscription(metadata={"plan": "month"}, period=(NOW, NOW + 2_592_000))
+    yearly = subscription(metadata={"plan": "year"}, period=(start, start + 31_536_000))
+    noted = subscription(metadata={"plan": "year", "a": "1"}, period=(start, start + 31_536_000))
+    changed = read("customer.subscription.updated", yearly, id_="evt_2", created=NOW, before=monthly)
+    last = read("customer.subscription.updated", noted, id_="evt_1", created=NOW, before=yearly)
+
+    row = only(rows_of_every_order([changed, last]))
+
+    assert row.columns == last.columns
+    assert (row.shown, row.sure) == ("evt_1", True)
+
+
+def test_t1_a_lowered_number_overrides_no_unbroken_chain_of_an_ended_subscription() -> None:
+    ended = version("evt_1", NOW, "X", "a", terminal=True, growing=(9,))
+    noted = version("evt_2", NOW, "Y", "X", terminal=True, growing=(3,))
+
+    assert shown_in_every_order(ended, noted) == ("Y", "evt_2", True)
+
+
+def test_a_state_whose_look_an_earlier_release_no_longer_kept_is_not_shown_and_the_row_is_in_doubt() -> None:
+    kept = Member("evt_1", NOW + 4, b"b", b"a", (), partial=False)
+    dropped = Member(short_id("evt_0"), NOW, b"c", b"b", (), partial=False)
+    row = Known(pack(Evidence(members=(kept, dropped), forgotten=NOW - 50)), EventId("evt_1"), columns("b"))
+
+    decision = decide(row, [version("evt_2", NOW + 4, "b")])
+
+    assert (decision.shown, decision.sure) == ("evt_2", False)
+    assert decision.columns == columns("b")
+
+
+def test_one_request_told_in_two_events_is_one_change() -> None:
+    before = version("evt_0", NOW - 100, "a")
+    there = version("evt_1", NOW, "b", "a", request=b"req1")
+    there_again = version("evt_2", NOW + 1, "b", "a", request=b"req1")
+    back = version("evt_3", NOW, "a", "b", request=b"req2")
+
+    assert shown_in_every_order(before, there, there_again, back) == ("a", "evt_3", True)
+
+
+def test_two_requests_that_say_the_same_are_two_changes() -> None:
+    before = version("evt_0", NOW - 100, "a")
+    there = version("evt_1", NOW, "b", "a", request=b"req1")
+    there_again = version("evt_2", NOW, "b", "a", request=b"req3")
+    back = version("evt_3", NOW, "a", "b", request=b"req2")
+
+    assert shown_in_every_order(before, there, there_again, back) == ("b", "evt_2", True)
+
+
+def test_one_request_told_in_two_events_far_apart_shows_the_row_all_the_same() -> None:
+    told = version("evt_1", NOW, "b", "a", request=b"req1")
+    again = version("evt_2", NOW + 9, "b", "a", request=b"req1")
+
+    assert shown_in_every_order(told, again) == ("b", "evt_2", True)
 
 
 def test_an_update_of_nothing_we_keep_changes_only_the_shown_event() -> None:

@@ -62,7 +62,7 @@ def test_lists_the_tied_events_oldest_first() -> None:
 
 def test_an_event_that_seconds_rule_out_cannot_be_last() -> None:
     told = tie(
-        version("evt_1", NOW, "b", "a"), replace(BACK, created=NOW + 2), version("evt_3", NOW + 3, "b", "a")
+        version("evt_1", NOW, "b", "a"), replace(BACK, created=NOW + 5), version("evt_3", NOW + 6, "b", "a")
     )
 
     assert [event.may_be_last for event in told.events] == [False, True, True]

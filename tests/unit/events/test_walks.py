@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from events.evidence import NOTHING, remember
 from events.ordering import Lifecycle, Version
@@ -42,11 +43,13 @@ def ends_of(*versions: Version) -> tuple[str, bool]:
         ([edge("ab"), edge("cd"), edge("e", 9)], "e", True),
         ([edge("ab"), edge("x")], "bx", False),
         ([edge("ab", 2), edge("bc"), edge("cd", 1)], "d", True),
-        ([edge("ab"), edge("bc", 2), edge("ca", 4)], "a", True),  # seconds leave one way round
-        ([edge("ab"), edge("b", 2), edge("a", 3)], "a", False),  # the way back is missing
-        ([edge("ab", growing=(1,)), edge("ba", growing=(2,))], "a", True),
-        ([edge("ab", growing=(1,)), edge("ba", growing=(2, 2))], "ab", False),
-        ([edge("ab", growing=(2,)), edge("bc", growing=(1,))], "b", True),
+        ([edge("ab"), edge("bc", 5), edge("ca", 10)], "a", True),  # seconds leave one way round
+        ([edge("ab"), edge("bc", 2), edge("ca", 4)], "abc", False),  # late stamps leave three
+        ([edge("ab"), edge("b", 5), edge("a", 6)], "a", False),  # the way back is missing
+        ([edge("ab", 3), edge("bc")], "c", False),  # links say one order, seconds another
+        ([BORN, edge("ab", 3), edge("ba")], "a", False),  # so here, there and back
+        ([edge("ab", growing=(1,)), edge("ba", growing=(2,))], "ab", False),  # growth decides nothing
+        ([edge("ab", growing=(2,)), edge("bc", growing=(1,))], "c", True),
     ],
 )
 def test_ends_where_every_fitting_order_ends(
@@ -74,7 +77,7 @@ def test_growth_that_goes_in_a_circle_is_undecidable() -> None:
     between = version("evt_2", NOW + 2, "b", growing=(4,))
     last = version("evt_3", NOW + 3, "c", growing=(3,))
 
-    assert ends_of(first, between, last) == ("bc", False)
+    assert ends_of(first, between, last) == ("abc", False)
 
 
 def test_too_many_unlinked_events_are_given_up_as_undecidable() -> None:
@@ -105,8 +108,32 @@ def test_a_link_that_never_came_is_missed() -> None:
 
 
 def test_clusters_are_cut_where_all_later_events_are_surely_later() -> None:
-    stage = remember(NOTHING, [edge("a"), edge("b", 2), edge("c", 4), edge("d", 7), edge("e", 9)])
+    stage = remember(NOTHING, [edge("a"), edge("b", 5), edge("c", 10), edge("d", 16), edge("e", 18)])
 
     parts = [[member.state for member in cluster] for cluster in clusters(stage.members)]
 
     assert parts == [[b"a", b"b", b"c"], [b"d", b"e"]]
+
+
+def test_an_answer_is_cut_off_from_events_that_are_the_window_older_than_it() -> None:
+    answer = edge("b", 3, fetched=True)
+    stage = remember(NOTHING, [edge("ab"), answer, edge("bc", 8), edge("cd", 9)])
+
+    parts = [[member.state for member in cluster] for cluster in clusters(stage.members)]
+
+    assert parts == [[b"b"], [b"b", b"c", b"d"]]
+
+
+def test_a_long_run_of_changes_a_few_seconds_apart_is_followed_to_its_end() -> None:
+    legs = "ab cb bc db bd ef bg ge fh hi ij jk kl lm mn no pq op qr st tu rs uv vw".split()  # noqa: SIM905
+    seconds = [1, 2, 2, 4, 4, 5, 5, 5, 5, 6, 11, 12, 12, 14, 14, 16, 17, 17, 17, 18, 18, 18, 22, 26]
+    run = [edge(leg, second) for leg, second in zip(legs, seconds, strict=True)]
+
+    ends = possible_ends(replace(remember(NOTHING, run), forgotten=NOW))
+
+    assert ends == Ends(frozenset({b"w"}), Why.FOLLOWED)
+
+
+def test_stamps_that_contradict_links_before_these_events_leave_them_in_doubt() -> None:
+    assert ends_of(edge("ab", 3), edge("ba"), edge("ac", 14), edge("ca", 14)) == ("a", False)
+    assert ends_of(edge("ab", 1), edge("ba"), edge("ac", 14), edge("ca", 14)) == ("a", True)
