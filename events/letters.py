@@ -14,10 +14,12 @@ class LetterReason(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_TYPE = "unknown_type"
     MISROUTED = "misrouted"
+    FENCED = "fenced"
     CUSTOMER_MISSING = "customer_missing"
     OBJECT_MISSING = "object_missing"
     CRASHED_WORKER = "crashed_worker"
     IMPOSSIBLE_VALUE = "impossible_value"
+    ADDRESS_TAKEN = "address_taken"
     GAVE_UP = "gave_up"
     BUG = "bug"
 
@@ -26,13 +28,21 @@ MESSAGES = {
     LetterReason.MALFORMED: "The event's object is not what its type says, or holds impossible values.",
     LetterReason.UNKNOWN_TYPE: "Events of this type have no table.",
     LetterReason.MISROUTED: "The event lay in a mailbox that is not its customer's.",
+    LetterReason.FENCED: "The letter was put back, and its event is of another mode or account than ours.",
     LetterReason.CUSTOMER_MISSING: "The subscription's customer did not arrive within three days.",
     LetterReason.OBJECT_MISSING: "Stripe does not know the object that the thin event names, for three days.",
     LetterReason.CRASHED_WORKER: "The worker died each time it took this event.",
     LetterReason.IMPOSSIBLE_VALUE: "Postgres cannot hold one of the event's values.",
+    LetterReason.ADDRESS_TAKEN: "A row of users that no event made has the customer's address.",
     LetterReason.GAVE_UP: "Every attempt failed for a day, for a cause that should have passed.",
     LetterReason.BUG: "The program failed on this event in a way nobody foresaw.",
 }
+
+ACCOUNT_MISSING = (
+    "The subscription's customer lives as an account (`customer_account`), of which no customer event tells: "
+    "without STRIPE_API_KEY nothing is known of it."
+)
+"""What stands in a letter of CUSTOMER_MISSING where that is why."""
 
 ADVICE = {
     LetterReason.MALFORMED: (
@@ -45,8 +55,12 @@ ADVICE = {
     LetterReason.MISROUTED: (
         "Retry it: it goes to the mailbox that its bytes name. Find out who else writes to this Redis."
     ),
+    LetterReason.FENCED: (
+        "Discard it, if STRIPE_LIVEMODE and STRIPE_ACCOUNT of the worker are right. Else set them right and retry it."
+    ),
     LetterReason.CUSTOMER_MISSING: (
-        "Have Stripe send the customer's own event again; once the row is there, the letter is retried by itself."
+        "Have Stripe send the customer's own event again, or set STRIPE_API_KEY and run `cogento backfill`; once the row "
+        "is there, the letter is retried by itself."
     ),
     LetterReason.OBJECT_MISSING: (
         "See that STRIPE_API_KEY is of the account that sends the events, then retry it: Stripe is asked again. "
@@ -58,6 +72,10 @@ ADVICE = {
     LetterReason.IMPOSSIBLE_VALUE: (
         "The code says what Postgres refused. Mend the constraint and retry it, or mend the value in Stripe and "
         "discard it: the change comes as a new event."
+    ),
+    LetterReason.ADDRESS_TAKEN: (
+        "The message names the row by its user_id. If both are the same person, write the customer's id into its "
+        "stripe_customer_id; else give it another e-mail or delete it. Then retry the letter."
     ),
     LetterReason.GAVE_UP: (
         "Find out what stood in the way for so long, then retry it. It is retried by itself, once, when any customer's "

@@ -42,12 +42,20 @@ class ThinEvent(msgspec.Struct, frozen=True):
     @property
     def account(self) -> str | None:
         """The account whose object changed; None for the one that the endpoint belongs to."""
-        return self.context.rpartition("/")[2] if self.context else None
+        return account_of_context(self.context)
 
     @property
     def object_id(self) -> str:
         """The id of the object that changed; empty where it has none."""
         return self.related_object.id if self.related_object else ""
+
+
+def account_of_context(context: str | None) -> str | None:
+    """The account that a context leads to: `acct_…`, or the last of a path (`acct_platform/acct_connected`).
+
+    The path begins below whoever owns the endpoint: an organization or a platform (docs.stripe.com/context).
+    """
+    return context.rpartition("/")[2] if context else None
 
 
 class _Named(msgspec.Struct):
@@ -59,9 +67,14 @@ _EVENT = msgspec.json.Decoder(ThinEvent)
 _MARK = _OBJECT.encode()
 
 
+def may_be_thin(body: bytes) -> bool:
+    """Tell whether it is worth looking whether a body calls itself a thin event; reads nothing."""
+    return _MARK in body
+
+
 def is_thin(body: bytes) -> bool:
     """Tell whether a body calls itself a thin event; cheap for those that do not."""
-    if _MARK not in body:
+    if not may_be_thin(body):
         return False
     try:
         return _NAME.decode(body).object == _OBJECT

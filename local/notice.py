@@ -26,7 +26,7 @@ def describe(cast: Cast, given: Mapping[str, str]) -> list[str]:
 
 def _stripe(cast: Cast) -> str:
     if cast.simulation is None:
-        return "not simulated: send events with `cogento send`, or with `stripe listen --forward-to …`"
+        return "not simulated: send events with `cogento send`, or with `stripe listen --events … --forward-to …`"
     return (
         f"simulated, {cast.simulation.events_per_second:g} events a second, API at {cast.simulation.api_url}"
     )

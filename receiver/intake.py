@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from events.envelope import is_ours, open_envelope
+from events.envelope import Stranger, is_notice, is_ours, open_envelope, open_stranger
 from events.errors import RejectedError, TransientError
-from events.thin import is_thin
+from events.fence import Fence, Fenced, is_placeholder
+from events.thin import is_thin, may_be_thin
 from failpoints import failpoint
 from mailboxes.mail import PutResult
 from receiver import metrics
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from events.envelope import Envelope
+    from events.names import EventId
     from mailboxes.mail import Put
-    from receiver.alarms import Alarms
+    from serving.alarms import Alarms
 
 SIGNATURE_REFUSED = "signature_invalid"
 THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"
+NEEDS_A_KEY = "a thin event only names its object: set STRIPE_API_KEY so that Stripe can be asked for it"
+
+PLACEHOLDER, OTHER_TYPE = "placeholder", "other_type"
+"""Why an event is ignored, beside the fence's reasons."""
 
 _STATUS = {
     PutResult.QUEUED: Status.QUEUED,
@@ -48,26 +54,28 @@ class Bell(Protocol):
         """Say that there is mail."""
 
 
+class Tally(Protocol):
+    """Remembers what the fence lets through and keeps out, for people to see; never raises and never waits."""
+
+    def let_in(self) -> None:
+        """Note an event on this side of the fence."""
+
+    def keep_out(self, reason: Fenced, event_id: EventId) -> None:
+        """Note an event on the other side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Whose events are ours; `account` None means: events without an account.
+    """Whose events are ours, and what signs them.
 
-    `secrets` sign snapshot events, `thin_secrets` thin ones; those are of use only where Stripe can be asked.
+    `secrets` mostly sign snapshot events and `thin_secrets` thin ones; each is believed for both, as one destination
+    may send both (`stripe listen` does) and the body says which it is. No secret is in both.
     """
 
     secrets: tuple[bytes, ...] = field(repr=False)
-    livemode: bool
-    account: str | None
+    fence: Fence
     thin_secrets: tuple[bytes, ...] = field(repr=False, default=())
     can_ask: bool = False
-
-    def why_not_thin(self) -> str | None:
-        """Say what is missing for thin events to be taken; None when nothing is."""
-        if not self.can_ask:
-            return "a thin event only names its object: set STRIPE_API_KEY so that Stripe can be asked for it"
-        if not self.thin_secrets:
-            return "this is a thin event: set STRIPE_THIN_WEBHOOK_SECRET to its destination's secret"
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,52 +86,53 @@ class Intake:
     mailbox: Mailbox
     bell: Bell
     alarms: Alarms
+    tally: Tally
     clock: Callable[[], float]
 
     async def take(self, body: bytes, signature: str | None) -> Accepted:
         """Take one webhook in; raises RejectedError, or UnavailableError when Stripe shall try again."""
         now = self.clock()
-        secret_index = self._verify(body, signature, now)
-        self._check_kind(body, secret_index)
+        self._verify(body, signature, now)
         envelope = self._open(body, now)
+        if isinstance(envelope, Stranger):
+            metrics.count_ignored(OTHER_TYPE)
+            return Accepted(Status.IGNORED, envelope.event_id)
         reason = self._why_ignored(envelope)
         if reason is not None:
             metrics.count_ignored(reason)
             return Accepted(Status.IGNORED, envelope.event_id)
+        if is_notice(envelope.type) and not self.expected.can_ask:
+            self._refuse_thin()
         return Accepted(await self._keep(envelope), envelope.event_id)
 
-    def _verify(self, body: bytes, signature: str | None, now: float) -> int:
-        """Find which of all our secrets signed a body: snapshot events' first, then thin events'."""
+    def _verify(self, body: bytes, signature: str | None, now: float) -> None:
         try:
             signed = self._signed(body, signature, now)
         except SignatureError as error:
-            self._refuse(error)
+            self._note_flaw(error)
+            raise RejectedError(SIGNATURE_REFUSED, SIGNATURE_INVALID) from error
         metrics.count_signed(signed.secret_index, signed.age_seconds)
-        return signed.secret_index
 
     def _signed(self, body: bytes, signature: str | None, now: float) -> Signed:
-        """Try the thin events' secrets only after the others: the time that takes tells no more than the body does."""
-        expected = self.expected
+        """Find which of all our secrets signed a body, counted from snapshot events' first on to thin events' last.
+
+        The body's own kind is tried first, and the others only then: the time that takes tells no more than the body does.
+        """
+        snapshot, thin = self.expected.secrets, self.expected.thin_secrets
+        if not thin:
+            return verify(signature, body, secrets=snapshot, now=now)
+        places = ((snapshot, 0), (thin, len(snapshot)))
+        (first, before), (second, before_second) = reversed(places) if may_be_thin(body) else places
         try:
-            return verify(signature, body, secrets=expected.secrets, now=now)
+            return _placed(verify(signature, body, secrets=first, now=now), before)
         except SignatureError as error:
-            if error.flaw is not Flaw.NO_MATCH or not expected.thin_secrets:
+            if error.flaw is not Flaw.NO_MATCH or not second:
                 raise
-        thin = verify(signature, body, secrets=expected.thin_secrets, now=now)
-        return Signed(len(expected.secrets) + thin.secret_index, thin.age_seconds)
+        return _placed(verify(signature, body, secrets=second, now=now), before_second)
 
-    def _refuse(self, error: SignatureError) -> NoReturn:
-        self._note_flaw(error)
-        raise RejectedError(SIGNATURE_REFUSED, SIGNATURE_INVALID) from error
-
-    def _check_kind(self, body: bytes, secret_index: int) -> None:
-        """Refuse a thin event that nobody could apply, and what is signed with the other kind's secret."""
-        thin = is_thin(body)
-        if thin and (missing := self.expected.why_not_thin()):
-            self.alarms.sound("signed_body_refused", code=THIN_EVENT_UNSUPPORTED)
-            raise RejectedError(THIN_EVENT_UNSUPPORTED, missing)
-        if thin is not (secret_index >= len(self.expected.secrets)):
-            self._refuse(SignatureError(Flaw.OTHER_KIND))
+    def _refuse_thin(self) -> NoReturn:
+        self.alarms.sound("signed_body_refused", code=THIN_EVENT_UNSUPPORTED)
+        raise RejectedError(THIN_EVENT_UNSUPPORTED, NEEDS_A_KEY)
 
     def _note_flaw(self, error: SignatureError) -> None:
         metrics.count_flaw(error.flaw)
@@ -134,21 +143,35 @@ class Intake:
         metrics.show_clock_skew(error.age_seconds)
         self.alarms.sound("timestamp_outside_window", flaw=error.flaw)
 
-    def _open(self, body: bytes, now: float) -> Envelope:
+    def _open(self, body: bytes, now: float) -> Envelope | Stranger:
         try:
             return open_envelope(body, now=int(now))
         except RejectedError as error:
+            if stranger := open_stranger(body):
+                return stranger
+            if is_thin(body) and not self.expected.can_ask:
+                self._refuse_thin()
             self.alarms.sound("signed_body_refused", code=error.code)
             raise
 
     def _why_ignored(self, envelope: Envelope) -> str | None:
-        if envelope.livemode is not self.expected.livemode:
+        if is_placeholder(envelope):
+            self.alarms.sound("placeholder_ignored", type=envelope.type)
+            return PLACEHOLDER
+        if envelope.livemode is None and not is_ours(
+            envelope.type
+        ):  # a shape of its own: it is of no other mode
+            return OTHER_TYPE
+        reason = self.expected.fence.why_not(envelope)
+        if reason is None:
+            self.tally.let_in()
+            return None if is_ours(envelope.type) else OTHER_TYPE
+        self.tally.keep_out(reason, envelope.event_id)
+        if reason is Fenced.OTHER_MODE:
             self.alarms.sound("other_mode_fenced", event_id=envelope.event_id, livemode=envelope.livemode)
-            return "other_mode"
-        if envelope.account != self.expected.account:
+        else:
             self.alarms.sound("other_account_fenced", event_id=envelope.event_id, account=envelope.account)
-            return "other_account"
-        return None if is_ours(envelope.type) else "other_type"
+        return reason
 
     async def _keep(self, envelope: Envelope) -> Status:
         put = await self._put(envelope)
@@ -171,3 +194,8 @@ class Intake:
             self.alarms.sound("mailbox_filled")
             raise UnavailableError("mailbox_full", "Too many events wait.")
         return put
+
+
+def _placed(signed: Signed, before: int) -> Signed:
+    """Count the secrets of the other kind that stand before it."""
+    return Signed(before + signed.secret_index, signed.age_seconds) if before else signed

@@ -55,6 +55,13 @@ _CHANGED_BODIES = Counter(
     "cogento_webhook_changed_bodies", "Signed events whose id waits with another body.", registry=REGISTRY
 )
 
+_CROWDED_OUT = Counter(
+    "cogento_webhook_crowded_out",
+    "Connections that were closed to make room, by what they waited for.",
+    ["stage"],
+    registry=REGISTRY,
+)
+
 
 def count_answer(outcome: str) -> None:
     """Count an answer by its status or error code."""
@@ -91,6 +98,11 @@ def show_clock_skew(age_seconds: float) -> None:
 def count_changed_body() -> None:
     """Count an event that was signed twice with different contents."""
     _CHANGED_BODIES.inc()
+
+
+def count_crowding(stage: str) -> None:
+    """Count a connection that was closed to make room."""
+    _CROWDED_OUT.labels(stage).inc()
 
 
 def exposition() -> bytes:

@@ -32,7 +32,6 @@ class Flaw(StrEnum):
     MISSING = "missing"
     UNREADABLE = "unreadable"
     NO_MATCH = "no_match"
-    OTHER_KIND = "other_kind"  # a thin event signed as a snapshot, or the other way round
     TOO_OLD = "too_old"  # signed by Stripe, and before the window: a replay, or our clock is ahead
     TOO_NEW = "too_new"  # signed by Stripe, and after the window: our clock is behind
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 import bridge
+from events.fence import Fence
 from mailboxes.doorbell import Doorbell
 from reconcile.asking import Asking
 from reconcile.backfill import Backfill, Backfilled
@@ -25,6 +26,7 @@ from reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from reconcile.verify import Verified, Verify
 from schema.delivery import BACKFILL, VERIFY
 from schema.store import Store
+from stripeapi.errors import StripeApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,19 @@ LATE_DAYS, VERY_LATE_DAYS = 3, 20
 """From when on a watermark that stands still is told, and told as an error: Stripe lists events for 30 days."""
 
 
+class OwnAccountError(Exception):
+    """STRIPE_ACCOUNT is the endpoint's own account, whose events name none: webhooks are kept out, and so is all else.
+
+    Unset STRIPE_ACCOUNT.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "STRIPE_ACCOUNT is the account of the webhook endpoint itself, whose events name no account and are kept out. "
+            "Unset it."
+        )
+
+
 class Reconciliation:
     """One process's part in asking Stripe."""
 
@@ -56,14 +71,16 @@ class Reconciliation:
         stripe: Stripe,
         outbox: Outbox,
         *,
+        fence: Fence,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._stripe = stripe
         self._mailboxes = mailboxes
         self._outbox = outbox
+        self._fence = fence
         self._stopping = threading.Event()
-        self._sweep = EventSweep(stripe, store, mailboxes, outbox)
+        self._sweep = EventSweep(stripe, store, mailboxes, outbox, fence=fence)
         questions = Questions(stripe, outbox)
         self._asking = Asking(
             store,
@@ -92,13 +109,13 @@ class Reconciliation:
             database_url,
             pool_size=connections,
             application_name=name,
-            member_statuses=settings.statuses_of_members,
         )
         return cls(
             bridge.run(opening),
             mailboxes,
             Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
             Outbox(mailboxes, Doorbell(redis_url)),
+            fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 
     def ask(self) -> None:
@@ -110,12 +127,16 @@ class Reconciliation:
         standing = bridge.run(self._store.sweeps.standing())
         _warn_if_late(standing)
         if standing.finished is None or standing.now - standing.finished >= SWEEP_EVERY_SECONDS:
-            self.sweep(grace_seconds=GRACE_SECONDS)
+            try:
+                self.sweep(grace_seconds=GRACE_SECONDS)
+            except OwnAccountError as error:
+                log.warning("own_account_named", exc_info=error)
 
     def sweep(
         self, *, grace_seconds: int, report: Callable[[Swept], object] = lambda _: None
     ) -> Swept | None:
         """Sweep now; None when another process is at it."""
+        self._check_account()
         turn = bridge.run(self._store.take_turn(SWEEP_TURN))
         if turn is None:
             return None
@@ -128,6 +149,7 @@ class Reconciliation:
         self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
     ) -> Backfilled | None:
         """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
+        self._check_account()
         turn = bridge.run(self._store.take_turn(BACKFILL_TURN))
         if turn is None:
             return None
@@ -145,6 +167,7 @@ class Reconciliation:
         report: Callable[[int, float], object] = lambda *_: None,
     ) -> Verified:
         """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
+        self._check_account()
         filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=VERIFY)
         comparison = Verify(self._store, self._stripe, self._mailboxes, filing, report=report)
         return comparison.run(sample=sample, repair=repair)
@@ -162,6 +185,23 @@ class Reconciliation:
         self._asking.stop()
         self._stripe.close()
         bridge.run(self._store.close())
+
+    def _check_account(self) -> None:
+        """Let in nothing by asking where receivers keep everything out; raises OwnAccountError.
+
+        An event that they kept out because it named no account is of the endpoint's own account. Where Stripe
+        knows it as one of the account that we ask for, the two are the same.
+        """
+        kept_out = self._mailboxes.fence_notes.everything_kept_out()
+        if kept_out is None or kept_out.unnamed is None or kept_out.fence != self._fence:
+            return
+        try:
+            self._stripe.event(kept_out.unnamed)
+        except StripeApiError as error:
+            if not error.is_missing:
+                raise
+        else:
+            raise OwnAccountError
 
     def _goes_on(self) -> bool:
         return not self._stopping.is_set()

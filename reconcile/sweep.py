@@ -16,6 +16,7 @@ import structlog
 import bridge
 from events.envelope import open_envelope
 from events.errors import RejectedError
+from events.fence import is_placeholder
 from mailboxes.mail import Source
 from schema.notices import Snapshot
 from schema.sweeps import NOTHING_SIGHTED, Sighted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from events.envelope import Envelope
+    from events.fence import Fence
     from mailboxes.mailboxes import Mailboxes
     from reconcile.outbox import Outbox
     from reconcile.stripe import Stripe
@@ -76,8 +78,11 @@ class Swept:
 class EventSweep:
     """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
 
-    def __init__(self, stripe: Stripe, store: Store, mailboxes: Mailboxes, outbox: Outbox) -> None:
+    def __init__(
+        self, stripe: Stripe, store: Store, mailboxes: Mailboxes, outbox: Outbox, *, fence: Fence
+    ) -> None:
         self._stripe = stripe
+        self._fence = fence
         self._sweeps = store.sweeps
         self._notices = store.notices
         self._mailboxes = mailboxes
@@ -149,7 +154,15 @@ class EventSweep:
         while has_more:
             page = self._stripe.events(TYPES, since=since, before=before, after_id=after_id)
             after_id, has_more = page.last_id, page.has_more
-            yield [envelope for body in page.objects if (envelope := _opened(body, page.at))]
+            opened = [envelope for body in page.objects if (envelope := _opened(body, page.at))]
+            yield [envelope for envelope in opened if self._is_ours(envelope)]
+
+    def _is_ours(self, envelope: Envelope) -> bool:
+        """Tell whether the fence lets in what was listed, as the receiver's would."""
+        reason = self._fence.why_not_asked(envelope)
+        if reason is not None:
+            log.warning("swept_event_fenced", event_id=envelope.event_id, reason=reason)
+        return reason is None and not is_placeholder(envelope)
 
     def _bring(self, envelopes: Sequence[Envelope]) -> int:
         """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import bridge
 from events.envelope import open_envelope
+from events.fence import Fence
 from local.stripe.account import Account
 from local.stripe.api import Api
 from local.stripe.compare import Comparison, Difference, compare
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tests.integration.worker.post import Post
 
 FAST = 1000
+EVERYTHING_SIMULATED = Fence(livemode=False, account=None)
 
 
 class QuietBell:
@@ -109,14 +111,21 @@ def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
 
 
 def open_reconciliation(
-    stripe: SimulatedStripe, post: Post, redis_url: str, *, clock: Callable[[], float] = time.monotonic
+    stripe: SimulatedStripe,
+    post: Post,
+    redis_url: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    fence: Fence = EVERYTHING_SIMULATED,
 ) -> Reconciliation:
     """One process's part in asking; `clock` says how long it has let things rest."""
     store = bridge.run(
         Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
     )
     outbox = Outbox(post.mailboxes, QuietBell())
-    return Reconciliation(store, post.mailboxes, open_stripe(stripe, redis_url), outbox, clock=clock)
+    return Reconciliation(
+        store, post.mailboxes, open_stripe(stripe, redis_url), outbox, fence=fence, clock=clock
+    )
 
 
 def compared(stripe: SimulatedStripe, post: Post) -> Comparison:

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("impatient")
 
 SETTLED = {"name": "Ada", "unsure": False}
+OUTLIVING = """
+SELECT s.stripe_subscription_id, s.unsure
+FROM subscriptions AS s
+INNER JOIN users AS u USING (user_id)
+WHERE u.deleted_at IS NOT NULL AND s.status <> 'canceled'
+"""
 
 
 def row(post: Post) -> dict[str, Any]:
@@ -49,6 +55,11 @@ def there_and_back(stripe: SimulatedStripe) -> list[Any]:
     stripe.account.begin(ada, at=START)
     bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)
     return [bob, stripe.account.change(ada, at=START + 50)]
+
+
+def is_end(event: Any) -> bool:
+    """Whether an event tells that a subscription has ended."""
+    return bool(event.type == "customer.subscription.deleted")
 
 
 def subscribed(stripe: SimulatedStripe) -> dict[str, Any]:
@@ -120,6 +131,27 @@ def test_a_subscription_that_its_events_do_not_carry_whole_is_fetched_whole(
 
     assert cut_rows == [{"stripe_subscription_id": last.object_id}]
     assert post.rows("SELECT FROM subscriptions WHERE unsure") == []
+
+
+def test_t3_what_a_deletion_ended_is_asked_for_when_its_own_end_never_came(
+    post: Post, redis_url: str
+) -> None:
+    stripe = SimulatedStripe(lived(steps=300, population=10))
+    ended = {e.object_id for e in stripe.account.events if e.type == "customer.subscription.deleted"}
+    gone = {e.object_id for e in stripe.account.events if e.type == "customer.deleted"}
+    told = [e for e in stripe.account.events if not (e.object_id in ended and is_end(e))]
+    asking = open_reconciliation(stripe, post, redis_url)
+    deliver(post, *told)
+    post.drain()
+    before = post.rows(OUTLIVING)
+
+    ask(asking, post)
+    asking.close()
+    stripe.close()
+
+    assert gone
+    assert {row["unsure"] for row in before} == {True}
+    assert post.rows(OUTLIVING) == []
 
 
 def test_the_customer_of_a_parked_subscription_is_fetched(

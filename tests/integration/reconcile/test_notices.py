@@ -36,8 +36,12 @@ BUSY_STEPS = 300
 
 
 @pytest.fixture
-def busy(redis_url: str) -> Iterator[SimulatedStripe]:
-    """An account in which a lot has happened, a while ago."""
+def busy(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
+    """An account in which a lot has happened, a while ago.
+
+    All of it is one page: without a rest, a full one is asked for again before its answers are applied.
+    """
+    monkeypatch.setattr(notices, "AT_ONCE", 1000)
     simulated = SimulatedStripe(lived(steps=BUSY_STEPS, population=40))
     simulated.now = max(event.created for event in simulated.account.events) + 100
     yield simulated

@@ -10,10 +10,12 @@ import structlog
 
 import bridge
 from events.envelope import is_ours
+from events.fence import Fence, Fenced
+from events.names import EventId
 from local.stripe.faults import Fault, FaultKind
 from mailboxes.mail import Limits
 from reconcile.outbox import MailboxFullError
-from reconcile.reconciliation import SWEEP_EVERY_SECONDS, Reconciliation
+from reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation
 from reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
 from stripeapi.errors import StripeApiError
 from tests.integration.reconcile.simulated import (
@@ -282,3 +284,65 @@ def test_slices_are_shorter_where_much_happens_and_longer_where_nothing_does() -
 
     assert ends == [3600, DAY_SECONDS, 3600, 300, 60, 60]
     assert slices.end_after(10 * DAY_SECONDS - 1) == 10 * DAY_SECONDS
+
+
+OWN = Fence(livemode=False, account="acct_OWN")
+
+
+@pytest.fixture
+def asking_for_one(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reconciliation]:
+    """A process with STRIPE_ACCOUNT set."""
+    process = open_reconciliation(stripe, post, redis_url, fence=OWN)
+    yield process
+    process.close()
+
+
+def keep_out(post: Post, event_id: str) -> None:
+    """Note what a receiver does whose own account is named by STRIPE_ACCOUNT."""
+    unnamed, once = EventId(event_id), {Fenced.NO_ACCOUNT: 1}
+    post.mailboxes.fence_notes.note(OWN, let_in=0, kept_out=once, unnamed=unnamed)
+
+
+def test_t16_where_receivers_keep_our_own_events_out_no_way_of_asking_lets_them_in(
+    stripe: SimulatedStripe, asking_for_one: Reconciliation, post: Post
+) -> None:
+    keep_out(post, stripe.account.events[0].id)
+
+    with pytest.raises(OwnAccountError, match="Unset it"):
+        asking_for_one.sweep(grace_seconds=0)
+    with pytest.raises(OwnAccountError):
+        asking_for_one.backfill()
+    with pytest.raises(OwnAccountError):
+        asking_for_one.verify(repair=True)
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_t16_a_worker_says_so_at_every_look_and_sweeps_nothing(
+    stripe: SimulatedStripe, asking_for_one: Reconciliation, post: Post
+) -> None:
+    keep_out(post, stripe.account.events[0].id)
+
+    with structlog.testing.capture_logs() as lines:
+        asking_for_one.sweep_if_due()
+
+    assert [line["event"] for line in lines] == ["own_account_named"]
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_an_event_of_the_platform_that_was_kept_out_stops_no_sweep_of_its_connected_account(
+    stripe: SimulatedStripe, asking_for_one: Reconciliation, post: Post
+) -> None:
+    keep_out(post, "evt_of_the_platform")
+
+    assert sweep(asking_for_one).missing == len(stripe.account.events)
+
+
+def test_t6_a_sweep_takes_nothing_of_the_other_mode(
+    stripe: SimulatedStripe, post: Post, redis_url: str
+) -> None:
+    live = open_reconciliation(stripe, post, redis_url, fence=Fence(livemode=True, account=None))
+
+    swept = sweep(live)
+    live.close()
+
+    assert (swept.listed, swept.missing, post.mailboxes.status().waiting) == (0, 0, 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from events.envelope import Envelope, is_ours, open_envelope
+from events.envelope import Envelope, Stranger, is_ours, open_envelope, open_stranger
 from events.errors import RejectedError
 from events.names import CustomerId, EventId, ObjectId
 from tests.builders import (
@@ -103,7 +103,7 @@ def test_an_event_id_has_plain_characters_only(id_: str) -> None:
     assert refusal_of(event_body("customer.updated", customer(), id_=id_)) == "malformed"
 
 
-@pytest.mark.parametrize("type_", [None, 5, "", "customer updated", "Customer.updated", "a" * 101, "a\n"])
+@pytest.mark.parametrize("type_", [None, 5, "", "customer updated", "customer.é", "a" * 101, "a\n"])
 def test_an_impossible_type_is_malformed(type_: Any) -> None:
     assert refusal_of(event_body(type_, customer())) == "malformed"
 
@@ -163,6 +163,70 @@ def test_an_event_of_our_own_account_names_none() -> None:
 @pytest.mark.parametrize("account", [5, "", "acct 1", "acct_\x00", {"id": "acct_1"}])
 def test_an_impossible_account_is_malformed(account: Any) -> None:
     assert refusal_of(event_body("customer.updated", customer(), account=account)) == "malformed"
+
+
+@pytest.mark.parametrize("context", [5, "acct 1", "acct_1/", {"id": "acct_1"}])
+def test_a_context_that_leads_to_no_account_is_malformed(context: Any) -> None:
+    assert refusal_of(event_body("customer.updated", customer(), context=context)) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("named", "account"),
+    [
+        ({"context": "acct_1"}, "acct_1"),
+        ({"context": "acct_platform/acct_1"}, "acct_1"),
+        ({"context": "org_1"}, "org_1"),
+        ({"context": "acct_platform/acct_1", "account": "acct_1"}, "acct_1"),
+        ({"context": "acct_2", "account": "acct_1"}, "acct_1"),
+        ({"context": None, "account": "acct_1"}, "acct_1"),
+        ({"context": "acct_1", "account": None}, "acct_1"),
+        ({"context": None}, None),
+        ({"context": ""}, None),
+    ],
+)
+def test_t6_an_event_is_of_the_account_that_it_names_or_else_of_the_last_of_its_context(
+    named: Json, account: str | None
+) -> None:
+    assert opened(event("customer.updated", customer(), **named)).account == account
+
+
+@pytest.mark.parametrize(
+    ("raw", "id_", "type_"),
+    [
+        (b'{"type": "v9.x[y].z"}', "", "v9.x[y].z"),
+        (b'{"id": {"a": 1}, "type": "x", "created": "soon"}', "", "x"),
+        (b'{"id": "evt_1", "type": "x", "data": null}', "evt_1", "x"),
+        (b'{"id": "not one of ours", "type": "x y"}', "", "x y"),
+        (b'{"id": "wevt-1", "type": "\xc3\xa9"}', "wevt-1", "\u00e9"),
+        (b'{"id": "evt_1", "type": "x", "amount": 123456789012345678901234567890}', "evt_1", "x"),
+        (b'{"id": "evt_1", "type": "x", "a": ' + b"[" * 100 + b"]" * 100 + b"}", "evt_1", "x"),
+        (b'{"id": "evt_1\\ud800", "type": "x"}', "", "x"),
+    ],
+)
+def test_a_stranger_of_any_shape_is_read_for_its_type(raw: bytes, id_: str, type_: str) -> None:
+    assert open_stranger(raw) == Stranger(EventId(id_), type_)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"type": 5}',
+        b'{"type": ""}',
+        b'{"type": "x"',
+        b'{"type": "x", "a": NaN}',
+        b'{"type": "x", "a": "\xff"}',
+        b'{"type": "customer.updated"}',
+        b'{"type": "customer.subscription.[new]"}',
+        b'{"type": "v1.customer.updated"}',
+        b'{"type": "x", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_what_has_no_type_or_claims_to_be_ours_is_no_stranger(raw: bytes) -> None:
+    assert open_stranger(raw) is None
 
 
 def test_a_charge_in_a_customer_event_waits_under_its_own_id_to_be_buried() -> None:

@@ -1,0 +1,73 @@
+"""What the fence lets in and keeps out, told to the mailboxes now and then so that people can see it.
+
+Counting is for every event and costs no more than an addition; telling is for a thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from events.fence import Fence, Fenced
+from mailboxes.errors import MailboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from events.names import EventId
+
+EVERY_SECONDS = 5.0
+
+_log = structlog.get_logger()
+
+
+class Notes(Protocol):
+    """Who is told."""
+
+    def note(
+        self, fence: Fence, *, let_in: int, kept_out: Mapping[Fenced, int], unnamed: EventId | None
+    ) -> None:
+        """Note what was done since the last note; raises MailboxUnavailable."""
+
+
+class FenceTally:
+    """Counts in one event loop, and tells at once and then at most every five seconds."""
+
+    def __init__(self, fence: Fence, notes: Notes, *, every_seconds: float = EVERY_SECONDS) -> None:
+        self._fence = fence
+        self._notes = notes
+        self._every_seconds = every_seconds
+        self._let_in = 0
+        self._kept_out: dict[Fenced, int] = {}
+        self._unnamed: EventId | None = None
+        self._wanted = threading.Event()
+        threading.Thread(target=self._tell, name="fence tally", daemon=True).start()
+
+    def let_in(self) -> None:
+        """Note an event on this side of the fence."""
+        self._let_in += 1
+        if not self._wanted.is_set():
+            self._wanted.set()
+
+    def keep_out(self, reason: Fenced, event_id: EventId) -> None:
+        """Note an event on the other side."""
+        self._kept_out[reason] = self._kept_out.get(reason, 0) + 1
+        if reason is Fenced.NO_ACCOUNT:
+            self._unnamed = event_id
+        if not self._wanted.is_set():
+            self._wanted.set()
+
+    def _tell(self) -> None:
+        """A count that comes in between two lines may be lost: what matters is which of them are none."""
+        while self._wanted.wait():
+            self._wanted.clear()
+            let_in, self._let_in = self._let_in, 0
+            kept_out, self._kept_out = self._kept_out, {}
+            try:
+                self._notes.note(self._fence, let_in=let_in, kept_out=kept_out, unnamed=self._unnamed)
+            except MailboxUnavailable as error:
+                _log.info("fence_not_noted", reason=str(error))
+            time.sleep(self._every_seconds)

@@ -1,0 +1,118 @@
+"""When a setting keeps every event out, people are told which; the receivers' notes go through a real server."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console.overview import Tone, judge
+from console.words import tell_kept_out
+from events.fence import Fence, Fenced
+from events.names import EventId
+from mailboxes import fence as fence_notes
+from receiver.tally import FenceTally
+from tests.servers import wait_until
+from tests.unit.console.figures import mail_figures, table_figures
+
+if TYPE_CHECKING:
+    from mailboxes.mailboxes import Mailboxes
+    from tests.integration.console.conftest import Run
+
+OWN = Fence(livemode=False, account="acct_OWN")
+TEST, LIVE = Fence(livemode=False, account=None), Fence(livemode=True, account=None)
+OTHER_MODE, OTHER_ACCOUNT, NO_ACCOUNT = Fenced
+
+
+def keep_out(mailboxes: Mailboxes, fence: Fence, reason: Fenced, *, events: int = 1) -> None:
+    mailboxes.fence_notes.note(fence, let_in=0, kept_out={reason: events})
+
+
+def let_in(mailboxes: Mailboxes, fence: Fence) -> None:
+    mailboxes.fence_notes.note(fence, let_in=1, kept_out={})
+
+
+def told(mailboxes: Mailboxes) -> str | None:
+    return tell_kept_out(mailboxes.fence_notes.everything_kept_out())
+
+
+@pytest.mark.parametrize(
+    ("fence", "reason", "said"),
+    [
+        (OWN, NO_ACCOUNT, "they name no account, and STRIPE_ACCOUNT=acct_OWN takes those that name it"),
+        (OWN, OTHER_ACCOUNT, "other accounts than the acct_OWN of STRIPE_ACCOUNT"),
+        (TEST, OTHER_ACCOUNT, "STRIPE_ACCOUNT says whose are taken, and is unset"),
+        (TEST, OTHER_MODE, "they are live events, and STRIPE_LIVEMODE is false"),
+        (LIVE, OTHER_MODE, "they are test events, and STRIPE_LIVEMODE is true"),
+    ],
+)
+def test_t16_status_names_the_setting_that_keeps_everything_out(
+    run: Run, mailboxes: Mailboxes, fence: Fence, reason: Fenced, said: str
+) -> None:
+    keep_out(mailboxes, fence, reason, events=4)
+    keep_out(mailboxes, fence, reason)
+
+    why = json.loads(run("status", "--json").output)["kept_out"]
+
+    assert why.startswith("none of the last 5 events: ")
+    assert said in why
+    assert f"taken        {why}" in run("status").output
+
+
+def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxes) -> None:
+    keep_out(mailboxes, OWN, NO_ACCOUNT)
+
+    verdict = judge(mail_figures(kept_out=told(mailboxes)), table_figures())
+
+    assert (verdict.tone, verdict.headline) == (Tone.BAD, "No event is taken")
+    assert "STRIPE_ACCOUNT=acct_OWN" in verdict.detail
+
+
+def test_t16_what_the_receiver_keeps_out_is_noted_by_itself(mailboxes: Mailboxes) -> None:
+    tally = FenceTally(OWN, mailboxes.fence_notes)
+
+    tally.keep_out(NO_ACCOUNT, EventId("evt_1"))
+
+    wait_until(lambda: told(mailboxes) is not None, what="a note of the receiver's")
+
+
+def test_what_the_receiver_lets_in_after_that_is_noted_as_well(mailboxes: Mailboxes) -> None:
+    tally = FenceTally(OWN, mailboxes.fence_notes, every_seconds=0.01)
+    tally.keep_out(NO_ACCOUNT, EventId("evt_1"))
+    wait_until(lambda: told(mailboxes) is not None, what="a note of what was kept out")
+
+    tally.let_in()
+
+    wait_until(lambda: told(mailboxes) is None, what="a note of what was let in")
+
+
+def test_nothing_is_said_while_nothing_comes_or_events_are_let_in(mailboxes: Mailboxes) -> None:
+    assert told(mailboxes) is None
+    let_in(mailboxes, OWN)
+    keep_out(mailboxes, OWN, OTHER_ACCOUNT)
+    assert told(mailboxes) is None
+
+
+def test_events_of_others_between_ours_are_not_added_up(
+    mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence_notes, "QUIET_MS", 0)
+    keep_out(mailboxes, OWN, OTHER_ACCOUNT, events=7)
+    let_in(mailboxes, OWN)
+    assert told(mailboxes) is None
+    keep_out(mailboxes, OWN, OTHER_ACCOUNT, events=2)
+    assert (told(mailboxes) or "").startswith("none of the last 2 events")
+
+
+def test_other_settings_begin_anew(mailboxes: Mailboxes) -> None:
+    let_in(mailboxes, TEST)
+    keep_out(mailboxes, OWN, NO_ACCOUNT)
+    assert told(mailboxes) is not None
+    keep_out(mailboxes, replace_livemode(OWN), OTHER_MODE)
+    assert "STRIPE_LIVEMODE is true" in (told(mailboxes) or "")
+    assert "last 1 events" in (told(mailboxes) or "")
+
+
+def replace_livemode(fence: Fence) -> Fence:
+    return Fence(livemode=not fence.livemode, account=fence.account)
