@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
 
-Kills, freezes, restarts, power cuts, cut connections and jumping clocks (tests/nemesis.py), acknowledged at the
-level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
+Kills, freezes, restarts, power cuts, cut connections, jumping clocks, keys that are lost and a policy that lets
+events be thrown away (tests/nemesis.py), acknowledged at the level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
 checker finds a problem or an event was never accepted. `--seed`, or SEED in the environment, gives the same faults
 again.
 """

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING
+
+import structlog
 
 from mailboxes import asking
 from mailboxes.checks import ServerFacts, check_server
-from mailboxes.durability import AckDurability, AckMeans
+from mailboxes.durability import AckMeans, warning_of
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailboxes.asking import Asking, Call, Peer, Reply
+    from mailboxes.durability import AckDurability
+
+log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 0.6
 """How long one answer of Redis may take: a caller may wait for two, and the receiver says 503 in about 1 s."""
+
+SLOWEST_BYTES_A_SECOND = 10 * 1024**2
+"""What is long may take longer, by what a slow wire and disk carry: the longest event is of 48 MiB."""
 
 WAITAOF_MS = 2000
 """An `everysec` file reaches the disk within a second, and the disk takes its time."""
@@ -25,7 +34,7 @@ WAITAOF_MS = 2000
 PATIENT_SECONDS = TIMEOUT_SECONDS + WAITAOF_MS / 1000
 
 
-KNOWN_SECONDS = 5.0
+KNOWN_SECONDS = 2.0
 """After this the server is asked again, for CONFIG SET changes its durability without a word to anybody."""
 
 
@@ -40,12 +49,12 @@ class Acknowledgement:
     """Runs what must be durable, by the means that the server has.
 
     After a reconnection (an era) the server may be another one, or configured anew: it is asked again before
-    anything is acknowledged, over the same connections.
+    anything is acknowledged, over the same connections. Without a demand the level is what the server gives.
     """
 
-    def __init__(self, peer: Peer, ack: AckDurability) -> None:
+    def __init__(self, peer: Peer, demand: AckDurability | None) -> None:
         self._peer = peer
-        self._ack = ack
+        self._demand = demand
         self._known: _Known | None = None
 
     def facts(self) -> Asking[ServerFacts]:
@@ -53,12 +62,22 @@ class Acknowledgement:
         era, now = self._peer.era, time.monotonic()
         known = self._known
         if known is None or known.era != era or known.until < now:
-            known = self._known = _Known((yield from check_server(self._ack)), era, now + KNOWN_SECONDS)
+            self._known = _Known((yield from check_server(self._demand)), era, now + KNOWN_SECONDS)
+            if known and known.facts.ack is not self._known.facts.ack:
+                facts = self._known.facts
+                log.warning(
+                    "ack_durability_changed",
+                    before=known.facts.ack,
+                    after=facts.ack,
+                    warning=warning_of(facts.ack),
+                )
+            return self._known.facts
         return known.facts
 
     def check(self) -> Asking[ServerFacts]:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
-        self._known = None
+        if self._known is not None:
+            self._known = replace(self._known, until=-inf)
         return (yield from self.facts())
 
     def means(self) -> Asking[AckMeans]:
@@ -78,8 +97,6 @@ class Acknowledgement:
 
         The means are looked at before and after: a server that was exchanged in between did not give them.
         """
-        if self._ack is AckDurability.REDIS:
-            return (yield from asking.run(calls))
         means = yield from self.means()
         replies = yield from _run_by(means, calls)
         if (yield from self.means()) is not means:

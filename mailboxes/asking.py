@@ -14,9 +14,21 @@ from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+import structlog
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    AuthorizationError,
+    NoPermissionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
-from mailboxes.errors import MailboxUnavailable
+from mailboxes.errors import JunkFound, MailboxDenied, MailboxUnavailable
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -65,7 +77,21 @@ class Peer:
         except (RedisError, OSError) as error:
             if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
                 self.era += 1
+            advice = _denied(error)
+            if advice:
+                raise MailboxDenied(advice) from error
             raise MailboxUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+
+
+def _denied(error: Exception) -> str | None:
+    """What to do where Redis will say the same again; None for what passes."""
+    if isinstance(error, NoPermissionError):
+        return "Redis does not let the user in REDIS_URL run a command that we need (NOPERM): see its ACL."
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError | AuthorizationError):
+        return "Redis refuses the user or password in REDIS_URL, or asks for one: put the right ones there."
+    if isinstance(error, ResponseError) and str(error) == "DB index is out of range":
+        return "Redis has no database of the number in REDIS_URL: use a lower one, /0 for example."
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +128,44 @@ def checked(replies: list[Reply]) -> list[Reply]:
 
 
 def run(calls: Sequence[Call]) -> Asking[list[Reply]]:
-    """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again."""
-    return (yield from _run(calls, (), 0))
+    """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again.
+
+    Raises JunkFound when they met something of another type under one of our names, which is set aside by then.
+    """
+    return (yield from _unjammed(calls, (), 0))
 
 
 def run_and_wait(calls: Sequence[Call], *, wait_ms: int) -> Asking[tuple[list[Reply], int]]:
     """Run scripts, then wait until all they wrote is in the append-only file; 0 if it is not in time."""
-    *replies, waited = yield from _run(calls, [("WAITAOF", 1, 0, wait_ms)], wait_ms)
+    *replies, waited = yield from _unjammed(calls, [("WAITAOF", 1, 0, wait_ms)], wait_ms)
     return replies, int(waited[0])
+
+
+def unjam(tag: str, now: Argument, ids: Sequence[Argument] = ()) -> Asking[bool]:
+    """Set aside what nobody of us wrote under the shard's names, and those of these ids; False: there was nothing.
+
+    Whoever wrote it may miss it, so it is renamed (keys.py). What it stood in place of, inspection.py brings back.
+    """
+    (aside,) = yield from _run([Call("unjam", tag, (now, *ids))], (), 0)
+    for name, type_ in zip(aside[::2], aside[1::2], strict=True):
+        log.error("junk_set_aside", key=f"{tag}:{name.decode()}", type=type_.decode())
+    return bool(aside)
+
+
+def _unjammed(calls: Sequence[Call], after: Sequence[Command], wait_ms: int) -> Asking[list[Reply]]:
+    try:
+        return (yield from _run(calls, after, wait_ms))
+    except MailboxUnavailable as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        is_found = False
+        for call in calls:
+            now, *others = call.arguments
+            # Ids are texts, and values are bytes.
+            is_found |= yield from unjam(call.tag, now, [one for one in others if isinstance(one, str)])
+        if is_found:
+            raise JunkFound(str(error)) from error
+        raise
 
 
 def _run(calls: Sequence[Call], after: Sequence[Command], wait_ms: int) -> Asking[list[Reply]]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import structlog
 from redis.exceptions import ResponseError
 
 from mailboxes.asking import Ask
-from mailboxes.durability import AckDurability, AckMeans
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from mailboxes.durability import AckDurability, AckMeans, warning_of
+from mailboxes.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailboxes.asking import Asking
+
+log = structlog.get_logger()
 
 OLDEST_VERSION = (6, 2)
 TRUE_WAITAOF_SINCE = (8, 0)
@@ -27,7 +30,10 @@ https://github.com/redis/redis/pull/13793; tests/faults/redis/test_power_loss.py
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server said of itself; `appendfsync` is None where it does not tell (CONFIG forbidden)."""
+    """What the server said of itself; `appendfsync` is None where it does not tell (CONFIG forbidden).
+
+    `ack` is the level that is asked for, or else the one that the server gives by its reply.
+    """
 
     name: str
     version: str
@@ -52,18 +58,23 @@ class Disk:
     has_true_waitaof: bool
 
 
-def check_server(ack: AckDurability) -> Asking[ServerFacts]:
-    """Ask a server and return the facts.
+def check_server(demand: AckDurability | None) -> Asking[ServerFacts]:
+    """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
 
-    Raises MailboxRefused where they do not suffice, and MailboxUnavailable while nobody can say.
+    Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
+    can say.
     """
-    info: Mapping[str, Any] = yield Ask(("INFO",))
+    try:
+        info: Mapping[str, Any] = yield Ask(("INFO",))
+    except MailboxDenied as denied:
+        raise MailboxRefused(str(denied)) from denied
     _require_loaded(info)
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
     disk = _disk(info, (yield from _configured()))
     require_version(version, disk)
     _require_noeviction(policy)
+    given = given_for(demand, disk)
     return ServerFacts(
         name=str(info.get("server_name") or "redis"),
         version=version,
@@ -73,9 +84,18 @@ def check_server(ack: AckDurability) -> Asking[ServerFacts]:
         used_memory_bytes=int(info["used_memory"]),
         appendonly=disk.appendonly,
         appendfsync=disk.appendfsync,
-        ack=ack,
-        ack_means=means_of(ack, disk),
+        ack=given.level,
+        ack_means=given.means,
     )
+
+
+def log_level(facts: ServerFacts) -> None:
+    """Say at a process's start what a 2xx means from here on, and how little where it is little."""
+    warning = warning_of(facts.ack)
+    if warning:
+        log.warning("ack_durability_taken", ack=facts.ack, means=facts.ack_means, warning=warning)
+    else:
+        log.info("ack_durability_taken", ack=facts.ack, means=facts.ack_means)
 
 
 def _disk(info: Mapping[str, Any], configured: Mapping[str, str]) -> Disk:
@@ -131,10 +151,46 @@ def _require_noeviction(policy: str) -> None:
         )
 
 
-def means_of(ack: AckDurability, disk: Disk) -> AckMeans:
-    """Return what gives the level on such a server; raises MailboxRefused where nothing does."""
-    if ack is AckDurability.REDIS:
-        return AckMeans.REPLY
+class Given(NamedTuple):
+    """A level, and what gives it."""
+
+    level: AckDurability
+    means: AckMeans
+
+
+def given_for(demand: AckDurability | None, disk: Disk) -> Given:
+    """Return the level demanded and its means; raises MailboxRefused where nothing gives it.
+
+    Without a demand it is the best that the server's reply gives: nothing is waited for that was not asked for.
+    """
+    if demand is None:
+        level = _by_reply(disk)
+        return Given(level, AckMeans.FSYNC_ALWAYS if level is AckDurability.REDIS_FSYNC else AckMeans.REPLY)
+    if demand is AckDurability.REDIS_FSYNC:
+        return Given(demand, _means_of_fsync(disk))
+    if demand is AckDurability.REDIS and _by_reply(disk) is AckDurability.MEMORY:
+        raise MailboxRefused(
+            "ACK_DURABILITY=redis needs an append-only file that is synced at least once a second, and the server at "
+            "REDIS_URL keeps none. Set `appendonly yes` and `appendfsync everysec` in its configuration, or "
+            "ACK_DURABILITY=memory."
+        )
+    return Given(demand, AckMeans.REPLY)
+
+
+def _by_reply(disk: Disk) -> AckDurability:
+    """Return what a reply alone means.
+
+    Snapshots (RDB) are minutes apart, and with `appendfsync no` a power cut takes what the system had not written
+    yet: neither is the last second. Where CONFIG is forbidden, a file is taken for one of `everysec`, Redis's default.
+    """
+    if not disk.appendonly or disk.appendfsync == "no":
+        return AckDurability.MEMORY
+    if disk.appendfsync == "always" and not disk.pauses_for_rewrite:
+        return AckDurability.REDIS_FSYNC
+    return AckDurability.REDIS
+
+
+def _means_of_fsync(disk: Disk) -> AckMeans:
     if not disk.appendonly:
         raise MailboxRefused(
             "ACK_DURABILITY=redis_fsync needs an append-only file, and the server at REDIS_URL keeps none. "

@@ -30,7 +30,7 @@ ZSTANDARD = b"b"
 LEVEL = 3
 SMALL_BYTES = 64 * 1024
 MOST_UNFOLDING = 8  # times, for a body that is not small
-MOST_BODY_BYTES = 16 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
+MOST_BODY_BYTES = 64 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
 
 _NEWER_VERSIONS = range(max(READABLE) + 1, 32)  # control characters: no hand-written value starts with one
 _LETTERS = {

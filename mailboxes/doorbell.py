@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 DRAIN_TASK = "cogento.drain"
 QUEUE = "cogento"
+UNACKNOWLEDGED_KEYS = {
+    "unacked_key": f"{QUEUE}.unacked",
+    "unacked_index_key": f"{QUEUE}.unacked_index",
+    "unacked_mutex_key": f"{QUEUE}.unacked_mutex",
+}
+"""Where kombu's Redis transport keeps messages that a consumer took and did not acknowledge, by the names of its
+options. Its own names are every Celery application's on the same server: whoever consumes would give others'
+messages back to their queues, and whoever empties these keys would lose them (celery/celery#4284).
+"""
 
 TIMEOUT_SECONDS = 0.5
 QUIET_SECONDS = 1.0
@@ -46,6 +55,7 @@ class Doorbell:
                 "socket_connect_timeout": TIMEOUT_SECONDS,
                 "health_check_interval": 0,
                 "max_retries": 0,  # of connecting, which `retry=False` below does not cover
+                **UNACKNOWLEDGED_KEYS,
             },
         )
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 class AckDurability(StrEnum):
     """How sure we are of an event once we answered 2xx."""
 
+    MEMORY = "memory"  # the script replied; what the server loses with its process or power, is lost
     REDIS = "redis"  # the script replied; an AOF of `everysec` may lose its last second on power loss
     REDIS_FSYNC = "redis_fsync"  # it is on the server's disk
 
@@ -20,3 +21,14 @@ class AckMeans(StrEnum):
     WAITAOF = (
         "waitaof"  # WAITAOF after each put, its answer checked, where it is true; up to 1 s with everysec
     )
+
+
+MEMORY_ONLY = (
+    "the server at REDIS_URL keeps waiting events in memory only: when it ends they are gone, though Stripe was told "
+    "2xx. Set `appendonly yes` in its configuration"
+)
+
+
+def warning_of(level: AckDurability) -> str | None:
+    """Return what has to be said wherever this level is named."""
+    return MEMORY_ONLY if level is AckDurability.MEMORY else None

@@ -12,5 +12,16 @@ class MailboxUnavailable(UnavailableError):  # noqa: N818 - a state of affairs, 
     """
 
 
+class MailboxDenied(MailboxUnavailable):
+    """Redis does not let us do as asked with this URL, and will not until somebody changes something.
+
+    The message says what to do. To a process that runs already it is like any other outage.
+    """
+
+
+class JunkFound(MailboxUnavailable):
+    """Something of another type stood under one of our names; it is set aside, and asking again does better."""
+
+
 class MailboxRefused(Exception):  # noqa: N818 - our refusal, not the server's failure
     """This server cannot keep the promise that was configured; the message says what to do."""

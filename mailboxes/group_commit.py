@@ -12,6 +12,7 @@ from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+from mailboxes.acknowledgement import SLOWEST_BYTES_A_SECOND
 from mailboxes.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class GroupCommit:
         self._lanes: list[_Lane] = []  # while there is none, nobody waits
         self._is_beginning = False
         self._patience: asyncio.TimerHandle | None = None  # one for all: for whoever gives up first
+        self._patience_ends: float | None = None  # uvloop's handle of what is due at once cannot tell
 
     async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when this returns.
@@ -104,12 +106,12 @@ class GroupCommit:
         if len(self._queue) >= MOST_WAITING:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()
-        longest = 2 * self._mailboxes.longest_put_seconds()
+        longest = 2 * self._mailboxes.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
         seat = _Seat(envelope, loop.create_future(), loop.time() + longest)
         self._queue.append(seat)
         if not self._is_beginning and len(self._lanes) < MOST_AT_ONCE:
             self._begin()
-        if self._patience is None or seat.patient_until() < self._patience.when():
+        if self._patience_ends is None or seat.patient_until() < self._patience_ends:
             self._be_patient_until(seat.patient_until())
         return await seat.answer
 
@@ -173,6 +175,7 @@ class GroupCommit:
             self._patience.cancel()
         loop = asyncio.get_running_loop()
         self._patience = None if moment is None else loop.call_at(moment, self._lose_patience)
+        self._patience_ends = moment
 
     def _lose_patience(self) -> None:
         """Tell those whose time is over, and go on waiting for the others."""

@@ -24,8 +24,12 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
 | `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
 | `:delays`          | hash   | counters of how long events waited; the first shard's only                  |
+| `:fence`           | hash   | what receivers let in and keep out: see lua/fence.lua; the first shard's only |
 | `:pace`            | hash   | `free`: ms when Stripe may next be asked; what it said of that (pace.lua)   |
 | `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
+| `:lost`            | hash   | event -> customer, for ids whose event was gone; until the log has told it  |
+| `:inspected`       | string | while it exists nobody inspects all mailboxes; the first shard's only       |
+| `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
 """
@@ -65,9 +69,29 @@ def event_key(tag: str, event_id: EventId) -> str:
     return f"{tag}:event:{event_id}"
 
 
+def stats_key(tag: str) -> str:
+    """Return the key of gauges and counters."""
+    return f"{tag}:stats"
+
+
+def list_key(tag: str, name: str) -> str:
+    """Return the key of one of the lists of customers."""
+    return f"{tag}:{name}"
+
+
 def probe_key(tag: str) -> str:
     """Return the key that the write probe sets."""
     return f"{tag}:probe"
+
+
+def lost_key(tag: str) -> str:
+    """Return the key of the ids whose events were gone."""
+    return f"{tag}:lost"
+
+
+def inspected_key(tag: str) -> str:
+    """Return the key that says that the mailboxes were inspected lately."""
+    return f"{tag}:inspected"
 
 
 def circuit_key(tag: str, dependency: str) -> str:
@@ -83,6 +107,11 @@ def workers_key(tag: str) -> str:
 def delays_key(tag: str) -> str:
     """Return the key of the counters of delays."""
     return f"{tag}:delays"
+
+
+def fence_key(tag: str) -> str:
+    """Return the key of what receivers let in and keep out."""
+    return f"{tag}:fence"
 
 
 def parked_key(tag: str) -> str:

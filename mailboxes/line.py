@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
+from mailboxes.acknowledgement import SLOWEST_BYTES_A_SECOND
 from mailboxes.asking import Ask, Peer, checked
 from mailboxes.errors import MailboxUnavailable
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
-    from mailboxes.asking import Asking, Command, Reply, Request, Send
+    from mailboxes.asking import Asking, Command, Reply, Request
 
 T = TypeVar("T")
 
@@ -69,11 +70,13 @@ class Line(Peer):
     async def _answer(self, request: Request) -> Reply:
         wait_ms = 0 if isinstance(request, Ask) else request.wait_ms
         with self._translated():
-            async with asyncio.timeout(self._timeout_seconds + wait_ms / 1000):
+            packed = b"" if isinstance(request, Ask) else b"".join(map(_pack, request.commands))
+            seconds = self._timeout_seconds + wait_ms / 1000 + len(packed) / SLOWEST_BYTES_A_SECOND
+            async with asyncio.timeout(seconds):
                 connection = await self._connected()
                 if isinstance(request, Ask):
                     return await self._client.execute_command(*request.command)  # type: ignore[no-untyped-call]
-                return checked(await _send(connection, request))
+                return checked(await _send(connection, packed, replies=len(request.commands)))
 
     async def _connected(self) -> AbstractConnection:
         """Return the connection, a new one where the other end has closed it, or has said what nobody asked."""
@@ -96,13 +99,12 @@ async def _is_spoilt(connection: AbstractConnection) -> bool:
     return await connection.can_read() or writer is None or writer.is_closing()
 
 
-async def _send(connection: AbstractConnection, request: Send) -> list[Reply]:
-    packed = b"".join(map(_pack, request.commands))
+async def _send(connection: AbstractConnection, packed: bytes, *, replies: int) -> list[Reply]:
     try:
         await connection.send_packed_command(packed, check_health=False)
     except RuntimeError as error:  # what uvloop says of a transport that was closed this very moment
         raise ConnectionError(str(error)) from error
-    return [await _reply(connection) for _ in request.commands]
+    return [await _reply(connection) for _ in range(replies)]
 
 
 def _pack(command: Command) -> bytes:

@@ -19,9 +19,10 @@ from mailboxes.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS
 from mailboxes.asking import Call
 from mailboxes.circuit import Circuit, Dependency
 from mailboxes.clock import Clock, RedisClock
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
+from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from mailboxes.fence import FenceNotes
 from mailboxes.heartbeats import Heartbeats
+from mailboxes.inspection import Inspection
 from mailboxes.lost_claims import LostClaims
 from mailboxes.mail import (
     GATHERING_MS_FOR_EACH_EVENT,
@@ -36,13 +37,14 @@ from mailboxes.server import Server
 from mailboxes.status import Paused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from events.envelope import Envelope
     from mailboxes.asking import Argument, Reply
     from mailboxes.checks import ServerFacts
     from mailboxes.circuit import OpenCircuit
     from mailboxes.codec import Stored
+    from mailboxes.durability import AckDurability
     from mailboxes.mail import Mail, Put
     from mailboxes.status import MailboxStatus, MailboxView, Removed
 
@@ -69,7 +71,7 @@ class Mailboxes:
         *,
         clock: Clock | None = None,
         shards: int = 1,
-        ack: AckDurability = AckDurability.REDIS,
+        ack: AckDurability | None = None,
         limits: Limits | None = None,
         name: str = "",
     ) -> None:
@@ -79,6 +81,7 @@ class Mailboxes:
         self._tags = keys.tags(shards)
         self._name = name
         self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
+        self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
         self._lost_claims = LostClaims()
 
     @classmethod
@@ -87,7 +90,7 @@ class Mailboxes:
         url: str,
         *,
         shards: int = 1,
-        ack: AckDurability,
+        ack: AckDurability | None,
         limits: Limits | None = None,
         name: str = "",
     ) -> Mailboxes:
@@ -107,14 +110,17 @@ class Mailboxes:
         """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
         return self._server.do(self._posting.acknowledgement.check())
 
-    def ping_write(self) -> None:
-        """Write something: a server that is full, read-only or cannot save still answers a PING.
+    def ping_write(self) -> ServerFacts:
+        """Write something, and return what the server gives: one that is full or read-only still answers a PING.
 
-        Raises also when another server has taken its place that does not give the ack level.
+        Raises also when it does not give the ack level, or may evict: asked anew each time, as a put would.
         """
         for tag in self._tags:
             self._server.ask("SET", keys.probe_key(tag), 1, "EX", 10)
-        self._server.do(self._posting.acknowledgement.means())
+        try:
+            return self.check()
+        except MailboxRefused as refused:
+            raise MailboxUnavailable(str(refused)) from refused
 
     def now_ms(self) -> int:
         """Return the time by Redis's clock, which every process shares."""
@@ -123,6 +129,10 @@ class Mailboxes:
     def circuit(self, dependency: Dependency) -> Circuit:
         """Return the circuit that all workers share for a dependency."""
         return Circuit(self._server, self._clock, tag=self._tags[0], dependency=dependency)
+
+    def inspection(self, *, lease_seconds: float, rest: Callable[[float], bool]) -> Inspection:
+        """Return what looks through everything for what Redis has lost; see Inspection."""
+        return Inspection(self._server, self._clock, self._tags, lease_seconds=lease_seconds, rest=rest)
 
     def open_circuits(self) -> tuple[OpenCircuit, ...]:
         """Return the dependencies that workers wait for, or come back to."""

@@ -43,7 +43,7 @@ class Postbox:
     """
 
     def __init__(
-        self, url: str, *, shards: int = 1, ack: AckDurability, limits: Limits | None = None
+        self, url: str, *, shards: int = 1, ack: AckDurability | None, limits: Limits | None = None
     ) -> None:
         """Make the postbox of a Redis URL; nothing is sent before it is needed."""
         self._url = url

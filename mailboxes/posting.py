@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from events.envelope import ANY_TIME, open_envelope
+from events.errors import RejectedError
 from mailboxes import codec, keys, replies
 from mailboxes.acknowledgement import Acknowledgement
 from mailboxes.asking import Call
+from mailboxes.errors import JunkFound
 from mailboxes.mail import Put, PutResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from events.envelope import Envelope
-    from mailboxes.asking import Argument, Asking, Peer
+    from mailboxes.asking import Argument, Asking, Peer, Reply
     from mailboxes.durability import AckDurability
     from mailboxes.mail import Limits, Source
 
@@ -24,7 +27,7 @@ LONGEST_RING_WINDOW_MS = 60_000
 class Posting:
     """Puts into the mailboxes of all shards behind one server."""
 
-    def __init__(self, peer: Peer, *, shards: int, ack: AckDurability, limits: Limits) -> None:
+    def __init__(self, peer: Peer, *, shards: int, ack: AckDurability | None, limits: Limits) -> None:
         self.acknowledgement = Acknowledgement(peer, ack)
         self._tags = keys.tags(shards)
         self._limits = limits
@@ -39,13 +42,35 @@ class Posting:
         ]
         results = [PutResult.FULL] * len(values)
         ring = False
-        answers = yield from self.acknowledgement.run(calls)
-        for places, (rung, *codes) in zip(groups.values(), answers, strict=True):
+        adrift: list[tuple[str, bytes]] = []
+        answers = yield from self._run(calls)
+        for (tag, places), (rung, *codes) in zip(groups.items(), answers, strict=True):
             ring = ring or rung == 1
             for i, code in zip(places, codes, strict=True):
-                results[i] = replies.read_put(code, values[i])
+                stored = code[0] if isinstance(code, list) else code
+                results[i] = replies.read_put(stored, values[i])
+                if isinstance(code, list):
+                    adrift.append((tag, stored))
+        if adrift:
+            yield from self._restore(adrift, now_ms)
         ringer = results.index(PutResult.QUEUED) if ring else None
         return [Put(result, ring=i == ringer) for i, result in enumerate(results)]
+
+    def _run(self, calls: Sequence[Call]) -> Asking[list[Reply]]:
+        """Put once more where junk was in the way: Stripe would come back with these an hour later."""
+        try:
+            return (yield from self.acknowledgement.run(calls))
+        except JunkFound:
+            return (yield from self.acknowledgement.run(calls))
+
+    def _restore(self, adrift: Iterable[tuple[str, bytes]], now_ms: int) -> Asking[None]:
+        """Lay stored events into their mailboxes that came again, with other bytes, and may lie in none."""
+        calls = [
+            Call("restore", tag, (now_ms, *terms))
+            for tag, stored in adrift
+            if (terms := restoring_terms(stored)) is not None
+        ]
+        yield from self.acknowledgement.run(calls)
 
     def _call(self, tag: str, now_ms: int, letters: Iterable[tuple[Envelope, bytes]]) -> Call:
         limits = self._limits
@@ -54,3 +79,15 @@ class Posting:
         for envelope, value in letters:
             terms += (envelope.event_id, envelope.customer_id, envelope.created, value)
         return Call("put", tag, terms)
+
+
+def restoring_terms(stored: bytes) -> tuple[Argument, ...] | None:
+    """Return what restore.lua takes of a stored event, read from its own body; None where that cannot be read."""
+    known = codec.decode(stored, now_ms=0)
+    if known is None or codec.decode_header(stored) is None:
+        return None
+    try:
+        envelope = open_envelope(known.body, now=ANY_TIME)
+    except RejectedError:
+        return None
+    return (envelope.event_id, envelope.customer_id, envelope.created, stored[: codec.HEADER_BYTES])

@@ -177,8 +177,16 @@ def _summed_stats(shards: Iterable[Sequence[bytes]]) -> Mapping[str, int]:
     total: dict[str, int] = {}
     for stats in shards:
         for field, value in zip(stats[::2], stats[1::2], strict=True):
-            total[field.decode()] = total.get(field.decode(), 0) + int(value)
+            total[field.decode()] = total.get(field.decode(), 0) + read_number(value)
     return total
+
+
+def read_number(value: bytes | None) -> int:
+    """Read a counter; none, or what somebody wrote into it that is no number, counts as nothing."""
+    try:
+        return int(value or 0)
+    except ValueError:
+        return 0
 
 
 def _counters(stats: Mapping[str, int]) -> Counters:
@@ -189,4 +197,6 @@ def _counters(stats: Mapping[str, int]) -> Counters:
         settled=stats.get("settled", 0),
         removed=stats.get("removed", 0),
         expired=stats.get("expired", 0),
+        repaired=stats.get("repaired", 0),
+        lost=stats.get("lost", 0),
     )

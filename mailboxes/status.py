@@ -30,7 +30,11 @@ class Removed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Everything that ever happened to these mailboxes, in events (`expired`: leases)."""
+    """Everything that ever happened to these mailboxes, in events (`expired`: leases).
+
+    `repaired` counts mailboxes and events that Redis had lost from the line and that were put back, `lost` ids
+    whose event itself was gone.
+    """
 
     accepted: int
     duplicates: int
@@ -38,6 +42,8 @@ class Counters:
     settled: int
     removed: int
     expired: int
+    repaired: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,14 +37,16 @@ def envelope(
     padding: str = "",
 ) -> Envelope:
     """An event of a customer, `second` seconds after a fixed one."""
+    created = START_MS // 1000 + second
     body = (
-        f'{{"id": "{id_}", "api_version": "{api_version}", "data": {{"is": "{content}{padding}"}}, '
+        f'{{"id": "{id_}", "type": "customer.updated", "created": {created}, "api_version": "{api_version}", '
+        f'"data": {{"object": {{"id": "{customer}"}}, "is": "{content}{padding}"}}, '
         f'"pending_webhooks": {pending_webhooks}}}'
     )
     return Envelope(
         event_id=EventId(id_),
         type="customer.updated",
-        created=START_MS // 1000 + second,
+        created=created,
         livemode=False,
         account=None,
         object_id=ObjectId(customer),

@@ -12,9 +12,12 @@ STATES = ("ready", "leases", "sleeping", "paused")
 SINGLE_KEYS = {
     *STATES,
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
-    *("workers", "delays", "pace"),
+    *("workers", "delays", "pace", "fence", "lost", "inspected"),
 }
-FAMILIES = {"event", "mail", "held", "circuit"}
+TYPES = dict.fromkeys((*STATES, "parked", "since", "mail", "held"), "zset") | dict.fromkeys(
+    ("owners", "pauses", "crashes", "tries", "bell", "stats", "workers", "delays", "pace", "lost"), "hash"
+)
+FAMILIES = {"event", "mail", "held", "circuit", "aside"}
 
 
 class Shard:
@@ -46,6 +49,8 @@ class Shard:
 
 def broken_invariants(client: redis.Redis, tag: str = "{cogento:0}") -> list[str]:
     """Name every invariant that this shard's keys break."""
+    if strange := [name for name, type_ in _types(client, tag) if type_ != TYPES.get(name, type_)]:
+        return [f"each key is of its own type: {strange}"]
     shard = Shard(client, tag)
     waiting = [id_ for ids in shard.mail.values() for id_ in ids]
     held = [id_ for ids in shard.held.values() for id_ in ids]
@@ -74,3 +79,11 @@ def broken_invariants(client: redis.Redis, tag: str = "{cogento:0}") -> list[str
         ),
     }
     return [name for name, holds in checks.items() if not holds]
+
+
+def _types(client: redis.Redis, tag: str) -> list[tuple[str, str]]:
+    """The types of all keys, by what comes after the tag up to a colon."""
+    keys = [cast("bytes", key) for key in client.scan_iter(f"{tag}:*")]
+    names = {key: key.decode().removeprefix(f"{tag}:").partition(":")[0] for key in keys}
+    kinds = {(name, cast("bytes", client.type(key)).decode()) for key, name in names.items()}
+    return [(name, kind) for name, kind in kinds if kind != "none"]  # gone since, where somebody works

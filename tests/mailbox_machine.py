@@ -12,17 +12,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from events.names import CustomerId, EventId
+from mailboxes.errors import MailboxUnavailable
 from mailboxes.mail import Claim, Failed, Limits, PutResult, Settlement
 from mailboxes.mailboxes import Mailboxes
 from mailboxes.server import Server
 from tests.mailbox_builders import START_MS, ManualClock, envelope
+from tests.mailbox_harm import HARMS, SINGLE_KEYS, TAG, failing_half_way, inspect
 from tests.mailbox_invariants import broken_invariants
 from tests.mailbox_reference import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import redis
 
     from events.envelope import Envelope
+    from mailboxes.mail import Mail
 
 CUSTOMERS = ("cus_a", "cus_b", "cus_c")
 LIMITS = Limits(customer_events=5, total_events=9)
@@ -191,12 +196,131 @@ class MailboxMachine(RuleBasedStateMachine):
 
 def machine_on(client: redis.Redis, *, examples: int, steps: int) -> type[Any]:
     """Return the unittest case of the machine on this server."""
-    machine = type("MailboxMachineHere", (MailboxMachine,), {"client": client})
-    machine.TestCase.settings = settings(  # type: ignore[attr-defined]
+    return _case(MailboxMachine, client, examples=examples, steps=steps)
+
+
+def _case(machine: type[Any], client: redis.Redis, *, examples: int, steps: int) -> type[Any]:
+    here = type(f"{machine.__name__}Here", (machine,), {"client": client})
+    here.TestCase.settings = settings(  # type: ignore[attr-defined]
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    case: type[Any] = machine.TestCase  # type: ignore[attr-defined]
+    case: type[Any] = here.TestCase  # type: ignore[attr-defined]
     return case
+
+
+class LossMachine(RuleBasedStateMachine):
+    """Keys vanish or turn to junk, and commands fail half way, between the commands of workers and receivers.
+
+    Once it was inspected, and leases have ended, every invariant holds and everything that was acknowledged and
+    not settled waits. `client` is set by `loss_machine_on`.
+    """
+
+    client: redis.Redis
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client.flushall()
+        self.clock = ManualClock()
+        self.mailboxes = Mailboxes(Server(self.client), clock=self.clock)
+        self.inspection = self.mailboxes.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: True)
+        self.owed: set[str] = set()
+        self.perhaps: set[str] = set()
+        self.latest: Claim | None = None
+
+    @rule(
+        batch=st.lists(drawn_letters, min_size=1, max_size=3), writes=st.sampled_from([None, 0, 1, 2, 3, 5])
+    )
+    def put(self, batch: list[tuple[str, int, int, str]], writes: int | None) -> None:
+        envelopes = [letter(customer, number, second, "one") for customer, number, second, _ in batch]
+        names = {one.event_id for one in envelopes}
+        self.perhaps |= names - self.owed
+        if self._done("put", writes, lambda: self.mailboxes.put(envelopes)):
+            self.owed |= names
+            self.perhaps -= names
+
+    @rule(writes=st.sampled_from([None, 0, 1, 2, 3]))
+    def claim(self, writes: int | None) -> None:
+        def claim() -> None:
+            claimed = self.mailboxes.claim(max_customers=2, max_events=4, lease_seconds=LEASE_SECONDS)
+            self.latest = claimed or self.latest
+
+        self._done("claim", writes, claim)
+
+    @precondition(lambda self: self.latest is not None)
+    @rule(writes=st.sampled_from([None, 0, 1, 3, 5, 8]), data=st.data())
+    def settle(self, writes: int | None, data: st.DataObject) -> None:
+        assert self.latest is not None
+        claim = self.latest
+        settlements = [self._settlement(mail, data) for mail in claim.mails]
+        done = {event for one in settlements for event in one.done}
+        self.perhaps |= done & self.owed
+        self.owed -= done
+        self._done("settle", writes, lambda: self.mailboxes.settle(claim, settlements))
+
+    def _settlement(self, mail: Mail, data: st.DataObject) -> Settlement:
+        chosen = {waiting.event_id: data.draw(st.sampled_from(FATES)) for waiting in mail.waiting}
+        return Settlement(
+            mail.customer_id,
+            done=tuple(id_ for id_, fate in chosen.items() if fate == "done"),
+            parked=tuple(id_ for id_, fate in chosen.items() if fate == "parked"),
+            postponed_until_ms=data.draw(st.sampled_from([None, self.clock.ms + 20_000])),
+        )
+
+    @rule(
+        customer=customers,
+        command=st.sampled_from(["pause", "resume", "replay"]),
+        writes=st.sampled_from([None, 1]),
+    )
+    def order(self, customer: CustomerId, command: str, writes: int | None) -> None:
+        self._done(command, writes, lambda: getattr(self.mailboxes, command)(customer))
+
+    @rule(harm=st.sampled_from(HARMS), key=st.sampled_from(SINGLE_KEYS))
+    def key_is_lost(self, harm: Any, key: str) -> None:
+        harm(self.client, f"{TAG}:{key}")
+
+    @rule(harm=st.sampled_from(HARMS), family=st.sampled_from(["mail", "held"]), customer=customers)
+    def mailbox_is_lost(self, harm: Any, family: str, customer: CustomerId) -> None:
+        harm(self.client, f"{TAG}:{family}:{customer}")
+
+    @rule(ms=st.sampled_from([1, 150, 11_000, 400_000]))
+    def time_passes(self, ms: int) -> None:
+        self.clock.ms += ms
+
+    @rule()
+    def all_is_found_again(self) -> None:
+        self.clock.ms += 1
+        inspect(self.inspection, self.client)
+        self.clock.ms += int(LEASE_SECONDS * 1000)
+        self._done(
+            "claim",
+            None,
+            lambda: self.mailboxes.claim(max_customers=9, max_events=9, lease_seconds=LEASE_SECONDS),
+        )
+        inspect(self.inspection, self.client)
+        assert broken_invariants(self.client) == []
+        views = [self.mailboxes.look(CustomerId(customer)) for customer in CUSTOMERS]
+        here = {one.event_id for view in views for one in (*view.waiting, *view.parked)}
+        assert self.owed <= here <= self.owed | self.perhaps
+
+    def teardown(self) -> None:
+        self.all_is_found_again()
+
+    def _done(self, script: str, writes: int | None, command: Callable[[], object]) -> bool:
+        """Run a command, that fails after so many writes or not; False when it failed, by this or by a lost key."""
+        try:
+            if writes is None:
+                command()
+            else:
+                with failing_half_way(script, writes=writes):
+                    command()
+        except MailboxUnavailable:
+            return False
+        return True
+
+
+def loss_machine_on(client: redis.Redis, *, examples: int, steps: int) -> type[Any]:
+    """Return the unittest case of the machine that loses keys on this server."""
+    return _case(LossMachine, client, examples=examples, steps=steps)

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import redis
 
+from settings import EX_CONFIG
 from tests import servers
+from tests.mailbox_harm import HARMS, TAG
 from tests.power import cut_power
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 4.0
 GAP_SECONDS = 3.0
 FREEZE_SECONDS = 3.0
+EVICTING_SECONDS = 6.0
+START_SECONDS = 20.0
+KEPT = (f"{TAG}:event:".encode(), f"{TAG}:aside:".encode())
+ROOM_BYTES = 32 * 1024**2
 JUMPS = (-86_400, -3_600, -90, 90, 3_600, 86_400)
 
 
@@ -47,6 +53,7 @@ class Mend:
 
     seconds: float
     do: Callable[[], None]
+    refuses: bool = False  # while it stays on, and a moment longer, no process of ours may start
 
 
 class Nemesis:
@@ -63,6 +70,7 @@ class Nemesis:
         self._steps = steps(seed)
         self._plan_next()
         self._later: list[tuple[float, Mend]] = []
+        self._may_refuse_until = 0.0
 
     def spend(self, seconds: float) -> None:
         """Let time pass, with the faults that fall due."""
@@ -87,11 +95,14 @@ class Nemesis:
         self.done[self._next.fault] += 1
         if mend:
             self._later.append((time.monotonic() + mend.seconds, mend))
+            if mend.refuses:
+                self._may_refuse_until = time.monotonic() + mend.seconds + START_SECONDS
         self._plan_next()
 
     def _restart_what_gave_up(self) -> None:
         for one in [one for one in self._stack.ours if one.process.exit_code() is not None]:
-            self.gave_up[one.description.name] += 1
+            is_right = one.process.exit_code() == EX_CONFIG and time.monotonic() < self._may_refuse_until
+            self.gave_up.update([] if is_right else [one.description.name])
             one.launch()
 
     def _plan_next(self) -> None:
@@ -177,6 +188,32 @@ def make_clocks_jump(stack: Stack, step: Step) -> None:
     stack.clock.jump(JUMPS[int(step.whom * len(JUMPS))])
 
 
+def lose_a_key(stack: Stack, step: Step) -> None:
+    """Delete or overwrite one key of the mailboxes, whichever there is; but no event's own, which nobody could bring."""
+    stack.valkey.thaw()
+    with redis.Redis.from_url(stack.valkey.url) as client:
+        found = sorted(key for key in client.scan_iter(f"{TAG}:*", count=1000) if not key.startswith(KEPT))
+        harm = HARMS[int(step.how_long * len(HARMS))]
+        for key in found[int(step.whom * len(found)) :][:1]:
+            harm(client, key.decode())
+
+
+def let_valkey_evict(stack: Stack, step: Step) -> Mend:
+    """Allow it to throw away what waits, with a limit that events would soon reach if they were still stored."""
+    stack.valkey.thaw()
+    with redis.Redis.from_url(stack.valkey.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + ROOM_BYTES)
+    return Mend(EVICTING_SECONDS * step.how_long, lambda: _forbid_eviction(stack), refuses=True)
+
+
+def _forbid_eviction(stack: Stack) -> None:
+    stack.valkey.thaw()
+    with redis.Redis.from_url(stack.valkey.url) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 0)
+
+
 FAULTS: dict[str, Callable[[Stack, Step], Mend | None]] = {
     fault.__name__: fault
     for fault in (
@@ -193,6 +230,8 @@ FAULTS: dict[str, Callable[[Stack, Step], Mend | None]] = {
         freeze_postgres,
         cut_connections_to_postgres,
         make_clocks_jump,
+        lose_a_key,
+        let_valkey_evict,
     )
 }
 

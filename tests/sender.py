@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
+import redis
+
 from local.stripe.truth_lines import read_truth
-from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from tests import servers
 from tests.hearsay import Hearsay
+from tests.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -68,7 +70,7 @@ class Sender:
 
     def status(self) -> MailboxStatus:
         """How much waits."""
-        mailboxes = Mailboxes.connect(self.redis_url, ack=AckDurability.REDIS)
+        mailboxes = Mailboxes.connect(self.redis_url, ack=None)
         try:
             return mailboxes.status()
         finally:
@@ -78,7 +80,12 @@ class Sender:
         """End the account's life, let every delivery be answered 2xx, and every mailbox empty."""
         drained = json.loads(self.ask("drain", {"timeout_seconds": seconds}))
         assert drained["drained"], drained
-        servers.wait_until(lambda: self.status().waiting == 0, what="empty mailboxes", seconds=seconds)
+        servers.wait_until(self.is_tidy, what="empty mailboxes", seconds=seconds)
+
+    def is_tidy(self) -> bool:
+        """Tell whether no event waits, and nothing is left to put right of keys that were lost."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            return self.status().waiting == 0 and broken_invariants(client) == []
 
     def hearsay(self, standing: Standing, accepted: Collection[str]) -> Hearsay:
         """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""

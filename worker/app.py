@@ -34,6 +34,7 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, _parent: Any) -> None:
         """Begin to look for mail, with an empty doorbell queue."""
+        process.require_entry()
         forget_rings(app)
         process.start()
 

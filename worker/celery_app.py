@@ -12,12 +12,9 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from mailboxes.doorbell import QUEUE
+from mailboxes.doorbell import QUEUE, UNACKNOWLEDGED_KEYS
 
 log = structlog.get_logger()
-
-UNACKNOWLEDGED_KEYS = ("unacked", "unacked_index", "unacked_mutex")
-"""Where kombu's Redis transport keeps messages that a consumer took and did not acknowledge."""
 
 CONFIGURATION = {
     "accept_content": ["json"],
@@ -45,6 +42,7 @@ CONFIGURATION = {
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "health_check_interval": 10,
+        **UNACKNOWLEDGED_KEYS,
     },
     "enable_utc": True,
 }
@@ -58,15 +56,16 @@ def make_celery(broker_url: str, *, concurrency: int) -> Celery:
 
 
 def forget_rings(app: Celery) -> None:
-    """Drop every message that waits: a worker that starts looks at the mailboxes anyway.
+    """Drop every ring that waits: a worker that starts looks at the mailboxes anyway. Others' messages stay.
 
     Celery ends the process on a message whose frame it cannot read and puts that message back, so that
     without this the next process would end on it too.
     """
+    connection = app.connection_for_write()
     try:
-        with app.connection_for_write() as connection:
+        with connection:
             connection.ensure_connection(max_retries=1)
             connection.default_channel.queue_purge(QUEUE)
-            connection.default_channel.client.delete(*UNACKNOWLEDGED_KEYS)
-    except (OperationalError, OSError) as error:
+            connection.default_channel.client.delete(*UNACKNOWLEDGED_KEYS.values())
+    except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors) as error:
         log.warning("doorbell_queue_not_emptied", exc_info=error)

@@ -25,6 +25,7 @@ from worker.turn import AwayError, Turn
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from events.fence import Fence
     from events.names import CustomerId, ObjectId
     from mailboxes.mail import Claim, Settlement
     from worker.backoff import Backoff
@@ -113,7 +114,9 @@ class Drain:
         doubts: Doubts,
         heart: Heart,
         pacing: Pacing,
+        fence: Fence | None = None,
     ) -> None:
+        self._fence = fence
         self._mailboxes = mailboxes
         self._turn = turn
         self._breaker = breaker
@@ -166,7 +169,7 @@ class Drain:
 
     def _take(self, claim: Claim) -> None:
         failpoint("after_claim", claim)
-        opened = [open_mail(mail) for mail in claim.mails]
+        opened = [open_mail(mail, self._fence) for mail in claim.mails]
         lease = Lease(claim, self._mailboxes, is_stopping=self._stopping.is_set)
         try:
             result = self._turn.kept_by(lease.keep).take(opened)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from events import strict_json
 from events.envelope import ANY_TIME, open_envelope
 from events.errors import PermanentError, RejectedError
-from events.letters import MESSAGES, LetterReason
+from events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from events.removals import is_removal
 from events.retry import FailureClass
+from events.subscription import names_account
 from schema.errors import code_of
 from schema.letters import DeadLetter
 from version import VERSION
@@ -28,13 +29,16 @@ def unreadable_letter(mail: Mail, waiting: Waiting, error: PermanentError) -> De
 
 
 def failed_letter(mail: Mail, waiting: Waiting, failure: FailureClass, error: Exception) -> DeadLetter:
-    """A letter for an event whose attempts are spent."""
+    """A letter for an event whose attempts are spent, or that can never be applied as things are."""
+    if isinstance(error, PermanentError):
+        return _letter(mail, waiting, LetterReason(error.reason), failure, error=error, message=error.message)
     return _letter(mail, waiting, _REASONS[failure], failure, error=error)
 
 
 def orphan_letter(mail: Mail, waiting: Waiting) -> DeadLetter:
-    """A letter for a subscription whose customer never came."""
-    return _letter(mail, waiting, LetterReason.CUSTOMER_MISSING, FailureClass.PERMANENT)
+    """A letter for a subscription whose customer never came; one that lives as an account never does by itself."""
+    message = ACCOUNT_MISSING if names_account(_object(_document(waiting.body))) else None
+    return _letter(mail, waiting, LetterReason.CUSTOMER_MISSING, FailureClass.PERMANENT, message=message)
 
 
 def crash_letter(mail: Mail, waiting: Waiting) -> DeadLetter:

@@ -5,17 +5,22 @@ Whose an event is, is read again from its signed body, never believed from the m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from events.errors import PermanentError
+from events.envelope import ANY_TIME, open_envelope
+from events.errors import PermanentError, RejectedError
+from events.letters import MESSAGES, LetterReason
 from events.notice import read_mail
+from mailboxes.mail import Source
 from schema.delivery import Delivery
 
 if TYPE_CHECKING:
     from events.event import Event
+    from events.fence import Fence
     from events.names import CustomerId
     from events.notice import Notice
     from mailboxes.mail import Mail, Waiting
@@ -41,12 +46,16 @@ SUSPECT_CRASHES = 2
 """From so many crashes on a customer's events are taken one a turn, so that the killer is found."""
 
 
-def open_mail(mail: Mail) -> OpenedMail:
-    """Read the events of one customer's turn; of a suspect's mail only the head is taken."""
+def open_mail(mail: Mail, fence: Fence | None = None) -> OpenedMail:
+    """Read the events of one customer's turn; of a suspect's mail only the head is taken.
+
+    Letters that are put back are held against the fence: settings may have changed since they came in.
+    """
     deliveries: list[Delivery] = []
     unreadable: list[Unreadable] = []
     for waiting in mail.waiting[: 1 if mail.crashes >= SUSPECT_CRASHES else None]:
         try:
+            _check_fence(waiting, fence)
             deliveries.append(_deliver(waiting, mail.customer_id))
         except PermanentError as error:
             unreadable.append(Unreadable(waiting, error))
@@ -57,6 +66,16 @@ def _deliver(waiting: Waiting, customer_id: CustomerId) -> Delivery:
     event = read_mail(waiting.body)
     _check_address(event, waiting, customer_id)
     return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
+
+
+def _check_fence(waiting: Waiting, fence: Fence | None) -> None:
+    """What came by another way was held against it when it came in."""
+    if fence is None or waiting.source is not Source.RETRY:
+        return
+    with suppress(RejectedError):  # whoever reads it whole says what is wrong
+        reason = fence.why_not_asked(open_envelope(waiting.body, now=ANY_TIME))
+        if reason is not None:
+            raise PermanentError(LetterReason.FENCED, MESSAGES[LetterReason.FENCED])
 
 
 def _check_address(event: Event | Notice, waiting: Waiting, customer_id: CustomerId) -> None:

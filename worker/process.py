@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import random
 import socket
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 import collector
+from events.fence import Fence
+from mailboxes.checks import log_level
 from mailboxes.circuit import Dependency
-from mailboxes.durability import AckDurability
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 from reconcile.reconciliation import Reconciliation
+from schema.errors import PostgresRefusedError
 from settings import refuse
 from version import VERSION
 from worker.backoff import Backoff
@@ -26,7 +30,7 @@ from worker.heart import Heart
 from worker.loops import Loops
 from worker.pacing import Pacing
 from worker.revival import Revival
-from worker.store import open_store
+from worker.store import greet, open_store
 from worker.sweep import Chore, Sweep
 from worker.turn import Turn
 
@@ -36,9 +40,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 0.5
+INSPECTION_SECONDS = 5
 TIDY_SECONDS = 3600
 REVIVAL_SECONDS = 30
-MEMBERS_SECONDS = 24 * 3600
+MEND_SECONDS = 24 * 3600
 DOUBTS_SECONDS = 2
 MISSED_SECONDS = 15  # how often is looked whether a sweep is due
 DRAIN_SECONDS = 20
@@ -50,19 +55,20 @@ class WorkerProcess:
     """Answers the doorbell, and looks for mail without it."""
 
     def __init__(self, settings: WorkerSettings) -> None:
+        self._database_url = settings.database_url.get_secret_value()
         self._retention_days = settings.ledger_retention_days
+        self._member_statuses: frozenset[str] | None = settings.statuses_of_members
         name = f"{socket.gethostname()}:{os.getpid()}"
         self._mailboxes = Mailboxes.connect(
             settings.redis_url.get_secret_value(),
             shards=settings.mailbox_shards,
-            ack=AckDurability(settings.ack_durability),
+            ack=settings.ack_durability,
             limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
             name=name,
         )
         self._store = open_store(
-            settings.database_url.get_secret_value(),
+            self._database_url,
             pool_size=settings.worker_concurrency + 1,
-            member_statuses=settings.statuses_of_members,
         )
         self._heart = Heart(
             self._mailboxes.heartbeats,
@@ -85,33 +91,42 @@ class WorkerProcess:
             doubts=AskedDoubts() if self._reconciliation else LoggedDoubts(),
             heart=self._heart,
             pacing=Pacing(clock=time.monotonic),
+            fence=Fence(settings.stripe_livemode, settings.stripe_account),
+        )
+        self._stopping = threading.Event()
+        self._inspection = self._mailboxes.inspection(
+            lease_seconds=settings.lease_seconds, rest=lambda seconds: not self._stopping.wait(seconds)
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
         # One look for each loop: a backlog that nobody rang for keeps all of them busy.
         looks = (f"sweep {slot + 1}" for slot in range(settings.worker_concurrency))
         chores = [
             *(Chore(look, SWEEP_SECONDS, self.answer) for look in looks),
+            Chore("inspection", INSPECTION_SECONDS, self._inspect),
             Chore("tidy", TIDY_SECONDS, self._tidy),
             Chore("revival", REVIVAL_SECONDS, Revival(self._store.letters, self._mailboxes).look),
+            Chore("mend", MEND_SECONDS, self._mend),
         ]
-        if settings.member_statuses:
-            # The statuses may have been changed since the last start; webhooks keep the roles right from here on.
-            chores.append(Chore("members", MEMBERS_SECONDS, self._store.refresh_members))
         if self._reconciliation:
             chores.append(Chore("doubts", DOUBTS_SECONDS, self._reconciliation.ask))
             chores.append(Chore("missed", MISSED_SECONDS, self._reconciliation.sweep_if_due))
         self._sweep = Sweep(chores)
         self._is_checked = False
 
-    def start(self) -> None:
-        """Check what we stand on and begin to look for mail; servers that are away are waited for.
+    def require_entry(self) -> None:
+        """Check what we stand on; servers that are away are waited for.
 
-        Ends the process with exit code 78 when Redis cannot keep the promise that is configured.
+        Ends the process with exit code 78 when Redis cannot keep the promise that is configured, and when either
+        server will not let us in as configured.
         """
         try:
             self._is_checked = self._check()
-        except MailboxRefused as refused:
+            greet(self._database_url)
+        except (MailboxRefused, PostgresRefusedError) as refused:
             refuse(str(refused))
+
+    def start(self) -> None:
+        """Begin to look for mail."""
         collector.spare_what_is_here()
         self._sweep.start()
         log.info("worker_started")
@@ -126,6 +141,7 @@ class WorkerProcess:
     def stop(self) -> None:
         """Finish the batches under way, claim no more, and close the store."""
         self._drain.stop()
+        self._stopping.set()
         if self._reconciliation:
             self._reconciliation.stop()
         is_idle = self._loops.wait_until_idle(DRAIN_SECONDS)
@@ -149,11 +165,32 @@ class WorkerProcess:
     def _check(self) -> bool:
         """Say whether Redis is there; raises MailboxRefused, which a chore logs, when it promises too little."""
         try:
-            self._mailboxes.check()
+            log_level(self._mailboxes.check())
         except MailboxUnavailable as error:
             log.warning("mailboxes_unavailable", reason=str(error))
             return False
         return True
+
+    def _mend(self) -> None:
+        """Decide on the members' statuses, once: the worker that started last has the newest. Then mend the rows.
+
+        A release without these rules may have run until now, or run still; batches keep the rows right from here on.
+        """
+        if self._member_statuses is not None:
+            before = self._store.decide_members(self._member_statuses)
+            if before is not None:
+                log.warning(
+                    "member_statuses_changed", before=sorted(before), now=sorted(self._member_statuses)
+                )
+            self._member_statuses = None
+        self._store.refresh_members()
+        for taken in self._store.mend():
+            log.warning("address_taken", reason=taken.message)
+
+    def _inspect(self) -> None:
+        """Look for what Redis has lost; that it is away, whoever drains says."""
+        with suppress(MailboxUnavailable):
+            self._inspection.look()
 
     def _tidy(self) -> None:
         self._store.tidy(retention_days=self._retention_days)

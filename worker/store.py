@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import bridge
 from events.letters import LetterReason
+from schema.connecting import greet_if_there
 from schema.store import Store
 
 if TYPE_CHECKING:
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
     from events.names import EventId
     from schema.delivery import BatchResult, Delivery
+    from schema.holders import AddressTakenError
     from schema.letter_records import Replay
     from schema.letters import DeadLetter, Letters
 
 WHO = "worker"
+NAME = "cogento worker"
 GIVEN_UP_SECONDS = 600
 """How long an event that was given up rests: its customer's later events, which it held up, go first."""
 
@@ -57,9 +60,17 @@ class BridgedStore:
         """As Store.tidy."""
         bridge.run(self._store.tidy(retention_days=retention_days))
 
+    def decide_members(self, statuses: Collection[str]) -> frozenset[str] | None:
+        """As Store.decide_members."""
+        return bridge.run(self._store.decide_members(statuses))
+
     def refresh_members(self) -> None:
         """As Store.refresh_members."""
         bridge.run(self._store.refresh_members())
+
+    def mend(self) -> list[AddressTakenError]:
+        """As Store.mend."""
+        return bridge.run(self._store.mend())
 
     def close(self) -> None:
         """As Store.close."""
@@ -97,14 +108,12 @@ class BridgedLetters:
         return bridge.run(self._letters.taken(for_seconds=for_seconds, above=above))
 
 
-def open_store(
-    database_url: str, *, pool_size: int, member_statuses: frozenset[str] = frozenset()
-) -> BridgedStore:
+def greet(database_url: str) -> None:
+    """Find out whether Postgres lets us in at all; raises PostgresRefusedError. That it is away is fine."""
+    bridge.run(greet_if_there(database_url, application_name=NAME))
+
+
+def open_store(database_url: str, *, pool_size: int) -> BridgedStore:
     """Open the store on this process's loop; Postgres may be away."""
-    opening = Store.open(
-        database_url,
-        pool_size=pool_size,
-        application_name="cogento worker",
-        member_statuses=member_statuses,
-    )
+    opening = Store.open(database_url, pool_size=pool_size, application_name=NAME)
     return BridgedStore(bridge.run(opening))

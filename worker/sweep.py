@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+AGAIN_SECONDS = 60.0
+"""After that a chore that failed is done again: what it waits for may have been away for a moment only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chore:
@@ -28,7 +31,7 @@ class Chore:
 
 
 class Sweep:
-    """Does each chore at its interval in a thread of its own, until stopped."""
+    """Does each chore at its interval in a thread of its own, until stopped; one that failed sooner again."""
 
     def __init__(self, chores: Sequence[Chore]) -> None:
         self._stopping = threading.Event()
@@ -54,6 +57,8 @@ class Sweep:
         while not self._stopping.is_set():
             try:
                 chore.do()
+                pause = chore.interval_seconds
             except Exception as error:
                 log.warning("chore_failed", chore=chore.name, exc_info=error)
-            self._stopping.wait(chore.interval_seconds)
+                pause = min(chore.interval_seconds, AGAIN_SECONDS)
+            self._stopping.wait(pause)

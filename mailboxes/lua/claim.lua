@@ -16,7 +16,7 @@ local bytes_limit, bytes = tonumber(ARGV[7]), 0
 local TOGETHER = 8 -- values read at once: so many more than `bytes_limit` allows may be read, and not returned
 local is_any_tried = redis.call('EXISTS', TRIES) == 1
 
--- Reads a customer's oldest mail; an id whose payload somebody removed by hand leaves the mailbox.
+-- Reads a customer's oldest mail; an id whose event is there no more leaves the mailbox.
 local function open(customer, limit)
   local ids, turn = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
   local tries = is_any_tried and fields_of(TRIES, ids) or {}
@@ -30,7 +30,8 @@ local function open(customer, limit)
         bytes = bytes + #value
         if bytes >= bytes_limit then return turn end
       else
-        tally('waiting', -redis.call('ZREM', mail_of(customer), id))
+        lose(customer, mail_of(customer), id)
+        tally('waiting', -1)
       end
     end
   end

@@ -6,25 +6,29 @@
 -- ARGV[5-6] ms after a ring before the next one, and the most that unanswered rings stretch it to
 -- ARGV[7…]  four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
 -- Returns   {1 = ring the doorbell | 0, then one an envelope:
---            1 QUEUED | 2 DUPLICATE | 3 FULL | the stored value, where it has another content}
+--            1 QUEUED | 2 DUPLICATE | 3 FULL | the stored value, where it has another content
+--            | {the stored value}, where it has another content and does not lie in this customer's mailbox}
+--            or the error EVICTS, and nothing is stored: the server's configuration was changed, and a full server
+--            would make room by throwing waiting events away. Whoever asks now and then only would store until then.
 
 local QUEUED, DUPLICATE, FULL, HEADER = 1, 2, 3, 15
-local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
 local customer_limit, total_limit, byte_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local gauges = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes')
-local total, bytes = (gauges[1] or 0) + (gauges[2] or 0), tonumber(gauges[3] or 0)
+local total, bytes = (tonumber(gauges[1]) or 0) + (tonumber(gauges[2]) or 0), tonumber(gauges[3]) or 0
 local added = {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
 
 -- How many events of each customer wait and are parked. Nearly all have none, and `since` tells so in one call.
-local waiting, parked = {}, {}
+-- Where that cannot be believed, because keys were lost, a customer is in doubt: it may have a state or not.
+local waiting, parked, doubtful = {}, {}, {}
 local function count()
-  local customers = {}
+  local customers, is_whole = {}, is_in_step()
   for i = 8, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
   local is_any_parked = redis.call('EXISTS', PARKED) == 1
   for i, has_mail in ipairs(ask_of('ZMSCORE', SINCE, customers)) do
     local customer = customers[i]
     if not waiting[customer] then
-      waiting[customer] = has_mail and redis.call('ZCARD', mail_of(customer)) or 0
+      waiting[customer] = (has_mail or not is_whole) and redis.call('ZCARD', mail_of(customer)) or 0
+      doubtful[customer] = not is_whole or (has_mail and waiting[customer] == 0)
       parked[customer] = is_any_parked and redis.call('ZCARD', held_of(customer)) or 0
     end
   end
@@ -45,12 +49,19 @@ local function store_together()
   return redis.pcall('MSETNX', unpack(values)) == 1
 end
 
--- What is said of an event that is not laid: it is there already, or nothing more fits.
-local function turn_down(id, value, why)
+-- What is said of an event that is not laid: it is there already, or nothing more fits. Nil where it is stored and
+-- lies nowhere, because a put failed half way or its mailbox was lost: then it is laid. Of another content
+-- only the body says whose it is (posting.py).
+local fresh = {} -- customers that get their state at the end of this put
+local function turn_down(id, customer, value, why)
   local stored = redis.call('GET', event_of(id))
   if stored then
-    if string.sub(stored, HEADER + 1) == string.sub(value, HEADER + 1) then return DUPLICATE end
-    return stored
+    local is_same = string.sub(stored, HEADER + 1) == string.sub(value, HEADER + 1)
+    local is_fresh = fresh[customer] and redis.call('ZSCORE', mail_of(customer), id)
+    if is_fresh or lies(id, customer) then return is_same and DUPLICATE or stored end
+    doubtful[customer] = true
+    if is_same then return nil end
+    return {stored}
   end
   if why and not string.find(why, 'OOM', 1, true) then error(why) end
   return FULL
@@ -59,16 +70,10 @@ end
 -- Stores one value; nil, or else what is said of an event that is not laid.
 local function store(id, customer, value)
   if waiting[customer] + parked[customer] >= customer_limit or total >= total_limit or bytes + #value > byte_limit then
-    return turn_down(id, value)
+    return turn_down(id, customer, value)
   end
   local set = redis.pcall('SET', event_of(id), value, 'NX')
-  if not set or set.err then return turn_down(id, value, set and set.err) end
-end
-
--- The last place that is taken in the second which begins at `first`, or the one before that second.
-local function last_place(key, first)
-  local top = redis.call('ZREVRANGEBYSCORE', key, first + SECOND - 1, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]
-  return tonumber(top) or first - 1
+  if not set or set.err then return turn_down(id, customer, value, set and set.err) end
 end
 
 -- The place after the last event, waiting or parked, of the same second: arrival orders a second.
@@ -80,13 +85,15 @@ local function place(customer, created)
   return math.min(last + 1, first + SECOND - 1)
 end
 
-local newcomers, since = {}, {}
+local newcomers, since, doubted = {}, {}, {}
 local function lay(id, customer, created, value)
   redis.call('ZADD', mail_of(customer), place(customer, created), id)
   total, bytes, added.bytes = total + 1, bytes + #value, added.bytes + #value
   waiting[customer] = waiting[customer] + 1
-  if waiting[customer] == 1 then -- with mail it has its state already
-    newcomers[#newcomers + 1] = customer
+  if doubtful[customer] then
+    doubted[#doubted + 1] = customer
+  elseif waiting[customer] == 1 then -- with mail it has its state already
+    newcomers[#newcomers + 1], fresh[customer] = customer, true
     since[#since + 1], since[#since + 2] = tonumber(string.sub(value, 3, HEADER)) or now, customer
   end
 end
@@ -101,6 +108,7 @@ local function seat_newcomers()
   end
   spread('ZADD', SINCE, since)
   spread('ZADD', READY, ready)
+  for _, customer in ipairs(doubted) do tally('repaired', reseat(customer)) end
 end
 
 -- The doorbell. Scripts run one after the other, so mail is laid either before a worker's claim, which
@@ -117,6 +125,10 @@ local function ring()
   return 1
 end
 
+local memory = redis.pcall('INFO', 'memory')
+local policy = type(memory) == 'string' and string.match(memory, 'maxmemory_policy:(%S+)')
+if policy and policy ~= 'noeviction' then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
+
 count()
 local is_stored = store_together()
 local results = {0}
@@ -125,7 +137,7 @@ for i = 7, #ARGV, 4 do
   local refused = not is_stored and store(id, customer, value)
   if not refused then lay(id, customer, tonumber(ARGV[i + 2]), value) end
   results[#results + 1] = refused or QUEUED
-  local kind = type(refused) == 'string' and DUPLICATE or refused or QUEUED
+  local kind = refused and (type(refused) == 'number' and refused or DUPLICATE) or QUEUED
   added[kind] = added[kind] + 1
 end
 seat_newcomers()

@@ -1,4 +1,5 @@
 -- recover: puts customers whose lease has expired back in line, and counts the crash. The only way back.
+-- Where the owner was lost its worker could not settle, however well it was: that is no crash.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -7,8 +8,9 @@
 
 local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(expired) do
+  local crashes = redis.call('HEXISTS', OWNERS, customer)
   free(customer)
-  redis.call('HINCRBY', CRASHES, customer, 1)
+  if crashes == 1 then redis.call('HINCRBY', CRASHES, customer, 1) end
   seat(customer, 0)
 end
 tally('expired', #expired)

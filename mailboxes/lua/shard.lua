@@ -11,15 +11,18 @@ local READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners
 local SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':parked'
 local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
 local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
-local WORKERS, DELAYS, PACE = tag .. ':workers', tag .. ':delays', tag .. ':pace'
+local WORKERS, DELAYS, PACE, LOST = tag .. ':workers', tag .. ':delays', tag .. ':pace', tag .. ':lost'
+local FENCE = tag .. ':fence'
 
 local SPREAD = 4000 -- arguments that Lua can pass at once, and an even number
 local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
+local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
 
 local function event_of(id) return tag .. ':event:' .. id end
 local function mail_of(customer) return tag .. ':mail:' .. customer end
 local function held_of(customer) return tag .. ':held:' .. customer end
 local function circuit_of(dependency) return tag .. ':circuit:' .. dependency end
+local function aside_of(name) return tag .. ':aside:' .. name end
 
 -- A counter must not fail a command that has nothing else to write (pcall: memory may be full).
 local function tally(field, by)
@@ -52,8 +55,8 @@ end
 -- The event at the head of a mailbox, or nil.
 local function head_of(customer) return redis.call('ZRANGE', mail_of(customer), 0, 0)[1] end
 
--- When an event was received, in ms: out of its value's header (codec.py).
-local function received_of(id) return tonumber(redis.call('GETRANGE', event_of(id), 2, 14)) or now end
+-- When an event was received, in ms: out of its value's header (codec.py), if that is what stands there (pcall).
+local function received_of(id) return tonumber(redis.pcall('GETRANGE', event_of(id), 2, 14)) or now end
 
 -- Gives a customer with mail its state: paused, sleeping or ready.
 local function enter(customer, wake_ms)
@@ -95,7 +98,7 @@ local function forget(ids)
   return bytes
 end
 
--- Moves all parked events back to their places; the caller seats a customer whose mailbox was empty.
+-- Moves all parked events back to their places; the caller reseats a customer whose mailbox was empty.
 local function unpark(customer)
   redis.call('ZREM', PARKED, customer)
   local held = redis.call('ZRANGE', held_of(customer), 0, -1, 'WITHSCORES')
@@ -104,4 +107,52 @@ local function unpark(customer)
   tally('parked', -#held / 2)
   tally('waiting', #held / 2)
   return #held / 2
+end
+
+-- The last place that is taken in the second which begins at `first`, or the one before that second.
+local function last_place(key, first)
+  local top = redis.call('ZREVRANGEBYSCORE', key, first + SECOND - 1, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  return tonumber(top) or first - 1
+end
+
+-- Whether the states list as many customers as `since` does: not so once any of these keys was lost.
+local function is_in_step()
+  local states = redis.call('ZCARD', READY) + redis.call('ZCARD', LEASES)
+  states = states + redis.call('ZCARD', SLEEPING) + redis.call('ZCARD', PAUSED)
+  return states == redis.call('ZCARD', SINCE)
+end
+
+-- Gives a customer with mail what it has lost of its state and of `since`. Returns 1 if anything was missing.
+local function reseat(customer)
+  local missing = 0
+  if not redis.call('ZSCORE', SINCE, customer) then
+    redis.call('ZADD', SINCE, received_of(head_of(customer)), customer)
+    missing = 1
+  end
+  for _, state in ipairs({READY, LEASES, SLEEPING, PAUSED}) do
+    if redis.call('ZSCORE', state, customer) then return missing end
+  end
+  if redis.call('HEXISTS', OWNERS, customer) == 1 then return missing end -- its lease is given back by mend.lua
+  enter(customer, 0)
+  return 1
+end
+
+-- Whether an event lies in its customer's mailbox, waiting or parked; makes sure that it is looked at there.
+local function lies(id, customer)
+  if redis.call('ZSCORE', mail_of(customer), id) then
+    tally('repaired', reseat(customer))
+    return true
+  end
+  if not redis.call('ZSCORE', held_of(customer), id) then return false end
+  tally('repaired', redis.call('ZADD', PARKED, 'NX', now, customer))
+  return true
+end
+
+-- Takes an id out of a mailbox whose event is there no more, and notes it for people (inspection.py).
+local MOST_NOTED = 1000
+local function lose(customer, mailbox, id)
+  redis.call('ZREM', mailbox, id)
+  redis.call('HDEL', TRIES, id)
+  tally('lost', 1)
+  if redis.call('HLEN', LOST) < MOST_NOTED then redis.pcall('HSET', LOST, id, customer) end
 end

@@ -13,7 +13,7 @@ end
 local due = redis.call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(due) do
   local empty = redis.call('EXISTS', mail_of(customer)) == 0
-  unpark(customer)
-  if empty then seat(customer, 0) end
+  -- Where its mailbox was lost, a customer may be in a worker's hands without any mail (reseat).
+  if unpark(customer) > 0 and empty then reseat(customer) end
 end
 return #sleepers + #due

@@ -2,7 +2,8 @@
 
 Two customers, three events (one older than its neighbour, yet it may come late), two workers. Every order of puts,
 duplicate puts, claims, commits, settlements, crashes, freezes, expiries, sleeps, parkings and pauses is
-reachable. A frozen worker is one whose lease expires while it still holds its claim. Time is left out: what is
+reachable. Redis may lose a key or leave a command half done, once: `HURT` begins with that to come, and until somebody
+inspects what is hurt keeps fewer invariants. A frozen worker is one whose lease expires while it still holds its claim. Time is left out: what is
 due may happen at any moment, which covers every clock. Guards can be taken out, to see that they are needed.
 """
 
@@ -47,6 +48,15 @@ class Guard(Enum):
     SEAT_MINDS_PAUSE = auto()
     UNPARK_SEATS = auto()
     PARK_KEEPS_PAYLOAD = auto()
+    PUT_MINDS_WHAT_IS_LOST = auto()
+    INSPECTION_SEATS = auto()
+    INSPECTION_LAYS_BACK = auto()
+    INSPECTION_MINDS_OWNERS = auto()
+
+
+OF_LOSSES = frozenset(
+    guard for guard in Guard if guard is Guard.PUT_MINDS_WHAT_IS_LOST or guard.name.startswith("INSPECTION")
+)
 
 
 class Turn(NamedTuple):
@@ -73,6 +83,8 @@ class State(NamedTuple):
     workers: tuple[Turn | None, ...] = (None,) * len(WORKERS)
     accepted: frozenset[Event] = frozenset()
     committed: frozenset[Event] = frozenset()
+    losses_left: int = 0
+    hurt: bool = False
 
     def mail(self, customer: Customer) -> tuple[Event, ...]:
         return tuple(event for event in MAIL_OF[customer] if event in self.waiting)
@@ -90,6 +102,7 @@ class Step(NamedTuple):
 
 
 START = State(undelivered=tuple(DELIVERIES.values()))
+HURT = State(undelivered=(1, 1, 0), losses_left=1)
 
 
 class Search(NamedTuple):
@@ -100,16 +113,16 @@ class Search(NamedTuple):
     way: tuple[str, ...]
 
 
-def search(*, without: Guard | None = None) -> Search:
+def search(start: State = START, *, without: Guard | None = None) -> Search:
     """Walk breadth-first through every state; stop at the first that breaks an invariant."""
     with _no_collector():
-        return _search(without)
+        return _search(start, without)
 
 
-def _search(without: Guard | None) -> Search:
+def _search(start: State, without: Guard | None) -> Search:
     found: dict[State, tuple[Step, ...]] = {}
-    came_from: dict[State, tuple[State, str] | None] = {START: None}
-    frontier = deque([START])
+    came_from: dict[State, tuple[State, str] | None] = {start: None}
+    frontier = deque([start])
     while frontier:
         state = frontier.popleft()
         if violation := broken_invariant(state):
@@ -132,14 +145,64 @@ def steps(state: State, without: Guard | None) -> Iterator[Step]:
         yield from worker_steps(state, worker, without)
     for customer in MAIL_OF:
         yield from customer_steps(state, customer, without)
+    if state.hurt:
+        yield Step("somebody inspects", inspect(state, without), helps=True)
+    if state.losses_left:
+        for name, after in losses(state):
+            yield Step(name, after._replace(losses_left=state.losses_left - 1, hurt=True))
+
+
+def losses(state: State) -> Iterator[tuple[str, State]]:
+    """Every key that can vanish, but for an event's own; and every command that can fail half way."""
+    yield "ready vanishes", state._replace(ready=frozenset())
+    yield "sleeping vanishes", state._replace(sleeping=frozenset())
+    yield "paused vanishes", state._replace(paused=frozenset())
+    yield "the pauses vanish", state._replace(wishes=frozenset())
+    yield "the owners vanish", state._replace(owners=frozenset((owned, NOBODYS) for owned, _ in state.owners))
+    for customer, events in MAIL_OF.items():
+        mine = frozenset(events)
+        yield f"the mailbox of {customer} vanishes", state._replace(waiting=state.waiting - mine)
+        yield f"a return of parked mail of {customer} fails", state._replace(held=state.held - mine)
+        if state.owner(customer) is not None:
+            yield f"a settlement of {customer} fails", _freed(state, customer)
+    for number, event in enumerate(CUSTOMER_OF):
+        if state.undelivered[number] and event not in state.payloads:
+            yield f"a put of {event} fails", state._replace(payloads=state.payloads | {event})
+
+
+def inspect(state: State, without: Guard | None) -> State:
+    """Put right whatever can be told from what is left."""
+    if without is not Guard.INSPECTION_LAYS_BACK:
+        state = state._replace(waiting=state.payloads - state.held)
+    state = state._replace(wishes=state.wishes | state.paused)
+    for customer in MAIL_OF:
+        state = inspect_one(state, customer, without)
+    return state._replace(hurt=False)
+
+
+def inspect_one(state: State, customer: Customer, without: Guard | None) -> State:
+    if without is Guard.INSPECTION_SEATS:
+        return state
+    is_owned = state.owner(customer) is not None and without is not Guard.INSPECTION_MINDS_OWNERS
+    sleeps = customer in state.sleeping
+    state = state._replace(
+        ready=state.ready - {customer}, sleeping=state.sleeping - {customer}, paused=state.paused - {customer}
+    )
+    return state if is_owned else seat(state, customer, None, sleep=sleeps)
 
 
 def put(state: State, number: int, event: Event, without: Guard | None) -> State:
     left = _with(state.undelivered, number, state.undelivered[number] - 1)
     state = state._replace(undelivered=left, accepted=state.accepted | {event})
+    customer = CUSTOMER_OF[event]
+    if state.hurt and without is not Guard.PUT_MINDS_WHAT_IS_LOST:
+        state = state._replace(payloads=state.payloads | {event})
+        state = state._replace(waiting=state.waiting | {event} - state.held)
+        return (
+            state if not state.mail(customer) or _states(state, customer) else seat(state, customer, without)
+        )
     if event in state.payloads and without is not Guard.PUT_SEES_DUPLICATES:
         return state
-    customer = CUSTOMER_OF[event]
     empty = not state.mail(customer) or without is Guard.PUT_SEATS_ONLY_EMPTY
     state = state._replace(waiting=state.waiting | {event}, payloads=state.payloads | {event})
     return seat(state, customer, without) if empty else state
@@ -172,9 +235,9 @@ def claims(state: State, worker: int) -> Iterator[Step]:
 
 def claim(state: State, worker: int, customers: frozenset[Customer], most: int) -> State:
     events = frozenset(event for customer in customers for event in state.mail(customer)[:most])
-    owners = state.owners | {(customer, FRESH) for customer in customers}
+    owners = state.owners | {(customer, FRESH) for customer in customers if state.mail(customer)}
     state = state._replace(ready=state.ready - customers, owners=owners)
-    return _hands(state, worker, Turn(FRESH, events, committed=False))
+    return _hands(state, worker, Turn(FRESH, events, committed=False)) if events else state
 
 
 def commit(state: State, worker: int, turn: Turn) -> State:
@@ -250,7 +313,9 @@ def recover(state: State, customer: Customer, without: Guard | None) -> State:
 
 def unpark(state: State, customer: Customer, without: Guard | None) -> State:
     returning = state.held & set(MAIL_OF[customer])
-    empty = not state.mail(customer)
+    empty = not state.mail(customer) and not _states(
+        state, customer
+    )  # hurt, it may be owned without any mail
     state = state._replace(held=state.held - returning, waiting=state.waiting | returning)
     return seat(state, customer, without) if empty and without is not Guard.UNPARK_SEATS else state
 
@@ -284,12 +349,10 @@ def seat(state: State, customer: Customer, without: Guard | None, *, sleep: bool
 def broken_invariant(state: State) -> str | None:
     """Name an invariant of the design that this state breaks."""
     checks = {
-        "with mail: exactly one of ready, leased, sleeping, paused; without mail: none": all(
-            _states(state, customer) == bool(state.mail(customer)) for customer in MAIL_OF
-        ),
-        "every waiting or parked event has a payload, and the other way round": (
-            state.waiting | state.held == state.payloads and not state.waiting & state.held
-        ),
+        "with mail: exactly one of ready, leased, sleeping, paused; without mail: none": state.hurt
+        or all(_states(state, customer) == bool(state.mail(customer)) for customer in MAIL_OF),
+        "every waiting or parked event has a payload, and the other way round": state.hurt
+        or (state.waiting | state.held == state.payloads and not state.waiting & state.held),
         "at most one live lease a customer": len({owned for owned, _ in state.owners}) == len(state.owners),
         "whom an operator paused is not in line": not state.wishes & (state.ready | state.sleeping),
         "what was accepted is waiting, parked or in Postgres": state.accepted

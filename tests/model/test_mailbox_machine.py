@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fakeredis
+from tests.fake_redis import FakeRedis
+from tests.mailbox_machine import loss_machine_on, machine_on
 
-from tests.mailbox_machine import machine_on
-
-TestMailboxMachine = machine_on(fakeredis.FakeRedis(), examples=15, steps=30)
+TestMailboxMachine = machine_on(FakeRedis(), examples=15, steps=30)
+TestLossMachine = loss_machine_on(FakeRedis(), examples=15, steps=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.mailbox_model import Guard, Search, search, stuck_states
+from tests.model.mailbox_model import HURT, OF_LOSSES, START, Guard, Search, search, stuck_states
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,22 @@ def test_from_every_state_the_mailboxes_can_still_be_emptied(found: Search) -> N
 
 @pytest.mark.parametrize("guard", Guard)
 def test_without_a_guard_an_invariant_falls(guard: Guard) -> None:
-    found = search(without=guard)
+    found = search(HURT if guard in OF_LOSSES else START, without=guard)
     assert found.violation is not None
     assert found.way
+
+
+@pytest.fixture(scope="module")
+def found_hurt() -> Search:
+    return search(HURT)
+
+
+def test_a9_whatever_redis_loses_at_any_moment_an_inspection_restores_every_invariant(
+    found_hurt: Search,
+) -> None:
+    assert found_hurt.violation is None, found_hurt.way
+    assert any(state.hurt for state in found_hurt.steps)
+
+
+def test_a9_whatever_redis_loses_at_any_moment_the_mailboxes_can_still_be_emptied(found_hurt: Search) -> None:
+    assert stuck_states(found_hurt) == set()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EX_CONFIG = 78
 REFUSED = '"event": "chore_failed"'
 NOWHERE = "postgresql://127.0.0.1:1/nothing"
+WORKER = ("celery", "--app", "worker.app", "worker", "--pool=threads", "--without-heartbeat")
 NO_FILE = {"appendonly": "no"}
 UNSYNCED = {"appendfsync": "no"}
 EACH_SECOND = {"appendfsync": "everysec"}
@@ -89,17 +90,33 @@ def test_a_receiver_refuses_to_promise_what_the_server_does_not_keep(
     assert "ACK_DURABILITY=redis_fsync needs" in refused.stderr
 
 
-def test_a_receiver_that_promises_a_reply_needs_no_file(other: redis.Redis, reconfigured: Valkeys) -> None:
+@pytest.mark.parametrize("settings", [NO_FILE, UNSYNCED], ids=str)
+@pytest.mark.parametrize("program", [("receiver",), WORKER], ids=["receiver", "worker"])
+def test_t23_the_level_redis_is_a_demand_that_is_refused_where_it_is_not_met(
+    other: redis.Redis, reconfigured: Valkeys, settings: Mapping[str, str], program: tuple[str, ...]
+) -> None:
+    configure(other, settings)
+    refused = started(*program, redis_url=reconfigured.url, ack="redis")
+    assert refused.returncode == EX_CONFIG
+    assert "ACK_DURABILITY=redis needs" in refused.stderr
+
+
+@pytest.mark.parametrize("ack", ["", "memory"])
+def test_t23_a_receiver_that_promises_memory_needs_no_file_and_says_how_little_that_is(
+    other: redis.Redis, reconfigured: Valkeys, ack: str
+) -> None:
     configure(other, NO_FILE)
-    assert started("receiver", redis_url=reconfigured.url, ack="redis").returncode == 0
+    begun = started("receiver", redis_url=reconfigured.url, ack=ack)
+    assert begun.returncode == 0
+    assert '"ack": "memory"' in begun.stdout
+    assert "in memory only" in begun.stdout
 
 
 def test_a_worker_refuses_to_promise_what_the_server_does_not_keep(
     other: redis.Redis, reconfigured: Valkeys
 ) -> None:
     configure(other, UNSYNCED)
-    celery = ("celery", "--app", "worker.app", "worker", "--pool=threads", "--without-heartbeat")
-    refused = started(*celery, redis_url=reconfigured.url, ack="redis_fsync")
+    refused = started(*WORKER, redis_url=reconfigured.url, ack="redis_fsync")
     assert refused.returncode == EX_CONFIG
     assert "ACK_DURABILITY=redis_fsync needs" in refused.stderr
 

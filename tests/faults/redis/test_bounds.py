@@ -7,7 +7,6 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from receiver.reading import MAX_BODY_BYTES
 from tests.builders import customer, event_body
 from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events, numbers
 from tests.integration.receiver.wire import Request
@@ -21,9 +20,9 @@ LARGE_EVENTS = 60
 
 
 def large_event(number: int) -> Request:
-    """A webhook of nearly the largest size, which compresses little."""
-    noise = base64.b64encode(random.Random(number).randbytes(MAX_BODY_BYTES)).decode()
-    padded = customer(f"cus_large_{number}", description=noise[: MAX_BODY_BYTES - 3000])
+    """A webhook of nearly a megabyte, which compresses little."""
+    noise = base64.b64encode(random.Random(number).randbytes(MEGABYTE)).decode()
+    padded = customer(f"cus_large_{number}", description=noise[: MEGABYTE - 3000])
     return Request(event_body("customer.updated", padded, id_=f"evt_{next(numbers)}"))
 
 

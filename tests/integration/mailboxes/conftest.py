@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     StartServer = Callable[[Mapping[str, str]], OwnServer]
 
     class Connect(Protocol):
-        def __call__(self, url: str, *, ack: AckDurability = ..., shards: int = ...) -> Mailboxes: ...
+        def __call__(self, url: str, *, ack: AckDurability | None = ..., shards: int = ...) -> Mailboxes: ...
 
     class Putter(Protocol):
         """What can be put into, from a thread or from an event loop."""
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         def put(self, envelopes: Sequence[Envelope]) -> list[Put]: ...
 
     class ConnectPutter(Protocol):
-        def __call__(self, url: str, *, ack: AckDurability = ..., shards: int = ...) -> Putter: ...
+        def __call__(self, url: str, *, ack: AckDurability | None = ..., shards: int = ...) -> Putter: ...
 
 
 class LoopedPostbox:
@@ -65,7 +65,9 @@ def connect() -> Iterator[Connect]:
     """Connect to the mailboxes of a server for the length of the test."""
     connected: list[Mailboxes] = []
 
-    def connect(url: str, *, ack: AckDurability = AckDurability.REDIS_FSYNC, shards: int = 1) -> Mailboxes:
+    def connect(
+        url: str, *, ack: AckDurability | None = AckDurability.REDIS_FSYNC, shards: int = 1
+    ) -> Mailboxes:
         connected.append(Mailboxes.connect(url, ack=ack, shards=shards))
         return connected[-1]
 
@@ -80,7 +82,7 @@ def connect_putter(request: pytest.FixtureRequest, connect: Connect) -> Iterator
     looped: list[LoopedPostbox] = []
 
     def connect_looped(
-        url: str, *, ack: AckDurability = AckDurability.REDIS_FSYNC, shards: int = 1
+        url: str, *, ack: AckDurability | None = AckDurability.REDIS_FSYNC, shards: int = 1
     ) -> LoopedPostbox:
         looped.append(LoopedPostbox(Postbox(url, ack=ack, shards=shards)))
         return looped[-1]

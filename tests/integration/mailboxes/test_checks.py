@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,13 +11,46 @@ import redis
 
 from mailboxes.durability import AckDurability, AckMeans
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
-from mailboxes.mail import PutResult
+from mailboxes.mail import PutResult, Source
+from mailboxes.redelivery import redeliver
+from tests import servers
 from tests.mailbox_builders import envelope
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
-    from tests.integration.mailboxes.conftest import ConnectPutter, OwnServer, StartServer
+    from collections.abc import Collection, Mapping, Sequence
+
+    from events.names import EventId
+    from tests.integration.mailboxes.conftest import (
+        Connect,
+        ConnectPutter,
+        OwnServer,
+        Putter,
+        StartServer,
+    )
 
 FSYNC, REPLY = AckDurability.REDIS_FSYNC, AckDurability.REDIS
+
+
+@dataclass(frozen=True)
+class _Letter:
+    id: int
+    event_id: EventId
+    body: bytes
+
+
+@dataclass
+class _OneLetter:
+    """One dead letter, and which were given back."""
+
+    given_back: list[int] = field(default_factory=list)
+
+    def take(self, letter_ids: Collection[int]) -> Sequence[_Letter]:
+        one = envelope()
+        return [_Letter(id_, one.event_id, one.body) for id_ in letter_ids]
+
+    def give_back(self, letter_ids: Collection[int]) -> None:
+        self.given_back += letter_ids
 
 
 @pytest.fixture
@@ -47,13 +82,132 @@ def test_a_server_that_may_throw_mail_away_is_refused(
         connect_putter(server.url, ack=ack).check()
 
 
-def test_without_an_append_only_file_only_the_reply_level_is_given(
+def test_t23_without_an_append_only_file_only_the_level_memory_is_given(
     start_server: StartServer, connect_putter: ConnectPutter
 ) -> None:
     server = start_server({"appendonly": "no"})
-    assert connect_putter(server.url, ack=REPLY).check().ack_means is AckMeans.REPLY
+    facts = connect_putter(server.url, ack=None).check()
+    assert (facts.ack, facts.ack_means) == (AckDurability.MEMORY, AckMeans.REPLY)
+    assert connect_putter(server.url, ack=AckDurability.MEMORY).check().ack is AckDurability.MEMORY
+    with pytest.raises(MailboxRefused, match="Set `appendonly yes`"):
+        connect_putter(server.url, ack=REPLY).check()
     with pytest.raises(MailboxRefused, match="Set `appendonly yes`"):
         connect_putter(server.url, ack=FSYNC).check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [
+        ({"appendonly": "no", "save": "900 1"}, AckDurability.MEMORY),
+        ({"appendfsync": "no"}, AckDurability.MEMORY),
+        ({"appendfsync": "everysec"}, REPLY),
+        ({"appendfsync": "always"}, FSYNC),
+    ],
+    ids=str,
+)
+def test_t23_without_a_demand_the_level_is_what_the_server_gives(
+    settings: Mapping[str, str],
+    level: AckDurability,
+    start_server: StartServer,
+    connect_putter: ConnectPutter,
+) -> None:
+    assert connect_putter(start_server(settings).url, ack=None).check().ack is level
+
+
+LEVELS = pytest.mark.parametrize("ack", [None, *AckDurability])
+
+
+@LEVELS
+@pytest.mark.parametrize("source", Source)
+def test_a1_a_server_that_was_told_to_evict_takes_no_event_by_any_route(
+    ack: AckDurability | None, source: Source, own_server: OwnServer, connect: Connect
+) -> None:
+    mailboxes = connect(own_server.url, ack=ack)
+    mailboxes.put([envelope("evt_1")], source=source)
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(MailboxUnavailable, match="allkeys-lru"):
+            mailboxes.put([envelope("evt_2")], source=source)
+        assert client.exists("{cogento:0}:event:evt_1", "{cogento:0}:event:evt_2") == 1
+        client.config_set("maxmemory-policy", "noeviction")
+    assert mailboxes.put([envelope("evt_2")], source=source)[0].result is PutResult.QUEUED
+
+
+@LEVELS
+def test_a1_a_server_that_evicts_when_it_comes_back_takes_nothing(
+    ack: AckDurability | None, own_server: OwnServer, connect_putter: ConnectPutter
+) -> None:
+    mailboxes = connect_putter(own_server.url, ack=ack)
+    mailboxes.put([envelope("evt_1")])
+    own_server.kill()
+    evicting = replace(
+        own_server.description,
+        settings={**servers.QUICK_VALKEY, "maxmemory-policy": "volatile-lru"},
+    )
+    back = servers.RunningServer(evicting)
+    refused = [_refusal(mailboxes) for _ in range(3)]
+    back.kill()
+    own_server.start()
+    assert all("volatile-lru" in why or "Connection" in why for why in refused)
+    assert "volatile-lru" in refused[-1]
+
+
+def _refusal(putter: Putter) -> str:
+    with pytest.raises(MailboxUnavailable) as refused:
+        putter.put([envelope("evt_2")])
+    return str(refused.value)
+
+
+def test_a1_letters_are_given_back_where_the_server_may_evict(
+    own_server: OwnServer, connect: Connect
+) -> None:
+    mailboxes, letters = connect(own_server.url), _OneLetter()
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-random")
+    with pytest.raises(MailboxUnavailable, match="allkeys-random"):
+        redeliver([7], letters, mailboxes)
+    assert letters.given_back == [7]
+
+
+@pytest.mark.parametrize(
+    ("ack", "setting"),
+    [
+        (REPLY, ("appendonly", "no")),
+        (REPLY, ("appendfsync", "no")),
+        (FSYNC, ("appendonly", "no")),
+        (FSYNC, ("appendfsync", "everysec")),
+    ],
+)
+def test_a1_a_level_that_does_not_hold_any_more_is_given_to_nobody_within_five_seconds(
+    ack: AckDurability, setting: tuple[str, str], own_server: OwnServer, connect_putter: ConnectPutter
+) -> None:
+    mailboxes, numbers = connect_putter(own_server.url, ack=ack), itertools.count()
+    mailboxes.put([envelope("evt_first")])
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set(*setting)
+    wait_until(lambda: not _takes(mailboxes, f"evt_{next(numbers)}"), what="the refusal", seconds=5)
+    with pytest.raises(MailboxUnavailable, match=f"ACK_DURABILITY={ack} needs"):
+        mailboxes.put([envelope("evt_last")])
+
+
+def _takes(putter: Putter, id_: str) -> bool:
+    try:
+        putter.put([envelope(id_)])
+    except MailboxUnavailable:
+        return False
+    return True
+
+
+def test_t23_a_level_that_changes_while_nothing_is_demanded_is_named_anew(
+    own_server: OwnServer, connect_putter: ConnectPutter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mailboxes = connect_putter(own_server.url, ack=None)
+    assert mailboxes.check().ack is FSYNC
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("appendonly", "no")
+    assert mailboxes.check().ack is AckDurability.MEMORY
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "ack_durability_changed" in line]
+    assert "in memory only" in line
 
 
 def test_a_file_that_is_never_synced_is_refused(

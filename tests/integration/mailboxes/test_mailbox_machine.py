@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from tests.mailbox_machine import machine_on
+from tests.mailbox_machine import loss_machine_on, machine_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,4 +15,10 @@ if TYPE_CHECKING:
 def test_any_sequence_of_commands_does_what_the_reference_does(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         run: Callable[[], None] = machine_on(client, examples=30, steps=40)("runTest").runTest
+        run()
+
+
+def test_a9_whatever_is_lost_in_between_all_is_found_again(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        run: Callable[[], None] = loss_machine_on(client, examples=60, steps=25)("runTest").runTest
         run()

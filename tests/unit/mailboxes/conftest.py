@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import fakeredis
 import pytest
 
 from mailboxes.mailboxes import Mailboxes
 from mailboxes.server import Server
+from tests.fake_redis import FakeRedis
 from tests.mailbox_builders import ManualClock
 from tests.mailbox_invariants import broken_invariants
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def client() -> Iterator[fakeredis.FakeRedis]:
-    client = fakeredis.FakeRedis()
+def client() -> Iterator[FakeRedis]:
+    client = FakeRedis()
     yield client
     assert broken_invariants(client) == []
 
@@ -29,5 +29,5 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def mailboxes(client: fakeredis.FakeRedis, clock: ManualClock) -> Mailboxes:
+def mailboxes(client: FakeRedis, clock: ManualClock) -> Mailboxes:
     return Mailboxes(Server(client), clock=clock)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from mailboxes.checks import Disk, means_of, require_version
-from mailboxes.durability import AckDurability, AckMeans
+from mailboxes.checks import Disk, given_for, require_version
+from mailboxes.durability import AckDurability, AckMeans, warning_of
 from mailboxes.errors import MailboxRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def disk(
@@ -37,7 +42,7 @@ def disk(
     ],
 )
 def test_the_fsync_level_is_given_by(server: Disk, means: AckMeans) -> None:
-    assert means_of(AckDurability.REDIS_FSYNC, server) is means
+    assert given_for(AckDurability.REDIS_FSYNC, server) == (AckDurability.REDIS_FSYNC, means)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +57,50 @@ def test_the_fsync_level_is_given_by(server: Disk, means: AckMeans) -> None:
 )
 def test_the_fsync_level_is_refused_with_a_way_out(server: Disk, reason: str) -> None:
     with pytest.raises(MailboxRefused, match=rf"{reason}.*ACK_DURABILITY=redis\."):
-        means_of(AckDurability.REDIS_FSYNC, server)
+        given_for(AckDurability.REDIS_FSYNC, server)
 
 
-@pytest.mark.parametrize("server", [disk(appendonly=False), disk(appendfsync="no"), disk(commands_of=(6, 2))])
-def test_the_reply_level_is_given_by_every_server(server: Disk) -> None:
-    assert means_of(AckDurability.REDIS, server) is AckMeans.REPLY
+EACH_SECOND = (
+    disk(appendfsync="everysec"),
+    disk(appendfsync="everysec", has_true_waitaof=False),
+    disk(appendfsync=None),  # it hides its configuration; everysec is what it is by default
+    disk(pauses_for_rewrite=True),
+)
+NOTHING_SURE = (disk(appendonly=False), disk(appendonly=False, appendfsync=None), disk(appendfsync="no"))
+
+
+@pytest.mark.parametrize("server", [*EACH_SECOND, disk(), disk(commands_of=(6, 2))])
+def test_the_level_redis_is_given_by_a_file_that_is_synced_each_second(server: Disk) -> None:
+    assert given_for(AckDurability.REDIS, server) == (AckDurability.REDIS, AckMeans.REPLY)
+
+
+@pytest.mark.parametrize("server", NOTHING_SURE)
+def test_t23_the_level_redis_is_refused_where_a_power_cut_takes_more_than_a_second(server: Disk) -> None:
+    with pytest.raises(MailboxRefused, match=r"appendonly yes.*ACK_DURABILITY=memory\."):
+        given_for(AckDurability.REDIS, server)
+
+
+@pytest.mark.parametrize("server", [*NOTHING_SURE, *EACH_SECOND, disk()])
+def test_t23_the_level_memory_is_given_by_every_server_when_it_is_asked_for(server: Disk) -> None:
+    assert given_for(AckDurability.MEMORY, server) == (AckDurability.MEMORY, AckMeans.REPLY)
+
+
+@pytest.mark.parametrize(
+    ("servers", "level", "means"),
+    [
+        (NOTHING_SURE, AckDurability.MEMORY, AckMeans.REPLY),
+        (EACH_SECOND, AckDurability.REDIS, AckMeans.REPLY),
+        ([disk(), disk(has_true_waitaof=False)], AckDurability.REDIS_FSYNC, AckMeans.FSYNC_ALWAYS),
+    ],
+)
+def test_t23_without_a_demand_the_level_is_what_the_servers_reply_gives(
+    servers: Sequence[Disk], level: AckDurability, means: AckMeans
+) -> None:
+    assert [given_for(None, server) for server in servers] == [(level, means)] * len(servers)
+
+
+def test_t23_only_the_level_memory_is_warned_of() -> None:
+    assert [level for level in AckDurability if warning_of(level)] == [AckDurability.MEMORY]
 
 
 def test_a_server_older_than_our_scripts_is_refused() -> None:

@@ -239,7 +239,7 @@ def test_only_so_many_callers_wait(
 
 
 @pytest.mark.usefixtures("one_at_once")
-@pytest.mark.parametrize("bound", [("MOST_TOGETHER", 2), ("MOST_BYTES_TOGETHER", 150)])
+@pytest.mark.parametrize("bound", [("MOST_TOGETHER", 2), ("MOST_BYTES_TOGETHER", 300)])
 def test_more_callers_than_fit_into_one_call_share_several(
     bound: tuple[str, int],
     mailboxes: GatedMailboxes,

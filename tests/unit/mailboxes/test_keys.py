@@ -27,5 +27,5 @@ def test_every_key_that_lua_makes_is_on_the_map() -> None:
         re.findall(r"tag \.\. ':(\w+)", resources.files("mailboxes").joinpath("lua/shard.lua").read_text())
     )
     mapped = set(re.findall(r"^\| `:(\w+)", keys.__doc__ or "", flags=re.MULTILINE))
-    assert made | {"probe"} == mapped
+    assert made | {"probe", "inspected"} == mapped
     assert mapped == SINGLE_KEYS | FAMILIES

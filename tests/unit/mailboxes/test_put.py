@@ -101,7 +101,7 @@ def test_a_customer_beyond_its_cap_is_full_and_others_are_not(
     assert put == [PutResult.FULL, PutResult.QUEUED]
 
 
-@pytest.mark.parametrize("limits", [Limits(total_events=2), Limits(total_bytes=150)])
+@pytest.mark.parametrize("limits", [Limits(total_events=2), Limits(total_bytes=220)])
 def test_beyond_the_cap_on_all_everybody_is_full(
     limits: Limits, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:

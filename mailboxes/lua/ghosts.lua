@@ -1,0 +1,21 @@
+-- ghosts: takes customers out of a list who have nothing there that it could tell of.
+--
+-- KEYS[1]  tag
+-- ARGV[1]  now
+-- ARGV[2]  list: ready | sleeping | paused | since | parked
+-- ARGV[3]  cursor
+-- ARGV[4]  about how many are looked at
+-- Returns  {next cursor, how many were taken out}
+
+local list = tag .. ':' .. ARGV[2]
+local box_of = list == PARKED and held_of or mail_of
+local gone = 0
+local found = redis.call('ZSCAN', list, ARGV[3], 'COUNT', ARGV[4])
+for i = 1, #found[2], 2 do
+  local customer = found[2][i]
+  if redis.call('EXISTS', box_of(customer)) == 0 then
+    gone = gone + redis.call('ZREM', list, customer)
+    if list == SINCE then redis.call('HDEL', CRASHES, customer) end
+  end
+end
+return {found[1], gone}

@@ -1,0 +1,92 @@
+-- mend: looks at some customers' mailboxes, and gives back what was lost of their states.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   ms that a lease lasts which was lost, and whose owner may still be at work
+-- ARGV[3]   events after which no further customer is looked at
+-- ARGV[4]   mail | held: with held, customers that have mail are left out, for they were looked at before
+-- ARGV[5…]  customer ids
+-- Returns   {customers looked at, events waiting, parked, their bytes, customers mended, {id of each event}}
+
+local lease_ms, events_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
+local looked, waiting, parked, bytes, mended, ids = 0, 0, 0, 0, 0, {}
+
+-- Adds up a mailbox's events; ids without an event leave it, unless a worker has read them already.
+local function add_up(customer, mailbox, is_leased)
+  local kept = 0
+  for _, id in ipairs(redis.call('ZRANGE', mailbox, 0, -1)) do
+    local size = redis.pcall('STRLEN', event_of(id)) -- pcall: it may be no string, and that is no event either
+    if type(size) == 'table' then size = 0 end
+    if size == 0 and not is_leased then
+      lose(customer, mailbox, id)
+    else
+      kept, bytes, ids[#ids + 1] = kept + 1, bytes + size, id
+    end
+  end
+  return kept
+end
+
+local function leave(customer, states)
+  local left = 0
+  for _, state in ipairs(states) do left = left + redis.call('ZREM', state, customer) end
+  return left
+end
+
+-- The one state of a customer with mail. An owner may be at work, and a pause stays one: neither may be lost to
+-- `ready` while anything still tells of it.
+local function seat_rightly(customer)
+  if redis.call('HEXISTS', OWNERS, customer) == 1 and not redis.call('ZSCORE', LEASES, customer) then
+    redis.call('ZADD', LEASES, now + lease_ms, customer)
+    return 1 + leave(customer, {READY, SLEEPING, PAUSED})
+  end
+  if redis.call('ZSCORE', LEASES, customer) then return leave(customer, {READY, SLEEPING, PAUSED}) end
+  local paused = redis.call('ZSCORE', PAUSED, customer)
+  if paused then
+    return redis.call('HSETNX', PAUSES, customer, paused) + leave(customer, {READY, SLEEPING})
+  end
+  if redis.call('HEXISTS', PAUSES, customer) == 1 then
+    leave(customer, {READY, SLEEPING})
+    enter(customer, 0)
+    return 1
+  end
+  if redis.call('ZSCORE', SLEEPING, customer) then return leave(customer, {READY}) end
+  return 0
+end
+
+-- Nearly all are well, and a few calls for all of them tell so.
+local customers = {unpack(ARGV, 5)}
+local scores = {}
+for i, list in ipairs({READY, LEASES, SLEEPING, PAUSED, SINCE}) do scores[i] = ask_of('ZMSCORE', list, customers) end
+local owners, pauses = fields_of(OWNERS, customers), fields_of(PAUSES, customers)
+local function is_well(i)
+  local ready, leased, sleeping, paused = scores[1][i], scores[2][i], scores[3][i], scores[4][i]
+  local states = (ready and 1 or 0) + (leased and 1 or 0) + (sleeping and 1 or 0) + (paused and 1 or 0)
+  if states ~= 1 or not scores[5][i] or (owners[i] and not leased) then return false end
+  return not (pauses[i] and (ready or sleeping)) and not (paused and not pauses[i])
+end
+
+local function mend(i)
+  local customer, is_leased = customers[i], owners[i]
+  local waits = add_up(customer, mail_of(customer), is_leased)
+  local holds = add_up(customer, held_of(customer), is_leased)
+  local found = 0
+  if waits > 0 and is_well(i) then
+    found = 0
+  elseif waits > 0 then
+    found = seat_rightly(customer) + reseat(customer)
+  elseif not is_leased then
+    found = leave(customer, {READY, LEASES, SLEEPING, PAUSED, SINCE})
+    redis.call('HDEL', CRASHES, customer)
+  end
+  if holds > 0 then found = found + redis.call('ZADD', PARKED, 'NX', now, customer) end
+  waiting, parked = waiting + waits, parked + holds
+  if found > 0 then mended = mended + 1 end
+end
+
+for i, customer in ipairs(customers) do
+  if #ids >= events_limit then break end
+  if ARGV[4] == 'mail' or redis.call('EXISTS', mail_of(customer)) == 0 then mend(i) end
+  looked = looked + 1
+end
+tally('repaired', mended)
+return {looked, waiting, parked, bytes, mended, ids}

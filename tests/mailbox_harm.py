@@ -1,0 +1,81 @@
+"""Harm to mailboxes, as Redis and people do it: keys that vanish or turn to junk, commands that fail half way."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mailboxes import asking
+from mailboxes.asking import Script, load_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+
+    from mailboxes.inspection import Inspection
+
+TAG = "{cogento:0}"
+SURE_OF_A_GAUGE = 3
+SINGLE_KEYS = (
+    *("ready", "leases", "owners", "sleeping", "paused", "parked", "since"),
+    *("crashes", "tries", "bell", "stats", "workers", "delays", "pace"),
+)
+
+_FAILING = """
+local real, written = redis, 0
+local WRITES = {SET=1, SETNX=1, MSETNX=1, DEL=1, ZADD=1, ZREM=1, HSET=1, HSETNX=1, HDEL=1, HINCRBY=1, PEXPIRE=1}
+local function counted(how)
+  return function(command, ...)
+    if WRITES[command] then
+      if written == %d then error('half way') end
+      written = written + 1
+    end
+    return how(command, ...)
+  end
+end
+local redis = setmetatable({call = counted(real.call), pcall = counted(real.pcall)}, {__index = real})
+"""
+
+
+def delete(client: redis.Redis, key: str) -> None:
+    """Lose a key."""
+    client.delete(key)
+
+
+def overwrite(client: redis.Redis, key: str) -> None:
+    """Make a key what none of ours is: a list. In one step, or whoever uses it makes it anew in between."""
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.delete(key)
+        pipeline.rpush(key, "junk")
+        pipeline.execute()
+
+
+HARMS: tuple[Callable[[redis.Redis, str], None], ...] = (delete, overwrite)
+
+
+@contextmanager
+def failing_half_way(script: str, *, writes: int) -> Iterator[None]:
+    """Let a command fail after so many writes, which stay: Redis takes nothing of a script back."""
+    before = asking.load_script
+
+    def load(name: str) -> Script:
+        whole = load_script(name)
+        if name != script:
+            return whole
+        text = _FAILING % writes + whole.text
+        return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    asking.load_script = load  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        asking.load_script = before
+
+
+def inspect(inspection: Inspection, client: redis.Redis) -> None:
+    """Inspect as often as it takes to be sure of a gauge, however lately somebody did."""
+    for _ in range(SURE_OF_A_GAUGE):
+        client.delete(f"{TAG}:inspected")
+        assert inspection.look() is not None
