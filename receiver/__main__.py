@@ -11,7 +11,9 @@ import os
 import structlog
 
 import reporting
+from mailboxes.checks import log_level
 from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from outlet import never_block
 from receiver.mailbox import open_mailboxes
 from settings import ReceiverSettings, load, refuse
 
@@ -23,7 +25,7 @@ def main() -> None:
     if os.environ.get("FLASK_DEBUG"):
         refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")
     try:
-        open_mailboxes(settings).check()
+        log_level(open_mailboxes(settings).check())
     except MailboxRefused as refused:
         refuse(str(refused))
     except MailboxUnavailable as unavailable:
@@ -31,4 +33,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    never_block()
     main()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from receiver.intake import Intake
     from receiver.probes import Readiness
-    from receiver.protocol import Application
+    from serving.asgi import Application
 
 
 def create_app(intake: Intake, *, readiness: Readiness, metrics_token: str | None = None) -> Webhook:

@@ -7,7 +7,8 @@ import structlog
 
 from events.errors import RejectedError
 from receiver import metrics
-from receiver.answers import Answer, refuse
+from receiver.answers import refuse
+from serving.answers import Answer
 
 _log = structlog.get_logger()
 

@@ -20,7 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from events.errors import TransientError
 from receiver import metrics
-from receiver.answers import Answer, UnavailableError, refuse
+from receiver.answers import UnavailableError, refuse
+from serving.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,8 +36,8 @@ _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 class Readiness(Protocol):
     """Tells whether the mailbox would keep an envelope now; both raise TransientError."""
 
-    def probe(self) -> str:
-        """Write to the mailbox's server and return what a 2xx promises."""
+    def probe(self) -> Mapping[str, str]:
+        """Write to the mailbox's server and return what a 2xx promises, and what has to be said of that."""
 
     def describe(self) -> Mapping[str, object]:
         """Return what is known of the server that keeps the promise."""
@@ -73,7 +74,7 @@ class Probes:
         return Response(metrics.exposition(), HTTPStatus.OK, content_type=CONTENT_TYPE_LATEST)
 
     def _shown(self) -> Mapping[str, object]:
-        return {"status": "ready", "ack_durability": self.readiness.probe()}
+        return {"status": "ready", **self.readiness.probe()}
 
     def _described(self) -> Mapping[str, object]:
         return {**self._shown(), "server": self.readiness.describe()}

@@ -1,8 +1,8 @@
 """Reading a request: what must hold before the first byte of its body is read.
 
-The server has refused what is no HTTP before this runs (ambiguous lengths, long headers), and keeps the time that
-reading may take. It would hand over a chunked body of any size, and a body shorter than its Content-Length as if
-it were whole.
+The server has refused what is no HTTP before this runs (ambiguous lengths, long headers, a chunked body with a
+Content-Length), and keeps the time that reading may take. It would hand over a chunked body of any size, and a body
+shorter than its Content-Length.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from receiver.answers import SIGNATURE_INVALID
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from receiver.protocol import Receive
+    from serving.asgi import Message, Receive
 
-MAX_BODY_BYTES = 1_048_576
+MAX_BODY_BYTES = 50_331_648
+"""What Stripe can send at most, and a fifth: tests/largest.py makes it, and says from what."""
 
 _TYPE, _LENGTH, _SIGNATURE = b"content-type", b"content-length", b"stripe-signature"
+_CODING = b"transfer-encoding"
 _JSON = b"application/json"
 _USUAL_TYPES = frozenset({_JSON, b"application/json; charset=utf-8"})
 _UTF8 = (b"utf-8", b"utf8")
 
 
 class Head(NamedTuple):
-    """What a webhook's headers say; the body may be read."""
+    """What a webhook's headers say; the body may be read. A chunked one says no length."""
 
-    length: int
+    length: int | None
     signature: str | None
 
 
@@ -43,28 +45,52 @@ def read_head(headers: Sequence[tuple[bytes, bytes]]) -> Head:
     return Head(_length(named), None if signature is None else signature.decode("latin-1"))
 
 
-async def read_body(length: int, receive: Receive) -> bytes:
-    """Read exactly the body that was announced; raises RejectedError."""
+def announced_length(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """Return what headers say of the body's length, as it may be shown."""
+    announced = dict(headers).get(_LENGTH)
+    return "chunked" if announced is None else announced[:20].decode("ascii", "replace")
+
+
+async def read_body(length: int | None, receive: Receive) -> bytes:
+    """Read exactly the body that was announced, or a chunked one to its end; raises RejectedError."""
     try:
-        body = await _read(length, receive)
+        body = await _read(MAX_BODY_BYTES if length is None else length, receive)
     except TimeoutError as error:
         raise RejectedError("body_too_slow", "The body took too long.") from error
-    if len(body) != length:
-        raise RejectedError("body_incomplete", "The body is shorter than its Content-Length.")
+    if length is not None and len(body) != length:
+        raise _incomplete()
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
     return body
 
 
-async def _read(length: int, receive: Receive) -> bytes:
-    """Read to the end, or until the client has gone: nobody reads the answer then."""
+async def _read(most: int, receive: Receive) -> bytes:
+    """Read to the end, or until there is too much."""
+    message = await _next(receive)
+    if not message["more_body"]:
+        whole: bytes = message["body"]
+        return whole
+    parts = bytearray(message["body"])
+    while message["more_body"] and len(parts) <= most:
+        message = await _next(receive)
+        parts += message["body"]
+    return bytes(parts)
+
+
+async def _next(receive: Receive) -> Message:
+    """Return the next part; raises RejectedError where the body was cut, though nobody may read the answer."""
     message = await receive()
-    body: bytes = message.get("body", b"")
-    if len(body) == length or not message.get("more_body"):
-        return body
-    whole = bytearray(body)
-    while message.get("more_body") and len(whole) <= length:
-        message = await receive()
-        whole += message.get("body", b"")
-    return bytes(whole)
+    if message["type"] == "http.disconnect":
+        raise _incomplete()
+    return message
+
+
+def _incomplete() -> RejectedError:
+    return RejectedError("body_incomplete", "The body ended too early.")
+
+
+def _too_large() -> RejectedError:
+    return RejectedError("body_too_large", f"The body may have {MAX_BODY_BYTES} bytes.")
 
 
 def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -76,6 +102,8 @@ def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
         raise RejectedError("media_type_unsupported", "Send one Content-Type.")
     if times[_LENGTH] > 1:
         raise RejectedError("bad_request", "Send one Content-Length.")
+    if times[_CODING] > 1:
+        raise RejectedError("bad_request", "Send one Transfer-Encoding.")
 
 
 def _check_content(headers: Mapping[bytes, bytes]) -> None:
@@ -86,15 +114,26 @@ def _check_content(headers: Mapping[bytes, bytes]) -> None:
         raise RejectedError("encoding_unsupported", "Send the body without Content-Encoding.")
 
 
-def _length(headers: Mapping[bytes, bytes]) -> int:
-    announced = headers.get(_LENGTH, b"")
-    if not announced or b"transfer-encoding" in headers:
-        raise RejectedError("length_required", "Send a Content-Length, and no Transfer-Encoding.")
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
+    announced, coding = headers.get(_LENGTH, b""), headers.get(_CODING)
+    if coding is not None:
+        _check_coding(coding, announced)
+        return None
+    if not announced:
+        raise RejectedError("length_required", "Send a Content-Length, or a chunked body.")
     if not announced.isdigit():
         raise RejectedError("bad_request", "The Content-Length is no number.")
     if len(announced) > len(str(MAX_BODY_BYTES)) or int(announced) > MAX_BODY_BYTES:
-        raise RejectedError("body_too_large", f"The body may have {MAX_BODY_BYTES} bytes.")
+        raise _too_large()
     return int(announced)
+
+
+def _check_coding(coding: bytes, announced: bytes) -> None:
+    """Take a chunked body, as tunnels and streaming proxies send it, and no other coding; raises RejectedError."""
+    if announced:  # two servers could see two ends of the body: RFC 9112, 6.1
+        raise RejectedError("bad_request", "Send a Content-Length or a Transfer-Encoding, not both.")
+    if coding.lower() != b"chunked":
+        raise RejectedError("encoding_unsupported", "Send the body without a coding, or chunked alone.")
 
 
 def _is_utf8_json(content_type: bytes) -> bool:

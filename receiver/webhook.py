@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING
 
 from events.errors import RejectedError
 from receiver import metrics
-from receiver.answers import CLOSE, UnavailableError, accept, refuse
+from receiver.answers import UnavailableError, accept, refuse
 from receiver.failures import fail
-from receiver.reading import MAX_BODY_BYTES, read_body, read_head
+from receiver.reading import announced_length, read_body, read_head
+from serving.answers import CLOSE
+from serving.answers import answer as send_answer
+from serving.connection import LINGER_BYTES, LINGER_SECONDS
 
 if TYPE_CHECKING:
-    from receiver.answers import Answer
     from receiver.intake import Intake
-    from receiver.protocol import Application, Message, Receive, Scope, Send
+    from serving.answers import Answer
+    from serving.asgi import Application, Message, Receive, Scope, Send
 
 PATH = "/webhooks/stripe"
 METHOD = "POST"
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 4 * MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Webhook:
             else:
                 await self.otherwise(scope, _without_body, send)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the next request is served
-            await _send(fail(error), send)
+            await send_answer(fail(error), send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -52,12 +53,16 @@ class Webhook:
             head = read_head(scope["headers"])
             body = await read_body(head.length, receive)
         except RejectedError as error:
+            if (
+                error.code == "body_too_large"
+            ):  # by whom and what nobody can say: it was not read, so not verified
+                self.intake.alarms.sound("long_body_refused", announced=announced_length(scope["headers"]))
             metrics.time_answer(error.code, time.perf_counter() - begun)
             await _send_and_close(refuse(error), receive, send)
             return
         answer = await self._answer(body, head.signature)
         metrics.time_answer(answer.outcome, time.perf_counter() - begun)
-        await _send(answer, send)
+        await send_answer(answer, send)
 
     async def _answer(self, body: bytes, signature: str | None) -> Answer:
         try:
@@ -69,11 +74,6 @@ class Webhook:
 async def _without_body() -> Message:
     """Stand for a body that nobody behind us needs: the server drops what there is of it."""
     return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _send(answer: Answer, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.http_status, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _send_and_close(answer: Answer, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from flask import Flask, Response, abort, redirect, render_template, request, ur
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
-from console.failures import Failure, told
+from console.failures import NOT_UNDERSTOOD, Failure, told
 from console.overview import judge
 from console.spans import ago, span
 from console.stories import OnlyMail, Several
@@ -141,7 +141,12 @@ class Pages:
         seen = self._watch.overview()
         return render_template(
             template,
-            verdict=judge(seen.mail, seen.tables),
+            verdict=judge(
+                seen.mail,
+                seen.tables,
+                mail_trouble=seen.mail_trouble,
+                tables_trouble=seen.tables_trouble,
+            ),
             chart=draw(seen.beats),
             mail=seen.mail,
             tables=seen.tables,
@@ -152,7 +157,9 @@ class Pages:
 
 
 def _show_failure(failure: Failure) -> tuple[str, int]:
-    """Show that a server is away."""
+    """Show that a server is away, or can't be asked for such a thing."""
+    if failure.exit_code == NOT_UNDERSTOOD:
+        return render_template("message.html", title="Not understood", text=failure.message), 400
     return render_template("message.html", title="No answer", text=failure.message), 503
 
 

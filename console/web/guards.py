@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import abort, request
+from flask import Response, abort, request
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from flask import Flask, Response
+    from flask import Flask
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -47,7 +47,12 @@ def install(app: Flask, *, hosts: Collection[str]) -> None:
 def _refuse_other_hosts(hosts: Collection[str]) -> None:
     name = urlsplit(f"//{request.host}").hostname
     if name not in hosts:
-        abort(400, "The console does not go by this name: add it to CONSOLE_HOSTS.")
+        # In plain text: for a name that is no host's at all Flask can write no address, and so render no page.
+        abort(
+            Response(
+                "The console does not go by this name: add it to CONSOLE_HOSTS.", 400, mimetype="text/plain"
+            )
+        )
 
 
 def _refuse_other_sites() -> None:
@@ -60,7 +65,7 @@ def _refuse_other_sites() -> None:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None and origin is not None:
-        site = "same-origin" if urlsplit(origin).netloc == request.host else "cross-site"
+        site = "same-origin" if origin.partition("://")[2] == request.host else "cross-site"
     if site is not None and site not in SAME_SITE:
         abort(403, "This request came from another site.")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The prefix makes browsers refuse such a cookie from other hosts, other paths and plain HTTP.
 SESSION_COOKIE = "__Host-cogento-session"
 LOGIN_COOKIE = "__Host-cogento-login"
+MOST_LOOKS = 3
 OPEN_TO_ALL = frozenset({"health", "login", "metrics", "static"})
 
 _log = structlog.get_logger()
@@ -37,7 +38,8 @@ class Door:
         self._password = password
         self._sessions = sessions
         self._tries = tries
-        self._one_at_a_time = threading.Lock()  # a look at the password takes 128 MB
+        self._one_at_a_time = threading.Lock()  # a look at the password takes 128 MB and a third of a second
+        self._places = threading.BoundedSemaphore(MOST_LOOKS)  # the other threads are for the pages
 
     def install(self, app: Flask) -> None:
         """Put the door in front of the application's pages."""
@@ -52,13 +54,13 @@ class Door:
             return _form()
         if not forms.same(request.form.get("token"), request.cookies.get(LOGIN_COOKIE)):
             return _form("The form had gone stale. Try again.", status=403)
-        if not self._tries.admit(_address()):
-            _log.warning("login_throttled")
-            return _form("Too many tries. Wait a quarter of an hour.", status=429)
-        if not self._knows(request.form.get("password", "")):
-            _log.warning("login_failed")
-            return _form("That is not the password.", status=401)
-        return self._welcome()
+        if not self._places.acquire(blocking=False):  # before it counts as a try
+            _log.warning("login_busy")
+            return _form("Too many log in at this moment. Try again.", status=503)
+        try:
+            return self._look(request.form.get("password", ""))
+        finally:
+            self._places.release()
 
     def logout(self) -> AnyResponse:
         """End the session for good."""
@@ -67,6 +69,15 @@ class Door:
         response = redirect(url_for("login"))
         response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
         return response
+
+    def _look(self, password: str) -> AnyResponse:
+        if not self._tries.admit(_address()):
+            _log.warning("login_throttled")
+            return _form("Too many tries. Wait a quarter of an hour.", status=429)
+        if not self._knows(password):
+            _log.warning("login_failed")
+            return _form("That is not the password.", status=401)
+        return self._welcome()
 
     def _welcome(self) -> AnyResponse:
         self._tries.forgive(_address())

@@ -108,6 +108,14 @@ def _of_mail(mail: MailFigures) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "cogento_queue_settled_events", "Events taken out of mailboxes as done.", mail.settled_total
     )
+    yield CounterMetricFamily(
+        "cogento_queue_repairs",
+        "Mailboxes and events that Redis had lost from the line and that were put back.",
+        mail.repaired_total,
+    )
+    yield CounterMetricFamily(
+        "cogento_queue_lost_events", "Events whose bytes Redis had lost.", mail.lost_total
+    )
 
 
 def _of_workers(workforce: Workforce) -> Iterator[Metric]:
@@ -179,7 +187,7 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
         tables.oldest_letter_age_seconds or 0,
     )
     yield GaugeMetricFamily(
-        "cogento_unsure_rows", "Rows whose events do not say which came last.", tables.unsure
+        "cogento_unsure_rows", "Rows of which nobody knows how their object ends.", tables.unsure
     )
     yield GaugeMetricFamily(
         "cogento_objects_to_ask",

@@ -1,14 +1,17 @@
-"""The console's web process: gunicorn with threads, around the application put together from the settings.
+"""The console's web process: the server that the receiver has, around the application put together from the settings.
 
-Behind a password it listens to everyone; in local mode, without one, to this machine alone, and only for
-requests that name this machine.
+It reads a request to its end, within its limits, before one of the threads is given to it: whoever sends slowly
+holds a connection and nothing else. Behind a password it listens to everyone; in local mode, without one, to this
+machine alone, and only for requests that name this machine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
+from a2wsgi import WSGIMiddleware
 from gunicorn.app.base import BaseApplication
 
 import bridge
@@ -18,17 +21,22 @@ from console.opening import CONNECTIONS, connect
 from console.watching import Watching
 from console.web import sessions
 from console.web.app import create_app
+from console.web.guards import LONGEST_FORM
 from console.web.login import Door
 from outlet import never_block
 from schema.store import Store
+from serving.answers import answer, refusal
+from serving.worker import Worker as ServingWorker
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from console.passwords import PasswordHash
+    from serving.asgi import Application, Message, Receive, Scope, Send
     from settings import ConsoleSettings
 
 LOOPBACK = "127.0.0.1"
+THREADS = 8
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -46,7 +54,7 @@ class Exposure:
 
 
 class Server(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
-    """gunicorn, configured here: one process, because its memory is the picture, and eight threads."""
+    """gunicorn, configured here: one process, because its memory is the picture."""
 
     def __init__(self, settings: ConsoleSettings, exposure: Exposure) -> None:
         self._settings = settings
@@ -58,15 +66,10 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
         """Set what gunicorn is to do."""
         options: dict[str, Any] = {
             "bind": self._exposure.address,
-            "worker_class": "gthread",
+            "worker_class": f"{__name__}.Worker",
             "workers": 1,
-            "threads": 8,
-            "keepalive": 5,
             "timeout": 30,
             "graceful_timeout": 5,
-            "limit_request_line": 2048,
-            "limit_request_fields": 50,
-            "forwarded_allow_ips": "",
             "loglevel": "warning",
             "proc_name": "cogento-console",
             "control_socket_disable": True,
@@ -74,9 +77,48 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Buffered:
         """Put the application together, in the process that will serve it."""
-        return compose(self._settings, self._exposure)
+        flask = compose(self._settings, self._exposure)
+        return Buffered(cast("Application", WSGIMiddleware(flask, workers=THREADS)))  # type: ignore[arg-type]
+
+
+class Worker(ServingWorker):
+    """The process that serves: its connections are as the server has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffered:
+    """Hands a request over when it is all here: a thread waits for no client."""
+
+    application: Application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, or refuse it."""
+        headers = dict(scope["headers"])
+        if b"transfer-encoding" in headers:
+            await answer(refusal("length_required"), send)
+        elif int(headers.get(b"content-length", b"0")) > LONGEST_FORM:
+            await answer(refusal("body_too_large"), send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = bytearray()
+        message: Message = {"type": "http.request", "more_body": True}
+        try:
+            while message.get("more_body"):
+                message = await receive()
+                body += message.get("body", b"")
+        except TimeoutError:
+            await answer(refusal("body_too_slow"), send)
+            return
+        if message["type"] == "http.request":
+            await self.application(scope, partial(_whole, bytes(body)), send)
+
+
+async def _whole(body: bytes) -> Message:
+    return {"type": "http.request", "body": body, "more_body": False}
 
 
 def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:

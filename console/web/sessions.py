@@ -10,6 +10,7 @@ import hashlib
 import secrets
 import time
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address, ip_network
 from typing import TYPE_CHECKING, cast
 
 from redis import Redis
@@ -24,11 +25,11 @@ IDLE_SECONDS = 30 * 60
 LONGEST_SECONDS = 8 * 60 * 60
 WINDOW_SECONDS = 15 * 60
 TRIES_OF_ONE_ADDRESS = 5
-TRIES_OF_ALL = 20
+NETWORK_BITS = 64
+"""What one customer of a provider has at least of IPv6 (RFC 6177): all of it counts as one address."""
 
 SESSION_KEY = "cogento:console:session:{}"
 TRIES_KEY = "cogento:console:tries:{}"
-EVERYONE = "everyone"
 
 
 def connect(url: str) -> Redis:
@@ -82,7 +83,7 @@ class Sessions:
 
 
 class Tries:
-    """Counts tries at the password in windows of fifteen minutes, by address and in all."""
+    """Counts tries at the password in windows of fifteen minutes, by address: nobody's tries are another's."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -90,11 +91,10 @@ class Tries:
     def admit(self, address: str) -> bool:
         """Count a try and say whether it may be made; tries made at once count one by one."""
         with self._redis.pipeline() as together:
-            for key in (_tries_of(address), _tries_of(EVERYONE)):
-                together.set(key, 0, ex=WINDOW_SECONDS, nx=True)
-                together.incr(key)
-            _, own, _, everyone = together.execute()
-        return bool(own <= TRIES_OF_ONE_ADDRESS and everyone <= TRIES_OF_ALL)
+            together.set(_tries_of(address), 0, ex=WINDOW_SECONDS, nx=True)
+            together.incr(_tries_of(address))
+            _, tries = together.execute()
+        return bool(tries <= TRIES_OF_ONE_ADDRESS)
 
     def forgive(self, address: str) -> None:
         """Forget the tries of an address that knew the password in the end."""
@@ -106,4 +106,13 @@ def _key_of(session_id: str) -> str:
 
 
 def _tries_of(address: str) -> str:
-    return TRIES_KEY.format(hashlib.sha256(address.encode()).hexdigest()[:32])
+    return TRIES_KEY.format(hashlib.sha256(_owned_with(address).encode()).hexdigest()[:32])
+
+
+def _owned_with(address: str) -> str:
+    """Return what an address is owned with: itself, or the network of an IPv6 one."""
+    try:
+        parsed = IPv6Address(address)
+    except AddressValueError:
+        return address
+    return str(parsed.ipv4_mapped or ip_network((int(parsed), NETWORK_BITS), strict=False))

@@ -21,7 +21,7 @@ from tests.servers import is_alive, processes_under, send, wait_until
 ROOT = Path(__file__).resolve().parents[3]
 GUNICORN = Path(sys.executable).with_name("gunicorn")
 STOP_SECONDS = 10
-DOORBELL_KEYS = (b"cogento", b"_kombu")
+WRITTEN_BESIDE = (b"cogento", b"_kombu", b"{cogento:0}:fence")
 
 
 class RunningReceiver:
@@ -77,8 +77,8 @@ class RunningReceiver:
         return self.mailboxes.status().waiting
 
     def digest(self) -> str:
-        """Return a digest of every key and value, but for the doorbell's, which rings beside the answers."""
-        keys = sorted(key for key in self.redis.scan_iter() if not key.startswith(DOORBELL_KEYS))
+        """Return a digest of every key and value, but for what is written beside the answers: rings and tallies."""
+        keys = sorted(key for key in self.redis.scan_iter() if not key.startswith(WRITTEN_BESIDE))
         whole = hashlib.sha256()
         for key in keys:
             whole.update(key + (self.redis.dump(key) or b""))
@@ -90,8 +90,7 @@ class RunningReceiver:
 
     def memory_bytes(self) -> int:
         """Return the resident memory of the process that serves."""
-        status = Path(f"/proc/{self.worker_pids()[0]}/status").read_text()
-        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+        return memory_of(self.worker_pids()[0], "VmRSS")
 
     def worker_pids(self) -> list[int]:
         """Return the processes that serve, which gunicorn's first process started."""
@@ -116,6 +115,17 @@ class RunningReceiver:
             return self.get("/healthz").status == 200
         except OSError:
             return False
+
+
+def memory_of(pid: int, what: str) -> int:
+    """Return a figure of a process's memory: VmRSS for what it has, VmHWM for the most since `forget_peak`."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(what))
+
+
+def forget_peak(pid: int) -> None:
+    """Have the kernel take what a process has now for the most that it ever had: proc(5), clear_refs."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def is_rewriting(client: redis.Redis) -> bool:

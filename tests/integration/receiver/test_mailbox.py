@@ -9,7 +9,6 @@ import pytest
 from mailboxes.durability import AckDurability
 from mailboxes.group_commit import GroupCommit
 from mailboxes.postbox import Postbox
-from receiver.mailbox import CheckedPostbox
 from tests.unit.receiver.mailbox_contract import MailboxContract
 
 if TYPE_CHECKING:
@@ -21,5 +20,5 @@ class TestGroupCommit(MailboxContract):
     @pytest.fixture
     def mailbox(self, redis_url: str, runner: asyncio.Runner) -> Iterator[GroupCommit]:
         postbox = Postbox(redis_url, ack=AckDurability.REDIS_FSYNC)
-        yield GroupCommit(CheckedPostbox(postbox))
+        yield GroupCommit(postbox)
         runner.run(postbox.close())

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from events.fence import Fence, Fenced
 from local.ports import LOCALHOST
 from mailboxes.mail import Put, PutResult
-from receiver.alarms import Alarms
 from receiver.app import create_app
 from receiver.intake import Expected, Intake
+from serving.alarms import Alarms
 from tests.builders import NOW, SECRET, signed_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from events.envelope import Envelope
+    from events.names import EventId
     from receiver.webhook import Webhook
 
 
@@ -41,10 +43,10 @@ class FakeMailbox:
         self.kept[envelope.event_id] = envelope.body
         return Put(PutResult.QUEUED, ring=len(self.kept) == 1)
 
-    def probe(self) -> str:
+    def probe(self) -> Mapping[str, str]:
         if self.failure:
             raise self.failure
-        return "redis_fsync"
+        return {"ack_durability": "redis_fsync"}
 
     def describe(self) -> Mapping[str, object]:
         return {"version": "9.1.0"}
@@ -58,6 +60,20 @@ class CountingBell:
 
     def ring(self) -> None:
         self.rings += 1
+
+
+@dataclass
+class CountingTally:
+    """Counts what the fence does."""
+
+    events_let_in: int = 0
+    kept_out: list[Fenced] = field(default_factory=list)
+
+    def let_in(self) -> None:
+        self.events_let_in += 1
+
+    def keep_out(self, reason: Fenced, event_id: EventId) -> None:  # noqa: ARG002 - the port's signature
+        self.kept_out.append(reason)
 
 
 @dataclass
@@ -83,18 +99,18 @@ class Receiver:
     mailbox: FakeMailbox = field(default_factory=FakeMailbox)
     bell: CountingBell = field(default_factory=CountingBell)
     clock: SettableClock = field(default_factory=SettableClock)
+    tally: CountingTally = field(default_factory=CountingTally)
 
     @property
     def app(self) -> Webhook:
         expected = Expected(
             tuple(secret.encode() for secret in self.secrets),
-            self.livemode,
-            self.account,
+            Fence(self.livemode, self.account),
             thin_secrets=tuple(secret.encode() for secret in self.thin_secrets),
             can_ask=self.can_ask,
         )
         return create_app(
-            Intake(expected, self.mailbox, self.bell, Alarms(self.clock), self.clock),
+            Intake(expected, self.mailbox, self.bell, Alarms(self.clock), self.tally, self.clock),
             readiness=self.mailbox,
             metrics_token=self.metrics_token,
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from receiver.alarms import INTERVAL_SECONDS, Alarms
+from serving.alarms import INTERVAL_SECONDS, Alarms
 from tests.unit.receiver.fakes import SettableClock
 
 

@@ -83,10 +83,20 @@ def test_an_encoded_body_is_refused(encoding: bytes) -> None:
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        pytest.param({"transfer_encoding": b"chunked"}, (411, "length_required"), id="B6-chunked"),
+        pytest.param({"transfer_encoding": b"chunked"}, (400, "bad_request"), id="B13-both"),
+        pytest.param(
+            {"transfer_encoding": b"gzip, chunked", "content_length": None},
+            (415, "encoding_unsupported"),
+            id="B6-two-codings",
+        ),
+        pytest.param(
+            {"transfer_encoding": b"identity", "content_length": None},
+            (415, "encoding_unsupported"),
+            id="B6-other-coding",
+        ),
         pytest.param({"content_length": None}, (411, "length_required"), id="B8-no-length"),
         pytest.param({"content_length": b"100000000"}, (413, "body_too_large"), id="B9"),
-        pytest.param({"content_length": b"1048577"}, (413, "body_too_large"), id="B10"),
+        pytest.param({"content_length": b"%d" % (MAX_BODY_BYTES + 1)}, (413, "body_too_large"), id="B10"),
         pytest.param({"content_length": b"9" * 5000}, (413, "body_too_large"), id="B10-absurd"),
         pytest.param({"content_length": b"-1"}, (400, "bad_request"), id="B12-negative"),
         pytest.param({"content_length": b"+2"}, (400, "bad_request"), id="B12-plus"),

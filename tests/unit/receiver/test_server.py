@@ -14,9 +14,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
-from receiver import exchange, server
-from receiver.alarms import Alarms
-from receiver.server import Connection
+from receiver.server import WebhookConnection
+from serving import connection, exchange
+from serving.alarms import Alarms
 from tests.builders import NOW, customer, event_body, signed_header
 from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock
 
@@ -32,22 +32,24 @@ EMPTY = HEAD + b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def _new_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_alarms", Alarms(SettableClock()))
+    monkeypatch.setattr(connection, "_alarms", Alarms(SettableClock()))
 
 
 class Client:
     """The other end of a connection that is served in this process."""
 
     def __init__(self, receiver: Receiver) -> None:
-        self.config = Config(receiver.app, http=Connection, ws="none", lifespan="off", proxy_headers=False)
+        self.config = Config(
+            receiver.app, http=WebhookConnection, ws="none", lifespan="off", proxy_headers=False
+        )
         self.state = ServerState()
         self.socket, self._theirs = socket.socketpair()
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> WebhookConnection:
         loop = asyncio.get_running_loop()
         self.socket.settimeout(0)
         _, served = await loop.create_connection(
-            lambda: Connection(self.config, self.state, {}), sock=self._theirs
+            lambda: WebhookConnection(self.config, self.state, {}), sock=self._theirs
         )
         return served
 
@@ -121,13 +123,13 @@ def test_what_is_no_http_is_answered_and_logged_without_a_quotation() -> None:
 
 
 def test_an_endless_header_is_refused_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_HEAD_BYTES", 1000)
+    monkeypatch.setattr(connection, "MAX_HEAD_BYTES", 1000)
     said = said_after(HEAD + b"X-Long: ", b"a" * 600, b"a" * 600)
     assert error_code(said) == "headers_too_large"
 
 
 def test_a_head_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.02)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.02)
 
     async def say_little(client: Client) -> None:
         await client.send(HEAD)
@@ -147,7 +149,7 @@ def test_a_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_one_connection_too_many_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 2)
 
     async def say_nothing(_: Client) -> None:
         pass
@@ -255,7 +257,7 @@ def kept_of_a_flood(receiver: Receiver, first: bytes) -> tuple[int, int]:
 
 def test_answers_that_nobody_reads_are_not_written_without_end() -> None:
     requests, answer_bytes = kept_of_a_flood(Receiver(), EMPTY)
-    assert requests < 5_000
+    assert requests <= connection.MOST_WAITING
     assert answer_bytes < 4 * HIGH_WATER_LIMIT
 
 
@@ -264,7 +266,68 @@ def test_requests_are_not_read_without_end_while_one_is_answered() -> None:
     signature = signed_header(body, timestamp=NOW).encode()
     head = HEAD + b"Content-Type: application/json\r\nContent-Length: %d\r\nStripe-Signature: %b\r\n\r\n"
     requests, _ = kept_of_a_flood(Receiver(mailbox=SilentMailbox()), head % (len(body), signature) + body)
-    assert 0 < requests < 5_000
+    assert 0 < requests <= connection.MOST_WAITING
+
+
+def test_answers_that_nobody_reads_are_cut_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "WRITE_SECONDS", 0.02)
+    client = Client(Receiver())
+
+    async def scenario() -> None:
+        await client.connect()
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+            await asyncio.wait_for(send_without_end(client), 10)
+        client.socket.close()
+        await asyncio.gather(*client.state.tasks)
+
+    asyncio.run(scenario())
+    assert client.state.connections == set()
+
+
+async def send_without_end(client: Client) -> None:
+    while True:
+        await client.send(300 * EMPTY)
+
+
+def test_what_is_read_ahead_is_bounded_for_all_connections_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_UNPARSED_BYTES", 3 * len(EMPTY))
+    said = said_after(50 * EMPTY)
+    assert 1 <= len(statuses(said)) < 50
+    assert said.count(b"connection: close") == 1
+
+
+def test_the_longest_unfinished_body_is_cut_when_there_is_too_much_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "MAX_BODIES_BYTES", 100_000)
+    head = HEAD + b"Content-Type: application/json\r\nContent-Length: 200000\r\n\r\n"
+    longer, shorter = Client(Receiver()), Client(Receiver())
+    shorter.state = longer.state
+
+    async def scenario() -> bytes:
+        await longer.connect()
+        kept = await shorter.connect()
+        await longer.send(head + 80_000 * b"a")
+        await shorter.send(head + 70_000 * b"a")
+        said = await asyncio.wait_for(longer.read_all(), 5)
+        assert kept.body_bytes == 70_000
+        kept.transport.abort()
+        shorter.socket.close()
+        await asyncio.gather(*longer.state.tasks)
+        return said
+
+    assert asyncio.run(scenario()) == b""
+
+
+def test_a_chunked_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "READ_SECONDS", 0.02)
+
+    async def say_little(client: Client) -> None:
+        await client.send(
+            HEAD + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{"
+        )
+
+    assert error_code(said_to(say_little)) == "body_too_slow"
 
 
 @pytest.mark.parametrize("wish", [b"websocket", b"h2c"])

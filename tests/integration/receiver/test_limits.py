@@ -1,0 +1,106 @@
+"""Every bound of docs/limits.md is pushed against from outside, while real events are answered all the same.
+
+Memory is that of the process that serves: bounded while somebody pushes, and given back when he has left.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from receiver.reading import MAX_BODY_BYTES
+from serving.connection import MAX_BODIES_BYTES, MAX_UNPARSED_BYTES, MOST_CONNECTIONS
+from tests.integration.receiver.pushing import CHUNKED_POST, SIGNED_HEAD, UNSIGNED_POST, Push, pushing
+from tests.integration.receiver.running import forget_peak, memory_of
+from tests.integration.receiver.storm import storm
+from tests.integration.receiver.wire import Request, event_request
+from tests.servers import wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.receiver.conftest import Start, Valkeys
+    from tests.integration.receiver.running import RunningReceiver
+
+TOO_MANY = MOST_CONNECTIONS + 20
+MEGABYTE = 1024**2
+EVENTS = 40
+NUMBERS = itertools.count()
+GET = b"GET /n HTTP/1.1\r\n\r\n"
+LONG_POST = UNSIGNED_POST + b"Stripe-Signature: t=1,v1=00\r\nContent-Length: %d\r\n\r\n" % MAX_BODY_BYTES
+
+WAITING = {
+    "silent": Push(TOO_MANY, b""),
+    "half a head": Push(TOO_MANY, SIGNED_HEAD),
+    "answered and idle": Push(TOO_MANY, b"GET /healthz HTTP/1.1\r\n\r\n"),
+    "refused": Push(TOO_MANY, b"rubbish\r\n\r\n"),
+    "half a body": Push(TOO_MANY, SIGNED_HEAD + b"\r\n\r\n{"),
+    "half a chunked body": Push(TOO_MANY, CHUNKED_POST + b"5\r\n{"),
+}
+ENDLESS = {
+    "one header": Push(40, SIGNED_HEAD + b"\r\nX-Long: ", b"a" * 65_536),
+    "headers": Push(40, SIGNED_HEAD + b"\r\n", b"X-More: a\r\n" * 5000),
+    "empty lines": Push(40, b"", b"\r\n" * 30_000),
+    "requests": Push(40, b"", GET * 13_157),
+    "requests of many": Push(100, b"", GET * 13_157),
+    "requests behind one that is answered": Push(40, event_request("evt_front").wire(), GET * 13_157),
+}
+BODIES = {
+    "long": Push(20, LONG_POST, b" " * MEGABYTE),
+    "chunks": Push(20, CHUNKED_POST, b"10000\r\n" + b" " * 65_536 + b"\r\n"),
+    "one chunk": Push(20, CHUNKED_POST + b"fffffff\r\n", b" " * MEGABYTE),
+    "tiny chunks": Push(20, CHUNKED_POST, b"1\r\na\r\n" * 10_000),
+    "one chunk's extension": Push(20, CHUNKED_POST + b"1;", b"a" * 65_536),
+    "trailers": Push(20, CHUNKED_POST + b"0\r\n", b"X-More: a\r\n" * 5000),
+}
+
+
+@pytest.fixture(scope="module")
+def receiver(own_valkey: Valkeys, start: Start) -> RunningReceiver:
+    """One whose threads have all been needed before anybody pushes."""
+    running = start(own_valkey.url)
+    storm(running, [Request(method="GET", target="/readyz") for _ in range(400)], clients=40)
+    answer_events(running)
+    return running
+
+
+def answer_events(receiver: RunningReceiver, count: int = EVENTS) -> None:
+    """Send real events, each over a connection of its own, and see that each of them is kept."""
+    requests = [event_request(f"evt_{next(NUMBERS)}") for _ in range(count)]
+    assert {receiver.ask(request).outcome for request in requests} == {(200, "queued")}
+
+
+def push_and_measure(receiver: RunningReceiver, push: Push) -> int:
+    """Answer real events while somebody pushes and after; return by how many bytes memory grew meanwhile."""
+    (pid,) = receiver.worker_pids()
+    before = receiver.memory_bytes()
+    forget_peak(pid)
+    with pushing(receiver, push):
+        answer_events(receiver)
+    answer_events(receiver)
+    wait_until(lambda: receiver.memory_bytes() < 1.1 * before, what="memory to be given back")
+    return memory_of(pid, "VmHWM") - before
+
+
+@pytest.mark.parametrize("push", WAITING.values(), ids=WAITING)
+def test_a6_connections_that_wait_make_room_for_real_events(receiver: RunningReceiver, push: Push) -> None:
+    refused = receiver.metric('cogento_webhook_requests_total{outcome="too_many_connections"}')
+    closed = receiver.metric("cogento_webhook_crowded_out_total")
+    assert push_and_measure(receiver, push) < 16 * MEGABYTE
+    assert receiver.metric("cogento_webhook_crowded_out_total") - closed >= TOO_MANY - MOST_CONNECTIONS
+    assert receiver.metric('cogento_webhook_requests_total{outcome="too_many_connections"}') == refused
+
+
+@pytest.mark.parametrize("push", ENDLESS.values(), ids=ENDLESS)
+def test_a2_requests_and_heads_without_end_cost_bounded_memory(receiver: RunningReceiver, push: Push) -> None:
+    assert push_and_measure(receiver, push) < MAX_UNPARSED_BYTES + 16 * MEGABYTE
+
+
+@pytest.mark.parametrize("push", BODIES.values(), ids=BODIES)
+def test_a2_bodies_without_end_cost_bounded_memory(receiver: RunningReceiver, push: Push) -> None:
+    assert push_and_measure(receiver, push) < MAX_BODIES_BYTES + 3 * MAX_BODY_BYTES
+
+
+def test_nothing_of_all_that_was_a_mistake_of_ours(receiver: RunningReceiver) -> None:
+    assert receiver.metric('cogento_webhook_requests_total{outcome="internal_error"}') == 0
+    assert '"level": "error"' not in receiver.log.read_text()

@@ -1,0 +1,14 @@
+"""`serving/` leans on what is no public interface: with another version, read what changed there and then say so here."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("package", "looked_at"), [("uvicorn", "0.54"), ("uvicorn-worker", "0.4"), ("httptools", "0.9")]
+)
+def test_the_versions_that_are_installed_were_looked_at(package: str, looked_at: str) -> None:
+    assert version(package).rpartition(".")[0] == looked_at
