@@ -1,6 +1,7 @@
 """Who holds an e-mail address: Stripe's are nullable and shared, ours are unique and used to sign in.
 
-An address belongs to the oldest live customer that has it in Stripe. Everyone else shows a stand-in
+An address belongs to the oldest live customer that has it in Stripe, whatever its case, the white space around it
+and its Unicode normal form: people type it in either, and mean one mailbox. Everyone else shows a stand-in
 under a reserved domain that can neither receive mail nor be signed in with (RFC 2606). The result is
 a function of the claims alone, whatever order they come in and whoever held an address before.
 """
@@ -8,10 +9,12 @@ a function of the claims alone, whatever order they come in and whoever held an 
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from events.customer import LONGEST_EMAIL
 from events.names import CustomerId
 
 if TYPE_CHECKING:
@@ -34,12 +37,31 @@ def placeholder(customer_id: CustomerId) -> str:
     return f"{customer_id}{_STAND_IN}"
 
 
+def canonical_address(email: str) -> str:
+    """The one form of an address: without white space around it, in normal form C, in lower case.
+
+    A letter whose lower case is several (`İ`) stays as it is, so that what Postgres' `lower` makes of the rest is the
+    same. Nothing else is folded: `ß` and `ss`, i with and without its dot, full width, zero width, white space inside, a
+    host and its `xn--` form are different addresses, and may be different people's.
+    """
+    if email.isascii():
+        return email.strip().lower()
+    composed = unicodedata.normalize("NFC", email.strip())
+    lowered = (lower if len(lower := one.lower()) == 1 else one for one in composed)
+    return unicodedata.normalize("NFC", "".join(lowered))
+
+
 def claimed_address(claim: Claim) -> str | None:
-    """The address a claim is about: none when deleted, and never one that is somebody's stand-in."""
-    email = claim.stripe_email
-    if claim.deleted or not email or email.lower().endswith(_STAND_IN):
+    """The address a claim is about: none when deleted, and never one that is somebody's stand-in.
+
+    Nor one that composing has made longer than an address can be: no index could hold it.
+    """
+    if claim.deleted or not claim.stripe_email:
         return None
-    return email
+    address = canonical_address(claim.stripe_email)
+    if not address or len(address) > LONGEST_EMAIL or address.endswith(_STAND_IN):
+        return None
+    return address
 
 
 def assign_addresses(claims: Iterable[Claim]) -> dict[CustomerId, str]:

@@ -1,6 +1,7 @@
-"""Which events take something away: while one of them is dead, somebody may keep what has ended.
+"""What takes something away: events that do, and the deletion of a customer, which ends what it subscribed to.
 
-Reads no more of an object than that, so that it can be told of objects which nothing else can read.
+While such an event is dead or has not come, somebody may keep what has ended. Of an event no more is read than
+that, so that it can be told of objects which nothing else can read.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from events.envelope import is_about_subscription
+from events.evidence import unpack
 from events.projection import TERMINAL_STATUSES
 from events.thin import tells_of_end
 
 if TYPE_CHECKING:
+    from events.columns import SubscriptionColumns
     from events.fields import Json
 
 _DELETIONS = frozenset({"customer.deleted", "customer.subscription.deleted"})
@@ -25,3 +28,13 @@ def is_removal(type_: str, obj: Json) -> bool:
         status = obj.get("status")
         return isinstance(status, str) and status in TERMINAL_STATUSES
     return obj.get("deleted") is True
+
+
+def outlives_its_customer(columns: SubscriptionColumns, evidence: bytes) -> bool:
+    """Tell whether a subscription's row does not show its end yet, for one whose customer is deleted.
+
+    Stripe "immediately cancels any active subscriptions on the customer" (docs.stripe.com/api/customers/delete), so
+    its end is certain and only its event is missing: the row is in doubt. Raises OtherReleaseError for evidence that
+    another release wrote.
+    """
+    return columns.status not in TERMINAL_STATUSES and not unpack(evidence).ended

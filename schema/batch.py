@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from events.columns import CustomerColumns
 from events.event import Event, ObjectKind
 from events.notice import Notice
 from events.outcomes import Duplicate, Outcome
@@ -18,7 +19,8 @@ from schema.plan import Plan, make_plan
 from schema.reach import OutOfReachError, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
 
     import asyncpg
 
@@ -33,9 +35,8 @@ async def apply(
     *,
     deliveries: Sequence[Delivery],
     reach: Reach,
-    member_statuses: Collection[str] = (),
 ) -> BatchResult:
-    """Apply a batch in the connection's transaction; subscriptions of `member_statuses` make members.
+    """Apply a batch in the connection's transaction.
 
     Raises OutOfReachError when the batch concerns more than `reach`; nothing must be kept of the
     transaction then.
@@ -45,11 +46,13 @@ async def apply(
     fresh = [delivery for delivery in _once_each(deliveries) if delivery.event.id not in settled.done]
     events = [delivery.event for delivery in fresh if isinstance(delivery.event, Event)]
     locked = await users.lock(connection, reach)
-    plan = make_plan(events, locked, await subscriptions.lock(connection, _subscription_ids(events)))
+    leaving = _leaving(events, locked)
+    found = await subscriptions.lock(connection, _subscription_ids(events), of_users=leaving)
+    plan = make_plan(events, locked, found)
     if not plan.concerned <= reach.customers:
         raise OutOfReachError(Reach(customers=plan.concerned))
     await _write(connection, plan, await _choose(connection, plan, locked, reach, fresh))
-    await members.follow(connection, plan.subscribers, member_statuses)
+    await members.follow(connection, plan.subscribers)
     await notices.note_answers(connection, (event for event in events if event.id not in plan.parked))
     told = await notices.take(connection, [d.event for d in fresh if isinstance(d.event, Notice)])
     failpoint("in_tx", deliveries)
@@ -88,6 +91,16 @@ def _subscription_ids(events: Iterable[Event]) -> set[ObjectId]:
     return {event.object_id for event in events if event.kind is ObjectKind.SUBSCRIPTION}
 
 
+def _leaving(events: Iterable[Event], locked: Users) -> set[UUID]:
+    """Name the users whose customers live and are deleted here: all of their subscriptions are concerned."""
+    deleted = {
+        event.customer_id
+        for event in events
+        if isinstance(event.columns, CustomerColumns) and event.columns.deleted
+    }
+    return {locked[id_].user_id for id_ in deleted & locked.keys() if not locked[id_].claim.deleted}
+
+
 async def _write(connection: asyncpg.Connection, plan: Plan, chosen: Holders) -> None:
     """Users before subscriptions: a batch may hold both for the first time."""
     await holders.write(connection, chosen)
@@ -98,6 +111,7 @@ async def _write(connection: asyncpg.Connection, plan: Plan, chosen: Holders) ->
     )
     await subscriptions.update(connection, [c for c in plan.subscriptions if c.is_news], plan.owners)
     await subscriptions.insert(connection, [c for c in plan.subscriptions if c.row is None], plan.owners)
+    await subscriptions.doubt(connection, plan.outliving.values())
 
 
 async def _close_letters(

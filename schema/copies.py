@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from events.addresses import Claim, assign_addresses, claimed_address
 from events.columns import CustomerColumns, SubscriptionColumns
 from events.event import ObjectKind
 from events.names import CustomerId, ObjectId
@@ -23,6 +24,7 @@ _ROWS = {
     ObjectKind.CUSTOMER: query("copies_users"),
     ObjectKind.SUBSCRIPTION: query("copies_subscriptions"),
 }
+_CLAIMANTS = query("copies_claimants")
 _NAMED = query("copies_named")
 _SAMPLE = query("copies_sample")
 
@@ -52,7 +54,20 @@ class Copies:
     async def read(self, kind: ObjectKind, ids: Collection[ObjectId]) -> dict[ObjectId, Copy]:
         """Read these objects' rows; what has none is left out."""
         rows = await self._database.fetch(_ROWS[kind], list(ids))
-        return {ObjectId(row["object_id"]): _copy(kind, row) for row in rows}
+        due = await self._due(rows) if kind is ObjectKind.CUSTOMER else {}
+        return {
+            ObjectId(row["object_id"]): _copy(kind, row, due.get(CustomerId(row["stripe_customer_id"])))
+            for row in rows
+        }
+
+    async def _due(self, rows: list[Any]) -> dict[CustomerId, str]:
+        """Say which address each of these should show by everybody's claims."""
+        claims = [_claim(row) for row in rows]
+        addresses = {address for claim in claims if (address := claimed_address(claim))}
+        others = await self._database.fetch(_CLAIMANTS, list(addresses)) if addresses else []
+        return assign_addresses(
+            {claim.customer_id: claim for claim in [*map(_claim, others), *claims]}.values()
+        )
 
     async def sample(self, limit: int) -> list[Doubt]:
         """Name so many rows at random."""
@@ -71,7 +86,16 @@ def _named(row: Any) -> Doubt:
     return Doubt(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
 
 
-def _copy(kind: ObjectKind, row: Any) -> Copy:
+def _claim(row: Any) -> Claim:
+    return Claim(
+        customer_id=CustomerId(row["stripe_customer_id"]),
+        stripe_email=row["stripe_email"],
+        stripe_created_at=row["stripe_created_at"],
+        deleted=row["deleted"],
+    )
+
+
+def _copy(kind: ObjectKind, row: Any, email_due: str | None) -> Copy:
     return Copy(
         customer_id=CustomerId(row["stripe_customer_id"]),
         columns=_customer(row) if kind is ObjectKind.CUSTOMER else _subscription(row),
@@ -79,7 +103,7 @@ def _copy(kind: ObjectKind, row: Any) -> Copy:
         shown_created=row["shown_created"],
         evidence=row["evidence"] or b"",
         email=row.get("email"),
-        email_due=row.get("email_due"),
+        email_due=email_due,
     )
 
 

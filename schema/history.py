@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from events.addresses import canonical_address
 from events.names import CustomerId, EventId, ObjectId
 from schema.queries import query
 
@@ -58,11 +59,15 @@ class SubscriptionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsureRecord:
-    """What an unsure row remembers of its events, for `events.ties.tie_of`."""
+    """What an unsure row remembers of its events, for `events.ties.tie_of`.
+
+    `outlives_customer` says that it is a subscription that has not ended though its customer is deleted.
+    """
 
     object_id: ObjectId
     shown: EventId
     evidence: bytes
+    outlives_customer: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +123,8 @@ class History:
 
     async def whose(self, about: str) -> list[CustomerId]:
         """Name the customers that an id (of a customer, subscription or event) or an address is about."""
-        return [CustomerId(row["customer_id"]) for row in await self._database.fetch(_WHOSE, about)]
+        rows = await self._database.fetch(_WHOSE, about, canonical_address(about))
+        return [CustomerId(row["customer_id"]) for row in rows]
 
     async def customer(self, customer_id: CustomerId) -> CustomerRecord | None:
         """Read a customer's row."""

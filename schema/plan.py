@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
+
+from msgspec.structs import replace
 
 from events.event import Event, ObjectKind
 from events.names import CustomerId, EventId, ObjectId
 from events.ordering import decide
 from events.outcomes import Outcome, Parked
+from events.removals import outlives_its_customer
 from schema.ledger import outcome_of
 from schema.subscriptions import SubscriptionChange
 from schema.users import UserChange
@@ -21,16 +24,21 @@ from schema.users import UserChange
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from events.columns import SubscriptionColumns
     from schema.subscriptions import Subscriptions
     from schema.users import Users
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decisions of one batch; `owners` maps every customer that will have a row to its user."""
+    """The decisions of one batch; `owners` maps every customer that will have a row to its user.
+
+    `outliving` are rows without events here that come into doubt, because their customers are deleted here.
+    """
 
     customers: tuple[UserChange, ...]
     subscriptions: tuple[SubscriptionChange, ...]
+    outliving: Mapping[ObjectId, UUID]
     parked: frozenset[EventId]
     owners: Mapping[str, UUID]
 
@@ -47,10 +55,10 @@ class Plan:
 
     @property
     def unsure(self) -> frozenset[ObjectId]:
-        """Every object whose events do not tell which of them is last."""
+        """Every object whose events do not tell how it ends."""
         customers = (ObjectId(c.customer_id) for c in self.customers if not c.decision.sure)
         subscriptions = (c.stripe_subscription_id for c in self.subscriptions if not c.decision.sure)
-        return frozenset((*customers, *subscriptions))
+        return frozenset((*customers, *subscriptions, *self.outliving))
 
     def outcomes(self) -> dict[EventId, Outcome]:
         """Say what becomes of each event."""
@@ -67,11 +75,15 @@ def make_plan(events: Collection[Event], users: Users, subscriptions: Subscripti
     customers = _decide_customers(events, users)
     owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
     owners |= {change.customer_id: change.user_id for change in customers}
+    gone = {id_ for id_, row in users.items() if row.claim.deleted}
+    gone |= {change.customer_id for change in customers if change.columns.deleted}
     of_subscriptions = [event for event in events if event.kind is ObjectKind.SUBSCRIPTION]
     housed = [event for event in of_subscriptions if event.customer_id in owners]
+    decided = _decide_subscriptions(housed, subscriptions, gone)
     return Plan(
         customers=customers,
-        subscriptions=_decide_subscriptions(housed, subscriptions),
+        subscriptions=decided,
+        outliving=_outliving(subscriptions, {change.stripe_subscription_id for change in decided}, gone),
         parked=frozenset(event.id for event in of_subscriptions if event.customer_id not in owners),
         owners=owners,
     )
@@ -97,17 +109,36 @@ def _decide_customer(customer_id: CustomerId, events: list[Event], users: Users)
 
 
 def _decide_subscriptions(
-    events: Iterable[Event], subscriptions: Subscriptions
+    events: Iterable[Event], subscriptions: Subscriptions, gone: Collection[str]
 ) -> tuple[SubscriptionChange, ...]:
-    return tuple(_decide_subscription(id_, group, subscriptions) for id_, group in _by_object(events).items())
+    return tuple(
+        _decide_subscription(id_, group, subscriptions, gone) for id_, group in _by_object(events).items()
+    )
 
 
 def _decide_subscription(
-    id_: ObjectId, events: list[Event], subscriptions: Subscriptions
+    id_: ObjectId, events: list[Event], subscriptions: Subscriptions, gone: Collection[str]
 ) -> SubscriptionChange:
     row = subscriptions.get(id_)
     decision = decide(row.known if row else None, [event.version for event in events])
+    columns = cast("SubscriptionColumns", decision.columns)
+    if columns.customer_id in gone and outlives_its_customer(columns, decision.evidence):
+        decision = replace(decision, sure=False)
     return SubscriptionChange(stripe_subscription_id=id_, row=row, decision=decision)
+
+
+def _outliving(
+    subscriptions: Subscriptions, decided: Collection[ObjectId], gone: Collection[str]
+) -> dict[ObjectId, UUID]:
+    """Find rows that were sure, have no decision of their own here, and whose customers are deleted."""
+    return {
+        id_: row.subscription_id
+        for id_, row in subscriptions.items()
+        if id_ not in decided
+        and not row.unsure
+        and row.columns.customer_id in gone
+        and outlives_its_customer(row.columns, row.known.evidence)
+    }
 
 
 def _by_object(events: Iterable[Event]) -> dict[ObjectId, list[Event]]:

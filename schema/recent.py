@@ -45,6 +45,7 @@ class NewSubscription:
 
     subscription_id: ObjectId
     status: str
+    unsure: bool
     age_seconds: float
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from events.addresses import canonical_address
 from events.names import CustomerId
 from schema.queries import query
 
@@ -45,21 +46,21 @@ class GrantedRole:
 
 
 class Roles:
-    """Roles by e-mail address."""
+    """Roles by e-mail address, however it is written (events/addresses.py)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def grant(self, email: str, role: Role) -> bool:
         """Grant a role; False when no live customer signs in with this address."""
-        return bool(await self._database.write(_GRANT, email, role))
+        return bool(await self._database.write(_GRANT, canonical_address(email), role))
 
     async def revoke(self, email: str, role: Role) -> bool:
         """Take a role; False when there was none.
 
         One that follows from a subscription comes back with the next event of that user's subscriptions.
         """
-        return bool(await self._database.write(_REVOKE, email, role))
+        return bool(await self._database.write(_REVOKE, canonical_address(email), role))
 
     async def granted(self, email: str | None = None) -> list[GrantedRole]:
         """List the roles of one address, or all."""
@@ -71,7 +72,7 @@ class Roles:
                 created_at=row["created_at"],
                 granted_by=row["granted_by"],
             )
-            for row in await self._database.fetch(_LIST, email)
+            for row in await self._database.fetch(_LIST, email and canonical_address(email))
         ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from events.event import Event
 from failpoints import failpoint
-from schema import batch, members, notices, partitions, turns
+from schema import batch, members, mending, notices, partitions, turns
 from schema.backfills import Backfills
 from schema.copies import Copies
 from schema.database import Database
@@ -27,9 +27,11 @@ from schema.roles import Roles
 from schema.sweeps import Sweeps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import asyncpg
+
+    from schema.holders import AddressTakenError
 
 __all__ = ["BatchResult", "DeadLetter", "Delivery", "Store"]
 
@@ -39,9 +41,8 @@ _PROBE = query("write_probe")
 class Store:
     """One process's way to Postgres; belongs to the event loop that it was opened on."""
 
-    def __init__(self, database: Database, member_statuses: frozenset[str] = frozenset()) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._member_statuses = member_statuses
         self.letters = Letters(database)
         self.roles = Roles(database)
         self.history = History(database)
@@ -53,20 +54,9 @@ class Store:
         self.copies = Copies(database)
 
     @classmethod
-    async def open(
-        cls,
-        database_url: str,
-        *,
-        pool_size: int,
-        application_name: str,
-        member_statuses: frozenset[str] = frozenset(),
-    ) -> Store:
-        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away.
-
-        Subscriptions of `member_statuses` make their users members; with none of them roles stay as they are.
-        """
-        database = await Database.open(database_url, pool_size=pool_size, application_name=application_name)
-        return cls(database, member_statuses)
+    async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
+        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away."""
+        return cls(await Database.open(database_url, pool_size=pool_size, application_name=application_name))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -86,9 +76,21 @@ class Store:
         failpoint("after_commit", deliveries)
         return result
 
+    async def decide_members(self, statuses: Collection[str]) -> frozenset[str] | None:
+        """Say which statuses make members, for all that write; returns those of before if they were others.
+
+        With none of them roles stay as they are.
+        """
+        return await members.decide(self._database, statuses)
+
     async def refresh_members(self) -> None:
-        """Bring every user's role member up to date, after `member_statuses` were changed."""
-        await members.refresh(self._database, self._member_statuses)
+        """Bring every user's role member up to date, after others were decided on."""
+        await members.refresh(self._database)
+
+    async def mend(self) -> list[AddressTakenError]:
+        """Bring to this release's rules what an older one wrote, before it or beside it; returns what a person must mend."""
+        await mending.doubt_what_outlives(self._database)
+        return await mending.mend_addresses(self._database)
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keep events that could not be applied, and say so in the ledger; doing it twice is harmless.
@@ -128,6 +130,4 @@ class Store:
     async def _apply(
         self, deliveries: Sequence[Delivery], reach: Reach, connection: asyncpg.Connection
     ) -> BatchResult:
-        return await batch.apply(
-            connection, deliveries=deliveries, reach=reach, member_statuses=self._member_statuses
-        )
+        return await batch.apply(connection, deliveries=deliveries, reach=reach)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LOCK = query("subscriptions_lock")
 _UPDATE = query("subscriptions_update")
 _INSERT = query("subscriptions_insert")
+_DOUBT = query("subscriptions_doubt")
 
 
 class SubscriptionRow(msgspec.Struct, frozen=True):
@@ -63,11 +64,13 @@ class SubscriptionChange(msgspec.Struct, frozen=True):
 Subscriptions = dict[ObjectId, SubscriptionRow]
 
 
-async def lock(connection: asyncpg.Connection, subscription_ids: Collection[ObjectId]) -> Subscriptions:
-    """Lock these subscriptions' rows; their customers' rows must be locked already."""
-    if not subscription_ids:
+async def lock(
+    connection: asyncpg.Connection, subscription_ids: Collection[ObjectId], *, of_users: Collection[UUID]
+) -> Subscriptions:
+    """Lock these subscriptions' rows, and all of these users; their customers' rows must be locked already."""
+    if not subscription_ids and not of_users:
         return {}
-    rows = await connection.fetch(_LOCK, list(subscription_ids))
+    rows = await connection.fetch(_LOCK, list(subscription_ids), list(of_users))
     return {ObjectId(row["stripe_subscription_id"]): _row(row) for row in rows}
 
 
@@ -84,6 +87,11 @@ async def insert(
     """Make rows for new subscriptions, in the order that keeps two makers of the same rows from a deadlock."""
     ordered = sorted(changes, key=lambda change: change.stripe_subscription_id)
     await write(connection, _INSERT, [_inserted(c, owners[c.columns.customer_id]) for c in ordered])
+
+
+async def doubt(connection: asyncpg.Connection, subscription_ids: Collection[UUID]) -> None:
+    """Mark rows that are locked as unsure, and change nothing else of them."""
+    await write(connection, _DOUBT, [(id_,) for id_ in subscription_ids])
 
 
 def _row(row: Any) -> SubscriptionRow:

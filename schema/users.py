@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from events.addresses import Claim
+from events.addresses import Claim, claimed_address
 from events.columns import CustomerColumns
 from events.names import CustomerId
 from events.ordering import Decision, Known
@@ -14,7 +14,7 @@ from schema.queries import query
 from schema.rows import canonical, is_news, known_of, write
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from uuid import UUID
 
     import asyncpg
@@ -30,12 +30,21 @@ _INSERT = query("users_insert")
 
 
 class UserRow(msgspec.Struct, frozen=True):
-    """A customer's row as locked: `email` is the address to sign in with, `claim` the one it has in Stripe."""
+    """A customer's row as locked: `email` is the address to sign in with, `claim` the one it has in Stripe.
+
+    `claimed` is what the row says of that claim; a release without the column leaves it as it was.
+    """
 
     user_id: UUID
     email: str
     claim: Claim
+    claimed: str | None
     record: asyncpg.Record
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else made it, and no event of a customer has ever written to it."""
+        return self.record["evidence"] is None and self.claim.stripe_email is None
 
     def known(self) -> Known:
         """Say what the row knows and shows; read only for customers that have events of their own."""
@@ -94,13 +103,14 @@ async def lock(connection: asyncpg.Connection, reach: Reach) -> Users:
 
 
 async def join_claimants(connection: asyncpg.Connection, addresses: Collection[str]) -> Users:
-    """Lock the rows of all that have these addresses in Stripe; LockNotAvailableError at once if one is held."""
+    """Lock the rows of all that have these addresses; LockNotAvailableError at once if one is held."""
     return _by_customer(await connection.fetch(_JOIN_CLAIMANTS, list(addresses)))
 
 
-async def set_emails(connection: asyncpg.Connection, emails: Mapping[UUID, str]) -> None:
+async def set_emails(connection: asyncpg.Connection, moved: Iterable[tuple[UserRow, str]]) -> None:
     """Give rows the address to sign in with; each must be free."""
-    await write(connection, _SET_EMAIL, list(emails.items()))
+    emails = [(row.user_id, email, claimed_address(row.claim)) for row, email in moved]
+    await write(connection, _SET_EMAIL, emails)
 
 
 async def update(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
@@ -130,6 +140,7 @@ def _row(record: asyncpg.Record) -> UserRow:
             stripe_created_at=record["stripe_created_at"],
             deleted=record["deleted"],
         ),
+        claimed=record["claimed_email"],
         record=record,
     )
 
@@ -150,6 +161,7 @@ def _updated(change: UserChange) -> tuple[object, ...]:
         shows.deleted,
         decision.evidence,
         not decision.sure,
+        claimed_address(change.claim),
     )
 
 
@@ -170,4 +182,5 @@ def _inserted(change: UserChange, email: str) -> tuple[object, ...]:
         shows.deleted,
         decision.evidence,
         not decision.sure,
+        claimed_address(change.claim),
     )

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from local.stripe.truth import Truth
 
 AUDIT = Path(__file__).with_name("audit.sql")
-SERVERS = ("postgres", "valkey")  # they quote values where they refuse them
 NAMED = 5
 NO_HEARSAY = Hearsay()
 
@@ -46,7 +45,7 @@ class Judgement:
 
     `outcomes` and `sources` count the ledger, `tried_again` the events in it that needed more than one attempt,
     `changes` the audited writes of rows; `unaccounted` were answered 2xx and are nowhere. Of the `unsure_rows`
-    so many are `confirmed`: the events that came do not decide how their objects end.
+    so many are `confirmed`: the events that came do not decide how their objects end, or their customers are deleted.
     """
 
     problems: tuple[str, ...]
@@ -63,10 +62,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the tables say: the ledger's outcome by event, and by object the event that a row shows unsurely."""
+    """What the tables say: the ledger's outcome by event, and by object the event that a row shows unsurely.
+
+    Subscriptions are `outliving` that show no end though their customers are deleted: their doubt is due.
+    """
 
     outcomes: Mapping[str, str]
     unsure: Mapping[str, str]
+    outliving: frozenset[str]
 
 
 class Checker:
@@ -91,6 +94,7 @@ class Checker:
             return Standing(
                 dict(connection.execute(audit_rules.LEDGER).fetchall()),
                 dict(connection.execute(audit_rules.UNSURE).fetchall()),
+                frozenset(id_ for (id_,) in connection.execute(audit_rules.OUTLIVING)),
             )
 
     def judge(
@@ -128,7 +132,7 @@ class Checker:
             *witnessed.broken,
             *untidy,
             _problem("I3: differs from the truth", map(str, comparison.differences) if comparison else ()),
-            *_needless_doubts(standing.unsure, hearsay),
+            *_needless_doubts(standing, hearsay),
             _problem("I8: stands in a log", self._told_in([*self.logs(), *logs], witnessed.persons)),
         )
         return Judgement(
@@ -140,7 +144,7 @@ class Checker:
             waiting=len(waiting),
             unaccounted=unaccounted,
             unsure_rows=len(standing.unsure),
-            confirmed=len(standing.unsure.keys() & hearsay.open),
+            confirmed=len(standing.unsure.keys() & (hearsay.open | standing.outliving)),
             comparison=comparison,
         )
 
@@ -165,8 +169,8 @@ class Checker:
             return waiting, [f"the mailboxes are untidy: not true that {name}" for name in broken]
 
     def logs(self) -> list[Path]:
-        """The logs of our processes."""
-        return sorted(log for log in self._logs.glob("*.log") if log.stem not in SERVERS)
+        """The logs of our processes, and of servers that we started."""
+        return sorted(self._logs.glob("*.log"))
 
     def _told_in(self, logs: Iterable[Path], persons: Collection[str]) -> Iterator[str]:
         for log in logs:
@@ -191,9 +195,13 @@ def _broken_rules(connection: psycopg.Connection, allowed: Mapping[str, object])
         yield _problem(rule, (id_ for (id_,) in found))
 
 
-def _needless_doubts(unsure: Mapping[str, str], hearsay: Hearsay) -> Iterator[str]:
-    """A doubt must be the oracle's, too, and what is shown in it one of the ends that the oracle sees."""
-    yield _problem("I3: unsure without need", unsure.keys() - hearsay.open)
+def _needless_doubts(standing: Standing, hearsay: Hearsay) -> Iterator[str]:
+    """A doubt must be the oracle's, too, and what is shown in it one of the ends that the oracle sees.
+
+    Of objects whose customers are deleted it is due besides.
+    """
+    unsure = standing.unsure
+    yield _problem("I3: unsure without need", unsure.keys() - hearsay.open - standing.outliving)
     shown = ((id_, event) for id_, event in unsure.items() if id_ in hearsay.open)
     impossible = (id_ for id_, event in shown if not hearsay.stories[id_].allows(event))
     yield _problem("I3: unsure, and shows what cannot be the last state", impossible)

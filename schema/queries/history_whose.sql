@@ -1,12 +1,17 @@
 -- Find the customers that an id or address is about: of a customer, a subscription, an event.
 -- $1 VARCHAR: the id or address
+-- $2 VARCHAR: the same as an address in its canonical form
 SELECT stripe_customer_id AS customer_id
 FROM users
 WHERE stripe_customer_id = $1::VARCHAR
 UNION
 SELECT stripe_customer_id
 FROM users
-WHERE email = $1::VARCHAR
+WHERE email = $2::VARCHAR
+UNION
+SELECT stripe_customer_id
+FROM users
+WHERE claimed_email = $2::VARCHAR
 UNION
 SELECT stripe_customer_id
 FROM users

@@ -1,19 +1,26 @@
 -- Grant the role member to those of these users who have a subscription with one of these statuses, and take
--- it from the others. One that was granted by hand is neither replaced nor taken; the deleted have none.
+-- it from the others. One that was granted by hand is neither replaced nor taken; the deleted have none. While no
+-- statuses are decided on, roles are left alone.
 -- $1 UUID[]: user ids, their rows locked
--- $2 VARCHAR[]: statuses that make a member
-WITH member AS (
+WITH rule AS (
+    SELECT statuses
+    FROM member_statuses
+    WHERE statuses <> '{}'
+),
+
+member AS (
     SELECT u.user_id
     FROM users AS u
     WHERE
         u.user_id = ANY($1::UUID[])
+        AND EXISTS (SELECT FROM rule)
         AND u.deleted_at IS NULL
         AND EXISTS (
             SELECT
             FROM subscriptions AS s
             WHERE
                 s.user_id = u.user_id
-                AND s.status = ANY($2::VARCHAR[])
+                AND s.status = ANY((SELECT rule.statuses FROM rule)::VARCHAR[])
         )
 ),
 
@@ -32,4 +39,5 @@ WHERE
     user_id = ANY($1::UUID[])
     AND role = 'member'
     AND granted_by = 'subscription'
+    AND EXISTS (SELECT FROM rule)
     AND NOT EXISTS (SELECT FROM member WHERE member.user_id = user_roles.user_id)

@@ -20,6 +20,7 @@ WITH changed AS (
 SELECT
     s.stripe_subscription_id AS subscription_id,
     s.status,
+    s.unsure,
     extract(EPOCH FROM now() - c.changed_at)::FLOAT8 AS age_seconds
 FROM changed AS c
 INNER JOIN subscriptions AS s ON c.object_id = s.stripe_subscription_id

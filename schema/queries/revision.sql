@@ -1,2 +1,2 @@
 -- Read which migration the tables are at.
-SELECT version_num FROM alembic_version
+SELECT version_num FROM cogento_alembic_version

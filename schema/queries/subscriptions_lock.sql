@@ -1,5 +1,7 @@
--- Lock these subscriptions' rows, in the one order that every transaction keeps; after their owners' rows.
+-- Lock these subscriptions' rows and all of these users, in the one order that every transaction keeps; after
+-- their owners' rows.
 -- $1 VARCHAR[]: Stripe subscription ids
+-- $2 UUID[]: user ids
 SELECT
     s.subscription_id,
     s.stripe_subscription_id,
@@ -15,6 +17,8 @@ SELECT
     s.unsure
 FROM subscriptions AS s
 INNER JOIN users AS u ON u.user_id = s.user_id
-WHERE s.stripe_subscription_id = ANY($1::VARCHAR[])
+WHERE
+    s.stripe_subscription_id = ANY($1::VARCHAR[])
+    OR s.user_id = ANY($2::UUID[])
 ORDER BY s.stripe_subscription_id
 FOR NO KEY UPDATE OF s

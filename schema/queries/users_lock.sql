@@ -11,6 +11,7 @@ SELECT
     extract(EPOCH FROM stripe_created_at)::BIGINT AS stripe_created_at,
     last_webhook_event_id,
     stripe_email,
+    claimed_email,
     deleted_at IS NOT NULL AS deleted,
     evidence,
     unsure

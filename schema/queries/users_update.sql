@@ -11,6 +11,7 @@
 -- $10 BOOLEAN[]: deleted
 -- $11 TEXT[]: evidence of order, in base64
 -- $12 BOOLEAN[]: unsure
+-- $13 VARCHAR[]: addresses as Stripe has them, in their canonical form
 UPDATE users
 SET
     stripe_email = new.stripe_email,
@@ -24,13 +25,16 @@ SET
     last_webhook_event_id = new.shown,
     deleted_at = CASE WHEN new.deleted THEN to_timestamp(new.shown_created) END,
     evidence = decode(new.evidence, 'base64'),
-    unsure = new.unsure
+    unsure = new.unsure,
+    claimed_email = new.claimed_email
 FROM unnest(
     $1::TEXT::UUID[], $2::TEXT::VARCHAR[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
     $5::TEXT::JSONB[], $6::TEXT::JSONB[], $7::TEXT::BIGINT[], $8::TEXT::BIGINT[],
-    $9::TEXT::VARCHAR[], $10::TEXT::BOOLEAN[], $11::TEXT::TEXT[], $12::TEXT::BOOLEAN[]
+    $9::TEXT::VARCHAR[], $10::TEXT::BOOLEAN[], $11::TEXT::TEXT[], $12::TEXT::BOOLEAN[],
+    $13::TEXT::VARCHAR[]
 ) AS new (
     user_id, stripe_email, name, phone, address, metadata,
-    stripe_created_at, shown_created, shown, deleted, evidence, unsure
+    stripe_created_at, shown_created, shown, deleted, evidence, unsure,
+    claimed_email
 )
 WHERE users.user_id = new.user_id

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import asyncpg
 
 CUSTOMERS = range(5)
-ADDRESSES = (None, "a@example.com", "b@example.com", "c@example.com")
+ADDRESSES = (
+    *(None, "a@example.com", "b@example.com", "é@example.com"),
+    *("A@Example.com", " a@example.com\t", "e\u0301@example.com", "É@EXAMPLE.COM"),
+)
 
 Life = list[str | None]  # the address after each change; the last customer's may end in deletion
 

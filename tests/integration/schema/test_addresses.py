@@ -120,11 +120,6 @@ async def test_somebody_elses_stand_in_cannot_be_claimed(store: Store, sql: Any)
     assert await _emails(sql) == {"cus_1": "cus_1@placeholder.invalid", "cus_2": "cus_2@placeholder.invalid"}
 
 
-async def test_addresses_that_differ_in_case_are_different(store: Store, sql: Any) -> None:
-    await store.apply([new_customer(1, event="1", email="a@b.c"), new_customer(2, event="2", email="A@b.c")])
-    assert await _emails(sql) == {"cus_1": "a@b.c", "cus_2": "A@b.c"}
-
-
 async def test_an_address_of_512_letters_fits(store: Store, sql: Any) -> None:
     longest = "ж" * 500 + "@example.com"
     await store.apply([new_customer(1, event="1", email=longest)])

@@ -103,7 +103,7 @@ async def test_a_subscription_stays_with_its_owner_while_the_next_one_is_unknown
 ) -> None:
     await store.apply([new_customer(1, event="c1"), subscription(event="s1", of=1)])
     result = await store.apply(
-        [subscription(event="s2", of=2, at=10), subscription(event="s3", of=1, at=5, status="past_due")]
+        [subscription(event="s2", of=2, at=10), subscription(event="s3", of=1, at=6, status="past_due")]
     )
     row = await _subscription(sql)
     assert result.outcomes == {"evt_s2": Parked(), "evt_s3": Applied(Reason.NEWER)}

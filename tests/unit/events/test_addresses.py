@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.addresses import Claim, assign_addresses, claimed_address, placeholder
+from events.addresses import Claim, assign_addresses, canonical_address, claimed_address, placeholder
 from events.names import CustomerId
 
 if TYPE_CHECKING:
@@ -88,13 +88,6 @@ def test_nobody_can_take_somebody_elses_stand_in() -> None:
     assert assigned == {"cus_a": "cus_a@placeholder.invalid", "cus_b": "cus_b@placeholder.invalid"}
 
 
-def test_addresses_are_compared_exactly() -> None:
-    assert assign_addresses([claim("cus_a", ADA), claim("cus_b", "Ada@example.com")]) == {
-        "cus_a": ADA,
-        "cus_b": "Ada@example.com",
-    }
-
-
 @given(claims)
 def test_no_two_rows_show_the_same_address(claims_: list[Claim]) -> None:
     shown = Counter(assign_addresses(claims_).values())
@@ -116,7 +109,7 @@ def test_every_claimed_address_is_held_by_the_oldest_of_its_live_claimants(claim
 def test_every_claimant_shows_its_own_address_or_its_own_stand_in(claims_: list[Claim]) -> None:
     assigned = assign_addresses(claims_)
 
-    assert all(assigned[c.customer_id] in {c.stripe_email, placeholder(c.customer_id)} for c in claims_)
+    assert all(assigned[c.customer_id] in {claimed_address(c), placeholder(c.customer_id)} for c in claims_)
     assert len(assigned) == len(claims_)
 
 
@@ -129,6 +122,67 @@ def test_the_order_of_the_claims_does_not_matter(claims_: list[Claim], random: R
 
 @given(claims)
 def test_claimants_of_other_addresses_do_not_matter(claims_: list[Claim]) -> None:
-    of_ada = [claim for claim in claims_ if claim.stripe_email == ADA]
+    of_ada = [claim for claim in claims_ if claimed_address(claim) == ADA]
 
     assert assign_addresses(of_ada).items() <= assign_addresses(claims_).items()
+
+
+SAME = [
+    "Ada@Example.com",
+    "ADA@EXAMPLE.COM",
+    " ada@example.com",
+    "ada@example.com\n",
+    "\u00a0ada@example.com\u3000",
+]
+
+
+@pytest.mark.parametrize("written", SAME)
+def test_t8_case_and_white_space_around_it_do_not_make_an_address_another_one(written: str) -> None:
+    assert canonical_address(written) == ADA
+
+
+@pytest.mark.parametrize(
+    "written", ["é@example.com", "e\u0301@example.com", "É@example.com", "E\u0301@EXAMPLE.com"]
+)
+def test_t8_nor_does_its_normal_form(written: str) -> None:
+    assert canonical_address(written) == "é@example.com"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("stra\u00dfe@example.com", "strasse@example.com", id="sharp s"),
+        pytest.param("\u0130@example.com", "i@example.com", id="dotted capital i"),
+        pytest.param("\u0131@example.com", "i@example.com", id="dotless i"),
+        pytest.param("a b@example.com", "ab@example.com", id="white space inside"),
+        pytest.param("a\u200bb@example.com", "ab@example.com", id="zero width"),
+        pytest.param("\u200bab@example.com", "ab@example.com", id="zero width at the edge"),
+        pytest.param("\uff41@example.com", "a@example.com", id="full width"),
+        pytest.param("a@m\u00fcnchen.de", "a@xn--mnchen-3ya.de", id="international host"),
+        pytest.param("a.b@example.com", "ab@example.com", id="dot"),
+        pytest.param("a+b@example.com", "a@example.com", id="tag"),
+        pytest.param("\u0430@example.com", "a@example.com", id="Cyrillic"),
+    ],
+)
+def test_t8_what_may_be_another_persons_stays_another_address(one: str, other: str) -> None:
+    assert canonical_address(one) != canonical_address(other)
+
+
+@given(st.text(max_size=40))
+def test_t8_the_canonical_form_of_a_canonical_form_is_itself(written: str) -> None:
+    once = canonical_address(written)
+    assert canonical_address(once) == once
+
+
+@pytest.mark.parametrize("email", ["   ", "\n", "Cus_1@Placeholder.Invalid ", "\U0001d160" * 512])
+def test_t8_white_space_stand_ins_and_what_no_index_holds_are_no_claims(email: str) -> None:
+    assert claimed_address(claim("cus_a", email)) is None
+
+
+def test_t8_of_several_ways_to_write_it_the_oldest_holds_the_address_in_its_canonical_form() -> None:
+    assert assign_addresses(
+        [claim("cus_a", "ada@example.com", 2), claim("cus_b", " Ada@Example.com", 1)]
+    ) == {
+        "cus_a": "cus_a@placeholder.invalid",
+        "cus_b": ADA,
+    }

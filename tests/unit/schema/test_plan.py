@@ -17,7 +17,13 @@ from tests.builders import NOW, Json, customer, event_body, subscription
 
 CUSTOMER = CustomerId("cus_1")
 USER = UUID(int=1)
-ROW = UserRow(USER, "ada@example.com", Claim(CUSTOMER, "ada@example.com", NOW, deleted=False), record=None)
+ROW = UserRow(
+    USER,
+    "ada@example.com",
+    Claim(CUSTOMER, "ada@example.com", NOW, deleted=False),
+    "ada@example.com",
+    record=None,
+)
 
 
 def read(type_: str, object_: Json, **fields: object) -> Event:

@@ -1,0 +1,13 @@
+"""What has to be one thing for all that write rows: the form of addresses, and the statuses that make members."""
+
+from __future__ import annotations
+
+from schema.migrations.plain_sql import run_file
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Add a column and a table; the release before this one does not fill them and does not break on them."""
+    run_file("0007_one_rule_for_all.sql")
