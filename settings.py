@@ -18,17 +18,21 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import failpoints
+import urls
 from mailboxes.durability import AckDurability
 
 EX_CONFIG = 78
 MINIMUM_SECRET_LENGTH = 32
 MAXIMUM_SECRETS = 3
+MOST_EVENTS = 10**12
+"""More than any Redis holds; numbers of Lua are exact up to 2**53."""
+MOST_DAYS = 36_500
+"""A century: dates of Python and Postgres reach that far back."""
 
 
 def _webhook_secrets(value: SecretStr) -> SecretStr:
@@ -49,14 +53,22 @@ def _webhook_secrets(value: SecretStr) -> SecretStr:
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:
-    if not re.match(r"postgres(ql)?://", value.get_secret_value()):
-        raise ValueError("it must look like postgresql://user:password@host:5432/name")
+    return SecretStr(urls.postgres_url(value.get_secret_value()))
+
+
+def _sentry_dsn(value: SecretStr) -> SecretStr:
+    return SecretStr(urls.sentry_dsn(value.get_secret_value()))
+
+
+def _stripe_api_base(value: str) -> str:
+    if urls.http_url(value).path or "?" in value:
+        raise ValueError("nothing stands after the host and port")
     return value
 
 
-def _redis_url(value: SecretStr) -> SecretStr:
-    if not re.match(r"(rediss?|unix)://", value.get_secret_value()):
-        raise ValueError("it must look like redis://host:6379/0 or rediss://host:6379/0")
+def _printable_ascii(value: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]+", value.get_secret_value()):
+        raise ValueError("it is made of letters, digits and signs of ASCII, without spaces")
     return value
 
 
@@ -70,7 +82,8 @@ def _api_key(value: SecretStr) -> SecretStr:
 
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
-RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+MetricsToken = Annotated[SecretStr, AfterValidator(_printable_ascii)]
+SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
 WebhookSecrets = Annotated[SecretStr, NoDecode, AfterValidator(_webhook_secrets)]
 
 
@@ -86,7 +99,7 @@ class _Environment(BaseSettings):
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere.")
+    sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere.")
     log_level: str = Field(
         "INFO", description="Least severe log lines written.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
     )
@@ -95,33 +108,33 @@ class _Environment(BaseSettings):
 class MailboxSettings(_Environment):
     """Where the mailboxes are and what they may hold."""
 
-    redis_url: RedisUrl = Field(
-        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the doorbell."
-    )
     redis_tls_verify: RedisTlsVerify = Field(
         RedisTlsVerify.REQUIRED,
         description="Whether a rediss:// server's certificate is checked; none where it signs its own (Heroku).",
     )
-    ack_durability: AckDurability = Field(
-        AckDurability.REDIS,
-        description="What a 2xx promises: redis (the script replied) or redis_fsync (it is on disk).",
+    redis_url: SecretStr = Field(
+        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the doorbell."
+    )
+    ack_durability: AckDurability | None = Field(
+        None,
+        description="What a 2xx must promise: memory, redis (on disk within a second) or redis_fsync (on disk); "
+        "unset: what the server gives.",
     )
     mailbox_shards: int = Field(
         1, ge=1, le=256, description="Shards of the mailboxes; change only while they are empty."
     )
     mailbox_customer_limit: int = Field(
-        10_000, ge=1, description="Most events waiting for one customer; beyond: 503."
+        10_000, ge=1, le=MOST_EVENTS, description="Most events waiting for one customer; beyond: 503."
     )
-    mailbox_total_limit: int = Field(2_000_000, ge=1, description="Most events waiting in all; beyond: 503.")
+    mailbox_total_limit: int = Field(
+        2_000_000, ge=1, le=MOST_EVENTS, description="Most events waiting in all; beyond: 503."
+    )
 
-    @model_validator(mode="before")
+    @field_validator("redis_url")
     @classmethod
-    def _say_how_to_verify(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Write it into the URL, for Celery's client checks no certificate unless the URL says so."""
-        url, verify = given.get("redis_url"), given.get("redis_tls_verify", RedisTlsVerify.REQUIRED)
-        if not isinstance(url, str) or not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
-            return given
-        return given | {"redis_url": f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={verify}"}
+    def _judge_redis_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        verify = info.data.get("redis_tls_verify", RedisTlsVerify.REQUIRED)
+        return SecretStr(urls.redis_url(url.get_secret_value(), verify=verify))
 
 
 class DatabaseSettings(_Environment):
@@ -140,7 +153,7 @@ class StripeSettings(_Environment):
     stripe_account: str | None = Field(
         None,
         pattern="^acct_[A-Za-z0-9]+$",
-        description="The Connect account whose events are ours; unset: events without an account.",
+        description="The account that our events name; unset, as for one's own: events that name none.",
     )
     stripe_api_key: ApiKey | None = Field(
         None, description="A restricted read-only key; lets us ask Stripe when in doubt."
@@ -166,9 +179,8 @@ class StripeSettings(_Environment):
 class AskingSettings(StripeSettings):
     """How Stripe is asked."""
 
-    stripe_api_base: str = Field(
+    stripe_api_base: Annotated[str, AfterValidator(_stripe_api_base)] = Field(
         "https://api.stripe.com",
-        pattern="^https?://[^/]+$",
         description="Where Stripe's API is; another one only for a simulated Stripe.",
     )
     stripe_requests_per_second: int = Field(
@@ -190,7 +202,7 @@ class ReceiverSettings(MailboxSettings, StripeSettings):
     )
     port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
     web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
-    metrics_token: SecretStr | None = Field(
+    metrics_token: MetricsToken | None = Field(
         None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
     )
 
@@ -237,11 +249,11 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
         30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
     )
     ledger_retention_days: int = Field(
-        35, ge=35, description="Days the ledger is kept; Stripe lists events for 30."
+        35, ge=35, le=MOST_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
     )
 
 
-class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings):
+class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     """What a command that asks Stripe needs."""
 
 
@@ -256,7 +268,7 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings):
         description="Names by which browsers may reach the console, comma-separated; localhost always may.",
     )
     port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
-    metrics_token: SecretStr | None = Field(
+    metrics_token: MetricsToken | None = Field(
         None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
     )
 
@@ -273,10 +285,13 @@ def _secrets(given: SecretStr | None) -> tuple[str, ...]:
 S = TypeVar("S", bound=BaseSettings)
 
 
-def load(kind: type[S]) -> S:
-    """Read one process's settings, or end the process with one clear line a problem and exit code 78."""
+def load(kind: type[S], **given: Any) -> S:
+    """Read one process's settings, or end the process with one clear line a problem and exit code 78.
+
+    What is `given` counts instead of the environment.
+    """
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         refuse(*(f"{_variable(problem['loc'])} {_complaint(problem)}" for problem in error.errors()))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 _WRAPPED_ID_LENGTH = 24
+MOST_BYTES = 256 * 1024**2
 
 Json = dict[str, Any]
 
@@ -47,13 +48,19 @@ def read_letters(paths: Iterable[Path]) -> list[Letter]:
     its content, so that sending the same file again is a duplicate.
     """
     letters = [letter for path in paths for file in _files(path) for letter in _read_file(file)]
-    return list(_with_distinct_ids(letters))
+    try:
+        return list(_with_distinct_ids(letters))
+    except RecursionError as error:
+        raise UnreadableFileError("an event nests too deep to be compared with another of its id") from error
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+    try:
+        if not path.is_dir():
+            return [path]
+        found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: {error.strerror}") from error
     if not found:
         raise UnreadableFileError(f"{path}: no {', '.join(sorted(SUFFIXES))} file in this folder")
     return found
@@ -61,10 +68,13 @@ def _files(path: Path) -> list[Path]:
 
 def _read_file(file: Path) -> Iterator[Letter]:
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as stream:
+            raw = stream.read(MOST_BYTES + 1)
         changed = int(file.stat().st_mtime)
     except OSError as error:
         raise UnreadableFileError(f"{file}: {error.strerror}") from error
+    if len(raw) > MOST_BYTES:
+        raise UnreadableFileError(f"{file}: more than {MOST_BYTES // 1024**2} MB: split it")
     for source, part in _parts(file, raw):
         for document, body in _documents(_parse(source, part), part):
             yield _letter(source, document, body, changed=changed)
@@ -82,7 +92,7 @@ def _parts(file: Path, raw: bytes) -> Iterator[tuple[str, bytes]]:
 def _is_json(raw: bytes) -> bool:
     try:
         json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -93,7 +103,7 @@ def _parse(source: str, raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise UnreadableFileError(f"{source}: not JSON: {error.msg} at {where}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableFileError(f"{source}: not JSON: {error}") from error
 
 
@@ -102,7 +112,10 @@ def _documents(document: Any, body: bytes) -> Iterator[tuple[Any, bytes | None]]
     if isinstance(document, list):
         yield from ((one, None) for one in document)
     elif isinstance(document, dict) and document.get("object") == "list":
-        yield from ((one, None) for one in document.get("data", []))
+        members = document.get("data", [])
+        if not isinstance(members, list):
+            raise UnreadableFileError("a list of Stripe's whose data is none")
+        yield from ((one, None) for one in members)
     else:
         yield document, body
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from console.printable import printable
 from events.retry import FailureClass
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from mailboxes.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from reconcile.outbox import MailboxFullError
-from schema.errors import MigrationError, classify, sqlstate
+from reconcile.reconciliation import OwnAccountError
+from schema.errors import MigrationError, MigrationRefusedError, PostgresRefusedError, classify, sqlstate
 from settings import EX_CONFIG
 from stripeapi.errors import StripeApiError
 
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TABLES_MISSING = frozenset({"42P01", "42703"})
-ACCESS_REFUSED = ("28", "42501")
-NO_DATABASE = "3D000"
+NOT_GRANTED = "42501"
+NO_CONNECTION_LEFT = "53300"
+NOT_UNDERSTOOD = 2
+NO_TEXT = "What was asked for holds what no text in the tables and mailboxes can hold."
 BUSY = "PostgreSQL is busy with something that stands in the way. Try again."
 BY_CLASS = {
     FailureClass.CONTENTION: BUSY,
     FailureClass.TRANSIENT: BUSY,
     FailureClass.OTHER_RELEASE: "A newer release wrote rows that this one cannot read. Use that release.",
+    FailureClass.PERMANENT: NO_TEXT,
     FailureClass.INFRASTRUCTURE: "PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.",
 }
 
@@ -46,7 +51,7 @@ def told() -> Iterator[None]:
     """Turn what servers do to us inside the block into a Failure."""
     try:
         yield
-    except MailboxRefused as error:
+    except (MailboxRefused, MailboxDenied, PostgresRefusedError, MigrationRefusedError) as error:
         raise Failure(str(error), exit_code=EX_CONFIG) from error
     except MailboxUnavailable as error:
         raise Failure(
@@ -54,6 +59,10 @@ def told() -> Iterator[None]:
         ) from error
     except MigrationError as error:
         raise Failure(str(error)) from error
+    except OwnAccountError as error:
+        raise Failure(str(error), exit_code=EX_CONFIG) from error
+    except UnicodeError as error:
+        raise Failure(NO_TEXT, exit_code=NOT_UNDERSTOOD) from error
     except StripeApiError as error:
         raise _of_stripe(error) from error
     except MailboxFullError as error:
@@ -63,6 +72,14 @@ def told() -> Iterator[None]:
         if known is None:
             raise
         raise known from error
+
+
+def trouble_of(error: Exception) -> str | None:
+    """What a PostgreSQL that is there said, and what to do about it; None for one that does not answer."""
+    if isinstance(error, PostgresRefusedError):
+        return str(error)
+    known = _of_postgres(error)
+    return None if known is None or known.message == BY_CLASS[FailureClass.INFRASTRUCTURE] else known.message
 
 
 def _of_stripe(error: StripeApiError) -> Failure:
@@ -78,9 +95,21 @@ def _of_postgres(error: Exception) -> Failure | None:
     code = sqlstate(error) or ""
     if code in TABLES_MISSING:
         return Failure("The tables are missing or older than this program. Run `cogento migrate`.")
-    if code.startswith(ACCESS_REFUSED):
-        return Failure("PostgreSQL refuses this user. Check DATABASE_URL.", exit_code=EX_CONFIG)
-    if code == NO_DATABASE:
-        return Failure("The server has no database of this name. Check DATABASE_URL.", exit_code=EX_CONFIG)
+    if code == NOT_GRANTED:
+        return Failure(
+            f"PostgreSQL does not let this user do that ({_said(error)}). Grant it, or correct DATABASE_URL.",
+            exit_code=EX_CONFIG,
+        )
+    if code == NO_CONNECTION_LEFT:
+        return Failure(
+            f"PostgreSQL takes no more connections ({_said(error)}). End some that idle, or raise the limit."
+        )
     message = BY_CLASS.get(classify(error))
-    return Failure(message) if message else None
+    if message is None:
+        return None
+    return Failure(message, exit_code=NOT_UNDERSTOOD if message == NO_TEXT else 1)
+
+
+def _said(error: Exception) -> str:
+    """What Postgres said, in its own words: of these codes it names users, databases and tables, and no values."""
+    return printable(f"{sqlstate(error)}: {error}")

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from console.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -20,16 +22,17 @@ SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
 STRIPE = {"STRIPE_API_KEY": "stripe_api_key", "STRIPE_API_BASE": "stripe_api_url"}
 
 
-def read_run(data: Path = DEFAULT_DATA) -> dict[str, Any]:
-    """Read run.json; empty when nothing runs there. Raises ClickException for one that can't be read."""
+def read_run(data: Path = DEFAULT_DATA) -> dict[str, str]:
+    """Read what run.json tells in words; nothing when nothing runs there. Raises ClickException for one that can't be read."""
     file = data / "run.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{file} can't be read: {error}") from error
-    return found if isinstance(found, dict) else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise click.ClickException(printable(f"{file} can't be read: {error}")) from error
+    facts = found.items() if isinstance(found, dict) else ()
+    return {name: fact for name, fact in facts if isinstance(fact, str) and fact.isprintable()}
 
 
 def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:

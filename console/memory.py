@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at both servers, at a Unix second; a server that is away leaves None and nothing."""
+    """One look at both servers, at a Unix second; one that is away, or in trouble, leaves None and nothing."""
 
     second: int
     mail: MailFigures | None = None
@@ -34,6 +34,8 @@ class Look:
     settled: Sequence[Settled] = ()
     customers: Sequence[NewCustomer] = ()
     subscriptions: Sequence[NewSubscription] = ()
+    mail_trouble: str | None = None
+    tables_trouble: str | None = None
 
 
 @dataclass(slots=True)
@@ -69,13 +71,17 @@ class Memory:
             return Overview(None, None, Pace(0, 0), (), (), ())
         latest = self.looks[-1]
         return Overview(
+            mail_trouble=latest.mail_trouble,
+            tables_trouble=latest.tables_trouble,
             mail=latest.mail,
             tables=latest.tables,
             pace=Pace(received=self._received_per_second(), settled=self._settled_per_second(latest.second)),
             beats=self._beats(latest.second),
             customers=[_customer_line(latest.second - at, new) for at, new in self.customers.values()],
             subscriptions=[
-                SubscriptionLine(new.subscription_id, new.status, max(latest.second - at, 0))
+                SubscriptionLine(
+                    new.subscription_id, new.status, max(latest.second - at, 0), unsure=new.unsure
+                )
                 for at, new in self.subscriptions.values()
             ],
         )

@@ -6,9 +6,10 @@ else does. Whatever the servers do meanwhile is told in one line.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,11 +18,20 @@ import bridge
 from console.desk import Desk
 from console.failures import Failure, told
 from console.local_run import adopt_local_run
+from mailboxes.errors import MailboxDenied, MailboxUnavailable
 from mailboxes.mail import Limits
 from mailboxes.mailboxes import Mailboxes
 from reconcile.reconciliation import Reconciliation
+from schema.connecting import greet_if_there
 from schema.store import Store
-from settings import EX_CONFIG, DatabaseSettings, MailboxSettings, ReconcileSettings, load
+from settings import (
+    EX_CONFIG,
+    ConsoleSettings,
+    DatabaseSettings,
+    MailboxSettings,
+    ReconcileSettings,
+    load,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +105,21 @@ def opened_reconciliation(*, name: str) -> Iterator[Reconciliation]:
         finally:
             reconciliation.close()
             mailboxes.close()
+
+
+def require_entry(settings: ConsoleSettings) -> None:
+    """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
+    with told(), closing(connect(settings)) as mailboxes:
+        try:
+            mailboxes.status()
+        except MailboxDenied:
+            raise
+        except MailboxUnavailable:
+            pass
+        # On a loop of its own: this process is yet to fork.
+        asyncio.run(
+            greet_if_there(settings.database_url.get_secret_value(), application_name="cogento console")
+        )
 
 
 def connect(settings: MailboxSettings) -> Mailboxes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from console.spans import span
 from console.workers import Workforce
+from mailboxes.durability import warning_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,18 +23,22 @@ if TYPE_CHECKING:
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
+SEND_AGAIN = "Stripe is told to try again; nothing is lost."
+WAITING = "Events are received, and wait."
 
 
 @dataclass(frozen=True, slots=True)
 class MailFigures:
     """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused.
 
-    `waits_for` names what workers have stopped for, and why. `server` is None where it cannot keep the
-    promise that is configured.
+    `waits_for` names what workers have stopped for, and why. `kept_out` says why no event is taken at all, where a
+    setting keeps all of them out. `server` is None where it cannot keep the promise that is configured.
     """
 
     received_total: int
     settled_total: int
+    repaired_total: int
+    lost_total: int
     waiting: int
     ready: int
     leased: int
@@ -43,6 +48,7 @@ class MailFigures:
     halted: bool
     oldest_event_age_seconds: float | None
     waits_for: Mapping[str, str]
+    kept_out: str | None
     workforce: Workforce
     delays: Sequence[Histogram]
     server: ServerFacts | None
@@ -97,6 +103,7 @@ class SubscriptionLine:
     subscription_id: str
     status: str
     age_seconds: float
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the page; `mail` or `tables` is None while its server does not answer."""
+    """Everything on the page; `mail` or `tables` is None while its server does not answer, or is in trouble."""
 
     mail: MailFigures | None
     tables: TableFigures | None
@@ -125,6 +132,8 @@ class Overview:
     beats: Sequence[Beat]
     customers: Sequence[CustomerLine]
     subscriptions: Sequence[SubscriptionLine]
+    mail_trouble: str | None = None
+    tables_trouble: str | None = None
 
 
 class Tone(StrEnum):
@@ -145,23 +154,55 @@ class Verdict:
     detail: str
 
 
-def judge(mail: MailFigures | None, tables: TableFigures | None) -> Verdict:
-    """Sum it up; what needs a person most comes first."""
+def judge(
+    mail: MailFigures | None,
+    tables: TableFigures | None,
+    *,
+    mail_trouble: str | None = None,
+    tables_trouble: str | None = None,
+) -> Verdict:
+    """Sum it up; what needs a person most comes first. Trouble is what a server said that is there."""
     if mail is None:
-        return Verdict(
-            Tone.BAD, "away", "Redis does not answer", "Stripe is told to try again; nothing is lost."
-        )
+        return _of_absence("Redis", mail_trouble, SEND_AGAIN)
     if tables is None:
-        return Verdict(Tone.BAD, "away", "PostgreSQL does not answer", "Events are received, and wait.")
+        return _of_absence("PostgreSQL", tables_trouble, WAITING)
     if mail.halted:
         return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
     return (
-        _of_workers(mail)
+        _of_promise(mail)
+        or _of_workers(mail)
         or _of_circuits(mail)
+        or _of_fence(mail)
         or _of_removals(tables)
         or _of_delay(mail)
         or _of_letters(tables)
+        or _of_memory(mail)
         or _of_mail(mail)
+    )
+
+
+def _of_absence(name: str, trouble: str | None, meanwhile: str) -> Verdict:
+    if trouble is None:
+        return Verdict(Tone.BAD, "away", f"{name} does not answer", meanwhile)
+    return Verdict(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
+
+
+def _of_promise(mail: MailFigures) -> Verdict | None:
+    if mail.server is not None:
+        return None
+    return Verdict(
+        Tone.BAD,
+        "refused",
+        "Redis cannot keep what a 2xx promises",
+        "Stripe is told to try again: see `GET /readyz?verbose`, or `cogento status`.",
+    )
+
+
+def _of_memory(mail: MailFigures) -> Verdict | None:
+    if mail.server is None or not (warning := warning_of(mail.server.ack)):
+        return None
+    return Verdict(
+        Tone.BUSY, "memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}."
     )
 
 
@@ -176,6 +217,12 @@ def _of_circuits(mail: MailFigures) -> Verdict | None:
         return None
     ((name, why), *_) = mail.waits_for.items()
     return Verdict(Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait.")
+
+
+def _of_fence(mail: MailFigures) -> Verdict | None:
+    if mail.kept_out is None:
+        return None
+    return Verdict(Tone.BAD, "fenced", "No event is taken", f"Taken is {mail.kept_out}.")
 
 
 def _of_removals(tables: TableFigures) -> Verdict | None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import quote
 
 import click
 
@@ -19,6 +19,7 @@ from console.local_run import DEFAULT_DATA, read_run
 from console.printable import printable
 from console.signing import signature_header
 from events.thin import is_thin
+from urls import UnusableUrlError, Url, host_and_port, http_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,7 +88,8 @@ def send(
     `updated` event whose id follows from its content: sent again, it is a duplicate.
 
     Recorded files often share a placeholder id. When one call holds the same id with different content, the
-    first keeps it and the others get ids that follow from their content; the output says so.
+    first keeps it and the others get ids that follow from their content; the output says so. An event whose own, whose
+    object's or whose customer's id is all zeros is ignored by receivers.
 
     Exit code 0 when every answer is 2xx, 1 otherwise.
     """
@@ -108,11 +110,14 @@ def send_all(letters: Iterable[Letter], target: Target) -> Iterator[Answer]:
 
     Raises click.ClickException when the receiver can't be reached; what was sent before stays sent.
     """
-    url = urlsplit(target.url)
+    try:
+        url = http_url(target.url)
+    except UnusableUrlError as error:
+        raise click.UsageError(f"the receiver's address is not usable: {error}") from error
     with closing(_connection(url)) as connection:
         for letter in letters:
             try:
-                yield _send(letter, target, connection, path=url.path or "/")
+                yield _send(letter, target, connection, path=quote(url.path) or "/")
             except (OSError, http.client.HTTPException) as error:
                 raise click.ClickException(
                     f"no answer from {target.url} ({error or type(error).__name__}): is the receiver running?"
@@ -146,11 +151,10 @@ def _read_answer(body: bytes) -> tuple[str, str | None]:
             return "unknown answer", None
 
 
-def _connection(url: SplitResult) -> http.client.HTTPConnection:
-    if url.scheme not in {"http", "https"} or url.hostname is None:
-        raise click.UsageError(f"--url must look like http://host:port/webhooks/stripe, not {url.geturl()}")
+def _connection(url: Url) -> http.client.HTTPConnection:
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    return kind(url.hostname, url.port, timeout=_TIMEOUT_SECONDS)
+    host, port = host_and_port(url.hosts)
+    return kind(host, port, timeout=_TIMEOUT_SECONDS)
 
 
 def _target(url: str | None, secret: str | None, data: Path) -> Target:
@@ -170,6 +174,8 @@ def _target(url: str | None, secret: str | None, data: Path) -> Target:
     if not chosen_secret:
         raise click.UsageError("no secret known: give --secret, or set STRIPE_WEBHOOK_SECRET")
     thin_secret = secret or known("thin_webhook_secret") or chosen_secret
+    if not (chosen_secret + thin_secret).isprintable():
+        raise click.UsageError("the secret holds a character that no secret of Stripe's has: copy it again")
     return Target(chosen_url, tuple(chosen_secret.split(",")), tuple(thin_secret.split(",")))
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bridge
+from console.words import tell_kept_out
 from console.workers import Workforce
+from mailboxes.durability import warning_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +26,13 @@ class Standing:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
     `to_ask` are objects that thin events told of and Stripe was not asked for yet.
+    `repaired_total` counts what Redis had lost from the line and was put back, `lost_total` events whose bytes it lost.
     `dead_removals` are those letters that end what a row still shows.
     `workers` live, `worker_versions` says how many of each version, and one of them settled mail
     `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
     `waits_longest` has some customers with mail and the age of their first event, in seconds.
+    `kept_out` says why no event is taken at all, where a setting keeps all of them out.
     Field names are the keys of `cogento status --json`.
     """
 
@@ -42,17 +46,21 @@ class Standing:
     dead_removals: int
     unsure: int
     oldest_event_age_seconds: float | None
+    repaired_total: int
+    lost_total: int
     received_total: int
     settled_total: int
     applied_total: int
     ack_durability: str
     ack_means: str
+    ack_warning: str | None
     redis: str
     workers: int
     worker_versions: Mapping[str, int]
     idle_seconds: float | None
     waits_longest: Mapping[str, float]
     waits_for: Mapping[str, str]
+    kept_out: str | None
     to_ask: int
     missing_total: int
     swept_until_seconds_ago: int | None
@@ -78,11 +86,14 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         dead_removals=sum(count.removals for count in letters),
         unsure=totals.unsure_users + totals.unsure_subscriptions,
         oldest_event_age_seconds=oldest_age_seconds(mail),
+        repaired_total=mail.counters.repaired,
+        lost_total=mail.counters.lost,
         received_total=mail.counters.accepted,
         settled_total=mail.counters.settled,
         applied_total=totals.applied,
         ack_durability=facts.ack,
         ack_means=facts.ack_means,
+        ack_warning=warning_of(facts.ack),
         redis=f"{facts.name} {facts.version}",
         workers=workforce.alive,
         worker_versions=workforce.versions,
@@ -92,6 +103,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
             for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
         },
         waits_for=waits_for_what(mailboxes),
+        kept_out=tell_kept_out(mailboxes.fence_notes.everything_kept_out()),
         to_ask=totals.to_ask,
         missing_total=sweeping.missing,
         swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),

@@ -47,11 +47,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """A row whose events do not say which came last; no tie when another release wrote what it remembers."""
+    """A row of which nobody knows how its object ends; no tie when another release wrote what it remembers."""
 
     object_id: ObjectId
     shown: EventId
     tie: Tie | None
+    outlives_customer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,13 @@ def _look_around(mailboxes: Mailboxes) -> Office:
 def _of_records(records: Records) -> list[str]:
     return [
         *tell_row(records.customer),
-        *(said for row in records.unsure for said in tell_unsure(row.object_id, row.shown, row.tie)),
+        *(
+            said
+            for row in records.unsure
+            for said in tell_unsure(
+                row.object_id, row.shown, row.tie, outlives_customer=row.outlives_customer
+            )
+        ),
         *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
     ]
 
@@ -234,7 +241,7 @@ def _unsure(record: UnsureRecord) -> Unsure:
         tie = tie_of(record.evidence, record.shown)
     except OtherReleaseError:
         tie = None
-    return Unsure(record.object_id, record.shown, tie)
+    return Unsure(record.object_id, record.shown, tie, record.outlives_customer)
 
 
 def _of_event(asked: str, event: Told | None, mailbox: MailboxView) -> Sequence[str]:

@@ -16,13 +16,15 @@ import structlog
 
 import bridge
 from console import stories
+from console.failures import trouble_of
 from console.memory import LINES_SHOWN, Look, Memory
 from console.overview import MailFigures, TableFigures
 from console.standing import oldest_age_seconds, waits_for_what
+from console.words import tell_kept_out
 from console.workers import Workforce
 from events.retry import FailureClass
 from mailboxes.delays import histograms
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
+from mailboxes.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from schema.errors import classify
 from schema.recent import Settled
 
@@ -63,7 +65,7 @@ class Watching:
 
     def look(self) -> None:
         """Look once; that a server is away is part of what is seen."""
-        look = self._look_at_tables(Look(second=int(time.time()), mail=self._look_at_mail()))
+        look = self._look_at_tables(self._look_at_mail(Look(second=int(time.time()))))
         with self._remembering:
             self._memory.add(look)
 
@@ -76,17 +78,21 @@ class Watching:
         """Ask for a story; raises what the servers raise."""
         return stories.tell(asked, self._mailboxes, self._store)
 
-    def _look_at_mail(self) -> MailFigures | None:
+    def _look_at_mail(self, look: Look) -> Look:
         try:
-            return self._read_mail()
+            return replace(look, mail=self._read_mail())
+        except MailboxDenied as denied:
+            return replace(look, mail_trouble=str(denied))
         except MailboxUnavailable:
-            return None
+            return look
 
     def _read_mail(self) -> MailFigures:
         status, heartbeats = self._mailboxes.status(), self._mailboxes.heartbeats
         return MailFigures(
             received_total=status.counters.accepted,
             settled_total=status.counters.settled,
+            repaired_total=status.counters.repaired,
+            lost_total=status.counters.lost,
             waiting=status.waiting,
             ready=status.ready,
             leased=status.leased,
@@ -96,6 +102,7 @@ class Watching:
             halted=status.halted,
             oldest_event_age_seconds=oldest_age_seconds(status),
             waits_for=waits_for_what(self._mailboxes),
+            kept_out=tell_kept_out(self._mailboxes.fence_notes.everything_kept_out()),
             workforce=Workforce(heartbeats.seen(), status.now_ms),
             delays=histograms(heartbeats.delays()),
             server=self._read_server(),
@@ -113,7 +120,7 @@ class Watching:
         except Exception as error:
             if classify(error) is FailureClass.BUG:
                 raise
-            return look
+            return replace(look, tables_trouble=trouble_of(error))
 
     async def _read_tables(self, look: Look) -> Look:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, assert_never
 
+from events.addresses import canonical_address
+from events.fence import Fence, Fenced
 from events.outcomes import Reason
 from events.walks import Why
 from mailboxes.redelivery import Redelivery
@@ -13,10 +15,11 @@ from schema.ledger import ASKED
 from schema.letter_records import LetterStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from events.names import EventId, ObjectId
     from events.ties import Tie, TiedEvent
+    from mailboxes.fence import KeptOut
     from schema.history import CustomerRecord, LedgerRecord
     from schema.letter_records import Letter
 
@@ -50,6 +53,42 @@ REASONS: dict[str, str] = {
     Reason.AFTER_DELETE: "the object had ended before, and an end is final",
 }
 
+_OUTLIVED = "its customer is deleted; Stripe cancels a deleted customer's subscriptions at once, and its own end has not come"
+
+
+def tell_kept_out(kept_out: KeptOut | None) -> str | None:
+    """Say which setting keeps every event out; None where none does."""
+    if kept_out is None:
+        return None
+    reason = max(kept_out.counts, key=lambda one: kept_out.counts[one])
+    total = sum(kept_out.counts.values())
+    return f"none of the last {total:,} events: {_KEPT_OUT[reason](kept_out.fence)}"
+
+
+def _other_mode(fence: Fence) -> str:
+    theirs, ours = ("test", "true") if fence.livemode else ("live", "false")
+    return f"they are {theirs} events, and STRIPE_LIVEMODE is {ours}"
+
+
+def _other_account(fence: Fence) -> str:
+    if fence.account is None:
+        return "they name the account that they are of; STRIPE_ACCOUNT says whose are taken, and is unset"
+    return f"they are of other accounts than the {fence.account} of STRIPE_ACCOUNT"
+
+
+def _no_account(fence: Fence) -> str:
+    return (
+        f"they name no account, and STRIPE_ACCOUNT={fence.account} takes those that name it; "
+        "unset it where it is the endpoint's own account"
+    )
+
+
+_KEPT_OUT: dict[Fenced, Callable[[Fence], str]] = {
+    Fenced.OTHER_MODE: _other_mode,
+    Fenced.OTHER_ACCOUNT: _other_account,
+    Fenced.NO_ACCOUNT: _no_account,
+}
+
 
 def tell_outcome(row: LedgerRecord) -> str:
     """Say what became of an event, and why where there is more to say."""
@@ -74,7 +113,7 @@ def tell_row(row: CustomerRecord | None) -> list[str]:
     said = []
     if row.deleted_at is not None:
         said.append("Deleted in Stripe: the row stays, its personal data and roles are gone.")
-    elif row.stripe_email is not None and row.email != row.stripe_email:
+    elif row.stripe_email is not None and row.email != canonical_address(row.stripe_email):
         said.append(
             "An older customer has the same e-mail address and signs in with it; this one shows a stand-in."
         )
@@ -83,11 +122,17 @@ def tell_row(row: CustomerRecord | None) -> list[str]:
     return said
 
 
-def tell_unsure(object_id: ObjectId, shown: EventId, tie: Tie | None) -> list[str]:
+def tell_unsure(
+    object_id: ObjectId, shown: EventId, tie: Tie | None, *, outlives_customer: bool = False
+) -> list[str]:
     """Say why a row is unsure, which events can be the last, and why it shows the one that it shows."""
+    outlived = [f"The row of {object_id} is unsure: {_OUTLIVED}."] if outlives_customer else []
     if tie is None:
-        return [f"The row of {object_id} is unsure; another release wrote what it remembers of its events."]
-    said = [f"The row of {object_id} is unsure: {_tell_doubt(shown, tie)}."]
+        unread = f"The row of {object_id} is unsure; another release wrote what it remembers of its events."
+        return outlived or [unread]
+    if outlived and tie.sure:
+        return outlived
+    said = [*outlived, f"The row of {object_id} is unsure: {_tell_doubt(shown, tie)}."]
     last = [event for event in tie.events if event.may_be_last]
     if len(last) > 1:
         said.append(f"Each of these can be the last: {_tell_tied(last)}.")

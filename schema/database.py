@@ -14,7 +14,13 @@ import asyncpg
 
 from events.retry import POLICIES, FailureClass, next_delay
 from schema.connecting import CONNECT_SECONDS, open_pool
-from schema.errors import LedgerRacedError, PostgresSilentError, PostgresUnavailableError, classify
+from schema.errors import (
+    LedgerRacedError,
+    PostgresSilentError,
+    PostgresUnavailableError,
+    as_refusal,
+    classify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -102,6 +108,8 @@ class Database:
             return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError as error:
             raise PostgresSilentError("no connection to Postgres became free in time") from error
+        except Exception as error:
+            raise as_refusal(error) from error
 
 
 def _is_lost(connection: asyncpg.Connection) -> bool:

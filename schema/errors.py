@@ -20,12 +20,27 @@ class PostgresSilentError(PostgresUnavailableError):
     """Postgres gave no connection, or no answer, within its time limit."""
 
 
+class PostgresRefusedError(PostgresUnavailableError):
+    """Postgres, or its driver, takes no connection as it is configured; the message says what to do, and no secret.
+
+    `sqlstate` is what Postgres gave, if it was Postgres.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
 class LedgerRacedError(TransientError):
     """Another transaction has settled the same event; the next run finds its outcome."""
 
 
 class MigrationError(Exception):
-    """The tables could not be brought up to date; the message says what to do."""
+    """The tables could not be brought up to date this time; the message says what to do."""
+
+
+class MigrationRefusedError(Exception):
+    """The tables cannot be brought up to date in this database; the message says what is in the way."""
 
 
 BY_SQLSTATE = {
@@ -84,10 +99,46 @@ def classify(error: BaseException) -> FailureClass:
 
     A bare TimeoutError counts as the server's: whoever limits the time of one event must catch its own.
     """
+    if isinstance(error, PostgresUnavailableError):
+        return FailureClass.INFRASTRUCTURE  # whatever its SQLSTATE: no event was being written
     code = sqlstate(error)
     if code is not None:
         return BY_SQLSTATE.get(code) or BY_SQLSTATE_CLASS.get(code[:2], FailureClass.BUG)
     return next((found for kind, found in BY_TYPE if isinstance(error, kind)), FailureClass.BUG)
+
+
+REFUSALS = {
+    "28P01": "PostgreSQL refuses the password of this user (28P01). Put the right one into DATABASE_URL.",
+    "28": "PostgreSQL does not let this user in from here ({code}). Check the user in DATABASE_URL, its right to log in, "
+    "sslmode, and the server's pg_hba.conf.",
+    "3D": "The server has no database of this name ({code}). Make it, or correct DATABASE_URL.",
+    "42501": "PostgreSQL does not let this user into this database (42501). GRANT CONNECT to it, or correct DATABASE_URL.",
+}
+"""What Postgres says to a new connection and will say again until somebody changes something, by code or class."""
+OTHER_REFUSAL = (
+    "PostgreSQL takes no connection with these settings ({code}). Check what stands after the ? of DATABASE_URL, and "
+    "the environment variables PG…"
+)
+UNKNOWN_PARAMETER = "unsupported startup parameter"
+"""How PgBouncer begins, under the code that it has for everything (08P01)."""
+
+
+def as_refusal(error: Exception) -> Exception:
+    """Say what kept a connection from being made: a PostgresRefusedError when trying again is no use.
+
+    Anything else means that Postgres is away for now. No error of connecting is an event's fault or a mistake of ours:
+    what a driver makes of settings that it cannot use is a refusal, too.
+    """
+    code = sqlstate(error) or ""
+    failure = classify(error)
+    sentence = REFUSALS.get(code) or REFUSALS.get(code[:2])
+    if failure in (FailureClass.BUG, FailureClass.PERMANENT) or str(error).startswith(UNKNOWN_PARAMETER):
+        sentence = sentence or OTHER_REFUSAL
+    if sentence:
+        return PostgresRefusedError(sentence.format(code=code or type(error).__name__), sqlstate=code or None)
+    if failure is FailureClass.INFRASTRUCTURE:
+        return error
+    return PostgresUnavailableError(f"no connection to Postgres could be set up ({code_of(error)})")
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from console.opening import require_entry
 from console.passwords import PasswordHash, read_hash
 from console.web.serving import Exposure, Server
 from settings import ConsoleSettings, load, refuse
@@ -20,6 +21,7 @@ def console(port: int | None, *, local: bool) -> None:
     settings = load(ConsoleSettings)
     password = None if local else _password(settings)
     exposure = Exposure(port or settings.port, password)
+    require_entry(settings)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
     Server(settings, exposure).run()
 

@@ -32,6 +32,7 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
     age = now.oldest_event_age_seconds
     return [
         ("received", f"{now.received_total:,} events"),
+        *(("taken", why) for why in (now.kept_out,) if why),
         ("applied", f"{now.applied_total:,} events"),
         ("waiting", f"{now.waiting:,} events" + ("" if age is None else f", the oldest for {span(age)}")),
         (
@@ -48,7 +49,21 @@ def _facts(now: Standing) -> list[tuple[str, str]]:
         ("missed", _tell_sweeps(now)),
         ("workers", tell_workers(now.worker_versions, now.idle_seconds)),
         *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
-        ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis})"),
+        ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis}){_warn(now)}"),
+        *_tell_losses(now),
+    ]
+
+
+def _warn(now: Standing) -> str:
+    return f": WARNING, {now.ack_warning}" if now.ack_warning else ""
+
+
+def _tell_losses(now: Standing) -> list[tuple[str, str]]:
+    """Say what Redis lost, where it did."""
+    if not now.repaired_total and not now.lost_total:
+        return []
+    return [
+        ("redis lost", f"{now.repaired_total:,} from the line, put back; {now.lost_total:,} events for good")
     ]
 
 

@@ -11,7 +11,11 @@ from settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings
         ("redis://host:6379/0", None, "redis://host:6379/0"),
         ("rediss://host:6379/0", None, "rediss://host:6379/0?ssl_cert_reqs=required"),
         ("rediss://host:6379/0", "none", "rediss://host:6379/0?ssl_cert_reqs=none"),
-        ("rediss://host:6379/0?db=1", "none", "rediss://host:6379/0?db=1&ssl_cert_reqs=none"),
+        (
+            "rediss://host:6379/0?ssl_check_hostname=false",
+            "none",
+            "rediss://host:6379/0?ssl_check_hostname=false&ssl_cert_reqs=none",
+        ),
         ("rediss://host?ssl_cert_reqs=none", "required", "rediss://host?ssl_cert_reqs=none"),
     ],
 )

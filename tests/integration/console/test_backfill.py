@@ -83,10 +83,11 @@ def test_backfill_without_a_key_says_what_to_set(run: Run, monkeypatch: pytest.M
     assert "set STRIPE_API_KEY" in refused.output
 
 
-def test_a_user_whose_subscription_is_filled_becomes_a_member(
+def test_t7_a_backfill_goes_by_the_statuses_that_workers_were_given_whatever_its_own_environment_says(
     run: Run, stripe: SimulatedStripe, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MEMBER_STATUSES", "active,trialing")
+    bridge.run(store.decide_members({"active", "trialing"}))
+    monkeypatch.setenv("MEMBER_STATUSES", "past_due")
 
     run("backfill")
 

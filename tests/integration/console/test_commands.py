@@ -47,7 +47,10 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "received_total": 0,
         "settled_total": 0,
         "applied_total": 0,
-        "ack_durability": "redis",
+        "ack_durability": "redis_fsync",
+        "ack_warning": None,
+        "repaired_total": 0,
+        "lost_total": 0,
         "ack_means": "",
         "redis": "",
         "workers": 0,
@@ -55,6 +58,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "idle_seconds": None,
         "waits_longest": {},
         "waits_for": {},
+        "kept_out": None,
         "to_ask": 0,
         "missing_total": 0,
         "swept_until_seconds_ago": None,
@@ -145,6 +149,27 @@ def test_explain_says_what_became_of_an_event(run: Run, applied: Happened) -> No
     applied("customer.updated", ADA, id_="evt_new", created=builders.NOW + 100)
     applied("customer.updated", ADA | {"name": "Old"}, id_="evt_old")
     assert "evt_old is stale: the row already showed something later." in run("explain", "evt_old").output
+
+
+def test_t3_explain_says_why_a_deleted_customers_subscription_is_in_doubt(
+    run: Run, applied: Happened
+) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.subscription.created", PLAN, id_="evt_b", created=builders.NOW + 1)
+    applied("customer.deleted", ADA, id_="evt_gone", created=builders.NOW + 100)
+    told = run("explain", "cus_ada").output
+    assert "The row of sub_ada is unsure: its customer is deleted; Stripe cancels" in told
+    assert json.loads(run("status", "--json").output)["unsure"] == 1
+
+
+@pytest.mark.parametrize("asked", ["ada@example.com", " ADA@Example.com"])
+def test_t8_explain_finds_a_customer_however_its_address_is_typed(
+    run: Run, applied: Happened, asked: str
+) -> None:
+    applied("customer.created", ADA | {"email": "Ada@Example.com"}, id_="evt_a")
+    told = run("explain", asked).output
+    assert "cus_ada" in told
+    assert "stand-in" not in told
 
 
 def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailboxes: Mailboxes) -> None:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 every_reason = pytest.mark.parametrize("reason", LetterReason)
-# Of the one that is left out a thin event dies, not a worker's turn: tests/integration/reconcile/test_notices.py.
+# Of one that is left out a thin event dies, not a worker's turn: tests/integration/reconcile/test_notices.py. Of
+# the other a letter dies once more: tests/unit/worker/test_opening.py.
 every_reason_of_a_turn = pytest.mark.parametrize(
-    "reason", sorted(set(LetterReason) - {LetterReason.OBJECT_MISSING})
+    "reason", sorted(set(LetterReason) - {LetterReason.OBJECT_MISSING, LetterReason.FENCED})
 )
 
 
@@ -50,6 +51,36 @@ def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_mend
     assert run("letters", "list").output == "There are none.\n"
 
 
+def test_t26_an_address_in_a_row_made_by_hand_is_a_letter_at_once_that_names_the_row_and_no_address(
+    run: Run, ward: Ward
+) -> None:
+    ward.kill(LetterReason.ADDRESS_TAKEN)
+    (row,) = ward.post.rows("SELECT user_id, email, stripe_customer_id FROM users")
+    letter = json.loads(run("letters", "show", "evt_1", "--json").output)["letter"]
+    assert (letter["reason"], letter["attempts"]) == ("address_taken", 1)
+    assert str(row["user_id"]) in letter["message"]
+    assert "example.com" not in letter["message"]
+    assert (row["email"], row["stripe_customer_id"]) == ("cus_1@example.com", "by hand")
+
+
+def test_t26_a_row_made_by_hand_becomes_the_customers_once_a_person_says_whose_it_is(
+    run: Run, ward: Ward
+) -> None:
+    ward.kill(LetterReason.ADDRESS_TAKEN)
+    (before,) = ward.post.rows("SELECT user_id FROM users")
+    ward.sql("UPDATE users SET stripe_customer_id = 'cus_1'")
+    run("letters", "retry", "evt_1")
+    ward.post.drain()
+    (after,) = ward.post.rows("SELECT user_id, name FROM users")
+    assert after == {"user_id": before["user_id"], "name": "Ada Example"}
+
+
+def test_t26_other_customers_of_its_batch_do_not_wait(ward: Ward) -> None:
+    ward.post.put("customer.created", customer("cus_2"), id_="evt_2")
+    ward.kill(LetterReason.ADDRESS_TAKEN)
+    assert ward.post.ledger() == {"evt_1": "dead", "evt_2": "applied"}
+
+
 def test_the_row_of_a_quiet_customer_whose_event_was_given_up_comes_right_by_itself(ward: Ward) -> None:
     ward.kill(LetterReason.GAVE_UP)
     ward.mend(LetterReason.GAVE_UP)
@@ -67,7 +98,13 @@ def test_the_row_of_a_quiet_customer_whose_event_was_given_up_comes_right_by_its
 
 
 @pytest.mark.parametrize(
-    "reason", [LetterReason.MALFORMED, LetterReason.UNKNOWN_TYPE, LetterReason.IMPOSSIBLE_VALUE]
+    "reason",
+    [
+        LetterReason.MALFORMED,
+        LetterReason.UNKNOWN_TYPE,
+        LetterReason.IMPOSSIBLE_VALUE,
+        LetterReason.ADDRESS_TAKEN,
+    ],
 )
 def test_a_letter_that_is_retried_too_early_is_dead_again_of_the_same(
     run: Run, ward: Ward, reason: LetterReason

@@ -120,6 +120,15 @@ def _allow(ward: Ward) -> None:
     ward.sql("ALTER TABLE users DROP CONSTRAINT users_refused")
 
 
+def _occupy(ward: Ward) -> None:
+    ward.sql("INSERT INTO users (email, stripe_customer_id) VALUES ('cus_1@example.com', 'by hand')")
+    _take(ward)
+
+
+def _vacate(ward: Ward) -> None:
+    ward.sql("DELETE FROM users WHERE stripe_customer_id = 'by hand'")
+
+
 def _fail(code: str, *, tries: int) -> Callable[[Ward], None]:
     """Fail until it is given up."""
 
@@ -149,6 +158,7 @@ _KILL: dict[LetterReason, Callable[[Ward], None]] = {
     LetterReason.CUSTOMER_MISSING: _wait_too_long,
     LetterReason.CRASHED_WORKER: _crash,
     LetterReason.IMPOSSIBLE_VALUE: _refuse,
+    LetterReason.ADDRESS_TAKEN: _occupy,
     LetterReason.GAVE_UP: _fail("57014", tries=int(POLICIES[FailureClass.TRANSIENT].attempts_limit)),
     LetterReason.BUG: _fail("P0001", tries=int(POLICIES[FailureClass.BUG].attempts_limit)),
 }
@@ -157,6 +167,7 @@ _MEND: dict[LetterReason, Callable[[Ward], None]] = {
     LetterReason.UNKNOWN_TYPE: _learn_to_read(b"customer.renamed", b"customer.updated"),
     LetterReason.CUSTOMER_MISSING: _arrive,
     LetterReason.IMPOSSIBLE_VALUE: _allow,
+    LetterReason.ADDRESS_TAKEN: _vacate,
     LetterReason.GAVE_UP: _work,
     LetterReason.BUG: _work,
 }

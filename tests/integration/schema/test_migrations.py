@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from alembic import command
 
+from events.retry import FailureClass
 from schema import migrate as migration
-from schema.errors import MigrationError, PostgresUnavailableError
+from schema.errors import MigrationError, PostgresRefusedError, classify
 from schema.migrate import migrate
 from tests.servers import wait_until
 
@@ -119,7 +120,7 @@ async def test_every_table_and_column_is_commented(catalogue: Any) -> None:
         INNER JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
         WHERE c.relnamespace = 'public'::REGNAMESPACE
           AND c.relkind IN ('r', 'p')
-          AND c.relname <> 'alembic_version'
+          AND c.relname <> 'cogento_alembic_version'
           AND (col_description(c.oid, a.attnum) IS NULL
                OR (obj_description(c.oid, 'pg_class') IS NULL AND NOT c.relispartition))
         """
@@ -169,19 +170,20 @@ def test_two_releases_at_once_migrate_once(empty_database_url: str) -> None:
 
 def test_a_database_of_a_newer_release_is_left_as_it_is(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE cogento_alembic_version SET version_num = '9999'")
     done = migrate(database_url)
     assert (done.before, done.after) == ("9999", "9999")
 
 
-def test_postgres_that_is_away_is_said_plainly_and_without_the_password() -> None:
-    with pytest.raises(PostgresUnavailableError, match="cannot be reached") as caught:
+def test_postgres_that_is_away_is_said_without_the_password() -> None:
+    with pytest.raises(OSError, match="Connect call failed") as caught:
         migrate("postgresql://cogento:hunter2@127.0.0.1:1/cogento")
+    assert classify(caught.value) is FailureClass.INFRASTRUCTURE
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_url_of_something_else_is_said_plainly_and_without_the_password() -> None:
-    with pytest.raises(MigrationError, match="DATABASE_URL") as caught:
+def test_a_url_of_something_else_is_said_without_the_password() -> None:
+    with pytest.raises(PostgresRefusedError, match="DATABASE_URL") as caught:
         migrate("mysql://cogento:hunter2@127.0.0.1:1/cogento")
     assert "hunter2" not in str(caught.value)
 
@@ -201,7 +203,7 @@ def test_a_migration_waits_for_a_lock_that_goes_away(empty_database_url: str) ->
         wait_until(lambda: _waiting(holder) == 1, what="the migration to wait")
         holder.execute("SELECT pg_advisory_unlock_all()")
         release.join()
-        assert holder.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+        assert holder.execute("SELECT count(*) FROM cogento_alembic_version").fetchone() == (1,)
 
 
 def _waiting(connection: psycopg.Connection) -> int:

@@ -52,6 +52,8 @@ def mail_figures(**fields: Any) -> MailFigures:
     figures = MailFigures(
         received_total=100,
         settled_total=100,
+        repaired_total=3,
+        lost_total=0,
         waiting=0,
         ready=7,
         leased=0,
@@ -61,6 +63,7 @@ def mail_figures(**fields: Any) -> MailFigures:
         halted=False,
         oldest_event_age_seconds=None,
         waits_for={},
+        kept_out=None,
         workforce=workforce(WORKER),
         delays=(),
         server=SERVER,

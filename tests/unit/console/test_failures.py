@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
-from console.failures import Failure, told
+from console.failures import Failure, told, trouble_of
 from events.errors import OtherReleaseError, TransientError
+from schema.errors import PostgresRefusedError, PostgresUnavailableError
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,29 @@ def test_a_failure_says_what_to_do(error: Exception, said: str) -> None:
 def test_a_mistake_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(KeyError), told():
         raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (
+            asyncpg.TooManyConnectionsError('too many connections for role "x"'),
+            "too many connections for role",
+        ),
+        (PostgresRefusedError("PostgreSQL refuses the password."), "PostgreSQL refuses the password."),
+        (asyncpg.UndefinedTableError("x"), "Run `cogento migrate`"),
+        (
+            asyncpg.InsufficientPrivilegeError("permission denied for table users"),
+            "permission denied for table users",
+        ),
+    ],
+)
+def test_a10_what_a_server_said_that_is_there_is_told(error: Exception, trouble: str) -> None:
+    assert trouble in (trouble_of(error) or "")
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionRefusedError("x"), TimeoutError("x"), PostgresUnavailableError("x")]
+)
+def test_a10_one_that_does_not_answer_said_nothing(error: Exception) -> None:
+    assert trouble_of(error) is None

@@ -56,6 +56,8 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_queue_oldest_event_age_seconds",): 0.25,
         ("cogento_queue_received_events_total",): 1200,
         ("cogento_queue_settled_events_total",): 1190,
+        ("cogento_queue_repairs_total",): 3,
+        ("cogento_queue_lost_events_total",): 0,
         ("cogento_events_processed_total", "applied"): 1100,
         ("cogento_events_processed_total", "stale"): 4,
         ("cogento_dead_removals",): 0,

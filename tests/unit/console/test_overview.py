@@ -69,3 +69,24 @@ def test_what_workers_wait_for_is_told_before_the_backlog_that_it_makes() -> Non
 def test_servers_that_are_away_are_told_first() -> None:
     assert judge(None, None).headline == "Redis does not answer"
     assert judge(MAIL, None).headline == "PostgreSQL does not answer"
+
+
+def test_a10_a_server_that_is_there_and_refuses_is_not_told_as_one_that_does_not_answer() -> None:
+    verdict = judge(
+        mail_figures(), None, tables_trouble="PostgreSQL refuses the password of this user (28P01)."
+    )
+    assert (verdict.tone, verdict.headline) == (Tone.BAD, "PostgreSQL cannot be used")
+    assert verdict.detail.startswith(
+        "PostgreSQL refuses the password of this user (28P01). Events are received"
+    )
+
+
+def test_a10_what_redis_refuses_comes_before_what_postgres_does() -> None:
+    verdict = judge(None, None, mail_trouble="Redis refuses the user.", tables_trouble="PostgreSQL, too.")
+    assert verdict.headline == "Redis cannot be used"
+    assert "PostgreSQL" not in verdict.detail
+
+
+def test_a10_only_silence_is_told_as_silence() -> None:
+    assert judge(mail_figures(), None).headline == "PostgreSQL does not answer"
+    assert judge(None, table_figures()).headline == "Redis does not answer"

@@ -3,11 +3,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import yaml
+
+from settings import ConsoleSettings, ReceiverSettings, WorkerSettings
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"
@@ -15,6 +20,16 @@ TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ["migrate", "receiver", "worker", "console"]
+
+READ: dict[str, type[BaseSettings]] = {
+    "receiver": ReceiverSettings,
+    "worker": WorkerSettings,
+    "console": ConsoleSettings,
+}
+SET_BY_COMPOSE = {"DATABASE_URL", "REDIS_URL", "PORT"}
+PASSWORDS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+OFFERED = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields}
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -80,5 +95,35 @@ def test_no_password_is_written_in_the_compose_file() -> None:
 
 def test_example_environment_names_every_variable_without_a_default() -> None:
     needed = set(re.findall(r"\$\{(\w+):\?", TEXT))
-    offered = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
-    assert needed <= offered
+    assert needed <= set(OFFERED)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_t24_every_setting_that_a_process_reads_reaches_it(name: str) -> None:
+    given = SERVICES[name]["environment"]
+    assert set(given) == {field.upper() for field in READ[name].model_fields}
+    passed_on = {setting for setting, value in given.items() if f"${{{setting}:-" in value}
+    assert set(given) - passed_on == SET_BY_COMPOSE & set(given)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_t24_a_setting_that_is_left_out_has_the_default_that_is_documented(name: str) -> None:
+    values = SERVICES[name]["environment"].items()
+    defaults = {
+        setting: found[1] for setting, value in values if (found := re.fullmatch(r"\$\{\w+:-(.*)\}", value))
+    }
+    chosen_here = {"ACK_DURABILITY": "redis_fsync"}  # whose server is ours, and keeps it
+    assert {setting: value for setting, value in defaults.items() if value} == chosen_here
+
+
+def test_t24_the_migration_is_given_where_the_tables_are_and_nothing_else() -> None:
+    assert set(SERVICES["migrate"]["environment"]) == {"DATABASE_URL"}
+
+
+def test_t24_compose_passes_nothing_on_that_nothing_reads() -> None:
+    assert set(re.findall(r"\$\{(\w+)", TEXT)) == SETTINGS - SET_BY_COMPOSE | PASSWORDS
+
+
+def test_t24_the_example_offers_only_what_is_read() -> None:
+    assert set(OFFERED) <= SETTINGS - SET_BY_COMPOSE | PASSWORDS
+    assert len(OFFERED) == len(set(OFFERED))

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from settings import ReceiverSettings, WorkerSettings
+
 ROOT = Path(__file__).parents[3]
 APP: dict[str, Any] = json.loads((ROOT / "app.json").read_text())
 PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
@@ -24,6 +26,11 @@ def test_app_json_starts_every_process_of_the_procfile() -> None:
 
 def test_app_json_orders_the_two_servers() -> None:
     assert [addon["plan"].split(":")[0] for addon in APP["addons"]] == ["heroku-postgresql", "heroku-redis"]
+
+
+def test_t24_app_json_offers_only_what_is_read() -> None:
+    kinds = (ReceiverSettings, WorkerSettings)
+    assert set(APP["env"]) <= {name.upper() for kind in kinds for name in kind.model_fields}
 
 
 def test_app_json_carries_no_secret() -> None:

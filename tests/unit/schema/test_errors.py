@@ -11,8 +11,10 @@ from events.errors import OtherReleaseError, PermanentError, TransientError, Una
 from events.retry import FailureClass
 from schema.errors import (
     LedgerRacedError,
+    PostgresRefusedError,
     PostgresSilentError,
     PostgresUnavailableError,
+    as_refusal,
     classify,
     code_of,
     says_away,
@@ -114,3 +116,51 @@ def test_an_error_is_named_by_its_sqlstate_or_its_type() -> None:
 def test_the_sqlstate_of_an_error_is_told_and_others_have_none() -> None:
     assert sqlstate(asyncpg.DeadlockDetectedError("x")) == "40P01"
     assert sqlstate(KeyError("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (asyncpg.InvalidPasswordError("x"), "28P01"),
+        (asyncpg.InvalidAuthorizationSpecificationError("x"), "28000"),
+        (asyncpg.InvalidCatalogNameError("x"), "3D000"),
+        (asyncpg.InsufficientPrivilegeError("x"), "42501"),
+        (asyncpg.InvalidParameterValueError("timezone"), "22023"),
+        (asyncpg.UndefinedObjectError("unrecognized configuration parameter"), "42704"),
+        (asyncpg.ProtocolViolationError("unsupported startup parameter: geqo"), "08P01"),
+        (asyncpg.ClientConfigurationError("sslmode"), "ClientConfigurationError"),
+        (ValueError("port"), "ValueError"),
+        (UnicodeError("label too long"), "UnicodeError"),
+        (KeyError("x"), "KeyError"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_a5_what_no_connection_can_be_made_with_is_a_refusal_and_no_event_s_fault(
+    error: Exception, code: str
+) -> None:
+    refused = as_refusal(error)
+    assert isinstance(refused, PostgresRefusedError)
+    assert f"({code})" in str(refused)
+    assert classify(refused) is FailureClass.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError("refused"),
+        TimeoutError("slow"),
+        asyncpg.TooManyConnectionsError("full"),
+        asyncpg.CannotConnectNowError("starting"),
+        asyncpg.ProtocolViolationError("server login has been failing"),
+        PostgresSilentError("no answer"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a10_what_passes_is_no_refusal(error: Exception) -> None:
+    assert as_refusal(error) is error
+
+
+def test_a5_a_time_limit_that_ends_the_setting_up_of_a_session_is_no_event_s_fault() -> None:
+    kept_away = as_refusal(asyncpg.QueryCanceledError("statement timeout"))
+    assert type(kept_away) is PostgresUnavailableError
+    assert classify(kept_away) is FailureClass.INFRASTRUCTURE

@@ -1,0 +1,80 @@
+"""PgBouncer between a program and a server of the tests, where the distribution has it (.ci/run installs it)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.home import entered
+from local.ports import LOCALHOST
+from local.process import Command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIGURATION = """\
+[databases]
+* = host={host} port={server_port}
+
+[pgbouncer]
+listen_addr = {host}
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {users}
+pool_mode = {mode}
+logfile =
+pidfile =
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PgBouncer:
+    """One that is as it comes, but for where it listens and whom it believes."""
+
+    home: Path
+    log: Path
+    port: int
+    server_port: int
+    mode: str
+    name: str = "pgbouncer"
+
+    def prepare(self) -> Command:
+        """Write its configuration and return the command to start."""
+        with entered(self.home, what="PgBouncer", port=self.port) as home:
+            (self.home / "users.txt").write_text('"postgres" ""\n')
+            (self.home / "pgbouncer.ini").write_text(
+                CONFIGURATION.format(
+                    host=LOCALHOST,
+                    port=self.port,
+                    server_port=self.server_port,
+                    users=home.inside / "users.txt",
+                    mode=self.mode,
+                )
+            )
+            return Command(
+                argv=(program(), "--quiet", str(home.inside / "pgbouncer.ini")),
+                log=self.log,
+                account=home.account,
+                inherited=tuple(home.inherited),
+            )
+
+    def answers(self) -> bool:
+        """Say whether it listens."""
+        with socket.socket() as probe:
+            return probe.connect_ex((LOCALHOST, self.port)) == 0
+
+
+def program() -> str:
+    """Find the program; without it a laptop skips, and CI fails."""
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("pgbouncer is not installed")
+        pytest.skip("pgbouncer is not installed")
+    return found

@@ -1,0 +1,321 @@
+"""URLs of servers, read and judged once, where settings are made.
+
+The clients of one server read an odd URL differently (Celery's and redis-py, asyncpg and libpq): a `#` ends it for
+one and belongs to the password for another. What they would not all take alike is refused here, and what is
+taken is written in the one form that they share. A complaint never quotes: any part may be a piece of a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+HIGHEST_PORT = 65_535
+LONGEST_LABEL = 63
+
+_UNREADABLE = (
+    "it cannot be read: in a user or password : / ? # @ % and brackets are written %3A %2F %3F %23 %40 %25 %5B %5D, "
+    "an IPv6 address stands in brackets, and a port is a number from 1 to 65535"
+)
+_SYSTEM_ROOTS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+
+
+class UnusableUrlError(ValueError):
+    """A URL that cannot be used; the message says why and what to do, and quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A URL's parts, decoded but for `hosts` (as written, ports and all) and the query."""
+
+    scheme: str
+    user: str
+    password: str | None
+    hosts: str
+    path: str
+    query: str
+
+    def written(self, *, query: Mapping[str, str]) -> str:
+        """Write it anew, all that is special in its parts escaped."""
+        login = quote(self.user, safe="") + (
+            "" if self.password is None else f":{quote(self.password, safe='')}"
+        )
+        asked = "&".join(f"{name}={quote(value, safe='/')}" for name, value in query.items())
+        return (
+            f"{self.scheme}://{login}{'@' if login else ''}{self.hosts}"
+            f"{quote(self.path, safe='/')}{'?' if asked else ''}{asked}"
+        )
+
+
+def postgres_url(text: str) -> str:
+    """Return the URL of a PostgreSQL as asyncpg and libpq both read it; raises UnusableUrlError."""
+    url = _read(text, schemes=("postgresql", "postgres"), example="postgresql://user:password@host:5432/name")
+    _require_hosts(url.hosts.split(",") if url.hosts else [], folder_allowed=True)
+    asked = _parameters(url.query)
+    said = {
+        "host": url.hosts,
+        "port": url.hosts,
+        "user": url.user,
+        "password": url.password,
+        "dbname": url.path[1:],
+    }
+    for name, value in asked.items():
+        if said.get(name):
+            raise UnusableUrlError(
+                f"its parameter {name} says again what stands before the ?: remove one of them"
+            )
+        _judge_postgres_parameter(name, value)
+    if asked.get("sslrootcert") == "system":
+        if asked.get("sslmode", "verify-full") != "verify-full":  # as libpq has it
+            raise UnusableUrlError("sslrootcert=system goes with sslmode=verify-full and no other")
+        asked |= {"sslmode": "verify-full", "sslrootcert": _system_roots()}
+    _require_roots(asked)
+    if asked.get("sslnegotiation") == "direct" and asked.get("sslmode") not in STRICT_SSL:
+        raise UnusableUrlError("sslnegotiation=direct goes with sslmode=require or a stricter one")
+    return url.written(query=asked)
+
+
+def redis_url(text: str, *, verify: str) -> str:
+    """Return the URL of a Redis as redis-py and Celery both read it; raises UnusableUrlError.
+
+    `verify` is written into it where TLS is asked for and it does not say itself, for Celery's client checks no
+    certificate unless the URL says so.
+    """
+    url = _read(text, schemes=("redis", "rediss"), example="redis://host:6379/0 or rediss://host:6379/0")
+    _require_hosts([url.hosts] if url.hosts else [])
+    if not re.fullmatch(r"/?[0-9]{0,9}", url.path):
+        raise UnusableUrlError("what stands after the host is the number of a database, /0 for example")
+    asked = _parameters(url.query)
+    for name, value in asked.items():
+        _judge(name, value, REDIS_PARAMETERS if url.scheme == "rediss" else {})
+    if url.scheme == "rediss":
+        asked.setdefault("ssl_cert_reqs", verify)
+    return url.written(query=asked)
+
+
+def http_url(text: str, *, login_allowed: bool = False) -> Url:
+    """Return the parts of an http or https address; raises UnusableUrlError."""
+    url = _read(text, schemes=("http", "https"), example="http://host:port or https://host")
+    _require_hosts([url.hosts])
+    if not login_allowed and (url.user or url.password is not None):
+        raise UnusableUrlError("it has a user or password before the host: remove them")
+    return url
+
+
+def sentry_dsn(text: str) -> str:
+    """Return the address where Sentry takes reports; raises UnusableUrlError."""
+    url = http_url(text, login_allowed=True)
+    if not url.user or not re.search(r"/[0-9]+$", url.path):
+        raise UnusableUrlError(
+            "it must look like https://key@host/1: copy it again from the project's settings"
+        )
+    return text
+
+
+def host_and_port(spec: str) -> tuple[str, int | None]:
+    """Split `host`, `host:port` or `[address]:port`; raises UnusableUrlError."""
+    found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,9})?)?", spec)
+    if not found:
+        raise UnusableUrlError(_UNREADABLE)
+    host, port = found[1].strip("[]"), int(found[2]) if found[2] else None
+    if port is not None and not 1 <= port <= HIGHEST_PORT:
+        raise UnusableUrlError("its port is not from 1 to 65535")
+    return host, port
+
+
+def _read(text: str, *, schemes: tuple[str, ...], example: str) -> Url:
+    if any(not character.isprintable() or character.isspace() for character in text):
+        raise UnusableUrlError("it holds a space, a line break or another character that no URL can hold")
+    if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise UnusableUrlError(f"it must look like {example}")
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        raise UnusableUrlError("it holds a % that begins no escape such as %2F: write it %25")
+    if "%00" in text or not _is_text(unquote_to_bytes(text)):
+        raise UnusableUrlError("it holds an escape (%…) that is no character of UTF-8")
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets without an address, or letters that turn into separators
+        raise UnusableUrlError(_UNREADABLE) from None
+    login, at, hosts = parts.netloc.rpartition("@")
+    if "#" in text or "@" in login + parts.path + parts.query or {"[", "]"} & {*login}:
+        raise UnusableUrlError(_UNREADABLE)
+    user, colon, password = login.partition(":")
+    return Url(
+        scheme=parts.scheme,
+        user=unquote(user),
+        password=unquote(password) if at and colon else None,
+        hosts=hosts,
+        path=unquote(parts.path),
+        query=parts.query,
+    )
+
+
+def _is_text(given: bytes) -> bool:
+    try:
+        given.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _require_hosts(specs: list[str], *, folder_allowed: bool = False) -> None:
+    for spec in specs:
+        host, _ = host_and_port(spec)
+        is_folder = folder_allowed and unquote(host).startswith("/")
+        if not is_folder and not (_is_address(host) if spec.startswith("[") else _is_name(host)):
+            raise UnusableUrlError(_UNREADABLE)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
+
+
+def _is_name(host: str) -> bool:
+    """What a resolver can be asked for without an error of its own."""
+    labels = host.removesuffix(".").split(".")
+    return all(re.fullmatch(r"[A-Za-z0-9_-]+", label) and len(label) <= LONGEST_LABEL for label in labels)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """The names and values behind the question mark; of a name that comes twice the last counts."""
+    pairs = [part.partition("=") for part in query.split("&") if part]
+    if not all(name and equals and value for name, equals, value in pairs):
+        raise UnusableUrlError("what stands after ? is not written name=value")
+    return {unquote(name): unquote(value) for name, _, value in pairs}
+
+
+def _judge_postgres_parameter(name: str, value: str) -> None:
+    if name == "host":
+        _require_hosts(
+            [f"[{host}]" if ":" in host else host for host in value.split(",")], folder_allowed=True
+        )
+    elif name == "schema":
+        raise UnusableUrlError(
+            "its parameter schema is another tool's: remove it, or choose a schema by options=-csearch_path%3Dname"
+        )
+    elif value != "system" or name != "sslrootcert":
+        _judge(name, value, POSTGRES_PARAMETERS)
+
+
+def _judge(name: str, value: str, known: Mapping[str, Callable[[str], bool]]) -> None:
+    fits = known.get(name)
+    if fits is None:
+        named = f" {name}" if re.fullmatch(r"[A-Za-z][A-Za-z_.]{0,40}", name) else ""
+        raise UnusableUrlError(
+            f"its parameter{named} is none that this server's clients understand alike: remove it"
+        )
+    if not fits(value):
+        raise UnusableUrlError(f"its parameter {name} has a value that cannot be used")
+
+
+def _require_roots(asked: Mapping[str, str]) -> None:
+    """Refuse to verify a server's certificate by none; where both drivers look for them when none are named."""
+    usual = os.environ.get("PGSSLROOTCERT") or os.path.expanduser(USUAL_ROOTS)  # noqa: PTH111 - whose home is not known has none
+    if (
+        asked.get("sslmode", "").startswith("verify-")
+        and "sslrootcert" not in asked
+        and not _is_readable(usual)
+    ):
+        raise UnusableUrlError(
+            "its parameter sslmode asks to verify the server: name the certificates to do it with, by "
+            "sslrootcert=/path/to/root.crt or sslrootcert=system"
+        )
+
+
+def _one_of(*values: str) -> Callable[[str], bool]:
+    return frozenset(values).__contains__
+
+
+def _matches(pattern: str) -> Callable[[str], bool]:
+    return lambda value: re.fullmatch(pattern, value) is not None
+
+
+def _is_readable(path: str) -> bool:
+    return Path(path).is_file() and os.access(path, os.R_OK)
+
+
+def _holds_certificates(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _system_roots() -> str:
+    known = (ssl.get_default_verify_paths().cafile, *_SYSTEM_ROOTS)
+    found = next((path for path in known if path and _holds_certificates(path)), None)
+    if found is None:
+        raise UnusableUrlError("sslrootcert=system finds no certificates on this system: name a file")
+    return found
+
+
+USUAL_ROOTS = "~/.postgresql/root.crt"
+STRICT_SSL = ("require", "verify-ca", "verify-full")
+
+_ANYTHING = _matches("(?s).+")
+_NUMBER = _matches("[0-9]{1,9}")
+_YES_OR_NO = _one_of("0", "1")
+_TLS = _one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+POSTGRES_FOR_LIBPQ: Mapping[str, Callable[[str], bool]] = {
+    "channel_binding": _one_of("disable", "prefer", "require"),
+    "client_encoding": _ANYTHING,
+    "connect_timeout": _NUMBER,
+    "fallback_application_name": _ANYTHING,
+    "gssencmode": _one_of("disable", "prefer"),
+    "keepalives": _YES_OR_NO,
+    "keepalives_count": _NUMBER,
+    "keepalives_idle": _NUMBER,
+    "keepalives_interval": _NUMBER,
+    "load_balance_hosts": _one_of("disable", "random"),
+    "sslcompression": _YES_OR_NO,
+    "sslsni": _YES_OR_NO,
+    "tcp_user_timeout": _NUMBER,
+}
+"""What libpq reads and asyncpg would send to the server, which would refuse it: asyncpg goes without."""
+
+POSTGRES_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
+    **POSTGRES_FOR_LIBPQ,
+    "application_name": _ANYTHING,
+    "dbname": _ANYTHING,
+    "options": _ANYTHING,
+    "passfile": _is_readable,
+    "password": _ANYTHING,
+    "port": lambda value: all(_NUMBER(port) and 1 <= int(port) <= HIGHEST_PORT for port in value.split(",")),
+    "sslcert": _is_readable,
+    "sslcrl": _holds_certificates,
+    "sslkey": _is_readable,
+    "sslmode": _one_of("disable", "allow", "prefer", *STRICT_SSL),
+    "sslnegotiation": _one_of("postgres", "direct"),
+    "sslpassword": _ANYTHING,
+    "sslrootcert": _holds_certificates,
+    "ssl_max_protocol_version": _TLS,
+    "ssl_min_protocol_version": _TLS,
+    "target_session_attrs": _one_of("any", "primary", "standby", "read-write", "read-only", "prefer-standby"),
+    "user": _ANYTHING,
+}
+
+REDIS_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
+    "ssl_ca_certs": _holds_certificates,
+    "ssl_cert_reqs": _one_of("none", "optional", "required"),
+    "ssl_certfile": _is_readable,
+    "ssl_check_hostname": _one_of("True", "False", "true", "false"),
+    "ssl_keyfile": _is_readable,
+}
