@@ -25,14 +25,14 @@ class Account:
         return run(["test", "-x", str(folder)], account=self).returncode == 0
 
 
-def server_account(folder: Path) -> Account | None:
-    """Return the account a server of `folder` must run as, or None for our own.
+def server_account(folder: int | None) -> Account | None:
+    """Return the account a server of an open folder, or a new one, must run as, or None for our own.
 
     Root keeps to the owner of a folder that an ordinary user made, so both can start the same data.
     """
     if os.geteuid() != 0:
         return None
-    owner = folder.stat() if folder.exists() else None
+    owner = None if folder is None else os.fstat(folder)
     if owner and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
     nobody = pwd.getpwnam("nobody")
@@ -55,12 +55,3 @@ def run(
         text=True,
         check=False,
     )
-
-
-def write_private(path: Path, text: str, account: Account | None = None) -> Path:
-    """Write a file that only its account, ours by default, may read."""
-    path.touch(mode=0o600)
-    path.write_text(text)
-    if account:
-        os.chown(path, account.uid, account.gid)
-    return path

@@ -114,6 +114,7 @@ class Cast:
             *("--bind", where, "--graceful-timeout", str(GRACE_SECONDS), "receiver.asgi:app"),
             environment={"PORT": str(self.receiver_port)},
             ready_url=f"http://{where}/readyz",
+            port=self.receiver_port,
         )
 
     def worker(self) -> Program:
@@ -132,6 +133,7 @@ class Cast:
             *("cogento", "console", "--local"),
             environment={"PORT": str(self.console_port)},
             ready_url=f"{self.console_url}/static/console.css",  # its pages show servers that are away, too
+            port=self.console_port,
         )
 
     def stripe(self, simulation: Simulation) -> Program:
@@ -143,6 +145,7 @@ class Cast:
             *("--port", str(simulation.port), "--api-key", SIMULATED_KEY),
             argv_once=_Seeds(simulation.seed),
             ready_text='"api_url"',
+            port=simulation.port,
         )
 
     def _program(

@@ -11,8 +11,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 
-from local import folderlock
-from local.accounts import write_private
+from local import folderlock, private
 from local.errors import InUseError, LocalError
 
 if TYPE_CHECKING:
@@ -83,14 +82,13 @@ class DataFolder:
 
     def _secret(self, name: str) -> str:
         kept = self.path / name
-        if not kept.exists():
-            write_private(kept, f"whsec_{secrets.token_urlsafe(32)}")
-        return kept.read_text().strip()
+        if private.read(kept) is None:
+            private.write(kept, f"whsec_{secrets.token_urlsafe(32)}")
+        return (private.read(kept) or "").strip()
 
     def publish_run(self, facts: Facts) -> None:
         """Write run.json: whole or not at all, and readable by nobody else, since it holds secrets."""
-        new = write_private(self.path / f"{RUN_FILE}.new", json.dumps(asdict(facts), indent=2) + "\n")
-        new.replace(self.run_file)
+        private.write(self.run_file, json.dumps(asdict(facts), indent=2) + "\n")
 
     def forget_run(self) -> None:
         """Remove run.json: nothing runs here."""
@@ -102,8 +100,7 @@ def _lock(path: Path) -> None:
     try:
         descriptor = folderlock.hold(lock, what=f"the data folder {path}")
     except InUseError as error:
-        raise InUseError(
-            f"{error} ({lock.read_text().strip() or 'unknown'}): stop that one, or choose another with --data"
-        ) from None
+        holder = (private.read(lock) or "").strip() or "unknown"
+        raise InUseError(f"{error} ({holder}): stop that one, or choose another with --data") from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"process {os.getpid()}\n".encode())

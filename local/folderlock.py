@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from local import private
 from local.errors import InUseError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LOOK_AGAIN_SECONDS = 0.05
 
 def hold(path: Path, *, what: str, wait_seconds: float = 0) -> int:
     """Lock `path` and return the descriptor that holds the lock; InUseError names `what` is in use."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = private.open_lock(path)
     deadline = time.monotonic() + wait_seconds
     while not _locked(descriptor):
         if time.monotonic() >= deadline:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local import folderlock
+from local import folderlock, private
 from local.accounts import Account, server_account
 from local.errors import LocalError
+from local.ports import require_free
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 LOCK = "lock"
 PATIENCE_SECONDS = 10
@@ -34,16 +36,32 @@ class Home:
     inherited: Sequence[int]
 
 
-def enter(path: Path, *, what: str) -> Home:
-    """Make the folder if need be and take its lock, waiting for the last of an earlier server to end."""
+@contextlib.contextmanager
+def entered(path: Path, *, what: str, port: int) -> Iterator[Home]:
+    """Make the folder if need be and take its lock, waiting for the last of an earlier server to end.
+
+    Then the port must be free. What is held is the caller's to hand over, or given up if the body fails.
+    """
+    home = _enter(path, what)
+    try:
+        require_free(port)
+        yield home
+    except BaseException:
+        for descriptor in home.inherited:
+            os.close(descriptor)
+        raise
+
+
+def _enter(path: Path, what: str) -> Home:
     _make(path)
-    account = server_account(path)
+    door = private.open_folder(path)
+    account = server_account(door)
     if account:
-        os.chown(path, account.uid, account.gid)
+        os.fchown(door, account.uid, account.gid)
     lock = folderlock.hold(path / LOCK, what=f"{what} data in {path}", wait_seconds=PATIENCE_SECONDS)
     if account and sys.platform == "linux":
-        door = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return Home(path, Path(f"/proc/self/fd/{door}"), account, (lock, door))
+    os.close(door)
     return Home(path, path.resolve(), account, (lock,))
 
 

@@ -5,6 +5,7 @@ It listens on TCP alone: no socket file can be left behind or have too long a pa
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from local import programs
-from local.accounts import run, write_private
+from local import private, programs
+from local.accounts import run
 from local.errors import StartError
-from local.home import enter
+from local.home import entered
 from local.ports import LOCALHOST
 from local.process import Command
 
@@ -43,6 +44,14 @@ SETTINGS: Mapping[str, str] = {
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
+    # No personal data in the log: what a statement failed of quotes values, and whoever sent it is told anyway.
+    "log_min_messages": "log",  # the server's own life and death, and no failed statements
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",  # DETAIL and CONTEXT quote rows and statements
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
     "log_checkpoints": "off",
     "log_timezone": "UTC",
     "timezone": "UTC",
@@ -80,19 +89,19 @@ class Postgres:
     def prepare(self) -> Command:
         """Make or mend the data folder, take its lock and return the command to start."""
         folder = programs.postgres_folder(self.folder)
-        home = enter(self.home, what="PostgreSQL")
-        folder = programs.reachable(folder / "postgres", account=home.account).parent
-        if not (self.home / DATA).exists():
-            self._initialize(folder, home)
-        _forget_dead_postmaster(self.home / DATA / "postmaster.pid")
-        return Command(
-            argv=(str(folder / "postgres"), "-D", str(home.inside / DATA), *self._options()),
-            log=self.log,
-            account=home.account,
-            stop_signal=signal.SIGINT,  # fast shutdown: SIGTERM would wait for every client to leave
-            death_signal=signal.SIGQUIT,  # ends all backends too; the next start replays the WAL
-            inherited=tuple(home.inherited),
-        )
+        with entered(self.home, what="PostgreSQL", port=self.port) as home:
+            folder = programs.reachable(folder / "postgres", account=home.account).parent
+            if not (self.home / DATA).exists():
+                self._initialize(folder, home)
+            _forget_dead_postmaster(self.home / DATA)
+            return Command(
+                argv=(str(folder / "postgres"), "-D", str(home.inside / DATA), *self._options()),
+                log=self.log,
+                account=home.account,
+                stop_signal=signal.SIGINT,  # fast shutdown: SIGTERM would wait for every client to leave
+                death_signal=signal.SIGQUIT,  # ends all backends too; the next start replays the WAL
+                inherited=tuple(home.inherited),
+            )
 
     def answers(self) -> bool:
         """Say whether our database takes a connection, making it on the first one."""
@@ -104,7 +113,7 @@ class Postgres:
         return True
 
     def _user_and_password(self) -> str:
-        return USER if self.throwaway else f"{USER}:{(self.home / PASSWORD).read_text().strip()}"
+        return USER if self.throwaway else f"{USER}:{(private.read(self.home / PASSWORD) or '').strip()}"
 
     def _options(self) -> list[str]:
         chosen = {**SETTINGS, "port": str(self.port), **(self.settings or {})}
@@ -123,7 +132,7 @@ class Postgres:
     def _authentication(self, home: Home) -> list[str]:
         if self.throwaway:
             return ["--auth=trust", "--no-sync"]
-        write_private(self.home / PASSWORD, secrets.token_urlsafe(24), home.account)
+        private.write(self.home / PASSWORD, secrets.token_urlsafe(24), home.account)
         return ["--auth=scram-sha-256", f"--pwfile={home.inside / PASSWORD}"]
 
     def _make_database(self, connection: psycopg.Connection) -> None:
@@ -142,19 +151,22 @@ def _collation(folder: Path) -> list[str]:
     return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 
 
-def _forget_dead_postmaster(note: Path) -> None:
+def _forget_dead_postmaster(data: Path) -> None:
     """Remove a postmaster.pid whose process is gone, a zombie, or now something else.
 
     Postgres itself takes any process of that id for a living server. We hold the folder's lock, so none
     of ours is alive; one that a person started by hand is left for Postgres to find.
     """
-    if note.exists() and not _is_postgres(note.read_text().split("\n", 1)[0]):
-        note.unlink()
+    note = data / "postmaster.pid"
+    with private.folder_of(note) as folder:
+        said = private.read_in(folder, note)
+        if said is not None and not _is_postgres(said.split("\n", 1)[0]):
+            os.unlink(note.name, dir_fd=folder)
 
 
 def _is_postgres(pid: str) -> bool:
     stat = Path("/proc") / pid / "stat"
-    if not stat.exists():
+    if not (pid.isdecimal() and stat.exists()):
         return not Path("/proc/self").exists()  # no /proc here: leave it to Postgres
     name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
     return name.startswith(("postgres", "postmaster")) and not rest.lstrip().startswith("Z")

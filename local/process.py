@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local import private
 from local.logs import last_lines, size
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def how_it_ended(code: int | None) -> str:
 def _start(command: Command) -> subprocess.Popen[bytes]:
     command.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with command.log.open("ab") as log:
+        with os.fdopen(private.open_log(command.log), "ab") as log:
             return subprocess.Popen(
                 [*_launcher(command), *command.argv],
                 stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from local.logs import make_room, size
+from local.ports import require_free
 from local.process import Command
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ ASK_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Program:
-    """A program of ours. `argv_once` gives arguments that differ from start to start.
+    """A program of ours. `argv_once` gives arguments that differ from start to start; `port` is what it listens on.
 
     It is ready when `ready_url` answers 200, or without one when a line with `ready_text` is logged.
     """
@@ -32,10 +33,13 @@ class Program:
     argv_once: Callable[[], tuple[str, ...]] = tuple
     ready_url: str = ""
     ready_text: str = ""
+    port: int | None = None
     _log_start: int = 0
 
     def prepare(self) -> Command:
-        """Note where this start's log begins and return the command."""
+        """Note where this start's log begins and return the command; InUseError when its port is another's."""
+        if self.port is not None:
+            require_free(self.port)
         self._log_start = size(make_room(self.log))
         return Command(
             argv=self.argv + self.argv_once(),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import bridge
 from console.standing import read_standing
-from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from schema.store import Store
 
@@ -29,7 +28,7 @@ class Pulse:
     def __init__(self, database_url: str, redis_url: str, *, every_seconds: float) -> None:
         self.line = ""
         self._every_seconds = every_seconds
-        self._mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        self._mailboxes = Mailboxes.connect(redis_url, ack=None)
         self._store = bridge.run(
             Store.open(database_url, pool_size=1, application_name="cogento run"), timeout_seconds=ASK_SECONDS
         )

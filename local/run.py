@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from local.datafolder import DataFolder, Facts
 from local.errors import LocalError
 from local.interruption import Interruption
 from local.notice import describe
+from local.ports import Ports
 from local.pulse import Pulse
 from local.screen import occupy_standard_streams, standard_screen
 from local.start import Wishes, start_everything
@@ -24,8 +26,16 @@ if TYPE_CHECKING:
     from local.cast import Cast
     from local.screen import Screen
 
+MOST_EVENTS_A_SECOND = 100_000
 TEND_SECONDS = 0.2
 LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
+
+
+def _a_number(_context: click.Context, _option: click.Parameter, rate: float) -> float:
+    """Refuse NaN, which no comparison keeps out of a range."""
+    if math.isnan(rate):
+        raise click.BadParameter("it is no number")
+    return rate
 
 
 @click.command()
@@ -39,7 +49,12 @@ LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
     help="Start a simulated Stripe, or not; else unless DATABASE_URL or STRIPE_API_KEY is set.",
 )
 @click.option(
-    "--rate", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Simulated events a second."
+    "--rate",
+    type=click.FloatRange(min=0, max=MOST_EVENTS_A_SECOND),
+    callback=_a_number,
+    default=5.0,
+    show_default=True,
+    help="Simulated events a second.",
 )
 @click.option(
     "--customers",
@@ -77,9 +92,9 @@ def run(**wishes: Any) -> None:
 def _run(wishes: Wishes, screen: Screen) -> None:
     folder = DataFolder.occupy(wishes.data)
     supervisor = Supervisor(screen.say)
-    with Interruption(supervisor.hurry) as interruption:
+    with Ports() as ports, Interruption(supervisor.hurry) as interruption:
         try:
-            cast = start_everything(wishes, folder, supervisor=supervisor, say=screen.say)
+            cast = start_everything(wishes, folder, supervisor=supervisor, ports=ports, say=screen.say)
             _look_after(cast, supervisor, screen)
         except KeyboardInterrupt:
             screen.leave_line()

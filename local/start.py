@@ -9,22 +9,31 @@ from typing import TYPE_CHECKING
 from console.failures import told
 from local.cast import Cast, Simulation, Stores
 from local.errors import InUseError
-from local.ports import free_port, is_free
 from local.postgres import Postgres
 from local.stripe.payloads import Payloads
 from local.valkey import Valkey
 from mailboxes.durability import AckDurability
 from mailboxes.mailboxes import Mailboxes
 from schema.migrate import migrate
+from settings import ConsoleSettings, ReceiverSettings, WorkerSettings, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from local.datafolder import DataFolder
+    from local.ports import Ports
     from local.supervisor import Supervisor
 
 RECEIVER_PORT, CONSOLE_PORT = 8000, 8001
+CHOSEN = {"port": "8000", "log_level": "INFO"}
+"""What the processes are given here whatever the environment says."""
+STAND_INS: dict[str, str | None] = {
+    "database_url": "postgresql://",
+    "redis_url": "redis://",
+    "stripe_webhook_secret": f"whsec_{'0' * 32}",
+}
+"""What is there in place of settings that are found or made later."""
 REAL_THINGS = ("DATABASE_URL", "STRIPE_API_KEY")
 
 
@@ -43,18 +52,26 @@ class Wishes:
 
 
 def start_everything(
-    wishes: Wishes, folder: DataFolder, *, supervisor: Supervisor, say: Callable[[str], None]
+    wishes: Wishes,
+    folder: DataFolder,
+    *,
+    supervisor: Supervisor,
+    ports: Ports,
+    say: Callable[[str], None],
 ) -> Cast:
     """Start it all and return once everything answers; what was started is left to `supervisor.stop`."""
-    receiver_port, simulation = choose_receiver_port(wishes.port, say), plan_simulation(wishes, say)
-    stores = _start_servers(folder, supervisor)
+    receiver_port = choose_receiver_port(wishes.port, ports, say)
+    console_port = choose_console_port(ports)
+    simulation = plan_simulation(wishes, ports, say)
+    settings = judge_settings(simulation)
+    stores = _start_servers(folder, supervisor, settings, ports)
     cast = Cast(
         folder=folder,
         stores=stores,
         webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET") or folder.webhook_secret(),
         thin_webhook_secret=os.environ.get("STRIPE_THIN_WEBHOOK_SECRET") or folder.thin_webhook_secret(),
         receiver_port=receiver_port,
-        console_port=_console_port(receiver_port),
+        console_port=console_port,
         simulation=simulation,
     )
     _check(stores)
@@ -63,16 +80,21 @@ def start_everything(
     return cast
 
 
-def choose_receiver_port(asked: int | None, say: Callable[[str], None]) -> int:
-    """Return the port that was asked for, or else the usual one, or else a free one."""
+def choose_receiver_port(asked: int | None, ports: Ports, say: Callable[[str], None]) -> int:
+    """Take the port that was asked for, or else the usual one, or else a free one."""
     if asked is None:
-        return _usual_port_or_another(say)
-    if not is_free(asked):
+        return _usual_port_or_another(ports, say)
+    if not ports.take(asked):
         raise InUseError(f"port {asked} can't be listened on: choose another with --port, or leave it to us")
     return asked
 
 
-def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | None:
+def choose_console_port(ports: Ports) -> int:
+    """Take the usual port, or else a free one."""
+    return CONSOLE_PORT if ports.take(CONSOLE_PORT) else ports.take_any()
+
+
+def plan_simulation(wishes: Wishes, ports: Ports, say: Callable[[str], None]) -> Simulation | None:
     """Made-up customers belong in a made-up database: into another they go only when asked for."""
     real = [name for name in REAL_THINGS if os.environ.get(name)]
     if wishes.simulate is None and real:
@@ -80,7 +102,7 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
     if wishes.simulate is False or (wishes.simulate is None and real):
         return None
     return Simulation(
-        port=free_port(),
+        port=ports.take_any(),
         events_per_second=wishes.rate,
         customers=wishes.customers,
         payloads=Payloads(wishes.payloads),
@@ -89,28 +111,37 @@ def plan_simulation(wishes: Wishes, say: Callable[[str], None]) -> Simulation | 
     )
 
 
-def _usual_port_or_another(say: Callable[[str], None]) -> int:
-    if is_free(RECEIVER_PORT):
+def _usual_port_or_another(ports: Ports, say: Callable[[str], None]) -> int:
+    if ports.take(RECEIVER_PORT):
         return RECEIVER_PORT
-    port = free_port()
+    port = ports.take_any()
     say(f"Port {RECEIVER_PORT} is taken; the receiver listens on {port}.")
     return port
 
 
-def _console_port(receiver_port: int) -> int:
-    return CONSOLE_PORT if receiver_port != CONSOLE_PORT and is_free(CONSOLE_PORT) else free_port()
+def judge_settings(simulation: Simulation | None) -> WorkerSettings:
+    """Refuse, before anything is started, what our processes would refuse of the environment that they are given."""
+    known = {name: value for name, value in STAND_INS.items() if not os.environ.get(name.upper())}
+    known |= (
+        {name.lower(): value or None for name, value in simulation.account().items()} if simulation else {}
+    )
+    load(ReceiverSettings, **known, **CHOSEN)
+    load(ConsoleSettings, **known, **CHOSEN)
+    return load(WorkerSettings, **known, **CHOSEN)
 
 
-def _start_servers(folder: DataFolder, supervisor: Supervisor) -> Stores:
+def _start_servers(
+    folder: DataFolder, supervisor: Supervisor, settings: WorkerSettings, ports: Ports
+) -> Stores:
     """Start what the environment names no other for; a 2xx means the most where we chose the server."""
     given = os.environ
-    postgres = None if given.get("DATABASE_URL") else _postgres(folder)
-    valkey = None if given.get("REDIS_URL") else _valkey(folder)
+    postgres = None if given.get("DATABASE_URL") else _postgres(folder, ports)
+    valkey = None if given.get("REDIS_URL") else _valkey(folder, ports)
     supervisor.start([server for server in (postgres, valkey) if server])
-    usual = AckDurability.REDIS_FSYNC if valkey else AckDurability.REDIS
+    usual = AckDurability.REDIS_FSYNC if valkey else ""  # of another's server we take what it gives
     return Stores(
-        database_url=postgres.url if postgres else given["DATABASE_URL"],
-        redis_url=valkey.url if valkey else given["REDIS_URL"],
+        database_url=postgres.url if postgres else settings.database_url.get_secret_value(),
+        redis_url=valkey.url if valkey else settings.redis_url.get_secret_value(),
         ack_durability=given.get("ACK_DURABILITY") or usual,
     )
 
@@ -119,14 +150,15 @@ def _check(stores: Stores) -> None:
     """Bring the tables up to date, and see that Redis keeps what is promised of it: others' may not."""
     with told():
         migrate(stores.database_url)
-        mailboxes = Mailboxes.connect(stores.redis_url, ack=AckDurability(stores.ack_durability))
+        demand = AckDurability(stores.ack_durability) if stores.ack_durability else None
+        mailboxes = Mailboxes.connect(stores.redis_url, ack=demand)
         mailboxes.check()
         mailboxes.close()
 
 
-def _postgres(folder: DataFolder) -> Postgres:
-    return Postgres(home=folder.path / "postgres", port=free_port(), log=folder.log("postgres"))
+def _postgres(folder: DataFolder, ports: Ports) -> Postgres:
+    return Postgres(home=folder.path / "postgres", port=ports.take_any(), log=folder.log("postgres"))
 
 
-def _valkey(folder: DataFolder) -> Valkey:
-    return Valkey(home=folder.path / "valkey", port=free_port(), log=folder.log("valkey"))
+def _valkey(folder: DataFolder, ports: Ports) -> Valkey:
+    return Valkey(home=folder.path / "valkey", port=ports.take_any(), log=folder.log("valkey"))

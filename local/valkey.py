@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from local import programs
-from local.accounts import write_private
-from local.home import enter
+from local import private, programs
+from local.home import entered
 from local.ports import LOCALHOST
 from local.process import Command
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from local.accounts import Account
     from local.home import Home
 
+PASSWORD = "password"  # noqa: S105 - the name of a file
 # `always` is affordable: concurrent webhooks share one pipeline and so one fsync.
 SETTINGS: Mapping[str, str] = {
     "bind": LOCALHOST,
@@ -31,6 +31,7 @@ SETTINGS: Mapping[str, str] = {
     "save": '""',  # the append-only file is the data; snapshots would only fork
     "maxmemory-policy": "noeviction",
     "loglevel": "notice",
+    "crash-log-enabled": "no",  # it would tell of the command that was under way, and so of mail
 }
 
 
@@ -52,20 +53,20 @@ class Valkey:
     @property
     def url(self) -> str:
         """Where clients connect to."""
-        password = "" if self.throwaway else f":{self._password.read_text().strip()}@"
+        password = "" if self.throwaway else f":{self._kept_password()}@"
         return f"redis://{password}{LOCALHOST}:{self.port}/0"
 
     def prepare(self) -> Command:
         """Make the data folder, take its lock and return the command to start."""
         program = programs.redis_program(self.program)
-        home = enter(self.home, what="Valkey")
-        program = programs.reachable(program, account=home.account)
-        return Command(
-            argv=(str(program), str(home.inside / self._write_configuration(home).name)),
-            log=self.log,
-            account=home.account,
-            inherited=tuple(home.inherited),
-        )
+        with entered(self.home, what="Valkey", port=self.port) as home:
+            program = programs.reachable(program, account=home.account)
+            return Command(
+                argv=(str(program), str(home.inside / self._write_configuration(home).name)),
+                log=self.log,
+                account=home.account,
+                inherited=tuple(home.inherited),
+            )
 
     def answers(self) -> bool:
         """Say whether it has loaded its data and takes commands."""
@@ -77,19 +78,18 @@ class Valkey:
         except redis.RedisError:
             return False
 
-    @property
-    def _password(self) -> Path:
-        return self.home / "password"
-
     def _write_configuration(self, home: Home) -> Path:
         """Write the settings to a file that only the server's account reads: arguments show in `ps`."""
         chosen = {**SETTINGS, "port": str(self.port), "dir": f'"{home.inside}"', **(self.settings or {})}
         if not self.throwaway:
             chosen["requirepass"] = self._keep_password(home.account)
         text = "".join(f"{name} {value}\n" for name, value in chosen.items())
-        return write_private(self.home / "valkey.conf", text, home.account)
+        return private.write(self.home / "valkey.conf", text, home.account)
 
     def _keep_password(self, account: Account | None) -> str:
-        if not self._password.exists():
-            write_private(self._password, secrets.token_urlsafe(24), account)
-        return self._password.read_text().strip()
+        if not self._kept_password():
+            private.write(self.home / PASSWORD, secrets.token_urlsafe(24), account)
+        return self._kept_password()
+
+    def _kept_password(self) -> str:
+        return (private.read(self.home / PASSWORD) or "").strip()

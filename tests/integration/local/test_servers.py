@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from local import accounts, programs
+from local.errors import LocalError
 from local.ports import free_port
 from local.postgres import Postgres
 from local.valkey import Valkey
@@ -186,7 +187,7 @@ def test_a_password_guards_the_mailboxes_that_are_kept(home: Path) -> None:
 def test_root_runs_servers_as_nobody(
     postgres: servers.RunningServer[Postgres], valkey: servers.RunningServer[Valkey]
 ) -> None:
-    nobody = accounts.server_account(Path("/nonexistent"))
+    nobody = accounts.server_account(None)
 
     assert nobody is not None
     assert Path(f"/proc/{postgres.pid}").stat().st_uid == nobody.uid
@@ -220,6 +221,125 @@ def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(
 
     servers.RunningServer(postgres).kill()
     servers.RunningServer(valkey).kill()
+
+
+@pytest.fixture
+def theirs(home: Path) -> Path:
+    """The folder of an embedded server that has run once, and belongs to its account."""
+    servers.RunningServer(Valkey(home=home / "valkey", port=free_port(), log=home / "log")).kill()
+    return home / "valkey"
+
+
+@pytest.fixture
+def roots(home: Path) -> Path:
+    """A file of root's that nobody else may read."""
+    private = home / "roots"
+    private.write_text("root's own words")
+    private.chmod(0o600)
+    return private
+
+
+def start_again(theirs: Path) -> None:
+    servers.RunningServer(Valkey(home=theirs, port=free_port(), log=theirs.parent / "log")).kill()
+
+
+@as_root
+def test_a11_a_link_in_the_place_of_a_configuration_is_replaced_and_its_target_stays_roots(
+    theirs: Path, roots: Path
+) -> None:
+    (theirs / "valkey.conf").unlink()
+    (theirs / "valkey.conf").symlink_to(roots)
+
+    start_again(theirs)
+
+    assert roots.read_text() == "root's own words"
+    assert (roots.stat().st_uid, roots.stat().st_mode & 0o777) == (0, 0o600)
+    assert not (theirs / "valkey.conf").is_symlink()
+
+
+@as_root
+@pytest.mark.parametrize("name", ["password", "lock"])
+def test_a11_a_link_in_the_place_of_what_root_reads_or_locks_is_refused(
+    theirs: Path, roots: Path, name: str
+) -> None:
+    (theirs / name).unlink()
+    (theirs / name).symlink_to(roots)
+
+    with pytest.raises(LocalError, match="no plain file"):
+        start_again(theirs)
+
+    assert "root's own words" not in (theirs / "valkey.conf").read_text()
+    assert roots.stat().st_uid == 0
+
+
+@as_root
+def test_a11_a_link_in_the_place_of_the_folder_gives_nothing_away(home: Path) -> None:
+    (home / "roots").mkdir()
+    (home / "valkey").symlink_to(home / "roots")
+
+    with pytest.raises(LocalError, match="is a link"):
+        start_again(home / "valkey")
+
+    assert (home / "roots").stat().st_uid == 0
+
+
+@as_root
+@pytest.mark.parametrize("note", ["1\n", "../etc\n", "not a number"])
+def test_a11_a_link_in_the_place_of_the_data_removes_nothing_elsewhere(home: Path, note: str) -> None:
+    (home / "elsewhere").mkdir()
+    (home / "elsewhere" / "postmaster.pid").write_text(note)
+    (home / "postgres").mkdir()
+    (home / "postgres" / "data").symlink_to(home / "elsewhere")
+
+    with pytest.raises(LocalError, match="is a link"):
+        servers.start_postgres(home)
+
+    assert (home / "elsewhere" / "postmaster.pid").read_text() == note
+
+
+@as_root
+def test_a11_a_pipe_in_the_place_of_a_process_id_does_not_hold_root_up(home: Path) -> None:
+    servers.start_postgres(home).kill()
+    (home / "postgres" / "data" / "postmaster.pid").unlink()
+    os.mkfifo(home / "postgres" / "data" / "postmaster.pid")
+
+    with pytest.raises(LocalError, match="no plain file"):
+        servers.start_postgres(home)
+
+
+def test_a13_what_statements_fail_of_and_how_long_they_take_tells_the_log_of_nobody(
+    postgres: servers.RunningServer[Postgres],
+) -> None:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE people (email TEXT PRIMARY KEY, age INTEGER CHECK (age > 0))")
+        connection.execute("INSERT INTO people VALUES ('ada.canary@example.com', 36)")
+        failures = [failure_of(connection, *statement) for statement in FAILING]
+
+    assert None not in failures
+    assert "canary" not in postgres.description.log.read_text()
+
+
+FAILING: list[tuple[str, tuple[str, ...]]] = [
+    ("INSERT INTO people VALUES ('ada.canary@example.com', 1)", ()),
+    ("INSERT INTO people VALUES (%s, 1)", ("ada.canary@example.com",)),
+    ("INSERT INTO people VALUES (%s, -1)", ("bob.canary@example.com",)),
+    ("INSERT INTO people VALUES (NULL, 1) RETURNING 'canary'", ()),
+    ("SELECT 'ada.canary@example.com'::INTEGER", ()),
+    ("SELECT %s::TEXT::UUID", ("ada.canary@example.com",)),
+    ("SELEC 'ada.canary@example.com'", ()),
+    ("SELECT canary FROM people", ()),
+    ("SET statement_timeout = 50; SELECT pg_sleep(5), 'ada.canary@example.com'", ()),
+    ("DO $$ BEGIN RAISE WARNING 'ada.canary@example.com'; RAISE 'bob.canary@example.com'; END $$", ()),
+]
+
+
+def failure_of(connection: psycopg.Connection, statement: str, values: tuple[str, ...]) -> str | None:
+    """Name what a statement fails of; None if it does not."""
+    try:
+        connection.execute(statement.encode(), values or None)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
 
 
 def _programs_linked_into(folder: Path) -> tuple[Path, Path]:

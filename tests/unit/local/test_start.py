@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,9 +10,21 @@ import pytest
 
 from local import start
 from local.errors import InUseError
+from local.ports import Ports, free_port, is_free
+from local.program import Program
+from local.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+HOLDS_A_PORT = """
+import sys
+from local.ports import Ports
+ports = Ports()
+print(ports.take_any(), flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +39,21 @@ def said() -> list[str]:
 
 
 @pytest.fixture
+def ports() -> Iterator[Ports]:
+    with Ports() as held:
+        yield held
+
+
+@pytest.fixture
+def other_ports() -> Iterator[Ports]:
+    """Those of another run."""
+    with Ports() as held:
+        yield held
+
+
+@pytest.fixture
 def taken_port() -> Iterator[int]:
+    """Somebody else listens on it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield taken.getsockname()[1]
 
@@ -36,44 +64,107 @@ def wishes(*, simulate: bool | None = None) -> start.Wishes:
     )
 
 
-def test_a_simulated_stripe_comes_along(said: list[str]) -> None:
-    assert start.plan_simulation(wishes(), said.append)
+def test_a_simulated_stripe_comes_along(ports: Ports, said: list[str]) -> None:
+    assert start.plan_simulation(wishes(), ports, said.append)
 
 
-def test_without_a_simulated_stripe_when_that_is_asked_for(said: list[str]) -> None:
-    assert start.plan_simulation(wishes(simulate=False), said.append) is None
+def test_without_a_simulated_stripe_when_that_is_asked_for(ports: Ports, said: list[str]) -> None:
+    assert start.plan_simulation(wishes(simulate=False), ports, said.append) is None
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "STRIPE_API_KEY"])
 def test_made_up_customers_stay_out_of_what_may_be_real(
-    said: list[str], name: str, monkeypatch: pytest.MonkeyPatch
+    ports: Ports, said: list[str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "real")
 
-    assert start.plan_simulation(wishes(), said.append) is None
+    assert start.plan_simulation(wishes(), ports, said.append) is None
     assert name in said[0]
 
 
 def test_made_up_customers_go_anywhere_when_asked_for(
-    said: list[str], monkeypatch: pytest.MonkeyPatch
+    ports: Ports, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "real")
 
-    assert start.plan_simulation(wishes(simulate=True), said.append)
+    assert start.plan_simulation(wishes(simulate=True), ports, said.append)
     assert said == []
 
 
-def test_a_port_that_was_asked_for_is_taken_or_refused(taken_port: int, said: list[str]) -> None:
+def test_a_port_that_was_asked_for_is_taken_or_refused(
+    ports: Ports, taken_port: int, said: list[str]
+) -> None:
     with pytest.raises(InUseError, match=f"port {taken_port}"):
-        start.choose_receiver_port(taken_port, said.append)
+        start.choose_receiver_port(taken_port, ports, said.append)
 
 
 def test_a_usual_port_that_is_taken_is_replaced_and_that_is_said(
-    taken_port: int, said: list[str], monkeypatch: pytest.MonkeyPatch
+    ports: Ports, taken_port: int, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "RECEIVER_PORT", taken_port)
 
-    chosen = start.choose_receiver_port(None, said.append)
+    chosen = start.choose_receiver_port(None, ports, said.append)
 
     assert chosen != taken_port
     assert said == [f"Port {taken_port} is taken; the receiver listens on {chosen}."]
+
+
+def test_a12_two_runs_that_choose_in_the_same_moment_choose_different_ports(
+    ports: Ports, other_ports: Ports, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "RECEIVER_PORT", free_port())
+    monkeypatch.setattr(start, "CONSOLE_PORT", free_port())
+
+    chosen = [
+        port
+        for run in (ports, other_ports)
+        for port in (
+            start.choose_receiver_port(None, run, said.append),
+            start.choose_console_port(run),
+            run.take_any(),
+        )
+    ]
+
+    assert len(set(chosen)) == len(chosen)
+    assert all(map(is_free, chosen))
+
+
+def test_a12_a_port_that_another_process_chose_is_not_chosen(ports: Ports) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDS_A_PORT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    port = int(other.stdout.readline())
+
+    while_it_runs = ports.take(port)
+    other.communicate()
+
+    assert (while_it_runs, ports.take(port)) == (False, True)
+
+
+def test_a12_a_port_that_was_asked_for_and_is_another_runs_is_refused(
+    ports: Ports, other_ports: Ports, said: list[str]
+) -> None:
+    port = other_ports.take_any()
+    with pytest.raises(InUseError, match=f"port {port}"):
+        start.choose_receiver_port(port, ports, said.append)
+
+
+def test_a12_the_ports_of_a_run_that_ended_are_free(ports: Ports) -> None:
+    with Ports() as ended:
+        port = ended.take_any()
+    assert ports.take(port)
+
+
+def test_a12_what_cannot_have_its_port_says_so_before_every_start(
+    taken_port: int, said: list[str], tmp_path: Path
+) -> None:
+    program = Program(name="console", argv=("true",), log=tmp_path / "log", port=taken_port)
+    supervisor = Supervisor(said.append)
+
+    with pytest.raises(InUseError, match=f"port {taken_port} is taken by another program"):
+        supervisor.start([program])
+    supervisor.tend()
+    supervisor.stop()
+
+    assert said == [f"console can't start: port {taken_port} is taken by another program"]
