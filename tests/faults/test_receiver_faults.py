@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.ports import LOCALHOST
+from receiver.reading import MAX_BODY_BYTES
 from tests.builders import customer, event_body
 from tests.faults.redis.pipeline import accepted_ids
 from tests.integration.receiver.storm import storm
@@ -120,12 +121,22 @@ def test_f4_asked_to_stop_it_is_ready_no_more_and_finishes_the_request_it_has_be
     assert checker.judge(accepted=["evt_1"]).problems == ()
 
 
-@pytest.mark.parametrize(("size", "status", "kept"), [(MEBIBYTE, 200, LARGE_BODIES), (MEBIBYTE + 1, 413, 0)])
-def test_f43_the_largest_bodies_are_kept_and_one_byte_more_is_refused_in_bounded_memory(
-    size: int, status: int, kept: int, *, start_receiver: StartReceiver, post: Post, checker: Checker
+@pytest.mark.parametrize(
+    ("size", "status", "count", "kept"),
+    [(MEBIBYTE, 200, LARGE_BODIES, LARGE_BODIES), (MAX_BODY_BYTES + 1, 413, 3, 0)],
+)
+def test_f43_large_bodies_are_kept_and_one_byte_more_than_the_largest_is_refused_in_bounded_memory(
+    size: int,
+    status: int,
+    count: int,
+    kept: int,
+    *,
+    start_receiver: StartReceiver,
+    post: Post,
+    checker: Checker,
 ) -> None:
     receiver = start_receiver()
-    requests = [Request(body_of(size, f"evt_{number}")) for number in range(LARGE_BODIES)]
+    requests = [Request(body_of(size, f"evt_{number}")) for number in range(count)]
     before = receiver.memory_bytes()
 
     with ThreadPoolExecutor(8) as pool:

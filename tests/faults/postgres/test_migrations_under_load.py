@@ -75,7 +75,7 @@ def test_f50_a_migration_that_meets_a_lock_steps_back_and_comes_again(
     monkeypatch.setattr(migration, "PAUSE_SECONDS", 0.05)
     before = rollbacks(tables)
     with psycopg.connect(database_url) as busy:
-        busy.execute("LOCK TABLE alembic_version IN SHARE MODE")
+        busy.execute("LOCK TABLE cogento_alembic_version IN SHARE MODE")
         release = threading.Thread(target=migrate, args=[database_url])
         release.start()
         wait_until(lambda: rollbacks(tables) > before + 1, what="the migration to step back twice")
@@ -92,7 +92,7 @@ def rollbacks(tables: psycopg.Connection) -> int:
 
 
 def revision(tables: psycopg.Connection) -> str:
-    (row,) = tables.execute("SELECT version_num FROM alembic_version").fetchall()
+    (row,) = tables.execute("SELECT version_num FROM cogento_alembic_version").fetchall()
     return str(row[0])
 
 

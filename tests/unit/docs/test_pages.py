@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import click
 import pytest
 
 from cogento import COMMANDS
+from events.envelope import has_snapshot
+from reconcile.sweep import TYPES
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
@@ -29,6 +32,10 @@ LINKS = sorted(
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     }
 )
+
+PRINTED = (ROOT / "local" / "notice.py").read_text()
+LISTENING = re.findall(r"stripe listen (?:[^`#\\\n]|\\\n)*", f"{TEXT}\n{PRINTED}")
+WHOLE_COMMANDS = [line for line in LISTENING if "…" not in line]
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
@@ -76,3 +83,23 @@ def test_readme_prints_the_promise() -> None:
         "Once we answered 2xx, the event is applied, discarded for a recorded reason, waiting"
         in PAGES["README.md"]
     )
+
+
+@pytest.mark.parametrize("line", LISTENING)
+def test_t13_stripe_listen_is_told_its_events_by_flags_that_its_old_and_new_releases_take(line: str) -> None:
+    """Bare `--forward-to` is refused since stripe/stripe-cli #2006, `--all-snapshot` is unknown before #1765."""
+    flags = set(re.findall(r"--[a-z-]+", line))
+    assert {"--events", "--forward-to"} <= flags <= {"--events", "--forward-to"}
+
+
+def test_a_page_shows_how_to_listen() -> None:
+    assert WHOLE_COMMANDS
+
+
+@pytest.mark.parametrize("line", WHOLE_COMMANDS)
+def test_t13_stripe_listen_names_every_type_that_has_a_table_and_nothing_else(line: str) -> None:
+    """`--events '*'` means thin events too since stripe/stripe-cli #1763, which one address may not get beside snapshots."""
+    words = shlex.split(line.replace("\\\n", ""))
+    types = words[words.index("--events") + 1].split(",")
+    assert sorted(types) == sorted(TYPES)
+    assert all(map(has_snapshot, types))

@@ -50,3 +50,9 @@ def test_documented_default_is_the_real_one(name: str) -> None:
 
 def test_no_setting_is_documented_that_nothing_reads() -> None:
     assert set(DOCUMENTED) == set(fields())
+
+
+def test_t25_the_page_says_what_a_pause_of_collection_does_to_members() -> None:
+    (row,) = (line for line in PAGE.splitlines() if line.startswith("| `MEMBER_STATUSES`"))
+    assert "`pause_collection`" in row
+    assert "stays a member" in row

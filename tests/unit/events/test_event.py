@@ -169,6 +169,11 @@ def test_a_type_without_table_is_unknown(type_: str) -> None:
             "the customer is deleted and the event is customer.updated",
         ),
         ("customer.subscription.updated", subscription(customer=None), "the subscription has no customer"),
+        (
+            "customer.subscription.updated",
+            subscription(customer=None, customer_account="acct_1"),
+            "the subscription has no customer, only an account (`customer_account`), which has no row",
+        ),
         ("customer.updated", customer(email="e" * 513), "`email` is longer than 512 characters"),
     ],
 )
