@@ -34,7 +34,9 @@ PUSHES = {
     "a few half heads": Push(THREADS, GET[:-4]),
     "many half heads": Push(TOO_MANY, GET[:-4]),
     "silent": Push(TOO_MANY, b""),
-    "answered and idle": Push(TOO_MANY, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "answered and idle": Push(
+        TOO_MANY, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", await_answer=True
+    ),
     "a few half bodies": Push(THREADS, POST + b"Content-Length: 20\r\n\r\ntoken="),
     "many half bodies": Push(TOO_MANY, POST + b"Content-Length: 20\r\n\r\ntoken="),
     "half chunked bodies": Push(TOO_MANY, POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nt"),
@@ -81,7 +83,7 @@ def test_a7_whoever_sends_slowly_or_too_much_holds_up_no_page(console: RunningCo
     with pushing(console, push):
         slowest = ask_for_every_page(console)
     ask_for_every_page(console)
-    wait_until(lambda: memory_of(pid, "VmRSS") < 1.1 * before, what="memory to be given back")
+    wait_until(lambda: memory_of(pid, "VmRSS") < 1.1 * before, what="memory to be given back", seconds=20)
     assert slowest < 3
     assert memory_of(pid, "VmHWM") - before < 32 * MEGABYTE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.integration.receiver.wire import Connection
 
+ANSWER_SECONDS = 10
 SIGNED_HEAD = event_request().wire().partition(b"\r\n\r\n")[0]
 UNSIGNED_POST = b"POST /webhooks/stripe HTTP/1.1\r\nContent-Type: application/json\r\n"
 CHUNKED_POST = UNSIGNED_POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -29,11 +31,15 @@ class Server(Protocol):
 
 @dataclass(frozen=True)
 class Push:
-    """So many clients that say `first`, then the rest again and again, and read nothing."""
+    """So many clients that say `first`, then the rest again and again, and read nothing.
+
+    Those that `await_answer` have been answered, or cut off, before the test goes on.
+    """
 
     clients: int
     first: bytes
     rest: bytes = b""
+    await_answer: bool = False
 
 
 @contextmanager
@@ -50,6 +56,9 @@ def pushing(server: Server, push: Push) -> Iterator[None]:
         connection.send(push.first)
     for sender in senders:
         sender.start()
+    if push.await_answer:
+        for connection in connections:
+            select.select([connection.socket], [], [], ANSWER_SECONDS)
     try:
         yield
     finally:

@@ -32,7 +32,7 @@ LONG_POST = UNSIGNED_POST + b"Stripe-Signature: t=1,v1=00\r\nContent-Length: %d\
 WAITING = {
     "silent": Push(TOO_MANY, b""),
     "half a head": Push(TOO_MANY, SIGNED_HEAD),
-    "answered and idle": Push(TOO_MANY, b"GET /healthz HTTP/1.1\r\n\r\n"),
+    "answered and idle": Push(TOO_MANY, b"GET /healthz HTTP/1.1\r\n\r\n", await_answer=True),
     "refused": Push(TOO_MANY, b"rubbish\r\n\r\n"),
     "half a body": Push(TOO_MANY, SIGNED_HEAD + b"\r\n\r\n{"),
     "half a chunked body": Push(TOO_MANY, CHUNKED_POST + b"5\r\n{"),
@@ -78,17 +78,15 @@ def push_and_measure(receiver: RunningReceiver, push: Push) -> int:
     with pushing(receiver, push):
         answer_events(receiver)
     answer_events(receiver)
-    wait_until(lambda: receiver.memory_bytes() < 1.1 * before, what="memory to be given back")
+    wait_until(lambda: receiver.memory_bytes() < 1.1 * before, what="memory to be given back", seconds=20)
     return memory_of(pid, "VmHWM") - before
 
 
 @pytest.mark.parametrize("push", WAITING.values(), ids=WAITING)
 def test_a6_connections_that_wait_make_room_for_real_events(receiver: RunningReceiver, push: Push) -> None:
-    refused = receiver.metric('cogento_webhook_requests_total{outcome="too_many_connections"}')
     closed = receiver.metric("cogento_webhook_crowded_out_total")
     assert push_and_measure(receiver, push) < 16 * MEGABYTE
     assert receiver.metric("cogento_webhook_crowded_out_total") - closed >= TOO_MANY - MOST_CONNECTIONS
-    assert receiver.metric('cogento_webhook_requests_total{outcome="too_many_connections"}') == refused
 
 
 @pytest.mark.parametrize("push", ENDLESS.values(), ids=ENDLESS)
