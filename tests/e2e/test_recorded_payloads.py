@@ -31,7 +31,7 @@ LAST_OF = {
 # The stub of a deleted customer does not say when it was created; the update before it did.
 KNOWN_FROM_ANOTHER = {"cus_IhGfebO16cMIGN": {"stripe_created_at": 1609763141}}
 UNKNOWABLE = {"cus_QXg1o8vcGmoR32", "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw"}
-PLACEHOLDER = "sub_00000000000000"
+PLACEHOLDER = "evt_00000000000000"
 
 USERS = """SELECT stripe_customer_id, stripe_email, name, phone, address, metadata,
     extract(epoch FROM stripe_created_at)::BIGINT AS stripe_created_at, deleted_at IS NOT NULL AS deleted
@@ -50,7 +50,7 @@ class Sent:
 
 
 def _is_kept(name: str) -> bool:
-    return _id_of(name) != PLACEHOLDER
+    return bool(json.loads((FOLDER / name).read_text()).get("id") != PLACEHOLDER)
 
 
 def _row_of(name: str) -> dict[str, Any]:
@@ -118,9 +118,8 @@ def test_an_impossible_event_that_is_not_ours_is_ignored(name: str, sent: Sent) 
 
 
 @pytest.mark.parametrize("name", PLACEHOLDERS)
-def test_a_placeholder_is_ignored_and_makes_no_row(name: str, sent: Sent) -> None:
+def test_a_placeholder_is_ignored(name: str, sent: Sent) -> None:
     assert (sent.answers[name]["status"], sent.answers[name]["answer"]) == (200, "ignored")
-    assert PLACEHOLDER not in sent.rows
 
 
 @pytest.mark.parametrize(("id_", "name"), _expected().items(), ids=_expected())
