@@ -30,8 +30,9 @@ LAST_OF = {
 }
 # The stub of a deleted customer does not say when it was created; the update before it did.
 KNOWN_FROM_ANOTHER = {"cus_IhGfebO16cMIGN": {"stripe_created_at": 1609763141}}
-UNKNOWABLE = {"cus_QXg1o8vcGmoR32", "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw"}
-PLACEHOLDER = "evt_00000000000000"
+UNKNOWABLE = {"sub_00000000000000", "cus_QXg1o8vcGmoR32", "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw"}
+# Its id is that of every test webhook. `send` gives the next file with it an id of its own, which makes it an event.
+PLACEHOLDER = "chirpyhire__customer.subscription.created.json"
 
 USERS = """SELECT stripe_customer_id, stripe_email, name, phone, address, metadata,
     extract(epoch FROM stripe_created_at)::BIGINT AS stripe_created_at, deleted_at IS NOT NULL AS deleted
@@ -47,10 +48,6 @@ SUBSCRIPTIONS = """SELECT s.stripe_subscription_id, u.stripe_customer_id AS cust
 class Sent:
     answers: dict[str, dict[str, Any]]
     rows: dict[str, dict[str, Any]]
-
-
-def _is_kept(name: str) -> bool:
-    return bool(json.loads((FOLDER / name).read_text()).get("id") != PLACEHOLDER)
 
 
 def _row_of(name: str) -> dict[str, Any]:
@@ -74,8 +71,7 @@ def _missing_customers() -> set[str]:
     return owners - {_id_of(name) for name in KEPT}
 
 
-KEPT = [name for name in ROWS if _is_kept(name)]
-PLACEHOLDERS = sorted(set(ROWS) - set(KEPT))
+KEPT = [name for name in ROWS if name != PLACEHOLDER]
 
 
 def _send(system: WholeSystem, path: Path) -> list[dict[str, Any]]:
@@ -117,9 +113,8 @@ def test_an_impossible_event_that_is_not_ours_is_ignored(name: str, sent: Sent) 
     assert (sent.answers[name]["status"], sent.answers[name]["answer"]) == (200, "ignored")
 
 
-@pytest.mark.parametrize("name", PLACEHOLDERS)
-def test_a_placeholder_is_ignored(name: str, sent: Sent) -> None:
-    assert (sent.answers[name]["status"], sent.answers[name]["answer"]) == (200, "ignored")
+def test_a_placeholder_is_ignored(sent: Sent) -> None:
+    assert (sent.answers[PLACEHOLDER]["status"], sent.answers[PLACEHOLDER]["answer"]) == (200, "ignored")
 
 
 @pytest.mark.parametrize(("id_", "name"), _expected().items(), ids=_expected())
