@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := events mailboxes schema stripeapi serving receiver worker reconcile console local cogento.py settings.py bridge.py reporting.py outlet.py version.py failpoints.py urls.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check quick lock bench bench-full chaos format clean

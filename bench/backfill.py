@@ -21,11 +21,11 @@ from urllib.request import urlopen
 import psycopg
 
 from bench.ground import cpu_seconds, ground
-from local.ports import LOCALHOST, free_port
-from local.process import Command, Process
-from local.program import ROOT
-from local.stripe.compare import compare
-from local.stripe.truth_lines import read_truth
+from cogento.local.ports import LOCALHOST, free_port
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
+from cogento.local.stripe.compare import compare
+from cogento.local.stripe.truth_lines import read_truth
 from tests.integration.reconcile.simulated import askable
 from tests.servers import wait_until
 from tests.stripe_asking import KEY
@@ -70,7 +70,12 @@ def simulated(servers: Ground, url: str, customers: int) -> Process:
     port = url.rpartition(":")[2]
     options = ("--existing", str(customers), "--rate", "0", "--port", port, "--api-key", KEY)
     process = Process(
-        Command(argv=(sys.executable, "-m", "local.stripe", *options), log=log, environment={}, folder=ROOT)
+        Command(
+            argv=(sys.executable, "-m", "cogento.local.stripe", *options),
+            log=log,
+            environment={},
+            folder=ROOT,
+        )
     )
     wait_until(
         lambda: log.exists() and '"api_url"' in log.read_text(),

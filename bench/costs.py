@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
-from events.envelope import open_envelope
-from events.event import read_event
-from mailboxes.durability import AckDurability
-from mailboxes.mail import Settlement
-from mailboxes.mailboxes import Mailboxes
+from cogento.events.envelope import open_envelope
+from cogento.events.event import read_event
+from cogento.queue.durability import AckDurability
+from cogento.queue.mail import Settlement
+from cogento.queue.mailboxes import Mailboxes
+from cogento.store.delivery import Delivery
+from cogento.store.store import Store
 from receiver.signature import verify
-from schema.delivery import Delivery
-from schema.store import Store
 from tests.builders import SECRET, signed_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bench.ground import Ground
-    from events.envelope import Envelope
-    from mailboxes.mail import Claim
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Claim
 
 NOW = 2_000_000_000
 LEASE_SECONDS = 600

@@ -24,15 +24,15 @@ import redis
 from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
 from bench.working import fill, worker
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from bench.ground import Ground
-    from local.process import Process
+    from cogento.local.process import Process
 
 WARM_UP = 4_000
 START_SECONDS, DRAIN_SECONDS, LOOK_SECONDS = 60, 300, 0.02

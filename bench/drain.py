@@ -19,7 +19,7 @@ from bench.ground import Ground, ground
 from bench.rounds import medians
 from bench.stream import bodies
 from bench.working import fill, opened_mailboxes, pace
-from schema.migrate import migrate
+from cogento.store.migrate import migrate
 
 BATCH_EVENTS = 500
 

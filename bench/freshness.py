@@ -27,8 +27,8 @@ from bench.rounds import medians
 from bench.sending import flood, signed_requests
 from bench.serving import RECEIVER, served
 from bench.working import worker
-from local.process import Command, Process
-from local.program import ROOT
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
 from tests.whole_system import WORKER
 
 if TYPE_CHECKING:

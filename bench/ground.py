@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schema.migrate import migrate
+from cogento.store.migrate import migrate
 from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.postgres import Postgres
-    from local.valkey import Valkey
+    from cogento.local.postgres import Postgres
+    from cogento.local.valkey import Valkey
 
 
 @dataclass(frozen=True, slots=True)

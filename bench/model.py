@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from bench.queueing import Gathering, Station, Timeline, arrive, percentile, poisson
-from mailboxes.group_commit import MOST_AT_ONCE
+from cogento.queue.group_commit import MOST_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from bench.soak import summary
-from mailboxes.errors import MailboxUnavailable
+from cogento.queue.errors import MailboxUnavailable
 from tests.nemesis import Nemesis
 from tests.stack import Size, Stack, running_stack
 

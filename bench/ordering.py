@@ -16,7 +16,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from events.ordering import ORDER_WINDOW, Known, Version, decide
+from cogento.ordering.order import ORDER_WINDOW, Known, Version, decide
 from tests.model.deliveries import row_after, scrambled
 from tests.model.histories import History, random_history, version
 from tests.model.oracle import judge

@@ -14,13 +14,13 @@ import time
 from collections import defaultdict
 from random import Random
 
-from events.event import Event, read_event
-from events.evidence import NOTHING, unpack
-from events.ordering import Decision, Known, decide, is_plainly_last
-from local.stripe.account import Account
-from local.stripe.event import webhook_body
-from local.stripe.life import Life
-from local.stripe.shapes import DAHLIA
+from cogento.events.event import Event, read_event
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.life import Life
+from cogento.local.stripe.shapes import DAHLIA
+from cogento.ordering.evidence import NOTHING, unpack
+from cogento.ordering.order import Decision, Known, decide, is_plainly_last
 
 START = 1_780_000_000
 ACTIONS_A_SECOND = 80

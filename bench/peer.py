@@ -29,8 +29,8 @@ from bench.sending import flood, signed
 from bench.serving import RECEIVER, served
 from bench.stream import bodies
 from bench.working import opened_mailboxes, worker
-from local.ports import free_port, is_free
-from local.process import Command, Process
+from cogento.local.ports import free_port, is_free
+from cogento.local.process import Command, Process
 from tests.builders import SECRET
 from tests.servers import wait_until
 

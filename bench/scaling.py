@@ -25,8 +25,8 @@ from bench.sending import at_rate, flood, signed_requests
 from bench.serving import RECEIVER, served
 from bench.wire import wire
 from bench.working import worker
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
 from tests.servers import wait_until
 
 if TYPE_CHECKING:

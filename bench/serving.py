@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds
-from local.ports import LOCALHOST, free_port, is_free
-from local.process import Command, Process
-from local.program import ROOT
+from cogento.local.ports import LOCALHOST, free_port, is_free
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
 from tests.builders import SECRET
 from tests.servers import wait_until
 

@@ -24,19 +24,19 @@ from bench.costs import opened, put_all, settlements
 from bench.ground import cpu_seconds, ground
 from bench.metering import OURS, Meter
 from bench.stream import bodies
-from events.envelope import open_envelope
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
-from schema.store import Store
+from cogento.events.envelope import open_envelope
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
+from cogento.store.store import Store
 from tests.cluster import client_of, cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.ground import Ground
-    from events.envelope import Envelope
-    from mailboxes.mail import Claim
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Claim
 
 NOW = 2_000_000_000
 LEASE_SECONDS = 600

@@ -11,14 +11,14 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
-from local.stripe.event import Event, webhook_body
-from local.stripe.objects import CATALOGUE, Customer, Item, Subscription
-from local.stripe.shapes import DAHLIA
+from cogento.local.stripe.event import Event, webhook_body
+from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
+from cogento.local.stripe.shapes import DAHLIA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stripe.objects import StripeObject
+    from cogento.local.stripe.objects import StripeObject
 
 START = 1_780_000_000
 SECONDS_APART = 3

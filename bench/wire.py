@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from local.ports import LOCALHOST
+from cogento.local.ports import LOCALHOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds
-from events.envelope import open_envelope
-from local.process import Command, Process
-from local.program import ROOT
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
+from cogento.events.envelope import open_envelope
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
 from tests.whole_system import WORKER
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import os
 
 import structlog
 
-import reporting
-from mailboxes.checks import log_level
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
-from outlet import never_block
+from cogento import reporting
+from cogento.outlet import never_block
+from cogento.queue.checks import log_level
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.settings import ReceiverSettings, load, refuse
 from receiver.mailbox import open_mailboxes
-from settings import ReceiverSettings, load, refuse
 
 
 def main() -> None:

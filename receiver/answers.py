@@ -1,6 +1,6 @@
 """What the receiver answers: the one map from error codes to HTTP, and the JSON around them.
 
-Knows nothing of Flask. What the server refuses by itself, no HTTP for example, is in serving/answers.py.
+Knows nothing of Flask. What the server refuses by itself, no HTTP for example, is in cogento/serving/answers.py.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from http import HTTPStatus
 
 import msgspec
 
-import serving.answers
-from events.errors import RejectedError
-from events.names import EventId
-from serving.answers import Answer
+import cogento.serving.answers
+from cogento.events.errors import RejectedError
+from cogento.events.names import EventId
+from cogento.serving.answers import Answer
 
 SIGNATURE_INVALID = "The signature does not vouch for this body."
 """One message for every flaw: a forger learns nothing from it."""
 
 HTTP_STATUS = {
-    **serving.answers.HTTP_STATUS,
+    **cogento.serving.answers.HTTP_STATUS,
     "body_incomplete": HTTPStatus.BAD_REQUEST,
     "signature_invalid": HTTPStatus.BAD_REQUEST,
     "malformed": HTTPStatus.BAD_REQUEST,
@@ -65,4 +65,4 @@ def accept(accepted: Accepted) -> Answer:
 
 def refuse(error: RejectedError | UnavailableError) -> Answer:
     """Answer with the status that the error's code stands for."""
-    return serving.answers.error(HTTP_STATUS[error.code], error.code, error.message)
+    return cogento.serving.answers.error(HTTP_STATUS[error.code], error.code, error.message)

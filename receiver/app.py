@@ -9,7 +9,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask, abort, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from events.errors import RejectedError
+from cogento.events.errors import RejectedError
 from receiver import metrics, webhook
 from receiver.answers import refuse
 from receiver.probes import Probes, respond
@@ -18,9 +18,9 @@ from receiver.webhook import Webhook
 if TYPE_CHECKING:
     from flask import Response
 
+    from cogento.serving.asgi import Application
     from receiver.intake import Intake
     from receiver.probes import Readiness
-    from serving.asgi import Application
 
 
 def create_app(intake: Intake, *, readiness: Readiness, metrics_token: str | None = None) -> Webhook:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import collector
-import reporting
+from cogento import collector, reporting
+from cogento.settings import ReceiverSettings, load
 from receiver.composition import compose
-from settings import ReceiverSettings, load
 
 _settings = load(ReceiverSettings)
 _dsn = _settings.sentry_dsn

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from events.fence import Fence
-from mailboxes.doorbell import Doorbell
-from mailboxes.group_commit import GroupCommit
+from cogento.events.fence import Fence
+from cogento.queue.doorbell import Doorbell
+from cogento.queue.group_commit import GroupCommit
+from cogento.serving.alarms import Alarms
 from receiver.app import create_app
 from receiver.intake import Expected, Intake
 from receiver.mailbox import ProbedMailboxes, open_mailboxes, open_postbox
 from receiver.ringer import Ringer
 from receiver.tally import FenceTally
-from serving.alarms import Alarms
 
 if TYPE_CHECKING:
+    from cogento.settings import ReceiverSettings
     from receiver.webhook import Webhook
-    from settings import ReceiverSettings
 
 
 def compose(settings: ReceiverSettings) -> Webhook:

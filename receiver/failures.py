@@ -5,10 +5,10 @@ from __future__ import annotations
 import sentry_sdk
 import structlog
 
-from events.errors import RejectedError
+from cogento.events.errors import RejectedError
+from cogento.serving.answers import Answer
 from receiver import metrics
 from receiver.answers import refuse
-from serving.answers import Answer
 
 _log = structlog.get_logger()
 

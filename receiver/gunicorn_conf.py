@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-from outlet import never_block
-from settings import ReceiverSettings, load
+from cogento.outlet import never_block
+from cogento.settings import ReceiverSettings, load
 
 never_block()  # before gunicorn's logger asks for standard output, and in its first process as well
 _settings = load(ReceiverSettings)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from events.envelope import Stranger, is_notice, is_ours, open_envelope, open_stranger
-from events.errors import RejectedError, TransientError
-from events.fence import Fence, Fenced, is_placeholder
-from events.thin import is_thin, may_be_thin
-from failpoints import failpoint
-from mailboxes.mail import PutResult
+from cogento.events.envelope import Stranger, is_notice, is_ours, open_envelope, open_stranger
+from cogento.events.errors import RejectedError, TransientError
+from cogento.events.fence import Fence, Fenced, is_placeholder
+from cogento.events.thin import is_thin, may_be_thin
+from cogento.failpoints import failpoint
+from cogento.queue.mail import PutResult
 from receiver import metrics
 from receiver.answers import SIGNATURE_INVALID, Accepted, Status, UnavailableError
 from receiver.signature import Flaw, SignatureError, Signed, verify
@@ -21,10 +21,10 @@ from receiver.signature import Flaw, SignatureError, Signed, verify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from events.envelope import Envelope
-    from events.names import EventId
-    from mailboxes.mail import Put
-    from serving.alarms import Alarms
+    from cogento.events.envelope import Envelope
+    from cogento.events.names import EventId
+    from cogento.queue.mail import Put
+    from cogento.serving.alarms import Alarms
 
 SIGNATURE_REFUSED = "signature_invalid"
 THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"

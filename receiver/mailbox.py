@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mailboxes.durability import warning_of
-from mailboxes.mail import Limits
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.postbox import Postbox
+from cogento.queue.durability import warning_of
+from cogento.queue.mail import Limits
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.postbox import Postbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from settings import ReceiverSettings
+    from cogento.settings import ReceiverSettings
 
 
 def open_postbox(settings: ReceiverSettings) -> Postbox:

@@ -18,10 +18,10 @@ import msgspec
 from flask import Response, abort, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from events.errors import TransientError
+from cogento.events.errors import TransientError
+from cogento.serving.answers import Answer
 from receiver import metrics
 from receiver.answers import UnavailableError, refuse
-from serving.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from events.errors import RejectedError
+from cogento.events.errors import RejectedError
 from receiver.answers import SIGNATURE_INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from serving.asgi import Message, Receive
+    from cogento.serving.asgi import Message, Receive
 
 MAX_BODY_BYTES = 50_331_648
 """What Stripe can send at most, and a fifth: tests/largest.py makes it, and says from what."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cogento.serving.connection import Connection
+from cogento.serving.worker import Worker as ServingWorker
 from receiver import metrics, webhook
-from serving.connection import Connection
-from serving.worker import Worker as ServingWorker
 
 if TYPE_CHECKING:
-    from serving.crowd import Stage
+    from cogento.serving.crowd import Stage
 
 # The parser knows the methods that are registered; of others it says no more than that.
 _OTHER_METHOD = re.compile(

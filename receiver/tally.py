@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from events.fence import Fence, Fenced
-from mailboxes.errors import MailboxUnavailable
+from cogento.events.fence import Fence, Fenced
+from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from events.names import EventId
+    from cogento.events.names import EventId
 
 EVERY_SECONDS = 5.0
 

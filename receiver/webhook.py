@@ -12,19 +12,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from events.errors import RejectedError
+from cogento.events.errors import RejectedError
+from cogento.serving.answers import CLOSE
+from cogento.serving.answers import answer as send_answer
+from cogento.serving.connection import LINGER_BYTES, LINGER_SECONDS
 from receiver import metrics
 from receiver.answers import UnavailableError, accept, refuse
 from receiver.failures import fail
 from receiver.reading import announced_length, read_body, read_head
-from serving.answers import CLOSE
-from serving.answers import answer as send_answer
-from serving.connection import LINGER_BYTES, LINGER_SECONDS
 
 if TYPE_CHECKING:
+    from cogento.serving.answers import Answer
+    from cogento.serving.asgi import Application, Message, Receive, Scope, Send
     from receiver.intake import Intake
-    from serving.answers import Answer
-    from serving.asgi import Application, Message, Receive, Scope, Send
 
 PATH = "/webhooks/stripe"
 METHOD = "POST"

@@ -5,7 +5,7 @@ The queries read the witnesses of audit.sql and the tables themselves; they are 
 
 from __future__ import annotations
 
-from events.versions import STAMP_JITTER
+from cogento.events.versions import STAMP_JITTER
 
 # Outcome by event; a letter that the ledger forgot counts as well.
 LEDGER = """

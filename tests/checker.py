@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import redis
 
-from local.stripe.compare import Comparison, compare
+from cogento.local.stripe.compare import Comparison, compare
 from tests import audit_rules
 from tests.canaries import leaks, passwords
 from tests.hearsay import Hearsay
@@ -32,7 +32,7 @@ from tests.mailbox_invariants import broken_invariants
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from local.stripe.truth import Truth
+    from cogento.local.stripe.truth import Truth
 
 AUDIT = Path(__file__).with_name("audit.sql")
 NAMED = 5

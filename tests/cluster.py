@@ -12,13 +12,13 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
-from local.ports import LOCALHOST, free_port
+from cogento.local.ports import LOCALHOST, free_port
 from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
 
     Node = servers.RunningServer[Valkey]
 
@@ -45,9 +45,9 @@ def cluster(*, masters: int) -> Iterator[Sequence[Node]]:
 
 
 def client_of(nodes: Sequence[Node]) -> redis.Redis:
-    """A client of the whole cluster that tries once, as mailboxes/server.py has it.
+    """A client of the whole cluster that tries once, as cogento/queue/server.py has it.
 
-    It is no `redis.Redis`, but has all that `mailboxes.server.Server` asks of one.
+    It is no `redis.Redis`, but has all that `cogento.queue.server.Server` asks of one.
     """
     client = RedisCluster(
         startup_nodes=[ClusterNode(LOCALHOST, node.description.port) for node in nodes],  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ import pytest
 import redis
 import structlog
 
-from local.errors import ServerUnavailableError
+from cogento.local.errors import ServerUnavailableError
 from tests import servers
 from tests.integration.worker.post import Post
 from tests.integration.worker.running import RunningWorker
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.postgres import Postgres
-    from local.valkey import Valkey
+    from cogento.local.postgres import Postgres
+    from cogento.local.valkey import Valkey
 
 # With every local variable of every frame, which is structlog's default, one logged error takes seconds.
 structlog.configure(
@@ -72,8 +72,8 @@ def redis_url(valkey_server: servers.RunningServer[Valkey]) -> str:
 def migrated_template(postgres_server: servers.RunningServer[Postgres]) -> str:
     """The name of a migrated database that is copied for each test."""
     _create(postgres_server, TEMPLATE, template="template0")
-    if importlib.util.find_spec("schema.migrate"):
-        importlib.import_module("schema.migrate").migrate(postgres_server.description.url_of(TEMPLATE))
+    if importlib.util.find_spec("cogento.store.migrate"):
+        importlib.import_module("cogento.store.migrate").migrate(postgres_server.description.url_of(TEMPLATE))
     return TEMPLATE
 
 

@@ -10,13 +10,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from events.event import read_event
+from cogento.events.event import read_event
 from tests.model.oracle import Opinion, judge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from events.event import Event
+    from cogento.events.event import Event
 
 
 @dataclass(frozen=True, slots=True)

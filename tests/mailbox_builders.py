@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from events.envelope import Envelope
-from events.names import CustomerId, EventId, ObjectId
-from mailboxes.mail import Settlement
+from cogento.events.envelope import Envelope
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.queue.mail import Settlement
 
 if TYPE_CHECKING:
-    from mailboxes.mail import Claim
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mail import Claim
+    from cogento.queue.mailboxes import Mailboxes
 
 START_MS = 1_760_000_000_000
 

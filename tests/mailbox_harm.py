@@ -6,15 +6,15 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mailboxes import asking
-from mailboxes.asking import Script, load_script
+from cogento.queue import asking
+from cogento.queue.asking import Script, load_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import redis
 
-    from mailboxes.inspection import Inspection
+    from cogento.queue.inspection import Inspection
 
 TAG = "{cogento:0}"
 SURE_OF_A_GAUGE = 3

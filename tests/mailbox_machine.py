@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
-from events.names import CustomerId, EventId
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mail import Claim, Failed, Limits, PutResult, Settlement
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import Claim, Failed, Limits, PutResult, Settlement
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
 from tests.mailbox_builders import START_MS, ManualClock, envelope
 from tests.mailbox_harm import HARMS, SINGLE_KEYS, TAG, failing_half_way, inspect
 from tests.mailbox_invariants import broken_invariants
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import redis
 
-    from events.envelope import Envelope
-    from mailboxes.mail import Mail
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Mail
 
 CUSTOMERS = ("cus_a", "cus_b", "cus_c")
 LIMITS = Limits(customer_events=5, total_events=9)

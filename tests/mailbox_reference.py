@@ -9,13 +9,13 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailboxes.mail import PutResult, gathering_ms
-from mailboxes.status import MailboxState, Removed
+from cogento.queue.mail import PutResult, gathering_ms
+from cogento.queue.status import MailboxState, Removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailboxes.mail import Failed, Limits, Settlement
+    from cogento.queue.mail import Failed, Limits, Settlement
 
 ALONE_FROM_CRASHES = 2
 PARKED_LOOK_MS = 300_000

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import redis
 
-from settings import EX_CONFIG
+from cogento.settings import EX_CONFIG
 from tests import servers
 from tests.mailbox_harm import HARMS, TAG
 from tests.power import cut_power
@@ -24,7 +24,7 @@ from tests.power import cut_power
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.program import Program
+    from cogento.local.program import Program
     from tests.stack import Stack
 
 PAUSE_SECONDS = 4.0

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.home import entered
-from local.ports import LOCALHOST
-from local.process import Command
+from cogento.local.home import entered
+from cogento.local.ports import LOCALHOST
+from cogento.local.process import Command
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.ports import free_port
-from local.valkey import Valkey
+from cogento.local.ports import free_port
+from cogento.local.valkey import Valkey
 from tests import servers
 from tests.preloading import compile_library, require_compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.process import Command
+    from cogento.local.process import Command
 
 
 @dataclass(slots=True, kw_only=True)

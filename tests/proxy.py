@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from local.ports import LOCALHOST, free_port
+from cogento.local.ports import LOCALHOST, free_port
 
 if TYPE_CHECKING:
     import ssl

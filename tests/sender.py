@@ -9,8 +9,8 @@ from urllib.request import Request, urlopen
 
 import redis
 
-from local.stripe.truth_lines import read_truth
-from mailboxes.mailboxes import Mailboxes
+from cogento.local.stripe.truth_lines import read_truth
+from cogento.queue.mailboxes import Mailboxes
 from tests import servers
 from tests.hearsay import Hearsay
 from tests.mailbox_invariants import broken_invariants
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-    from mailboxes.status import MailboxStatus
+    from cogento.queue.status import MailboxStatus
     from tests.checker import Checker, Judgement, Standing
 
 ASK_SECONDS = 900

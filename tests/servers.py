@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from local.ports import free_port
-from local.postgres import Postgres
-from local.process import Process
-from local.service import Service, await_answer
-from local.valkey import Valkey
-from mailboxes.errors import MailboxUnavailable
+from cogento.local.ports import free_port
+from cogento.local.postgres import Postgres
+from cogento.local.process import Process
+from cogento.local.service import Service, await_answer
+from cogento.local.valkey import Valkey
+from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from local.cast import SIMULATED_KEY, Cast, Simulation, Stores
-from local.datafolder import DataFolder
-from local.ports import free_port
-from mailboxes.durability import AckDurability
-from schema.migrate import migrate
+from cogento.local.cast import SIMULATED_KEY, Cast, Simulation, Stores
+from cogento.local.datafolder import DataFolder
+from cogento.local.ports import free_port
+from cogento.queue.durability import AckDurability
+from cogento.store.migrate import migrate
 from tests import servers
 from tests.checker import Checker
 from tests.clocks import ShiftedClock
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local.program import Program
+    from cogento.local.program import Program
     from tests.sender import Verdict
 
 # Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.

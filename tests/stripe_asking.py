@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from local.stripe.api import Api
-from local.stripe.faults import Fault, Faults
-from local.stripe.http_server import Handler, serving
-from stripeapi.api import StripeApi
-from stripeapi.budget import Grant
+from cogento.local.stripe.api import Api
+from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.http_server import Handler, serving
+from cogento.stripe.api import StripeApi
+from cogento.stripe.budget import Grant
 from tests.unit.local.stripe.histories import START, STEPS_A_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from local.stripe.account import Account
+    from cogento.local.stripe.account import Account
 
 KEY = "sk_test_simulated"
 STEPS = 900

@@ -11,9 +11,9 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from local.ports import free_port
-from local.process import Command, Process
-from local.program import ROOT
+from cogento.local.ports import free_port
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
 from tests import servers
 from tests.checker import Checker
 from tests.sender import Sender

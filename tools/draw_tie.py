@@ -2,7 +2,7 @@
 
     python -m tools.draw_tie > docs/tie-group.svg
 
-The picture is made from the decision itself (events.ties); a test holds the file to what this prints.
+The picture is made from the decision itself (cogento.ordering.ties); a test holds the file to what this prints.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from events.columns import SubscriptionColumns
-from events.names import EventId
-from events.ordering import Lifecycle, Version, decide
-from events.ties import Tie, TiedEvent, tie_of
+from cogento.events.columns import SubscriptionColumns
+from cogento.events.names import EventId
+from cogento.ordering.order import Lifecycle, Version, decide
+from cogento.ordering.ties import Tie, TiedEvent, tie_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,10 @@ from typing import Any
 
 from celery import bootsteps
 
-import reporting
-from mailboxes.doorbell import DRAIN_TASK
-from outlet import never_block
-from settings import WorkerSettings, load
+from cogento import reporting
+from cogento.outlet import never_block
+from cogento.queue.doorbell import DRAIN_TASK
+from cogento.settings import WorkerSettings, load
 from worker.celery_app import forget_rings, make_celery
 from worker.process import WorkerProcess
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from events.retry import FailureClass, next_delay
+from cogento.events.retry import FailureClass, next_delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable

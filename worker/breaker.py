@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from events.retry import CIRCUIT, probe_pause
-from mailboxes.circuit import Answer, AskCode
-from schema.errors import code_of, says_away
+from cogento.events.retry import CIRCUIT, probe_pause
+from cogento.queue.circuit import Answer, AskCode
+from cogento.store.errors import code_of, says_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from events.outcomes import Dead, Outcome, RetryAt
-from failpoints import failpoint
-from mailboxes.errors import MailboxUnavailable
+from cogento.events.outcomes import Dead, Outcome, RetryAt
+from cogento.failpoints import failpoint
+from cogento.queue.errors import MailboxUnavailable
 from worker.lease import GiveBackError, Lease
 from worker.opening import open_mail
 from worker.turn import AwayError, Turn
@@ -25,9 +25,9 @@ from worker.turn import AwayError, Turn
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from events.fence import Fence
-    from events.names import CustomerId, ObjectId
-    from mailboxes.mail import Claim, Settlement
+    from cogento.events.fence import Fence
+    from cogento.events.names import CustomerId, ObjectId
+    from cogento.queue.mail import Claim, Settlement
     from worker.backoff import Backoff
     from worker.breaker import Breaker
     from worker.opening import OpenedMail
@@ -92,7 +92,7 @@ class LoggedDoubts:
 
 
 class AskedDoubts:
-    """Doubts where Stripe is asked (reconcile/doubts.py), which finds the rows by their own flag."""
+    """Doubts where Stripe is asked (cogento/reconcile/doubts.py), which finds the rows by their own flag."""
 
     def raise_about(self, objects: Collection[ObjectId]) -> None:
         """Write one line an object."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mailboxes import Mailboxes
-from settings import MailboxSettings, load
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
+from cogento.settings import MailboxSettings, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mailboxes.heartbeats import SeenWorker
+    from cogento.queue.heartbeats import SeenWorker
 
 
 def main() -> None:

@@ -9,13 +9,13 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from mailboxes.delays import Delay, count
-from mailboxes.heartbeats import BEAT_SECONDS, Beat
+from cogento.queue.delays import Delay, count
+from cogento.queue.heartbeats import BEAT_SECONDS, Beat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mailboxes.mail import Settlement
+    from cogento.queue.mail import Settlement
     from worker.opening import OpenedMail
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from mailboxes.errors import MailboxUnavailable
+from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailboxes.mail import Claim
+    from cogento.queue.mail import Claim
 
 log = structlog.get_logger()
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from events import strict_json
-from events.envelope import ANY_TIME, open_envelope
-from events.errors import PermanentError, RejectedError
-from events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
-from events.removals import is_removal
-from events.retry import FailureClass
-from events.subscription import names_account
-from schema.errors import code_of
-from schema.letters import DeadLetter
-from version import VERSION
+from cogento.events import strict_json
+from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
+from cogento.events.retry import FailureClass
+from cogento.events.subscription import names_account
+from cogento.ordering.removals import is_removal
+from cogento.store.errors import code_of
+from cogento.store.letters import DeadLetter
+from cogento.version import VERSION
 
 if TYPE_CHECKING:
-    from events.envelope import Envelope
-    from events.fields import Json
-    from mailboxes.mail import Mail, Waiting
+    from cogento.events.envelope import Envelope
+    from cogento.events.fields import Json
+    from cogento.queue.mail import Mail, Waiting
 
 
 def unreadable_letter(mail: Mail, waiting: Waiting, error: PermanentError) -> DeadLetter:

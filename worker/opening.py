@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from events.envelope import ANY_TIME, open_envelope
-from events.errors import PermanentError, RejectedError
-from events.letters import MESSAGES, LetterReason
-from events.notice import read_mail
-from mailboxes.mail import Source
-from schema.delivery import Delivery
+from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.letters import MESSAGES, LetterReason
+from cogento.events.notice import read_mail
+from cogento.queue.mail import Source
+from cogento.store.delivery import Delivery
 
 if TYPE_CHECKING:
-    from events.event import Event
-    from events.fence import Fence
-    from events.names import CustomerId
-    from events.notice import Notice
-    from mailboxes.mail import Mail, Waiting
+    from cogento.events.event import Event
+    from cogento.events.fence import Fence
+    from cogento.events.names import CustomerId
+    from cogento.events.notice import Notice
+    from cogento.queue.mail import Mail, Waiting
 
 
 @dataclass(frozen=True, slots=True)

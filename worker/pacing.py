@@ -1,4 +1,4 @@
-"""When a worker claims next: mail gathers meanwhile (mailboxes/mail.py), for a batch has a price of its own.
+"""When a worker claims next: mail gathers meanwhile (cogento/queue/mail.py), for a batch has a price of its own.
 
 Time comes from a monotonic clock that is passed in. Knows no mailboxes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from mailboxes.mail import gathering_ms
+from cogento.queue.mail import gathering_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-import collector
-from events.fence import Fence
-from mailboxes.checks import log_level
-from mailboxes.circuit import Dependency
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
-from mailboxes.mail import Limits
-from mailboxes.mailboxes import Mailboxes
-from reconcile.reconciliation import Reconciliation
-from schema.errors import PostgresRefusedError
-from settings import refuse
-from version import VERSION
+from cogento import collector
+from cogento.events.fence import Fence
+from cogento.queue.checks import log_level
+from cogento.queue.circuit import Dependency
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.mail import Limits
+from cogento.queue.mailboxes import Mailboxes
+from cogento.reconcile.reconciliation import Reconciliation
+from cogento.settings import refuse
+from cogento.store.errors import PostgresRefusedError
+from cogento.version import VERSION
 from worker.backoff import Backoff
 from worker.breaker import Breaker
 from worker.drain import AskedDoubts, BatchSize, Drain, LoggedDoubts
@@ -35,7 +35,7 @@ from worker.sweep import Chore, Sweep
 from worker.turn import Turn
 
 if TYPE_CHECKING:
-    from settings import WorkerSettings
+    from cogento.settings import WorkerSettings
 
 log = structlog.get_logger()
 

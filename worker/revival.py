@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from events.letters import LetterReason
-from mailboxes import redelivery
-from mailboxes.redelivery import redeliver
+from cogento.events.letters import LetterReason
+from cogento.queue import redelivery
+from cogento.queue.redelivery import redeliver
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from events.names import EventId
+    from cogento.events.names import EventId
 
 log = structlog.get_logger()
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import bridge
-from events.letters import LetterReason
-from schema.connecting import greet_if_there
-from schema.store import Store
+from cogento import bridge
+from cogento.events.letters import LetterReason
+from cogento.store.connecting import greet_if_there
+from cogento.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from events.names import EventId
-    from schema.delivery import BatchResult, Delivery
-    from schema.holders import AddressTakenError
-    from schema.letter_records import Replay
-    from schema.letters import DeadLetter, Letters
+    from cogento.events.names import EventId
+    from cogento.store.delivery import BatchResult, Delivery
+    from cogento.store.holders import AddressTakenError
+    from cogento.store.letter_records import Replay
+    from cogento.store.letters import DeadLetter, Letters
 
 WHO = "worker"
 NAME = "cogento worker"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 import structlog
 from msgspec import structs
 
-from events.letters import PARKED_SECONDS
-from events.outcomes import (
+from cogento.events.letters import PARKED_SECONDS
+from cogento.events.outcomes import (
     Applied,
     Asked,
     Dead,
@@ -25,20 +25,20 @@ from events.outcomes import (
     Superseded,
     Unchanged,
 )
-from events.retry import POLICIES, FailureClass, next_delay, spent
-from mailboxes.mail import Failed, Settlement
-from reporting import report
-from schema.errors import classify, code_of, ran_out_of_time
+from cogento.events.retry import POLICIES, FailureClass, next_delay, spent
+from cogento.queue.mail import Failed, Settlement
+from cogento.reporting import report
+from cogento.store.errors import classify, code_of, ran_out_of_time
 from worker.lease import GiveBackError
 from worker.letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from events.names import EventId, ObjectId
-    from mailboxes.mail import Waiting
-    from schema.delivery import BatchResult, Delivery
-    from schema.letters import DeadLetter
+    from cogento.events.names import EventId, ObjectId
+    from cogento.queue.mail import Waiting
+    from cogento.store.delivery import BatchResult, Delivery
+    from cogento.store.letters import DeadLetter
     from worker.opening import OpenedMail
 
 log = structlog.get_logger()

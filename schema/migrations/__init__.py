@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
 VERSION_TABLE = "cogento_alembic_version"

@@ -1,4 +1,4 @@
-"""What alembic runs for each command: on the connection that schema/migrate.py hands in, all in one transaction."""
+"""What alembic runs for each command: on the connection that cogento/store/migrate.py hands in, all in one transaction."""
 
 from __future__ import annotations
 

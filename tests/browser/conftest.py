@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import bridge
-from events.event import read_event
-from local.ports import free_port
-from schema.store import Delivery, Store
+from cogento import bridge
+from cogento.events.event import read_event
+from cogento.local.ports import free_port
+from cogento.store.store import Delivery, Store
 from tests import builders
 from tests.servers import wait_until
 

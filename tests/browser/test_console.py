@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from console.passwords import hash_password
+from cogento.console.passwords import hash_password
 from tests import builders
 from tests.browser.conftest import Console, Happened
 

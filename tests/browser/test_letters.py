@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-import bridge
-from console.passwords import hash_password
-from schema.letter_records import LetterFilter, LetterStatus
-from schema.store import Store
+from cogento import bridge
+from cogento.console.passwords import hash_password
+from cogento.store.letter_records import LetterFilter, LetterStatus
+from cogento.store.store import Store
 from tests import builders
 from tests.browser.conftest import Console
 from tests.integration.schema.letters import letter
@@ -19,7 +19,7 @@ from tests.integration.schema.letters import letter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from schema.letter_records import Letter
+    from cogento.store.letter_records import Letter
 
 PASSWORD = "correct horse battery"
 CANARY = "ada.canary@example.com"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import bridge
-from local.process import Command, Process
-from local.program import ROOT
-from local.stripe.life import Life
+from cogento import bridge
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
+from cogento.local.stripe.life import Life
 from tests.integration.reconcile.simulated import SimulatedStripe, deliver, differences
 from tests.servers import wait_until
 from tests.stripe_asking import KEY

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from local.program import ROOT
+from cogento.local.program import ROOT
 from tests.servers import wait_until
 from tests.whole_system import WholeSystem, whole_system
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from local.ports import free_port
+from cogento.local.ports import free_port
 from tests import builders
 from tests.servers import is_alive, processes_under, wait_until
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from local.program import ROOT
+from cogento.local.program import ROOT
 from tests import builders, servers
 from tests.stripe_files import FOLDER, GOLDEN, MALFORMED, NAMES, NOT_OURS, ROWS
 from tests.whole_system import WholeSystem, whole_system

@@ -20,9 +20,9 @@ import psycopg
 import pytest
 import redis
 
-from local.ports import free_port
-from local.process import Command, Process
-from local.program import ROOT
+from cogento.local.ports import free_port
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
 from tests import servers
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth_lines import read_truth
 from tests.integration.reconcile.simulated import askable
 from tests.servers import wait_until
 from tests.whole_system import WholeSystem, whole_system

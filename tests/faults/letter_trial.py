@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from events.names import CustomerId
-from local.program import ROOT
+from cogento.events.names import CustomerId
+from cogento.local.program import ROOT
 from tests.builders import NOW, customer, event_body
 from tests.integration.schema.letters import letter
 from tests.servers import wait_until

@@ -18,10 +18,10 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 
-from events.names import CustomerId
-from local.ports import LOCALHOST, free_port, is_free
-from local.process import Command, Process
-from local.program import ROOT
+from cogento.events.names import CustomerId
+from cogento.local.ports import LOCALHOST, free_port, is_free
+from cogento.local.process import Command, Process
+from cogento.local.program import ROOT
 from tests.builders import SECRET, Json, customer, event_body
 from tests.canaries import leaks, passwords
 from tests.integration.receiver.wire import UNSIGNED, Request

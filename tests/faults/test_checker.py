@@ -9,8 +9,8 @@ import psycopg
 import pytest
 import redis
 
-from events.envelope import open_envelope
-from local.stripe.truth import Truth
+from cogento.events.envelope import open_envelope
+from cogento.local.stripe.truth import Truth
 from tests import builders
 from tests.builders import SECRET
 from tests.checker import Checker

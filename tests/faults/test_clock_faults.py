@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from events.names import CustomerId
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId
+from cogento.queue.status import MailboxState
 from tests.builders import customer, event_body
 from tests.clocks import ShiftedClock
 from tests.integration.receiver.running import RunningReceiver
@@ -18,7 +18,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.checker import Checker
     from tests.faults.worker_trial import WorkerTrial
     from tests.integration.worker.post import Post

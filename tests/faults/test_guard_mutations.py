@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.program import ROOT
+from cogento.local.program import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ MUTATIONS = {
     "the ledger's insert": Mutation(
         (
             Edit(
-                "schema/ledger.py",
+                "cogento/store/ledger.py",
                 r"if rows and await connection\.fetchval\(.*\) != len\(rows\):",
                 "if False:",
             ),
@@ -65,7 +65,7 @@ MUTATIONS = {
         ),
     ),
     "the order's decision": Mutation(
-        (Edit("events/ordering.py", r" and is_plainly_last\(versions\[0\], evidence\):", ":"),),
+        (Edit("cogento/ordering/order.py", r" and is_plainly_last\(versions\[0\], evidence\):", ":"),),
         (
             "tests/integration/schema/test_users.py::test_an_older_event_leaves_the_row_alone",
             f"{HISTORIES}::test_case_3_an_older_update_does_not_bring_a_deleted_customer_back",
@@ -93,7 +93,7 @@ MUTATIONS = {
         ),
     ),
     "the owner's check in settle": Mutation(
-        (Edit("mailboxes/lua/settle.lua", r"owners\[i\] == ARGV\[2\] and SETTLED or LOST", "SETTLED"),),
+        (Edit("cogento/queue/lua/settle.lua", r"owners\[i\] == ARGV\[2\] and SETTLED or LOST", "SETTLED"),),
         (
             "tests/unit/mailboxes/test_claim.py::test_a_late_settlement_changes_nothing_and_says_so",
             "tests/faults/test_worker_faults.py::test_f9_a_worker_frozen_before_it_settles_can_settle_nothing_when_it_wakes",
@@ -102,7 +102,7 @@ MUTATIONS = {
     "settling by id": Mutation(
         (
             Edit(
-                "mailboxes/lua/settle.lua",
+                "cogento/queue/lua/settle.lua",
                 r"redis\.call\('ZREM', mail_of\(customer\), id\) == 1",
                 "#redis.call('ZPOPMIN', mail_of(customer)) > 0",
             ),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.desk import Desk
-from schema.letter_records import LetterFilter
+from cogento.console.desk import Desk
+from cogento.store.letter_records import LetterFilter
 from tests.builders import NOW, customer
 from tests.faults.letter_trial import LetterTrial
 from tests.servers import wait_until
@@ -18,7 +18,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.checker import Checker
     from tests.integration.worker.post import Post
     from tests.integration.worker.running import RunningWorker

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.ports import LOCALHOST
+from cogento.local.ports import LOCALHOST
 from receiver.reading import MAX_BODY_BYTES
 from tests.builders import customer, event_body
 from tests.faults.redis.pipeline import accepted_ids

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.event import ObjectKind
-from events.names import ObjectId
-from events.retry import FailureClass
-from local.stripe.faults import Fault, FaultKind
-from local.stripe.http_server import Request, Response
-from stripeapi.api import StripeApi
-from stripeapi.errors import BY_STATUS, StripeApiError, classify
-from stripeapi.requests import ATTEMPTS, REFUSED_SECONDS, SLOW_DOWN_SECONDS, Answer
+from cogento.events.event import ObjectKind
+from cogento.events.names import ObjectId
+from cogento.events.retry import FailureClass
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.http_server import Request, Response
+from cogento.stripe.api import StripeApi
+from cogento.stripe.errors import BY_STATUS, StripeApiError, classify
+from cogento.stripe.requests import ATTEMPTS, REFUSED_SECONDS, SLOW_DOWN_SECONDS, Answer
 from tests.stripe_asking import Asking, asked
 from tests.unit.local.stripe.histories import lived
 
 if TYPE_CHECKING:
-    from local.stripe.account import Account
+    from cogento.local.stripe.account import Account
 
 
 @pytest.fixture(scope="module")

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events import evidence
-from events.names import CustomerId
-from events.retry import POLICIES
-from mailboxes import codec
+from cogento.events.names import CustomerId
+from cogento.events.retry import POLICIES
+from cogento.ordering import evidence
+from cogento.queue import codec
+from cogento.version import VERSION
 from tests.builders import customer, event_body
 from tests.faults.postgres.mail import await_quiet
 from tests.integration.worker.running import ROOT, RunningWorker
 from tests.servers import wait_until
-from version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.checker import Checker
     from tests.integration.worker.post import Post
 
@@ -35,10 +35,10 @@ NEXT = "99.0.0"
 CUSTOMER = CustomerId("cus_1")
 PUT = """
 import sys, time
-from events.envelope import open_envelope
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mailboxes import Mailboxes
+from cogento.events.envelope import open_envelope
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
 mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS)
 envelope = open_envelope(sys.stdin.buffer.read(), now=int(time.time()))
 for _ in range(5):  # a disk that others share stalls for a moment
@@ -54,13 +54,11 @@ sys.exit("the event could not be put")
 def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program with a newer version, which stores events and evidence in newer forms and reads the old."""
     copy = tmp_path_factory.mktemp("next-release")
-    for name in ("events", "mailboxes", "schema", "stripeapi", "worker"):
+    for name in ("cogento", "schema", "worker"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for module in ROOT.glob("*.py"):
-        shutil.copy(module, copy)
-    _change(copy / "version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
-    _renew(copy / "mailboxes/codec.py", "VERSION", codec.VERSION)
-    _renew(copy / "events/evidence.py", "FORMAT", evidence.FORMAT)
+    _change(copy / "cogento/version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
+    _renew(copy / "cogento/queue/codec.py", "VERSION", codec.VERSION)
+    _renew(copy / "cogento/ordering/evidence.py", "FORMAT", evidence.FORMAT)
     return copy
 
 

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 import redis
 
-from events.names import CustomerId
-from mailboxes.doorbell import QUEUE, Doorbell
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId
+from cogento.queue.doorbell import QUEUE, Doorbell
+from cogento.queue.status import MailboxState
 from tests.builders import NOW, customer
 from tests.integration.worker.running import LEASE_SECONDS
 from tests.servers import wait_until

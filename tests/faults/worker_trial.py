@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from events.envelope import open_envelope
+from cogento.events.envelope import open_envelope
 from tests.builders import NOW, customer, event_body
 from tests.hearsay import Hearsay
 from tests.servers import wait_until

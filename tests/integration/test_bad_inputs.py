@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from cogento.serving.exchange import READ_SECONDS
 from receiver.reading import MAX_BODY_BYTES
-from serving.exchange import READ_SECONDS
 from tests.builders import Shape, customer, deleted_customer, event, event_body, item, subscription
 from tests.integration.receiver.running import RunningReceiver
 from tests.integration.receiver.wire import UNSIGNED, Request, event_request
@@ -27,7 +27,7 @@ from tests.largest import Writing, largest_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.servers import RunningServer
 
 OLD_SECRET = "whsec_old_0123456789abcdef0123456789ab"

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import redis
 
-from console.standing import waits_for_what
-from events.names import CustomerId
-from local.ports import free_port
-from local.postgres import Postgres
+from cogento.console.standing import waits_for_what
+from cogento.events.names import CustomerId
+from cogento.local.ports import free_port
+from cogento.local.postgres import Postgres
 from tests import servers
 from tests.builders import SECRET, customer
 from tests.integration.worker.running import PROCFILE, ROOT
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.integration.worker.post import Post
     from tests.integration.worker.running import RunningWorker
 

@@ -11,7 +11,7 @@ from tests.sentry import listening_sentry
 ROOT = Path(__file__).parents[2]
 CANARY = "ada@example.com"
 MISTAKE = f"""
-import reporting
+from cogento import reporting
 reporting.configure("worker", level="INFO", sentry_dsn="{{dsn}}")
 try:
     canary = "{CANARY}"

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import TYPE_CHECKING
 
-from events.ordering import Decision, Known, Version, decide
+from cogento.ordering.order import Decision, Known, Version, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from random import Random
 
-    from events.columns import CustomerColumns, SubscriptionColumns
+    from cogento.events.columns import CustomerColumns, SubscriptionColumns
 
 Batch = list[Version]
 

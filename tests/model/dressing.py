@@ -1,7 +1,7 @@
 """The states of a random history as whole customers and subscriptions, each state another look of the object.
 
 Two looks of one history always differ in something that Stripe reports when it changes. Knows neither API
-versions nor anything of events/.
+versions nor anything of cogento.events.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec import structs
 
-from events.versions import Lifecycle, Version
-from local.stripe.objects import CATALOGUE, SECONDS_A_DAY, Customer, Item, StripeObject, Subscription
+from cogento.events.versions import Lifecycle, Version
+from cogento.local.stripe.objects import CATALOGUE, SECONDS_A_DAY, Customer, Item, StripeObject, Subscription
 from tests.model.histories import START
 
 if TYPE_CHECKING:

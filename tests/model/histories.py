@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from events.columns import CustomerColumns, SubscriptionColumns
-from events.names import EventId
-from events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.names import EventId
+from cogento.events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
 
 if TYPE_CHECKING:
     from random import Random

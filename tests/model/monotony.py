@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from events.versions import STAMP_JITTER, Lifecycle, Version
+from cogento.events.versions import STAMP_JITTER, Lifecycle, Version
 from tests.model.deliveries import one_by_one, steps
 from tests.model.oracle import judge
 from tests.model.trials import state_of

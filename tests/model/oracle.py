@@ -4,7 +4,7 @@ An order fits when the creation comes first, endings last, and of two events tha
 can be late the newer one later. A break is an event that does not lead from where the one before it left; it is
 harmless between two parts of the history that time alone keeps apart, and elsewhere it means that a link is
 missing. The end is determined where every event that can be the last shows it, or where all orders without a
-missing link end in it and one of them keeps to the stamps as they read. Shares no code with events/.
+missing link end in it and one of them keeps to the stamps as they read. Shares no code with cogento.ordering.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
+from cogento.events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from events.columns import CustomerColumns, SubscriptionColumns
-from events.event import read_event
-from events.versions import Lifecycle, Version
-from local.stripe import differences, shapes
-from local.stripe.objects import Customer, StripeObject, Subscription
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.event import read_event
+from cogento.events.versions import Lifecycle, Version
+from cogento.local.stripe import differences, shapes
+from cogento.local.stripe.objects import Customer, StripeObject, Subscription
 from tests import builders
 from tests.model.dressing import Moment, lived_by_customer, lived_by_subscription, tell_one_change
 from tests.model.histories import History, random_history

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.evidence import unpack
+from cogento.ordering.evidence import unpack
 from tests.model.deliveries import row_after, scrambled
 from tests.model.histories import History, random_history, with_answers, with_outdated_answers
 from tests.model.oracle import judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from events.ordering import Lifecycle, Version
+from cogento.ordering.order import Lifecycle, Version
 from tests.model.histories import version
 from tests.model.oracle import Opinion, judge
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from events import evidence
+from cogento.ordering import evidence
 from tests.model.deliveries import one_by_one, row_after, scrambled, shuffled
 from tests.model.histories import random_history, with_gaps
 from tests.model.monotony import backward_steps, regressions, strayed_steps

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.event import read_event
+from cogento.events.event import read_event
 from tests.builders import NOW, Json, Shape, customer, event_body
 from tests.model.deliveries import Row, row_after, scrambled
 from tests.model.histories import History
@@ -17,7 +17,7 @@ from tests.model.oracle import judge
 if TYPE_CHECKING:
     from random import Random
 
-    from events.ordering import Version
+    from cogento.ordering.order import Version
 
 shapes = st.lists(st.sampled_from(Shape), min_size=5, max_size=5)
 dice = st.randoms(use_true_random=False)

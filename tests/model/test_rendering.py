@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from events.versions import STAMP_JITTER
+from cogento.events.versions import STAMP_JITTER
 from tests.model.dressing import tell_one_change
 from tests.model.histories import random_history
 from tests.model.rendering import Rendered, rendered_history

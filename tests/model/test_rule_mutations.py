@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from events import evidence, fetched, ordering, projection, rules, snapshots, states, walks
+from cogento.events import projection, states
+from cogento.ordering import evidence, fetched, rules, snapshots, walks
+from cogento.ordering import order as ordering
 from tests.model import test_order_laws as laws
 from tests.model.deliveries import one_by_one, scrambled
 from tests.model.histories import random_history

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.event import read_event
-from local.stripe.account import Account
-from local.stripe.event import webhook_body
-from local.stripe.life import Life
-from local.stripe.shapes import DAHLIA, LEGACY
+from cogento.events.event import read_event
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.life import Life
+from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from tests.model.deliveries import Row, row_after, scrambled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from events.ordering import Version
+    from cogento.ordering.order import Version
 
 EVENTS = 1_500
 

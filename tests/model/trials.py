@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from events.evidence import unpack
-from events.outcomes import Reason
+from cogento.events.outcomes import Reason
+from cogento.ordering.evidence import unpack
 from tests.model.deliveries import row_after, scrambled, shuffled, steps
 from tests.model.histories import History, random_history
 from tests.model.oracle import judge
@@ -19,7 +19,7 @@ from tests.model.rendering import rendered_history
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from events.ordering import Decision, Version
+    from cogento.ordering.order import Decision, Version
     from tests.model.deliveries import Batch, Row
 
 SHOWN = frozenset({Reason.FIRST, Reason.NEWER, Reason.FOLLOWS, Reason.TIE_BREAK, Reason.UNCHANGED})

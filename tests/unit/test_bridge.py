@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-import bridge
+from cogento import bridge
 
 
 class EndedError(Exception):

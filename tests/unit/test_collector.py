@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import collector
+from cogento import collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,22 +10,31 @@ from pathlib import Path
 
 import pytest
 
-import failpoints
-from failpoints import NAMES, FailpointError, arm
+from cogento import failpoints
+from cogento.failpoints import NAMES, FailpointError, arm
 from tests.builders import SECRET
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [path for folder in ("receiver", "worker", "schema") for path in (ROOT / folder).rglob("*.py")]
-DEPLOYMENT = ("Procfile", "app.json", "docker-compose.yml", "Dockerfile", ".env.example", "local/cast.py")
-MEET_EVERY_NAME = "import failpoints; [failpoints.failpoint(name) for name in sorted(failpoints.NAMES)]"
-COMPOSE = "import reporting; reporting.configure('worker', level='ERROR', sentry_dsn=None)"
+SOURCES = [path for folder in ("receiver", "worker", "cogento") for path in (ROOT / folder).rglob("*.py")]
+DEPLOYMENT = (
+    "Procfile",
+    "app.json",
+    "docker-compose.yml",
+    "Dockerfile",
+    ".env.example",
+    "cogento/local/cast.py",
+)
+MEET_EVERY_NAME = (
+    "from cogento import failpoints; [failpoints.failpoint(name) for name in sorted(failpoints.NAMES)]"
+)
+COMPOSE = "from cogento import reporting; reporting.configure('worker', level='ERROR', sentry_dsn=None)"
 
 
 EVERY_PROCESS_THAT_CAN_BREAK = (
     "import receiver.asgi",
     "from receiver.__main__ import main; main()",
     "import worker.app",
-    "from cogento import main; main(['sweep'])",
+    "from cogento.cli.main import main; main(['sweep'])",
 )
 CONFIGURED = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -114,7 +123,7 @@ def test_what_nobody_understands_is_refused(wanted: str, complaint: str) -> None
 
 
 def test_a_process_with_an_unusable_value_ends_with_one_line_and_code_78() -> None:
-    ended = run("import failpoints", "in_tx=explode")
+    ended = run("from cogento import failpoints", "in_tx=explode")
     assert ended.returncode == 78
     assert ended.stderr.startswith("cogento: FAILPOINTS is not usable: no action is 'explode'")
     assert len(ended.stderr.splitlines()) == 1
@@ -129,7 +138,9 @@ def test_a_process_that_can_break_does_not_start_on_live_events(program: str) ->
 
 
 def test_live_events_are_taken_where_nothing_can_break() -> None:
-    settings = "from settings import StripeSettings, load; print(load(StripeSettings).stripe_livemode)"
+    settings = (
+        "from cogento.settings import StripeSettings, load; print(load(StripeSettings).stripe_livemode)"
+    )
     assert run(settings, "", STRIPE_LIVEMODE="true").stdout == "True\n"
 
 

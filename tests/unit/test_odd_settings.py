@@ -18,8 +18,7 @@ from kombu.utils.url import parse_url as read_as_celery
 from psycopg.conninfo import conninfo_to_dict
 from redis.connection import parse_url
 
-from schema.connecting import _asyncpg_url
-from settings import (
+from cogento.settings import (
     EX_CONFIG,
     ConsoleSettings,
     DatabaseSettings,
@@ -29,8 +28,9 @@ from settings import (
     WorkerSettings,
     load,
 )
+from cogento.store.connecting import _asyncpg_url
+from cogento.urls import UnusableUrlError, http_url, postgres_url, redis_url
 from tests.builders import SECRET
-from urls import UnusableUrlError, http_url, postgres_url, redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outlet import MOST_BYTES_KEPT, Outlet
+from cogento.outlet import MOST_BYTES_KEPT, Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings, load
+from cogento.settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings, load
 
 
 @pytest.mark.parametrize(

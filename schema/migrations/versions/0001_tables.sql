@@ -71,7 +71,7 @@ CREATE INDEX idx_user_roles_role ON user_roles (role);
 
 -- Partitioned by the event's own second, which never changes: an id can only lie in one partition, so that
 -- the primary key makes "once" with a probe of one small index. Days are made ahead and dropped when old
--- (schema/partitions.py); an event of any other day goes to the default partition.
+-- (cogento/store/partitions.py); an event of any other day goes to the default partition.
 CREATE TABLE webhook_events (
     event_id VARCHAR NOT NULL,
     event_created_at TIMESTAMPTZ NOT NULL,
@@ -174,7 +174,7 @@ COMMENT ON COLUMN users.synced_at IS 'When an event last wrote this row.';
 COMMENT ON COLUMN users.last_webhook_event_id IS 'The event whose snapshot this row shows, evt_…';
 COMMENT ON COLUMN users.stripe_email IS 'The address exactly as Stripe has it: may be missing, may be shared; erased on deletion.';
 COMMENT ON COLUMN users.deleted_at IS 'When the customer was deleted in Stripe; NULL while it lives.';
-COMMENT ON COLUMN users.evidence IS 'What is known of the order of this row''s latest events (events/ordering.py writes and reads it).';
+COMMENT ON COLUMN users.evidence IS 'What is known of the order of this row''s latest events (cogento/ordering/order.py writes and reads it).';
 COMMENT ON COLUMN users.unsure IS 'True when the events cannot tell which of them is last, and Stripe has to be asked.';
 
 COMMENT ON TABLE subscriptions IS 'Stripe''s subscriptions, one row each; ended ones stay.';
@@ -190,7 +190,7 @@ COMMENT ON COLUMN subscriptions.synced_at IS 'When an event last wrote this row.
 COMMENT ON COLUMN subscriptions.stripe_created_at IS 'When the subscription was created in Stripe.';
 COMMENT ON COLUMN subscriptions.stripe_updated_at IS 'When the event happened in Stripe whose snapshot this row shows.';
 COMMENT ON COLUMN subscriptions.last_webhook_event_id IS 'The event whose snapshot this row shows, evt_…';
-COMMENT ON COLUMN subscriptions.evidence IS 'What is known of the order of this row''s latest events (events/ordering.py writes and reads it).';
+COMMENT ON COLUMN subscriptions.evidence IS 'What is known of the order of this row''s latest events (cogento/ordering/order.py writes and reads it).';
 COMMENT ON COLUMN subscriptions.unsure IS 'True when the events cannot tell which of them is last, and Stripe has to be asked.';
 
 COMMENT ON TABLE user_roles IS 'What a user may do; several roles a user. A deleted customer has none.';
@@ -236,8 +236,8 @@ COMMENT ON COLUMN dead_letters.first_attempt_at IS 'When it was first tried.';
 COMMENT ON COLUMN dead_letters.died_at IS 'When it was (last) given up.';
 COMMENT ON COLUMN dead_letters.attempts IS 'How many attempts failed.';
 COMMENT ON COLUMN dead_letters.starts IS 'How many attempts were begun and never ended: the process died.';
-COMMENT ON COLUMN dead_letters.reason IS 'Why, from the catalogue in events/letters.py.';
-COMMENT ON COLUMN dead_letters.failure_class IS 'Class of the last failure (events/retry.py).';
+COMMENT ON COLUMN dead_letters.reason IS 'Why, from the catalogue in cogento/events/letters.py.';
+COMMENT ON COLUMN dead_letters.failure_class IS 'Class of the last failure (cogento/events/retry.py).';
 COMMENT ON COLUMN dead_letters.failure_code IS 'SQLSTATE or type of the last failure.';
 COMMENT ON COLUMN dead_letters.constraint_name IS 'The constraint that was violated, if one was.';
 COMMENT ON COLUMN dead_letters.message IS 'One sentence for people, from the catalogue; holds nothing of the payload.';

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.faults import Fault, FaultKind
 from tests.integration.reconcile.simulated import SimulatedStripe, deliver
 from tests.servers import wait_until
 from tests.stripe_asking import KEY

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from settings import WorkerSettings
+from cogento.settings import WorkerSettings
 from tests.integration.schema import conftest as stores
 from tests.proxy import Proxy
 from worker.process import WorkerProcess

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import bridge
-from events.outcomes import Applied, Reason, Unchanged
-from events.retry import FailureClass
-from schema import connecting
-from schema.errors import PostgresUnavailableError
-from schema.store import Store
+from cogento import bridge
+from cogento.events.outcomes import Applied, Reason, Unchanged
+from cogento.events.retry import FailureClass
+from cogento.store import connecting
+from cogento.store.errors import PostgresUnavailableError
+from cogento.store.store import Store
 from tests.faults.postgres.mail import await_quiet, names, put_names, why_open
 from tests.faults.postgres.watching import blamed, until, until_waiting
 from tests.integration.schema.deliveries import customer, new_customer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import asyncpg
     import psycopg
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.checker import Checker
     from tests.integration.worker.post import Post
     from tests.servers import RunningServer
@@ -76,7 +76,7 @@ def as_role(role: str, database_url: str) -> str:
 def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
     monkeypatch: pytest.MonkeyPatch, checker: Checker, post: Post, database_url: str
 ) -> None:
-    monkeypatch.setattr("schema.database.ACQUIRE_SECONDS", 0.05)
+    monkeypatch.setattr("cogento.store.database.ACQUIRE_SECONDS", 0.05)
     store = bridge.run(Store.open(database_url, pool_size=1, application_name="test"))
     held = bridge.run(store.take_turn("everything"))
     assert held is not None

@@ -9,12 +9,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from events.names import CustomerId
-from events.outcomes import Applied, Reason
-from events.retry import FailureClass
-from schema import connecting
-from schema.errors import classify
-from schema.store import Store
+from cogento.events.names import CustomerId
+from cogento.events.outcomes import Applied, Reason
+from cogento.events.retry import FailureClass
+from cogento.store import connecting
+from cogento.store.errors import classify
+from cogento.store.store import Store
 from tests.builders import NOW
 from tests.builders import customer as stripe_customer
 from tests.faults.postgres.mail import names, put_names

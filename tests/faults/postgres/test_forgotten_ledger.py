@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from events.outcomes import Applied, Duplicate, Reason, Stale
+from cogento.events.outcomes import Applied, Duplicate, Reason, Stale
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
-    from schema.delivery import Delivery
-    from schema.store import Store
+    from cogento.store.delivery import Delivery
+    from cogento.store.store import Store
 
 DAY = 86_400
 LONG_AGO = -400 * DAY

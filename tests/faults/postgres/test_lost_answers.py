@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from events.outcomes import Applied, Duplicate, Reason
-from events.retry import FailureClass
-from schema.errors import says_away
-from schema.store import Store
+from cogento.events.outcomes import Applied, Duplicate, Reason
+from cogento.events.retry import FailureClass
+from cogento.store.errors import says_away
+from cogento.store.store import Store
 from tests.faults.postgres.mail import put_names
 from tests.faults.postgres.watching import blamed
 from tests.integration.schema.deliveries import new_customer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.checker import Checker
     from tests.integration.worker.post import Post
     from tests.servers import RunningServer

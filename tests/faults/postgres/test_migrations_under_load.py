@@ -15,9 +15,9 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from events.outcomes import Applied, Reason
-from schema import migrate as migration
-from schema.migrate import migrate
+from cogento.events.outcomes import Applied, Reason
+from cogento.store import migrate as migration
+from cogento.store.migrate import migrate
 from tests.faults.postgres.mail import await_quiet, names, put_names
 from tests.integration.schema.deliveries import customer, new_customer
 from tests.servers import wait_until
@@ -25,7 +25,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schema.store import Store
+    from cogento.store.store import Store
     from tests.checker import Checker
     from tests.integration.worker.post import Post
     from worker.process import WorkerProcess

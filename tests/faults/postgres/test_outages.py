@@ -16,7 +16,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.checker import Checker
     from tests.integration.worker.post import Post
     from tests.integration.worker.running import RunningWorker

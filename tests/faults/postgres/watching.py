@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from schema.errors import classify
+from cogento.store.errors import classify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from events.retry import FailureClass
+    from cogento.events.retry import FailureClass
 
 
 async def blamed(call: Awaitable[object]) -> FailureClass | None:

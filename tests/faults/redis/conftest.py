@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local.postgres import Postgres
-    from local.process import Process
-    from local.valkey import Valkey
+    from cogento.local.postgres import Postgres
+    from cogento.local.process import Process
+    from cogento.local.valkey import Valkey
 
 StartReceiver = Callable[..., RunningReceiver]
 StartPair = Callable[..., Running]

@@ -20,7 +20,7 @@ import pytest
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.servers import RunningServer
 
 SEIZE, INTERRUPT, GO_TO_NEXT_CALL, CALL_INFO = 0x4206, 0x4207, 24, 0x420E

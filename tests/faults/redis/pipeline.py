@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from events.versions import ORDER_WINDOW
-from local.process import Command, Process
+from cogento.events.versions import ORDER_WINDOW
+from cogento.local.process import Command, Process
 from tests.builders import NOW, customer, event_body
 from tests.integration.receiver.running import ROOT, RunningReceiver
 from tests.integration.receiver.storm import storm
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     import redis
 
-    from local.valkey import Valkey
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.local.valkey import Valkey
+    from cogento.queue.mailboxes import Mailboxes
     from tests.checker import Checker
     from tests.integration.receiver.storm import Reply
     from tests.integration.receiver.wire import HttpAnswer

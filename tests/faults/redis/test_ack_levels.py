@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.faults.redis.pipeline import Pipeline
 
     Valkeys = servers.RunningServer[Valkey]

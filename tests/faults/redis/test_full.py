@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailboxes.doorbell import Doorbell
+from cogento.queue.doorbell import Doorbell
 from tests.faults.redis.pipeline import accepted_ids, assert_unavailable, new_event, new_events
 from tests.integration.receiver.storm import storm
 from tests.servers import wait_until

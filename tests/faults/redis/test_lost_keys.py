@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.names import CustomerId
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId
+from cogento.queue.status import MailboxState
 from tests.faults.redis.pipeline import event_id, new_event, new_events
 from tests.mailbox_invariants import broken_invariants
 from tests.servers import wait_until

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.asking import load_script
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mailboxes import Mailboxes
+from cogento.queue.asking import load_script
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
 from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events
 from tests.mailbox_builders import claim
 from tests.servers import wait_until

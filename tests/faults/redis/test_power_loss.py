@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes.checks import has_true_waitaof
+from cogento.queue.checks import has_true_waitaof
 from tests import servers
 from tests.builders import SECRET
 from tests.checker import Checker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.integration.receiver.wire import Request
 
     Valkeys = servers.RunningServer[Valkey]

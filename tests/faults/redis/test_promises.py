@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
 
     Valkeys = servers.RunningServer[Valkey]
     Start = Callable[[str], RunningReceiver]

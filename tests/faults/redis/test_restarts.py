@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mailboxes import Mailboxes
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
 from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events
 from tests.integration.receiver.running import is_rewriting
 from tests.servers import wait_until

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
 from tests import servers
 from tests.faults.redis.pipeline import assert_unavailable, event_id, new_event, new_events
 from tests.proxy import Proxy
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
     from tests.faults.redis.conftest import StartPair
     from tests.faults.redis.pipeline import Pipeline, Running
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import bridge
-from cogento import main
-from events.envelope import open_envelope
-from events.event import read_event
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
-from schema.store import Delivery, Store
+from cogento import bridge
+from cogento.cli.main import main
+from cogento.events.envelope import open_envelope
+from cogento.events.event import read_event
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
+from cogento.store.store import Delivery, Store
 from tests import builders
 
 Run = Callable[..., Result]

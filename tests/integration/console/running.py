@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.ports import free_port
-from local.process import Command, Process
+from cogento.local.ports import free_port
+from cogento.local.process import Command, Process
 from tests.integration.receiver.wire import Connection, HttpAnswer
 from tests.servers import processes_under, wait_until
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import bridge
-from events.event import ObjectKind
-from schema.backfills import Stretch
-from settings import EX_CONFIG
+from cogento import bridge
+from cogento.events.event import ObjectKind
+from cogento.settings import EX_CONFIG
+from cogento.store.backfills import Stretch
 from tests.integration.reconcile.simulated import SimulatedStripe
 from tests.stripe_asking import KEY
 from tests.unit.local.stripe.histories import START, lived
@@ -18,7 +18,7 @@ from tests.unit.local.stripe.histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schema.store import Store
+    from cogento.store.store import Store
     from tests.integration.console.conftest import Run
 
 

@@ -6,15 +6,15 @@ from contextlib import closing
 
 import pytest
 
-import bridge
-from events.names import CustomerId, EventId
-from events.ties import Choice
-from mailboxes.circuit import Dependency
-from mailboxes.durability import AckDurability
-from mailboxes.heartbeats import Beat
-from mailboxes.mail import Failed, Settlement
-from mailboxes.mailboxes import Mailboxes
-from schema.store import Store
+from cogento import bridge
+from cogento.events.names import CustomerId, EventId
+from cogento.ordering.ties import Choice
+from cogento.queue.circuit import Dependency
+from cogento.queue.durability import AckDurability
+from cogento.queue.heartbeats import Beat
+from cogento.queue.mail import Failed, Settlement
+from cogento.queue.mailboxes import Mailboxes
+from cogento.store.store import Store
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
 from tests.integration.schema.letters import letter

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from console.web.guards import LONGEST_FORM
-from console.web.serving import THREADS
-from serving.connection import MOST_CONNECTIONS
+from cogento.console.web.guards import LONGEST_FORM
+from cogento.console.web.serving import THREADS
+from cogento.serving.connection import MOST_CONNECTIONS
 from tests import servers
 from tests.integration.console.running import RunningConsole
 from tests.integration.receiver.pushing import Push, pushing
@@ -20,8 +20,8 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.postgres import Postgres
-    from local.valkey import Valkey
+    from cogento.local.postgres import Postgres
+    from cogento.local.valkey import Valkey
 
 PAGES = ["/healthz", "/metrics", "/console", "/console/live", "/console/static/console.css"]
 DATABASE = "console_limits"

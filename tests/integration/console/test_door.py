@@ -12,13 +12,13 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from console.overview import Overview, Pace
-from console.passwords import PasswordHash, hash_password
-from console.stories import Story
-from console.web.app import create_app
-from console.web.login import LOGIN_COOKIE, MOST_LOOKS, SESSION_COOKIE, Door
-from console.web.sessions import LONGEST_SECONDS, TRIES_OF_ONE_ADDRESS, Sessions, Tries, connect
-from local.ports import free_port
+from cogento.console.overview import Overview, Pace
+from cogento.console.passwords import PasswordHash, hash_password
+from cogento.console.stories import Story
+from cogento.console.web.app import create_app
+from cogento.console.web.login import LOGIN_COOKIE, MOST_LOOKS, SESSION_COOKIE, Door
+from cogento.console.web.sessions import LONGEST_SECONDS, TRIES_OF_ONE_ADDRESS, Sessions, Tries, connect
+from cogento.local.ports import free_port
 from tests.servers import wait_until
 from tests.unit.console.fake_desk import FakeDesk, kept
 

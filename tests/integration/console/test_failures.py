@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from local.ports import free_port
+from cogento.local.ports import free_port
 from tests import builders
 from tests.integration.console.conftest import Happened, Run
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.overview import Tone, judge
-from console.words import tell_kept_out
-from events.fence import Fence, Fenced
-from events.names import EventId
-from mailboxes import fence as fence_notes
+from cogento.console.overview import Tone, judge
+from cogento.console.words import tell_kept_out
+from cogento.events.fence import Fence, Fenced
+from cogento.events.names import EventId
+from cogento.queue import fence as fence_notes
 from receiver.tally import FenceTally
 from tests.servers import wait_until
 from tests.unit.console.figures import mail_figures, table_figures
 
 if TYPE_CHECKING:
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.integration.console.conftest import Run
 
 OWN = Fence(livemode=False, account="acct_OWN")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.letters import ADVICE, MESSAGES, RETRIED_BY_ITSELF, LetterReason
+from cogento.events.letters import ADVICE, MESSAGES, RETRIED_BY_ITSELF, LetterReason
 from tests.builders import customer
 from tests.integration.console.conftest import Run
 from tests.integration.console.ward import Ward

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import bridge
-from events.letters import ADVICE, LetterReason
-from events.names import CustomerId
-from events.retry import FailureClass
-from schema.letter_records import LetterFilter, LetterStatus
-from schema.letters import DeadLetter
+from cogento import bridge
+from cogento.events.letters import ADVICE, LetterReason
+from cogento.events.names import CustomerId
+from cogento.events.retry import FailureClass
+from cogento.store.letter_records import LetterFilter, LetterStatus
+from cogento.store.letters import DeadLetter
 from tests import builders
 from tests.builders import NOW
 from tests.integration.console.conftest import Run
@@ -26,9 +26,9 @@ from tests.integration.schema.letters import letter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mailboxes.mailboxes import Mailboxes
-    from schema.letter_records import Letter
-    from schema.store import Store
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.letter_records import Letter
+    from cogento.store.store import Store
 
 EVERY = LetterFilter(statuses=frozenset(LetterStatus))
 CANARY = "ada.canary@example.com"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from cogento import COMMANDS, main
+from cogento.cli.main import COMMANDS, main
 from tests.builders import SECRET
 
 if TYPE_CHECKING:

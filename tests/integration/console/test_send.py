@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from stripe import WebhookSignature
 
-from cogento import main
+from cogento.cli.main import main
 from tests.builders import SECRET, body, customer, event
 
 if TYPE_CHECKING:

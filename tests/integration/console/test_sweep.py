@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import bridge
-from local.stripe.faults import Fault, FaultKind
-from settings import EX_CONFIG
+from cogento import bridge
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.settings import EX_CONFIG
 from tests.integration.reconcile.simulated import SimulatedStripe
 from tests.stripe_asking import KEY
 from tests.unit.local.stripe.histories import lived
@@ -17,7 +17,7 @@ from tests.unit.local.stripe.histories import lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schema.store import Store
+    from cogento.store.store import Store
     from tests.integration.console.conftest import Run
 
 
@@ -84,7 +84,7 @@ def test_sweep_with_a_refused_key_says_so(run: Run, stripe: SimulatedStripe) -> 
 def test_sweep_while_stripe_is_in_trouble_says_to_come_back(
     run: Run, stripe: SimulatedStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR))
 
     failed = run("sweep")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from local.stripe.faults import Fault, FaultKind
-from reconcile import verify
-from settings import EX_CONFIG
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.reconcile import verify
+from cogento.settings import EX_CONFIG
 from tests.integration.reconcile.simulated import SimulatedStripe
 from tests.stripe_asking import KEY
 from tests.unit.local.stripe.histories import lived
@@ -83,7 +83,7 @@ def test_a_repair_ends_with_0_and_is_explained(run: Run, planted: str) -> None:
 def test_verify_that_could_not_tell_ends_with_2(
     run: Run, stripe: SimulatedStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR))
 
     assert run("verify").exit_code == 2

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import bridge
-from console.memory import LINES_SHOWN
-from console.watching import Watching
-from console.web.app import create_app
-from local.ports import free_port
-from mailboxes.circuit import Dependency
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mailboxes import Mailboxes
-from schema.store import Store
+from cogento import bridge
+from cogento.console.memory import LINES_SHOWN
+from cogento.console.watching import Watching
+from cogento.console.web.app import create_app
+from cogento.local.ports import free_port
+from cogento.queue.circuit import Dependency
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
+from cogento.store.store import Store
 from tests import builders
 from tests.integration.schema.letters import letter
 from tests.servers import wait_until
@@ -110,7 +110,7 @@ def test_a_look_that_failed_leaves_what_was_settled_to_the_next(
     watching.look()
     applied("customer.created", ADA)
     with monkeypatch.context() as patched:
-        patched.setattr("console.watching.ANSWER_SECONDS", 0.0)
+        patched.setattr("cogento.console.watching.ANSWER_SECONDS", 0.0)
         watching.look()
     first = int(time.time())
     wait_until(lambda: time.time() >= first + 3, what="some seconds to pass")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from events.envelope import open_envelope
-from events.event import read_event
-from events.letters import LetterReason
-from events.names import CustomerId
-from events.retry import POLICIES, FailureClass
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
+from cogento.events.envelope import open_envelope
+from cogento.events.event import read_event
+from cogento.events.letters import LetterReason
+from cogento.events.names import CustomerId
+from cogento.events.retry import POLICIES, FailureClass
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
 from tests.builders import NOW, customer, event_body, subscription
 from tests.mailbox_builders import ManualClock, claim
 from worker import opening

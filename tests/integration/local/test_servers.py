@@ -14,11 +14,11 @@ import psycopg
 import pytest
 import redis
 
-from local import accounts, programs
-from local.errors import LocalError
-from local.ports import free_port
-from local.postgres import Postgres
-from local.valkey import Valkey
+from cogento.local import accounts, programs
+from cogento.local.errors import LocalError
+from cogento.local.ports import free_port
+from cogento.local.postgres import Postgres
+from cogento.local.valkey import Valkey
 from tests import servers
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.errors import StartError
-from local.program import Program
-from local.supervisor import Supervisor
+from cogento.local.errors import StartError
+from cogento.local.program import Program
+from cogento.local.supervisor import Supervisor
 from tests import servers
 
 if TYPE_CHECKING:
@@ -190,8 +190,8 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
 SUPERVISES = """
 import sys
 from pathlib import Path
-from local.program import Program
-from local.supervisor import Supervisor
+from cogento.local.program import Program
+from cogento.local.supervisor import Supervisor
 supervisor = Supervisor(say=print)
 argv = ("sh", "-c", "trap '' TERM HUP INT; echo ready; while :; do sleep 1; done")
 supervisor.start([Program(name="child", argv=argv, log=Path(sys.argv[1]) / "log", ready_text="ready")])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.postbox import Postbox
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.postbox import Postbox
 from tests import servers
 from tests.mailbox_invariants import broken_invariants
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Protocol
 
-    from events.envelope import Envelope
-    from local.valkey import Valkey
-    from mailboxes.checks import ServerFacts
-    from mailboxes.mail import Put
+    from cogento.events.envelope import Envelope
+    from cogento.local.valkey import Valkey
+    from cogento.queue.checks import ServerFacts
+    from cogento.queue.mail import Put
 
     OwnServer = servers.RunningServer[Valkey]
     StartServer = Callable[[Mapping[str, str]], OwnServer]

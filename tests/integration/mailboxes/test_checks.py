@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from mailboxes.durability import AckDurability, AckMeans
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
-from mailboxes.mail import PutResult, Source
-from mailboxes.redelivery import redeliver
+from cogento.queue.durability import AckDurability, AckMeans
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.mail import PutResult, Source
+from cogento.queue.redelivery import redeliver
 from tests import servers
 from tests.mailbox_builders import envelope
 from tests.servers import wait_until
@@ -20,7 +20,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from events.names import EventId
+    from cogento.events.names import EventId
     from tests.integration.mailboxes.conftest import (
         Connect,
         ConnectPutter,
@@ -60,7 +60,7 @@ def believed(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         version = client.info("server")["redis_version"]
     if tuple(map(int, version.split(".")[:2])) < (7, 2):
         pytest.skip(f"{version} has no WAITAOF")
-    monkeypatch.setattr("mailboxes.checks.has_true_waitaof", lambda _info: True)
+    monkeypatch.setattr("cogento.queue.checks.has_true_waitaof", lambda _info: True)
 
 
 def test_a_server_that_syncs_every_write_gives_the_fsync_level(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from mailboxes.circuit import AskCode, Dependency
-from mailboxes.mail import PutResult
+from cogento.queue.circuit import AskCode, Dependency
+from cogento.queue.mail import PutResult
 from tests.mailbox_builders import envelope
 
 if TYPE_CHECKING:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxRefused
-from mailboxes.keys import tags
-from mailboxes.mail import PutResult
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxRefused
+from cogento.queue.keys import tags
+from cogento.queue.mail import PutResult
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
 from tests.cluster import ask, client_of, cluster
 from tests.mailbox_builders import all_done, claim, envelope, is_idle, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from events.envelope import Envelope
+    from cogento.events.envelope import Envelope
     from tests.cluster import Node
 
 MASTERS, SHARDS, CUSTOMERS, EVENTS_EACH = 3, 16, 60, 3

@@ -10,7 +10,7 @@ import pytest
 import redis
 from kombu.connection import Connection
 
-from mailboxes.doorbell import DRAIN_TASK, QUEUE, Doorbell
+from cogento.queue.doorbell import DRAIN_TASK, QUEUE, Doorbell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

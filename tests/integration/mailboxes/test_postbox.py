@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mail import PutResult
-from mailboxes.postbox import Postbox
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import PutResult
+from cogento.queue.postbox import Postbox
 from tests import servers
 from tests.mailbox_builders import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailboxes.mail import Put
+    from cogento.queue.mail import Put
     from tests.integration.mailboxes.conftest import OwnServer
 
 

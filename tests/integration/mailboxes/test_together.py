@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.durability import AckDurability
-from mailboxes.group_commit import GroupCommit
-from mailboxes.mail import PutResult
-from mailboxes.postbox import Postbox
+from cogento.queue.durability import AckDurability
+from cogento.queue.group_commit import GroupCommit
+from cogento.queue.mail import PutResult
+from cogento.queue.postbox import Postbox
 from tests.mailbox_builders import all_done, envelope, is_idle
 
 if TYPE_CHECKING:
-    from mailboxes.mail import Claim
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mail import Claim
+    from cogento.queue.mailboxes import Mailboxes
     from tests.integration.mailboxes.conftest import Connect
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from events.names import CustomerId
-from mailboxes.durability import AckDurability
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mail import PutResult, Settlement
+from cogento.events.names import CustomerId
+from cogento.queue.durability import AckDurability
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import PutResult, Settlement
 from tests.mailbox_builders import all_done, claim, envelope, taken
 from tests.proxy import Proxy
 from tests.servers import wait_until
@@ -19,7 +19,7 @@ from tests.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.integration.mailboxes.conftest import Connect, ConnectPutter, OwnServer, Putter
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.valkey import Valkey
+    from cogento.local.valkey import Valkey
 
     Valkeys = servers.RunningServer[Valkey]
     Start = Callable[..., RunningReceiver]

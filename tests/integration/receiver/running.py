@@ -10,10 +10,10 @@ from typing import Any
 
 import redis
 
-from local.ports import LOCALHOST, free_port
-from local.process import Command, Process
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
+from cogento.local.ports import LOCALHOST, free_port
+from cogento.local.process import Command, Process
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
 from tests.builders import SECRET
 from tests.integration.receiver.wire import Connection, HttpAnswer, Request
 from tests.servers import is_alive, processes_under, send, wait_until

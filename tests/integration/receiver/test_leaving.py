@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from serving.connection import HEAD_SECONDS, IDLE_SECONDS
+from cogento.serving.connection import HEAD_SECONDS, IDLE_SECONDS
 from tests.integration.receiver.storm import storm
 from tests.integration.receiver.wire import event_request
 from tests.servers import send, wait_until

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.serving.connection import MAX_BODIES_BYTES, MAX_UNPARSED_BYTES, MOST_CONNECTIONS
 from receiver.reading import MAX_BODY_BYTES
-from serving.connection import MAX_BODIES_BYTES, MAX_UNPARSED_BYTES, MOST_CONNECTIONS
 from tests.integration.receiver.pushing import CHUNKED_POST, SIGNED_HEAD, UNSIGNED_POST, Push, pushing
 from tests.integration.receiver.running import forget_peak, memory_of
 from tests.integration.receiver.storm import storm

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.codec import MOST_BODY_BYTES
+from cogento.queue.codec import MOST_BODY_BYTES
 from receiver.reading import MAX_BODY_BYTES
 from tests.integration.receiver.wire import Request, event_request
 from tests.largest import Writing, largest_event

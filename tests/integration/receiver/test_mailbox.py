@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.durability import AckDurability
-from mailboxes.group_commit import GroupCommit
-from mailboxes.postbox import Postbox
+from cogento.queue.durability import AckDurability
+from cogento.queue.group_commit import GroupCommit
+from cogento.queue.postbox import Postbox
 from tests.unit.receiver.mailbox_contract import MailboxContract
 
 if TYPE_CHECKING:

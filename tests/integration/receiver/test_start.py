@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from local.ports import free_port
-from mailboxes.doorbell import QUEUE
+from cogento.local.ports import free_port
+from cogento.queue.doorbell import QUEUE
 from tests.builders import SECRET
 from tests.integration.receiver.running import GUNICORN, ROOT, is_rewriting
 from tests.integration.receiver.wire import UNSIGNED, Request, event_request

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from local.ports import LOCALHOST
+from cogento.local.ports import LOCALHOST
 from tests.builders import SECRET, customer, event_body, signature
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconcile import doubts, notices, rests
+from cogento.reconcile import doubts, notices, rests
 from tests.integration.reconcile.simulated import SimulatedStripe, open_reconciliation
 from tests.integration.worker.post import Post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconcile.reconciliation import Reconciliation
+    from cogento.reconcile.reconciliation import Reconciliation
 
 
 @pytest.fixture

@@ -8,30 +8,30 @@ from contextlib import AsyncExitStack
 from random import Random
 from typing import TYPE_CHECKING
 
-import bridge
-from events.envelope import open_envelope
-from events.fence import Fence
-from local.stripe.account import Account
-from local.stripe.api import Api
-from local.stripe.compare import Comparison, Difference, compare
-from local.stripe.event import webhook_body
-from local.stripe.faults import Fault, Faults
-from local.stripe.http_server import serving
-from local.stripe.objects import CATALOGUE, Customer, Item, Subscription
-from local.stripe.thin import thin_body
-from local.stripe.truth import Truth, truth
-from reconcile.outbox import Outbox
-from reconcile.reconciliation import CONNECTIONS, Reconciliation
-from reconcile.stripe import Stripe
-from schema.store import Store
-from settings import AskingSettings
+from cogento import bridge
+from cogento.events.envelope import open_envelope
+from cogento.events.fence import Fence
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.api import Api
+from cogento.local.stripe.compare import Comparison, Difference, compare
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.http_server import serving
+from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
+from cogento.local.stripe.thin import thin_body
+from cogento.local.stripe.truth import Truth, truth
+from cogento.reconcile.outbox import Outbox
+from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
+from cogento.reconcile.stripe import Stripe
+from cogento.settings import AskingSettings
+from cogento.store.store import Store
 from tests.stripe_asking import KEY, EverythingDelivered
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.stripe.event import Event
+    from cogento.local.stripe.event import Event
     from tests.integration.worker.post import Post
 
 FAST = 1000

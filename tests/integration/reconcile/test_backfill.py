@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import bridge
-from events.event import ObjectKind
-from local.stripe.account import Account
-from local.stripe.faults import Fault, FaultKind
-from reconcile import walk
-from reconcile.backfill import Backfilled
-from reconcile.reconciliation import BACKFILL_TURN
-from stripeapi.errors import StripeApiError
+from cogento import bridge
+from cogento.events.event import ObjectKind
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.reconcile import walk
+from cogento.reconcile.backfill import Backfilled
+from cogento.reconcile.reconciliation import BACKFILL_TURN
+from cogento.stripe.errors import StripeApiError
 from tests import builders
 from tests.integration.reconcile.simulated import (
     SimulatedStripe,
@@ -28,7 +28,7 @@ from tests.unit.local.stripe.histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconcile.reconciliation import Reconciliation
+    from cogento.reconcile.reconciliation import Reconciliation
     from tests.integration.worker.post import Post
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from events.names import CustomerId
+from cogento.events.names import CustomerId
 from tests.integration.reconcile.simulated import compared, deliver, subscription
 from tests.integration.schema.letters import letter
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
-    from local.stripe.event import Event
-    from local.stripe.objects import Subscription
-    from reconcile.reconciliation import Reconciliation
+    from cogento.local.stripe.event import Event
+    from cogento.local.stripe.objects import Subscription
+    from cogento.reconcile.reconciliation import Reconciliation
     from tests.integration.reconcile.simulated import SimulatedStripe
     from tests.integration.worker.post import Post
 

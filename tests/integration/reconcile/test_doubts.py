@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from events.envelope import open_envelope
-from events.event import ObjectKind
-from events.names import CustomerId, ObjectId
-from local.stripe.event import webhook_body
-from local.stripe.faults import Fault, FaultKind
-from mailboxes.mail import Source
-from reconcile import rests
-from reconcile.questions import envelope_of
-from schema.doubts import Doubt
-from stripeapi.requests import Answer
+from cogento.events.envelope import open_envelope
+from cogento.events.event import ObjectKind
+from cogento.events.names import CustomerId, ObjectId
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.queue.mail import Source
+from cogento.reconcile import rests
+from cogento.reconcile.questions import envelope_of
+from cogento.store.doubts import Doubt
+from cogento.stripe.requests import Answer
 from tests import builders
 from tests.integration.reconcile.simulated import (
     SimulatedStripe,
@@ -29,8 +29,8 @@ from tests.integration.reconcile.simulated import (
 from tests.unit.local.stripe.histories import START, lived
 
 if TYPE_CHECKING:
-    from local.stripe.objects import Customer
-    from reconcile.reconciliation import Reconciliation
+    from cogento.local.stripe.objects import Customer
+    from cogento.reconcile.reconciliation import Reconciliation
     from tests.integration.worker.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -200,7 +200,7 @@ def test_f54_a_customer_that_stripe_does_not_know_is_not_taken_for_deleted(
 def test_f52_while_stripe_is_in_trouble_the_row_is_marked_and_asked_for_later(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     deliver(post, *there_and_back(stripe))
     post.drain()
     stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR))
@@ -302,7 +302,7 @@ def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
     post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
     post.drain()
     stripe.trouble(Fault(kind=FaultKind.UNAVAILABLE))
-    monkeypatch.setattr("stripeapi.requests.ATTEMPTS", 1)
+    monkeypatch.setattr("cogento.stripe.requests.ATTEMPTS", 1)
 
     asked_at = [at for at in range(0, 100, 5) if asks(asking, stripe, seconds, at)]
     asking.close()

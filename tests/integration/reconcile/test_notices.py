@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from events.envelope import open_envelope
-from events.names import CustomerId
-from local.stripe.faults import Fault, FaultKind
-from mailboxes.mail import Source
-from reconcile import notices, rests
+from cogento.events.envelope import open_envelope
+from cogento.events.names import CustomerId
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.queue.mail import Source
+from cogento.reconcile import notices, rests
 from tests.integration.reconcile.simulated import (
     SimulatedStripe,
     compared,
@@ -26,8 +26,8 @@ from tests.unit.local.stripe.histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from local.stripe.event import Event
-    from reconcile.reconciliation import Reconciliation
+    from cogento.local.stripe.event import Event
+    from cogento.reconcile.reconciliation import Reconciliation
     from tests.integration.worker.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from events.event import ObjectKind
-from events.names import CustomerId, ObjectId
-from local.stripe.faults import Fault, FaultKind
-from mailboxes.pace import Pace
-from reconcile.stripe import Stripe
-from schema.doubts import Doubt
-from settings import AskingSettings
-from stripeapi.requests import Answer
+from cogento.events.event import ObjectKind
+from cogento.events.names import CustomerId, ObjectId
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.queue.pace import Pace
+from cogento.reconcile.stripe import Stripe
+from cogento.settings import AskingSettings
+from cogento.store.doubts import Doubt
+from cogento.stripe.requests import Answer
 from tests.integration.reconcile.simulated import SimulatedStripe
 from tests.stripe_asking import KEY
 from tests.unit.local.stripe.histories import START
@@ -22,7 +22,7 @@ from tests.unit.local.stripe.histories import START
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stripeapi.errors import StripeApiError
+    from cogento.stripe.errors import StripeApiError
 
 PER_SECOND = 20
 EACH = 15

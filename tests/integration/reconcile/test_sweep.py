@@ -8,16 +8,16 @@ import pytest
 import redis
 import structlog
 
-import bridge
-from events.envelope import is_ours
-from events.fence import Fence, Fenced
-from events.names import EventId
-from local.stripe.faults import Fault, FaultKind
-from mailboxes.mail import Limits
-from reconcile.outbox import MailboxFullError
-from reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation
-from reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
-from stripeapi.errors import StripeApiError
+from cogento import bridge
+from cogento.events.envelope import is_ours
+from cogento.events.fence import Fence, Fenced
+from cogento.events.names import EventId
+from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.queue.mail import Limits
+from cogento.reconcile.outbox import MailboxFullError
+from cogento.reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation
+from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
+from cogento.stripe.errors import StripeApiError
 from tests.integration.reconcile.simulated import (
     SimulatedStripe,
     compared,
@@ -29,7 +29,7 @@ from tests.unit.local.stripe.histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schema.sweeps import Sweeping
+    from cogento.store.sweeps import Sweeping
     from tests.integration.worker.post import Post
 
 STEPS = 240
@@ -150,7 +150,7 @@ def test_the_next_sweep_begins_at_the_watermark_and_a_little_before(
 def test_a_sweep_that_was_cut_short_is_taken_up_where_it_was(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripeapi.requests.next_delay", lambda *_, **__: 0)
+    monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     done: list[Swept] = []
 
     def fail_after_the_third_slice(swept: Swept) -> None:
@@ -196,8 +196,8 @@ def test_a_full_mailbox_holds_the_watermark_back(
 def test_a_sweep_goes_no_further_while_the_workers_are_behind(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reconcile.sweep.MOST_AWAITED", 10)
-    monkeypatch.setattr("reconcile.sweep.AWAITED_AT_ONCE", 7)
+    monkeypatch.setattr("cogento.reconcile.sweep.MOST_AWAITED", 10)
+    monkeypatch.setattr("cogento.reconcile.sweep.AWAITED_AT_ONCE", 7)
     monkeypatch.setattr(Slices, "LENGTHS", (8, 8, 8, 8))
     bridge.run(asking._store.sweeps.advance(START))
     deliver(post, *stripe.account.events)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.envelope import open_envelope
-from local.stripe.event import webhook_body
+from cogento.events.envelope import open_envelope
+from cogento.local.stripe.event import webhook_body
 from tests.integration.reconcile.simulated import SimulatedStripe, compared, subscription
 from tests.unit.local.stripe.histories import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from local.stripe.event import Event
-    from reconcile.reconciliation import Reconciliation
+    from cogento.local.stripe.event import Event
+    from cogento.reconcile.reconciliation import Reconciliation
     from tests.integration.worker.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from events.names import CustomerId
-from local.stripe.account import Account
-from reconcile import verify
+from cogento.events.names import CustomerId
+from cogento.local.stripe.account import Account
+from cogento.reconcile import verify
 from tests import builders
 from tests.integration.reconcile.simulated import SimulatedStripe, deliver, differences, open_reconciliation
 from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
@@ -20,8 +20,8 @@ from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconcile.reconciliation import Reconciliation
-    from reconcile.verify import Verified
+    from cogento.reconcile.reconciliation import Reconciliation
+    from cogento.reconcile.verify import Verified
     from tests.integration.worker.post import Post
 
 STEPS = 300

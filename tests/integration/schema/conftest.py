@@ -10,12 +10,12 @@ import asyncpg
 import psycopg
 import pytest
 
-from schema.store import Store
+from cogento.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.servers import RunningServer
 
 

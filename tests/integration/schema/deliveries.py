@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from events.event import read_event
-from schema.store import Delivery
+from cogento.events.event import read_event
+from cogento.store.store import Delivery
 from tests import builders
 from tests.builders import NOW, Json
 

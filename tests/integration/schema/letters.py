@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from events.names import CustomerId, EventId
-from events.retry import FailureClass
-from schema.letters import DeadLetter
+from cogento.events.names import CustomerId, EventId
+from cogento.events.retry import FailureClass
+from cogento.store.letters import DeadLetter
 from tests import builders
 from tests.builders import NOW
 

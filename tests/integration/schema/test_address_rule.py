@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events.addresses import Claim, assign_addresses
-from events.event import Event
-from events.names import CustomerId
-from schema.store import Delivery, Store
+from cogento.events.addresses import Claim, assign_addresses
+from cogento.events.event import Event
+from cogento.events.names import CustomerId
+from cogento.store.store import Delivery, Store
 from tests.builders import NOW
 from tests.integration.schema.deliveries import customer, deleted_customer
 

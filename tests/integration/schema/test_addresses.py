@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schema.store import Store
+from cogento.store.store import Store
 from tests.builders import NOW
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from events.addresses import Claim, assign_addresses
-from events.names import CustomerId
-from events.outcomes import Applied, Duplicate, Reason
-from schema.store import Store
+from cogento.events.addresses import Claim, assign_addresses
+from cogento.events.names import CustomerId
+from cogento.events.outcomes import Applied, Duplicate, Reason
+from cogento.store.store import Store
 from tests.builders import NOW
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schema.store import Delivery
+    from cogento.store.store import Delivery
 
 WORKERS = 8
 CUSTOMERS = 24

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events.outcomes import Parked
-from schema.store import Delivery, Store
+from cogento.events.outcomes import Parked
+from cogento.store.store import Delivery, Store
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events.names import EventId
-from events.outcomes import Parked
-from schema.store import Delivery, Store
+from cogento.events.names import EventId
+from cogento.events.outcomes import Parked
+from cogento.store.store import Delivery, Store
 from tests import builders
 from tests.builders import NOW
 from tests.integration.schema.deliveries import (

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from events.retry import FailureClass
-from schema.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, classify, sqlstate
+from cogento.events.retry import FailureClass
+from cogento.store.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, classify, sqlstate
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.servers import RunningServer
 
 EXPECTED = {

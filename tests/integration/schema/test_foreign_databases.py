@@ -10,13 +10,13 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
-from local.ports import free_port
-from schema import migrate as migration
-from schema.connecting import SESSION, greet
-from schema.errors import MigrationRefusedError, PostgresRefusedError
-from schema.migrate import migrate
+from cogento.local.ports import free_port
+from cogento.store import migrate as migration
+from cogento.store.connecting import SESSION, greet
+from cogento.store.errors import MigrationRefusedError, PostgresRefusedError
+from cogento.store.migrate import migrate
+from cogento.store.store import Store
 from schema.migrations import VERSION_TABLE
-from schema.store import Store
 from tests.pooler import PgBouncer
 from tests.servers import Running
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.servers import RunningServer
 
     Pooled = Callable[[str], str]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schema.connecting import connect
+from cogento.store.connecting import connect
+from cogento.store.store import Store
 from schema.queries import query
-from schema.store import Store
 from tests.integration.schema.deliveries import customer, new_customer, subscription
 
 if TYPE_CHECKING:

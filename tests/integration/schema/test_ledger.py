@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from events.outcomes import Applied, Reason
-from schema.store import Store
+from cogento.events.outcomes import Applied, Reason
+from cogento.store.store import Store
 from tests import builders
 from tests.builders import NOW
 from tests.integration.schema.deliveries import customer, delivery, new_customer, subscription

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from events.retry import FailureClass
-from schema.letter_records import LetterFilter
+from cogento.events.retry import FailureClass
+from cogento.store.letter_records import LetterFilter
+from cogento.store.store import Store
 from schema.queries import query
-from schema.store import Store
 from tests.integration.schema.letters import BODY, letter
 
 DAY_SECONDS = 86_400

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events.retry import FailureClass
-from schema.delivery import RETRY, Delivery
-from schema.letter_records import Letter, LetterFilter, LetterStatus
-from schema.store import Store
+from cogento.events.retry import FailureClass
+from cogento.store.delivery import RETRY, Delivery
+from cogento.store.letter_records import Letter, LetterFilter, LetterStatus
+from cogento.store.store import Store
 from tests.builders import NOW
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 from tests.integration.schema.letters import BODY, letter

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from events.outcomes import Unchanged
-from schema.roles import Role
-from schema.store import Store
+from cogento.events.outcomes import Unchanged
+from cogento.store.roles import Role
+from cogento.store.store import Store
 from tests.integration.schema.deliveries import deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def test_without_statuses_no_role_is_touched(store: Store, sql: Any) -> No
 async def test_everybody_is_brought_up_to_date_after_the_statuses_changed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schema.members.PAGE", 1)
+    monkeypatch.setattr("cogento.store.members.PAGE", 1)
     await store.apply([new_customer(1, event="1", email=ADA), new_customer(2, event="2", email=GRACE)])
     await store.apply(
         [subscription(1, event="s1", of=1), subscription(2, event="s2", of=2, status="canceled")]

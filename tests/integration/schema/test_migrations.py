@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from alembic import command
 
-from events.retry import FailureClass
-from schema import migrate as migration
-from schema.errors import MigrationError, PostgresRefusedError, classify
-from schema.migrate import migrate
+from cogento.events.retry import FailureClass
+from cogento.store import migrate as migration
+from cogento.store.errors import MigrationError, PostgresRefusedError, classify
+from cogento.store.migrate import migrate
 from tests.servers import wait_until
 
 OLD_LETTER = """

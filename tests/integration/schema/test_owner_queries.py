@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from schema.migrate import migrate
-from schema.roles import Role
-from schema.store import Store
+from cogento.store.migrate import migrate
+from cogento.store.roles import Role
+from cogento.store.store import Store
 from tests.integration.schema.deliveries import new_customer, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.postgres import Postgres
+    from cogento.local.postgres import Postgres
     from tests.servers import RunningServer
 
 ADA = "ada@example.com"

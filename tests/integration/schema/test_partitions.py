@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from typing import Any
 
-from schema.store import Store
+from cogento.store.store import Store
 from tests.integration.schema.deliveries import new_customer
 
 DAY = 86_400

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from schema.roles import Role
-from schema.store import Store
+from cogento.store.roles import Role
+from cogento.store.store import Store
 from tests.integration.schema.deliveries import deleted_customer, new_customer
 
 ADA = "ada@example.com"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from events.outcomes import Applied, Parked, Reason, Stale
-from schema.store import Store
+from cogento.events.outcomes import Applied, Parked, Reason, Stale
+from cogento.store.store import Store
 from tests.builders import MONTH_SECONDS, NOW, Shape, item
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from events.event import ObjectKind
-from events.names import CustomerId, EventId, ObjectId
-from schema.doubts import Doubt
-from schema.sweeps import Sighted, Sweeping
+from cogento.events.event import ObjectKind
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.store.doubts import Doubt
+from cogento.store.sweeps import Sighted, Sweeping
 from tests.builders import NOW, customer
 from tests.integration.schema.deliveries import delivery
 
 if TYPE_CHECKING:
-    from schema.store import Store
+    from cogento.store.store import Store
 
 SEEN, LATER = Sighted(EventId("evt_1"), NOW), Sighted(EventId("evt_2"), NOW + 1)
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schema.store import Store
+from cogento.store.store import Store
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from schema.turns import Turn
+    from cogento.store.turns import Turn
 
 
 @pytest.fixture

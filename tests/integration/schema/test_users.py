@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from events.outcomes import Applied, Duplicate, Reason, Stale, Superseded, Unchanged
-from schema.store import Store
+from cogento.events.outcomes import Applied, Duplicate, Reason, Stale, Superseded, Unchanged
+from cogento.store.store import Store
 from tests.builders import NOW
 from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
 

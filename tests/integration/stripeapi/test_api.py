@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.answers import answer_body
-from events.event import ObjectKind, read_event
-from events.names import ObjectId
-from local.program import ROOT
-from local.stripe.http_server import Request, Response
-from stripeapi.api import API_VERSION, StripeApi
-from stripeapi.errors import StripeApiError
+from cogento.events.answers import answer_body
+from cogento.events.event import ObjectKind, read_event
+from cogento.events.names import ObjectId
+from cogento.local.program import ROOT
+from cogento.local.stripe.http_server import Request, Response
+from cogento.stripe.api import API_VERSION, StripeApi
+from cogento.stripe.errors import StripeApiError
 from tests import builders
 from tests.stripe_asking import NOW, Asking, asked
 from tests.unit.local.stripe.histories import START, lived
@@ -24,7 +24,7 @@ from tests.unit.local.stripe.histories import START, lived
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local.stripe.account import Account
+    from cogento.local.stripe.account import Account
 
 DATE = {"Date": "Sat, 01 Nov 2025 12:00:00 GMT"}
 
@@ -185,7 +185,7 @@ def test_stripe_is_told_nothing_of_the_machine(tmp_path: Path, monkeypatch: pyte
 
 
 def test_who_has_no_key_does_not_load_the_sdk() -> None:
-    look = "import sys, worker.process, console.failures; print('stripe' in sys.modules)"
+    look = "import sys, worker.process, cogento.console.failures; print('stripe' in sys.modules)"
 
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
 

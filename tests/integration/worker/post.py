@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
-import bridge
-from events.envelope import open_envelope
-from mailboxes.circuit import Dependency
-from mailboxes.durability import AckDurability
-from mailboxes.mailboxes import Mailboxes
+from cogento import bridge
+from cogento.events.envelope import open_envelope
+from cogento.queue.circuit import Dependency
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
 from tests import builders
 from tests.servers import patiently
 from worker.backoff import Backoff
@@ -55,7 +55,11 @@ class Post:
         """The heart of the worker that drains here."""
         mailboxes = self.mailboxes
         return Heart(
-            mailboxes.heartbeats, worker="post:1", version="1", now_ms=mailboxes.now_ms, clock=time.monotonic
+            mailboxes.heartbeats,
+            worker="post:1",
+            version="1",
+            now_ms=mailboxes.now_ms,
+            clock=time.monotonic,
         )
 
     def put(self, type_: str, object_: Json, **fields: Any) -> str:

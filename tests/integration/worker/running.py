@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.process import Command, Process
+from cogento.local.process import Command, Process
 from tests.servers import wait_until
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 import pytest
 
-import bridge
+from cogento import bridge
 from tests.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
 from tests.integration.worker.post import Post
 from worker.drain import BatchSize

@@ -7,16 +7,16 @@ import pytest
 import redis
 from msgspec.structs import replace
 
-from events.envelope import open_envelope
-from events.names import CustomerId
+from cogento.events.envelope import open_envelope
+from cogento.events.names import CustomerId
 from tests.builders import NOW, Json, customer, event_body, subscription
 from worker.drain import BatchSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from schema.delivery import BatchResult, Delivery
-    from schema.letters import DeadLetter
+    from cogento.store.delivery import BatchResult, Delivery
+    from cogento.store.letters import DeadLetter
     from tests.integration.worker.post import Post
 
 CUSTOMER = CustomerId("cus_1")

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.ports import free_port
-from mailboxes.heartbeats import Beat
+from cogento.local.ports import free_port
+from cogento.queue.heartbeats import Beat
 
 if TYPE_CHECKING:
     from tests.integration.worker.post import Post

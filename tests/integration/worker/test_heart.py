@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailboxes.circuit import Dependency
-from mailboxes.delays import Delay, histograms
+from cogento.queue.circuit import Dependency
+from cogento.queue.delays import Delay, histograms
 from tests.builders import customer
 
 if TYPE_CHECKING:
-    from mailboxes.delays import Histogram
+    from cogento.queue.delays import Histogram
     from tests.integration.worker.post import Post
 
 

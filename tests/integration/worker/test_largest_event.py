@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.envelope import open_envelope
+from cogento.events.envelope import open_envelope
 from tests.builders import customer
 from tests.largest import KEYS, Writing, largest_event
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from events.letters import LetterReason
-from events.retry import FailureClass
+from cogento.events.letters import LetterReason
+from cogento.events.retry import FailureClass
 from tests import builders
 from tests.builders import NOW, customer, subscription
 from tests.integration.schema.letters import letter

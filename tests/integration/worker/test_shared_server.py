@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from mailboxes.doorbell import QUEUE, Doorbell
+from cogento.queue.doorbell import QUEUE, Doorbell
 from tests.builders import customer
 from tests.servers import wait_until
 from worker.celery_app import forget_rings, make_celery

@@ -6,11 +6,11 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from console.desk import LetterFile
-from console.words import tell_letter
-from events.names import CustomerId, EventId
-from mailboxes.redelivery import Redelivery
-from schema.letter_records import Letter, LetterAction, LetterFilter, LetterGroup, LetterStatus
+from cogento.console.desk import LetterFile
+from cogento.console.words import tell_letter
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.redelivery import Redelivery
+from cogento.store.letter_records import Letter, LetterAction, LetterFilter, LetterGroup, LetterStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection

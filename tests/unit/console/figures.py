@@ -6,13 +6,13 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from console.overview import MailFigures, TableFigures
-from console.workers import Workforce
-from mailboxes.checks import ServerFacts
-from mailboxes.durability import AckDurability, AckMeans
-from mailboxes.heartbeats import SeenWorker
-from schema.letter_records import LetterCount, LetterStatus
-from schema.sweeps import Sweeping
+from cogento.console.overview import MailFigures, TableFigures
+from cogento.console.workers import Workforce
+from cogento.queue.checks import ServerFacts
+from cogento.queue.durability import AckDurability, AckMeans
+from cogento.queue.heartbeats import SeenWorker
+from cogento.store.letter_records import LetterCount, LetterStatus
+from cogento.store.sweeps import Sweeping
 
 NOW_MS = 1_760_000_000_000
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from console.overview import Beat
-from console.web.chart import BARS_HEIGHT, WIDTH, Kind, draw, round_up
+from cogento.console.overview import Beat
+from cogento.console.web.chart import BARS_HEIGHT, WIDTH, Kind, draw, round_up
 
 
 @pytest.mark.parametrize(

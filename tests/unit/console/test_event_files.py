@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from console.event_files import Letter, UnreadableFileError, read_letters
+from cogento.cli.event_files import Letter, UnreadableFileError, read_letters
 from tests.builders import body, customer, deleted_customer, event, subscription
 from tests.stripe_files import FOLDER, NAMES
 

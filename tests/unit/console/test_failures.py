@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from console.failures import Failure, told, trouble_of
-from events.errors import OtherReleaseError, TransientError
-from schema.errors import PostgresRefusedError, PostgresUnavailableError
+from cogento.console.failures import Failure, told, trouble_of
+from cogento.events.errors import OtherReleaseError, TransientError
+from cogento.store.errors import PostgresRefusedError, PostgresUnavailableError
 
 
 @pytest.mark.parametrize(

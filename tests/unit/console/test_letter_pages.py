@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.overview import Overview, Pace
-from console.stories import Several, Story
-from console.web.app import create_app
-from mailboxes.redelivery import Redelivery
-from schema.letter_records import LetterStatus
+from cogento.console.overview import Overview, Pace
+from cogento.console.stories import Several, Story
+from cogento.console.web.app import create_app
+from cogento.queue.redelivery import Redelivery
+from cogento.store.letter_records import LetterStatus
 from tests.unit.console.fake_desk import FakeDesk, kept
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.local_run import adopt_local_run
+from cogento.console.local_run import adopt_local_run
 
 if TYPE_CHECKING:
     from pathlib import Path

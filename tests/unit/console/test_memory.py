@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from console.memory import LINES_SHOWN, SECONDS_SHOWN, Look, Memory
-from console.overview import MailFigures
-from events.names import CustomerId
-from schema.recent import NewCustomer, Settled
+from cogento.console.memory import LINES_SHOWN, SECONDS_SHOWN, Look, Memory
+from cogento.console.overview import MailFigures
+from cogento.events.names import CustomerId
+from cogento.store.recent import NewCustomer, Settled
 from tests.unit.console.figures import mail_figures
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from console.overview import Overview
-from console.web.app import create_app
-from console.web.metrics import exposition
-from mailboxes.delays import Delay, count, histograms
-from schema.sweeps import Sweeping
+from cogento.console.overview import Overview
+from cogento.console.web.app import create_app
+from cogento.console.web.metrics import exposition
+from cogento.queue.delays import Delay, count, histograms
+from cogento.store.sweeps import Sweeping
+from cogento.version import VERSION
 from tests.unit.console.fake_desk import FakeDesk
 from tests.unit.console.figures import NOW_MS, letters, worker, workforce
 from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
-from version import VERSION
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 TOKEN = "t" * 32

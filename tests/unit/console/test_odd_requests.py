@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from console.stories import Several, Story
-from console.web.app import create_app
+from cogento.console.stories import Several, Story
+from cogento.console.web.app import create_app
 from tests.unit.console.fake_desk import FakeDesk, kept
 from tests.unit.console.test_pages import BUSY
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from console.overview import Overview
+    from cogento.console.overview import Overview
 
 odd_bytes = st.binary(max_size=20) | st.sampled_from(
     [

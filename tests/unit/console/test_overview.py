@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from console.overview import Tone, judge
+from cogento.console.overview import Tone, judge
 from tests.unit.console.figures import letters, mail_figures, table_figures, worker, workforce
 
 MAIL = mail_figures()

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.overview import Beat, CustomerLine, Overview, Pace, SubscriptionLine
-from console.stories import Several, Story
-from console.web.app import create_app
-from events.names import CustomerId
-from mailboxes.errors import MailboxUnavailable
+from cogento.console.overview import Beat, CustomerLine, Overview, Pace, SubscriptionLine
+from cogento.console.stories import Several, Story
+from cogento.console.web.app import create_app
+from cogento.events.names import CustomerId
+from cogento.queue.errors import MailboxUnavailable
 from tests.unit.console.fake_desk import FakeDesk
 from tests.unit.console.figures import mail_figures, table_figures
 

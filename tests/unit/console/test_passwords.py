@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.passwords import hash_password, read_hash
+from cogento.console.passwords import hash_password, read_hash
 
 PASSWORD = "correct horse battery"
 

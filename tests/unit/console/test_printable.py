@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.printable import printable
+from cogento.console.printable import printable
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from console.redelivering import batches
-from events.names import CustomerId
-from schema.letter_records import LetterMatch
+from cogento.cli.redelivering import batches
+from cogento.events.names import CustomerId
+from cogento.store.letter_records import LetterMatch
 
 
 def matches(*sizes: int) -> list[LetterMatch]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from cogento import COMMANDS, main
+from cogento.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("asyncpg", "redis", "celery", "flask", "alembic", "sqlalchemy", "pydantic", "gunicorn")
@@ -18,7 +18,7 @@ def test_help_names_every_command() -> None:
 
 
 def test_help_imports_none_of_what_the_commands_need() -> None:
-    code = f"import sys, cogento; cogento.main(['--help'], standalone_mode=False); print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys; from cogento.cli.main import main; main(['--help'], standalone_mode=False); print([name for name in {HEAVY} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert shown.stdout.splitlines()[-1] == "[]"
 

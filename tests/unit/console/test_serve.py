@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from cogento import main
-from console.passwords import hash_password
-from console.web.serving import Exposure
-from settings import EX_CONFIG
+from cogento.cli.main import main
+from cogento.console.passwords import hash_password
+from cogento.console.web.serving import Exposure
+from cogento.settings import EX_CONFIG
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from stripe import SignatureVerificationError, WebhookSignature
 
-from console.signing import signature_header
+from cogento.cli.signing import signature_header
 
 BODY = b'{"id": "evt_1"}'
 AT = 1_760_000_000

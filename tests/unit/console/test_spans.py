@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.spans import ago, span
+from cogento.console.spans import ago, span
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.stopping import Stopping
+from cogento.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

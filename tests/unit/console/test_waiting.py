@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from console.waiting import Office, tell_mailbox
-from events.names import CustomerId, EventId
-from mailboxes.circuit import Dependency, OpenCircuit
-from mailboxes.mail import Source
-from mailboxes.status import Listed, MailboxState, MailboxView
+from cogento.console.waiting import Office, tell_mailbox
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.circuit import Dependency, OpenCircuit
+from cogento.queue.mail import Source
+from cogento.queue.status import Listed, MailboxState, MailboxView
 
 NOW_MS = 1_000_000_000
 EMPTY = MailboxView(

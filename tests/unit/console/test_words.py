@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from console.words import OUTCOMES, tell_outcome, tell_row, tell_unsure
-from events.names import EventId, ObjectId
-from events.outcomes import Reason
-from events.ties import Choice, Tie, TiedEvent
-from events.walks import Why
-from schema.history import CustomerRecord, LedgerRecord
+from cogento.console.words import OUTCOMES, tell_outcome, tell_row, tell_unsure
+from cogento.events.names import EventId, ObjectId
+from cogento.events.outcomes import Reason
+from cogento.ordering.ties import Choice, Tie, TiedEvent
+from cogento.ordering.walks import Why
+from cogento.store.history import CustomerRecord, LedgerRecord
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 SUB = ObjectId("sub_1")

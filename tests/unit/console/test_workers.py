@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.workers import tell_workers
+from cogento.console.workers import tell_workers
 from tests.unit.console.figures import NOW_MS, worker, workforce
 
 

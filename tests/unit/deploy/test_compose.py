@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from settings import ConsoleSettings, ReceiverSettings, WorkerSettings
+from cogento.settings import ConsoleSettings, ReceiverSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from settings import ReceiverSettings, WorkerSettings
+from cogento.settings import ReceiverSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[3]
 APP: dict[str, Any] = json.loads((ROOT / "app.json").read_text())

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from console.web.metrics import exposition
-from mailboxes.delays import BUCKETS_SECONDS, Delay, Histogram
+from cogento.console.web.metrics import exposition
+from cogento.queue.delays import BUCKETS_SECONDS, Delay, Histogram
 from receiver import answers
 from receiver.answers import Status
 from tests.unit.console.figures import letters

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from console.web import guards, login, sessions
-from console.web import serving as console_serving
+from cogento.console.web import guards, login, sessions
+from cogento.console.web import serving as console_serving
+from cogento.serving import connection, exchange
 from receiver import reading
-from serving import connection, exchange
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "limits.md").read_text()

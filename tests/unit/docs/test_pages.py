@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from cogento import COMMANDS
-from events.envelope import has_snapshot
-from reconcile.sweep import TYPES
+from cogento.cli.main import COMMANDS
+from cogento.events.envelope import has_snapshot
+from cogento.reconcile.sweep import TYPES
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
@@ -33,7 +33,7 @@ LINKS = sorted(
     }
 )
 
-PRINTED = (ROOT / "local" / "notice.py").read_text()
+PRINTED = (ROOT / "cogento" / "local" / "notice.py").read_text()
 LISTENING = re.findall(r"stripe listen (?:[^`#\\\n]|\\\n)*", f"{TEXT}\n{PRINTED}")
 WHOLE_COMMANDS = [line for line in LISTENING if "…" not in line]
 

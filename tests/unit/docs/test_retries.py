@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from events.retry import CIRCUIT, POLICIES, FailureClass, Policy
-from schema.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, BY_TYPE, PROOF_OF_ABSENCE
+from cogento.events.retry import CIRCUIT, POLICIES, FailureClass, Policy
+from cogento.store.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, BY_TYPE, PROOF_OF_ABSENCE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "retries.md").read_text()
 CLASSES, ERRORS = PAGE.split("## ")[1:3]

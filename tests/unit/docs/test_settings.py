@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic_settings import BaseSettings
 
-import settings
+from cogento import settings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.addresses import Claim, assign_addresses, canonical_address, claimed_address, placeholder
-from events.names import CustomerId
+from cogento.events.addresses import Claim, assign_addresses, canonical_address, claimed_address, placeholder
+from cogento.events.names import CustomerId
 
 if TYPE_CHECKING:
     from random import Random

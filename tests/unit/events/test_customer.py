@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from events.columns import CustomerColumns
-from events.customer import deleted_customer, live_customer
-from events.errors import PermanentError
+from cogento.events.columns import CustomerColumns
+from cogento.events.customer import deleted_customer, live_customer
+from cogento.events.errors import PermanentError
 from tests import builders
 from tests.builders import NOW, Json, customer
 

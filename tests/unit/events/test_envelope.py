@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from events.envelope import Envelope, Stranger, is_ours, open_envelope, open_stranger
-from events.errors import RejectedError
-from events.names import CustomerId, EventId, ObjectId
+from cogento.events.envelope import Envelope, Stranger, is_ours, open_envelope, open_stranger
+from cogento.events.errors import RejectedError
+from cogento.events.names import CustomerId, EventId, ObjectId
 from tests.builders import (
     NOW,
     Json,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from events.columns import CustomerColumns, SubscriptionColumns
-from events.envelope import open_envelope
-from events.errors import PermanentError
-from events.event import ObjectKind, read_event
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.envelope import open_envelope
+from cogento.events.errors import PermanentError
+from cogento.events.event import ObjectKind, read_event
 from tests.builders import (
     NOW,
     Json,

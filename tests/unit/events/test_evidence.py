@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.errors import OtherReleaseError
-from events.evidence import GROUPS, MEMBERS, NOTHING, Evidence, Member, newest_groups, pack, remember, unpack
-from events.ordering import Lifecycle, Version
+from cogento.events.errors import OtherReleaseError
+from cogento.ordering.evidence import (
+    GROUPS,
+    MEMBERS,
+    NOTHING,
+    Evidence,
+    Member,
+    newest_groups,
+    pack,
+    remember,
+    unpack,
+)
+from cogento.ordering.order import Lifecycle, Version
 from tests.builders import NOW
 from tests.model.deliveries import last_step, one_by_one
 from tests.model.histories import version

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from events.envelope import open_envelope
-from events.fence import Fence, Fenced
+from cogento.events.envelope import open_envelope
+from cogento.events.fence import Fence, Fenced
 from tests.builders import NOW, body, customer, event, thin_event
 
 TEST, ONE = Fence(livemode=False, account=None), Fence(livemode=False, account="acct_ONE")

@@ -7,12 +7,12 @@ from itertools import permutations
 
 import pytest
 
-from events.answers import answer_body
-from events.columns import CustomerColumns
-from events.errors import PermanentError
-from events.event import Event, read_event
-from events.fetched import LAG_SECONDS
-from events.ordering import Version
+from cogento.events.answers import answer_body
+from cogento.events.columns import CustomerColumns
+from cogento.events.errors import PermanentError
+from cogento.events.event import Event, read_event
+from cogento.ordering.fetched import LAG_SECONDS
+from cogento.ordering.order import Version
 from tests.builders import NOW, Json, customer, deleted_customer, event_body, subscription
 from tests.model.deliveries import Row, row_after, rows_of_every_order
 from tests.model.histories import columns, version

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict
 
-from events.envelope import is_ours, open_envelope
-from events.errors import PermanentError, RejectedError
-from events.event import Event, ObjectKind, read_event
+from cogento.events.envelope import is_ours, open_envelope
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.event import Event, ObjectKind, read_event
 from tests.stripe_files import GOLDEN, LATER, MALFORMED, NAMES, NOT_OURS, ROWS, posted
 
 

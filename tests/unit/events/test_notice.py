@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from events.errors import PermanentError
-from events.event import Event, ObjectKind
-from events.notice import Notice, read_mail, read_notice
+from cogento.events.errors import PermanentError
+from cogento.events.event import Event, ObjectKind
+from cogento.events.notice import Notice, read_mail, read_notice
 from tests.builders import NOW, Json, body, customer, event_body, thin_event
 
 

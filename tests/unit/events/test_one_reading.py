@@ -12,11 +12,11 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from events import strict_json
-from events.envelope import is_ours, open_envelope
-from events.errors import PermanentError, RejectedError
-from events.event import read_event
-from events.references import is_object_id, referenced_id
+from cogento.events import strict_json
+from cogento.events.envelope import is_ours, open_envelope
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.event import read_event
+from cogento.events.references import is_object_id, referenced_id
 from tests.builders import NOW, Json, body, customer, event, subscription
 
 Reading = tuple[Any, ...]

@@ -7,11 +7,11 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
-from events.event import read_event
-from events.evidence import Evidence, Member, pack, short_id
-from events.names import EventId
-from events.ordering import Known, Lifecycle, Version, decide
-from events.outcomes import Reason
+from cogento.events.event import read_event
+from cogento.events.names import EventId
+from cogento.events.outcomes import Reason
+from cogento.ordering.evidence import Evidence, Member, pack, short_id
+from cogento.ordering.order import Known, Lifecycle, Version, decide
 from tests.builders import NOW, Json, Shape, customer, deleted_customer, event_body, item, subscription
 from tests.model.deliveries import Row, known_after, last_step, one_by_one, row_after, rows_of_every_order
 from tests.model.histories import columns, version

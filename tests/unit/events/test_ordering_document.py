@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from events import ordering
-from events.ordering import Lifecycle, Version
+from cogento.ordering import order as ordering
+from cogento.ordering.order import Lifecycle, Version
 from tests.builders import NOW
 from tests.model.deliveries import one_by_one, steps
 from tests.model.histories import version

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.event import read_event
-from events.ordering import Lifecycle, Version
-from events.projection import fingerprint, undo
-from events.states import pruned
+from cogento.events.event import read_event
+from cogento.events.projection import fingerprint, undo
+from cogento.events.states import pruned
+from cogento.ordering.order import Lifecycle, Version
 from tests.builders import (
     NOW,
     Json,

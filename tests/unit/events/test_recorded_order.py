@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from events.event import read_event
-from events.ordering import Version
+from cogento.events.event import read_event
+from cogento.ordering.order import Version
 from tests.builders import body
 from tests.model.deliveries import Row, rows_of_every_order
 from tests.stripe_files import FOLDER, posted

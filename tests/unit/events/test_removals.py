@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from events.removals import is_removal
+from cogento.ordering.removals import is_removal
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.columns import SubscriptionColumns
-from events.event import read_event
-from events.names import CustomerId, ObjectId
-from events.ordering import decide
-from local.stripe.differences import previous_attributes
-from local.stripe.objects import CATALOGUE, Item, Subscription
-from local.stripe.shapes import DAHLIA, LEGACY, subscription_json
-from reconcile.drift import drifts
-from schema.copies import Copy
+from cogento.events.columns import SubscriptionColumns
+from cogento.events.event import read_event
+from cogento.events.names import CustomerId, ObjectId
+from cogento.local.stripe.differences import previous_attributes
+from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
+from cogento.local.stripe.shapes import DAHLIA, LEGACY, subscription_json
+from cogento.ordering.order import decide
+from cogento.reconcile.drift import drifts
+from cogento.store.copies import Copy
 from tests import builders
 from tests.builders import NOW, Json, Shape, item, subscription
 from tests.model.deliveries import rows_of_every_order
 
 if TYPE_CHECKING:
-    from events.ordering import Version
+    from cogento.ordering.order import Version
     from tests.model.deliveries import Row
 
 BASIC_MONTHLY, BASIC_YEARLY, PLUS_MONTHLY, TEAM_MONTHLY, TEAM_YEARLY, *_ = CATALOGUE

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from events.columns import CustomerColumns, SubscriptionColumns
-from events.ordering import Lifecycle, Version
-from events.snapshots import gaps
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.ordering.order import Lifecycle, Version
+from cogento.ordering.snapshots import gaps
 from tests.builders import NOW
 from tests.model.deliveries import last_step, rows_of_every_order
 from tests.model.histories import columns, version

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from events import strict_json
-from events.strict_json import MAX_DEPTH, NotStrictJsonError
+from cogento.events import strict_json
+from cogento.events.strict_json import MAX_DEPTH, NotStrictJsonError
 
 
 def nested(depth: int) -> bytes:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from events.columns import SubscriptionColumns
-from events.errors import PermanentError
-from events.subscription import read_subscription
+from cogento.events.columns import SubscriptionColumns
+from cogento.events.errors import PermanentError
+from cogento.events.subscription import read_subscription
 from tests.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
 
 START, END = NOW - 100, NOW + 100

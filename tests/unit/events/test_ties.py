@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from events.ordering import Lifecycle, Version
-from events.ties import Choice, Tie, tie_of
-from events.walks import Why
+from cogento.ordering.order import Lifecycle, Version
+from cogento.ordering.ties import Choice, Tie, tie_of
+from cogento.ordering.walks import Why
 from tests.builders import NOW
 from tests.model.deliveries import known_after, last_step
 from tests.model.histories import version

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from events.evidence import NOTHING, remember
-from events.ordering import Lifecycle, Version
-from events.walks import Ends, Why, clusters, possible_ends
+from cogento.ordering.evidence import NOTHING, remember
+from cogento.ordering.order import Lifecycle, Version
+from cogento.ordering.walks import Ends, Why, clusters, possible_ends
 from tests.builders import NOW
 from tests.model.histories import version
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local.cast import SIMULATED_KEY, Cast, Simulation, Stores
-from local.datafolder import DataFolder
-from local.program import ROOT
+from cogento.local.cast import SIMULATED_KEY, Cast, Simulation, Stores
+from cogento.local.datafolder import DataFolder
+from cogento.local.program import ROOT
 
 SIMULATION = Simulation(port=9000, events_per_second=5, customers=200, seed=7)
 CAST = Cast(

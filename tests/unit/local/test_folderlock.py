@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import folderlock
-from local.errors import InUseError
+from cogento.local import folderlock
+from cogento.local.errors import InUseError
 
 if TYPE_CHECKING:
     from pathlib import Path

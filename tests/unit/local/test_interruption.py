@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.interruption import ASKING, Interruption
+from cogento.local.interruption import ASKING, Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

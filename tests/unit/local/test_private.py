@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import folderlock, private
-from local.errors import LocalError
+from cogento.local import folderlock, private
+from cogento.local.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

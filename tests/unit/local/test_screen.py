@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from local.screen import ERASE_LINE, Screen
+from cogento.local.screen import ERASE_LINE, Screen
 
 
 class Terminal(io.StringIO):

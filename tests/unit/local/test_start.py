@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import start
-from local.errors import InUseError
-from local.ports import Ports, free_port, is_free
-from local.program import Program
-from local.supervisor import Supervisor
+from cogento.local import start
+from cogento.local.errors import InUseError
+from cogento.local.ports import Ports, free_port, is_free
+from cogento.local.program import Program
+from cogento.local.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HOLDS_A_PORT = """
 import sys
-from local.ports import Ports
+from cogento.local.ports import Ports
 ports = Ports()
 print(ports.take_any(), flush=True)
 sys.stdin.read()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from local.supervisor import LONGEST_DELAY_SECONDS, restart_delay
+from cogento.local.supervisor import LONGEST_DELAY_SECONDS, restart_delay
 
 
 def test_the_first_restart_comes_at_once_and_later_ones_ever_later() -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
 from tests.fake_redis import FakeRedis
 from tests.mailbox_builders import ManualClock
 from tests.mailbox_invariants import broken_invariants

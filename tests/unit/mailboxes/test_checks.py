@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.checks import Disk, given_for, require_version
-from mailboxes.durability import AckDurability, AckMeans, warning_of
-from mailboxes.errors import MailboxRefused
+from cogento.queue.checks import Disk, given_for, require_version
+from cogento.queue.durability import AckDurability, AckMeans, warning_of
+from cogento.queue.errors import MailboxRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.retry import CIRCUIT
-from mailboxes.circuit import AskCode, Circuit, Dependency, OpenCircuit
+from cogento.events.retry import CIRCUIT
+from cogento.queue.circuit import AskCode, Circuit, Dependency, OpenCircuit
 from tests.mailbox_builders import START_MS
 
 if TYPE_CHECKING:
     import fakeredis
 
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.mailbox_builders import ManualClock
 
 

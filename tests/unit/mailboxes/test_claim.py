@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.names import CustomerId
-from mailboxes import codec
-from mailboxes import mailboxes as module
-from mailboxes.mail import Settlement
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId
+from cogento.queue import codec
+from cogento.queue import mailboxes as module
+from cogento.queue.mail import Settlement
+from cogento.queue.status import MailboxState
 from tests.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
 
 if TYPE_CHECKING:
     import fakeredis
 
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.mailbox_builders import ManualClock
 
 CUS_A = CustomerId("cus_a")

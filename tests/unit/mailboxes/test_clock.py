@@ -7,9 +7,9 @@ import time
 import fakeredis
 import pytest
 
-from mailboxes import clock
-from mailboxes.clock import RedisClock
-from mailboxes.server import Server
+from cogento.queue import clock
+from cogento.queue.clock import RedisClock
+from cogento.queue.server import Server
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailboxes import codec
-from mailboxes.codec import Stored, decode, encode, says_the_same
-from mailboxes.mail import Source
+from cogento.queue import codec
+from cogento.queue.codec import Stored, decode, encode, says_the_same
+from cogento.queue.mail import Source
 from tests.builders import Shape, customer, event_body, item, subscription
 
 NOW_MS = 1_760_000_000_123
@@ -54,7 +54,7 @@ def test_what_would_unfold_to_very_much_more_is_stored_as_it_is() -> None:
 
 
 def test_the_dictionary_never_changes_under_stored_events() -> None:
-    dictionary = resources.files("mailboxes").joinpath("dictionaries/a.txt").read_bytes()
+    dictionary = resources.files("cogento.queue").joinpath("dictionaries/a.txt").read_bytes()
     assert zlib.crc32(dictionary) == 3_219_364_742
 
 
@@ -92,7 +92,7 @@ def test_what_we_never_wrote_is_handed_on_whole(value: bytes) -> None:
 
 
 def test_what_version_1_wrote_is_read() -> None:
-    dictionary = resources.files("mailboxes").joinpath("dictionaries/a.txt").read_bytes()
+    dictionary = resources.files("cogento.queue").joinpath("dictionaries/a.txt").read_bytes()
     deflating = zlib.compressobj(zdict=dictionary)
     value = b"\x01w1760000000123a" + deflating.compress(b"{}" * 99) + deflating.flush()
     assert decode(value, now_ms=0) == Stored(b"{}" * 99, NOW_MS, Source.WEBHOOK)

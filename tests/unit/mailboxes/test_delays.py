@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from mailboxes.delays import BUCKETS_SECONDS, Delay, Histogram, count, histograms
+from cogento.queue.delays import BUCKETS_SECONDS, Delay, Histogram, count, histograms
 
 
 def counted(*seconds: float, source: str = "webhook") -> Counter[str]:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.retry import FailureClass
-from local.ports import LOCALHOST
-from mailboxes.asking import Ask, Send
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.line import Line
-from mailboxes.server import Server
-from schema.errors import classify
+from cogento.events.retry import FailureClass
+from cogento.local.ports import LOCALHOST
+from cogento.queue.asking import Ask, Send
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.line import Line
+from cogento.queue.server import Server
+from cogento.store.errors import classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailboxes.asking import Asking, Request
+    from cogento.queue.asking import Asking, Request
 
 SILENCE = b""
 

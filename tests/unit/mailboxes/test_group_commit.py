@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes import group_commit
-from mailboxes.errors import MailboxRefused, MailboxUnavailable
-from mailboxes.group_commit import GroupCommit
-from mailboxes.mail import Put, PutResult
+from cogento.queue import group_commit
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.group_commit import GroupCommit
+from cogento.queue.mail import Put, PutResult
 from tests.mailbox_builders import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from events.envelope import Envelope
+    from cogento.events.envelope import Envelope
 
 QUEUED = Put(PutResult.QUEUED)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.names import CustomerId
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mail import PutResult, Settlement
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import PutResult, Settlement
+from cogento.queue.status import MailboxState
 from tests.mailbox_builders import all_done, claim, envelope, ids
 from tests.mailbox_harm import failing_half_way, inspect
 from tests.mailbox_invariants import broken_invariants
@@ -18,7 +18,7 @@ from tests.mailbox_invariants import broken_invariants
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.fake_redis import FakeRedis
     from tests.mailbox_builders import ManualClock
 

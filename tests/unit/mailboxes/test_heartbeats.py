@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailboxes.heartbeats import Beat
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
+from cogento.queue.heartbeats import Beat
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
 from tests.mailbox_builders import START_MS
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
-from events.names import CustomerId
-from mailboxes import keys
+from cogento.events.names import CustomerId
+from cogento.queue import keys
 from tests.mailbox_invariants import FAMILIES, SINGLE_KEYS
 
 
@@ -24,7 +24,9 @@ def test_customers_are_spread_evenly() -> None:
 
 def test_every_key_that_lua_makes_is_on_the_map() -> None:
     made = set(
-        re.findall(r"tag \.\. ':(\w+)", resources.files("mailboxes").joinpath("lua/shard.lua").read_text())
+        re.findall(
+            r"tag \.\. ':(\w+)", resources.files("cogento.queue").joinpath("lua/shard.lua").read_text()
+        )
     )
     mapped = set(re.findall(r"^\| `:(\w+)", keys.__doc__ or "", flags=re.MULTILINE))
     assert made | {"probe", "inspected"} == mapped

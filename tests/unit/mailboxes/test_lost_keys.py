@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.names import CustomerId, EventId
-from mailboxes.inspection import NOTHING
-from mailboxes.mail import Failed, PutResult, Settlement
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.inspection import NOTHING
+from cogento.queue.mail import Failed, PutResult, Settlement
+from cogento.queue.status import MailboxState
 from tests.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
 from tests.mailbox_invariants import broken_invariants
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import fakeredis
 
-    from mailboxes.inspection import Inspection
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.inspection import Inspection
+    from cogento.queue.mailboxes import Mailboxes
     from tests.mailbox_builders import ManualClock
 
     Harm = Callable[[fakeredis.FakeRedis, str], None]
@@ -304,7 +304,7 @@ def test_a9_one_process_inspects_at_a_time(inspection: Inspection, client: faker
 def test_a9_an_inspection_that_is_asked_to_stop_leaves_the_next_one_to_go_on(
     crowded: Mailboxes, client: fakeredis.FakeRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailboxes.inspection.CUSTOMERS_AT_ONCE", 1)
+    monkeypatch.setattr("cogento.queue.inspection.CUSTOMERS_AT_ONCE", 1)
     stopping = crowded.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: False)
     assert stopping.look() is None
     assert not client.exists(f"{TAG}:inspected")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.names import CustomerId, EventId
-from mailboxes.mail import Settlement, Source
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.server import Server
-from mailboxes.status import Counters, MailboxState, Paused, Removed
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.mail import Settlement, Source
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
+from cogento.queue.status import Counters, MailboxState, Paused, Removed
 from tests.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.pace import Pace, Slot
-from mailboxes.server import Server
+from cogento.queue.pace import Pace, Slot
+from cogento.queue.server import Server
 
 if TYPE_CHECKING:
     import fakeredis

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.mail import Limits, PutResult, Source
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.replies import SECOND
-from mailboxes.server import Server
+from cogento.queue.mail import Limits, PutResult, Source
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.replies import SECOND
+from cogento.queue.server import Server
 from tests.mailbox_builders import all_done, claim, envelope, ids, taken
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.names import CustomerId, EventId
-from mailboxes import redelivery
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mail import Limits, Put, PutResult, Source
-from mailboxes.mailboxes import Mailboxes
-from mailboxes.redelivery import Redelivery, redeliver
-from mailboxes.server import Server
+from cogento.events.names import CustomerId, EventId
+from cogento.queue import redelivery
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import Limits, Put, PutResult, Source
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.redelivery import Redelivery, redeliver
+from cogento.queue.server import Server
 from tests.builders import NOW, customer, event_body
 from tests.mailbox_builders import ManualClock, claim
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import fakeredis
 
-    from events.envelope import Envelope
+    from cogento.events.envelope import Envelope
 
 CUSTOMER = CustomerId("cus_1")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from events.names import CustomerId
-from mailboxes.mail import Settlement
+from cogento.events.names import CustomerId
+from cogento.queue.mail import Settlement
 from tests.mailbox_builders import all_done, claim, envelope, is_idle
 
 if TYPE_CHECKING:
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.mailbox_builders import ManualClock
 
 CUS_A = CustomerId("cus_a")

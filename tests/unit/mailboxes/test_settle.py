@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from events.names import CustomerId, EventId
-from mailboxes.mail import Failed, Settlement
-from mailboxes.status import MailboxState
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.mail import Failed, Settlement
+from cogento.queue.status import MailboxState
 from tests.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
 
 if TYPE_CHECKING:
     import fakeredis
 
-    from mailboxes.mailboxes import Mailboxes
+    from cogento.queue.mailboxes import Mailboxes
     from tests.mailbox_builders import ManualClock
 
 CUS_A, CUS_B = CustomerId("cus_a"), CustomerId("cus_b")

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from events.fence import Fence, Fenced
-from local.ports import LOCALHOST
-from mailboxes.mail import Put, PutResult
+from cogento.events.fence import Fence, Fenced
+from cogento.local.ports import LOCALHOST
+from cogento.queue.mail import Put, PutResult
+from cogento.serving.alarms import Alarms
 from receiver.app import create_app
 from receiver.intake import Expected, Intake
-from serving.alarms import Alarms
 from tests.builders import NOW, SECRET, signed_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from events.envelope import Envelope
-    from events.names import EventId
+    from cogento.events.envelope import Envelope
+    from cogento.events.names import EventId
     from receiver.webhook import Webhook
 
 

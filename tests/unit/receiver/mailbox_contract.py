@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from events.envelope import open_envelope
-from mailboxes.mail import PutResult
+from cogento.events.envelope import open_envelope
+from cogento.queue.mail import PutResult
 from tests.builders import NOW, customer, event_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from events.envelope import Envelope
-    from mailboxes.mail import Put
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Put
     from receiver.intake import Mailbox
 
 

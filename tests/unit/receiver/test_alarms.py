@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from serving.alarms import INTERVAL_SECONDS, Alarms
+from cogento.serving.alarms import INTERVAL_SECONDS, Alarms
 from tests.unit.receiver.fakes import SettableClock
 
 

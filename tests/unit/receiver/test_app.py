@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from events.errors import TransientError
+from cogento.events.errors import TransientError
 from receiver import metrics
 from tests.builders import NOW, SECRET, customer, event_body, signed_header, subscription
 from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from events.envelope import is_ours
+from cogento.events.envelope import is_ours
 from receiver.metrics import REGISTRY
 from tests.builders import (
     NOW,

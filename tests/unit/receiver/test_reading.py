@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from events.errors import RejectedError
+from cogento.events.errors import RejectedError
 from receiver.answers import HTTP_STATUS
 from receiver.reading import MAX_BODY_BYTES, Head, read_body, read_head
 

@@ -14,17 +14,17 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
+from cogento.serving import connection, exchange
+from cogento.serving.alarms import Alarms
 from receiver.server import WebhookConnection
-from serving import connection, exchange
-from serving.alarms import Alarms
 from tests.builders import NOW, customer, event_body, signed_header
 from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from events.envelope import Envelope
-    from mailboxes.mail import Put
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Put
 
 HEAD = b"POST /webhooks/stripe HTTP/1.1\r\nHost: receiver\r\n"
 EMPTY = HEAD + b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"

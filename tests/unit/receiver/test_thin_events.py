@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.settings import ReceiverSettings
 from receiver.composition import expected_of
 from receiver.metrics import REGISTRY
-from settings import ReceiverSettings
 from tests.builders import NOW, SECRET, body, customer, event_body, signed_header, thin_event
 from tests.unit.receiver.fakes import Receiver
 

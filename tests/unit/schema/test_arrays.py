@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schema.arrays import array, arrays
+from cogento.store.arrays import array, arrays
 
 
 def test_every_text_is_quoted_and_only_quotes_and_backslashes_are_escaped() -> None:

@@ -7,9 +7,9 @@ import socket
 import asyncpg
 import pytest
 
-from events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
-from events.retry import FailureClass
-from schema.errors import (
+from cogento.events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
+from cogento.events.retry import FailureClass
+from cogento.store.errors import (
     LedgerRacedError,
     PostgresRefusedError,
     PostgresSilentError,

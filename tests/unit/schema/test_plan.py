@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from events.addresses import Claim
-from events.event import Event, read_event
-from events.names import CustomerId, EventId, ObjectId
-from events.outcomes import Applied, Parked, Reason, Superseded
-from schema.plan import Plan, make_plan
-from schema.users import UserRow
+from cogento.events.addresses import Claim
+from cogento.events.event import Event, read_event
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.outcomes import Applied, Parked, Reason, Superseded
+from cogento.store.plan import Plan, make_plan
+from cogento.store.users import UserRow
 from tests.builders import NOW, Json, customer, event_body, subscription
 
 CUSTOMER = CustomerId("cus_1")

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.text import canonical_json
-from schema.rows import canonical
+from cogento.events.text import canonical_json
+from cogento.store.rows import canonical
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.crowd import Crowd, Stage
+from cogento.serving.crowd import Crowd, Stage
 
 
 @pytest.fixture

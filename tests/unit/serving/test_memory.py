@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from serving.memory import PAUSE_SECONDS, Memory, resident_bytes
+from cogento.serving.memory import PAUSE_SECONDS, Memory, resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`serving/` leans on what is no public interface: with another version, read what changed there and then say so here."""
+"""`cogento/serving/` leans on what is no public interface: with another version, read what changed there and then say so here."""
 
 from __future__ import annotations
 

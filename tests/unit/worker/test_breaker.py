@@ -9,8 +9,8 @@ import asyncpg
 import fakeredis
 import pytest
 
-from mailboxes.circuit import Answer, Circuit, Dependency
-from mailboxes.server import Server
+from cogento.queue.circuit import Answer, Circuit, Dependency
+from cogento.queue.server import Server
 from tests.mailbox_builders import ManualClock
 from worker.breaker import Breaker
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.heartbeats import Beat
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.heartbeats import Beat
 from worker.heart import Heart
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from events.names import LeaseToken
-from mailboxes.errors import MailboxUnavailable
-from mailboxes.mail import Claim
+from cogento.events.names import LeaseToken
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import Claim
 from worker.lease import Lease, LeaseLostError, StoppingError
 
 CLAIM = Claim(LeaseToken("token"), (), expires_ms=100_000, lease_ms=30_000)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
-from events.names import CustomerId, EventId
-from mailboxes.mail import Mail, Source, Waiting
+from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.mail import Mail, Source, Waiting
 from tests.builders import NOW, event_body, subscription
 from worker.letters import orphan_letter
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from events.fence import Fence
-from events.names import CustomerId, EventId
-from mailboxes.mail import Mail, Source, Waiting
+from cogento.events.fence import Fence
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.mail import Mail, Source, Waiting
 from tests.builders import NOW, body, customer, event, thin_event
 from worker.opening import open_mail
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailboxes.mail import LONGEST_GATHERING_MS
+from cogento.queue.mail import LONGEST_GATHERING_MS
 from worker.pacing import Pacing
 
 

@@ -9,13 +9,13 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
-from events.event import read_event
-from events.names import CustomerId
-from events.outcomes import Applied, Dead, Reason, RetryAt
-from mailboxes.mail import Failed, Mail, Source, Waiting
-from schema.delivery import BatchResult, Delivery
-from schema.errors import code_of
+from cogento.events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
+from cogento.events.event import read_event
+from cogento.events.names import CustomerId
+from cogento.events.outcomes import Applied, Dead, Reason, RetryAt
+from cogento.queue.mail import Failed, Mail, Source, Waiting
+from cogento.store.delivery import BatchResult, Delivery
+from cogento.store.errors import code_of
 from tests.builders import NOW, customer, event_body
 from worker.opening import open_mail
 from worker.turn import AwayError, Turn
@@ -23,7 +23,7 @@ from worker.turn import AwayError, Turn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from schema.letters import DeadLetter
+    from cogento.store.letters import DeadLetter
     from worker.turn import TurnResult
 
 NOW_MS = NOW * 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from local.stripe.http_server import HangUpError, Request, Response
+from cogento.local.stripe.http_server import HangUpError, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

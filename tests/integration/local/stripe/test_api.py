@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 import stripe
 
-from local.stripe.api import Api
-from local.stripe.faults import Fault, FaultKind, Faults
-from local.stripe.http_server import serving
-from local.stripe.objects import Customer
-from local.stripe.shapes import LEGACY
+from cogento.local.stripe.api import Api
+from cogento.local.stripe.faults import Fault, FaultKind, Faults
+from cogento.local.stripe.http_server import serving
+from cogento.local.stripe.objects import Customer
+from cogento.local.stripe.shapes import LEGACY
 from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from local.stripe.account import Account
+    from cogento.local.stripe.account import Account
 
     Ask = Callable[..., Any]
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from local.stripe.compare import Comparison, compare, main
-from local.stripe.truth import SubscriptionTruth, Truth, UserTruth, truth
-from local.stripe.truth_lines import write_truth
+from cogento.local.stripe.compare import Comparison, compare, main
+from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth, truth
+from cogento.local.stripe.truth_lines import write_truth
 from tests.unit.local.stripe.histories import lived
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from stripe import SignatureVerificationError, WebhookSignature
 
-from local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
-from local.stripe.http_server import Response, serving
+from cogento.local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
+from cogento.local.stripe.http_server import Response, serving
 from tests.integration.local.stripe.receiving import HANG_UP, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from local.stripe.http_server import Handler, Request
+    from cogento.local.stripe.http_server import Handler, Request
 
 SECRET = "whsec_0123456789abcdef0123456789abcdef"
 ORDERLY = Disorder(window_seconds=0, late_share=0, duplicate_share=0)

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth_lines import read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class Simulated:
 @contextmanager
 def simulated(*options: str) -> Iterator[Simulated]:
     environment = {name: value for name, value in os.environ.items() if name != "STRIPE_WEBHOOK_SECRET"}
-    command = [sys.executable, "-m", "local.stripe", *options]
+    command = [sys.executable, "-m", "cogento.local.stripe", *options]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -152,7 +152,7 @@ def test_a_control_request_that_makes_no_sense_is_refused(what: str, body: bytes
 
 
 def test_webhooks_without_a_secret_are_refused_at_the_start() -> None:
-    command = [sys.executable, "-m", "local.stripe", "--webhook", "http://127.0.0.1:9"]
+    command = [sys.executable, "-m", "cogento.local.stripe", "--webhook", "http://127.0.0.1:9"]
     ended = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "--secret" in ended.stderr

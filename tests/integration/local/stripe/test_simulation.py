@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from local.stripe.deliveries import Backoff, Disorder, Endpoint
-from local.stripe.http_server import serving
-from local.stripe.shapes import DAHLIA, LEGACY
-from local.stripe.simulation import Plan, Simulation
-from local.stripe.truth import truth
+from cogento.local.stripe.deliveries import Backoff, Disorder, Endpoint
+from cogento.local.stripe.http_server import serving
+from cogento.local.stripe.shapes import DAHLIA, LEGACY
+from cogento.local.stripe.simulation import Plan, Simulation
+from cogento.local.stripe.truth import truth
 from tests.integration.local.stripe.receiving import Receiver
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from random import Random
 
 import pytest
 
-from events.event import read_event
-from events.outcomes import Parked
-from local.stripe.compare import Comparison, compare
-from local.stripe.event import webhook_body
-from local.stripe.truth import truth
-from schema.delivery import Delivery
-from schema.store import Store
+from cogento.events.event import read_event
+from cogento.events.outcomes import Parked
+from cogento.local.stripe.compare import Comparison, compare
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.truth import truth
+from cogento.store.delivery import Delivery
+from cogento.store.store import Store
 from tests.unit.local.stripe.histories import lived
 
 BATCH = 97

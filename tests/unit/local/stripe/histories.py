@@ -7,10 +7,10 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from local.stripe.account import Account
-from local.stripe.event import webhook_body
-from local.stripe.life import WEIGHTS, Action, Life
-from local.stripe.shapes import DAHLIA
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.life import WEIGHTS, Action, Life
+from cogento.local.stripe.shapes import DAHLIA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

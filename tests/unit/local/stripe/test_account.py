@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from local.stripe.event import webhook_body
-from local.stripe.shapes import DAHLIA, LEGACY
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from tests.unit.local.stripe.histories import (
     Json,
     lived,

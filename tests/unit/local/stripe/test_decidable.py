@@ -6,16 +6,16 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from events.columns import CustomerColumns, SubscriptionColumns
-from events.event import read_event
-from events.ordering import Known, decide
-from local.stripe.event import webhook_body
-from local.stripe.truth import SubscriptionTruth, UserTruth, truth
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.event import read_event
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.truth import SubscriptionTruth, UserTruth, truth
+from cogento.ordering.order import Known, decide
 from tests.unit.local.stripe.histories import long_life
 
 if TYPE_CHECKING:
-    from events.event import Event
-    from events.ordering import Decision
+    from cogento.events.event import Event
+    from cogento.ordering.order import Decision
 
 
 def test_shuffled_events_one_at_a_time_end_in_the_truth_and_in_no_doubt() -> None:

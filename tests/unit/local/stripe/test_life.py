@@ -3,12 +3,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from local.stripe.life import SETTING_BACK, WEIGHTS
-from local.stripe.objects import Customer, Subscription
+from cogento.local.stripe.life import SETTING_BACK, WEIGHTS
+from cogento.local.stripe.objects import Customer, Subscription
 from tests.unit.local.stripe.histories import lived, long_life
 
 if TYPE_CHECKING:
-    from local.stripe.account import Account
+    from cogento.local.stripe.account import Account
 
 
 def falls(account: Account) -> tuple[int, int]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from local.stripe.creation_order import CreationOrder
-from local.stripe.errors import ApiError
-from local.stripe.paging import Page, page, read_list_query
+from cogento.local.stripe.creation_order import CreationOrder
+from cogento.local.stripe.errors import ApiError
+from cogento.local.stripe.paging import Page, page, read_list_query
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from local.stripe.roster import Roster
+from cogento.local.stripe.roster import Roster
 
 
 @pytest.fixture

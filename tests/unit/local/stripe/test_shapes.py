@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from local.stripe.objects import CATALOGUE, Item, Subscription
-from local.stripe.shapes import DAHLIA, LEGACY, customer_json, subscription_json
+from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
+from cogento.local.stripe.shapes import DAHLIA, LEGACY, customer_json, subscription_json
 from tests.unit.local.stripe.histories import lived
 
 MONTHLY, YEARLY = CATALOGUE[0], CATALOGUE[1]

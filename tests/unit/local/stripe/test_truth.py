@@ -4,12 +4,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from local.stripe import customer_actions
-from local.stripe.account import Account
-from local.stripe.objects import Customer
-from local.stripe.scene import Scene
-from local.stripe.truth import truth
-from local.stripe.truth_lines import read_truth, write_truth
+from cogento.local.stripe import customer_actions
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.objects import Customer
+from cogento.local.stripe.scene import Scene
+from cogento.local.stripe.truth import truth
+from cogento.local.stripe.truth_lines import read_truth, write_truth
 from tests.unit.local.stripe.histories import START, Json, lived, long_life, posted
 
 

@@ -1,0 +1,128 @@
+"""`cogento explain`: why is this row like that, and what is it waiting for?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento.cli.printing import json_option, print_facts, print_json, print_table
+from cogento.console.failures import Failure, told
+from cogento.console.opening import opened_mailboxes, opened_store
+from cogento.console.printable import printable
+from cogento.console.stories import OnlyMail, Several, tell
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from cogento.console.stories import Mail, Records, Story, Told
+    from cogento.store.history import CustomerRecord, SubscriptionRecord
+
+RECENT = 20
+
+
+@click.command()
+@click.argument("asked", metavar="ID")
+@json_option
+def explain(asked: str, *, as_json: bool) -> None:
+    """Tell the story of a customer, a subscription or an event.
+
+    ID is Stripe's (cus_…, sub_… or evt_…), or an e-mail address.
+    """
+    with opened_mailboxes() as mailboxes, opened_store(name="cogento explain") as store:
+        found = tell(asked, mailboxes, store)
+    if found is None:
+        raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
+    _show(found.story if isinstance(found, OnlyMail) else found, as_json=as_json)
+    if isinstance(found, OnlyMail):
+        with told():
+            raise found.error
+
+
+def _show(found: Story | Several, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    elif isinstance(found, Several):
+        _print_several(found)
+    else:
+        _print(found)
+
+
+def _print_several(found: Several) -> None:
+    click.echo(f"{len(found.customers)} customers have this address in Stripe. Ask for one of them:")
+    for customer_id in found.customers:
+        click.echo(f"  {printable(customer_id)}")
+
+
+def _print(story: Story) -> None:
+    click.secho(printable(story.customer_id), bold=True)
+    for sentence in story.sentences or ("Everything that was received is applied.",):
+        click.echo(f"  {printable(sentence)}")
+    if story.mail:
+        _print_mail(story.mail[:RECENT])
+    if story.records:
+        _print_records(story.records)
+
+
+def _print_records(records: Records) -> None:
+    if records.customer:
+        _print_customer(records.customer)
+    if records.subscriptions:
+        _print_subscriptions(records.subscriptions)
+    if records.events:
+        _print_events(records.events[:RECENT])
+
+
+def _print_mail(mail: Sequence[Mail]) -> None:
+    _head("In the mailbox, the oldest first")
+    rows = [
+        (one.event_id, "parked" if one.is_parked else "waiting", one.waited, one.attempts, one.why)
+        for one in mail
+    ]
+    print_table(("EVENT", "STATE", "SINCE", "FAILED TRIES", "WHY"), rows)
+
+
+def _print_customer(record: CustomerRecord) -> None:
+    _head("Row")
+    print_facts(
+        [
+            ("email", record.email),
+            ("stripe_email", record.stripe_email or "none"),
+            ("name", record.name or "none"),
+            ("roles", ", ".join(record.roles) or "none"),
+            ("synced_at", f"{_second(record.synced_at)} UTC"),
+            ("last event", record.last_webhook_event_id or "none"),
+        ]
+    )
+
+
+def _print_subscriptions(records: Sequence[SubscriptionRecord]) -> None:
+    _head("Subscriptions")
+    rows = [
+        (row.subscription_id, row.status, _day(row.current_period_end), row.product_id or "")
+        for row in records
+    ]
+    print_table(("ID", "STATUS", "UNTIL", "PRODUCT"), rows)
+
+
+def _print_events(events: Sequence[Told]) -> None:
+    _head("Events, the newest first")
+    rows = [
+        (_second(one.record.event_created_at), one.record.event_id, one.record.event_type, one.meaning)
+        for one in events
+    ]
+    print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), rows)
+
+
+def _head(text: str) -> None:
+    click.echo()
+    click.secho(text, bold=True)
+
+
+def _second(when: dt.datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def _day(when: dt.datetime | None) -> str:
+    return "" if when is None else f"{when:%Y-%m-%d}"

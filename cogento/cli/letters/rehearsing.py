@@ -1,0 +1,28 @@
+"""What a command would do to how many letters, said before it is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento.cli.letters.listing import print_groups
+from cogento.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from cogento.console.desk import Desk
+    from cogento.store.letter_records import LetterFilter
+
+
+def rehearse(desk: Desk, which: LetterFilter, *, verb: str, as_json: bool) -> None:
+    """Say exactly how many letters of how many customers it would be."""
+    matches = desk.matching(which)
+    customers = len({match.customer_id for match in matches})
+    groups = desk.groups(which)
+    if as_json:
+        print_json({"would": verb, "letters": len(matches), "customers": customers, "groups": groups})
+        return
+    if groups:
+        print_groups(groups)
+        click.echo()
+    click.echo(f"This would {verb} {len(matches):,} letters of {customers:,} customers. --yes does it.")

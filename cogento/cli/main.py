@@ -1,0 +1,77 @@
+"""The command `cogento`: gathers the commands of the packages that have some.
+
+A command's module is imported when the command is called, so that help and a mistyped word answer at
+once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import NamedTuple
+
+import click
+
+
+class _Place(NamedTuple):
+    """Where a command is defined, and its line in `cogento --help`."""
+
+    module: str
+    name: str
+    summary: str
+
+
+COMMANDS = {
+    place.name: place
+    for place in (
+        _Place(
+            "cogento.local.run",
+            "run",
+            "Start everything on this machine and watch rows arrive; Ctrl-C stops it.",
+        ),
+        _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
+        _Place("cogento.cli.status", "status", "Show what waits, what was done and what failed."),
+        _Place("cogento.cli.explain", "explain", "Tell the story of a customer, a subscription or an event."),
+        _Place(
+            "cogento.cli.letters.command",
+            "letters",
+            "List, explain, retry, discard and export dead letters.",
+        ),
+        _Place("cogento.cli.pause", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
+        _Place("cogento.cli.pause", "resume", "Let CUSTOMER's events go on, or everyone's with --all."),
+        _Place("cogento.cli.backfill", "backfill", "Fill the tables with all that Stripe lists."),
+        _Place("cogento.cli.verify", "verify", "Compare the tables with Stripe, and repair them."),
+        _Place("cogento.cli.sweep", "sweep", "Look for events that no webhook brought."),
+        _Place("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
+        _Place(
+            "cogento.cli.send", "send", "Sign event files and send them to a receiver, one after the other."
+        ),
+        _Place("cogento.cli.serve", "console", "Serve the console's web pages."),
+        _Place("cogento.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
+    )
+}
+
+
+class Commands(click.Group):
+    """The commands above, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(place.module), place.name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """Keep a Postgres copy of Stripe's customers and subscriptions right."""

@@ -1,0 +1,70 @@
+"""`cogento roles`: who may do what, by the address that a person signs in with."""
+
+from __future__ import annotations
+
+import click
+
+from cogento import bridge
+from cogento.cli.printing import json_option, print_json, print_table
+from cogento.console.failures import Failure
+from cogento.console.opening import opened_store
+from cogento.store.roles import Role
+
+NAME = "cogento roles"
+
+email_argument = click.argument("email")
+role_argument = click.argument("role", type=click.Choice([role.value for role in Role]))
+
+
+@click.group()
+def roles() -> None:
+    """List, grant and revoke users' roles."""
+
+
+@roles.command("list")
+@click.argument("email", required=False)
+@json_option
+def list_(email: str | None, *, as_json: bool) -> None:
+    """List the roles of EMAIL, or everyone's."""
+    with opened_store(name=NAME) as store:
+        granted = bridge.run(store.roles.granted(email))
+    if as_json:
+        print_json(granted)
+    elif granted:
+        rows = [(role.email, role.role, f"{role.created_at:%Y-%m-%d}", role.granted_by) for role in granted]
+        print_table(("EMAIL", "ROLE", "SINCE", "BY"), rows)
+    else:
+        click.echo("No roles are granted." if email is None else "Nobody with this address has a role.")
+
+
+@roles.command()
+@email_argument
+@role_argument
+@json_option
+def grant(email: str, role: str, *, as_json: bool) -> None:
+    """Grant ROLE to the user who signs in with EMAIL."""
+    with opened_store(name=NAME) as store:
+        done = bridge.run(store.roles.grant(email, Role(role)))
+    if not done:
+        raise Failure("No live customer signs in with this address. `cogento explain` finds customers by id.")
+    _say(email, role, granted=True, as_json=as_json)
+
+
+@roles.command()
+@email_argument
+@role_argument
+@json_option
+def revoke(email: str, role: str, *, as_json: bool) -> None:
+    """Take ROLE from the user who signs in with EMAIL."""
+    with opened_store(name=NAME) as store:
+        done = bridge.run(store.roles.revoke(email, Role(role)))
+    if not done:
+        raise Failure("Nobody with this address has this role. `cogento roles list` shows who has which.")
+    _say(email, role, granted=False, as_json=as_json)
+
+
+def _say(email: str, role: str, *, granted: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"email": email, "role": role, "granted": granted})
+    else:
+        click.echo(f"{'Granted' if granted else 'Revoked'} {role}.")

@@ -1,0 +1,192 @@
+"""`cogento send`: sign event files as Stripe does and send them to a receiver."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import click
+
+from cogento.cli.event_files import Letter, UnreadableFileError, read_letters
+from cogento.cli.signing import signature_header
+from cogento.console.local_run import DEFAULT_DATA, read_run
+from cogento.console.printable import printable
+from cogento.events.thin import is_thin
+from cogento.urls import UnusableUrlError, Url, host_and_port, http_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A receiver and the secrets it expects signatures of, those for thin events apart."""
+
+    url: str
+    secrets: tuple[str, ...]
+    thin_secrets: tuple[str, ...]
+
+    def sign(self, body: bytes) -> str:
+        """Sign as Stripe does, now."""
+        secrets = self.thin_secrets if is_thin(body) else self.secrets
+        return signature_header(body, secrets, at=int(time.time()))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver said to one event: `answer` its status word or error code."""
+
+    source: str
+    event: str
+    type: str
+    status: int
+    answer: str
+    message: str | None = None
+    replaced_id: str | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it was 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own numbers
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--url", help="The receiver's webhook address; by default that of `cogento run`.")
+@click.option("--secret", help="What to sign with (whsec_…); by default that of the receiver sent to.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="The data folder of `cogento run`, whose run.json names the receiver.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
+@click.pass_context
+def send(
+    ctx: click.Context,
+    *,
+    files: tuple[Path, ...],
+    url: str | None,
+    secret: str | None,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Sign event files and send them to a receiver, one after the other.
+
+    FILES are files or folders of them: one JSON document each, indented or not, or one per line. Events go out
+    as they are, `created` included. A bare object (customer, subscription, …) or a bare `data` hash becomes an
+    `updated` event whose id follows from its content: sent again, it is a duplicate.
+
+    Recorded files often share a placeholder id. When one call holds the same id with different content, the
+    first keeps it and the others get ids that follow from their content; the output says so. An event whose own, whose
+    object's or whose customer's id is all zeros is ignored by receivers.
+
+    Exit code 0 when every answer is 2xx, 1 otherwise.
+    """
+    target = _target(url, secret, data)
+    try:
+        letters = read_letters(files)
+    except UnreadableFileError as error:
+        raise click.ClickException(printable(error)) from error
+    show = _show_json if as_json else _show_line
+    accepted = [show(answer).is_accepted for answer in send_all(letters, target)]
+    if not as_json:
+        click.echo(f"{len(accepted)} sent, {accepted.count(False)} refused")
+    ctx.exit(0 if all(accepted) else 1)
+
+
+def send_all(letters: Iterable[Letter], target: Target) -> Iterator[Answer]:
+    """Send letters in order over one connection and yield each answer.
+
+    Raises click.ClickException when the receiver can't be reached; what was sent before stays sent.
+    """
+    try:
+        url = http_url(target.url)
+    except UnusableUrlError as error:
+        raise click.UsageError(f"the receiver's address is not usable: {error}") from error
+    with closing(_connection(url)) as connection:
+        for letter in letters:
+            try:
+                yield _send(letter, target, connection, path=quote(url.path) or "/")
+            except (OSError, http.client.HTTPException) as error:
+                raise click.ClickException(
+                    f"no answer from {target.url} ({error or type(error).__name__}): is the receiver running?"
+                ) from error
+
+
+def _send(letter: Letter, target: Target, connection: http.client.HTTPConnection, *, path: str) -> Answer:
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": target.sign(letter.body),
+    }
+    connection.request("POST", path, body=letter.body, headers=headers)
+    response = connection.getresponse()
+    word, message = _read_answer(response.read())
+    return Answer(
+        letter.source, letter.event_id, letter.type, response.status, word, message, letter.replaced_id
+    )
+
+
+def _read_answer(body: bytes) -> tuple[str, str | None]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return "not JSON", None
+    match answer:
+        case {"error": {"code": str(code), "message": str(message)}}:
+            return code, message
+        case {"status": str(status)}:
+            return status, None
+        case _:
+            return "unknown answer", None
+
+
+def _connection(url: Url) -> http.client.HTTPConnection:
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    host, port = host_and_port(url.hosts)
+    return kind(host, port, timeout=_TIMEOUT_SECONDS)
+
+
+def _target(url: str | None, secret: str | None, data: Path) -> Target:
+    """The receiver asked for, or the one that run.json names; an explicit one is not run.json's to sign for."""
+    running = read_run(data)
+    chosen_url = url or running.get("receiver_url")
+
+    def known(name: str) -> str | None:
+        from_environment, from_running = os.environ.get(f"STRIPE_{name.upper()}"), running.get(name)
+        return (from_environment or from_running) if url else (from_running or from_environment)
+
+    chosen_secret = secret or known("webhook_secret")
+    if not chosen_url:
+        raise click.UsageError(
+            f"no receiver known: give --url, or start `cogento run` ({data} has no run.json)"
+        )
+    if not chosen_secret:
+        raise click.UsageError("no secret known: give --secret, or set STRIPE_WEBHOOK_SECRET")
+    thin_secret = secret or known("thin_webhook_secret") or chosen_secret
+    if not (chosen_secret + thin_secret).isprintable():
+        raise click.UsageError("the secret holds a character that no secret of Stripe's has: copy it again")
+    return Target(chosen_url, tuple(chosen_secret.split(",")), tuple(thin_secret.split(",")))
+
+
+def _show_json(answer: Answer) -> Answer:
+    click.echo(json.dumps(asdict(answer)))
+    return answer
+
+
+def _show_line(answer: Answer) -> Answer:
+    notes = [f"(its id {answer.replaced_id} is another's here)"] if answer.replaced_id else []
+    notes += [answer.message] if answer.message else []
+    parts = (answer.status, f"{answer.answer:<10}", answer.type, answer.event, answer.source, *notes)
+    click.echo(" ".join(printable(part) for part in parts))
+    return answer

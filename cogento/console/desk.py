@@ -1,0 +1,120 @@
+"""The dead letters as a person deals with them: looked through, opened, put back, thrown away.
+
+For the commands and the pages alike. Every call asks the servers and raises what they raise. Knows
+nothing of how letters are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento import bridge
+from cogento.console.words import tell_letter
+from cogento.events.letters import ADVICE
+from cogento.queue.redelivery import redeliver
+from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.redelivery import Redelivery
+    from cogento.store.letter_records import (
+        Letter,
+        LetterAction,
+        LetterFate,
+        LetterGroup,
+        LetterMatch,
+        Replay,
+    )
+    from cogento.store.letters import Letters
+    from cogento.store.store import Store
+
+ANSWER_SECONDS = 20
+NOT_PUT = "it could not be put back"
+UNKNOWN_REASON = "Another release buried it, for a reason that this one does not know."
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFile:
+    """Everything about one letter but its body: how it stands, what to do, and what was done."""
+
+    letter: Letter
+    standing: str
+    advice: str
+    actions: Sequence[LetterAction]
+
+    @property
+    def what_to_do(self) -> tuple[str, ...]:
+        """The advice, for a letter that somebody has to deal with."""
+        return (self.advice,) if self.letter.status is LetterStatus.OPEN else ()
+
+
+class Desk:
+    """Where letters are dealt with."""
+
+    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+        self._mailboxes = mailboxes
+        self._letters = store.letters
+
+    def groups(self, which: LetterFilter, *, limit: int = 100) -> list[LetterGroup]:
+        """Count letters by what they died of, the most first."""
+        return bridge.run(self._letters.groups(which, limit=limit), timeout_seconds=ANSWER_SECONDS)
+
+    def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
+        """List letters, newest first; `below` is an id to page on."""
+        return bridge.run(self._letters.page(which, below=below, limit=limit), timeout_seconds=ANSWER_SECONDS)
+
+    def matching(self, which: LetterFilter) -> list[LetterMatch]:
+        """Name every letter that matches, oldest event first."""
+        return bridge.run(self._letters.matching(which))
+
+    def find(self, asked: str) -> Letter | None:
+        """Find a letter by its number, or by its event: the unresolved one, else the last."""
+        if asked.isdecimal() and len(asked) < len(str(2**63)):
+            return bridge.run(self._letters.read(int(asked)), timeout_seconds=ANSWER_SECONDS)
+        found = self.page(LetterFilter(statuses=frozenset(LetterStatus), about=asked))
+        mine = [letter for letter in found if letter.event_id == asked]
+        return next((letter for letter in mine if letter.status in UNRESOLVED), mine[0] if mine else None)
+
+    def open(self, letter: Letter) -> LetterFile:
+        """Say how a letter stands, what to do about it and what was done."""
+        waits = letter.status is LetterStatus.RETRYING and self._mailboxes.find(letter.event_id) is not None
+        return LetterFile(
+            letter,
+            standing=tell_letter(letter, waits=waits),
+            advice=ADVICE.get(letter.reason, UNKNOWN_REASON),  # type: ignore[call-overload] # a newer release's
+            actions=bridge.run(self._letters.actions(letter.id), timeout_seconds=ANSWER_SECONDS),
+        )
+
+    def body(self, letter_id: int) -> bytes | None:
+        """Read the exact bytes; None when they were erased. They hold personal data."""
+        return bridge.run(self._letters.body(letter_id), timeout_seconds=ANSWER_SECONDS)
+
+    def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
+        """Put letters back into their mailboxes, and say of each what became of it."""
+        return redeliver(letter_ids, _Taking(self._letters, who, why), self._mailboxes)
+
+    def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
+        """Close open letters without applying them; how many, is returned."""
+        return bridge.run(self._letters.discard(letter_ids, who=who, why=why))
+
+    def fates(self, letter_ids: Collection[int]) -> list[LetterFate]:
+        """Say what has become of letters so far."""
+        return bridge.run(self._letters.fates(letter_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """Letters that somebody takes for a reason."""
+
+    letters: Letters
+    who: str
+    why: str | None
+
+    def take(self, letter_ids: Collection[int]) -> list[Replay]:
+        return bridge.run(self.letters.retry(letter_ids, who=self.who, why=self.why))
+
+    def give_back(self, letter_ids: Collection[int]) -> None:
+        bridge.run(self.letters.reopen(letter_ids, who=self.who, why=NOT_PUT))

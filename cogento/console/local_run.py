@@ -1,0 +1,51 @@
+"""The `cogento run` of this folder, as its run.json tells it: what commands talk to when nothing else is named.
+
+Knows the file, and nothing of what it leads to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento.console.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+DEFAULT_DATA = Path(".data")
+SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
+STRIPE = {"STRIPE_API_KEY": "stripe_api_key", "STRIPE_API_BASE": "stripe_api_url"}
+
+
+def read_run(data: Path = DEFAULT_DATA) -> dict[str, str]:
+    """Read what run.json tells in words; nothing when nothing runs there. Raises ClickException for one that can't be read."""
+    file = data / "run.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise click.ClickException(printable(f"{file} can't be read: {error}")) from error
+    facts = found.items() if isinstance(found, dict) else ()
+    return {name: fact for name, fact in facts if isinstance(fact, str) and fact.isprintable()}
+
+
+def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let the settings name the servers of this folder's `cogento run`, unless the environment names any.
+
+    What its receiver promises goes along wherever its Redis is meant, and its simulated Stripe with its tables.
+    """
+    facts = read_run()
+    if not any(environment.get(variable) for variable in SERVERS):
+        environment.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
+        if not environment.get("STRIPE_API_KEY"):
+            environment.update(
+                {variable: facts[fact] for variable, fact in STRIPE.items() if facts.get(fact)}
+            )
+    if "ack_durability" in facts and environment.get("REDIS_URL") == facts.get("redis_url"):
+        environment.setdefault("ACK_DURABILITY", facts["ack_durability"])

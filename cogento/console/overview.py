@@ -1,0 +1,261 @@
+"""What a person wants to know at a glance, and the one sentence that sums it up.
+
+Frozen values and a pure function; where they come from is watching.py's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cogento.console.spans import span
+from cogento.console.workers import Workforce
+from cogento.queue.durability import warning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.queue.checks import ServerFacts
+    from cogento.queue.delays import Histogram
+    from cogento.store.letter_records import LetterCount
+    from cogento.store.sweeps import Sweeping
+
+LATE_SECONDS = 10
+FAR_BEHIND_SECONDS = 300
+SEND_AGAIN = "Stripe is told to try again; nothing is lost."
+WAITING = "Events are received, and wait."
+
+
+@dataclass(frozen=True, slots=True)
+class MailFigures:
+    """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused.
+
+    `waits_for` names what workers have stopped for, and why. `kept_out` says why no event is taken at all, where a
+    setting keeps all of them out. `server` is None where it cannot keep the promise that is configured.
+    """
+
+    received_total: int
+    settled_total: int
+    repaired_total: int
+    lost_total: int
+    waiting: int
+    ready: int
+    leased: int
+    sleeping: int
+    parked: int
+    paused: int
+    halted: bool
+    oldest_event_age_seconds: float | None
+    waits_for: Mapping[str, str]
+    kept_out: str | None
+    workforce: Workforce
+    delays: Sequence[Histogram]
+    server: ServerFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFigures:
+    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps.
+
+    `to_ask` are objects that thin events told of and that Stripe has not told of since.
+    """
+
+    outcomes: Mapping[str, int]
+    letters: Sequence[LetterCount]
+    oldest_letter_age_seconds: float | None
+    unsure: int
+    to_ask: int
+    sweeping: Sweeping
+    revision: str
+
+    @property
+    def dead(self) -> int:
+        """Letters that nobody has dealt with."""
+        return sum(count.letters for count in self.letters)
+
+    @property
+    def removals(self) -> int:
+        """Those among them that end what a row still shows."""
+        return sum(count.removals for count in self.letters)
+
+    @property
+    def applied_total(self) -> int:
+        """Events that a row was written from."""
+        return self.outcomes["applied"]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLine:
+    """One row of users, as the overview lists it."""
+
+    customer_id: str
+    email: str
+    name: str | None
+    deleted: bool
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionLine:
+    """One row of subscriptions, as the overview lists it."""
+
+    subscription_id: str
+    status: str
+    age_seconds: float
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One second: events by outcome, and how many waited; None where nobody looked."""
+
+    settled: Mapping[str, int]
+    waiting: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Events a second, over the last few."""
+
+    received: float
+    settled: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything on the page; `mail` or `tables` is None while its server does not answer, or is in trouble."""
+
+    mail: MailFigures | None
+    tables: TableFigures | None
+    pace: Pace
+    beats: Sequence[Beat]
+    customers: Sequence[CustomerLine]
+    subscriptions: Sequence[SubscriptionLine]
+    mail_trouble: str | None = None
+    tables_trouble: str | None = None
+
+
+class Tone(StrEnum):
+    """How a verdict looks."""
+
+    GOOD = "good"
+    BUSY = "busy"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sentence at the top of the page."""
+
+    tone: Tone
+    word: str
+    headline: str
+    detail: str
+
+
+def judge(
+    mail: MailFigures | None,
+    tables: TableFigures | None,
+    *,
+    mail_trouble: str | None = None,
+    tables_trouble: str | None = None,
+) -> Verdict:
+    """Sum it up; what needs a person most comes first. Trouble is what a server said that is there."""
+    if mail is None:
+        return _of_absence("Redis", mail_trouble, SEND_AGAIN)
+    if tables is None:
+        return _of_absence("PostgreSQL", tables_trouble, WAITING)
+    if mail.halted:
+        return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
+    return (
+        _of_promise(mail)
+        or _of_workers(mail)
+        or _of_circuits(mail)
+        or _of_fence(mail)
+        or _of_removals(tables)
+        or _of_delay(mail)
+        or _of_letters(tables)
+        or _of_memory(mail)
+        or _of_mail(mail)
+    )
+
+
+def _of_absence(name: str, trouble: str | None, meanwhile: str) -> Verdict:
+    if trouble is None:
+        return Verdict(Tone.BAD, "away", f"{name} does not answer", meanwhile)
+    return Verdict(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
+
+
+def _of_promise(mail: MailFigures) -> Verdict | None:
+    if mail.server is not None:
+        return None
+    return Verdict(
+        Tone.BAD,
+        "refused",
+        "Redis cannot keep what a 2xx promises",
+        "Stripe is told to try again: see `GET /readyz?verbose`, or `cogento status`.",
+    )
+
+
+def _of_memory(mail: MailFigures) -> Verdict | None:
+    if mail.server is None or not (warning := warning_of(mail.server.ack)):
+        return None
+    return Verdict(
+        Tone.BUSY, "memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}."
+    )
+
+
+def _of_workers(mail: MailFigures) -> Verdict | None:
+    if mail.workforce.alive or not mail.received_total:
+        return None
+    return Verdict(Tone.BAD, "nobody", "No worker takes events", "They are received, and wait.")
+
+
+def _of_circuits(mail: MailFigures) -> Verdict | None:
+    if not mail.waits_for:
+        return None
+    ((name, why), *_) = mail.waits_for.items()
+    return Verdict(Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait.")
+
+
+def _of_fence(mail: MailFigures) -> Verdict | None:
+    if mail.kept_out is None:
+        return None
+    return Verdict(Tone.BAD, "fenced", "No event is taken", f"Taken is {mail.kept_out}.")
+
+
+def _of_removals(tables: TableFigures) -> Verdict | None:
+    if not tables.removals:
+        return None
+    headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
+    return Verdict(Tone.BAD, "kept", headline, "Somebody keeps what has ended: see the dead letters.")
+
+
+def _of_delay(mail: MailFigures) -> Verdict | None:
+    age = mail.oldest_event_age_seconds or 0
+    if age < FAR_BEHIND_SECONDS:
+        return None
+    return Verdict(Tone.BAD, "behind", f"The oldest event has waited {span(age)}", "Do the workers run?")
+
+
+def _of_letters(tables: TableFigures) -> Verdict | None:
+    if not tables.dead:
+        return None
+    headline = (
+        "A dead letter wants a look" if tables.dead == 1 else f"{tables.dead:,} dead letters want a look"
+    )
+    return Verdict(Tone.BUSY, "look", headline, "Everything else goes on.")
+
+
+def _of_mail(mail: MailFigures) -> Verdict:
+    age = mail.oldest_event_age_seconds or 0
+    if age > LATE_SECONDS:
+        return Verdict(
+            Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {span(age)}."
+        )
+    if not mail.received_total:
+        return Verdict(Tone.GOOD, "ready", "Ready for the first event", "Nothing has been received yet.")
+    return Verdict(
+        Tone.GOOD, "in step", "The tables are in step with Stripe", "What was received is applied."
+    )

@@ -1,0 +1,259 @@
+"""The story of a customer, told from both sides: what waits in its mailbox, and what its rows show and why.
+
+Asked by any id of Stripe's (the customer's, one of its subscriptions', one of its events') or by an
+e-mail address. Knows nothing of how a story is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cogento import bridge
+from cogento.console.waiting import Office, tell_mailbox, tell_wait
+from cogento.console.words import tell_outcome, tell_row, tell_unsure
+from cogento.console.workers import Workforce
+from cogento.events.envelope import open_envelope
+from cogento.events.errors import OtherReleaseError, RejectedError
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.retry import FailureClass
+from cogento.ordering.ties import Tie, tie_of
+from cogento.store.errors import classify
+from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.status import MailboxView
+    from cogento.store.history import CustomerRecord, LedgerRecord, SubscriptionRecord, UnsureRecord
+    from cogento.store.letter_records import Letter
+    from cogento.store.store import Store
+
+LISTED = 50
+ANSWER_SECONDS = 20
+CUSTOMER = "cus_"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row of the ledger and what it means."""
+
+    record: LedgerRecord
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """A row of which nobody knows how its object ends; no tie when another release wrote what it remembers."""
+
+    object_id: ObjectId
+    shown: EventId
+    tie: Tie | None
+    outlives_customer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the tables say of a customer; `event` is the one asked for, if it was an event."""
+
+    customer: CustomerRecord | None
+    subscriptions: Sequence[SubscriptionRecord]
+    events: Sequence[Told]
+    event: Told | None
+    letters: Sequence[Letter]
+    unsure: Sequence[Unsure]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One event in the mailbox: how long it has waited, how often it failed, and why the last time."""
+
+    event_id: EventId
+    is_parked: bool
+    waited: str
+    attempts: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything known of one customer; `sentences` say what matters first. No records: see OnlyMail."""
+
+    asked: str
+    customer_id: CustomerId
+    sentences: Sequence[str]
+    mailbox: MailboxView
+    mail: Sequence[Mail]
+    records: Records | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyMail:
+    """A story of what waits, and nothing else: the tables could not be read, for this error."""
+
+    story: Story
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What was asked for is several customers': an address that they share."""
+
+    asked: str
+    customers: Sequence[CustomerId]
+
+
+def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | OnlyMail | Several | None:
+    """Tell the story that an id or address belongs to; None for one nobody has heard of.
+
+    While Postgres is away what waits is told alone, if the mailboxes know whose it is: of a customer's id,
+    and of an event that waits. Otherwise raises what they and the store raise when their servers are away.
+    """
+    try:
+        return _tell(asked, mailboxes, store)
+    except _AwayError as away:
+        customer_id = CustomerId(asked) if asked.startswith(CUSTOMER) else _whose_mail(asked, mailboxes)
+        if customer_id is None:
+            raise away.error from None
+        return OnlyMail(_story(asked, customer_id, mailboxes, None), away.error)
+
+
+def _tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | Several | None:
+    customers = _ask(store.history.whose(asked))
+    if len(customers) > 1:
+        return Several(asked, customers)
+    customer_id = customers[0] if customers else _whose_mail(asked, mailboxes)
+    if customer_id is None:
+        return None
+    return _story(asked, customer_id, mailboxes, _ask(_read(store, customer_id, asked)))
+
+
+class _AwayError(Exception):
+    """The tables cannot be read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _ask(question: Coroutine[object, object, T]) -> T:
+    """Ask the tables; raises _AwayError where they are, or whatever is wrong besides."""
+    try:
+        return bridge.run(question, timeout_seconds=ANSWER_SECONDS)
+    except Exception as error:
+        if classify(error) is FailureClass.INFRASTRUCTURE:
+            raise _AwayError(error) from error
+        raise
+
+
+def _story(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: Records | None) -> Story:
+    mailbox, office = mailboxes.look(customer_id), _look_around(mailboxes)
+    sentences = (
+        *_of_event(asked, records.event if records else None, mailbox),
+        *tell_mailbox(mailbox, office),
+        *(_of_records(records) if records else _of_no_records(mailbox)),
+    )
+    return Story(asked, customer_id, sentences, mailbox, _mail(mailbox, office.now_ms), records)
+
+
+def _look_around(mailboxes: Mailboxes) -> Office:
+    now_ms = mailboxes.now_ms()
+    return Office(
+        now_ms=now_ms,
+        halted=mailboxes.paused().everything,
+        circuits=mailboxes.open_circuits(),
+        workers=Workforce(mailboxes.heartbeats.seen(), now_ms).alive,
+    )
+
+
+def _of_records(records: Records) -> list[str]:
+    return [
+        *tell_row(records.customer),
+        *(
+            said
+            for row in records.unsure
+            for said in tell_unsure(
+                row.object_id, row.shown, row.tie, outlives_customer=row.outlives_customer
+            )
+        ),
+        *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
+    ]
+
+
+def _of_no_records(mailbox: MailboxView) -> list[str]:
+    unread = "The tables could not be read: nothing is told of the row, of past events and of dead letters."
+    waits = mailbox.waiting_total or mailbox.parked_total
+    return [unread] if waits else ["Nothing waits in the mailbox.", unread]
+
+
+def _mail(mailbox: MailboxView, now_ms: int) -> list[Mail]:
+    return [
+        Mail(
+            event_id=event.event_id,
+            is_parked=is_parked,
+            waited=tell_wait(event, now_ms),
+            attempts=event.attempts,
+            why=" ".join(filter(None, (event.error_class, event.error_code))),
+        )
+        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
+        for event in events
+    ]
+
+
+def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
+    """Find the customer of an id that only the mailboxes know."""
+    as_customer = CustomerId(asked)
+    mailbox = mailboxes.look(as_customer)
+    if mailbox.waiting_total or mailbox.parked_total or mailbox.pause_wanted:
+        return as_customer
+    stored = mailboxes.find(EventId(asked))
+    if stored is None:
+        return None
+    try:
+        return open_envelope(stored.body, now=mailboxes.now_ms() // 1000).customer_id
+    except RejectedError:
+        return None
+
+
+async def _read(store: Store, customer_id: CustomerId, asked: str) -> Records:
+    event = await store.history.event(EventId(asked))
+    return Records(
+        customer=await store.history.customer(customer_id),
+        subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
+        events=[_told(record) for record in await store.history.events(customer_id, limit=LISTED)],
+        event=_told(event) if event else None,
+        letters=await store.letters.page(
+            LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=LISTED
+        ),
+        unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=LISTED)],
+    )
+
+
+def _told(record: LedgerRecord) -> Told:
+    return Told(record, tell_outcome(record))
+
+
+def _unsure(record: UnsureRecord) -> Unsure:
+    try:
+        tie = tie_of(record.evidence, record.shown)
+    except OtherReleaseError:
+        tie = None
+    return Unsure(record.object_id, record.shown, tie, record.outlives_customer)
+
+
+def _of_event(asked: str, event: Told | None, mailbox: MailboxView) -> Sequence[str]:
+    if event is not None:
+        return (f"{asked} is {event.record.outcome}: {event.meaning}.",)
+    if asked in {listed.event_id for listed in mailbox.waiting}:
+        return (f"{asked} waits in the customer's mailbox.",)
+    if asked in {listed.event_id for listed in mailbox.parked}:
+        return (f"{asked} is parked until the customer's own event arrives.",)
+    return ()
+
+
+def _of_letter(letter: Letter) -> str:
+    since = f"{letter.event_id} is a dead letter since {letter.died_at:%Y-%m-%d %H:%M} UTC."
+    return f"{since} {letter.message} `cogento letters show {letter.id}` says what to do."

@@ -1,0 +1,176 @@
+"""Watches mailboxes and tables once a second, so that every page shows what is known already.
+
+One thread asks, however many look; a page costs the servers nothing but its own stories. A server that
+does not answer leaves a gap in the picture and nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento import bridge
+from cogento.console import stories
+from cogento.console.failures import trouble_of
+from cogento.console.memory import LINES_SHOWN, Look, Memory
+from cogento.console.overview import MailFigures, TableFigures
+from cogento.console.standing import oldest_age_seconds, waits_for_what
+from cogento.console.words import tell_kept_out
+from cogento.console.workers import Workforce
+from cogento.events.retry import FailureClass
+from cogento.queue.delays import histograms
+from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
+from cogento.store.errors import classify
+from cogento.store.recent import Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.console.overview import Overview
+    from cogento.console.stories import OnlyMail, Several, Story
+    from cogento.queue.checks import ServerFacts
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.letter_records import LetterCount
+    from cogento.store.store import Store
+
+EVERY_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+# How far back rows that changed are looked for: since the last look, and what a transaction may take to commit.
+LOOK_BACK_SECONDS = 3
+FIRST_LOOK_BACK_SECONDS = 600
+
+_log = structlog.get_logger()
+
+
+class Watching:
+    """Remembers the last two minutes; safe for any number of threads that look."""
+
+    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+        self._mailboxes = mailboxes
+        self._store = store
+        self._memory = Memory()
+        self._remembering = threading.Lock()
+        self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
+        self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a look
+
+    def start(self) -> None:
+        """Look once a second from now on, in a thread of this process."""
+        threading.Thread(target=self._repeat, name="watching", daemon=True).start()
+
+    def look(self) -> None:
+        """Look once; that a server is away is part of what is seen."""
+        look = self._look_at_tables(self._look_at_mail(Look(second=int(time.time()))))
+        with self._remembering:
+            self._memory.add(look)
+
+    def overview(self) -> Overview:
+        """Add up what was seen."""
+        with self._remembering:
+            return self._memory.overview()
+
+    def story(self, asked: str) -> Story | OnlyMail | Several | None:
+        """Ask for a story; raises what the servers raise."""
+        return stories.tell(asked, self._mailboxes, self._store)
+
+    def _look_at_mail(self, look: Look) -> Look:
+        try:
+            return replace(look, mail=self._read_mail())
+        except MailboxDenied as denied:
+            return replace(look, mail_trouble=str(denied))
+        except MailboxUnavailable:
+            return look
+
+    def _read_mail(self) -> MailFigures:
+        status, heartbeats = self._mailboxes.status(), self._mailboxes.heartbeats
+        return MailFigures(
+            received_total=status.counters.accepted,
+            settled_total=status.counters.settled,
+            repaired_total=status.counters.repaired,
+            lost_total=status.counters.lost,
+            waiting=status.waiting,
+            ready=status.ready,
+            leased=status.leased,
+            sleeping=status.sleeping,
+            parked=status.parked,
+            paused=status.paused,
+            halted=status.halted,
+            oldest_event_age_seconds=oldest_age_seconds(status),
+            waits_for=waits_for_what(self._mailboxes),
+            kept_out=tell_kept_out(self._mailboxes.fence_notes.everything_kept_out()),
+            workforce=Workforce(heartbeats.seen(), status.now_ms),
+            delays=histograms(heartbeats.delays()),
+            server=self._read_server(),
+        )
+
+    def _read_server(self) -> ServerFacts | None:
+        try:
+            return self._mailboxes.check()
+        except MailboxRefused:
+            return None
+
+    def _look_at_tables(self, look: Look) -> Look:
+        try:
+            return bridge.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
+        except Exception as error:
+            if classify(error) is FailureClass.BUG:
+                raise
+            return replace(look, tables_trouble=trouble_of(error))
+
+    async def _read_tables(self, look: Look) -> Look:
+        # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
+        back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
+        recent, history = self._store.recent, self._store.history
+        totals, letters = await history.totals(), await self._store.letters.count()
+        if self._counted is None:
+            settled = await recent.pace(look_back_seconds=back)
+        else:
+            settled = _growth(*self._counted, until=look.second, after=totals.outcomes)
+        seen = replace(
+            look,
+            tables=TableFigures(
+                outcomes=totals.outcomes,
+                letters=letters,
+                oldest_letter_age_seconds=_age_seconds(letters),
+                unsure=totals.unsure_users + totals.unsure_subscriptions,
+                to_ask=totals.to_ask,
+                sweeping=await self._store.sweeps.standing(),
+                revision=await history.revision(),
+            ),
+            settled=settled,
+            customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
+            subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
+        )
+        self._counted = (look.second, totals.outcomes)
+        return seen
+
+    def _repeat(self) -> None:
+        """Look at each second's beginning, so that every second is looked at once."""
+        while True:
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the watch
+                _log.error("look_failed", exc_info=error)
+            time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
+
+
+def _growth(since: int, before: Mapping[str, int], *, until: int, after: Mapping[str, int]) -> list[Settled]:
+    """Tell what totals have grown by between two looks, evenly over the seconds from one to the other."""
+    seconds = range(since, until) or range(since, since + 1)
+    shares = {outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in after.items()}
+    return [
+        Settled(second, outcome, share + (place < rest))
+        for outcome, (share, rest) in shares.items()
+        for place, second in enumerate(seconds)
+        if share or place < rest
+    ]
+
+
+def _age_seconds(letters: Sequence[LetterCount]) -> float | None:
+    oldest = min((count.oldest for count in letters), default=None)
+    return None if oldest is None else max((dt.datetime.now(dt.UTC) - oldest).total_seconds(), 0)

@@ -1,0 +1,171 @@
+"""The console's Flask application: what is shown at which address, with everything it needs passed in.
+
+Read-only but for two things: who is logged in, and the dead letters that a person deals with.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Protocol
+
+from flask import Flask, Response, abort, redirect, render_template, request, url_for
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import HTTPException
+
+from cogento.console.failures import NOT_UNDERSTOOD, Failure, told
+from cogento.console.overview import judge
+from cogento.console.spans import ago, span
+from cogento.console.stories import OnlyMail, Several
+from cogento.console.web import forms, guards, metrics
+from cogento.console.web.chart import draw
+from cogento.console.web.letters import LetterPages
+from cogento.console.workers import tell_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from cogento.console.overview import Overview
+    from cogento.console.stories import Story
+    from cogento.console.web.letters import Desk
+    from cogento.console.web.login import Door
+
+LONGEST_ID = 255
+SECOND = "{:%Y-%m-%d %H:%M:%S}"
+TONE_OF_STATUS = {
+    "active": "good",
+    "trialing": "good",
+    "past_due": "busy",
+    "incomplete": "busy",
+    "paused": "busy",
+    "unpaid": "bad",
+    "canceled": "",
+    "incomplete_expired": "",
+}
+
+
+TONE_OF_OUTCOME = {"applied": "good", "dead": "bad"}
+TONE_OF_LETTER = {"open": "bad", "retrying": "busy", "resolved": "good", "discarded": ""}
+FILTERS: dict[str, Callable[..., str]] = {
+    "ago": ago,
+    "span": span,
+    "grouped": "{:,}".format,
+    "second": SECOND.format,
+    "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
+    "tone": lambda status: TONE_OF_STATUS.get(status, ""),
+    "workers": tell_workers,
+    "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),
+    "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
+}
+
+
+class Watch(Protocol):
+    """Where the pages get what they show."""
+
+    def overview(self) -> Overview:
+        """What there is to see now; servers that are away are part of it."""
+        ...
+
+    def story(self, asked: str) -> Story | OnlyMail | Several | None:
+        """All that is known of an id or address, or all but the tables; None for one never heard of."""
+        ...
+
+
+def create_app(
+    watch: Watch,
+    desk: Desk,
+    *,
+    hosts: Collection[str],
+    door: Door | None,
+    metrics_token: str | None = None,
+) -> Flask:
+    """Make the application; without a door everyone who reaches it may come in, the metrics' guard aside."""
+    app = Flask(__name__, static_url_path="/console/static")
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_env.filters.update(FILTERS)
+    guards.install(app, hosts=hosts)
+    if door is None:
+        forms.require_everywhere(app)
+    else:
+        door.install(app)
+    LetterPages(desk).install(app)
+    pages = Pages(watch, metrics_token)
+    app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
+    app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
+    app.add_url_rule("/metrics", "metrics", pages.counted)
+    app.add_url_rule("/console", "overview", pages.overview)
+    app.add_url_rule("/console/live", "live", pages.live)
+    app.add_url_rule("/console/explain", "explain", pages.explain)
+    app.register_error_handler(HTTPException, _show_error)
+    app.register_error_handler(Failure, _show_failure)
+    return app
+
+
+class Pages:
+    """The pages behind the door, and the metrics, which have a guard of their own."""
+
+    def __init__(self, watch: Watch, metrics_token: str | None) -> None:
+        self._watch = watch
+        self._metrics_token = metrics_token
+
+    def overview(self) -> str:
+        """Show how things stand."""
+        return self._render("overview.html")
+
+    def live(self) -> str:
+        """Show the part of the overview that changes."""
+        return self._render("live.html")
+
+    def explain(self) -> tuple[str, int]:
+        """Tell the story of what was asked for."""
+        asked = request.args.get("id", "").strip()
+        if not asked or len(asked) > LONGEST_ID:
+            abort(400, "Ask for a customer, a subscription or an event by its id.")
+        with told():
+            found = self._watch.story(asked)
+        if found is None:
+            return render_template("unknown.html", asked=asked), 404
+        if isinstance(found, OnlyMail):
+            return render_template("explain.html", asked=asked, found=found.story), 503
+        template = "several.html" if isinstance(found, Several) else "explain.html"
+        return render_template(template, asked=asked, found=found), 200
+
+    def counted(self) -> Response:
+        """Answer the metrics, to those who may see them."""
+        if not metrics.is_trusted(request.environ, self._metrics_token):
+            abort(404)
+        return Response(metrics.exposition(self._watch.overview()), content_type=CONTENT_TYPE_LATEST)
+
+    def _render(self, template: str) -> str:
+        seen = self._watch.overview()
+        return render_template(
+            template,
+            verdict=judge(
+                seen.mail,
+                seen.tables,
+                mail_trouble=seen.mail_trouble,
+                tables_trouble=seen.tables_trouble,
+            ),
+            chart=draw(seen.beats),
+            mail=seen.mail,
+            tables=seen.tables,
+            pace=seen.pace,
+            customers=seen.customers,
+            subscriptions=seen.subscriptions,
+        )
+
+
+def _show_failure(failure: Failure) -> tuple[str, int]:
+    """Show that a server is away, or can't be asked for such a thing."""
+    if failure.exit_code == NOT_UNDERSTOOD:
+        return render_template("message.html", title="Not understood", text=failure.message), 400
+    return render_template("message.html", title="No answer", text=failure.message), 503
+
+
+def _show_error(error: HTTPException) -> AnyResponse | tuple[str, int]:
+    """Show a refusal as a page; a redirect is no refusal."""
+    code = error.code or 500
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]
+    return render_template("message.html", title=error.name, text=error.description), code

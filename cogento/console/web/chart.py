@@ -1,0 +1,139 @@
+"""The live picture as shapes: what was done each second, and how much waited.
+
+Pure geometry: numbers in, rectangles and points out; the template draws them. Knows no SVG and no clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cogento.console.overview import Beat
+
+WIDTH, BARS_HEIGHT, BACKLOG_HEIGHT = 960, 200, 72
+GAP = 0.2  # of a bar's width
+TENTHS = (10, 15, 20, 30, 40, 50, 60, 80, 100)
+
+
+class Kind(StrEnum):
+    """What became of events, as few kinds as a glance can tell apart; drawn from the bottom up."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    SET_ASIDE = "set-aside"
+    DEAD = "dead"
+
+
+KIND_OF_OUTCOME = {
+    "applied": Kind.APPLIED,
+    "unchanged": Kind.UNCHANGED,
+    "duplicate": Kind.SET_ASIDE,
+    "stale": Kind.SET_ASIDE,
+    "superseded": Kind.SET_ASIDE,
+    "dead": Kind.DEAD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One kind's share of one second."""
+
+    kind: Kind
+    x: float
+    y: float
+    width: float
+    height: float
+    count: int
+    seconds_ago: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A horizontal line with its number."""
+
+    y: float
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Everything that the template draws; `backlog` is an SVG path, empty when nothing was seen."""
+
+    bars: tuple[Bar, ...]
+    lines: tuple[Line, ...]
+    backlog: str
+    backlog_top: int
+    backlog_most: int
+    seconds: int
+
+
+def draw(beats: Sequence[Beat]) -> Chart:
+    """Lay out the beats, oldest first, the newest at the right edge."""
+    top = round_up(max((sum(beat.settled.values()) for beat in beats), default=0))
+    most = max((beat.waiting or 0 for beat in beats), default=0)
+    backlog_top = round_up(most)
+    return Chart(
+        bars=tuple(itertools.chain.from_iterable(_bars(beats, top))),
+        lines=tuple(Line(_y(value, top), value) for value in sorted({0, top // 2, top})),
+        backlog=_area(beats, backlog_top),
+        backlog_top=backlog_top,
+        backlog_most=most,
+        seconds=len(beats),
+    )
+
+
+def round_up(value: int) -> int:
+    """The next number that reads well on an axis: 1, 2, 3 and so on, 10, 15, 20, and so on."""
+    magnitude = int(10 ** (len(str(value)) - 1))
+    return next(tenths * magnitude // 10 for tenths in TENTHS if tenths * magnitude >= value * 10)
+
+
+def _bars(beats: Sequence[Beat], top: int) -> Iterator[Iterator[Bar]]:
+    pitch = WIDTH / max(len(beats), 1)
+    for index, beat in enumerate(beats):
+        yield _stack(beat, x=index * pitch, pitch=pitch, top=top, seconds_ago=len(beats) - 1 - index)
+
+
+def _stack(beat: Beat, *, x: float, pitch: float, top: int, seconds_ago: int) -> Iterator[Bar]:
+    below = 0
+    for kind, count in _by_kind(beat).items():
+        if count:
+            below += count
+            height = BARS_HEIGHT * count / top
+            yield Bar(
+                kind,
+                round(x, 1),
+                _y(below, top),
+                round(pitch * (1 - GAP), 1),
+                round(height, 1),
+                count,
+                seconds_ago,
+            )
+
+
+def _by_kind(beat: Beat) -> dict[Kind, int]:
+    counts = dict.fromkeys(Kind, 0)
+    for outcome, count in beat.settled.items():
+        counts[KIND_OF_OUTCOME.get(outcome, Kind.SET_ASIDE)] += count
+    return counts
+
+
+def _y(value: int, top: int) -> float:
+    return round(BARS_HEIGHT * (1 - value / top), 1)
+
+
+def _area(beats: Sequence[Beat], top: int) -> str:
+    """One closed shape from the first second that was looked at to the last."""
+    pitch = WIDTH / max(len(beats), 1)
+    seen = [
+        ((index + 0.5) * pitch, beat.waiting) for index, beat in enumerate(beats) if beat.waiting is not None
+    ]
+    if not seen:
+        return ""
+    ridge = " ".join(f"L{x:.1f},{BACKLOG_HEIGHT * (1 - waiting / top):.1f}" for x, waiting in seen)
+    return f"M{seen[0][0]:.1f},{BACKLOG_HEIGHT} {ridge} L{seen[-1][0]:.1f},{BACKLOG_HEIGHT} Z"

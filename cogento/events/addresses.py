@@ -1,0 +1,88 @@
+"""Who holds an e-mail address: Stripe's are nullable and shared, ours are unique and used to sign in.
+
+An address belongs to the oldest live customer that has it in Stripe, whatever its case, the white space around it
+and its Unicode normal form: people type it in either, and mean one mailbox. Everyone else shows a stand-in
+under a reserved domain that can neither receive mail nor be signed in with (RFC 2606). The result is
+a function of the claims alone, whatever order they come in and whoever held an address before.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cogento.events.customer import LONGEST_EMAIL
+from cogento.events.names import CustomerId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_STAND_IN = "@placeholder.invalid"
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What a customer's row says about its address; `stripe_created_at` in Unix seconds."""
+
+    customer_id: CustomerId
+    stripe_email: str | None
+    stripe_created_at: int | None
+    deleted: bool
+
+
+def placeholder(customer_id: CustomerId) -> str:
+    """The address that a customer's row shows while it holds none."""
+    return f"{customer_id}{_STAND_IN}"
+
+
+def canonical_address(email: str) -> str:
+    """The one form of an address: without white space around it, in normal form C, in lower case.
+
+    A letter whose lower case is several (`İ`) stays as it is, so that what Postgres' `lower` makes of the rest is the
+    same. Nothing else is folded: `ß` and `ss`, i with and without its dot, full width, zero width, white space inside, a
+    host and its `xn--` form are different addresses, and may be different people's.
+    """
+    if email.isascii():
+        return email.strip().lower()
+    composed = unicodedata.normalize("NFC", email.strip())
+    lowered = (lower if len(lower := one.lower()) == 1 else one for one in composed)
+    return unicodedata.normalize("NFC", "".join(lowered))
+
+
+def claimed_address(claim: Claim) -> str | None:
+    """The address a claim is about: none when deleted, and never one that is somebody's stand-in.
+
+    Nor one that composing has made longer than an address can be: no index could hold it.
+    """
+    if claim.deleted or not claim.stripe_email:
+        return None
+    address = canonical_address(claim.stripe_email)
+    if not address or len(address) > LONGEST_EMAIL or address.endswith(_STAND_IN):
+        return None
+    return address
+
+
+def assign_addresses(claims: Iterable[Claim]) -> dict[CustomerId, str]:
+    """Give every claimant the address that its row shows.
+
+    For each address among them, `claims` must hold every customer that has it, each once. Ids are
+    compared by code point (`COLLATE "C"` in SQL); a customer of unknown age is the youngest.
+    """
+    claims = tuple(claims)
+    holders: dict[str, CustomerId] = {}
+    for claim in sorted(claims, key=_age):
+        address = claimed_address(claim)
+        if address is not None:
+            holders.setdefault(address, claim.customer_id)
+    held = {customer_id: address for address, customer_id in holders.items()}
+    return {
+        claim.customer_id: held.get(claim.customer_id, placeholder(claim.customer_id)) for claim in claims
+    }
+
+
+def _age(claim: Claim) -> tuple[float, str]:
+    """Order the oldest first."""
+    created = claim.stripe_created_at
+    return (math.inf if created is None else created, claim.customer_id)

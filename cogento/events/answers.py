@@ -1,0 +1,67 @@
+"""Stripe's answers as mail: an object that was asked for, in the form of an event.
+
+So it lies in its customer's mailbox with the events, is applied in turn with them, and stands in the
+ledger; its order is decided by cogento/ordering/fetched.py. Knows no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+from cogento.events.envelope import FETCHED
+from cogento.events.errors import PermanentError
+from cogento.events.fields import MALFORMED
+
+_TYPES = {"customer": f"customer{FETCHED}", "subscription": f"customer.subscription{FETCHED}"}
+
+
+class _Object(msgspec.Struct):
+    id: str
+    object: Literal["customer", "subscription"]
+    livemode: bool | None = None
+
+
+class _Data(msgspec.Struct):
+    object: msgspec.Raw
+
+
+class _Answer(msgspec.Struct):
+    """The event, in Stripe's own field names; `data.object` holds the very bytes that Stripe sent."""
+
+    id: str
+    api_version: str
+    created: int
+    data: _Data
+    livemode: bool | None
+    type: str
+    object: str = "event"
+
+
+def answer_body(sent: bytes, *, fetched_at: int, api_version: str) -> bytes:
+    """Make the body of an event of a customer or subscription as Stripe sent it.
+
+    `fetched_at` is the second by Stripe's clock; a customer may be the stub of a deleted one. The id tells
+    object, second and content, so that one answer that is put twice counts once.
+
+    Raises PermanentError(reason="malformed") for anything else.
+    """
+    try:
+        asked = msgspec.json.decode(sent, type=_Object)
+    except msgspec.DecodeError as error:
+        raise PermanentError(MALFORMED, "Stripe's answer is no customer and no subscription") from error
+    answer = _Answer(
+        id=_id(asked.id, fetched_at, sent),
+        api_version=api_version,
+        created=fetched_at,
+        data=_Data(msgspec.Raw(sent)),
+        livemode=asked.livemode,
+        type=_TYPES[asked.object],
+    )
+    return msgspec.json.encode(answer)
+
+
+def _id(*parts: Any) -> str:
+    return f"evt_fetched_{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"

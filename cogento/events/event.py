@@ -1,0 +1,130 @@
+"""One event read whole: what it says of which object, ready for the order and for the tables.
+
+Knows the shapes of Stripe's payloads in every API version we meet. Knows
+nothing of what is already stored.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from cogento.events import fields
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.customer import deleted_customer, live_customer
+from cogento.events.envelope import (
+    ANY_TIME,
+    FETCHED,
+    Envelope,
+    Whole,
+    has_snapshot,
+    is_about_subscription,
+    open_whole,
+)
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.fields import Json
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.projection import version_of
+from cogento.events.subscription import read_subscription
+from cogento.events.versions import Version
+
+UNKNOWN_TYPE = "unknown_type"
+
+_DELETED_CUSTOMER = "customer.deleted"
+
+
+class ObjectKind(StrEnum):
+    """The Stripe objects that have a table."""
+
+    CUSTOMER = "customer"
+    SUBSCRIPTION = "subscription"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A whole event: `columns` are what a row would show, `version` is its evidence of order."""
+
+    id: EventId
+    type: str
+    created: int
+    kind: ObjectKind
+    object_id: ObjectId
+    customer_id: CustomerId
+    columns: CustomerColumns | SubscriptionColumns
+    version: Version
+
+
+def read_event(body: bytes) -> Event:
+    """Read a stored body whole.
+
+    Raises PermanentError(reason="malformed") when the object is not what the type says or holds
+    impossible values, and PermanentError(reason="unknown_type") for a type that has no table.
+    """
+    whole, envelope = _open(body)
+    if not has_snapshot(envelope.type):
+        raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
+    kind = kind_of(envelope.type)
+    obj = _object(whole, kind)
+    columns = _columns(envelope.type, obj)
+    return Event(
+        id=envelope.event_id,
+        type=envelope.type,
+        created=envelope.created,
+        kind=kind,
+        object_id=envelope.object_id,
+        customer_id=envelope.customer_id,
+        columns=columns,
+        version=_version(envelope, whole, columns),
+    )
+
+
+def _open(body: bytes) -> tuple[Whole, Envelope]:
+    """Open a stored body again: what Redis held may not be what the receiver put there.
+
+    The receiver compared `created` with its clock; here every time that a table can hold will do.
+    """
+    try:
+        return open_whole(body, now=ANY_TIME)
+    except RejectedError as error:
+        raise PermanentError(fields.MALFORMED, error.message) from error
+
+
+def kind_of(type_: str) -> ObjectKind:
+    """Say what an event of a type that has a table is about."""
+    return ObjectKind.SUBSCRIPTION if is_about_subscription(type_) else ObjectKind.CUSTOMER
+
+
+def _object(whole: Whole, kind: ObjectKind) -> Json:
+    obj = whole.data.object
+    if obj.get("object") != kind:
+        fields.malformed(f"the event is about a {kind} and carries something else")
+    return obj
+
+
+def _columns(type_: str, obj: Json) -> CustomerColumns | SubscriptionColumns:
+    if is_about_subscription(type_):
+        return read_subscription(obj)
+    is_deleted = obj.get("deleted") is True
+    if type_ == _DELETED_CUSTOMER or (is_deleted and type_.endswith(FETCHED)):
+        return deleted_customer(obj)
+    if obj.get("deleted"):
+        fields.malformed(f"the customer is deleted and the event is {type_}")
+    return live_customer(obj)
+
+
+def _version(envelope: Envelope, whole: Whole, columns: CustomerColumns | SubscriptionColumns) -> Version:
+    previous = whole.data.previous_attributes
+    if not (whole.api_version is None or isinstance(whole.api_version, str)):
+        fields.malformed("`api_version` is no text")
+    if not (previous is None or isinstance(previous, dict)):
+        fields.malformed("`previous_attributes` is no object")
+    return version_of(
+        event_id=envelope.event_id,
+        type_=envelope.type,
+        created=envelope.created,
+        api_version=whole.api_version,
+        obj=whole.data.object,
+        previous_attributes=previous,
+        columns=columns,
+        request=whole.request,
+    )

@@ -1,0 +1,69 @@
+"""Looks into a Stripe object: each value is of the type the tables need, or the event is malformed.
+
+Absent and null are the same. Messages name the field and never quote its value. Knows no object.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from cogento.events.errors import PermanentError
+from cogento.events.text import canonical_json
+
+MALFORMED = "malformed"
+
+LATEST_TIME = 253_402_300_799  # the end of 9999: the last second that every client of Postgres can show
+
+Json = dict[str, Any]
+
+
+def text(obj: Json, key: str, *, longest: int | None = None) -> str | None:
+    """Read a text of at most `longest` characters."""
+    value = obj.get(key)
+    if value is not None and not isinstance(value, str):
+        malformed(f"`{key}` is no text")
+    if value is not None and longest is not None and len(value) > longest:
+        malformed(f"`{key}` is longer than {longest} characters")
+    return value
+
+
+def time(obj: Json, key: str) -> int | None:
+    """Read a time in whole Unix seconds, from 1970 to 9999."""
+    value = obj.get(key)
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value <= LATEST_TIME:
+        malformed(f"`{key}` is no possible time")
+    return value
+
+
+def nested(obj: Json, key: str) -> Json | None:
+    """Read an object inside an object."""
+    value = obj.get(key)
+    if value is not None and not isinstance(value, dict):
+        malformed(f"`{key}` is no object")
+    return value
+
+
+def nested_text(obj: Json, key: str) -> str | None:
+    """Read an object inside an object as canonical JSON text."""
+    value = nested(obj, key)
+    if value is None:
+        return None
+    try:
+        return canonical_json(value)
+    except ValueError:
+        malformed(f"`{key}` holds a number that JSON columns cannot hold")
+
+
+def rows(obj: Json, key: str) -> list[Json]:
+    """Read the rows of a list object (`{"object": "list", "data": […]}`); none when it is absent."""
+    data = (nested(obj, key) or {}).get("data") or []
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        malformed(f"`{key}` is no list of objects")
+    return data
+
+
+def malformed(message: str) -> NoReturn:
+    """Give up on the event: no later attempt can read it."""
+    raise PermanentError(MALFORMED, message)

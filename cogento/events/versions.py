@@ -1,0 +1,81 @@
+"""The values of the order decision: what goes into it and what comes out of it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.names import EventId
+from cogento.events.outcomes import Reason
+
+ORDER_WINDOW = 2
+"""Seconds within which `created` says nothing about order: events this close tie (docs/ordering.md)."""
+
+STAMP_JITTER = 5
+"""Seconds by which an event may be stamped late: only what is further apart is surely in the order of its stamps."""
+
+
+class Lifecycle(IntEnum):
+    """Where in an object's life an event of this type stands."""
+
+    CREATED = 0
+    CHANGED = 1
+    DELETED = 2
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One event as the order sees it.
+
+    `state` is the hash of the state it shows, `before` that of the state it leads from, where
+    previous_attributes tell one; `growing` are values that mostly grow, larger is probably later. `partial`
+    says that the event does not carry the whole object (`items.has_more`): showing it is never sure.
+    `fetched` says that no event told it: it is what Stripe answered when it was asked (R10). `request` is
+    the hash of the API request that caused the change; None: automatic, or not told.
+    """
+
+    event_id: EventId
+    created: int
+    lifecycle: Lifecycle
+    terminal: bool
+    state: bytes
+    before: bytes | None
+    growing: tuple[int, ...]
+    columns: CustomerColumns | SubscriptionColumns
+    partial: bool = False
+    fetched: bool = False
+    request: bytes | None = None
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What a row knows: `evidence` as stored (empty: none), and the event and columns that it shows."""
+
+    evidence: bytes
+    shown: EventId
+    columns: CustomerColumns | SubscriptionColumns
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of one event, and in `superseded_by` which event of the batch took its place."""
+
+    event_id: EventId
+    reason: Reason
+    superseded_by: EventId | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What the row shall know and show; `changed` says whether any column differs from before.
+
+    Write `evidence` whenever its bytes differ, also when nothing else does. `tied` says that the newest
+    window held more than one event, so that order was more than a comparison of seconds.
+    """
+
+    evidence: bytes
+    shown: EventId
+    shown_created: int
+    columns: CustomerColumns | SubscriptionColumns
+    changed: bool
+    sure: bool
+    verdicts: tuple[Verdict, ...]
+    tied: bool = False

@@ -1,0 +1,106 @@
+"""The folder of one `cogento run`: data, logs, secrets, and run.json, which says how to reach it all.
+
+One run at a time: a second one on the same folder is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
+
+from cogento.local import folderlock, private
+from cogento.local.errors import InUseError, LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+LOCK = "run.lock"
+RUN_FILE = "run.json"
+WEBHOOK_SECRET = "webhook_secret"  # noqa: S105 - the name of a file
+THIN_WEBHOOK_SECRET = "thin_webhook_secret"  # noqa: S105 - likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
+
+    `stripe_…` is the simulated Stripe.
+    """
+
+    receiver_url: str
+    console_url: str | None
+    database_url: str
+    redis_url: str
+    ack_durability: str
+    webhook_secret: str
+    thin_webhook_secret: str
+    stripe_api_url: str | None
+    stripe_api_key: str | None
+    stripe_control_url: str | None
+    pid: int
+    pids: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """A data folder that is ours as long as this process lives."""
+
+    path: Path
+
+    @classmethod
+    def occupy(cls, path: Path) -> Self:
+        """Make the folder if need be and lock it; InUseError names the process that has it."""
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _lock(path)
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise LocalError(f"{path} can't be used: {error.strerror}. Choose another with --data") from error
+        folder = cls(path.resolve())
+        folder.forget_run()
+        return folder
+
+    @property
+    def run_file(self) -> Path:
+        """Where it is written how to reach what runs."""
+        return self.path / RUN_FILE
+
+    def log(self, name: str) -> Path:
+        """Return where a process's output goes."""
+        return self.path / "logs" / f"{name}.log"
+
+    def webhook_secret(self) -> str:
+        """Return what signs this folder's events, made on first use."""
+        return self._secret(WEBHOOK_SECRET)
+
+    def thin_webhook_secret(self) -> str:
+        """Return what signs this folder's thin events, made on first use."""
+        return self._secret(THIN_WEBHOOK_SECRET)
+
+    def _secret(self, name: str) -> str:
+        kept = self.path / name
+        if private.read(kept) is None:
+            private.write(kept, f"whsec_{secrets.token_urlsafe(32)}")
+        return (private.read(kept) or "").strip()
+
+    def publish_run(self, facts: Facts) -> None:
+        """Write run.json: whole or not at all, and readable by nobody else, since it holds secrets."""
+        private.write(self.run_file, json.dumps(asdict(facts), indent=2) + "\n")
+
+    def forget_run(self) -> None:
+        """Remove run.json: nothing runs here."""
+        self.run_file.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> None:
+    lock = path / LOCK
+    try:
+        descriptor = folderlock.hold(lock, what=f"the data folder {path}")
+    except InUseError as error:
+        holder = (private.read(lock) or "").strip() or "unknown"
+        raise InUseError(f"{error} ({holder}): stop that one, or choose another with --data") from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()}\n".encode())

@@ -1,0 +1,107 @@
+"""Choosing ports on this machine, and keeping them from other runs that choose in the same moment."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from cogento.local.errors import InUseError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LOCALHOST = "127.0.0.1"
+# Below the range the kernel takes for outgoing connections (32768 and up): while a server is down for a
+# restart, a client that keeps dialling a port in that range can be given it as its own and connect to
+# itself, and then the server can't have it back.
+LOWEST, HIGHEST = 20_000, 32_000
+TRIES = 200
+PATIENCE_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.02
+
+
+class Ports:
+    """The ports of one run, its own from the moment they are chosen until it ends.
+
+    Between choosing a port and a server that listens on it lie seconds, in which another run could choose it too. A
+    socket that is bound and does not listen would keep nobody from it who reuses addresses, as servers do. So a
+    port is held by a name that only one process of the machine can have (Linux: an abstract socket, gone with it).
+    """
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Hold nothing yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of every port."""
+        self._held.close()
+
+    def take(self, port: int) -> bool:
+        """Make a port ours, unless somebody listens on it or another run has it."""
+        held = _name(port)
+        if held is None:
+            return False
+        if not is_free(port):
+            held.close()
+            return False
+        self._held.enter_context(held)
+        return True
+
+    def take_any(self) -> int:
+        """Make some free port ours."""
+        for _ in range(TRIES):
+            port = random.randint(LOWEST, HIGHEST)
+            if self.take(port):
+                return port
+        raise InUseError(f"no free port found between {LOWEST} and {HIGHEST}")
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on just now."""
+    with Ports() as ports:
+        return ports.take_any()
+
+
+def require_free(port: int) -> None:
+    """See, before a server is started, that it can have its port; InUseError says that it can't.
+
+    What a killed server left behind may need a moment to go.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            raise InUseError(f"port {port} is taken by another program")
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOCALHOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _name(port: int) -> socket.socket | None:
+    """Hold the name that stands for a port; None when another process has it."""
+    holder = socket.socket(socket.AF_UNIX)
+    if sys.platform != "linux":
+        return holder
+    try:
+        holder.bind(f"\0cogento port {port}")
+    except OSError:
+        holder.close()
+        return None
+    return holder

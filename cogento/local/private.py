@@ -1,0 +1,123 @@
+"""Files in folders that another account controls: root neither follows a link there nor waits for what is no file.
+
+The embedded servers' folders belong to their account, and a run as root may lie in a person's folder. Whoever owns a
+folder can plant a link, a pipe or another folder in it at any moment. So a folder is opened once, and what is in it is
+named relative to that; a file is written as a new one that takes the old one's place; and only a plain file with one
+name is read. Ordinary users may link their own folders to wherever they like.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from typing import TYPE_CHECKING
+
+from cogento.local.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cogento.local.accounts import Account
+
+NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
+"""What opening a link, a folder, a pipe or a socket ends in."""
+
+LONGEST = 65_536
+"""Nothing that is kept so is longer: whatever is, is not ours."""
+
+
+def open_folder(path: Path) -> int:
+    """Open a folder, as root only one that is no link itself; LocalError says what is in the way."""
+    nofollow = os.O_NOFOLLOW if os.geteuid() == 0 else 0
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | nofollow)
+    except NotADirectoryError as error:
+        raise LocalError(f"{path} is a link or no folder: as root none is followed there") from error
+
+
+@contextlib.contextmanager
+def folder_of(path: Path) -> Iterator[int]:
+    """Lend the folder that a file is in."""
+    folder = open_folder(path.parent)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def write(path: Path, text: str, account: Account | None = None) -> Path:
+    """Write a file that only its account, ours by default, may read: whole or not at all, in the place of whatever was there."""
+    with folder_of(path) as folder:
+        unfinished = f".{path.name}.{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
+            if account:
+                os.fchown(file.fileno(), account.uid, account.gid)
+            file.write(text)
+        try:
+            os.rename(unfinished, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError as error:
+            os.unlink(unfinished, dir_fd=folder)
+            raise LocalError(f"{path} can't be written: {error.strerror}") from error
+    return path
+
+
+def read(path: Path) -> str | None:
+    """Read such a file, None where there is none; LocalError for what is no plain file with one name."""
+    with folder_of(path) as folder:
+        return read_in(folder, path)
+
+
+def read_in(folder: int, path: Path) -> str | None:
+    """Read the file of that name in an open folder."""
+    try:
+        descriptor = _opened_plain(folder, path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(LONGEST).decode(errors="replace")
+
+
+def open_lock(path: Path) -> int:
+    """Open a file to be locked, making it if need be; LocalError for a link."""
+    with folder_of(path) as folder:
+        return _opened_plain(folder, path, os.O_RDWR | os.O_CREAT)
+
+
+def open_log(path: Path) -> int:
+    """Open a file to be appended to, making it if need be, or a pipe of our own; LocalError for a link."""
+    with folder_of(path) as folder:
+        descriptor = _opened_plain(folder, path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, or_pipe=True)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _opened_plain(folder: int, path: Path, flags: int, *, or_pipe: bool = False) -> int:
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
+    except OSError as error:
+        raise _told(error, path) from error
+    try:
+        _require_plain(descriptor, path, or_pipe=or_pipe)
+    except LocalError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _told(error: OSError, path: Path) -> Exception:
+    """Say that there is a link or something else in a file's place; other errors say enough themselves."""
+    return LocalError(f"{path} is no plain file of its own") if error.errno in NO_FILE else error
+
+
+def _require_plain(descriptor: int, path: Path, *, or_pipe: bool) -> None:
+    """A second name of the same file may be anybody's file elsewhere; nobody else can make a pipe that is ours."""
+    facts = os.fstat(descriptor)
+    is_own_pipe = or_pipe and stat.S_ISFIFO(facts.st_mode) and facts.st_uid == os.geteuid()
+    if not (stat.S_ISREG(facts.st_mode) or is_own_pipe) or facts.st_nlink > 1:
+        raise LocalError(f"{path} is no plain file of its own")

@@ -1,0 +1,185 @@
+"""The simulation's own endpoints under `/_sim/`: what tests and benches ask of it, beside Stripe's API.
+
+GET  truth (lines of JSON), history (lines of JSON), counters, lost
+POST start, stop, drain, rate, happen, faults, disorder, versions, payloads, events, truth (bodies as the structs below)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cogento.local.stripe.deliveries import Disorder
+from cogento.local.stripe.event import event_json
+from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.http_server import Request, Response
+from cogento.local.stripe.payloads import Payloads
+from cogento.local.stripe.shapes import DAHLIA
+from cogento.local.stripe.simulation import Simulation
+from cogento.local.stripe.truth import Told, truth
+from cogento.local.stripe.truth_lines import write_truth
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+PREFIX = "/_sim/"
+
+
+class Rate(msgspec.Struct, forbid_unknown_fields=True):
+    """How fast the account lives."""
+
+    events_per_second: float
+
+
+class Happen(msgspec.Struct, forbid_unknown_fields=True):
+    """How many events shall happen at once."""
+
+    events: int
+
+
+class Drain(msgspec.Struct, forbid_unknown_fields=True):
+    """How long to wait for what is outstanding."""
+
+    timeout_seconds: float = 60.0
+
+
+class Versions(msgspec.Struct, forbid_unknown_fields=True):
+    """The API version of the endpoint and, during an upgrade, that of a second one."""
+
+    api_version: str = DAHLIA
+    second_version: str | None = None
+
+
+class Sent(msgspec.Struct, forbid_unknown_fields=True):
+    """What webhooks carry from now on."""
+
+    payloads: Payloads = Payloads.SNAPSHOT
+
+
+class Objects(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose events are asked for, in the order in which they happened; a customer's subscriptions belong to it."""
+
+    objects: frozenset[str]
+
+
+class AsTold(msgspec.Struct, forbid_unknown_fields=True):
+    """Which events show what is told of an object: the truth of one that misses some, for who knows only the others."""
+
+    told: dict[str, tuple[str, ...]]
+
+
+class Control:
+    """The handler of the simulation's own endpoints."""
+
+    def __init__(self, simulation: Simulation, faults: Faults, api_requests: Counter[int]) -> None:
+        self._simulation = simulation
+        self._faults = faults
+        self._api_requests = api_requests
+
+    async def answer(self, request: Request) -> Response:
+        """Do what a request asks; 404 for an unknown one, 400 for a body that does not fit."""
+        try:
+            return await self._do(request.method, request.path.removeprefix(PREFIX), request.body or b"{}")
+        except msgspec.MsgspecError as error:
+            return _json({"error": str(error)}, status=400)
+
+    async def _do(self, method: str, what: str, body: bytes) -> Response:
+        match method, what:
+            case "GET", _:
+                return self._tell(what)
+            case "POST", "drain":
+                return await self._drain(msgspec.json.decode(body, type=Drain))
+            case "POST", "events":
+                return self._events_of(msgspec.json.decode(body, type=Objects).objects)
+            case "POST", "truth":
+                return self._truth(msgspec.json.decode(body, type=AsTold).told)
+            case "POST", _:
+                return self._change(what, body)
+            case _:
+                return _unknown(what)
+
+    def _tell(self, what: str) -> Response:
+        match what:
+            case "truth":
+                return self._truth({})
+            case "history":
+                attempts = self._simulation.deliveries.history.attempts
+                return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in attempts))
+            case "counters":
+                return _json(self._counters())
+            case "lost":
+                return _json(self._objects_with_losses())
+            case _:
+                return _unknown(what)
+
+    def _truth(self, told: Told) -> Response:
+        return Response(200, write_truth(truth(self._simulation.account, told)))
+
+    def _events_of(self, objects: frozenset[str]) -> Response:
+        everything = self._simulation.account.events
+        events = [one for one in everything if not objects.isdisjoint((one.object_id, one.state.customer))]
+        rendered = (event_json(event, pending_webhooks=0) for event in events)
+        return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in rendered))
+
+    def _objects_with_losses(self) -> list[str]:
+        lost = map(self._simulation.account.event, self._simulation.deliveries.history.lost)
+        return sorted({event.object_id for event in lost if event})
+
+    def _change(self, what: str, body: bytes) -> Response:
+        match what:
+            case "start" | "stop":
+                self._simulation.is_living = what == "start"
+            case "rate":
+                rate = msgspec.json.decode(body, type=Rate)
+                self._simulation.events_per_second = rate.events_per_second
+            case "happen":
+                self._simulation.happen(msgspec.json.decode(body, type=Happen).events)
+            case "faults":
+                self._faults.replace(msgspec.json.decode(body, type=tuple[Fault, ...]))
+            case "disorder":
+                self._simulation.deliveries.disorder = msgspec.json.decode(body, type=Disorder)
+            case "versions":
+                versions = msgspec.json.decode(body, type=Versions)
+                self._simulation.account.api_version = versions.api_version
+                self._simulation.second_version = versions.second_version
+            case "payloads":
+                self._simulation.payloads = msgspec.json.decode(body, type=Sent).payloads
+            case _:
+                return _unknown(what)
+        return _json(self._counters())
+
+    async def _drain(self, drain: Drain) -> Response:
+        self._simulation.is_living = False
+        try:
+            async with asyncio.timeout(drain.timeout_seconds):
+                await self._simulation.deliveries.drain()
+        except TimeoutError:
+            return _json({"drained": False, **self._counters()})
+        return _json({"drained": True, **self._counters()})
+
+    def _counters(self) -> dict[str, object]:
+        account, deliveries = self._simulation.account, self._simulation.deliveries
+        return {
+            "is_living": self._simulation.is_living,
+            "events_per_second": self._simulation.events_per_second,
+            "events": len(account.events),
+            "customers": len(account.live_customers),
+            "subscriptions": len(account.live_subscriptions),
+            "attempts": len(deliveries.history.attempts),
+            "accepted_events": deliveries.history.accepted_count,
+            "lost_events": len(deliveries.history.lost),
+            "outstanding": deliveries.outstanding_count,
+            "answers": dict(deliveries.history.answers),
+            "api_requests": self._api_requests.total(),
+            "api_requests_busiest_second": max(self._api_requests.values(), default=0),
+        }
+
+
+def _unknown(what: str) -> Response:
+    return _json({"error": f"nothing is called {what} here"}, status=404)
+
+
+def _json(document: object, *, status: int = 200) -> Response:
+    return Response(status, msgspec.json.encode(document) + b"\n")

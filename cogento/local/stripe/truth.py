@@ -1,0 +1,182 @@
+"""What the tables must show once everything is applied: the account's state, by the rules of the schema.
+
+Written from the rules (e-mail, deletion), not from the code that applies them, so that the two can be
+compared. Knows no database, and not what the events of an object tell when some of them are lost: whoever
+weighs them says so.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
+
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.event import Event
+from cogento.local.stripe.objects import Customer, StripeObject, Subscription
+
+STAND_IN_DOMAIN = "placeholder.invalid"
+TIE_SECONDS = 2
+
+Told = Mapping[str, Sequence[str]]
+"""By object, the events that show what is told of it; no events where nothing is."""
+
+_EVERYTHING: Told = MappingProxyType({})
+
+S = TypeVar("S", Customer, Subscription)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTruth:
+    """One row of `users`; times in Unix seconds.
+
+    `events` are those that the row may name, with their seconds: the true last one and, where a tie or an
+    unchanged row leaves the choice open, those whose snapshot shows the same. Empty: no event tells of it.
+    """
+
+    stripe_customer_id: str
+    email: str
+    stripe_email: str | None
+    name: str | None
+    phone: str | None
+    address: Mapping[str, Any] | None
+    metadata: Mapping[str, str]
+    deleted: bool
+    stripe_created_at: int
+    events: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionTruth:
+    """One row of `subscriptions`, its user named by customer; `events` as for users."""
+
+    stripe_subscription_id: str
+    stripe_customer_id: str
+    product_id: str
+    status: str
+    current_period_start: int
+    current_period_end: int
+    metadata: Mapping[str, str]
+    stripe_created_at: int
+    events: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Every row of both tables."""
+
+    users: tuple[UserTruth, ...]
+    subscriptions: tuple[SubscriptionTruth, ...]
+
+
+def truth(account: Account, told: Told = _EVERYTHING) -> Truth:
+    """What the tables must show of an account as it is now.
+
+    An object in `told` shows what its events there show. Nothing told of an object, no row; nor has a
+    subscription one whose customer nothing is told of.
+    """
+    customers = list(_last_of(account, account.customers.values(), told))
+    holders = email_holders(one for one, _ in customers)
+    known = {one.id for one, _ in customers}
+    subscriptions = _last_of(account, account.subscriptions.values(), told)
+    return Truth(
+        users=tuple(_user(one, holders, events) for one, events in customers),
+        subscriptions=tuple(
+            _subscription(one, events) for one, events in subscriptions if one.customer in known
+        ),
+    )
+
+
+def email_holders(customers: Iterable[Customer]) -> dict[str, str]:
+    """Whose each address is, in the one form of it: the oldest live customer's that has it, then the smaller id's."""
+    holders: dict[str, str] = {}
+    for customer in sorted(customers, key=lambda one: (one.created, one.id)):
+        if customer.email and not customer.deleted:
+            holders.setdefault(_one_form(customer.email), customer.id)
+    return holders
+
+
+def _one_form(email: str) -> str:
+    """Case, white space around it and its normal form do not make an address another one."""
+    return unicodedata.normalize("NFC", email.strip()).lower()
+
+
+def _last_of(account: Account, states: Iterable[S], told: Told) -> Iterator[tuple[S, Mapping[str, int]]]:
+    """Each object's last state, and the events that its row may name, with their seconds."""
+    for state in states:
+        if state.id not in told:
+            yield state, _possible_events(account.history(state.id))
+        elif showing := [event for event in map(account.event, told[state.id]) if event]:
+            yield cast("S", showing[0].state), {event.id: event.created for event in showing}
+
+
+def _user(customer: Customer, holders: Mapping[str, str], events: Mapping[str, int]) -> UserTruth:
+    shown = _shown_of_customer(customer)
+    address = _one_form(customer.email or "")
+    holds_its_address = holders.get(address) == customer.id
+    return UserTruth(
+        stripe_customer_id=customer.id,
+        email=address if holds_its_address else f"{customer.id}@{STAND_IN_DOMAIN}",
+        stripe_created_at=customer.created,
+        events=events,
+        **shown,
+    )
+
+
+def _subscription(subscription: Subscription, events: Mapping[str, int]) -> SubscriptionTruth:
+    return SubscriptionTruth(
+        stripe_subscription_id=subscription.id,
+        stripe_created_at=subscription.created,
+        events=events,
+        **_shown_of_subscription(subscription),
+    )
+
+
+def _shown_of_customer(customer: Customer) -> dict[str, Any]:
+    if customer.deleted:
+        return {
+            "stripe_email": None,
+            "name": None,
+            "phone": None,
+            "address": None,
+            "metadata": {},
+            "deleted": True,
+        }
+    return {
+        "stripe_email": customer.email,
+        "name": customer.name,
+        "phone": customer.phone,
+        "address": customer.address,
+        "metadata": customer.metadata,
+        "deleted": False,
+    }
+
+
+def _shown_of_subscription(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "stripe_customer_id": subscription.customer,
+        "product_id": subscription.product,
+        "status": subscription.status,
+        "current_period_start": subscription.period_start,
+        "current_period_end": subscription.period_end,
+        "metadata": subscription.metadata,
+    }
+
+
+def _shown(state: StripeObject) -> dict[str, Any]:
+    return _shown_of_customer(state) if isinstance(state, Customer) else _shown_of_subscription(state)
+
+
+def _possible_events(history: Sequence[Event]) -> dict[str, int]:
+    if not history:
+        return {}
+    last = history[-1]
+    wanted = _shown(last.state)
+    newest_first = list(reversed(history))
+    unchanged = takewhile(lambda event: _shown(event.state) == wanted, newest_first)
+    tied = takewhile(lambda event: abs(event.created - last.created) <= TIE_SECONDS, newest_first)
+    same = (*unchanged, *(event for event in tied if _shown(event.state) == wanted))
+    return {event.id: event.created for event in same}

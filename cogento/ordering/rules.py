@@ -1,0 +1,86 @@
+"""The rules that compare events one with one; the table in cogento/ordering/order.py says where each stands.
+
+Each is a function of its own, so that a test can switch it off and see a law break.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cogento.events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cogento.ordering.evidence import Member
+
+
+def ends_life(version: Version) -> bool:
+    """R1: deletion and end absorb; after such an event no other than such a one counts."""
+    return version.terminal
+
+
+def begins_life(version: Version) -> bool:
+    """R2: before the creation there was nothing, whatever its stamp (1 to 6 s of lateness are recorded)."""
+    return version.lifecycle is Lifecycle.CREATED and not version.terminal
+
+
+def is_surely_earlier(one: Member | Version, other: Member | Version) -> bool:
+    """R3: further apart than a stamp can be late, the smaller second is earlier.
+
+    What Stripe answered is stamped with the second of the answer, which is never late: the window suffices.
+    """
+    return one.created + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.created
+
+
+def reads_earlier(one: Member, other: Member) -> bool:
+    """R3: more than the window apart, the smaller second is probably earlier; links may contradict it."""
+    return one.created + ORDER_WINDOW < other.created
+
+
+def is_probably_earlier(one: Member, other: Member) -> bool:
+    """R6: where links are missing, seconds first, and inside the window what mostly grows (R7)."""
+    return reads_earlier(one, other) or (has_grown(one, other) and not reads_earlier(other, one))
+
+
+def tells_the_same_change(one: Member, other: Member) -> bool:
+    """R0: one request made one change, even if Stripe tells two endpoints of it in events of two ids."""
+    return one.request is not None and (one.request, one.before, one.state) == (
+        other.request,
+        other.before,
+        other.state,
+    )
+
+
+def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
+    """R5: a sighting does not beat an edge."""
+    return [event for event in candidates if event.before is not None] or candidates
+
+
+def has_grown(one: Member, other: Member) -> bool:
+    """R7: values that mostly grow hint that `one` is earlier, where both events carry the same ones."""
+    return (
+        one.growing != other.growing
+        and len(one.growing) == len(other.growing)
+        and all(a <= b for a, b in zip(one.growing, other.growing, strict=True))
+    )
+
+
+def most_grown(candidates: Sequence[Member]) -> Sequence[Member]:
+    """R7: an event that another has outgrown yields to it; a choice in doubt, never more."""
+    return [one for one in candidates if not any(has_grown(one, other) for other in candidates)]
+
+
+def greatest(candidates: Sequence[Member]) -> Member:
+    """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 took it out before."""
+    return max(candidates, key=age)
+
+
+def newest_told(members: Sequence[Member]) -> Member | None:
+    """R10: the newest event that Stripe told of itself; what was fetched puts none out of mind."""
+    return max((event for event in members if not event.fetched), key=age, default=None)
+
+
+def age(member: Member) -> tuple[int, str]:
+    """Sort by second; ids say nothing of order and only make it the same everywhere."""
+    return member.created, member.event_id

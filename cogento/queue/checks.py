@@ -1,0 +1,209 @@
+"""What a server really is and gives, asked before it is relied on. Never a silent fallback."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+from redis.exceptions import ResponseError
+
+from cogento.queue.asking import Ask
+from cogento.queue.durability import AckDurability, AckMeans, warning_of
+from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cogento.queue.asking import Asking
+
+log = structlog.get_logger()
+
+OLDEST_VERSION = (6, 2)
+TRUE_WAITAOF_SINCE = (8, 0)
+"""Before, WAITAOF may answer up to a second before the file is synced; Valkey's (9.1) still does.
+
+https://github.com/redis/redis/pull/13793; tests/faults/redis/test_power_loss.py watches it happen.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server said of itself; `appendfsync` is None where it does not tell (CONFIG forbidden).
+
+    `ack` is the level that is asked for, or else the one that the server gives by its reply.
+    """
+
+    name: str
+    version: str
+    role: str
+    maxmemory_policy: str
+    maxmemory_bytes: int
+    used_memory_bytes: int
+    appendonly: bool
+    appendfsync: str | None
+    ack: AckDurability
+    ack_means: AckMeans
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """How writes reach the disk, which Redis version's commands there are, and whether WAITAOF can be believed."""
+
+    appendonly: bool
+    appendfsync: str | None
+    pauses_for_rewrite: bool
+    commands_of: tuple[int, ...]
+    has_true_waitaof: bool
+
+
+def check_server(demand: AckDurability | None) -> Asking[ServerFacts]:
+    """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
+
+    Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
+    can say.
+    """
+    try:
+        info: Mapping[str, Any] = yield Ask(("INFO",))
+    except MailboxDenied as denied:
+        raise MailboxRefused(str(denied)) from denied
+    _require_loaded(info)
+    version = str(info.get("valkey_version") or info["redis_version"])
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    disk = _disk(info, (yield from _configured()))
+    require_version(version, disk)
+    _require_noeviction(policy)
+    given = given_for(demand, disk)
+    return ServerFacts(
+        name=str(info.get("server_name") or "redis"),
+        version=version,
+        role=str(info["role"]),
+        maxmemory_policy=policy,
+        maxmemory_bytes=int(info.get("maxmemory", 0)),
+        used_memory_bytes=int(info["used_memory"]),
+        appendonly=disk.appendonly,
+        appendfsync=disk.appendfsync,
+        ack=given.level,
+        ack_means=given.means,
+    )
+
+
+def log_level(facts: ServerFacts) -> None:
+    """Say at a process's start what a 2xx means from here on, and how little where it is little."""
+    warning = warning_of(facts.ack)
+    if warning:
+        log.warning("ack_durability_taken", ack=facts.ack, means=facts.ack_means, warning=warning)
+    else:
+        log.info("ack_durability_taken", ack=facts.ack, means=facts.ack_means)
+
+
+def _disk(info: Mapping[str, Any], configured: Mapping[str, str]) -> Disk:
+    return Disk(
+        appendonly=bool(info.get("aof_enabled")),
+        appendfsync=configured.get("appendfsync"),
+        pauses_for_rewrite=configured.get("no-appendfsync-on-rewrite") != "no",
+        commands_of=_commands_of(info),
+        has_true_waitaof=has_true_waitaof(info),
+    )
+
+
+def _commands_of(info: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", str(info["redis_version"]))[:2])
+
+
+def has_true_waitaof(info: Mapping[str, Any]) -> bool:
+    """Tell whether WAITAOF answers when the file is synced, and not before."""
+    return _commands_of(info) >= TRUE_WAITAOF_SINCE and "valkey_version" not in info
+
+
+def _configured() -> Asking[Mapping[str, str]]:
+    """Hosted servers often forbid CONFIG; what they do not tell is not relied on."""
+    try:
+        told: Mapping[str, str] = yield Ask(("CONFIG GET", "*appendfsync*"))
+    except MailboxUnavailable as error:
+        if isinstance(error.__cause__, ResponseError):
+            return {}
+        raise
+    return told
+
+
+def require_version(version: str, disk: Disk) -> None:
+    """Raise MailboxRefused for a server whose scripts cannot do what ours need."""
+    if disk.commands_of < OLDEST_VERSION:
+        raise MailboxRefused(
+            f"The server at REDIS_URL is version {version}; the mailboxes need Redis 6.2 or newer, or Valkey: "
+            "upgrade it, or set REDIS_URL to another server."
+        )
+
+
+def _require_loaded(info: Mapping[str, Any]) -> None:
+    """Believe nothing of a server that still reads its files: until then it says that it keeps none."""
+    if info.get("loading"):
+        raise MailboxUnavailable("Redis is still loading its data")
+
+
+def _require_noeviction(policy: str) -> None:
+    if policy != "noeviction":
+        raise MailboxRefused(
+            f"The server at REDIS_URL has maxmemory-policy {policy}: when full, it would throw waiting events "
+            "away. Set `maxmemory-policy noeviction` in its configuration, then start again."
+        )
+
+
+class Given(NamedTuple):
+    """A level, and what gives it."""
+
+    level: AckDurability
+    means: AckMeans
+
+
+def given_for(demand: AckDurability | None, disk: Disk) -> Given:
+    """Return the level demanded and its means; raises MailboxRefused where nothing gives it.
+
+    Without a demand it is the best that the server's reply gives: nothing is waited for that was not asked for.
+    """
+    if demand is None:
+        level = _by_reply(disk)
+        return Given(level, AckMeans.FSYNC_ALWAYS if level is AckDurability.REDIS_FSYNC else AckMeans.REPLY)
+    if demand is AckDurability.REDIS_FSYNC:
+        return Given(demand, _means_of_fsync(disk))
+    if demand is AckDurability.REDIS and _by_reply(disk) is AckDurability.MEMORY:
+        raise MailboxRefused(
+            "ACK_DURABILITY=redis needs an append-only file that is synced at least once a second, and the server at "
+            "REDIS_URL keeps none. Set `appendonly yes` and `appendfsync everysec` in its configuration, or "
+            "ACK_DURABILITY=memory."
+        )
+    return Given(demand, AckMeans.REPLY)
+
+
+def _by_reply(disk: Disk) -> AckDurability:
+    """Return what a reply alone means.
+
+    Snapshots (RDB) are minutes apart, and with `appendfsync no` a power cut takes what the system had not written
+    yet: neither is the last second. Where CONFIG is forbidden, a file is taken for one of `everysec`, Redis's default.
+    """
+    if not disk.appendonly or disk.appendfsync == "no":
+        return AckDurability.MEMORY
+    if disk.appendfsync == "always" and not disk.pauses_for_rewrite:
+        return AckDurability.REDIS_FSYNC
+    return AckDurability.REDIS
+
+
+def _means_of_fsync(disk: Disk) -> AckMeans:
+    if not disk.appendonly:
+        raise MailboxRefused(
+            "ACK_DURABILITY=redis_fsync needs an append-only file, and the server at REDIS_URL keeps none. "
+            "Set `appendonly yes` and `appendfsync always` in its configuration, or ACK_DURABILITY=redis."
+        )
+    if disk.appendfsync == "always" and not disk.pauses_for_rewrite:
+        return AckMeans.FSYNC_ALWAYS
+    if disk.has_true_waitaof and disk.appendfsync != "no":
+        return AckMeans.WAITAOF
+    raise MailboxRefused(
+        "ACK_DURABILITY=redis_fsync needs `appendfsync always` with `no-appendfsync-on-rewrite no`, or the "
+        "WAITAOF of Redis 8 or newer (others, Valkey among them, answer it too early) with `appendfsync "
+        "everysec`; the server at REDIS_URL gives neither "
+        f"(appendfsync {disk.appendfsync or 'unknown: CONFIG is forbidden'}). "
+        "Change its configuration, or set ACK_DURABILITY=redis."
+    )

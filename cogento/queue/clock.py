@@ -1,0 +1,76 @@
+"""What time it is, by Redis's own clock: the same for every process, whatever its machine believes.
+
+A local wall clock that jumps must neither end another's lease nor make mail wait.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cogento.queue.asking import Ask
+
+if TYPE_CHECKING:
+    from cogento.queue.asking import Asking, Peer
+    from cogento.queue.server import Server
+
+RESYNCHRONISE_SECONDS = 30.0  # a quartz clock drifts less than 1 ms in that time
+REQUEST = ("TIME",)
+
+
+class Clock(Protocol):
+    """Milliseconds of Redis's time."""
+
+    def now_ms(self) -> int:
+        """Return the time; raises MailboxUnavailable when it must be asked for and Redis is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    offset_ms: float
+    taken: float
+    era: int
+
+
+class PeersTime:
+    """Redis's TIME once, then the local monotonic clock, asked again now and then and after trouble."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._reading: _Reading | None = None
+
+    def now_ms(self) -> Asking[int]:
+        """Return milliseconds since 1970 by Redis's clock."""
+        reading = self._reading
+        if reading is None or not self._is_fresh(reading):
+            reading = self._reading = yield from self._read()
+        return int(reading.offset_ms + time.monotonic() * 1000)
+
+    def _is_fresh(self, reading: _Reading) -> bool:
+        young = time.monotonic() - reading.taken < RESYNCHRONISE_SECONDS
+        return young and reading.era == self._peer.era
+
+    def _read(self) -> Asking[_Reading]:
+        """Ask once; half the round trip is taken as the way back.
+
+        The era is noted before: when the connection changes meanwhile, the next look asks again.
+        """
+        era = self._peer.era
+        asked = time.monotonic()
+        seconds, micros = yield Ask(REQUEST)
+        answered = time.monotonic()
+        there = (asked + answered) / 2
+        return _Reading((int(seconds) + int(micros) / 1e6 - there) * 1000, answered, era)
+
+
+class RedisClock:
+    """That time, for threads."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._time = PeersTime(server)
+
+    def now_ms(self) -> int:
+        """Return milliseconds since 1970 by Redis's clock; raises MailboxUnavailable."""
+        return self._server.do(self._time.now_ms())

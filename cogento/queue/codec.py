@@ -1,0 +1,160 @@
+"""How one event is stored: a short header that Lua can read, then the body, compressed where that helps.
+
+    version (1) · source (1) · received_ms (13 digits) · codec (1) · body
+
+Lua compares from the codec on, to tell a plain repetition from another content under the same id, and
+reads received_ms. A dictionary is never changed once events were stored with it: a better one gets a new
+letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0015). Knows
+nothing of Redis.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from importlib import resources
+from typing import Any, NamedTuple
+
+import msgspec
+import zstandard
+
+from cogento.queue.mail import Source
+
+VERSION = 2
+READABLE = frozenset({1, 2})
+"""A version is best made readable one release before it is written: then no worker ever has to set it aside."""
+HEADER_BYTES = 15
+PLAIN = b"="
+DEFLATED = b"a"
+ZSTANDARD = b"b"
+LEVEL = 3
+SMALL_BYTES = 64 * 1024
+MOST_UNFOLDING = 8  # times, for a body that is not small
+MOST_BODY_BYTES = 64 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
+
+_NEWER_VERSIONS = range(max(READABLE) + 1, 32)  # control characters: no hand-written value starts with one
+_LETTERS = {
+    Source.WEBHOOK: b"w",
+    Source.RETRY: b"r",
+    Source.SWEEP: b"s",
+    Source.FETCH: b"f",
+    Source.VERIFY: b"v",
+    Source.SEND: b"n",
+}
+_SOURCES = {letter: source for source, letter in _LETTERS.items()}
+_DICTIONARY = resources.files(__package__).joinpath("dictionaries/a.txt").read_bytes()
+_DIGESTED = zstandard.ZstdCompressionDict(_DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+_DIGESTED.precompute_compress(level=LEVEL)
+
+
+class _Zstandard(threading.local):
+    """A thread's own: these objects must not be used by two threads at once."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(dict_data=_DIGESTED).compress
+        self.decompress = zstandard.ZstdDecompressor(dict_data=_DIGESTED).decompress
+
+
+_zstandard = _Zstandard()
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An event as it was put."""
+
+    body: bytes
+    received_ms: int
+    source: Source
+
+
+class Header(NamedTuple):
+    """When and how an event came to us."""
+
+    received_ms: int
+    source: Source
+
+
+class _Content(msgspec.Struct):
+    data: Any
+    api_version: Any = None
+
+
+def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
+    """Return the value to store."""
+    head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
+    squeezed = _zstandard.compress(body)
+    return head + (ZSTANDARD + squeezed if _is_worth_it(body, squeezed) else PLAIN + body)
+
+
+def decode(value: bytes, *, now_ms: int) -> Stored | None:
+    """Return what was stored, or None when a newer version of this program wrote it.
+
+    A value that no version of it wrote (hand-made, cut short) comes back whole as the body: the worker
+    finds it malformed and buries it with its bytes.
+    """
+    if value[:1] and value[0] in _NEWER_VERSIONS:
+        return None
+    header = decode_header(value)
+    try:
+        return Stored(_body(value), *header) if header else Stored(value, now_ms, Source.WEBHOOK)
+    except (ValueError, zlib.error, zstandard.ZstdError):
+        return Stored(value, now_ms, Source.WEBHOOK)
+
+
+def decode_header(value: bytes) -> Header | None:
+    """Return what comes before the body, or None where this version of the program did not write it."""
+    digits, source = value[2:HEADER_BYTES], _SOURCES.get(value[1:2])
+    if not value or value[0] not in READABLE or source is None or not digits.isdigit():
+        return None
+    return Header(int(digits), source)
+
+
+def says_the_same(stored: bytes, value: bytes) -> bool:
+    """Tell whether two stored values of one event id agree.
+
+    `pending_webhooks` counts down between deliveries, and each endpoint may have its own api_version, in
+    whose shape `data` is written: neither is a contradiction.
+    """
+    first, second = _content(stored), _content(value)
+    if first is None or second is None:
+        return False
+    return bool(first.api_version != second.api_version or first.data == second.data)
+
+
+def _is_worth_it(body: bytes, squeezed: bytes) -> bool:
+    """A claim is bounded by what it holds as stored: a large body must not unfold to very much more."""
+    return len(squeezed) < len(body) <= max(SMALL_BYTES, MOST_UNFOLDING * len(squeezed))
+
+
+def _body(value: bytes) -> bytes:
+    codec, body = value[HEADER_BYTES : HEADER_BYTES + 1], value[HEADER_BYTES + 1 :]
+    if codec == ZSTANDARD:
+        return _unfold(body)
+    if codec == PLAIN:
+        return body
+    if codec == DEFLATED:
+        return _inflate(body)
+    raise ValueError("unknown codec")
+
+
+def _unfold(body: bytes) -> bytes:
+    if (
+        zstandard.frame_content_size(body) > MOST_BODY_BYTES
+    ):  # as it says itself, and memory is taken for that
+        raise ValueError("too long")
+    return _zstandard.decompress(body, allow_extra_data=False)
+
+
+def _inflate(body: bytes) -> bytes:
+    stream = zlib.decompressobj(zdict=_DICTIONARY)
+    whole = stream.decompress(body, MOST_BODY_BYTES)
+    if not stream.eof:
+        raise ValueError("cut short or too long")
+    return whole
+
+
+def _content(value: bytes) -> _Content | None:
+    stored = decode(value, now_ms=0)
+    try:
+        return None if stored is None else msgspec.json.decode(stored.body, type=_Content)
+    except (msgspec.DecodeError, RecursionError):
+        return None

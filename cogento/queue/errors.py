@@ -1,0 +1,27 @@
+"""What can go wrong with the mailboxes: away for now, or never to be relied on as configured."""
+
+from __future__ import annotations
+
+from cogento.events.errors import UnavailableError
+
+
+class MailboxUnavailable(UnavailableError):  # noqa: N818 - a state of affairs, as in HTTP 503
+    """Redis did not do as asked, or did not say so: what was sent may or may not have been done.
+
+    Asking again is always safe: every command is idempotent or guarded by a lease.
+    """
+
+
+class MailboxDenied(MailboxUnavailable):
+    """Redis does not let us do as asked with this URL, and will not until somebody changes something.
+
+    The message says what to do. To a process that runs already it is like any other outage.
+    """
+
+
+class JunkFound(MailboxUnavailable):
+    """Something of another type stood under one of our names; it is set aside, and asking again does better."""
+
+
+class MailboxRefused(Exception):  # noqa: N818 - our refusal, not the server's failure
+    """This server cannot keep the promise that was configured; the message says what to do."""

@@ -1,0 +1,64 @@
+"""What receivers let in and keep out, for people: a setting that keeps everything out shall not go unseen.
+
+Receivers note it now and then; no mail depends on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.events.fence import Fence, Fenced
+from cogento.events.names import EventId
+from cogento.queue import keys
+from cogento.queue.asking import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cogento.queue.clock import Clock
+    from cogento.queue.server import Server
+
+QUIET_MS = 3600_000
+"""So long after an event was let in nobody says that everything is kept out: ours may be rarer than others'."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Events that were kept out by a fence while it let none in, by reason; `unnamed` is one that named no account."""
+
+    fence: Fence
+    counts: Mapping[Fenced, int]
+    unnamed: EventId | None
+
+
+class FenceNotes:
+    """The receivers' notes; everything raises MailboxUnavailable."""
+
+    def __init__(self, server: Server, clock: Clock, tag: str) -> None:
+        self._server = server
+        self._clock = clock
+        self._tag = tag
+
+    def note(
+        self, fence: Fence, *, let_in: int, kept_out: Mapping[Fenced, int], unnamed: EventId | None = None
+    ) -> None:
+        """Note what a receiver with this fence did since its last note."""
+        counts = [term for reason, count in kept_out.items() for term in (reason, count)]
+        expects = f"{int(fence.livemode)} {fence.account or ''}"
+        terms = (self._clock.now_ms(), expects, let_in, unnamed or "", *counts)
+        self._server.run(Call("fence", self._tag, terms))
+
+    def everything_kept_out(self) -> KeptOut | None:
+        """Return what was kept out since receivers let nothing in; None while they let events in, or get none."""
+        noted = {
+            name.decode(): value.decode()
+            for name, value in self._server.ask("HGETALL", keys.fence_key(self._tag)).items()
+        }
+        counts = {reason: int(noted[reason]) for reason in Fenced if reason in noted}
+        let_in_ms = int(noted.get("let_in_ms", -QUIET_MS))
+        if not counts or self._clock.now_ms() - let_in_ms < QUIET_MS:
+            return None
+        livemode, _, account = noted["expects"].partition(" ")
+        unnamed = EventId(noted["unnamed"]) if "unnamed" in noted else None
+        return KeptOut(Fence(livemode == "1", account or None), counts, unnamed)

@@ -1,0 +1,102 @@
+"""Which workers take work, and how long events waited: what workers tell now and then, for people and metrics.
+
+A worker has a slot, the lowest that is free when it first beats: there are never more slots than workers
+were at once, so that a metric may be labelled with them. No mail depends on any of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.queue import keys
+from cogento.queue.asking import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.queue.asking import Argument
+    from cogento.queue.clock import Clock
+    from cogento.queue.server import Server
+
+BEAT_SECONDS = 5.0
+ALIVE_SECONDS = 30.0
+"""A worker is counted as long as it has beaten in this time: a batch may take several beats' time."""
+
+SLOT_KEPT_MS = 60_000
+REMEMBERED_MS = 3600_000
+"""A worker that died stays visible for an hour, unless another takes its slot."""
+
+NEVER = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last took mail."""
+
+    worker: str
+    version: str
+    started_ms: int
+    took_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWorker:
+    """A worker that beat within the last hour and did not say that it stops."""
+
+    slot: int
+    worker: str
+    version: str
+    started_ms: int
+    beat_ms: int
+    took_ms: int | None
+    is_alive: bool
+
+
+class Heartbeats:
+    """The workers of these mailboxes; everything raises MailboxUnavailable."""
+
+    def __init__(self, server: Server, clock: Clock, tag: str) -> None:
+        self._server = server
+        self._clock = clock
+        self._tag = tag
+
+    def beat(self, beat: Beat, delays: Mapping[str, int]) -> int:
+        """Note that a worker takes work, add to the delays' counters, and return the worker's slot."""
+        facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version}"
+        counts = [term for field, count in delays.items() for term in (field, count)]
+        return int(self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
+
+    def leave(self, worker: str) -> None:
+        """Forget a worker that stops."""
+        self._run("leave", worker)
+
+    def seen(self) -> tuple[SeenWorker, ...]:
+        """Return the workers by their slots."""
+        now_ms = self._clock.now_ms()
+        noted = self._fields(keys.workers_key(self._tag))
+        return tuple(sorted((_read(slot, text, now_ms) for slot, text in noted), key=lambda seen: seen.slot))
+
+    def delays(self) -> dict[str, int]:
+        """Return the delays' counters; they begin again with an empty Redis."""
+        return {field: int(count) for field, count in self._fields(keys.delays_key(self._tag))}
+
+    def _fields(self, key: str) -> Sequence[tuple[str, str]]:
+        return [(field.decode(), text.decode()) for field, text in self._server.ask("HGETALL", key).items()]
+
+    def _run(self, script: str, *terms: Argument) -> int:
+        (reply,) = self._server.run(Call(script, self._tag, (self._clock.now_ms(), *terms)))
+        return int(reply)
+
+
+def _read(slot: str, text: str, now_ms: int) -> SeenWorker:
+    beat_ms, worker, started_ms, took_ms, version = text.split()
+    return SeenWorker(
+        slot=int(slot),
+        worker=worker,
+        version=version,
+        started_ms=int(started_ms),
+        beat_ms=int(beat_ms),
+        took_ms=int(took_ms) or None,
+        is_alive=now_ms - int(beat_ms) <= ALIVE_SECONDS * 1000,
+    )

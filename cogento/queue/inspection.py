@@ -1,0 +1,318 @@
+"""Looking through all mailboxes for what Redis has lost, and putting it right without anybody's help.
+
+A key may be deleted or overwritten, and a script that fails half way leaves what it has done. What then lies in a
+mailbox without a state, or is stored and lies in no mailbox, is put in line again; ids whose event is gone leave
+their mailbox and are told of; gauges are counted anew. One process at a time looks, a slice at a time with a rest
+after each, so that Redis serves others meanwhile: measured in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento.events.names import EventId
+from cogento.queue import asking, codec, keys, replies
+from cogento.queue.asking import Call
+from cogento.queue.errors import JunkFound
+from cogento.queue.posting import restoring_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from cogento.queue.asking import Argument, Reply
+    from cogento.queue.clock import Clock
+    from cogento.queue.server import Server
+
+ROUND_SECONDS = 5
+"""A new round begins so long after the last one began, or at once where that took longer."""
+
+UNDER_WAY_MS = 30_000
+KEYS_AT_ONCE = 1000
+CUSTOMERS_AT_ONCE = 200
+EVENTS_AT_ONCE = 500
+ENTRIES_AT_ONCE = 300
+REST = (
+    1.0  # after each slice, in times of what it took: others have at least half of Redis and of this process
+)
+FILTER_BITS = 2**26
+NAMED = 5
+LISTS = ("ready", "sleeping", "paused", "since", "parked")
+GAUGES = ("waiting", "parked", "bytes")
+MOVES = ("accepted", "settled", "removed", "waiting", "parked")
+LARGEST_BYTES = 2**20
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a round put right: mailboxes given their state, events laid back, entries of lists that told of nothing."""
+
+    mended: int
+    restored: int
+    ghosts: int
+
+
+NOTHING = Findings(0, 0, 0)
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What a round has seen of one shard."""
+
+    before: dict[str, int]
+    found: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GAUGES, 0))
+    mended: int = 0
+    restored: int = 0
+    ghosts: int = 0
+
+
+class Inspection:
+    """Inspects all shards of one server; everything raises MailboxUnavailable.
+
+    `rest` waits for so many seconds, and is False when the round shall end now.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        clock: Clock,
+        tags: Sequence[str],
+        *,
+        lease_seconds: float,
+        rest: Callable[[float], bool],
+    ) -> None:
+        self._server = server
+        self._clock = clock
+        self._tags = tags
+        self._lease_ms = int(lease_seconds * 1000)
+        self._rest = rest
+        self._suspects: set[tuple[str, str]] = set()  # gauges that the last round found to be off
+
+    def look(self) -> Findings | None:
+        """Go through everything once and say what was put right; None where somebody did so lately, or does."""
+        inspected = keys.inspected_key(self._tags[0])
+        if not self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
+            return None
+        begun = time.monotonic()
+        round_ = _Round(
+            self._server,
+            self._clock,
+            self._tags,
+            lease_ms=self._lease_ms,
+            pause=self._pause,
+            suspects=self._suspects,
+        )
+        try:
+            findings = round_.go()
+        except _StoppingError:
+            findings = None
+        left = ROUND_SECONDS - (time.monotonic() - begun)
+        if left > 0 and findings is not None:
+            self._server.ask("PEXPIRE", inspected, int(left * 1000))
+        else:
+            self._server.ask("DEL", inspected)
+        return findings
+
+    def _pause(self, begun: float) -> None:
+        """Rest after a slice, and go on saying that a round is under way."""
+        self._server.ask("PEXPIRE", keys.inspected_key(self._tags[0]), UNDER_WAY_MS)
+        if not self._rest(REST * (time.monotonic() - begun)):
+            raise _StoppingError
+
+
+class _StoppingError(Exception):
+    """The process was asked to stop."""
+
+
+class _Round:
+    """One way through everything: all mailboxes first, then the events that were seen in none of them."""
+
+    def __init__(
+        self,
+        server: Server,
+        clock: Clock,
+        tags: Sequence[str],
+        *,
+        lease_ms: int,
+        pause: Callable[[float], None],
+        suspects: set[tuple[str, str]],
+    ) -> None:
+        self._server = server
+        self._clock = clock
+        self._tags = tags
+        self._lease_ms = lease_ms
+        self._pause = pause
+        self._suspects = suspects
+        self._begun_ms = clock.now_ms()
+        self._seen = _Filter()
+        self._shards: dict[str, _Shard] = {}
+
+    def go(self) -> Findings:
+        for tag in self._tags:
+            self._server.do(asking.unjam(tag, self._clock.now_ms()))
+            self._shards[tag] = _Shard(self._stats(tag))
+        self._through_keys("mail", self._mend_mail)
+        self._through_keys("held", self._mend_held)
+        self._through_lists()
+        after = {tag: self._stats(tag) for tag in self._tags}
+        self._through_keys("event", self._restore)
+        for tag, shard in self._shards.items():
+            self._recount(tag, shard, after[tag])
+            self._tell_lost(tag)
+        return self._findings()
+
+    def _through_keys(self, family: str, look: Callable[[str, list[str]], None]) -> None:
+        """Show every key of a family that is there all the time; some may be shown twice."""
+        cursor = 0
+        while True:
+            begun = time.monotonic()
+            match = f"{{cogento:*}}:{family}:*"
+            cursor, found = self._server.ask("SCAN", cursor, "MATCH", match, "COUNT", KEYS_AT_ONCE)
+            ids: defaultdict[str, list[str]] = defaultdict(list)
+            for key in found:
+                tag, _, id_ = key.decode(errors="replace").partition(f":{family}:")
+                ids[tag].append(id_)
+            for tag in ids.keys() & self._shards.keys():
+                look(tag, ids[tag])
+            if not int(cursor):
+                return
+            self._pause(begun)
+
+    def _mend_mail(self, tag: str, customers: list[str]) -> None:
+        self._mend(tag, "mail", customers)
+
+    def _mend_held(self, tag: str, customers: list[str]) -> None:
+        self._mend(tag, "held", customers)
+
+    def _mend(self, tag: str, family: str, customers: list[str]) -> None:
+        shard = self._shards[tag]
+        while customers:
+            begun = time.monotonic()
+            terms: tuple[Argument, ...] = (
+                self._lease_ms,
+                EVENTS_AT_ONCE,
+                family,
+                *customers[:CUSTOMERS_AT_ONCE],
+            )
+            looked, waiting, parked, size, mended, ids = self._run("mend", tag, *terms)
+            for gauge, number in zip(GAUGES, (waiting, parked, size), strict=True):
+                shard.found[gauge] += number
+            shard.mended += mended
+            self._seen.add(tag, ids)
+            customers = customers[looked:]
+            if customers:
+                self._pause(begun)
+
+    def _through_lists(self) -> None:
+        for tag, shard in self._shards.items():
+            for name in LISTS:
+                cursor = b"0"
+                while True:
+                    begun = time.monotonic()
+                    cursor, gone = self._run("ghosts", tag, name, cursor, ENTRIES_AT_ONCE)
+                    shard.ghosts += gone
+                    if cursor == b"0":
+                        break
+                    self._pause(begun)
+
+    def _restore(self, tag: str, ids: list[str]) -> None:
+        """Lay what was seen in no mailbox, and was there when the round began, into the mailbox that it names."""
+        unseen = [id_ for id_ in ids if not self._seen.may_have(tag, id_.encode())]
+        if not unseen:
+            return
+        values = self._server.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in unseen))
+        terms: list[Argument] = []
+        for id_, value in zip(unseen, values, strict=True):
+            header = None if value is None else codec.decode_header(value)
+            if header is not None and header.received_ms >= self._begun_ms:
+                continue
+            restoring = None if value is None else restoring_terms(value)
+            if restoring is not None and restoring[0] == id_:
+                terms += restoring
+            elif value is not None and header is not None:
+                log.error("stored_event_unreadable", event_id=id_)
+        if terms:
+            self._shards[tag].restored += sum(self._run("restore", tag, *terms))
+        if None in values:
+            # Settled meanwhile, or of another type.
+            empty = [id_ for id_, value in zip(unseen, values, strict=True) if value is None]
+            self._server.do(asking.unjam(tag, self._clock.now_ms(), empty))
+
+    def _recount(self, tag: str, shard: _Shard, after: Mapping[str, int]) -> None:
+        """Set gauges that were off in the last round as well, by more than came and went while we counted.
+
+        Counting takes time, and SCAN may show a key twice: once is no proof.
+        """
+        moved = sum(abs(after[name] - shard.before[name]) for name in MOVES)
+        wrong: list[Argument] = []
+        for gauge in GAUGES:
+            off = shard.found[gauge] - after[gauge]
+            is_off = abs(off) > moved * (LARGEST_BYTES if gauge == "bytes" else 1)
+            if is_off and (tag, gauge) in self._suspects:
+                wrong += (gauge, shard.found[gauge], after[gauge])
+            if is_off and (tag, gauge) not in self._suspects:
+                self._suspects.add((tag, gauge))
+            else:
+                self._suspects.discard((tag, gauge))
+        if wrong:
+            log.warning("gauges_recounted", gauges=wrong[::3], shard=tag)
+            self._run("recount", tag, *wrong)
+
+    def _tell_lost(self, tag: str) -> None:
+        lost = self._server.ask("HGETALL", keys.lost_key(tag))
+        if lost:
+            named = sorted(id_.decode(errors="replace") for id_ in lost)
+            log.error("events_lost", events=len(lost), event_ids=named[:NAMED])
+            self._server.ask("HDEL", keys.lost_key(tag), *lost)
+
+    def _findings(self) -> Findings:
+        shards = self._shards.values()
+        findings = Findings(
+            mended=sum(shard.mended for shard in shards),
+            restored=sum(shard.restored for shard in shards),
+            ghosts=sum(shard.ghosts for shard in shards),
+        )
+        if findings != NOTHING:
+            log.warning("mailboxes_repaired", **asdict(findings))
+        return findings
+
+    def _stats(self, tag: str) -> dict[str, int]:
+        names = dict.fromkeys((*GAUGES, *MOVES))
+        values = self._server.ask("HMGET", keys.stats_key(tag), *names)
+        return {name: replies.read_number(value) for name, value in zip(names, values, strict=True)}
+
+    def _run(self, script: str, tag: str, *terms: Argument) -> Reply:
+        """Run a script on one shard, once more where junk was in the way."""
+        call = Call(script, tag, (self._clock.now_ms(), *terms))
+        try:
+            (reply,) = self._server.run(call)
+        except JunkFound:
+            (reply,) = self._server.run(call)
+        return reply
+
+
+class _Filter:
+    """Which ids were seen, in little memory: a few of a hundred that were not may pass for seen, other ones each round."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray(FILTER_BITS // 8)
+        self._salt = secrets.token_bytes(8)
+
+    def add(self, tag: str, ids: Iterable[bytes]) -> None:
+        for id_ in ids:
+            place = self._place(tag, id_)
+            self._bits[place >> 3] |= 1 << (place & 7)
+
+    def may_have(self, tag: str, id_: bytes) -> bool:
+        place = self._place(tag, id_)
+        return bool(self._bits[place >> 3] & 1 << (place & 7))
+
+    def _place(self, tag: str, id_: bytes) -> int:
+        return hash((self._salt, tag, id_)) % FILTER_BITS

@@ -1,0 +1,129 @@
+"""The map of every Redis key, and which shard a customer belongs to.
+
+All keys of a shard start with its hash tag, so that a shard stands in one slot of a cluster and one
+script may touch them all. The Lua files build the same names from the tag (lua/shard.lua).
+
+| key                | type   | holds                                                                       |
+| ------------------ | ------ | --------------------------------------------------------------------------- |
+| `:event:<event>`   | string | one waiting or parked event as codec.py writes it                           |
+| `:mail:<customer>` | zset   | its waiting event ids by created * 2^21 + n: Stripe's second, then arrival  |
+| `:held:<customer>` | zset   | its parked event ids, same scores                                           |
+| `:ready`           | zset   | customers in line by the ms at which they joined it                         |
+| `:leases`          | zset   | claimed customers by the ms at which the lease ends                         |
+| `:owners`          | hash   | claimed customer -> lease token: "worker/random"                            |
+| `:sleeping`        | zset   | customers whose mail must wait, by the ms at which they wake                |
+| `:paused`          | zset   | customers with mail that an operator paused, by the ms since when           |
+| `:parked`          | zset   | customers with parked events, by the ms of the next look                    |
+| `:since`           | zset   | customers with mail by the received_ms of the event at its head             |
+| `:pauses`          | hash   | customer -> ms since when an operator wants it paused, with or without mail |
+| `:halted`          | string | ms since when an operator wants everything paused                           |
+| `:crashes`         | hash   | customer -> leases that expired in a row                                    |
+| `:tries`           | hash   | event -> "attempts first_attempt_ms class:code", for those that failed      |
+| `:bell`            | hash   | `until`: ms until when no ring is needed; `rings`: unanswered ones          |
+| `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
+| `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
+| `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
+| `:delays`          | hash   | counters of how long events waited; the first shard's only                  |
+| `:fence`           | hash   | what receivers let in and keep out: see lua/fence.lua; the first shard's only |
+| `:pace`            | hash   | `free`: ms when Stripe may next be asked; what it said of that (pace.lua)   |
+| `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
+| `:lost`            | hash   | event -> customer, for ids whose event was gone; until the log has told it  |
+| `:inspected`       | string | while it exists nobody inspects all mailboxes; the first shard's only       |
+| `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
+
+A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cogento.events.names import CustomerId, EventId
+
+
+def tags(shards: int) -> tuple[str, ...]:
+    """Return every shard's hash tag."""
+    return tuple(f"{{cogento:{number}}}" for number in range(shards))
+
+
+def shard_of(customer_id: CustomerId, *, shards: int) -> int:
+    """Return the customer's shard: the same in every process and every version."""
+    return zlib.crc32(customer_id.encode()) % shards
+
+
+def by_shard(tags: Sequence[str], customers: Iterable[CustomerId]) -> dict[str, list[int]]:
+    """Return which of these are each shard's, as positions; shards that have none are left out."""
+    groups: dict[str, list[int]] = {}
+    for i, customer_id in enumerate(customers):
+        tag = tags[shard_of(customer_id, shards=len(tags))]
+        groups.setdefault(tag, []).append(i)
+    return groups
+
+
+def event_key(tag: str, event_id: EventId) -> str:
+    """Return the key of one stored event."""
+    return f"{tag}:event:{event_id}"
+
+
+def stats_key(tag: str) -> str:
+    """Return the key of gauges and counters."""
+    return f"{tag}:stats"
+
+
+def list_key(tag: str, name: str) -> str:
+    """Return the key of one of the lists of customers."""
+    return f"{tag}:{name}"
+
+
+def probe_key(tag: str) -> str:
+    """Return the key that the write probe sets."""
+    return f"{tag}:probe"
+
+
+def lost_key(tag: str) -> str:
+    """Return the key of the ids whose events were gone."""
+    return f"{tag}:lost"
+
+
+def inspected_key(tag: str) -> str:
+    """Return the key that says that the mailboxes were inspected lately."""
+    return f"{tag}:inspected"
+
+
+def circuit_key(tag: str, dependency: str) -> str:
+    """Return the key of what is known of a dependency in trouble."""
+    return f"{tag}:circuit:{dependency}"
+
+
+def workers_key(tag: str) -> str:
+    """Return the key of the workers that take work."""
+    return f"{tag}:workers"
+
+
+def delays_key(tag: str) -> str:
+    """Return the key of the counters of delays."""
+    return f"{tag}:delays"
+
+
+def fence_key(tag: str) -> str:
+    """Return the key of what receivers let in and keep out."""
+    return f"{tag}:fence"
+
+
+def parked_key(tag: str) -> str:
+    """Return the key of the customers with parked events."""
+    return f"{tag}:parked"
+
+
+def halted_key(tag: str) -> str:
+    """Return the key that pauses everything."""
+    return f"{tag}:halted"
+
+
+def pauses_key(tag: str) -> str:
+    """Return the key of the customers an operator wants paused."""
+    return f"{tag}:pauses"

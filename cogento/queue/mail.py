@@ -1,0 +1,128 @@
+"""The words spoken with the mailboxes: what is put, claimed and settled. Frozen values, no Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cogento.events.names import CustomerId, EventId, LeaseToken
+
+
+GATHERING_MS_FOR_EACH_EVENT = 2
+LONGEST_GATHERING_MS = 250
+
+
+def gathering_ms(events: int) -> int:
+    """Return how long mail may gather after a claim that found so many events and left none in line.
+
+    A batch has a price of its own, however small it is. So the more there was, the longer: where 500 events a
+    second come, claims grow until they are LONGEST_GATHERING_MS apart, and where little comes nobody waits.
+    """
+    return min(events * GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
+
+
+class Source(StrEnum):
+    """How an event came to us."""
+
+    WEBHOOK = "webhook"
+    RETRY = "retry"
+    SWEEP = "sweep"
+    FETCH = "fetch"
+    VERIFY = "verify"
+    SEND = "send"
+
+
+class PutResult(StrEnum):
+    """What became of an envelope that was put."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"  # the id is waiting already
+    DUPLICATE_DIFFERS = "duplicate_differs"  # it is, and with other content: the first stays (B72)
+    FULL = "full"  # a cap is reached; nothing was stored
+
+
+class Put(msgspec.Struct, frozen=True):
+    """The result for one envelope; `ring` asks the caller to ring the doorbell once."""
+
+    result: PutResult
+    ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait; beyond, a put answers FULL so that Stripe keeps the event and tries again."""
+
+    customer_events: int = 10_000
+    total_events: int = 2_000_000
+    total_bytes: int = 4 * 1024**3  # as stored: usually a quarter of what came in
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One event of a claim; `attempts` failed so far, the first one at `first_attempt_ms`."""
+
+    event_id: EventId
+    body: bytes
+    received_ms: int
+    source: Source
+    attempts: int = 0
+    first_attempt_ms: int | None = None
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """One customer's turn, oldest event first.
+
+    `crashes` counts the leases on this customer that ended without a word. `unknown` are events stored
+    by a newer version of this program: settling parks them, so that they are neither read nor lost.
+    """
+
+    customer_id: CustomerId
+    waiting: tuple[Waiting, ...]
+    crashes: int = 0
+    unknown: tuple[EventId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Mail that is one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
+
+    token: LeaseToken
+    mails: tuple[Mail, ...]
+    expires_ms: int
+    lease_ms: int
+
+    @property
+    def claimed_ms(self) -> int:
+        """When it was claimed, by Redis's clock."""
+        return self.expires_ms - self.lease_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An event that keeps its place, and what its next attempt shall know; without attempts it only waits."""
+
+    event_id: EventId
+    attempts: int
+    first_attempt_ms: int | None
+    error_class: str
+    code: str | None = None  # an SQLSTATE or the type of an exception
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What became of one customer's turn; its lease ends with it.
+
+    `done` events have a final outcome (a row in the ledger, or a dead letter) and leave the mailbox.
+    `parked` ones step aside until the customer's row exists; `released` says that it does now, so that
+    whatever is parked returns. What is named nowhere stays at its place. With `postponed_until_ms` the
+    customer sleeps until then, else it goes to the back of the line if mail is left.
+    """
+
+    customer_id: CustomerId
+    done: tuple[EventId, ...] = ()
+    parked: tuple[EventId, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    released: bool = False
+    postponed_until_ms: int | None = None

@@ -1,0 +1,328 @@
+"""The mailboxes: one per customer, its events in order, worked on by one worker at a time.
+
+Python's side of the commands in lua/: what goes in and what comes out, over all shards. Knows Redis
+through server.py; nothing of Postgres, HTTP or Celery.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from cogento.events.names import CustomerId, EventId, LeaseToken
+from cogento.queue import codec, keys, replies
+from cogento.queue.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS
+from cogento.queue.asking import Call
+from cogento.queue.circuit import Circuit, Dependency
+from cogento.queue.clock import Clock, RedisClock
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.fence import FenceNotes
+from cogento.queue.heartbeats import Heartbeats
+from cogento.queue.inspection import Inspection
+from cogento.queue.lost_claims import LostClaims
+from cogento.queue.mail import (
+    GATHERING_MS_FOR_EACH_EVENT,
+    LONGEST_GATHERING_MS,
+    Claim,
+    Limits,
+    Settlement,
+    Source,
+)
+from cogento.queue.posting import RING_WINDOW_MS, Posting
+from cogento.queue.server import Server
+from cogento.queue.status import Paused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.queue.asking import Argument, Reply
+    from cogento.queue.checks import ServerFacts
+    from cogento.queue.circuit import OpenCircuit
+    from cogento.queue.codec import Stored
+    from cogento.queue.durability import AckDurability
+    from cogento.queue.mail import Mail, Put
+    from cogento.queue.status import MailboxStatus, MailboxView, Removed
+
+PER_TURN = 50
+CLAIMED_BYTES = 8 * 1024**2
+"""About how much a claim holds as stored; a worker's memory holds several times that."""
+
+PARKED_LOOK_SECONDS = 300.0
+SWEPT_AT_ONCE = 1000
+LISTED_EVENTS = 100
+EVERYTHING = ""
+
+
+class Mailboxes:
+    """All customers' mailboxes; one instance a process, for any number of threads or greenlets.
+
+    Everything raises MailboxUnavailable when Redis does not do as asked within TIMEOUT_SECONDS, and may
+    then be asked again.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        clock: Clock | None = None,
+        shards: int = 1,
+        ack: AckDurability | None = None,
+        limits: Limits | None = None,
+        name: str = "",
+    ) -> None:
+        self._server = server
+        self._posting = Posting(server, shards=shards, ack=ack, limits=limits or Limits())
+        self._clock = clock or RedisClock(server)
+        self._tags = keys.tags(shards)
+        self._name = name
+        self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
+        self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
+        self._lost_claims = LostClaims()
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        *,
+        shards: int = 1,
+        ack: AckDurability | None,
+        limits: Limits | None = None,
+        name: str = "",
+    ) -> Mailboxes:
+        """Make the mailboxes of a Redis URL; nothing is sent before it is needed.
+
+        `name` is the process's, and tells people who has claimed a mailbox.
+        """
+        return cls(
+            Server.connect(url, timeout_seconds=TIMEOUT_SECONDS, patient_seconds=PATIENT_SECONDS),
+            shards=shards,
+            ack=ack,
+            limits=limits,
+            name=name,
+        )
+
+    def check(self) -> ServerFacts:
+        """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
+        return self._server.do(self._posting.acknowledgement.check())
+
+    def ping_write(self) -> ServerFacts:
+        """Write something, and return what the server gives: one that is full or read-only still answers a PING.
+
+        Raises also when it does not give the ack level, or may evict: asked anew each time, as a put would.
+        """
+        for tag in self._tags:
+            self._server.ask("SET", keys.probe_key(tag), 1, "EX", 10)
+        try:
+            return self.check()
+        except MailboxRefused as refused:
+            raise MailboxUnavailable(str(refused)) from refused
+
+    def now_ms(self) -> int:
+        """Return the time by Redis's clock, which every process shares."""
+        return self._clock.now_ms()
+
+    def circuit(self, dependency: Dependency) -> Circuit:
+        """Return the circuit that all workers share for a dependency."""
+        return Circuit(self._server, self._clock, tag=self._tags[0], dependency=dependency)
+
+    def inspection(self, *, lease_seconds: float, rest: Callable[[float], bool]) -> Inspection:
+        """Return what looks through everything for what Redis has lost; see Inspection."""
+        return Inspection(self._server, self._clock, self._tags, lease_seconds=lease_seconds, rest=rest)
+
+    def open_circuits(self) -> tuple[OpenCircuit, ...]:
+        """Return the dependencies that workers wait for, or come back to."""
+        looks = (self.circuit(dependency).look() for dependency in Dependency)
+        return tuple(found for found in looks if found)
+
+    def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
+        """Lay envelopes into their mailboxes: one script a shard, durable as promised when this returns.
+
+        An id that waits already stays as it is. At most one result asks for a ring.
+        """
+        posting = self._posting.put(envelopes, source=source, now_ms=self.now_ms())
+        return self._server.do(posting)
+
+    def claim(
+        self, *, max_customers: int, max_events: int, lease_seconds: float, per_turn: int = PER_TURN
+    ) -> Claim | None:
+        """Lease the customers at the head of the line to the caller; None when no mail is ready.
+
+        A claim that returned mail must be followed by another once it is settled (the doorbell counts on
+        it). First of all, expired leases and sleepers whose time has come are put back in line.
+        """
+        now_ms, lease_ms = self.now_ms(), int(lease_seconds * 1000)
+        token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
+        mails: list[Mail] = []
+        for tag in self._tags_from_anywhere():
+            events = max_events - sum(len(mail.waiting) for mail in mails)
+            if len(mails) >= max_customers or events <= 0:
+                break
+            bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
+            awake = (RING_WINDOW_MS, GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
+            mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
+        self._lost_claims.forget_expired(now_ms)
+        return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
+
+    def renew(self, claim: Claim) -> bool:
+        """Make the leases last as long again from now; False when not all are the caller's any more."""
+        until_ms = self.now_ms() + claim.lease_ms
+        return self._for_customers("renew", claim, until_ms) == len(claim.mails)
+
+    def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> frozenset[CustomerId]:
+        """End the leases on these customers with what became of their turns; one step a customer.
+
+        Returns the customers whose lease had passed to somebody else: nothing of theirs was changed. May
+        be called several times with parts of a claim.
+        """
+        now_ms = self.now_ms()
+        unknown = {mail.customer_id: mail.unknown for mail in claim.mails if mail.unknown}
+        whole = [
+            structs.replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
+            for one in settlements
+        ]
+        groups = keys.by_shard(self._tags, (one.customer_id for one in whole))
+        head = (now_ms, claim.token, now_ms + int(PARKED_LOOK_SECONDS * 1000))
+        calls = [
+            Call("settle", tag, (*head, *chain.from_iterable(_settlement(whole[i]) for i in places)))
+            for tag, places in groups.items()
+        ]
+        lost = (
+            whole[i].customer_id
+            for places, codes in zip(groups.values(), self._server.run(*calls), strict=True)
+            for i, code in zip(places, codes, strict=True)
+            if code == replies.SettleCode.LOST
+        )
+        return frozenset(lost)
+
+    def release(self, claim: Claim) -> None:
+        """Give back, untouched, whatever of the claim is still the caller's."""
+        self._for_customers("release", claim)
+
+    def replay(self, customer_id: CustomerId) -> bool:
+        """Let a customer's mail be tried now: parked events return, sleep ends. False: nothing to do."""
+        return bool(self._one(customer_id, "replay"))
+
+    def pause(self, customer_id: CustomerId | None = None) -> bool:
+        """Hold one customer's mail, or all, until resumed; False if it was held already."""
+        return self._hold("pause", customer_id)
+
+    def resume(self, customer_id: CustomerId | None = None) -> bool:
+        """End a pause; False if there was none."""
+        return self._hold("resume", customer_id)
+
+    def paused(self) -> Paused:
+        """Return what is held."""
+        halted = [self._server.ask("EXISTS", keys.halted_key(tag)) for tag in self._tags]
+        held = chain.from_iterable(self._server.ask("HKEYS", keys.pauses_key(tag)) for tag in self._tags)
+        return Paused(any(halted), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
+
+    def parked_customers(self, *, quiet_seconds: float, limit: int) -> list[CustomerId]:
+        """List customers that have had parked events for so long, a shard after the other."""
+        looked_at_again_ms = self.now_ms() + int((PARKED_LOOK_SECONDS - quiet_seconds) * 1000)
+        terms = ("-inf", looked_at_again_ms, "LIMIT", 0, limit)
+        found = (self._server.ask("ZRANGEBYSCORE", keys.parked_key(tag), *terms) for tag in self._tags)
+        return [CustomerId(id_.decode()) for id_ in chain.from_iterable(found)][:limit]
+
+    def remove(self, customer_id: CustomerId, event_id: EventId) -> Removed:
+        """Take one waiting or parked event out for good, as an operator may."""
+        return replies.read_removed(self._one(customer_id, "remove", event_id))
+
+    def status(self) -> MailboxStatus:
+        """Return how much waits and how old it is, over all shards."""
+        now_ms = self.now_ms()
+        calls = [Call("status", tag, (now_ms,)) for tag in self._tags]
+        return replies.read_status(self._server.run(*calls), now_ms=now_ms)
+
+    def waits_longest(self, *, limit: int) -> list[tuple[CustomerId, int]]:
+        """Return the customers whose first event has waited longest, with the ms when it was received."""
+        now_ms = self.now_ms()
+        shards = self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in self._tags))
+        return replies.read_oldest(shards)[:limit]
+
+    def look(self, customer_id: CustomerId) -> MailboxView:
+        """Return one customer's mailbox, with its first events."""
+        return replies.read_view(customer_id, self._one(customer_id, "look", LISTED_EVENTS))
+
+    def find(self, event_id: EventId) -> Stored | None:
+        """Return an event that waits or is parked, wherever it is; None also when a newer version wrote it."""
+        now_ms = self.now_ms()
+        values = (self._server.ask("GET", keys.event_key(tag, event_id)) for tag in self._tags)
+        value = next((value for value in values if value is not None), None)
+        return None if value is None else codec.decode(value, now_ms=now_ms)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.close()
+
+    def _claim_shard(self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]) -> list[Mail]:
+        if lost := self._lost_claims.tokens():
+            # By itself, for a script that the server does not know yet runs after those that it does; and
+            # recovery, if it came first, would count a crash.
+            self._server.run(Call("forgo", tag, (now_ms, *lost)))
+        try:
+            *_, turns = self._server.run(
+                Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
+                Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
+                Call("claim", tag, (now_ms, token, *terms)),
+            )
+        except MailboxUnavailable:
+            self._lost_claims.add(token, expires_ms=int(terms[0]))
+            raise
+        return [replies.read_mail(turn, now_ms=now_ms) for turn in turns]
+
+    def _readable(self, claim: Claim) -> Claim | None:
+        """Park at once the turns that hold nothing but what a newer version wrote."""
+        unreadable = [Settlement(mail.customer_id) for mail in claim.mails if not mail.waiting]
+        if not unreadable:
+            return claim
+        self.settle(claim, unreadable)
+        mails = tuple(mail for mail in claim.mails if mail.waiting)
+        return replace(claim, mails=mails) if mails else None
+
+    def _for_customers(self, script: str, claim: Claim, *terms: Argument) -> int:
+        """Run a script on all of a claim's customers and return the sum of its answers."""
+        customers = [mail.customer_id for mail in claim.mails]
+        head = (self.now_ms(), claim.token, *terms)
+        calls = [
+            Call(script, tag, (*head, *(customers[i] for i in places)))
+            for tag, places in keys.by_shard(self._tags, customers).items()
+        ]
+        return sum(self._server.run(*calls))
+
+    def _hold(self, script: str, customer_id: CustomerId | None) -> bool:
+        if customer_id is not None:
+            return bool(self._one(customer_id, script))
+        calls = [Call(script, tag, (self.now_ms(), EVERYTHING)) for tag in self._tags]
+        return any(self._server.run(*calls))
+
+    def _one(self, customer_id: CustomerId, script: str, *terms: Argument) -> Reply:
+        """Run a script on one customer."""
+        (tag,) = keys.by_shard(self._tags, [customer_id])
+        (reply,) = self._server.run(Call(script, tag, (self.now_ms(), customer_id, *terms)))
+        return reply
+
+    def _tags_from_anywhere(self) -> Sequence[str]:
+        """All shards, beginning with a random one, so that none is always served last."""
+        first = secrets.randbelow(len(self._tags))
+        return self._tags[first:] + self._tags[:first]
+
+
+def _settlement(one: Settlement) -> list[Argument]:
+    """One customer's part of the arguments of settle.lua."""
+    failed = [field for event in one.failed for field in (event.event_id, replies.write_tries(event))]
+    return [
+        one.customer_id,
+        one.postponed_until_ms or 0,
+        int(one.released),
+        len(one.done),
+        *one.done,
+        len(one.parked),
+        *one.parked,
+        len(one.failed),
+        *failed,
+    ]

@@ -1,0 +1,56 @@
+"""The pace at which Stripe is asked, shared by every process over Redis. Knows nothing of Stripe itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cogento.queue import keys
+from cogento.queue.acknowledgement import TIMEOUT_SECONDS
+from cogento.queue.asking import Call
+from cogento.queue.clock import Clock, RedisClock
+from cogento.queue.server import Server
+
+
+class Slot(NamedTuple):
+    """When the next request may be sent; with `shut_seconds` none may, for so long."""
+
+    wait_seconds: float
+    shut_seconds: float
+
+
+class Pace:
+    """At most so many requests a second, evenly spaced; everything raises MailboxUnavailable."""
+
+    def __init__(self, server: Server, *, requests_per_second: float, clock: Clock | None = None) -> None:
+        self._server = server
+        self._clock = clock or RedisClock(server)
+        self._requests_per_second = requests_per_second
+        (self._tag,) = keys.tags(1)  # one pace for all shards
+
+    @classmethod
+    def connect(cls, url: str, *, requests_per_second: float) -> Pace:
+        """Make the pace of a Redis URL; nothing is sent before it is needed."""
+        server = Server.connect(url, timeout_seconds=TIMEOUT_SECONDS)
+        return cls(server, requests_per_second=requests_per_second)
+
+    def take(self) -> Slot:
+        """Take the next free moment; it is gone, whether it is used or not."""
+        wait_ms, shut_ms = self._run("take")
+        return Slot(wait_ms / 1000, shut_ms / 1000)
+
+    def slow_down(self, *, wait_seconds: float) -> None:
+        """Halve the rate and hand out no moment for so long; the rate is whole again a minute later."""
+        self._run("slow", wait_seconds)
+
+    def shut(self, *, seconds: float) -> None:
+        """Hand out no moment at all for so long, and say so to whoever asks."""
+        self._run("shut", seconds)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.close()
+
+    def _run(self, what: str, seconds: float = 0) -> tuple[int, int]:
+        arguments = (self._clock.now_ms(), str(self._requests_per_second), what, int(seconds * 1000))
+        (reply,) = self._server.run(Call("pace", self._tag, arguments))
+        return int(reply[0]), int(reply[1])

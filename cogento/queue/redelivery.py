@@ -1,0 +1,111 @@
+"""Putting dead letters back: taken from those who keep them, laid into the mailboxes, given back where that fails.
+
+A redelivery is a put like any other, in its place in the customer's order; nothing is forced. Does not know
+where letters are kept.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.errors import RejectedError
+from cogento.queue.mail import Put, PutResult, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.events.names import EventId
+
+
+class Redelivery(StrEnum):
+    """What became of one letter that was to be put back."""
+
+    PUT_BACK = "put_back"
+    WAITS_ALREADY = "waits_already"  # Stripe sent the event again: that copy decides
+    NOT_OPEN = "not_open"  # somebody else took it, it is closed, or its bytes were erased
+    FULL = "full"  # a cap of the mailboxes is reached
+    UNREADABLE = "unreadable"  # the bytes are no event, or another event than the letter names
+
+
+TAKEN_ALONG = frozenset({Redelivery.PUT_BACK, Redelivery.WAITS_ALREADY})
+"""What leaves a letter on its way; after the others it is as it was."""
+
+_OF_PUT = {
+    PutResult.QUEUED: Redelivery.PUT_BACK,
+    PutResult.DUPLICATE: Redelivery.WAITS_ALREADY,
+    PutResult.DUPLICATE_DIFFERS: Redelivery.WAITS_ALREADY,
+    PutResult.FULL: Redelivery.FULL,
+}
+
+
+class TakenLetter(Protocol):
+    """A letter that is the caller's to put back, and nobody else's."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def event_id(self) -> EventId:
+        """The event that it is kept under."""
+
+    @property
+    def body(self) -> bytes:
+        """The exact bytes."""
+
+
+class Letters(Protocol):
+    """Where letters are taken from, on behalf of somebody and for a reason."""
+
+    def take(self, letter_ids: Collection[int]) -> Sequence[TakenLetter]:
+        """Take those that are open, oldest event first."""
+
+    def give_back(self, letter_ids: Collection[int]) -> None:
+        """Have letters open again that could not be put back."""
+
+
+class Mailboxes(Protocol):
+    """Where letters are put."""
+
+    def put(self, envelopes: Sequence[Envelope], *, source: Source) -> Sequence[Put]:
+        """As Mailboxes.put; no doorbell is rung for what it asks: an idle worker looks by itself."""
+
+
+def redeliver(letter_ids: Collection[int], letters: Letters, mailboxes: Mailboxes) -> dict[int, Redelivery]:
+    """Put letters back into their customers' mailboxes, and say of each what became of it.
+
+    Whatever is raised in between, what was taken is given back; should a put have happened all the same, the
+    event's outcome closes the letter though it is open. A process that dies in between leaves letters that a
+    worker finds and opens (worker/revival.py).
+    """
+    taken = letters.take(letter_ids)
+    try:
+        results = _put(taken, mailboxes)
+    except BaseException:
+        letters.give_back([letter.id for letter in taken])
+        raise
+    left = [id_ for id_, result in results.items() if result not in TAKEN_ALONG]
+    if left:
+        letters.give_back(left)
+    return dict.fromkeys(letter_ids, Redelivery.NOT_OPEN) | results
+
+
+def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, Redelivery]:
+    opened = [(letter.id, envelope) for letter in taken if (envelope := _open(letter))]
+    results = dict.fromkeys((letter.id for letter in taken), Redelivery.UNREADABLE)
+    if opened:
+        puts = mailboxes.put([envelope for _, envelope in opened], source=Source.RETRY)
+        results |= {id_: _OF_PUT[put.result] for (id_, _), put in zip(opened, puts, strict=True)}
+    return results
+
+
+def _open(letter: TakenLetter) -> Envelope | None:
+    """Whose it is, is read again from the bytes: a letter that lay in a wrong mailbox finds the right one."""
+    try:
+        envelope = open_envelope(letter.body, now=ANY_TIME)
+    except RejectedError:
+        return None
+    return envelope if envelope.event_id == letter.event_id else None

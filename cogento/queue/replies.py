@@ -1,0 +1,202 @@
+"""What the scripts' replies mean: return codes by name, lists as values. The twin of the Lua headers."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from cogento.events.names import CustomerId, EventId
+from cogento.queue import codec
+from cogento.queue.mail import Mail, PutResult, Waiting
+from cogento.queue.status import Counters, Listed, MailboxState, MailboxStatus, MailboxView, Removed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cogento.queue.asking import Reply
+    from cogento.queue.mail import Failed
+
+SECOND = 2**21
+"""Places within one second of `created`: score = created * 2^21 + n, exact in a double (put.lua)."""
+
+
+class PutCode(IntEnum):
+    """put.lua, one an envelope; the stored value instead where it has another content."""
+
+    QUEUED = 1
+    DUPLICATE = 2
+    FULL = 3
+
+
+class SettleCode(IntEnum):
+    """settle.lua, one a customer."""
+
+    LOST = 0
+    SETTLED = 1
+
+
+class RemoveCode(IntEnum):
+    """remove.lua."""
+
+    ABSENT = 0
+    REMOVED = 1
+    LEASED = 2
+
+
+class Tries(NamedTuple):
+    """What is known of an event's earlier attempts."""
+
+    attempts: int
+    first_attempt_ms: int | None
+    error_class: str | None
+    error_code: str | None
+
+
+UNTRIED = Tries(0, None, None, None)
+
+
+def read_put(code: int | bytes, value: bytes) -> PutResult:
+    """Return the result for one envelope whose value was `value`."""
+    if isinstance(code, bytes):
+        same = codec.says_the_same(code, value)
+        return PutResult.DUPLICATE if same else PutResult.DUPLICATE_DIFFERS
+    return PutResult(PutCode(code).name.lower())
+
+
+def read_removed(code: int) -> Removed:
+    """Return what became of a removal."""
+    return Removed(RemoveCode(code).name.lower())
+
+
+def read_mail(reply: Reply, *, now_ms: int) -> Mail:
+    """Return one customer's turn of claim.lua."""
+    customer_id, crashes, turn = reply
+    waiting: list[Waiting] = []
+    unknown: list[EventId] = []
+    for id_, value, tries in zip(turn[::3], turn[1::3], turn[2::3], strict=True):
+        event_id, stored = EventId(id_.decode()), codec.decode(value, now_ms=now_ms)
+        if stored is None:
+            unknown.append(event_id)
+            continue
+        attempts, first_ms, *_ = read_tries(tries)
+        waiting.append(Waiting(event_id, stored.body, stored.received_ms, stored.source, attempts, first_ms))
+    return Mail(CustomerId(customer_id.decode()), tuple(waiting), int(crashes), tuple(unknown))
+
+
+def write_tries(failed: Failed) -> str:
+    """Return the text that Redis keeps of an event that failed."""
+    why = f"{failed.error_class}:{failed.code}" if failed.code else failed.error_class
+    return f"{failed.attempts} {failed.first_attempt_ms or 0} {why}"
+
+
+def read_tries(text: bytes | None) -> Tries:
+    """Return the attempts that `write_tries` wrote; what is not ours counts as untried."""
+    match (text or b"").decode(errors="replace").split():
+        case [attempts, first_ms, why] if attempts.isdecimal() and first_ms.isdecimal():
+            error_class, _, code = why.partition(":")
+            return Tries(int(attempts), int(first_ms) or None, error_class, code or None)
+        case _:
+            return UNTRIED
+
+
+def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
+    """Return the sum over all shards of status.lua."""
+    shards = list(replies)
+    ready, leased, sleeping, paused, parked_customers = (sum(shard[i] for shard in shards) for i in range(5))
+    oldest = [int(shard[5]) for shard in shards if shard[5] is not None]
+    stats = _summed_stats(shard[7] for shard in shards)
+    return MailboxStatus(
+        waiting=stats.get("waiting", 0),
+        parked=stats.get("parked", 0),
+        stored_bytes=stats.get("bytes", 0),
+        ready=ready,
+        leased=leased,
+        sleeping=sleeping,
+        paused=paused,
+        parked_customers=parked_customers,
+        halted=any(shard[6] for shard in shards),
+        oldest_event_ms=min(oldest, default=None),
+        now_ms=now_ms,
+        counters=_counters(stats),
+    )
+
+
+def read_oldest(replies: Iterable[Reply]) -> list[tuple[CustomerId, int]]:
+    """Return the customers of oldest.lua over all shards, the longest wait first."""
+    waiting = [
+        (CustomerId(id_.decode()), int(received))
+        for shard in replies
+        for id_, received in zip(shard[::2], shard[1::2], strict=True)
+    ]
+    return sorted(waiting, key=itemgetter(1))
+
+
+def read_view(customer_id: CustomerId, reply: Reply) -> MailboxView:
+    """Return one customer's mailbox as look.lua shows it."""
+    pause_wanted, parked_look, crashes, waiting_total, parked_total, waiting, parked, token = reply[4:]
+    state, state_ms = _state(reply[:4])
+    return MailboxView(
+        customer_id=customer_id,
+        state=state,
+        state_ms=state_ms,
+        owner=None if token is None else token.decode().rpartition("/")[0] or None,
+        pause_wanted=pause_wanted is not None,
+        crashes=int(crashes or 0),
+        parked_look_ms=None if parked_look is None else int(parked_look),
+        waiting_total=waiting_total,
+        parked_total=parked_total,
+        waiting=tuple(_listed(*entry) for entry in waiting),
+        parked=tuple(_listed(*entry) for entry in parked),
+    )
+
+
+def _state(scores: Sequence[bytes | None]) -> tuple[MailboxState | None, int | None]:
+    for state, score in zip(MailboxState, scores, strict=True):
+        if score is not None:
+            return state, int(score)
+    return None, None
+
+
+def _listed(id_: bytes, place: bytes, tries: bytes | None, header: bytes) -> Listed:
+    stored = codec.decode_header(header)
+    attempts, first_ms, error_class, code = read_tries(tries)
+    return Listed(
+        event_id=EventId(id_.decode()),
+        created=int(place) // SECOND,
+        received_ms=stored and stored.received_ms,
+        source=stored and stored.source,
+        attempts=attempts,
+        first_attempt_ms=first_ms,
+        error_class=error_class,
+        error_code=code,
+    )
+
+
+def _summed_stats(shards: Iterable[Sequence[bytes]]) -> Mapping[str, int]:
+    total: dict[str, int] = {}
+    for stats in shards:
+        for field, value in zip(stats[::2], stats[1::2], strict=True):
+            total[field.decode()] = total.get(field.decode(), 0) + read_number(value)
+    return total
+
+
+def read_number(value: bytes | None) -> int:
+    """Read a counter; none, or what somebody wrote into it that is no number, counts as nothing."""
+    try:
+        return int(value or 0)
+    except ValueError:
+        return 0
+
+
+def _counters(stats: Mapping[str, int]) -> Counters:
+    return Counters(
+        accepted=stats.get("accepted", 0),
+        duplicates=stats.get("duplicates", 0),
+        full=stats.get("full", 0),
+        settled=stats.get("settled", 0),
+        removed=stats.get("removed", 0),
+        expired=stats.get("expired", 0),
+        repaired=stats.get("repaired", 0),
+        lost=stats.get("lost", 0),
+    )

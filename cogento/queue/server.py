@@ -1,0 +1,109 @@
+"""The one Redis behind the mailboxes, spoken to from threads in single attempts with short time-outs.
+
+redis-py's own retries are off: they held a call for 15 s against a frozen server and repeated commands
+whose reply was lost. Whoever asks knows better whether to ask again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import SSLConnection
+from redis.retry import Retry
+
+from cogento.queue import asking
+from cogento.queue.asking import Ask, Peer, checked
+from cogento.queue.errors import MailboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis.connection import AbstractConnection
+
+    from cogento.queue.asking import Argument, Asking, Call, Reply, Request, Send
+
+T = TypeVar("T")
+
+
+class Server(Peer):
+    """Runs scripts and commands; anything that goes wrong is a MailboxUnavailable.
+
+    `patient` is the same server with a longer time-out, for what waits for the disk.
+    """
+
+    def __init__(self, client: redis.Redis, patient: redis.Redis | None = None) -> None:
+        super().__init__()
+        self._client = client
+        self._patient = patient or client
+
+    @classmethod
+    def connect(cls, url: str, *, timeout_seconds: float, patient_seconds: float | None = None) -> Server:
+        """Make a server of a URL (redis, rediss, unix); connections open when first needed."""
+        client = _client(url, timeout_seconds)
+        server = cls(client, _client(url, patient_seconds) if patient_seconds else None)
+        for each in (client, server._patient):
+            each.connection_pool.connection_kwargs["redis_connect_func"] = server._greet
+        return server
+
+    def do(self, wanted: Asking[T]) -> T:
+        """Ask what it asks until it returns; what fails is raised where it was asked."""
+        step: Callable[[], Request] = partial(next, wanted)
+        while True:
+            try:
+                request = step()
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                step = partial(wanted.send, self._answer(request))
+            except MailboxUnavailable as error:
+                step = partial(wanted.throw, error)
+
+    def run(self, *calls: Call) -> list[Reply]:
+        """Run scripts in one round trip."""
+        return self.do(asking.run(calls))
+
+    def ask(self, *command: Argument) -> Reply:
+        """Run one command."""
+        return self._answer(Ask(command))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+        self._patient.close()
+
+    def _answer(self, request: Request) -> Reply:
+        with self._translated():
+            if isinstance(request, Ask):
+                return self._client.execute_command(*request.command)  # type: ignore[no-untyped-call]
+            return self._send(request)
+
+    def _send(self, request: Send) -> list[Reply]:
+        client = self._patient if request.wait_ms else self._client
+        with client.pipeline(transaction=False) as pipeline:
+            for command in request.commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return checked(pipeline.execute(raise_on_error=False))
+
+    def _greet(self, connection: AbstractConnection) -> None:
+        self.era += 1
+        connection.on_connect()  # type: ignore[no-untyped-call]
+        if isinstance(connection, SSLConnection):
+            # The tickets of TLS 1.3 come unasked, and redis-py's pool refuses a connection with unread bytes.
+            connection.send_command("PING")  # type: ignore[no-untyped-call]
+            connection.read_response()
+
+
+def _client(url: str, timeout_seconds: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,  # the same types of replies everywhere, and no greeting to wait for
+        driver_info=None,
+    )

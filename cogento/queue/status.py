@@ -1,0 +1,111 @@
+"""What the mailboxes look like from outside, for people and for metrics. Frozen values, no Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cogento.events.names import CustomerId, EventId
+    from cogento.queue.mail import Source
+
+
+class MailboxState(StrEnum):
+    """The one state of a customer with mail."""
+
+    READY = "ready"
+    LEASED = "leased"
+    SLEEPING = "sleeping"
+    PAUSED = "paused"
+
+
+class Removed(StrEnum):
+    """What became of an operator's wish to take an event out."""
+
+    REMOVED = "removed"
+    ABSENT = "absent"
+    LEASED = "leased"  # a worker has the customer in hand: try again
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Everything that ever happened to these mailboxes, in events (`expired`: leases).
+
+    `repaired` counts mailboxes and events that Redis had lost from the line and that were put back, `lost` ids
+    whose event itself was gone.
+    """
+
+    accepted: int
+    duplicates: int
+    full: int
+    settled: int
+    removed: int
+    expired: int
+    repaired: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """How much there is now: `waiting` and `parked` count events, the states count customers.
+
+    `oldest_event_ms` is when the oldest event at the head of a mailbox was received (parked ones do not
+    count), `now_ms` the time of the answer by the same clock.
+    """
+
+    waiting: int
+    parked: int
+    stored_bytes: int
+    ready: int
+    leased: int
+    sleeping: int
+    paused: int
+    parked_customers: int
+    halted: bool
+    oldest_event_ms: int | None
+    now_ms: int
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What an operator holds: everything, or these customers."""
+
+    everything: bool
+    customers: tuple[CustomerId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One event in a mailbox, without its body; `source` and `received_ms` None when not ours to read."""
+
+    event_id: EventId
+    created: int
+    received_ms: int | None
+    source: Source | None
+    attempts: int
+    first_attempt_ms: int | None
+    error_class: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxView:
+    """One customer's mailbox, events in order (only the first of them when there are many).
+
+    `state_ms` is since when it is ready or paused, until when leased or asleep; `owner` is the worker that has it. `pause_wanted` also holds
+    without mail. `parked_look_ms` is when the parked events are looked at again.
+    """
+
+    customer_id: CustomerId
+    state: MailboxState | None
+    state_ms: int | None
+    owner: str | None
+    pause_wanted: bool
+    crashes: int
+    parked_look_ms: int | None
+    waiting_total: int
+    parked_total: int
+    waiting: tuple[Listed, ...]
+    parked: tuple[Listed, ...]

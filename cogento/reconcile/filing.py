@@ -1,0 +1,157 @@
+"""Writing what Stripe gave straight into the tables, many objects at once, past the mailboxes.
+
+Each object is an answer in the form of an event, and goes through the same transaction, locks, decision and
+ledger as mail (docs/decisions/0021). Whatever cannot be written at once is left to the mailboxes, where
+workers know what to do with it: bury it, or let it wait for its customer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento.events.answers import answer_body
+from cogento.events.envelope import open_envelope
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.event import ObjectKind, kind_of, read_event
+from cogento.events.names import ObjectId
+from cogento.events.outcomes import Parked
+from cogento.events.retry import FailureClass
+from cogento.queue.mail import Source
+from cogento.store.delivery import Delivery
+from cogento.store.errors import classify
+from cogento.store.ledger import entry_of
+from cogento.stripe.api import API_VERSION
+from cogento.stripe.errors import StripeApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.events.names import CustomerId
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.reconcile.outbox import Outbox
+    from cogento.store.delivery import BatchResult
+    from cogento.store.store import Store
+    from cogento.stripe.api import StripeApi
+    from cogento.stripe.requests import Answer
+
+log = structlog.get_logger()
+
+MAILED = "mailed"
+"""What becomes of objects beside the outcomes of the ledger: they are left to the mailboxes."""
+
+MOST_PARKED = 10_000
+
+Filed = Counter[tuple[str, str]]
+"""How many objects, by kind and by what became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """One object as an event: the body for the mailboxes, the delivery for the store."""
+
+    body: bytes
+    delivery: Delivery
+
+
+class Filing:
+    """Files objects under one source; for coroutines of one event loop."""
+
+    def __init__(
+        self, store: Store, api: StripeApi, mailboxes: Mailboxes, outbox: Outbox, *, source: str
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._mailboxes = mailboxes
+        self._outbox = outbox
+        self._source = source
+
+    async def file(self, answers: Sequence[Answer]) -> Filed:
+        """Write objects, or leave them to the mailboxes; when this returns each is in one of them.
+
+        Raises what Stripe, Postgres and Redis raise while they are away.
+        """
+        filed: Filed = Counter()
+        documents = [one for answer in answers if (one := await self._read(answer, filed))]
+        orphans = await self._write(documents, filed)
+        if orphans:
+            customers = await self._customers_of(orphans, filed)
+            left = await self._write([*customers, *orphans], filed)
+            await self._mail([one.body for one in left], filed)
+        return filed
+
+    async def _read(self, answer: Answer, filed: Filed) -> _Document | None:
+        """Read one object; one that cannot be is left for a worker to bury."""
+        try:
+            body = answer_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
+        except PermanentError as error:
+            log.warning("stripe_answer_unreadable", exc_info=error)
+            return None
+        try:
+            return _Document(body, Delivery(read_event(body), int(time.time() * 1000), 0, self._source))
+        except PermanentError:
+            await self._mail([body], filed)
+            return None
+
+    async def _write(self, documents: Sequence[_Document], filed: Filed) -> list[_Document]:
+        """Write what can be written; returns subscriptions whose customer has no row."""
+        if not documents:
+            return []
+        try:
+            result = await self._store.apply([one.delivery for one in documents])
+        except Exception as error:
+            if classify(error) is not FailureClass.PERMANENT:
+                raise
+            log.warning("objects_left_to_mailboxes", objects=len(documents), exc_info=error)
+            await self._mail([one.body for one in documents], filed)
+            return []
+        _count(documents, result, filed)
+        await asyncio.to_thread(self._wake_parked, result.customers)
+        return [one for one in documents if isinstance(result.outcomes[one.delivery.event.id], Parked)]
+
+    async def _customers_of(self, orphans: Iterable[_Document], filed: Filed) -> list[_Document]:
+        """Ask for customers that no list has: deleted ones, and those that came after it was made."""
+        wanted = sorted({one.delivery.event.customer_id for one in orphans})
+        answers = await asyncio.gather(*map(self._customer, wanted))
+        return [one for answer in answers if answer and (one := await self._read(answer, filed))]
+
+    async def _customer(self, customer_id: CustomerId) -> Answer | None:
+        try:
+            return await self._api.fetch(ObjectKind.CUSTOMER, ObjectId(customer_id))
+        except StripeApiError as error:
+            if not error.is_missing:
+                raise
+            log.warning("customer_unknown_to_stripe", customer_id=customer_id)
+            return None
+
+    def _wake_parked(self, customers: frozenset[CustomerId]) -> None:
+        """Let mail that waited for these customers' rows be tried now."""
+        parked = self._mailboxes.parked_customers(quiet_seconds=0, limit=MOST_PARKED)
+        for customer_id in customers.intersection(parked):
+            self._mailboxes.replay(customer_id)
+
+    async def _mail(self, bodies: Iterable[bytes], filed: Filed) -> None:
+        """Leave objects to the mailboxes; raises MailboxFullError when one has no room."""
+        envelopes = [envelope for body in bodies if (envelope := _opened(body))]
+        await asyncio.to_thread(self._outbox.put, envelopes, source=Source.FETCH)
+        filed.update((kind_of(envelope.type).value, MAILED) for envelope in envelopes)
+
+
+def _opened(body: bytes) -> Envelope | None:
+    try:
+        return open_envelope(body, now=int(time.time()))
+    except RejectedError as error:
+        log.warning("stripe_answer_unreadable", exc_info=error)
+        return None
+
+
+def _count(documents: Iterable[_Document], result: BatchResult, filed: Filed) -> None:
+    for event in (one.delivery.event for one in documents):
+        if entry := entry_of(result.outcomes[event.id]):
+            filed[event.kind.value, entry.outcome] += 1

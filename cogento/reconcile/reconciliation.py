@@ -1,0 +1,215 @@
+"""What asks Stripe in a worker process, put together: for objects every other second, a sweep every five minutes.
+
+Each is one process's at a time, whichever takes the turn first; a process that dies gives it up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento import bridge
+from cogento.events.fence import Fence
+from cogento.queue.doorbell import Doorbell
+from cogento.reconcile.asking import Asking
+from cogento.reconcile.backfill import Backfill, Backfilled
+from cogento.reconcile.doubts import Doubts
+from cogento.reconcile.filing import Filing
+from cogento.reconcile.notices import Notices
+from cogento.reconcile.outbox import Outbox
+from cogento.reconcile.questions import Questions
+from cogento.reconcile.stripe import Stripe
+from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
+from cogento.reconcile.verify import Verified, Verify
+from cogento.store.delivery import BACKFILL, VERIFY
+from cogento.store.store import Store
+from cogento.stripe.errors import StripeApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.settings import ReconcileSettings, WorkerSettings
+    from cogento.store.sweeps import Sweeping
+
+log = structlog.get_logger()
+
+CONNECTIONS = 3  # one for each turn that is held, and one to work with
+SWEEP_TURN = "sweep"
+BACKFILL_TURN = "backfill"
+SWEEP_EVERY_SECONDS = 300
+GRACE_SECONDS = 60
+"""How old an event is before it counts as missing: its webhook may be on the way."""
+
+LATE_DAYS, VERY_LATE_DAYS = 3, 20
+"""From when on a watermark that stands still is told, and told as an error: Stripe lists events for 30 days."""
+
+
+class OwnAccountError(Exception):
+    """STRIPE_ACCOUNT is the endpoint's own account, whose events name none: webhooks are kept out, and so is all else.
+
+    Unset STRIPE_ACCOUNT.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "STRIPE_ACCOUNT is the account of the webhook endpoint itself, whose events name no account and are kept out. "
+            "Unset it."
+        )
+
+
+class Reconciliation:
+    """One process's part in asking Stripe."""
+
+    def __init__(
+        self,
+        store: Store,
+        mailboxes: Mailboxes,
+        stripe: Stripe,
+        outbox: Outbox,
+        *,
+        fence: Fence,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._stripe = stripe
+        self._mailboxes = mailboxes
+        self._outbox = outbox
+        self._fence = fence
+        self._stopping = threading.Event()
+        self._sweep = EventSweep(stripe, store, mailboxes, outbox, fence=fence)
+        questions = Questions(stripe, outbox)
+        self._asking = Asking(
+            store,
+            (
+                Doubts(store.doubts, mailboxes, questions, clock=clock),
+                Notices(store, mailboxes, questions, clock=clock),
+            ),
+            goes_on=self._goes_on,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        settings: WorkerSettings | ReconcileSettings,
+        mailboxes: Mailboxes,
+        *,
+        name: str,
+        connections: int = CONNECTIONS,
+    ) -> Reconciliation | None:
+        """Open it, with a pool of its own; None without a key. Postgres and Redis may be away."""
+        if settings.stripe_api_key is None:
+            return None
+        redis_url = settings.redis_url.get_secret_value()
+        database_url = settings.database_url.get_secret_value()
+        opening = Store.open(
+            database_url,
+            pool_size=connections,
+            application_name=name,
+        )
+        return cls(
+            bridge.run(opening),
+            mailboxes,
+            Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
+            Outbox(mailboxes, Doorbell(redis_url)),
+            fence=Fence(settings.stripe_livemode, settings.stripe_account),
+        )
+
+    def ask(self) -> None:
+        """Ask for what is in doubt and for what thin events told of, if it is this process's turn."""
+        self._asking.look()
+
+    def sweep_if_due(self) -> None:
+        """Sweep, if five minutes have passed since any process did, and no other is at it."""
+        standing = bridge.run(self._store.sweeps.standing())
+        _warn_if_late(standing)
+        if standing.finished is None or standing.now - standing.finished >= SWEEP_EVERY_SECONDS:
+            try:
+                self.sweep(grace_seconds=GRACE_SECONDS)
+            except OwnAccountError as error:
+                log.warning("own_account_named", exc_info=error)
+
+    def sweep(
+        self, *, grace_seconds: int, report: Callable[[Swept], object] = lambda _: None
+    ) -> Swept | None:
+        """Sweep now; None when another process is at it."""
+        self._check_account()
+        turn = bridge.run(self._store.take_turn(SWEEP_TURN))
+        if turn is None:
+            return None
+        try:
+            return self._sweep.run(grace_seconds=grace_seconds, report=report, goes_on=self._goes_on)
+        finally:
+            bridge.run(turn.end())
+
+    def backfill(
+        self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
+    ) -> Backfilled | None:
+        """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
+        self._check_account()
+        turn = bridge.run(self._store.take_turn(BACKFILL_TURN))
+        if turn is None:
+            return None
+        filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=BACKFILL)
+        try:
+            return Backfill(self._stripe, self._store.backfills, filing, report=report).run(anew=anew)
+        finally:
+            bridge.run(turn.end())
+
+    def verify(
+        self,
+        *,
+        sample: int | None = None,
+        repair: bool = False,
+        report: Callable[[int, float], object] = lambda *_: None,
+    ) -> Verified:
+        """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
+        self._check_account()
+        filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=VERIFY)
+        comparison = Verify(self._store, self._stripe, self._mailboxes, filing, report=report)
+        return comparison.run(sample=sample, repair=repair)
+
+    def standing(self) -> Sweeping:
+        """How far sweeps have come."""
+        return bridge.run(self._store.sweeps.standing())
+
+    def stop(self) -> None:
+        """Begin nothing further; what is under way ends at its next step."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Give up what turns are held, and close every connection."""
+        self._asking.stop()
+        self._stripe.close()
+        bridge.run(self._store.close())
+
+    def _check_account(self) -> None:
+        """Let in nothing by asking where receivers keep everything out; raises OwnAccountError.
+
+        An event that they kept out because it named no account is of the endpoint's own account. Where Stripe
+        knows it as one of the account that we ask for, the two are the same.
+        """
+        kept_out = self._mailboxes.fence_notes.everything_kept_out()
+        if kept_out is None or kept_out.unnamed is None or kept_out.fence != self._fence:
+            return
+        try:
+            self._stripe.event(kept_out.unnamed)
+        except StripeApiError as error:
+            if not error.is_missing:
+                raise
+        else:
+            raise OwnAccountError
+
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set()
+
+
+def _warn_if_late(standing: Sweeping) -> None:
+    days = 0 if standing.watermark is None else (standing.now - standing.watermark) / DAY_SECONDS
+    if days >= VERY_LATE_DAYS:
+        log.error("sweep_very_late", days=int(days), stripe_lists_days=30)
+    elif days >= LATE_DAYS:
+        log.warning("sweep_late", days=int(days))

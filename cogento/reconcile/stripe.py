@@ -1,0 +1,92 @@
+"""The way to Stripe for threads: questions cross to the event loop, at the pace that Redis keeps for everybody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cogento import bridge
+from cogento.queue.pace import Pace
+from cogento.stripe.api import StripeApi
+from cogento.stripe.budget import Grant
+from cogento.stripe.errors import StripeApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cogento.events.names import EventId
+    from cogento.settings import AskingSettings
+    from cogento.store.doubts import Doubt
+    from cogento.stripe.api import Page
+    from cogento.stripe.requests import Answer
+
+
+class SharedBudget:
+    """cogento.stripe.budget.Budget kept by cogento.queue.pace.Pace, which blocks and so is called in threads."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+
+    async def take(self) -> Grant:
+        """As Budget.take; raises MailboxUnavailable while Redis is away."""
+        slot = await asyncio.to_thread(self._pace.take)
+        return Grant(slot.wait_seconds, slot.shut_seconds)
+
+    async def slow_down(self, *, wait_seconds: float) -> None:
+        """As Budget.slow_down."""
+        await asyncio.to_thread(self._pace.slow_down, wait_seconds=wait_seconds)
+
+    async def shut(self, *, seconds: float) -> None:
+        """As Budget.shut."""
+        await asyncio.to_thread(self._pace.shut, seconds=seconds)
+
+
+class Stripe:
+    """stripeapi.StripeApi for threads; everything raises StripeApiError, and MailboxUnavailable."""
+
+    def __init__(self, api: StripeApi, pace: Pace) -> None:
+        self.api = api
+        """The same for coroutines of this process's loop."""
+        self._pace = pace
+
+    @classmethod
+    def connect(cls, settings: AskingSettings, key: str, redis_url: str) -> Stripe:
+        """Make the way to Stripe of a process; nothing is asked before it is needed."""
+        pace = Pace.connect(redis_url, requests_per_second=settings.stripe_requests_per_second)
+        api = StripeApi.connect(
+            key,
+            SharedBudget(pace),
+            base=settings.stripe_api_base,
+            account=settings.stripe_account,
+        )
+        return cls(api, pace)
+
+    def close(self) -> None:
+        """Close the connections."""
+        bridge.run(self.api.close())
+        self._pace.close()
+
+    def fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
+        """Ask for objects, all at once; each has its answer or its error, in their order."""
+        return bridge.run(self._fetch(wanted))
+
+    def event(self, event_id: EventId) -> Answer:
+        """As StripeApi.event."""
+        return bridge.run(self.api.event(event_id))
+
+    def events(self, types: Sequence[str], *, since: int, before: int, after_id: str | None = None) -> Page:
+        """As StripeApi.events."""
+        return bridge.run(self.api.events(types, since=since, before=before, after_id=after_id))
+
+    def now(self) -> int:
+        """Ask what time it is by Stripe's clock, in Unix seconds; costs one request."""
+        return bridge.run(self.api.now())
+
+    async def _fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
+        return await asyncio.gather(*(self._fetch_one(one) for one in wanted))
+
+    async def _fetch_one(self, wanted: Doubt) -> Answer | StripeApiError:
+        try:
+            return await self.api.fetch(wanted.kind, wanted.object_id)
+        except StripeApiError as error:
+            return error

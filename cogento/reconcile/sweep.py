@@ -1,0 +1,216 @@
+"""The missed-event sweep: what Stripe told and we do not have, brought back through the same put.
+
+Walks Stripe's list of events in slices of time, the oldest first, whether their webhooks were delivered or
+not. The watermark moves to a slice's end once everything in it is in the ledger, or in a mailbox and written
+down as awaited. So a crash costs no more than a slice; and of a Redis that is wiped later, the next sweep
+begins again at the oldest awaited event that has vanished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento import bridge
+from cogento.events.envelope import open_envelope
+from cogento.events.errors import RejectedError
+from cogento.events.fence import is_placeholder
+from cogento.queue.mail import Source
+from cogento.store.notices import Snapshot
+from cogento.store.sweeps import NOTHING_SIGHTED, Sighted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.events.fence import Fence
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.reconcile.outbox import Outbox
+    from cogento.reconcile.stripe import Stripe
+    from cogento.store.store import Store
+
+log = structlog.get_logger()
+
+TYPES = (
+    *("customer.created", "customer.updated", "customer.deleted"),
+    *("customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted"),
+    *("customer.subscription.paused", "customer.subscription.resumed"),
+    *("customer.subscription.pending_update_applied", "customer.subscription.pending_update_expired"),
+    "customer.subscription.trial_will_end",
+)
+"""Every type that has a table; Stripe lists at most 20 of them at once."""
+
+DAY_SECONDS = 24 * 3600
+REACH_SECONDS = 30 * DAY_SECONDS
+"""How far back Stripe lists events."""
+
+OVERLAP_SECONDS = 600
+"""How far before the watermark a sweep begins: Stripe may list an event later than its second."""
+
+AWAITED_AT_ONCE = 1000
+MOST_AWAITED = 10_000
+"""Beyond so many events that nobody has applied yet a sweep goes no further: the workers are behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep has done: from which Unix second to which, how far it is, and events by what was found."""
+
+    since: int
+    until: int
+    at: int
+    listed: int = 0
+    missing: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end."""
+        return self.at >= self.until
+
+    @property
+    def share(self) -> float:
+        """How much of its time is done, from 0 to 1."""
+        return 1.0 if self.is_whole else (self.at - self.since) / (self.until - self.since)
+
+
+class EventSweep:
+    """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
+
+    def __init__(
+        self, stripe: Stripe, store: Store, mailboxes: Mailboxes, outbox: Outbox, *, fence: Fence
+    ) -> None:
+        self._stripe = stripe
+        self._fence = fence
+        self._sweeps = store.sweeps
+        self._notices = store.notices
+        self._mailboxes = mailboxes
+        self._outbox = outbox
+
+    def run(
+        self, *, grace_seconds: int, report: Callable[[Swept], object], goes_on: Callable[[], bool]
+    ) -> Swept:
+        """Sweep up to `grace_seconds` ago (later events may be on their way) for as long as it `goes_on`."""
+        now = self._stripe.now()
+        since = self._beginning(now)
+        swept = Swept(since=since, until=max(now - grace_seconds, since), at=since)
+        slices = Slices(swept.until)
+        while not swept.is_whole and goes_on() and self._has_room():
+            swept = self._sweep_slice(swept, slices)
+            report(swept)
+        if swept.is_whole:
+            bridge.run(self._sweeps.finish())
+        log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
+        return swept
+
+    def _beginning(self, now: int) -> int:
+        """Begin before the watermark, and before whatever was awaited and has vanished."""
+        oldest = now - REACH_SECONDS
+        watermark = bridge.run(self._sweeps.standing()).watermark
+        if watermark is None:
+            return oldest
+        vanished = self._vanished(oldest)
+        begins = min([watermark - OVERLAP_SECONDS, *(event.created for event in vanished)])
+        if begins < oldest:
+            log.error("sweep_out_of_reach", days=(now - begins) // DAY_SECONDS)
+        return max(begins, oldest)
+
+    def _vanished(self, oldest: int) -> list[Sighted]:
+        """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
+        vanished: list[Sighted] = []
+        last = NOTHING_SIGHTED
+        while awaited := bridge.run(self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE)):
+            vanished += self._vanished_of(awaited, oldest)
+            last = awaited[-1]
+        return vanished
+
+    def _vanished_of(self, awaited: Sequence[Sighted], oldest: int) -> list[Sighted]:
+        unsettled = bridge.run(self._sweeps.unsettled(awaited))
+        settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
+        gone = [event for event in unsettled if self._mailboxes.find(event.event_id) is None]
+        vanished = bridge.run(self._sweeps.unsettled(gone))  # what left its mailbox a moment ago is settled
+        lost = {event.event_id for event in vanished if event.created < oldest}
+        bridge.run(self._sweeps.forget(settled | lost))
+        return vanished
+
+    def _has_room(self) -> bool:
+        has_room = bridge.run(self._sweeps.standing()).awaited < MOST_AWAITED
+        if not has_room:
+            log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
+        return has_room
+
+    def _sweep_slice(self, swept: Swept, slices: Slices) -> Swept:
+        before = slices.end_after(swept.at)
+        listed = missing = pages = 0
+        for page in self._pages(swept.at, before):
+            listed, missing, pages = listed + len(page), missing + self._bring(page), pages + 1
+        bridge.run(self._sweeps.advance(before))
+        slices.adapt(pages)
+        return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
+
+    def _pages(self, since: int, before: int) -> Iterator[Sequence[Envelope]]:
+        after_id, has_more = None, True
+        while has_more:
+            page = self._stripe.events(TYPES, since=since, before=before, after_id=after_id)
+            after_id, has_more = page.last_id, page.has_more
+            opened = [envelope for body in page.objects if (envelope := _opened(body, page.at))]
+            yield [envelope for envelope in opened if self._is_ours(envelope)]
+
+    def _is_ours(self, envelope: Envelope) -> bool:
+        """Tell whether the fence lets in what was listed, as the receiver's would."""
+        reason = self._fence.why_not_asked(envelope)
+        if reason is not None:
+            log.warning("swept_event_fenced", event_id=envelope.event_id, reason=reason)
+        return reason is None and not is_placeholder(envelope)
+
+    def _bring(self, envelopes: Sequence[Envelope]) -> int:
+        """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""
+        wanted = self._uncovered(self._unsettled(envelopes))
+        if not wanted:
+            return 0
+        missing = self._outbox.put(wanted, source=Source.SWEEP)
+        awaited = [Sighted(envelope.event_id, envelope.created) for envelope in wanted]
+        bridge.run(self._sweeps.note(missing=missing, awaited=awaited))
+        return missing
+
+    def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        seen = [Sighted(envelope.event_id, envelope.created) for envelope in envelopes]
+        ids = {event.event_id for event in bridge.run(self._sweeps.unsettled(seen))}
+        return [envelope for envelope in envelopes if envelope.event_id in ids]
+
+    def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """Leave out events whose object a thin event told of: an answer of Stripe's stands for them."""
+        told = [Snapshot(one.event_id, one.object_id, one.created) for one in envelopes]
+        covered = bridge.run(self._notices.covered(told)) if told else set()
+        return [envelope for envelope in envelopes if envelope.event_id not in covered]
+
+
+class Slices:
+    """How much time is listed at once: less after a slice of many pages, more after an empty one."""
+
+    LENGTHS = (60, 300, 3600, DAY_SECONDS)
+    MANY_PAGES = 20
+
+    def __init__(self, until: int) -> None:
+        self._until = until
+        self._length = 2
+
+    def end_after(self, second: int) -> int:
+        """The end of the slice that begins at a second."""
+        return min(second + self.LENGTHS[self._length], self._until)
+
+    def adapt(self, pages: int) -> None:
+        """Learn from how many pages the last slice filled."""
+        if pages > self.MANY_PAGES:
+            self._length = max(self._length - 1, 0)
+        elif pages <= 1:
+            self._length = min(self._length + 1, len(self.LENGTHS) - 1)
+
+
+def _opened(body: bytes, now: int) -> Envelope | None:
+    try:
+        return open_envelope(body, now=now)
+    except RejectedError as error:
+        log.warning("swept_event_refused", code=error.code)
+        return None

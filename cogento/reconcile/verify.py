@@ -1,0 +1,228 @@
+"""Verify: are the rows what Stripe says? And where they are not, repair them by the same decision as everything.
+
+A row may differ for a moment, while its event is on its way or waits. So what differs is looked at again, until Stripe
+has said the same twice, some seconds apart, and no mail waits: only then it is drift.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cogento import bridge
+from cogento.events.answers import answer_body
+from cogento.events.errors import OtherReleaseError, PermanentError
+from cogento.events.event import Event, ObjectKind, read_event
+from cogento.events.names import ObjectId
+from cogento.reconcile.drift import Drift, drifts
+from cogento.reconcile.walk import Walk, stretches
+from cogento.store.backfills import Slice, Stretch
+from cogento.store.doubts import Doubt
+from cogento.stripe.api import API_VERSION
+from cogento.stripe.errors import StripeApiError
+from cogento.stripe.requests import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from cogento.events.columns import CustomerColumns, SubscriptionColumns
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.reconcile.filing import Filing
+    from cogento.reconcile.stripe import Stripe
+    from cogento.store.copies import Copy
+    from cogento.store.store import Store
+    from cogento.stripe.api import Page
+
+_T = TypeVar("_T")
+
+SETTLE_SECONDS = 5.0
+"""How long Stripe must have said the same: its webhook is there by then, and the answer is surely later than it."""
+
+LOOKS = 6
+AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was compared: rows, what differs (still, after a repair), and the objects of which nothing can be said."""
+
+    compared: int
+    drift: tuple[Drift, ...]
+    repaired: tuple[Drift, ...]
+    undecided: tuple[ObjectId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """An object whose row differed, and what Stripe said of it then; None: it was not listed."""
+
+    doubt: Doubt
+    said: CustomerColumns | SubscriptionColumns | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An object whose row does differ, and Stripe's answer."""
+
+    event: Event
+    answer: Answer
+    drift: tuple[Drift, ...]
+
+
+class Verify:
+    """Compares; `report` is told how many rows were compared, and the share of time that is listed. Raises what Stripe, Redis and Postgres raise."""
+
+    def __init__(
+        self,
+        store: Store,
+        stripe: Stripe,
+        mailboxes: Mailboxes,
+        filing: Filing,
+        *,
+        report: Callable[[int, float], object],
+    ) -> None:
+        self._store = store
+        self._stripe = stripe
+        self._mailboxes = mailboxes
+        self._filing = filing
+        self._report = report
+        self._compared = 0
+        self._seconds, self._seconds_left = 0, 0
+        self._seen: set[ObjectId] = set()
+        self._suspects: list[_Suspect] = []
+        self._numbers = itertools.count(1)
+
+    def run(self, *, sample: int | None, repair: bool) -> Verified:
+        """Compare every row, or so many at random: a question to Stripe each."""
+        return bridge.run(self._run(sample=sample, repair=repair))
+
+    async def keep(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
+        """Compare a page of a list."""
+        await self._compare([Answer(one, page.at) for one in page.objects])
+        self._seconds_left -= seconds
+        self._report(self._compared, 1 - self._seconds_left / self._seconds)
+
+    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
+        """Cut a slice in two, which nobody needs to remember."""
+        whole = part.left
+        older = Slice(next(self._numbers), Stretch(whole.kind, whole.since, second))
+        return older, Slice(part.id, Stretch(whole.kind, second, whole.before))
+
+    async def _run(self, *, sample: int | None, repair: bool) -> Verified:
+        if sample is None:
+            await self._compare_all()
+        else:
+            self._suspects += [_Suspect(doubt, None) for doubt in await self._store.copies.sample(sample)]
+            self._compared = len(self._suspects)
+        found, undecided = await self._look_again()
+        left = await self._repair(found) if repair else found
+        remains = tuple(drift for one in left for drift in one.drift)
+        mended = {drift for one in found for drift in one.drift}.difference(remains)
+        repaired = tuple(drift for one in found for drift in one.drift if drift in mended)
+        return Verified(self._compared, remains, repaired, tuple(undecided))
+
+    async def _compare_all(self) -> None:
+        """Compare what Stripe lists; what it does not list is suspect."""
+        api = self._stripe.api
+        until = await api.now() + 1
+        parts = {kind: await stretches(api, kind, until=until) for kind in ObjectKind}
+        self._seconds = self._seconds_left = sum(one.seconds for some in parts.values() for one in some)
+        for kind, some in parts.items():
+            await Walk(api, self).over(Slice(next(self._numbers), one) for one in some)
+            async for doubt in self._store.copies.all(kind):
+                if doubt.object_id not in self._seen:
+                    self._suspects.append(_Suspect(doubt, None))
+
+    async def _compare(self, answers: Sequence[Answer]) -> None:
+        read = (event for answer in answers if (event := _read(answer)))
+        events = [event for event in read if event.object_id not in self._seen]
+        for event, drift in await self._drifts(events):
+            self._seen.add(event.object_id)
+            if drift is None or drift:
+                doubt = Doubt(event.kind, event.object_id, event.customer_id)
+                self._suspects.append(_Suspect(doubt, event.columns))
+        self._compared += len(events)
+
+    async def _drifts(self, events: Iterable[Event]) -> list[tuple[Event, tuple[Drift, ...] | None]]:
+        """Compare rows as they are now; None where another release wrote what a row remembers."""
+        events = list(events)
+        copies: dict[ObjectId, Copy] = {}
+        for kind in {event.kind for event in events}:
+            wanted = [event.object_id for event in events if event.kind is kind]
+            copies |= await self._store.copies.read(kind, wanted)
+        found: list[tuple[Event, tuple[Drift, ...] | None]] = []
+        for event in events:
+            try:
+                drift = drifts(event.object_id, event.columns, copies.get(event.object_id))
+                found.append((event, tuple(drift)))
+            except OtherReleaseError:
+                found.append((event, None))
+        return found
+
+    async def _look_again(self) -> tuple[list[_Found], list[ObjectId]]:
+        """Look at the suspects until each is equal or surely not; returns also those that stay undecided."""
+        found: list[_Found] = []
+        suspects = self._suspects
+        for _ in range(LOOKS):
+            if not suspects:
+                break
+            await asyncio.sleep(SETTLE_SECONDS)
+            open_ones: list[_Suspect] = []
+            for some in _chunks(suspects):
+                open_ones += await self._look_at(some, found)
+            suspects = open_ones
+        return found, [one.doubt.object_id for one in suspects]
+
+    async def _look_at(self, suspects: Sequence[_Suspect], found: list[_Found]) -> list[_Suspect]:
+        """Ask for these once more; adds to `found`, and returns those to look at again."""
+        answers = await asyncio.gather(*(self._ask(one.doubt) for one in suspects))
+        told = {event.object_id: (event, answer) for answer in answers if answer and (event := _read(answer))}
+        by_id = {event.object_id: drift for event, drift in await self._drifts(e for e, _ in told.values())}
+        again = []
+        for suspect in suspects:
+            event, answer = told.get(suspect.doubt.object_id, (None, None))
+            drift = by_id.get(suspect.doubt.object_id)
+            if event is None or answer is None or drift is None:
+                again.append(suspect)
+            elif drift and (event.columns != suspect.said or await self._has_mail(event)):
+                again.append(_Suspect(suspect.doubt, event.columns))
+            elif drift:
+                found.append(_Found(event, answer, drift))
+        return again
+
+    async def _ask(self, doubt: Doubt) -> Answer | None:
+        try:
+            return await self._stripe.api.fetch(doubt.kind, doubt.object_id)
+        except StripeApiError as error:
+            if not error.is_missing:
+                raise
+            return None
+
+    async def _has_mail(self, event: Event) -> bool:
+        view = await asyncio.to_thread(self._mailboxes.look, event.customer_id)
+        return view.waiting_total > 0 or view.parked_total > 0
+
+    async def _repair(self, found: Sequence[_Found]) -> list[_Found]:
+        """Write Stripe's answers; returns those that their rows still differ from."""
+        left = []
+        for some in _chunks(found):
+            await self._filing.file([one.answer for one in some])
+            now = {event.object_id: drift for event, drift in await self._drifts(one.event for one in some)}
+            left += [
+                _Found(one.event, one.answer, drift) for one in some if (drift := now[one.event.object_id])
+            ]
+        return left
+
+
+def _read(answer: Answer) -> Event | None:
+    """Read an answer; what no row can hold cannot be compared either."""
+    try:
+        return read_event(answer_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
+    except PermanentError:
+        return None
+
+
+def _chunks(suspects: Sequence[_T]) -> Iterable[Sequence[_T]]:
+    return (suspects[place : place + AT_ONCE] for place in range(0, len(suspects), AT_ONCE))

@@ -1,0 +1,134 @@
+"""Walking over everything that Stripe lists of one kind: slices of time, several at once, each from its newest object back.
+
+A slice that others have to wait for is halved, so that an account whose objects were all made in one month
+is listed as fast as any. Knows nothing of what becomes of the objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from cogento.events.envelope import EARLIEST_CREATED
+from cogento.store.backfills import Slice, Stretch
+from cogento.stripe.errors import StripeApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cogento.events.event import ObjectKind
+    from cogento.stripe.api import Page, StripeApi
+
+SLICES = 16
+LANES = 8
+"""Pages that are asked for or dealt with at once: at 20 requests a second each may take 0.4 s."""
+
+SHORTEST_SECONDS = 600
+"""No slice is halved that is not twice as long."""
+
+CLOSE_SECONDS = 30 * 24 * 3600
+"""How exactly the beginning of an account is searched for: it takes eight questions."""
+
+GONE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
+"""What Stripe answers when the object that a list shall go on after was deleted meanwhile."""
+
+
+class Keeper(Protocol):
+    """Who deals with the pages, and keeps what is left of the slices."""
+
+    async def keep(self, part: Slice, page: Page, *, seconds: int) -> None:
+        """Deal with a page; then `part` is left of its slice, and `seconds` less than before."""
+
+    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
+        """Cut a slice in two at a second; the older half comes first."""
+
+
+class Walk:
+    """Lists slices; for one event loop."""
+
+    def __init__(self, api: StripeApi, keeper: Keeper) -> None:
+        self._api = api
+        self._keeper = keeper
+        self._lanes = asyncio.Semaphore(LANES)
+
+    async def over(self, parts: Iterable[Slice]) -> None:
+        """List them to their ends, begun in this order; the first failure ends all, and is raised."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for part in parts:
+                    tasks.create_task(self._list(part, tasks))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
+
+    async def _list(self, part: Slice, tasks: asyncio.TaskGroup) -> None:
+        after_id: str | None = None
+        async with self._lanes:
+            while part.left.seconds > 0:
+                page = await self._page(part.left, after_id)
+                left = replace(part.left, before=_end_of_rest(page, part.left))
+                seconds, part = part.left.seconds - left.seconds, replace(part, left=left)
+                await self._keeper.keep(part, page, seconds=seconds)
+                after_id = page.last_id
+                if left.seconds >= 2 * SHORTEST_SECONDS and not self._lanes.locked():
+                    older, part = await self._keeper.halve(part, (left.since + left.before) // 2)
+                    tasks.create_task(self._list(older, tasks))
+
+    async def _page(self, left: Stretch, after_id: str | None) -> Page:
+        """Ask for the next page; by time alone when the object to go on after has been deleted meanwhile."""
+        try:
+            return await self._api.objects(left.kind, since=left.since, before=left.before, after_id=after_id)
+        except StripeApiError as error:
+            if after_id is None or error.status not in GONE:
+                raise
+            return await self._api.objects(left.kind, since=left.since, before=left.before)
+
+
+async def stretches(api: StripeApi, kind: ObjectKind, *, until: int) -> Sequence[Stretch]:
+    """Cut the time in which objects were created before a Unix second into slices.
+
+    They come in an order in which those done at any moment are spread over all of time: so the share of the
+    time that is done tells the share of the objects, and with it how long the rest will take.
+    """
+    since = await _beginning(api, kind, until)
+    bounds = [since + (until - since) * i // SLICES for i in range(SLICES + 1)]
+    return [Stretch(kind, bounds[place], bounds[place + 1]) for place in sorted(range(SLICES), key=_spread)]
+
+
+async def _beginning(api: StripeApi, kind: ObjectKind, until: int) -> int:
+    """Find a second before which there is nothing, not more than CLOSE_SECONDS too early: Stripe lists the newest first."""
+    empty_before, something_before = EARLIEST_CREATED, until
+    while something_before - empty_before > CLOSE_SECONDS:
+        middle = (empty_before + something_before) // 2
+        page = await api.objects(kind, before=middle)
+        if not page.objects:
+            empty_before = middle
+        elif page.has_more:
+            something_before = _created(page)
+        else:
+            return _created(page)
+    return empty_before
+
+
+def _spread(place: int) -> int:
+    """Read a place's bits backwards: neighbours come far apart."""
+    return int(f"{place:0{SLICES.bit_length() - 1}b}"[::-1], 2)
+
+
+class _Created(msgspec.Struct):
+    created: int
+
+
+def _end_of_rest(page: Page, left: Stretch) -> int:
+    """Say before which second objects are left: the last one's own second may hold more of them."""
+    if not page.has_more or not page.objects:
+        return left.since
+    return min(left.before, _created(page) + 1)
+
+
+def _created(page: Page) -> int:
+    """Tell when the oldest object of a page was created."""
+    return msgspec.json.decode(page.objects[-1], type=_Created).created

@@ -1,0 +1,73 @@
+"""Answers as bytes, and those that the server gives by itself: to what is no HTTP, is too long, or is one too many.
+
+Knows nothing of what is asked for behind it.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cogento.serving.asgi import Send
+
+RETRY_AFTER_SECONDS = 5
+CLOSE = (b"connection", b"close")
+"""The header of an answer behind which the connection is closed."""
+
+HTTP_STATUS = {
+    "bad_request": HTTPStatus.BAD_REQUEST,
+    "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
+    "body_too_slow": HTTPStatus.REQUEST_TIMEOUT,
+    "length_required": HTTPStatus.LENGTH_REQUIRED,
+    "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "uri_too_long": HTTPStatus.REQUEST_URI_TOO_LONG,
+    "expectation_failed": HTTPStatus.EXPECTATION_FAILED,
+    "headers_too_large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "too_many_connections": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_MESSAGES = {
+    "bad_request": "This is not one valid HTTP request.",
+    "method_not_allowed": "This address takes another method.",
+    "body_too_slow": "The body took too long.",
+    "length_required": "Send a Content-Length, and no Transfer-Encoding.",
+    "body_too_large": "The body is too long.",
+    "uri_too_long": "The address is too long.",
+    "expectation_failed": "This expectation cannot be met.",
+    "headers_too_large": "The headers are too long or too many.",
+    "too_many_connections": "Try again.",
+}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An HTTP answer; `outcome` is its name in the metrics."""
+
+    http_status: HTTPStatus
+    body: bytes
+    outcome: str
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Every header that is ours to send, as ASGI wants them."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
+        if self.http_status is HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+        return headers
+
+
+def error(http_status: HTTPStatus, code: str, message: str) -> Answer:
+    """Answer with an error, as every server of ours writes one."""
+    return Answer(http_status, msgspec.json.encode({"error": {"code": code, "message": message}}), code)
+
+
+def refusal(code: str) -> Answer:
+    """Answer what the server refuses by itself."""
+    return error(HTTP_STATUS[code], code, _MESSAGES[code])
+
+
+async def answer(said: Answer, send: Send) -> None:
+    """Send an answer."""
+    await send({"type": "http.response.start", "status": said.http_status, "headers": said.headers})
+    await send({"type": "http.response.body", "body": said.body})

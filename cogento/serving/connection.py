@@ -1,0 +1,415 @@
+"""One connection of a server of ours: uvicorn's under gunicorn, with the rules that only a server can keep.
+
+What it refuses before an application sees a request (no HTTP, ambiguous lengths, long headers) is answered in
+JSON, and nothing of it is quoted in a log line. The parser is llhttp, Node's, in its strict mode, which refuses
+what two servers could understand differently (B12, B13 and B21 of the bad inputs).
+
+Every bound is a number in this file or in exchange.py; docs/limits.md has them in one table. Leans on uvicorn's
+`HttpToolsProtocol` as it is in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
+from weakref import WeakKeyDictionary
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from cogento.serving.alarms import Alarms
+from cogento.serving.answers import CLOSE, refusal
+from cogento.serving.crowd import Crowd, Stage
+from cogento.serving.exchange import WRITE_SECONDS, Exchange, head_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from uvicorn._types import ASGI3Application
+    from uvicorn.server import ServerState
+
+    from cogento.serving.answers import Answer
+
+MOST_CONNECTIONS = 500
+HEAD_SECONDS = 5
+IDLE_SECONDS = 95
+"""Longer than what stands before us keeps a connection, so that it and not we end it: Heroku's router keeps one for
+90 s and never repeats a POST (devcenter.heroku.com/articles/http-routing#keepalives)."""
+LAST_SECONDS = 1
+"""How long a process that stops waits for what may be on its way over an idle connection."""
+LINGER_SECONDS = 2.0
+"""How long a refused client is read on: to close with unread bytes resets the connection, and can undo the answer."""
+LINGER_BYTES = 4_194_304
+MAX_TARGET_BYTES = 4094
+MAX_HEADERS = 50
+MAX_HEADER_BYTES = 8190
+MAX_HEAD_BYTES = 65_536
+"""Of a request's bytes those that are no body: its head, and how a chunked body was cut up, trailers included."""
+MOST_WAITING = 2
+MAX_UNPARSED_BYTES = 16_777_216
+MAX_BODIES_BYTES = 134_217_728
+
+_END = b"\r\n\r\n"  # of every head in strict mode, and of every chunked body
+_SMALL_BODY_BYTES = 65_536
+_alarms = Alarms(time.monotonic)
+_crowds: WeakKeyDictionary[ServerState, Crowd[Connection]] = WeakKeyDictionary()
+
+
+class RefusedHeadError(Exception):
+    """A head that breaks a rule of ours; `code` names the answer."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Connection(HttpToolsProtocol):
+    """Serves one connection: a head within HEAD_SECONDS and the limits, then the application.
+
+    One request is answered at a time. Behind it one more is taken apart, and the rest of what was read waits as it
+    came: a request that waits for its turn takes a hundred times the bytes that it was sent in.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._crowd = _crowds.setdefault(self.server_state, Crowd())
+        self.stage: Stage | None = None
+        self._reads_head = True
+        self._under_way: Exchange | None = None
+        self.unparsed, self._parsed_to = b"", 0
+        self._other_bytes = 0  # of the request that is read now, those that are no body
+        self.body_bytes = 0  # of the requests that are under way
+        self._body_left = 0  # of the request that is read now; of a chunked one nobody knows
+        self._dropped_bytes: int | None = None  # set once nothing more of this connection is read as HTTP
+        self._is_stopping = False
+        self._unread_answer: asyncio.TimerHandle | None = None
+
+    # What may be different for what is served; see receiver/server.py.
+
+    def count_answer(self, code: str) -> None:
+        """Count an answer that the server itself gave."""
+
+    def count_crowding(self, stage: Stage) -> None:
+        """Count a connection that waited so and was closed to make room."""
+
+    def methods_for(self, data: bytes) -> bytes | None:  # noqa: ARG002 - for those who know
+        """Return the methods that are right where a request of an unknown one was sent to, if that is known."""
+        return None
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head; with too many connections, another one makes room, or this one is refused."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS and not self._make_room():
+            _alarms.sound("connection_refused")
+            self._refuse_with(refusal("too_many_connections"))
+        else:
+            self._move(Stage.HEAD)
+            self._wait(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of all that waited here; a client that leaves is no error."""
+        self._let_go()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        """Take apart what has come as far as it may be, or refuse it."""
+        if self._dropped_bytes is not None:
+            self._drop(data)
+            return
+        if self.unparsed:
+            data = self.unparsed[self._parsed_to :] + data
+        self.unparsed, self._parsed_to = data, 0
+        self._parse()
+        self._settle()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Let requests that are here be answered though the client sends nothing more."""
+        if not self._is_serving():
+            return None
+        self._end_with_this_request()
+        return True
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read its answers, and not for ever."""
+        super().pause_writing()
+        self._unread_answer = self.loop.call_later(WRITE_SECONDS, self._cut_off)
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        if self._unread_answer is not None:
+            self._unread_answer.cancel()
+            self._unread_answer = None
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Answer what is here and what is on its way, and close."""
+        self._is_stopping = True
+        if not self._is_serving():
+            self._wait(LAST_SECONDS)
+        elif not self.unparsed:
+            self.cycle.keep_alive = False
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Cut a connection that has been silent for as long as it may; nothing that it was told is unread."""
+        self._cut_off()
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        self._reads_head = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Note the address; raises RefusedHeadError."""
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise RefusedHeadError("uri_too_long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header; raises RefusedHeadError.
+
+        One behind a chunked body is passed over, for nobody may add to a head that was checked.
+        """
+        if self._reads_head:
+            self.headers.append((name.lower(), value))
+            if len(self.headers) > MAX_HEADERS:
+                raise RefusedHeadError("headers_too_large")
+
+    def on_headers_complete(self) -> None:
+        """Have the request answered, for its head came in time; raises RefusedHeadError."""
+        if len(self.pipeline) == MOST_WAITING:
+            raise RefusedHeadError("bad_request")
+        self._reads_head = False
+        self._unset_keepalive_if_required()
+        self._check_headers()
+        self._describe_request()
+        before, self.cycle = self.cycle, self._exchange()
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # it waits for its turn, and what comes behind it waits to be taken apart
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a part of a body on."""
+        self._other_bytes -= len(body)
+        self.body_bytes += len(body)
+        self._body_left -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request."""
+        self._other_bytes = self._body_left = 0
+        super().on_message_complete()
+
+    # What an exchange tells.
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request."""
+        self.body_bytes = 0
+        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        self._parse()
+        if self._is_stopping and not self.unparsed:
+            self.shutdown()
+        self._settle()
+
+    # Reading.
+
+    def _parse(self) -> None:
+        """Take apart what was read until a request waits for its turn, and read no more while one does."""
+        while self.unparsed and not self.pipeline and self._dropped_bytes is None:
+            part = self._next_part()
+            self._other_bytes += len(part)
+            try:
+                self.parser.feed_data(part)
+            except httptools.HttpParserUpgrade:
+                self._end_with_this_request()  # it is answered as HTTP, and what follows is none
+            except httptools.HttpParserError as error:
+                self._refuse(error, bytes(part))
+            else:
+                if self._other_bytes > MAX_HEAD_BYTES:
+                    self._answer("headers_too_large" if self._reads_head else "bad_request", flaw="TooLong")
+        if self.pipeline:
+            self.flow.pause_reading()
+
+    def _next_part(self) -> bytes | memoryview:
+        """Take as much as may hold the end of one head and no more; of a body all there is."""
+        data, begin = self.unparsed, self._parsed_to
+        first = second = -1
+        if self._body_left < len(data) - begin:
+            first = data.find(_END, begin)
+            second = data.find(_END, first + 1) if first >= 0 else -1
+        if second < 0:
+            self.unparsed, self._parsed_to = b"", 0
+            return memoryview(data)[begin:] if begin else data
+        self._parsed_to = first + len(_END)
+        return memoryview(data)[begin : self._parsed_to]
+
+    def _check_headers(self) -> None:
+        longest = max([len(name) + len(value) for name, value in self.headers], default=0)
+        if longest > MAX_HEADER_BYTES:
+            raise RefusedHeadError("headers_too_large")
+        for name, value in self.headers:
+            if name == b"content-length":
+                self._body_left = int(value)
+            elif name == b"transfer-encoding":
+                if (
+                    self.parser.get_http_version() == "1.0"
+                ):  # its sender cannot know what that means: RFC 9112, 6.1
+                    raise RefusedHeadError("bad_request")
+                self._body_left = sys.maxsize
+            elif name == b"expect":
+                if value.lower() != b"100-continue":
+                    raise RefusedHeadError("expectation_failed")
+                self.expect_100_continue = True
+
+    def _describe_request(self) -> None:
+        address = httptools.parse_url(self.url)
+        path = address.path.decode("ascii")
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": self.parser.get_http_version(),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": address.path,
+            "query_string": address.query or b"",
+        }
+
+    def _exchange(self) -> Exchange:
+        may_stay = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
+        return Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=may_stay and not (self._is_stopping and not self.unparsed),
+            on_response=self.on_response_complete,
+        )
+
+    def _start_asgi_task(self, cycle: Exchange, app: ASGI3Application) -> None:  # type: ignore[override]
+        self._under_way = cycle
+        cycle.begin(self.loop.time())
+        super()._start_asgi_task(cycle, app)
+
+    # Refusing.
+
+    def _refuse(self, error: httptools.HttpParserError, data: bytes) -> None:
+        cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
+        if isinstance(cause, RefusedHeadError):
+            self._answer(cause.code, flaw=type(cause).__name__)
+        elif isinstance(cause, httptools.HttpParserInvalidMethodError) and (allow := self.methods_for(data)):
+            self._answer("method_not_allowed", (b"allow", allow), flaw="UnknownMethod")
+        else:
+            self._answer("bad_request", flaw=type(cause).__name__)
+
+    def _answer(self, code: str, *headers: tuple[bytes, bytes], flaw: str) -> None:
+        _alarms.sound("request_refused", code=code, flaw=flaw)
+        if self._is_serving():
+            self._end_with_this_request()
+        else:
+            self._refuse_with(refusal(code), *headers)
+
+    def _is_serving(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _end_with_this_request(self) -> None:
+        """Let the requests that are here be answered with what came of them; nothing behind them is read."""
+        self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
+        cast("Exchange", self.cycle).cut()
+
+    def _refuse_with(self, answer: Answer, *headers: tuple[bytes, bytes]) -> None:
+        """Answer by ourselves, and read on for a moment: to close with unread bytes can undo an answer."""
+        self.count_answer(answer.outcome)
+        self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
+        self._move(Stage.REFUSED)
+        self._wait(LINGER_SECONDS)
+        pairs = [*self.server_state.default_headers, *headers, *answer.headers, CLOSE]
+        self.transport.write(head_of(answer.http_status, pairs) + answer.body)
+        self.transport.write_eof()
+
+    def _drop(self, data: bytes) -> None:
+        self._dropped_bytes = (self._dropped_bytes or 0) + len(data)
+        if self._dropped_bytes > LINGER_BYTES:
+            self._cut_off()
+
+    # Bounds.
+
+    def _settle(self) -> None:
+        """Note what this connection waits for now, and keep the bounds of all of them together."""
+        if self._is_serving():
+            self._move(Stage.BODY if self.cycle.more_body and not self.pipeline else None)
+            if self.body_bytes > _SMALL_BODY_BYTES:
+                self._bound_bodies()
+            if self.unparsed:
+                self._bound_unparsed()
+        elif self._dropped_bytes is None:
+            if self._reads_head and self.stage is not Stage.HEAD:
+                self._wait(HEAD_SECONDS)
+            self._move(Stage.HEAD if self._reads_head else Stage.IDLE)
+
+    def _make_room(self) -> bool:
+        """Cut the connection that loses least by it; False when there is none."""
+        other = self._crowd.first_to_go()
+        if other is not None:
+            other.crowd_out()
+        return other is not None
+
+    def _bound_bodies(self) -> None:
+        """Cut the longest body that is not all here when too much is kept of all of them."""
+        held = [each for each in self._everyone() if each.body_bytes]
+        if sum(each.body_bytes for each in held) > MAX_BODIES_BYTES:
+            unfinished = [each for each in held if each.stage is Stage.BODY]
+            for longest in sorted(unfinished, key=lambda each: each.body_bytes)[-1:]:
+                longest.crowd_out()
+
+    def _bound_unparsed(self) -> None:
+        """Answer only what was taken apart when too much waits of all connections."""
+        if sum(len(each.unparsed) for each in self._everyone()) > MAX_UNPARSED_BYTES:
+            self._end_with_this_request()
+
+    def _everyone(self) -> set[Connection]:
+        """Return the connections of this server, which are all of this kind."""
+        return cast("set[Connection]", self.connections)
+
+    def crowd_out(self) -> None:
+        """Cut this connection, for others need what it holds."""
+        _alarms.sound("connection_crowded_out", stage=self.stage)
+        self.count_crowding(self.stage or Stage.REFUSED)
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        self._let_go()
+        self.transport.abort()
+
+    def _let_go(self) -> None:
+        """Give back what is held for a client that has gone, or has to."""
+        self._move(None)
+        for exchange, _ in self.pipeline:
+            cast("Exchange", exchange).leave()
+        if self._under_way is not None:
+            self._under_way.leave()
+        self.pipeline.clear()
+        self.unparsed, self._parsed_to, self.body_bytes = b"", 0, 0
+        self._dropped_bytes = 0
+
+    def _move(self, stage: Stage | None) -> None:
+        if stage is not self.stage:
+            self._crowd.move(self, self.stage, stage)
+            self.stage = stage
+
+    def _wait(self, seconds: float) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

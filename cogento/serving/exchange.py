@@ -1,0 +1,109 @@
+"""One request and its answer on a connection: uvicorn's, without what no application of ours asks of it.
+
+Head and body of an answer leave in one write, nothing is looked for in headers that we wrote ourselves, and a
+body that came with its head is handed over without waiting. Leans on uvicorn's `RequestResponseCycle` as it is
+in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from cogento.serving.answers import CLOSE
+
+if TYPE_CHECKING:
+    from cogento.serving.asgi import Message
+
+READ_SECONDS = 10
+"""How long a request may be read, from the end of its head, whoever reads it for whatever reason."""
+WRITE_SECONDS = 10
+"""How long a client may leave its answer unread before the connection is cut."""
+
+
+class Exchange(RequestResponseCycle):
+    """Hands a request to an ASGI application, and writes its answer, which must have a Content-Length."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.is_cut = False
+        self.read_until = 0.0
+        self._head = b""
+
+    def begin(self, now: float) -> None:
+        """Note that it is this request's turn: from now on its body may be read."""
+        self.read_until = now + READ_SECONDS
+
+    def cut(self) -> None:
+        """Note that no more will come of the body, whether it is whole or not."""
+        self.keep_alive = False
+        self.is_cut = self.more_body
+        self.more_body = False
+        self.message_event.set()
+
+    def leave(self) -> None:
+        """Note that the client has gone: nobody reads the answer."""
+        self.disconnected = True
+        self.message_event.set()
+
+    async def receive(self) -> Message:  # type: ignore[override]  # uvicorn's messages are typed dictionaries
+        """Return what has come of the body; raises TimeoutError when it has taken too long in all.
+
+        A body that was cut short ends with `http.disconnect`, for what came of a chunked one looks whole.
+        """
+        if self.more_body:
+            async with asyncio.timeout_at(self.read_until):
+                message: Message = await super().receive()
+        else:
+            message = {"type": "http.request", "body": bytes(self.body), "more_body": False}
+            self.body = bytearray()
+        return {"type": "http.disconnect"} if self.is_cut else message
+
+    async def send(self, message: Message) -> None:
+        """Write a part of the answer; nothing to a client that has gone."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected or self.transport.is_closing():
+            return
+        if message["type"] == "http.response.start":
+            self._begin(message)
+        else:
+            self._go_on(message)
+
+    def _begin(self, message: Message) -> None:
+        self.response_started, self.waiting_for_100_continue = True, False
+        headers = [*self.default_headers, *message["headers"]]
+        if CLOSE in headers:
+            self.keep_alive = False
+        elif not self.keep_alive or self.more_body:  # what comes of a body that nobody read is no request
+            self.keep_alive = False
+            headers.append(CLOSE)
+        self._head = head_of(message["status"], headers)
+
+    def _go_on(self, message: Message) -> None:
+        body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
+        self.transport.write(self._head + body)
+        self._head = b""
+        if not message.get("more_body", False):
+            self._end()
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            close(self.transport)
+        self.on_response()
+
+
+def head_of(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return an answer's status line and headers as they are written."""
+    return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in headers], b"\r\n"))
+
+
+def close(transport: asyncio.Transport) -> None:
+    """Close a connection behind what was written; a client that does not read it is cut after WRITE_SECONDS."""
+    transport.close()
+    if transport.get_write_buffer_size():
+        asyncio.get_running_loop().call_later(WRITE_SECONDS, transport.abort)

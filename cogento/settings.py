@@ -1,0 +1,313 @@
+"""Environment variables, read only where a process is composed; docs/settings.md documents each.
+
+A wrong value ends the process with one line that says what to do and exit code 78 (EX_CONFIG), never
+with the value of a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cogento import failpoints, urls
+from cogento.queue.durability import AckDurability
+
+EX_CONFIG = 78
+MINIMUM_SECRET_LENGTH = 32
+MAXIMUM_SECRETS = 3
+MOST_EVENTS = 10**12
+"""More than any Redis holds; numbers of Lua are exact up to 2**53."""
+MOST_DAYS = 36_500
+"""A century: dates of Python and Postgres reach that far back."""
+
+
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    secrets = value.get_secret_value().split(",")
+    if not 1 <= len(secrets) <= MAXIMUM_SECRETS:
+        raise ValueError(f"give one to {MAXIMUM_SECRETS} secrets, separated by commas")
+    for secret in secrets:
+        if not re.fullmatch(r"whsec_[!-+\--~]+", secret):
+            raise ValueError(
+                "each secret starts with whsec_ and has no space, quote or newline around it: "
+                "copy it again from Stripe's endpoint page"
+            )
+        if len(secret) < MINIMUM_SECRET_LENGTH:
+            raise ValueError(f"a secret is shorter than {MINIMUM_SECRET_LENGTH} characters: it was cut")
+        if '"' in secret or "'" in secret:
+            raise ValueError("a secret has quotes in it: remove them")
+    return value
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    return SecretStr(urls.postgres_url(value.get_secret_value()))
+
+
+def _sentry_dsn(value: SecretStr) -> SecretStr:
+    return SecretStr(urls.sentry_dsn(value.get_secret_value()))
+
+
+def _stripe_api_base(value: str) -> str:
+    if urls.http_url(value).path or "?" in value:
+        raise ValueError("nothing stands after the host and port")
+    return value
+
+
+def _printable_ascii(value: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]+", value.get_secret_value()):
+        raise ValueError("it is made of letters, digits and signs of ASCII, without spaces")
+    return value
+
+
+def _api_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"(rk|sk)_(test|live)_[A-Za-z0-9_]+", value.get_secret_value()):
+        raise ValueError(
+            "it must be a restricted (rk_…) or secret (sk_…) key of Stripe's, and nothing around it"
+        )
+    return value
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+MetricsToken = Annotated[SecretStr, AfterValidator(_printable_ascii)]
+SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
+WebhookSecrets = Annotated[SecretStr, NoDecode, AfterValidator(_webhook_secrets)]
+
+
+class RedisTlsVerify(StrEnum):
+    """Whether a server reached by rediss:// must prove who it is."""
+
+    REQUIRED = "required"
+    NONE = "none"
+
+
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere.")
+    log_level: str = Field(
+        "INFO", description="Least severe log lines written.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
+    )
+
+
+class MailboxSettings(_Environment):
+    """Where the mailboxes are and what they may hold."""
+
+    redis_tls_verify: RedisTlsVerify = Field(
+        RedisTlsVerify.REQUIRED,
+        description="Whether a rediss:// server's certificate is checked; none where it signs its own (Heroku).",
+    )
+    redis_url: SecretStr = Field(
+        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the doorbell."
+    )
+    ack_durability: AckDurability | None = Field(
+        None,
+        description="What a 2xx must promise: memory, redis (on disk within a second) or redis_fsync (on disk); "
+        "unset: what the server gives.",
+    )
+    mailbox_shards: int = Field(
+        1, ge=1, le=256, description="Shards of the mailboxes; change only while they are empty."
+    )
+    mailbox_customer_limit: int = Field(
+        10_000, ge=1, le=MOST_EVENTS, description="Most events waiting for one customer; beyond: 503."
+    )
+    mailbox_total_limit: int = Field(
+        2_000_000, ge=1, le=MOST_EVENTS, description="Most events waiting in all; beyond: 503."
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _judge_redis_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        verify = info.data.get("redis_tls_verify", RedisTlsVerify.REQUIRED)
+        return SecretStr(urls.redis_url(url.get_secret_value(), verify=verify))
+
+
+class DatabaseSettings(_Environment):
+    """Where the tables are."""
+
+    database_url: DatabaseUrl = Field(description="The PostgreSQL (14 or newer) with the tables.")
+
+
+class StripeSettings(_Environment):
+    """Whose events are ours, and the key to ask Stripe with."""
+
+    stripe_livemode: bool = Field(
+        default=False,
+        description="true takes live events, false test events; the others are fenced and counted.",
+    )
+    stripe_account: str | None = Field(
+        None,
+        pattern="^acct_[A-Za-z0-9]+$",
+        description="The account that our events name; unset, as for one's own: events that name none.",
+    )
+    stripe_api_key: ApiKey | None = Field(
+        None, description="A restricted read-only key; lets us ask Stripe when in doubt."
+    )
+
+    @field_validator("stripe_livemode")
+    @classmethod
+    def _break_nothing_live(cls, livemode: bool) -> bool:  # noqa: FBT001 - pydantic's signature
+        if livemode and failpoints.armed:
+            raise ValueError("FAILPOINTS is set, which breaks processes on purpose: unset it for live events")
+        return livemode
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _keep_modes_apart(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """A key of the other mode would fill the tables with what webhooks are fenced from."""
+        livemode = info.data.get("stripe_livemode")  # absent when it was refused itself
+        if key and livemode is not None and ("_live_" in key.get_secret_value()) is not livemode:
+            raise ValueError("it is a key of the other mode than STRIPE_LIVEMODE says")
+        return key
+
+
+class AskingSettings(StripeSettings):
+    """How Stripe is asked."""
+
+    stripe_api_base: Annotated[str, AfterValidator(_stripe_api_base)] = Field(
+        "https://api.stripe.com",
+        description="Where Stripe's API is; another one only for a simulated Stripe.",
+    )
+    stripe_requests_per_second: int = Field(
+        20, ge=1, le=10_000, description="Most requests to Stripe's API a second, of all processes together."
+    )
+
+
+class ReceiverSettings(MailboxSettings, StripeSettings):
+    """What the receiver needs; it has no Postgres credential."""
+
+    stripe_thin_webhook_secret: WebhookSecrets | None = Field(
+        None,
+        description="The signing secret of the destination that sends thin events; up to three; needs STRIPE_API_KEY.",
+    )
+    stripe_webhook_secret: WebhookSecrets | None = Field(
+        None,
+        validate_default=True,
+        description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating.",
+    )
+    port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
+    web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
+    metrics_token: MetricsToken | None = Field(
+        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
+    )
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _require_one(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Nothing is accepted unsigned, so without any secret there is nothing to do."""
+        if secret is None and info.data.get("stripe_thin_webhook_secret") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return secret
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that sign snapshot events, in the order given."""
+        return _secrets(self.stripe_webhook_secret)
+
+    @property
+    def thin_webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that sign thin events, in the order given."""
+        return _secrets(self.stripe_thin_webhook_secret)
+
+
+class MemberSettings(_Environment):
+    """Who has the role member."""
+
+    member_statuses: str = Field(
+        "",
+        pattern="^([a-z_]+(,[a-z_]+)*)?$",
+        description="Subscription statuses that make a user a member, comma-separated; empty: roles are left alone.",
+    )
+
+    @property
+    def statuses_of_members(self) -> frozenset[str]:
+        """The statuses; none of them: roles are left alone."""
+        return frozenset(filter(None, self.member_statuses.split(",")))
+
+
+class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings):
+    """What a worker needs."""
+
+    worker_concurrency: int = Field(2, ge=1, le=32, description="Drain loops in one worker process.")
+    batch_events: int = Field(500, ge=1, le=5000, description="Most events written in one transaction.")
+    lease_seconds: int = Field(
+        30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
+    )
+    ledger_retention_days: int = Field(
+        35, ge=35, le=MOST_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
+    )
+
+
+class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
+    """What a command that asks Stripe needs."""
+
+
+class ConsoleSettings(MailboxSettings, DatabaseSettings):
+    """What the console needs."""
+
+    console_password_hash: SecretStr | None = Field(
+        None, description="Made by `cogento password`; unset: the console does not start."
+    )
+    console_hosts: str = Field(
+        "",
+        description="Names by which browsers may reach the console, comma-separated; localhost always may.",
+    )
+    port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
+    metrics_token: MetricsToken | None = Field(
+        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
+    )
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names, in lower case as browsers send them."""
+        return frozenset(name for name in self.console_hosts.lower().replace(" ", "").split(",") if name)
+
+
+def _secrets(given: SecretStr | None) -> tuple[str, ...]:
+    return tuple(given.get_secret_value().split(",")) if given else ()
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S], **given: Any) -> S:
+    """Read one process's settings, or end the process with one clear line a problem and exit code 78.
+
+    What is `given` counts instead of the environment.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        refuse(*(f"{_variable(problem['loc'])} {_complaint(problem)}" for problem in error.errors()))
+
+
+def refuse(*problems: str) -> NoReturn:
+    """End the process: it cannot do its work with this configuration."""
+    for problem in problems:
+        print(f"cogento: {problem}", file=sys.stderr)  # noqa: T201 - before logging is configured
+    raise SystemExit(EX_CONFIG)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location).upper()
+
+
+def _complaint(problem: object) -> str:
+    kind, message = problem["type"], problem["msg"]  # type: ignore[index]
+    if kind == "missing":
+        return "is not set; docs/settings.md says what it holds"
+    return f"is not usable: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,108 @@
+"""How far a backfill has come, kept so that one that was killed goes on. Knows nothing of Stripe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.events.event import ObjectKind
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.store.database import Database
+
+_BEGIN = query("backfill_begin")
+_LEFT = query("backfill_left")
+_SAVE = query("backfill_save")
+_HALVE = query("backfill_halve")
+_FINISH = query("backfill_finish")
+_STANDING = query("backfill_standing")
+_TOTALS = query("backfill_totals")
+
+Counts = dict[tuple[str, str], int]
+"""How many objects by kind and by what became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Objects of one kind that were created from one Unix second on and before another."""
+
+    kind: ObjectKind
+    since: int
+    before: int
+
+    @property
+    def seconds(self) -> int:
+        """How long it is."""
+        return self.before - self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A stretch that is left to list, and the number under which that is kept."""
+
+    id: int
+    left: Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """When the last backfill began and ended (Unix seconds, None: not yet), and how many seconds it covers."""
+
+    begun: int | None
+    finished: int | None
+    seconds: int
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something is left of it."""
+        return self.begun is not None and self.finished is None
+
+
+class Backfills:
+    """The progress of a database's last backfill; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, stretches: Sequence[Stretch]) -> None:
+        """Begin anew with these, in their order."""
+        kinds = [one.kind.value for one in stretches]
+        await self._database.write(
+            _BEGIN, kinds, [one.since for one in stretches], [one.before for one in stretches]
+        )
+
+    async def standing(self) -> Standing:
+        """Read when it began and ended."""
+        (row,) = await self._database.fetch(_STANDING)
+        return Standing(**row)
+
+    async def left(self) -> list[Slice]:
+        """Give what is left to list, in order."""
+        rows = await self._database.fetch(_LEFT)
+        return [
+            Slice(row["id"], Stretch(ObjectKind(row["kind"]), row["since"], row["before"])) for row in rows
+        ]
+
+    async def save(self, part: Slice, counts: Mapping[tuple[str, str], int]) -> None:
+        """Say that only so much of a slice is left, and count what became of the rest."""
+        kinds, outcomes = [kind for kind, _ in counts], [outcome for _, outcome in counts]
+        await self._database.write(_SAVE, part.id, part.left.before, kinds, outcomes, list(counts.values()))
+
+    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
+        """Cut a slice in two at a second; the older half comes first."""
+        (row,) = await self._database.write(_HALVE, part.id, second)
+        older = Stretch(part.left.kind, part.left.since, second)
+        newer = Stretch(part.left.kind, second, part.left.before)
+        return Slice(row["id"], older), Slice(part.id, newer)
+
+    async def finish(self) -> None:
+        """Say that nothing is left."""
+        await self._database.write(_FINISH)
+
+    async def totals(self) -> Counts:
+        """Read what became of the objects so far."""
+        rows = await self._database.fetch(_TOTALS)
+        return {(row["kind"], row["outcome"]): row["objects"] for row in rows}

@@ -1,0 +1,141 @@
+"""Connections to Postgres: what every session of ours is set to, and whether the server lets us in at all.
+
+Settings are made once a connection, so a pooler must give each client a session of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+
+from cogento.events.errors import UnavailableError
+from cogento.store.errors import PostgresRefusedError, as_refusal
+from cogento.urls import POSTGRES_FOR_LIBPQ
+
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 20.0
+"""How long one statement may stay unanswered: longer than the server's own limit, which answers first."""
+
+SESSION = {
+    "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "15s",
+    "lock_timeout": "2s",
+    # A process frozen inside a transaction loses it, and its locks, before its lease ends.
+    "idle_in_transaction_session_timeout": "10s",
+    # Every statement goes by key. Plans are made once, and never from the statistics of a table that was
+    # empty when they were taken: on a young table those say that reading all of it is cheapest.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+
+TRANSACTION_TIMEOUT = "60s"
+"""Whatever holds locks for longer is not alive: even a slow batch's lease would be renewed several times.
+
+Between a statement's preparation and its execution the server waits for us and counts neither as idle nor as busy, so
+that no other time-out ends it: a process that was frozen just then held its locks for ever.
+"""
+
+
+async def open_pool(database_url: str, *, pool_size: int, application_name: str) -> asyncpg.Pool:
+    """Make a pool that connects on first use, so that a process starts while Postgres is away."""
+    return await asyncpg.create_pool(
+        _asyncpg_url(database_url),
+        min_size=0,
+        max_size=pool_size,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": application_name},
+        init=_set_session,
+        reset=_keep,
+    )
+
+
+async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:
+    """Open one connection, with the same settings as a pool's; raises what `as_refusal` makes of its errors."""
+    try:
+        connection = await asyncpg.connect(
+            _asyncpg_url(database_url),
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings={"application_name": application_name},
+        )
+        await _set_session(connection)
+    except Exception as error:
+        raise as_refusal(error) from error
+    return connection
+
+
+async def greet(database_url: str, *, application_name: str) -> None:
+    """Connect once and leave: may this process work with this server at all?
+
+    Raises PostgresRefusedError when it never can as configured, and whatever says that Postgres is away.
+    """
+    connection = await connect(database_url, application_name=application_name)
+    try:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+        if (
+            pid != connection.get_server_pid()
+        ):  # a pooler stands between: it gives its clients numbers of its own
+            await _require_own_session(database_url, pid, application_name=application_name)
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def greet_if_there(database_url: str, *, application_name: str) -> None:
+    """As `greet`, for a process that may start while Postgres is away: raises PostgresRefusedError and nothing of that."""
+    try:
+        await greet(database_url, application_name=application_name)
+    except PostgresRefusedError:
+        raise
+    except (UnavailableError, asyncpg.PostgresError, OSError):
+        return
+
+
+async def _require_own_session(database_url: str, pid: int, *, application_name: str) -> None:
+    """Find out whether a pooler lends the same server session to a second client while the first stays connected.
+
+    Another client may come between, and then it is not noticed; what is noticed is true.
+    """
+    try:
+        second = await connect(database_url, application_name=application_name)
+    except (UnavailableError, asyncpg.PostgresError, OSError):
+        return  # it has no second one to give
+    try:
+        is_shared = await second.fetchval("SELECT pg_backend_pid()") == pid
+    finally:
+        await second.close(timeout=CONNECT_SECONDS)
+    if is_shared:
+        raise PostgresRefusedError(
+            "The pooler at DATABASE_URL lends sessions out by transaction, and ours hold settings and locks. "
+            "Set pool_mode = session for this database, or name PostgreSQL itself."
+        )
+
+
+async def _set_session(connection: asyncpg.Connection) -> None:
+    """Set up a new session, by statements: as start-up parameters PgBouncer refuses what it does not know.
+
+    https://github.com/pgbouncer/pgbouncer/issues/1074
+    """
+    chosen = dict(SESSION)
+    if connection.get_server_version() >= (17,):  # older ones do not know the setting
+        chosen["transaction_timeout"] = TRANSACTION_TIMEOUT
+    await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in chosen.items()))
+
+
+async def _keep(_connection: Any) -> None:
+    """Leave a returned connection as it is: we change nothing that outlives a transaction.
+
+    The default asks the server to reset everything, one more round trip for each batch.
+    """
+
+
+def _asyncpg_url(database_url: str) -> str:
+    parts = urlsplit(database_url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in POSTGRES_FOR_LIBPQ]
+    return urlunsplit(parts._replace(query=urlencode(kept)))

@@ -1,0 +1,131 @@
+"""Rows as they are, to be held against what Stripe says. Reads only, and locks nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cogento.events.addresses import Claim, assign_addresses, claimed_address
+from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.event import ObjectKind
+from cogento.events.names import CustomerId, ObjectId
+from cogento.store.doubts import Doubt
+from cogento.store.rows import canonical
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from cogento.store.database import Database
+
+PAGE = 1000
+
+_ROWS = {
+    ObjectKind.CUSTOMER: query("copies_users"),
+    ObjectKind.SUBSCRIPTION: query("copies_subscriptions"),
+}
+_CLAIMANTS = query("copies_claimants")
+_NAMED = query("copies_named")
+_SAMPLE = query("copies_sample")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One row: what it shows, by which event of which second, and what it remembers of its events.
+
+    `email` is the address to sign in with and `email_due` the one that all claims come to; None for subscriptions.
+    """
+
+    customer_id: CustomerId
+    columns: CustomerColumns | SubscriptionColumns
+    shown: str
+    shown_created: int | None
+    evidence: bytes
+    email: str | None
+    email_due: str | None
+
+
+class Copies:
+    """The rows of both tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, kind: ObjectKind, ids: Collection[ObjectId]) -> dict[ObjectId, Copy]:
+        """Read these objects' rows; what has none is left out."""
+        rows = await self._database.fetch(_ROWS[kind], list(ids))
+        due = await self._due(rows) if kind is ObjectKind.CUSTOMER else {}
+        return {
+            ObjectId(row["object_id"]): _copy(kind, row, due.get(CustomerId(row["stripe_customer_id"])))
+            for row in rows
+        }
+
+    async def _due(self, rows: list[Any]) -> dict[CustomerId, str]:
+        """Say which address each of these should show by everybody's claims."""
+        claims = [_claim(row) for row in rows]
+        addresses = {address for claim in claims if (address := claimed_address(claim))}
+        others = await self._database.fetch(_CLAIMANTS, list(addresses)) if addresses else []
+        return assign_addresses(
+            {claim.customer_id: claim for claim in [*map(_claim, others), *claims]}.values()
+        )
+
+    async def sample(self, limit: int) -> list[Doubt]:
+        """Name so many rows at random."""
+        return [_named(row) for row in await self._database.fetch(_SAMPLE, limit)]
+
+    async def all(self, kind: ObjectKind) -> AsyncIterator[Doubt]:
+        """Name every object that Stripe should list."""
+        after = ""
+        while rows := await self._database.fetch(_NAMED, kind.value, after, PAGE):
+            after = rows[-1]["object_id"]
+            for row in rows:
+                yield _named(row)
+
+
+def _named(row: Any) -> Doubt:
+    return Doubt(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(
+        customer_id=CustomerId(row["stripe_customer_id"]),
+        stripe_email=row["stripe_email"],
+        stripe_created_at=row["stripe_created_at"],
+        deleted=row["deleted"],
+    )
+
+
+def _copy(kind: ObjectKind, row: Any, email_due: str | None) -> Copy:
+    return Copy(
+        customer_id=CustomerId(row["stripe_customer_id"]),
+        columns=_customer(row) if kind is ObjectKind.CUSTOMER else _subscription(row),
+        shown=row["last_webhook_event_id"] or "",
+        shown_created=row["shown_created"],
+        evidence=row["evidence"] or b"",
+        email=row.get("email"),
+        email_due=email_due,
+    )
+
+
+def _customer(row: Any) -> CustomerColumns:
+    return CustomerColumns(
+        stripe_email=row["stripe_email"],
+        name=row["name"],
+        phone=row["phone"],
+        address=canonical(row["address"]),
+        metadata=canonical(row["metadata"]) or "{}",
+        stripe_created_at=row["stripe_created_at"],
+        deleted=row["deleted"],
+    )
+
+
+def _subscription(row: Any) -> SubscriptionColumns:
+    return SubscriptionColumns(
+        customer_id=row["stripe_customer_id"],
+        product_id=row["product_id"],
+        status=row["status"],
+        current_period_start=row["current_period_start"],
+        current_period_end=row["current_period_end"],
+        metadata=canonical(row["metadata"]) or "{}",
+        stripe_created_at=row["stripe_created_at"],
+    )

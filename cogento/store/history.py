@@ -1,0 +1,160 @@
+"""What the tables say of an id: its rows, what became of its events, and why; and the totals. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.events.addresses import canonical_address
+from cogento.events.names import CustomerId, EventId, ObjectId
+from schema.queries import query
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from cogento.store.database import Database
+
+_WHOSE = query("history_whose")
+_CUSTOMER = query("history_customer")
+_SUBSCRIPTIONS = query("history_subscriptions")
+_EVENTS = query("history_events")
+_EVENT = query("history_event")
+_TOTALS = query("history_totals")
+_UNSURE = query("history_unsure")
+_REVISION = query("revision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerRecord:
+    """A row of users, without what only programs want, and the user's roles."""
+
+    user_id: str
+    customer_id: CustomerId
+    email: str
+    stripe_email: str | None
+    name: str | None
+    stripe_created_at: dt.datetime | None
+    stripe_updated_at: dt.datetime | None
+    synced_at: dt.datetime
+    deleted_at: dt.datetime | None
+    last_webhook_event_id: EventId | None
+    unsure: bool
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRecord:
+    """A row of subscriptions, without what only programs want."""
+
+    subscription_id: ObjectId
+    product_id: str | None
+    status: str
+    current_period_start: dt.datetime | None
+    current_period_end: dt.datetime | None
+    stripe_created_at: dt.datetime | None
+    synced_at: dt.datetime
+    last_webhook_event_id: EventId | None
+    unsure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsureRecord:
+    """What an unsure row remembers of its events, for `cogento.ordering.ties.tie_of`.
+
+    `outlives_customer` says that it is a subscription that has not ended though its customer is deleted.
+    """
+
+    object_id: ObjectId
+    shown: EventId
+    evidence: bytes
+    outlives_customer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRecord:
+    """What became of one event."""
+
+    event_id: EventId
+    event_type: str
+    object_id: ObjectId
+    event_created_at: dt.datetime
+    received_at: dt.datetime
+    settled_at: dt.datetime
+    outcome: str
+    reason: str | None
+    superseded_by: EventId | None
+    attempts: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How many events ever ended how; `letters` are the unresolved ones, then unsure rows, then what to ask Stripe for."""
+
+    applied: int
+    unchanged: int
+    duplicate: int
+    stale: int
+    superseded: int
+    dead: int
+    letters: int
+    unsure_users: int
+    unsure_subscriptions: int
+    to_ask: int
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """The events alone, by the outcome that the ledger names."""
+        return {
+            "applied": self.applied,
+            "unchanged": self.unchanged,
+            "duplicate": self.duplicate,
+            "stale": self.stale,
+            "superseded": self.superseded,
+            "dead": self.dead,
+        }
+
+
+class History:
+    """Answers of the tables to "what is this?" and "why is it like that?"."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def whose(self, about: str) -> list[CustomerId]:
+        """Name the customers that an id (of a customer, subscription or event) or an address is about."""
+        rows = await self._database.fetch(_WHOSE, about, canonical_address(about))
+        return [CustomerId(row["customer_id"]) for row in rows]
+
+    async def customer(self, customer_id: CustomerId) -> CustomerRecord | None:
+        """Read a customer's row."""
+        rows = await self._database.fetch(_CUSTOMER, customer_id)
+        return CustomerRecord(**{**rows[0], "roles": tuple(rows[0]["roles"])}) if rows else None
+
+    async def subscriptions(self, customer_id: CustomerId, *, limit: int = 100) -> list[SubscriptionRecord]:
+        """Read a customer's subscriptions, the newest first."""
+        rows = await self._database.fetch(_SUBSCRIPTIONS, customer_id, limit)
+        return [SubscriptionRecord(**row) for row in rows]
+
+    async def unsure(self, customer_id: CustomerId, *, limit: int = 100) -> list[UnsureRecord]:
+        """Read what the unsure ones among a customer's own row and its subscriptions remember."""
+        return [UnsureRecord(**row) for row in await self._database.fetch(_UNSURE, customer_id, limit)]
+
+    async def events(self, customer_id: CustomerId, *, limit: int = 100) -> list[LedgerRecord]:
+        """Say what became of a customer's events, the newest first."""
+        return [LedgerRecord(**row) for row in await self._database.fetch(_EVENTS, customer_id, limit)]
+
+    async def event(self, event_id: EventId) -> LedgerRecord | None:
+        """Say what became of one event; None when it is unknown, waiting, or forgotten."""
+        rows = await self._database.fetch(_EVENT, event_id)
+        return LedgerRecord(**rows[0]) if rows else None
+
+    async def revision(self) -> str:
+        """Name the migration that the tables are at."""
+        (row,) = await self._database.fetch(_REVISION)
+        return str(row["version_num"])
+
+    async def totals(self) -> Totals:
+        """Sum up."""
+        (row,) = await self._database.fetch(_TOTALS)
+        return Totals(**row)

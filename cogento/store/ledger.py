@@ -1,0 +1,146 @@
+"""The ledger: one row for each event whose outcome is final, written with the rows that it changed.
+
+It is what makes an event count once. A dead event is the exception: it may be tried again, and then its
+row tells the new outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from cogento.events.outcomes import (
+    Applied,
+    Asked,
+    Dead,
+    Duplicate,
+    Outcome,
+    Parked,
+    Reason,
+    RetryAt,
+    Stale,
+    Superseded,
+    Unchanged,
+)
+from cogento.store.arrays import array, arrays
+from cogento.store.errors import LedgerRacedError
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import asyncpg
+
+    from cogento.events.names import EventId
+    from cogento.ordering.order import Verdict
+    from cogento.store.delivery import Delivery
+
+DEAD = "dead"
+ASKED = "asked"
+"""Why a thin event is superseded: an answer of Stripe's stands in its place."""
+
+_FIND = query("ledger_find")
+_INSERT = query("ledger_insert")
+_REVIVE = query("ledger_revive")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which events of a batch are known: `done` count no more, `dead` ones are tried again."""
+
+    done: frozenset[EventId]
+    dead: frozenset[EventId]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A final outcome as the ledger's columns have it."""
+
+    outcome: str
+    reason: str | None = None
+    superseded_by: str | None = None
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """Name the outcome that a verdict of the order comes to."""
+    match verdict.reason:
+        case Reason.FIRST | Reason.NEWER | Reason.FOLLOWS | Reason.TIE_BREAK:
+            return Applied(verdict.reason)
+        case Reason.STALE | Reason.AFTER_DELETE:
+            return Stale(verdict.reason)
+        case Reason.SUPERSEDED:
+            return Superseded(by=verdict.superseded_by or "")
+        case Reason.UNCHANGED:
+            return Unchanged()
+        case Reason.DUPLICATE:
+            return Duplicate()
+        case _:
+            assert_never(verdict.reason)
+
+
+def entry_of(outcome: Outcome) -> Entry | None:  # noqa: PLR0911 - one arm an outcome
+    """Write a final outcome as a ledger row; None when it is not final."""
+    match outcome:
+        case Applied(reason):
+            return Entry("applied", reason)
+        case Unchanged():
+            return Entry("unchanged", Reason.UNCHANGED)
+        case Duplicate():
+            return Entry("duplicate", Reason.DUPLICATE)
+        case Stale(reason):
+            return Entry("stale", reason)
+        case Superseded(by):
+            return Entry("superseded", Reason.SUPERSEDED, by)
+        case Asked():
+            return Entry("superseded", ASKED)
+        case Dead(reason, _):
+            return Entry(DEAD, reason)
+        case Parked() | RetryAt():
+            return None
+        case _:
+            assert_never(outcome)
+
+
+async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -> Settled:
+    """Look the events of a batch up."""
+    ids = array([delivery.event.id for delivery in deliveries])
+    rows = await connection.fetch(_FIND, ids, array([delivery.event.created for delivery in deliveries]))
+    done = frozenset(row["event_id"] for row in rows if row["outcome"] != DEAD)
+    return Settled(done=done, dead=frozenset(row["event_id"] for row in rows) - done)
+
+
+async def write(
+    connection: asyncpg.Connection,
+    deliveries: Sequence[Delivery],
+    outcomes: Mapping[EventId, Outcome],
+    *,
+    dead: Collection[EventId],
+) -> None:
+    """Write the final ones among the outcomes; `dead` are those that were given up before.
+
+    UniqueViolationError or LedgerRacedError when another transaction has written one meanwhile.
+    """
+    ordered = sorted(deliveries, key=lambda delivery: delivery.event.id)
+    rows = [row for delivery in ordered if (row := _row(delivery, outcomes[delivery.event.id]))]
+    statement = _REVIVE if dead else _INSERT
+    if rows and await connection.fetchval(statement, *arrays(rows)) != len(rows):
+        raise LedgerRacedError("another transaction has settled one of these events meanwhile")
+
+
+def _row(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:
+    entry, event = entry_of(outcome), delivery.event
+    if entry is None:
+        return None
+    return (
+        event.id,
+        event.created,
+        event.type,
+        event.customer_id,
+        event.object_id,
+        delivery.received_ms,
+        entry.outcome,
+        entry.reason,
+        entry.superseded_by,
+        delivery.attempts,
+        delivery.source,
+    )

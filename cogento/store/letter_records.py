@@ -1,0 +1,157 @@
+"""Dead letters as they are read: what is kept of each, what was done to it, and which ones are asked for.
+
+Frozen values; none holds a body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from cogento.events.names import CustomerId, EventId
+
+
+class LetterStatus(StrEnum):
+    """Where a letter is; the last two are final."""
+
+    OPEN = "open"
+    RETRYING = "retrying"  # back in its mailbox
+    RESOLVED = "resolved"
+    DISCARDED = "discarded"
+
+
+UNRESOLVED = frozenset({LetterStatus.OPEN, LetterStatus.RETRYING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilter:
+    """Which letters: all that everything given here is true of; None asks for nothing.
+
+    `about` is a customer, object or event; `text` stands anywhere in an id, a code, a message or a resolution,
+    in any case. Ages are counted from the letter's last death, in seconds by Postgres's clock. `removals` asks for
+    those only that tell of an end.
+    """
+
+    statuses: frozenset[LetterStatus] = UNRESOLVED
+    reason: str | None = None
+    type: str | None = None
+    about: str | None = None
+    fingerprint: str | None = None
+    older_than_seconds: int | None = None
+    newer_than_seconds: int | None = None
+    text: str | None = None
+    removals: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A letter as kept, without its bytes; `raw_sha256` of them is in hexadecimal, and outlives them.
+
+    A `removal` tells of an end.
+    """
+
+    id: int
+    event_id: EventId
+    event_type: str
+    customer_id: CustomerId
+    object_id: str
+    livemode: bool | None
+    api_version: str | None
+    event_created_at: dt.datetime
+    received_at: dt.datetime
+    first_attempt_at: dt.datetime | None
+    died_at: dt.datetime
+    attempts: int
+    starts: int
+    reason: str
+    failure_class: str
+    failure_code: str | None
+    constraint_name: str | None
+    message: str
+    fingerprint: str
+    worker_version: str | None
+    source: str
+    status: LetterStatus
+    retrying_since: dt.datetime | None
+    resolution: str | None
+    resolved_by: str | None
+    resolved_at: dt.datetime | None
+    replays: int
+    raw_sha256: str
+    removal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterGroup:
+    """The letters of one cause, `removals` among them; `message` is the first one's where they differ."""
+
+    fingerprint: str
+    event_type: str
+    reason: str
+    failure_class: str
+    failure_code: str | None
+    constraint_name: str | None
+    message: str
+    letters: int
+    customers: int
+    removals: int
+    first_died_at: dt.datetime
+    last_died_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LetterMatch:
+    """A letter that a filter found, and how large its body is; 0 when it was erased."""
+
+    id: int
+    customer_id: CustomerId
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterAction:
+    """Something that was done to a letter: retry, reopen or discard."""
+
+    happened_at: dt.datetime
+    action: str
+    who: str
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFate:
+    """What has become of a letter so far; `reason` is what it last died of, `resolution` how it ended."""
+
+    id: int
+    event_id: EventId
+    status: LetterStatus
+    reason: str
+    resolution: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A letter on its way back into its mailbox."""
+
+    id: int
+    event_id: EventId
+    customer_id: CustomerId
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCount:
+    """How many unresolved letters of one status and class there are, and since when.
+
+    `removals` are those among them that tell of the end of something that a row still shows.
+    """
+
+    status: LetterStatus
+    failure_class: str
+    letters: int
+    removals: int
+    oldest: dt.datetime

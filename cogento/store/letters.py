@@ -1,0 +1,197 @@
+"""Dead letters: events that could not be applied, kept with their exact bytes until somebody deals with them.
+
+A retry is only a way back into the mailbox: the event goes through the same decision, and whatever comes
+of it resolves the letter (cogento/store/batch.py) or opens it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cogento.events.names import CustomerId, EventId
+from cogento.store.burial import bury
+from cogento.store.letter_records import (
+    Letter,
+    LetterAction,
+    LetterCount,
+    LetterFate,
+    LetterFilter,
+    LetterGroup,
+    LetterMatch,
+    LetterStatus,
+    Replay,
+)
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from cogento.events.retry import FailureClass
+    from cogento.store.database import Database
+
+BODY_DAYS = 30
+"""How long a resolved letter keeps its bytes."""
+
+_RETRY = query("letters_retry")
+_REOPEN = query("letters_reopen")
+_DISCARD = query("letters_discard")
+_CUSTOMER_ARRIVED = query("letters_customer_arrived")
+_ERASE_BODIES = query("letters_erase_bodies")
+_WRITTEN_AGAIN = query("letters_written_again")
+_TAKEN = query("letters_taken")
+_LIST = query("letters_list")
+_GROUPS = query("letters_groups")
+_MATCH = query("letters_match")
+_READ = query("letters_read")
+_BODY = query("letters_body")
+_ACTIONS = query("letters_actions")
+_FATES = query("letters_fates")
+_COUNT = query("letters_count")
+
+ALL_UNRESOLVED = LetterFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An event to bury. `created` in Unix seconds; when the bytes don't tell, the time of receipt.
+
+    `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
+    payload; `starts` counts attempts that never ended; `removal` says that the event tells of an end.
+    """
+
+    event_id: EventId
+    type: str
+    customer_id: CustomerId
+    object_id: str
+    created: int
+    body: bytes
+    received_ms: int
+    source: str
+    attempts: int
+    reason: str
+    message: str
+    failure_class: FailureClass
+    failure_code: str | None = None
+    constraint_name: str | None = None
+    livemode: bool | None = None
+    api_version: str | None = None
+    first_attempt_ms: int | None = None
+    starts: int = 0
+    worker_version: str | None = None
+    removal: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for letters that died of the same cause."""
+        cause = (self.type, self.reason, self.failure_class, self.failure_code, self.constraint_name)
+        return hashlib.sha256(repr(tuple(map(str, cause))).encode()).hexdigest()[:16]
+
+
+class Letters:
+    """The dead letters of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep letters and write the ledger, in one transaction; again is harmless."""
+        if letters:
+            await self._database.transaction(partial(bury, letters=letters))
+
+    async def page(
+        self, which: LetterFilter = ALL_UNRESOLVED, *, below: int | None = None, limit: int = 100
+    ) -> list[Letter]:
+        """List letters, newest first; `below` is an id to page on."""
+        rows = await self._database.fetch(_LIST, *_terms(which), below, limit)
+        return [_letter(row) for row in rows]
+
+    async def groups(self, which: LetterFilter = ALL_UNRESOLVED, *, limit: int = 100) -> list[LetterGroup]:
+        """Count letters by what they died of, the most first."""
+        return [LetterGroup(**row) for row in await self._database.fetch(_GROUPS, *_terms(which), limit)]
+
+    async def matching(self, which: LetterFilter) -> list[LetterMatch]:
+        """Name every letter that matches, oldest event first."""
+        return [LetterMatch(**row) for row in await self._database.fetch(_MATCH, *_terms(which))]
+
+    async def read(self, letter_id: int) -> Letter | None:
+        """Read one letter."""
+        rows = await self._database.fetch(_READ, letter_id)
+        return _letter(rows[0]) if rows else None
+
+    async def body(self, letter_id: int) -> bytes | None:
+        """Read the exact bytes of a letter; None when there is no such letter, or they were erased."""
+        rows = await self._database.fetch(_BODY, letter_id)
+        return rows[0]["raw_body"] if rows else None
+
+    async def actions(self, letter_id: int) -> list[LetterAction]:
+        """Say what was done to a letter, in order."""
+        return [LetterAction(**row) for row in await self._database.fetch(_ACTIONS, letter_id)]
+
+    async def fates(self, letter_ids: Collection[int]) -> list[LetterFate]:
+        """Say what has become of letters, oldest event first."""
+        rows = await self._database.fetch(_FATES, list(letter_ids))
+        return [LetterFate(**{**row, "status": LetterStatus(row["status"])}) for row in rows]
+
+    async def retry(self, letter_ids: Collection[int], *, who: str, why: str | None = None) -> list[Replay]:
+        """Take open letters to put them back in their mailboxes, oldest event first.
+
+        Letters that somebody else took, or that are closed, are left out. Whoever cannot put one back
+        should `reopen` it; when nobody does, a worker finds it among those `taken` long ago.
+        """
+        rows = await self._database.write(_RETRY, list(letter_ids), who, why)
+        rows.sort(key=lambda row: (row["event_created_at"], row["id"]))
+        return [
+            Replay(row["id"], EventId(row["event_id"]), CustomerId(row["customer_id"]), row["raw_body"])
+            for row in rows
+        ]
+
+    async def reopen(self, letter_ids: Collection[int], *, who: str, why: str, after_seconds: int = 0) -> int:
+        """Give back letters whose retry did not come about; how many is returned.
+
+        With `after_seconds` only those that were taken at least so long ago.
+        """
+        return len(await self._database.write(_REOPEN, list(letter_ids), after_seconds, who, why))
+
+    async def discard(self, letter_ids: Collection[int], *, why: str, who: str) -> int:
+        """Close open letters without applying them; how many is returned."""
+        return len(await self._database.write(_DISCARD, list(letter_ids), why, who))
+
+    async def taken(self, *, for_seconds: int, above: int = 0, limit: int = 500) -> dict[int, EventId]:
+        """Find letters on their way back since long, by id; `above` is an id to page on."""
+        rows = await self._database.fetch(_TAKEN, for_seconds, above, limit)
+        return {row["id"]: EventId(row["event_id"]) for row in rows}
+
+    async def whose_customer_arrived(self, reason: str, *, limit: int = 100) -> list[int]:
+        """Find open letters that died for `reason`, a missing customer, and whose customer has a row now."""
+        return [row["id"] for row in await self._database.fetch(_CUSTOMER_ARRIVED, reason, limit)]
+
+    async def since_which_was_written(
+        self, reason: str, *, after_seconds: int, limit: int = 100
+    ) -> list[int]:
+        """Find open letters that died for `reason` so long ago and were never retried, if rows were written since."""
+        rows = await self._database.fetch(_WRITTEN_AGAIN, reason, after_seconds, limit)
+        return [row["id"] for row in rows]
+
+    async def erase_bodies(self, *, after_days: int = BODY_DAYS) -> None:
+        """Erase the bytes of letters that were closed long ago."""
+        await self._database.write(_ERASE_BODIES, after_days)
+
+    async def count(self) -> list[LetterCount]:
+        """Count the unresolved letters."""
+        return [
+            LetterCount(**{**row, "status": LetterStatus(row["status"])})
+            for row in await self._database.fetch(_COUNT)
+        ]
+
+
+def _terms(which: LetterFilter) -> tuple[object, ...]:
+    """Write a filter as the first parameters of the queries that take one."""
+    statuses, *others = astuple(which)
+    return (list(statuses), *others)
+
+
+def _letter(row: Any) -> Letter:
+    return Letter(**{**row, "status": LetterStatus(row["status"])})

@@ -1,0 +1,204 @@
+"""Bring the tables up to date, whoever else is doing so.
+
+One session lock lets one release migrate at a time; a lock timeout keeps a change of a table from
+queueing up behind a long transaction with every writer behind it: it steps back and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from cogento.store import partitions
+from cogento.store.connecting import greet
+from cogento.store.database import Database
+from cogento.store.errors import MigrationError, MigrationRefusedError, PostgresUnavailableError
+from schema.migrations import FOLDER, VERSION_TABLE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+LOCK_SECONDS = 2
+PATIENCE_SECONDS = 120.0
+PAUSE_SECONDS = 1.0
+CONNECT_SECONDS = 10
+APPLICATION_NAME = "cogento migrate"
+
+_TAKE_LOCK = "SELECT pg_advisory_lock(hashtext('cogento.migrate'))"
+_LOCKED = (
+    "Another session holds locks on our tables and does not let go: find it in pg_stat_activity, end it, and "
+    "migrate again. Nothing was changed."
+)
+
+
+OLD_VERSION_TABLE = "alembic_version"
+MADE_BY = {
+    "0001": "webhook_events",
+    "0002": "dead_letter_actions",
+    "0003": "sweep_progress",
+    "0004": "backfill_progress",
+    "0005": "notices",
+}
+"""A table that each revision made which those releases had; by these we know ours, whoever else's revision says 0003."""
+_READABLE = "SELECT has_table_privilege(to_regclass(%s), 'SELECT')"
+IN_THE_WAY = {
+    "42P07": "Something of one of our tables' names is here already and is not ours ({said})",
+    "42710": "Something of one of our tables' names is here already and is not ours ({said})",
+    "42723": "Something of one of our tables' names is here already and is not ours ({said})",
+    "42501": "PostgreSQL does not let this user change the tables ({said})",
+    "3F000": "There is no schema to make the tables in ({said})",
+    "25006": "PostgreSQL takes no writes here: it is a standby, or read-only",
+}
+ADVICE = {
+    "42501": "GRANT CREATE ON SCHEMA public (or make the tables' owner migrate), and migrate again.",
+    "3F000": "Make one, or set the user's search_path, and migrate again.",
+    "25006": "Name the primary in DATABASE_URL, and migrate again.",
+}
+OWN_PLACE = "Give the tables a database of their own, or a schema of their own by options=-csearch_path%3Dname in DATABASE_URL."
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What it took: the revision before and after, and the ledger's days that were made."""
+
+    before: str | None
+    after: str | None
+    days_made: tuple[dt.date, ...]
+
+
+def migrate(database_url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Migrated:
+    """Bring the tables to this release's revision, and make the ledger's days.
+
+    A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
+    done: all revisions are one transaction. Must not be called where an event loop runs.
+
+    Raises PostgresRefusedError when Postgres does not let us in, MigrationRefusedError when something of others is in
+    the way, MigrationError when locks of others did not go away within `patience_seconds`, and whatever says that
+    Postgres is away.
+    """
+    asyncio.run(greet(database_url, application_name=APPLICATION_NAME))
+    before, after = _upgrade(database_url, time.monotonic() + patience_seconds)
+    kept = asyncio.run(_keep_partitions(database_url))
+    return Migrated(before=before, after=after, days_made=kept.made)
+
+
+def _upgrade(database_url: str, deadline: float) -> tuple[str | None, str | None]:
+    while True:
+        try:
+            return _upgrade_once(database_url)
+        except (psycopg.errors.LockNotAvailable, sa.exc.OperationalError) as error:
+            if not _met_a_lock(error):
+                raise _explained(error) from error
+            if time.monotonic() > deadline:
+                raise MigrationError(_LOCKED) from error
+            time.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - not a secret
+        except (psycopg.Error, sa.exc.DBAPIError) as error:
+            raise _explained(error) from error
+
+
+def _upgrade_once(database_url: str) -> tuple[str | None, str | None]:
+    scripts = ScriptDirectory(str(FOLDER))
+    with _connected(database_url) as connection:
+        connection.exec_driver_sql(_TAKE_LOCK)  # of the session: it ends with this connection
+        _take_over_version(connection, scripts)
+        before = _revision(connection)
+        if before is None or _is_known(scripts, before):
+            command.upgrade(_config(connection), "head")
+            connection.commit()
+        return before, _revision(connection)
+
+
+@contextmanager
+def _connected(database_url: str) -> Iterator[sa.Connection]:
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: _dial(database_url), poolclass=sa.NullPool
+    )
+    with engine.connect() as connection:
+        yield connection
+
+
+def _dial(database_url: str) -> psycopg.Connection:
+    """Connect; that the server lets us in was seen a moment ago."""
+    try:
+        connection = psycopg.connect(
+            database_url, connect_timeout=CONNECT_SECONDS, application_name=APPLICATION_NAME
+        )
+    except psycopg.Error as error:
+        raise PostgresUnavailableError("Postgres cannot be reached through libpq") from error
+    connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    connection.commit()
+    return connection
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    return config
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory) -> None:
+    """Rename the table in which earlier releases kept the revision, if it is ours: every Alembic calls its own so.
+
+    Theirs may even name a revision of ours, so the tables have to be what that revision made of them.
+    A view of the old name lets those releases, which may still run or come back, read and migrate as before.
+    """
+    readable = connection.exec_driver_sql(_READABLE, (OLD_VERSION_TABLE,)).scalar()
+    if _exists(connection, VERSION_TABLE) or not readable:
+        return
+    rows = connection.exec_driver_sql(f"SELECT * FROM {OLD_VERSION_TABLE}").mappings().all()  # noqa: S608 - a constant
+    revision = rows[0].get("version_num") if len(rows) == 1 else None
+    if revision is None or not _is_known(scripts, revision):
+        return
+    made = [_exists(connection, table) for table in MADE_BY.values()]
+    if made != [at <= revision for at in MADE_BY]:
+        return
+    connection.exec_driver_sql((FOLDER / "take_over.sql").read_text(encoding="utf-8"))
+
+
+def _exists(connection: sa.Connection, relation: str) -> bool:
+    return connection.exec_driver_sql("SELECT to_regclass(%s)", (relation,)).scalar() is not None
+
+
+def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
+    """Tell whether this release has a revision; a newer one's raises in alembic's own words."""
+    return any(script.revision == revision for script in scripts.walk_revisions())
+
+
+def _explained(error: psycopg.Error | sa.exc.DBAPIError) -> Exception:
+    """Say what kept the tables from being changed; what is no database's refusal stays what it is."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
+        return PostgresUnavailableError("the connection to Postgres was lost")
+    code, said = cause.sqlstate, str(cause.diag.message_primary)
+    sentence = IN_THE_WAY.get(code, "PostgreSQL refused a change of the tables ({code}: {said})")
+    first = sentence.format(said=said, code=code)
+    return MigrationRefusedError(f"{first}. {ADVICE.get(code, OWN_PLACE)} Nothing was changed.")
+
+
+def _met_a_lock(error: Exception) -> bool:
+    return isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable)
+
+
+async def _keep_partitions(database_url: str) -> partitions.Kept:
+    database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
+    try:
+        return await partitions.keep(database)
+    finally:
+        await database.close()

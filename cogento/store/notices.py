@@ -1,0 +1,139 @@
+"""Objects of which thin events told: one row each, written with the ledger, until Stripe has answered.
+
+However many events tell of an object, it is asked for once; and what was answered since is not asked for
+again when one of its events comes late. Knows nothing of Stripe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cogento.events.envelope import FETCHED
+from cogento.events.event import ObjectKind
+from cogento.events.names import EventId, ObjectId
+from cogento.events.outcomes import Asked, Outcome, Reason, Stale
+from cogento.ordering.order import ORDER_WINDOW
+from cogento.ordering.rules import ends_life
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    import asyncpg
+
+    from cogento.events.event import Event
+    from cogento.events.notice import Notice
+    from cogento.store.database import Database
+
+_TAKE = query("notices_take")
+_DUE = query("notices_due")
+_ANSWERED = query("notices_answered")
+_GIVE_UP = query("notices_give_up")
+_COVER = query("notices_cover")
+_FORGET = query("notices_forget")
+
+
+T = TypeVar("T", "Event", "Notice")
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """An object that Stripe has to be asked for, since how long, and the newest event that told of it.
+
+    `ends` says that an event, or an answer, told of its end.
+    """
+
+    kind: ObjectKind
+    object_id: ObjectId
+    ends: bool
+    raw_body: bytes
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot event of an object, by its ids and its second."""
+
+    event_id: EventId
+    object_id: ObjectId
+    created: int
+
+
+async def take(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Outcome]:
+    """Write down of what a batch tells, in its transaction, and say what becomes of each event."""
+    if not notices:
+        return {}
+    newest = _newest(notices)
+    ending = {notice.object_id for notice in notices if notice.ends}
+    rows = await connection.fetch(
+        _TAKE,
+        [notice.object_id for notice in newest],
+        [notice.kind for notice in newest],
+        [notice.created for notice in newest],
+        [notice.object_id in ending for notice in newest],
+        [notice.body for notice in newest],
+        ORDER_WINDOW,
+    )
+    waiting = {row["object_id"] for row in rows if row["waits"]}
+    return {notice.id: Asked() if notice.object_id in waiting else Stale(Reason.STALE) for notice in notices}
+
+
+def _newest(told: Iterable[T]) -> list[T]:
+    """The newest of each object, in the order of the keys, so that two transactions lock alike."""
+    in_order = sorted(told, key=lambda one: (one.object_id, one.created, one.id))
+    return list({one.object_id: one for one in in_order}.values())
+
+
+async def note_answers(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
+    """Note which objects Stripe told of, in the transaction that writes what it said."""
+    told = [event for event in events if event.type.endswith(FETCHED)]
+    if not told:
+        return
+    answers = _newest(told)
+    await connection.execute(
+        _ANSWERED,
+        [answer.object_id for answer in answers],
+        [answer.created for answer in answers],
+        [ends_life(answer.version) for answer in answers],
+        ORDER_WINDOW,
+    )
+
+
+class Notices:
+    """The objects of a database of which thin events told; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(
+        self,
+        *,
+        quiet_seconds: float,
+        longest_seconds: float,
+        besides: Collection[ObjectId],
+        limit: int,
+    ) -> list[Noticed]:
+        """Find objects to ask for: of which no more was told for so long, or that wait for `longest_seconds`."""
+        rows = await self._database.fetch(_DUE, quiet_seconds, longest_seconds, list(besides), limit)
+        return [Noticed(**{**row, "kind": ObjectKind(row["kind"])}) for row in rows]
+
+    async def give_up(self, objects: Collection[ObjectId]) -> None:
+        """Ask for these no more, until another event tells of them."""
+        await self._database.write(_GIVE_UP, list(objects))
+
+    async def covered(self, events: Sequence[Snapshot]) -> set[EventId]:
+        """Find snapshot events that nobody misses: Stripe has told of the object since, or will be asked."""
+        rows = await self._database.fetch(
+            _COVER,
+            [event.event_id for event in events],
+            [event.object_id for event in events],
+            [event.created for event in events],
+            ORDER_WINDOW,
+        )
+        return {EventId(row["event_id"]) for row in rows}
+
+
+async def forget(database: Database, *, days: int) -> None:
+    """Forget what was told so many days ago: its events can come no more."""
+    await database.write(_FORGET, days)

@@ -1,0 +1,148 @@
+"""What a batch comes to, from the locked rows and the fresh events: pure, nothing is read or written.
+
+All of an object's events are decided at once, so that each row is written at most once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+from uuid import UUID, uuid4
+
+from msgspec.structs import replace
+
+from cogento.events.event import Event, ObjectKind
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.outcomes import Outcome, Parked
+from cogento.ordering.order import decide
+from cogento.ordering.removals import outlives_its_customer
+from cogento.store.ledger import outcome_of
+from cogento.store.subscriptions import SubscriptionChange
+from cogento.store.users import UserChange
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from cogento.events.columns import SubscriptionColumns
+    from cogento.store.subscriptions import Subscriptions
+    from cogento.store.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decisions of one batch; `owners` maps every customer that will have a row to its user.
+
+    `outliving` are rows without events here that come into doubt, because their customers are deleted here.
+    """
+
+    customers: tuple[UserChange, ...]
+    subscriptions: tuple[SubscriptionChange, ...]
+    outliving: Mapping[ObjectId, UUID]
+    parked: frozenset[EventId]
+    owners: Mapping[str, UUID]
+
+    @property
+    def concerned(self) -> frozenset[CustomerId]:
+        """Every customer that a decided subscription belongs or belonged to."""
+        return frozenset().union(*(change.owners for change in self.subscriptions))
+
+    @property
+    def subscribers(self) -> set[UUID]:
+        """Every user whose subscriptions change here."""
+        written = (change for change in self.subscriptions if change.row is None or change.is_news)
+        return {self.owners[customer_id] for change in written for customer_id in change.owners}
+
+    @property
+    def unsure(self) -> frozenset[ObjectId]:
+        """Every object whose events do not tell how it ends."""
+        customers = (ObjectId(c.customer_id) for c in self.customers if not c.decision.sure)
+        subscriptions = (c.stripe_subscription_id for c in self.subscriptions if not c.decision.sure)
+        return frozenset((*customers, *subscriptions, *self.outliving))
+
+    def outcomes(self) -> dict[EventId, Outcome]:
+        """Say what becomes of each event."""
+        verdicts = (verdict for change in self._changes() for verdict in change.decision.verdicts)
+        decided = {verdict.event_id: outcome_of(verdict) for verdict in verdicts}
+        return {**decided, **dict.fromkeys(self.parked, Parked())}
+
+    def _changes(self) -> tuple[UserChange | SubscriptionChange, ...]:
+        return (*self.customers, *self.subscriptions)
+
+
+def make_plan(events: Collection[Event], users: Users, subscriptions: Subscriptions) -> Plan:
+    """Decide every object; subscriptions of customers that have no row, and get none here, are parked."""
+    customers = _decide_customers(events, users)
+    owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
+    owners |= {change.customer_id: change.user_id for change in customers}
+    gone = {id_ for id_, row in users.items() if row.claim.deleted}
+    gone |= {change.customer_id for change in customers if change.columns.deleted}
+    of_subscriptions = [event for event in events if event.kind is ObjectKind.SUBSCRIPTION]
+    housed = [event for event in of_subscriptions if event.customer_id in owners]
+    decided = _decide_subscriptions(housed, subscriptions, gone)
+    return Plan(
+        customers=customers,
+        subscriptions=decided,
+        outliving=_outliving(subscriptions, {change.stripe_subscription_id for change in decided}, gone),
+        parked=frozenset(event.id for event in of_subscriptions if event.customer_id not in owners),
+        owners=owners,
+    )
+
+
+def _decide_customers(events: Iterable[Event], users: Users) -> tuple[UserChange, ...]:
+    of_customers = (event for event in events if event.kind is ObjectKind.CUSTOMER)
+    return tuple(
+        _decide_customer(CustomerId(id_), group, users) for id_, group in _by_object(of_customers).items()
+    )
+
+
+def _decide_customer(customer_id: CustomerId, events: list[Event], users: Users) -> UserChange:
+    row = users.get(customer_id)
+    known = row.known() if row else None
+    return UserChange(
+        customer_id=customer_id,
+        user_id=row.user_id if row else uuid4(),
+        row=row,
+        known=known,
+        decision=decide(known, [event.version for event in events]),
+    )
+
+
+def _decide_subscriptions(
+    events: Iterable[Event], subscriptions: Subscriptions, gone: Collection[str]
+) -> tuple[SubscriptionChange, ...]:
+    return tuple(
+        _decide_subscription(id_, group, subscriptions, gone) for id_, group in _by_object(events).items()
+    )
+
+
+def _decide_subscription(
+    id_: ObjectId, events: list[Event], subscriptions: Subscriptions, gone: Collection[str]
+) -> SubscriptionChange:
+    row = subscriptions.get(id_)
+    decision = decide(row.known if row else None, [event.version for event in events])
+    columns = cast("SubscriptionColumns", decision.columns)
+    if columns.customer_id in gone and outlives_its_customer(columns, decision.evidence):
+        decision = replace(decision, sure=False)
+    return SubscriptionChange(stripe_subscription_id=id_, row=row, decision=decision)
+
+
+def _outliving(
+    subscriptions: Subscriptions, decided: Collection[ObjectId], gone: Collection[str]
+) -> dict[ObjectId, UUID]:
+    """Find rows that were sure, have no decision of their own here, and whose customers are deleted."""
+    return {
+        id_: row.subscription_id
+        for id_, row in subscriptions.items()
+        if id_ not in decided
+        and not row.unsure
+        and row.columns.customer_id in gone
+        and outlives_its_customer(row.columns, row.known.evidence)
+    }
+
+
+def _by_object(events: Iterable[Event]) -> dict[ObjectId, list[Event]]:
+    groups: dict[ObjectId, list[Event]] = defaultdict(list)
+    for event in events:
+        groups[event.object_id].append(event)
+    return groups

@@ -1,0 +1,186 @@
+"""Rows of `users`: locked, made and changed, many with one statement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from cogento.events.addresses import Claim, claimed_address
+from cogento.events.columns import CustomerColumns
+from cogento.events.names import CustomerId
+from cogento.ordering.order import Decision, Known
+from cogento.store.rows import canonical, is_news, known_of, write
+from schema.queries import query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    import asyncpg
+
+    from cogento.store.reach import Reach
+
+_LOCK = query("users_lock")
+_LOCK_WITH_CLAIMANTS = query("users_lock_with_claimants")
+_JOIN_CLAIMANTS = query("users_join_claimants")
+_SET_EMAIL = query("users_set_email")
+_UPDATE = query("users_update")
+_INSERT = query("users_insert")
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    """A customer's row as locked: `email` is the address to sign in with, `claim` the one it has in Stripe.
+
+    `claimed` is what the row says of that claim; a release without the column leaves it as it was.
+    """
+
+    user_id: UUID
+    email: str
+    claim: Claim
+    claimed: str | None
+    record: asyncpg.Record
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else made it, and no event of a customer has ever written to it."""
+        return self.record["evidence"] is None and self.claim.stripe_email is None
+
+    def known(self) -> Known:
+        """Say what the row knows and shows; read only for customers that have events of their own."""
+        record = self.record
+        columns = CustomerColumns(
+            stripe_email=self.claim.stripe_email,
+            name=record["name"],
+            phone=record["phone"],
+            address=canonical(record["address"]),
+            metadata=canonical(record["metadata"]) or "{}",
+            stripe_created_at=self.claim.stripe_created_at,
+            deleted=self.claim.deleted,
+        )
+        return known_of(record, columns)
+
+
+class UserChange(msgspec.Struct, frozen=True):
+    """What is decided for a customer; without `row` it is new, and `user_id` its future user's."""
+
+    customer_id: CustomerId
+    user_id: UUID
+    row: UserRow | None
+    known: Known | None
+    decision: Decision
+
+    @property
+    def columns(self) -> CustomerColumns:
+        """What the row shall show."""
+        return cast("CustomerColumns", self.decision.columns)
+
+    @property
+    def claim(self) -> Claim:
+        """The address that the customer shall have in Stripe."""
+        shows = self.columns
+        return Claim(self.customer_id, shows.stripe_email, shows.stripe_created_at, shows.deleted)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a known row has to be written at all."""
+        return (
+            self.row is not None
+            and self.known is not None
+            and is_news(self.decision, self.known, unsure=self.row.record["unsure"])
+        )
+
+
+Users = dict[CustomerId, UserRow]
+
+
+async def lock(connection: asyncpg.Connection, reach: Reach) -> Users:
+    """Lock the rows within reach, in the order that all transactions keep."""
+    customers = list(reach.customers)
+    if not reach.addresses:
+        return _by_customer(await connection.fetch(_LOCK, customers))
+    return _by_customer(await connection.fetch(_LOCK_WITH_CLAIMANTS, customers, list(reach.addresses)))
+
+
+async def join_claimants(connection: asyncpg.Connection, addresses: Collection[str]) -> Users:
+    """Lock the rows of all that have these addresses; LockNotAvailableError at once if one is held."""
+    return _by_customer(await connection.fetch(_JOIN_CLAIMANTS, list(addresses)))
+
+
+async def set_emails(connection: asyncpg.Connection, moved: Iterable[tuple[UserRow, str]]) -> None:
+    """Give rows the address to sign in with; each must be free."""
+    emails = [(row.user_id, email, claimed_address(row.claim)) for row, email in moved]
+    await write(connection, _SET_EMAIL, emails)
+
+
+async def update(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
+    """Write known customers; their sign-in addresses are left alone."""
+    await write(connection, _UPDATE, [_updated(change) for change in changes])
+
+
+async def insert(
+    connection: asyncpg.Connection, changes: Sequence[UserChange], emails: Mapping[CustomerId, str]
+) -> None:
+    """Make rows for new customers, in the order that keeps two makers of the same rows from a deadlock."""
+    ordered = sorted(changes, key=lambda change: change.customer_id)
+    await write(connection, _INSERT, [_inserted(change, emails[change.customer_id]) for change in ordered])
+
+
+def _by_customer(rows: list[Any]) -> Users:
+    return {CustomerId(row["stripe_customer_id"]): _row(row) for row in rows}
+
+
+def _row(record: asyncpg.Record) -> UserRow:
+    return UserRow(
+        user_id=record["user_id"],
+        email=record["email"],
+        claim=Claim(
+            customer_id=CustomerId(record["stripe_customer_id"]),
+            stripe_email=record["stripe_email"],
+            stripe_created_at=record["stripe_created_at"],
+            deleted=record["deleted"],
+        ),
+        claimed=record["claimed_email"],
+        record=record,
+    )
+
+
+def _updated(change: UserChange) -> tuple[object, ...]:
+    shows, decision = change.columns, change.decision
+    is_kept = change.known is not None and change.known.columns.metadata == shows.metadata
+    return (
+        change.user_id,
+        shows.stripe_email,
+        shows.name,
+        shows.phone,
+        shows.address,
+        None if is_kept else shows.metadata,
+        shows.stripe_created_at,
+        decision.shown_created,
+        decision.shown,
+        shows.deleted,
+        decision.evidence,
+        not decision.sure,
+        claimed_address(change.claim),
+    )
+
+
+def _inserted(change: UserChange, email: str) -> tuple[object, ...]:
+    shows, decision = change.columns, change.decision
+    return (
+        change.user_id,
+        email,
+        change.customer_id,
+        shows.stripe_email,
+        shows.name,
+        shows.phone,
+        shows.address,
+        shows.metadata,
+        shows.stripe_created_at,
+        decision.shown_created,
+        decision.shown,
+        shows.deleted,
+        decision.evidence,
+        not decision.sure,
+        claimed_address(change.claim),
+    )

@@ -1,0 +1,158 @@
+"""Stripe's REST API as far as this project asks: customers, subscriptions and events, as raw JSON.
+
+Read only. What crosses this border are bytes that cogento.events can read: the SDK's own objects are no dicts and
+hold Decimals. Knows neither Redis nor Postgres, nor what the answers mean.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from cogento.events.event import ObjectKind
+from cogento.stripe.coalescing import Coalesced
+from cogento.stripe.requests import Answer, Requests
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+    from cogento.events.names import ObjectId
+    from cogento.stripe.budget import Budget
+
+API_VERSION = "2026-06-24.dahlia"
+"""The version that answers are asked for in, whatever the account's own is."""
+
+API_BASE = "https://api.stripe.com"
+TIMEOUT_SECONDS = 20.0
+PAGE = 100  # the most that Stripe gives at once
+
+_PATHS = {ObjectKind.CUSTOMER: "/v1/customers", ObjectKind.SUBSCRIPTION: "/v1/subscriptions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list, in Stripe's order (newest first), each object's exact bytes; and where to go on."""
+
+    objects: tuple[bytes, ...]
+    last_id: str | None
+    has_more: bool
+    at: int
+
+
+class StripeApi:
+    """Asks Stripe; for one event loop. Everything raises StripeApiError."""
+
+    def __init__(self, requests: Requests, close: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._requests = requests
+        self._objects: Coalesced[Answer] = Coalesced()
+        self.close = close
+
+    @classmethod
+    def connect(
+        cls,
+        key: str,
+        budget: Budget,
+        *,
+        base: str = API_BASE,
+        account: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        chance: Callable[[], float] = random.random,
+    ) -> StripeApi:
+        """Make an API of a key; `account` is a Connect account that the key may act for. `close` ends it."""
+        from cogento.stripe.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
+
+        sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
+        return cls(Requests(sdk, budget, chance=chance), sdk.close)
+
+    async def fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
+        """Ask for one object as it is now; a subscription with all of its items.
+
+        At most one such request for an object is under way at once. A deleted customer is answered by its
+        stub (`deleted: true`); an object that never was, or that the key cannot see, raises (`is_missing`).
+        """
+        return await self._objects.ask(object_id, lambda: self._fetch(kind, object_id))
+
+    async def now(self) -> int:
+        """Ask what time it is by Stripe's clock, in Unix seconds."""
+        return (await self._requests.get("/v1/events", limit=1)).at
+
+    async def event(self, event_id: str) -> Answer:
+        """Ask for one event, as its webhook carried it; missing after thirty days."""
+        return await self._requests.get(f"/v1/events/{quote(event_id, safe='')}")
+
+    async def events(
+        self, types: Sequence[str], *, since: int, before: int, after_id: str | None = None
+    ) -> Page:
+        """List events of these types (20 at most) of the seconds `since` to `before`, delivered or not."""
+        created = {"gte": since, "lt": before}
+        return await self._page("/v1/events", types=list(types), created=created, starting_after=after_id)
+
+    async def objects(
+        self,
+        kind: ObjectKind,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        after_id: str | None = None,
+    ) -> Page:
+        """List objects by the second of their creation; subscriptions of every status, customers that live."""
+        created = {name: second for name, second in (("gte", since), ("lt", before)) if second is not None}
+        status = {"status": "all"} if kind is ObjectKind.SUBSCRIPTION else {}
+        return await self._page(_PATHS[kind], created=created or None, starting_after=after_id, **status)
+
+    async def _page(self, path: str, **parameters: Any) -> Page:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        answer = await self._requests.get(path, limit=PAGE, **given)
+        found = msgspec.json.decode(answer.body, type=_List)
+        last_id = msgspec.json.decode(found.data[-1], type=_Named).id if found.data else None
+        return Page(tuple(bytes(one) for one in found.data), last_id, found.has_more, answer.at)
+
+    async def _fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
+        answer = await self._requests.get(f"{_PATHS[kind]}/{quote(object_id, safe='')}")
+        if kind is ObjectKind.SUBSCRIPTION and msgspec.json.decode(answer.body, type=_Subscription).is_cut:
+            return await self._with_all_items(answer, object_id)
+        return answer
+
+    async def _with_all_items(self, answer: Answer, subscription_id: ObjectId) -> Answer:
+        """Put together what Stripe gives in parts."""
+        whole = json.loads(answer.body)
+        items = [json.loads(item) async for item in self._items(subscription_id)]
+        whole["items"] |= {"data": items, "has_more": False}
+        return Answer(json.dumps(whole).encode(), answer.at)
+
+    async def _items(self, subscription_id: ObjectId) -> AsyncIterator[bytes]:
+        after_id, has_more = None, True
+        while has_more:
+            page = await self._page(
+                "/v1/subscription_items", subscription=subscription_id, starting_after=after_id
+            )
+            after_id, has_more = page.last_id, page.has_more
+            for item in page.objects:
+                yield item
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _List(msgspec.Struct):
+    data: list[msgspec.Raw]
+    has_more: bool
+
+
+class _Cut(msgspec.Struct):
+    has_more: bool = False
+
+
+class _Subscription(msgspec.Struct):
+    items: _Cut | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the subscription has more items than it carries."""
+        return self.items is not None and self.items.has_more

@@ -1,0 +1,60 @@
+"""Errors of Stripe's API by meaning: one table from HTTP status.
+
+What becomes of each class is said in cogento/events/retry.py. Messages never quote an answer: it may hold
+personal data. Does not know the SDK, so that who only names errors need not load it.
+"""
+
+from __future__ import annotations
+
+from cogento.events.retry import FailureClass
+
+MISSING, TOO_MANY = 404, 429
+REFUSES_THE_KEY = frozenset({401, 403})
+
+BY_STATUS = {
+    400: FailureClass.PERMANENT,  # the request is wrong, and stays so
+    401: FailureClass.INFRASTRUCTURE,  # the key was revoked
+    403: FailureClass.INFRASTRUCTURE,  # the key lacks a permission
+    404: FailureClass.PERMANENT,  # no such object; no proof that it was deleted
+    409: FailureClass.TRANSIENT,  # something else is being done to the object
+    424: FailureClass.TRANSIENT,  # something that Stripe depends on failed
+    429: FailureClass.TRANSIENT,  # too many requests
+}
+"""Exact statuses; 5xx is Stripe's own trouble, and any other a bug of ours."""
+
+
+class StripeApiError(Exception):
+    """Stripe did not give what it was asked for; `status` None: there was no answer.
+
+    `retry_after_seconds` and `should_retry` are what Stripe said of trying again, None where it said nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failure: FailureClass,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.should_retry = should_retry
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether Stripe has no such object, which is no proof that it was deleted."""
+        return self.status == MISSING
+
+    @property
+    def refuses_the_key(self) -> bool:
+        """Whether no request can succeed until somebody has seen to the key."""
+        return self.status in REFUSES_THE_KEY
+
+
+def classify(error: Exception) -> FailureClass:
+    """Say whose fault an error of asking is."""
+    return error.failure if isinstance(error, StripeApiError) else FailureClass.BUG
