@@ -4,9 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Test files that run at once, each worker with servers of its own; 0 runs them one after another.
+TEST_WORKERS ?= 4
+PYTEST := $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check quick lock bench bench-full chaos format clean
+.PHONY: help setup run test test-sql check lock bench bench-full chaos format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,10 +28,13 @@ check: $(READY) ## Style, types, import borders and the quick tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(PYTEST) tests/unit
 
 test: check ## Everything: real servers, processes, browser
-	@$(BIN)/python -m pytest -q tests --ignore=tests/unit
+	@$(PYTEST) tests/{model,faults,e2e,browser,integration}
+
+test-sql: $(READY) ## What speaks SQL and Lua alone: TEST_POSTGRES_BIN and TEST_REDIS_SERVER choose its servers
+	@$(PYTEST) tests/integration/{schema,mailboxes,worker,reconcile}
 
 bench: $(READY) ## The quick benchmarks, under ten minutes
 	@$(BIN)/python -m bench

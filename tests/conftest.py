@@ -38,7 +38,7 @@ numbers = itertools.count(1)
 def servers_home() -> Iterator[Path]:
     """The folder of this session's servers; private to the tests, open to the servers' account."""
     servers.remove_homes_of_the_dead()
-    home = servers.make_home()
+    home = servers.make_quick_home()
     yield home
     shutil.rmtree(home, ignore_errors=True)
 

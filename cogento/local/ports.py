@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 import sys
 import time
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from cogento.local.errors import InUseError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 LOCALHOST = "127.0.0.1"
@@ -19,6 +22,8 @@ LOCALHOST = "127.0.0.1"
 # restart, a client that keeps dialling a port in that range can be given it as its own and connect to
 # itself, and then the server can't have it back.
 LOWEST, HIGHEST = 20_000, 32_000
+# What `free_port` gives lies below that, in blocks of which each process has one.
+BLOCKS_FROM, BLOCK = 10_000, 200
 TRIES = 200
 PATIENCE_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.02
@@ -47,7 +52,7 @@ class Ports:
 
     def take(self, port: int) -> bool:
         """Make a port ours, unless somebody listens on it or another run has it."""
-        held = _name(port)
+        held = _hold(f"port {port}")
         if held is None:
             return False
         if not is_free(port):
@@ -66,9 +71,16 @@ class Ports:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on just now."""
-    with Ports() as ports:
-        return ports.take_any()
+    """Return a port of this machine that nobody listens on just now.
+
+    No other process is given it, and this one is given every other port of its block first: so it stays
+    free while a server starts, and while one is down for a restart, however many processes start servers.
+    """
+    ports, _ = _block()
+    port = next(filter(is_free, itertools.islice(ports, BLOCK)), None)
+    if port is None:
+        raise InUseError("no free port found in the block of this process")
+    return port
 
 
 def require_free(port: int) -> None:
@@ -94,13 +106,24 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _name(port: int) -> socket.socket | None:
-    """Hold the name that stands for a port; None when another process has it."""
+@cache
+def _block() -> tuple[Iterator[int], socket.socket]:
+    """Make a block of ports ours until this process ends; it is held by its name, as a single port is."""
+    blocks = range(BLOCKS_FROM, LOWEST, BLOCK)
+    for first in random.sample(blocks, len(blocks)):
+        held = _hold(f"ports from {first}")
+        if held is not None:
+            return itertools.cycle(range(first, first + BLOCK)), held
+    raise InUseError(f"every block of ports between {BLOCKS_FROM} and {LOWEST} is taken")
+
+
+def _hold(name: str) -> socket.socket | None:
+    """Hold a name that only one process of the machine can have; None when another has it."""
     holder = socket.socket(socket.AF_UNIX)
     if sys.platform != "linux":
         return holder
     try:
-        holder.bind(f"\0cogento port {port}")
+        holder.bind(f"\0cogento {name}")
     except OSError:
         holder.close()
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -34,11 +33,11 @@ SLOW_TO_LOAD = {"key-load-delay": "500", "loading-process-events-interval-bytes"
 
 
 @pytest.fixture(scope="package")
-def faults_home(servers_home: Path) -> Path:
-    """The folder of this folder's servers and logs."""
-    home = servers_home / "redis-faults"
-    home.mkdir(mode=0o755)
-    return home
+def faults_home() -> Iterator[Path]:
+    """The folder of this folder's servers and logs, on a disk."""
+    home = servers.make_home()
+    yield home
+    servers.leave_home(home)
 
 
 @pytest.fixture(scope="package")
@@ -79,7 +78,6 @@ def whole_pipeline(
         yield Pipeline(faults_valkey, proxy, Running(receiver, worker), faults_database, checker)
         worker.kill()
         receiver.stop()
-    shutil.rmtree(faults_home, ignore_errors=True)
 
 
 @pytest.fixture

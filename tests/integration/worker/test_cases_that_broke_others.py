@@ -531,7 +531,7 @@ def _are_waiting(post: Post, sessions: int) -> bool:
 
 def until(condition: Callable[[], object]) -> None:
     """Wait for a condition that nobody announces."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
