@@ -34,7 +34,7 @@ test: check ## Everything: real servers, processes, browser
 	@$(PYTEST) tests/{model,faults,e2e,browser,integration}
 
 test-sql: $(READY) ## What speaks SQL and Lua alone: TEST_POSTGRES_BIN and TEST_REDIS_SERVER choose its servers
-	@$(PYTEST) tests/integration/{schema,mailboxes,worker,reconcile}
+	@$(PYTEST) tests/integration/{store,queue,worker,reconcile}
 
 bench: $(READY) ## The quick benchmarks, under ten minutes
 	@$(BIN)/python -m bench

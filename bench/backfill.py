@@ -26,9 +26,9 @@ from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from cogento.local.stripe.compare import compare
 from cogento.local.stripe.truth_lines import read_truth
-from tests.integration.reconcile.simulated import askable
-from tests.servers import wait_until
-from tests.stripe_asking import KEY
+from tests.support.servers import wait_until
+from tests.support.simulated_stripe import askable
+from tests.support.stripe_asking import KEY
 
 if TYPE_CHECKING:
     from bench.ground import Ground

@@ -27,7 +27,7 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.store.delivery import Delivery
 from cogento.store.store import Store
 from receiver.signature import verify
-from tests.builders import SECRET, signed_header
+from tests.support.builders import SECRET, signed_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,7 +26,7 @@ from bench.stream import bodies
 from bench.working import fill, worker
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

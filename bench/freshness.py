@@ -29,7 +29,7 @@ from bench.serving import RECEIVER, served
 from bench.working import worker
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
-from tests.whole_system import WORKER
+from tests.support.whole_system import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

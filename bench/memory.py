@@ -24,7 +24,7 @@ from bench.sending import flood, signed
 from bench.serving import RECEIVER, served
 from bench.stream import bodies
 from bench.working import fill, opened_mailboxes, worker
-from tests.servers import processes_under, wait_until
+from tests.support.servers import processes_under, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

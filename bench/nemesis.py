@@ -3,7 +3,7 @@
     .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
 
 Kills, freezes, restarts, power cuts, cut connections, jumping clocks, keys that are lost and a policy that lets
-events be thrown away (tests/nemesis.py), acknowledged at the level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
+events be thrown away (tests/support/nemesis.py), acknowledged at the level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
 checker finds a problem or an event was never accepted. `--seed`, or SEED in the environment, gives the same faults
 again.
 """
@@ -21,8 +21,8 @@ from redis.exceptions import RedisError
 
 from bench.soak import summary
 from cogento.queue.errors import MailboxUnavailable
-from tests.nemesis import Nemesis
-from tests.stack import Size, Stack, running_stack
+from tests.support.nemesis import Nemesis
+from tests.support.stack import Size, Stack, running_stack
 
 # An event whose rows a frozen worker has locked is tried again in place for longer than some freezes last.
 ATTEMPTS_ALLOWED = 2

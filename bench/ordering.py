@@ -17,15 +17,15 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from cogento.ordering.order import ORDER_WINDOW, Known, Version, decide
-from tests.model.deliveries import row_after, scrambled
-from tests.model.histories import History, random_history, version
-from tests.model.oracle import judge
-from tests.model.trials import try_history, try_rendered
+from tests.support.model.deliveries import row_after, scrambled
+from tests.support.model.histories import History, random_history, version
+from tests.support.model.oracle import judge
+from tests.support.model.trials import try_history, try_rendered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tests.model.trials import Trial
+    from tests.support.model.trials import Trial
 
 DELIVERIES = 5
 """Shuffled deliveries of each hard history, every event twice."""

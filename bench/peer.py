@@ -31,8 +31,8 @@ from bench.stream import bodies
 from bench.working import opened_mailboxes, worker
 from cogento.local.ports import free_port, is_free
 from cogento.local.process import Command, Process
-from tests.builders import SECRET
-from tests.servers import wait_until
+from tests.support.builders import SECRET
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ from bench.wire import wire
 from bench.working import worker
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

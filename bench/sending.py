@@ -15,7 +15,7 @@ import uvloop
 
 from bench.stream import bodies
 from receiver.webhook import PATH
-from tests.builders import SECRET, signed_header
+from tests.support.builders import SECRET, signed_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

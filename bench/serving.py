@@ -13,8 +13,8 @@ from bench.ground import cpu_seconds
 from cogento.local.ports import LOCALHOST, free_port, is_free
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
-from tests.builders import SECRET
-from tests.servers import wait_until
+from tests.support.builders import SECRET
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

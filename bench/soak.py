@@ -16,10 +16,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.whole_system import WholeSystem, whole_system
+from tests.support.whole_system import WholeSystem, whole_system
 
 if TYPE_CHECKING:
-    from tests.sender import Verdict
+    from tests.support.sender import Verdict
 
 DISORDER = {
     "window_seconds": 2,

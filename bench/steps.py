@@ -29,7 +29,7 @@ from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.server import Server
 from cogento.store.store import Store
-from tests.cluster import client_of, cluster
+from tests.support.cluster import client_of, cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

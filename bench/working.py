@@ -16,7 +16,7 @@ from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from tests.whole_system import WORKER
+from tests.support.whole_system import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cogento.serving.asgi import Message, Receive
 
 MAX_BODY_BYTES = 50_331_648
-"""What Stripe can send at most, and a fifth: tests/largest.py makes it, and says from what."""
+"""What Stripe can send at most, and a fifth: tests/support/largest.py makes it, and says from what."""
 
 _TYPE, _LENGTH, _SIGNATURE = b"content-type", b"content-length", b"stripe-signature"
 _CODING = b"transfer-encoding"

@@ -14,9 +14,9 @@ import redis
 import structlog
 
 from cogento.local.errors import ServerUnavailableError
-from tests import servers
-from tests.integration.worker.post import Post
-from tests.integration.worker.running import RunningWorker
+from tests.support import servers
+from tests.support.post import Post
+from tests.support.running_worker import RunningWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

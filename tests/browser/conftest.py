@@ -20,8 +20,8 @@ from cogento import bridge
 from cogento.events.event import read_event
 from cogento.local.ports import free_port
 from cogento.store.store import Delivery, Store
-from tests import builders
-from tests.servers import wait_until
+from tests.support import builders
+from tests.support.servers import wait_until
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cogento.console.passwords import hash_password
-from tests import builders
 from tests.browser.conftest import Console, Happened
+from tests.support import builders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

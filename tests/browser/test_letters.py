@@ -12,9 +12,9 @@ from cogento import bridge
 from cogento.console.passwords import hash_password
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.store import Store
-from tests import builders
 from tests.browser.conftest import Console
-from tests.integration.schema.letters import letter
+from tests.support import builders
+from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,17 +13,17 @@ from cogento import bridge
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from cogento.local.stripe.life import Life
-from tests.integration.reconcile.simulated import SimulatedStripe, deliver, differences
-from tests.servers import wait_until
-from tests.stripe_asking import KEY
-from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
+from tests.support.servers import wait_until
+from tests.support.simulated_stripe import SimulatedStripe, deliver, differences
+from tests.support.stripe_asking import KEY
+from tests.support.stripe_histories import START, STEPS_A_SECOND, lived
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 STEPS = 2000
 REQUESTS_A_SECOND = 40

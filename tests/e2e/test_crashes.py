@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.whole_system import whole_system
+from tests.support.whole_system import whole_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.sender import Verdict
+    from tests.support.sender import Verdict
 
 LOAD_SECONDS = 20
 RATE = "200"

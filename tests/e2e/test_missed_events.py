@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from cogento.local.program import ROOT
-from tests.servers import wait_until
-from tests.whole_system import WholeSystem, whole_system
+from tests.support.servers import wait_until
+from tests.support.whole_system import WholeSystem, whole_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from cogento.local.ports import free_port
-from tests import builders
-from tests.servers import is_alive, processes_under, wait_until
+from tests.support import builders
+from tests.support.servers import is_alive, processes_under, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from cogento.local.program import ROOT
-from tests import builders, servers
-from tests.stripe_files import FOLDER, GOLDEN, MALFORMED, NAMES, NOT_OURS, ROWS
-from tests.whole_system import WholeSystem, whole_system
+from tests.support import builders, servers
+from tests.support.stripe_files import FOLDER, GOLDEN, MALFORMED, NAMES, NOT_OURS, ROWS
+from tests.support.whole_system import WholeSystem, whole_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

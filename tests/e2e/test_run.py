@@ -23,7 +23,7 @@ import redis
 from cogento.local.ports import free_port
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
-from tests import servers
+from tests.support import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

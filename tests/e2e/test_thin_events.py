@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from cogento.local.stripe.truth_lines import read_truth
-from tests.integration.reconcile.simulated import askable
-from tests.servers import wait_until
-from tests.whole_system import WholeSystem, whole_system
+from tests.support.servers import wait_until
+from tests.support.simulated_stripe import askable
+from tests.support.whole_system import WholeSystem, whole_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import SECRET
-from tests.checker import Checker
-from tests.faults.worker_trial import WorkerTrial
-from tests.integration.receiver.running import RunningReceiver
+from tests.support.builders import SECRET
+from tests.support.checker import Checker
+from tests.support.running_receiver import RunningReceiver
+from tests.support.worker_trial import WorkerTrial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 
 @pytest.fixture

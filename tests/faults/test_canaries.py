@@ -22,20 +22,20 @@ from cogento.events.names import CustomerId
 from cogento.local.ports import LOCALHOST, free_port, is_free
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
-from tests.builders import SECRET, Json, customer, event_body
-from tests.canaries import leaks, passwords
-from tests.integration.receiver.wire import UNSIGNED, Request
-from tests.sentry import Sentry, listening_sentry
-from tests.servers import wait_until
+from tests.support.builders import SECRET, Json, customer, event_body
+from tests.support.canaries import leaks, passwords
+from tests.support.sentry import Sentry, listening_sentry
+from tests.support.servers import wait_until
+from tests.support.wire import UNSIGNED, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.checker import Checker
-    from tests.integration.receiver.running import RunningReceiver
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.running_receiver import RunningReceiver
+    from tests.support.running_worker import RunningWorker
 
 METRICS_TOKEN = "canary-token-of-metrics"
 KEY = "rk_test_canary0of0the0api"

@@ -11,12 +11,12 @@ import redis
 
 from cogento.events.envelope import open_envelope
 from cogento.local.stripe.truth import Truth
-from tests import builders
-from tests.builders import SECRET
-from tests.checker import Checker
-from tests.hearsay import Hearsay
-from tests.integration.schema.letters import letter
-from tests.integration.worker.post import Post
+from tests.support import builders
+from tests.support.builders import SECRET
+from tests.support.checker import Checker
+from tests.support.hearsay import Hearsay
+from tests.support.post import Post
+from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,21 +9,21 @@ import pytest
 
 from cogento.events.names import CustomerId
 from cogento.queue.status import MailboxState
-from tests.builders import customer, event_body
-from tests.clocks import ShiftedClock
-from tests.integration.receiver.running import RunningReceiver
-from tests.integration.receiver.wire import Request
-from tests.servers import wait_until
+from tests.support.builders import customer, event_body
+from tests.support.clocks import ShiftedClock
+from tests.support.running_receiver import RunningReceiver
+from tests.support.servers import wait_until
+from tests.support.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cogento.local.valkey import Valkey
-    from tests.checker import Checker
-    from tests.faults.worker_trial import WorkerTrial
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
-    from tests.servers import RunningServer
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
+    from tests.support.servers import RunningServer
+    from tests.support.worker_trial import WorkerTrial
 
 TEN_MINUTES = 600
 A_DAY = 86_400

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stack import Size, running_stack
+from tests.support.stack import Size, running_stack
 
 if TYPE_CHECKING:
-    from tests.sender import Verdict
-    from tests.servers import Running
-    from tests.stack import Stack
+    from tests.support.sender import Verdict
+    from tests.support.servers import Running
+    from tests.support.stack import Stack
 
 QUIET_SECONDS = 120
 

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import customer, event_body
-from tests.faults.redis.pipeline import accepted_ids
-from tests.integration.receiver.running import RunningReceiver
-from tests.integration.receiver.storm import storm
-from tests.integration.receiver.wire import Request
-from tests.integration.worker.running import RunningWorker
-from tests.servers import wait_until
+from tests.support.builders import customer, event_body
+from tests.support.redis_pipeline import accepted_ids
+from tests.support.running_receiver import RunningReceiver
+from tests.support.running_worker import RunningWorker
+from tests.support.servers import wait_until
+from tests.support.storm import storm
+from tests.support.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from tests.checker import Checker
-    from tests.integration.receiver.storm import Reply
-    from tests.integration.worker.post import Post
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.storm import Reply
 
 BUG = "raise:RuntimeError"
 ERRORS = 150  # more than the hundred that Sentry's client keeps

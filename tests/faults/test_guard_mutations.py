@@ -67,7 +67,7 @@ MUTATIONS = {
     "the order's decision": Mutation(
         (Edit("cogento/ordering/order.py", r" and is_plainly_last\(versions\[0\], evidence\):", ":"),),
         (
-            "tests/integration/schema/test_users.py::test_an_older_event_leaves_the_row_alone",
+            "tests/integration/store/test_users.py::test_an_older_event_leaves_the_row_alone",
             f"{HISTORIES}::test_case_3_an_older_update_does_not_bring_a_deleted_customer_back",
         ),
     ),
@@ -89,13 +89,13 @@ MUTATIONS = {
             ),
         ),
         (
-            "tests/integration/schema/test_concurrency.py::test_new_customers_that_claim_addresses_crosswise_meet_no_deadlock",
+            "tests/integration/store/test_concurrency.py::test_new_customers_that_claim_addresses_crosswise_meet_no_deadlock",
         ),
     ),
     "the owner's check in settle": Mutation(
         (Edit("cogento/queue/lua/settle.lua", r"owners\[i\] == ARGV\[2\] and SETTLED or LOST", "SETTLED"),),
         (
-            "tests/unit/mailboxes/test_claim.py::test_a_late_settlement_changes_nothing_and_says_so",
+            "tests/unit/queue/test_claim.py::test_a_late_settlement_changes_nothing_and_says_so",
             "tests/faults/test_worker_faults.py::test_f9_a_worker_frozen_before_it_settles_can_settle_nothing_when_it_wakes",
         ),
     ),
@@ -107,7 +107,7 @@ MUTATIONS = {
                 "#redis.call('ZPOPMIN', mail_of(customer)) > 0",
             ),
         ),
-        ("tests/unit/mailboxes/test_settle.py::test_older_mail_that_came_during_the_turn_stays_at_the_head",),
+        ("tests/unit/queue/test_settle.py::test_older_mail_that_came_during_the_turn_stays_at_the_head",),
     ),
 }
 

@@ -11,18 +11,18 @@ import pytest
 
 from cogento.console.desk import Desk
 from cogento.store.letter_records import LetterFilter
-from tests.builders import NOW, customer
-from tests.faults.letter_trial import LetterTrial
-from tests.servers import wait_until
+from tests.support.builders import NOW, customer
+from tests.support.letter_trial import LetterTrial
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cogento.local.valkey import Valkey
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
-    from tests.servers import RunningServer
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
+    from tests.support.servers import RunningServer
 
 NAMES = "SELECT stripe_customer_id, name FROM users ORDER BY 1"
 

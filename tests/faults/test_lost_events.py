@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from tests.servers import wait_until
-from tests.stack import Size, running_stack
+from tests.support.servers import wait_until
+from tests.support.stack import Size, running_stack
 
 DISORDER = {"window_seconds": 2, "late_share": 0.02, "late_seconds": 10}
 QUIET_SECONDS = 120

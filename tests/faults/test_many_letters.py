@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.letter_trial import LetterTrial
+from tests.support.letter_trial import LetterTrial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 CUSTOMERS, EVENTS = 400, 25
 LETTERS = CUSTOMERS * EVENTS

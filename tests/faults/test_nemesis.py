@@ -7,7 +7,7 @@ import os
 import pytest
 
 from bench.nemesis import run
-from tests.stack import Size, running_stack
+from tests.support.stack import Size, running_stack
 
 MINUTES = 4
 

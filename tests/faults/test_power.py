@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tests import servers
-from tests.power import cut_power, start_watched_valkey
+from tests.support import servers
+from tests.support.power import cut_power, start_watched_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

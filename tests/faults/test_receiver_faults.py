@@ -12,18 +12,18 @@ import pytest
 
 from cogento.local.ports import LOCALHOST
 from receiver.reading import MAX_BODY_BYTES
-from tests.builders import customer, event_body
-from tests.faults.redis.pipeline import accepted_ids
-from tests.integration.receiver.storm import storm
-from tests.integration.receiver.wire import Request, event_request
-from tests.servers import wait_until
+from tests.support.builders import customer, event_body
+from tests.support.redis_pipeline import accepted_ids
+from tests.support.servers import wait_until
+from tests.support.storm import storm
+from tests.support.wire import Request, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.checker import Checker
-    from tests.integration.receiver.running import RunningReceiver
-    from tests.integration.worker.post import Post
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.running_receiver import RunningReceiver
 
     StartReceiver = Callable[..., RunningReceiver]
 

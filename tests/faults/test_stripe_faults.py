@@ -15,8 +15,8 @@ from cogento.local.stripe.http_server import Request, Response
 from cogento.stripe.api import StripeApi
 from cogento.stripe.errors import BY_STATUS, StripeApiError, classify
 from cogento.stripe.requests import ATTEMPTS, REFUSED_SECONDS, SLOW_DOWN_SECONDS, Answer
-from tests.stripe_asking import Asking, asked
-from tests.unit.local.stripe.histories import lived
+from tests.support.stripe_asking import Asking, asked
+from tests.support.stripe_histories import lived
 
 if TYPE_CHECKING:
     from cogento.local.stripe.account import Account

@@ -16,18 +16,18 @@ from cogento.events.retry import POLICIES
 from cogento.ordering import evidence
 from cogento.queue import codec
 from cogento.version import VERSION
-from tests.builders import customer, event_body
-from tests.faults.postgres.mail import await_quiet
-from tests.integration.worker.running import ROOT, RunningWorker
-from tests.servers import wait_until
+from tests.support.builders import customer, event_body
+from tests.support.postgres_mail import await_quiet
+from tests.support.running_worker import ROOT, RunningWorker
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cogento.queue.mailboxes import Mailboxes
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
+    from tests.support.checker import Checker
+    from tests.support.post import Post
 
     StartWorker = Callable[..., RunningWorker]
 

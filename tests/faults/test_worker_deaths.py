@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.worker_trial import WorkerTrial
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.running_worker import RunningWorker
+    from tests.support.worker_trial import WorkerTrial
 
     StartWorker = Callable[..., RunningWorker]
 

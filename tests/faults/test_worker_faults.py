@@ -14,15 +14,15 @@ import redis
 from cogento.events.names import CustomerId
 from cogento.queue.doorbell import QUEUE, Doorbell
 from cogento.queue.status import MailboxState
-from tests.builders import NOW, customer
-from tests.integration.worker.running import LEASE_SECONDS
-from tests.servers import wait_until
+from tests.support.builders import NOW, customer
+from tests.support.running_worker import LEASE_SECONDS
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.faults.worker_trial import WorkerTrial
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.running_worker import RunningWorker
+    from tests.support.worker_trial import WorkerTrial
 
     StartWorker = Callable[..., RunningWorker]
 

@@ -19,16 +19,16 @@ import redis
 
 from cogento.serving.exchange import READ_SECONDS
 from receiver.reading import MAX_BODY_BYTES
-from tests.builders import Shape, customer, deleted_customer, event, event_body, item, subscription
-from tests.integration.receiver.running import RunningReceiver
-from tests.integration.receiver.wire import UNSIGNED, Request, event_request
-from tests.largest import Writing, largest_event
+from tests.support.builders import Shape, customer, deleted_customer, event, event_body, item, subscription
+from tests.support.largest import Writing, largest_event
+from tests.support.running_receiver import RunningReceiver
+from tests.support.wire import UNSIGNED, Request, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cogento.local.valkey import Valkey
-    from tests.servers import RunningServer
+    from tests.support.servers import RunningServer
 
 OLD_SECRET = "whsec_old_0123456789abcdef0123456789ab"
 REMOVED_SECRET = "whsec_removed_0123456789abcdef012345"

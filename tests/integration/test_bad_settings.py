@@ -16,17 +16,17 @@ from cogento.console.standing import waits_for_what
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.local.postgres import Postgres
-from tests import servers
-from tests.builders import SECRET, customer
-from tests.integration.worker.running import PROCFILE, ROOT
+from tests.support import servers
+from tests.support.builders import SECRET, customer
+from tests.support.running_worker import PROCFILE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cogento.local.valkey import Valkey
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 EX_CONFIG = 78
 CANARY = "Xpw7canary"

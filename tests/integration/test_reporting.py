@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.sentry import listening_sentry
+from tests.support.sentry import listening_sentry
 
 ROOT = Path(__file__).parents[2]
 CANARY = "ada@example.com"

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model.deliveries import every_crash, every_order, every_repetition, every_split, one_by_one, split
-from tests.model.histories import excerpt, random_history
-from tests.model.trials import trial_of
+from tests.support.model.deliveries import (
+    every_crash,
+    every_order,
+    every_repetition,
+    every_split,
+    one_by_one,
+    split,
+)
+from tests.support.model.histories import excerpt, random_history
+from tests.support.model.trials import trial_of
 
 if TYPE_CHECKING:
     from random import Random

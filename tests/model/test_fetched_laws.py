@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogento.ordering.evidence import unpack
-from tests.model.deliveries import row_after, scrambled
-from tests.model.histories import History, random_history, with_answers, with_outdated_answers
-from tests.model.oracle import judge
-from tests.model.trials import Trial, trial_of, untraceable_steps
+from tests.support.model.deliveries import row_after, scrambled
+from tests.support.model.histories import History, random_history, with_answers, with_outdated_answers
+from tests.support.model.oracle import judge
+from tests.support.model.trials import Trial, trial_of, untraceable_steps
 
 if TYPE_CHECKING:
-    from tests.model.deliveries import Row
+    from tests.support.model.deliveries import Row
 
 HISTORIES = int(os.environ.get("ORDER_HISTORIES", "500"))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.builders import NOW, customer, event_body, subscription
-from tests.hearsay import Hearsay
+from tests.support.builders import NOW, customer, event_body, subscription
+from tests.support.hearsay import Hearsay
 
 ADA, BOB, CY = (customer(name=name) for name in ("Ada", "Bob", "Cy"))
 BORN = event_body("customer.created", ADA, id_="evt_1", created=NOW)

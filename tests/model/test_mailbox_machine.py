@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fake_redis import FakeRedis
-from tests.mailbox_machine import loss_machine_on, machine_on
+from tests.support.fake_redis import FakeRedis
+from tests.support.mailbox_machine import loss_machine_on, machine_on
 
 TestMailboxMachine = machine_on(FakeRedis(), examples=15, steps=30)
 TestLossMachine = loss_machine_on(FakeRedis(), examples=15, steps=20)

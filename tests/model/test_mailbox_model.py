@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.mailbox_model import HURT, OF_LOSSES, START, Guard, Search, search, stuck_states
+from tests.support.model.mailbox_model import HURT, OF_LOSSES, START, Guard, Search, search, stuck_states
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from msgspec import structs
 
 from cogento.ordering.order import Lifecycle, Version
-from tests.model.histories import version
-from tests.model.oracle import Opinion, judge
+from tests.support.model.histories import version
+from tests.support.model.oracle import Opinion, judge
 
 CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
 AB, BA, BC, CD = (

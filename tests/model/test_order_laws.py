@@ -14,11 +14,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cogento.ordering import evidence
-from tests.model.deliveries import one_by_one, row_after, scrambled, shuffled
-from tests.model.histories import random_history, with_gaps
-from tests.model.monotony import backward_steps, regressions, strayed_steps
-from tests.model.rendering import rendered_history
-from tests.model.trials import Trial, trial_of, try_history, try_rendered, untraceable_steps
+from tests.support.model.deliveries import one_by_one, row_after, scrambled, shuffled
+from tests.support.model.histories import random_history, with_gaps
+from tests.support.model.monotony import backward_steps, regressions, strayed_steps
+from tests.support.model.rendering import rendered_history
+from tests.support.model.trials import Trial, trial_of, try_history, try_rendered, untraceable_steps
 
 if TYPE_CHECKING:
     from random import Random

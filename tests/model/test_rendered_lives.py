@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogento.events.event import read_event
-from tests.builders import NOW, Json, Shape, customer, event_body
-from tests.model.deliveries import Row, row_after, scrambled
-from tests.model.histories import History
-from tests.model.lives import customers, rendered, subscriptions
-from tests.model.oracle import judge
+from tests.support.builders import NOW, Json, Shape, customer, event_body
+from tests.support.model.deliveries import Row, row_after, scrambled
+from tests.support.model.histories import History
+from tests.support.model.lives import customers, rendered, subscriptions
+from tests.support.model.oracle import judge
 
 if TYPE_CHECKING:
     from random import Random

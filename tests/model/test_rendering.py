@@ -6,9 +6,9 @@ from itertools import pairwise
 from random import Random
 
 from cogento.events.versions import STAMP_JITTER
-from tests.model.dressing import tell_one_change
-from tests.model.histories import random_history
-from tests.model.rendering import Rendered, rendered_history
+from tests.support.model.dressing import tell_one_change
+from tests.support.model.histories import random_history
+from tests.support.model.rendering import Rendered, rendered_history
 
 LIVES = 200
 

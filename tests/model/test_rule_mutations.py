@@ -17,10 +17,10 @@ from cogento.events import projection, states
 from cogento.ordering import evidence, fetched, rules, snapshots, walks
 from cogento.ordering import order as ordering
 from tests.model import test_order_laws as laws
-from tests.model.deliveries import one_by_one, scrambled
-from tests.model.histories import random_history
-from tests.model.monotony import regressions
-from tests.model.trials import Trial, trial_of, try_rendered
+from tests.support.model.deliveries import one_by_one, scrambled
+from tests.support.model.histories import random_history
+from tests.support.model.monotony import regressions
+from tests.support.model.trials import Trial, trial_of, try_rendered
 from tests.unit.events import test_fetched as fetched_cases
 from tests.unit.events import test_ordering as cases
 from tests.unit.events import test_snapshots as gap_cases

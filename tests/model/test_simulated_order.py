@@ -13,7 +13,7 @@ from cogento.local.stripe.account import Account
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.life import Life
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
-from tests.model.deliveries import Row, row_after, scrambled
+from tests.support.model.deliveries import Row, row_after, scrambled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 from stripe import WebhookSignature
 
-from tests import builders
-from tests.builders import NOW, SECRET, Json, Shape, item, previous_attributes, signed_header, subscription
+from tests.support import builders
+from tests.support.builders import (
+    NOW,
+    SECRET,
+    Json,
+    Shape,
+    item,
+    previous_attributes,
+    signed_header,
+    subscription,
+)
 
 
 @pytest.mark.parametrize(

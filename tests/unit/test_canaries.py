@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.canaries import leaks, passwords
+from tests.support.canaries import leaks, passwords
 
 
 def found(text: str, *, secrets: tuple[str, ...] = (), persons: tuple[str, ...] = ()) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from cogento import failpoints
 from cogento.failpoints import NAMES, FailpointError, arm
-from tests.builders import SECRET
+from tests.support.builders import SECRET
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("receiver", "worker", "cogento") for path in (ROOT / folder).rglob("*.py")]

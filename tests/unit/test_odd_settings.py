@@ -30,7 +30,7 @@ from cogento.settings import (
 )
 from cogento.store.connecting import _asyncpg_url
 from cogento.urls import UnusableUrlError, http_url, postgres_url, redis_url
-from tests.builders import SECRET
+from tests.support.builders import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.local.stripe.faults import Fault, FaultKind
-from tests.integration.reconcile.simulated import SimulatedStripe, deliver
-from tests.servers import wait_until
-from tests.stripe_asking import KEY
-from tests.unit.local.stripe.histories import START
+from tests.support.servers import wait_until
+from tests.support.simulated_stripe import SimulatedStripe, deliver
+from tests.support.stripe_asking import KEY
+from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.builders import customer, event_body, subscription
-from tests.integration.schema.letters import letter
-from tests.servers import wait_until
+from tests.support.builders import customer, event_body, subscription
+from tests.support.servers import wait_until
+from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 BODIES = "SELECT event_id, raw_body IS NULL AS erased FROM dead_letters ORDER BY event_id"
 CLOSE = """

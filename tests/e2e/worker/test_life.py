@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tests.builders import customer
-from tests.servers import wait_until
+from tests.support.builders import customer
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 UNREADABLE_RINGS = {
     "not-json": "not json",

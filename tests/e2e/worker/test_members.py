@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.builders import customer, subscription
-from tests.servers import wait_until
+from tests.support.builders import customer, subscription
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 ROLES = "SELECT role, granted_by FROM user_roles"
 

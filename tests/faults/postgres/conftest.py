@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from cogento.settings import WorkerSettings
-from tests.integration.schema import conftest as stores
-from tests.proxy import Proxy
+from tests.integration.store import conftest as stores
+from tests.support.proxy import Proxy
 from worker.process import WorkerProcess
 
 if TYPE_CHECKING:

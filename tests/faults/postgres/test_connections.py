@@ -16,11 +16,11 @@ from cogento.events.retry import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import PostgresUnavailableError
 from cogento.store.store import Store
-from tests.faults.postgres.mail import await_quiet, names, put_names, why_open
-from tests.faults.postgres.watching import blamed, until, until_waiting
-from tests.integration.schema.deliveries import customer, new_customer
-from tests.proxy import Proxy
-from tests.servers import wait_until
+from tests.support.postgres_mail import await_quiet, names, put_names, why_open
+from tests.support.postgres_watching import blamed, until, until_waiting
+from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
+from tests.support.store_deliveries import customer, new_customer
 from worker.store import BridgedStore
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from cogento.local.postgres import Postgres
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
-    from tests.servers import RunningServer
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.servers import RunningServer
     from worker.process import WorkerProcess
 
 OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"

@@ -15,11 +15,11 @@ from cogento.events.retry import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import classify
 from cogento.store.store import Store
-from tests.builders import NOW
-from tests.builders import customer as stripe_customer
-from tests.faults.postgres.mail import names, put_names
-from tests.faults.postgres.watching import until_waiting
-from tests.integration.schema.deliveries import new_customer, subscription
+from tests.support.builders import NOW
+from tests.support.builders import customer as stripe_customer
+from tests.support.postgres_mail import names, put_names
+from tests.support.postgres_watching import until_waiting
+from tests.support.store_deliveries import new_customer, subscription
 from worker.store import open_store
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
+    from tests.support.checker import Checker
+    from tests.support.post import Post
     from worker.store import BridgedStore
 
 FAIL_SOMETIMES = """

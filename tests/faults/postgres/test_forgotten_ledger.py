@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.events.outcomes import Applied, Duplicate, Reason, Stale
-from tests.integration.schema.deliveries import customer, deleted_customer, new_customer, subscription
+from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
     from cogento.store.delivery import Delivery

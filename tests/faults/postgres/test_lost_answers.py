@@ -11,10 +11,10 @@ from cogento.events.outcomes import Applied, Duplicate, Reason
 from cogento.events.retry import FailureClass
 from cogento.store.errors import says_away
 from cogento.store.store import Store
-from tests.faults.postgres.mail import put_names
-from tests.faults.postgres.watching import blamed
-from tests.integration.schema.deliveries import new_customer
-from tests.proxy import Proxy, Way
+from tests.support.postgres_mail import put_names
+from tests.support.postgres_watching import blamed
+from tests.support.proxy import Proxy, Way
+from tests.support.store_deliveries import new_customer
 from worker.store import BridgedStore, open_store
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cogento.local.postgres import Postgres
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
-    from tests.servers import RunningServer
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.servers import RunningServer
 
 
 @pytest.fixture

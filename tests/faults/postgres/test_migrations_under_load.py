@@ -18,19 +18,20 @@ from alembic.script import ScriptDirectory
 from cogento.events.outcomes import Applied, Reason
 from cogento.store import migrate as migration
 from cogento.store.migrate import migrate
-from tests.faults.postgres.mail import await_quiet, names, put_names
-from tests.integration.schema.deliveries import customer, new_customer
-from tests.servers import wait_until
+from schema import migrations
+from tests.support.postgres_mail import await_quiet, names, put_names
+from tests.support.servers import wait_until
+from tests.support.store_deliveries import customer, new_customer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cogento.store.store import Store
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
+    from tests.support.checker import Checker
+    from tests.support.post import Post
     from worker.process import WorkerProcess
 
-REVISIONS = [script.revision for script in ScriptDirectory(str(migration.MIGRATIONS)).walk_revisions()][::-1]
+REVISIONS = [script.revision for script in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()][::-1]
 STEPS = list(itertools.pairwise(REVISIONS))
 
 

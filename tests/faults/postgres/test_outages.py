@@ -10,18 +10,18 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from tests.faults.postgres.mail import CUSTOMERS, await_quiet, names, put_names, why_open
-from tests.servers import wait_until
+from tests.support.postgres_mail import CUSTOMERS, await_quiet, names, put_names, why_open
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cogento.local.postgres import Postgres
-    from tests.checker import Checker
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
-    from tests.proxy import Proxy
-    from tests.servers import RunningServer
+    from tests.support.checker import Checker
+    from tests.support.post import Post
+    from tests.support.proxy import Proxy
+    from tests.support.running_worker import RunningWorker
+    from tests.support.servers import RunningServer
     from worker.process import WorkerProcess
 
 HOLD = """

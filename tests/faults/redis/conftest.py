@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests import servers
-from tests.builders import SECRET
-from tests.checker import Checker
-from tests.faults.redis.pipeline import Pipeline, Running, start_worker
-from tests.integration.receiver.running import RunningReceiver
-from tests.proxy import Proxy
+from tests.support import servers
+from tests.support.builders import SECRET
+from tests.support.checker import Checker
+from tests.support.proxy import Proxy
+from tests.support.redis_pipeline import Pipeline, Running, start_worker
+from tests.support.running_receiver import RunningReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tests import servers
-from tests.builders import SECRET
-from tests.faults.redis.pipeline import assert_unavailable, event_id, new_event, start_worker
-from tests.integration.receiver.running import ROOT, is_rewriting
-from tests.proxy import Proxy
-from tests.servers import wait_until
+from tests.support import servers
+from tests.support.builders import SECRET
+from tests.support.proxy import Proxy
+from tests.support.redis_pipeline import assert_unavailable, event_id, new_event, start_worker
+from tests.support.running_receiver import ROOT, is_rewriting
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from cogento.local.valkey import Valkey
-    from tests.faults.redis.pipeline import Pipeline
+    from tests.support.redis_pipeline import Pipeline
 
     Valkeys = servers.RunningServer[Valkey]
 

@@ -7,13 +7,13 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.builders import customer, event_body
-from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events, numbers
-from tests.integration.receiver.wire import Request
+from tests.support.builders import customer, event_body
+from tests.support.redis_pipeline import assert_unavailable, new_event, new_events, numbers
+from tests.support.wire import Request
 
 if TYPE_CHECKING:
     from tests.faults.redis.conftest import StartReceiver
-    from tests.faults.redis.pipeline import Pipeline
+    from tests.support.redis_pipeline import Pipeline
 
 MEGABYTE = 1024**2
 LARGE_EVENTS = 60

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogento.queue.doorbell import Doorbell
-from tests.faults.redis.pipeline import accepted_ids, assert_unavailable, new_event, new_events
-from tests.integration.receiver.storm import storm
-from tests.servers import wait_until
+from tests.support.redis_pipeline import accepted_ids, assert_unavailable, new_event, new_events
+from tests.support.servers import wait_until
+from tests.support.storm import storm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.faults.redis.conftest import StartReceiver
-    from tests.faults.redis.pipeline import Pipeline
+    from tests.support.redis_pipeline import Pipeline
 
 ROOM_BYTES = 2000  # of one or two events
 

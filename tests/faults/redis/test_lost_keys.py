@@ -9,16 +9,16 @@ import pytest
 
 from cogento.events.names import CustomerId
 from cogento.queue.status import MailboxState
-from tests.faults.redis.pipeline import event_id, new_event, new_events
-from tests.mailbox_invariants import broken_invariants
-from tests.servers import wait_until
+from tests.support.mailbox_invariants import broken_invariants
+from tests.support.redis_pipeline import event_id, new_event, new_events
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import redis
 
-    from tests.faults.redis.pipeline import Pipeline
+    from tests.support.redis_pipeline import Pipeline
 
     Harm = Callable[[redis.Redis, str], None]
 

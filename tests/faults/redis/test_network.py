@@ -13,12 +13,12 @@ from cogento.queue.asking import load_script
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events
-from tests.mailbox_builders import claim
-from tests.servers import wait_until
+from tests.support.mailbox_builders import claim
+from tests.support.redis_pipeline import assert_unavailable, new_event, new_events
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
-    from tests.faults.redis.pipeline import Pipeline
+    from tests.support.redis_pipeline import Pipeline
 
 REPLY = AckDurability.REDIS
 SOON_SECONDS = 2.0  # two time-outs of 0.6 s, and what a busy machine adds

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.queue.checks import has_true_waitaof
-from tests import servers
-from tests.builders import SECRET
-from tests.checker import Checker
-from tests.faults.redis.disk import Disk
-from tests.faults.redis.pipeline import accepted_ids, assert_unavailable, event_id, new_event, new_events
-from tests.integration.receiver.running import RunningReceiver
-from tests.integration.receiver.storm import storm
-from tests.integration.worker.post import Post
-from tests.servers import wait_until
+from tests.support import servers
+from tests.support.builders import SECRET
+from tests.support.checker import Checker
+from tests.support.post import Post
+from tests.support.redis_disk import Disk
+from tests.support.redis_pipeline import accepted_ids, assert_unavailable, event_id, new_event, new_events
+from tests.support.running_receiver import RunningReceiver
+from tests.support.servers import wait_until
+from tests.support.storm import storm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import redis
 
     from cogento.local.valkey import Valkey
-    from tests.integration.receiver.wire import Request
+    from tests.support.wire import Request
 
     Valkeys = servers.RunningServer[Valkey]
     Start = Callable[[str, str], tuple[Valkeys, RunningReceiver]]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from tests import servers
-from tests.faults.redis.pipeline import accepted_ids, assert_unavailable, event_id, new_event, new_events
-from tests.integration.receiver.running import RunningReceiver
-from tests.integration.receiver.storm import storm
-from tests.integration.receiver.wire import Request
-from tests.servers import wait_until
+from tests.support import servers
+from tests.support.redis_pipeline import accepted_ids, assert_unavailable, event_id, new_event, new_events
+from tests.support.running_receiver import RunningReceiver
+from tests.support.servers import wait_until
+from tests.support.storm import storm
+from tests.support.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

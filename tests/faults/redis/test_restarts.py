@@ -12,13 +12,13 @@ import redis
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-from tests.faults.redis.pipeline import assert_unavailable, new_event, new_events
-from tests.integration.receiver.running import is_rewriting
-from tests.servers import wait_until
+from tests.support.redis_pipeline import assert_unavailable, new_event, new_events
+from tests.support.running_receiver import is_rewriting
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
-    from tests.faults.redis.pipeline import Pipeline
-    from tests.integration.receiver.wire import HttpAnswer
+    from tests.support.redis_pipeline import Pipeline
+    from tests.support.wire import HttpAnswer
 
 ACCEPTED = 'cogento_webhook_requests_total{outcome="queued"}'
 FILLERS = [f"load:{number}" for number in range(2000)]

@@ -16,10 +16,10 @@ from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.server import Server
-from tests import servers
-from tests.faults.redis.pipeline import assert_unavailable, event_id, new_event, new_events
-from tests.proxy import Proxy
-from tests.servers import wait_until
+from tests.support import servers
+from tests.support.proxy import Proxy
+from tests.support.redis_pipeline import assert_unavailable, event_id, new_event, new_events
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cogento.local.valkey import Valkey
     from tests.faults.redis.conftest import StartPair
-    from tests.faults.redis.pipeline import Pipeline, Running
+    from tests.support.redis_pipeline import Pipeline, Running
 
     StartSuccessor = Callable[..., str]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.faults.redis.pipeline import event_id, new_event, new_events
-from tests.integration.receiver.storm import percentile
+from tests.support.redis_pipeline import event_id, new_event, new_events
+from tests.support.storm import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.faults.redis.pipeline import Pipeline
+    from tests.support.redis_pipeline import Pipeline
 
 CLIENTS = 32
 HOT = "cus_hot"

@@ -16,7 +16,7 @@ from cogento.events.event import read_event
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Delivery, Store
-from tests import builders
+from tests.support import builders
 
 Run = Callable[..., Result]
 Happened = Callable[..., None]

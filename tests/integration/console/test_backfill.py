@@ -11,9 +11,9 @@ from cogento import bridge
 from cogento.events.event import ObjectKind
 from cogento.settings import EX_CONFIG
 from cogento.store.backfills import Stretch
-from tests.integration.reconcile.simulated import SimulatedStripe
-from tests.stripe_asking import KEY
-from tests.unit.local.stripe.histories import START, lived
+from tests.support.simulated_stripe import SimulatedStripe
+from tests.support.stripe_asking import KEY
+from tests.support.stripe_histories import START, lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

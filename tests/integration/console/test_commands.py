@@ -15,9 +15,9 @@ from cogento.queue.heartbeats import Beat
 from cogento.queue.mail import Failed, Settlement
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
-from tests import builders
 from tests.integration.console.conftest import Happened, Run
-from tests.integration.schema.letters import letter
+from tests.support import builders
+from tests.support.store_letters import letter
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 PLAN = builders.subscription("sub_ada", customer="cus_ada")

@@ -11,11 +11,11 @@ import pytest
 from cogento.console.web.guards import LONGEST_FORM
 from cogento.console.web.serving import THREADS
 from cogento.serving.connection import MOST_CONNECTIONS
-from tests import servers
-from tests.integration.console.running import RunningConsole
-from tests.integration.receiver.pushing import Push, pushing
-from tests.integration.receiver.running import forget_peak, memory_of
-from tests.servers import wait_until
+from tests.support import servers
+from tests.support.pushing import Push, pushing
+from tests.support.running_console import RunningConsole
+from tests.support.running_receiver import forget_peak, memory_of
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

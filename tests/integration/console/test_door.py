@@ -19,8 +19,8 @@ from cogento.console.web.app import create_app
 from cogento.console.web.login import LOGIN_COOKIE, MOST_LOOKS, SESSION_COOKIE, Door
 from cogento.console.web.sessions import LONGEST_SECONDS, TRIES_OF_ONE_ADDRESS, Sessions, Tries, connect
 from cogento.local.ports import free_port
-from tests.servers import wait_until
-from tests.unit.console.fake_desk import FakeDesk, kept
+from tests.support.fake_desk import FakeDesk, kept
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse

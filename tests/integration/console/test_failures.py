@@ -7,8 +7,8 @@ import json
 import pytest
 
 from cogento.local.ports import free_port
-from tests import builders
 from tests.integration.console.conftest import Happened, Run
+from tests.support import builders
 
 SECRET = "hunter2-canary"
 

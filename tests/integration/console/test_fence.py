@@ -13,8 +13,8 @@ from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.queue import fence as fence_notes
 from receiver.tally import FenceTally
-from tests.servers import wait_until
-from tests.unit.console.figures import mail_figures, table_figures
+from tests.support.figures import mail_figures, table_figures
+from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.letters import ADVICE, MESSAGES, RETRIED_BY_ITSELF, LetterReason
-from tests.builders import customer
 from tests.integration.console.conftest import Run
-from tests.integration.console.ward import Ward
-from tests.integration.worker.post import Post
+from tests.support.builders import customer
+from tests.support.post import Post
+from tests.support.ward import Ward
 from worker.revival import MENDED, Revival
 
 if TYPE_CHECKING:

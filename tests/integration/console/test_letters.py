@@ -18,10 +18,10 @@ from cogento.events.names import CustomerId
 from cogento.events.retry import FailureClass
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.letters import DeadLetter
-from tests import builders
-from tests.builders import NOW
 from tests.integration.console.conftest import Run
-from tests.integration.schema.letters import letter
+from tests.support import builders
+from tests.support.builders import NOW
+from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from cogento.cli.main import COMMANDS, main
-from tests.builders import SECRET
+from tests.support.builders import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

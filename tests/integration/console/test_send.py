@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from stripe import WebhookSignature
 
 from cogento.cli.main import main
-from tests.builders import SECRET, body, customer, event
+from tests.support.builders import SECRET, body, customer, event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ import pytest
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.reconcile import verify
 from cogento.settings import EX_CONFIG
-from tests.integration.reconcile.simulated import SimulatedStripe
-from tests.stripe_asking import KEY
-from tests.unit.local.stripe.histories import lived
+from tests.support.simulated_stripe import SimulatedStripe
+from tests.support.stripe_asking import KEY
+from tests.support.stripe_histories import lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

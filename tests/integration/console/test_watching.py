@@ -15,10 +15,10 @@ from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
-from tests import builders
-from tests.integration.schema.letters import letter
-from tests.servers import wait_until
-from tests.unit.console.fake_desk import FakeDesk
+from tests.support import builders
+from tests.support.fake_desk import FakeDesk
+from tests.support.servers import wait_until
+from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
     from tests.integration.console.conftest import Happened

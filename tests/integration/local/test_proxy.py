@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tests.proxy import Proxy, Way
+from tests.support.proxy import Proxy, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from cogento.local.errors import LocalError
 from cogento.local.ports import free_port
 from cogento.local.postgres import Postgres
 from cogento.local.valkey import Valkey
-from tests import servers
+from tests.support import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers 
 STARTS_A_SERVER = """
 import sys
 from pathlib import Path
-from tests import servers
+from tests.support import servers
 server = getattr(servers, sys.argv[1])(Path(sys.argv[2]))
 print(*servers.processes_under(server.pid), flush=True)
 sys.stdin.read()

@@ -14,7 +14,7 @@ import pytest
 from cogento.local.errors import StartError
 from cogento.local.program import Program
 from cogento.local.supervisor import Supervisor
-from tests import servers
+from tests.support import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import servers
-from tests.integration.receiver.running import RunningReceiver
-from tests.proxy import Proxy
+from tests.support import servers
+from tests.support.proxy import Proxy
+from tests.support.running_receiver import RunningReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

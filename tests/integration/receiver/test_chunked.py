@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from receiver.reading import MAX_BODY_BYTES
-from tests.builders import customer, event_body, signed_header
-from tests.integration.receiver.wire import UNSIGNED, Request, event_request
-from tests.largest import Writing, largest_event
+from tests.support.builders import customer, event_body, signed_header
+from tests.support.largest import Writing, largest_event
+from tests.support.wire import UNSIGNED, Request, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.integration.receiver.conftest import Start, Valkeys
-    from tests.integration.receiver.running import RunningReceiver
+    from tests.support.running_receiver import RunningReceiver
 
 CHUNKED = "Transfer-Encoding: chunked"
 LAST = b"0\r\n\r\n"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.serving.connection import HEAD_SECONDS, IDLE_SECONDS
-from tests.integration.receiver.storm import storm
-from tests.integration.receiver.wire import event_request
-from tests.servers import send, wait_until
+from tests.support.servers import send, wait_until
+from tests.support.storm import storm
+from tests.support.wire import event_request
 
 if TYPE_CHECKING:
     from tests.integration.receiver.conftest import Start, Valkeys
-    from tests.integration.receiver.running import RunningReceiver
-    from tests.integration.receiver.wire import Request
+    from tests.support.running_receiver import RunningReceiver
+    from tests.support.wire import Request
 
 NUMBERS = itertools.count()
 ROUTER_SECONDS = 90  # devcenter.heroku.com/articles/http-routing#keepalives

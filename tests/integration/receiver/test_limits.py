@@ -12,15 +12,15 @@ import pytest
 
 from cogento.serving.connection import MAX_BODIES_BYTES, MAX_UNPARSED_BYTES, MOST_CONNECTIONS
 from receiver.reading import MAX_BODY_BYTES
-from tests.integration.receiver.pushing import CHUNKED_POST, SIGNED_HEAD, UNSIGNED_POST, Push, pushing
-from tests.integration.receiver.running import forget_peak, memory_of
-from tests.integration.receiver.storm import storm
-from tests.integration.receiver.wire import Request, event_request
-from tests.servers import wait_until
+from tests.support.pushing import CHUNKED_POST, SIGNED_HEAD, UNSIGNED_POST, Push, pushing
+from tests.support.running_receiver import forget_peak, memory_of
+from tests.support.servers import wait_until
+from tests.support.storm import storm
+from tests.support.wire import Request, event_request
 
 if TYPE_CHECKING:
     from tests.integration.receiver.conftest import Start, Valkeys
-    from tests.integration.receiver.running import RunningReceiver
+    from tests.support.running_receiver import RunningReceiver
 
 TOO_MANY = MOST_CONNECTIONS + 20
 MEGABYTE = 1024**2

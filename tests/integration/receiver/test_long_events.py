@@ -9,13 +9,13 @@ import pytest
 
 from cogento.queue.codec import MOST_BODY_BYTES
 from receiver.reading import MAX_BODY_BYTES
-from tests.integration.receiver.wire import Request, event_request
-from tests.largest import Writing, largest_event
-from tests.servers import wait_until
+from tests.support.largest import Writing, largest_event
+from tests.support.servers import wait_until
+from tests.support.wire import Request, event_request
 
 if TYPE_CHECKING:
     from tests.integration.receiver.conftest import Start, Valkeys
-    from tests.integration.receiver.running import RunningReceiver
+    from tests.support.running_receiver import RunningReceiver
 
 
 @pytest.fixture(scope="module")

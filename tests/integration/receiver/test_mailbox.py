@@ -9,7 +9,7 @@ import pytest
 from cogento.queue.durability import AckDurability
 from cogento.queue.group_commit import GroupCommit
 from cogento.queue.postbox import Postbox
-from tests.unit.receiver.mailbox_contract import MailboxContract
+from tests.support.mailbox_contract import MailboxContract
 
 if TYPE_CHECKING:
     import asyncio

@@ -12,10 +12,10 @@ import redis
 
 from cogento.local.ports import free_port
 from cogento.queue.doorbell import QUEUE
-from tests.builders import SECRET
-from tests.integration.receiver.running import GUNICORN, ROOT, is_rewriting
-from tests.integration.receiver.wire import UNSIGNED, Request, event_request
-from tests.servers import wait_until
+from tests.support.builders import SECRET
+from tests.support.running_receiver import GUNICORN, ROOT, is_rewriting
+from tests.support.servers import wait_until
+from tests.support.wire import UNSIGNED, Request, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

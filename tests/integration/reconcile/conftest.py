@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.reconcile import doubts, notices, rests
-from tests.integration.reconcile.simulated import SimulatedStripe, open_reconciliation
-from tests.integration.worker.post import Post
+from tests.support.post import Post
+from tests.support.simulated_stripe import SimulatedStripe, open_reconciliation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,20 +16,15 @@ from cogento.reconcile import walk
 from cogento.reconcile.backfill import Backfilled
 from cogento.reconcile.reconciliation import BACKFILL_TURN
 from cogento.stripe.errors import StripeApiError
-from tests import builders
-from tests.integration.reconcile.simulated import (
-    SimulatedStripe,
-    deliver,
-    differences,
-    open_reconciliation,
-)
-from tests.unit.local.stripe.histories import START, lived
+from tests.support import builders
+from tests.support.simulated_stripe import SimulatedStripe, deliver, differences, open_reconciliation
+from tests.support.stripe_histories import START, lived
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cogento.reconcile.reconciliation import Reconciliation
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.events.names import CustomerId
-from tests.integration.reconcile.simulated import compared, deliver, subscription
-from tests.integration.schema.letters import letter
-from tests.unit.local.stripe.histories import START
+from tests.support.simulated_stripe import compared, deliver, subscription
+from tests.support.store_letters import letter
+from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
     from cogento.local.stripe.event import Event
     from cogento.local.stripe.objects import Subscription
     from cogento.reconcile.reconciliation import Reconciliation
-    from tests.integration.reconcile.simulated import SimulatedStripe
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
+    from tests.support.simulated_stripe import SimulatedStripe
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

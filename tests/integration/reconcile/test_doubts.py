@@ -18,20 +18,20 @@ from cogento.reconcile import rests
 from cogento.reconcile.questions import envelope_of
 from cogento.store.doubts import Doubt
 from cogento.stripe.requests import Answer
-from tests import builders
-from tests.integration.reconcile.simulated import (
+from tests.support import builders
+from tests.support.simulated_stripe import (
     SimulatedStripe,
     compared,
     deliver,
     open_reconciliation,
     open_stripe,
 )
-from tests.unit.local.stripe.histories import START, lived
+from tests.support.stripe_histories import START, lived
 
 if TYPE_CHECKING:
     from cogento.local.stripe.objects import Customer
     from cogento.reconcile.reconciliation import Reconciliation
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

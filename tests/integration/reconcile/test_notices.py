@@ -13,7 +13,7 @@ from cogento.events.names import CustomerId
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.mail import Source
 from cogento.reconcile import notices, rests
-from tests.integration.reconcile.simulated import (
+from tests.support.simulated_stripe import (
     SimulatedStripe,
     compared,
     deliver,
@@ -21,14 +21,14 @@ from tests.integration.reconcile.simulated import (
     notify,
     open_reconciliation,
 )
-from tests.unit.local.stripe.histories import START, lived
+from tests.support.stripe_histories import START, lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cogento.local.stripe.event import Event
     from cogento.reconcile.reconciliation import Reconciliation
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -15,9 +15,9 @@ from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.doubts import Doubt
 from cogento.stripe.requests import Answer
-from tests.integration.reconcile.simulated import SimulatedStripe
-from tests.stripe_asking import KEY
-from tests.unit.local.stripe.histories import START
+from tests.support.simulated_stripe import SimulatedStripe
+from tests.support.stripe_asking import KEY
+from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

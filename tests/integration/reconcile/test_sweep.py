@@ -18,19 +18,14 @@ from cogento.reconcile.outbox import MailboxFullError
 from cogento.reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation
 from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
 from cogento.stripe.errors import StripeApiError
-from tests.integration.reconcile.simulated import (
-    SimulatedStripe,
-    compared,
-    deliver,
-    open_reconciliation,
-)
-from tests.unit.local.stripe.histories import START, lived
+from tests.support.simulated_stripe import SimulatedStripe, compared, deliver, open_reconciliation
+from tests.support.stripe_histories import START, lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cogento.store.sweeps import Sweeping
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 STEPS = 240
 

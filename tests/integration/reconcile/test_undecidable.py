@@ -9,15 +9,15 @@ import pytest
 
 from cogento.events.envelope import open_envelope
 from cogento.local.stripe.event import webhook_body
-from tests.integration.reconcile.simulated import SimulatedStripe, compared, subscription
-from tests.unit.local.stripe.histories import START
+from tests.support.simulated_stripe import SimulatedStripe, compared, subscription
+from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.local.stripe.event import Event
     from cogento.reconcile.reconciliation import Reconciliation
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

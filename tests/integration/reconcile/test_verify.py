@@ -13,16 +13,16 @@ import pytest
 from cogento.events.names import CustomerId
 from cogento.local.stripe.account import Account
 from cogento.reconcile import verify
-from tests import builders
-from tests.integration.reconcile.simulated import SimulatedStripe, deliver, differences, open_reconciliation
-from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
+from tests.support import builders
+from tests.support.simulated_stripe import SimulatedStripe, deliver, differences, open_reconciliation
+from tests.support.stripe_histories import START, STEPS_A_SECOND, lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cogento.reconcile.reconciliation import Reconciliation
     from cogento.reconcile.verify import Verified
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 STEPS = 300
 

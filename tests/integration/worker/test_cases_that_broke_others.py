@@ -17,8 +17,8 @@ import asyncpg
 import pytest
 
 from cogento import bridge
-from tests.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
-from tests.integration.worker.post import Post
+from tests.support.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
+from tests.support.post import Post
 from worker.drain import BatchSize
 from worker.opening import open_mail
 from worker.turn import Turn

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cogento.events.envelope import open_envelope
 from cogento.events.names import CustomerId
-from tests.builders import NOW, Json, customer, event_body, subscription
+from tests.support.builders import NOW, Json, customer, event_body, subscription
 from worker.drain import BatchSize
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cogento.store.delivery import BatchResult, Delivery
     from cogento.store.letters import DeadLetter
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 CUSTOMER = CustomerId("cus_1")
 USERS = "SELECT stripe_customer_id, email, last_webhook_event_id FROM users ORDER BY stripe_customer_id"

@@ -12,7 +12,7 @@ from cogento.local.ports import free_port
 from cogento.queue.heartbeats import Beat
 
 if TYPE_CHECKING:
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from cogento.queue.circuit import Dependency
 from cogento.queue.delays import Delay, histograms
-from tests.builders import customer
+from tests.support.builders import customer
 
 if TYPE_CHECKING:
     from cogento.queue.delays import Histogram
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 
 def test_a_worker_tells_how_long_what_it_settled_had_waited(post: Post) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.envelope import open_envelope
-from tests.builders import customer
-from tests.largest import KEYS, Writing, largest_event
+from tests.support.builders import customer
+from tests.support.largest import KEYS, Writing, largest_event
 
 if TYPE_CHECKING:
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 
 def put(post: Post, body: bytes) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from cogento.events.letters import LetterReason
 from cogento.events.retry import FailureClass
-from tests import builders
-from tests.builders import NOW, customer, subscription
-from tests.integration.schema.letters import letter
+from tests.support import builders
+from tests.support.builders import NOW, customer, subscription
+from tests.support.store_letters import letter
 from worker.revival import LOST, MENDED, Revival
 
 if TYPE_CHECKING:
-    from tests.integration.worker.post import Post
+    from tests.support.post import Post
 
 ENDS = "SELECT event_id, status, resolution, replays FROM dead_letters ORDER BY event_id"
 ACTIONS = "SELECT action, who, why FROM dead_letter_actions ORDER BY id"

@@ -10,15 +10,15 @@ import pytest
 import redis
 
 from cogento.queue.doorbell import QUEUE, Doorbell
-from tests.builders import customer
-from tests.servers import wait_until
+from tests.support.builders import customer
+from tests.support.servers import wait_until
 from worker.celery_app import forget_rings, make_celery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.integration.worker.post import Post
-    from tests.integration.worker.running import RunningWorker
+    from tests.support.post import Post
+    from tests.support.running_worker import RunningWorker
 
 AN_HOUR_AGO_AND_MORE = 1_600_000_000.0
 TAKEN = [{"body": "W10=", "headers": {"task": "theirs"}, "properties": {"delivery_tag": "1"}}, "", "celery"]

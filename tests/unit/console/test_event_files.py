@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.cli.event_files import Letter, UnreadableFileError, read_letters
-from tests.builders import body, customer, deleted_customer, event, subscription
-from tests.stripe_files import FOLDER, NAMES
+from tests.support.builders import body, customer, deleted_customer, event, subscription
+from tests.support.stripe_files import FOLDER, NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from cogento.console.stories import Several, Story
 from cogento.console.web.app import create_app
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterStatus
-from tests.unit.console.fake_desk import FakeDesk, kept
+from tests.support.fake_desk import FakeDesk, kept
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

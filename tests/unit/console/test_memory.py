@@ -4,7 +4,7 @@ from cogento.console.memory import LINES_SHOWN, SECONDS_SHOWN, Look, Memory
 from cogento.console.overview import MailFigures
 from cogento.events.names import CustomerId
 from cogento.store.recent import NewCustomer, Settled
-from tests.unit.console.figures import mail_figures
+from tests.support.figures import mail_figures
 
 
 def mail(*, received: int = 0, waiting: int = 0) -> MailFigures:

@@ -15,8 +15,8 @@ from cogento.console.web.metrics import exposition
 from cogento.queue.delays import Delay, count, histograms
 from cogento.store.sweeps import Sweeping
 from cogento.version import VERSION
-from tests.unit.console.fake_desk import FakeDesk
-from tests.unit.console.figures import NOW_MS, letters, worker, workforce
+from tests.support.fake_desk import FakeDesk
+from tests.support.figures import NOW_MS, letters, worker, workforce
 from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cogento.console.stories import Several, Story
 from cogento.console.web.app import create_app
-from tests.unit.console.fake_desk import FakeDesk, kept
+from tests.support.fake_desk import FakeDesk, kept
 from tests.unit.console.test_pages import BUSY
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cogento.console.overview import Tone, judge
-from tests.unit.console.figures import letters, mail_figures, table_figures, worker, workforce
+from tests.support.figures import letters, mail_figures, table_figures, worker, workforce
 
 MAIL = mail_figures()
 TABLES = table_figures()

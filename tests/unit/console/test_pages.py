@@ -11,8 +11,8 @@ from cogento.console.stories import Several, Story
 from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId
 from cogento.queue.errors import MailboxUnavailable
-from tests.unit.console.fake_desk import FakeDesk
-from tests.unit.console.figures import mail_figures, table_figures
+from tests.support.fake_desk import FakeDesk
+from tests.support.figures import mail_figures, table_figures
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

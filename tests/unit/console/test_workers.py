@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cogento.console.workers import tell_workers
-from tests.unit.console.figures import NOW_MS, worker, workforce
+from tests.support.figures import NOW_MS, worker, workforce
 
 
 @pytest.mark.parametrize(

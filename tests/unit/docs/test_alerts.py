@@ -15,7 +15,7 @@ from cogento.console.web.metrics import exposition
 from cogento.queue.delays import BUCKETS_SECONDS, Delay, Histogram
 from receiver import answers
 from receiver.answers import Status
-from tests.unit.console.figures import letters
+from tests.support.figures import letters
 from tests.unit.console.test_pages import BUSY
 
 ROOT = Path(__file__).parents[3]

@@ -9,8 +9,8 @@ import pytest
 from cogento.events.columns import CustomerColumns
 from cogento.events.customer import deleted_customer, live_customer
 from cogento.events.errors import PermanentError
-from tests import builders
-from tests.builders import NOW, Json, customer
+from tests.support import builders
+from tests.support.builders import NOW, Json, customer
 
 
 def message_about(obj: Json) -> str:

@@ -9,7 +9,7 @@ import pytest
 from cogento.events.envelope import Envelope, Stranger, is_ours, open_envelope, open_stranger
 from cogento.events.errors import RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
-from tests.builders import (
+from tests.support.builders import (
     NOW,
     Json,
     body,

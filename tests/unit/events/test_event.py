@@ -10,7 +10,7 @@ from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.envelope import open_envelope
 from cogento.events.errors import PermanentError
 from cogento.events.event import ObjectKind, read_event
-from tests.builders import (
+from tests.support.builders import (
     NOW,
     Json,
     body,

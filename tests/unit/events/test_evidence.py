@@ -22,9 +22,9 @@ from cogento.ordering.evidence import (
     unpack,
 )
 from cogento.ordering.order import Lifecycle, Version
-from tests.builders import NOW
-from tests.model.deliveries import last_step, one_by_one
-from tests.model.histories import version
+from tests.support.builders import NOW
+from tests.support.model.deliveries import last_step, one_by_one
+from tests.support.model.histories import version
 
 if TYPE_CHECKING:
     from random import Random

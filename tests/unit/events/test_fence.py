@@ -8,7 +8,7 @@ import pytest
 
 from cogento.events.envelope import open_envelope
 from cogento.events.fence import Fence, Fenced
-from tests.builders import NOW, body, customer, event, thin_event
+from tests.support.builders import NOW, body, customer, event, thin_event
 
 TEST, ONE = Fence(livemode=False, account=None), Fence(livemode=False, account="acct_ONE")
 LIVE = Fence(livemode=True, account=None)

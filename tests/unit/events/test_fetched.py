@@ -13,9 +13,9 @@ from cogento.events.errors import PermanentError
 from cogento.events.event import Event, read_event
 from cogento.ordering.fetched import LAG_SECONDS
 from cogento.ordering.order import Version
-from tests.builders import NOW, Json, customer, deleted_customer, event_body, subscription
-from tests.model.deliveries import Row, row_after, rows_of_every_order
-from tests.model.histories import columns, version
+from tests.support.builders import NOW, Json, customer, deleted_customer, event_body, subscription
+from tests.support.model.deliveries import Row, row_after, rows_of_every_order
+from tests.support.model.histories import columns, version
 
 ACTIVATED = version("evt_1", NOW, "active", "incomplete")
 

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from cogento.events.envelope import is_ours, open_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import Event, ObjectKind, read_event
-from tests.stripe_files import GOLDEN, LATER, MALFORMED, NAMES, NOT_OURS, ROWS, posted
+from tests.support.stripe_files import GOLDEN, LATER, MALFORMED, NAMES, NOT_OURS, ROWS, posted
 
 
 def row(event: Event) -> dict[str, Any]:

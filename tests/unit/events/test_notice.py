@@ -7,7 +7,7 @@ import pytest
 from cogento.events.errors import PermanentError
 from cogento.events.event import Event, ObjectKind
 from cogento.events.notice import Notice, read_mail, read_notice
-from tests.builders import NOW, Json, body, customer, event_body, thin_event
+from tests.support.builders import NOW, Json, body, customer, event_body, thin_event
 
 
 def test_it_says_of_which_object_stripe_has_to_be_asked() -> None:

@@ -17,7 +17,7 @@ from cogento.events.envelope import is_ours, open_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import read_event
 from cogento.events.references import is_object_id, referenced_id
-from tests.builders import NOW, Json, body, customer, event, subscription
+from tests.support.builders import NOW, Json, body, customer, event, subscription
 
 Reading = tuple[Any, ...]
 Pairs = list[tuple[str, Any]]

@@ -12,9 +12,25 @@ from cogento.events.names import EventId
 from cogento.events.outcomes import Reason
 from cogento.ordering.evidence import Evidence, Member, pack, short_id
 from cogento.ordering.order import Known, Lifecycle, Version, decide
-from tests.builders import NOW, Json, Shape, customer, deleted_customer, event_body, item, subscription
-from tests.model.deliveries import Row, known_after, last_step, one_by_one, row_after, rows_of_every_order
-from tests.model.histories import columns, version
+from tests.support.builders import (
+    NOW,
+    Json,
+    Shape,
+    customer,
+    deleted_customer,
+    event_body,
+    item,
+    subscription,
+)
+from tests.support.model.deliveries import (
+    Row,
+    known_after,
+    last_step,
+    one_by_one,
+    row_after,
+    rows_of_every_order,
+)
+from tests.support.model.histories import columns, version
 
 CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from cogento.ordering import order as ordering
 from cogento.ordering.order import Lifecycle, Version
-from tests.builders import NOW
-from tests.model.deliveries import one_by_one, steps
-from tests.model.histories import version
+from tests.support.builders import NOW
+from tests.support.model.deliveries import one_by_one, steps
+from tests.support.model.histories import version
 from tools.draw_tie import draw, example
 
 if TYPE_CHECKING:

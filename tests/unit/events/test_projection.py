@@ -12,7 +12,7 @@ from cogento.events.event import read_event
 from cogento.events.projection import fingerprint, undo
 from cogento.events.states import pruned
 from cogento.ordering.order import Lifecycle, Version
-from tests.builders import (
+from tests.support.builders import (
     NOW,
     Json,
     Shape,
@@ -23,7 +23,7 @@ from tests.builders import (
     previous_attributes,
     subscription,
 )
-from tests.model.lives import customers, rendered, subscriptions
+from tests.support.model.lives import customers, rendered, subscriptions
 
 # Undoing previous_attributes as Stripe writes them.
 

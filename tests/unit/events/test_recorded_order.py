@@ -8,9 +8,9 @@ import pytest
 
 from cogento.events.event import read_event
 from cogento.ordering.order import Version
-from tests.builders import body
-from tests.model.deliveries import Row, rows_of_every_order
-from tests.stripe_files import FOLDER, posted
+from tests.support.builders import body
+from tests.support.model.deliveries import Row, rows_of_every_order
+from tests.support.stripe_files import FOLDER, posted
 
 CHIRPY = ("chirpyhire__customer.subscription.created.json", "chirpyhire__customer.subscription.updated.json")
 ENGINE = ("sync-engine__customer_updated.json", "sync-engine__customer_deleted.json")

@@ -17,13 +17,13 @@ from cogento.local.stripe.shapes import DAHLIA, LEGACY, subscription_json
 from cogento.ordering.order import decide
 from cogento.reconcile.drift import drifts
 from cogento.store.copies import Copy
-from tests import builders
-from tests.builders import NOW, Json, Shape, item, subscription
-from tests.model.deliveries import rows_of_every_order
+from tests.support import builders
+from tests.support.builders import NOW, Json, Shape, item, subscription
+from tests.support.model.deliveries import rows_of_every_order
 
 if TYPE_CHECKING:
     from cogento.ordering.order import Version
-    from tests.model.deliveries import Row
+    from tests.support.model.deliveries import Row
 
 BASIC_MONTHLY, BASIC_YEARLY, PLUS_MONTHLY, TEAM_MONTHLY, TEAM_YEARLY, *_ = CATALOGUE
 MONTH = builders.MONTH_SECONDS

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.ordering.order import Lifecycle, Version
 from cogento.ordering.snapshots import gaps
-from tests.builders import NOW
-from tests.model.deliveries import last_step, rows_of_every_order
-from tests.model.histories import columns, version
+from tests.support.builders import NOW
+from tests.support.model.deliveries import last_step, rows_of_every_order
+from tests.support.model.histories import columns, version
 
 
 def carrying(product: str | None, event_id: str, created: int, state: str, **fields: Any) -> Version:

@@ -9,7 +9,7 @@ import pytest
 from cogento.events.columns import SubscriptionColumns
 from cogento.events.errors import PermanentError
 from cogento.events.subscription import read_subscription
-from tests.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
+from tests.support.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
 
 START, END = NOW - 100, NOW + 100
 

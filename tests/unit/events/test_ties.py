@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from cogento.ordering.order import Lifecycle, Version
 from cogento.ordering.ties import Choice, Tie, tie_of
 from cogento.ordering.walks import Why
-from tests.builders import NOW
-from tests.model.deliveries import known_after, last_step
-from tests.model.histories import version
+from tests.support.builders import NOW
+from tests.support.model.deliveries import known_after, last_step
+from tests.support.model.histories import version
 
 BORN = version("evt_0", NOW, "a", lifecycle=Lifecycle.CREATED)
 THERE, BACK = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from cogento.ordering.evidence import NOTHING, remember
 from cogento.ordering.order import Lifecycle, Version
 from cogento.ordering.walks import Ends, Why, clusters, possible_ends
-from tests.builders import NOW
-from tests.model.histories import version
+from tests.support.builders import NOW
+from tests.support.model.histories import version
 
 BORN = version("evt_0", NOW, "a", lifecycle=Lifecycle.CREATED)
 

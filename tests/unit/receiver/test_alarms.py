@@ -3,7 +3,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from cogento.serving.alarms import INTERVAL_SECONDS, Alarms
-from tests.unit.receiver.fakes import SettableClock
+from tests.support.receiver_fakes import SettableClock
 
 
 def test_the_first_alarm_is_logged_at_once() -> None:

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from cogento.events.errors import TransientError
 from receiver import metrics
-from tests.builders import NOW, SECRET, customer, event_body, signed_header, subscription
-from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock
+from tests.support.builders import NOW, SECRET, customer, event_body, signed_header, subscription
+from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
     import httpx

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.receiver.fakes import FakeMailbox
-from tests.unit.receiver.mailbox_contract import MailboxContract
+from tests.support.mailbox_contract import MailboxContract
+from tests.support.receiver_fakes import FakeMailbox
 
 
 class TestFakeMailbox(MailboxContract):

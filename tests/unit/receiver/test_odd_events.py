@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from cogento.events.envelope import is_ours
 from receiver.metrics import REGISTRY
-from tests.builders import (
+from tests.support.builders import (
     NOW,
     Json,
     body,
@@ -26,7 +26,7 @@ from tests.builders import (
     subscription,
     thin_event,
 )
-from tests.unit.receiver.fakes import Receiver
+from tests.support.receiver_fakes import Receiver
 
 if TYPE_CHECKING:
     import httpx

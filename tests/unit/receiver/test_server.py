@@ -17,8 +17,8 @@ from uvicorn.server import ServerState
 from cogento.serving import connection, exchange
 from cogento.serving.alarms import Alarms
 from receiver.server import WebhookConnection
-from tests.builders import NOW, customer, event_body, signed_header
-from tests.unit.receiver.fakes import FakeMailbox, Receiver, SettableClock
+from tests.support.builders import NOW, customer, event_body, signed_header
+from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stripe import WebhookSignature
 
 from receiver.signature import Flaw, SignatureError, verify
-from tests.builders import NOW, SECRET, signature, signed_header
+from tests.support.builders import NOW, SECRET, signature, signed_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

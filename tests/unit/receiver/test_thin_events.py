@@ -10,8 +10,8 @@ import pytest
 from cogento.settings import ReceiverSettings
 from receiver.composition import expected_of
 from receiver.metrics import REGISTRY
-from tests.builders import NOW, SECRET, body, customer, event_body, signed_header, thin_event
-from tests.unit.receiver.fakes import Receiver
+from tests.support.builders import NOW, SECRET, body, customer, event_body, signed_header, thin_event
+from tests.support.receiver_fakes import Receiver
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,7 @@ import pytest
 
 from cogento.queue.circuit import Answer, Circuit, Dependency
 from cogento.queue.server import Server
-from tests.mailbox_builders import ManualClock
+from tests.support.mailbox_builders import ManualClock
 from worker.breaker import Breaker
 
 if TYPE_CHECKING:

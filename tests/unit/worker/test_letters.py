@@ -9,7 +9,7 @@ import pytest
 from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.mail import Mail, Source, Waiting
-from tests.builders import NOW, event_body, subscription
+from tests.support.builders import NOW, event_body, subscription
 from worker.letters import orphan_letter
 
 

@@ -9,7 +9,7 @@ import pytest
 from cogento.events.fence import Fence
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.mail import Mail, Source, Waiting
-from tests.builders import NOW, body, customer, event, thin_event
+from tests.support.builders import NOW, body, customer, event, thin_event
 from worker.opening import open_mail
 
 TEST, LIVE = Fence(livemode=False, account=None), Fence(livemode=True, account=None)

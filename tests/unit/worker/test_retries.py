@@ -16,7 +16,7 @@ from cogento.events.outcomes import Applied, Dead, Reason, RetryAt
 from cogento.queue.mail import Failed, Mail, Source, Waiting
 from cogento.store.delivery import BatchResult, Delivery
 from cogento.store.errors import code_of
-from tests.builders import NOW, customer, event_body
+from tests.support.builders import NOW, customer, event_body
 from worker.opening import open_mail
 from worker.turn import AwayError, Turn
 

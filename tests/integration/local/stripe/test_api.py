@@ -14,7 +14,7 @@ from cogento.local.stripe.faults import Fault, FaultKind, Faults
 from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.objects import Customer
 from cogento.local.stripe.shapes import LEGACY
-from tests.unit.local.stripe.histories import START, STEPS_A_SECOND, lived
+from tests.support.stripe_histories import START, STEPS_A_SECOND, lived
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

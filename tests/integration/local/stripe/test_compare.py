@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from cogento.local.stripe.compare import Comparison, compare, main
 from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth, truth
 from cogento.local.stripe.truth_lines import write_truth
-from tests.unit.local.stripe.histories import lived
+from tests.support.stripe_histories import lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

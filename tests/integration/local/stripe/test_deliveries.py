@@ -12,7 +12,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 from cogento.local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
 from cogento.local.stripe.http_server import Response, serving
-from tests.integration.local.stripe.receiving import HANG_UP, Receiver
+from tests.support.receiving import HANG_UP, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

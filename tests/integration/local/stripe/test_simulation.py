@@ -8,7 +8,7 @@ from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from cogento.local.stripe.simulation import Plan, Simulation
 from cogento.local.stripe.truth import truth
-from tests.integration.local.stripe.receiving import Receiver
+from tests.support.receiving import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.truth import truth
 from cogento.store.delivery import Delivery
 from cogento.store.store import Store
-from tests.unit.local.stripe.histories import lived
+from tests.support.stripe_histories import lived
 
 BATCH = 97
 

@@ -8,7 +8,7 @@ import pytest
 
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
-from tests.unit.local.stripe.histories import (
+from tests.support.stripe_histories import (
     Json,
     lived,
     long_life,

@@ -11,7 +11,7 @@ from cogento.events.event import read_event
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.truth import SubscriptionTruth, UserTruth, truth
 from cogento.ordering.order import Known, decide
-from tests.unit.local.stripe.histories import long_life
+from tests.support.stripe_histories import long_life
 
 if TYPE_CHECKING:
     from cogento.events.event import Event

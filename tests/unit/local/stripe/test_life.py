@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cogento.local.stripe.life import SETTING_BACK, WEIGHTS
 from cogento.local.stripe.objects import Customer, Subscription
-from tests.unit.local.stripe.histories import lived, long_life
+from tests.support.stripe_histories import lived, long_life
 
 if TYPE_CHECKING:
     from cogento.local.stripe.account import Account

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
 from cogento.local.stripe.shapes import DAHLIA, LEGACY, customer_json, subscription_json
-from tests.unit.local.stripe.histories import lived
+from tests.support.stripe_histories import lived
 
 MONTHLY, YEARLY = CATALOGUE[0], CATALOGUE[1]
 

@@ -10,7 +10,7 @@ from cogento.local.stripe.objects import Customer
 from cogento.local.stripe.scene import Scene
 from cogento.local.stripe.truth import truth
 from cogento.local.stripe.truth_lines import read_truth, write_truth
-from tests.unit.local.stripe.histories import START, Json, lived, long_life, posted
+from tests.support.stripe_histories import START, Json, lived, long_life, posted
 
 
 def test_replaying_the_events_in_their_true_order_gives_the_users() -> None:

@@ -1,0 +1,238 @@
+"""Databases that others have been in, or stand before: what is ours is told from what is theirs, and nothing of theirs changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+
+from cogento.local.ports import free_port
+from cogento.store import migrate as migration
+from cogento.store.connecting import SESSION, greet
+from cogento.store.errors import MigrationRefusedError, PostgresRefusedError
+from cogento.store.migrate import migrate
+from cogento.store.store import Store
+from schema import migrations
+from schema.migrations import VERSION_TABLE
+from tests.support.pooler import PgBouncer
+from tests.support.servers import Running
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cogento.local.postgres import Postgres
+    from tests.support.servers import RunningServer
+
+    Pooled = Callable[[str], str]
+
+RELATIONS = "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::REGNAMESPACE ORDER BY 1"
+
+
+def execute(database_url: str, *statements: str) -> list[Any]:
+    """Run statements and return the rows of the last one, if it has any."""
+    with psycopg.connect(database_url) as connection:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def migrate_as_before(database_url: str, revision: str) -> None:
+    """Bring the tables to a revision as earlier releases did, who kept it where every Alembic does."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations.FOLDER))
+    scripts = ScriptDirectory.from_config(config)
+    environment = EnvironmentContext(config, scripts, fn=lambda at, _: scripts._upgrade_revs(revision, at))
+    with migration._connected(database_url) as connection, environment:
+        environment.configure(connection=connection)
+        with environment.begin_transaction():
+            environment.run_migrations()
+
+
+def foreign_version(*revisions: str) -> tuple[str, ...]:
+    """The version table of another application."""
+    return (
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY)",
+        *(f"INSERT INTO alembic_version VALUES ('{revision}')" for revision in revisions),
+    )
+
+
+@pytest.mark.parametrize("revisions", [("d259a9bca9e7",), ("0003",), ("0006",), (), ("0003", "0004")])
+def test_t18_the_revisions_of_another_application_are_left_alone_and_ours_stand_beside_them(
+    empty_database_url: str, revisions: tuple[str, ...]
+) -> None:
+    execute(empty_database_url, *foreign_version(*revisions))
+
+    done = migrate(empty_database_url)
+    again = migrate(empty_database_url)
+
+    assert (done.before, again.before) == (None, done.after)
+    theirs = execute(empty_database_url, "SELECT version_num FROM alembic_version ORDER BY 1")
+    assert theirs == [(revision,) for revision in revisions]
+    assert execute(empty_database_url, f"SELECT version_num FROM {VERSION_TABLE}") == [(done.after,)]
+
+
+def test_t18_a_foreign_version_table_of_another_shape_is_no_obstacle(empty_database_url: str) -> None:
+    execute(
+        empty_database_url, "CREATE TABLE alembic_version (id INT)", "INSERT INTO alembic_version VALUES (3)"
+    )
+    assert migrate(empty_database_url).before is None
+
+
+@pytest.mark.parametrize("revision", ["0001", "0003", "0005", "0006"])
+def test_t18_what_an_earlier_release_migrated_goes_on_from_there(
+    empty_database_url: str, revision: str
+) -> None:
+    migrate_as_before(empty_database_url, revision)
+
+    done = migrate(empty_database_url)
+
+    assert (done.before, done.after) == (revision, migrate(empty_database_url).after)
+    assert execute(empty_database_url, f"SELECT version_num FROM {VERSION_TABLE}") == [(done.after,)]
+
+
+def test_t18_an_earlier_release_that_still_runs_or_comes_back_reads_and_migrates_as_before(
+    empty_database_url: str,
+) -> None:
+    migrate_as_before(empty_database_url, "0006")
+    done = migrate(empty_database_url)
+
+    migrate_as_before(empty_database_url, "0006")
+
+    assert done.before == "0006"
+    assert execute(empty_database_url, "SELECT version_num FROM alembic_version") == [(done.after,)]
+
+
+def test_t18_another_alembic_finds_its_constraint_free_once_ours_has_moved(empty_database_url: str) -> None:
+    migrate_as_before(empty_database_url, "0006")
+    migrate(empty_database_url)
+    execute(empty_database_url, "DROP VIEW alembic_version", *foreign_version("d259a9bca9e7"))
+    assert migrate(empty_database_url).before is not None
+
+
+@pytest.mark.parametrize(
+    ("mine", "named"),
+    [
+        ("CREATE TABLE users (id INT)", "users"),
+        ("CREATE TABLE subscriptions (id INT)", "subscriptions"),
+        ("CREATE TABLE user_roles (id INT)", "user_roles"),
+        ("CREATE TABLE notices (id INT)", "notices"),  # of a later revision: the earlier ones are undone
+        ("CREATE VIEW webhook_events AS SELECT 1 AS id", "webhook_events"),
+        ("CREATE TYPE users AS ENUM ('a')", "users"),
+        ("CREATE TABLE mine (id INT); CREATE INDEX idx_users_email ON mine (id)", "idx_users_email"),
+    ],
+)
+def test_t19_something_of_one_of_our_names_is_named_and_nothing_is_changed(
+    empty_database_url: str, mine: str, named: str
+) -> None:
+    execute(empty_database_url, mine)
+    before = execute(empty_database_url, RELATIONS)
+
+    with pytest.raises(MigrationRefusedError, match=f'"{named}".*Nothing was changed') as refused:
+        migrate(empty_database_url)
+
+    assert "\n" not in str(refused.value)
+    assert execute(empty_database_url, RELATIONS) == before
+
+
+@pytest.fixture
+def role(empty_database_url: str) -> Iterator[str]:
+    """A role that may log in and nothing else."""
+    execute(empty_database_url, "CREATE ROLE stranger LOGIN")
+    yield "stranger"
+    execute(empty_database_url, "DROP OWNED BY stranger", "DROP ROLE stranger")
+
+
+def test_t19_a_role_that_may_not_create_tables_is_told_what_to_grant(
+    empty_database_url: str, role: str
+) -> None:
+    execute(empty_database_url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # as PostgreSQL 15 comes
+    with pytest.raises(MigrationRefusedError, match=r"permission denied for schema public.*GRANT CREATE"):
+        migrate(empty_database_url.replace("postgres@", f"{role}@"))
+    assert execute(empty_database_url, RELATIONS) == []
+
+
+def test_t19_a_role_that_owns_nothing_is_told_so_where_the_tables_are_anothers(
+    empty_database_url: str, role: str
+) -> None:
+    migrate_as_before(empty_database_url, "0005")
+    execute(empty_database_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    before = execute(empty_database_url, RELATIONS)
+    with pytest.raises(MigrationRefusedError, match="must be owner"):
+        migrate(empty_database_url.replace("postgres@", f"{role}@"))
+    assert execute(empty_database_url, RELATIONS) == before
+
+
+@pytest.fixture
+def pooled(
+    postgres_server: RunningServer[Postgres], empty_database_url: str, servers_home: Path
+) -> Iterator[Pooled]:
+    """Stand a PgBouncer before the database and return the URL; the argument is its mode."""
+    running: list[Running[PgBouncer]] = []
+
+    def start(mode: str) -> str:
+        port = free_port()
+        server_port = postgres_server.description.port
+        home = servers_home / f"pgbouncer-{port}"
+        running.append(
+            Running(
+                PgBouncer(
+                    home=home,
+                    log=servers_home / f"pgbouncer-{port}.log",
+                    port=port,
+                    server_port=server_port,
+                    mode=mode,
+                )
+            )
+        )
+        return empty_database_url.replace(f":{server_port}/", f":{port}/")
+
+    yield start
+    for each in running:
+        each.kill()
+
+
+def test_t20_a_pgbouncer_that_lends_sessions_whole_is_worked_with_as_it_comes(
+    pooled: Pooled, loop: asyncio.Runner
+) -> None:
+    database_url = pooled("session")
+    assert migrate(database_url).after is not None
+    loop.run(greet(database_url, application_name="test"))
+    store = loop.run(Store.open(database_url, pool_size=2, application_name="test"))
+    loop.run(store.ping_write())
+    (row,) = loop.run(store._database.fetch("SELECT current_setting('lock_timeout') AS it"))
+    assert row["it"] == SESSION["lock_timeout"]
+    loop.run(store.close())
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_t20_a_pgbouncer_that_shares_sessions_is_named_before_anything_is_done(
+    pooled: Pooled, empty_database_url: str, mode: str
+) -> None:
+    with pytest.raises(PostgresRefusedError, match="pool_mode = session"):
+        migrate(pooled(mode))
+    assert execute(empty_database_url, RELATIONS) == []
+
+
+def test_t20_a_parameter_that_a_pooler_does_not_know_is_no_outage(
+    pooled: Pooled, loop: asyncio.Runner
+) -> None:
+    database_url = pooled("session") + "?options=-cgeqo%3Doff"
+    with pytest.raises(PostgresRefusedError, match="what stands after the"):
+        loop.run(greet(database_url, application_name="test"))
+
+
+@pytest.mark.parametrize(("name", "value"), SESSION.items())
+def test_a_session_is_set_up_by_statements_after_it_has_begun(
+    name: str, value: str, empty_database_url: str, loop: asyncio.Runner
+) -> None:
+    store = loop.run(Store.open(empty_database_url, pool_size=1, application_name="test"))
+    (row,) = loop.run(store._database.fetch("SELECT current_setting($1) AS it", name))
+    loop.run(store.close())
+    assert row["it"] == value

@@ -1,0 +1,102 @@
+"""The hot queries: each goes by key, on a young table with statistics of an empty one too; updates stay in the page."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cogento.store.connecting import connect
+from cogento.store.store import Store
+from schema.queries import query
+from tests.support.store_deliveries import customer, new_customer, subscription
+
+if TYPE_CHECKING:
+    import asyncpg
+
+HOT = (
+    ("ledger_find", "webhook_events"),
+    ("ledger_insert", "outcome_totals_pkey"),
+    ("users_lock", "idx_users_stripe_customer_id"),
+    ("users_lock_with_claimants", "idx_users_stripe_email"),
+    ("users_join_claimants", "idx_users_stripe_email"),
+    ("users_update", "users_pkey"),
+    ("users_set_email", "users_pkey"),
+    ("subscriptions_lock", "idx_subscriptions_stripe_subscription_id"),
+    ("subscriptions_update", "subscriptions_pkey"),
+    ("history_events", "customer_id"),
+    ("history_event", "pkey"),
+    ("doubts_due", "idx_users_unsure"),
+    ("doubts_due", "idx_subscriptions_unsure"),
+    ("doubts_due", "idx_dead_letters_unresolved_died_at"),
+    ("doubts_due", "idx_dead_letters_object_id"),
+    ("doubts_due", "idx_users_stripe_customer_id"),
+    ("doubts_due", "idx_subscriptions_stripe_subscription_id"),
+    ("notices_take", "notices_pkey"),
+    ("notices_answered", "notices_pkey"),
+    ("notices_cover", "notices_pkey"),
+    ("notices_due", "idx_notices_waits_since"),
+)
+
+
+@pytest.mark.parametrize(("name", "index"), HOT)
+async def test_the_query_goes_by_key_whatever_the_statistics(
+    untouched_url: str, name: str, index: str
+) -> None:
+    session = await connect(untouched_url, application_name="test")
+    plan = await _generic_plan(session, name)
+    await session.close()
+    assert index in plan
+    assert "Seq Scan" not in plan
+    assert "Hash Join" not in plan
+    assert "Merge Join" not in plan
+
+
+async def test_asking_whether_an_event_has_counted_probes_one_day(
+    store: Store, database_url: str, sql: Any
+) -> None:
+    now = await sql.fetchval("SELECT extract(EPOCH FROM now())::BIGINT")
+    await store.apply([new_customer(event="1", at=now - new_customer(event="x").event.created)])
+    session = await connect(database_url, application_name="test")
+    plan = await session.fetchval(
+        "EXPLAIN (ANALYZE, FORMAT JSON) "
+        + query("ledger_find").replace("$1", "ARRAY['evt_1']").replace("$2", f"ARRAY[{now}]")
+    )
+    await session.close()
+    nodes = _nodes(json.loads(plan)[0]["Plan"])
+    scans = [node for node in nodes if node.get("Relation Name", "").startswith("webhook_events")]
+    assert len(scans) == 9
+    assert len([scan for scan in scans if scan["Actual Loops"]]) == 1
+
+
+async def test_most_updates_of_a_row_stay_in_its_page_and_touch_no_index(store: Store, sql: Any) -> None:
+    await store.apply([new_customer(n, event=f"n{n}") for n in range(50)])
+    await store.apply([subscription(n, event=f"s{n}", of=n) for n in range(50)])
+    for step in range(1, 26):
+        some = range(step % 5, 50, 5)
+        await store.apply([customer(n, event=f"{n}_{step}", at=10 * step, name=f"{step}") for n in some])
+        await store.apply([subscription(n, event=f"s{n}_{step}", at=10 * step, of=n) for n in some])
+    await store.close()
+    rows = await sql.fetch(
+        "SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname IN ('users', 'subscriptions')"
+    )
+    assert {row["relname"]: row["n_tup_upd"] for row in rows} == {"users": 250, "subscriptions": 250}
+    assert min(row["n_tup_hot_upd"] for row in rows) > 225
+
+
+async def _generic_plan(session: asyncpg.Connection, name: str) -> str:
+    """Explain what the server does when it knows nothing of the values, as our sessions ask it to."""
+    prepared = await session.prepare(query(name))
+    nulls = ", ".join("NULL" for _ in prepared.get_parameters())
+    types = ", ".join(_type_name(parameter) for parameter in prepared.get_parameters())
+    await session.execute(f"PREPARE asked ({types}) AS {query(name)}")
+    return json.dumps(await session.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE asked ({nulls})"))
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", []) for node in _nodes(child))]
+
+
+def _type_name(parameter: asyncpg.Type) -> str:
+    return f"{parameter.name.removesuffix('[]')}{'[]' * (parameter.kind == 'array')}"

@@ -1,0 +1,95 @@
+"""Finding dead letters: by what they died of, whose they are, how old they are, and any text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cogento.events.retry import FailureClass
+from cogento.store.letter_records import LetterFilter
+from cogento.store.store import Store
+from schema.queries import query
+from tests.support.store_letters import BODY, letter
+
+DAY_SECONDS = 86_400
+FILTERED = ("letters_list", "letters_groups", "letters_match")
+
+
+async def bury_three(store: Store, sql: Any) -> None:
+    """One new bug, and two old letters of impossible values, of two customers."""
+    refused = {
+        "reason": "impossible_value",
+        "failure_class": FailureClass.PERMANENT,
+        "failure_code": "23514",
+        "constraint_name": "users_name_check",
+        "message": "Postgres cannot hold one of the event's values.",
+    }
+    await store.bury(
+        [
+            letter("bug"),
+            letter("old1", customer_id="cus_7", object_id="cus_7", **refused),
+            letter("old2", type="customer.deleted", customer_id="cus_8", removal=True, **refused),
+        ]
+    )
+    await sql.execute(
+        "UPDATE dead_letters SET died_at = now() - INTERVAL '2 days' WHERE event_id LIKE 'evt_old%'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        (LetterFilter(), {"evt_bug", "evt_old1", "evt_old2"}),
+        (LetterFilter(reason="bug"), {"evt_bug"}),
+        (LetterFilter(type="customer.deleted"), {"evt_old2"}),
+        (LetterFilter(about="cus_7"), {"evt_old1"}),
+        (LetterFilter(older_than_seconds=DAY_SECONDS), {"evt_old1", "evt_old2"}),
+        (LetterFilter(newer_than_seconds=DAY_SECONDS), {"evt_bug"}),
+        (LetterFilter(text="USERS_name"), {"evt_old1", "evt_old2"}),
+        (LetterFilter(text="23514", about="cus_8"), {"evt_old2"}),
+        (LetterFilter(text="100%_"), set()),
+        (LetterFilter(removals=True), {"evt_old2"}),
+        (LetterFilter(statuses=frozenset()), set()),
+    ],
+)
+async def test_a_filter_finds_what_all_of_it_is_true_of(
+    store: Store, sql: Any, which: LetterFilter, found: set[str]
+) -> None:
+    await bury_three(store, sql)
+    listed = await store.letters.page(which)
+    matching = await store.letters.matching(which)
+    groups = await store.letters.groups(which)
+    assert {kept.event_id for kept in listed} == found
+    assert {match.id for match in matching} == {kept.id for kept in listed}
+    assert sum(group.letters for group in groups) == len(found)
+
+
+async def test_a_group_counts_its_letters_and_customers(store: Store) -> None:
+    ends = letter("3", customer_id="cus_2", removal=True)
+    await store.bury([letter("1"), letter("2"), ends, letter("4", reason="odd")])
+    first, second = await store.letters.groups()
+    assert (first.reason, first.letters, first.customers, first.removals) == ("bug", 3, 2, 1)
+    assert (second.reason, second.letters, second.customers, second.removals) == ("odd", 1, 1, 0)
+    assert first.first_died_at <= first.last_died_at
+
+
+async def test_letters_of_a_group_are_found_by_its_fingerprint(store: Store) -> None:
+    await store.bury([letter("1"), letter("2", reason="odd")])
+    odd = next(group for group in await store.letters.groups() if group.reason == "odd")
+    (found,) = await store.letters.page(LetterFilter(fingerprint=odd.fingerprint))
+    assert found.event_id == "evt_2"
+
+
+async def test_matching_letters_come_oldest_event_first_with_the_size_of_their_bodies(store: Store) -> None:
+    await store.bury([letter("1", created=200_000_000, body=b"12345"), letter("2", created=100_000_000)])
+    older, newer = await store.letters.matching(LetterFilter())
+    assert (older.body_bytes, newer.body_bytes) == (len(BODY), 5)
+
+
+def test_what_is_listed_counted_and_matched_is_chosen_by_the_same_words() -> None:
+    listed, counted, matched = (query(name).partition("WHERE\n")[2] for name in FILTERED)
+    condition = matched.partition("ORDER BY")[0]
+    assert "$9::BOOLEAN" in condition
+    assert listed.startswith(condition)
+    assert counted.startswith(condition)

@@ -1,0 +1,160 @@
+"""What the events of subscriptions leave in `subscriptions`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cogento.events.outcomes import Applied, Parked, Reason, Stale
+from cogento.store.store import Store
+from tests.support.builders import MONTH_SECONDS, NOW, Shape, item
+from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
+
+
+async def test_a_subscription_becomes_a_row_of_its_customers_user(store: Store, sql: Any) -> None:
+    await store.apply([new_customer(event="c")])
+    arrived = subscription(event="s", items=[item(product="prod_9")], metadata={"seat": "3"})
+    result = await store.apply([arrived])
+    row = await _subscription(sql)
+    assert result.outcomes == {"evt_s": Applied(Reason.FIRST)}
+    assert result.customers == {"cus_1"}
+    assert row["stripe_customer_id"] == "cus_1"
+    assert (row["product_id"], row["status"], row["metadata"]) == ("prod_9", "active", '{"seat": "3"}')
+    assert (row["period_start"], row["period_end"]) == (NOW, NOW + MONTH_SECONDS)
+    assert (row["created"], row["updated"]) == (NOW, NOW)
+    assert (row["last_webhook_event_id"], row["unsure"]) == ("evt_s", False)
+
+
+async def test_customer_and_subscription_of_one_batch_both_get_rows_whatever_their_order(
+    store: Store, sql: Any
+) -> None:
+    result = await store.apply([subscription(event="s"), new_customer(event="c")])
+    assert set(result.outcomes.values()) == {Applied(Reason.FIRST)}
+    assert (await _subscription(sql))["stripe_customer_id"] == "cus_1"
+
+
+async def test_a_subscription_without_its_customers_row_is_parked_and_leaves_nothing(
+    store: Store, sql: Any
+) -> None:
+    result = await store.apply([subscription(event="s")])
+    assert result.outcomes == {"evt_s": Parked()}
+    assert result.customers == frozenset()
+    assert await sql.fetchval("SELECT count(*) FROM subscriptions") == 0
+    assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 0
+
+
+async def test_a_parked_subscription_does_not_hold_up_its_neighbours(store: Store, sql: Any) -> None:
+    result = await store.apply([subscription(1, event="s", of=1), customer(2, event="c")])
+    assert result.outcomes == {"evt_s": Parked(), "evt_c": Applied(Reason.FIRST)}
+    assert result.customers == {"cus_2"}
+
+
+async def test_a_later_shape_without_period_and_product_does_not_erase_them(store: Store, sql: Any) -> None:
+    await store.apply(
+        [new_customer(event="c"), subscription(event="1", shape=Shape.LEGACY, items=[item(product="prod_1")])]
+    )
+    bare = item(product=None)
+    bare.pop("price")
+    bare.pop("plan")
+    await store.apply(
+        [
+            subscription(
+                event="2",
+                at=10,
+                shape=Shape.LEGACY,
+                items=[bare],
+                current_period_start=None,
+                current_period_end=None,
+                status="past_due",
+            )
+        ]
+    )
+    row = await _subscription(sql)
+    assert row["status"] == "past_due"
+    assert row["product_id"] == "prod_1"
+    assert (row["period_start"], row["period_end"]) == (NOW, NOW + MONTH_SECONDS)
+
+
+async def test_an_unknown_status_is_stored_as_it_comes(store: Store, sql: Any) -> None:
+    await store.apply([new_customer(event="c"), subscription(event="s", status="hibernating")])
+    assert (await _subscription(sql))["status"] == "hibernating"
+
+
+async def test_an_ended_subscription_never_lives_again(store: Store, sql: Any) -> None:
+    gone = subscription(event="gone", status="canceled", type_="customer.subscription.deleted")
+    await store.apply([new_customer(event="c"), gone])
+    result = await store.apply([subscription(event="late", at=10, status="active")])
+    assert result.outcomes == {"evt_late": Stale(Reason.AFTER_DELETE)}
+    assert (await _subscription(sql))["status"] == "canceled"
+
+
+async def test_a_subscription_moves_with_its_owner(store: Store, sql: Any) -> None:
+    await store.apply(
+        [new_customer(1, event="c1"), new_customer(2, event="c2"), subscription(event="s1", of=1)]
+    )
+    before = await _subscription(sql)
+    await store.apply([subscription(event="s2", of=2, at=10)])
+    after = await _subscription(sql)
+    assert after["stripe_customer_id"] == "cus_2"
+    assert after["subscription_id"] == before["subscription_id"]
+
+
+async def test_a_subscription_stays_with_its_owner_while_the_next_one_is_unknown(
+    store: Store, sql: Any
+) -> None:
+    await store.apply([new_customer(1, event="c1"), subscription(event="s1", of=1)])
+    result = await store.apply(
+        [subscription(event="s2", of=2, at=10), subscription(event="s3", of=1, at=6, status="past_due")]
+    )
+    row = await _subscription(sql)
+    assert result.outcomes == {"evt_s2": Parked(), "evt_s3": Applied(Reason.NEWER)}
+    assert (row["stripe_customer_id"], row["status"]) == ("cus_1", "past_due")
+
+
+async def test_a_late_event_of_the_former_owner_does_not_move_it_back(store: Store, sql: Any) -> None:
+    await store.apply(
+        [new_customer(1, event="c1"), new_customer(2, event="c2"), subscription(event="s1", of=1)]
+    )
+    await store.apply([subscription(event="s3", of=2, at=20)])
+    result = await store.apply([subscription(event="s2", of=1, at=10, status="past_due")])
+    assert result.outcomes == {"evt_s2": Stale(Reason.STALE)}
+    assert (await _subscription(sql))["stripe_customer_id"] == "cus_2"
+
+
+async def test_the_subscriptions_of_a_deleted_customer_stay_and_go_on(store: Store, sql: Any) -> None:
+    await store.apply(
+        [new_customer(event="c"), subscription(event="s1"), deleted_customer(event="gone", at=5)]
+    )
+    await store.apply(
+        [subscription(event="s2", at=10, status="canceled", type_="customer.subscription.deleted")]
+    )
+    row = await _subscription(sql)
+    assert (row["stripe_customer_id"], row["status"]) == ("cus_1", "canceled")
+
+
+async def test_several_events_of_one_subscription_in_a_batch_write_its_row_once(
+    store: Store, sql: Any
+) -> None:
+    statuses = ["incomplete", "active", "past_due", "unpaid"]
+    await store.apply([new_customer(event="c")])
+    await store.apply(
+        [subscription(event=f"s{n}", at=10 * n, status=status) for n, status in enumerate(statuses)]
+    )
+    assert (await _subscription(sql))["status"] == "unpaid"
+
+
+async def _subscription(sql: Any, subscription_id: str = "sub_1") -> dict[str, Any]:
+    row = await sql.fetchrow(
+        """
+        SELECT s.*,
+               u.stripe_customer_id,
+               extract(EPOCH FROM s.current_period_start)::BIGINT AS period_start,
+               extract(EPOCH FROM s.current_period_end)::BIGINT AS period_end,
+               extract(EPOCH FROM s.stripe_created_at)::BIGINT AS created,
+               extract(EPOCH FROM s.stripe_updated_at)::BIGINT AS updated
+        FROM subscriptions AS s
+        INNER JOIN users AS u ON u.user_id = s.user_id
+        WHERE s.stripe_subscription_id = $1
+        """,
+        subscription_id,
+    )
+    return dict(row)

@@ -1,0 +1,62 @@
+"""What the receiver may rely on in a mailbox: the fake keeps it here, the real one in tests/integration."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cogento.events.envelope import open_envelope
+from cogento.queue.mail import PutResult
+from tests.support.builders import NOW, customer, event_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Put
+    from receiver.intake import Mailbox
+
+
+def envelope(id_: str = "evt_1", *, name: str = "Ada") -> Envelope:
+    return open_envelope(event_body("customer.updated", customer(name=name), id_=id_), now=NOW)
+
+
+def put(runner: asyncio.Runner, mailbox: Mailbox, *envelopes: Envelope) -> Put:
+    """Put one after the other and return what came of the last."""
+
+    async def put_all() -> Put:
+        return [await mailbox.put(one) for one in envelopes][-1]
+
+    return runner.run(put_all())
+
+
+class MailboxContract:
+    """Subclasses give a fixture `mailbox`, empty at first; it is used in the loop of `runner`."""
+
+    @pytest.fixture
+    def runner(self) -> Iterator[asyncio.Runner]:
+        with asyncio.Runner() as runner:
+            yield runner
+
+    def test_a_new_event_is_queued_and_asks_for_a_ring(
+        self, runner: asyncio.Runner, mailbox: Mailbox
+    ) -> None:
+        first = put(runner, mailbox, envelope())
+        assert first.result is PutResult.QUEUED
+        assert first.ring
+
+    def test_the_same_event_again_is_a_duplicate(self, runner: asyncio.Runner, mailbox: Mailbox) -> None:
+        assert put(runner, mailbox, envelope(), envelope()).result is PutResult.DUPLICATE
+
+    def test_the_same_id_with_another_body_is_told_apart(
+        self, runner: asyncio.Runner, mailbox: Mailbox
+    ) -> None:
+        second = put(runner, mailbox, envelope(name="Ada"), envelope(name="Eve"))
+        assert second.result is PutResult.DUPLICATE_DIFFERS
+
+    def test_another_event_of_the_same_customer_is_queued(
+        self, runner: asyncio.Runner, mailbox: Mailbox
+    ) -> None:
+        assert put(runner, mailbox, envelope("evt_1"), envelope("evt_2")).result is PutResult.QUEUED

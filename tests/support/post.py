@@ -1,0 +1,105 @@
+"""A small post office for tests of the worker: real mailboxes, a real database, turns taken on demand."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+
+from cogento import bridge
+from cogento.events.envelope import open_envelope
+from cogento.queue.circuit import Dependency
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
+from tests.support import builders
+from tests.support.servers import patiently
+from worker.backoff import Backoff
+from worker.breaker import Breaker
+from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
+from worker.heart import Heart
+from worker.pacing import Pacing
+from worker.store import BridgedStore, open_store
+from worker.turn import Turn
+
+if TYPE_CHECKING:
+    from tests.support.builders import Json
+
+SIZE = BatchSize(customers=100, events=200, lease_seconds=30)
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a test of the worker holds in its hands."""
+
+    mailboxes: Mailboxes
+    store: BridgedStore
+    database_url: str
+
+    @classmethod
+    def open(cls, redis_url: str, database_url: str) -> Self:
+        """Connect to both servers."""
+        mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        return cls(mailboxes, open_store(database_url, pool_size=3), database_url)
+
+    def close(self) -> None:
+        """Close the connections of both."""
+        self.store.close()
+        self.mailboxes.close()
+
+    @cached_property
+    def heart(self) -> Heart:
+        """The heart of the worker that drains here."""
+        mailboxes = self.mailboxes
+        return Heart(
+            mailboxes.heartbeats,
+            worker="post:1",
+            version="1",
+            now_ms=mailboxes.now_ms,
+            clock=time.monotonic,
+        )
+
+    def put(self, type_: str, object_: Json, **fields: Any) -> str:
+        """Lay one event into its mailbox and give its id."""
+        body = builders.event_body(type_, object_, **fields)
+        envelope = open_envelope(body, now=int(time.time()))
+        patiently(lambda: self.mailboxes.put([envelope]))
+        return envelope.event_id
+
+    def drain(self, store: Any = None, *, size: BatchSize = SIZE, doubts: Doubts | None = None) -> None:
+        """Take turns until no mail is ready."""
+        circuit = self.mailboxes.circuit(Dependency.POSTGRES)
+        breaker = Breaker(circuit, probe=self.store.ping_write, chance=random.random)
+        backoff = Backoff(clock=time.monotonic, chance=random.random)
+        turn = Turn(store or self.store, now_ms=self.mailboxes.now_ms, chance=random.random)
+        Drain(
+            self.mailboxes,
+            turn,
+            breaker=breaker,
+            backoff=backoff,
+            size=size,
+            doubts=doubts or LoggedDoubts(),
+            heart=self.heart,
+            pacing=Pacing(clock=time.monotonic),
+        ).until_empty()
+
+    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        """Read from the tables, over a connection of its own."""
+        return bridge.run(_fetch(self.database_url, query, *parameters))
+
+    def ledger(self) -> dict[str, str]:
+        """Outcome by event id."""
+        return {
+            r["event_id"]: r["outcome"] for r in self.rows("SELECT event_id, outcome FROM webhook_events")
+        }
+
+
+async def _fetch(database_url: str, query: str, *parameters: object) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return [dict(row) for row in await connection.fetch(query, *parameters)]
+    finally:
+        await connection.close()

@@ -1,0 +1,134 @@
+"""Stand-ins for what the receiver is given, and a receiver made of them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from cogento.events.fence import Fence, Fenced
+from cogento.local.ports import LOCALHOST
+from cogento.queue.mail import Put, PutResult
+from cogento.serving.alarms import Alarms
+from receiver.app import create_app
+from receiver.intake import Expected, Intake
+from tests.support.builders import NOW, SECRET, signed_header
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cogento.events.envelope import Envelope
+    from cogento.events.names import EventId
+    from receiver.webhook import Webhook
+
+
+@dataclass
+class FakeMailbox:
+    """Keeps envelopes in memory, up to `room` of them, unless it is told to fail."""
+
+    room: int = 100
+    failure: Exception | None = None
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, envelope: Envelope) -> Put:
+        if self.failure:
+            raise self.failure
+        if envelope.event_id in self.kept:
+            same = self.kept[envelope.event_id] == envelope.body
+            return Put(PutResult.DUPLICATE if same else PutResult.DUPLICATE_DIFFERS)
+        if len(self.kept) >= self.room:
+            return Put(PutResult.FULL)
+        self.kept[envelope.event_id] = envelope.body
+        return Put(PutResult.QUEUED, ring=len(self.kept) == 1)
+
+    def probe(self) -> Mapping[str, str]:
+        if self.failure:
+            raise self.failure
+        return {"ack_durability": "redis_fsync"}
+
+    def describe(self) -> Mapping[str, object]:
+        return {"version": "9.1.0"}
+
+
+@dataclass
+class CountingBell:
+    """Counts its rings."""
+
+    rings: int = 0
+
+    def ring(self) -> None:
+        self.rings += 1
+
+
+@dataclass
+class CountingTally:
+    """Counts what the fence does."""
+
+    events_let_in: int = 0
+    kept_out: list[Fenced] = field(default_factory=list)
+
+    def let_in(self) -> None:
+        self.events_let_in += 1
+
+    def keep_out(self, reason: Fenced, event_id: EventId) -> None:  # noqa: ARG002 - the port's signature
+        self.kept_out.append(reason)
+
+
+@dataclass
+class SettableClock:
+    """A clock that a test sets."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Receiver:
+    """The application with fakes around it; `post` signs unless a header is given."""
+
+    livemode: bool = False
+    account: str | None = None
+    secrets: tuple[str, ...] = (SECRET,)
+    thin_secrets: tuple[str, ...] = ()
+    can_ask: bool = False
+    metrics_token: str | None = None
+    mailbox: FakeMailbox = field(default_factory=FakeMailbox)
+    bell: CountingBell = field(default_factory=CountingBell)
+    clock: SettableClock = field(default_factory=SettableClock)
+    tally: CountingTally = field(default_factory=CountingTally)
+
+    @property
+    def app(self) -> Webhook:
+        expected = Expected(
+            tuple(secret.encode() for secret in self.secrets),
+            Fence(self.livemode, self.account),
+            thin_secrets=tuple(secret.encode() for secret in self.thin_secrets),
+            can_ask=self.can_ask,
+        )
+        return create_app(
+            Intake(expected, self.mailbox, self.bell, Alarms(self.clock), self.tally, self.clock),
+            readiness=self.mailbox,
+            metrics_token=self.metrics_token,
+        )
+
+    def post(self, body: bytes, *, signature: str | None = None) -> httpx.Response:
+        signature = signed_header(body, timestamp=NOW) if signature is None else signature
+        headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature}
+        return self.ask("POST", "/webhooks/stripe", content=body, headers=headers)
+
+    def get(self, path: str, *, caller: str = LOCALHOST, **headers: str | bytes) -> httpx.Response:
+        return self.ask("GET", path, caller=caller, headers=headers)
+
+    def ask(self, method: str, path: str, *, caller: str = LOCALHOST, **request: Any) -> httpx.Response:
+        """Send one request over ASGI."""
+        transport = httpx.ASGITransport(self.app, client=(caller, 1))  # type: ignore[arg-type]
+
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
+                return await client.request(method, path, **request)
+
+        return asyncio.run(ask())

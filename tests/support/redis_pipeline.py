@@ -1,0 +1,203 @@
+"""A receiver and a worker in processes of their own, on a Redis that a test may hurt.
+
+Both reach their Redis through a proxy; the test itself looks at Redis and Postgres directly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from cogento.events.versions import ORDER_WINDOW
+from cogento.local.process import Command, Process
+from tests.support.builders import NOW, customer, event_body
+from tests.support.running_receiver import ROOT, RunningReceiver
+from tests.support.servers import wait_until
+from tests.support.storm import storm
+from tests.support.wire import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import redis
+
+    from cogento.local.valkey import Valkey
+    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.checker import Checker
+    from tests.support.proxy import Proxy
+    from tests.support.servers import RunningServer
+    from tests.support.storm import Reply
+    from tests.support.wire import HttpAnswer
+
+WORKER = ("worker", "--pool=threads", "--without-gossip", "--without-mingle", "--without-heartbeat")
+START_SECONDS = 40
+RECOVERY_SECONDS = 10
+"""How long after a fault the receiver may still answer 503, and a worker may still take no mail."""
+
+numbers = itertools.count(1)
+
+
+def start_worker(log: Path, redis_url: str, database_url: str, **environment: str) -> Process:
+    """Start a worker process and wait until it looks for mail."""
+    command = Command(
+        argv=(sys.executable, "-m", "celery", "--app", "worker.app", *WORKER),
+        log=log,
+        environment={"REDIS_URL": redis_url, "DATABASE_URL": database_url, **environment},
+        folder=ROOT,
+    )
+    worker = Process(command)
+    wait_until(
+        lambda: b"worker_started" in log.read_bytes(), what="the worker to start", seconds=START_SECONDS
+    )
+    return worker
+
+
+def event_id(request: Request) -> str:
+    """The id of the event in a webhook."""
+    return str(json.loads(request.body)["id"])
+
+
+def new_event(customer_id: str = "cus_1", **fields: int) -> Request:
+    """A webhook of an event that was never sent before, and is surely later than all that were made before it."""
+    number = next(numbers)
+    when = {"created": NOW + number * (ORDER_WINDOW + 1)}
+    return Request(
+        event_body("customer.updated", customer(customer_id), id_=f"evt_{number}", **when | fields)
+    )
+
+
+def new_events(count: int, *, customers: int = 10) -> list[Request]:
+    """Webhooks of new events over some customers."""
+    return [new_event(f"cus_{number % customers}") for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A receiver and a worker, and what they wrote."""
+
+    receiver: RunningReceiver
+    worker: Process
+
+    def worker_says(self) -> str:
+        return self.worker.command.log.read_text()
+
+    def logs(self) -> str:
+        return self.receiver.log.read_text() + self.worker_says()
+
+
+@dataclass
+class Pipeline:
+    """Everything from the webhook to the row; `accepted` collects the ids that were answered 2xx."""
+
+    valkey: RunningServer[Valkey]
+    proxy: Proxy
+    running: Running
+    database_url: str
+    checker: Checker
+    accepted: set[str] = field(default_factory=set)
+
+    @property
+    def receiver(self) -> RunningReceiver:
+        return self.running.receiver
+
+    @property
+    def worker(self) -> Process:
+        return self.running.worker
+
+    @property
+    def mailboxes(self) -> Mailboxes:
+        """The mailboxes, seen past the proxy."""
+        return self.receiver.mailboxes
+
+    @property
+    def redis(self) -> redis.Redis:
+        """A connection to the server itself."""
+        return self.receiver.redis
+
+    def send(self, requests: list[Request], *, clients: int = 10) -> list[Reply]:
+        """Send each once and note what was acknowledged."""
+        replies = storm(self.receiver, requests, clients=clients)
+        self.accepted |= accepted_ids(replies)
+        return replies
+
+    def deliver(self, requests: Sequence[Request], *, clients: int = 10) -> list[Reply]:
+        """Send until each was answered 2xx, as Stripe does; returns all the replies."""
+        replies: list[Reply] = []
+        while todo := [request for request in requests if event_id(request) not in self.accepted]:
+            replies += self.send(todo, clients=clients)
+        return replies
+
+    def ask(self, request: Request) -> int:
+        """Send one and return the status."""
+        (reply,) = self.send([request], clients=1)
+        return reply.answer.status if reply.answer else 0
+
+    def await_ready(self) -> None:
+        wait_until(self.is_ready, what="the receiver to be ready", seconds=RECOVERY_SECONDS)
+
+    def is_ready(self) -> bool:
+        return self.receiver.get("/readyz").status == 200
+
+    def await_applied(self, *, seconds: float = RECOVERY_SECONDS) -> None:
+        """Wait until the ledger has all that was acknowledged and no mailbox holds anything."""
+        wait_until(
+            lambda: self.receiver.waiting() == 0 and not self.unaccounted(),
+            what="all that was acknowledged to be applied",
+            seconds=seconds,
+        )
+
+    def unaccounted(self) -> set[str]:
+        """The ids that were acknowledged and are not in the ledger."""
+        return self.accepted - self.ledger().keys()
+
+    def ledger(self) -> dict[str, str]:
+        """Outcome by event id."""
+        with psycopg.connect(self.database_url) as connection:
+            return dict(connection.execute("SELECT event_id, outcome FROM webhook_events").fetchall())
+
+    @contextmanager
+    def worker_asleep(self) -> Iterator[None]:
+        """Let the worker stand still until the block ends."""
+        self.worker.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.worker.send(signal.SIGCONT)
+
+    @contextmanager
+    def worker_in_a_turn(self) -> Iterator[list[Request]]:
+        """Hold the tables until the block ends, with the worker's batch waiting for them; gives what was sent."""
+        requests = new_events(20)
+        with psycopg.connect(self.database_url) as connection:
+            connection.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            self.send(requests)
+            wait_until(lambda: self.mailboxes.status().leased > 0, what="the worker to claim")
+            yield requests
+
+    def judge(self) -> None:
+        """Let the checker judge all that happened so far: nothing lost, doubled, reordered or told."""
+        problems = self.checker.judge(accepted=self.accepted).problems
+        assert problems == (), problems  # no test module, so that pytest would not tell
+
+    def logged(self, event: str) -> list[str]:
+        """The worker's log lines of one event name."""
+        return [line for line in self.running.worker_says().splitlines() if f'"event": "{event}"' in line]
+
+
+def accepted_ids(replies: list[Reply]) -> set[str]:
+    """The event ids of the replies that were 2xx."""
+    return {reply.answer.json["event"] for reply in replies if reply.answer and reply.answer.status == 200}
+
+
+def assert_unavailable(answer: HttpAnswer, code: str = "mailbox_unavailable") -> None:
+    """The answer that makes Stripe try again."""
+    assert answer.error == (503, code)
+    assert answer.headers["retry-after"] == "5"

@@ -1,0 +1,134 @@
+"""The receiver as it runs in production, in a process of its own, and what a test can see of it."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from cogento.local.ports import LOCALHOST, free_port
+from cogento.local.process import Command, Process
+from cogento.queue.durability import AckDurability
+from cogento.queue.mailboxes import Mailboxes
+from tests.support.builders import SECRET
+from tests.support.servers import is_alive, processes_under, send, wait_until
+from tests.support.wire import Connection, HttpAnswer, Request
+
+ROOT = Path(__file__).resolve().parents[2]
+GUNICORN = Path(sys.executable).with_name("gunicorn")
+STOP_SECONDS = 10
+WRITTEN_BESIDE = (b"cogento", b"_kombu", b"{cogento:0}:fence")
+
+
+class RunningReceiver:
+    """A receiver on a port of this machine; `environment` is added to the settings it needs.
+
+    The test itself looks at Redis through `seen_at`, where a proxy stands between the receiver and it.
+    """
+
+    def __init__(self, redis_url: str, log: Path, *, seen_at: str | None = None, **environment: str) -> None:
+        self.port = free_port()
+        self.log = log
+        self.redis = redis.Redis.from_url(seen_at or redis_url)
+        self.process = Process(
+            Command(
+                argv=(
+                    *(str(GUNICORN), "--config", "receiver/gunicorn_conf.py"),
+                    *("--bind", f"{LOCALHOST}:{self.port}", "receiver.asgi:app"),
+                ),
+                log=log,
+                folder=ROOT,
+                environment={"REDIS_URL": redis_url, "STRIPE_WEBHOOK_SECRET": SECRET, **environment},
+            )
+        )
+        self.mailboxes = Mailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
+
+    def await_answer(self) -> None:
+        """Wait until it answers /healthz, which touches nothing."""
+        wait_until(self._answers, what=f"the receiver to answer; its log is {self.log}", seconds=30)
+
+    def connect(self) -> Connection:
+        return Connection(self.port)
+
+    def ask(self, request: Request | bytes) -> HttpAnswer:
+        """Send one request over a connection of its own and return the answer."""
+        with self.connect() as connection:
+            return connection.ask(request)
+
+    def get(self, target: str, *headers: str) -> HttpAnswer:
+        return self.ask(Request(method="GET", target=target, headers=headers, length=None, signature=""))
+
+    def metric(self, sample: str) -> float:
+        """Return the sum of the samples that begin so."""
+        lines = self.get("/metrics").body.decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample))
+
+    def stored_body(self, event_id: str) -> bytes | None:
+        """Return the body under which an event waits."""
+        stored = self.mailboxes.find(event_id)  # type: ignore[arg-type]
+        return stored.body if stored else None
+
+    def waiting(self) -> int:
+        """Return how many events wait."""
+        return self.mailboxes.status().waiting
+
+    def digest(self) -> str:
+        """Return a digest of every key and value, but for what is written beside the answers: rings and tallies."""
+        keys = sorted(key for key in self.redis.scan_iter() if not key.startswith(WRITTEN_BESIDE))
+        whole = hashlib.sha256()
+        for key in keys:
+            whole.update(key + (self.redis.dump(key) or b""))
+        return whole.hexdigest()
+
+    def lines(self, event: str) -> list[str]:
+        """Return the log lines of one event name."""
+        return [line for line in self.log.read_text().splitlines() if f'"event": "{event}"' in line]
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the process that serves."""
+        return memory_of(self.worker_pids()[0], "VmRSS")
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes that serve, which gunicorn's first process started."""
+        return processes_under(self.process.pid)[1:]
+
+    def kill(self) -> None:
+        """SIGKILL all of it at once."""
+        family = processes_under(self.process.pid)
+        for pid in family:
+            send(pid, signal.SIGKILL)
+        self.process.kill()
+        wait_until(lambda: not any(map(is_alive, family)), what="the receiver to die")
+
+    def stop(self) -> None:
+        self.process.stop(within_seconds=STOP_SECONDS)
+        self.mailboxes.close()
+        self.redis.close()
+
+    def _answers(self) -> bool:
+        assert self.process.exit_code() is None, self.log.read_text()
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+
+def memory_of(pid: int, what: str) -> int:
+    """Return a figure of a process's memory: VmRSS for what it has, VmHWM for the most since `forget_peak`."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(what))
+
+
+def forget_peak(pid: int) -> None:
+    """Have the kernel take what a process has now for the most that it ever had: proc(5), clear_refs."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def is_rewriting(client: redis.Redis) -> bool:
+    """Say whether the server is writing its append-only file anew."""
+    persistence: Any = client.info("persistence")
+    return bool(persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])

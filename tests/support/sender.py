@@ -1,0 +1,124 @@
+"""The simulated Stripe as tests see it: told how to behave, asked for the truth and for its own record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import redis
+
+from cogento.local.stripe.truth_lines import read_truth
+from cogento.queue.mailboxes import Mailboxes
+from tests.support import servers
+from tests.support.hearsay import Hearsay
+from tests.support.mailbox_invariants import broken_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+    from cogento.queue.status import MailboxStatus
+    from tests.support.checker import Checker, Judgement, Standing
+
+ASK_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many events were to be sent, how many of them answered 2xx in how many attempts, and what the checker found.
+
+    `lost` events beside them were never to be sent.
+    """
+
+    events: int
+    accepted: int
+    attempts: int
+    lost: int
+    judgement: Judgement
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong: with what was accepted, or that not everything was in the end."""
+        refused = self.events - self.accepted
+        return [*self.judgement.problems, *([f"I6: never answered 2xx: {refused}"] if refused else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A running simulation, reached by its control URL, and the mailboxes that it fills."""
+
+    control_url: str
+    redis_url: str
+
+    def ask(self, path: str, body: object = None) -> bytes:
+        """Ask the simulation, or tell it something."""
+        request = Request(
+            f"{self.control_url}/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urlopen(request, timeout=ASK_SECONDS) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def counters(self) -> dict[str, Any]:
+        """How far it is."""
+        counters: dict[str, Any] = json.loads(self.ask("counters"))
+        return counters
+
+    def status(self) -> MailboxStatus:
+        """How much waits."""
+        mailboxes = Mailboxes.connect(self.redis_url, ack=None)
+        try:
+            return mailboxes.status()
+        finally:
+            mailboxes.close()
+
+    def become_quiet(self, *, seconds: float) -> None:
+        """End the account's life, let every delivery be answered 2xx, and every mailbox empty."""
+        drained = json.loads(self.ask("drain", {"timeout_seconds": seconds}))
+        assert drained["drained"], drained
+        servers.wait_until(self.is_tidy, what="empty mailboxes", seconds=seconds)
+
+    def is_tidy(self) -> bool:
+        """Tell whether no event waits, and nothing is left to put right of keys that were lost."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            return self.status().waiting == 0 and broken_invariants(client) == []
+
+    def hearsay(self, standing: Standing, accepted: Collection[str]) -> Hearsay:
+        """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""
+        lossy: list[str] = json.loads(self.ask("lost"))
+        bodies = self.ask("events", {"objects": [*standing.unsure, *lossy]}).splitlines()
+        return Hearsay.of(bodies, came={*accepted, *standing.outcomes}, lossy=lossy)
+
+    def verdict(
+        self,
+        checker: Checker,
+        *,
+        logs: Iterable[Path] = (),
+        attempts_allowed: int = 0,
+        sources_allowed: Collection[str] = (),
+    ) -> Verdict:
+        """Judge what has become quiet, by our own record and by the truth as far as it was told."""
+        attempts = [json.loads(line) for line in self.ask("history").splitlines()]
+        accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
+        counters, standing = self.counters(), checker.standing()
+        hearsay = self.hearsay(standing, accepted)
+        truth = self.ask("truth", {"told": hearsay.told(standing.unsure)})
+        return Verdict(
+            events=counters["events"] - counters["lost_events"],
+            accepted=len(accepted),
+            attempts=len(attempts),
+            lost=counters["lost_events"],
+            judgement=checker.judge(
+                accepted=accepted,
+                truth=read_truth(truth),
+                hearsay=hearsay,
+                logs=logs,
+                waiting_allowed=len(hearsay.orphans),
+                attempts_allowed=attempts_allowed,
+                sources_allowed=sources_allowed,
+            ),
+        )

@@ -1,0 +1,147 @@
+"""A simulated account behind real HTTP, beside real mailboxes and tables: what a test of asking holds in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from random import Random
+from typing import TYPE_CHECKING
+
+from cogento import bridge
+from cogento.events.envelope import open_envelope
+from cogento.events.fence import Fence
+from cogento.local.stripe.account import Account
+from cogento.local.stripe.api import Api
+from cogento.local.stripe.compare import Comparison, Difference, compare
+from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.http_server import serving
+from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
+from cogento.local.stripe.thin import thin_body
+from cogento.local.stripe.truth import Truth, truth
+from cogento.reconcile.outbox import Outbox
+from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
+from cogento.reconcile.stripe import Stripe
+from cogento.settings import AskingSettings
+from cogento.store.store import Store
+from tests.support.stripe_asking import KEY, EverythingDelivered
+from tests.support.stripe_histories import START
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cogento.local.stripe.event import Event
+    from tests.support.post import Post
+
+FAST = 1000
+EVERYTHING_SIMULATED = Fence(livemode=False, account=None)
+
+
+class QuietBell:
+    """A bell that nobody needs: tests drain by hand."""
+
+    def ring(self) -> None:
+        """Say nothing."""
+
+
+class SimulatedStripe:
+    """An account whose clock the test moves; everything in it was delivered, or so it says."""
+
+    def __init__(self, account: Account | None = None) -> None:
+        self.account = account or Account(Random(1))
+        self.now = START + 100
+        self.faults = Faults(Random(1))
+        self.api = Api(self.account, EverythingDelivered(), self.faults, api_key=KEY, now=lambda: self.now)
+        self._running = AsyncExitStack()
+        self.url = bridge.run(self._running.enter_async_context(serving(self.api.answer)))
+
+    def close(self) -> None:
+        """Stop serving."""
+        bridge.run(self._running.aclose())
+
+    @property
+    def requests(self) -> int:
+        """How many requests came."""
+        return self.api.requests.total()
+
+    def trouble(self, *faults: Fault) -> None:
+        """Meet requests with these faults from now on, and with no others."""
+        self.faults.replace(faults)
+
+    def customer(self, id_: str = "cus_1", **fields: object) -> Customer:
+        """A customer's state, to begin or change one with."""
+        plain = {"created": START, "invoice_prefix": "7FE", "metadata": {}, "email": f"{id_}@example.com"}
+        return Customer(id=id_, **{**plain, **fields})  # type: ignore[arg-type]
+
+
+def subscription(id_: str = "sub_1", *, of: str = "cus_1") -> Subscription:
+    """A subscription's state, to begin one with."""
+    price = CATALOGUE[0]
+    return Subscription(
+        id=id_,
+        customer=of,
+        created=START,
+        status="active",
+        items=(Item("si_1", START, price, 1, START, price.end_of_period(START)),),
+        metadata={},
+        billing_cycle_anchor=START,
+    )
+
+
+def deliver(post: Post, *events: Event | None) -> None:
+    """Lay events into mailboxes, as their webhooks would."""
+    told = [open_envelope(webhook_body(one), now=one.created) for one in events if one]
+    for first in range(0, len(told), 50):  # a put has a second, however busy the machine
+        post.mailboxes.put(told[first : first + 50])
+
+
+def notify(post: Post, *events: Event | None) -> None:
+    """Lay the thin twins of events into mailboxes, as their webhooks would."""
+    told = [event for event in events if event]
+    post.mailboxes.put([open_envelope(thin_body(one), now=one.created) for one in told])
+
+
+def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
+    """Our way to the simulated account."""
+    settings = AskingSettings.model_validate(
+        {"stripe_api_base": stripe.url, "stripe_requests_per_second": FAST}
+    )
+    return Stripe.connect(settings, KEY, redis_url)
+
+
+def open_reconciliation(
+    stripe: SimulatedStripe,
+    post: Post,
+    redis_url: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    fence: Fence = EVERYTHING_SIMULATED,
+) -> Reconciliation:
+    """One process's part in asking; `clock` says how long it has let things rest."""
+    store = bridge.run(
+        Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
+    )
+    outbox = Outbox(post.mailboxes, QuietBell())
+    return Reconciliation(
+        store, post.mailboxes, open_stripe(stripe, redis_url), outbox, fence=fence, clock=clock
+    )
+
+
+def compared(stripe: SimulatedStripe, post: Post) -> Comparison:
+    """Hold the tables against the account."""
+    return asyncio.run(compare(post.database_url, truth(stripe.account)))
+
+
+def differences(stripe: SimulatedStripe, post: Post) -> tuple[Difference, ...]:
+    """Tell where the tables are not what Stripe can still tell when it is asked."""
+    found = asyncio.run(compare(post.database_url, truth(stripe.account))).differences
+    return askable(found, truth(stripe.account))
+
+
+def askable(found: Iterable[Difference], whole: Truth) -> tuple[Difference, ...]:
+    """Leave out what Stripe no longer tells: customers that are deleted and that no subscription names, and when one was made."""
+    owners = {one.stripe_customer_id for one in whole.subscriptions}
+    deleted = {one.stripe_customer_id for one in whole.users if one.deleted}
+    untold = {(id_, "row") for id_ in deleted - owners} | {(id_, "stripe_created_at") for id_ in deleted}
+    return tuple(one for one in found if one.found is not None or (one.stripe_id, one.column) not in untold)

@@ -1,0 +1,127 @@
+"""Every process of a deployment under the test's own hand: no supervisor restarts what a fault has ended.
+
+Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, and the workers go
+by a clock that can be made to jump. Nobody has a key to ask Stripe with, so that nothing but a webhook brings an event.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cogento.local.cast import SIMULATED_KEY, Cast, Simulation, Stores
+from cogento.local.datafolder import DataFolder
+from cogento.local.ports import free_port
+from cogento.queue.durability import AckDurability
+from cogento.store.migrate import migrate
+from tests.support import servers
+from tests.support.checker import Checker
+from tests.support.clocks import ShiftedClock
+from tests.support.power import start_watched_valkey
+from tests.support.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cogento.local.program import Program
+    from tests.support.sender import Verdict
+
+# Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.
+POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+# Nothing is put off for long, so that a test need not wait for it once the faults are over.
+DISORDER = ("--window", "2", "--late", "0.02", "--late-by", "10", "--duplicates", "0.05", "--retry-cap", "5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything there is."""
+
+    rate: float = 100
+    customers: int = 200
+    workers: int = 2
+    lease_seconds: int = 5
+
+
+class Stack:
+    """A started deployment whose simulated Stripe lives by `seed`."""
+
+    def __init__(self, home: Path, *, seed: int, size: Size) -> None:
+        self.home = home
+        self.lease_seconds = size.lease_seconds
+        self.clock = ShiftedClock.make(home)
+        self.postgres = servers.start_postgres(home, settings=POSTGRES)
+        self.valkey = start_watched_valkey(home)
+        migrate(self.postgres.url)
+        self.cast, simulation = _cast(self, seed, size)
+        self.checker = Checker(
+            self.postgres.url,
+            self.valkey.url,
+            logs=home / "data" / "logs",
+            secrets={self.cast.webhook_secret, SIMULATED_KEY},
+        )
+        self.checker.install()
+        self.receiver = servers.Running(self.cast.receiver())
+        self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
+        stripe = self.cast.stripe(simulation)
+        self.stripe = servers.Running(replace(stripe, argv=(*stripe.argv, *DISORDER)))
+        self.sender = Sender(simulation.control_url, self.valkey.url)
+
+    @property
+    def ours(self) -> list[servers.Running[Program]]:
+        """The processes that are to withstand everything."""
+        return [self.receiver, *self.workers]
+
+    def check(self, *, attempts_allowed: int = 0) -> Verdict:
+        """Judge what has become quiet."""
+        return self.sender.verdict(self.checker, attempts_allowed=attempts_allowed)
+
+    def end(self) -> None:
+        """Kill everything."""
+        for one in (self.stripe, *self.ours):
+            one.kill()
+        self.valkey.kill()
+        self.postgres.kill()
+
+    def _worker(self, number: int) -> Program:
+        program = self.cast.worker()
+        environment = {
+            **program.environment,
+            **self.clock.environment,
+            "LEASE_SECONDS": str(self.lease_seconds),
+        }
+        return replace(program, log=program.log.with_stem(f"worker-{number}"), environment=environment)
+
+
+def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
+    folder = DataFolder.occupy(stack.home / "data")
+    simulation = Simulation(
+        port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed, may_be_asked=False
+    )
+    cast = Cast(
+        folder=folder,
+        stores=Stores(
+            database_url=stack.postgres.url,
+            redis_url=stack.valkey.url,
+            ack_durability=AckDurability.REDIS_FSYNC,
+        ),
+        webhook_secret=folder.webhook_secret(),
+        thin_webhook_secret=folder.thin_webhook_secret(),
+        receiver_port=free_port(),
+        console_port=free_port(),
+        simulation=simulation,
+    )
+    return cast, simulation
+
+
+@contextmanager
+def running_stack(*, seed: int, size: Size) -> Iterator[Stack]:
+    """A stack in a folder of its own that ends with the block; KEEP=1 keeps the folder."""
+    home = servers.make_home()
+    stack = Stack(home, seed=seed, size=size)
+    try:
+        yield stack
+    finally:
+        stack.end()
+        servers.leave_home(home)

@@ -1,0 +1,98 @@
+"""Our way to Stripe's API against the simulated one, in one event loop, with a budget that remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
+
+from cogento.local.stripe.api import Api
+from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.http_server import Handler, serving
+from cogento.stripe.api import StripeApi
+from cogento.stripe.budget import Grant
+from tests.support.stripe_histories import START, STEPS_A_SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cogento.local.stripe.account import Account
+
+KEY = "sk_test_simulated"
+STEPS = 900
+NOW = START + STEPS // STEPS_A_SECOND
+
+T = TypeVar("T")
+
+
+@dataclass
+class RememberedBudget:
+    """Grants at once, and remembers what it was told; shut, it grants nothing."""
+
+    taken: int = 0
+    slowed: list[float] = field(default_factory=list)
+    shut_for: list[float] = field(default_factory=list)
+
+    async def take(self) -> Grant:
+        self.taken += 1
+        return Grant(wait_seconds=0, refused_seconds=self.shut_for[-1] if self.shut_for else 0)
+
+    async def slow_down(self, *, wait_seconds: float) -> None:
+        self.slowed.append(wait_seconds)
+
+    async def shut(self, *, seconds: float) -> None:
+        self.shut_for.append(seconds)
+
+
+class EverythingDelivered:
+    """A record in which every webhook has arrived."""
+
+    def is_pending(self, event_id: str) -> bool:  # noqa: ARG002 - the port's signature
+        return False
+
+    def has_failed(self, event_id: str) -> bool:  # noqa: ARG002 - as above
+        return False
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A simulated account that is asked."""
+
+    account: Account
+    budget: RememberedBudget = field(default_factory=RememberedBudget)
+
+    def run(
+        self, work: Callable[[StripeApi], Awaitable[T]], *troubles: Fault, timeout_seconds: float = 5
+    ) -> T:
+        """Run a coroutine function with an API whose Stripe has these troubles, and no jitter."""
+        faults = Faults(Random(1))
+        faults.replace(troubles)
+        api = Api(self.account, EverythingDelivered(), faults, api_key=KEY, now=lambda: NOW)
+        return asked(api.answer, work, self.budget, timeout_seconds=timeout_seconds)
+
+
+def asked(
+    handler: Handler,
+    work: Callable[[StripeApi], Awaitable[T]],
+    budget: RememberedBudget | None = None,
+    *,
+    timeout_seconds: float = 5,
+) -> T:
+    """Run a coroutine function with an API that asks this handler."""
+
+    async def run() -> T:
+        async with serving(handler) as url:
+            api = StripeApi.connect(
+                KEY,
+                budget or RememberedBudget(),
+                base=url,
+                timeout_seconds=timeout_seconds,
+                chance=lambda: 0,
+            )
+            try:
+                return await work(api)
+            finally:
+                await api.close()
+
+    return asyncio.run(run())

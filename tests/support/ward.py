@@ -1,0 +1,173 @@
+"""Ways to die, one a reason, each with the way to mend its cause. Every one kills evt_1, an event of cus_1."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from cogento.events.envelope import open_envelope
+from cogento.events.event import read_event
+from cogento.events.letters import LetterReason
+from cogento.events.names import CustomerId
+from cogento.events.retry import POLICIES, FailureClass
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.server import Server
+from tests.support.builders import NOW, customer, event_body, subscription
+from tests.support.mailbox_builders import ManualClock, claim
+from worker import opening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from tests.support.post import Post
+
+CUSTOMER = CustomerId("cus_1")
+DAY_MS = 86_400_000
+FAIL = """
+    CREATE FUNCTION fail() RETURNS TRIGGER LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{}'; END $$
+"""
+
+
+@dataclass(frozen=True)
+class Ward:
+    """A post office whose clock can be moved, and whose worker can be one of a later release."""
+
+    post: Post
+    clock: ManualClock
+    patch: pytest.MonkeyPatch
+
+    @classmethod
+    def make(cls, post: Post, redis_url: str, patch: pytest.MonkeyPatch) -> Ward:
+        """Put the post office's mailboxes under a clock."""
+        clock = ManualClock(int(time.time() * 1000))
+        moved = Mailboxes(Server.connect(redis_url, timeout_seconds=5), clock=clock)
+        return cls(replace(post, mailboxes=moved), clock, patch)
+
+    def sql(self, statement: str) -> None:
+        """Change the tables."""
+        self.post.rows(statement)
+
+    def kill(self, reason: LetterReason) -> None:
+        """Let evt_1 die of this."""
+        _KILL[reason](self)
+
+    def mend(self, reason: LetterReason) -> None:
+        """Take the cause away."""
+        _MEND.get(reason, _leave)(self)
+
+
+def _put(body: bytes) -> Callable[[Ward], None]:
+    """Die of bytes that no release so far can read."""
+
+    def kill(ward: Ward) -> None:
+        ward.post.mailboxes.put([open_envelope(body, now=NOW)])
+        ward.post.drain()
+
+    return kill
+
+
+def _learn_to_read(written: bytes, meant: bytes) -> Callable[[Ward], None]:
+    """Let the worker be one of a release that takes what was written for what was meant."""
+
+    def mend(ward: Ward) -> None:
+        ward.patch.setattr(opening, "read_mail", lambda body: read_event(body.replace(written, meant)))
+
+    return mend
+
+
+def _take(ward: Ward) -> None:
+    ward.post.put("customer.updated", customer(), id_="evt_1")
+    ward.post.drain()
+
+
+def _misroute(ward: Ward) -> None:
+    envelope = open_envelope(event_body("customer.updated", customer(), id_="evt_1"), now=NOW)
+    ward.post.mailboxes.put([structs.replace(envelope, customer_id=CustomerId("cus_other"))])
+    ward.post.drain()
+
+
+def _wait_too_long(ward: Ward) -> None:
+    ward.post.put("customer.subscription.updated", subscription(), id_="evt_1")
+    ward.clock.ms += 4 * DAY_MS
+    ward.post.drain()
+
+
+def _arrive(ward: Ward) -> None:
+    ward.post.put("customer.created", customer(), id_="evt_0", created=NOW - 60)
+    ward.post.drain()
+
+
+def _crash(ward: Ward) -> None:
+    ward.post.put("customer.updated", customer(), id_="evt_1")
+    for _ in range(int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)):
+        claim(ward.post.mailboxes)
+        ward.clock.ms += DAY_MS
+    ward.post.drain()
+
+
+def _refuse(ward: Ward) -> None:
+    ward.sql("ALTER TABLE users ADD CONSTRAINT users_refused CHECK (name <> 'Ada Example')")
+    _take(ward)
+
+
+def _allow(ward: Ward) -> None:
+    ward.sql("ALTER TABLE users DROP CONSTRAINT users_refused")
+
+
+def _occupy(ward: Ward) -> None:
+    ward.sql("INSERT INTO users (email, stripe_customer_id) VALUES ('cus_1@example.com', 'by hand')")
+    _take(ward)
+
+
+def _vacate(ward: Ward) -> None:
+    ward.sql("DELETE FROM users WHERE stripe_customer_id = 'by hand'")
+
+
+def _fail(code: str, *, tries: int) -> Callable[[Ward], None]:
+    """Fail until it is given up."""
+
+    def kill(ward: Ward) -> None:
+        ward.sql(FAIL.format(code))
+        ward.sql("CREATE TRIGGER failing BEFORE INSERT ON users EXECUTE FUNCTION fail()")
+        _take(ward)
+        for _ in range(tries - 1):
+            ward.clock.ms += DAY_MS // 4
+            ward.post.drain()
+
+    return kill
+
+
+def _work(ward: Ward) -> None:
+    ward.sql("DROP TRIGGER failing ON users")
+
+
+def _leave(_ward: Ward) -> None:
+    """There is nothing to mend in the tables: what killed it was outside."""
+
+
+_KILL: dict[LetterReason, Callable[[Ward], None]] = {
+    LetterReason.MALFORMED: _put(event_body("customer.updated", customer(phone=4711), id_="evt_1")),
+    LetterReason.UNKNOWN_TYPE: _put(event_body("customer.renamed", customer(), id_="evt_1")),
+    LetterReason.MISROUTED: _misroute,
+    LetterReason.CUSTOMER_MISSING: _wait_too_long,
+    LetterReason.CRASHED_WORKER: _crash,
+    LetterReason.IMPOSSIBLE_VALUE: _refuse,
+    LetterReason.ADDRESS_TAKEN: _occupy,
+    LetterReason.GAVE_UP: _fail("57014", tries=int(POLICIES[FailureClass.TRANSIENT].attempts_limit)),
+    LetterReason.BUG: _fail("P0001", tries=int(POLICIES[FailureClass.BUG].attempts_limit)),
+}
+_MEND: dict[LetterReason, Callable[[Ward], None]] = {
+    LetterReason.MALFORMED: _learn_to_read(b"4711", b'"4711"'),
+    LetterReason.UNKNOWN_TYPE: _learn_to_read(b"customer.renamed", b"customer.updated"),
+    LetterReason.CUSTOMER_MISSING: _arrive,
+    LetterReason.IMPOSSIBLE_VALUE: _allow,
+    LetterReason.ADDRESS_TAKEN: _vacate,
+    LetterReason.GAVE_UP: _work,
+    LetterReason.BUG: _work,
+}

@@ -1,0 +1,151 @@
+"""A command that fails half way leaves what it has done: F64. Every write of every command fails here in turn."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cogento.events.names import CustomerId
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mail import PutResult, Settlement
+from cogento.queue.status import MailboxState
+from tests.support.mailbox_builders import all_done, claim, envelope, ids
+from tests.support.mailbox_harm import failing_half_way, inspect
+from tests.support.mailbox_invariants import broken_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.fake_redis import FakeRedis
+    from tests.support.mailbox_builders import ManualClock
+
+CUS_A, CUS_B = CustomerId("cus_a"), CustomerId("cus_b")
+MOST_WRITES = 12
+LEASE_SECONDS = 10
+
+
+def put_more(mailboxes: Mailboxes) -> None:
+    mailboxes.put([envelope("evt_a2", customer=CUS_A), envelope("evt_c0", customer="cus_c")])
+
+
+def claim_all(mailboxes: Mailboxes) -> None:
+    mailboxes.claim(max_customers=9, max_events=9, lease_seconds=LEASE_SECONDS)
+
+
+def park_one(mailboxes: Mailboxes) -> None:
+    mailboxes.settle(claim(mailboxes, max_customers=1), [Settlement(CUS_A, parked=ids("evt_a0"))])
+
+
+def postpone(mailboxes: Mailboxes) -> None:
+    claimed = claim(mailboxes, max_customers=1)
+    mailboxes.settle(claimed, [Settlement(CUS_A, postponed_until_ms=mailboxes.now_ms() + 5_000)])
+
+
+def release(mailboxes: Mailboxes) -> None:
+    mailboxes.release(claim(mailboxes))
+
+
+def pause(mailboxes: Mailboxes) -> None:
+    mailboxes.pause(CUS_A)
+
+
+def pause_and_resume(mailboxes: Mailboxes) -> None:
+    mailboxes.pause(CUS_A)
+    mailboxes.resume(CUS_A)
+
+
+def park_and_replay(mailboxes: Mailboxes) -> None:
+    park_one(mailboxes)
+    mailboxes.replay(CUS_A)
+
+
+STEPS = {
+    "put": put_more,
+    "claim": claim_all,
+    "settle": park_one,
+    "release": release,
+    "pause": pause,
+    "resume": pause_and_resume,
+    "replay": park_and_replay,
+}
+EVERY_WRITE = pytest.mark.parametrize("writes", range(MOST_WRITES))
+
+
+@pytest.fixture
+def inspected(mailboxes: Mailboxes, client: FakeRedis, clock: ManualClock) -> Callable[[], list[str]]:
+    """Let whatever lease there is end, inspect, and name the broken invariants."""
+
+    def inspected() -> list[str]:
+        inspection = mailboxes.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: True)
+        clock.ms += 1
+        inspect(inspection, client)
+        clock.ms += LEASE_SECONDS * 1000
+        claim_all(mailboxes)
+        inspect(inspection, client)
+        return broken_invariants(client)
+
+    return inspected
+
+
+@pytest.fixture
+def filled(mailboxes: Mailboxes) -> Mailboxes:
+    mailboxes.put([envelope(f"evt_{name}{n}", customer=f"cus_{name}") for name in "ab" for n in range(2)])
+    return mailboxes
+
+
+def here(mailboxes: Mailboxes) -> set[str]:
+    views = [mailboxes.look(customer) for customer in (CUS_A, CUS_B)]
+    return {one.event_id for view in views for one in (*view.waiting, *view.parked)}
+
+
+@EVERY_WRITE
+@pytest.mark.parametrize("script", STEPS)
+def test_f64_what_a_command_left_half_done_is_put_right(
+    script: str, writes: int, filled: Mailboxes, inspected: Callable[[], list[str]]
+) -> None:
+    with failing_half_way(script, writes=writes), suppress(MailboxUnavailable):
+        STEPS[script](filled)
+    assert inspected() == []
+    assert here(filled) >= {"evt_a0", "evt_a1", "evt_b0", "evt_b1"}
+
+
+@EVERY_WRITE
+def test_a9_a_put_that_failed_half_way_is_made_good_by_the_repetition(
+    writes: int, filled: Mailboxes, inspected: Callable[[], list[str]]
+) -> None:
+    with failing_half_way("put", writes=writes), suppress(MailboxUnavailable):
+        put_more(filled)
+    again = filled.put([envelope("evt_a2", customer=CUS_A), envelope("evt_c0", customer="cus_c")])
+    assert {put.result for put in again} <= {PutResult.QUEUED, PutResult.DUPLICATE}
+    assert [one.event_id for one in filled.look(CUS_A).waiting] == ["evt_a0", "evt_a1", "evt_a2"]
+    assert filled.look(CustomerId("cus_c")).state is MailboxState.READY
+    assert inspected() == []
+
+
+@EVERY_WRITE
+def test_f64_a_turn_that_was_settled_half_way_is_settled_again(
+    writes: int, filled: Mailboxes, inspected: Callable[[], list[str]]
+) -> None:
+    claimed = claim(filled)
+    with failing_half_way("settle", writes=writes), suppress(MailboxUnavailable):
+        filled.settle(claimed, all_done(claimed))
+    filled.settle(claimed, all_done(claimed))
+    assert inspected() == []
+    assert here(filled) <= {"evt_a0", "evt_a1", "evt_b0", "evt_b1"}
+
+
+@EVERY_WRITE
+@pytest.mark.parametrize("script", ["recover", "wake"])
+def test_f64_who_was_half_way_back_in_line_gets_there(
+    script: str, writes: int, filled: Mailboxes, clock: ManualClock, inspected: Callable[[], list[str]]
+) -> None:
+    postpone(filled)
+    claim_all(filled)
+    clock.ms += LEASE_SECONDS * 1000
+    with failing_half_way(script, writes=writes), suppress(MailboxUnavailable):
+        claim_all(filled)
+    assert inspected() == []
+    assert here(filled) == {"evt_a0", "evt_a1", "evt_b0", "evt_b1"}

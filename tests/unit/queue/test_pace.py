@@ -1,0 +1,93 @@
+"""When Stripe may be asked: the pace that all processes share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cogento.queue.pace import Pace, Slot
+from cogento.queue.server import Server
+
+if TYPE_CHECKING:
+    import fakeredis
+
+    from tests.support.mailbox_builders import ManualClock
+
+
+@pytest.fixture
+def pace(client: fakeredis.FakeRedis, clock: ManualClock) -> Pace:
+    return Pace(Server(client), requests_per_second=20, clock=clock)
+
+
+def waits(pace: Pace, count: int) -> list[float]:
+    return [pace.take().wait_seconds for _ in range(count)]
+
+
+def test_requests_are_spaced_evenly(pace: Pace) -> None:
+    assert waits(pace, 4) == [0, 0.053, 0.105, 0.158]
+
+
+def test_no_second_holds_more_than_it_may_though_requests_arrive_a_little_late(pace: Pace) -> None:
+    leave = waits(pace, 60)
+    late = [at + 0.04 if number % 21 == 0 else at for number, at in enumerate(leave)]
+    assert max(sum(start <= at < start + 1 for at in late) for start in late) <= 20
+
+
+def test_two_processes_share_one_pace(pace: Pace, client: fakeredis.FakeRedis, clock: ManualClock) -> None:
+    other = Pace(Server(client), requests_per_second=20, clock=clock)
+
+    assert [pace.take().wait_seconds, other.take().wait_seconds, pace.take().wait_seconds] == [
+        0,
+        0.053,
+        0.105,
+    ]
+
+
+def test_moments_that_passed_unused_are_not_made_up_for(pace: Pace, clock: ManualClock) -> None:
+    pace.take()
+    clock.ms += 10_000
+
+    assert waits(pace, 2) == [0, 0.053]
+
+
+def test_after_too_many_nobody_asks_until_stripe_says_and_then_half_as_often(pace: Pace) -> None:
+    pace.slow_down(wait_seconds=2)
+
+    assert waits(pace, 3) == [2, 2.105, 2.21]
+
+
+def test_one_limit_met_by_many_halves_once(pace: Pace) -> None:
+    pace.slow_down(wait_seconds=1)
+    pace.slow_down(wait_seconds=1)
+
+    assert waits(pace, 2) == [1, 1.105]
+
+
+def test_the_rate_comes_back_within_a_minute(pace: Pace, clock: ManualClock) -> None:
+    pace.slow_down(wait_seconds=1)
+    clock.ms += 15_000
+    midway = waits(pace, 2)
+    clock.ms += 45_000
+
+    assert midway == [0, 0.07]
+    assert waits(pace, 2) == [0, 0.053]
+
+
+def test_the_rate_never_falls_below_one_a_second(pace: Pace, clock: ManualClock) -> None:
+    for _ in range(10):
+        pace.slow_down(wait_seconds=0)
+        clock.ms += 1001
+
+    pace.slow_down(wait_seconds=0)
+
+    first, second = waits(pace, 2)
+    assert second - first <= 1.05
+
+
+def test_nobody_asks_while_the_key_is_refused(pace: Pace, clock: ManualClock) -> None:
+    pace.shut(seconds=60)
+
+    assert pace.take() == Slot(wait_seconds=0, shut_seconds=60)
+    clock.ms += 60_000
+    assert pace.take() == Slot(wait_seconds=0, shut_seconds=0)

@@ -1,0 +1,79 @@
+"""What a batch comes to, before anything is written: who is decided, who is parked, and how many writes it is."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+
+from cogento.events.addresses import Claim
+from cogento.events.event import Event, read_event
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.outcomes import Applied, Parked, Reason, Superseded
+from cogento.store.plan import Plan, make_plan
+from cogento.store.users import UserRow
+from tests.support.builders import NOW, Json, customer, event_body, subscription
+
+CUSTOMER = CustomerId("cus_1")
+USER = UUID(int=1)
+ROW = UserRow(
+    USER,
+    "ada@example.com",
+    Claim(CUSTOMER, "ada@example.com", NOW, deleted=False),
+    "ada@example.com",
+    record=None,
+)
+
+
+def read(type_: str, object_: Json, **fields: object) -> Event:
+    return read_event(event_body(type_, object_, **fields))
+
+
+BIRTH = read("customer.created", customer(CUSTOMER), id_="evt_customer")
+INCOMPLETE, ACTIVE = subscription(status="incomplete"), subscription(status="active")
+CREATION = read("customer.subscription.created", INCOMPLETE, id_="evt_9")
+ACTIVATION = read("customer.subscription.updated", ACTIVE, id_="evt_1", before=INCOMPLETE)
+
+
+def shown(plan: Plan) -> list[tuple[ObjectId, EventId]]:
+    return [(change.stripe_subscription_id, change.decision.shown) for change in plan.subscriptions]
+
+
+def test_case_6_a_subscription_before_its_customer_is_parked_and_not_decided() -> None:
+    plan = make_plan([CREATION, ACTIVATION], {}, {})
+
+    assert plan.outcomes() == {"evt_9": Parked(), "evt_1": Parked()}
+    assert (plan.customers, plan.subscriptions, plan.unsure) == ((), (), frozenset())
+
+
+@pytest.mark.parametrize("order", list(permutations([BIRTH, CREATION, ACTIVATION])))
+def test_case_6_a_subscription_in_one_batch_with_its_customer_is_decided_whichever_comes_first(
+    order: tuple[Event, ...],
+) -> None:
+    plan = make_plan(order, {}, {})
+
+    assert (plan.parked, shown(plan)) == (frozenset(), [("sub_1", "evt_1")])
+    assert plan.owners == {CUSTOMER: plan.customers[0].user_id}
+
+
+def test_case_6_a_subscription_after_its_customer_is_decided() -> None:
+    plan = make_plan([CREATION, ACTIVATION], {CUSTOMER: ROW}, {})
+
+    assert (plan.parked, shown(plan)) == (frozenset(), [("sub_1", "evt_1")])
+    assert plan.subscribers == {USER}
+
+
+def test_case_6_only_the_subscription_whose_customer_is_missing_is_parked() -> None:
+    orphan = read("customer.subscription.created", subscription("sub_2", customer="cus_2"), id_="evt_orphan")
+
+    plan = make_plan([orphan, ACTIVATION], {CUSTOMER: ROW}, {})
+
+    assert (plan.parked, shown(plan)) == (frozenset({orphan.id}), [("sub_1", "evt_1")])
+
+
+def test_case_8_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
+    plan = make_plan([CREATION, ACTIVATION], {CUSTOMER: ROW}, {})
+
+    assert plan.outcomes() == {"evt_9": Superseded("evt_1"), "evt_1": Applied(Reason.FIRST)}
+    assert len(plan.subscriptions) == 1
