@@ -72,7 +72,7 @@ def ended(process: str, folder: Path, **environment: str) -> subprocess.Complete
         env={**inherited, **USUAL, "PORT": str(free_port()), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

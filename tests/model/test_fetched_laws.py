@@ -6,6 +6,7 @@ import os
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,14 +34,16 @@ def rows(history: History, dice: Random) -> set[Row]:
     return {row_after(scrambled(dice, history.versions)) for _ in range(4)}
 
 
-def test_law_1_fetched_states_end_in_the_same_row_in_every_order() -> None:
-    trials = [asked(f"fetched:{number}") for number in range(HISTORIES)]
+@pytest.fixture(scope="module")
+def trials() -> list[Trial]:
+    return [asked(f"fetched:{number}") for number in range(HISTORIES)]
 
+
+def test_law_1_fetched_states_end_in_the_same_row_in_every_order(trials: list[Trial]) -> None:
     assert [trial.history for trial in trials if trial.diverged] == []
 
 
-def test_laws_2_and_3_true_answers_lead_no_row_away_from_the_truth() -> None:
-    trials = [asked(f"fetched:{number}") for number in range(HISTORIES)]
+def test_laws_2_and_3_true_answers_lead_no_row_away_from_the_truth(trials: list[Trial]) -> None:
     whole = [trial for trial in trials if not trial.history.lost]
 
     assert [trial.history for trial in whole if trial.decidable and trial.is_wrong] == []
@@ -48,8 +51,7 @@ def test_laws_2_and_3_true_answers_lead_no_row_away_from_the_truth() -> None:
     assert [t.history for t in whole if not (t.is_unsure or t.shows_truth)] == []
 
 
-def test_law_3_what_lost_events_hide_and_an_answer_shows_is_never_sure_and_wrong() -> None:
-    trials = [asked(f"fetched:{number}") for number in range(HISTORIES)]
+def test_law_3_what_lost_events_hide_and_an_answer_shows_is_never_sure_and_wrong(trials: list[Trial]) -> None:
     rash = [t.history for t in trials if t.decidable and t.is_wrong and not t.is_unsure]
 
     assert rash == []

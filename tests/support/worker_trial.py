@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cogento.events.envelope import open_envelope
 from tests.support.builders import NOW, customer, event_body
 from tests.support.hearsay import Hearsay
-from tests.support.servers import wait_until
+from tests.support.servers import patiently, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +39,8 @@ class WorkerTrial:
         bodies = {_id(*turn): _renaming(*turn, fields) for turn in turns}
         self.bodies |= bodies
         self.names |= {customer_id: f"Name {turn}" for customer_id, turn in turns}
-        self.post.mailboxes.put([open_envelope(body, now=NOW + events) for body in bodies.values()])
+        envelopes = [open_envelope(body, now=NOW + events) for body in bodies.values()]
+        patiently(lambda: self.post.mailboxes.put(envelopes))
 
     def await_quiet(self, *, seconds: float = 60) -> None:
         """Wait until no mail waits and nobody holds any."""

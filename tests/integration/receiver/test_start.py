@@ -37,7 +37,7 @@ def refusal(**environment: str) -> str:
         env={**inherited, **usual, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == EX_CONFIG

@@ -127,7 +127,9 @@ def _search(start: State, without: Guard | None) -> Search:
         state = frontier.popleft()
         if violation := broken_invariant(state):
             return Search(found, violation, _way(came_from, state))
-        moves = (step._replace(after=_same_but_for_names(step.after)) for step in steps(state, without))
+        moves = [
+            Step(name, _same_but_for_names(after), helps) for name, after, helps in steps(state, without)
+        ]
         found[state] = tuple(step for step in moves if step.after != state)
         for step in found[state]:
             if step.after not in came_from:
@@ -142,7 +144,8 @@ def steps(state: State, without: Guard | None) -> Iterator[Step]:
         if state.undelivered[number]:
             yield Step(f"put {event}", put(state, number, event, without))
     for worker in WORKERS:
-        yield from worker_steps(state, worker, without)
+        if state.workers[worker] not in state.workers[:worker]:  # of two alike, one tells for both
+            yield from worker_steps(state, worker, without)
     for customer in MAIL_OF:
         yield from customer_steps(state, customer, without)
     if state.hurt:
@@ -404,7 +407,11 @@ def _same_but_for_names(state: State) -> State:
 
     A token is named after the worker that holds it, if it still owns anything.
     """
-    turns = sorted((turn for turn in state.workers if turn), key=lambda turn: _looks(state, turn))
+    turns = [turn for turn in state.workers if turn]
+    if not turns and not state.owners:
+        return state
+    if len(turns) > 1:
+        turns.sort(key=lambda turn: _looks(state, turn))
     living = {token for _, token in state.owners}
     names = {turn.token: number for number, turn in enumerate(turns) if turn.token in living}
     workers = [turn._replace(token=names.get(turn.token, STALE)) for turn in turns]

@@ -131,33 +131,42 @@ def _best(
     *,
     precedes: Callable[[Change, Change], bool] = _is_surely_before,
 ) -> tuple[Cost, frozenset[bytes]]:
-    """Find the least (missing links, harmless breaks) of all orders, and where the orders of that cost end."""
+    """Find the least (missing links, harmless breaks) of all orders, and where the orders of that cost end.
+
+    Sets of changes are numbers, one bit each: histories of more than a hundred events are judged, too.
+    """
+    earlier = [_bits(precedes(other, one) and other is not one for other in part) for one in part]
+    mingled = [_bits(not _is_apart(one, other) for other in part) for one in part]
+    places = range(len(part))
 
     @cache
-    def best(left: frozenset[int], at: bytes | None) -> tuple[Cost, frozenset[bytes]]:
+    def best(left: int, at: bytes | None) -> tuple[Cost, frozenset[bytes]]:
         if not left:
             assert at is not None
             return (0, 0), frozenset({at})
-        gone = [one for i, one in enumerate(part) if i not in left]
-        harmless = _time_separates(gone, [part[i] for i in left])
+        harmless = not any(mingled[i] & left for i in places if not left >> i & 1)
         found: dict[Cost, frozenset[bytes]] = {}
-        for i in left:
-            if any(precedes(part[j], part[i]) for j in left if j != i):
+        for i in places:
+            if not left >> i & 1 or earlier[i] & left:
                 continue
-            (missing, harmless_breaks), ends = best(left - {i}, part[i].state)
+            (missing, harmless_breaks), ends = best(left & ~(1 << i), part[i].state)
             if at is not None and at != part[i].before:
                 missing, harmless_breaks = missing + (not harmless), harmless_breaks + harmless
             cost = (missing, harmless_breaks)
             found[cost] = found.get(cost, frozenset()) | ends
         return min(found.items())
 
-    return best(frozenset(range(len(part))), start)
+    return best((1 << len(part)) - 1, start)
+
+
+def _bits(holds: Iterable[bool]) -> int:
+    return sum(1 << i for i, one in enumerate(holds) if one)
 
 
 def _time_separates(earlier: Sequence[Change], later: Sequence[Change]) -> bool:
     """Tell whether every event of the later ones is surely later than every event of the earlier ones."""
-    return all(
-        one.last + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.first
-        for one in earlier
-        for other in later
-    )
+    return all(_is_apart(one, other) for one in earlier for other in later)
+
+
+def _is_apart(one: Change, other: Change) -> bool:
+    return one.last + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.first
