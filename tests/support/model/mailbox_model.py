@@ -123,14 +123,18 @@ def _search(start: State, without: Guard | None) -> Search:
     found: dict[State, tuple[Step, ...]] = {}
     came_from: dict[State, tuple[State, str] | None] = {start: None}
     frontier = deque([start])
+    one_of_each = {start: start}  # ten steps lead to each state, and all of them are kept
+
+    def known(after: State) -> State:
+        named = _same_but_for_names(after)
+        return one_of_each.setdefault(named, named)
+
     while frontier:
         state = frontier.popleft()
         if violation := broken_invariant(state):
             return Search(found, violation, _way(came_from, state))
-        moves = [
-            Step(name, _same_but_for_names(after), helps) for name, after, helps in steps(state, without)
-        ]
-        found[state] = tuple(step for step in moves if step.after != state)
+        moves = [Step(name, known(after), helps) for name, after, helps in steps(state, without)]
+        found[state] = tuple(step for step in moves if step.after is not state)
         for step in found[state]:
             if step.after not in came_from:
                 came_from[step.after] = (state, step.name)
