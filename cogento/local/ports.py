@@ -76,8 +76,7 @@ def free_port() -> int:
     No other process is given it, and this one is given every other port of its block first: so it stays
     free while a server starts, and while one is down for a restart, however many processes start servers.
     """
-    ports, _ = _block()
-    port = next(filter(is_free, itertools.islice(ports, BLOCK)), None)
+    port = next(filter(is_free, itertools.islice(_block(), BLOCK)), None)
     if port is None:
         raise InUseError("no free port found in the block of this process")
     return port
@@ -107,13 +106,14 @@ def is_free(port: int) -> bool:
 
 
 @cache
-def _block() -> tuple[Iterator[int], socket.socket]:
+def _block() -> Iterator[int]:
     """Make a block of ports ours until this process ends; it is held by its name, as a single port is."""
     blocks = range(BLOCKS_FROM, LOWEST, BLOCK)
     for first in random.sample(blocks, len(blocks)):
         held = _hold(f"ports from {first}")
         if held is not None:
-            return itertools.cycle(range(first, first + BLOCK)), held
+            held.detach()  # it stays open
+            return itertools.cycle(range(first, first + BLOCK))
     raise InUseError(f"every block of ports between {BLOCKS_FROM} and {LOWEST} is taken")
 
 
