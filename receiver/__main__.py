@@ -29,7 +29,7 @@ def main() -> None:
     except MailboxRefused as refused:
         refuse(str(refused))
     except MailboxUnavailable as unavailable:
-        structlog.get_logger().warning("mailbox_missed_at_start", reason=str(unavailable))
+        structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
 
 
 if __name__ == "__main__":

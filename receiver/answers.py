@@ -15,7 +15,7 @@ from cogento.events.errors import RejectedError
 from cogento.events.names import EventId
 from cogento.serving.answers import Answer
 
-SIGNATURE_INVALID = "The signature does not vouch for this body."
+SIGNATURE_INVALID = "Invalid signature."
 """One message for every flaw: a forger learns nothing from it."""
 
 HTTP_STATUS = {

@@ -54,7 +54,7 @@ def _refuse_other_spellings() -> None:
 def _refuse(error: HTTPException) -> Response:
     """Answer what Flask itself refuses: an unknown address or method."""
     if isinstance(error, MethodNotAllowed):
-        refusal = RejectedError("method_not_allowed", "This address takes another method.")
+        refusal = RejectedError("method_not_allowed", "Method not allowed.")
     else:
         refusal = RejectedError("not_found", "Nothing is at this address.")
     metrics.count_answer(refusal.code)

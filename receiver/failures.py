@@ -17,6 +17,6 @@ def fail(error: Exception) -> Answer:
     """Report an exception that nobody foresaw and return what the client is told."""
     _log.error("request_failed", exc_info=error)
     sentry_sdk.capture_exception(error)
-    answer = refuse(RejectedError("internal_error", "This is our mistake; try again."))
+    answer = refuse(RejectedError("internal_error", "Internal error; try again."))
     metrics.count_answer(answer.outcome)
     return answer

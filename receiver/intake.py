@@ -179,7 +179,7 @@ class Intake:
             self.bell.ring()
         if put.result is PutResult.DUPLICATE_DIFFERS:
             metrics.count_changed_body()
-            self.alarms.sound("changed_body_received", event_id=envelope.event_id)
+            self.alarms.sound("conflicting_duplicate_received", event_id=envelope.event_id)
         return _STATUS[put.result]
 
     async def _put(self, envelope: Envelope) -> Put:
@@ -191,7 +191,7 @@ class Intake:
             raise UnavailableError("mailbox_unavailable", "The queue cannot keep this event now.") from error
         failpoint("after_enqueue", envelope)
         if put.result is PutResult.FULL:
-            self.alarms.sound("mailbox_filled")
+            self.alarms.sound("queue_full")
             raise UnavailableError("mailbox_full", "Too many events wait.")
         return put
 

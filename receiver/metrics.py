@@ -37,7 +37,7 @@ _IGNORED = Counter(
     "cogento_webhook_ignored", "Signed events that we do not keep, by reason.", ["reason"], registry=REGISTRY
 )
 _FLAWS = Counter(
-    "cogento_webhook_signature_flaws", "Refused signatures by broken rule.", ["flaw"], registry=REGISTRY
+    "cogento_webhook_signature_failures", "Refused signatures by broken rule.", ["reason"], registry=REGISTRY
 )
 _SECRET_MATCHES = Counter(
     "cogento_signature_secret_matches",
@@ -52,7 +52,9 @@ _CLOCK_SKEW = Gauge(
     multiprocess_mode="mostrecent",
 )
 _CHANGED_BODIES = Counter(
-    "cogento_webhook_changed_bodies", "Signed events whose id waits with another body.", registry=REGISTRY
+    "cogento_webhook_conflicting_duplicates",
+    "Signed events whose id waits with another body.",
+    registry=REGISTRY,
 )
 
 _CROWDED_OUT = Counter(

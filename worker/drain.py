@@ -88,7 +88,7 @@ class LoggedDoubts:
     def raise_about(self, objects: Collection[ObjectId]) -> None:
         """Write one line an object."""
         for object_id in sorted(objects):
-            log.warning("row_unsure", object_id=object_id)
+            log.warning("row_ambiguous", object_id=object_id)
 
 
 class AskedDoubts:
@@ -97,7 +97,7 @@ class AskedDoubts:
     def raise_about(self, objects: Collection[ObjectId]) -> None:
         """Write one line an object."""
         for object_id in sorted(objects):
-            log.info("row_unsure", object_id=object_id)
+            log.info("row_ambiguous", object_id=object_id)
 
 
 class Drain:
@@ -174,7 +174,7 @@ class Drain:
         try:
             result = self._turn.kept_by(lease.keep).take(opened)
         except GiveBackError as reason:
-            log.warning("batch_given_back", customers=len(opened), exc_info=reason)
+            log.warning("batch_released", customers=len(opened), exc_info=reason)
             self._tell(partial(self._mailboxes.release, claim))
         except AwayError as away:
             log.warning("database_away", exc_info=away.error)
@@ -218,6 +218,6 @@ def _report(outcomes: Sequence[Outcome]) -> None:
     log.info("batch_settled", **counts)
     for outcome in outcomes:
         if isinstance(outcome, Dead):
-            log.warning("event_buried", reason=outcome.reason, why=outcome.message)
+            log.warning("event_dead_lettered", reason=outcome.reason, why=outcome.message)
         elif isinstance(outcome, RetryAt):
             log.warning("event_postponed", failure=outcome.error_class, attempts=outcome.attempts)

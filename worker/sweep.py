@@ -59,6 +59,6 @@ class Sweep:
                 chore.do()
                 pause = chore.interval_seconds
             except Exception as error:
-                log.warning("chore_failed", chore=chore.name, exc_info=error)
+                log.warning("periodic_task_failed", chore=chore.name, exc_info=error)
                 pause = min(chore.interval_seconds, AGAIN_SECONDS)
             self._stopping.wait(pause)

@@ -155,7 +155,7 @@ class Watching:
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the watch
-                _log.error("look_failed", exc_info=error)
+                _log.error("poll_failed", exc_info=error)
             time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
 
 

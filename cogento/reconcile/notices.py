@@ -81,7 +81,7 @@ class Notices:
     def _give_up(self, hopeless: Sequence[Noticed]) -> None:
         """Bury first: a crash in between means that it is done again."""
         if hopeless:
-            log.error("notices_given_up", objects=[one.object_id for one in hopeless])
+            log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
             bridge.run(self._store.bury([_letter(one) for one in hopeless]))
             bridge.run(self._store.notices.give_up([one.object_id for one in hopeless]))
 

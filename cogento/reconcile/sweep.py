@@ -113,7 +113,7 @@ class EventSweep:
         vanished = self._vanished(oldest)
         begins = min([watermark - OVERLAP_SECONDS, *(event.created for event in vanished)])
         if begins < oldest:
-            log.error("sweep_out_of_reach", days=(now - begins) // DAY_SECONDS)
+            log.error("sweep_gap_exceeds_stripe_retention", days=(now - begins) // DAY_SECONDS)
         return max(begins, oldest)
 
     def _vanished(self, oldest: int) -> list[Sighted]:

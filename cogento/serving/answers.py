@@ -30,7 +30,7 @@ HTTP_STATUS = {
 }
 _MESSAGES = {
     "bad_request": "This is not one valid HTTP request.",
-    "method_not_allowed": "This address takes another method.",
+    "method_not_allowed": "Method not allowed.",
     "body_too_slow": "The body took too long.",
     "length_required": "Send a Content-Length, and no Transfer-Encoding.",
     "body_too_large": "The body is too long.",

@@ -65,7 +65,7 @@ def test_f39_a_receiver_whose_clock_is_wrong_refuses_says_so_and_accepts_once_it
     assert receiver.ask(EVENT).error == (400, "signature_invalid")
     assert receiver.digest() == before
     assert receiver.metric("cogento_clock_skew_seconds") == pytest.approx(wrong_by, abs=5)
-    assert receiver.metric(f'cogento_webhook_signature_flaws_total{{flaw="{flaw}"}}') == 1
+    assert receiver.metric(f'cogento_webhook_signature_failures_total{{reason="{flaw}"}}') == 1
     assert receiver.lines("timestamp_outside_window")
 
     clock.jump(0)

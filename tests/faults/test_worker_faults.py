@@ -50,7 +50,7 @@ def test_f9_a_worker_frozen_inside_its_transaction_has_lost_it_when_it_wakes(
 
     frozen.send(signal.SIGCONT)
 
-    frozen.await_line("batch_given_back", "database_away")  # whichever loss it notices first
+    frozen.await_line("batch_released", "database_away")  # whichever loss it notices first
     assert frozen.lines("batch_settled") == []
     assert trial.named() == trial.names
     assert trial.problems() == ()
@@ -75,7 +75,7 @@ def test_f10_a_worker_frozen_outside_of_a_transaction_begins_none_when_it_wakes(
 
     frozen.send(signal.SIGCONT)
 
-    assert frozen.await_line("batch_given_back")["error"] == "LeaseLostError"
+    assert frozen.await_line("batch_released")["error"] == "LeaseLostError"
     assert trial.named() == trial.names
     assert trial.problems() == ()
 
@@ -105,7 +105,7 @@ def test_f11_a_worker_short_of_memory_loses_nothing_and_makes_no_event_pay(
 
     trial.put(customers=10, events=5, padding=NEARLY_A_MEBIBYTE)
 
-    assert worker.await_line("chore_failed")["error"] == "MemoryError"
+    assert worker.await_line("periodic_task_failed")["error"] == "MemoryError"
     start_worker(LEASE_SECONDS=LONG_LEASE)
     trial.await_quiet(seconds=120)
     assert trial.named() == trial.names
@@ -120,7 +120,7 @@ def test_f11_an_event_that_memory_does_not_suffice_for_is_its_workers_fault(
 
     trial.put(customers=1, events=1)
 
-    assert worker.await_line("chore_failed")["error"] == "MemoryError"
+    assert worker.await_line("periodic_task_failed")["error"] == "MemoryError"
     trial.await_quiet()
     assert trial.post.ledger() == {"evt_cus_0_0": "applied"}
     assert trial.problems() == ()

@@ -547,8 +547,8 @@ def test_b72_the_same_id_with_another_body_is_a_duplicate_and_an_alarm(receiver:
     assert receiver.ask(Request(first)).outcome == (200, "queued")
     assert receiver.ask(Request(second)).outcome == (200, "duplicate")
     assert receiver.stored_body("evt_b72") == first
-    assert receiver.lines("changed_body_received")
-    assert receiver.metric("cogento_webhook_changed_bodies_total") == 1
+    assert receiver.lines("conflicting_duplicate_received")
+    assert receiver.metric("cogento_webhook_conflicting_duplicates_total") == 1
 
 
 def queued(

@@ -65,9 +65,9 @@ class _Seen(Collector):
     def collect(self) -> Iterator[Metric]:
         mail, tables = self._seen.mail, self._seen.tables
         yield _by_label(
-            "cogento_server_answers",
-            "1 while the server answers, else 0.",
-            "server",
+            "cogento_up",
+            "1 while the server that is needed answers, else 0.",
+            "dependency",
             {"redis": mail is not None, "postgres": tables is not None},
         )
         if mail is not None:
@@ -90,7 +90,7 @@ def _of_mail(mail: MailFigures) -> Iterator[Metric]:
         "state",
         {"ready": mail.ready, "leased": mail.leased, "sleeping": mail.sleeping, "paused": mail.paused},
     )
-    yield GaugeMetricFamily("cogento_queue_halted", "1 while an operator holds everything.", mail.halted)
+    yield GaugeMetricFamily("cogento_queue_paused", "1 while an operator holds everything.", mail.halted)
     yield GaugeMetricFamily(
         "cogento_queue_oldest_event_age_seconds",
         "How long the oldest event at the head of a mailbox has waited; 0 when none waits.",
@@ -177,7 +177,7 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
         letters.add_metric([kind.status, kind.failure_class], kind.letters)
     yield letters
     yield GaugeMetricFamily(
-        "cogento_dead_removals",
+        "cogento_dead_letters_terminal",
         "Those of them that end a customer or subscription which a row still shows.",
         tables.removals,
     )
@@ -187,10 +187,10 @@ def _of_tables(tables: TableFigures) -> Iterator[Metric]:
         tables.oldest_letter_age_seconds or 0,
     )
     yield GaugeMetricFamily(
-        "cogento_unsure_rows", "Rows of which nobody knows how their object ends.", tables.unsure
+        "cogento_ambiguous_rows", "Rows of which nobody knows how their object ends.", tables.unsure
     )
     yield GaugeMetricFamily(
-        "cogento_objects_to_ask",
+        "cogento_refetch_pending",
         "Objects that thin events told of and that Stripe has not told of since.",
         tables.to_ask,
     )
@@ -206,7 +206,7 @@ def _of_sweeps(sweeping: Sweeping) -> Iterator[Metric]:
         "cogento_reconcile_missing", "Events that no webhook brought, found by sweeps.", sweeping.missing
     )
     yield GaugeMetricFamily(
-        "cogento_reconcile_awaited_events",
+        "cogento_reconcile_pending_events",
         "Events that sweeps saw and the ledger has not yet.",
         sweeping.awaited,
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Valkeys = servers.RunningServer[Valkey]
 
 EX_CONFIG = 78
-REFUSED = '"event": "chore_failed"'
+REFUSED = '"event": "periodic_task_failed"'
 NOWHERE = "postgresql://127.0.0.1:1/nothing"
 WORKER = ("celery", "--app", "worker.app", "worker", "--pool=threads", "--without-heartbeat")
 NO_FILE = {"appendonly": "no"}

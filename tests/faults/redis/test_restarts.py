@@ -124,9 +124,9 @@ def test_f17_a_flushed_redis_is_filled_again_and_what_is_sent_again_counts_once(
 
 
 def test_f17_a_worker_whose_claim_was_flushed_goes_on_without_a_word(pipeline: Pipeline) -> None:
-    failures = len(pipeline.logged("chore_failed"))
+    failures = len(pipeline.logged("periodic_task_failed"))
     with pipeline.worker_in_a_turn() as requests:
         pipeline.redis.flushall()
     pipeline.send(requests)
     pipeline.await_applied()
-    assert len(pipeline.logged("chore_failed")) == failures
+    assert len(pipeline.logged("periodic_task_failed")) == failures

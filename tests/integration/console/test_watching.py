@@ -58,8 +58,8 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, ap
         .get("/metrics")
         .text.split("\n")
     )
-    assert "cogento_unsure_rows 1.0" in lines
-    assert 'cogento_server_answers{server="postgres"} 1.0' in lines
+    assert "cogento_ambiguous_rows 1.0" in lines
+    assert 'cogento_up{dependency="postgres"} 1.0' in lines
     assert 'cogento_events_processed_total{outcome="stale"} 1.0' in lines
 
 
@@ -72,7 +72,7 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
     bridge.run(store.bury([end]))
     watching.look()
     client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
-    assert "cogento_dead_removals 1.0" in client.get("/metrics").text.split("\n")
+    assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")
     assert "A removal is dead" in client.get("/console").text
 
 

@@ -252,7 +252,7 @@ def test_a_gap_that_stripe_no_longer_lists_is_told(stripe: SimulatedStripe, aski
     with structlog.testing.capture_logs() as told:
         swept = sweep(asking)
 
-    assert "sweep_out_of_reach" in {line["event"] for line in told}
+    assert "sweep_gap_exceeds_stripe_retention" in {line["event"] for line in told}
     assert swept.since == stripe.now - REACH_SECONDS
 
 

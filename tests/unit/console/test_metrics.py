@@ -43,15 +43,15 @@ def status(environ: dict[str, str], *, token: str | None = None, **headers: str)
 
 def test_tells_what_mailboxes_and_tables_hold() -> None:
     assert told(BUSY) == {
-        ("cogento_server_answers", "redis"): 1,
-        ("cogento_server_answers", "postgres"): 1,
+        ("cogento_up", "redis"): 1,
+        ("cogento_up", "postgres"): 1,
         ("cogento_queue_events",): 10,
         ("cogento_queue_parked_events",): 3,
         ("cogento_queue_customers", "ready"): 7,
         ("cogento_queue_customers", "leased"): 1,
         ("cogento_queue_customers", "sleeping"): 2,
         ("cogento_queue_customers", "paused"): 0,
-        ("cogento_queue_halted",): 0,
+        ("cogento_queue_paused",): 0,
         ("cogento_circuit_open", "postgres"): 0,
         ("cogento_queue_oldest_event_age_seconds",): 0.25,
         ("cogento_queue_received_events_total",): 1200,
@@ -60,12 +60,12 @@ def test_tells_what_mailboxes_and_tables_hold() -> None:
         ("cogento_queue_lost_events_total",): 0,
         ("cogento_events_processed_total", "applied"): 1100,
         ("cogento_events_processed_total", "stale"): 4,
-        ("cogento_dead_removals",): 0,
+        ("cogento_dead_letters_terminal",): 0,
         ("cogento_dead_letter_oldest_age_seconds",): 0,
-        ("cogento_unsure_rows",): 1,
-        ("cogento_objects_to_ask",): 0,
+        ("cogento_ambiguous_rows",): 1,
+        ("cogento_refetch_pending",): 0,
         ("cogento_reconcile_missing_total",): 7,
-        ("cogento_reconcile_awaited_events",): 2,
+        ("cogento_reconcile_pending_events",): 2,
         ("cogento_reconcile_last_success_timestamp_seconds",): 950,
         ("cogento_reconcile_watermark_timestamp_seconds",): 900,
         ("cogento_workers", "1.0"): 1,
@@ -83,7 +83,7 @@ def test_before_the_first_sweep_there_is_no_time_of_one() -> None:
     seen = told(replace(BUSY, tables=replace(BUSY.tables, sweeping=never)))
     assert [name for name, *_ in seen if "reconcile" in name] == [
         "cogento_reconcile_missing_total",
-        "cogento_reconcile_awaited_events",
+        "cogento_reconcile_pending_events",
     ]
 
 
@@ -93,7 +93,7 @@ def test_letters_are_told_by_status_and_class() -> None:
     seen = told(replace(BUSY, tables=dead))
     assert seen["cogento_dead_letters", "permanent", "open"] == 3
     assert seen["cogento_dead_letters", "bug", "open"] == 2
-    assert seen["cogento_dead_removals",] == 3
+    assert seen["cogento_dead_letters_terminal",] == 3
 
 
 def test_two_versions_at_work_are_told_apart() -> None:
@@ -121,7 +121,7 @@ def test_a_redis_that_cannot_keep_the_promise_tells_nothing_of_it() -> None:
 
 
 def test_servers_that_are_away_leave_no_old_numbers() -> None:
-    assert told(AWAY) == {("cogento_server_answers", "redis"): 0, ("cogento_server_answers", "postgres"): 0}
+    assert told(AWAY) == {("cogento_up", "redis"): 0, ("cogento_up", "postgres"): 0}
 
 
 def test_empty_mailboxes_have_no_age() -> None:

@@ -26,8 +26,8 @@ def test_alarms_of_another_kind_have_lines_of_their_own() -> None:
     alarms = Alarms(SettableClock())
     with capture_logs() as lines:
         alarms.sound("signature_refused")
-        alarms.sound("mailbox_filled")
-    assert [line["event"] for line in lines] == ["signature_refused", "mailbox_filled"]
+        alarms.sound("queue_full")
+    assert [line["event"] for line in lines] == ["signature_refused", "queue_full"]
 
 
 def _flood(alarms: Alarms, *, times: int) -> None:

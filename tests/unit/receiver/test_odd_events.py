@@ -185,7 +185,7 @@ def test_t10_two_events_with_one_placeholder_id_sound_no_alarm_of_a_changed_body
         second = receiver.post(event_body("customer.updated", customer("cus_2"), id_="evt_00000000000000"))
 
     assert second.json()["status"] == "ignored"
-    assert "changed_body_received" not in [line["event"] for line in lines]
+    assert "conflicting_duplicate_received" not in [line["event"] for line in lines]
 
 
 @pytest.mark.parametrize(
