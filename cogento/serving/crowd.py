@@ -24,6 +24,8 @@ class Stage(StrEnum):
     IDLE = "idle"  # was answered, and may ask again
     BODY = "body"  # its request is under way and not all here
 
+    __hash__ = str.__hash__  # Enum's own is Python code, called several times a request
+
 
 class Crowd(Generic[C]):
     """Connections by stage, those that came to it first in front; every operation takes the same short time."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGE_BYTES = 32_768
-"""Blocks of this size and more are returned when they are freed: many times an event, half of what is read at once."""
+LARGE_BYTES = 131_072
+"""Blocks of this size and more are returned when they are freed; what a put takes is smaller, for to return it costs
+more than to keep it."""
 GROWTH = 1.05
 """A process that has more than so many times the least it ever had gives memory back …"""
 PAUSE_SECONDS = 5
