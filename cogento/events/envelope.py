@@ -82,7 +82,7 @@ def open_envelope(body: bytes, *, now: int) -> Envelope:
     without customer) is let through under its object's own id, so that the worker can bury it.
 
     Raises RejectedError(code="malformed") for anything that is not one strict JSON event, snapshot or thin
-    (B41 to B50, B62, B63 of the bad inputs).
+    (B41 to B50, B62, B63 of docs/bad-inputs.md).
     """
     try:
         strict_json.check(body)

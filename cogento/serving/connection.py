@@ -2,7 +2,7 @@
 
 What it refuses before an application sees a request (no HTTP, ambiguous lengths, long headers) is answered in
 JSON, and nothing of it is quoted in a log line. The parser is llhttp, Node's, in its strict mode, which refuses
-what two servers could understand differently (B12, B13 and B21 of the bad inputs).
+what two servers could understand differently (B12, B13 and B21 of docs/bad-inputs.md).
 
 Every bound is a number in this file or in exchange.py; docs/limits.md has them in one table. Leans on uvicorn's
 `HttpToolsProtocol` as it is in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.

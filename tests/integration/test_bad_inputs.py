@@ -1,4 +1,4 @@
-"""Rows B1 to B75 of the list of bad inputs, on the receiver that runs in production and a real server.
+"""Rows B1 to B75 of docs/bad-inputs.md, on the receiver that runs in production and a real server.
 
 A row's id stands in the test's id. What the worker makes of the rows that are queued is tested elsewhere;
 here they are answered and kept, byte for byte.

@@ -1,4 +1,4 @@
-"""Signatures, and rows B24 to B40 of the bad inputs, on the function alone."""
+"""Signatures, and rows B24 to B40 of docs/bad-inputs.md, on the function alone."""
 
 from __future__ import annotations
 
