@@ -17,12 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
+    ErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, object]], object]
+
 T = TypeVar("T")
 
 TICK_SECONDS = 0.5
 
 _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_error_handler: ErrorHandler | None = None
+
+
+def on_error(handler: ErrorHandler) -> None:
+    """Have the loop tell `handler` of errors that nobody awaits, as asyncio's `set_exception_handler`.
+
+    Call it before the first `run`.
+    """
+    global _error_handler  # noqa: PLW0603 - as the loop that it is for
+    _error_handler = handler
 
 
 def run(
@@ -61,5 +73,6 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     with _starting:
         if _loop is None:
             _loop = asyncio.new_event_loop()
+            _loop.set_exception_handler(_error_handler)
             threading.Thread(target=_loop.run_forever, name="event-loop", daemon=True).start()
         return _loop

@@ -6,10 +6,11 @@ from typing import Any
 
 from celery import bootsteps
 
-from cogento import reporting
+from cogento import bridge, reporting
 from cogento.outlet import never_block
 from cogento.queue.doorbell import DRAIN_TASK
 from cogento.settings import WorkerSettings, load
+from worker import shortage
 from worker.celery_app import forget_rings, make_celery
 from worker.process import WorkerProcess
 
@@ -20,6 +21,7 @@ reporting.configure(
     level=settings.log_level,
     sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
 )
+bridge.on_error(shortage.end_if_short)
 app = make_celery(settings.redis_url.get_secret_value(), concurrency=settings.worker_concurrency)
 process = WorkerProcess(settings)
 
@@ -49,4 +51,7 @@ app.steps["worker"].add(DrainStep)
 @app.task(name=DRAIN_TASK)  # type: ignore[untyped-decorator]
 def drain() -> None:
     """Answer the doorbell."""
-    process.answer()
+    try:
+        process.answer()
+    except MemoryError:
+        shortage.end()

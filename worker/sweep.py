@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from worker import shortage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -58,6 +60,8 @@ class Sweep:
             try:
                 chore.do()
                 pause = chore.interval_seconds
+            except MemoryError:
+                shortage.end()
             except Exception as error:
                 log.warning("periodic_task_failed", chore=chore.name, exc_info=error)
                 pause = min(chore.interval_seconds, AGAIN_SECONDS)

@@ -1,0 +1,38 @@
+"""A shortage of memory ends the process; what else an event loop complains of does not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+PROTOCOL_THAT_FAILS = """
+import asyncio
+from cogento import bridge
+from worker import shortage
+
+async def cut() -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_soon(fail)
+    await asyncio.sleep(0.2)
+
+def fail():
+    raise {error}
+
+bridge.on_error(shortage.end_if_short)
+bridge.run(cut())
+"""
+
+
+def end_of(error: str) -> int:
+    """Return the exit code of a process on whose event loop something raises, and nobody awaits it."""
+    program = PROTOCOL_THAT_FAILS.format(error=error)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode
+
+
+def test_a_shortage_that_no_caller_hears_of_ends_the_process() -> None:
+    assert end_of("MemoryError") == os.EX_OSERR
+
+
+def test_another_error_is_only_logged() -> None:
+    assert end_of("ValueError") == 0
