@@ -16,7 +16,7 @@ from cogento.events.versions import ORDER_WINDOW, STAMP_JITTER
 from cogento.ordering import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cogento.ordering.evidence import Evidence, Member
 
@@ -27,8 +27,8 @@ States = frozenset[bytes]
 NO_STATES: States = frozenset()
 
 MOST_POSITIONS = 10_000
-"""Positions looked at before events are given up as undecidable: a tie of six needs some dozens, and 24 that follow
-each other within half a minute needed 2,700."""
+"""Positions looked at before events are given up as undecidable: 25 events that follow each other within half a minute
+need some dozens."""
 
 MOST_GUESSES = 2_000
 """The same where links are missing, and only what is shown in doubt depends on it."""
@@ -177,16 +177,16 @@ def newest_window(members: Sequence[Member]) -> Sequence[Member]:
     return [event for event in members if not rules.is_surely_earlier(event, newest)]
 
 
-_Position = tuple[int, bytes | None]
-"""The set of events walked, as bits, and the state arrived at; None: any."""
+_Position = tuple[int, bytes]
+"""The events that are left, as bits, and the state that the last of them must have left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The changes and sightings of one cluster with, for each, the bits of those that must come before it."""
+    """The changes and sightings of one cluster with, for each, the bits of those that must come after it."""
 
     events: Sequence[Member]
-    must_precede: tuple[int, ...]
+    must_follow: tuple[int, ...]
     dropped_until: int | None
 
     @classmethod
@@ -203,9 +203,8 @@ class Walk:
                 told[0].append(event)
             else:
                 changes.append([event])
-        places = range(len(changes))
-        must_precede = tuple(_must_precede(other, changes, precedes) for other in places)
-        return cls([one[0] for one in changes], must_precede, dropped_until)
+        must_follow = tuple(_must_follow(place, changes, precedes) for place in range(len(changes)))
+        return cls([one[0] for one in changes], must_follow, dropped_until)
 
     def unbroken_ends(self, starts: States) -> States:
         """R4: where the orders without a break end."""
@@ -217,56 +216,91 @@ class Walk:
 
     def _ends(self, starts: States, *, most_breaks: int, most_positions: int) -> States:
         """Where the orders with the fewest breaks end; nowhere when there is none, or too many to look at."""
+        search = _Search(self, starts, most_positions)
         everything = (1 << len(self.events)) - 1
-        frontier: set[_Position] = {(0, start) for start in starts} or {(0, None)}
-        seen: set[_Position] = set()
-        for _ in range(most_breaks + 1):
-            reached = self._reach(frontier, seen, most_positions)
-            if len(seen) > most_positions:
-                return NO_STATES
-            if ends := frozenset(state for walked, state in reached if walked == everything and state):
-                return ends
-            frontier = {step for walked, _ in reached for step in self._steps(walked, None)}
+        try:
+            for breaks in range(most_breaks + 1):
+                if ends := frozenset(search.possible_last(everything, breaks)):
+                    return ends
+        except _TooManyError:
+            pass
         return NO_STATES
 
-    def _reach(self, frontier: set[_Position], seen: set[_Position], most_positions: int) -> set[_Position]:
-        """All new positions that can be reached without a break; they count as seen from now on."""
-        reached: set[_Position] = set()
-        waiting = list(frontier)
-        while waiting and len(seen) <= most_positions:
-            position = waiting.pop()
-            if position not in seen:
-                seen.add(position)
-                reached.add(position)
-                walked, state = position
-                waiting.extend(self._steps(walked, None if self._may_have_forgotten(walked) else state))
-        return reached
 
-    def _steps(self, walked: int, state: bytes | None) -> list[_Position]:
-        """One event on from a state, or from any state when it is None."""
-        return [
-            (walked | 1 << i, event.state)
-            for i, event in enumerate(self.events)
-            if not walked >> i & 1
-            and not self.must_precede[i] & ~walked
-            and (state is None or event.leads_from == state)
-        ]
+class _TooManyError(Exception):
+    """More positions than may be looked at."""
 
-    def _may_have_forgotten(self, walked: int) -> bool:
-        """Whether a dropped event may follow the ones walked: then the next may lead from any state."""
-        if self.dropped_until is None or not walked:
+
+class _Search:
+    """Walks back from each possible end: a link names what came before, and what was forgotten is all at the front."""
+
+    def __init__(self, walk: Walk, starts: States, most_positions: int) -> None:
+        self._walk = walk
+        self._starts = starts
+        self._left = most_positions
+        self._breaks_that_failed: dict[_Position, int] = {}
+
+    def possible_last(self, events: int, breaks: int) -> Iterator[bytes]:
+        """Give the states of those of some events that can be the last of them, with at most so many breaks."""
+        found: set[bytes] = set()
+        for i, event in self._unfollowed(events):
+            if event.state not in found and self._can_begin(events ^ 1 << i, event.leads_from, breaks):
+                found.add(event.state)
+                yield event.state
+
+    def _can_begin(self, events: int, at: bytes, breaks: int) -> bool:
+        """Whether an order of these events, the first ones, leads to a state with at most so many breaks."""
+        if self._breaks_that_failed.get((events, at), -1) >= breaks:
             return False
-        newest = max(event.created for i, event in enumerate(self.events) if walked >> i & 1)
-        return newest <= self.dropped_until
+        self._left -= 1
+        if self._left < 0:
+            raise _TooManyError
+        can = self._leads(events, at, breaks)
+        if not can:
+            self._breaks_that_failed[events, at] = breaks
+        return can
+
+    def _leads(self, events: int, at: bytes, breaks: int) -> bool:
+        if not events:
+            return breaks > 0 or not self._starts or at in self._starts
+        if self._may_have_forgotten(events):
+            return breaks > 0 or not self._starts or self._can_follow_the_start(events)
+        return any(
+            self._can_begin(events ^ 1 << i, event.leads_from, breaks - (event.state != at))
+            for i, event in self._unfollowed(events)
+            if breaks or event.state == at
+        )
+
+    def _may_have_forgotten(self, events: int) -> bool:
+        """Whether a dropped event may follow each of these: then they do in any order, and any state may be next."""
+        until = self._walk.dropped_until
+        return until is not None and all(
+            event.created <= until for i, event in enumerate(self._walk.events) if events >> i & 1
+        )
+
+    def _can_follow_the_start(self, events: int) -> bool:
+        followers = self._walk.must_follow
+        return any(
+            event.leads_from in self._starts
+            and not any(followers[j] >> i & 1 for j in range(len(followers)) if events >> j & 1)
+            for i, event in enumerate(self._walk.events)
+            if events >> i & 1
+        )
+
+    def _unfollowed(self, events: int) -> Iterator[tuple[int, Member]]:
+        """Those of some events after which none of the others must come, newest first."""
+        for i in reversed(range(len(self._walk.events))):
+            if events >> i & 1 and not self._walk.must_follow[i] & events:
+                yield i, self._walk.events[i]
 
 
-def _must_precede(other: int, changes: Sequence[Sequence[Member]], precedes: Precedes) -> int:
-    """The bits of the changes that come before one; of those that say the same the first: order makes no difference."""
+def _must_follow(one: int, changes: Sequence[Sequence[Member]], precedes: Precedes) -> int:
+    """The bits of the changes that come after one; of those that say the same the first: order makes no difference."""
     return sum(
         1 << i
-        for i, one in enumerate(changes)
-        if (i < other and _says(one[0]) == _says(changes[other][0]))
-        or (i != other and any(precedes(earlier, later) for earlier in one for later in changes[other]))
+        for i, other in enumerate(changes)
+        if (i > one and _says(other[0]) == _says(changes[one][0]))
+        or (i != one and any(precedes(earlier, later) for earlier in changes[one] for later in other))
     )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cogento.events.event import read_event
+from cogento.events.versions import ORDER_WINDOW
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.life import Life
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from tests.support.model.deliveries import Row, row_after, scrambled
+from tests.support.model.histories import START, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,3 +60,17 @@ def test_two_deliveries_leave_the_same_rows() -> None:
     lives = histories(3, population=20)
 
     assert rows(Random(1), lives) == rows(Random(2), lives)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_minute_of_two_changes_a_second_with_inexact_stamps_leaves_no_doubt(seed: int) -> None:
+    dice = Random(seed)
+    states = [f"state {i}" for i in range(130)]
+    changes = [
+        version(f"evt_{i}", START + i // 2 + dice.randint(0, ORDER_WINDOW), after, before)
+        for i, (before, after) in enumerate(pairwise(states))
+    ]
+
+    row = row_after(scrambled(dice, changes))
+
+    assert (row.columns, row.sure) == (changes[-1].columns, True)
