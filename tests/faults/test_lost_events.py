@@ -21,7 +21,7 @@ def test_rows_are_unsure_only_where_an_oracle_is_and_else_show_what_the_events_t
 ) -> None:
     seed = int(os.environ.get("SEED", "1"))
     print(f"SEED={seed}")  # noqa: T201 - a failure can be replayed with it
-    with running_stack(seed=seed, size=Size(rate=200, customers=100, workers=4)) as stack:
+    with running_stack(seed=seed, size=Size(rate=200, customers=400, workers=4)) as stack:
         stack.sender.ask("disorder", DISORDER | {"lost_share": lost_share})
         wait_until(lambda: stack.sender.counters()["events"] > events, what="a life", seconds=120)
         stack.sender.become_quiet(seconds=QUIET_SECONDS)

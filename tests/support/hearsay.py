@@ -51,7 +51,7 @@ class Story:
         return tuple(event.id for event in reversed(possible) if event.version.state == chosen.version.state)
 
     def _possibly_last(self) -> tuple[Event, ...]:
-        return tuple(event for event in self.events if event.version.state in self.opinion.ends)
+        return tuple(event for event in self.events if not self.opinion.rules_out(event.version.state))
 
 
 @dataclass(frozen=True, slots=True)
