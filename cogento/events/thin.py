@@ -67,14 +67,9 @@ _EVENT = msgspec.json.Decoder(ThinEvent)
 _MARK = _OBJECT.encode()
 
 
-def may_be_thin(body: bytes) -> bool:
-    """Tell whether it is worth looking whether a body calls itself a thin event; reads nothing."""
-    return _MARK in body
-
-
 def is_thin(body: bytes) -> bool:
     """Tell whether a body calls itself a thin event; cheap for those that do not."""
-    if not may_be_thin(body):
+    if _MARK not in body:
         return False
     try:
         return _NAME.decode(body).object == _OBJECT

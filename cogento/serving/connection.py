@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
@@ -255,10 +256,9 @@ class Connection(HttpToolsProtocol):
         return memoryview(data)[begin : self._parsed_to]
 
     def _check_headers(self) -> None:
-        longest = max([len(name) + len(value) for name, value in self.headers], default=0)
-        if longest > MAX_HEADER_BYTES:
-            raise RefusedHeadError("headers_too_large")
         for name, value in self.headers:
+            if len(name) + len(value) > MAX_HEADER_BYTES:
+                raise RefusedHeadError("headers_too_large")
             if name == b"content-length":
                 self._body_left = int(value)
             elif name == b"transfer-encoding":
@@ -273,14 +273,13 @@ class Connection(HttpToolsProtocol):
                 self.expect_100_continue = True
 
     def _describe_request(self) -> None:
-        address = httptools.parse_url(self.url)
-        path = address.path.decode("ascii")
+        path, raw_path, query = _address(self.url)
         self.scope |= {
             "method": self.parser.get_method().decode("ascii"),
             "http_version": self.parser.get_http_version(),
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": address.path,
-            "query_string": address.query or b"",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
         }
 
     def _exchange(self) -> Exchange:
@@ -413,3 +412,11 @@ class Connection(HttpToolsProtocol):
     def _wait(self, seconds: float) -> None:
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+
+@lru_cache(maxsize=16)  # nearly all requests are for one address
+def _address(url: bytes) -> tuple[str, bytes, bytes]:
+    """Return a path as text and as it was sent, and the query."""
+    address = httptools.parse_url(url)
+    path = address.path.decode("ascii")
+    return unquote(path) if "%" in path else path, address.path, address.query or b""
