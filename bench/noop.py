@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from a2wsgi import WSGIMiddleware
 from flask import Flask, request
 
-from receiver.webhook import PATH
+from receiver.reading import PATH
 
 if TYPE_CHECKING:
     from cogento.serving.asgi import Receive, Scope, Send

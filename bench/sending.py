@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from bench.stream import bodies
-from receiver.webhook import PATH
+from receiver.reading import PATH
 from tests.support.builders import SECRET, signed_header
 
 if TYPE_CHECKING:

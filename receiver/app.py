@@ -1,48 +1,125 @@
-"""The receiver's application: what is answered at which address, with everything it needs passed in."""
+"""The receiver: a Flask application whose view takes a webhook from its bytes to the answer.
+
+    flask --app receiver.app run
+    gunicorn --threads 16 "receiver.app:create_app()"
+
+It runs under any WSGI server, and its blueprint in somebody's own application. For volume the Procfile starts
+receiver/fastpath/ in front of it: the same intake and the same answers, from an event loop.
+"""
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
-from a2wsgi import WSGIMiddleware
-from flask import Flask, abort, request
+from flask import Blueprint, Flask, abort, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from cogento import bridge, reporting
 from cogento.events.errors import RejectedError
-from receiver import metrics, webhook
-from receiver.answers import refuse
-from receiver.probes import Probes, respond
-from receiver.webhook import Webhook
+from cogento.settings import ReceiverSettings, load
+from receiver import metrics
+from receiver.answers import UnavailableError, accept, refuse
+from receiver.composition import Composed
+from receiver.entry import require_entry
+from receiver.failures import fail
+from receiver.probes import respond
+from receiver.reading import METHOD, PATH, announced_length, read_from, read_head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from flask import Response
 
-    from cogento.serving.asgi import Application
+    from receiver.composition import Parts
     from receiver.intake import Intake
-    from receiver.probes import Readiness
 
 
-def create_app(intake: Intake, *, readiness: Readiness, metrics_token: str | None = None) -> Webhook:
-    """Make the receiver's ASGI application; see `Webhook` and `Probes` for what the arguments must do."""
-    flask = create_flask(Probes(readiness, metrics_token))
-    return Webhook(intake, otherwise=cast("Application", WSGIMiddleware(flask)))  # type: ignore[arg-type]
+def create_app(settings: ReceiverSettings | None = None) -> Flask:
+    """Make the receiver from settings, which are the environment's unless they are given.
+
+    Ends the process with exit code 78 where they can never be right; Redis may be away.
+    """
+    settings = settings or load(ReceiverSettings)
+    dsn = settings.sentry_dsn
+    reporting.configure(
+        "receiver", level=settings.log_level, sentry_dsn=dsn.get_secret_value() if dsn else None
+    )
+    require_entry(settings)
+    return create_flask(Composed(settings))
 
 
-def create_flask(probes: Probes) -> Flask:
-    """Make the Flask application, which answers in threads whatever is no webhook."""
+def create_blueprint(settings: ReceiverSettings | None = None) -> Blueprint:
+    """Make what answers `POST /webhooks/stripe` in an application of yours, below its `url_prefix`.
+
+    What is logged and reported is yours to configure; so is who asks whether the application is well.
+    """
+    return webhook_blueprint(Composed(settings or load(ReceiverSettings)))
+
+
+def webhook_blueprint(parts: Callable[[], Parts]) -> Blueprint:
+    """Make a blueprint around given parts."""
+    blueprint = Blueprint("cogento", __name__)
+
+    @blueprint.route(PATH, methods=[METHOD], provide_automatic_options=False)
+    def webhook() -> Response:
+        return take_webhook(parts().intake)
+
+    return blueprint
+
+
+def take_webhook(intake: Intake) -> Response:
+    """Answer the webhook that this request is: 2xx only for what is kept or none of ours."""
+    begun = time.perf_counter()
+    headers = _headers(request.environ)
+    try:
+        head = read_head(headers)
+        body = read_from(request.environ, head.length)
+        answer = accept(bridge.run(intake.take(body, head.signature)))
+    except (RejectedError, UnavailableError) as error:
+        if error.code == "body_too_large":  # it was not read, so nobody can say whose it is
+            intake.alarms.sound("long_body_refused", announced=announced_length(headers))
+        answer = refuse(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, nothing of it is quoted and the next request is served
+        return respond(fail(error))
+    metrics.time_answer(answer.outcome, time.perf_counter() - begun)
+    return respond(answer)
+
+
+def create_flask(parts: Callable[[], Parts]) -> Flask:
+    """Make the whole application around given parts: webhooks, probes and metrics, and what is at no address."""
     app = Flask("receiver", static_folder=None)
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # `Webhook` names our mistakes; Flask would quote them
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False  # an address is itself or unknown; nothing redirects
-    app.add_url_rule("/healthz", view_func=probes.health)
-    app.add_url_rule("/readyz", view_func=probes.ready)
-    app.add_url_rule("/metrics", view_func=probes.counted)
-    # Flask knows the address, to tell other methods which one is right; the webhook itself stands before it.
-    app.add_url_rule(webhook.PATH, endpoint="webhook", methods=[webhook.METHOD])
+    app.register_blueprint(webhook_blueprint(parts))
     app.before_request(_refuse_other_spellings)
     app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(Exception, lambda error: respond(fail(error)))
+
+    @app.get("/healthz")
+    def health() -> Response:
+        return parts().probes.health()
+
+    @app.get("/readyz")
+    def ready() -> Response:
+        return parts().probes.ready()
+
+    @app.get("/metrics")
+    def counted() -> Response:
+        return parts().probes.counted()
+
     return app
+
+
+def _headers(environ: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Return the request's headers as ASGI has them; one that came twice WSGI has joined."""
+    named = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
+    named |= {name: environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)}
+    return [
+        (name.lower().replace("_", "-").encode("latin-1"), value.encode("latin-1"))
+        for name, value in named.items()
+    ]
 
 
 def _refuse_other_spellings() -> None:

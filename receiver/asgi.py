@@ -5,6 +5,7 @@ from __future__ import annotations
 from cogento import collector, reporting
 from cogento.settings import ReceiverSettings, load
 from receiver.composition import compose
+from receiver.fastpath.webhook import accelerated
 
 _settings = load(ReceiverSettings)
 _dsn = _settings.sentry_dsn
@@ -12,5 +13,5 @@ _dsn = _settings.sentry_dsn
 reporting.configure(
     "receiver", level=_settings.log_level, sentry_dsn=_dsn.get_secret_value() if _dsn else None
 )
-app = compose(_settings)
+app = accelerated(compose(_settings))
 collector.spare_what_is_here()

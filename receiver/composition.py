@@ -1,27 +1,50 @@
-"""The receiver put together from its settings."""
+"""The receiver put together from its settings, whatever serves it."""
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cogento.events.fence import Fence
 from cogento.queue.doorbell import Doorbell
 from cogento.queue.group_commit import GroupCommit
 from cogento.serving.alarms import Alarms
-from receiver.app import create_app
 from receiver.intake import Expected, Intake
 from receiver.mailbox import ProbedMailboxes, open_mailboxes, open_postbox
+from receiver.probes import Probes
 from receiver.ringer import Ringer
 from receiver.tally import FenceTally
 
 if TYPE_CHECKING:
     from cogento.settings import ReceiverSettings
-    from receiver.webhook import Webhook
 
 
-def compose(settings: ReceiverSettings) -> Webhook:
-    """Make the application that these settings describe; Redis is not needed yet."""
+class Parts(NamedTuple):
+    """What answers webhooks, and what answers everything else."""
+
+    intake: Intake
+    probes: Probes
+
+
+class Composed:
+    """The parts that settings describe, made when they are first asked for: a server may fork before that."""
+
+    def __init__(self, settings: ReceiverSettings) -> None:
+        self._settings = settings
+        self._making = threading.Lock()
+        self._parts: Parts | None = None
+
+    def __call__(self) -> Parts:
+        """Return them, the same ones each time."""
+        with self._making:
+            if self._parts is None:
+                self._parts = compose(self._settings)
+        return self._parts
+
+
+def compose(settings: ReceiverSettings) -> Parts:
+    """Make the parts that these settings describe; Redis is not needed yet."""
     expected, mailboxes = expected_of(settings), open_mailboxes(settings)
     intake = Intake(
         expected=expected,
@@ -32,11 +55,7 @@ def compose(settings: ReceiverSettings) -> Webhook:
         clock=time.time,
     )
     token = settings.metrics_token
-    return create_app(
-        intake,
-        readiness=ProbedMailboxes(mailboxes),
-        metrics_token=token.get_secret_value() if token else None,
-    )
+    return Parts(intake, Probes(ProbedMailboxes(mailboxes), token.get_secret_value() if token else None))
 
 
 def expected_of(settings: ReceiverSettings) -> Expected:

@@ -1,7 +1,7 @@
 """How gunicorn serves the receiver: `gunicorn --config receiver/gunicorn_conf.py receiver.asgi:app`.
 
 gunicorn keeps the processes; each is a server of uvicorn's, in which a slow client holds a connection and
-nothing else. What it lets in is in receiver/server.py.
+nothing else. What it lets in is in receiver/fastpath/server.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _settings = load(ReceiverSettings)
 
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "receiver.server.Worker"
+worker_class = "receiver.fastpath.server.Worker"
 # Stop: listeners close, requests in flight end, idle connections are closed; under 10 s in all.
 graceful_timeout = 8
 timeout = 30

@@ -8,7 +8,7 @@ shorter than its Content-Length.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cogento.events.errors import RejectedError
 from receiver.answers import SIGNATURE_INVALID
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 50_331_648
 """What Stripe can send at most, and a fifth: tests/support/largest.py makes it, and says from what."""
+
+PATH, METHOD = "/webhooks/stripe", "POST"
+"""Where Stripe sends to."""
 
 _TYPE, _LENGTH, _SIGNATURE = b"content-type", b"content-length", b"stripe-signature"
 _CODING = b"transfer-encoding"
@@ -49,6 +52,21 @@ def announced_length(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """Return what headers say of the body's length, as it may be shown."""
     announced = dict(headers).get(_LENGTH)
     return "chunked" if announced is None else announced[:20].decode("ascii", "replace")
+
+
+def read_from(environ: Mapping[str, Any], length: int | None) -> bytes:
+    """Read exactly the body that was announced to a WSGI server, or a chunked one to its end; raises RejectedError."""
+    if length is None and not environ.get("wsgi.input_terminated"):
+        raise RejectedError("length_required", "Send a Content-Length: this server reads no chunked body.")
+    try:
+        body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1 if length is None else length)
+    except OSError as error:  # the client has gone, or its chunks are none
+        raise _incomplete() from error
+    if length is not None and len(body) != length:
+        raise _incomplete()
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
+    return body
 
 
 async def read_body(length: int | None, receive: Receive) -> bytes:

@@ -88,7 +88,7 @@ class Connection(HttpToolsProtocol):
         self._is_stopping = False
         self._unread_answer: asyncio.TimerHandle | None = None
 
-    # What may be different for what is served; see receiver/server.py.
+    # What may be different for what is served; see receiver/fastpath/server.py.
 
     def count_answer(self, code: str) -> None:
         """Count an answer that the server itself gave."""

@@ -21,6 +21,13 @@ from tests.support.wire import Connection, HttpAnswer, Request
 ROOT = Path(__file__).resolve().parents[2]
 GUNICORN = Path(sys.executable).with_name("gunicorn")
 STOP_SECONDS = 10
+BIND = ("--bind", LOCALHOST + ":{port}")
+FASTPATH = (str(GUNICORN), "--config", "receiver/gunicorn_conf.py", *BIND, "receiver.asgi:app")
+"""What the Procfile starts."""
+FLASK_UNDER_GUNICORN = (str(GUNICORN), "--threads", "8", *BIND, "receiver.app:create_app()")
+FLASK_ALONE = (sys.executable, "-m", "flask", "--app", "receiver.app", "run", "--port", "{port}")
+MOUNTED = (sys.executable, "-m", "flask", "--app", "tests.support.shop", "run", "--port", "{port}")
+"""The same view without the fast path: under gunicorn's threads, Flask's own server, and in another application."""
 WRITTEN_BESIDE = (b"cogento", b"_kombu", b"{cogento:0}:fence")
 
 
@@ -30,16 +37,22 @@ class RunningReceiver:
     The test itself looks at Redis through `seen_at`, where a proxy stands between the receiver and it.
     """
 
-    def __init__(self, redis_url: str, log: Path, *, seen_at: str | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        log: Path,
+        program: tuple[str, ...] = FASTPATH,
+        /,
+        *,
+        seen_at: str | None = None,
+        **environment: str,
+    ) -> None:
         self.port = free_port()
         self.log = log
         self.redis = redis.Redis.from_url(seen_at or redis_url)
         self.process = Process(
             Command(
-                argv=(
-                    *(str(GUNICORN), "--config", "receiver/gunicorn_conf.py"),
-                    *("--bind", f"{LOCALHOST}:{self.port}", "receiver.asgi:app"),
-                ),
+                argv=tuple(word.format(port=self.port) for word in program),
                 log=log,
                 folder=ROOT,
                 environment={"REDIS_URL": redis_url, "STRIPE_WEBHOOK_SECRET": SECRET, **environment},

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "bad-inputs.md").read_text()
 SENDERS = (
     "integration/test_bad_inputs.py",
+    "support/bad_inputs.py",
     "integration/receiver/test_start.py",
     "unit/receiver/test_signature.py",
     "unit/receiver/test_reading.py",

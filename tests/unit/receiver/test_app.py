@@ -15,6 +15,7 @@ from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 if TYPE_CHECKING:
     import httpx
 
+pytestmark = pytest.mark.usefixtures("either_server")
 BODY = event_body("customer.updated", customer())
 
 

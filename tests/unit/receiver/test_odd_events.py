@@ -31,6 +31,7 @@ from tests.support.receiver_fakes import Receiver
 if TYPE_CHECKING:
     import httpx
 
+pytestmark = pytest.mark.usefixtures("either_server")
 ACCOUNT = {"id": "acct_1", "type": "v2.core.account", "url": "/v2/core/accounts/acct_1"}
 STRANGERS = [
     thin_event("v2.core.account[configuration.customer].updated", related_object=ACCOUNT),

@@ -16,7 +16,8 @@ from uvicorn.server import ServerState
 
 from cogento.serving import connection, exchange
 from cogento.serving.alarms import Alarms
-from receiver.server import WebhookConnection
+from receiver.fastpath.server import WebhookConnection
+from receiver.fastpath.webhook import accelerated
 from tests.support.builders import NOW, customer, event_body, signed_header
 from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 
@@ -40,7 +41,11 @@ class Client:
 
     def __init__(self, receiver: Receiver) -> None:
         self.config = Config(
-            receiver.app, http=WebhookConnection, ws="none", lifespan="off", proxy_headers=False
+            accelerated(receiver.parts),
+            http=WebhookConnection,
+            ws="none",
+            lifespan="off",
+            proxy_headers=False,
         )
         self.state = ServerState()
         self.socket, self._theirs = socket.socketpair()

@@ -16,6 +16,7 @@ from tests.support.receiver_fakes import Receiver
 if TYPE_CHECKING:
     import httpx
 
+pytestmark = pytest.mark.usefixtures("either_server")
 THIN_SECRET = "whsec_thin_0123456789abcdef0123456789"
 STRANGE_SECRET = "whsec_strange_0123456789abcdef01234567"
 THIN = body(thin_event())

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from cogento.serving.connection import Connection
 from cogento.serving.worker import Worker as ServingWorker
-from receiver import metrics, webhook
+from receiver import metrics
+from receiver.reading import METHOD, PATH
 
 if TYPE_CHECKING:
     from cogento.serving.crowd import Stage
 
 # The parser knows the methods that are registered; of others it says no more than that.
 _OTHER_METHOD = re.compile(
-    rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(webhook.PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
+    rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
 )
 
 
@@ -31,7 +32,7 @@ class WebhookConnection(Connection):
 
     def methods_for(self, data: bytes) -> bytes | None:
         """Return the method that is right at the webhook's address."""
-        return webhook.METHOD.encode() if _OTHER_METHOD.match(data) else None
+        return METHOD.encode() if _OTHER_METHOD.match(data) else None
 
 
 class Worker(ServingWorker):
