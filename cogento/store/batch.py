@@ -52,7 +52,6 @@ async def apply(
     if not plan.concerned <= reach.customers:
         raise OutOfReachError(Reach(customers=plan.concerned))
     await _write(connection, plan, await _choose(connection, plan, locked, reach, fresh))
-    await members.follow(connection, plan.subscribers)
     await notices.note_answers(connection, (event for event in events if event.id not in plan.parked))
     told = await notices.take(connection, [d.event for d in fresh if isinstance(d.event, Notice)])
     failpoint("in_tx", deliveries)
@@ -61,7 +60,8 @@ async def apply(
         **plan.outcomes(),
         **told,
     }
-    await ledger.write(connection, fresh, outcomes, dead=settled.dead)
+    if await ledger.write(connection, fresh, outcomes, dead=settled.dead):
+        await members.follow(connection, plan.subscribers)
     await _close_letters(connection, deliveries, outcomes, dead=settled.dead)
     failpoint("before_commit", deliveries)
     return BatchResult(

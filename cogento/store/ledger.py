@@ -115,16 +115,22 @@ async def write(
     outcomes: Mapping[EventId, Outcome],
     *,
     dead: Collection[EventId],
-) -> None:
+) -> bool:
     """Write the final ones among the outcomes; `dead` are those that were given up before.
 
-    UniqueViolationError or LedgerRacedError when another transaction has written one meanwhile.
+    False when the answer says that the role member follows nothing (members.py): nearly every batch writes here, so
+    that a question of its own would cost more than what it saves. UniqueViolationError or LedgerRacedError when another
+    transaction has written one meanwhile.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.event.id)
     rows = [row for delivery in ordered if (row := _row(delivery, outcomes[delivery.event.id]))]
     statement = _REVIVE if dead else _INSERT
-    if rows and await connection.fetchval(statement, *arrays(rows)) != len(rows):
+    if not rows:
+        return True
+    answer = await connection.fetchrow(statement, *arrays(rows))
+    if answer["written"] != len(rows):
         raise LedgerRacedError("another transaction has settled one of these events meanwhile")
+    return bool(answer["members_follow"])
 
 
 def _row(delivery: Delivery, outcome: Outcome) -> tuple[object, ...] | None:

@@ -1,5 +1,5 @@
 -- Write what became of events, and count it, in the transaction that made it so. Gives back how many were
--- written.
+-- written, and whether statuses are decided on that make members (asked here, for every batch writes the ledger).
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types
@@ -58,5 +58,7 @@ counted AS (
         superseded = totals.superseded + excluded.superseded
 )
 
-SELECT count(*)
+SELECT
+    count(*) AS written,
+    EXISTS (SELECT FROM member_statuses WHERE id AND statuses <> '{}') AS members_follow
 FROM entry

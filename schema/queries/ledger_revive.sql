@@ -1,5 +1,6 @@
 -- Write what became of events of which some were dead, and count it. Gives back how many were written: one
--- that got another outcome meanwhile is left alone, and the transaction has to run again.
+-- that got another outcome meanwhile is left alone, and the transaction has to run again. Also gives back whether
+-- statuses are decided on that make members.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types
@@ -67,5 +68,7 @@ counted AS (
         superseded = totals.superseded + excluded.superseded
 )
 
-SELECT count(*)
+SELECT
+    count(*) AS written,
+    EXISTS (SELECT FROM member_statuses WHERE id AND statuses <> '{}') AS members_follow
 FROM entry
