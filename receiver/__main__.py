@@ -5,7 +5,7 @@ from __future__ import annotations
 from cogento import reporting
 from cogento.outlet import never_block
 from cogento.settings import ReceiverSettings, load
-from receiver.entry import require_entry
+from receiver.composition import require_entry
 
 
 def main() -> None:

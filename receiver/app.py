@@ -21,8 +21,7 @@ from cogento.events.errors import RejectedError
 from cogento.settings import ReceiverSettings, load
 from receiver import metrics
 from receiver.answers import UnavailableError, accept, refuse
-from receiver.composition import Composed
-from receiver.entry import require_entry
+from receiver.composition import Composed, require_entry
 from receiver.failures import fail
 from receiver.probes import respond
 from receiver.reading import METHOD, PATH, announced_length, read_from, read_head

@@ -1,15 +1,21 @@
-"""The receiver put together from its settings, whatever serves it."""
+"""The receiver put together from its settings, whatever serves it, and whether it may start with them."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
+
 from cogento.events.fence import Fence
+from cogento.queue.checks import log_level
 from cogento.queue.doorbell import Doorbell
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.group_commit import GroupCommit
 from cogento.serving.alarms import Alarms
+from cogento.settings import refuse
 from receiver.intake import Expected, Intake
 from receiver.mailbox import ProbedMailboxes, open_mailboxes, open_postbox
 from receiver.probes import Probes
@@ -56,6 +62,22 @@ def compose(settings: ReceiverSettings) -> Parts:
     )
     token = settings.metrics_token
     return Parts(intake, Probes(ProbedMailboxes(mailboxes), token.get_secret_value() if token else None))
+
+
+def require_entry(settings: ReceiverSettings) -> None:
+    """Check the environment, and the mailboxes if they are there.
+
+    What can never be right ends the process with exit code 78 and one line. Redis being away is no such thing: the
+    receiver starts, answers 503, and accepts when it is back.
+    """
+    if os.environ.get("FLASK_DEBUG"):
+        refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")
+    try:
+        log_level(open_mailboxes(settings).check())
+    except MailboxRefused as refused:
+        refuse(str(refused))
+    except MailboxUnavailable as unavailable:
+        structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
 
 
 def expected_of(settings: ReceiverSettings) -> Expected:

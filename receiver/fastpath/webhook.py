@@ -1,4 +1,4 @@
-"""POST /webhooks/stripe from an event loop: what receiver/app.py does in a thread, for a third of its CPU.
+"""POST /webhooks/stripe from an event loop: what receiver/app.py does in a thread, for a seventh of its CPU.
 
 An ASGI application in front of Flask, because making Flask's request and response objects takes longer than all that
 is done here (docs/decisions/0005-webhook-before-flask.md).

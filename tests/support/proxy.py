@@ -171,6 +171,8 @@ class Proxy:
             )
         finally:
             self._writers -= writers
+            for writer in writers:  # all at once: the proxy may be closed while one is waited for
+                writer.close()
             for writer in writers:
                 await _closed(writer)
 
@@ -227,7 +229,6 @@ class Proxy:
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
 

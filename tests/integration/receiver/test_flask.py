@@ -21,11 +21,13 @@ from tests.support.bad_inputs import (
     SIGNATURE_ROWS,
 )
 from tests.support.running_receiver import FLASK_ALONE, FLASK_UNDER_GUNICORN, MOUNTED, RunningReceiver
+from tests.support.servers import wait_until
 from tests.support.stripe_files import NAMES, NOT_OURS, posted
-from tests.support.wire import Request
+from tests.support.wire import Request, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
 
     from cogento.local.valkey import Valkey
@@ -36,6 +38,7 @@ WEBHOOK = {
     FLASK_ALONE: "/webhooks/stripe",
     MOUNTED: "/billing/webhooks/stripe",
 }
+FENCE = "{cogento:0}:fence"
 IDS = {FLASK_UNDER_GUNICORN: "gunicorn", FLASK_ALONE: "flask", MOUNTED: "mounted"}
 
 OF_THE_SERVER = ("B12-", "B13", "B18-", "B19-", "B20-", "B21-", "B31-1000")
@@ -137,3 +140,26 @@ def test_other_methods_are_told_which_one_is_right(
 ) -> None:
     answer = receiver.ask(replace(GOOD, target=address, method=method))
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+def test_b14_a_body_that_ends_early_is_refused(receiver: RunningReceiver, address: str) -> None:
+    with receiver.connect() as connection:
+        connection.send(replace(GOOD, target=address, body=b"{}", length="50").wire())
+        connection.socket.shutdown(1)
+        answer = connection.read()
+    assert answer
+    assert answer.error == (400, "body_incomplete")
+
+
+def test_processes_that_gunicorn_forks_afterwards_take_events_and_note_what_the_fence_did(
+    valkey_server: RunningServer[Valkey], tmp_path: Path
+) -> None:
+    program = (*FLASK_UNDER_GUNICORN, "--preload", "--workers", "2")
+    running = RunningReceiver(valkey_server.url, tmp_path / "log", program)
+    try:
+        running.await_answer()
+        running.redis.delete(FENCE)
+        assert running.ask(event_request("evt_after_a_fork")).outcome == (200, "queued")
+        wait_until(lambda: bool(running.redis.exists(FENCE)), what="the note")
+    finally:
+        running.stop()

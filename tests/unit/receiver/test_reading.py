@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Any
 
 import pytest
 
 from cogento.events.errors import RejectedError
 from receiver.answers import HTTP_STATUS
-from receiver.reading import MAX_BODY_BYTES, Head, read_body, read_head
+from receiver.reading import MAX_BODY_BYTES, Head, read_body, read_from, read_head
 
 GONE = {"type": "http.disconnect"}
 
@@ -156,3 +157,35 @@ def test_a_body_that_takes_too_long_is_refused() -> None:
     with pytest.raises(RejectedError) as caught:
         asyncio.run(read_body(2, receive))
     assert caught.value.code == "body_too_slow"
+
+
+class Broken(io.RawIOBase):
+    """What a server hands over of a client that has gone."""
+
+    def read(self, _size: int = -1) -> bytes:
+        raise OSError
+
+
+def refusal_of_input(length: int | None, **environ: Any) -> str:
+    with pytest.raises(RejectedError) as caught:
+        read_from({name.replace("_", ".", 1): value for name, value in environ.items()}, length)
+    return caught.value.code
+
+
+def test_a_wsgi_servers_input_is_read_as_far_as_was_announced() -> None:
+    assert read_from({"wsgi.input": io.BytesIO(b"{}and more")}, 2) == b"{}"
+    assert read_from({"wsgi.input": io.BytesIO(b"{}"), "wsgi.input_terminated": True}, None) == b"{}"
+
+
+def test_a_wsgi_servers_input_that_is_short_broken_or_endless_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("receiver.reading.MAX_BODY_BYTES", 5)
+
+    assert refusal_of_input(3, wsgi_input=io.BytesIO(b"{}")) == "body_incomplete"
+    assert refusal_of_input(2, wsgi_input=Broken()) == "body_incomplete"
+    assert refusal_of_input(None, wsgi_input=io.BytesIO(b"{}")) == "length_required"
+    assert (
+        refusal_of_input(None, wsgi_input=io.BytesIO(b"123456"), wsgi_input_terminated=True)
+        == "body_too_large"
+    )
