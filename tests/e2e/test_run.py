@@ -9,11 +9,10 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,57 +23,23 @@ from cogento.local.ports import free_port
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from tests.support import servers
+from tests.support.local_run import (
+    COGENTO_RUN,
+    NOTHING_GIVEN,
+    READY_SECONDS,
+    STOP_SECONDS,
+    LocalRun,
+    wait_until_gone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-READY_SECONDS = 60
-STOP_SECONDS = 10
-COGENTO_RUN = (sys.executable, "-m", "cogento", "run", "--no-simulate")
-NOTHING_GIVEN = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY"), "")
-
-
-class Run:
-    """A `cogento run` in the background and what its run.json says."""
-
-    def __init__(self, data: Path, *options: str) -> None:
-        self.data = data
-        self.output = data.with_name("output")
-        argv = (*COGENTO_RUN, "--data", str(data), "--port", str(free_port()), *options)
-        self.process = Process(Command(argv=argv, log=self.output, environment=NOTHING_GIVEN, folder=ROOT))
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads((self.data / "run.json").read_text())
-        return facts
-
-    def until_ready(self) -> Run:
-        servers.wait_until(self._is_ready, what="cogento run to be ready", seconds=READY_SECONDS)
-        return self
-
-    def family(self) -> list[int]:
-        """Every process it has started, and itself."""
-        return servers.processes_under(self.process.pid)
-
-    def kill(self) -> None:
-        """End `cogento run` alone: what it started is left to itself."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(STOP_SECONDS)
-
-    def end(self) -> None:
-        family = self.family()
-        self.kill()
-        wait_until_gone(family)
-
-    def _is_ready(self) -> bool:
-        assert self.process.exit_code() is None, self.output.read_text()
-        return (self.data / "run.json").exists() and self.facts["pid"] == self.process.pid
 
 
 def refused(*options: str, **given: str) -> str:
     """Start a `cogento run` that must not come up, and return what it said."""
     ended = subprocess.run(
-        [*COGENTO_RUN, *options],
+        [*COGENTO_RUN, "--no-simulate", *options],
         cwd=ROOT,
         env=os.environ | NOTHING_GIVEN | given,
         capture_output=True,
@@ -85,15 +50,11 @@ def refused(*options: str, **given: str) -> str:
     return ended.stderr
 
 
-def wait_until_gone(pids: list[int], *, seconds: float = STOP_SECONDS) -> None:
-    servers.wait_until(lambda: not any(map(servers.is_alive, pids)), what=f"{pids} to end", seconds=seconds)
-
-
 @pytest.fixture(scope="module")
-def shared_run() -> Iterator[Run]:
+def shared_run() -> Iterator[LocalRun]:
     """One run for the tests that leave it running."""
     home = servers.make_home()
-    run = Run(home / "data").until_ready()
+    run = LocalRun(home / "data", "--no-simulate").until_ready()
     yield run
     run.end()
     shutil.rmtree(home)
@@ -106,7 +67,7 @@ def data() -> Iterator[Path]:
     shutil.rmtree(home)
 
 
-def test_run_json_says_where_everything_is(shared_run: Run) -> None:
+def test_run_json_says_where_everything_is(shared_run: LocalRun) -> None:
     facts = shared_run.facts
 
     assert {"postgres", "valkey", "receiver", "worker"} <= facts["pids"].keys()
@@ -121,7 +82,7 @@ def test_run_json_says_where_everything_is(shared_run: Run) -> None:
         assert client.config_get("appendfsync") == {"appendfsync": "always"}
 
 
-def test_the_receiver_is_ready_when_run_json_appears(shared_run: Run) -> None:
+def test_the_receiver_is_ready_when_run_json_appears(shared_run: LocalRun) -> None:
     place = urlsplit(shared_run.facts["receiver_url"])
     connection = HTTPConnection(place.netloc, timeout=5)
 
@@ -131,7 +92,7 @@ def test_the_receiver_is_ready_when_run_json_appears(shared_run: Run) -> None:
     connection.close()
 
 
-def test_nobody_else_can_read_the_secrets(shared_run: Run) -> None:
+def test_nobody_else_can_read_the_secrets(shared_run: LocalRun) -> None:
     kept = [
         shared_run.data / name
         for name in ("run.json", "webhook_secret", "postgres/password", "valkey/valkey.conf")
@@ -140,7 +101,7 @@ def test_nobody_else_can_read_the_secrets(shared_run: Run) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
 
 
-def test_the_servers_listen_on_this_machine_only(shared_run: Run) -> None:
+def test_the_servers_listen_on_this_machine_only(shared_run: LocalRun) -> None:
     ports = {urlsplit(shared_run.facts[url]).port for url in ("receiver_url", "database_url", "redis_url")}
 
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -149,7 +110,7 @@ def test_the_servers_listen_on_this_machine_only(shared_run: Run) -> None:
     assert {address for address, port in listening if int(port, 16) in ports} == {"0100007F"}
 
 
-def test_it_shows_where_to_look_and_how_things_stand(shared_run: Run) -> None:
+def test_it_shows_where_to_look_and_how_things_stand(shared_run: LocalRun) -> None:
     servers.wait_until(
         lambda: "received 0 · applied 0" in shared_run.output.read_text(), what="the live line"
     )
@@ -158,7 +119,7 @@ def test_it_shows_where_to_look_and_how_things_stand(shared_run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "receiver", "valkey", "postgres"])
-def test_what_is_killed_is_started_again_and_run_json_says_so(shared_run: Run, name: str) -> None:
+def test_what_is_killed_is_started_again_and_run_json_says_so(shared_run: LocalRun, name: str) -> None:
     before = shared_run.facts["pids"][name]
 
     os.kill(before, signal.SIGKILL)
@@ -169,7 +130,7 @@ def test_what_is_killed_is_started_again_and_run_json_says_so(shared_run: Run, n
     assert servers.is_alive(shared_run.facts["pids"][name])
 
 
-def test_a_second_run_on_the_same_data_is_told_who_has_it(shared_run: Run) -> None:
+def test_a_second_run_on_the_same_data_is_told_who_has_it(shared_run: LocalRun) -> None:
     said = refused("--data", str(shared_run.data))
 
     assert f"already in use by another process (process {shared_run.process.pid})" in said
@@ -205,7 +166,7 @@ def test_a_process_that_can_not_start_is_quoted(data: Path) -> None:
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_everything_has_stopped_soon_after_it_was_asked_to(data: Path, asked: signal.Signals) -> None:
-    run = Run(data).until_ready()
+    run = LocalRun(data, "--no-simulate").until_ready()
     family = run.family()
     begun = time.monotonic()
 
@@ -219,7 +180,7 @@ def test_everything_has_stopped_soon_after_it_was_asked_to(data: Path, asked: si
 
 
 def test_it_can_be_stopped_while_it_starts(data: Path) -> None:
-    run = Run(data)
+    run = LocalRun(data, "--no-simulate")
     servers.wait_until(lambda: len(run.family()) > 1, what="the first server to start")
     family = run.family()
 
@@ -231,13 +192,13 @@ def test_it_can_be_stopped_while_it_starts(data: Path) -> None:
 
 
 def test_a_killed_run_leaves_no_orphans_and_its_data_to_the_next_run(data: Path) -> None:
-    run = Run(data).until_ready()
+    run = LocalRun(data, "--no-simulate").until_ready()
     family, secret = run.family(), run.facts["webhook_secret"]
     with psycopg.connect(run.facts["database_url"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
 
-    run.kill()
-    following = Run(data).until_ready()
+    run.kill_alone()
+    following = LocalRun(data, "--no-simulate").until_ready()
 
     wait_until_gone(family)
     assert following.facts["webhook_secret"] == secret
@@ -249,7 +210,7 @@ def test_a_killed_run_leaves_no_orphans_and_its_data_to_the_next_run(data: Path)
 
 def test_it_needs_neither_input_nor_output(data: Path) -> None:
     closing = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
-    argv = (*closing, *COGENTO_RUN, "--data", str(data), "--port", str(free_port()))
+    argv = (*closing, *COGENTO_RUN, "--no-simulate", "--data", str(data), "--port", str(free_port()))
     process = Process(Command(argv=argv, log=data.with_name("log"), environment=NOTHING_GIVEN, folder=ROOT))
 
     servers.wait_until((data / "run.json").exists, what="run.json", seconds=READY_SECONDS)
@@ -259,7 +220,7 @@ def test_it_needs_neither_input_nor_output(data: Path) -> None:
 
 
 def test_the_simulated_stripe_makes_rows_arrive(data: Path) -> None:
-    run = Run(data, "--simulate", "--rate", "50").until_ready()
+    run = LocalRun(data, "--rate", "50").until_ready()
 
     with psycopg.connect(run.facts["database_url"], autocommit=True) as connection:
         servers.wait_until(

@@ -5,17 +5,16 @@ Its supervisor restarts what dies; tests/support/stack.py has the same processes
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cogento.local.ports import free_port
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from tests.support import servers
 from tests.support.checker import Checker
+from tests.support.local_run import NOTHING_GIVEN, LocalRun
 from tests.support.sender import Sender
 
 if TYPE_CHECKING:
@@ -24,13 +23,11 @@ if TYPE_CHECKING:
 
     from tests.support.sender import Verdict
 
-READY_SECONDS = 90
 WORKER = (
     sys.executable,
     *("-m", "celery", "--app", "worker.app", "worker", "--pool=threads"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat"),
 )
-NOTHING_GIVEN = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY"), "")
 
 
 class WholeSystem:
@@ -42,23 +39,8 @@ class WholeSystem:
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
-        self.output = data.with_name("output")
         self.added: list[Process] = []
-        argv = (
-            sys.executable,
-            "-m",
-            "cogento",
-            "run",
-            "--data",
-            str(data),
-            "--port",
-            str(free_port()),
-            "--no-ask",
-        )
-        self.process = Process(
-            Command(argv=(*argv, *options), log=self.output, environment=NOTHING_GIVEN, folder=ROOT)
-        )
-        servers.wait_until(self._is_ready, what="cogento run to be ready", seconds=READY_SECONDS)
+        self.run = LocalRun(data, "--no-ask", *options).until_ready()
         facts = self.facts
         self.checker = Checker(
             facts["database_url"],
@@ -71,8 +53,7 @@ class WholeSystem:
     @property
     def facts(self) -> dict[str, Any]:
         """What run.json says now."""
-        facts: dict[str, Any] = json.loads((self.data / "run.json").read_text())
-        return facts
+        return self.run.facts
 
     def kill(self, name: str) -> None:
         """SIGKILL one of its processes with all its children, and wait until another has taken its place."""
@@ -106,25 +87,18 @@ class WholeSystem:
 
     def _printed(self) -> Path:
         """What `cogento run` printed, but for its servers' URLs, which it is to show to whoever started it."""
-        printed, facts = self.output.read_text(), self.facts
+        printed, facts = self.run.output.read_text(), self.facts
         for url in (facts["database_url"], facts["redis_url"]):
             printed = printed.replace(url, "")
-        without_urls = self.output.with_name("printed")
+        without_urls = self.run.output.with_name("printed")
         without_urls.write_text(printed)
         return without_urls
 
     def end(self) -> None:
         """Kill it and all that it started."""
-        family = servers.processes_under(self.process.pid)
-        for process in (*self.added, self.process):
+        for process in self.added:
             process.kill()
-        for pid in family:
-            servers.send(pid, signal.SIGKILL)
-        servers.wait_until(lambda: not any(map(servers.is_alive, family)), what="all processes to end")
-
-    def _is_ready(self) -> bool:
-        assert self.process.exit_code() is None, self.output.read_text()
-        return (self.data / "run.json").exists() and self.facts["pid"] == self.process.pid
+        self.run.end()
 
 
 @contextmanager
