@@ -14,7 +14,8 @@ from cogento.console.overview import Beat, CustomerLine, Overview, Pace, Subscri
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.console.overview import MailFigures, TableFigures
+    from cogento.queue.figures import QueueFigures
+    from cogento.store.figures import TableFigures
     from cogento.store.recent import NewCustomer, NewSubscription, Settled
 
 SECONDS_SHOWN = 120
@@ -29,7 +30,7 @@ class Look:
     """One look at both servers, at a Unix second; one that is away, or in trouble, leaves None and nothing."""
 
     second: int
-    mail: MailFigures | None = None
+    mail: QueueFigures | None = None
     tables: TableFigures | None = None
     settled: Sequence[Settled] = ()
     customers: Sequence[NewCustomer] = ()

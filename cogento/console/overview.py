@@ -10,79 +10,19 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cogento.console.spans import span
-from cogento.console.workers import Workforce
+from cogento.console.words import tell_kept_out
 from cogento.queue.durability import warning_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.queue.checks import ServerFacts
-    from cogento.queue.delays import Histogram
-    from cogento.store.letter_records import LetterCount
-    from cogento.store.sweeps import Sweeping
+    from cogento.queue.figures import QueueFigures
+    from cogento.store.figures import TableFigures
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
 SEND_AGAIN = "Stripe is told to try again; nothing is lost."
 WAITING = "Events are received, and wait."
-
-
-@dataclass(frozen=True, slots=True)
-class MailFigures:
-    """The mailboxes: events received, waiting and parked; customers ready, leased, sleeping and paused.
-
-    `waits_for` names what workers have stopped for, and why. `kept_out` says why no event is taken at all, where a
-    setting keeps all of them out. `server` is None where it cannot keep the promise that is configured.
-    """
-
-    received_total: int
-    settled_total: int
-    repaired_total: int
-    lost_total: int
-    waiting: int
-    ready: int
-    leased: int
-    sleeping: int
-    parked: int
-    paused: int
-    halted: bool
-    oldest_event_age_seconds: float | None
-    waits_for: Mapping[str, str]
-    kept_out: str | None
-    workforce: Workforce
-    delays: Sequence[Histogram]
-    server: ServerFacts | None
-
-
-@dataclass(frozen=True, slots=True)
-class TableFigures:
-    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps.
-
-    `to_ask` are objects that thin events told of and that Stripe has not told of since.
-    """
-
-    outcomes: Mapping[str, int]
-    letters: Sequence[LetterCount]
-    oldest_letter_age_seconds: float | None
-    unsure: int
-    to_ask: int
-    sweeping: Sweeping
-    revision: str
-
-    @property
-    def dead(self) -> int:
-        """Letters that nobody has dealt with."""
-        return sum(count.letters for count in self.letters)
-
-    @property
-    def removals(self) -> int:
-        """Those among them that end what a row still shows."""
-        return sum(count.removals for count in self.letters)
-
-    @property
-    def applied_total(self) -> int:
-        """Events that a row was written from."""
-        return self.outcomes["applied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +66,7 @@ class Pace:
 class Overview:
     """Everything on the page; `mail` or `tables` is None while its server does not answer, or is in trouble."""
 
-    mail: MailFigures | None
+    mail: QueueFigures | None
     tables: TableFigures | None
     pace: Pace
     beats: Sequence[Beat]
@@ -155,7 +95,7 @@ class Verdict:
 
 
 def judge(
-    mail: MailFigures | None,
+    mail: QueueFigures | None,
     tables: TableFigures | None,
     *,
     mail_trouble: str | None = None,
@@ -187,7 +127,7 @@ def _of_absence(name: str, trouble: str | None, meanwhile: str) -> Verdict:
     return Verdict(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
 
 
-def _of_promise(mail: MailFigures) -> Verdict | None:
+def _of_promise(mail: QueueFigures) -> Verdict | None:
     if mail.server is not None:
         return None
     return Verdict(
@@ -198,7 +138,7 @@ def _of_promise(mail: MailFigures) -> Verdict | None:
     )
 
 
-def _of_memory(mail: MailFigures) -> Verdict | None:
+def _of_memory(mail: QueueFigures) -> Verdict | None:
     if mail.server is None or not (warning := warning_of(mail.server.ack)):
         return None
     return Verdict(
@@ -206,23 +146,23 @@ def _of_memory(mail: MailFigures) -> Verdict | None:
     )
 
 
-def _of_workers(mail: MailFigures) -> Verdict | None:
+def _of_workers(mail: QueueFigures) -> Verdict | None:
     if mail.workforce.alive or not mail.received_total:
         return None
     return Verdict(Tone.BAD, "nobody", "No worker takes events", "They are received, and wait.")
 
 
-def _of_circuits(mail: MailFigures) -> Verdict | None:
+def _of_circuits(mail: QueueFigures) -> Verdict | None:
     if not mail.waits_for:
         return None
     ((name, why), *_) = mail.waits_for.items()
     return Verdict(Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait.")
 
 
-def _of_fence(mail: MailFigures) -> Verdict | None:
+def _of_fence(mail: QueueFigures) -> Verdict | None:
     if mail.kept_out is None:
         return None
-    return Verdict(Tone.BAD, "fenced", "No event is taken", f"Taken is {mail.kept_out}.")
+    return Verdict(Tone.BAD, "fenced", "No event is taken", f"Taken is {tell_kept_out(mail.kept_out)}.")
 
 
 def _of_removals(tables: TableFigures) -> Verdict | None:
@@ -232,7 +172,7 @@ def _of_removals(tables: TableFigures) -> Verdict | None:
     return Verdict(Tone.BAD, "kept", headline, "Somebody keeps what has ended: see the dead letters.")
 
 
-def _of_delay(mail: MailFigures) -> Verdict | None:
+def _of_delay(mail: QueueFigures) -> Verdict | None:
     age = mail.oldest_event_age_seconds or 0
     if age < FAR_BEHIND_SECONDS:
         return None
@@ -248,7 +188,7 @@ def _of_letters(tables: TableFigures) -> Verdict | None:
     return Verdict(Tone.BUSY, "look", headline, "Everything else goes on.")
 
 
-def _of_mail(mail: MailFigures) -> Verdict:
+def _of_mail(mail: QueueFigures) -> Verdict:
     age = mail.oldest_event_age_seconds or 0
     if age > LATE_SECONDS:
         return Verdict(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from cogento import bridge
 from cogento.console.words import tell_kept_out
-from cogento.console.workers import Workforce
 from cogento.queue.durability import warning_of
+from cogento.queue.figures import waits_for_what
+from cogento.queue.heartbeats import Workforce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.queue.status import MailboxStatus
     from cogento.store.store import Store
 
 
@@ -85,7 +85,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
         dead=totals.letters,
         dead_removals=sum(count.removals for count in letters),
         unsure=totals.unsure_users + totals.unsure_subscriptions,
-        oldest_event_age_seconds=oldest_age_seconds(mail),
+        oldest_event_age_seconds=mail.oldest_event_age_seconds,
         repaired_total=mail.counters.repaired,
         lost_total=mail.counters.lost,
         received_total=mail.counters.accepted,
@@ -113,13 +113,3 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
 
 def _ago(second: int | None, now: int) -> int | None:
     return None if second is None else max(now - second, 0)
-
-
-def oldest_age_seconds(mail: MailboxStatus) -> float | None:
-    """How long the oldest event at the head of a mailbox has waited."""
-    return None if mail.oldest_event_ms is None else max(mail.now_ms - mail.oldest_event_ms, 0) / 1000
-
-
-def waits_for_what(mailboxes: Mailboxes) -> dict[str, str]:
-    """Name what workers have stopped for, and why."""
-    return {str(circuit.dependency): circuit.why for circuit in mailboxes.open_circuits()}

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 from cogento import bridge
 from cogento.console.waiting import Office, tell_mailbox, tell_wait
 from cogento.console.words import tell_outcome, tell_row, tell_unsure
-from cogento.console.workers import Workforce
 from cogento.events.envelope import open_envelope
 from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.retry import FailureClass
 from cogento.ordering.ties import Tie, tie_of
+from cogento.queue.heartbeats import Workforce
 from cogento.store.errors import classify
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 

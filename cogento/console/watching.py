@@ -6,7 +6,6 @@ does not answer leaves a gap in the picture and nothing else.
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import time
 from dataclasses import replace
@@ -18,24 +17,19 @@ from cogento import bridge
 from cogento.console import stories
 from cogento.console.failures import trouble_of
 from cogento.console.memory import LINES_SHOWN, Look, Memory
-from cogento.console.overview import MailFigures, TableFigures
-from cogento.console.standing import oldest_age_seconds, waits_for_what
-from cogento.console.words import tell_kept_out
-from cogento.console.workers import Workforce
 from cogento.events.retry import FailureClass
-from cogento.queue.delays import histograms
-from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
+from cogento.queue.errors import MailboxDenied, MailboxUnavailable
+from cogento.queue.figures import read_figures as read_queue
 from cogento.store.errors import classify
+from cogento.store.figures import read_figures as read_tables
 from cogento.store.recent import Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from cogento.console.overview import Overview
     from cogento.console.stories import OnlyMail, Several, Story
-    from cogento.queue.checks import ServerFacts
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.store.letter_records import LetterCount
     from cogento.store.store import Store
 
 EVERY_SECONDS = 1.0
@@ -80,39 +74,11 @@ class Watching:
 
     def _look_at_mail(self, look: Look) -> Look:
         try:
-            return replace(look, mail=self._read_mail())
+            return replace(look, mail=read_queue(self._mailboxes))
         except MailboxDenied as denied:
             return replace(look, mail_trouble=str(denied))
         except MailboxUnavailable:
             return look
-
-    def _read_mail(self) -> MailFigures:
-        status, heartbeats = self._mailboxes.status(), self._mailboxes.heartbeats
-        return MailFigures(
-            received_total=status.counters.accepted,
-            settled_total=status.counters.settled,
-            repaired_total=status.counters.repaired,
-            lost_total=status.counters.lost,
-            waiting=status.waiting,
-            ready=status.ready,
-            leased=status.leased,
-            sleeping=status.sleeping,
-            parked=status.parked,
-            paused=status.paused,
-            halted=status.halted,
-            oldest_event_age_seconds=oldest_age_seconds(status),
-            waits_for=waits_for_what(self._mailboxes),
-            kept_out=tell_kept_out(self._mailboxes.fence_notes.everything_kept_out()),
-            workforce=Workforce(heartbeats.seen(), status.now_ms),
-            delays=histograms(heartbeats.delays()),
-            server=self._read_server(),
-        )
-
-    def _read_server(self) -> ServerFacts | None:
-        try:
-            return self._mailboxes.check()
-        except MailboxRefused:
-            return None
 
     def _look_at_tables(self, look: Look) -> Look:
         try:
@@ -125,28 +91,20 @@ class Watching:
     async def _read_tables(self, look: Look) -> Look:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
-        recent, history = self._store.recent, self._store.history
-        totals, letters = await history.totals(), await self._store.letters.count()
+        recent = self._store.recent
+        tables = await read_tables(self._store)
         if self._counted is None:
             settled = await recent.pace(look_back_seconds=back)
         else:
-            settled = _growth(*self._counted, until=look.second, after=totals.outcomes)
+            settled = _growth(*self._counted, until=look.second, after=tables.outcomes)
         seen = replace(
             look,
-            tables=TableFigures(
-                outcomes=totals.outcomes,
-                letters=letters,
-                oldest_letter_age_seconds=_age_seconds(letters),
-                unsure=totals.unsure_users + totals.unsure_subscriptions,
-                to_ask=totals.to_ask,
-                sweeping=await self._store.sweeps.standing(),
-                revision=await history.revision(),
-            ),
+            tables=tables,
             settled=settled,
             customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
             subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
         )
-        self._counted = (look.second, totals.outcomes)
+        self._counted = (look.second, tables.outcomes)
         return seen
 
     def _repeat(self) -> None:
@@ -169,8 +127,3 @@ def _growth(since: int, before: Mapping[str, int], *, until: int, after: Mapping
         for place, second in enumerate(seconds)
         if share or place < rest
     ]
-
-
-def _age_seconds(letters: Sequence[LetterCount]) -> float | None:
-    oldest = min((count.oldest for count in letters), default=None)
-    return None if oldest is None else max((dt.datetime.now(dt.UTC) - oldest).total_seconds(), 0)

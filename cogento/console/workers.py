@@ -1,44 +1,13 @@
-"""The workers as people and alerts want to know them: how many live, of which versions, and since when idle.
-
-Pure; the mailboxes' heartbeats are where it comes from.
-"""
+"""The workers in a line for people: how many live, of which versions, and since when idle."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.console.spans import ago
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cogento.queue.heartbeats import SeenWorker
-
-
-@dataclass(frozen=True, slots=True)
-class Workforce:
-    """All workers seen lately, dead ones too; `now_ms` by the clock of their heartbeats."""
-
-    seen: Sequence[SeenWorker]
-    now_ms: int
-
-    @property
-    def alive(self) -> int:
-        """How many take work."""
-        return sum(self.versions.values())
-
-    @property
-    def versions(self) -> Mapping[str, int]:
-        """How many of each version take work."""
-        return dict(sorted(Counter(worker.version for worker in self.seen if worker.is_alive).items()))
-
-    @property
-    def idle_seconds(self) -> float | None:
-        """How long ago any of them last settled mail; None when none of them has yet."""
-        took = [worker.took_ms for worker in self.seen if worker.took_ms is not None]
-        return max(self.now_ms - max(took), 0) / 1000 if took else None
+    from collections.abc import Mapping
 
 
 def tell_workers(versions: Mapping[str, int], idle_seconds: float | None) -> str:

@@ -6,6 +6,7 @@ were at once, so that a metric may be labelled with them. No mail depends on any
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,30 @@ class SeenWorker:
     beat_ms: int
     took_ms: int | None
     is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """All workers seen lately, dead ones too; `now_ms` by the clock of their heartbeats."""
+
+    seen: Sequence[SeenWorker]
+    now_ms: int
+
+    @property
+    def alive(self) -> int:
+        """How many take work."""
+        return sum(self.versions.values())
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """How many of each version take work."""
+        return dict(sorted(Counter(worker.version for worker in self.seen if worker.is_alive).items()))
+
+    @property
+    def idle_seconds(self) -> float | None:
+        """How long ago any of them last settled mail; None when none of them has yet."""
+        took = [worker.took_ms for worker in self.seen if worker.took_ms is not None]
+        return max(self.now_ms - max(took), 0) / 1000 if took else None
 
 
 class Heartbeats:

@@ -67,6 +67,11 @@ class MailboxStatus:
     now_ms: int
     counters: Counters
 
+    @property
+    def oldest_event_age_seconds(self) -> float | None:
+        """How long the oldest event at the head of a mailbox has waited; None when none waits."""
+        return None if self.oldest_event_ms is None else max(self.now_ms - self.oldest_event_ms, 0) / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Paused:

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import redis
 
-from cogento.console.standing import waits_for_what
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.local.postgres import Postgres
+from cogento.queue.figures import waits_for_what
 from tests.support import servers
 from tests.support.builders import SECRET, customer
 from tests.support.running_worker import PROCFILE, ROOT

@@ -6,11 +6,11 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from cogento.console.overview import MailFigures, TableFigures
-from cogento.console.workers import Workforce
 from cogento.queue.checks import ServerFacts
 from cogento.queue.durability import AckDurability, AckMeans
-from cogento.queue.heartbeats import SeenWorker
+from cogento.queue.figures import QueueFigures
+from cogento.queue.heartbeats import SeenWorker, Workforce
+from cogento.store.figures import TableFigures
 from cogento.store.letter_records import LetterCount, LetterStatus
 from cogento.store.sweeps import Sweeping
 
@@ -48,8 +48,8 @@ def workforce(*workers: SeenWorker) -> Workforce:
     return Workforce(workers, NOW_MS)
 
 
-def mail_figures(**fields: Any) -> MailFigures:
-    figures = MailFigures(
+def mail_figures(**fields: Any) -> QueueFigures:
+    figures = QueueFigures(
         received_total=100,
         settled_total=100,
         repaired_total=3,
@@ -65,7 +65,7 @@ def mail_figures(**fields: Any) -> MailFigures:
         waits_for={},
         kept_out=None,
         workforce=workforce(WORKER),
-        delays=(),
+        counters={},
         server=SERVER,
     )
     return replace(figures, **fields)

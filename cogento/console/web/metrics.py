@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from cogento.queue.circuit import Dependency
-from cogento.queue.delays import BUCKETS_SECONDS, Delay
+from cogento.queue.delays import BUCKETS_SECONDS, Delay, histograms
 from cogento.version import VERSION
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from cogento.console.overview import MailFigures, Overview, TableFigures
-    from cogento.console.workers import Workforce
+    from cogento.console.overview import Overview
     from cogento.queue.checks import ServerFacts
     from cogento.queue.delays import Histogram
+    from cogento.queue.figures import QueueFigures
+    from cogento.queue.heartbeats import Workforce
+    from cogento.store.figures import TableFigures
     from cogento.store.sweeps import Sweeping
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -73,13 +75,13 @@ class _Seen(Collector):
         if mail is not None:
             yield from _of_mail(mail)
             yield from _of_workers(mail.workforce)
-            yield from _of_delays(mail.delays)
+            yield from _of_delays(histograms(mail.counters))
             yield from _of_server(mail.server)
         if tables is not None:
             yield from _of_tables(tables)
 
 
-def _of_mail(mail: MailFigures) -> Iterator[Metric]:
+def _of_mail(mail: QueueFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily("cogento_queue_events", "Events that wait in mailboxes.", mail.waiting)
     yield GaugeMetricFamily(
         "cogento_queue_parked_events", "Events that wait for their customer's own event.", mail.parked

@@ -63,7 +63,7 @@ def test_t16_status_names_the_setting_that_keeps_everything_out(
 def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxes) -> None:
     keep_out(mailboxes, OWN, NO_ACCOUNT)
 
-    verdict = judge(mail_figures(kept_out=told(mailboxes)), table_figures())
+    verdict = judge(mail_figures(kept_out=mailboxes.fence_notes.everything_kept_out()), table_figures())
 
     assert (verdict.tone, verdict.headline) == (Tone.BAD, "No event is taken")
     assert "STRIPE_ACCOUNT=acct_OWN" in verdict.detail

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from cogento.console.memory import LINES_SHOWN, SECONDS_SHOWN, Look, Memory
-from cogento.console.overview import MailFigures
 from cogento.events.names import CustomerId
+from cogento.queue.figures import QueueFigures
 from cogento.store.recent import NewCustomer, Settled
 from tests.support.figures import mail_figures
 
 
-def mail(*, received: int = 0, waiting: int = 0) -> MailFigures:
+def mail(*, received: int = 0, waiting: int = 0) -> QueueFigures:
     return mail_figures(received_total=received, waiting=waiting)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from cogento.console.web.metrics import exposition
-from cogento.queue.delays import BUCKETS_SECONDS, Delay, Histogram
+from cogento.queue.delays import Delay, count
 from receiver import answers
 from receiver.answers import Status
 from tests.support.figures import letters
@@ -34,10 +35,12 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert
 def console_samples() -> set[tuple[str, frozenset[str]]]:
     assert BUSY.mail is not None
     assert BUSY.tables is not None
-    delays = [Histogram(delay, "webhook", (1,) * len(BUCKETS_SECONDS), 1.0) for delay in Delay]
+    counters: Counter[str] = Counter()
+    count(counters, Delay.QUEUE, "webhook", 1)
+    count(counters, Delay.FRESHNESS, "webhook", 1)
     seen = replace(
         BUSY,
-        mail=replace(BUSY.mail, delays=delays, waits_for={"postgres": "25006"}),
+        mail=replace(BUSY.mail, counters=counters, waits_for={"postgres": "25006"}),
         tables=replace(BUSY.tables, letters=(letters(1),)),
     )
     families = text_string_to_metric_families(exposition(seen).decode())

@@ -1,0 +1,62 @@
+"""What the tables look like from outside: one reading, for pages and for metrics. Every figure goes by an index."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.store.letter_records import LetterCount
+    from cogento.store.store import Store
+    from cogento.store.sweeps import Sweeping
+
+
+@dataclass(frozen=True, slots=True)
+class TableFigures:
+    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps.
+
+    `to_ask` are objects that thin events told of and that Stripe has not told of since.
+    """
+
+    outcomes: Mapping[str, int]
+    letters: Sequence[LetterCount]
+    oldest_letter_age_seconds: float | None
+    unsure: int
+    to_ask: int
+    sweeping: Sweeping
+    revision: str
+
+    @property
+    def dead(self) -> int:
+        """Letters that nobody has dealt with."""
+        return sum(count.letters for count in self.letters)
+
+    @property
+    def removals(self) -> int:
+        """Those among them that end what a row still shows."""
+        return sum(count.removals for count in self.letters)
+
+    @property
+    def applied_total(self) -> int:
+        """Events that a row was written from."""
+        return self.outcomes["applied"]
+
+
+async def read_figures(store: Store) -> TableFigures:
+    """Ask Postgres; raises whatever it raises."""
+    totals, letters = await store.history.totals(), await store.letters.count()
+    oldest = min((count.oldest for count in letters), default=None)
+    return TableFigures(
+        outcomes=totals.outcomes,
+        letters=letters,
+        oldest_letter_age_seconds=None
+        if oldest is None
+        else max((dt.datetime.now(dt.UTC) - oldest).total_seconds(), 0),
+        unsure=totals.unsure_users + totals.unsure_subscriptions,
+        to_ask=totals.to_ask,
+        sweeping=await store.sweeps.standing(),
+        revision=await store.history.revision(),
+    )
