@@ -1,4 +1,4 @@
-"""One worker process put together: stores, drain loops, the sweep, and their start and stop."""
+"""One worker process put together: store, drain loops, periodic tasks, and their start and stop."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from worker.drain import AskedDoubts, BatchSize, Drain, LoggedDoubts
 from worker.heart import Heart
 from worker.loops import Loops
 from worker.pacing import Pacing
+from worker.periodic import PeriodicTask, PeriodicTasks
 from worker.revival import Revival
 from worker.store import greet, open_store
-from worker.sweep import Chore, Sweep
 from worker.turn import Turn
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SWEEP_SECONDS = 0.5
+POLL_SECONDS = 0.5
 INSPECTION_SECONDS = 5
-TIDY_SECONDS = 3600
-REVIVAL_SECONDS = 30
-MEND_SECONDS = 24 * 3600
-DOUBTS_SECONDS = 2
-MISSED_SECONDS = 15  # how often is looked whether a sweep is due
+MAINTENANCE_SECONDS = 3600
+LETTER_RETRY_SECONDS = 30
+REPAIR_SECONDS = 24 * 3600
+REFETCH_SECONDS = 2
+MISSED_SECONDS = 15  # how often a worker checks whether a scan for missed events is due
 DRAIN_SECONDS = 20
-CHORE_SECONDS = 0.5
+TASK_SECONDS = 0.5
 CUSTOMERS_PER_BATCH = 500
 
 
@@ -98,19 +98,21 @@ class WorkerProcess:
             lease_seconds=settings.lease_seconds, rest=lambda seconds: not self._stopping.wait(seconds)
         )
         self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
-        # One look for each loop: a backlog that nobody rang for keeps all of them busy.
-        looks = (f"sweep {slot + 1}" for slot in range(settings.worker_concurrency))
-        chores = [
-            *(Chore(look, SWEEP_SECONDS, self.answer) for look in looks),
-            Chore("inspection", INSPECTION_SECONDS, self._inspect),
-            Chore("tidy", TIDY_SECONDS, self._tidy),
-            Chore("revival", REVIVAL_SECONDS, Revival(self._store.letters, self._mailboxes).look),
-            Chore("mend", MEND_SECONDS, self._mend),
+        # One poll for each loop: a backlog that nobody announced keeps all of them busy.
+        polls = (f"poll {slot + 1}" for slot in range(settings.worker_concurrency))
+        tasks = [
+            *(PeriodicTask(poll, POLL_SECONDS, self.answer) for poll in polls),
+            PeriodicTask("inspection", INSPECTION_SECONDS, self._inspect),
+            PeriodicTask("maintenance", MAINTENANCE_SECONDS, self._tidy),
+            PeriodicTask(
+                "dead letter retry", LETTER_RETRY_SECONDS, Revival(self._store.letters, self._mailboxes).look
+            ),
+            PeriodicTask("repair", REPAIR_SECONDS, self._mend),
         ]
         if self._reconciliation:
-            chores.append(Chore("doubts", DOUBTS_SECONDS, self._reconciliation.ask))
-            chores.append(Chore("missed", MISSED_SECONDS, self._reconciliation.sweep_if_due))
-        self._sweep = Sweep(chores)
+            tasks.append(PeriodicTask("refetch", REFETCH_SECONDS, self._reconciliation.ask))
+            tasks.append(PeriodicTask("missed events", MISSED_SECONDS, self._reconciliation.sweep_if_due))
+        self._periodic_tasks = PeriodicTasks(tasks)
         self._is_checked = False
 
     def require_entry(self) -> None:
@@ -128,7 +130,7 @@ class WorkerProcess:
     def start(self) -> None:
         """Begin to look for mail."""
         collector.spare_what_is_here()
-        self._sweep.start()
+        self._periodic_tasks.start()
         log.info("worker_started")
 
     def answer(self) -> None:
@@ -146,8 +148,8 @@ class WorkerProcess:
             self._reconciliation.stop()
         is_idle = self._loops.wait_until_idle(DRAIN_SECONDS)
         self._leave()
-        # A chore may be cut anywhere: what it had not committed is done by the next worker.
-        if self._sweep.stop(timeout_seconds=CHORE_SECONDS) and is_idle:
+        # A periodic task may be cut anywhere: what it had not committed is done by the next worker.
+        if self._periodic_tasks.stop(timeout_seconds=TASK_SECONDS) and is_idle:
             self._close()
         log.info("worker_stopped")
 
@@ -163,7 +165,7 @@ class WorkerProcess:
             log.warning("mailboxes_unavailable", exc_info=error)
 
     def _check(self) -> bool:
-        """Say whether Redis is there; raises MailboxRefused, which a chore logs, when it promises too little."""
+        """Say whether Redis is there; raises MailboxRefused, which a periodic task logs, when it promises too little."""
         try:
             log_level(self._mailboxes.check())
         except MailboxUnavailable as error:
