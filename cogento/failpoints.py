@@ -1,9 +1,9 @@
-"""Instants at which a test can break a process, where no signal from outside would hit.
+"""Failpoints: places where a test can break a process, more exactly than a signal from outside could.
 
-Off unless FAILPOINTS is set: `NAME=ACTION`, several with commas. `NAME@3=…` acts at the third time only,
-`NAME~TEXT=…` only where the work at hand names TEXT (an id). Actions: `kill`, `stop` (until SIGCONT),
-`sleep:MILLISECONDS` (this thread), `raise:CLASS`. The variable is read once, here, so that an instant
-costs the call of an empty function while nothing is asked for. Knows nothing of what it stands between.
+Off unless FAILPOINTS is set: `NAME=ACTION`, several separated by commas. `NAME@3=…` acts at the third hit only,
+`NAME~TEXT=…` only where the argument names TEXT (an id). Actions: `kill`, `stop` (until SIGCONT),
+`sleep:MILLISECONDS` (this thread), `raise:CLASS`. The variable is read once, at import: a failpoint that is off costs
+the call of an empty function.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Failpoint = Callable[..., None]
-"""Called with a name of NAMES and, where there is such, the work at hand."""
+"""Called with a name of NAMES and, where there is one, the object being processed."""
 
 VARIABLE = "FAILPOINTS"
 NAMES = frozenset(
@@ -42,55 +42,55 @@ NAMES = frozenset(
         "after_settle",  # worker: settled
     }
 )
-_CHARGE = re.compile(
-    r"(?P<name>\w+)(~(?P<text>[^@=]+))?(@(?P<turn>[1-9]\d*))?=(?P<action>\w+)(:(?P<how>\S+))?"
+_INJECTION = re.compile(
+    r"(?P<name>\w+)(~(?P<text>[^@=]+))?(@(?P<hit>[1-9]\d*))?=(?P<action>\w+)(:(?P<how>\S+))?"
 )
 
 
 class FailpointError(ValueError):
-    """FAILPOINTS says something that nobody understands."""
+    """FAILPOINTS cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
-    """What is to happen at a name, and when: at turn 0 always, else at that turn."""
+class Injection:
+    """The action at a failpoint, and when it happens: at hit 0 always, else at that hit."""
 
     name: str
     text: str
-    turn: int
+    hit: int
     act: Callable[[], None]
-    turns: Iterator[int]
+    hits: Iterator[int]
 
-    def pass_by(self, about: object) -> None:
-        """Act if this is the work and the turn."""
-        if self.text in repr(about) and self.turn in (0, next(self.turns)):
+    def act_if_due(self, about: object) -> None:
+        """Act if `about` names the text and this is the hit."""
+        if self.text in repr(about) and self.hit in (0, next(self.hits)):
             self.act()
 
 
 def arm(wanted: str) -> Failpoint:
-    """Return what stands at every failpoint; raises FailpointError."""
-    charges = [_charge(part.strip()) for part in wanted.split(",") if part.strip()]
-    return partial(_pass_by, charges) if charges else _nothing
+    """Return the function that every failpoint calls; raises FailpointError."""
+    injections = [_injection(part.strip()) for part in wanted.split(",") if part.strip()]
+    return partial(_pass_by, injections) if injections else _nothing
 
 
 def _nothing(_name: str, _about: object = None) -> None:
     pass
 
 
-def _pass_by(charges: Sequence[Charge], name: str, about: object = None) -> None:
-    for charge in charges:
-        if charge.name == name:
-            charge.pass_by(about)
+def _pass_by(injections: Sequence[Injection], name: str, about: object = None) -> None:
+    for injection in injections:
+        if injection.name == name:
+            injection.act_if_due(about)
 
 
-def _charge(part: str) -> Charge:
-    found = _CHARGE.fullmatch(part)
+def _injection(part: str) -> Injection:
+    found = _INJECTION.fullmatch(part)
     if found is None:
-        raise FailpointError(f"{part!r} is not NAME=ACTION, NAME@TURN=ACTION or NAME~TEXT=ACTION")
+        raise FailpointError(f"{part!r} is not NAME=ACTION, NAME@HIT=ACTION or NAME~TEXT=ACTION")
     if found["name"] not in NAMES:
         raise FailpointError(f"no failpoint is named {found['name']!r}; there are {', '.join(sorted(NAMES))}")
     act = _action(found["action"], found["how"] or "")
-    return Charge(found["name"], found["text"] or "", int(found["turn"] or 0), act, itertools.count(1))
+    return Injection(found["name"], found["text"] or "", int(found["hit"] or 0), act, itertools.count(1))
 
 
 def _action(name: str, how: str) -> Callable[[], None]:
@@ -135,6 +135,6 @@ def _of_this_process() -> Failpoint:
 
 
 armed = os.environ.get(VARIABLE, "")
-"""What this process was asked to break on, word for word; empty in production."""
+"""The value of FAILPOINTS; empty in production."""
 
 failpoint: Failpoint = _of_this_process()

@@ -1,8 +1,8 @@
-"""How a process speaks: JSON lines on standard output, and errors to Sentry when it is told where.
+"""Logs and error reports of a process: JSON lines on standard output, and Sentry when a DSN is set.
 
-Neither may carry payloads, secrets or personal data. Logs hold an event name in the past tense and the
-fields they were given; Sentry events are rebuilt from an allow-list, because exception texts of asyncpg
-and local variables were measured to carry addresses and secrets.
+Neither may carry payloads, secrets or personal data. A log line holds an event name in the past tense and its
+fields. Sentry events are rebuilt from an allow-list: exception texts of asyncpg and local variables were seen to
+carry addresses and secrets.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 2
 HARMLESS = ("event_id", "timestamp", "platform", "release", "level", "tags")
-"""What Sentry is told besides where our code was. Without the id its client drops a report in silence."""
+"""Fields kept in a Sentry event besides the stack frames. Without the id its client silently drops the event."""
 
 
 def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
-    """Set up this process's logs and error reports; call once, where the process is composed."""
+    """Set up this process's logs and error reports; call it once, at the start."""
     structlog.configure(
         processors=[
-            _Named(process),
+            _ProcessName(process),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _name_error,
+            _replace_error,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -43,19 +43,19 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
         cache_logger_on_first_use=True,
     )
     if sentry_dsn:
-        _report_to(sentry_dsn, process)
+        _init_sentry(sentry_dsn, process)
     if failpoints.armed:
         # At the highest level, so that no LOG_LEVEL hides it.
         structlog.get_logger().critical("failpoints_armed", failpoints=failpoints.armed)
 
 
 def report(error: BaseException) -> None:
-    """Tell the log, and Sentry where there is one, of a mistake of ours; nobody waits for either."""
+    """Report a bug to the log, and to Sentry where it is configured; does not block."""
     structlog.get_logger().error("error_reported", exc_info=error)
     sentry_sdk.capture_exception(error)
 
 
-class _Named:
+class _ProcessName:
     """Adds the process's name in every thread, which context variables would not."""
 
     def __init__(self, process: str) -> None:
@@ -68,7 +68,9 @@ class _Named:
         return fields
 
 
-def _name_error(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _replace_error(
+    _logger: object, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Replace an exception by its type: its text may quote what was being written."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
@@ -76,7 +78,7 @@ def _name_error(_logger: object, _method: str, fields: MutableMapping[str, Any])
     return fields
 
 
-def _report_to(dsn: str, process: str) -> None:
+def _init_sentry(dsn: str, process: str) -> None:
     sentry_sdk.init(
         dsn=dsn,
         release=VERSION,
@@ -84,21 +86,17 @@ def _report_to(dsn: str, process: str) -> None:
         max_request_body_size="never",
         send_default_pii=False,
         default_integrations=False,
-        integrations=[AtexitIntegration(callback=_say_nothing)],
+        integrations=[AtexitIntegration(callback=lambda _pending, _seconds: None)],  # else it prints at exit
         max_breadcrumbs=0,
         traces_sample_rate=0,
         shutdown_timeout=FLUSH_SECONDS,
-        before_send=_allowed,
+        before_send=_scrubbed,
     )
     sentry_sdk.set_tag("process", process)
 
 
-def _say_nothing(_pending: int, _seconds: float) -> None:
-    """What Sentry would print at exit."""
-
-
-def _allowed(event: Event, hint: Hint) -> Event:
-    """A new event that holds only what is known to be harmless."""
+def _scrubbed(event: Event, hint: Hint) -> Event:
+    """Build a new event that holds only harmless fields."""
     error = hint.get("exc_info", (None, None, None))[1]
     allowed = cast("Event", {key: value for key, value in event.items() if key in HARMLESS})
     if error is not None:

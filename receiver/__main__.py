@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cogento import reporting
-from cogento.outlet import never_block
+from cogento.nonblocking_output import make_output_nonblocking
 from cogento.settings import ReceiverSettings, load
 from receiver.composition import require_entry
 
@@ -16,5 +16,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    never_block()
+    make_output_nonblocking()
     main()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Flask, abort, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from cogento import bridge, reporting
+from cogento import reporting, runtime
 from cogento.events.errors import RejectedError
 from cogento.settings import ReceiverSettings, load
 from receiver import metrics
@@ -75,7 +75,7 @@ def take_webhook(intake: Intake) -> Response:
     try:
         head = read_head(headers)
         body = read_from(request.environ, head.length)
-        answer = accept(bridge.run(intake.take(body, head.signature)))
+        answer = accept(runtime.run(intake.take(body, head.signature)))
     except (RejectedError, UnavailableError) as error:
         if error.code == "body_too_large":  # it was not read, so nobody can say whose it is
             intake.alarms.sound("long_body_refused", announced=announced_length(headers))

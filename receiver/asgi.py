@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cogento import collector, reporting
+from cogento import reporting, runtime
 from cogento.settings import ReceiverSettings, load
 from receiver.composition import compose
 from receiver.fastpath.webhook import accelerated
@@ -14,4 +14,4 @@ reporting.configure(
     "receiver", level=_settings.log_level, sentry_dsn=_dsn.get_secret_value() if _dsn else None
 )
 app = accelerated(compose(_settings))
-collector.spare_what_is_here()
+runtime.freeze_startup_objects()

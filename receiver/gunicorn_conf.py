@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 
-from cogento.outlet import never_block
+from cogento.nonblocking_output import make_output_nonblocking
 from cogento.settings import ReceiverSettings, load
 
-never_block()  # before gunicorn's logger asks for standard output, and in its first process as well
+make_output_nonblocking()  # before gunicorn's logger asks for standard output, and in its first process as well
 _settings = load(ReceiverSettings)
 
 bind = f"0.0.0.0:{_settings.port}"

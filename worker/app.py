@@ -6,22 +6,22 @@ from typing import Any
 
 from celery import bootsteps
 
-from cogento import bridge, reporting
-from cogento.outlet import never_block
+from cogento import reporting, runtime
+from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.doorbell import DRAIN_TASK
 from cogento.settings import WorkerSettings, load
 from worker import shortage
 from worker.celery_app import forget_rings, make_celery
 from worker.process import WorkerProcess
 
-never_block()  # before Celery greets
+make_output_nonblocking()  # before Celery greets
 settings = load(WorkerSettings)
 reporting.configure(
     "worker",
     level=settings.log_level,
     sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
 )
-bridge.on_error(shortage.end_if_short)
+runtime.on_error(shortage.end_if_short)
 app = make_celery(settings.redis_url.get_secret_value(), concurrency=settings.worker_concurrency)
 process = WorkerProcess(settings)
 

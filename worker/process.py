@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import collector
+from cogento import runtime
 from cogento.events.fence import Fence
 from cogento.queue.checks import log_level
 from cogento.queue.circuit import Dependency
@@ -129,7 +129,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Begin to look for mail."""
-        collector.spare_what_is_here()
+        runtime.freeze_startup_objects()
         self._periodic_tasks.start()
         log.info("worker_started")
 

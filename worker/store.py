@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.letters import LetterReason
 from cogento.store.connecting import greet_if_there
 from cogento.store.store import Store
@@ -45,36 +45,36 @@ class BridgedStore:
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """As Store.apply."""
         self._keep()
-        return bridge.run(self._store.apply(deliveries), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
+        return runtime.run(self._store.apply(deliveries), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
         """As Store.bury."""
         self._keep()
-        bridge.run(self._store.bury(letters), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
+        runtime.run(self._store.bury(letters), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
 
     def ping_write(self) -> None:
         """As Store.ping_write."""
-        bridge.run(self._store.ping_write())
+        runtime.run(self._store.ping_write())
 
     def tidy(self, *, retention_days: int) -> None:
         """As Store.tidy."""
-        bridge.run(self._store.tidy(retention_days=retention_days))
+        runtime.run(self._store.tidy(retention_days=retention_days))
 
     def decide_members(self, statuses: Collection[str]) -> frozenset[str] | None:
         """As Store.decide_members."""
-        return bridge.run(self._store.decide_members(statuses))
+        return runtime.run(self._store.decide_members(statuses))
 
     def refresh_members(self) -> None:
         """As Store.refresh_members."""
-        bridge.run(self._store.refresh_members())
+        runtime.run(self._store.refresh_members())
 
     def mend(self) -> list[AddressTakenError]:
         """As Store.mend."""
-        return bridge.run(self._store.mend())
+        return runtime.run(self._store.mend())
 
     def close(self) -> None:
         """As Store.close."""
-        bridge.run(self._store.close())
+        runtime.run(self._store.close())
 
 
 class BridgedLetters:
@@ -87,9 +87,9 @@ class BridgedLetters:
         """Find open letters of `reason` whose cause has gone, as far as the tables can tell."""
         match reason:
             case LetterReason.CUSTOMER_MISSING:
-                return bridge.run(self._letters.whose_customer_arrived(reason, limit=limit))
+                return runtime.run(self._letters.whose_customer_arrived(reason, limit=limit))
             case LetterReason.GAVE_UP:
-                return bridge.run(
+                return runtime.run(
                     self._letters.since_which_was_written(reason, after_seconds=GIVEN_UP_SECONDS, limit=limit)
                 )
             case _:
@@ -97,23 +97,23 @@ class BridgedLetters:
 
     def take(self, letter_ids: Collection[int], *, why: str) -> list[Replay]:
         """As Letters.retry."""
-        return bridge.run(self._letters.retry(letter_ids, who=WHO, why=why))
+        return runtime.run(self._letters.retry(letter_ids, who=WHO, why=why))
 
     def reopen(self, letter_ids: Collection[int], *, why: str, after_seconds: int = 0) -> int:
         """As Letters.reopen."""
-        return bridge.run(self._letters.reopen(letter_ids, who=WHO, why=why, after_seconds=after_seconds))
+        return runtime.run(self._letters.reopen(letter_ids, who=WHO, why=why, after_seconds=after_seconds))
 
     def taken(self, *, for_seconds: int, above: int) -> dict[int, EventId]:
         """As Letters.taken."""
-        return bridge.run(self._letters.taken(for_seconds=for_seconds, above=above))
+        return runtime.run(self._letters.taken(for_seconds=for_seconds, above=above))
 
 
 def greet(database_url: str) -> None:
     """Find out whether Postgres lets us in at all; raises PostgresRefusedError. That it is away is fine."""
-    bridge.run(greet_if_there(database_url, application_name=NAME))
+    runtime.run(greet_if_there(database_url, application_name=NAME))
 
 
 def open_store(database_url: str, *, pool_size: int) -> BridgedStore:
     """Open the store on this process's loop; Postgres may be away."""
     opening = Store.open(database_url, pool_size=pool_size, application_name=NAME)
-    return BridgedStore(bridge.run(opening))
+    return BridgedStore(runtime.run(opening))

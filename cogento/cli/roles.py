@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cogento import bridge
+from cogento import runtime
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.console.failures import Failure
 from cogento.console.opening import opened_store
@@ -27,7 +27,7 @@ def roles() -> None:
 def list_(email: str | None, *, as_json: bool) -> None:
     """List the roles of EMAIL, or everyone's."""
     with opened_store(name=NAME) as store:
-        granted = bridge.run(store.roles.granted(email))
+        granted = runtime.run(store.roles.granted(email))
     if as_json:
         print_json(granted)
     elif granted:
@@ -44,7 +44,7 @@ def list_(email: str | None, *, as_json: bool) -> None:
 def grant(email: str, role: str, *, as_json: bool) -> None:
     """Grant ROLE to the user who signs in with EMAIL."""
     with opened_store(name=NAME) as store:
-        done = bridge.run(store.roles.grant(email, Role(role)))
+        done = runtime.run(store.roles.grant(email, Role(role)))
     if not done:
         raise Failure("No live customer signs in with this address. `cogento explain` finds customers by id.")
     _say(email, role, granted=True, as_json=as_json)
@@ -57,7 +57,7 @@ def grant(email: str, role: str, *, as_json: bool) -> None:
 def revoke(email: str, role: str, *, as_json: bool) -> None:
     """Take ROLE from the user who signs in with EMAIL."""
     with opened_store(name=NAME) as store:
-        done = bridge.run(store.roles.revoke(email, Role(role)))
+        done = runtime.run(store.roles.revoke(email, Role(role)))
     if not done:
         raise Failure("Nobody with this address has this role. `cogento roles list` shows who has which.")
     _say(email, role, granted=False, as_json=as_json)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.words import tell_letter
 from cogento.events.letters import ADVICE
 from cogento.queue.redelivery import redeliver
@@ -60,20 +60,22 @@ class Desk:
 
     def groups(self, which: LetterFilter, *, limit: int = 100) -> list[LetterGroup]:
         """Count letters by what they died of, the most first."""
-        return bridge.run(self._letters.groups(which, limit=limit), timeout_seconds=ANSWER_SECONDS)
+        return runtime.run(self._letters.groups(which, limit=limit), timeout_seconds=ANSWER_SECONDS)
 
     def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
         """List letters, newest first; `below` is an id to page on."""
-        return bridge.run(self._letters.page(which, below=below, limit=limit), timeout_seconds=ANSWER_SECONDS)
+        return runtime.run(
+            self._letters.page(which, below=below, limit=limit), timeout_seconds=ANSWER_SECONDS
+        )
 
     def matching(self, which: LetterFilter) -> list[LetterMatch]:
         """Name every letter that matches, oldest event first."""
-        return bridge.run(self._letters.matching(which))
+        return runtime.run(self._letters.matching(which))
 
     def find(self, asked: str) -> Letter | None:
         """Find a letter by its number, or by its event: the unresolved one, else the last."""
         if asked.isdecimal() and len(asked) < len(str(2**63)):
-            return bridge.run(self._letters.read(int(asked)), timeout_seconds=ANSWER_SECONDS)
+            return runtime.run(self._letters.read(int(asked)), timeout_seconds=ANSWER_SECONDS)
         found = self.page(LetterFilter(statuses=frozenset(LetterStatus), about=asked))
         mine = [letter for letter in found if letter.event_id == asked]
         return next((letter for letter in mine if letter.status in UNRESOLVED), mine[0] if mine else None)
@@ -85,12 +87,12 @@ class Desk:
             letter,
             standing=tell_letter(letter, waits=waits),
             advice=ADVICE.get(letter.reason, UNKNOWN_REASON),  # type: ignore[call-overload] # a newer release's
-            actions=bridge.run(self._letters.actions(letter.id), timeout_seconds=ANSWER_SECONDS),
+            actions=runtime.run(self._letters.actions(letter.id), timeout_seconds=ANSWER_SECONDS),
         )
 
     def body(self, letter_id: int) -> bytes | None:
         """Read the exact bytes; None when they were erased. They hold personal data."""
-        return bridge.run(self._letters.body(letter_id), timeout_seconds=ANSWER_SECONDS)
+        return runtime.run(self._letters.body(letter_id), timeout_seconds=ANSWER_SECONDS)
 
     def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
         """Put letters back into their mailboxes, and say of each what became of it."""
@@ -98,11 +100,11 @@ class Desk:
 
     def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
         """Close open letters without applying them; how many, is returned."""
-        return bridge.run(self._letters.discard(letter_ids, who=who, why=why))
+        return runtime.run(self._letters.discard(letter_ids, who=who, why=why))
 
     def fates(self, letter_ids: Collection[int]) -> list[LetterFate]:
         """Say what has become of letters so far."""
-        return bridge.run(self._letters.fates(letter_ids))
+        return runtime.run(self._letters.fates(letter_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class _Taking:
     why: str | None
 
     def take(self, letter_ids: Collection[int]) -> list[Replay]:
-        return bridge.run(self.letters.retry(letter_ids, who=self.who, why=self.why))
+        return runtime.run(self.letters.retry(letter_ids, who=self.who, why=self.why))
 
     def give_back(self, letter_ids: Collection[int]) -> None:
-        bridge.run(self.letters.reopen(letter_ids, who=self.who, why=NOT_PUT))
+        runtime.run(self.letters.reopen(letter_ids, who=self.who, why=NOT_PUT))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.desk import Desk
 from cogento.console.failures import Failure, told
 from cogento.console.local_run import adopt_local_run
@@ -46,13 +46,13 @@ def opened_store(*, name: str) -> Iterator[Store]:
     adopt_local_run()
     settings = load(DatabaseSettings)
     with told():
-        store = bridge.run(
+        store = runtime.run(
             Store.open(settings.database_url.get_secret_value(), pool_size=CONNECTIONS, application_name=name)
         )
         try:
             yield store
         finally:
-            bridge.run(store.close())
+            runtime.run(store.close())
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.words import tell_kept_out
 from cogento.queue.durability import warning_of
 from cogento.queue.figures import waits_for_what
@@ -72,9 +72,9 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
     facts = mailboxes.check()
     mail = mailboxes.status()
     workforce = Workforce(mailboxes.heartbeats.seen(), mail.now_ms)
-    totals = bridge.run(store.history.totals())
-    letters = bridge.run(store.letters.count())
-    sweeping = bridge.run(store.sweeps.standing())
+    totals = runtime.run(store.history.totals())
+    letters = runtime.run(store.letters.count())
+    sweeping = runtime.run(store.sweeps.standing())
     return Standing(
         waiting=mail.waiting,
         leased=mail.leased,

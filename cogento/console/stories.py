@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.waiting import Office, tell_mailbox, tell_wait
 from cogento.console.words import tell_outcome, tell_row, tell_unsure
 from cogento.events.envelope import open_envelope
@@ -142,7 +142,7 @@ class _AwayError(Exception):
 def _ask(question: Coroutine[object, object, T]) -> T:
     """Ask the tables; raises _AwayError where they are, or whatever is wrong besides."""
     try:
-        return bridge.run(question, timeout_seconds=ANSWER_SECONDS)
+        return runtime.run(question, timeout_seconds=ANSWER_SECONDS)
     except Exception as error:
         if classify(error) is FailureClass.INFRASTRUCTURE:
             raise _AwayError(error) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console import stories
 from cogento.console.failures import trouble_of
 from cogento.console.memory import LINES_SHOWN, Look, Memory
@@ -82,7 +82,7 @@ class Watching:
 
     def _look_at_tables(self, look: Look) -> Look:
         try:
-            return bridge.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
+            return runtime.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
         except Exception as error:
             if classify(error) is FailureClass.BUG:
                 raise

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.standing import read_standing
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
@@ -29,7 +29,7 @@ class Pulse:
         self.line = ""
         self._every_seconds = every_seconds
         self._mailboxes = Mailboxes.connect(redis_url, ack=None)
-        self._store = bridge.run(
+        self._store = runtime.run(
             Store.open(database_url, pool_size=1, application_name="cogento run"), timeout_seconds=ASK_SECONDS
         )
         threading.Thread(target=self._keep_asking, name="pulse", daemon=True).start()

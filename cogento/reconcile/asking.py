@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from cogento import bridge
+from cogento import runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class Asking:
     def look(self) -> None:
         """Ask for all that there is to ask for now, if it is this process's turn."""
         if self._turn is None:
-            self._turn = bridge.run(self._store.take_turn(TURN))
+            self._turn = runtime.run(self._store.take_turn(TURN))
         if self._turn is None:
             return
         try:
@@ -63,4 +63,4 @@ class Asking:
     def _pass_turn_on(self, turn: Turn) -> None:
         self._turn = None
         with suppress(Exception):  # its connection may be what failed; then the turn has ended already
-            bridge.run(turn.end())
+            runtime.run(turn.end())

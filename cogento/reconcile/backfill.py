@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.reconcile.walk import Walk, stretches
 from cogento.stripe.requests import Answer
@@ -68,7 +68,7 @@ class Backfill:
 
     def run(self, *, anew: bool) -> Backfilled:
         """Go on with what an earlier run left, or begin; with `anew` forget what was left."""
-        return bridge.run(self._run(anew=anew))
+        return runtime.run(self._run(anew=anew))
 
     async def keep(self, part: Slice, page: Page, *, seconds: int) -> None:
         """Write a page's objects, and after them what is left of its slice: it may be written twice, never not at all."""

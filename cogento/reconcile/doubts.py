@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.events.names import ObjectId
 from cogento.reconcile.rests import Rests
@@ -56,7 +56,7 @@ class Doubts:
 
     def _due(self) -> list[Doubt]:
         resting = self._rests.resting()
-        rows = bridge.run(self._rows.due(quiet_seconds=QUIET_SECONDS, besides=resting, limit=AT_ONCE))
+        rows = runtime.run(self._rows.due(quiet_seconds=QUIET_SECONDS, besides=resting, limit=AT_ONCE))
         unknown = self._mailboxes.parked_customers(quiet_seconds=QUIET_SECONDS, limit=10 * AT_ONCE)
         customers = (Doubt(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
         wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))

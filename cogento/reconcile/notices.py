@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.letters import MESSAGES, PARKED_SECONDS, LetterReason
 from cogento.events.names import CustomerId
 from cogento.events.notice import read_notice
@@ -72,7 +72,7 @@ class Notices:
             besides=self._rests.resting(),
             limit=AT_ONCE,
         )
-        return bridge.run(due)
+        return runtime.run(due)
 
     def _has_mail(self, noticed: Noticed) -> bool:
         """Whether more of its events wait, or an answer of before."""
@@ -82,8 +82,8 @@ class Notices:
         """Bury first: a crash in between means that it is done again."""
         if hopeless:
             log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
-            bridge.run(self._store.bury([_letter(one) for one in hopeless]))
-            bridge.run(self._store.notices.give_up([one.object_id for one in hopeless]))
+            runtime.run(self._store.bury([_letter(one) for one in hopeless]))
+            runtime.run(self._store.notices.give_up([one.object_id for one in hopeless]))
 
 
 def _mailbox_of(noticed: Noticed) -> CustomerId:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.fence import Fence
 from cogento.queue.doorbell import Doorbell
 from cogento.reconcile.asking import Asking
@@ -111,7 +111,7 @@ class Reconciliation:
             application_name=name,
         )
         return cls(
-            bridge.run(opening),
+            runtime.run(opening),
             mailboxes,
             Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
             Outbox(mailboxes, Doorbell(redis_url)),
@@ -124,7 +124,7 @@ class Reconciliation:
 
     def sweep_if_due(self) -> None:
         """Sweep, if five minutes have passed since any process did, and no other is at it."""
-        standing = bridge.run(self._store.sweeps.standing())
+        standing = runtime.run(self._store.sweeps.standing())
         _warn_if_late(standing)
         if standing.finished is None or standing.now - standing.finished >= SWEEP_EVERY_SECONDS:
             try:
@@ -137,27 +137,27 @@ class Reconciliation:
     ) -> Swept | None:
         """Sweep now; None when another process is at it."""
         self._check_account()
-        turn = bridge.run(self._store.take_turn(SWEEP_TURN))
+        turn = runtime.run(self._store.take_turn(SWEEP_TURN))
         if turn is None:
             return None
         try:
             return self._sweep.run(grace_seconds=grace_seconds, report=report, goes_on=self._goes_on)
         finally:
-            bridge.run(turn.end())
+            runtime.run(turn.end())
 
     def backfill(
         self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
     ) -> Backfilled | None:
         """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
         self._check_account()
-        turn = bridge.run(self._store.take_turn(BACKFILL_TURN))
+        turn = runtime.run(self._store.take_turn(BACKFILL_TURN))
         if turn is None:
             return None
         filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=BACKFILL)
         try:
             return Backfill(self._stripe, self._store.backfills, filing, report=report).run(anew=anew)
         finally:
-            bridge.run(turn.end())
+            runtime.run(turn.end())
 
     def verify(
         self,
@@ -174,7 +174,7 @@ class Reconciliation:
 
     def standing(self) -> Sweeping:
         """How far sweeps have come."""
-        return bridge.run(self._store.sweeps.standing())
+        return runtime.run(self._store.sweeps.standing())
 
     def stop(self) -> None:
         """Begin nothing further; what is under way ends at its next step."""
@@ -184,7 +184,7 @@ class Reconciliation:
         """Give up what turns are held, and close every connection."""
         self._asking.stop()
         self._stripe.close()
-        bridge.run(self._store.close())
+        runtime.run(self._store.close())
 
     def _check_account(self) -> None:
         """Let in nothing by asking where receivers keep everything out; raises OwnAccountError.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.queue.pace import Pace
 from cogento.stripe.api import StripeApi
 from cogento.stripe.budget import Grant
@@ -63,24 +63,24 @@ class Stripe:
 
     def close(self) -> None:
         """Close the connections."""
-        bridge.run(self.api.close())
+        runtime.run(self.api.close())
         self._pace.close()
 
     def fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
         """Ask for objects, all at once; each has its answer or its error, in their order."""
-        return bridge.run(self._fetch(wanted))
+        return runtime.run(self._fetch(wanted))
 
     def event(self, event_id: EventId) -> Answer:
         """As StripeApi.event."""
-        return bridge.run(self.api.event(event_id))
+        return runtime.run(self.api.event(event_id))
 
     def events(self, types: Sequence[str], *, since: int, before: int, after_id: str | None = None) -> Page:
         """As StripeApi.events."""
-        return bridge.run(self.api.events(types, since=since, before=before, after_id=after_id))
+        return runtime.run(self.api.events(types, since=since, before=before, after_id=after_id))
 
     def now(self) -> int:
         """Ask what time it is by Stripe's clock, in Unix seconds; costs one request."""
-        return bridge.run(self.api.now())
+        return runtime.run(self.api.now())
 
     async def _fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
         return await asyncio.gather(*(self._fetch_one(one) for one in wanted))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.envelope import open_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
@@ -100,14 +100,14 @@ class EventSweep:
             swept = self._sweep_slice(swept, slices)
             report(swept)
         if swept.is_whole:
-            bridge.run(self._sweeps.finish())
+            runtime.run(self._sweeps.finish())
         log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
         return swept
 
     def _beginning(self, now: int) -> int:
         """Begin before the watermark, and before whatever was awaited and has vanished."""
         oldest = now - REACH_SECONDS
-        watermark = bridge.run(self._sweeps.standing()).watermark
+        watermark = runtime.run(self._sweeps.standing()).watermark
         if watermark is None:
             return oldest
         vanished = self._vanished(oldest)
@@ -120,22 +120,22 @@ class EventSweep:
         """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
         vanished: list[Sighted] = []
         last = NOTHING_SIGHTED
-        while awaited := bridge.run(self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE)):
+        while awaited := runtime.run(self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE)):
             vanished += self._vanished_of(awaited, oldest)
             last = awaited[-1]
         return vanished
 
     def _vanished_of(self, awaited: Sequence[Sighted], oldest: int) -> list[Sighted]:
-        unsettled = bridge.run(self._sweeps.unsettled(awaited))
+        unsettled = runtime.run(self._sweeps.unsettled(awaited))
         settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
         gone = [event for event in unsettled if self._mailboxes.find(event.event_id) is None]
-        vanished = bridge.run(self._sweeps.unsettled(gone))  # what left its mailbox a moment ago is settled
+        vanished = runtime.run(self._sweeps.unsettled(gone))  # what left its mailbox a moment ago is settled
         lost = {event.event_id for event in vanished if event.created < oldest}
-        bridge.run(self._sweeps.forget(settled | lost))
+        runtime.run(self._sweeps.forget(settled | lost))
         return vanished
 
     def _has_room(self) -> bool:
-        has_room = bridge.run(self._sweeps.standing()).awaited < MOST_AWAITED
+        has_room = runtime.run(self._sweeps.standing()).awaited < MOST_AWAITED
         if not has_room:
             log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
         return has_room
@@ -145,7 +145,7 @@ class EventSweep:
         listed = missing = pages = 0
         for page in self._pages(swept.at, before):
             listed, missing, pages = listed + len(page), missing + self._bring(page), pages + 1
-        bridge.run(self._sweeps.advance(before))
+        runtime.run(self._sweeps.advance(before))
         slices.adapt(pages)
         return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
 
@@ -171,18 +171,18 @@ class EventSweep:
             return 0
         missing = self._outbox.put(wanted, source=Source.SWEEP)
         awaited = [Sighted(envelope.event_id, envelope.created) for envelope in wanted]
-        bridge.run(self._sweeps.note(missing=missing, awaited=awaited))
+        runtime.run(self._sweeps.note(missing=missing, awaited=awaited))
         return missing
 
     def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         seen = [Sighted(envelope.event_id, envelope.created) for envelope in envelopes]
-        ids = {event.event_id for event in bridge.run(self._sweeps.unsettled(seen))}
+        ids = {event.event_id for event in runtime.run(self._sweeps.unsettled(seen))}
         return [envelope for envelope in envelopes if envelope.event_id in ids]
 
     def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Leave out events whose object a thin event told of: an answer of Stripe's stands for them."""
         told = [Snapshot(one.event_id, one.object_id, one.created) for one in envelopes]
-        covered = bridge.run(self._notices.covered(told)) if told else set()
+        covered = runtime.run(self._notices.covered(told)) if told else set()
         return [envelope for envelope in envelopes if envelope.event_id not in covered]
 
 

@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.answers import answer_body
 from cogento.events.errors import OtherReleaseError, PermanentError
 from cogento.events.event import Event, ObjectKind, read_event
@@ -96,7 +96,7 @@ class Verify:
 
     def run(self, *, sample: int | None, repair: bool) -> Verified:
         """Compare every row, or so many at random: a question to Stripe each."""
-        return bridge.run(self._run(sample=sample, repair=repair))
+        return runtime.run(self._run(sample=sample, repair=repair))
 
     async def keep(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
         """Compare a page of a list."""

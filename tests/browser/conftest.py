@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.event import read_event
 from cogento.local.ports import free_port
 from cogento.store.store import Delivery, Store
@@ -120,13 +120,13 @@ def console(make_console: Callable[..., Console]) -> Console:
 @pytest.fixture
 def applied(database_url: str) -> Iterator[Happened]:
     """Apply an event as a worker would."""
-    store = bridge.run(Store.open(database_url, pool_size=1, application_name="test"))
+    store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
 
     def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
         event = read_event(builders.event_body(type_, object_, **fields))
-        bridge.run(
+        runtime.run(
             store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source="webhook")])
         )
 
     yield apply
-    bridge.run(store.close())
+    runtime.run(store.close())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.passwords import hash_password
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.store import Store
@@ -28,19 +28,19 @@ EVERY = LetterFilter(statuses=frozenset(LetterStatus))
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    opened = bridge.run(Store.open(database_url, pool_size=1, application_name="test"))
+    opened = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
     yield opened
-    bridge.run(opened.close())
+    runtime.run(opened.close())
 
 
 def bury(store: Store, *numbers: int, reason: str = "bug") -> None:
     ada = builders.customer(email=CANARY)
     bodies = {n: builders.event_body("customer.updated", ada, id_=f"evt_{n}") for n in numbers}
-    bridge.run(store.bury([letter(str(n), body=body, reason=reason) for n, body in bodies.items()]))
+    runtime.run(store.bury([letter(str(n), body=body, reason=reason) for n, body in bodies.items()]))
 
 
 def kept(store: Store) -> dict[str, Letter]:
-    return {one.event_id: one for one in bridge.run(store.letters.page(EVERY))}
+    return {one.event_id: one for one in runtime.run(store.letters.page(EVERY))}
 
 
 def test_letters_are_found_from_the_overview_by_cause_and_explained(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from cogento.local.stripe.life import Life
@@ -67,7 +67,7 @@ def live(stripe: SimulatedStripe, life: Life, post: Post, *, steps: int) -> None
         stripe.now += 1
         return [event for _ in range(steps) for event in life.step(stripe.now)]
 
-    events = bridge.run(happen())
+    events = runtime.run(happen())
     Random(1).shuffle(events)
     deliver(post, *events)  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.envelope import open_envelope
 from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
@@ -88,7 +88,7 @@ class Post:
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read from the tables, over a connection of its own."""
-        return bridge.run(_fetch(self.database_url, query, *parameters))
+        return runtime.run(_fetch(self.database_url, query, *parameters))
 
     def ledger(self) -> dict[str, str]:
         """Outcome by event id."""

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from random import Random
 from typing import TYPE_CHECKING
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.envelope import open_envelope
 from cogento.events.fence import Fence
 from cogento.local.stripe.account import Account
@@ -54,11 +54,11 @@ class SimulatedStripe:
         self.faults = Faults(Random(1))
         self.api = Api(self.account, EverythingDelivered(), self.faults, api_key=KEY, now=lambda: self.now)
         self._running = AsyncExitStack()
-        self.url = bridge.run(self._running.enter_async_context(serving(self.api.answer)))
+        self.url = runtime.run(self._running.enter_async_context(serving(self.api.answer)))
 
     def close(self) -> None:
         """Stop serving."""
-        bridge.run(self._running.aclose())
+        runtime.run(self._running.aclose())
 
     @property
     def requests(self) -> int:
@@ -119,7 +119,7 @@ def open_reconciliation(
     fence: Fence = EVERYTHING_SIMULATED,
 ) -> Reconciliation:
     """One process's part in asking; `clock` says how long it has let things rest."""
-    store = bridge.run(
+    store = runtime.run(
         Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
     )
     outbox = Outbox(post.mailboxes, QuietBell())

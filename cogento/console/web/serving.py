@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from a2wsgi import WSGIMiddleware
 from gunicorn.app.base import BaseApplication
 
-from cogento import bridge, reporting
+from cogento import reporting, runtime
 from cogento.console.desk import Desk
 from cogento.console.opening import CONNECTIONS, connect
 from cogento.console.watching import Watching
@@ -22,7 +22,7 @@ from cogento.console.web import sessions
 from cogento.console.web.app import create_app
 from cogento.console.web.guards import LONGEST_FORM
 from cogento.console.web.login import Door
-from cogento.outlet import never_block
+from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import answer, refusal
 from cogento.serving.worker import Worker as ServingWorker
 from cogento.store.store import Store
@@ -58,7 +58,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
     def __init__(self, settings: ConsoleSettings, exposure: Exposure) -> None:
         self._settings = settings
         self._exposure = exposure
-        never_block()  # before gunicorn's logger asks for standard error
+        make_output_nonblocking()  # before gunicorn's logger asks for standard error
         super().__init__()
 
     def load_config(self) -> None:
@@ -124,7 +124,7 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     """Open both servers, begin to watch them, and make the application."""
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
     reporting.configure("console", level=settings.log_level, sentry_dsn=dsn)
-    store = bridge.run(
+    store = runtime.run(
         Store.open(
             settings.database_url.get_secret_value(),
             pool_size=CONNECTIONS + 2,

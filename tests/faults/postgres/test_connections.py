@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.outcomes import Applied, Reason, Unchanged
 from cogento.events.retry import FailureClass
 from cogento.store import connecting
@@ -77,16 +77,16 @@ def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
     monkeypatch: pytest.MonkeyPatch, checker: Checker, post: Post, database_url: str
 ) -> None:
     monkeypatch.setattr("cogento.store.database.ACQUIRE_SECONDS", 0.05)
-    store = bridge.run(Store.open(database_url, pool_size=1, application_name="test"))
-    held = bridge.run(store.take_turn("everything"))
+    store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
+    held = runtime.run(store.take_turn("everything"))
     assert held is not None
     accepted = put_names(post, 0)
 
     post.drain(BridgedStore(store))
     assert (why_open(post), post.mailboxes.status().ready) == ("PostgresSilentError", 25)
-    bridge.run(held.end())
+    runtime.run(held.end())
     wait_until(lambda: drained(post, BridgedStore(store)), what="the circuit to let mail through")
-    bridge.run(store.close())
+    runtime.run(store.close())
 
     assert checker.judge(accepted=accepted).problems == ()
 

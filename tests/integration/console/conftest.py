@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cogento import bridge
+from cogento import runtime
 from cogento.cli.main import main
 from cogento.events.envelope import open_envelope
 from cogento.events.event import read_event
@@ -41,9 +41,9 @@ def run(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> R
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    opened = bridge.run(Store.open(database_url, pool_size=2, application_name="test"))
+    opened = runtime.run(Store.open(database_url, pool_size=2, application_name="test"))
     yield opened
-    bridge.run(opened.close())
+    runtime.run(opened.close())
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def applied(store: Store) -> Happened:
 
     def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
         event = read_event(builders.event_body(type_, object_, **fields))
-        bridge.run(
+        runtime.run(
             store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source="webhook")])
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.settings import EX_CONFIG
 from cogento.store.backfills import Stretch
@@ -51,11 +51,11 @@ def test_backfill_tells_programs_what_became_of_the_objects(run: Run, stripe: Si
 
 
 def test_a_second_backfill_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:
-    turn = bridge.run(store.take_turn("backfill"))
+    turn = runtime.run(store.take_turn("backfill"))
     assert turn is not None
 
     second = run("backfill")
-    bridge.run(turn.end())
+    runtime.run(turn.end())
 
     assert (second.exit_code, second.output) == (0, "Another backfill is under way.\n")
     assert stripe.requests == 0
@@ -64,10 +64,10 @@ def test_a_second_backfill_ends_as_done(run: Run, stripe: SimulatedStripe, store
 def test_backfill_goes_on_with_what_is_left_unless_it_shall_begin_again(
     run: Run, stripe: SimulatedStripe, store: Store
 ) -> None:
-    bridge.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    runtime.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
 
     left = json.loads(run("backfill", "--json").stdout)
-    bridge.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    runtime.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
     again = json.loads(run("backfill", "--restart", "--json").stdout)
 
     assert left["customers"] == {}
@@ -86,7 +86,7 @@ def test_backfill_without_a_key_says_what_to_set(run: Run, monkeypatch: pytest.M
 def test_t7_a_backfill_goes_by_the_statuses_that_workers_were_given_whatever_its_own_environment_says(
     run: Run, stripe: SimulatedStripe, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bridge.run(store.decide_members({"active", "trialing"}))
+    runtime.run(store.decide_members({"active", "trialing"}))
     monkeypatch.setenv("MEMBER_STATUSES", "past_due")
 
     run("backfill")
@@ -95,6 +95,6 @@ def test_t7_a_backfill_goes_by_the_statuses_that_workers_were_given_whatever_its
         one.customer for one in stripe.account.subscriptions.values() if one.status in ("active", "trialing")
     }
     paying = {id_ for id_ in live if not stripe.account.customers[id_].deleted}
-    members = [bridge.run(store.history.customer(id_)) for id_ in paying]  # type: ignore[arg-type]
+    members = [runtime.run(store.history.customer(id_)) for id_ in paying]  # type: ignore[arg-type]
     assert paying
     assert {one.roles for one in members if one} == {("member",)}

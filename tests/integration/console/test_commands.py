@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.names import CustomerId, EventId
 from cogento.ordering.ties import Choice
 from cogento.queue.circuit import Dependency
@@ -85,7 +85,7 @@ def test_status_counts_what_waits_and_what_was_applied(
 
 def test_status_tells_of_ends_that_are_dead(run: Run, applied: Happened, store: Store) -> None:
     applied("customer.created", ADA)
-    bridge.run(store.bury([letter("end", type="customer.deleted", object_id="cus_ada", removal=True)]))
+    runtime.run(store.bury([letter("end", type="customer.deleted", object_id="cus_ada", removal=True)]))
     assert json.loads(run("status", "--json").output)["dead_removals"] == 1
     assert "1 of them about what has ended and is still shown" in run("status").output
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.letters import ADVICE, LetterReason
 from cogento.events.names import CustomerId
 from cogento.events.retry import FailureClass
@@ -47,11 +47,11 @@ def dead(number: int, *, customer: str = "cus_1", created: int = NOW, **fields: 
 
 
 def bury(store: Store, *letters: DeadLetter) -> None:
-    bridge.run(store.bury(letters))
+    runtime.run(store.bury(letters))
 
 
 def kept(store: Store) -> list[Letter]:
-    return sorted(bridge.run(store.letters.page(EVERY)), key=lambda one: one.event_id)
+    return sorted(runtime.run(store.letters.page(EVERY)), key=lambda one: one.event_id)
 
 
 def waiting(mailboxes: Mailboxes, customer: str = "cus_1") -> list[str]:
@@ -70,7 +70,7 @@ def test_letters_are_grouped_by_what_they_died_of(run: Run, store: Store) -> Non
 
 def test_letters_of_one_cause_are_listed_one_by_one(run: Run, store: Store) -> None:
     bury(store, dead(1), dead(2), dead(3, reason="malformed"))
-    group = next(g for g in bridge.run(store.letters.groups()) if g.reason == "bug")
+    group = next(g for g in runtime.run(store.letters.groups()) if g.reason == "bug")
     listed = run("letters", "list", "--fingerprint", group.fingerprint).output
     assert "evt_1" in listed
     assert "evt_2" in listed
@@ -150,8 +150,8 @@ def test_a_body_cannot_command_the_terminal(run: Run, store: Store) -> None:
 
 def test_a_body_that_was_erased_is_said_so(run: Run, store: Store) -> None:
     bury(store, dead(1))
-    bridge.run(store.letters.discard([kept(store)[0].id], why="-", who="-"))
-    bridge.run(store.letters.erase_bodies(after_days=0))
+    runtime.run(store.letters.discard([kept(store)[0].id], why="-", who="-"))
+    runtime.run(store.letters.erase_bodies(after_days=0))
     assert "The body was erased" in run("letters", "show", "evt_1", "--body").output
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.settings import EX_CONFIG
 from tests.support.simulated_stripe import SimulatedStripe
@@ -53,11 +53,11 @@ def test_status_says_how_far_sweeps_have_come(run: Run, stripe: SimulatedStripe)
 
 
 def test_f58_a_second_sweep_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:
-    turn = bridge.run(store.take_turn("sweep"))
+    turn = runtime.run(store.take_turn("sweep"))
     assert turn is not None
 
     second = run("sweep")
-    bridge.run(turn.end())
+    runtime.run(turn.end())
 
     assert (second.exit_code, second.output) == (0, "Another sweep is under way.\n")
     assert stripe.requests == 0

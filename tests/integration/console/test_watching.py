@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.console.memory import LINES_SHOWN
 from cogento.console.watching import Watching
 from cogento.console.web.app import create_app
@@ -69,7 +69,7 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
     end = letter("3", type="customer.subscription.deleted", object_id="sub_ada", removal=True)
-    bridge.run(store.bury([end]))
+    runtime.run(store.bury([end]))
     watching.look()
     client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
     assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")
@@ -147,7 +147,7 @@ def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: Watching, a
 def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:
     waiting("customer.created", ADA)
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
-    watching = Watching(mailboxes, bridge.run(Store.open(url, pool_size=1, application_name="test")))
+    watching = Watching(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
     watching.look()
     seen = watching.overview()
     assert seen.tables is None
@@ -160,7 +160,7 @@ def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting
     circuit = mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("ConnectionRefusedError", begun_ms=1, errors_limit=1, probe_after_seconds=5)
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
-    watching = Watching(mailboxes, bridge.run(Store.open(url, pool_size=1, application_name="test")))
+    watching = Watching(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
     client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
     answer = client.get("/console/explain?id=cus_ada")
     assert answer.status_code == 503

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.faults import Fault, FaultKind
@@ -226,10 +226,10 @@ def test_one_backfill_runs_at_a_time(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
 ) -> None:
     another = open_reconciliation(stripe, post, redis_url)
-    turn = bridge.run(asking._store.take_turn(BACKFILL_TURN))
+    turn = runtime.run(asking._store.take_turn(BACKFILL_TURN))
     assert turn is not None
     meanwhile = another.backfill()
-    bridge.run(turn.end())
+    runtime.run(turn.end())
 
     afterwards = another.backfill()
     another.close()
@@ -241,7 +241,7 @@ def test_one_backfill_runs_at_a_time(
 def test_slices_cover_all_time_since_the_account_began_and_are_begun_far_apart(
     stripe: SimulatedStripe, asking: Reconciliation
 ) -> None:
-    parts = bridge.run(walk.stretches(asking._stripe.api, ObjectKind.CUSTOMER, until=stripe.now))
+    parts = runtime.run(walk.stretches(asking._stripe.api, ObjectKind.CUSTOMER, until=stripe.now))
     in_order = sorted(parts, key=lambda one: one.since)
 
     assert START - walk.CLOSE_SECONDS < in_order[0].since <= START

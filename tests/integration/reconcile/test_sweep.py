@@ -8,7 +8,7 @@ import pytest
 import redis
 import structlog
 
-from cogento import bridge
+from cogento import runtime
 from cogento.events.envelope import is_ours
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
@@ -194,7 +194,7 @@ def test_a_sweep_goes_no_further_while_the_workers_are_behind(
     monkeypatch.setattr("cogento.reconcile.sweep.MOST_AWAITED", 10)
     monkeypatch.setattr("cogento.reconcile.sweep.AWAITED_AT_ONCE", 7)
     monkeypatch.setattr(Slices, "LENGTHS", (8, 8, 8, 8))
-    bridge.run(asking._store.sweeps.advance(START))
+    runtime.run(asking._store.sweeps.advance(START))
     deliver(post, *stripe.account.events)
 
     stuck = sweep(asking)
@@ -247,7 +247,7 @@ def test_a_watermark_that_stands_still_is_told_before_stripe_forgets(
 
 
 def test_a_gap_that_stripe_no_longer_lists_is_told(stripe: SimulatedStripe, asking: Reconciliation) -> None:
-    bridge.run(asking._store.sweeps.advance(stripe.now - REACH_SECONDS - DAY_SECONDS))
+    runtime.run(asking._store.sweeps.advance(stripe.now - REACH_SECONDS - DAY_SECONDS))
 
     with structlog.testing.capture_logs() as told:
         swept = sweep(asking)

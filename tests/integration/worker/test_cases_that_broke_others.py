@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 import pytest
 
-from cogento import bridge
+from cogento import runtime
 from tests.support.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
 from tests.support.post import Post
 from worker.drain import BatchSize
@@ -509,12 +509,12 @@ def at_once(first: Post, second: Post, *, behind: str) -> None:
 @contextmanager
 def lock(database_url: str, statement: str) -> Iterator[None]:
     """Hold what the statement locks, over a connection of its own."""
-    connection = bridge.run(asyncpg.connect(database_url))
-    bridge.run(connection.execute(f"BEGIN; {statement}"))
+    connection = runtime.run(asyncpg.connect(database_url))
+    runtime.run(connection.execute(f"BEGIN; {statement}"))
     try:
         yield
     finally:
-        bridge.run(connection.close())
+        runtime.run(connection.close())
 
 
 def _is_settled_by_another(post: Post, event_id: str) -> bool:

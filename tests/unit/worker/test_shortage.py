@@ -8,7 +8,7 @@ import sys
 
 PROTOCOL_THAT_FAILS = """
 import asyncio
-from cogento import bridge
+from cogento import runtime
 from worker import shortage
 
 async def cut() -> None:
@@ -19,8 +19,8 @@ async def cut() -> None:
 def fail():
     raise {error}
 
-bridge.on_error(shortage.end_if_short)
-bridge.run(cut())
+runtime.on_error(shortage.end_if_short)
+runtime.run(cut())
 """
 
 

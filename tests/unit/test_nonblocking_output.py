@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.outlet import MOST_BYTES_KEPT, Outlet
+from cogento.nonblocking_output import MAX_BUFFERED_BYTES, NonBlockingStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,28 +20,28 @@ PIPE_BYTES = 65_536
 
 
 class Pipe:
-    """A pipe of usual size with an outlet at one end."""
+    """A pipe of usual size with a stream at one end."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
         os.set_blocking(self.reading, False)
-        self.outlet = Outlet(self.writing)
+        self.stream = NonBlockingStream(self.writing)
 
     def fill(self) -> None:
         """Write until nothing more fits into the pipe, and no line is kept."""
         for _ in range(PIPE_BYTES // len(LINE)):
-            self.outlet.write(LINE)
+            self.stream.write(LINE)
 
     def read(self) -> str:
-        return os.read(self.reading, 10 * MOST_BYTES_KEPT).decode()
+        return os.read(self.reading, 10 * MAX_BUFFERED_BYTES).decode()
 
     def read_to_the_end(self) -> str:
-        """Read, and let the outlet write what it kept, until nothing comes any more."""
+        """Read, and let the stream write what it buffered, until nothing comes any more."""
         read = ""
         with suppress(BlockingIOError):
             while True:
                 read += self.read()
-                self.outlet.flush()
+                self.stream.flush()
         return read
 
     def close(self) -> None:
@@ -57,31 +57,31 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_a_line_is_there_at_once(pipe: Pipe) -> None:
-    pipe.outlet.write("hello\n")
+    pipe.stream.write("hello\n")
     assert pipe.read() == "hello\n"
 
 
 def test_a_line_that_does_not_fit_comes_with_a_later_one(pipe: Pipe) -> None:
     pipe.fill()
-    pipe.outlet.write("kept\n")
+    pipe.stream.write("kept\n")
     pipe.read()
-    pipe.outlet.write("next\n")
+    pipe.stream.write("next\n")
     assert pipe.read() == "kept\nnext\n"
 
 
 def test_a_long_line_is_written_in_parts_and_stays_whole(pipe: Pipe) -> None:
     long = "y" * (PIPE_BYTES + 5_000) + "\n"
-    pipe.outlet.write(long)
+    pipe.stream.write(long)
     first = pipe.read()
-    pipe.outlet.flush()
+    pipe.stream.flush()
     assert first + pipe.read() == long
 
 
 def test_beyond_the_bound_lines_are_dropped_and_counted(pipe: Pipe) -> None:
     pipe.fill()
-    pipe.outlet.write("z" * (MOST_BYTES_KEPT - 1) + "\n")
-    pipe.outlet.write("dropped\n")
-    pipe.outlet.write("dropped too\n")
+    pipe.stream.write("z" * (MAX_BUFFERED_BYTES - 1) + "\n")
+    pipe.stream.write("dropped\n")
+    pipe.stream.write("dropped too\n")
     read = pipe.read_to_the_end()
     assert "dropped" not in read.splitlines()
     told = json.loads(read.splitlines()[-1])
@@ -90,7 +90,7 @@ def test_beyond_the_bound_lines_are_dropped_and_counted(pipe: Pipe) -> None:
 
 def test_a_reader_that_has_gone_makes_no_trouble(pipe: Pipe) -> None:
     os.close(pipe.reading)
-    pipe.outlet.write("nobody hears this\n")
+    pipe.stream.write("nobody hears this\n")
     pipe.reading = os.dup(pipe.writing)
 
 
@@ -101,10 +101,10 @@ def test_those_who_share_the_pipe_still_block(pipe: Pipe) -> None:
 def test_a_file_is_written_where_its_descriptor_stands(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb", buffering=0) as log:
         log.write(b"before\n")
-        Outlet(log.fileno()).write("after\n")
+        NonBlockingStream(log.fileno()).write("after\n")
     assert (tmp_path / "log").read_text() == "before\nafter\n"
 
 
 def test_what_is_no_unicode_is_written_all_the_same(pipe: Pipe) -> None:
-    pipe.outlet.write("\udc80\n")
+    pipe.stream.write("\udc80\n")
     assert pipe.read() == "\\udc80\n"
