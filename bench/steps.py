@@ -27,7 +27,7 @@ from bench.stream import bodies
 from cogento.events.envelope import open_envelope
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from cogento.store.store import Store
 from tests.support.cluster import client_of, cluster
 
@@ -198,7 +198,9 @@ def shards(events: int) -> dict[str, float]:
 def over_a_cluster(stream: Sequence[Envelope]) -> dict[str, float]:
     """The same over MASTERS Valkeys, and the share of the busiest of them."""
     with cluster(masters=MASTERS) as nodes:
-        mailboxes = Mailboxes(Server(client_of(nodes)), shards=max(SHARDS), ack=AckDurability.REDIS_FSYNC)
+        mailboxes = Mailboxes(
+            RedisClient(client_of(nodes)), shards=max(SHARDS), ack=AckDurability.REDIS_FSYNC
+        )
         before = [cpu_seconds(node.pid) for node in nodes]
         us = put_and_taken(mailboxes, Meter({}), stream)
         spent = [cpu_seconds(node.pid) - then for node, then in zip(nodes, before, strict=True)]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 from redis.exceptions import ResponseError
 
-from cogento.queue.asking import Ask
-from cogento.queue.durability import AckDurability, AckMeans, warning_of
+from cogento.queue.durability import AckDurability, DurabilityMechanism, warning_of
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
+from cogento.queue.redis_commands import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.queue.asking import Asking
+    from cogento.queue.redis_commands import RedisCommands
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ class ServerFacts:
     appendonly: bool
     appendfsync: str | None
     ack: AckDurability
-    ack_means: AckMeans
+    ack_means: DurabilityMechanism
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class Disk:
     has_true_waitaof: bool
 
 
-def check_server(demand: AckDurability | None) -> Asking[ServerFacts]:
+def check_server(demand: AckDurability | None) -> RedisCommands[ServerFacts]:
     """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
 
     Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
     can say.
     """
     try:
-        info: Mapping[str, Any] = yield Ask(("INFO",))
+        info: Mapping[str, Any] = yield Command(("INFO",))
     except MailboxDenied as denied:
         raise MailboxRefused(str(denied)) from denied
     _require_loaded(info)
@@ -117,10 +117,10 @@ def has_true_waitaof(info: Mapping[str, Any]) -> bool:
     return _commands_of(info) >= TRUE_WAITAOF_SINCE and "valkey_version" not in info
 
 
-def _configured() -> Asking[Mapping[str, str]]:
+def _configured() -> RedisCommands[Mapping[str, str]]:
     """Hosted servers often forbid CONFIG; what they do not tell is not relied on."""
     try:
-        told: Mapping[str, str] = yield Ask(("CONFIG GET", "*appendfsync*"))
+        told: Mapping[str, str] = yield Command(("CONFIG GET", "*appendfsync*"))
     except MailboxUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return {}
@@ -155,7 +155,7 @@ class Given(NamedTuple):
     """A level, and what gives it."""
 
     level: AckDurability
-    means: AckMeans
+    means: DurabilityMechanism
 
 
 def given_for(demand: AckDurability | None, disk: Disk) -> Given:
@@ -165,7 +165,12 @@ def given_for(demand: AckDurability | None, disk: Disk) -> Given:
     """
     if demand is None:
         level = _by_reply(disk)
-        return Given(level, AckMeans.FSYNC_ALWAYS if level is AckDurability.REDIS_FSYNC else AckMeans.REPLY)
+        return Given(
+            level,
+            DurabilityMechanism.FSYNC_ALWAYS
+            if level is AckDurability.REDIS_FSYNC
+            else DurabilityMechanism.REPLY,
+        )
     if demand is AckDurability.REDIS_FSYNC:
         return Given(demand, _means_of_fsync(disk))
     if demand is AckDurability.REDIS and _by_reply(disk) is AckDurability.MEMORY:
@@ -174,7 +179,7 @@ def given_for(demand: AckDurability | None, disk: Disk) -> Given:
             "REDIS_URL keeps none. Set `appendonly yes` and `appendfsync everysec` in its configuration, or "
             "ACK_DURABILITY=memory."
         )
-    return Given(demand, AckMeans.REPLY)
+    return Given(demand, DurabilityMechanism.REPLY)
 
 
 def _by_reply(disk: Disk) -> AckDurability:
@@ -190,16 +195,16 @@ def _by_reply(disk: Disk) -> AckDurability:
     return AckDurability.REDIS
 
 
-def _means_of_fsync(disk: Disk) -> AckMeans:
+def _means_of_fsync(disk: Disk) -> DurabilityMechanism:
     if not disk.appendonly:
         raise MailboxRefused(
             "ACK_DURABILITY=redis_fsync needs an append-only file, and the server at REDIS_URL keeps none. "
             "Set `appendonly yes` and `appendfsync always` in its configuration, or ACK_DURABILITY=redis."
         )
     if disk.appendfsync == "always" and not disk.pauses_for_rewrite:
-        return AckMeans.FSYNC_ALWAYS
+        return DurabilityMechanism.FSYNC_ALWAYS
     if disk.has_true_waitaof and disk.appendfsync != "no":
-        return AckMeans.WAITAOF
+        return DurabilityMechanism.WAITAOF
     raise MailboxRefused(
         "ACK_DURABILITY=redis_fsync needs `appendfsync always` with `no-appendfsync-on-rewrite no`, or the "
         "WAITAOF of Redis 8 or newer (others, Valkey among them, answer it too early) with `appendfsync "

@@ -11,13 +11,13 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from cogento.events.retry import CIRCUIT
-from cogento.queue.asking import Call
 from cogento.queue.keys import circuit_key
+from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
-    from cogento.queue.asking import Argument, Reply
     from cogento.queue.clock import Clock
-    from cogento.queue.server import Server
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import Argument, Reply
 
 
 class Dependency(StrEnum):
@@ -60,7 +60,7 @@ class OpenCircuit:
 class Circuit:
     """One dependency's circuit; raises MailboxUnavailable like everything that asks Redis."""
 
-    def __init__(self, server: Server, clock: Clock, *, tag: str, dependency: Dependency) -> None:
+    def __init__(self, server: RedisClient, clock: Clock, *, tag: str, dependency: Dependency) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

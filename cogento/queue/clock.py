@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cogento.queue.asking import Ask
+from cogento.queue.redis_commands import Command
 
 if TYPE_CHECKING:
-    from cogento.queue.asking import Asking, Peer
-    from cogento.queue.server import Server
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import RedisCommands, RedisConnection
 
 RESYNCHRONISE_SECONDS = 30.0  # a quartz clock drifts less than 1 ms in that time
 REQUEST = ("TIME",)
@@ -30,17 +30,17 @@ class Clock(Protocol):
 class _Reading:
     offset_ms: float
     taken: float
-    era: int
+    connection_epoch: int
 
 
 class PeersTime:
     """Redis's TIME once, then the local monotonic clock, asked again now and then and after trouble."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: RedisConnection) -> None:
         self._peer = peer
         self._reading: _Reading | None = None
 
-    def now_ms(self) -> Asking[int]:
+    def now_ms(self) -> RedisCommands[int]:
         """Return milliseconds since 1970 by Redis's clock."""
         reading = self._reading
         if reading is None or not self._is_fresh(reading):
@@ -49,28 +49,28 @@ class PeersTime:
 
     def _is_fresh(self, reading: _Reading) -> bool:
         young = time.monotonic() - reading.taken < RESYNCHRONISE_SECONDS
-        return young and reading.era == self._peer.era
+        return young and reading.connection_epoch == self._peer.connection_epoch
 
-    def _read(self) -> Asking[_Reading]:
+    def _read(self) -> RedisCommands[_Reading]:
         """Ask once; half the round trip is taken as the way back.
 
-        The era is noted before: when the connection changes meanwhile, the next look asks again.
+        The connection_epoch is noted before: when the connection changes meanwhile, the next look asks again.
         """
-        era = self._peer.era
+        connection_epoch = self._peer.connection_epoch
         asked = time.monotonic()
-        seconds, micros = yield Ask(REQUEST)
+        seconds, micros = yield Command(REQUEST)
         answered = time.monotonic()
         there = (asked + answered) / 2
-        return _Reading((int(seconds) + int(micros) / 1e6 - there) * 1000, answered, era)
+        return _Reading((int(seconds) + int(micros) / 1e6 - there) * 1000, answered, connection_epoch)
 
 
 class RedisClock:
     """That time, for threads."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: RedisClient) -> None:
         self._server = server
         self._time = PeersTime(server)
 
     def now_ms(self) -> int:
         """Return milliseconds since 1970 by Redis's clock; raises MailboxUnavailable."""
-        return self._server.do(self._time.now_ms())
+        return self._server.execute(self._time.now_ms())

@@ -13,7 +13,7 @@ class AckDurability(StrEnum):
     REDIS_FSYNC = "redis_fsync"  # it is on the server's disk
 
 
-class AckMeans(StrEnum):
+class DurabilityMechanism(StrEnum):
     """What gives the level on this server."""
 
     REPLY = "reply"  # the script's reply

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.queue import keys
-from cogento.queue.asking import Call
+from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.queue.clock import Clock
-    from cogento.queue.server import Server
+    from cogento.queue.redis_client import RedisClient
 
 QUIET_MS = 3600_000
 """So long after an event was let in nobody says that everything is kept out: ours may be rarer than others'."""
@@ -35,7 +35,7 @@ class KeptOut:
 class FenceNotes:
     """The receivers' notes; everything raises MailboxUnavailable."""
 
-    def __init__(self, server: Server, clock: Clock, tag: str) -> None:
+    def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

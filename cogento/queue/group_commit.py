@@ -12,7 +12,7 @@ from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
-from cogento.queue.acknowledgement import SLOWEST_BYTES_A_SECOND
+from cogento.queue.durable_scripts import SLOWEST_BYTES_A_SECOND
 from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.queue import keys
-from cogento.queue.asking import Call
+from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.queue.asking import Argument
     from cogento.queue.clock import Clock
-    from cogento.queue.server import Server
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import Argument
 
 BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 30.0
@@ -81,7 +81,7 @@ class Workforce:
 class Heartbeats:
     """The workers of these mailboxes; everything raises MailboxUnavailable."""
 
-    def __init__(self, server: Server, clock: Clock, tag: str) -> None:
+    def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

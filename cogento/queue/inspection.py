@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cogento.events.names import EventId
-from cogento.queue import asking, codec, keys, replies
-from cogento.queue.asking import Call
+from cogento.queue import codec, keys, redis_commands, replies
 from cogento.queue.errors import JunkFound
 from cogento.queue.posting import restoring_terms
+from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cogento.queue.asking import Argument, Reply
     from cogento.queue.clock import Clock
-    from cogento.queue.server import Server
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import Argument, Reply
 
 ROUND_SECONDS = 5
 """A new round begins so long after the last one began, or at once where that took longer."""
@@ -81,7 +81,7 @@ class Inspection:
 
     def __init__(
         self,
-        server: Server,
+        server: RedisClient,
         clock: Clock,
         tags: Sequence[str],
         *,
@@ -136,7 +136,7 @@ class _Round:
 
     def __init__(
         self,
-        server: Server,
+        server: RedisClient,
         clock: Clock,
         tags: Sequence[str],
         *,
@@ -156,7 +156,7 @@ class _Round:
 
     def go(self) -> Findings:
         for tag in self._tags:
-            self._server.do(asking.unjam(tag, self._clock.now_ms()))
+            self._server.execute(redis_commands.unjam(tag, self._clock.now_ms()))
             self._shards[tag] = _Shard(self._stats(tag))
         self._through_keys("mail", self._mend_mail)
         self._through_keys("held", self._mend_held)
@@ -243,7 +243,7 @@ class _Round:
         if None in values:
             # Settled meanwhile, or of another type.
             empty = [id_ for id_, value in zip(unseen, values, strict=True) if value is None]
-            self._server.do(asking.unjam(tag, self._clock.now_ms(), empty))
+            self._server.execute(redis_commands.unjam(tag, self._clock.now_ms(), empty))
 
     def _recount(self, tag: str, shard: _Shard, after: Mapping[str, int]) -> None:
         """Set gauges that were off in the last round as well, by more than came and went while we counted.

@@ -1,7 +1,7 @@
 """The mailboxes: one per customer, its events in order, worked on by one worker at a time.
 
 Python's side of the commands in lua/: what goes in and what comes out, over all shards. Knows Redis
-through server.py; nothing of Postgres, HTTP or Celery.
+through redis_client.py; nothing of Postgres, HTTP or Celery.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from msgspec import structs
 
 from cogento.events.names import CustomerId, EventId, LeaseToken
 from cogento.queue import codec, keys, replies
-from cogento.queue.acknowledgement import PATIENT_SECONDS, TIMEOUT_SECONDS
-from cogento.queue.asking import Call
 from cogento.queue.circuit import Circuit, Dependency
 from cogento.queue.clock import Clock, RedisClock
+from cogento.queue.durable_scripts import PATIENT_SECONDS, TIMEOUT_SECONDS
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.heartbeats import Heartbeats
@@ -33,19 +32,20 @@ from cogento.queue.mail import (
     Source,
 )
 from cogento.queue.posting import RING_WINDOW_MS, Posting
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_commands import Call
 from cogento.queue.status import Paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.events.envelope import Envelope
-    from cogento.queue.asking import Argument, Reply
     from cogento.queue.checks import ServerFacts
     from cogento.queue.circuit import OpenCircuit
     from cogento.queue.codec import Stored
     from cogento.queue.durability import AckDurability
     from cogento.queue.mail import Mail, Put
+    from cogento.queue.redis_commands import Argument, Reply
     from cogento.queue.status import MailboxStatus, MailboxView, Removed
 
 PER_TURN = 50
@@ -67,7 +67,7 @@ class Mailboxes:
 
     def __init__(
         self,
-        server: Server,
+        server: RedisClient,
         *,
         clock: Clock | None = None,
         shards: int = 1,
@@ -99,7 +99,7 @@ class Mailboxes:
         `name` is the process's, and tells people who has claimed a mailbox.
         """
         return cls(
-            Server.connect(url, timeout_seconds=TIMEOUT_SECONDS, patient_seconds=PATIENT_SECONDS),
+            RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS, patient_seconds=PATIENT_SECONDS),
             shards=shards,
             ack=ack,
             limits=limits,
@@ -108,7 +108,7 @@ class Mailboxes:
 
     def check(self) -> ServerFacts:
         """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
-        return self._server.do(self._posting.acknowledgement.check())
+        return self._server.execute(self._posting.acknowledgement.check())
 
     def ping_write(self) -> ServerFacts:
         """Write something, and return what the server gives: one that is full or read-only still answers a PING.
@@ -145,7 +145,7 @@ class Mailboxes:
         An id that waits already stays as it is. At most one result asks for a ring.
         """
         posting = self._posting.put(envelopes, source=source, now_ms=self.now_ms())
-        return self._server.do(posting)
+        return self._server.execute(posting)
 
     def claim(
         self, *, max_customers: int, max_events: int, lease_seconds: float, per_turn: int = PER_TURN

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.queue.acknowledgement import TIMEOUT_SECONDS
+from cogento.queue.async_redis_client import AsyncRedisClient
 from cogento.queue.clock import PeersTime
-from cogento.queue.line import Line
+from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.mail import Limits, Source
 from cogento.queue.posting import Posting
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 class _Counter:
     """A line, and what was learnt over it and holds for it alone: the server's time, and what it gives."""
 
-    def __init__(self, line: Line, posting: Posting) -> None:
+    def __init__(self, line: AsyncRedisClient, posting: Posting) -> None:
         self.line = line
         self.time = PeersTime(line)
         self.posting = posting
 
     async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
-        now_ms = await self.line.do(self.time.now_ms())
-        return await self.line.do(self.posting.put(envelopes, source=Source.WEBHOOK, now_ms=now_ms))
+        now_ms = await self.line.execute(self.time.now_ms())
+        return await self.line.execute(self.posting.put(envelopes, source=Source.WEBHOOK, now_ms=now_ms))
 
     async def check(self) -> ServerFacts:
-        return await self.line.do(self.posting.acknowledgement.check())
+        return await self.line.execute(self.posting.acknowledgement.check())
 
 
 class Postbox:
@@ -81,7 +81,7 @@ class Postbox:
     def _free(self) -> _Counter:
         if self._idle:
             return self._idle.pop()
-        line = Line(self._url, timeout_seconds=TIMEOUT_SECONDS)
+        line = AsyncRedisClient(self._url, timeout_seconds=TIMEOUT_SECONDS)
         return _Counter(line, Posting(line, shards=self._shards, ack=self._ack, limits=self._limits))
 
     def _release(self, counter: _Counter) -> None:

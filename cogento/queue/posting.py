@@ -1,4 +1,4 @@
-"""Laying envelopes into mailboxes: one script a shard, durable as promised. Asks Redis through asking.py."""
+"""Laying envelopes into mailboxes: one script a shard, durable as promised. Asks Redis through redis_commands.py."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from cogento.events.envelope import ANY_TIME, open_envelope
 from cogento.events.errors import RejectedError
 from cogento.queue import codec, keys, replies
-from cogento.queue.acknowledgement import Acknowledgement
-from cogento.queue.asking import Call
+from cogento.queue.durable_scripts import DurableScripts
 from cogento.queue.errors import JunkFound
 from cogento.queue.mail import Put, PutResult
+from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cogento.events.envelope import Envelope
-    from cogento.queue.asking import Argument, Asking, Peer, Reply
     from cogento.queue.durability import AckDurability
     from cogento.queue.mail import Limits, Source
+    from cogento.queue.redis_commands import Argument, RedisCommands, RedisConnection, Reply
 
 RING_WINDOW_MS = 100
 LONGEST_RING_WINDOW_MS = 60_000
@@ -27,12 +27,14 @@ LONGEST_RING_WINDOW_MS = 60_000
 class Posting:
     """Puts into the mailboxes of all shards behind one server."""
 
-    def __init__(self, peer: Peer, *, shards: int, ack: AckDurability | None, limits: Limits) -> None:
-        self.acknowledgement = Acknowledgement(peer, ack)
+    def __init__(
+        self, peer: RedisConnection, *, shards: int, ack: AckDurability | None, limits: Limits
+    ) -> None:
+        self.acknowledgement = DurableScripts(peer, ack)
         self._tags = keys.tags(shards)
         self._limits = limits
 
-    def put(self, envelopes: Sequence[Envelope], *, source: Source, now_ms: int) -> Asking[list[Put]]:
+    def put(self, envelopes: Sequence[Envelope], *, source: Source, now_ms: int) -> RedisCommands[list[Put]]:
         """Lay these; an id that waits already stays as it is. At most one result asks for a ring."""
         values = [codec.encode(envelope.body, received_ms=now_ms, source=source) for envelope in envelopes]
         groups = keys.by_shard(self._tags, [envelope.customer_id for envelope in envelopes])
@@ -56,14 +58,14 @@ class Posting:
         ringer = results.index(PutResult.QUEUED) if ring else None
         return [Put(result, ring=i == ringer) for i, result in enumerate(results)]
 
-    def _run(self, calls: Sequence[Call]) -> Asking[list[Reply]]:
+    def _run(self, calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
         """Put once more where junk was in the way: Stripe would come back with these an hour later."""
         try:
             return (yield from self.acknowledgement.run(calls))
         except JunkFound:
             return (yield from self.acknowledgement.run(calls))
 
-    def _restore(self, adrift: Iterable[tuple[str, bytes]], now_ms: int) -> Asking[None]:
+    def _restore(self, adrift: Iterable[tuple[str, bytes]], now_ms: int) -> RedisCommands[None]:
         """Lay stored events into their mailboxes that came again, with other bytes, and may lie in none."""
         calls = [
             Call("restore", tag, (now_ms, *terms))

@@ -14,8 +14,8 @@ from cogento.queue.status import Counters, Listed, MailboxState, MailboxStatus, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cogento.queue.asking import Reply
     from cogento.queue.mail import Failed
+    from cogento.queue.redis_commands import Reply
 
 SECOND = 2**21
 """Places within one second of `created`: score = created * 2^21 + n, exact in a double (put.lua)."""

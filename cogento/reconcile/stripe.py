@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.queue.pace import Pace
+from cogento.queue.rate_limiter import RateLimiter
 from cogento.stripe.api import StripeApi
 from cogento.stripe.budget import Grant
 from cogento.stripe.errors import StripeApiError
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class SharedBudget:
-    """cogento.stripe.budget.Budget kept by cogento.queue.pace.Pace, which blocks and so is called in threads."""
+    """cogento.stripe.budget.Budget kept by cogento.queue.rate_limiter.Pace, which blocks and so is called in threads."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: RateLimiter) -> None:
         self._pace = pace
 
     async def take(self) -> Grant:
@@ -44,7 +44,7 @@ class SharedBudget:
 class Stripe:
     """stripeapi.StripeApi for threads; everything raises StripeApiError, and MailboxUnavailable."""
 
-    def __init__(self, api: StripeApi, pace: Pace) -> None:
+    def __init__(self, api: StripeApi, pace: RateLimiter) -> None:
         self.api = api
         """The same for coroutines of this process's loop."""
         self._pace = pace
@@ -52,7 +52,7 @@ class Stripe:
     @classmethod
     def connect(cls, settings: AskingSettings, key: str, redis_url: str) -> Stripe:
         """Make the way to Stripe of a process; nothing is asked before it is needed."""
-        pace = Pace.connect(redis_url, requests_per_second=settings.stripe_requests_per_second)
+        pace = RateLimiter.connect(redis_url, requests_per_second=settings.stripe_requests_per_second)
         api = StripeApi.connect(
             key,
             SharedBudget(pace),

@@ -45,9 +45,9 @@ def cluster(*, masters: int) -> Iterator[Sequence[Node]]:
 
 
 def client_of(nodes: Sequence[Node]) -> redis.Redis:
-    """A client of the whole cluster that tries once, as cogento/queue/server.py has it.
+    """A client of the whole cluster that tries once, as cogento/queue/redis_client.py has it.
 
-    It is no `redis.Redis`, but has all that `cogento.queue.server.Server` asks of one.
+    It is no `redis.Redis`, but has all that `cogento.queue.redis_client.RedisClient` asks of one.
     """
     client = RedisCluster(
         startup_nodes=[ClusterNode(LOCALHOST, node.description.port) for node in nodes],  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cogento.queue.checks import ServerFacts
-from cogento.queue.durability import AckDurability, AckMeans
+from cogento.queue.durability import AckDurability, DurabilityMechanism
 from cogento.queue.figures import QueueFigures
 from cogento.queue.heartbeats import SeenWorker, Workforce
 from cogento.store.figures import TableFigures
@@ -36,7 +36,7 @@ SERVER = ServerFacts(
     appendonly=True,
     appendfsync="always",
     ack=AckDurability.REDIS_FSYNC,
-    ack_means=AckMeans.FSYNC_ALWAYS,
+    ack_means=DurabilityMechanism.FSYNC_ALWAYS,
 )
 
 

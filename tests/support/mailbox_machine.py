@@ -15,7 +15,7 @@ from cogento.events.names import CustomerId, EventId
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mail import Claim, Failed, Limits, PutResult, Settlement
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.mailbox_builders import START_MS, ManualClock, envelope
 from tests.support.mailbox_harm import HARMS, SINGLE_KEYS, TAG, failing_half_way, inspect
 from tests.support.mailbox_invariants import broken_invariants
@@ -54,7 +54,7 @@ class MailboxMachine(RuleBasedStateMachine):
         super().__init__()
         self.client.flushall()
         self.clock = ManualClock()
-        self.mailboxes = Mailboxes(Server(self.client), clock=self.clock, limits=LIMITS)
+        self.mailboxes = Mailboxes(RedisClient(self.client), clock=self.clock, limits=LIMITS)
         self.reference = Reference(LIMITS)
         self.latest: Claim | None = None
 
@@ -224,7 +224,7 @@ class LossMachine(RuleBasedStateMachine):
         super().__init__()
         self.client.flushall()
         self.clock = ManualClock()
-        self.mailboxes = Mailboxes(Server(self.client), clock=self.clock)
+        self.mailboxes = Mailboxes(RedisClient(self.client), clock=self.clock)
         self.inspection = self.mailboxes.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: True)
         self.owed: set[str] = set()
         self.perhaps: set[str] = set()

@@ -14,7 +14,7 @@ from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
 from cogento.events.retry import POLICIES, FailureClass
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.builders import NOW, customer, event_body, subscription
 from tests.support.mailbox_builders import ManualClock, claim
 from worker import opening
@@ -46,7 +46,7 @@ class Ward:
     def make(cls, post: Post, redis_url: str, patch: pytest.MonkeyPatch) -> Ward:
         """Put the post office's mailboxes under a clock."""
         clock = ManualClock(int(time.time() * 1000))
-        moved = Mailboxes(Server.connect(redis_url, timeout_seconds=5), clock=clock)
+        moved = Mailboxes(RedisClient.connect(redis_url, timeout_seconds=5), clock=clock)
         return cls(replace(post, mailboxes=moved), clock, patch)
 
     def sql(self, statement: str) -> None:

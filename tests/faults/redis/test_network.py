@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.queue.asking import load_script
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.redis_commands import load_script
 from tests.support.mailbox_builders import claim
 from tests.support.redis_pipeline import assert_unavailable, new_event, new_events
 from tests.support.servers import wait_until

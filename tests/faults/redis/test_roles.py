@@ -15,7 +15,7 @@ import pytest
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support import servers
 from tests.support.proxy import Proxy
 from tests.support.redis_pipeline import assert_unavailable, event_id, new_event, new_events
@@ -194,7 +194,7 @@ def test_every_new_connection_over_tls_can_be_used_at_once(pipeline: Pipeline, t
 
 def ask_once(url: str) -> object:
     """Ask over a connection of its own."""
-    with closing(Server.connect(url, timeout_seconds=1)) as server:
+    with closing(RedisClient.connect(url, timeout_seconds=1)) as server:
         return server.ask("ECHO", "heard")
 
 

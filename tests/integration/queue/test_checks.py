@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from cogento.queue.durability import AckDurability, AckMeans
+from cogento.queue.durability import AckDurability, DurabilityMechanism
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.mail import PutResult, Source
 from cogento.queue.redelivery import redeliver
@@ -61,7 +61,7 @@ def test_a_server_that_syncs_every_write_gives_the_fsync_level(
     own_server: OwnServer, connect_putter: ConnectPutter
 ) -> None:
     facts = connect_putter(own_server.url, ack=FSYNC).check()
-    assert (facts.ack, facts.ack_means) == (FSYNC, AckMeans.FSYNC_ALWAYS)
+    assert (facts.ack, facts.ack_means) == (FSYNC, DurabilityMechanism.FSYNC_ALWAYS)
     assert (facts.role, facts.maxmemory_policy, facts.appendfsync) == ("master", "noeviction", "always")
     assert facts.name in ("redis", "valkey")
 
@@ -81,7 +81,7 @@ def test_t23_without_an_append_only_file_only_the_level_memory_is_given(
 ) -> None:
     server = start_server({"appendonly": "no"})
     facts = connect_putter(server.url, ack=None).check()
-    assert (facts.ack, facts.ack_means) == (AckDurability.MEMORY, AckMeans.REPLY)
+    assert (facts.ack, facts.ack_means) == (AckDurability.MEMORY, DurabilityMechanism.REPLY)
     assert connect_putter(server.url, ack=AckDurability.MEMORY).check().ack is AckDurability.MEMORY
     with pytest.raises(MailboxRefused, match="Set `appendonly yes`"):
         connect_putter(server.url, ack=REPLY).check()
@@ -218,7 +218,7 @@ def test_a_file_synced_each_second_gives_the_fsync_level_by_waitaof(
 ) -> None:
     server = start_server({"appendfsync": "everysec"})
     mailboxes = connect_putter(server.url, ack=FSYNC)
-    assert mailboxes.check().ack_means is AckMeans.WAITAOF
+    assert mailboxes.check().ack_means is DurabilityMechanism.WAITAOF
     assert mailboxes.put([envelope()])[0].result is PutResult.QUEUED
 
 
@@ -253,7 +253,7 @@ def test_a_rewrite_that_suspends_fsync_is_seen(
     start_server: StartServer, connect_putter: ConnectPutter
 ) -> None:
     server = start_server({"no-appendfsync-on-rewrite": "yes"})
-    assert connect_putter(server.url, ack=FSYNC).check().ack_means is AckMeans.WAITAOF
+    assert connect_putter(server.url, ack=FSYNC).check().ack_means is DurabilityMechanism.WAITAOF
 
 
 @pytest.mark.usefixtures("believed")
@@ -266,7 +266,7 @@ def test_a_server_that_hides_its_configuration_is_believed_nothing(
         )
     url = own_server.url.replace("redis://", "redis://app:pw@")
     facts = connect_putter(url, ack=FSYNC).check()
-    assert (facts.appendfsync, facts.ack_means) == (None, AckMeans.WAITAOF)
+    assert (facts.appendfsync, facts.ack_means) == (None, DurabilityMechanism.WAITAOF)
 
 
 def test_a_server_that_is_away_is_unavailable_and_not_refused(connect_putter: ConnectPutter) -> None:

@@ -1,6 +1,6 @@
 """The mailboxes' scripts and keys work on a real cluster of three masters, each shard whole on one of them.
 
-Only the client is exchanged here: `Server.connect` does not make such a one. What else is missing before a cluster may
+Only the client is exchanged here: `RedisClient.connect` does not make such a one. What else is missing before a cluster may
 be deployed on stands in docs/scaling.md.
 """
 
@@ -15,7 +15,7 @@ from cogento.queue.errors import MailboxRefused
 from cogento.queue.keys import tags
 from cogento.queue.mail import PutResult
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.cluster import ask, client_of, cluster
 from tests.support.mailbox_builders import all_done, claim, envelope, is_idle, taken
 
@@ -41,7 +41,7 @@ def mailboxes(nodes: Sequence[Node]) -> Iterator[Mailboxes]:
     for node in nodes:
         ask(node, "FLUSHALL")
         ask(node, "SCRIPT FLUSH")
-    connected = Mailboxes(Server(client_of(nodes)), shards=SHARDS, ack=AckDurability.REDIS_FSYNC)
+    connected = Mailboxes(RedisClient(client_of(nodes)), shards=SHARDS, ack=AckDurability.REDIS_FSYNC)
     yield connected
     connected.close()
 

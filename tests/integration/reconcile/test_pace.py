@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.faults import Fault, FaultKind
-from cogento.queue.pace import Pace
+from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.doubts import Doubt
@@ -62,7 +62,7 @@ def test_f51_too_many_slows_the_other_processes_too(stripe: SimulatedStripe, red
     stripe.trouble(Fault(kind=FaultKind.RATE_LIMITED, times=1))
     with (
         closing(way(stripe, redis_url)) as asking,
-        closing(Pace.connect(redis_url, requests_per_second=PER_SECOND)) as other,
+        closing(RateLimiter.connect(redis_url, requests_per_second=PER_SECOND)) as other,
     ):
         answers = asking.fetch([wanted])
         first, second = other.take().wait_seconds, other.take().wait_seconds

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.fake_redis import FakeRedis
 from tests.support.mailbox_builders import ManualClock
 from tests.support.mailbox_invariants import broken_invariants
@@ -30,4 +30,4 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def mailboxes(client: FakeRedis, clock: ManualClock) -> Mailboxes:
-    return Mailboxes(Server(client), clock=clock)
+    return Mailboxes(RedisClient(client), clock=clock)

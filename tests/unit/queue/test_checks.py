@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue.checks import Disk, given_for, require_version
-from cogento.queue.durability import AckDurability, AckMeans, warning_of
+from cogento.queue.durability import AckDurability, DurabilityMechanism, warning_of
 from cogento.queue.errors import MailboxRefused
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def disk(
 @pytest.mark.parametrize(
     ("server", "means"),
     [
-        (disk(), AckMeans.FSYNC_ALWAYS),
-        (disk(has_true_waitaof=False), AckMeans.FSYNC_ALWAYS),
-        (disk(appendfsync="everysec"), AckMeans.WAITAOF),
-        (disk(pauses_for_rewrite=True), AckMeans.WAITAOF),
-        (disk(appendfsync=None), AckMeans.WAITAOF),
+        (disk(), DurabilityMechanism.FSYNC_ALWAYS),
+        (disk(has_true_waitaof=False), DurabilityMechanism.FSYNC_ALWAYS),
+        (disk(appendfsync="everysec"), DurabilityMechanism.WAITAOF),
+        (disk(pauses_for_rewrite=True), DurabilityMechanism.WAITAOF),
+        (disk(appendfsync=None), DurabilityMechanism.WAITAOF),
     ],
 )
-def test_the_fsync_level_is_given_by(server: Disk, means: AckMeans) -> None:
+def test_the_fsync_level_is_given_by(server: Disk, means: DurabilityMechanism) -> None:
     assert given_for(AckDurability.REDIS_FSYNC, server) == (AckDurability.REDIS_FSYNC, means)
 
 
@@ -71,7 +71,7 @@ NOTHING_SURE = (disk(appendonly=False), disk(appendonly=False, appendfsync=None)
 
 @pytest.mark.parametrize("server", [*EACH_SECOND, disk(), disk(commands_of=(6, 2))])
 def test_the_level_redis_is_given_by_a_file_that_is_synced_each_second(server: Disk) -> None:
-    assert given_for(AckDurability.REDIS, server) == (AckDurability.REDIS, AckMeans.REPLY)
+    assert given_for(AckDurability.REDIS, server) == (AckDurability.REDIS, DurabilityMechanism.REPLY)
 
 
 @pytest.mark.parametrize("server", NOTHING_SURE)
@@ -82,19 +82,19 @@ def test_t23_the_level_redis_is_refused_where_a_power_cut_takes_more_than_a_seco
 
 @pytest.mark.parametrize("server", [*NOTHING_SURE, *EACH_SECOND, disk()])
 def test_t23_the_level_memory_is_given_by_every_server_when_it_is_asked_for(server: Disk) -> None:
-    assert given_for(AckDurability.MEMORY, server) == (AckDurability.MEMORY, AckMeans.REPLY)
+    assert given_for(AckDurability.MEMORY, server) == (AckDurability.MEMORY, DurabilityMechanism.REPLY)
 
 
 @pytest.mark.parametrize(
     ("servers", "level", "means"),
     [
-        (NOTHING_SURE, AckDurability.MEMORY, AckMeans.REPLY),
-        (EACH_SECOND, AckDurability.REDIS, AckMeans.REPLY),
-        ([disk(), disk(has_true_waitaof=False)], AckDurability.REDIS_FSYNC, AckMeans.FSYNC_ALWAYS),
+        (NOTHING_SURE, AckDurability.MEMORY, DurabilityMechanism.REPLY),
+        (EACH_SECOND, AckDurability.REDIS, DurabilityMechanism.REPLY),
+        ([disk(), disk(has_true_waitaof=False)], AckDurability.REDIS_FSYNC, DurabilityMechanism.FSYNC_ALWAYS),
     ],
 )
 def test_t23_without_a_demand_the_level_is_what_the_servers_reply_gives(
-    servers: Sequence[Disk], level: AckDurability, means: AckMeans
+    servers: Sequence[Disk], level: AckDurability, means: DurabilityMechanism
 ) -> None:
     assert [given_for(None, server) for server in servers] == [(level, means)] * len(servers)
 

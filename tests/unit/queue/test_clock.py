@@ -9,26 +9,28 @@ import pytest
 
 from cogento.queue import clock
 from cogento.queue.clock import RedisClock
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server(fakeredis.FakeRedis())
+def server() -> RedisClient:
+    return RedisClient(fakeredis.FakeRedis())
 
 
-def test_it_tells_the_servers_time(server: Server) -> None:
+def test_it_tells_the_servers_time(server: RedisClient) -> None:
     assert RedisClock(server).now_ms() == pytest.approx(time.time() * 1000, abs=1_000)
 
 
-def test_a_jump_of_the_local_clock_changes_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jump_of_the_local_clock_changes_nothing(
+    server: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = RedisClock(server)
     before = told.now_ms()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert told.now_ms() - before < 1_000
 
 
-def test_between_readings_it_counts_by_itself(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_readings_it_counts_by_itself(server: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
     told = RedisClock(server)
     before = told.now_ms()
     monotonic = time.monotonic()
@@ -36,7 +38,7 @@ def test_between_readings_it_counts_by_itself(server: Server, monkeypatch: pytes
     assert told.now_ms() - before == pytest.approx(10_000, abs=1_000)
 
 
-def test_it_asks_again_now_and_then(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_asks_again_now_and_then(server: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
     told = RedisClock(server)
     before = told.now_ms()
     monotonic = time.monotonic()
@@ -45,11 +47,11 @@ def test_it_asks_again_now_and_then(server: Server, monkeypatch: pytest.MonkeyPa
 
 
 def test_it_asks_again_when_the_server_may_be_another(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = RedisClock(server)
     before = told.now_ms()
     monotonic = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: monotonic + 10)
-    server.era += 1
+    server.connection_epoch += 1
     assert told.now_ms() - before < 1_000

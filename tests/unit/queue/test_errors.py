@@ -12,16 +12,16 @@ import pytest
 
 from cogento.events.retry import FailureClass
 from cogento.local.ports import LOCALHOST
-from cogento.queue.asking import Ask, Send
+from cogento.queue.async_redis_client import AsyncRedisClient
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.line import Line
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_commands import Command, Pipeline
 from cogento.store.errors import classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.queue.asking import Asking, Request
+    from cogento.queue.redis_commands import RedisCommands, Request
 
 SILENCE = b""
 
@@ -71,20 +71,20 @@ ANSWERS = pytest.mark.parametrize(
 )
 
 WANTED = pytest.mark.parametrize(
-    "wanted", [Ask(("SET", "a", 1)), Send([("SET", "a", 1)])], ids=["asked", "sent"]
+    "wanted", [Command(("SET", "a", 1)), Pipeline([("SET", "a", 1)])], ids=["asked", "sent"]
 )
 
 
-def asking(wanted: Request) -> Asking[object]:
+def asking(wanted: Request) -> RedisCommands[object]:
     return (yield wanted)
 
 
 @ANSWERS
 @WANTED
 def test_an_error_of_redis_is_infrastructure(url: str, wanted: Request) -> None:
-    with closing(Server.connect(url, timeout_seconds=0.5)) as server:
+    with closing(RedisClient.connect(url, timeout_seconds=0.5)) as server:
         with pytest.raises(MailboxUnavailable) as caught:
-            server.do(asking(wanted))
+            server.execute(asking(wanted))
         assert classify(caught.value) is FailureClass.INFRASTRUCTURE
 
 
@@ -92,9 +92,9 @@ def test_an_error_of_redis_is_infrastructure(url: str, wanted: Request) -> None:
 @WANTED
 def test_it_is_so_for_an_event_loop(url: str, wanted: Request) -> None:
     async def ask() -> None:
-        line = Line(url, timeout_seconds=0.5)
+        line = AsyncRedisClient(url, timeout_seconds=0.5)
         try:
-            await line.do(asking(wanted))
+            await line.execute(asking(wanted))
         finally:
             await line.close()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cogento.queue.heartbeats import Beat
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.mailbox_builders import START_MS
 
 if TYPE_CHECKING:
@@ -88,5 +88,5 @@ def test_delays_of_all_workers_add_up(mailboxes: Mailboxes) -> None:
 
 
 def test_workers_are_noted_once_however_many_shards(client: fakeredis.FakeRedis, clock: ManualClock) -> None:
-    beat(Mailboxes(Server(client), clock=clock, shards=3), "a")
+    beat(Mailboxes(RedisClient(client), clock=clock, shards=3), "a")
     assert client.keys("*:workers") == [b"{cogento:0}:workers"]

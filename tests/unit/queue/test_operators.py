@@ -9,7 +9,7 @@ import pytest
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.mail import Settlement, Source
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from cogento.queue.status import Counters, MailboxState, Paused, Removed
 from tests.support.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
 
@@ -56,7 +56,7 @@ def test_a_sleeper_can_be_paused_and_tries_at_once_when_resumed(
 def test_everything_can_be_paused_and_resumed(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, shards=shards)
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, shards=shards)
     mailboxes.put([envelope()])
     assert mailboxes.pause()
     assert not mailboxes.pause()
@@ -165,7 +165,7 @@ def test_a_look_at_nobody_shows_nothing(mailboxes: Mailboxes) -> None:
 def test_who_waits_longest_is_named_first(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, shards=shards)
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, shards=shards)
     mailboxes.put([envelope("evt_1", customer="cus_b")])
     clock.ms += 1000
     mailboxes.put([envelope("evt_2", customer="cus_a"), envelope("evt_3", customer="cus_b")])

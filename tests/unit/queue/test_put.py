@@ -8,8 +8,8 @@ import pytest
 
 from cogento.queue.mail import Limits, PutResult, Source
 from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.redis_client import RedisClient
 from cogento.queue.replies import SECOND
-from cogento.queue.server import Server
 from tests.support.mailbox_builders import all_done, claim, envelope, ids, taken
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_an_event_that_was_settled_is_taken_again_for_the_ledger_to_judge(mailbo
 def test_a_customer_beyond_its_cap_is_full_and_others_are_not(
     client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, limits=Limits(customer_events=1))
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, limits=Limits(customer_events=1))
     mailboxes.put([envelope("evt_1")])
     put = results(mailboxes, envelope("evt_2"), envelope("evt_3", customer="cus_b"))
     assert put == [PutResult.FULL, PutResult.QUEUED]
@@ -105,7 +105,7 @@ def test_a_customer_beyond_its_cap_is_full_and_others_are_not(
 def test_beyond_the_cap_on_all_everybody_is_full(
     limits: Limits, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, limits=limits)
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, limits=limits)
     put = results(mailboxes, *[envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(3)])
     assert put == [PutResult.QUEUED, PutResult.QUEUED, PutResult.FULL]
 
@@ -113,7 +113,7 @@ def test_beyond_the_cap_on_all_everybody_is_full(
 def test_what_is_full_takes_more_once_something_is_settled(
     client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, limits=Limits(total_events=1))
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, limits=Limits(total_events=1))
     mailboxes.put([envelope("evt_1")])
     first = claim(mailboxes)
     mailboxes.settle(first, all_done(first))
@@ -123,7 +123,7 @@ def test_what_is_full_takes_more_once_something_is_settled(
 def test_a_duplicate_is_told_as_such_even_where_nothing_more_fits(
     client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, limits=Limits(total_events=1))
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, limits=Limits(total_events=1))
     assert results(mailboxes, envelope(), envelope()) == [PutResult.QUEUED, PutResult.DUPLICATE]
 
 
@@ -139,7 +139,7 @@ def test_a_waiting_event_is_found_by_its_id_alone(mailboxes: Mailboxes) -> None:
 def test_every_shard_gets_and_gives_its_customers_mail(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(Server(client), clock=clock, shards=shards)
+    mailboxes = Mailboxes(RedisClient(client), clock=clock, shards=shards)
     envelopes = [envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(20)]
     assert results(mailboxes, *envelopes) == [PutResult.QUEUED] * 20
     assert mailboxes.status().waiting == 20

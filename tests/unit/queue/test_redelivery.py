@@ -13,7 +13,7 @@ from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mail import Limits, Put, PutResult, Source
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redelivery import Redelivery, redeliver
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.builders import NOW, customer, event_body
 from tests.support.mailbox_builders import ManualClock, claim
 
@@ -93,7 +93,7 @@ def test_an_event_that_waits_already_is_not_put_twice(mailboxes: Mailboxes) -> N
 
 
 def test_what_finds_no_room_is_given_back(client: fakeredis.FakeRedis) -> None:
-    small = Mailboxes(Server(client), clock=ManualClock(), limits=Limits(customer_events=1))
+    small = Mailboxes(RedisClient(client), clock=ManualClock(), limits=Limits(customer_events=1))
     letters = drawer(kept(1), kept(2))
     assert redeliver([1, 2], letters, small) == {1: Redelivery.PUT_BACK, 2: Redelivery.FULL}
     assert letters.given_back == [2]

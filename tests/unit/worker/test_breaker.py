@@ -10,7 +10,7 @@ import fakeredis
 import pytest
 
 from cogento.queue.circuit import Answer, Circuit, Dependency
-from cogento.queue.server import Server
+from cogento.queue.redis_client import RedisClient
 from tests.support.mailbox_builders import ManualClock
 from worker.breaker import Breaker
 
@@ -51,7 +51,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def circuit(clock: ManualClock) -> CountedCircuit:
-    server = Server(fakeredis.FakeRedis())
+    server = RedisClient(fakeredis.FakeRedis())
     return CountedCircuit(server, clock, tag="{cogento:0}", dependency=Dependency.POSTGRES)
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.queue import asking
+from cogento.queue import redis_commands
 from cogento.queue.checks import ServerFacts, check_server
-from cogento.queue.durability import AckMeans, warning_of
+from cogento.queue.durability import DurabilityMechanism, warning_of
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cogento.queue.asking import Asking, Call, Peer, Reply
     from cogento.queue.durability import AckDurability
+    from cogento.queue.redis_commands import Call, RedisCommands, RedisConnection, Reply
 
 log = structlog.get_logger()
 
@@ -41,28 +41,30 @@ KNOWN_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class _Known:
     facts: ServerFacts
-    era: int
+    connection_epoch: int
     until: float
 
 
-class Acknowledgement:
+class DurableScripts:
     """Runs what must be durable, by the means that the server has.
 
-    After a reconnection (an era) the server may be another one, or configured anew: it is asked again before
+    After a reconnection (another epoch) the server may be another one, or configured anew: it is asked again before
     anything is acknowledged, over the same connections. Without a demand the level is what the server gives.
     """
 
-    def __init__(self, peer: Peer, demand: AckDurability | None) -> None:
+    def __init__(self, peer: RedisConnection, demand: AckDurability | None) -> None:
         self._peer = peer
         self._demand = demand
         self._known: _Known | None = None
 
-    def facts(self) -> Asking[ServerFacts]:
+    def facts(self) -> RedisCommands[ServerFacts]:
         """Return what the server gives, asking unless it told so lately."""
-        era, now = self._peer.era, time.monotonic()
+        connection_epoch, now = self._peer.connection_epoch, time.monotonic()
         known = self._known
-        if known is None or known.era != era or known.until < now:
-            self._known = _Known((yield from check_server(self._demand)), era, now + KNOWN_SECONDS)
+        if known is None or known.connection_epoch != connection_epoch or known.until < now:
+            self._known = _Known(
+                (yield from check_server(self._demand)), connection_epoch, now + KNOWN_SECONDS
+            )
             if known and known.facts.ack is not self._known.facts.ack:
                 facts = self._known.facts
                 log.warning(
@@ -74,13 +76,13 @@ class Acknowledgement:
             return self._known.facts
         return known.facts
 
-    def check(self) -> Asking[ServerFacts]:
+    def check(self) -> RedisCommands[ServerFacts]:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
         if self._known is not None:
             self._known = replace(self._known, until=-inf)
         return (yield from self.facts())
 
-    def means(self) -> Asking[AckMeans]:
+    def means(self) -> RedisCommands[DurabilityMechanism]:
         """Return how the level is given; raises MailboxUnavailable where it is not, or not any more."""
         try:
             return (yield from self.facts()).ack_means
@@ -89,10 +91,10 @@ class Acknowledgement:
 
     def longest_seconds(self) -> float:
         """Return how long `run` may take, as far as is known yet."""
-        waits = self._known is not None and self._known.facts.ack_means is AckMeans.WAITAOF
+        waits = self._known is not None and self._known.facts.ack_means is DurabilityMechanism.WAITAOF
         return PATIENT_SECONDS if waits else TIMEOUT_SECONDS
 
-    def run(self, calls: Sequence[Call]) -> Asking[list[Reply]]:
+    def run(self, calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
         """Run scripts; when this returns, what they wrote is as durable as promised.
 
         The means are looked at before and after: a server that was exchanged in between did not give them.
@@ -104,10 +106,10 @@ class Acknowledgement:
         return replies
 
 
-def _run_by(means: AckMeans, calls: Sequence[Call]) -> Asking[list[Reply]]:
-    if means is not AckMeans.WAITAOF:
-        return (yield from asking.run(calls))
-    replies, files = yield from asking.run_and_wait(calls, wait_ms=WAITAOF_MS)
+def _run_by(means: DurabilityMechanism, calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
+    if means is not DurabilityMechanism.WAITAOF:
+        return (yield from redis_commands.run(calls))
+    replies, files = yield from redis_commands.run_and_wait(calls, wait_ms=WAITAOF_MS)
     if files < 1:
         raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
     return replies

@@ -14,21 +14,21 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection
 from redis.retry import Retry
 
-from cogento.queue import asking
-from cogento.queue.asking import Ask, Peer, checked
+from cogento.queue import redis_commands
 from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.redis_commands import Command, RedisConnection, checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis.connection import AbstractConnection
 
-    from cogento.queue.asking import Argument, Asking, Call, Reply, Request, Send
+    from cogento.queue.redis_commands import Argument, Call, Pipeline, RedisCommands, Reply, Request
 
 T = TypeVar("T")
 
 
-class Server(Peer):
+class RedisClient(RedisConnection):
     """Runs scripts and commands; anything that goes wrong is a MailboxUnavailable.
 
     `patient` is the same server with a longer time-out, for what waits for the disk.
@@ -40,7 +40,9 @@ class Server(Peer):
         self._patient = patient or client
 
     @classmethod
-    def connect(cls, url: str, *, timeout_seconds: float, patient_seconds: float | None = None) -> Server:
+    def connect(
+        cls, url: str, *, timeout_seconds: float, patient_seconds: float | None = None
+    ) -> RedisClient:
         """Make a server of a URL (redis, rediss, unix); connections open when first needed."""
         client = _client(url, timeout_seconds)
         server = cls(client, _client(url, patient_seconds) if patient_seconds else None)
@@ -48,9 +50,9 @@ class Server(Peer):
             each.connection_pool.connection_kwargs["redis_connect_func"] = server._greet
         return server
 
-    def do(self, wanted: Asking[T]) -> T:
-        """Ask what it asks until it returns; what fails is raised where it was asked."""
-        step: Callable[[], Request] = partial(next, wanted)
+    def execute(self, commands: RedisCommands[T]) -> T:
+        """Run the commands that a generator yields until it returns; what fails is raised where it was yielded."""
+        step: Callable[[], Request] = partial(next, commands)
         while True:
             try:
                 request = step()
@@ -58,17 +60,17 @@ class Server(Peer):
                 result: T = end.value
                 return result
             try:
-                step = partial(wanted.send, self._answer(request))
+                step = partial(commands.send, self._answer(request))
             except MailboxUnavailable as error:
-                step = partial(wanted.throw, error)
+                step = partial(commands.throw, error)
 
     def run(self, *calls: Call) -> list[Reply]:
         """Run scripts in one round trip."""
-        return self.do(asking.run(calls))
+        return self.execute(redis_commands.run(calls))
 
     def ask(self, *command: Argument) -> Reply:
         """Run one command."""
-        return self._answer(Ask(command))
+        return self._answer(Command(command))
 
     def close(self) -> None:
         """Close all connections."""
@@ -77,11 +79,11 @@ class Server(Peer):
 
     def _answer(self, request: Request) -> Reply:
         with self._translated():
-            if isinstance(request, Ask):
-                return self._client.execute_command(*request.command)  # type: ignore[no-untyped-call]
+            if isinstance(request, Command):
+                return self._client.execute_command(*request.words)  # type: ignore[no-untyped-call]
             return self._send(request)
 
-    def _send(self, request: Send) -> list[Reply]:
+    def _send(self, request: Pipeline) -> list[Reply]:
         client = self._patient if request.wait_ms else self._client
         with client.pipeline(transaction=False) as pipeline:
             for command in request.commands:
@@ -89,7 +91,7 @@ class Server(Peer):
             return checked(pipeline.execute(raise_on_error=False))
 
     def _greet(self, connection: AbstractConnection) -> None:
-        self.era += 1
+        self.connection_epoch += 1
         connection.on_connect()  # type: ignore[no-untyped-call]
         if isinstance(connection, SSLConnection):
             # The tickets of TLS 1.3 come unasked, and redis-py's pool refuses a connection with unread bytes.

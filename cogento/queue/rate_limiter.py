@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cogento.queue import keys
-from cogento.queue.acknowledgement import TIMEOUT_SECONDS
-from cogento.queue.asking import Call
 from cogento.queue.clock import Clock, RedisClock
-from cogento.queue.server import Server
+from cogento.queue.durable_scripts import TIMEOUT_SECONDS
+from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_commands import Call
 
 
 class Slot(NamedTuple):
@@ -18,19 +18,21 @@ class Slot(NamedTuple):
     shut_seconds: float
 
 
-class Pace:
+class RateLimiter:
     """At most so many requests a second, evenly spaced; everything raises MailboxUnavailable."""
 
-    def __init__(self, server: Server, *, requests_per_second: float, clock: Clock | None = None) -> None:
+    def __init__(
+        self, server: RedisClient, *, requests_per_second: float, clock: Clock | None = None
+    ) -> None:
         self._server = server
         self._clock = clock or RedisClock(server)
         self._requests_per_second = requests_per_second
         (self._tag,) = keys.tags(1)  # one pace for all shards
 
     @classmethod
-    def connect(cls, url: str, *, requests_per_second: float) -> Pace:
+    def connect(cls, url: str, *, requests_per_second: float) -> RateLimiter:
         """Make the pace of a Redis URL; nothing is sent before it is needed."""
-        server = Server.connect(url, timeout_seconds=TIMEOUT_SECONDS)
+        server = RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS)
         return cls(server, requests_per_second=requests_per_second)
 
     def take(self) -> Slot:

@@ -1,7 +1,7 @@
-"""What is asked of Redis, written once for threads and for event loops.
+"""Redis commands and scripts, written once for threads and for event loops.
 
-Whatever needs several replies, or may have to ask again, is a generator that yields what it asks and is sent what
-came back; server.py goes through it from a thread, line.py from an event loop (docs/decisions/0028). No I/O here.
+Whatever needs several replies, or may have to ask again, is a generator that yields requests and is sent their
+replies. redis_client.py runs it in a thread, async_redis_client.py in an event loop (docs/decisions/0028). No I/O here.
 """
 
 from __future__ import annotations
@@ -33,41 +33,41 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 Argument = str | bytes | int
-Command = tuple[Argument, ...]
+CommandWords = tuple[Argument, ...]
 Reply = Any  # what Redis answers: int, bytes, None or a list of these
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Command:
     """One command; its reply comes as the client reads such replies, and a failure as MailboxUnavailable."""
 
-    command: Command
+    words: CommandWords
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class Pipeline:
     """Commands of one round trip, and how long the server may keep the last one waiting by intent.
 
     Their replies come as they are, with NoScriptError as one of them, and any other failure as MailboxUnavailable.
     """
 
-    commands: Sequence[Command]
+    commands: Sequence[CommandWords]
     wait_ms: int = 0
 
 
-Request = Ask | Send
-Asking = Generator[Request, Reply, T]
+Request = Command | Pipeline
+RedisCommands = Generator[Request, Reply, T]
 
 
-class Peer:
-    """The other end of our connections.
+class RedisConnection:
+    """What both clients share: the errors they raise, and whether the server may have changed.
 
-    Its `era` changes whenever it may have become another server (a new connection, an error), so that what was
-    learnt of it, its clock and its durability, is learnt again.
+    `connection_epoch` changes whenever another server may be at the other end (a new connection, an error). Its clock
+    and its durability are then asked again.
     """
 
     def __init__(self) -> None:
-        self.era = 0
+        self.connection_epoch = 0
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -76,7 +76,7 @@ class Peer:
             yield
         except (RedisError, OSError) as error:
             if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
-                self.era += 1
+                self.connection_epoch += 1
             advice = _denied(error)
             if advice:
                 raise MailboxDenied(advice) from error
@@ -120,14 +120,14 @@ def load_script(name: str) -> Script:
 
 
 def checked(replies: list[Reply]) -> list[Reply]:
-    """Return the replies to a Send, or raise the first failure among them."""
+    """Return the replies to a Pipeline, or raise the first failure among them."""
     for reply in replies:
         if isinstance(reply, Exception) and not isinstance(reply, NoScriptError):
             raise reply
     return replies
 
 
-def run(calls: Sequence[Call]) -> Asking[list[Reply]]:
+def run(calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
     """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again.
 
     Raises JunkFound when they met something of another type under one of our names, which is set aside by then.
@@ -135,13 +135,13 @@ def run(calls: Sequence[Call]) -> Asking[list[Reply]]:
     return (yield from _unjammed(calls, (), 0))
 
 
-def run_and_wait(calls: Sequence[Call], *, wait_ms: int) -> Asking[tuple[list[Reply], int]]:
+def run_and_wait(calls: Sequence[Call], *, wait_ms: int) -> RedisCommands[tuple[list[Reply], int]]:
     """Run scripts, then wait until all they wrote is in the append-only file; 0 if it is not in time."""
     *replies, waited = yield from _unjammed(calls, [("WAITAOF", 1, 0, wait_ms)], wait_ms)
     return replies, int(waited[0])
 
 
-def unjam(tag: str, now: Argument, ids: Sequence[Argument] = ()) -> Asking[bool]:
+def unjam(tag: str, now: Argument, ids: Sequence[Argument] = ()) -> RedisCommands[bool]:
     """Set aside what nobody of us wrote under the shard's names, and those of these ids; False: there was nothing.
 
     Whoever wrote it may miss it, so it is renamed (keys.py). What it stood in place of, inspection.py brings back.
@@ -152,7 +152,9 @@ def unjam(tag: str, now: Argument, ids: Sequence[Argument] = ()) -> Asking[bool]
     return bool(aside)
 
 
-def _unjammed(calls: Sequence[Call], after: Sequence[Command], wait_ms: int) -> Asking[list[Reply]]:
+def _unjammed(
+    calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int
+) -> RedisCommands[list[Reply]]:
     try:
         return (yield from _run(calls, after, wait_ms))
     except MailboxUnavailable as error:
@@ -168,20 +170,20 @@ def _unjammed(calls: Sequence[Call], after: Sequence[Command], wait_ms: int) -> 
         raise
 
 
-def _run(calls: Sequence[Call], after: Sequence[Command], wait_ms: int) -> Asking[list[Reply]]:
-    replies: list[Reply] = yield Send([*map(_by_digest, calls), *after], wait_ms)
+def _run(calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int) -> RedisCommands[list[Reply]]:
+    replies: list[Reply] = yield Pipeline([*map(_by_digest, calls), *after], wait_ms)
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
-        again = yield Send([*(_by_text(calls[i]) for i in unknown), *after], wait_ms)
+        again = yield Pipeline([*(_by_text(calls[i]) for i in unknown), *after], wait_ms)
         for i, reply in zip(unknown, again, strict=False):
             replies[i] = reply
         replies[len(calls) :] = again[len(unknown) :]
     return replies
 
 
-def _by_digest(call: Call) -> Command:
+def _by_digest(call: Call) -> CommandWords:
     return ("EVALSHA", load_script(call.script).sha, 1, call.tag, *call.arguments)
 
 
-def _by_text(call: Call) -> Command:
+def _by_text(call: Call) -> CommandWords:
     return ("EVAL", load_script(call.script).text, 1, call.tag, *call.arguments)

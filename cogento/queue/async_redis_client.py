@@ -1,4 +1,4 @@
-"""One connection to the Redis behind the mailboxes, spoken to from an event loop; server.py's twin.
+"""One connection to the Redis behind the mailboxes, spoken to from an event loop; redis_client.py's twin.
 
 redis-py connects, greets and parses; commands are packed by hiredis itself, which takes a tenth of the time that
 redis-py's asynchronous side takes.
@@ -16,21 +16,21 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from cogento.queue.acknowledgement import SLOWEST_BYTES_A_SECOND
-from cogento.queue.asking import Ask, Peer, checked
+from cogento.queue.durable_scripts import SLOWEST_BYTES_A_SECOND
 from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.redis_commands import Command, RedisConnection, checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis.asyncio.connection import AbstractConnection
 
-    from cogento.queue.asking import Asking, Command, Reply, Request
+    from cogento.queue.redis_commands import CommandWords, RedisCommands, Reply, Request
 
 T = TypeVar("T")
 
 
-class Line(Peer):
+class AsyncRedisClient(RedisConnection):
     """Asks for one caller at a time; anything that goes wrong is a MailboxUnavailable. Belongs to one event loop."""
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
@@ -49,9 +49,9 @@ class Line(Peer):
         )
         self._client.connection_pool.connection_kwargs["redis_connect_func"] = self._greet
 
-    async def do(self, wanted: Asking[T]) -> T:
-        """Ask what it asks until it returns; what fails is raised where it was asked."""
-        step: Callable[[], Request] = partial(next, wanted)
+    async def execute(self, commands: RedisCommands[T]) -> T:
+        """Run the commands that a generator yields until it returns; what fails is raised where it was yielded."""
+        step: Callable[[], Request] = partial(next, commands)
         while True:
             try:
                 request = step()
@@ -59,23 +59,23 @@ class Line(Peer):
                 result: T = end.value
                 return result
             try:
-                step = partial(wanted.send, await self._answer(request))
+                step = partial(commands.send, await self._answer(request))
             except MailboxUnavailable as error:
-                step = partial(wanted.throw, error)
+                step = partial(commands.throw, error)
 
     async def close(self) -> None:
         """Close the connection."""
         await self._client.aclose()
 
     async def _answer(self, request: Request) -> Reply:
-        wait_ms = 0 if isinstance(request, Ask) else request.wait_ms
+        wait_ms = 0 if isinstance(request, Command) else request.wait_ms
         with self._translated():
-            packed = b"" if isinstance(request, Ask) else b"".join(map(_pack, request.commands))
+            packed = b"" if isinstance(request, Command) else b"".join(map(_pack, request.commands))
             seconds = self._timeout_seconds + wait_ms / 1000 + len(packed) / SLOWEST_BYTES_A_SECOND
             async with asyncio.timeout(seconds):
                 connection = await self._connected()
-                if isinstance(request, Ask):
-                    return await self._client.execute_command(*request.command)  # type: ignore[no-untyped-call]
+                if isinstance(request, Command):
+                    return await self._client.execute_command(*request.words)  # type: ignore[no-untyped-call]
                 return checked(await _send(connection, packed, replies=len(request.commands)))
 
     async def _connected(self) -> AbstractConnection:
@@ -89,7 +89,7 @@ class Line(Peer):
         return connection
 
     async def _greet(self, connection: AbstractConnection) -> None:
-        self.era += 1
+        self.connection_epoch += 1
         await connection.on_connect()
 
 
@@ -107,7 +107,7 @@ async def _send(connection: AbstractConnection, packed: bytes, *, replies: int) 
     return [await _reply(connection) for _ in range(replies)]
 
 
-def _pack(command: Command) -> bytes:
+def _pack(command: CommandWords) -> bytes:
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # it takes any number of them
     return packed
 
