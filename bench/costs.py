@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
 from cogento.queue.durability import AckDurability
 from cogento.queue.mail import Settlement
@@ -102,7 +102,7 @@ def receive(costs: Costs, mailboxes: Mailboxes, stream: Sequence[bytes], *, toge
         for body, header in zip(stream, headers, strict=True):
             verify(header, body, secrets=(SECRET.encode(),), now=NOW)
     with costs.charged_to("envelope"):
-        envelopes = [open_envelope(body, now=NOW) for body in stream]
+        envelopes = [parse_envelope(body, now=NOW) for body in stream]
     with costs.charged_to("put"):
         put_all(mailboxes, envelopes, together=together)
 

@@ -24,7 +24,7 @@ from bench.costs import opened, put_all, settlements
 from bench.ground import cpu_seconds, ground
 from bench.metering import OURS, Meter
 from bench.stream import bodies
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
@@ -59,7 +59,7 @@ def main() -> None:
 
 def envelopes(events: int) -> list[Envelope]:
     """Opened events of a fifth as many customers."""
-    return [open_envelope(body, now=NOW) for body in bodies(events, customers=events // 5)]
+    return [parse_envelope(body, now=NOW) for body in bodies(events, customers=events // 5)]
 
 
 def calls(events: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.local.process import Command, Process
 from cogento.local.program import ROOT
 from cogento.queue.durability import AckDurability
@@ -47,7 +47,7 @@ def opened_mailboxes(servers: Ground) -> Iterator[Mailboxes]:
 
 def fill(mailboxes: Mailboxes, stream: Iterable[bytes]) -> None:
     """Put all events of a stream."""
-    envelopes = (open_envelope(body, now=NOW) for body in stream)
+    envelopes = (parse_envelope(body, now=NOW) for body in stream)
     while together := list(islice(envelopes, PUT_TOGETHER)):
         mailboxes.put(together)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from cogento.events.envelope import Stranger, is_notice, is_ours, open_envelope, open_stranger
+from cogento.events.envelope import ForeignEvent, is_notice, is_ours, parse_envelope, parse_foreign_event
 from cogento.events.errors import RejectedError, TransientError
 from cogento.events.fence import Fence, Fenced, is_placeholder
 from cogento.events.thin import is_thin
@@ -94,7 +94,7 @@ class Intake:
         now = self.clock()
         self._verify(body, signature, now)
         envelope = self._open(body, now)
-        if isinstance(envelope, Stranger):
+        if isinstance(envelope, ForeignEvent):
             metrics.count_ignored(OTHER_TYPE)
             return Accepted(Status.IGNORED, envelope.event_id)
         reason = self._why_ignored(envelope)
@@ -140,11 +140,11 @@ class Intake:
         metrics.show_clock_skew(error.age_seconds)
         self.alarms.sound("timestamp_outside_window", flaw=error.flaw)
 
-    def _open(self, body: bytes, now: float) -> Envelope | Stranger:
+    def _open(self, body: bytes, now: float) -> Envelope | ForeignEvent:
         try:
-            return open_envelope(body, now=int(now))
+            return parse_envelope(body, now=int(now))
         except RejectedError as error:
-            if stranger := open_stranger(body):
+            if stranger := parse_foreign_event(body):
                 return stranger
             if is_thin(body) and not self.expected.can_ask:
                 self._refuse_thin()

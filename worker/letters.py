@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cogento.events import strict_json
-from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.columns import names_account
+from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
+from cogento.events.projection import is_terminal_event
 from cogento.events.retry import FailureClass
-from cogento.events.subscription import names_account
-from cogento.ordering.removals import is_removal
 from cogento.store.errors import code_of
 from cogento.store.letters import DeadLetter
 from cogento.version import VERSION
@@ -88,13 +88,13 @@ def _letter(
         first_attempt_ms=waiting.first_attempt_ms,
         starts=starts,
         worker_version=VERSION,
-        removal=envelope is not None and is_removal(envelope.type, _object(document)),
+        removal=envelope is not None and is_terminal_event(envelope.type, _object(document)),
     )
 
 
 def _envelope(body: bytes) -> Envelope | None:
     try:
-        return open_envelope(body, now=ANY_TIME)
+        return parse_envelope(body, now=ANY_TIME)
     except RejectedError:
         return None
 

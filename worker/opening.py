@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.event import read_stored_event
 from cogento.events.letters import MESSAGES, LetterReason
-from cogento.events.notice import read_mail
 from cogento.queue.mail import Source
 from cogento.store.delivery import Delivery
 
 if TYPE_CHECKING:
-    from cogento.events.event import Event
+    from cogento.events.event import Event, Notice
     from cogento.events.fence import Fence
     from cogento.events.names import CustomerId
-    from cogento.events.notice import Notice
     from cogento.queue.mail import Mail, Waiting
 
 
@@ -63,7 +62,7 @@ def open_mail(mail: Mail, fence: Fence | None = None) -> OpenedMail:
 
 
 def _deliver(waiting: Waiting, customer_id: CustomerId) -> Delivery:
-    event = read_mail(waiting.body)
+    event = read_stored_event(waiting.body)
     _check_address(event, waiting, customer_id)
     return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
 
@@ -73,7 +72,7 @@ def _check_fence(waiting: Waiting, fence: Fence | None) -> None:
     if fence is None or waiting.source is not Source.RETRY:
         return
     with suppress(RejectedError):  # whoever reads it whole says what is wrong
-        reason = fence.why_not_asked(open_envelope(waiting.body, now=ANY_TIME))
+        reason = fence.why_not_asked(parse_envelope(waiting.body, now=ANY_TIME))
         if reason is not None:
             raise PermanentError(LetterReason.FENCED, MESSAGES[LetterReason.FENCED])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cogento import runtime
 from cogento.console.waiting import Office, tell_mailbox, tell_wait
 from cogento.console.words import tell_outcome, tell_row, tell_unsure
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.retry import FailureClass
@@ -213,7 +213,7 @@ def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
     if stored is None:
         return None
     try:
-        return open_envelope(stored.body, now=mailboxes.now_ms() // 1000).customer_id
+        return parse_envelope(stored.body, now=mailboxes.now_ms() // 1000).customer_id
     except RejectedError:
         return None
 

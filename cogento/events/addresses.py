@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cogento.events.customer import LONGEST_EMAIL
+from cogento.events.columns import LONGEST_EMAIL
 from cogento.events.names import CustomerId
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STAND_IN = "@placeholder.invalid"
 
 
-class Claim(msgspec.Struct, frozen=True):
+class EmailClaim(msgspec.Struct, frozen=True):
     """What a customer's row says about its address; `stripe_created_at` in Unix seconds."""
 
     customer_id: CustomerId
@@ -51,7 +51,7 @@ def canonical_address(email: str) -> str:
     return unicodedata.normalize("NFC", "".join(lowered))
 
 
-def claimed_address(claim: Claim) -> str | None:
+def claimed_address(claim: EmailClaim) -> str | None:
     """The address a claim is about: none when deleted, and never one that is somebody's stand-in.
 
     Nor one that composing has made longer than an address can be: no index could hold it.
@@ -64,7 +64,7 @@ def claimed_address(claim: Claim) -> str | None:
     return address
 
 
-def assign_addresses(claims: Iterable[Claim]) -> dict[CustomerId, str]:
+def assign_addresses(claims: Iterable[EmailClaim]) -> dict[CustomerId, str]:
     """Give every claimant the address that its row shows.
 
     For each address among them, `claims` must hold every customer that has it, each once. Ids are
@@ -82,7 +82,7 @@ def assign_addresses(claims: Iterable[Claim]) -> dict[CustomerId, str]:
     }
 
 
-def _age(claim: Claim) -> tuple[float, str]:
+def _age(claim: EmailClaim) -> tuple[float, str]:
     """Order the oldest first."""
     created = claim.stripe_created_at
     return (math.inf if created is None else created, claim.customer_id)

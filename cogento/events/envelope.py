@@ -15,8 +15,7 @@ import msgspec
 from cogento.events import strict_json
 from cogento.events.errors import RejectedError
 from cogento.events.fields import LATEST_TIME
-from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.events.references import is_object_id, referenced_id
+from cogento.events.names import CustomerId, EventId, ObjectId, is_object_id, referenced_id
 from cogento.events.thin import PREFIX, account_of_context, is_thin, read_thin
 
 MALFORMED = "malformed"
@@ -29,7 +28,7 @@ ANY_TIME = LATEST_TIME - FUTURE_SECONDS
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[!-~]{1,100}")
 FETCHED = ".fetched"
-"""How the types end that we make ourselves, of objects that Stripe was asked for (cogento/events/answers.py)."""
+"""How the types end that we make ourselves, of objects that Stripe was asked for (cogento/events/fetched.py)."""
 
 _CUSTOMER_TYPES = frozenset(
     {"customer.created", "customer.updated", "customer.deleted", f"customer{FETCHED}"}
@@ -75,7 +74,7 @@ def is_about_subscription(type_: str) -> bool:
     return type_.startswith("customer.subscription.")
 
 
-def open_envelope(body: bytes, *, now: int) -> Envelope:
+def parse_envelope(body: bytes, *, now: int) -> Envelope:
     """Read the envelope of a signed body, strictly; `now` is in Unix seconds.
 
     An event of ours whose object does not fit its type (a charge in `customer.updated`, a subscription
@@ -94,14 +93,14 @@ def open_envelope(body: bytes, *, now: int) -> Envelope:
         raise RejectedError(MALFORMED, str(error)) from error
 
 
-class Stranger(msgspec.Struct, frozen=True):
-    """An event that is not ours in a shape that `open_envelope` refuses; `event_id` may be empty."""
+class ForeignEvent(msgspec.Struct, frozen=True):
+    """An event that is not ours in a shape that `parse_envelope` refuses; `event_id` may be empty."""
 
     event_id: EventId
     type: str
 
 
-def open_stranger(body: bytes) -> Stranger | None:
+def parse_foreign_event(body: bytes) -> ForeignEvent | None:
     """Read what a signed body says that it is, whatever it looks like: what Stripe sends one day nobody knows yet.
 
     None for an event of ours, and for what is no JSON object with a `type`.
@@ -113,11 +112,11 @@ def open_stranger(body: bytes) -> Stranger | None:
     type_, id_ = event.get("type"), event.get("id")
     if not isinstance(type_, str) or not type_ or is_ours(type_):
         return None
-    return Stranger(EventId(id_ if isinstance(id_, str) and is_object_id(id_) else ""), type_)
+    return ForeignEvent(EventId(id_ if isinstance(id_, str) and is_object_id(id_) else ""), type_)
 
 
-def open_whole(body: bytes, *, now: int) -> tuple[Whole, Envelope]:
-    """Read the envelope of a snapshot event as `open_envelope` does, and the object that it carries.
+def parse_whole(body: bytes, *, now: int) -> tuple[Whole, Envelope]:
+    """Read the envelope of a snapshot event as `parse_envelope` does, and the object that it carries.
 
     Texts of the object are safe for Postgres (`strict_json.read`).
     """

@@ -1,7 +1,6 @@
-"""One event read whole: what it says of which object, ready for the order and for the tables.
+"""One stored event read whole: a snapshot event ready for the order and the tables, or a thin event.
 
-Knows the shapes of Stripe's payloads in every API version we meet. Knows
-nothing of what is already stored.
+A thin event only says of which object Stripe has to be asked. Knows nothing of what is already stored.
 """
 
 from __future__ import annotations
@@ -11,8 +10,13 @@ from enum import StrEnum
 import msgspec
 
 from cogento.events import fields
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
-from cogento.events.customer import deleted_customer, live_customer
+from cogento.events.columns import (
+    CustomerColumns,
+    SubscriptionColumns,
+    deleted_customer,
+    live_customer,
+    read_subscription,
+)
 from cogento.events.envelope import (
     ANY_TIME,
     FETCHED,
@@ -20,13 +24,15 @@ from cogento.events.envelope import (
     Whole,
     has_snapshot,
     is_about_subscription,
-    open_whole,
+    is_notice,
+    parse_envelope,
+    parse_whole,
 )
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.fields import Json
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.projection import version_of
-from cogento.events.subscription import read_subscription
+from cogento.events.thin import PREFIX, is_deletion, is_thin, read_thin
 from cogento.events.versions import Version
 
 UNKNOWN_TYPE = "unknown_type"
@@ -54,6 +60,28 @@ class Event(msgspec.Struct, frozen=True):
     version: Version
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """One thin event: of which object it tells, when that changed (Unix seconds), and whether it ended then.
+
+    `customer_id` names the mailbox that it lay in, its object's own. `body` are the exact bytes.
+    """
+
+    id: EventId
+    type: str
+    created: int
+    kind: ObjectKind
+    object_id: ObjectId
+    customer_id: CustomerId
+    ends: bool
+    livemode: bool | None
+    body: bytes
+
+
+def read_stored_event(body: bytes) -> Event | Notice:
+    """Read a stored body whole, whatever it is; raises PermanentError as `read_event` does."""
+    return read_notice(body) if is_thin(body) else read_event(body)
+
+
 def read_event(body: bytes) -> Event:
     """Read a stored body whole.
 
@@ -78,13 +106,42 @@ def read_event(body: bytes) -> Event:
     )
 
 
+def read_notice(body: bytes) -> Notice:
+    """Read a thin event.
+
+    Raises PermanentError(reason="malformed") when it names another object than its type says, and
+    PermanentError(reason="unknown_type") when none of its type has a table.
+    """
+    try:
+        envelope = parse_envelope(body, now=ANY_TIME)
+    except RejectedError as error:
+        fields.malformed(error.message)
+    if not is_notice(envelope.type):
+        raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
+    kind = kind_of(envelope.type.removeprefix(PREFIX))
+    related = read_thin(body).related_object
+    if related is None or related.type != kind:
+        fields.malformed(f"the event is about a {kind} and names something else")
+    return Notice(
+        id=envelope.event_id,
+        type=envelope.type,
+        created=envelope.created,
+        kind=kind,
+        object_id=envelope.object_id,
+        customer_id=envelope.customer_id,
+        ends=is_deletion(envelope.type),
+        livemode=envelope.livemode,
+        body=body,
+    )
+
+
 def _open(body: bytes) -> tuple[Whole, Envelope]:
     """Open a stored body again: what Redis held may not be what the receiver put there.
 
     The receiver compared `created` with its clock; here every time that a table can hold will do.
     """
     try:
-        return open_whole(body, now=ANY_TIME)
+        return parse_whole(body, now=ANY_TIME)
     except RejectedError as error:
         raise PermanentError(fields.MALFORMED, error.message) from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from cogento.events.errors import PermanentError
-from cogento.events.text import canonical_json
+from cogento.events.strict_json import canonical_json
 
 MALFORMED = "malformed"
 

@@ -1,8 +1,9 @@
-"""The identifiers that cross package borders, told apart by the type checker and free at run time."""
+"""Identifiers that cross package borders, distinct for the type checker and free at run time; and how objects refer to others."""
 
 from __future__ import annotations
 
-from typing import NewType
+import re
+from typing import Any, NewType
 
 EventId = NewType("EventId", str)
 """Stripe's event id, `evt_…`: says which event, never which is later."""
@@ -15,3 +16,16 @@ ObjectId = NewType("ObjectId", str)
 
 LeaseToken = NewType("LeaseToken", str)
 """Proof of a claim: only its holder may renew, settle, postpone or bury."""
+
+_OBJECT_ID = re.compile(r"[!-~]{1,255}")
+
+
+def referenced_id(value: Any) -> str | None:
+    """Give the id that a reference stands for; None when it is no reference."""
+    id_ = value.get("id") if isinstance(value, dict) else value
+    return id_ if isinstance(id_, str) else None
+
+
+def is_object_id(text: str) -> bool:
+    """Tell whether a text can be the id of a stored object: printable ASCII, no space, 1 to 255."""
+    return _OBJECT_ID.fullmatch(text) is not None

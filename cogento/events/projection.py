@@ -14,7 +14,8 @@ import msgspec
 
 from cogento.events import states
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
-from cogento.events.envelope import FETCHED
+from cogento.events.envelope import FETCHED, is_about_subscription
+from cogento.events.thin import is_deletion
 from cogento.events.versions import Lifecycle, Version
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 TERMINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
 """Statuses that a subscription never leaves."""
 
+_DELETIONS = frozenset({"customer.deleted", "customer.subscription.deleted"})
 _LIFECYCLES = {
     "customer.created": Lifecycle.CREATED,
     "customer.subscription.created": Lifecycle.CREATED,
@@ -66,6 +68,19 @@ def version_of(
         fetched=type_.endswith(FETCHED),
         request=None if before in {None, state} else _request(request),
     )
+
+
+def is_terminal_event(type_: str, obj: Object) -> bool:
+    """Tell whether an event of this type says that its object has ended; reads as little of it as possible.
+
+    While such an event is a dead letter or missing, somebody may keep access that has ended in Stripe.
+    """
+    if type_ in _DELETIONS or is_deletion(type_):
+        return True
+    if is_about_subscription(type_):
+        status = obj.get("status")
+        return isinstance(status, str) and status in TERMINAL_STATUSES
+    return obj.get("deleted") is True
 
 
 @dataclass(frozen=True, slots=True)

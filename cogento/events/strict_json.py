@@ -7,12 +7,11 @@ and the one reader of a whole document. Knows nothing of Stripe.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 import msgspec
-
-from cogento.events.text import safe_json
 
 MAX_DEPTH = 64
 MAX_INTEGER_DIGITS = 19
@@ -132,3 +131,41 @@ def _skip(_number: str) -> None:
 _QUICK = msgspec.json.Decoder()
 _SLOW = json.JSONDecoder(parse_constant=_refuse_constant)
 _LOOSE = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_skip, parse_float=_skip)
+
+
+REPLACEMENT = "\ufffd"
+
+_SORTED = msgspec.json.Encoder(order="sorted")
+_UNSAFE = re.compile("[\x00\ud800-\udfff]")
+
+
+def safe_text(text: str) -> str:
+    """Replace NUL and lone surrogates by U+FFFD; everything else stays as it is."""
+    return _UNSAFE.sub(REPLACEMENT, text)
+
+
+def safe_json(value: Any) -> Any:
+    """Make every text of a decoded JSON value safe, keys included; of keys made equal the last counts."""
+    if isinstance(value, str):
+        return safe_text(value)
+    if isinstance(value, list):
+        return [safe_json(item) for item in value]
+    if isinstance(value, dict):
+        return {safe_text(key): safe_json(item) for key, item in value.items()}
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """Write a decoded JSON value with sorted keys and no spaces; raises ValueError for an infinite number."""
+    text = _SORTED.encode(value).decode()
+    if "null" in text and not _is_finite(value):  # msgspec writes null for an infinite number
+        raise ValueError("JSON cannot write an infinite number")
+    return text
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

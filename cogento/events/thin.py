@@ -85,6 +85,6 @@ def read_thin(body: bytes) -> ThinEvent:
     return event
 
 
-def tells_of_end(type_: str) -> bool:
+def is_deletion(type_: str) -> bool:
     """Tell whether such an event says that its object has ended, so that every later answer shows it ended."""
     return type_ in _ENDS

@@ -15,11 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from cogento.events.errors import OtherReleaseError
+from cogento.events.projection import TERMINAL_STATUSES
 from cogento.events.versions import STAMP_JITTER, Version
 from cogento.ordering import rules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from cogento.events.columns import SubscriptionColumns
 
 GROUPS = 4
 """Tie groups remembered: with three, 3 of 97,307 decidable histories stayed unsure; with four, none did."""
@@ -214,3 +217,13 @@ def member_of(version: Version) -> Member:
         version.fetched,
         version.request,
     )
+
+
+def outlives_its_customer(columns: SubscriptionColumns, evidence: bytes) -> bool:
+    """Tell whether a subscription's row does not show its end yet, for one whose customer is deleted.
+
+    Stripe "immediately cancels any active subscriptions on the customer" (docs.stripe.com/api/customers/delete), so
+    its end is certain and only its event is missing: the row is in doubt. Raises OtherReleaseError for evidence that
+    another release wrote.
+    """
+    return columns.status not in TERMINAL_STATUSES and not unpack(evidence).ended

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.queue import codec, keys, replies
 from cogento.queue.durable_scripts import DurableScripts
@@ -89,7 +89,7 @@ def restoring_terms(stored: bytes) -> tuple[Argument, ...] | None:
     if known is None or codec.decode_header(stored) is None:
         return None
     try:
-        envelope = open_envelope(known.body, now=ANY_TIME)
+        envelope = parse_envelope(known.body, now=ANY_TIME)
     except RejectedError:
         return None
     return (envelope.event_id, envelope.customer_id, envelope.created, stored[: codec.HEADER_BYTES])

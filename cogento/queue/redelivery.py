@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from cogento.events.envelope import ANY_TIME, open_envelope
+from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.queue.mail import Put, PutResult, Source
 
@@ -105,7 +105,7 @@ def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, Redeli
 def _open(letter: TakenLetter) -> Envelope | None:
     """Whose it is, is read again from the bytes: a letter that lay in a wrong mailbox finds the right one."""
     try:
-        envelope = open_envelope(letter.body, now=ANY_TIME)
+        envelope = parse_envelope(letter.body, now=ANY_TIME)
     except RejectedError:
         return None
     return envelope if envelope.event_id == letter.event_id else None

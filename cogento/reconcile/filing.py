@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.answers import answer_body
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import ObjectKind, kind_of, read_event
+from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
 from cogento.events.outcomes import Parked
 from cogento.events.retry import FailureClass
@@ -89,7 +89,7 @@ class Filing:
     async def _read(self, answer: Answer, filed: Filed) -> _Document | None:
         """Read one object; one that cannot be is left for a worker to bury."""
         try:
-            body = answer_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
+            body = fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
         except PermanentError as error:
             log.warning("stripe_answer_unreadable", exc_info=error)
             return None
@@ -145,7 +145,7 @@ class Filing:
 
 def _opened(body: bytes) -> Envelope | None:
     try:
-        return open_envelope(body, now=int(time.time()))
+        return parse_envelope(body, now=int(time.time()))
     except RejectedError as error:
         log.warning("stripe_answer_unreadable", exc_info=error)
         return None

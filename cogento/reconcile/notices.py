@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cogento import runtime
+from cogento.events.event import read_notice
 from cogento.events.letters import MESSAGES, PARKED_SECONDS, LetterReason
 from cogento.events.names import CustomerId
-from cogento.events.notice import read_notice
 from cogento.events.retry import FailureClass
 from cogento.queue.mail import Source
 from cogento.reconcile.rests import Rests

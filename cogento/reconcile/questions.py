@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.answers import answer_body
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.fetched import fetched_event_body
 from cogento.queue.mail import Source
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError
@@ -53,8 +53,8 @@ class Questions:
 
 def envelope_of(answer: Answer) -> Envelope:
     """Make mail of a fetched object; raises PermanentError or RejectedError for what is none of ours."""
-    body = answer_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
-    return open_envelope(body, now=answer.at)
+    body = fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
+    return parse_envelope(body, now=answer.at)
 
 
 def _opened(doubt: Doubt, answer: Answer) -> Envelope | None:

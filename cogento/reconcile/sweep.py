@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cogento import runtime
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
 from cogento.queue.mail import Source
@@ -210,7 +210,7 @@ class Slices:
 
 def _opened(body: bytes, now: int) -> Envelope | None:
     try:
-        return open_envelope(body, now=now)
+        return parse_envelope(body, now=now)
     except RejectedError as error:
         log.warning("swept_event_refused", code=error.code)
         return None

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cogento import runtime
-from cogento.events.answers import answer_body
 from cogento.events.errors import OtherReleaseError, PermanentError
 from cogento.events.event import Event, ObjectKind, read_event
+from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
 from cogento.reconcile.drift import Drift, drifts
 from cogento.reconcile.walk import Walk, stretches
@@ -219,7 +219,7 @@ class Verify:
 def _read(answer: Answer) -> Event | None:
     """Read an answer; what no row can hold cannot be compared either."""
     try:
-        return read_event(answer_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
+        return read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
     except PermanentError:
         return None
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cogento.events.columns import CustomerColumns
-from cogento.events.event import Event, ObjectKind
-from cogento.events.notice import Notice
+from cogento.events.event import Event, Notice, ObjectKind
 from cogento.events.outcomes import Duplicate, Outcome
 from cogento.failpoints import failpoint
 from cogento.store import burial, holders, ledger, members, notices, roles, subscriptions, users

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.events.text import safe_text
+from cogento.events.strict_json import safe_text
 from cogento.store.arrays import arrays
 from cogento.store.ledger import entry_of
 from cogento.store.rows import write

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cogento.events.addresses import Claim, assign_addresses, claimed_address
+from cogento.events.addresses import EmailClaim, assign_addresses, claimed_address
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, ObjectId
@@ -86,8 +86,8 @@ def _named(row: Any) -> Doubt:
     return Doubt(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
 
 
-def _claim(row: Any) -> Claim:
-    return Claim(
+def _claim(row: Any) -> EmailClaim:
+    return EmailClaim(
         customer_id=CustomerId(row["stripe_customer_id"]),
         stripe_email=row["stripe_email"],
         stripe_created_at=row["stripe_created_at"],

@@ -10,9 +10,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.events.event import Event
+    from cogento.events.event import Event, Notice
     from cogento.events.names import CustomerId, EventId, ObjectId
-    from cogento.events.notice import Notice
     from cogento.events.outcomes import Outcome
 
 RETRY = "retry"

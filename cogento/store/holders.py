@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from cogento.events.addresses import Claim, assign_addresses, claimed_address, placeholder
+from cogento.events.addresses import EmailClaim, assign_addresses, claimed_address, placeholder
 from cogento.events.errors import PermanentError
 from cogento.events.letters import LetterReason
 from cogento.store import users as user_rows
@@ -178,7 +178,7 @@ def _compare(
     concerned: Collection[CustomerId],
     addresses: frozenset[str],
     users: Users,
-    decided: dict[CustomerId, Claim],
+    decided: dict[CustomerId, EmailClaim],
 ) -> Holders:
     """Assign the addresses among all who have a say, and say what is different from the rows."""
     claims = {id_: row.claim for id_, row in users.items()} | decided

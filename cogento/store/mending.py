@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cogento.events.addresses import Claim, claimed_address, placeholder
+from cogento.events.addresses import EmailClaim, claimed_address, placeholder
 from cogento.events.names import CustomerId
 from cogento.store import holders
 from schema.queries import query
@@ -44,8 +44,8 @@ async def mend_addresses(database: Database) -> list[AddressTakenError]:
     return taken
 
 
-def _claim(row: Any) -> Claim:
-    return Claim(
+def _claim(row: Any) -> EmailClaim:
+    return EmailClaim(
         customer_id=CustomerId(row["stripe_customer_id"]),
         stripe_email=row["stripe_email"],
         stripe_created_at=None,
@@ -53,7 +53,7 @@ def _claim(row: Any) -> Claim:
     )
 
 
-def _is_off(row: Any, claim: Claim) -> bool:
+def _is_off(row: Any, claim: EmailClaim) -> bool:
     """Whether a row shows an address that it cannot come to show, or says another than it claims."""
     address = claimed_address(claim)
     return row["claimed_email"] != address or row["email"] not in {address, placeholder(claim.customer_id)}

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.events.event import Event
-    from cogento.events.notice import Notice
+    from cogento.events.event import Event, Notice
     from cogento.store.database import Database
 
 _TAKE = query("notices_take")

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from cogento.events.event import Event, ObjectKind
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import Outcome, Parked
+from cogento.ordering.evidence import outlives_its_customer
 from cogento.ordering.order import decide
-from cogento.ordering.removals import outlives_its_customer
 from cogento.store.ledger import outcome_of
 from cogento.store.subscriptions import SubscriptionChange
 from cogento.store.users import UserChange

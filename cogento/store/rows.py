@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cogento.events.names import EventId
-from cogento.events.text import canonical_json
+from cogento.events.strict_json import canonical_json
 from cogento.ordering.order import Decision, Known
 from cogento.store.arrays import arrays
 

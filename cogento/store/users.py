@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from cogento.events.addresses import Claim, claimed_address
+from cogento.events.addresses import EmailClaim, claimed_address
 from cogento.events.columns import CustomerColumns
 from cogento.events.names import CustomerId
 from cogento.ordering.order import Decision, Known
@@ -37,7 +37,7 @@ class UserRow(msgspec.Struct, frozen=True):
 
     user_id: UUID
     email: str
-    claim: Claim
+    claim: EmailClaim
     claimed: str | None
     record: asyncpg.Record
 
@@ -76,10 +76,10 @@ class UserChange(msgspec.Struct, frozen=True):
         return cast("CustomerColumns", self.decision.columns)
 
     @property
-    def claim(self) -> Claim:
+    def claim(self) -> EmailClaim:
         """The address that the customer shall have in Stripe."""
         shows = self.columns
-        return Claim(self.customer_id, shows.stripe_email, shows.stripe_created_at, shows.deleted)
+        return EmailClaim(self.customer_id, shows.stripe_email, shows.stripe_created_at, shows.deleted)
 
     @property
     def is_news(self) -> bool:
@@ -134,7 +134,7 @@ def _row(record: asyncpg.Record) -> UserRow:
     return UserRow(
         user_id=record["user_id"],
         email=record["email"],
-        claim=Claim(
+        claim=EmailClaim(
             customer_id=CustomerId(record["stripe_customer_id"]),
             stripe_email=record["stripe_email"],
             stripe_created_at=record["stripe_created_at"],

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import redis
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.local.stripe.truth import Truth
 from tests.support import builders
 from tests.support.builders import SECRET
@@ -52,7 +52,7 @@ def put_an_open_story(post: Post) -> list[bytes]:
     earlier = builders.event_body("customer.updated", seen, id_="evt_4", created=builders.NOW - AN_HOUR)
     there = builders.event_body("customer.updated", bob, id_="evt_5", before=ada)
     back = builders.event_body("customer.updated", ada, id_="evt_6", before=bob)
-    post.mailboxes.put([open_envelope(body, now=builders.NOW) for body in (earlier, there, back)])
+    post.mailboxes.put([parse_envelope(body, now=builders.NOW) for body in (earlier, there, back)])
     post.drain()
     return [earlier, there, back]
 

@@ -35,12 +35,12 @@ NEXT = "99.0.0"
 CUSTOMER = CustomerId("cus_1")
 PUT = """
 import sys, time
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS)
-envelope = open_envelope(sys.stdin.buffer.read(), now=int(time.time()))
+envelope = parse_envelope(sys.stdin.buffer.read(), now=int(time.time()))
 for _ in range(5):  # a disk that others share stalls for a moment
     try:
         sys.exit(not mailboxes.put([envelope]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.queue.mail import PutResult
 from tests.support.builders import NOW, customer, event_body
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def envelope(id_: str = "evt_1", *, name: str = "Ada") -> Envelope:
-    return open_envelope(event_body("customer.updated", customer(name=name), id_=id_), now=NOW)
+    return parse_envelope(event_body("customer.updated", customer(name=name), id_=id_), now=NOW)
 
 
 def put(runner: asyncio.Runner, mailbox: Mailbox, *envelopes: Envelope) -> Put:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 
 from cogento import runtime
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
@@ -65,7 +65,7 @@ class Post:
     def put(self, type_: str, object_: Json, **fields: Any) -> str:
         """Lay one event into its mailbox and give its id."""
         body = builders.event_body(type_, object_, **fields)
-        envelope = open_envelope(body, now=int(time.time()))
+        envelope = parse_envelope(body, now=int(time.time()))
         patiently(lambda: self.mailboxes.put([envelope]))
         return envelope.event_id
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.fence import Fence
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.api import Api
@@ -91,7 +91,7 @@ def subscription(id_: str = "sub_1", *, of: str = "cus_1") -> Subscription:
 
 def deliver(post: Post, *events: Event | None) -> None:
     """Lay events into mailboxes, as their webhooks would."""
-    told = [open_envelope(webhook_body(one), now=one.created) for one in events if one]
+    told = [parse_envelope(webhook_body(one), now=one.created) for one in events if one]
     for first in range(0, len(told), 50):  # a put has a second, however busy the machine
         post.mailboxes.put(told[first : first + 50])
 
@@ -99,7 +99,7 @@ def deliver(post: Post, *events: Event | None) -> None:
 def notify(post: Post, *events: Event | None) -> None:
     """Lay the thin twins of events into mailboxes, as their webhooks would."""
     told = [event for event in events if event]
-    post.mailboxes.put([open_envelope(thin_body(one), now=one.created) for one in told])
+    post.mailboxes.put([parse_envelope(thin_body(one), now=one.created) for one in told])
 
 
 def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
 from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
@@ -66,7 +66,7 @@ def _put(body: bytes) -> Callable[[Ward], None]:
     """Die of bytes that no release so far can read."""
 
     def kill(ward: Ward) -> None:
-        ward.post.mailboxes.put([open_envelope(body, now=NOW)])
+        ward.post.mailboxes.put([parse_envelope(body, now=NOW)])
         ward.post.drain()
 
     return kill
@@ -76,7 +76,9 @@ def _learn_to_read(written: bytes, meant: bytes) -> Callable[[Ward], None]:
     """Let the worker be one of a release that takes what was written for what was meant."""
 
     def mend(ward: Ward) -> None:
-        ward.patch.setattr(opening, "read_mail", lambda body: read_event(body.replace(written, meant)))
+        ward.patch.setattr(
+            opening, "read_stored_event", lambda body: read_event(body.replace(written, meant))
+        )
 
     return mend
 
@@ -87,7 +89,7 @@ def _take(ward: Ward) -> None:
 
 
 def _misroute(ward: Ward) -> None:
-    envelope = open_envelope(event_body("customer.updated", customer(), id_="evt_1"), now=NOW)
+    envelope = parse_envelope(event_body("customer.updated", customer(), id_="evt_1"), now=NOW)
     ward.post.mailboxes.put([structs.replace(envelope, customer_id=CustomerId("cus_other"))])
     ward.post.drain()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from tests.support.builders import NOW, customer, event_body
 from tests.support.hearsay import Hearsay
 from tests.support.servers import patiently, wait_until
@@ -39,7 +39,7 @@ class WorkerTrial:
         bodies = {_id(*turn): _renaming(*turn, fields) for turn in turns}
         self.bodies |= bodies
         self.names |= {customer_id: f"Name {turn}" for customer_id, turn in turns}
-        envelopes = [open_envelope(body, now=NOW + events) for body in bodies.values()]
+        envelopes = [parse_envelope(body, now=NOW + events) for body in bodies.values()]
         patiently(lambda: self.post.mailboxes.put(envelopes))
 
     def await_quiet(self, *, seconds: float = 60) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from cogento import runtime
 from cogento.cli.main import main
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
@@ -72,6 +72,6 @@ def waiting(mailboxes: Mailboxes) -> Happened:
 
     def put(type_: str, object_: dict[str, Any], **fields: Any) -> None:
         body = builders.event_body(type_, object_, **fields)
-        mailboxes.put([open_envelope(body, now=mailboxes.now_ms() // 1000)])
+        mailboxes.put([parse_envelope(body, now=mailboxes.now_ms() // 1000)])
 
     return put

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.event import webhook_body
@@ -121,7 +121,7 @@ def test_a_subscription_that_its_events_do_not_carry_whole_is_fetched_whole(
     last = next(e for e in reversed(stripe.account.events) if e.type == "customer.subscription.updated")
     cut = json.loads(webhook_body(last)) | {"id": "evt_cut", "created": last.created + 20}
     cut["data"]["object"]["items"]["has_more"] = True
-    post.mailboxes.put([open_envelope(builders.body(cut), now=stripe.now)])
+    post.mailboxes.put([parse_envelope(builders.body(cut), now=stripe.now)])
     post.drain()
     cut_rows = post.rows("SELECT stripe_subscription_id FROM subscriptions WHERE unsure")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.mail import Source
@@ -83,7 +83,7 @@ def retry_all(post: Post) -> None:
     """Put every letter back into its mailbox."""
     letters = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
     for replay in post.store.letters.take(letters, why="mended"):
-        envelope = open_envelope(replay.body, now=START)
+        envelope = parse_envelope(replay.body, now=START)
         post.mailboxes.put([envelope], source=Source.RETRY)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.local.stripe.event import webhook_body
 from tests.support.simulated_stripe import SimulatedStripe, compared, subscription
 from tests.support.stripe_histories import START
@@ -74,7 +74,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name_
 
 
 def deliver(post: Post, told: Told) -> None:
-    post.mailboxes.put([open_envelope(body, now=TIE) for body in told])
+    post.mailboxes.put([parse_envelope(body, now=TIE) for body in told])
     post.drain()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cogento.events.addresses import Claim, assign_addresses
+from cogento.events.addresses import EmailClaim, assign_addresses
 from cogento.events.event import Event
 from cogento.events.names import CustomerId
 from cogento.store.store import Delivery, Store
@@ -72,5 +72,6 @@ def _expected(batches: Sequence[Sequence[Delivery]]) -> dict[CustomerId, str]:
     events = sorted((d.event for batch in batches for d in batch), key=lambda event: event.created)
     last: dict[CustomerId, Any] = {e.customer_id: e.columns for e in events if isinstance(e, Event)}
     return assign_addresses(
-        Claim(id_, shown.stripe_email, shown.stripe_created_at, shown.deleted) for id_, shown in last.items()
+        EmailClaim(id_, shown.stripe_email, shown.stripe_created_at, shown.deleted)
+        for id_, shown in last.items()
     )

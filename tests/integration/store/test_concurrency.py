@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cogento.events.addresses import Claim, assign_addresses
+from cogento.events.addresses import EmailClaim, assign_addresses
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Applied, Duplicate, Reason
 from cogento.store.store import Store
@@ -135,7 +135,8 @@ def _moved(number: int, email: str, *, step: int) -> Delivery:
 
 def _assigned(emails: dict[int, str]) -> dict[CustomerId, str]:
     return assign_addresses(
-        Claim(CustomerId(f"cus_{n}"), email, NOW - 5000 + n, deleted=False) for n, email in emails.items()
+        EmailClaim(CustomerId(f"cus_{n}"), email, NOW - 5000 + n, deleted=False)
+        for n, email in emails.items()
     )
 
 

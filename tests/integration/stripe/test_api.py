@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.answers import answer_body
 from cogento.events.event import ObjectKind, read_event
+from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
 from cogento.local.program import ROOT
 from cogento.local.stripe.http_server import Request, Response
@@ -44,7 +44,7 @@ def test_a_fetched_customer_is_stripes_own_bytes_and_second(asking: Asking, acco
 
     answer = asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, customer_id))
 
-    event = read_event(answer_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
+    event = read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
     assert (event.object_id, event.created) == (customer_id, NOW)
     assert asking.budget.taken == 1
 
@@ -152,7 +152,7 @@ def test_a_subscription_that_does_not_carry_all_its_items_is_completed() -> None
 
     fetched = asked(answer, lambda api: api.fetch(ObjectKind.SUBSCRIPTION, ObjectId("sub_1")))
 
-    event = read_event(answer_body(fetched.body, fetched_at=fetched.at, api_version=API_VERSION))
+    event = read_event(fetched_event_body(fetched.body, fetched_at=fetched.at, api_version=API_VERSION))
     assert not event.version.partial
     assert [row["id"] for row in json.loads(fetched.body)["items"]["data"]] == ["si_0", "si_1", "si_2"]
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 from msgspec.structs import replace
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from tests.support.builders import NOW, Json, customer, event_body, subscription
 from worker.drain import BatchSize
@@ -279,7 +279,7 @@ def test_b76_what_somebody_wrote_into_redis_by_hand_is_buried_and_the_customer_g
 
 def test_b78_an_event_in_another_customers_mailbox_is_buried_and_changes_no_row(post: Post) -> None:
     body = event_body("customer.updated", customer("cus_mine"), id_="evt_1")
-    envelope = open_envelope(body, now=NOW + 60)
+    envelope = parse_envelope(body, now=NOW + 60)
     post.mailboxes.put([replace(envelope, customer_id=CustomerId("cus_other"))])
 
     post.drain()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from tests.support.builders import customer
 from tests.support.largest import KEYS, Writing, largest_event
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def put(post: Post, body: bytes) -> None:
     post.put("customer.created", customer(), id_="evt_0")
-    post.mailboxes.put([open_envelope(body, now=int(time.time()))])
+    post.mailboxes.put([parse_envelope(body, now=int(time.time()))])
     post.drain()
 
 

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogento.events.addresses import Claim, assign_addresses, canonical_address, claimed_address, placeholder
+from cogento.events.addresses import (
+    EmailClaim,
+    assign_addresses,
+    canonical_address,
+    claimed_address,
+    placeholder,
+)
 from cogento.events.names import CustomerId
 
 if TYPE_CHECKING:
@@ -19,13 +25,13 @@ ADA = "ada@example.com"
 BOB = "bob@example.com"
 
 
-def claim(id_: str, email: str | None = ADA, created: int | None = 1, **fields: Any) -> Claim:
-    return Claim(CustomerId(id_), email, created, **{"deleted": False, **fields})
+def claim(id_: str, email: str | None = ADA, created: int | None = 1, **fields: Any) -> EmailClaim:
+    return EmailClaim(CustomerId(id_), email, created, **{"deleted": False, **fields})
 
 
 claims = st.lists(
     st.builds(
-        Claim,
+        EmailClaim,
         customer_id=st.integers(0, 20).map(lambda n: CustomerId(f"cus_{n}")),
         stripe_email=st.sampled_from([None, "", ADA, BOB, "Ada@example.com", "cus_1@placeholder.invalid"]),
         stripe_created_at=st.none() | st.integers(0, 3),
@@ -89,14 +95,14 @@ def test_nobody_can_take_somebody_elses_stand_in() -> None:
 
 
 @given(claims)
-def test_no_two_rows_show_the_same_address(claims_: list[Claim]) -> None:
+def test_no_two_rows_show_the_same_address(claims_: list[EmailClaim]) -> None:
     shown = Counter(assign_addresses(claims_).values())
 
     assert all(count == 1 for count in shown.values())
 
 
 @given(claims)
-def test_every_claimed_address_is_held_by_the_oldest_of_its_live_claimants(claims_: list[Claim]) -> None:
+def test_every_claimed_address_is_held_by_the_oldest_of_its_live_claimants(claims_: list[EmailClaim]) -> None:
     live = [claim for claim in claims_ if claimed_address(claim) == ADA]
     oldest = sorted(live, key=lambda c: (c.stripe_created_at is None, c.stripe_created_at, c.customer_id))[:1]
 
@@ -106,7 +112,7 @@ def test_every_claimed_address_is_held_by_the_oldest_of_its_live_claimants(claim
 
 
 @given(claims)
-def test_every_claimant_shows_its_own_address_or_its_own_stand_in(claims_: list[Claim]) -> None:
+def test_every_claimant_shows_its_own_address_or_its_own_stand_in(claims_: list[EmailClaim]) -> None:
     assigned = assign_addresses(claims_)
 
     assert all(assigned[c.customer_id] in {claimed_address(c), placeholder(c.customer_id)} for c in claims_)
@@ -114,14 +120,14 @@ def test_every_claimant_shows_its_own_address_or_its_own_stand_in(claims_: list[
 
 
 @given(claims, st.randoms(use_true_random=False))
-def test_the_order_of_the_claims_does_not_matter(claims_: list[Claim], random: Random) -> None:
+def test_the_order_of_the_claims_does_not_matter(claims_: list[EmailClaim], random: Random) -> None:
     shuffled = random.sample(claims_, len(claims_))
 
     assert assign_addresses(shuffled) == assign_addresses(claims_)
 
 
 @given(claims)
-def test_claimants_of_other_addresses_do_not_matter(claims_: list[Claim]) -> None:
+def test_claimants_of_other_addresses_do_not_matter(claims_: list[EmailClaim]) -> None:
     of_ada = [claim for claim in claims_ if claimed_address(claim) == ADA]
 
     assert assign_addresses(of_ada).items() <= assign_addresses(claims_).items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cogento.events.envelope import Envelope, Stranger, is_ours, open_envelope, open_stranger
+from cogento.events.envelope import Envelope, ForeignEvent, is_ours, parse_envelope, parse_foreign_event
 from cogento.events.errors import RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
 from tests.support.builders import (
@@ -23,12 +23,12 @@ from tests.support.builders import (
 
 
 def opened(event_: Json) -> Envelope:
-    return open_envelope(body(event_), now=NOW)
+    return parse_envelope(body(event_), now=NOW)
 
 
 def refusal_of(body_: bytes) -> str:
     with pytest.raises(RejectedError) as refused:
-        open_envelope(body_, now=NOW)
+        parse_envelope(body_, now=NOW)
     return refused.value.code
 
 
@@ -39,7 +39,7 @@ def without(event_: Json, *keys: str) -> Json:
 def test_a_customers_envelope_says_which_event_and_whose_it_is() -> None:
     posted = event_body("customer.updated", customer("cus_7"), id_="evt_7", account="acct_1")
 
-    assert open_envelope(posted, now=NOW) == Envelope(
+    assert parse_envelope(posted, now=NOW) == Envelope(
         event_id=EventId("evt_7"),
         type="customer.updated",
         created=NOW,
@@ -204,7 +204,7 @@ def test_t6_an_event_is_of_the_account_that_it_names_or_else_of_the_last_of_its_
     ],
 )
 def test_a_stranger_of_any_shape_is_read_for_its_type(raw: bytes, id_: str, type_: str) -> None:
-    assert open_stranger(raw) == Stranger(EventId(id_), type_)
+    assert parse_foreign_event(raw) == ForeignEvent(EventId(id_), type_)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_stranger_of_any_shape_is_read_for_its_type(raw: bytes, id_: str, type
     ],
 )
 def test_what_has_no_type_or_claims_to_be_ours_is_no_stranger(raw: bytes) -> None:
-    assert open_stranger(raw) is None
+    assert parse_foreign_event(raw) is None
 
 
 def test_a_charge_in_a_customer_event_waits_under_its_own_id_to_be_buried() -> None:
@@ -245,7 +245,7 @@ def test_a_subscription_without_customer_waits_under_its_own_id_to_be_buried(own
 def test_a_thin_event_waits_under_the_id_of_the_object_that_it_names() -> None:
     raw = body(thin_event("v1.customer.subscription.updated", "sub_1", created=NOW + 1))
 
-    envelope = open_envelope(raw, now=NOW)
+    envelope = parse_envelope(raw, now=NOW)
 
     assert (envelope.event_id, envelope.type) == ("evt_test_1", "v1.customer.subscription.updated")
     assert (envelope.object_id, envelope.customer_id) == ("sub_1", "sub_1")
@@ -367,7 +367,7 @@ def test_what_is_wrong_deep_inside_is_refused_though_nobody_reads_it_yet(value: 
 def test_what_is_odd_deep_inside_travels_on_as_it_came(value: bytes) -> None:
     posted = event_body("customer.updated", customer("cus_1", extra="HERE")).replace(b'"HERE"', value)
 
-    envelope = open_envelope(posted, now=NOW)
+    envelope = parse_envelope(posted, now=NOW)
 
     assert (envelope.customer_id, envelope.body) == ("cus_1", posted)
 
@@ -376,7 +376,7 @@ def test_what_is_odd_deep_inside_travels_on_as_it_came(value: bytes) -> None:
 def test_a_megabyte_of_small_objects_is_opened_within_a_second() -> None:
     posted = event_body("customer.updated", customer(extra="HERE"))
 
-    opened_ = open_envelope(posted.replace(b'"HERE"', b"[" + b"{}," * 349_000 + b"{}]"), now=NOW)
+    opened_ = parse_envelope(posted.replace(b'"HERE"', b"[" + b"{}," * 349_000 + b"{}]"), now=NOW)
 
     assert opened_.customer_id == "cus_1"
 
@@ -385,7 +385,7 @@ def test_of_equal_keys_the_last_one_counts() -> None:
     posted = event_body("customer.updated", customer("cus_1"), id_="evt_1")
     last = b',"id":"evt_2","data":{"object":%s}}' % body(customer("cus_2"))
 
-    envelope = open_envelope(posted[:-1] + last, now=NOW)
+    envelope = parse_envelope(posted[:-1] + last, now=NOW)
 
     assert (envelope.event_id, envelope.customer_id) == ("evt_2", "cus_2")
 
@@ -394,6 +394,6 @@ def test_the_message_quotes_nothing_of_the_body() -> None:
     posted = event_body("customer.updated", customer(email="ada@example.com"), created="ada@example.com")
 
     with pytest.raises(RejectedError) as refused:
-        open_envelope(posted, now=NOW)
+        parse_envelope(posted, now=NOW)
 
     assert "ada" not in refused.value.message

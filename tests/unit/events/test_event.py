@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.errors import PermanentError
 from cogento.events.event import ObjectKind, read_event
 from tests.support.builders import (
@@ -207,7 +207,7 @@ def test_an_event_from_ahead_of_every_clock_is_read_if_a_table_can_hold_its_time
 def test_envelope_and_event_agree_on_every_name() -> None:
     posted = event_body("customer.subscription.updated", subscription("sub_7", customer=customer("cus_7")))
 
-    envelope, read = open_envelope(posted, now=NOW), read_event(posted)
+    envelope, read = parse_envelope(posted, now=NOW), read_event(posted)
 
     assert (envelope.event_id, envelope.object_id, envelope.customer_id) == (
         read.id,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cogento.events.envelope import open_envelope
+from cogento.events.envelope import parse_envelope
 from cogento.events.fence import Fence, Fenced
 from tests.support.builders import NOW, body, customer, event, thin_event
 
@@ -46,7 +46,7 @@ def thin(**fields: Any) -> bytes:
 def test_t6_one_rule_decides_about_snapshot_and_thin_events(
     told: Any, fence: Fence, named: dict[str, Any], reason: Fenced | None
 ) -> None:
-    assert fence.why_not(open_envelope(told(**named), now=NOW)) is reason
+    assert fence.why_not(parse_envelope(told(**named), now=NOW)) is reason
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_t6_one_rule_decides_about_snapshot_and_thin_events(
 def test_t6_the_account_that_a_snapshot_names_counts_before_its_context(
     fence: Fence, named: dict[str, Any], reason: Fenced | None
 ) -> None:
-    assert fence.why_not(open_envelope(snapshot(**named), now=NOW)) is reason
+    assert fence.why_not(parse_envelope(snapshot(**named), now=NOW)) is reason
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_t6_the_account_that_a_snapshot_names_counts_before_its_context(
 def test_t6_what_was_asked_for_is_of_the_account_and_mode_that_was_asked_unless_it_names_another(
     fence: Fence, named: dict[str, Any], reason: Fenced | None
 ) -> None:
-    assert fence.why_not_asked(open_envelope(snapshot(**named), now=NOW)) is reason
+    assert fence.why_not_asked(parse_envelope(snapshot(**named), now=NOW)) is reason

@@ -7,10 +7,10 @@ from itertools import permutations
 
 import pytest
 
-from cogento.events.answers import answer_body
 from cogento.events.columns import CustomerColumns
 from cogento.events.errors import PermanentError
 from cogento.events.event import Event, read_event
+from cogento.events.fetched import fetched_event_body
 from cogento.ordering.fetched import LAG_SECONDS
 from cogento.ordering.order import Version
 from tests.support.builders import NOW, Json, customer, deleted_customer, event_body, subscription
@@ -30,7 +30,9 @@ def only(*versions: Version) -> Row:
 
 
 def fetched(sent: Json, *, at: int = NOW) -> Event:
-    return read_event(answer_body(json.dumps(sent).encode(), fetched_at=at, api_version="2026-06-24.dahlia"))
+    return read_event(
+        fetched_event_body(json.dumps(sent).encode(), fetched_at=at, api_version="2026-06-24.dahlia")
+    )
 
 
 def test_an_answer_that_agrees_is_shown_and_sure() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict
 
-from cogento.events.envelope import is_ours, open_envelope
+from cogento.events.envelope import is_ours, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import Event, ObjectKind, read_event
 from tests.support.stripe_files import GOLDEN, LATER, MALFORMED, NAMES, NOT_OURS, ROWS, posted
@@ -36,14 +36,14 @@ def test_becomes_the_row_that_a_person_reads_in_it(name: str) -> None:
 def test_waits_in_its_customers_mailbox(name: str) -> None:
     (golden,) = GOLDEN[name].values()
 
-    assert open_envelope(posted(name), now=LATER).customer_id == golden.get(
+    assert parse_envelope(posted(name), now=LATER).customer_id == golden.get(
         "customer_id", golden.get("stripe_customer_id")
     )
 
 
 @pytest.mark.parametrize("name", NOT_OURS)
 def test_is_not_ours_and_has_no_table(name: str) -> None:
-    assert not is_ours(open_envelope(posted(name), now=LATER).type)
+    assert not is_ours(parse_envelope(posted(name), now=LATER).type)
     with pytest.raises(PermanentError, match="have no table"):
         read_event(posted(name))
 
@@ -51,5 +51,5 @@ def test_is_not_ours_and_has_no_table(name: str) -> None:
 @pytest.mark.parametrize("name", MALFORMED)
 def test_is_malformed(name: str) -> None:
     with pytest.raises(RejectedError) as refused:
-        open_envelope(posted(name), now=LATER)
+        parse_envelope(posted(name), now=LATER)
     assert f"{refused.value.code}: {refused.value.message}" == GOLDEN[name]

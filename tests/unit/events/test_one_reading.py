@@ -13,10 +13,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cogento.events import strict_json
-from cogento.events.envelope import is_ours, open_envelope
+from cogento.events.envelope import is_ours, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import read_event
-from cogento.events.references import is_object_id, referenced_id
+from cogento.events.names import is_object_id, referenced_id
 from tests.support.builders import NOW, Json, body, customer, event, subscription
 
 Reading = tuple[Any, ...]
@@ -24,9 +24,9 @@ Pairs = list[tuple[str, Any]]
 
 
 def envelopes_reading(body_: bytes) -> Reading:
-    """Read with `open_envelope`; give the example up when it refuses."""
+    """Read with `parse_envelope`; give the example up when it refuses."""
     try:
-        envelope = open_envelope(body_, now=NOW)
+        envelope = parse_envelope(body_, now=NOW)
     except RejectedError:
         assume(False)  # noqa: FBT003 - assume's own way
         raise

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from cogento.events.addresses import Claim
+from cogento.events.addresses import EmailClaim
 from cogento.events.event import Event, read_event
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import Applied, Parked, Reason, Superseded
@@ -20,7 +20,7 @@ USER = UUID(int=1)
 ROW = UserRow(
     USER,
     "ada@example.com",
-    Claim(CUSTOMER, "ada@example.com", NOW, deleted=False),
+    EmailClaim(CUSTOMER, "ada@example.com", NOW, deleted=False),
     "ada@example.com",
     record=None,
 )

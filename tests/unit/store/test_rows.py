@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogento.events.text import canonical_json
+from cogento.events.strict_json import canonical_json
 from cogento.store.rows import canonical
 
 JSON = st.recursive(

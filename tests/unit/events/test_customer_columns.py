@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from cogento.events.columns import CustomerColumns
-from cogento.events.customer import deleted_customer, live_customer
+from cogento.events.columns import CustomerColumns, deleted_customer, live_customer
 from cogento.events.errors import PermanentError
 from tests.support import builders
 from tests.support.builders import NOW, Json, customer

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cogento.events.errors import PermanentError
-from cogento.events.event import Event, ObjectKind
-from cogento.events.notice import Notice, read_mail, read_notice
+from cogento.events.event import Event, Notice, ObjectKind, read_notice, read_stored_event
 from tests.support.builders import NOW, Json, body, customer, event_body, thin_event
 
 
@@ -49,11 +48,11 @@ def test_what_names_nothing_of_ours_is_buried(thin: Json, reason: str) -> None:
 
 
 def test_mail_is_read_for_what_it_is() -> None:
-    assert isinstance(read_mail(body(thin_event())), Notice)
-    assert isinstance(read_mail(event_body("customer.updated", customer())), Event)
+    assert isinstance(read_stored_event(body(thin_event())), Notice)
+    assert isinstance(read_stored_event(event_body("customer.updated", customer())), Event)
 
 
 def test_a_name_that_mentions_thin_events_makes_no_thin_event() -> None:
     named = event_body("customer.updated", customer(name='"v2.core.event"'))
 
-    assert isinstance(read_mail(named), Event)
+    assert isinstance(read_stored_event(named), Event)

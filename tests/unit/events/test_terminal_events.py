@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cogento.ordering.removals import is_removal
+from cogento.events.projection import is_terminal_event
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from cogento.ordering.removals import is_removal
     ],
 )
 def test_an_end_is_a_removal_whatever_type_tells_of_it(type_: str, obj: dict[str, Any]) -> None:
-    assert is_removal(type_, obj)
+    assert is_terminal_event(type_, obj)
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_an_end_is_a_removal_whatever_type_tells_of_it(type_: str, obj: dict[str
     ],
 )
 def test_what_goes_on_or_tells_nothing_is_none(type_: str, obj: dict[str, Any]) -> None:
-    assert not is_removal(type_, obj)
+    assert not is_terminal_event(type_, obj)

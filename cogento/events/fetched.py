@@ -40,7 +40,7 @@ class _Answer(msgspec.Struct):
     object: str = "event"
 
 
-def answer_body(sent: bytes, *, fetched_at: int, api_version: str) -> bytes:
+def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> bytes:
     """Make the body of an event of a customer or subscription as Stripe sent it.
 
     `fetched_at` is the second by Stripe's clock; a customer may be the stub of a deleted one. The id tells
