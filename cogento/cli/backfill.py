@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.printing import json_option, print_json, print_table
-from cogento.cli.progress import share_bar
-from cogento.console.opening import opened_reconciliation
+from cogento.cli.progress import percent_bar
+from cogento.console.opening import open_reconciliation
 from cogento.events.event import ObjectKind
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def backfill(*, restart: bool, as_json: bool) -> None:
     subscriptions get a row. Webhooks may arrive meanwhile: nothing newer is overwritten. Needs
     STRIPE_API_KEY. Ctrl-C is safe: the next backfill goes on from there.
     """
-    with opened_reconciliation(name="cogento backfill") as reconciliation, _shown() as report:
+    with open_reconciliation(name="cogento backfill") as reconciliation, _shown() as report:
         done = reconciliation.backfill(anew=restart, report=report)
     if as_json:
         print_json(_plain(done) if done else None)
@@ -65,7 +65,7 @@ def _plain(done: Backfilled) -> dict[str, object]:
 @contextmanager
 def _shown() -> Iterator[Callable[[Backfilled], object]]:
     """Tell how many objects were written and how fast."""
-    with share_bar() as tell:
+    with percent_bar() as tell:
         speed = _Speed()
         yield lambda done: tell(_told(done, speed), done.share)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 _WRAPPED_ID_LENGTH = 24
-MOST_BYTES = 256 * 1024**2
+MAX_FILE_BYTES = 256 * 1024**2
 
 Json = dict[str, Any]
 
@@ -27,7 +27,7 @@ class UnreadableFileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class SignableEvent:
     """One event ready to be signed: where it came from, and the exact bytes to send.
 
     `replaced_id` is the id it had in the file, when another event of the same call has that one.
@@ -40,16 +40,16 @@ class Letter:
     replaced_id: str | None = None
 
 
-def read_letters(paths: Iterable[Path]) -> list[Letter]:
+def read_events(paths: Iterable[Path]) -> list[SignableEvent]:
     """Read files, and folders by name, in order; raises UnreadableFileError for the first that can't be read.
 
     A whole event keeps its bytes. An object or a `data` hash becomes an `updated` event (`deleted` for the
     stub of a deleted customer) of the second in which its file was last changed, with an id derived from
     its content, so that sending the same file again is a duplicate.
     """
-    letters = [letter for path in paths for file in _files(path) for letter in _read_file(file)]
+    events = [event for path in paths for file in _files(path) for event in _read_file(file)]
     try:
-        return list(_with_distinct_ids(letters))
+        return list(_with_distinct_ids(events))
     except RecursionError as error:
         raise UnreadableFileError("an event nests too deep to be compared with another of its id") from error
 
@@ -66,18 +66,18 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read_file(file: Path) -> Iterator[Letter]:
+def _read_file(file: Path) -> Iterator[SignableEvent]:
     try:
         with file.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
+            raw = stream.read(MAX_FILE_BYTES + 1)
         changed = int(file.stat().st_mtime)
     except OSError as error:
         raise UnreadableFileError(f"{file}: {error.strerror}") from error
-    if len(raw) > MOST_BYTES:
-        raise UnreadableFileError(f"{file}: more than {MOST_BYTES // 1024**2} MB: split it")
+    if len(raw) > MAX_FILE_BYTES:
+        raise UnreadableFileError(f"{file}: more than {MAX_FILE_BYTES // 1024**2} MB: split it")
     for source, part in _parts(file, raw):
         for document, body in _documents(_parse(source, part), part):
-            yield _letter(source, document, body, changed=changed)
+            yield _signable(source, document, body, changed=changed)
 
 
 def _parts(file: Path, raw: bytes) -> Iterator[tuple[str, bytes]]:
@@ -120,11 +120,11 @@ def _documents(document: Any, body: bytes) -> Iterator[tuple[Any, bytes | None]]
         yield document, body
 
 
-def _letter(source: str, document: Any, body: bytes | None, *, changed: int) -> Letter:
+def _signable(source: str, document: Any, body: bytes | None, *, changed: int) -> SignableEvent:
     event = _event(source, document, changed=changed)
     if body is None or event is not document:
         body = _written(event)
-    return Letter(source, str(event.get("id")), str(event.get("type")), body)
+    return SignableEvent(source, str(event.get("id")), str(event.get("type")), body)
 
 
 def _event(source: str, document: Any, *, changed: int) -> Json:
@@ -160,19 +160,19 @@ def _type_of(an_object: Json) -> str:
     return f"{family}.deleted" if an_object.get("deleted") is True else f"{family}.updated"
 
 
-def _with_distinct_ids(letters: Sequence[Letter]) -> Iterator[Letter]:
+def _with_distinct_ids(events: Sequence[SignableEvent]) -> Iterator[SignableEvent]:
     """Give a new id to an event whose id another one has: recorded files share placeholder ids.
 
     The first keeps it. The same event twice stays the same event twice.
     """
     content_of: dict[str, Json] = {}
-    for letter in letters:
-        event = json.loads(letter.body)
-        if content_of.setdefault(letter.event_id, event) == event:
-            yield letter
+    for event in events:
+        content = json.loads(event.body)
+        if content_of.setdefault(event.event_id, content) == content:
+            yield event
         else:
-            renamed = {**event, "id": f"evt_{_digest(event)}"}
-            yield replace(letter, event_id=renamed["id"], body=_written(renamed), replaced_id=letter.event_id)
+            renamed = {**content, "id": f"evt_{_digest(content)}"}
+            yield replace(event, event_id=renamed["id"], body=_written(renamed), replaced_id=event.event_id)
 
 
 def _digest(content: Json) -> str:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
-from cogento.console.failures import Failure, told
-from cogento.console.opening import opened_mailboxes, opened_store
+from cogento.console.failures import Failure, friendly_errors
+from cogento.console.opening import open_mailboxes, open_store
 from cogento.console.printable import printable
-from cogento.console.stories import OnlyMail, Several, tell
+from cogento.console.stories import AmbiguousQuery, PartialExplanation, tell
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from cogento.console.stories import Mail, Records, Story, Told
+    from cogento.console.stories import CustomerRecords, ExplainedEvent, Explanation, WaitingEvent
     from cogento.store.history import CustomerRecord, SubscriptionRecord
 
 RECENT = 20
@@ -30,32 +30,32 @@ def explain(asked: str, *, as_json: bool) -> None:
 
     ID is Stripe's (cus_…, sub_… or evt_…), or an e-mail address.
     """
-    with opened_mailboxes() as mailboxes, opened_store(name="cogento explain") as store:
+    with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
         found = tell(asked, mailboxes, store)
     if found is None:
         raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
-    _show(found.story if isinstance(found, OnlyMail) else found, as_json=as_json)
-    if isinstance(found, OnlyMail):
-        with told():
+    _show(found.explanation if isinstance(found, PartialExplanation) else found, as_json=as_json)
+    if isinstance(found, PartialExplanation):
+        with friendly_errors():
             raise found.error
 
 
-def _show(found: Story | Several, *, as_json: bool) -> None:
+def _show(found: Explanation | AmbiguousQuery, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
-    elif isinstance(found, Several):
+    elif isinstance(found, AmbiguousQuery):
         _print_several(found)
     else:
         _print(found)
 
 
-def _print_several(found: Several) -> None:
+def _print_several(found: AmbiguousQuery) -> None:
     click.echo(f"{len(found.customers)} customers have this address in Stripe. Ask for one of them:")
     for customer_id in found.customers:
         click.echo(f"  {printable(customer_id)}")
 
 
-def _print(story: Story) -> None:
+def _print(story: Explanation) -> None:
     click.secho(printable(story.customer_id), bold=True)
     for sentence in story.sentences or ("Everything that was received is applied.",):
         click.echo(f"  {printable(sentence)}")
@@ -65,7 +65,7 @@ def _print(story: Story) -> None:
         _print_records(story.records)
 
 
-def _print_records(records: Records) -> None:
+def _print_records(records: CustomerRecords) -> None:
     if records.customer:
         _print_customer(records.customer)
     if records.subscriptions:
@@ -74,7 +74,7 @@ def _print_records(records: Records) -> None:
         _print_events(records.events[:RECENT])
 
 
-def _print_mail(mail: Sequence[Mail]) -> None:
+def _print_mail(mail: Sequence[WaitingEvent]) -> None:
     _head("In the mailbox, the oldest first")
     rows = [
         (one.event_id, "parked" if one.is_parked else "waiting", one.waited, one.attempts, one.why)
@@ -106,7 +106,7 @@ def _print_subscriptions(records: Sequence[SubscriptionRecord]) -> None:
     print_table(("ID", "STATUS", "UNTIL", "PRODUCT"), rows)
 
 
-def _print_events(events: Sequence[Told]) -> None:
+def _print_events(events: Sequence[ExplainedEvent]) -> None:
     _head("Events, the newest first")
     rows = [
         (_second(one.record.event_created_at), one.record.event_id, one.record.event_type, one.meaning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cogento.console.failures import told
+from cogento.console.failures import friendly_errors
 from cogento.settings import DatabaseSettings, load
 from cogento.store.migrate import migrate as bring_up_to_date
 
@@ -16,7 +16,7 @@ def migrate() -> None:
     Safe while everything runs, and safe to run twice at once.
     """
     settings = load(DatabaseSettings)
-    with told():
+    with friendly_errors():
         done = bring_up_to_date(settings.database_url.get_secret_value())
     if done.before == done.after:
         click.echo(f"The tables are up to date (revision {done.after}).")

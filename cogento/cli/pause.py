@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cogento.console.opening import opened_mailboxes
+from cogento.console.opening import open_mailboxes
 from cogento.console.printable import printable
 from cogento.events.names import CustomerId
 
@@ -21,7 +21,7 @@ def pause(customer: str | None, *, everything: bool) -> None:
     Events are still received, and wait. A batch under way is finished.
     """
     whose = _whose(customer, everything=everything)
-    with opened_mailboxes() as mailboxes:
+    with open_mailboxes() as mailboxes:
         done = mailboxes.pause(whose)
     click.echo(f"{_named(whose)} {'is paused' if done else 'was paused already'}.")
 
@@ -35,7 +35,7 @@ def resume(customer: str | None, *, everything: bool) -> None:
     A customer that was paused by name stays paused when --all is resumed.
     """
     whose = _whose(customer, everything=everything)
-    with opened_mailboxes() as mailboxes:
+    with open_mailboxes() as mailboxes:
         done = mailboxes.resume(whose)
     click.echo(f"{_named(whose)} {'goes on' if done else 'was not paused'}.")
 

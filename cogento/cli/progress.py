@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def share_bar() -> Iterator[Callable[[str, float], object]]:
+def percent_bar() -> Iterator[Callable[[str, float], object]]:
     """Draw a bar for work whose steps nobody can count; tell it what goes on and the share that is done."""
     columns = (
         TextColumn("{task.description}"),
@@ -44,7 +44,7 @@ def share_bar() -> Iterator[Callable[[str, float], object]]:
         yield lambda what, share: progress.update(task, description=what, completed=share)
 
 
-class Bar:
+class ProgressBar:
     """One bar at a time; entered while the work goes on."""
 
     def __init__(self) -> None:

@@ -13,8 +13,8 @@ from cogento.store.letter_records import LetterStatus
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from cogento.cli.stopping import Stopping
-    from cogento.console.desk import Desk
+    from cogento.cli.stopping import StopSignal
+    from cogento.console.dead_letters import DeadLetterService
     from cogento.queue.redelivery import Redelivery
     from cogento.store.letter_records import LetterFate, LetterMatch
 
@@ -41,13 +41,13 @@ def batches(
         yield batch
 
 
-def put_back(
-    desk: Desk,
+def retry_in_batches(
+    dead_letters: DeadLetterService,
     matches: Sequence[LetterMatch],
     *,
     who: str,
     why: str | None,
-    stopping: Stopping,
+    stopping: StopSignal,
     per_second: int | None = None,
 ) -> Iterator[dict[int, Redelivery]]:
     """Put letters back batch by batch, at most so many a second, and give each batch's results."""
@@ -56,12 +56,14 @@ def put_back(
         if stopping.is_asked:
             return
         begun = time.monotonic()
-        yield desk.retry(batch, who=who, why=why)
+        yield dead_letters.retry(batch, who=who, why=why)
         if per_second:
             stopping.pause(begun + len(batch) / per_second - time.monotonic())
 
 
-def await_ends(desk: Desk, letter_ids: Collection[int], *, stopping: Stopping) -> Iterator[list[LetterFate]]:
+def poll_outcomes(
+    dead_letters: DeadLetterService, letter_ids: Collection[int], *, stopping: StopSignal
+) -> Iterator[list[LetterFate]]:
     """Look again and again what has become of letters, until none is on its way.
 
     Ends too when asked to stop, and when none has come to an end for PATIENCE_SECONDS: a subscription that is
@@ -69,7 +71,7 @@ def await_ends(desk: Desk, letter_ids: Collection[int], *, stopping: Stopping) -
     """
     ended, moved = -1, time.monotonic()
     while True:
-        fates = desk.fates(letter_ids)
+        fates = dead_letters.fates(letter_ids)
         yield fates
         now_ended = sum(fate.status is not LetterStatus.RETRYING for fate in fates)
         if now_ended > ended:

@@ -7,7 +7,7 @@ import click
 from cogento import runtime
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.console.failures import Failure
-from cogento.console.opening import opened_store
+from cogento.console.opening import open_store
 from cogento.store.roles import Role
 
 NAME = "cogento roles"
@@ -26,7 +26,7 @@ def roles() -> None:
 @json_option
 def list_(email: str | None, *, as_json: bool) -> None:
     """List the roles of EMAIL, or everyone's."""
-    with opened_store(name=NAME) as store:
+    with open_store(name=NAME) as store:
         granted = runtime.run(store.roles.granted(email))
     if as_json:
         print_json(granted)
@@ -43,7 +43,7 @@ def list_(email: str | None, *, as_json: bool) -> None:
 @json_option
 def grant(email: str, role: str, *, as_json: bool) -> None:
     """Grant ROLE to the user who signs in with EMAIL."""
-    with opened_store(name=NAME) as store:
+    with open_store(name=NAME) as store:
         done = runtime.run(store.roles.grant(email, Role(role)))
     if not done:
         raise Failure("No live customer signs in with this address. `cogento explain` finds customers by id.")
@@ -56,7 +56,7 @@ def grant(email: str, role: str, *, as_json: bool) -> None:
 @json_option
 def revoke(email: str, role: str, *, as_json: bool) -> None:
     """Take ROLE from the user who signs in with EMAIL."""
-    with opened_store(name=NAME) as store:
+    with open_store(name=NAME) as store:
         done = runtime.run(store.roles.revoke(email, Role(role)))
     if not done:
         raise Failure("Nobody with this address has this role. `cogento roles list` shows who has which.")

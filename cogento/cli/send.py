@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import click
 
-from cogento.cli.event_files import Letter, UnreadableFileError, read_letters
+from cogento.cli.event_files import SignableEvent, UnreadableFileError, read_events
 from cogento.cli.signing import signature_header
 from cogento.console.local_run import DEFAULT_DATA, read_run
 from cogento.console.printable import printable
@@ -42,7 +42,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendResult:
     """What the receiver said to one event: `answer` its status word or error code."""
 
     source: str
@@ -95,18 +95,18 @@ def send(
     """
     target = _target(url, secret, data)
     try:
-        letters = read_letters(files)
+        events = read_events(files)
     except UnreadableFileError as error:
         raise click.ClickException(printable(error)) from error
     show = _show_json if as_json else _show_line
-    accepted = [show(answer).is_accepted for answer in send_all(letters, target)]
+    accepted = [show(answer).is_accepted for answer in send_all(events, target)]
     if not as_json:
         click.echo(f"{len(accepted)} sent, {accepted.count(False)} refused")
     ctx.exit(0 if all(accepted) else 1)
 
 
-def send_all(letters: Iterable[Letter], target: Target) -> Iterator[Answer]:
-    """Send letters in order over one connection and yield each answer.
+def send_all(events: Iterable[SignableEvent], target: Target) -> Iterator[SendResult]:
+    """Send events in order over one connection and yield each answer.
 
     Raises click.ClickException when the receiver can't be reached; what was sent before stays sent.
     """
@@ -115,25 +115,27 @@ def send_all(letters: Iterable[Letter], target: Target) -> Iterator[Answer]:
     except UnusableUrlError as error:
         raise click.UsageError(f"the receiver's address is not usable: {error}") from error
     with closing(_connection(url)) as connection:
-        for letter in letters:
+        for event in events:
             try:
-                yield _send(letter, target, connection, path=quote(url.path) or "/")
+                yield _send(event, target, connection, path=quote(url.path) or "/")
             except (OSError, http.client.HTTPException) as error:
                 raise click.ClickException(
                     f"no answer from {target.url} ({error or type(error).__name__}): is the receiver running?"
                 ) from error
 
 
-def _send(letter: Letter, target: Target, connection: http.client.HTTPConnection, *, path: str) -> Answer:
+def _send(
+    event: SignableEvent, target: Target, connection: http.client.HTTPConnection, *, path: str
+) -> SendResult:
     headers = {
         "Content-Type": "application/json; charset=utf-8",
-        "Stripe-Signature": target.sign(letter.body),
+        "Stripe-Signature": target.sign(event.body),
     }
-    connection.request("POST", path, body=letter.body, headers=headers)
+    connection.request("POST", path, body=event.body, headers=headers)
     response = connection.getresponse()
     word, message = _read_answer(response.read())
-    return Answer(
-        letter.source, letter.event_id, letter.type, response.status, word, message, letter.replaced_id
+    return SendResult(
+        event.source, event.event_id, event.type, response.status, word, message, event.replaced_id
     )
 
 
@@ -179,12 +181,12 @@ def _target(url: str | None, secret: str | None, data: Path) -> Target:
     return Target(chosen_url, tuple(chosen_secret.split(",")), tuple(thin_secret.split(",")))
 
 
-def _show_json(answer: Answer) -> Answer:
+def _show_json(answer: SendResult) -> SendResult:
     click.echo(json.dumps(asdict(answer)))
     return answer
 
 
-def _show_line(answer: Answer) -> Answer:
+def _show_line(answer: SendResult) -> SendResult:
     notes = [f"(its id {answer.replaced_id} is another's here)"] if answer.replaced_id else []
     notes += [answer.message] if answer.message else []
     parts = (answer.status, f"{answer.answer:<10}", answer.type, answer.event, answer.source, *notes)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cogento.console.opening import require_entry
+from cogento.console.opening import require_access
 from cogento.console.passwords import PasswordHash, read_hash
-from cogento.console.web.serving import Exposure, Server
+from cogento.console.web.serving import ConsoleServer, Exposure
 from cogento.settings import ConsoleSettings, load, refuse
 
 
@@ -21,9 +21,9 @@ def console(port: int | None, *, local: bool) -> None:
     settings = load(ConsoleSettings)
     password = None if local else _password(settings)
     exposure = Exposure(port or settings.port, password)
-    require_entry(settings)
+    require_access(settings)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
-    Server(settings, exposure).run()
+    ConsoleServer(settings, exposure).run()
 
 
 def _password(settings: ConsoleSettings) -> PasswordHash:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ASKING = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopping:
+class StopSignal:
     """While entered, Ctrl-C and SIGTERM are noted; to be entered in the main thread."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.printing import json_option, print_facts, print_json
-from cogento.cli.progress import share_bar
+from cogento.cli.progress import percent_bar
 from cogento.console.failures import Failure
-from cogento.console.opening import opened_reconciliation
+from cogento.console.opening import open_reconciliation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def sweep(*, as_json: bool) -> None:
     Needs STRIPE_API_KEY. Ctrl-C is safe: the next sweep goes on from there. While another sweep is under way
     nothing is done.
     """
-    with opened_reconciliation(name="cogento sweep") as reconciliation, _shown() as report:
+    with open_reconciliation(name="cogento sweep") as reconciliation, _shown() as report:
         swept = reconciliation.sweep(grace_seconds=0, report=report)
     if as_json:
         print_json(swept)
@@ -56,5 +56,5 @@ def _second(second: int) -> str:
 @contextmanager
 def _shown() -> Iterator[Callable[[Swept], object]]:
     """Tell how far it is."""
-    with share_bar() as tell:
+    with percent_bar() as tell:
         yield lambda swept: tell(f"{swept.listed:,} listed, {swept.missing:,} missing", swept.share)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
-from cogento.cli.progress import share_bar
+from cogento.cli.progress import percent_bar
 from cogento.console.failures import Failure
-from cogento.console.opening import opened_reconciliation
+from cogento.console.opening import open_reconciliation
 from cogento.settings import EX_CONFIG
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def verify(ctx: click.Context, *, sample: int | None, repair: bool, as_json: boo
 
 def _verify(*, sample: int | None, repair: bool) -> Verified:
     try:
-        with opened_reconciliation(name="cogento verify") as reconciliation, share_bar() as tell:
+        with open_reconciliation(name="cogento verify") as reconciliation, percent_bar() as tell:
             return reconciliation.verify(
                 sample=sample,
                 repair=repair,

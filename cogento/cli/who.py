@@ -6,7 +6,7 @@ import getpass
 import os
 
 
-def operator() -> str:
+def current_user() -> str:
     """The system's name of the user, or its number where it has none, as in a bare container."""
     try:
         return getpass.getuser()

@@ -53,7 +53,7 @@ class Failure(click.ClickException):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def friendly_errors() -> Iterator[None]:
     """Turn what servers do to us inside the block into a Failure."""
     try:
         yield
@@ -80,7 +80,7 @@ def told() -> Iterator[None]:
         raise known from error
 
 
-def trouble_of(error: Exception) -> str | None:
+def postgres_problem(error: Exception) -> str | None:
     """What a PostgreSQL that is there said, and what to do about it; None for one that does not answer."""
     if isinstance(error, PostgresRefusedError):
         return str(error)

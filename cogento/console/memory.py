@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from cogento.console.overview import Beat, CustomerLine, Overview, Pace, SubscriptionLine
+from cogento.console.overview import CustomerLine, Overview, SecondBucket, SubscriptionLine, Throughput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """One look at both servers, at a Unix second; one that is away, or in trouble, leaves None and nothing."""
 
     second: int
@@ -35,20 +35,20 @@ class Look:
     settled: Sequence[Settled] = ()
     customers: Sequence[NewCustomer] = ()
     subscriptions: Sequence[NewSubscription] = ()
-    mail_trouble: str | None = None
-    tables_trouble: str | None = None
+    queue_problem: str | None = None
+    tables_problem: str | None = None
 
 
 @dataclass(slots=True)
-class Memory:
+class History:
     """What the looks have told; not safe for threads."""
 
-    looks: deque[Look] = field(default_factory=lambda: deque(maxlen=SECONDS_SHOWN))
+    looks: deque[Sample] = field(default_factory=lambda: deque(maxlen=SECONDS_SHOWN))
     settled: dict[int, dict[str, int]] = field(default_factory=dict)
     customers: dict[str, tuple[float, NewCustomer]] = field(default_factory=dict)
     subscriptions: dict[str, tuple[float, NewSubscription]] = field(default_factory=dict)
 
-    def add(self, look: Look) -> None:
+    def add(self, look: Sample) -> None:
         """Remember a look. What it counts of a second was counted by no other look, and is added."""
         self.looks.append(look)
         for count in look.settled:
@@ -69,15 +69,17 @@ class Memory:
     def overview(self) -> Overview:
         """Add it up, as of the latest look."""
         if not self.looks:
-            return Overview(None, None, Pace(0, 0), (), (), ())
+            return Overview(None, None, Throughput(0, 0), (), (), ())
         latest = self.looks[-1]
         return Overview(
-            mail_trouble=latest.mail_trouble,
-            tables_trouble=latest.tables_trouble,
+            queue_problem=latest.queue_problem,
+            tables_problem=latest.tables_problem,
             mail=latest.mail,
             tables=latest.tables,
-            pace=Pace(received=self._received_per_second(), settled=self._settled_per_second(latest.second)),
-            beats=self._beats(latest.second),
+            throughput=Throughput(
+                received=self._received_per_second(), settled=self._settled_per_second(latest.second)
+            ),
+            buckets=self._buckets(latest.second),
             customers=[_customer_line(latest.second - at, new) for at, new in self.customers.values()],
             subscriptions=[
                 SubscriptionLine(
@@ -87,11 +89,11 @@ class Memory:
             ],
         )
 
-    def _beats(self, until: int) -> list[Beat]:
-        """One beat for each whole second; the one under way is left out, or it would always look slow."""
+    def _buckets(self, until: int) -> list[SecondBucket]:
+        """One bucket for each whole second; the one under way is left out, or it would always look slow."""
         waiting = {look.second: look.mail.waiting for look in self.looks if look.mail}
         seconds = range(until - SECONDS_SHOWN, until)
-        return [Beat(self.settled.get(second, {}), waiting.get(second)) for second in seconds]
+        return [SecondBucket(self.settled.get(second, {}), waiting.get(second)) for second in seconds]
 
     def _settled_per_second(self, until: int) -> float:
         seconds = range(until - PACE_SECONDS, until)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cogento import runtime
-from cogento.console.desk import Desk
-from cogento.console.failures import Failure, told
+from cogento.console.dead_letters import DeadLetterService
+from cogento.console.failures import Failure, friendly_errors
 from cogento.console.local_run import adopt_local_run
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.mail import Limits
@@ -41,11 +41,11 @@ ASKING_CONNECTIONS = 6  # one for the turn, the others to write with
 
 
 @contextmanager
-def opened_store(*, name: str) -> Iterator[Store]:
+def open_store(*, name: str) -> Iterator[Store]:
     """Open the tables; `name` is what pg_stat_activity shows."""
     adopt_local_run()
     settings = load(DatabaseSettings)
-    with told():
+    with friendly_errors():
         store = runtime.run(
             Store.open(settings.database_url.get_secret_value(), pool_size=CONNECTIONS, application_name=name)
         )
@@ -56,11 +56,11 @@ def opened_store(*, name: str) -> Iterator[Store]:
 
 
 @contextmanager
-def opened_mailboxes() -> Iterator[Mailboxes]:
+def open_mailboxes() -> Iterator[Mailboxes]:
     """Open the mailboxes as this process's settings name them."""
     adopt_local_run()
     settings = load(MailboxSettings)
-    with told():
+    with friendly_errors():
         mailboxes = connect(settings)
         try:
             yield mailboxes
@@ -69,10 +69,10 @@ def opened_mailboxes() -> Iterator[Mailboxes]:
 
 
 @contextmanager
-def opened_desk(*, name: str) -> Iterator[Desk]:
+def open_dead_letters(*, name: str) -> Iterator[DeadLetterService]:
     """Open both for somebody who deals with dead letters."""
-    with opened_mailboxes() as mailboxes, opened_store(name=name) as store:
-        yield Desk(mailboxes, store)
+    with open_mailboxes() as mailboxes, open_store(name=name) as store:
+        yield DeadLetterService(mailboxes, store)
 
 
 @contextmanager
@@ -90,11 +90,11 @@ def _logs_aside() -> Iterator[None]:
 
 
 @contextmanager
-def opened_reconciliation(*, name: str) -> Iterator[Reconciliation]:
+def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     """Open the way to Stripe, between the mailboxes and the tables."""
     adopt_local_run()
     settings = load(ReconcileSettings)
-    with _logs_aside(), told():
+    with _logs_aside(), friendly_errors():
         mailboxes = connect(settings)
         mailboxes.check()
         reconciliation = Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
@@ -107,9 +107,9 @@ def opened_reconciliation(*, name: str) -> Iterator[Reconciliation]:
             mailboxes.close()
 
 
-def require_entry(settings: ConsoleSettings) -> None:
+def require_access(settings: ConsoleSettings) -> None:
     """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
-    with told(), closing(connect(settings)) as mailboxes:
+    with friendly_errors(), closing(connect(settings)) as mailboxes:
         try:
             mailboxes.status()
         except MailboxDenied:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cogento.console.spans import span
-from cogento.console.words import tell_kept_out
+from cogento.console.spans import duration
+from cogento.console.words import describe_kept_out
 from cogento.queue.durability import warning_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SubscriptionLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class SecondBucket:
     """One second: events by outcome, and how many waited; None where nobody looked."""
 
     settled: Mapping[str, int]
@@ -55,7 +55,7 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Throughput:
     """Events a second, over the last few."""
 
     received: float
@@ -68,12 +68,12 @@ class Overview:
 
     mail: QueueFigures | None
     tables: TableFigures | None
-    pace: Pace
-    beats: Sequence[Beat]
+    throughput: Throughput
+    buckets: Sequence[SecondBucket]
     customers: Sequence[CustomerLine]
     subscriptions: Sequence[SubscriptionLine]
-    mail_trouble: str | None = None
-    tables_trouble: str | None = None
+    queue_problem: str | None = None
+    tables_problem: str | None = None
 
 
 class Tone(StrEnum):
@@ -85,7 +85,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HealthSummary:
     """The sentence at the top of the page."""
 
     tone: Tone
@@ -94,20 +94,22 @@ class Verdict:
     detail: str
 
 
-def judge(
+def health_summary(
     mail: QueueFigures | None,
     tables: TableFigures | None,
     *,
-    mail_trouble: str | None = None,
-    tables_trouble: str | None = None,
-) -> Verdict:
+    queue_problem: str | None = None,
+    tables_problem: str | None = None,
+) -> HealthSummary:
     """Sum it up; what needs a person most comes first. Trouble is what a server said that is there."""
     if mail is None:
-        return _of_absence("Redis", mail_trouble, SEND_AGAIN)
+        return _of_absence("Redis", queue_problem, SEND_AGAIN)
     if tables is None:
-        return _of_absence("PostgreSQL", tables_trouble, WAITING)
+        return _of_absence("PostgreSQL", tables_problem, WAITING)
     if mail.halted:
-        return Verdict(Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on.")
+        return HealthSummary(
+            Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on."
+        )
     return (
         _of_promise(mail)
         or _of_workers(mail)
@@ -121,16 +123,16 @@ def judge(
     )
 
 
-def _of_absence(name: str, trouble: str | None, meanwhile: str) -> Verdict:
+def _of_absence(name: str, trouble: str | None, meanwhile: str) -> HealthSummary:
     if trouble is None:
-        return Verdict(Tone.BAD, "away", f"{name} does not answer", meanwhile)
-    return Verdict(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
+        return HealthSummary(Tone.BAD, "away", f"{name} does not answer", meanwhile)
+    return HealthSummary(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
 
 
-def _of_promise(mail: QueueFigures) -> Verdict | None:
+def _of_promise(mail: QueueFigures) -> HealthSummary | None:
     if mail.server is not None:
         return None
-    return Verdict(
+    return HealthSummary(
         Tone.BAD,
         "refused",
         "Redis cannot keep what a 2xx promises",
@@ -138,64 +140,72 @@ def _of_promise(mail: QueueFigures) -> Verdict | None:
     )
 
 
-def _of_memory(mail: QueueFigures) -> Verdict | None:
+def _of_memory(mail: QueueFigures) -> HealthSummary | None:
     if mail.server is None or not (warning := warning_of(mail.server.ack)):
         return None
-    return Verdict(
+    return HealthSummary(
         Tone.BUSY, "memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}."
     )
 
 
-def _of_workers(mail: QueueFigures) -> Verdict | None:
+def _of_workers(mail: QueueFigures) -> HealthSummary | None:
     if mail.workforce.alive or not mail.received_total:
         return None
-    return Verdict(Tone.BAD, "nobody", "No worker takes events", "They are received, and wait.")
+    return HealthSummary(Tone.BAD, "nobody", "No worker takes events", "They are received, and wait.")
 
 
-def _of_circuits(mail: QueueFigures) -> Verdict | None:
+def _of_circuits(mail: QueueFigures) -> HealthSummary | None:
     if not mail.waits_for:
         return None
     ((name, why), *_) = mail.waits_for.items()
-    return Verdict(Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait.")
+    return HealthSummary(
+        Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait."
+    )
 
 
-def _of_fence(mail: QueueFigures) -> Verdict | None:
+def _of_fence(mail: QueueFigures) -> HealthSummary | None:
     if mail.kept_out is None:
         return None
-    return Verdict(Tone.BAD, "fenced", "No event is taken", f"Taken is {tell_kept_out(mail.kept_out)}.")
+    return HealthSummary(
+        Tone.BAD, "fenced", "No event is taken", f"Taken is {describe_kept_out(mail.kept_out)}."
+    )
 
 
-def _of_removals(tables: TableFigures) -> Verdict | None:
+def _of_removals(tables: TableFigures) -> HealthSummary | None:
     if not tables.removals:
         return None
     headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
-    return Verdict(Tone.BAD, "kept", headline, "Somebody keeps what has ended: see the dead letters.")
+    return HealthSummary(Tone.BAD, "kept", headline, "Somebody keeps what has ended: see the dead letters.")
 
 
-def _of_delay(mail: QueueFigures) -> Verdict | None:
+def _of_delay(mail: QueueFigures) -> HealthSummary | None:
     age = mail.oldest_event_age_seconds or 0
     if age < FAR_BEHIND_SECONDS:
         return None
-    return Verdict(Tone.BAD, "behind", f"The oldest event has waited {span(age)}", "Do the workers run?")
+    return HealthSummary(
+        Tone.BAD, "behind", f"The oldest event has waited {duration(age)}", "Do the workers run?"
+    )
 
 
-def _of_letters(tables: TableFigures) -> Verdict | None:
+def _of_letters(tables: TableFigures) -> HealthSummary | None:
     if not tables.dead:
         return None
     headline = (
         "A dead letter wants a look" if tables.dead == 1 else f"{tables.dead:,} dead letters want a look"
     )
-    return Verdict(Tone.BUSY, "look", headline, "Everything else goes on.")
+    return HealthSummary(Tone.BUSY, "look", headline, "Everything else goes on.")
 
 
-def _of_mail(mail: QueueFigures) -> Verdict:
+def _of_mail(mail: QueueFigures) -> HealthSummary:
     age = mail.oldest_event_age_seconds or 0
     if age > LATE_SECONDS:
-        return Verdict(
-            Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {span(age)}."
+        return HealthSummary(
+            Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {duration(age)}."
         )
     if not mail.received_total:
-        return Verdict(Tone.GOOD, "ready", "Ready for the first event", "Nothing has been received yet.")
-    return Verdict(
+        return HealthSummary(
+            Tone.GOOD, "ready", "Ready for the first event", "Nothing has been received yet."
+        )
+    return HealthSummary(
         Tone.GOOD, "in step", "The tables are in step with Stripe", "What was received is applied."
     )

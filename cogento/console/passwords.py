@@ -11,7 +11,7 @@ import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
-SHORTEST = 15
+MIN_PASSWORD_LENGTH = 15
 LOG2_COST, BLOCK_SIZE, PARALLELISM = 17, 8, 1  # OWASP's first choice for scrypt: 128 MB a try
 SALT_BYTES, DIGEST_BYTES = 16, 32
 
@@ -44,8 +44,8 @@ def hash_password(password: str, *, log2_cost: int = LOG2_COST) -> PasswordHash:
 
     `read_hash` refuses any other cost than the default.
     """
-    if len(password) < SHORTEST:
-        raise ValueError(f"use {SHORTEST} characters or more")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise ValueError(f"use {MIN_PASSWORD_LENGTH} characters or more")
     salt = os.urandom(SALT_BYTES)
     digest = _scrypt(password, salt, log2_cost, BLOCK_SIZE, PARALLELISM)
     return PasswordHash(log2_cost, BLOCK_SIZE, PARALLELISM, salt, digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`4 s`, `2 min`, `3 h`, `9 d`; below a second in milliseconds."""
     if seconds < 1:
         return f"{max(seconds, 0) * 1000:.0f} ms"
@@ -15,4 +15,4 @@ def span(seconds: float) -> str:
 
 def ago(seconds: float) -> str:
     """The same, seen from now."""
-    return "just now" if seconds < 1 else f"{span(seconds)} ago"
+    return "just now" if seconds < 1 else f"{duration(seconds)} ago"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.console.words import tell_kept_out
+from cogento.console.words import describe_kept_out
 from cogento.queue.durability import warning_of
 from cogento.queue.figures import waits_for_what
 from cogento.queue.heartbeats import Workforce
@@ -22,7 +22,7 @@ LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusReport:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
     `to_ask` are objects that thin events told of and Stripe was not asked for yet.
@@ -67,7 +67,7 @@ class Standing:
     swept_seconds_ago: int | None
 
 
-def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
+def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
     """Ask both servers; raises what they raise, and MailboxRefused when Redis cannot keep the promise."""
     facts = mailboxes.check()
     mail = mailboxes.status()
@@ -75,7 +75,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
     totals = runtime.run(store.history.totals())
     letters = runtime.run(store.letters.count())
     sweeping = runtime.run(store.sweeps.standing())
-    return Standing(
+    return StatusReport(
         waiting=mail.waiting,
         leased=mail.leased,
         sleeping=mail.sleeping,
@@ -103,7 +103,7 @@ def read_standing(mailboxes: Mailboxes, store: Store) -> Standing:
             for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
         },
         waits_for=waits_for_what(mailboxes),
-        kept_out=tell_kept_out(mailboxes.fence_notes.everything_kept_out()),
+        kept_out=describe_kept_out(mailboxes.fence_notes.everything_kept_out()),
         to_ask=totals.to_ask,
         missing_total=sweeping.missing,
         swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cogento import runtime
-from cogento.console.waiting import Office, tell_mailbox, tell_wait
-from cogento.console.words import tell_outcome, tell_row, tell_unsure
+from cogento.console.waiting import QueueContext, describe_mailbox, waited
+from cogento.console.words import describe_ambiguity, describe_outcome, describe_row
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExplainedEvent:
     """A row of the ledger and what it means."""
 
     record: LedgerRecord
@@ -46,7 +46,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsure:
+class AmbiguousRow:
     """A row of which nobody knows how its object ends; no tie when another release wrote what it remembers."""
 
     object_id: ObjectId
@@ -56,19 +56,19 @@ class Unsure:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class CustomerRecords:
     """What the tables say of a customer; `event` is the one asked for, if it was an event."""
 
     customer: CustomerRecord | None
     subscriptions: Sequence[SubscriptionRecord]
-    events: Sequence[Told]
-    event: Told | None
+    events: Sequence[ExplainedEvent]
+    event: ExplainedEvent | None
     letters: Sequence[Letter]
-    unsure: Sequence[Unsure]
+    unsure: Sequence[AmbiguousRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class WaitingEvent:
     """One event in the mailbox: how long it has waited, how often it failed, and why the last time."""
 
     event_id: EventId
@@ -79,34 +79,36 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """Everything known of one customer; `sentences` say what matters first. No records: see OnlyMail."""
+class Explanation:
+    """Everything known of one customer; `sentences` say what matters first. No records: see PartialExplanation."""
 
     asked: str
     customer_id: CustomerId
     sentences: Sequence[str]
     mailbox: MailboxView
-    mail: Sequence[Mail]
-    records: Records | None
+    mail: Sequence[WaitingEvent]
+    records: CustomerRecords | None
 
 
 @dataclass(frozen=True, slots=True)
-class OnlyMail:
+class PartialExplanation:
     """A story of what waits, and nothing else: the tables could not be read, for this error."""
 
-    story: Story
+    explanation: Explanation
     error: Exception
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class AmbiguousQuery:
     """What was asked for is several customers': an address that they share."""
 
     asked: str
     customers: Sequence[CustomerId]
 
 
-def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | OnlyMail | Several | None:
+def tell(
+    asked: str, mailboxes: Mailboxes, store: Store
+) -> Explanation | PartialExplanation | AmbiguousQuery | None:
     """Tell the story that an id or address belongs to; None for one nobody has heard of.
 
     While Postgres is away what waits is told alone, if the mailboxes know whose it is: of a customer's id,
@@ -114,24 +116,24 @@ def tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | OnlyMail | S
     """
     try:
         return _tell(asked, mailboxes, store)
-    except _AwayError as away:
+    except _TablesUnavailableError as away:
         customer_id = CustomerId(asked) if asked.startswith(CUSTOMER) else _whose_mail(asked, mailboxes)
         if customer_id is None:
             raise away.error from None
-        return OnlyMail(_story(asked, customer_id, mailboxes, None), away.error)
+        return PartialExplanation(_story(asked, customer_id, mailboxes, None), away.error)
 
 
-def _tell(asked: str, mailboxes: Mailboxes, store: Store) -> Story | Several | None:
+def _tell(asked: str, mailboxes: Mailboxes, store: Store) -> Explanation | AmbiguousQuery | None:
     customers = _ask(store.history.whose(asked))
     if len(customers) > 1:
-        return Several(asked, customers)
+        return AmbiguousQuery(asked, customers)
     customer_id = customers[0] if customers else _whose_mail(asked, mailboxes)
     if customer_id is None:
         return None
     return _story(asked, customer_id, mailboxes, _ask(_read(store, customer_id, asked)))
 
 
-class _AwayError(Exception):
+class _TablesUnavailableError(Exception):
     """The tables cannot be read."""
 
     def __init__(self, error: Exception) -> None:
@@ -140,28 +142,30 @@ class _AwayError(Exception):
 
 
 def _ask(question: Coroutine[object, object, T]) -> T:
-    """Ask the tables; raises _AwayError where they are, or whatever is wrong besides."""
+    """Ask the tables; raises _TablesUnavailableError where they are, or whatever is wrong besides."""
     try:
         return runtime.run(question, timeout_seconds=ANSWER_SECONDS)
     except Exception as error:
         if classify(error) is FailureClass.INFRASTRUCTURE:
-            raise _AwayError(error) from error
+            raise _TablesUnavailableError(error) from error
         raise
 
 
-def _story(asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: Records | None) -> Story:
+def _story(
+    asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: CustomerRecords | None
+) -> Explanation:
     mailbox, office = mailboxes.look(customer_id), _look_around(mailboxes)
     sentences = (
         *_of_event(asked, records.event if records else None, mailbox),
-        *tell_mailbox(mailbox, office),
+        *describe_mailbox(mailbox, office),
         *(_of_records(records) if records else _of_no_records(mailbox)),
     )
-    return Story(asked, customer_id, sentences, mailbox, _mail(mailbox, office.now_ms), records)
+    return Explanation(asked, customer_id, sentences, mailbox, _mail(mailbox, office.now_ms), records)
 
 
-def _look_around(mailboxes: Mailboxes) -> Office:
+def _look_around(mailboxes: Mailboxes) -> QueueContext:
     now_ms = mailboxes.now_ms()
-    return Office(
+    return QueueContext(
         now_ms=now_ms,
         halted=mailboxes.paused().everything,
         circuits=mailboxes.open_circuits(),
@@ -169,13 +173,13 @@ def _look_around(mailboxes: Mailboxes) -> Office:
     )
 
 
-def _of_records(records: Records) -> list[str]:
+def _of_records(records: CustomerRecords) -> list[str]:
     return [
-        *tell_row(records.customer),
+        *describe_row(records.customer),
         *(
             said
             for row in records.unsure
-            for said in tell_unsure(
+            for said in describe_ambiguity(
                 row.object_id, row.shown, row.tie, outlives_customer=row.outlives_customer
             )
         ),
@@ -189,12 +193,12 @@ def _of_no_records(mailbox: MailboxView) -> list[str]:
     return [unread] if waits else ["Nothing waits in the mailbox.", unread]
 
 
-def _mail(mailbox: MailboxView, now_ms: int) -> list[Mail]:
+def _mail(mailbox: MailboxView, now_ms: int) -> list[WaitingEvent]:
     return [
-        Mail(
+        WaitingEvent(
             event_id=event.event_id,
             is_parked=is_parked,
-            waited=tell_wait(event, now_ms),
+            waited=waited(event, now_ms),
             attempts=event.attempts,
             why=" ".join(filter(None, (event.error_class, event.error_code))),
         )
@@ -218,9 +222,9 @@ def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
         return None
 
 
-async def _read(store: Store, customer_id: CustomerId, asked: str) -> Records:
+async def _read(store: Store, customer_id: CustomerId, asked: str) -> CustomerRecords:
     event = await store.history.event(EventId(asked))
-    return Records(
+    return CustomerRecords(
         customer=await store.history.customer(customer_id),
         subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
         events=[_told(record) for record in await store.history.events(customer_id, limit=LISTED)],
@@ -232,19 +236,19 @@ async def _read(store: Store, customer_id: CustomerId, asked: str) -> Records:
     )
 
 
-def _told(record: LedgerRecord) -> Told:
-    return Told(record, tell_outcome(record))
+def _told(record: LedgerRecord) -> ExplainedEvent:
+    return ExplainedEvent(record, describe_outcome(record))
 
 
-def _unsure(record: UnsureRecord) -> Unsure:
+def _unsure(record: UnsureRecord) -> AmbiguousRow:
     try:
         tie = tie_of(record.evidence, record.shown)
     except OtherReleaseError:
         tie = None
-    return Unsure(record.object_id, record.shown, tie, record.outlives_customer)
+    return AmbiguousRow(record.object_id, record.shown, tie, record.outlives_customer)
 
 
-def _of_event(asked: str, event: Told | None, mailbox: MailboxView) -> Sequence[str]:
+def _of_event(asked: str, event: ExplainedEvent | None, mailbox: MailboxView) -> Sequence[str]:
     if event is not None:
         return (f"{asked} is {event.record.outcome}: {event.meaning}.",)
     if asked in {listed.event_id for listed in mailbox.waiting}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento.console.spans import span
+from cogento.console.spans import duration
 from cogento.queue.status import MailboxState
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ AWAY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class QueueContext:
     """What holds for every mailbox: the time, whether all are held, what workers wait for, how many live."""
 
     now_ms: int
@@ -36,7 +36,7 @@ class Office:
     workers: int
 
 
-def tell_mailbox(view: MailboxView, office: Office) -> list[str]:
+def describe_mailbox(view: MailboxView, office: QueueContext) -> list[str]:
     """Say what a mailbox waits for; nothing when it is empty and free."""
     now_ms = office.now_ms
     said = []
@@ -45,42 +45,42 @@ def tell_mailbox(view: MailboxView, office: Office) -> list[str]:
     if view.pause_wanted:
         said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
     if view.waiting_total:
-        said += _tell_workers(office)
+        said += _describe_workers(office)
     if view.waiting_total and view.state is not None:
-        waiting = f"{_events(view.waiting_total)}{_tell_lag(view.waiting, now_ms)}"
-        said.append(f"{waiting}: {_tell_state(view, now_ms)}.")
+        waiting = f"{_events(view.waiting_total)}{_describe_lag(view.waiting, now_ms)}"
+        said.append(f"{waiting}: {_describe_state(view, now_ms)}.")
     if view.state is not MailboxState.SLEEPING and (failed := _failed(view)):
-        said.append(f"Earlier, {tell_failure(failed)}.")
-    said += _tell_parked(view, now_ms)
+        said.append(f"Earlier, {describe_failure(failed)}.")
+    said += _describe_parked(view, now_ms)
     if view.crashes:
         said.append(f"Workers have died {_times(view.crashes)} in a row with this customer in hand.")
     return said
 
 
-def tell_failure(event: Listed) -> str:
+def describe_failure(event: Listed) -> str:
     """Say how often and why an event failed, or why it waits without having failed."""
     why = " ".join(filter(None, (event.error_class, event.error_code))) or "cause unknown"
     how = f"failed {_times(event.attempts)}" if event.attempts else "was put off"
     return f"{event.event_id} {how} ({why})"
 
 
-def tell_wait(event: Listed, now_ms: int) -> str:
+def waited(event: Listed, now_ms: int) -> str:
     """Say how long an event has waited; it is unknown of one that another release stored."""
-    return "" if event.received_ms is None else span((now_ms - event.received_ms) / 1000)
+    return "" if event.received_ms is None else duration((now_ms - event.received_ms) / 1000)
 
 
-def _tell_workers(office: Office) -> list[str]:
+def _describe_workers(office: QueueContext) -> list[str]:
     """Say why nobody takes any mail, or not yet everybody."""
-    said = [_tell_circuit(circuit, office.now_ms) for circuit in office.circuits]
+    said = [_describe_circuit(circuit, office.now_ms) for circuit in office.circuits]
     if not office.workers:
         said.append("No worker takes work: nothing goes on until one is started.")
     return said
 
 
-def _tell_circuit(circuit: OpenCircuit, now_ms: int) -> str:
+def _describe_circuit(circuit: OpenCircuit, now_ms: int) -> str:
     known = AWAY.get(circuit.why)
     why = f"{circuit.why}: {known}" if known else circuit.why
-    away = span((now_ms - circuit.since_ms) / 1000)
+    away = duration((now_ms - circuit.since_ms) / 1000)
     if circuit.recovering:
         return f"Workers come back one after the other: {circuit.dependency} was away ({why})."
     return (
@@ -89,13 +89,13 @@ def _tell_circuit(circuit: OpenCircuit, now_ms: int) -> str:
     )
 
 
-def _tell_lag(waiting: Sequence[Listed], now_ms: int) -> str:
-    lag = tell_wait(waiting[0], now_ms) if waiting else ""
+def _describe_lag(waiting: Sequence[Listed], now_ms: int) -> str:
+    lag = waited(waiting[0], now_ms) if waiting else ""
     return f", the first for {lag}" if lag else ""
 
 
-def _tell_state(view: MailboxView, now_ms: int) -> str:
-    away = span(abs(now_ms - (view.state_ms or now_ms)) / 1000)
+def _describe_state(view: MailboxView, now_ms: int) -> str:
+    away = duration(abs(now_ms - (view.state_ms or now_ms)) / 1000)
     match view.state:
         case MailboxState.READY:
             return f"in line for a worker for {away}"
@@ -104,7 +104,7 @@ def _tell_state(view: MailboxView, now_ms: int) -> str:
             return f"{who} has them in hand, for {away} more at most"
         case MailboxState.SLEEPING:
             failed = _failed(view)
-            why = tell_failure(failed) if failed else "it was put off"
+            why = describe_failure(failed) if failed else "it was put off"
             return f"tried again in {away}, because {why}"
         case _:
             return f"held for {away}"
@@ -114,7 +114,7 @@ def _failed(view: MailboxView) -> Listed | None:
     return next((event for event in view.waiting if event.error_class), None)
 
 
-def _tell_parked(view: MailboxView, now_ms: int) -> list[str]:
+def _describe_parked(view: MailboxView, now_ms: int) -> list[str]:
     unreadable = sum(event.received_ms is None for event in view.parked)
     look = (
         "" if view.parked_look_ms is None else f"; looked at again in {_until(view.parked_look_ms, now_ms)}"
@@ -132,7 +132,7 @@ def _tell_parked(view: MailboxView, now_ms: int) -> list[str]:
 
 
 def _until(at_ms: int, now_ms: int) -> str:
-    return span(max(at_ms - now_ms, 0) / 1000)
+    return duration(max(at_ms - now_ms, 0) / 1000)
 
 
 def _events(count: int, *, verb: str = "waiting") -> str:

@@ -15,8 +15,8 @@ import structlog
 
 from cogento import runtime
 from cogento.console import stories
-from cogento.console.failures import trouble_of
-from cogento.console.memory import LINES_SHOWN, Look, Memory
+from cogento.console.failures import postgres_problem
+from cogento.console.memory import LINES_SHOWN, History, Sample
 from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures as read_queue
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.console.overview import Overview
-    from cogento.console.stories import OnlyMail, Several, Story
+    from cogento.console.stories import AmbiguousQuery, Explanation, PartialExplanation
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.store import Store
 
@@ -42,24 +42,24 @@ FIRST_LOOK_BACK_SECONDS = 600
 _log = structlog.get_logger()
 
 
-class Watching:
+class StatusPoller:
     """Remembers the last two minutes; safe for any number of threads that look."""
 
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
         self._mailboxes = mailboxes
         self._store = store
-        self._memory = Memory()
+        self._memory = History()
         self._remembering = threading.Lock()
         self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
         self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a look
 
     def start(self) -> None:
-        """Look once a second from now on, in a thread of this process."""
+        """Poll once a second from now on, in a thread of this process."""
         threading.Thread(target=self._repeat, name="watching", daemon=True).start()
 
     def look(self) -> None:
-        """Look once; that a server is away is part of what is seen."""
-        look = self._look_at_tables(self._look_at_mail(Look(second=int(time.time()))))
+        """Poll once; that a server is away is part of what is seen."""
+        look = self._look_at_tables(self._look_at_mail(Sample(second=int(time.time()))))
         with self._remembering:
             self._memory.add(look)
 
@@ -68,27 +68,27 @@ class Watching:
         with self._remembering:
             return self._memory.overview()
 
-    def story(self, asked: str) -> Story | OnlyMail | Several | None:
+    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
         """Ask for a story; raises what the servers raise."""
         return stories.tell(asked, self._mailboxes, self._store)
 
-    def _look_at_mail(self, look: Look) -> Look:
+    def _look_at_mail(self, look: Sample) -> Sample:
         try:
             return replace(look, mail=read_queue(self._mailboxes))
         except MailboxDenied as denied:
-            return replace(look, mail_trouble=str(denied))
+            return replace(look, queue_problem=str(denied))
         except MailboxUnavailable:
             return look
 
-    def _look_at_tables(self, look: Look) -> Look:
+    def _look_at_tables(self, look: Sample) -> Sample:
         try:
             return runtime.run(self._read_tables(look), timeout_seconds=ANSWER_SECONDS)
         except Exception as error:
             if classify(error) is FailureClass.BUG:
                 raise
-            return replace(look, tables_trouble=trouble_of(error))
+            return replace(look, tables_problem=postgres_problem(error))
 
-    async def _read_tables(self, look: Look) -> Look:
+    async def _read_tables(self, look: Sample) -> Sample:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
         recent = self._store.recent
@@ -108,11 +108,11 @@ class Watching:
         return seen
 
     def _repeat(self) -> None:
-        """Look at each second's beginning, so that every second is looked at once."""
+        """Poll at each second's beginning, so that every second is polled once."""
         while True:
             try:
                 self.look()
-            except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the watch
+            except Exception as error:  # noqa: BLE001 - a mistake in one poll must not end the thread
                 _log.error("poll_failed", exc_info=error)
             time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
 

@@ -56,7 +56,7 @@ REASONS: dict[str, str] = {
 _OUTLIVED = "its customer is deleted; Stripe cancels a deleted customer's subscriptions at once, and its own end has not come"
 
 
-def tell_kept_out(kept_out: KeptOut | None) -> str | None:
+def describe_kept_out(kept_out: KeptOut | None) -> str | None:
     """Say which setting keeps every event out; None where none does."""
     if kept_out is None:
         return None
@@ -90,13 +90,13 @@ _KEPT_OUT: dict[Fenced, Callable[[Fence], str]] = {
 }
 
 
-def tell_outcome(row: LedgerRecord) -> str:
+def describe_outcome(row: LedgerRecord) -> str:
     """Say what became of an event, and why where there is more to say."""
     asked_by = SOURCES.get(row.source)
-    return f"{_tell_result(row)}; {asked_by}" if asked_by else _tell_result(row)
+    return f"{_describe_result(row)}; {asked_by}" if asked_by else _describe_result(row)
 
 
-def _tell_result(row: LedgerRecord) -> str:
+def _describe_result(row: LedgerRecord) -> str:
     if row.reason == ASKED:
         return "it only names its object: Stripe is asked, and the answer counts in its place"
     outcome = OUTCOMES.get(row.outcome, row.outcome)
@@ -106,7 +106,7 @@ def _tell_result(row: LedgerRecord) -> str:
     return f"{outcome} ({reason})" if reason else outcome
 
 
-def tell_row(row: CustomerRecord | None) -> list[str]:
+def describe_row(row: CustomerRecord | None) -> list[str]:
     """Say what is remarkable about a customer's row."""
     if row is None:
         return ["There is no row: the customer's own event has not been applied yet."]
@@ -122,7 +122,7 @@ def tell_row(row: CustomerRecord | None) -> list[str]:
     return said
 
 
-def tell_unsure(
+def describe_ambiguity(
     object_id: ObjectId, shown: EventId, tie: Tie | None, *, outlives_customer: bool = False
 ) -> list[str]:
     """Say why a row is unsure, which events can be the last, and why it shows the one that it shows."""
@@ -132,15 +132,15 @@ def tell_unsure(
         return outlived or [unread]
     if outlived and tie.sure:
         return outlived
-    said = [*outlived, f"The row of {object_id} is unsure: {_tell_doubt(shown, tie)}."]
+    said = [*outlived, f"The row of {object_id} is unsure: {_describe_doubt(shown, tie)}."]
     last = [event for event in tie.events if event.may_be_last]
     if len(last) > 1:
-        said.append(f"Each of these can be the last: {_tell_tied(last)}.")
+        said.append(f"Each of these can be the last: {_describe_tied(last)}.")
         said.append(f"{shown} is shown: {tie.choice}.")
     return said
 
 
-def tell_letter(letter: Letter, *, waits: bool) -> str:
+def describe_letter(letter: Letter, *, waits: bool) -> str:
     """Say how a dead letter stands; `waits` when its event is in a mailbox."""
     match letter.status:
         case LetterStatus.OPEN:
@@ -158,7 +158,7 @@ def tell_letter(letter: Letter, *, waits: bool) -> str:
             assert_never(letter.status)
 
 
-def _tell_doubt(shown: EventId, tie: Tie) -> str:
+def _describe_doubt(shown: EventId, tie: Tie) -> str:
     if tie.contradicted:
         return "Stripe's own answer shows a state that its events say was left; it is asked again"
     if tie.why in {Why.AMBIGUOUS, Why.BROKEN}:
@@ -168,13 +168,13 @@ def _tell_doubt(shown: EventId, tie: Tie) -> str:
     return "what came before these events is in doubt, or more events came at once than a row remembers"
 
 
-def _tell_tied(events: Sequence[TiedEvent]) -> str:
-    named = [_tell_one(event) for event in events[:TIED_EVENTS_NAMED]]
+def _describe_tied(events: Sequence[TiedEvent]) -> str:
+    named = [_describe_one(event) for event in events[:TIED_EVENTS_NAMED]]
     unnamed = len(events) - len(named)
     return "; ".join([*named, f"and {unnamed} more"] if unnamed else named)
 
 
-def _tell_one(event: TiedEvent) -> str:
+def _describe_one(event: TiedEvent) -> str:
     second = dt.datetime.fromtimestamp(event.created, dt.UTC)
     kind = "an edge: tells what it changed" if event.is_edge else "a sighting: tells only what it saw"
     return f"{event.event_id} of {second:%Y-%m-%d %H:%M:%S} UTC ({kind})"

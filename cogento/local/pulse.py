@@ -10,12 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.console.standing import read_standing
+from cogento.console.standing import read_status
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
-    from cogento.console.standing import Standing
+    from cogento.console.standing import StatusReport
 
 ASK_SECONDS = 3.0
 # Counting costs more as the ledger grows: at most this share of the time goes into it.
@@ -38,14 +38,14 @@ class Pulse:
         while True:
             begun = time.monotonic()
             try:
-                self.line = describe(read_standing(self._mailboxes, self._store))
+                self.line = describe(read_status(self._mailboxes, self._store))
             except Exception as error:  # noqa: BLE001 - whatever it is, the processes go on and so do we
                 self.line = f"no numbers just now ({type(error).__name__})"
             took = time.monotonic() - begun
             time.sleep(max(self._every_seconds, took / SHARE_OF_TIME))
 
 
-def describe(now: Standing) -> str:
+def describe(now: StatusReport) -> str:
     """Say how things stand in one line."""
     lag = now.oldest_event_age_seconds or 0.0
     return (

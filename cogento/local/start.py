@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento.console.failures import told
+from cogento.console.failures import friendly_errors
 from cogento.local.cast import Cast, Simulation, Stores
 from cogento.local.errors import InUseError
 from cogento.local.postgres import Postgres
@@ -148,7 +148,7 @@ def _start_servers(
 
 def _check(stores: Stores) -> None:
     """Bring the tables up to date, and see that Redis keeps what is promised of it: others' may not."""
-    with told():
+    with friendly_errors():
         migrate(stores.database_url)
         demand = AckDurability(stores.ack_durability) if stores.ack_durability else None
         mailboxes = Mailboxes.connect(stores.redis_url, ack=demand)

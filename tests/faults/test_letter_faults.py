@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.desk import Desk
+from cogento.console.dead_letters import DeadLetterService
 from cogento.store.letter_records import LetterFilter
 from tests.support.builders import NOW, customer
 from tests.support.letter_trial import LetterTrial
@@ -65,13 +65,13 @@ def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(
     trial: LetterTrial, checker: Checker
 ) -> None:
     trial.bury(customers=50)
-    desk = Desk(trial.post.mailboxes, trial.post.store._store)
-    ids = [match.id for match in desk.matching(LetterFilter())]
+    dead_letters = DeadLetterService(trial.post.mailboxes, trial.post.store._store)
+    ids = [match.id for match in dead_letters.matching(LetterFilter())]
 
     typed = trial.type("retry", "--all", "--yes", "--json")
     wait_until(lambda: trial.statuses() != {"open": 50}, what="the command to begin")
     with ThreadPoolExecutor() as people:
-        list(people.map(lambda id_: desk.retry([id_], who="console", why=None), ids[::-1]))
+        list(people.map(lambda id_: dead_letters.retry([id_], who="console", why=None), ids[::-1]))
     typed.ended()
 
     assert trial.statuses() == {"retrying": 50}

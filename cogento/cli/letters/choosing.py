@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cogento.cli.who import operator
+from cogento.cli.who import current_user
 from cogento.console.failures import Failure
 from cogento.console.printable import printable
 from cogento.events.letters import LetterReason
@@ -18,7 +18,7 @@ from cogento.store.letter_records import LetterFilter, LetterMatch, LetterStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.console.desk import Desk
+    from cogento.console.dead_letters import DeadLetterService
     from cogento.store.letter_records import Letter
 
 OPEN = frozenset({LetterStatus.OPEN})
@@ -28,7 +28,7 @@ SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 letters_argument = click.argument("letters", nargs=-1, metavar="[LETTER]...")
 all_option = click.option("--all", "everything", is_flag=True, help="Every open letter.")
 who_option = click.option(
-    "--who", default=operator, metavar="NAME", help="Who does it; by default the system's user."
+    "--who", default=current_user, metavar="NAME", help="Who does it; by default the system's user."
 )
 yes_option = click.option("--yes", is_flag=True, help="Do it; without, it is only said what would be done.")
 
@@ -88,7 +88,7 @@ def filters(function: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
-def of_statuses(which: LetterFilter, statuses: Sequence[str]) -> LetterFilter:
+def with_statuses(which: LetterFilter, statuses: Sequence[str]) -> LetterFilter:
     """Narrow or widen a filter to statuses; without any it stays as it is."""
     if not statuses:
         return which
@@ -96,7 +96,7 @@ def of_statuses(which: LetterFilter, statuses: Sequence[str]) -> LetterFilter:
     return replace(which, statuses=frozenset(chosen))
 
 
-def open_ones(which: LetterFilter, *, letters: Sequence[str], everything: bool) -> LetterFilter | None:
+def matching_filter(which: LetterFilter, *, letters: Sequence[str], everything: bool) -> LetterFilter | None:
     """Say which open letters a command shall do something to; None when they are named one by one."""
     described = everything or which != LetterFilter()
     if bool(letters) == described:
@@ -104,15 +104,15 @@ def open_ones(which: LetterFilter, *, letters: Sequence[str], everything: bool) 
     return replace(which, statuses=OPEN) if described else None
 
 
-def named(desk: Desk, letters: Sequence[str]) -> list[LetterMatch]:
+def find_letters(dead_letters: DeadLetterService, letters: Sequence[str]) -> list[LetterMatch]:
     """Find letters by their numbers or events."""
-    found = (named_letter(desk, asked) for asked in letters)
+    found = (find_letter(dead_letters, asked) for asked in letters)
     return [LetterMatch(letter.id, letter.customer_id, 0) for letter in found]
 
 
-def named_letter(desk: Desk, asked: str) -> Letter:
+def find_letter(dead_letters: DeadLetterService, asked: str) -> Letter:
     """Find one letter by its number or event, or fail in words."""
-    letter = desk.find(asked)
+    letter = dead_letters.find(asked)
     if letter is None:
         raise Failure(
             f"There is no dead letter {printable(asked)}. `cogento letters list` shows which there are."

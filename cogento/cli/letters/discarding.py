@@ -9,17 +9,17 @@ import click
 from cogento.cli.letters.choosing import (
     all_option,
     filters,
+    find_letters,
     letters_argument,
-    named,
-    open_ones,
+    matching_filter,
     who_option,
     yes_option,
 )
-from cogento.cli.letters.rehearsing import rehearse
+from cogento.cli.letters.rehearsing import dry_run
 from cogento.cli.printing import json_option, print_json
 from cogento.cli.redelivering import batches
 from cogento.console.failures import Failure
-from cogento.console.opening import opened_desk
+from cogento.console.opening import open_dead_letters
 
 if TYPE_CHECKING:
     from cogento.store.letter_records import LetterFilter
@@ -50,13 +50,13 @@ def discard(
     """
     if not why.strip():
         raise click.UsageError("--why wants a reason.")
-    described = open_ones(which, letters=letters, everything=everything)
-    with opened_desk(name="cogento letters") as desk:
+    described = matching_filter(which, letters=letters, everything=everything)
+    with open_dead_letters(name="cogento letters") as dead_letters:
         if described and not yes:
-            rehearse(desk, described, verb="discard", as_json=as_json)
+            dry_run(dead_letters, described, verb="discard", as_json=as_json)
             return
-        matches = desk.matching(described) if described else named(desk, letters)
-        done = sum(desk.discard(batch, who=who, why=why.strip()) for batch in batches(matches))
+        matches = dead_letters.matching(described) if described else find_letters(dead_letters, letters)
+        done = sum(dead_letters.discard(batch, who=who, why=why.strip()) for batch in batches(matches))
     if as_json:
         print_json({"asked": len(matches), "discarded": done})
     else:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from cogento.cli.letter_files import FORMATS, LetterRow
-from cogento.cli.letters.choosing import filters, of_statuses, status_option
+from cogento.cli.letters.choosing import filters, status_option, with_statuses
 from cogento.console.failures import Failure
-from cogento.console.opening import opened_desk
+from cogento.console.opening import open_dead_letters
 from cogento.console.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.console.desk import Desk
+    from cogento.console.dead_letters import DeadLetterService
     from cogento.store.letter_records import LetterFilter
 
 PAGE = 500
@@ -44,18 +44,18 @@ def export(
     write = FORMATS.get(format_ or Path(file).suffix.removeprefix("."))
     if write is None:
         raise click.UsageError("Say --format ndjson or csv, or name a file that ends with .ndjson or .csv.")
-    with opened_desk(name="cogento letters") as desk, _opened(file) as stream:
-        count = write(stream, _rows(desk, of_statuses(which, statuses), bodies=bodies))
+    with open_dead_letters(name="cogento letters") as dead_letters, _opened(file) as stream:
+        count = write(stream, _rows(dead_letters, with_statuses(which, statuses), bodies=bodies))
     what = "with their bodies" if bodies else "without their bodies"
     click.echo(f"Wrote {count:,} letters to {printable(file)}, {what}.", err=True)
 
 
-def _rows(desk: Desk, which: LetterFilter, *, bodies: bool) -> Iterator[LetterRow]:
+def _rows(dead_letters: DeadLetterService, which: LetterFilter, *, bodies: bool) -> Iterator[LetterRow]:
     below = None
-    while page := desk.page(which, below=below, limit=PAGE):
+    while page := dead_letters.page(which, below=below, limit=PAGE):
         below = page[-1].id
         for letter in page:
-            yield LetterRow(letter, desk.body(letter.id) if bodies else None, with_body=bodies)
+            yield LetterRow(letter, dead_letters.body(letter.id) if bodies else None, with_body=bodies)
 
 
 @contextmanager

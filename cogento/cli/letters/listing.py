@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.letters.choosing import filters, of_statuses, status_option
+from cogento.cli.letters.choosing import filters, status_option, with_statuses
 from cogento.cli.printing import json_option, print_json, print_table
-from cogento.console.opening import opened_desk
+from cogento.console.opening import open_dead_letters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,10 @@ def list_(which: LetterFilter, *, statuses: tuple[str, ...], each: bool, limit: 
 
     Of a single cause the letters themselves are listed too; --fingerprint narrows it to one.
     """
-    wanted = of_statuses(which, statuses)
-    with opened_desk(name="cogento letters") as desk:
-        groups = desk.groups(wanted, limit=limit)
-        listed = desk.page(wanted, limit=limit)
+    wanted = with_statuses(which, statuses)
+    with open_dead_letters(name="cogento letters") as dead_letters:
+        groups = dead_letters.groups(wanted, limit=limit)
+        listed = dead_letters.page(wanted, limit=limit)
     if as_json:
         print_json({"groups": groups, "letters": listed})
     elif not groups:

@@ -10,15 +10,15 @@ from cogento.cli.letters.listing import print_groups
 from cogento.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from cogento.console.desk import Desk
+    from cogento.console.dead_letters import DeadLetterService
     from cogento.store.letter_records import LetterFilter
 
 
-def rehearse(desk: Desk, which: LetterFilter, *, verb: str, as_json: bool) -> None:
+def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, as_json: bool) -> None:
     """Say exactly how many letters of how many customers it would be."""
-    matches = desk.matching(which)
+    matches = dead_letters.matching(which)
     customers = len({match.customer_id for match in matches})
-    groups = desk.groups(which)
+    groups = dead_letters.groups(which)
     if as_json:
         print_json({"would": verb, "letters": len(matches), "customers": customers, "groups": groups})
         return

@@ -12,19 +12,19 @@ import click
 from cogento.cli.letters.choosing import (
     all_option,
     filters,
+    find_letters,
     letters_argument,
-    named,
-    open_ones,
+    matching_filter,
     who_option,
     yes_option,
 )
-from cogento.cli.letters.rehearsing import rehearse
+from cogento.cli.letters.rehearsing import dry_run
 from cogento.cli.printing import json_option, print_json, print_table
-from cogento.cli.progress import Bar
-from cogento.cli.redelivering import await_ends, put_back
-from cogento.cli.stopping import Stopping
+from cogento.cli.progress import ProgressBar
+from cogento.cli.redelivering import poll_outcomes, retry_in_batches
+from cogento.cli.stopping import StopSignal
 from cogento.console.failures import Failure
-from cogento.console.opening import opened_desk
+from cogento.console.opening import open_dead_letters
 from cogento.console.words import REDELIVERIES
 from cogento.queue.redelivery import TAKEN_ALONG, Redelivery
 from cogento.store.letter_records import LetterStatus
@@ -32,7 +32,7 @@ from cogento.store.letter_records import LetterStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cogento.console.desk import Desk
+    from cogento.console.dead_letters import DeadLetterService
     from cogento.store.letter_records import LetterFate, LetterFilter, LetterMatch
 
 LISTED = 20
@@ -90,18 +90,20 @@ def retry(
     A retried event is decided like any other: it ends as applied, unchanged, duplicate, stale or superseded, or
     is a dead letter again. It never makes a row older.
     """
-    described = open_ones(which, letters=letters, everything=everything)
-    with opened_desk(name="cogento letters") as desk:
+    described = matching_filter(which, letters=letters, everything=everything)
+    with open_dead_letters(name="cogento letters") as dead_letters:
         if described and not yes:
-            rehearse(desk, described, verb="retry", as_json=as_json)
+            dry_run(dead_letters, described, verb="retry", as_json=as_json)
             return
-        matches = desk.matching(described) if described else named(desk, letters)
+        matches = dead_letters.matching(described) if described else find_letters(dead_letters, letters)
         report = Report(len(matches))
         try:
-            with Stopping() as stopping, Bar() as bar:
-                _put_back(desk, matches, report, bar=bar, stopping=stopping, rate=rate, who=who, why=why)
+            with StopSignal() as stopping, ProgressBar() as bar:
+                _put_back(
+                    dead_letters, matches, report, bar=bar, stopping=stopping, rate=rate, who=who, why=why
+                )
                 if wait:
-                    _await(desk, report, bar=bar, stopping=stopping)
+                    _await(dead_letters, report, bar=bar, stopping=stopping)
         finally:
             show_report = _print_json if as_json else _print
             show_report(report)
@@ -110,28 +112,32 @@ def retry(
 
 
 def _put_back(
-    desk: Desk,
+    dead_letters: DeadLetterService,
     matches: Sequence[LetterMatch],
     report: Report,
     *,
-    bar: Bar,
-    stopping: Stopping,
+    bar: ProgressBar,
+    stopping: StopSignal,
     rate: int | None,
     who: str,
     why: str | None,
 ) -> None:
     bar.begin("Putting back", steps=len(matches))
     begun = time.monotonic()
-    for results in put_back(desk, matches, who=who, why=why, stopping=stopping, per_second=rate):
+    for results in retry_in_batches(
+        dead_letters, matches, who=who, why=why, stopping=stopping, per_second=rate
+    ):
         report.results |= results
         report.seconds = time.monotonic() - begun
         bar.reach(len(report.results))
 
 
-def _await(desk: Desk, report: Report, *, bar: Bar, stopping: Stopping) -> None:
+def _await(
+    dead_letters: DeadLetterService, report: Report, *, bar: ProgressBar, stopping: StopSignal
+) -> None:
     ids = report.on_their_way
     bar.begin("Waiting for their ends", steps=len(ids))
-    for fates in await_ends(desk, ids, stopping=stopping):
+    for fates in poll_outcomes(dead_letters, ids, stopping=stopping):
         report.fates = fates
         bar.reach(sum(fate.status is not LetterStatus.RETRYING for fate in fates))
 
@@ -172,7 +178,7 @@ def _print_json(report: Report) -> None:
     print_json(
         {
             "asked": report.asked,
-            "put_back": len(report.on_their_way),
+            "retry_in_batches": len(report.on_their_way),
             "seconds": round(report.seconds, 3),
             "letters": [
                 {"id": id_, "result": result, "ended_as": ends.get(id_)}

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.letters.choosing import named_letter
+from cogento.cli.letters.choosing import find_letter
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
-from cogento.console.opening import opened_desk
+from cogento.console.opening import open_dead_letters
 from cogento.console.printable import printable
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from cogento.console.desk import LetterFile
+    from cogento.console.dead_letters import LetterDetails
     from cogento.store.letter_records import Letter
 
 LONGEST_LINE = 10_000
@@ -30,9 +30,9 @@ def show(asked: str, *, with_body: bool, as_json: bool) -> None:
 
     LETTER is its number, or the id of its event (evt_…).
     """
-    with opened_desk(name="cogento letters") as desk:
-        opened = desk.open(named_letter(desk, asked))
-        body = desk.body(opened.letter.id) if with_body else None
+    with open_dead_letters(name="cogento letters") as dead_letters:
+        opened = dead_letters.open(find_letter(dead_letters, asked))
+        body = dead_letters.body(opened.letter.id) if with_body else None
     if as_json:
         print_json(_plain(opened) | ({"body_base64": _base64(body)} if with_body else {}))
         return
@@ -41,7 +41,7 @@ def show(asked: str, *, with_body: bool, as_json: bool) -> None:
         _print_body(body)
 
 
-def _plain(opened: LetterFile) -> dict[str, object]:
+def _plain(opened: LetterDetails) -> dict[str, object]:
     return {
         "letter": opened.letter,
         "standing": opened.standing,
@@ -54,7 +54,7 @@ def _base64(body: bytes | None) -> str | None:
     return None if body is None else base64.b64encode(body).decode()
 
 
-def _print(opened: LetterFile) -> None:
+def _print(opened: LetterDetails) -> None:
     letter = opened.letter
     click.secho(f"Letter {letter.id}: {printable(letter.event_id)}", bold=True)
     for sentence in (letter.message, opened.standing, *opened.what_to_do):

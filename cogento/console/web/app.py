@@ -12,14 +12,14 @@ from flask import Flask, Response, abort, redirect, render_template, request, ur
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
-from cogento.console.failures import NOT_UNDERSTOOD, Failure, told
-from cogento.console.overview import judge
-from cogento.console.spans import ago, span
-from cogento.console.stories import OnlyMail, Several
+from cogento.console.failures import NOT_UNDERSTOOD, Failure, friendly_errors
+from cogento.console.overview import health_summary
+from cogento.console.spans import ago, duration
+from cogento.console.stories import AmbiguousQuery, PartialExplanation
 from cogento.console.web import forms, guards, metrics
 from cogento.console.web.chart import draw
 from cogento.console.web.letters import LetterPages
-from cogento.console.workers import tell_workers
+from cogento.console.workers import describe_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from cogento.console.overview import Overview
-    from cogento.console.stories import Story
-    from cogento.console.web.letters import Desk
-    from cogento.console.web.login import Door
+    from cogento.console.stories import Explanation
+    from cogento.console.web.letters import DeadLetterService
+    from cogento.console.web.login import LoginViews
 
-LONGEST_ID = 255
+MAX_ID_LENGTH = 255
 SECOND = "{:%Y-%m-%d %H:%M:%S}"
 TONE_OF_STATUS = {
     "active": "good",
@@ -49,12 +49,12 @@ TONE_OF_OUTCOME = {"applied": "good", "dead": "bad"}
 TONE_OF_LETTER = {"open": "bad", "retrying": "busy", "resolved": "good", "discarded": ""}
 FILTERS: dict[str, Callable[..., str]] = {
     "ago": ago,
-    "span": span,
+    "duration": duration,
     "grouped": "{:,}".format,
     "second": SECOND.format,
     "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
-    "workers": tell_workers,
+    "workers": describe_workers,
     "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),
     "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
 }
@@ -67,29 +67,29 @@ class Watch(Protocol):
         """What there is to see now; servers that are away are part of it."""
         ...
 
-    def story(self, asked: str) -> Story | OnlyMail | Several | None:
+    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
         """All that is known of an id or address, or all but the tables; None for one never heard of."""
         ...
 
 
 def create_app(
     watch: Watch,
-    desk: Desk,
+    dead_letters: DeadLetterService,
     *,
     hosts: Collection[str],
-    door: Door | None,
+    login: LoginViews | None,
     metrics_token: str | None = None,
 ) -> Flask:
-    """Make the application; without a door everyone who reaches it may come in, the metrics' guard aside."""
+    """Make the application; without a login everyone who reaches it may come in, the metrics' guard aside."""
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
     guards.install(app, hosts=hosts)
-    if door is None:
+    if login is None:
         forms.require_everywhere(app)
     else:
-        door.install(app)
-    LetterPages(desk).install(app)
+        login.install(app)
+    LetterPages(dead_letters).install(app)
     pages = Pages(watch, metrics_token)
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
@@ -103,7 +103,7 @@ def create_app(
 
 
 class Pages:
-    """The pages behind the door, and the metrics, which have a guard of their own."""
+    """The pages behind the login, and the metrics, which have a guard of their own."""
 
     def __init__(self, watch: Watch, metrics_token: str | None) -> None:
         self._watch = watch
@@ -120,15 +120,15 @@ class Pages:
     def explain(self) -> tuple[str, int]:
         """Tell the story of what was asked for."""
         asked = request.args.get("id", "").strip()
-        if not asked or len(asked) > LONGEST_ID:
+        if not asked or len(asked) > MAX_ID_LENGTH:
             abort(400, "Ask for a customer, a subscription or an event by its id.")
-        with told():
-            found = self._watch.story(asked)
+        with friendly_errors():
+            found = self._watch.explain(asked)
         if found is None:
             return render_template("unknown.html", asked=asked), 404
-        if isinstance(found, OnlyMail):
-            return render_template("explain.html", asked=asked, found=found.story), 503
-        template = "several.html" if isinstance(found, Several) else "explain.html"
+        if isinstance(found, PartialExplanation):
+            return render_template("explain.html", asked=asked, found=found.explanation), 503
+        template = "several.html" if isinstance(found, AmbiguousQuery) else "explain.html"
         return render_template(template, asked=asked, found=found), 200
 
     def counted(self) -> Response:
@@ -141,16 +141,16 @@ class Pages:
         seen = self._watch.overview()
         return render_template(
             template,
-            verdict=judge(
+            health=health_summary(
                 seen.mail,
                 seen.tables,
-                mail_trouble=seen.mail_trouble,
-                tables_trouble=seen.tables_trouble,
+                queue_problem=seen.queue_problem,
+                tables_problem=seen.tables_problem,
             ),
-            chart=draw(seen.beats),
+            chart=draw(seen.buckets),
             mail=seen.mail,
             tables=seen.tables,
-            pace=seen.pace,
+            throughput=seen.throughput,
             customers=seen.customers,
             subscriptions=seen.subscriptions,
         )

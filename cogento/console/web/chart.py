@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cogento.console.overview import Beat
+    from cogento.console.overview import SecondBucket
 
 WIDTH, BARS_HEIGHT, BACKLOG_HEIGHT = 960, 200, 72
 GAP = 0.2  # of a bar's width
@@ -40,7 +40,7 @@ KIND_OF_OUTCOME = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One kind's share of one second."""
 
     kind: Kind
@@ -53,7 +53,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class GridLine:
     """A horizontal line with its number."""
 
     y: float
@@ -64,26 +64,26 @@ class Line:
 class Chart:
     """Everything that the template draws; `backlog` is an SVG path, empty when nothing was seen."""
 
-    bars: tuple[Bar, ...]
-    lines: tuple[Line, ...]
+    bars: tuple[ChartBar, ...]
+    lines: tuple[GridLine, ...]
     backlog: str
     backlog_top: int
     backlog_most: int
     seconds: int
 
 
-def draw(beats: Sequence[Beat]) -> Chart:
-    """Lay out the beats, oldest first, the newest at the right edge."""
-    top = round_up(max((sum(beat.settled.values()) for beat in beats), default=0))
-    most = max((beat.waiting or 0 for beat in beats), default=0)
+def draw(buckets: Sequence[SecondBucket]) -> Chart:
+    """Lay out the buckets, oldest first, the newest at the right edge."""
+    top = round_up(max((sum(bucket.settled.values()) for bucket in buckets), default=0))
+    most = max((bucket.waiting or 0 for bucket in buckets), default=0)
     backlog_top = round_up(most)
     return Chart(
-        bars=tuple(itertools.chain.from_iterable(_bars(beats, top))),
-        lines=tuple(Line(_y(value, top), value) for value in sorted({0, top // 2, top})),
-        backlog=_area(beats, backlog_top),
+        bars=tuple(itertools.chain.from_iterable(_bars(buckets, top))),
+        lines=tuple(GridLine(_y(value, top), value) for value in sorted({0, top // 2, top})),
+        backlog=_area(buckets, backlog_top),
         backlog_top=backlog_top,
         backlog_most=most,
-        seconds=len(beats),
+        seconds=len(buckets),
     )
 
 
@@ -93,19 +93,19 @@ def round_up(value: int) -> int:
     return next(tenths * magnitude // 10 for tenths in TENTHS if tenths * magnitude >= value * 10)
 
 
-def _bars(beats: Sequence[Beat], top: int) -> Iterator[Iterator[Bar]]:
-    pitch = WIDTH / max(len(beats), 1)
-    for index, beat in enumerate(beats):
-        yield _stack(beat, x=index * pitch, pitch=pitch, top=top, seconds_ago=len(beats) - 1 - index)
+def _bars(buckets: Sequence[SecondBucket], top: int) -> Iterator[Iterator[ChartBar]]:
+    pitch = WIDTH / max(len(buckets), 1)
+    for index, bucket in enumerate(buckets):
+        yield _stack(bucket, x=index * pitch, pitch=pitch, top=top, seconds_ago=len(buckets) - 1 - index)
 
 
-def _stack(beat: Beat, *, x: float, pitch: float, top: int, seconds_ago: int) -> Iterator[Bar]:
+def _stack(bucket: SecondBucket, *, x: float, pitch: float, top: int, seconds_ago: int) -> Iterator[ChartBar]:
     below = 0
-    for kind, count in _by_kind(beat).items():
+    for kind, count in _by_kind(bucket).items():
         if count:
             below += count
             height = BARS_HEIGHT * count / top
-            yield Bar(
+            yield ChartBar(
                 kind,
                 round(x, 1),
                 _y(below, top),
@@ -116,9 +116,9 @@ def _stack(beat: Beat, *, x: float, pitch: float, top: int, seconds_ago: int) ->
             )
 
 
-def _by_kind(beat: Beat) -> dict[Kind, int]:
+def _by_kind(bucket: SecondBucket) -> dict[Kind, int]:
     counts = dict.fromkeys(Kind, 0)
-    for outcome, count in beat.settled.items():
+    for outcome, count in bucket.settled.items():
         counts[KIND_OF_OUTCOME.get(outcome, Kind.SET_ASIDE)] += count
     return counts
 
@@ -127,11 +127,13 @@ def _y(value: int, top: int) -> float:
     return round(BARS_HEIGHT * (1 - value / top), 1)
 
 
-def _area(beats: Sequence[Beat], top: int) -> str:
+def _area(buckets: Sequence[SecondBucket], top: int) -> str:
     """One closed shape from the first second that was looked at to the last."""
-    pitch = WIDTH / max(len(beats), 1)
+    pitch = WIDTH / max(len(buckets), 1)
     seen = [
-        ((index + 0.5) * pitch, beat.waiting) for index, beat in enumerate(beats) if beat.waiting is not None
+        ((index + 0.5) * pitch, bucket.waiting)
+        for index, bucket in enumerate(buckets)
+        if bucket.waiting is not None
     ]
     if not seen:
         return ""

@@ -33,12 +33,12 @@ HEADERS = {
 }
 SAME_SITE = frozenset({"same-origin", "none"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-LONGEST_FORM = 4096
+MAX_FORM_BYTES = 4096
 
 
 def install(app: Flask, *, hosts: Collection[str]) -> None:
     """Put the guards around every page of the application, also those that fail; `hosts` are its names."""
-    app.config["MAX_CONTENT_LENGTH"] = LONGEST_FORM
+    app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.before_request(lambda: _refuse_other_hosts(hosts))
     app.before_request(_refuse_other_sites)
     app.after_request(_add_headers)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from flask import abort, redirect, render_template, request, url_for
 
-from cogento.console.failures import told
+from cogento.console.failures import friendly_errors
 from cogento.console.words import REDELIVERIES
 from cogento.queue.redelivery import TAKEN_ALONG
 from cogento.store.letter_records import LetterFilter, LetterStatus
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.wrappers import Response
 
-    from cogento.console.desk import LetterFile
+    from cogento.console.dead_letters import LetterDetails
     from cogento.queue.redelivery import Redelivery
     from cogento.store.letter_records import Letter, LetterGroup
 
 WHO = "console"
 LISTED = 100
-LONGEST_FINGERPRINT = 64
-LONGEST_WHY = 500
+MAX_FINGERPRINT_LENGTH = 64
+MAX_WHY_LENGTH = 500
 
 _log = structlog.get_logger()
 
 
-class Desk(Protocol):
-    """Where the letters of these pages are dealt with (cogento/console/desk.py)."""
+class DeadLetterService(Protocol):
+    """Where the letters of these pages are dealt with (cogento/console/dead_letters.py)."""
 
     def groups(self, which: LetterFilter) -> Sequence[LetterGroup]:
         """Count letters by what they died of."""
@@ -45,7 +45,7 @@ class Desk(Protocol):
         """Find a letter by its number."""
         ...
 
-    def open(self, letter: Letter) -> LetterFile:
+    def open(self, letter: Letter) -> LetterDetails:
         """Say how it stands, what to do and what was done."""
         ...
 
@@ -61,8 +61,8 @@ class Desk(Protocol):
 class LetterPages:
     """Pages over one desk; whatever they change is asked for by POST, with the form's token."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, dead_letters: DeadLetterService) -> None:
+        self._desk = dead_letters
 
     def install(self, app: Flask) -> None:
         """Put the pages into an application."""
@@ -78,24 +78,24 @@ class LetterPages:
     def causes(self) -> str:
         """Show the unresolved letters by cause, and those of the cause that is asked for one by one."""
         fingerprint = request.args.get("fingerprint")
-        if fingerprint is not None and not 0 < len(fingerprint) <= LONGEST_FINGERPRINT:
+        if fingerprint is not None and not 0 < len(fingerprint) <= MAX_FINGERPRINT_LENGTH:
             abort(400, "A fingerprint looks like 1f0c9a3b5d7e8f60.")
         which = LetterFilter(fingerprint=fingerprint)
-        with told():
+        with friendly_errors():
             groups = self._desk.groups(which)
             letters = self._desk.page(which, limit=LISTED) if fingerprint else ()
         return render_template("letters.html", groups=groups, letters=letters, fingerprint=fingerprint)
 
     def letter(self, letter_id: int) -> str:
         """Show one letter."""
-        with told():
+        with friendly_errors():
             opened = self._desk.open(self._find(letter_id))
         is_open = opened.letter.status is LetterStatus.OPEN
         return render_template("letter.html", opened=opened, one=opened.letter, is_open=is_open)
 
     def retry(self, letter_id: int) -> Response | tuple[str, int]:
         """Put one letter back."""
-        with told():
+        with friendly_errors():
             result = self._desk.retry([letter_id], who=WHO, why=_why())[letter_id]
         _log.info("letter_retried", letter=letter_id, result=result)
         return _back(letter_id) if result in TAKEN_ALONG else _refusal("Not put back", REDELIVERIES[result])
@@ -105,7 +105,7 @@ class LetterPages:
         why = _why()
         if why is None:
             abort(400, "Say why it need not be applied.")
-        with told():
+        with friendly_errors():
             done = self._desk.discard([letter_id], who=WHO, why=why)
         _log.info("letter_discarded", letter=letter_id, done=bool(done))
         return _back(letter_id) if done else _refusal("Not discarded", "taken by somebody else, or closed")
@@ -118,7 +118,7 @@ class LetterPages:
 
 
 def _why() -> str | None:
-    return request.form.get("why", "").strip()[:LONGEST_WHY] or None
+    return request.form.get("why", "").strip()[:MAX_WHY_LENGTH] or None
 
 
 def _back(letter_id: int) -> Response:

@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from cogento.console.passwords import PasswordHash
-    from cogento.console.web.sessions import Sessions, Tries
+    from cogento.console.web.sessions import LoginLimiter, Sessions
 
 # The prefix makes browsers refuse such a cookie from other hosts, other paths and plain HTTP.
 SESSION_COOKIE = "__Host-cogento-session"
 LOGIN_COOKIE = "__Host-cogento-login"
-MOST_LOOKS = 3
-OPEN_TO_ALL = frozenset({"health", "login", "metrics", "static"})
+MAX_PASSWORD_CHECKS = 3
+PUBLIC_ENDPOINTS = frozenset({"health", "login", "metrics", "static"})
 
 _log = structlog.get_logger()
 
 
-class Door:
-    """Lets in who knows the password; everything but the pages in OPEN_TO_ALL is behind it."""
+class LoginViews:
+    """Lets in who knows the password; everything but the pages in PUBLIC_ENDPOINTS is behind it."""
 
-    def __init__(self, password: PasswordHash, sessions: Sessions, tries: Tries) -> None:
+    def __init__(self, password: PasswordHash, sessions: Sessions, tries: LoginLimiter) -> None:
         self._password = password
         self._sessions = sessions
         self._tries = tries
         self._one_at_a_time = threading.Lock()  # a look at the password takes 128 MB and a third of a second
-        self._places = threading.BoundedSemaphore(MOST_LOOKS)  # the other threads are for the pages
+        self._places = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)  # the other threads are for the pages
 
     def install(self, app: Flask) -> None:
         """Put the door in front of the application's pages."""
@@ -71,16 +71,16 @@ class Door:
         return response
 
     def _look(self, password: str) -> AnyResponse:
-        if not self._tries.admit(_address()):
+        if not self._tries.allow(_address()):
             _log.warning("login_throttled")
             return _form("Too many tries. Wait a quarter of an hour.", status=429)
         if not self._knows(password):
             _log.warning("login_failed")
             return _form("That is not the password.", status=401)
-        return self._welcome()
+        return self._start_session()
 
-    def _welcome(self) -> AnyResponse:
-        self._tries.forgive(_address())
+    def _start_session(self) -> AnyResponse:
+        self._tries.reset(_address())
         session = self._sessions.begin()
         _log.info("logged_in")
         response = redirect(url_for("overview"), code=303)
@@ -89,7 +89,7 @@ class Door:
         return response
 
     def _require_session(self) -> AnyResponse | None:
-        if request.endpoint in OPEN_TO_ALL:
+        if request.endpoint in PUBLIC_ENDPOINTS:
             return None
         session = self._sessions.find(request.cookies.get(SESSION_COOKIE, ""))
         if session is None:

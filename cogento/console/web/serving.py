@@ -15,13 +15,13 @@ from a2wsgi import WSGIMiddleware
 from gunicorn.app.base import BaseApplication
 
 from cogento import reporting, runtime
-from cogento.console.desk import Desk
+from cogento.console.dead_letters import DeadLetterService
 from cogento.console.opening import CONNECTIONS, connect
-from cogento.console.watching import Watching
+from cogento.console.watching import StatusPoller
 from cogento.console.web import sessions
 from cogento.console.web.app import create_app
-from cogento.console.web.guards import LONGEST_FORM
-from cogento.console.web.login import Door
+from cogento.console.web.guards import MAX_FORM_BYTES
+from cogento.console.web.login import LoginViews
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import answer, refusal
 from cogento.serving.worker import Worker as ServingWorker
@@ -52,7 +52,7 @@ class Exposure:
         return f"{'0.0.0.0' if self.password else LOOPBACK}:{self.port}"  # noqa: S104 - behind a password
 
 
-class Server(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
+class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
     """gunicorn, configured here: one process, because its memory is the picture."""
 
     def __init__(self, settings: ConsoleSettings, exposure: Exposure) -> None:
@@ -97,7 +97,7 @@ class Buffered:
         headers = dict(scope["headers"])
         if b"transfer-encoding" in headers:
             await answer(refusal("length_required"), send)
-        elif int(headers.get(b"content-length", b"0")) > LONGEST_FORM:
+        elif int(headers.get(b"content-length", b"0")) > MAX_FORM_BYTES:
             await answer(refusal("body_too_large"), send)
         else:
             await self._serve(scope, receive, send)
@@ -132,17 +132,21 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         )
     )
     mailboxes = connect(settings)
-    watching = Watching(mailboxes, store)
+    watching = StatusPoller(mailboxes, store)
     watching.start()
     names = OWN_NAMES | settings.host_names if exposure.password else OWN_NAMES
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     return create_app(
-        watching, Desk(mailboxes, store), hosts=names, door=_door(settings, exposure), metrics_token=token
+        watching,
+        DeadLetterService(mailboxes, store),
+        hosts=names,
+        login=_door(settings, exposure),
+        metrics_token=token,
     )
 
 
-def _door(settings: ConsoleSettings, exposure: Exposure) -> Door | None:
+def _door(settings: ConsoleSettings, exposure: Exposure) -> LoginViews | None:
     if exposure.password is None:
         return None
     client = sessions.connect(settings.redis_url.get_secret_value())
-    return Door(exposure.password, sessions.Sessions(client), sessions.Tries(client))
+    return LoginViews(exposure.password, sessions.Sessions(client), sessions.LoginLimiter(client))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 1.0
 IDLE_SECONDS = 30 * 60
-LONGEST_SECONDS = 8 * 60 * 60
+MAX_SESSION_SECONDS = 8 * 60 * 60
 WINDOW_SECONDS = 15 * 60
-TRIES_OF_ONE_ADDRESS = 5
+MAX_LOGIN_ATTEMPTS = 5
 NETWORK_BITS = 64
 """What one customer of a provider has at least of IPv6 (RFC 6177): all of it counts as one address."""
 
@@ -70,7 +70,7 @@ class Sessions:
         form_token, began = cast("list[bytes | None]", self._redis.hmget(key, ["form_token", "began"]))
         if form_token is None or began is None:
             return None
-        left = int(began) + LONGEST_SECONDS - int(self._clock())
+        left = int(began) + MAX_SESSION_SECONDS - int(self._clock())
         if left <= 0:
             self.end(session_id)
             return None
@@ -82,21 +82,21 @@ class Sessions:
         self._redis.delete(_key_of(session_id))
 
 
-class Tries:
+class LoginLimiter:
     """Counts tries at the password in windows of fifteen minutes, by address: nobody's tries are another's."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def admit(self, address: str) -> bool:
+    def allow(self, address: str) -> bool:
         """Count a try and say whether it may be made; tries made at once count one by one."""
         with self._redis.pipeline() as together:
             together.set(_tries_of(address), 0, ex=WINDOW_SECONDS, nx=True)
             together.incr(_tries_of(address))
             _, tries = together.execute()
-        return bool(tries <= TRIES_OF_ONE_ADDRESS)
+        return bool(tries <= MAX_LOGIN_ATTEMPTS)
 
-    def forgive(self, address: str) -> None:
+    def reset(self, address: str) -> None:
         """Forget the tries of an address that knew the password in the end."""
         self._redis.delete(_tries_of(address))
 

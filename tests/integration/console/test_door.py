@@ -12,14 +12,20 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from cogento.console.overview import Overview, Pace
+from cogento.console.overview import Overview, Throughput
 from cogento.console.passwords import PasswordHash, hash_password
-from cogento.console.stories import Story
+from cogento.console.stories import Explanation
 from cogento.console.web.app import create_app
-from cogento.console.web.login import LOGIN_COOKIE, MOST_LOOKS, SESSION_COOKIE, Door
-from cogento.console.web.sessions import LONGEST_SECONDS, TRIES_OF_ONE_ADDRESS, Sessions, Tries, connect
+from cogento.console.web.login import LOGIN_COOKIE, MAX_PASSWORD_CHECKS, SESSION_COOKIE, LoginViews
+from cogento.console.web.sessions import (
+    MAX_LOGIN_ATTEMPTS,
+    MAX_SESSION_SECONDS,
+    LoginLimiter,
+    Sessions,
+    connect,
+)
 from cogento.local.ports import free_port
-from tests.support.fake_desk import FakeDesk, kept
+from tests.support.fake_dead_letters import FakeDeadLetters, kept
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
@@ -36,9 +42,9 @@ class Nothing:
     """A watch that has seen nothing."""
 
     def overview(self) -> Overview:
-        return Overview(None, None, Pace(0, 0), (), (), ())
+        return Overview(None, None, Throughput(0, 0), (), (), ())
 
-    def story(self, asked: str) -> Story | None:  # noqa: ARG002 - nothing is known of anything
+    def explain(self, asked: str) -> Explanation | None:  # noqa: ARG002 - nothing is known of anything
         return None
 
 
@@ -54,16 +60,16 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def desk() -> FakeDesk:
+def dead_letters() -> FakeDeadLetters:
     """One letter."""
-    return FakeDesk([kept()])
+    return FakeDeadLetters([kept()])
 
 
 @pytest.fixture
-def browser(password: PasswordHash, redis: Redis, desk: FakeDesk) -> Browser:
+def browser(password: PasswordHash, redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
     """A new browser at the same console."""
-    door = Door(password, Sessions(redis), Tries(redis))
-    app = create_app(Nothing(), desk, hosts={"localhost"}, door=door)
+    login = LoginViews(password, Sessions(redis), LoginLimiter(redis))
+    app = create_app(Nothing(), dead_letters, hosts={"localhost"}, login=login)
     return app.test_client
 
 
@@ -165,30 +171,30 @@ def test_token_of_another_session_is_refused(browser: Browser) -> None:
     assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
 
 
-def test_letter_is_retried_by_who_is_logged_in(browser: Browser, desk: FakeDesk) -> None:
+def test_letter_is_retried_by_who_is_logged_in(browser: Browser, dead_letters: FakeDeadLetters) -> None:
     client = browser()
     log_in(client)
     token = token_of(client.get("/console/letters/1", base_url=HTTPS))
     assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 303
-    assert [done.action for done in desk.done] == ["retry"]
+    assert [done.action for done in dead_letters.done] == ["retry"]
 
 
-def test_stranger_retries_no_letter(browser: Browser, desk: FakeDesk) -> None:
+def test_stranger_retries_no_letter(browser: Browser, dead_letters: FakeDeadLetters) -> None:
     client, other = browser(), browser()
     log_in(other)
     token = token_of(other.get("/console/letters/1", base_url=HTTPS))
     assert client.post(RETRY, base_url=HTTPS, data={"token": token}).location == "/console/login"
-    assert desk.done == []
+    assert dead_letters.done == []
 
 
 @pytest.mark.parametrize("token", ["", "forged"])
 def test_letter_is_not_retried_by_a_form_that_is_not_ours(
-    browser: Browser, desk: FakeDesk, token: str
+    browser: Browser, dead_letters: FakeDeadLetters, token: str
 ) -> None:
     client = browser()
     log_in(client)
     assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 403
-    assert desk.done == []
+    assert dead_letters.done == []
 
 
 def test_login_without_the_form_s_token_is_refused(browser: Browser) -> None:
@@ -206,22 +212,22 @@ def test_logout_by_get_does_not_exist(browser: Browser) -> None:
 
 def test_guesser_has_to_wait_even_with_the_right_password(browser: Browser) -> None:
     client = browser()
-    wrong = [log_in(client, "wrong wrong wrong").status_code for _ in range(TRIES_OF_ONE_ADDRESS)]
-    assert wrong == [401] * TRIES_OF_ONE_ADDRESS
+    wrong = [log_in(client, "wrong wrong wrong").status_code for _ in range(MAX_LOGIN_ATTEMPTS)]
+    assert wrong == [401] * MAX_LOGIN_ATTEMPTS
     assert log_in(client).status_code == 429
 
 
 def test_a8_wrong_passwords_lock_out_their_own_address_and_no_other(browser: Browser) -> None:
     guesser = browser()
     wrong = [log_in(guesser, "wrong wrong wrong", "10.0.0.9").status_code for _ in range(25)]
-    assert wrong == [401] * TRIES_OF_ONE_ADDRESS + [429] * (25 - TRIES_OF_ONE_ADDRESS)
+    assert wrong == [401] * MAX_LOGIN_ATTEMPTS + [429] * (25 - MAX_LOGIN_ATTEMPTS)
     assert log_in(browser(), address="10.0.0.1").status_code == 303
     assert log_in(browser(), address="10.0.0.9").status_code == 429
 
 
 def test_a8_guessing_from_many_addresses_locks_out_nobody_else(browser: Browser, redis: Redis) -> None:
-    tries = Tries(redis)
-    assert all(tries.admit(f"10.0.{n // 200}.{n % 200}") for n in range(1000))
+    tries = LoginLimiter(redis)
+    assert all(tries.allow(f"10.0.{n // 200}.{n % 200}") for n in range(1000))
     assert log_in(browser(), address="10.9.9.9").status_code == 303
 
 
@@ -237,9 +243,9 @@ def test_a8_guessing_from_many_addresses_locks_out_nobody_else(browser: Browser,
 def test_a8_who_owns_a_network_of_ipv6_has_the_tries_of_one(
     redis: Redis, one: str, other: str, *, are_one: bool
 ) -> None:
-    tries = Tries(redis)
-    assert [tries.admit(one) for _ in range(TRIES_OF_ONE_ADDRESS + 1)][-1] is False
-    assert tries.admit(other) is not are_one
+    tries = LoginLimiter(redis)
+    assert [tries.allow(one) for _ in range(MAX_LOGIN_ATTEMPTS + 1)][-1] is False
+    assert tries.allow(other) is not are_one
 
 
 class SlowPassword:
@@ -256,22 +262,26 @@ class SlowPassword:
 
 def test_a8_a_flood_of_tries_leaves_threads_for_the_pages_and_counts_against_nobody(redis: Redis) -> None:
     slow = SlowPassword()
-    door = Door(slow, Sessions(redis), Tries(redis))  # type: ignore[arg-type]
-    app = create_app(Nothing(), FakeDesk(), hosts={"localhost"}, door=door)
-    with ThreadPoolExecutor(MOST_LOOKS) as pool:
-        flood = [pool.submit(log_in, app.test_client(), "x", f"10.0.1.{n}") for n in range(MOST_LOOKS)]
-        wait_until(lambda: len(list(redis.scan_iter())) == MOST_LOOKS, what="the flood to wait for its turn")
+    login = LoginViews(slow, Sessions(redis), LoginLimiter(redis))  # type: ignore[arg-type]
+    app = create_app(Nothing(), FakeDeadLetters(), hosts={"localhost"}, login=login)
+    with ThreadPoolExecutor(MAX_PASSWORD_CHECKS) as pool:
+        flood = [
+            pool.submit(log_in, app.test_client(), "x", f"10.0.1.{n}") for n in range(MAX_PASSWORD_CHECKS)
+        ]
+        wait_until(
+            lambda: len(list(redis.scan_iter())) == MAX_PASSWORD_CHECKS, what="the flood to wait for its turn"
+        )
         late = [log_in(app.test_client(), address="10.0.0.1").status_code for _ in range(10)]
         slow.go_on.set()
     assert late == [503] * 10
-    assert slow.looks == MOST_LOOKS
-    assert [each.result().status_code for each in flood] == [303] * MOST_LOOKS
+    assert slow.looks == MAX_PASSWORD_CHECKS
+    assert [each.result().status_code for each in flood] == [303] * MAX_PASSWORD_CHECKS
     assert log_in(app.test_client(), address="10.0.0.1").status_code == 303
 
 
 def test_forwarded_address_is_not_believed(browser: Browser, redis: Redis) -> None:
-    tries = Tries(redis)
-    assert [tries.admit("127.0.0.1") for _ in range(TRIES_OF_ONE_ADDRESS + 1)][-1] is False
+    tries = LoginLimiter(redis)
+    assert [tries.allow("127.0.0.1") for _ in range(MAX_LOGIN_ATTEMPTS + 1)][-1] is False
     client = browser()
     token = token_of(client.get("/console/login", base_url=HTTPS))
     answer = client.post(
@@ -284,7 +294,7 @@ def test_forwarded_address_is_not_believed(browser: Browser, redis: Redis) -> No
 
 
 def test_window_of_tries_ends_by_itself(redis: Redis) -> None:
-    Tries(redis).admit("10.0.0.1")
+    LoginLimiter(redis).allow("10.0.0.1")
     lives = [redis.ttl(key) for key in redis.scan_iter()]
     assert len(lives) == 1
     assert 0 < min(lives) <= max(lives) <= 900
@@ -298,14 +308,17 @@ def test_idle_session_ends_by_itself(redis: Redis) -> None:
 
 def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
     began = Sessions(redis, clock=lambda: 1_000_000).begin()
-    assert Sessions(redis, clock=lambda: 1_000_000 + LONGEST_SECONDS - 1).find(began.id) == began
-    assert Sessions(redis, clock=lambda: 1_000_000 + LONGEST_SECONDS).find(began.id) is None
+    assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS - 1).find(began.id) == began
+    assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS).find(began.id) is None
 
 
 def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
     away = connect(f"redis://127.0.0.1:{free_port()}/0")
     app = create_app(
-        Nothing(), FakeDesk(), hosts={"localhost"}, door=Door(password, Sessions(away), Tries(away))
+        Nothing(),
+        FakeDeadLetters(),
+        hosts={"localhost"},
+        login=LoginViews(password, Sessions(away), LoginLimiter(away)),
     )
     client = app.test_client()
     client.set_cookie(SESSION_COOKIE, "any", secure=True)

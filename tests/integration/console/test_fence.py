@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.overview import Tone, judge
-from cogento.console.words import tell_kept_out
+from cogento.console.overview import Tone, health_summary
+from cogento.console.words import describe_kept_out
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.queue import fence as fence_notes
@@ -34,7 +34,7 @@ def let_in(mailboxes: Mailboxes, fence: Fence) -> None:
 
 
 def told(mailboxes: Mailboxes) -> str | None:
-    return tell_kept_out(mailboxes.fence_notes.everything_kept_out())
+    return describe_kept_out(mailboxes.fence_notes.everything_kept_out())
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,9 @@ def test_t16_status_names_the_setting_that_keeps_everything_out(
 def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxes) -> None:
     keep_out(mailboxes, OWN, NO_ACCOUNT)
 
-    verdict = judge(mail_figures(kept_out=mailboxes.fence_notes.everything_kept_out()), table_figures())
+    verdict = health_summary(
+        mail_figures(kept_out=mailboxes.fence_notes.everything_kept_out()), table_figures()
+    )
 
     assert (verdict.tone, verdict.headline) == (Tone.BAD, "No event is taken")
     assert "STRIPE_ACCOUNT=acct_OWN" in verdict.detail

@@ -7,7 +7,7 @@ import pytest
 
 from cogento import runtime
 from cogento.console.memory import LINES_SHOWN
-from cogento.console.watching import Watching
+from cogento.console.watching import StatusPoller
 from cogento.console.web.app import create_app
 from cogento.local.ports import free_port
 from cogento.queue.circuit import Dependency
@@ -16,7 +16,7 @@ from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
 from tests.support import builders
-from tests.support.fake_desk import FakeDesk
+from tests.support.fake_dead_letters import FakeDeadLetters
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter
 
@@ -28,12 +28,12 @@ PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")
 
 
 @pytest.fixture
-def watching(mailboxes: Mailboxes, store: Store) -> Watching:
-    return Watching(mailboxes, store)
+def watching(mailboxes: Mailboxes, store: Store) -> StatusPoller:
+    return StatusPoller(mailboxes, store)
 
 
 def test_what_was_applied_and_what_waits_is_seen(
-    watching: Watching, applied: Happened, waiting: Happened
+    watching: StatusPoller, applied: Happened, waiting: Happened
 ) -> None:
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
@@ -47,13 +47,13 @@ def test_what_was_applied_and_what_waits_is_seen(
     assert [(line.subscription_id, line.status) for line in seen.subscriptions] == [("sub_ada", "active")]
 
 
-def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, applied: Happened) -> None:
+def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: StatusPoller, applied: Happened) -> None:
     grace = ADA | {"name": "Grace"}
     applied("customer.updated", grace, before=ADA, id_="evt_there")
     applied("customer.updated", ADA, before=grace, id_="evt_back")
     watching.look()
     lines = (
-        create_app(watching, FakeDesk(), hosts={"localhost"}, door=None)
+        create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None)
         .test_client()
         .get("/metrics")
         .text.split("\n")
@@ -64,29 +64,31 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: Watching, ap
 
 
 def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
-    watching: Watching, applied: Happened, store: Store
+    watching: StatusPoller, applied: Happened, store: Store
 ) -> None:
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
     end = letter("3", type="customer.subscription.deleted", object_id="sub_ada", removal=True)
     runtime.run(store.bury([end]))
     watching.look()
-    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
     assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")
     assert "A removal is dead" in client.get("/console").text
 
 
 def test_whole_second_in_which_events_were_settled_becomes_a_beat(
-    watching: Watching, applied: Happened
+    watching: StatusPoller, applied: Happened
 ) -> None:
     applied("customer.created", ADA)
     settled_in = int(time.time())
     wait_until(lambda: time.time() >= settled_in + 1, what="the second to be over")
     watching.look()
-    assert {"applied": 1} in [beat.settled for beat in watching.overview().beats]
+    assert {"applied": 1} in [bucket.settled for bucket in watching.overview().buckets]
 
 
-def test_what_was_settled_since_the_last_look_is_counted_once(watching: Watching, applied: Happened) -> None:
+def test_what_was_settled_since_the_last_look_is_counted_once(
+    watching: StatusPoller, applied: Happened
+) -> None:
     applied("customer.created", ADA, id_="evt_1")
     watching.look()
     for number in range(2, 5):
@@ -100,12 +102,12 @@ def test_what_was_settled_since_the_last_look_is_counted_once(watching: Watching
     last = int(time.time())
     wait_until(lambda: time.time() >= last + 1, what="the second to be over")
     watching.look()
-    beats = watching.overview().beats
-    assert sum(sum(beat.settled.values()) for beat in beats) == 4
+    buckets = watching.overview().buckets
+    assert sum(sum(bucket.settled.values()) for bucket in buckets) == 4
 
 
 def test_a_look_that_failed_leaves_what_was_settled_to_the_next(
-    watching: Watching, applied: Happened, monkeypatch: pytest.MonkeyPatch
+    watching: StatusPoller, applied: Happened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watching.look()
     applied("customer.created", ADA)
@@ -115,11 +117,13 @@ def test_a_look_that_failed_leaves_what_was_settled_to_the_next(
     first = int(time.time())
     wait_until(lambda: time.time() >= first + 3, what="some seconds to pass")
     watching.look()
-    settled = [beat.settled for beat in watching.overview().beats if beat.settled]
+    settled = [bucket.settled for bucket in watching.overview().buckets if bucket.settled]
     assert settled == [{"applied": 1}]
 
 
-def test_rows_that_changed_a_moment_ago_are_shown_newest_first(watching: Watching, applied: Happened) -> None:
+def test_rows_that_changed_a_moment_ago_are_shown_newest_first(
+    watching: StatusPoller, applied: Happened
+) -> None:
     watching.look()
     for number in range(LINES_SHOWN + 2):
         applied(
@@ -133,7 +137,7 @@ def test_rows_that_changed_a_moment_ago_are_shown_newest_first(watching: Watchin
     assert watching.overview().subscriptions == []
 
 
-def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: Watching, applied: Happened) -> None:
+def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: StatusPoller, applied: Happened) -> None:
     applied("customer.created", ADA, id_="evt_ada")
     for number in range(LINES_SHOWN + 1):
         plan = builders.subscription(f"sub_{number}", customer="cus_ada", status="active")
@@ -147,7 +151,7 @@ def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: Watching, a
 def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:
     waiting("customer.created", ADA)
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
-    watching = Watching(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
+    watching = StatusPoller(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
     watching.look()
     seen = watching.overview()
     assert seen.tables is None
@@ -160,8 +164,8 @@ def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting
     circuit = mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("ConnectionRefusedError", begun_ms=1, errors_limit=1, probe_after_seconds=5)
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
-    watching = Watching(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
-    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    watching = StatusPoller(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
+    client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
     answer = client.get("/console/explain?id=cus_ada")
     assert answer.status_code == 503
     assert "Workers take no mail: they have waited for postgres" in answer.text
@@ -173,21 +177,21 @@ def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting
 def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened) -> None:
     applied("customer.created", ADA)
     away = Mailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
-    watching = Watching(away, store)
+    watching = StatusPoller(away, store)
     watching.look()
     seen = watching.overview()
     assert seen.mail is None
     assert seen.tables is not None
     assert seen.tables.applied_total == 1
     with pytest.raises(MailboxUnavailable):
-        watching.story("cus_ada")
+        watching.explain("cus_ada")
 
 
-def test_page_of_an_unsure_row_names_the_events_that_tie(watching: Watching, applied: Happened) -> None:
+def test_page_of_an_unsure_row_names_the_events_that_tie(watching: StatusPoller, applied: Happened) -> None:
     grace = ADA | {"name": "Grace"}
     applied("customer.updated", grace, before=ADA, id_="evt_there")
     applied("customer.updated", ADA, before=grace, id_="evt_back")
-    client = create_app(watching, FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
     page = client.get("/console/explain?id=cus_ada").text
     assert "Tied events of cus_ada" in page
     assert '<td class="id">evt_back</td>' in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from cogento.console.failures import Failure, told, trouble_of
+from cogento.console.failures import Failure, friendly_errors, postgres_problem
 from cogento.events.errors import OtherReleaseError, TransientError
 from cogento.store.errors import PostgresRefusedError, PostgresUnavailableError
 
@@ -21,14 +21,14 @@ from cogento.store.errors import PostgresRefusedError, PostgresUnavailableError
     ],
 )
 def test_a_failure_says_what_to_do(error: Exception, said: str) -> None:
-    with pytest.raises(Failure) as failure, told():
+    with pytest.raises(Failure) as failure, friendly_errors():
         raise error
 
     assert failure.value.message == said
 
 
 def test_a_mistake_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(KeyError), told():
+    with pytest.raises(KeyError), friendly_errors():
         raise KeyError("x")
 
 
@@ -48,11 +48,11 @@ def test_a_mistake_of_ours_keeps_its_traceback() -> None:
     ],
 )
 def test_a10_what_a_server_said_that_is_there_is_told(error: Exception, trouble: str) -> None:
-    assert trouble in (trouble_of(error) or "")
+    assert trouble in (postgres_problem(error) or "")
 
 
 @pytest.mark.parametrize(
     "error", [ConnectionRefusedError("x"), TimeoutError("x"), PostgresUnavailableError("x")]
 )
 def test_a10_one_that_does_not_answer_said_nothing(error: Exception) -> None:
-    assert trouble_of(error) is None
+    assert postgres_problem(error) is None

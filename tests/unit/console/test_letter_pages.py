@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.overview import Overview, Pace
-from cogento.console.stories import Several, Story
+from cogento.console.overview import Overview, Throughput
+from cogento.console.stories import AmbiguousQuery, Explanation
 from cogento.console.web.app import create_app
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterStatus
-from tests.support.fake_desk import FakeDesk, kept
+from tests.support.fake_dead_letters import FakeDeadLetters, kept
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -25,14 +25,14 @@ class Blind:
     """A watch that sees nothing."""
 
     def overview(self) -> Overview:
-        return Overview(None, None, Pace(0, 0), (), (), ())
+        return Overview(None, None, Throughput(0, 0), (), (), ())
 
-    def story(self, asked: str) -> Story | Several | None:  # noqa: ARG002 - nothing is known of anything
+    def explain(self, asked: str) -> Explanation | AmbiguousQuery | None:  # noqa: ARG002 - nothing is known of anything
         return None
 
 
-def browser(desk: FakeDesk) -> FlaskClient:
-    return create_app(Blind(), desk, hosts={"localhost"}, door=None).test_client()
+def browser(dead_letters: FakeDeadLetters) -> FlaskClient:
+    return create_app(Blind(), dead_letters, hosts={"localhost"}, login=None).test_client()
 
 
 def press(client: FlaskClient, action: str, **fields: str) -> TestResponse:
@@ -42,37 +42,37 @@ def press(client: FlaskClient, action: str, **fields: str) -> TestResponse:
 
 
 def test_letters_are_listed_by_cause() -> None:
-    page = browser(FakeDesk([kept()])).get("/console/letters").text
+    page = browser(FakeDeadLetters([kept()])).get("/console/letters").text
     assert "Something we did not foresee." in page
     assert 'href="/console/letters?fingerprint=f00d"' in page
 
 
 def test_letters_of_one_cause_are_listed_one_by_one() -> None:
-    desk = FakeDesk([kept(1), kept(2, fingerprint="beef")])
-    page = browser(desk).get("/console/letters?fingerprint=f00d").text
+    dead_letters = FakeDeadLetters([kept(1), kept(2, fingerprint="beef")])
+    page = browser(dead_letters).get("/console/letters?fingerprint=f00d").text
     assert "evt_1" in page
     assert "evt_2" not in page
 
 
 def test_letters_that_take_something_away_are_marked_in_both_lists() -> None:
-    client = browser(FakeDesk([kept(removal=True)]))
+    client = browser(FakeDeadLetters([kept(removal=True)]))
     assert ">1 removal</i>" in client.get("/console/letters").text
     assert ">removal</i>" in client.get("/console/letters?fingerprint=f00d").text
     assert "(a removal)" in client.get("/console/letters/1").text
 
 
 def test_no_letters_are_said_in_words() -> None:
-    assert "Nobody has to deal with any." in browser(FakeDesk()).get("/console/letters").text
+    assert "Nobody has to deal with any." in browser(FakeDeadLetters()).get("/console/letters").text
 
 
 @pytest.mark.parametrize("fingerprint", ["", "x" * 65])
 def test_a_fingerprint_that_is_none_is_refused(fingerprint: str) -> None:
-    answer = browser(FakeDesk()).get("/console/letters", query_string={"fingerprint": fingerprint})
+    answer = browser(FakeDeadLetters()).get("/console/letters", query_string={"fingerprint": fingerprint})
     assert answer.status_code == 400
 
 
 def test_a_letter_is_shown_with_what_to_do() -> None:
-    page = browser(FakeDesk([kept()])).get("/console/letters/1").text
+    page = browser(FakeDeadLetters([kept()])).get("/console/letters/1").text
     assert "Nobody has dealt with it yet." in page
     assert "Look into it." in page
     assert "P0001" in page
@@ -80,60 +80,62 @@ def test_a_letter_is_shown_with_what_to_do() -> None:
 
 
 def test_text_of_a_letter_is_shown_as_text() -> None:
-    page = browser(FakeDesk([kept(object_id=SCRIPT, message=SCRIPT)])).get("/console/letters/1").text
+    page = browser(FakeDeadLetters([kept(object_id=SCRIPT, message=SCRIPT)])).get("/console/letters/1").text
     assert SCRIPT not in page
     assert "&lt;script&gt;" in page
 
 
 def test_a_letter_that_does_not_exist_is_not_found() -> None:
-    assert browser(FakeDesk()).get("/console/letters/1").status_code == 404
+    assert browser(FakeDeadLetters()).get("/console/letters/1").status_code == 404
 
 
 def test_a_retry_puts_it_back_and_returns_to_its_page() -> None:
-    desk = FakeDesk([kept()])
-    answer = press(browser(desk), "retry")
+    dead_letters = FakeDeadLetters([kept()])
+    answer = press(browser(dead_letters), "retry")
     assert (answer.status_code, answer.location) == (303, "/console/letters/1")
-    assert [(done.action, done.who) for done in desk.done] == [("retry", "console")]
+    assert [(done.action, done.who) for done in dead_letters.done] == [("retry", "console")]
 
 
 def test_a_letter_that_is_on_its_way_offers_no_action() -> None:
-    desk = FakeDesk([kept(status=LetterStatus.RETRYING)])
-    assert "<button>Retry</button>" not in browser(desk).get("/console/letters/1").text
+    dead_letters = FakeDeadLetters([kept(status=LetterStatus.RETRYING)])
+    assert "<button>Retry</button>" not in browser(dead_letters).get("/console/letters/1").text
 
 
 def test_a_retry_that_comes_to_nothing_says_why() -> None:
-    answer = press(browser(FakeDesk([kept()], answer=Redelivery.FULL)), "retry")
+    answer = press(browser(FakeDeadLetters([kept()], answer=Redelivery.FULL)), "retry")
     assert answer.status_code == 409
     assert "its mailbox is full" in answer.text
 
 
 def test_a_discard_keeps_the_reason() -> None:
-    desk = FakeDesk([kept()])
-    assert press(browser(desk), "discard", why=" test data ").status_code == 303
-    assert [(done.action, done.who, done.why) for done in desk.done] == [("discard", "console", "test data")]
+    dead_letters = FakeDeadLetters([kept()])
+    assert press(browser(dead_letters), "discard", why=" test data ").status_code == 303
+    assert [(done.action, done.who, done.why) for done in dead_letters.done] == [
+        ("discard", "console", "test data")
+    ]
 
 
 @pytest.mark.parametrize("why", [{}, {"why": ""}, {"why": "   "}])
 def test_a_discard_without_a_reason_is_refused(why: dict[str, str]) -> None:
-    desk = FakeDesk([kept()])
-    assert press(browser(desk), "discard", **why).status_code == 400
-    assert desk.done == []
+    dead_letters = FakeDeadLetters([kept()])
+    assert press(browser(dead_letters), "discard", **why).status_code == 400
+    assert dead_letters.done == []
 
 
 @pytest.mark.parametrize("action", ["retry", "discard"])
 @pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": "forged"}])
 def test_a_form_without_our_token_does_nothing(action: str, token: dict[str, str]) -> None:
-    desk = FakeDesk([kept()])
-    answer = browser(desk).post(f"/console/letters/1/{action}", data={"why": "mine", **token})
+    dead_letters = FakeDeadLetters([kept()])
+    answer = browser(dead_letters).post(f"/console/letters/1/{action}", data={"why": "mine", **token})
     assert answer.status_code == 403
-    assert desk.done == []
+    assert dead_letters.done == []
 
 
 def test_a_token_of_another_console_does_nothing() -> None:
-    other, desk = browser(FakeDesk([kept()])), FakeDesk([kept()])
+    other, dead_letters = browser(FakeDeadLetters([kept()])), FakeDeadLetters([kept()])
     token = re.findall(r'name="token" value="([^"]+)"', other.get("/console/letters/1").text)[0]
-    assert browser(desk).post("/console/letters/1/retry", data={"token": token}).status_code == 403
-    assert desk.done == []
+    assert browser(dead_letters).post("/console/letters/1/retry", data={"token": token}).status_code == 403
+    assert dead_letters.done == []
 
 
 @pytest.mark.parametrize(
@@ -141,16 +143,16 @@ def test_a_token_of_another_console_does_nothing() -> None:
     [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.example")],
 )
 def test_a_form_from_another_site_does_nothing_even_with_our_token(name: str, value: str) -> None:
-    desk = FakeDesk([kept()])
-    client = browser(desk)
+    dead_letters = FakeDeadLetters([kept()])
+    client = browser(dead_letters)
     token = re.findall(r'name="token" value="([^"]+)"', client.get("/console/letters/1").text)[0]
     answer = client.post("/console/letters/1/retry", data={"token": token}, headers={name: value})
     assert answer.status_code == 403
-    assert desk.done == []
+    assert dead_letters.done == []
 
 
 @pytest.mark.parametrize("action", ["retry", "discard"])
 def test_looking_does_nothing(action: str) -> None:
-    desk = FakeDesk([kept()])
-    assert browser(desk).get(f"/console/letters/1/{action}").status_code == 405
-    assert desk.done == []
+    dead_letters = FakeDeadLetters([kept()])
+    assert browser(dead_letters).get(f"/console/letters/1/{action}").status_code == 405
+    assert dead_letters.done == []

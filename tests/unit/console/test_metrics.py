@@ -15,7 +15,7 @@ from cogento.console.web.metrics import exposition
 from cogento.queue.delays import Delay, count
 from cogento.store.sweeps import Sweeping
 from cogento.version import VERSION
-from tests.support.fake_desk import FakeDesk
+from tests.support.fake_dead_letters import FakeDeadLetters
 from tests.support.figures import NOW_MS, letters, worker, workforce
 from tests.unit.console.test_pages import AWAY, BUSY, FakeWatch
 
@@ -36,7 +36,7 @@ def told(seen: Overview) -> dict[tuple[str, ...], float]:
 
 
 def status(environ: dict[str, str], *, token: str | None = None, **headers: str) -> int:
-    app = create_app(FakeWatch(BUSY), FakeDesk(), hosts={"localhost"}, door=None, metrics_token=token)
+    app = create_app(FakeWatch(BUSY), FakeDeadLetters(), hosts={"localhost"}, login=None, metrics_token=token)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return app.test_client().get("/metrics", environ_overrides=environ, headers=sent).status_code
 
@@ -137,7 +137,7 @@ def test_an_open_circuit_is_told() -> None:
 
 
 def test_says_in_which_format_it_speaks() -> None:
-    client = create_app(FakeWatch(BUSY), FakeDesk(), hosts={"localhost"}, door=None).test_client()
+    client = create_app(FakeWatch(BUSY), FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
     assert client.get("/metrics").content_type.startswith("text/plain; version=")
 
 

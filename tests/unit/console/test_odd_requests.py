@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from cogento.console.stories import Several, Story
+from cogento.console.stories import AmbiguousQuery, Explanation
 from cogento.console.web.app import create_app
-from tests.support.fake_desk import FakeDesk, kept
+from tests.support.fake_dead_letters import FakeDeadLetters, kept
 from tests.unit.console.test_pages import BUSY
 
 if TYPE_CHECKING:
@@ -46,13 +46,15 @@ class Watch:
     def overview(self) -> Overview:
         return BUSY
 
-    def story(self, asked: str) -> Story | Several | None:
+    def explain(self, asked: str) -> Explanation | AmbiguousQuery | None:
         asked.encode()  # as whoever sends it to a server
         return None
 
 
 def make() -> Flask:
-    return create_app(Watch(), FakeDesk([kept(1)]), hosts={"localhost"}, door=None, metrics_token="token")
+    return create_app(
+        Watch(), FakeDeadLetters([kept(1)]), hosts={"localhost"}, login=None, metrics_token="token"
+    )
 
 
 APP = make()

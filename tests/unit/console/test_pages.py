@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.overview import Beat, CustomerLine, Overview, Pace, SubscriptionLine
-from cogento.console.stories import Several, Story
+from cogento.console.overview import CustomerLine, Overview, SecondBucket, SubscriptionLine, Throughput
+from cogento.console.stories import AmbiguousQuery, Explanation
 from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId
 from cogento.queue.errors import MailboxUnavailable
-from tests.support.fake_desk import FakeDesk
+from tests.support.fake_dead_letters import FakeDeadLetters
 from tests.support.figures import mail_figures, table_figures
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ BUSY = Overview(
         oldest_event_age_seconds=0.25,
     ),
     tables=table_figures(outcomes={"applied": 1100, "stale": 4}, unsure=1),
-    pace=Pace(received=12.34, settled=11),
-    beats=[Beat({}, None)] * 118 + [Beat({"applied": 5, "dead": 1}, 10)] * 2,
+    throughput=Throughput(received=12.34, settled=11),
+    buckets=[SecondBucket({}, None)] * 118 + [SecondBucket({"applied": 5, "dead": 1}, 10)] * 2,
     customers=[CustomerLine("cus_1", "ada@example.com", SCRIPT, deleted=False, age_seconds=3)],
     subscriptions=[SubscriptionLine("sub_1", "past_due", 65)],
 )
-AWAY = Overview(None, None, Pace(0, 0), (), (), ())
+AWAY = Overview(None, None, Throughput(0, 0), (), (), ())
 
 
 class FakeWatch:
@@ -44,15 +44,15 @@ class FakeWatch:
     def overview(self) -> Overview:
         return self.seen
 
-    def story(self, asked: str) -> Story | Several | None:
+    def explain(self, asked: str) -> Explanation | AmbiguousQuery | None:
         if asked == "away":
             raise MailboxUnavailable("Redis: ConnectionError: secret detail")
-        return Several(asked, [CustomerId("cus_1"), CustomerId("cus_2")]) if "@" in asked else None
+        return AmbiguousQuery(asked, [CustomerId("cus_1"), CustomerId("cus_2")]) if "@" in asked else None
 
 
 def browser(seen: Overview = BUSY) -> FlaskClient:
     return create_app(
-        FakeWatch(seen), FakeDesk(), hosts={"localhost", "console.example.com"}, door=None
+        FakeWatch(seen), FakeDeadLetters(), hosts={"localhost", "console.example.com"}, login=None
     ).test_client()
 
 

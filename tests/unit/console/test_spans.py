@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.spans import ago, span
+from cogento.console.spans import ago, duration
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from cogento.console.spans import ago, span
     ],
 )
 def test_span_is_told_in_the_largest_unit_that_fits(seconds: float, said: str) -> None:
-    assert span(seconds) == said
+    assert duration(seconds) == said
 
 
 def test_less_than_a_second_ago_is_just_now() -> None:

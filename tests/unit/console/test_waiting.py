@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cogento.console.waiting import Office, tell_mailbox
+from cogento.console.waiting import QueueContext, describe_mailbox
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.circuit import Dependency, OpenCircuit
 from cogento.queue.mail import Source
@@ -30,7 +30,7 @@ EMPTY = MailboxView(
 FAILED = Listed(EventId("evt_1"), 1, NOW_MS - 300_000, Source.WEBHOOK, 3, 1, "transient", "57014")
 
 
-OFFICE = Office(now_ms=NOW_MS, halted=False, circuits=(), workers=1)
+OFFICE = QueueContext(now_ms=NOW_MS, halted=False, circuits=(), workers=1)
 READY = MailboxState.READY
 
 
@@ -45,7 +45,7 @@ def circuit(why: str = "25006", *, recovering: bool = False) -> OpenCircuit:
 
 def told_in_line(**office: Any) -> list[str]:
     """What is told first of mail that is in line for a worker."""
-    *first, in_line = tell_mailbox(
+    *first, in_line = describe_mailbox(
         view(waiting_total=1, state=READY, state_ms=NOW_MS), replace(OFFICE, **office)
     )
     assert in_line == "1 event is waiting: in line for a worker for 0 ms."
@@ -65,13 +65,13 @@ def told_in_line(**office: Any) -> list[str]:
     ],
 )
 def test_waiting_mail_says_what_it_waits_for(state: MailboxState, at: int, said: str) -> None:
-    told = tell_mailbox(view(waiting_total=2, state=state, state_ms=at), OFFICE)
+    told = describe_mailbox(view(waiting_total=2, state=state, state_ms=at), OFFICE)
     assert told == [said]
 
 
 def test_sleeping_mail_names_the_event_that_failed_and_how_often() -> None:
     asleep = view(waiting_total=1, state=MailboxState.SLEEPING, state_ms=NOW_MS + 30_000, waiting=(FAILED,))
-    assert tell_mailbox(asleep, OFFICE) == [
+    assert describe_mailbox(asleep, OFFICE) == [
         "1 event is waiting, the first for 5 min: tried again in 30 s, because evt_1 failed 3 times (transient 57014)."
     ]
 
@@ -79,42 +79,42 @@ def test_sleeping_mail_names_the_event_that_failed_and_how_often() -> None:
 def test_mail_that_waits_for_another_release_says_so_and_counts_no_failure() -> None:
     put_off = replace(FAILED, attempts=0, error_class="other_release", error_code=None)
     asleep = view(waiting_total=1, state=MailboxState.SLEEPING, state_ms=NOW_MS + 30_000, waiting=(put_off,))
-    assert tell_mailbox(asleep, OFFICE) == [
+    assert describe_mailbox(asleep, OFFICE) == [
         "1 event is waiting, the first for 5 min: tried again in 30 s, because evt_1 was put off (other_release)."
     ]
 
 
 def test_parked_mail_says_when_it_is_looked_at_again() -> None:
     parked = view(parked_total=1, parked_look_ms=NOW_MS + 120_000)
-    assert tell_mailbox(parked, OFFICE) == [
+    assert describe_mailbox(parked, OFFICE) == [
         "1 event is parked until the customer's own event arrives; looked at again in 2 min."
     ]
 
 
 def test_pause_is_told_with_the_command_that_ends_it() -> None:
-    told = tell_mailbox(view(pause_wanted=True), OFFICE)
+    told = describe_mailbox(view(pause_wanted=True), OFFICE)
     assert told == ["Paused by an operator: `cogento resume cus_1` lets it go on."]
 
 
 def test_crashes_are_told() -> None:
-    told = tell_mailbox(view(crashes=1), OFFICE)
+    told = describe_mailbox(view(crashes=1), OFFICE)
     assert told == ["Workers have died once in a row with this customer in hand."]
 
 
 def test_empty_mailbox_says_nothing() -> None:
-    assert tell_mailbox(EMPTY, replace(OFFICE, halted=True, circuits=[circuit()], workers=0)) == []
+    assert describe_mailbox(EMPTY, replace(OFFICE, halted=True, circuits=[circuit()], workers=0)) == []
 
 
 def test_leased_mail_names_the_worker_that_has_it() -> None:
     leased = view(waiting_total=1, state=MailboxState.LEASED, state_ms=NOW_MS + 9_000, owner="host:7")
-    assert tell_mailbox(leased, OFFICE) == [
+    assert describe_mailbox(leased, OFFICE) == [
         "1 event is waiting: worker host:7 has them in hand, for 9 s more at most."
     ]
 
 
 def test_mail_that_failed_and_is_in_line_again_says_both() -> None:
     again = view(waiting_total=1, state=MailboxState.READY, state_ms=NOW_MS, waiting=(FAILED,))
-    assert tell_mailbox(again, OFFICE) == [
+    assert describe_mailbox(again, OFFICE) == [
         "1 event is waiting, the first for 5 min: in line for a worker for 0 ms.",
         "Earlier, evt_1 failed 3 times (transient 57014).",
     ]
@@ -122,7 +122,7 @@ def test_mail_that_failed_and_is_in_line_again_says_both() -> None:
 
 def test_mail_of_a_newer_release_is_not_said_to_wait_for_its_customer() -> None:
     newer = replace(FAILED, received_ms=None, source=None)
-    (said,) = tell_mailbox(view(parked_total=1, parked=(newer,), parked_look_ms=NOW_MS + 60_000), OFFICE)
+    (said,) = describe_mailbox(view(parked_total=1, parked=(newer,), parked_look_ms=NOW_MS + 60_000), OFFICE)
     assert said.startswith("1 event is set aside for a newer release")
     assert said.endswith("looked at again in 1 min.")
 
@@ -152,5 +152,5 @@ def test_mail_that_nobody_is_there_for_says_so() -> None:
 
 
 def test_parked_mail_waits_for_its_customer_and_not_for_workers() -> None:
-    (said,) = tell_mailbox(view(parked_total=1), replace(OFFICE, circuits=[circuit()], workers=0))
+    (said,) = describe_mailbox(view(parked_total=1), replace(OFFICE, circuits=[circuit()], workers=0))
     assert said.startswith("1 event is parked")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cogento.console.words import OUTCOMES, tell_outcome, tell_row, tell_unsure
+from cogento.console.words import OUTCOMES, describe_ambiguity, describe_outcome, describe_row
 from cogento.events.names import EventId, ObjectId
 from cogento.events.outcomes import Reason
 from cogento.ordering.ties import Choice, Tie, TiedEvent
@@ -62,11 +62,11 @@ def row(**fields: Any) -> CustomerRecord:
     ],
 )
 def test_outcome_is_told_with_its_reason(outcome: str, reason: str, said: str) -> None:
-    assert tell_outcome(record(outcome, reason)).startswith(said)
+    assert describe_outcome(record(outcome, reason)).startswith(said)
 
 
 def test_superseded_event_names_its_successor() -> None:
-    assert tell_outcome(record("superseded", Reason.SUPERSEDED, "evt_2")).endswith(": evt_2")
+    assert describe_outcome(record("superseded", Reason.SUPERSEDED, "evt_2")).endswith(": evt_2")
 
 
 @pytest.mark.parametrize("outcome", ["applied", "unchanged", "duplicate", "stale", "superseded", "dead"])
@@ -75,25 +75,25 @@ def test_every_outcome_of_the_ledger_has_words(outcome: str) -> None:
 
 
 def test_missing_row_is_told() -> None:
-    assert tell_row(None) == ["There is no row: the customer's own event has not been applied yet."]
+    assert describe_row(None) == ["There is no row: the customer's own event has not been applied yet."]
 
 
 def test_ordinary_row_says_nothing() -> None:
-    assert tell_row(row()) == []
+    assert describe_row(row()) == []
 
 
 def test_row_whose_address_an_older_customer_has_says_so() -> None:
-    (said,) = tell_row(row(email="cus_1@placeholder.invalid"))
+    (said,) = describe_row(row(email="cus_1@placeholder.invalid"))
     assert "An older customer has the same e-mail address" in said
 
 
 def test_row_without_an_address_says_so() -> None:
-    (said,) = tell_row(row(email="cus_1@placeholder.invalid", stripe_email=None))
+    (said,) = describe_row(row(email="cus_1@placeholder.invalid", stripe_email=None))
     assert "no e-mail address in Stripe" in said
 
 
 def test_deleted_row_says_so_and_nothing_of_its_address() -> None:
-    (said,) = tell_row(row(email="cus_1@placeholder.invalid", stripe_email=None, deleted_at=NOON))
+    (said,) = describe_row(row(email="cus_1@placeholder.invalid", stripe_email=None, deleted_at=NOON))
     assert said.startswith("Deleted in Stripe")
 
 
@@ -115,7 +115,7 @@ def tied(id_: str, leads_from: str | None = None, *, may_be_last: bool = True) -
 
 
 def test_unsure_row_names_the_events_that_tie_and_why_one_was_chosen() -> None:
-    told = tell_unsure(SUB, EVT_2, tie(Why.AMBIGUOUS, tied("evt_1", "a"), tied("evt_2")))
+    told = describe_ambiguity(SUB, EVT_2, tie(Why.AMBIGUOUS, tied("evt_1", "a"), tied("evt_2")))
     assert told == [
         "The row of sub_1 is unsure: orders that fit end in different states.",
         (
@@ -127,24 +127,24 @@ def test_unsure_row_names_the_events_that_tie_and_why_one_was_chosen() -> None:
 
 
 def test_event_that_cannot_be_the_last_is_not_named() -> None:
-    told = tell_unsure(SUB, EVT_2, tie(Why.BROKEN, tied("~short", may_be_last=False), tied("evt_2")))
+    told = describe_ambiguity(SUB, EVT_2, tie(Why.BROKEN, tied("~short", may_be_last=False), tied("evt_2")))
     assert told == [f"The row of sub_1 is unsure: {Why.BROKEN}."]
 
 
 def test_row_of_an_event_without_the_whole_object_says_so() -> None:
-    told = tell_unsure(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), partial=True))
+    told = describe_ambiguity(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), partial=True))
     assert told == ["The row of sub_1 is unsure: evt_2 does not carry the whole object."]
 
 
 def test_row_of_an_answer_that_its_events_contradict_says_so() -> None:
-    (told,) = tell_unsure(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), contradicted=True))
+    (told,) = describe_ambiguity(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), contradicted=True))
     assert "Stripe's own answer" in told
 
 
 def test_flood_of_tied_events_is_cut_short() -> None:
-    told = tell_unsure(SUB, EVT_2, tie(Why.BROKEN, *[tied("evt_2")] * 12))
+    told = describe_ambiguity(SUB, EVT_2, tie(Why.BROKEN, *[tied("evt_2")] * 12))
     assert told[1].endswith("; and 2 more.")
 
 
 def test_evidence_of_another_release_is_told() -> None:
-    assert "another release" in tell_unsure(SUB, EVT_2, None)[0]
+    assert "another release" in describe_ambiguity(SUB, EVT_2, None)[0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.workers import tell_workers
+from cogento.console.workers import describe_workers
 from tests.support.figures import NOW_MS, worker, workforce
 
 
@@ -16,7 +16,7 @@ from tests.support.figures import NOW_MS, worker, workforce
     ],
 )
 def test_workers_are_told_in_a_line(versions: dict[str, int], idle_seconds: float, said: str) -> None:
-    assert tell_workers(versions, idle_seconds) == said
+    assert describe_workers(versions, idle_seconds) == said
 
 
 def test_the_dead_are_not_counted_but_what_they_settled_last_is_remembered() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.console.words import tell_letter
+from cogento.console.words import describe_letter
 from cogento.events.letters import ADVICE
 from cogento.queue.redelivery import redeliver
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
@@ -37,7 +37,7 @@ UNKNOWN_REASON = "Another release buried it, for a reason that this one does not
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFile:
+class LetterDetails:
     """Everything about one letter but its body: how it stands, what to do, and what was done."""
 
     letter: Letter
@@ -51,7 +51,7 @@ class LetterFile:
         return (self.advice,) if self.letter.status is LetterStatus.OPEN else ()
 
 
-class Desk:
+class DeadLetterService:
     """Where letters are dealt with."""
 
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
@@ -80,12 +80,12 @@ class Desk:
         mine = [letter for letter in found if letter.event_id == asked]
         return next((letter for letter in mine if letter.status in UNRESOLVED), mine[0] if mine else None)
 
-    def open(self, letter: Letter) -> LetterFile:
+    def open(self, letter: Letter) -> LetterDetails:
         """Say how a letter stands, what to do about it and what was done."""
         waits = letter.status is LetterStatus.RETRYING and self._mailboxes.find(letter.event_id) is not None
-        return LetterFile(
+        return LetterDetails(
             letter,
-            standing=tell_letter(letter, waits=waits),
+            standing=describe_letter(letter, waits=waits),
             advice=ADVICE.get(letter.reason, UNKNOWN_REASON),  # type: ignore[call-overload] # a newer release's
             actions=runtime.run(self._letters.actions(letter.id), timeout_seconds=ANSWER_SECONDS),
         )

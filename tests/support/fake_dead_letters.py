@@ -1,4 +1,4 @@
-"""A desk whose letters are in memory, for tests of the pages."""
+"""Dead letters in memory, for tests of the pages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from cogento.console.desk import LetterFile
-from cogento.console.words import tell_letter
+from cogento.console.dead_letters import LetterDetails
+from cogento.console.words import describe_letter
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import Letter, LetterAction, LetterFilter, LetterGroup, LetterStatus
@@ -57,7 +57,7 @@ def kept(number: int = 1, **fields: Any) -> Letter:
 
 
 @dataclass
-class FakeDesk:
+class FakeDeadLetters:
     """Deals with the letters that it is given; `answer` is what a retry comes to."""
 
     letters: list[Letter] = field(default_factory=list)
@@ -73,8 +73,8 @@ class FakeDesk:
     def find(self, asked: str) -> Letter | None:
         return next((one for one in self.letters if str(one.id) == asked), None)
 
-    def open(self, letter: Letter) -> LetterFile:
-        return LetterFile(letter, tell_letter(letter, waits=True), "Look into it.", tuple(self.done))
+    def open(self, letter: Letter) -> LetterDetails:
+        return LetterDetails(letter, describe_letter(letter, waits=True), "Look into it.", tuple(self.done))
 
     def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
         self._close(LetterStatus.RETRYING, LetterAction(WHEN, "retry", who, why))
