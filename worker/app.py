@@ -10,7 +10,7 @@ from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.doorbell import DRAIN_TASK
 from cogento.settings import WorkerSettings, load
-from worker import shortage
+from worker import out_of_memory
 from worker.celery_app import forget_rings, make_celery
 from worker.process import WorkerProcess
 
@@ -21,7 +21,7 @@ reporting.configure(
     level=settings.log_level,
     sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
 )
-runtime.on_error(shortage.end_if_short)
+runtime.on_error(out_of_memory.exit_if_out_of_memory)
 app = make_celery(settings.redis_url.get_secret_value(), concurrency=settings.worker_concurrency)
 process = WorkerProcess(settings)
 
@@ -35,7 +35,7 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(parent)
 
     def start(self, _parent: Any) -> None:
-        """Begin to look for mail, with an empty doorbell queue."""
+        """Begin to look for events, with an empty doorbell queue."""
         process.require_entry()
         forget_rings(app)
         process.start()
@@ -50,8 +50,8 @@ app.steps["worker"].add(DrainStep)
 
 @app.task(name=DRAIN_TASK)  # type: ignore[untyped-decorator]
 def drain() -> None:
-    """Answer the doorbell."""
+    """Process what is ready."""
     try:
-        process.answer()
+        process.wake()
     except MemoryError:
-        shortage.end()
+        out_of_memory.exit_now()

@@ -1,12 +1,12 @@
-"""One claim's lease while it is worked on: renewed in time, and the work ended once the lease is.
+"""A claim's lease while its events are processed: renewed in time, and the work ended once the lease is lost.
 
-Whoever works on the claim renews it, before each step and while waiting for one: a thread beside it would go
+The thread that works on the claim renews it, before each step and while it waits for one: a thread beside it would go
 on renewing while the working one hangs. Knows neither Redis commands nor the database.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,32 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cogento.queue.mail import Claim
+    from cogento.queue.mailboxes import Mailboxes
 
 log = structlog.get_logger()
 
 RENEWALS_A_LEASE = 3
 
 
-class GiveBackError(Exception):
-    """The claim must not be worked on any further: what is still ours of it goes back as it is."""
+class ReleaseClaimError(Exception):
+    """The claim must not be processed any further: what is still ours of it is released as it is."""
 
 
-class LeaseLostError(GiveBackError):
+class LeaseLostError(ReleaseClaimError):
     """Customers of the claim are, or may be, another worker's now."""
 
 
-class StoppingError(GiveBackError):
-    """This worker was asked to stop: the next one goes on at once."""
-
-
-class Mailboxes(Protocol):
-    """What keeping a lease asks of the mailboxes."""
-
-    def renew(self, claim: Claim, /) -> bool:
-        """Make the leases last as long again; False when not all of them are ours any more."""
-
-    def now_ms(self) -> int:
-        """Return the mailboxes' time."""
+class StoppingError(ReleaseClaimError):
+    """This worker was asked to stop: the next one processes the claim at once."""
 
 
 class Lease:
@@ -54,23 +45,21 @@ class Lease:
         self._wait_ms = claim.lease_ms // RENEWALS_A_LEASE
         self._due_ms = claim.claimed_ms + self._wait_ms
 
-    def keep(self) -> None:
-        """Renew the lease when it is time; raises GiveBackError when the work must end.
+    def renew_if_due(self) -> None:
+        """Renew the lease when it is time; raises ReleaseClaimError when the work must end.
 
-        While Redis is away nobody can claim either, and what another worker did meanwhile shows in the
-        ledger: the work goes on.
+        While Redis is away the work goes on: nobody can claim either, and the ledger shows what another worker did
+        meanwhile.
         """
         if self._is_stopping():
             raise StoppingError
         try:
-            self._renew_when_due()
+            now_ms = self._mailboxes.now_ms()
+            if now_ms < self._due_ms:
+                return
+            if not self._mailboxes.renew(self._claim):
+                raise LeaseLostError
         except MailboxUnavailable as error:
             log.warning("lease_not_renewed", exc_info=error)
-
-    def _renew_when_due(self) -> None:
-        now_ms = self._mailboxes.now_ms()
-        if now_ms < self._due_ms:
-            return
-        if not self._mailboxes.renew(self._claim):
-            raise LeaseLostError
-        self._due_ms = now_ms + self._wait_ms
+        else:
+            self._due_ms = now_ms + self._wait_ms

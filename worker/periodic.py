@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from worker import shortage
+from worker import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ class PeriodicTasks:
                 task.run()
                 pause = task.interval_seconds
             except MemoryError:
-                shortage.end()
+                out_of_memory.exit_now()
             except Exception as error:
                 log.warning("periodic_task_failed", task=task.name, exc_info=error)
                 pause = min(task.interval_seconds, AGAIN_SECONDS)

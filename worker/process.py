@@ -1,4 +1,4 @@
-"""One worker process put together: store, drain loops, periodic tasks, and their start and stop."""
+"""One worker process put together: store, loops, periodic tasks, and their start and stop."""
 
 from __future__ import annotations
 
@@ -23,16 +23,13 @@ from cogento.reconcile.reconciliation import Reconciliation
 from cogento.settings import refuse
 from cogento.store.errors import PostgresRefusedError
 from cogento.version import VERSION
-from worker.backoff import Backoff
-from worker.breaker import Breaker
-from worker.drain import AskedDoubts, BatchSize, Drain, LoggedDoubts
-from worker.heart import Heart
-from worker.loops import Loops
-from worker.pacing import Pacing
+from worker.auto_retry import DeadLetterAutoRetry
+from worker.batch import BatchProcessor
+from worker.heartbeat import WorkerHeartbeat
+from worker.loop import BatchLinger, BatchSize, LoopPool, WorkerLoop, note_ambiguous, warn_ambiguous
+from worker.outages import Backoff, Breaker
 from worker.periodic import PeriodicTask, PeriodicTasks
-from worker.revival import Revival
 from worker.store import greet, open_store
-from worker.turn import Turn
 
 if TYPE_CHECKING:
     from cogento.settings import WorkerSettings
@@ -52,7 +49,7 @@ CUSTOMERS_PER_BATCH = 500
 
 
 class WorkerProcess:
-    """Answers the doorbell, and looks for mail without it."""
+    """Processes events when it is woken, and looks for them without it."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._database_url = settings.database_url.get_secret_value()
@@ -70,7 +67,7 @@ class WorkerProcess:
             self._database_url,
             pool_size=settings.worker_concurrency + 1,
         )
-        self._heart = Heart(
+        self._heartbeat = WorkerHeartbeat(
             self._mailboxes.heartbeats,
             worker=name,
             version=VERSION,
@@ -78,36 +75,38 @@ class WorkerProcess:
             clock=time.monotonic,
         )
         self._reconciliation = Reconciliation.open(settings, self._mailboxes, name="cogento worker asks")
-        self._drain = Drain(
+        self._loop = WorkerLoop(
             self._mailboxes,
-            Turn(self._store, now_ms=self._mailboxes.now_ms, chance=random.random),
+            BatchProcessor(self._store, now_ms=self._mailboxes.now_ms, jitter=random.random),
             breaker=Breaker(
                 self._mailboxes.circuit(Dependency.POSTGRES),
                 probe=self._store.ping_write,
-                chance=random.random,
+                jitter=random.random,
             ),
-            backoff=Backoff(clock=time.monotonic, chance=random.random),
+            backoff=Backoff(clock=time.monotonic, jitter=random.random),
             size=BatchSize(CUSTOMERS_PER_BATCH, settings.batch_events, settings.lease_seconds),
-            doubts=AskedDoubts() if self._reconciliation else LoggedDoubts(),
-            heart=self._heart,
-            pacing=Pacing(clock=time.monotonic),
+            on_ambiguous=note_ambiguous if self._reconciliation else warn_ambiguous,
+            heartbeat=self._heartbeat,
+            linger=BatchLinger(clock=time.monotonic),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
         self._stopping = threading.Event()
         self._inspection = self._mailboxes.inspection(
             lease_seconds=settings.lease_seconds, rest=lambda seconds: not self._stopping.wait(seconds)
         )
-        self._loops = Loops(self._drain.until_empty, slots=settings.worker_concurrency)
+        self._loops = LoopPool(self._loop.run, slots=settings.worker_concurrency)
         # One poll for each loop: a backlog that nobody announced keeps all of them busy.
         polls = (f"poll {slot + 1}" for slot in range(settings.worker_concurrency))
         tasks = [
-            *(PeriodicTask(poll, POLL_SECONDS, self.answer) for poll in polls),
+            *(PeriodicTask(poll, POLL_SECONDS, self.wake) for poll in polls),
             PeriodicTask("inspection", INSPECTION_SECONDS, self._inspect),
-            PeriodicTask("maintenance", MAINTENANCE_SECONDS, self._tidy),
+            PeriodicTask("maintenance", MAINTENANCE_SECONDS, self._run_maintenance),
             PeriodicTask(
-                "dead letter retry", LETTER_RETRY_SECONDS, Revival(self._store.letters, self._mailboxes).look
+                "dead letter retry",
+                LETTER_RETRY_SECONDS,
+                DeadLetterAutoRetry(self._store.letters, self._mailboxes).run,
             ),
-            PeriodicTask("repair", REPAIR_SECONDS, self._mend),
+            PeriodicTask("repair", REPAIR_SECONDS, self._repair),
         ]
         if self._reconciliation:
             tasks.append(PeriodicTask("refetch", REFETCH_SECONDS, self._reconciliation.ask))
@@ -116,7 +115,7 @@ class WorkerProcess:
         self._is_checked = False
 
     def require_entry(self) -> None:
-        """Check what we stand on; servers that are away are waited for.
+        """Check Redis and Postgres; servers that are away are waited for.
 
         Ends the process with exit code 78 when Redis cannot keep the promise that is configured, and when either
         server will not let us in as configured.
@@ -128,41 +127,35 @@ class WorkerProcess:
             refuse(str(refused))
 
     def start(self) -> None:
-        """Begin to look for mail."""
+        """Begin to look for events."""
         runtime.freeze_startup_objects()
         self._periodic_tasks.start()
         log.info("worker_started")
 
-    def answer(self) -> None:
-        """Drain the mailboxes until they are empty, unless enough loops are at it."""
+    def wake(self) -> None:
+        """Process what is ready, unless every loop is at it already."""
         if not self._is_checked:
             self._is_checked = self._check()
         if self._is_checked:
-            self._loops.answer()
+            self._loops.wake()
 
     def stop(self) -> None:
         """Finish the batches under way, claim no more, and close the store."""
-        self._drain.stop()
+        self._loop.stop()
         self._stopping.set()
         if self._reconciliation:
             self._reconciliation.stop()
         is_idle = self._loops.wait_until_idle(DRAIN_SECONDS)
-        self._leave()
-        # A periodic task may be cut anywhere: what it had not committed is done by the next worker.
-        if self._periodic_tasks.stop(timeout_seconds=TASK_SECONDS) and is_idle:
-            self._close()
-        log.info("worker_stopped")
-
-    def _close(self) -> None:
-        self._store.close()
-        if self._reconciliation:
-            self._reconciliation.close()
-
-    def _leave(self) -> None:
         try:
-            self._heart.stop()
+            self._heartbeat.stop()
         except MailboxUnavailable as error:
             log.warning("mailboxes_unavailable", exc_info=error)
+        # A periodic task may be cut anywhere: what it had not committed is done by the next worker.
+        if self._periodic_tasks.stop(timeout_seconds=TASK_SECONDS) and is_idle:
+            self._store.close()
+            if self._reconciliation:
+                self._reconciliation.close()
+        log.info("worker_stopped")
 
     def _check(self) -> bool:
         """Say whether Redis is there; raises MailboxRefused, which a periodic task logs, when it promises too little."""
@@ -173,8 +166,8 @@ class WorkerProcess:
             return False
         return True
 
-    def _mend(self) -> None:
-        """Decide on the members' statuses, once: the worker that started last has the newest. Then mend the rows.
+    def _repair(self) -> None:
+        """Decide on the members' statuses, once: the worker that started last has the newest. Then repair the rows.
 
         A release without these rules may have run until now, or run still; batches keep the rows right from here on.
         """
@@ -186,13 +179,13 @@ class WorkerProcess:
                 )
             self._member_statuses = None
         self._store.refresh_members()
-        for taken in self._store.mend():
+        for taken in self._store.repair():
             log.warning("address_taken", reason=taken.message)
 
     def _inspect(self) -> None:
-        """Look for what Redis has lost; that it is away, whoever drains says."""
+        """Look for what Redis has lost; that it is away, the loops report."""
         with suppress(MailboxUnavailable):
             self._inspection.look()
 
-    def _tidy(self) -> None:
-        self._store.tidy(retention_days=self._retention_days)
+    def _run_maintenance(self) -> None:
+        self._store.run_maintenance(retention_days=self._retention_days)

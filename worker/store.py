@@ -1,4 +1,4 @@
-"""The worker's way to the database: calls cross to the event loop and wait there for the answer."""
+"""The worker's access to Postgres: calls cross to the event loop and wait there for the result."""
 
 from __future__ import annotations
 
@@ -21,44 +21,48 @@ if TYPE_CHECKING:
 WHO = "worker"
 NAME = "cogento worker"
 GIVEN_UP_SECONDS = 600
-"""How long an event that was given up rests: its customer's later events, which it held up, go first."""
+"""How long a given-up event waits for its automatic retry: its customer's later events, which it held up, go first."""
 
 BATCH_SECONDS = 300.0
 """After that Postgres counts as away: many times what its own time-outs let a batch take."""
 
 
 class BridgedStore:
-    """schema.Store for threads; opened on first use by `open_store`, and closed with the worker."""
+    """Store for threads, opened by `open_store` and closed with the worker."""
 
-    def __init__(self, store: Store, keep: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, renew: Callable[[], None] = lambda: None) -> None:
         self._store = store
-        self._keep = keep
+        self._renew = renew
         self.letters = BridgedLetters(store.letters)
 
-    def kept_by(self, keep: Callable[[], None]) -> BridgedStore:
-        """Return this store, calling `keep` before each batch and again and again while waiting for it.
+    def with_lease(self, renew: Callable[[], None]) -> BridgedStore:
+        """Return this store, calling `renew` before each batch and again and again while waiting for it.
 
-        What `keep` raises ends the batch: nothing of it is written, unless it was being committed just then.
+        What `renew` raises ends the batch: nothing of it is written, unless it was being committed just then.
         """
-        return BridgedStore(self._store, keep)
+        return BridgedStore(self._store, renew)
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         """As Store.apply."""
-        self._keep()
-        return runtime.run(self._store.apply(deliveries), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
+        self._renew()
+        return runtime.run(
+            self._store.apply(deliveries), timeout_seconds=BATCH_SECONDS, meanwhile=self._renew
+        )
 
-    def bury(self, letters: Sequence[DeadLetter]) -> None:
-        """As Store.bury."""
-        self._keep()
-        runtime.run(self._store.bury(letters), timeout_seconds=BATCH_SECONDS, meanwhile=self._keep)
+    def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """As Store.insert_dead_letters."""
+        self._renew()
+        runtime.run(
+            self._store.insert_dead_letters(letters), timeout_seconds=BATCH_SECONDS, meanwhile=self._renew
+        )
 
     def ping_write(self) -> None:
         """As Store.ping_write."""
         runtime.run(self._store.ping_write())
 
-    def tidy(self, *, retention_days: int) -> None:
-        """As Store.tidy."""
-        runtime.run(self._store.tidy(retention_days=retention_days))
+    def run_maintenance(self, *, retention_days: int) -> None:
+        """As Store.run_maintenance."""
+        runtime.run(self._store.run_maintenance(retention_days=retention_days))
 
     def decide_members(self, statuses: Collection[str]) -> frozenset[str] | None:
         """As Store.decide_members."""
@@ -68,9 +72,9 @@ class BridgedStore:
         """As Store.refresh_members."""
         runtime.run(self._store.refresh_members())
 
-    def mend(self) -> list[AddressTakenError]:
-        """As Store.mend."""
-        return runtime.run(self._store.mend())
+    def repair(self) -> list[AddressTakenError]:
+        """As Store.repair."""
+        return runtime.run(self._store.repair())
 
     def close(self) -> None:
         """As Store.close."""
@@ -78,12 +82,12 @@ class BridgedStore:
 
 
 class BridgedLetters:
-    """schema.Letters for the worker's chore, which is who does things here."""
+    """Letters for the worker's automatic retry; `who` is the worker."""
 
     def __init__(self, letters: Letters) -> None:
         self._letters = letters
 
-    def mended(self, reason: LetterReason, *, limit: int) -> list[int]:
+    def retryable(self, reason: LetterReason, *, limit: int) -> list[int]:
         """Find open letters of `reason` whose cause has gone, as far as the tables can tell."""
         match reason:
             case LetterReason.CUSTOMER_MISSING:

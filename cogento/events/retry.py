@@ -1,6 +1,6 @@
 """When to try again: one policy for each class of failure, and two pure functions of it.
 
-Which error belongs to which class is said next to the dependency that raises it. Time and chance are
+Which error belongs to which class is said next to the dependency that raises it. Time and randomness are
 passed in; nothing here waits.
 """
 
@@ -70,17 +70,17 @@ _ENOUGH_DOUBLINGS = 32  # every cap is reached long before; keeps 2**n small
 
 
 def next_delay(
-    failure_class: FailureClass, attempts: int, *, chance: float, retry_after: float | None = None
+    failure_class: FailureClass, attempts: int, *, jitter: float, retry_after: float | None = None
 ) -> float:
     """Seconds to wait after the `attempts`-th failed attempt (1 or more), with full jitter.
 
-    `chance` is uniform in [0, 1). `retry_after` is what the other side asked for: never less than that,
+    `jitter` is uniform in [0, 1). `retry_after` is what the other side asked for: never less than that,
     and still spread out.
     """
     policy = POLICIES[failure_class]
     doublings = min(max(attempts - 1, 0), _ENOUGH_DOUBLINGS)
     longest = min(policy.cap_seconds, policy.base_seconds * 2.0**doublings)
-    return (retry_after or 0.0) + chance * longest
+    return (retry_after or 0.0) + jitter * longest
 
 
 def spent(failure_class: FailureClass, attempts: int, age_seconds: float) -> bool:
@@ -89,7 +89,7 @@ def spent(failure_class: FailureClass, attempts: int, age_seconds: float) -> boo
     return attempts >= policy.attempts_limit and age_seconds >= policy.age_limit_seconds
 
 
-def probe_pause(failures: int, *, chance: float) -> float:
+def probe_pause(failures: int, *, jitter: float) -> float:
     """Seconds until a dependency is probed that has been found away `failures` times in a row (1 or more)."""
-    pause = next_delay(FailureClass.INFRASTRUCTURE, failures, chance=chance)
+    pause = next_delay(FailureClass.INFRASTRUCTURE, failures, jitter=jitter)
     return max(pause, CIRCUIT.shortest_probe_pause_seconds)

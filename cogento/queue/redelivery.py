@@ -79,7 +79,7 @@ def redeliver(letter_ids: Collection[int], letters: Letters, mailboxes: Mailboxe
 
     Whatever is raised in between, what was taken is given back; should a put have happened all the same, the
     event's outcome closes the letter though it is open. A process that dies in between leaves letters that a
-    worker finds and opens (worker/revival.py).
+    worker finds and opens (worker/auto_retry.py).
     """
     taken = letters.take(letter_ids)
     try:

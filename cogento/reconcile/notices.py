@@ -82,7 +82,7 @@ class Notices:
         """Bury first: a crash in between means that it is done again."""
         if hopeless:
             log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
-            runtime.run(self._store.bury([_letter(one) for one in hopeless]))
+            runtime.run(self._store.insert_dead_letters([_letter(one) for one in hopeless]))
             runtime.run(self._store.notices.give_up([one.object_id for one in hopeless]))
 
 

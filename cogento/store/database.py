@@ -121,4 +121,4 @@ def _is_lost(connection: asyncpg.Connection) -> bool:
 
 
 def _jitter(attempt: int) -> float:
-    return next_delay(FailureClass.CONTENTION, attempt, chance=random.random())  # noqa: S311 - not a secret
+    return next_delay(FailureClass.CONTENTION, attempt, jitter=random.random())  # noqa: S311 - not a secret

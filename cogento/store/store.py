@@ -87,12 +87,12 @@ class Store:
         """Bring every user's role member up to date, after others were decided on."""
         await members.refresh(self._database)
 
-    async def mend(self) -> list[AddressTakenError]:
+    async def repair(self) -> list[AddressTakenError]:
         """Bring to this release's rules what an older one wrote, before it or beside it; returns what a person must mend."""
         await mending.doubt_what_outlives(self._database)
         return await mending.mend_addresses(self._database)
 
-    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+    async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep events that could not be applied, and say so in the ledger; doing it twice is harmless.
 
         An event that has been applied meanwhile is left alone.
@@ -114,7 +114,7 @@ class Store:
         """
         return await turns.take(self._database, name)
 
-    async def tidy(self, *, retention_days: int = partitions.RETENTION_DAYS) -> partitions.Kept:
+    async def run_maintenance(self, *, retention_days: int = partitions.RETENTION_DAYS) -> partitions.Kept:
         """Make the ledger's days ahead, drop those past retention, and forget what goes with them."""
         await self.letters.erase_bodies()
         await notices.forget(self._database, days=retention_days)

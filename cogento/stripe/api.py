@@ -61,13 +61,13 @@ class StripeApi:
         base: str = API_BASE,
         account: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> StripeApi:
         """Make an API of a key; `account` is a Connect account that the key may act for. `close` ends it."""
         from cogento.stripe.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
 
         sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
-        return cls(Requests(sdk, budget, chance=chance), sdk.close)
+        return cls(Requests(sdk, budget, jitter=jitter), sdk.close)
 
     async def fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
         """Ask for one object as it is now; a subscription with all of its items.

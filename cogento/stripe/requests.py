@@ -57,12 +57,12 @@ class Answer:
 
 
 class Requests:
-    """Asks Stripe on behalf of one process; `chance` is uniform in [0, 1)."""
+    """Asks Stripe on behalf of one process; `jitter` is uniform in [0, 1)."""
 
-    def __init__(self, transport: Transport, budget: Budget, *, chance: Callable[[], float]) -> None:
+    def __init__(self, transport: Transport, budget: Budget, *, jitter: Callable[[], float]) -> None:
         self._transport = transport
         self._budget = budget
-        self._chance = chance
+        self._jitter = jitter
 
     async def get(self, path: str, **parameters: Any) -> Answer:
         """Ask, at most ATTEMPTS times; raises StripeApiError."""
@@ -102,7 +102,7 @@ class Requests:
 
     def _delay(self, attempt: int, error: StripeApiError) -> float:
         return next_delay(
-            FailureClass.TRANSIENT, attempt, chance=self._chance(), retry_after=error.retry_after_seconds
+            FailureClass.TRANSIENT, attempt, jitter=self._jitter(), retry_after=error.retry_after_seconds
         )
 
 

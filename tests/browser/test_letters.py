@@ -36,7 +36,9 @@ def store(database_url: str) -> Iterator[Store]:
 def bury(store: Store, *numbers: int, reason: str = "bug") -> None:
     ada = builders.customer(email=CANARY)
     bodies = {n: builders.event_body("customer.updated", ada, id_=f"evt_{n}") for n in numbers}
-    runtime.run(store.bury([letter(str(n), body=body, reason=reason) for n, body in bodies.items()]))
+    runtime.run(
+        store.insert_dead_letters([letter(str(n), body=body, reason=reason) for n, body in bodies.items()])
+    )
 
 
 def kept(store: Store) -> dict[str, Letter]:

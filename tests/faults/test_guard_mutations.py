@@ -60,7 +60,7 @@ MUTATIONS = {
         ),
         (
             HONEST,
-            "tests/integration/worker/test_drain.py::test_a_customer_and_its_subscription_become_rows_and_leave_the_mailbox",
+            "tests/integration/worker/test_loop.py::test_a_customer_and_its_subscription_become_rows_and_leave_the_mailbox",
             "tests/faults/test_worker_deaths.py::test_f7_a_worker_killed_between_commit_and_settle_has_one_effect",
         ),
     ),

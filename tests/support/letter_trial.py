@@ -55,7 +55,7 @@ class LetterTrial:
 
     def bury(self, *, customers: int = 1, events: int = 1) -> None:
         """Bury so many events of so many customers: each event gives its customer another name."""
-        self.post.store.bury(
+        self.post.store.insert_dead_letters(
             [self._letter(f"cus_{n}", turn) for turn in range(events) for n in range(customers)]
         )
 

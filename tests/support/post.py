@@ -17,15 +17,16 @@ from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from tests.support import builders
 from tests.support.servers import patiently
-from worker.backoff import Backoff
-from worker.breaker import Breaker
-from worker.drain import BatchSize, Doubts, Drain, LoggedDoubts
-from worker.heart import Heart
-from worker.pacing import Pacing
+from worker.batch import BatchProcessor
+from worker.heartbeat import WorkerHeartbeat
+from worker.loop import BatchLinger, BatchSize, WorkerLoop, warn_ambiguous
+from worker.outages import Backoff, Breaker
 from worker.store import BridgedStore, open_store
-from worker.turn import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from cogento.events.names import ObjectId
     from tests.support.builders import Json
 
 SIZE = BatchSize(customers=100, events=200, lease_seconds=30)
@@ -51,10 +52,10 @@ class Post:
         self.mailboxes.close()
 
     @cached_property
-    def heart(self) -> Heart:
-        """The heart of the worker that drains here."""
+    def heartbeat(self) -> WorkerHeartbeat:
+        """The heartbeat of the worker that drains here."""
         mailboxes = self.mailboxes
-        return Heart(
+        return WorkerHeartbeat(
             mailboxes.heartbeats,
             worker="post:1",
             version="1",
@@ -69,22 +70,28 @@ class Post:
         patiently(lambda: self.mailboxes.put([envelope]))
         return envelope.event_id
 
-    def drain(self, store: Any = None, *, size: BatchSize = SIZE, doubts: Doubts | None = None) -> None:
-        """Take turns until no mail is ready."""
+    def drain(
+        self,
+        store: Any = None,
+        *,
+        size: BatchSize = SIZE,
+        on_ambiguous: Callable[[Collection[ObjectId]], object] = warn_ambiguous,
+    ) -> None:
+        """Process events until none is ready."""
         circuit = self.mailboxes.circuit(Dependency.POSTGRES)
-        breaker = Breaker(circuit, probe=self.store.ping_write, chance=random.random)
-        backoff = Backoff(clock=time.monotonic, chance=random.random)
-        turn = Turn(store or self.store, now_ms=self.mailboxes.now_ms, chance=random.random)
-        Drain(
+        breaker = Breaker(circuit, probe=self.store.ping_write, jitter=random.random)
+        backoff = Backoff(clock=time.monotonic, jitter=random.random)
+        processor = BatchProcessor(store or self.store, now_ms=self.mailboxes.now_ms, jitter=random.random)
+        WorkerLoop(
             self.mailboxes,
-            turn,
+            processor,
             breaker=breaker,
             backoff=backoff,
             size=size,
-            doubts=doubts or LoggedDoubts(),
-            heart=self.heart,
-            pacing=Pacing(clock=time.monotonic),
-        ).until_empty()
+            on_ambiguous=on_ambiguous,
+            heartbeat=self.heartbeat,
+            linger=BatchLinger(clock=time.monotonic),
+        ).run()
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read from the tables, over a connection of its own."""

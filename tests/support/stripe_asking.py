@@ -88,7 +88,7 @@ def asked(
                 budget or RememberedBudget(),
                 base=url,
                 timeout_seconds=timeout_seconds,
-                chance=lambda: 0,
+                jitter=lambda: 0,
             )
             try:
                 return await work(api)

@@ -17,7 +17,7 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from tests.support.builders import NOW, customer, event_body, subscription
 from tests.support.mailbox_builders import ManualClock, claim
-from worker import opening
+from worker import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +76,7 @@ def _learn_to_read(written: bytes, meant: bytes) -> Callable[[Ward], None]:
     """Let the worker be one of a release that takes what was written for what was meant."""
 
     def mend(ward: Ward) -> None:
-        ward.patch.setattr(
-            opening, "read_stored_event", lambda body: read_event(body.replace(written, meant))
-        )
+        ward.patch.setattr(decode, "read_stored_event", lambda body: read_event(body.replace(written, meant)))
 
     return mend
 

@@ -26,7 +26,7 @@ ENDS = "SELECT status, resolution FROM dead_letters"
 def test_a_worker_erases_the_bodies_of_letters_a_month_after_they_were_closed(
     post: Post, start_worker: Callable[[], RunningWorker]
 ) -> None:
-    post.store.bury([letter("1"), letter("2")])
+    post.store.insert_dead_letters([letter("1"), letter("2")])
     post.rows(CLOSE)
 
     start_worker()
@@ -39,7 +39,7 @@ def test_a_worker_retries_a_letter_whose_customer_has_come(
     post: Post, start_worker: Callable[[], RunningWorker]
 ) -> None:
     body = event_body("customer.subscription.created", subscription(), id_="evt_1")
-    post.store.bury([letter(reason="customer_missing", body=body)])
+    post.store.insert_dead_letters([letter(reason="customer_missing", body=body)])
     post.put("customer.created", customer(), id_="evt_0")
     post.drain()
 

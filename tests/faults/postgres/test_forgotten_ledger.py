@@ -26,7 +26,7 @@ ORDER BY 1
 async def forget_everything(store: Store, sql: Any) -> None:
     """Let the ledger become as old as it is kept, and be pruned."""
     await sql.execute("UPDATE webhook_events SET settled_at = settled_at - INTERVAL '36 days'")
-    await store.tidy()
+    await store.run_maintenance()
     assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 0
 
 
@@ -76,6 +76,6 @@ async def test_f61_a_forgotten_event_cannot_bring_a_deleted_customer_back(store:
 async def test_f61_a_copy_within_the_retention_is_a_duplicate(store: Store, sql: Any) -> None:
     await store.apply(life())
     await sql.execute("UPDATE webhook_events SET settled_at = settled_at - INTERVAL '34 days'")
-    await store.tidy()
+    await store.run_maintenance()
     result = await store.apply(life())
     assert set(result.outcomes.values()) == {Duplicate()}

@@ -12,14 +12,14 @@ from tests.integration.console.conftest import Run
 from tests.support.builders import customer
 from tests.support.post import Post
 from tests.support.ward import Ward
-from worker.revival import MENDED, Revival
+from worker.auto_retry import AUTO_RETRY_REASONS, DeadLetterAutoRetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 every_reason = pytest.mark.parametrize("reason", LetterReason)
 # Of one that is left out a thin event dies, not a worker's turn: tests/integration/reconcile/test_notices.py. Of
-# the other a letter dies once more: tests/unit/worker/test_opening.py.
+# the other a letter dies once more: tests/unit/worker/test_decode.py.
 every_reason_of_a_turn = pytest.mark.parametrize(
     "reason", sorted(set(LetterReason) - {LetterReason.OBJECT_MISSING, LetterReason.FENCED})
 )
@@ -88,7 +88,7 @@ def test_the_row_of_a_quiet_customer_whose_event_was_given_up_comes_right_by_its
     ward.post.drain()
     ward.sql("UPDATE dead_letters SET died_at = died_at - INTERVAL '10 min'")
 
-    Revival(ward.post.store.letters, ward.post.mailboxes).look()
+    DeadLetterAutoRetry(ward.post.store.letters, ward.post.mailboxes).run()
     ward.post.drain()
 
     assert ward.post.ledger() == {"evt_1": "applied", "evt_2": "applied"}
@@ -124,4 +124,4 @@ def test_every_reason_says_what_it_means_and_what_to_do(reason: LetterReason) ->
 
 def test_advice_promises_a_retry_by_itself_where_there_is_one() -> None:
     promised = {reason for reason, advice in ADVICE.items() if "retried by itself" in advice}
-    assert promised == RETRIED_BY_ITSELF == set(MENDED)
+    assert promised == RETRIED_BY_ITSELF == set(AUTO_RETRY_REASONS)

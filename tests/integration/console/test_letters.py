@@ -47,7 +47,7 @@ def dead(number: int, *, customer: str = "cus_1", created: int = NOW, **fields: 
 
 
 def bury(store: Store, *letters: DeadLetter) -> None:
-    runtime.run(store.bury(letters))
+    runtime.run(store.insert_dead_letters(letters))
 
 
 def kept(store: Store) -> list[Letter]:

@@ -69,7 +69,7 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
     end = letter("3", type="customer.subscription.deleted", object_id="sub_ada", removal=True)
-    runtime.run(store.bury([end]))
+    runtime.run(store.insert_dead_letters([end]))
     watching.look()
     client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
     assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")

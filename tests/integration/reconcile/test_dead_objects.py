@@ -156,7 +156,7 @@ def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answe
     stripe.account.begin(stripe.customer(), at=START)
     subscribed(stripe)
     died = {"type": "customer.subscription.created", "object_id": "sub_1", "created": START}
-    post.store.bury([letter("1", customer_id=CustomerId("cus_1"), **died)])
+    post.store.insert_dead_letters([letter("1", customer_id=CustomerId("cus_1"), **died)])
     later(post)
     ask(asking, post)
     customers = post.rows("SELECT count(*) FROM users")
@@ -173,7 +173,7 @@ def test_what_has_no_row_and_what_was_an_answer_is_not_asked_for(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, fields: dict[str, Any]
 ) -> None:
     begun(stripe, post)
-    post.store.bury([letter("1", created=START + 50, **fields)])
+    post.store.insert_dead_letters([letter("1", created=START + 50, **fields)])
     later(post)
 
     ask(asking, post)

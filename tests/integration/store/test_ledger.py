@@ -66,7 +66,7 @@ async def test_an_event_that_fails_leaves_neither_row_nor_ledger(store: Store, s
 async def test_outcomes_are_counted_for_ever(store: Store, sql: Any) -> None:
     await store.apply([new_customer(event="made"), customer(event="one", at=10, name="B")])
     await store.apply([customer(event="late", at=5, name="A")])
-    await store.bury([letter("dead")])
+    await store.insert_dead_letters([letter("dead")])
     await sql.execute("TRUNCATE webhook_events")
     totals = await sql.fetchrow(
         "SELECT sum(applied)::INT, sum(superseded)::INT, sum(stale)::INT, sum(dead)::INT FROM outcome_totals"
@@ -76,7 +76,7 @@ async def test_outcomes_are_counted_for_ever(store: Store, sql: Any) -> None:
 
 
 async def test_a_dead_event_may_be_applied_after_all(store: Store, sql: Any) -> None:
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     result = await store.apply([customer(event="1", name="Ada"), customer(2, event="2")])
     assert result.outcomes == {"evt_1": Applied(Reason.FIRST), "evt_2": Applied(Reason.FIRST)}
     rows = await sql.fetch("SELECT event_id, outcome FROM webhook_events ORDER BY event_id")
@@ -86,7 +86,7 @@ async def test_a_dead_event_may_be_applied_after_all(store: Store, sql: Any) -> 
 
 
 async def test_a_dead_event_that_is_too_old_by_now_resolves_as_stale(store: Store, sql: Any) -> None:
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     await store.apply([customer(event="2", at=10, name="New")])
     await store.apply([customer(event="1", name="Old")])
     assert await sql.fetchval("SELECT name FROM users") == "New"
@@ -94,14 +94,14 @@ async def test_a_dead_event_that_is_too_old_by_now_resolves_as_stale(store: Stor
 
 
 async def test_a_dead_subscription_whose_customer_is_still_missing_stays_dead(store: Store, sql: Any) -> None:
-    await store.bury([letter("1", type="customer.subscription.updated", object_id="sub_1")])
+    await store.insert_dead_letters([letter("1", type="customer.subscription.updated", object_id="sub_1")])
     await store.apply([subscription(event="1")])
     assert await sql.fetchval("SELECT outcome FROM webhook_events") == "dead"
     assert await sql.fetchval("SELECT status FROM dead_letters") == "open"
 
 
 async def test_a_letter_that_outlived_its_ledger_row_is_resolved_too(store: Store, sql: Any) -> None:
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     await sql.execute("TRUNCATE webhook_events")
     await store.apply([customer(event="1")])
     assert await sql.fetchval("SELECT outcome FROM webhook_events") == "applied"

@@ -25,7 +25,7 @@ async def bury_three(store: Store, sql: Any) -> None:
         "constraint_name": "users_name_check",
         "message": "Postgres cannot hold one of the event's values.",
     }
-    await store.bury(
+    await store.insert_dead_letters(
         [
             letter("bug"),
             letter("old1", customer_id="cus_7", object_id="cus_7", **refused),
@@ -67,7 +67,7 @@ async def test_a_filter_finds_what_all_of_it_is_true_of(
 
 async def test_a_group_counts_its_letters_and_customers(store: Store) -> None:
     ends = letter("3", customer_id="cus_2", removal=True)
-    await store.bury([letter("1"), letter("2"), ends, letter("4", reason="odd")])
+    await store.insert_dead_letters([letter("1"), letter("2"), ends, letter("4", reason="odd")])
     first, second = await store.letters.groups()
     assert (first.reason, first.letters, first.customers, first.removals) == ("bug", 3, 2, 1)
     assert (second.reason, second.letters, second.customers, second.removals) == ("odd", 1, 1, 0)
@@ -75,14 +75,16 @@ async def test_a_group_counts_its_letters_and_customers(store: Store) -> None:
 
 
 async def test_letters_of_a_group_are_found_by_its_fingerprint(store: Store) -> None:
-    await store.bury([letter("1"), letter("2", reason="odd")])
+    await store.insert_dead_letters([letter("1"), letter("2", reason="odd")])
     odd = next(group for group in await store.letters.groups() if group.reason == "odd")
     (found,) = await store.letters.page(LetterFilter(fingerprint=odd.fingerprint))
     assert found.event_id == "evt_2"
 
 
 async def test_matching_letters_come_oldest_event_first_with_the_size_of_their_bodies(store: Store) -> None:
-    await store.bury([letter("1", created=200_000_000, body=b"12345"), letter("2", created=100_000_000)])
+    await store.insert_dead_letters(
+        [letter("1", created=200_000_000, body=b"12345"), letter("2", created=100_000_000)]
+    )
     older, newer = await store.letters.matching(LetterFilter())
     assert (older.body_bytes, newer.body_bytes) == (len(BODY), 5)
 

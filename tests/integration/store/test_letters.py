@@ -21,7 +21,7 @@ ADA = "ada"
 
 
 async def test_a_letter_keeps_everything_that_is_known(store: Store) -> None:
-    await store.bury(
+    await store.insert_dead_letters(
         [
             letter(
                 livemode=False,
@@ -49,7 +49,7 @@ async def test_a_letter_keeps_everything_that_is_known(store: Store) -> None:
 
 
 async def test_the_bytes_are_kept_as_stripe_signed_them(store: Store, sql: Any) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     (kept,) = await store.letters.page()
     assert await store.letters.body(kept.id) == BODY
     assert await sql.fetchval("SELECT raw_sha256 FROM dead_letters") == hashlib.sha256(BODY).digest()
@@ -57,14 +57,14 @@ async def test_the_bytes_are_kept_as_stripe_signed_them(store: Store, sql: Any) 
 
 
 async def test_burying_says_so_in_the_ledger(store: Store, sql: Any) -> None:
-    await store.bury([letter(reason="malformed")])
+    await store.insert_dead_letters([letter(reason="malformed")])
     row = await sql.fetchrow("SELECT outcome, reason, attempts FROM webhook_events")
     assert tuple(row) == ("dead", "malformed", 5)
 
 
 async def test_burying_twice_is_one_letter_with_the_last_cause(store: Store, sql: Any) -> None:
-    await store.bury([letter(reason="bug")])
-    await store.bury([letter(reason="gave_up", attempts=9)])
+    await store.insert_dead_letters([letter(reason="bug")])
+    await store.insert_dead_letters([letter(reason="gave_up", attempts=9)])
     (kept,) = await store.letters.page()
     assert (kept.reason, kept.attempts) == ("gave_up", 9)
     assert await sql.fetchval("SELECT reason FROM webhook_events") == "gave_up"
@@ -74,36 +74,38 @@ async def test_two_who_bury_the_same_at_once_leave_one_letter(
     store: Store, another_store: Store, sql: Any
 ) -> None:
     many = [letter(str(n)) for n in range(20)]
-    await asyncio.gather(store.bury(many), another_store.bury(list(reversed(many))))
+    await asyncio.gather(
+        store.insert_dead_letters(many), another_store.insert_dead_letters(list(reversed(many)))
+    )
     assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 20
 
 
 async def test_an_event_that_was_applied_is_not_buried(store: Store, sql: Any) -> None:
     await store.apply([customer(event="1")])
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     assert await store.letters.page() == []
     assert await sql.fetchval("SELECT outcome FROM webhook_events") == "applied"
 
 
 async def test_burying_nothing_does_nothing(store: Store) -> None:
-    await store.bury([])
+    await store.insert_dead_letters([])
     assert await store.letters.page() == []
 
 
 async def test_a_message_that_postgres_refuses_is_buried_all_the_same(store: Store) -> None:
-    await store.bury([letter(message="a\x00b")])
+    await store.insert_dead_letters([letter(message="a\x00b")])
     (kept,) = await store.letters.page()
     assert kept.message == "a\ufffdb"
 
 
 async def test_letters_of_one_cause_share_a_fingerprint(store: Store) -> None:
-    await store.bury([letter("1"), letter("2"), letter("3", reason="malformed")])
+    await store.insert_dead_letters([letter("1"), letter("2"), letter("3", reason="malformed")])
     three, two, one = await store.letters.page()
     assert one.fingerprint == two.fingerprint != three.fingerprint
 
 
 async def test_letters_are_listed_page_by_page_newest_first(store: Store) -> None:
-    await store.bury([letter(str(n)) for n in range(5)])
+    await store.insert_dead_letters([letter(str(n)) for n in range(5)])
     first = await store.letters.page(limit=3)
     rest = await store.letters.page(below=first[-1].id, limit=3)
     assert [kept.event_id for kept in first + rest] == ["evt_4", "evt_3", "evt_2", "evt_1", "evt_0"]
@@ -111,13 +113,13 @@ async def test_letters_are_listed_page_by_page_newest_first(store: Store) -> Non
 
 @pytest.mark.parametrize("about", ["cus_7", "sub_7", "evt_7"])
 async def test_letters_are_found_by_customer_object_and_event(store: Store, about: str) -> None:
-    await store.bury([letter("7", customer_id="cus_7", object_id="sub_7"), letter("8")])
+    await store.insert_dead_letters([letter("7", customer_id="cus_7", object_id="sub_7"), letter("8")])
     found = await store.letters.page(LetterFilter(about=about))
     assert [kept.event_id for kept in found] == ["evt_7"]
 
 
 async def test_a_retry_hands_out_the_bytes_oldest_event_first(store: Store) -> None:
-    await store.bury([letter("2", created=NOW + 5), letter("1", created=NOW)])
+    await store.insert_dead_letters([letter("2", created=NOW + 5), letter("1", created=NOW)])
     replays = await store.letters.retry([kept.id for kept in await store.letters.page()], who=ADA)
     assert [(replay.event_id, replay.body) for replay in replays] == [("evt_1", BODY), ("evt_2", BODY)]
     assert {kept.status for kept in await store.letters.page()} == {LetterStatus.RETRYING}
@@ -127,7 +129,7 @@ async def test_a_retry_hands_out_the_bytes_oldest_event_first(store: Store) -> N
 async def test_of_two_people_who_retry_a_letter_at_once_one_gets_it(
     store: Store, another_store: Store
 ) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     (kept,) = await store.letters.page()
     both = await asyncio.gather(
         store.letters.retry([kept.id], who=ADA), another_store.letters.retry([kept.id], who="grace")
@@ -136,15 +138,15 @@ async def test_of_two_people_who_retry_a_letter_at_once_one_gets_it(
 
 
 async def test_a_retried_letter_that_dies_again_is_open_again(store: Store) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     await store.letters.retry([(await _only(store)).id], who=ADA)
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     again = await _only(store)
     assert (again.status, again.replays) == (LetterStatus.OPEN, 1)
 
 
 async def test_a_retry_that_did_not_come_about_is_given_back(store: Store) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA)
     assert await store.letters.reopen([kept.id], who=ADA, why="Redis is away") == 1
@@ -152,7 +154,7 @@ async def test_a_retry_that_did_not_come_about_is_given_back(store: Store) -> No
 
 
 async def test_a_discarded_letter_says_who_and_why_and_is_not_retried(store: Store) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     kept = await _only(store)
     assert await store.letters.discard([kept.id], why="test data", who="ada") == 1
     assert await store.letters.retry([kept.id], who=ADA) == []
@@ -163,15 +165,17 @@ async def test_a_discarded_letter_says_who_and_why_and_is_not_retried(store: Sto
 
 
 async def test_a_closed_letter_leaves_room_for_the_next_death_of_its_event(store: Store) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     await store.letters.discard([(await _only(store)).id], why="-", who="-")
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     assert len(await store.letters.page(LetterFilter(statuses=frozenset(LetterStatus)))) == 2
 
 
 async def test_letters_whose_customer_arrived_are_found(store: Store) -> None:
     orphan = {"reason": "customer_missing", "type": "customer.subscription.updated"}
-    await store.bury([letter("1", **orphan), letter("2", customer_id="cus_2", **orphan), letter("3")])
+    await store.insert_dead_letters(
+        [letter("1", **orphan), letter("2", customer_id="cus_2", **orphan), letter("3")]
+    )
     assert await store.letters.whose_customer_arrived("customer_missing") == []
     await store.apply([new_customer(1, event="c")])
     (found,) = await store.letters.whose_customer_arrived("customer_missing")
@@ -180,12 +184,12 @@ async def test_letters_whose_customer_arrived_are_found(store: Store) -> None:
 
 
 async def test_the_bytes_are_erased_a_month_after_a_letter_is_closed(store: Store, sql: Any) -> None:
-    await store.bury([letter("1"), letter("2")])
+    await store.insert_dead_letters([letter("1"), letter("2")])
     await store.letters.discard([kept.id for kept in await store.letters.page()], why="-", who="-")
     await sql.execute(
         "UPDATE dead_letters SET resolved_at = now() - INTERVAL '31 days' WHERE event_id = 'evt_1'"
     )
-    await store.tidy()
+    await store.run_maintenance()
     rows = await sql.fetch(
         "SELECT event_id, raw_body IS NULL, raw_sha256 IS NULL FROM dead_letters ORDER BY 1"
     )
@@ -193,7 +197,7 @@ async def test_the_bytes_are_erased_a_month_after_a_letter_is_closed(store: Stor
 
 
 async def test_every_action_is_kept_with_who_and_why(store: Store) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA, why="release 7 mends it")
     await store.letters.reopen([kept.id], who="worker", why="it was in no mailbox")
@@ -209,7 +213,7 @@ async def test_every_action_is_kept_with_who_and_why(store: Store) -> None:
 async def test_of_two_people_who_retry_many_at_once_each_letter_is_one_s(
     store: Store, another_store: Store, sql: Any
 ) -> None:
-    await store.bury([letter(str(n), created=NOW + n) for n in range(50)])
+    await store.insert_dead_letters([letter(str(n), created=NOW + n) for n in range(50)])
     ids = [kept.id for kept in await store.letters.page()]
     one, other = await asyncio.gather(
         store.letters.retry(ids, who=ADA), another_store.letters.retry(ids[::-1], who="grace")
@@ -220,7 +224,7 @@ async def test_of_two_people_who_retry_many_at_once_each_letter_is_one_s(
 
 
 async def test_a_retry_that_is_applied_closes_its_letter(store: Store) -> None:
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA)
     await store.apply([_retried("1")])
@@ -228,7 +232,7 @@ async def test_a_retry_that_is_applied_closes_its_letter(store: Store) -> None:
 
 
 async def test_a_retry_is_closed_also_when_the_ledger_has_forgotten_its_death(store: Store, sql: Any) -> None:
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     kept = await _only(store)
     await sql.execute("DELETE FROM webhook_events")
     await store.letters.retry([kept.id], who=ADA)
@@ -237,7 +241,7 @@ async def test_a_retry_is_closed_also_when_the_ledger_has_forgotten_its_death(st
 
 
 async def test_a_retry_of_what_was_applied_meanwhile_ends_as_a_duplicate(store: Store, sql: Any) -> None:
-    await store.bury([letter("1")])
+    await store.insert_dead_letters([letter("1")])
     kept = await _only(store)
     await sql.execute("UPDATE webhook_events SET outcome = 'applied'")
     await store.letters.retry([kept.id], who=ADA)
@@ -246,7 +250,7 @@ async def test_a_retry_of_what_was_applied_meanwhile_ends_as_a_duplicate(store: 
 
 
 async def test_a_letter_that_is_parked_after_its_retry_stays_on_its_way(store: Store) -> None:
-    await store.bury([letter("1", type="customer.subscription.updated")])
+    await store.insert_dead_letters([letter("1", type="customer.subscription.updated")])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA)
     await store.apply([replace(subscription(event="1"), source=RETRY)])
@@ -254,7 +258,7 @@ async def test_a_letter_that_is_parked_after_its_retry_stays_on_its_way(store: S
 
 
 async def test_letters_on_their_way_since_long_are_found_page_by_page(store: Store, sql: Any) -> None:
-    await store.bury([letter(str(n)) for n in range(3)])
+    await store.insert_dead_letters([letter(str(n)) for n in range(3)])
     ids = sorted(kept.id for kept in await store.letters.page())
     await store.letters.retry(ids, who=ADA)
     await sql.execute(
@@ -266,7 +270,7 @@ async def test_letters_on_their_way_since_long_are_found_page_by_page(store: Sto
 
 
 async def test_a_letter_that_was_taken_again_meanwhile_is_not_given_back(store: Store) -> None:
-    await store.bury([letter()])
+    await store.insert_dead_letters([letter()])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA)
     assert await store.letters.reopen([kept.id], who="worker", why="-", after_seconds=60) == 0
@@ -276,11 +280,13 @@ async def test_a_letter_that_was_taken_again_meanwhile_is_not_given_back(store: 
 async def test_letters_given_up_are_found_once_somebody_was_written_to_ten_minutes_after_and_once(
     store: Store, sql: Any
 ) -> None:
-    await store.bury([letter("1", reason="gave_up"), letter("2"), letter("3", reason="gave_up")])
+    await store.insert_dead_letters(
+        [letter("1", reason="gave_up"), letter("2"), letter("3", reason="gave_up")]
+    )
     await store.letters.retry(
         [kept.id for kept in await store.letters.page() if kept.event_id == "evt_3"], who=ADA
     )
-    await store.bury([letter("3", reason="gave_up")])
+    await store.insert_dead_letters([letter("3", reason="gave_up")])
     early = await _worth_a_retry(store)
     await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '11 min'")
     unwritten = await _worth_a_retry(store)
@@ -290,7 +296,7 @@ async def test_letters_given_up_are_found_once_somebody_was_written_to_ten_minut
 
 async def test_what_was_written_long_ago_says_nothing_of_now(store: Store, sql: Any) -> None:
     await store.apply([customer(2, event="4")])
-    await store.bury([letter("1", reason="gave_up")])
+    await store.insert_dead_letters([letter("1", reason="gave_up")])
     await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '11 min'")
     await sql.execute(
         "UPDATE webhook_events SET settled_at = now() - INTERVAL '11 min' WHERE event_id = 'evt_4'"
@@ -304,7 +310,9 @@ async def _worth_a_retry(store: Store) -> list[str]:
 
 
 async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
-    await store.bury([letter("1"), letter("2"), letter("3", failure_class=FailureClass.PERMANENT)])
+    await store.insert_dead_letters(
+        [letter("1"), letter("2"), letter("3", failure_class=FailureClass.PERMANENT)]
+    )
     counts = await store.letters.count()
     assert [(count.status, count.failure_class, count.letters) for count in counts] == [
         ("open", "bug", 2),
@@ -314,7 +322,7 @@ async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
 
 async def test_a_removal_counts_as_one_while_a_row_shows_what_it_ends(store: Store) -> None:
     ends = {"type": "customer.subscription.deleted", "object_id": "sub_1", "removal": True}
-    await store.bury([letter("1", **ends), letter("2")])
+    await store.insert_dead_letters([letter("1", **ends), letter("2")])
     before = await _removals(store)
     await store.apply([new_customer(event="c"), subscription(event="s")])
     kept = await _removals(store)
@@ -324,7 +332,7 @@ async def test_a_removal_counts_as_one_while_a_row_shows_what_it_ends(store: Sto
 
 async def test_a_dead_deletion_counts_until_the_customer_s_row_says_so(store: Store) -> None:
     await store.apply([new_customer(event="c")])
-    await store.bury([letter("1", type="customer.deleted", removal=True)])
+    await store.insert_dead_letters([letter("1", type="customer.deleted", removal=True)])
     kept = await _removals(store)
     await store.apply([deleted_customer(event="d", at=60)])
     assert (kept, await _removals(store)) == (1, 0)

@@ -144,7 +144,7 @@ async def older(sql: Any, number: int, written: str, *, created: int, shows: str
 async def test_t8_rows_of_an_older_release_are_mended(store: Store, sql: Any, written: str) -> None:
     await older(sql, 1, written, created=OLDEST)
     await older(sql, 2, "ADA@example.com", created=YOUNGEST, shows="another")
-    assert await store.mend() == []
+    assert await store.repair() == []
     assert await emails(sql) == {"cus_1": ADA, "cus_2": STAND_INS[2]}
 
 
@@ -154,7 +154,7 @@ async def test_t8_mending_goes_page_by_page_and_the_oldest_of_all_pages_holds_it
     monkeypatch.setattr("cogento.store.mending.PAGE", 1)
     for number, written in enumerate(WAYS):
         await older(sql, number, written, created=NOW - number)
-    await store.mend()
+    await store.repair()
     shown = await emails(sql)
     assert [id_ for id_, email in shown.items() if email == ADA] == ["cus_4"]
 
@@ -174,15 +174,15 @@ async def test_t8_what_an_older_release_changes_beside_this_one_is_mended_too(st
     await sql.execute(
         "UPDATE users SET stripe_email = 'Bob@Example.com', email = 'Bob@Example.com' WHERE email = $1", ADA
     )
-    await store.mend()
+    await store.repair()
     assert await emails(sql) == {"cus_1": "bob@example.com", "cus_2": STAND_INS[2]}
 
 
 async def test_t8_mending_again_writes_nothing(store: Store, sql: Any) -> None:
     await older(sql, 1, "Ada@Example.com", created=OLDEST)
-    await store.mend()
+    await store.repair()
     before = await sql.fetchval("SELECT xmin FROM users")
-    await store.mend()
+    await store.repair()
     assert await sql.fetchval("SELECT xmin FROM users") == before
 
 
@@ -197,7 +197,7 @@ async def test_t3_what_an_older_release_left_sure_of_a_deleted_customer_is_mende
         SELECT 'sub_' || status, user_id, status FROM users, unnest(ARRAY['active', 'canceled']) AS status
         """
     )
-    await store.mend()
+    await store.repair()
     assert dict(await sql.fetch("SELECT status, unsure FROM subscriptions")) == {
         "active": True,
         "canceled": False,
@@ -211,7 +211,7 @@ async def test_t26_mending_leaves_a_row_made_by_hand_its_address_and_tells_of_it
         "INSERT INTO users (email, stripe_customer_id) VALUES ($1, 'by hand') RETURNING user_id", ADA
     )
     await older(sql, 1, "Ada@Example.com", created=OLDEST)
-    (taken,) = await store.mend()
+    (taken,) = await store.repair()
     assert str(made) in taken.message
     assert await emails(sql) == {"by hand": ADA, "cus_1": "Ada@Example.com"}
 

@@ -19,9 +19,9 @@ import pytest
 from cogento import runtime
 from tests.support.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
 from tests.support.post import Post
-from worker.drain import BatchSize
-from worker.opening import open_mail
-from worker.turn import Turn
+from worker.batch import BatchProcessor
+from worker.decode import decode_batch
+from worker.loop import BatchSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -487,8 +487,8 @@ def test_a_worker_that_outlived_its_lease_changes_nothing(known: Post) -> None:
     put(known, NEWER)
     until(partial(_is_settled_by_another, known, "evt_name_20"))
 
-    Turn(known.store, now_ms=known.mailboxes.now_ms, chance=lambda: 0.5).take(
-        [open_mail(mail) for mail in late.mails]
+    BatchProcessor(known.store, now_ms=known.mailboxes.now_ms, jitter=lambda: 0.5).process(
+        [decode_batch(mail) for mail in late.mails]
     )
 
     assert shown_customer(known) == ("newer", False, "evt_name_20")

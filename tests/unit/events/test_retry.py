@@ -30,7 +30,7 @@ chances = st.floats(0, 1, exclude_max=True)
 def test_delays_double_from_the_base_up_to_the_cap(
     failure_class: FailureClass, longest_delays: list[float]
 ) -> None:
-    delays = [next_delay(failure_class, n, chance=1.0) for n in range(1, len(longest_delays) + 1)]
+    delays = [next_delay(failure_class, n, jitter=1.0) for n in range(1, len(longest_delays) + 1)]
 
     assert delays == pytest.approx(longest_delays)
 
@@ -72,15 +72,15 @@ def test_every_class_has_a_policy() -> None:
 
 @given(failure_classes, st.integers(0, 10**9), chances)
 def test_a_delay_lies_between_nothing_and_the_cap(
-    failure_class: FailureClass, attempts: int, chance: float
+    failure_class: FailureClass, attempts: int, jitter: float
 ) -> None:
-    assert 0 <= next_delay(failure_class, attempts, chance=chance) <= POLICIES[failure_class].cap_seconds
+    assert 0 <= next_delay(failure_class, attempts, jitter=jitter) <= POLICIES[failure_class].cap_seconds
 
 
 @given(failure_classes, st.integers(1, 100), chances, st.floats(0, 3600))
 def test_a_delay_is_never_less_than_what_the_other_side_asked_for(
-    failure_class: FailureClass, attempts: int, chance: float, retry_after: float
+    failure_class: FailureClass, attempts: int, jitter: float, retry_after: float
 ) -> None:
-    delay = next_delay(failure_class, attempts, chance=chance, retry_after=retry_after)
+    delay = next_delay(failure_class, attempts, jitter=jitter, retry_after=retry_after)
 
     assert delay >= retry_after

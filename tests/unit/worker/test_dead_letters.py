@@ -10,7 +10,7 @@ from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.mail import Mail, Source, Waiting
 from tests.support.builders import NOW, event_body, subscription
-from worker.letters import orphan_letter
+from worker.dead_letters import orphan_letter
 
 
 def orphan(**fields: Any) -> Waiting:

@@ -9,7 +9,7 @@ import sys
 PROTOCOL_THAT_FAILS = """
 import asyncio
 from cogento import runtime
-from worker import shortage
+from worker import out_of_memory
 
 async def cut() -> None:
     loop = asyncio.get_running_loop()
@@ -19,7 +19,7 @@ async def cut() -> None:
 def fail():
     raise {error}
 
-runtime.on_error(shortage.end_if_short)
+runtime.on_error(out_of_memory.exit_if_out_of_memory)
 runtime.run(cut())
 """
 

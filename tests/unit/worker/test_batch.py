@@ -1,9 +1,9 @@
-"""What a turn makes of each class of failure: docs/retries.md, row by row, with a database that fails as asked."""
+"""What a worker makes of each class of failure: docs/retries.md, row by row, with a database that fails as asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import asyncpg
 import pytest
@@ -17,14 +17,15 @@ from cogento.queue.mail import Failed, Mail, Source, Waiting
 from cogento.store.delivery import BatchResult, Delivery
 from cogento.store.errors import code_of
 from tests.support.builders import NOW, customer, event_body
-from worker.opening import open_mail
-from worker.turn import AwayError, Turn
+from worker.batch import BatchProcessor, DatabaseAwayError
+from worker.decode import decode_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.store.letters import DeadLetter
-    from worker.turn import TurnResult
+    from worker.batch import ProcessedClaim
+    from worker.store import BridgedStore
 
 NOW_MS = NOW * 1000
 DAY_MS = 24 * 3600 * 1000
@@ -40,7 +41,7 @@ class FailingStore:
     buried: list[DeadLetter] = field(default_factory=list)
     calls: int = 0
 
-    def kept_by(self, _keep: Callable[[], None]) -> Self:
+    def with_lease(self, _renew: Callable[[], None]) -> Self:
         return self
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
@@ -50,7 +51,7 @@ class FailingStore:
             raise self.error
         return BatchResult(dict.fromkeys(ids, GOOD), frozenset())
 
-    def bury(self, letters: Sequence[DeadLetter]) -> None:
+    def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         self.buried += letters
 
 
@@ -60,15 +61,15 @@ def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> Wait
     return Waiting(event.id, body, NOW_MS, Source.WEBHOOK, attempts, first_ms)
 
 
-def take(store: FailingStore, *mail: Waiting, chance: float = 0.5, crashes: int = 0) -> TurnResult:
-    """One customer's turn."""
-    turn = Turn(store, now_ms=lambda: NOW_MS, chance=lambda: chance)
-    return turn.take([open_mail(Mail(CustomerId("cus_1"), mail, crashes))])
+def process(store: FailingStore, *mail: Waiting, jitter: float = 0.5, crashes: int = 0) -> ProcessedClaim:
+    """Process one customer's events."""
+    processor = BatchProcessor(cast("BridgedStore", store), now_ms=lambda: NOW_MS, jitter=lambda: jitter)
+    return processor.process([decode_batch(Mail(CustomerId("cus_1"), mail, crashes))])
 
 
-def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) -> TurnResult:
-    """A turn with one event that has failed so often before."""
-    return take(store, waiting("evt_1", attempts=attempts, first_ms=first_ms))
+def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) -> ProcessedClaim:
+    """A claim with one event that has failed so often before."""
+    return process(store, waiting("evt_1", attempts=attempts, first_ms=first_ms))
 
 
 @pytest.mark.parametrize(
@@ -86,8 +87,8 @@ def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) 
 )
 def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception) -> None:
     store = FailingStore(error)
-    with pytest.raises(AwayError) as caught:
-        take(store, waiting("evt_1"), waiting("evt_2"))
+    with pytest.raises(DatabaseAwayError) as caught:
+        process(store, waiting("evt_1"), waiting("evt_2"))
     assert caught.value.error is error
     assert (store.calls, store.buried) == (1, [])
 
@@ -99,7 +100,7 @@ def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception
 )
 def test_transient_keeps_its_place_and_its_customer_waits(error: Exception) -> None:
     store = FailingStore(error)
-    (settlement,) = take(store, waiting("evt_1"), waiting("evt_2")).settlements
+    (settlement,) = process(store, waiting("evt_1"), waiting("evt_2")).settlements
     assert settlement.failed == (Failed(waiting("evt_1").event_id, 1, NOW_MS, "transient", code_of(error)),)
     assert (settlement.done, settlement.postponed_until_ms) == ((), NOW_MS + 500)
 
@@ -136,7 +137,7 @@ def test_what_another_release_must_apply_waits_and_spends_no_attempt(
 
 def test_what_another_release_must_apply_holds_back_only_its_customers_later_events() -> None:
     store = FailingStore(OtherReleaseError("newer"))
-    result = take(store, waiting("evt_0"), waiting("evt_1"), waiting("evt_2"))
+    result = process(store, waiting("evt_0"), waiting("evt_1"), waiting("evt_2"))
     assert result.settlements[0].done == ("evt_0",)
     assert [outcome for outcome in result.outcomes if outcome != GOOD] == [
         RetryAt(NOW_MS + 15_000, 0, "other_release")
@@ -144,11 +145,11 @@ def test_what_another_release_must_apply_holds_back_only_its_customers_later_eve
 
 
 @pytest.mark.parametrize(
-    ("chance", "attempts", "delay_ms"), [(0.0, 7, 0), (0.5, 3, 4000), (0.999, 60, 299_700)]
+    ("jitter", "attempts", "delay_ms"), [(0.0, 7, 0), (0.5, 3, 4000), (0.999, 60, 299_700)]
 )
-def test_transient_waits_with_full_jitter(chance: float, attempts: int, delay_ms: int) -> None:
+def test_transient_waits_with_full_jitter(jitter: float, attempts: int, delay_ms: int) -> None:
     mail = waiting("evt_1", attempts=attempts, first_ms=NOW_MS)
-    (outcome,) = take(FailingStore(TransientError("later")), mail, chance=chance).outcomes
+    (outcome,) = process(FailingStore(TransientError("later")), mail, jitter=jitter).outcomes
     assert outcome == RetryAt(NOW_MS + delay_ms, attempts + 1, "transient")
 
 
@@ -167,7 +168,7 @@ def test_transient_waits_with_full_jitter(chance: float, attempts: int, delay_ms
 )
 def test_permanent_is_buried_at_once_and_its_customer_goes_on(error: Exception) -> None:
     store = FailingStore(error)
-    result = take(store, waiting("evt_1"), waiting("evt_2"))
+    result = process(store, waiting("evt_1"), waiting("evt_2"))
     assert [(letter.event_id, letter.attempts) for letter in store.buried] == [("evt_1", 1)]
     assert result.settlements[0].done == ("evt_1", "evt_2")
     assert (result.settlements[0].failed, result.settlements[0].postponed_until_ms) == ((), None)
@@ -183,14 +184,14 @@ def test_a_bug_is_tried_five_times_within_a_minute(error: Exception) -> None:
 
 def test_after_five_times_a_bug_is_buried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
-    result = take(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
+    result = process(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
     assert [(letter.reason, letter.attempts) for letter in store.buried] == [("bug", 5)]
     assert result.outcomes == (Dead("bug", "KeyError"), GOOD)
 
 
 def test_a_killer_is_buried_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
-    (settlement,) = take(store, waiting("evt_1"), waiting("evt_2"), crashes=4).settlements
+    (settlement,) = process(store, waiting("evt_1"), waiting("evt_2"), crashes=4).settlements
     assert [(letter.reason, letter.starts) for letter in store.buried] == [("crashed_worker", 4)]
     assert (settlement.done, store.calls) == (("evt_1",), 0)
 

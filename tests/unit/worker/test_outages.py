@@ -12,7 +12,7 @@ import pytest
 from cogento.queue.circuit import Answer, Circuit, Dependency
 from cogento.queue.redis_client import RedisClient
 from tests.support.mailbox_builders import ManualClock
-from worker.breaker import Breaker
+from worker.outages import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def postgres() -> Postgres:
 @pytest.fixture
 def make_worker(circuit: Circuit, postgres: Postgres) -> Callable[[], Breaker]:
     """Make one more worker on the same circuit, whose pauses are half of the longest."""
-    return lambda: Breaker(circuit, probe=postgres.probe, chance=lambda: 0.5)
+    return lambda: Breaker(circuit, probe=postgres.probe, jitter=lambda: 0.5)
 
 
 def fail(*workers: Breaker, at: ManualClock, error: Exception = REFUSED) -> None:
@@ -73,7 +73,7 @@ def fail(*workers: Breaker, at: ManualClock, error: Exception = REFUSED) -> None
 
 
 def test_while_all_is_well_nobody_is_asked(circuit: CountedCircuit, postgres: Postgres) -> None:
-    worker = Breaker(circuit, probe=postgres.probe, chance=lambda: 0.5)
+    worker = Breaker(circuit, probe=postgres.probe, jitter=lambda: 0.5)
     assert all(worker.lets_through() for _ in range(100))
     assert (circuit.asked, postgres.probes) == (0, 0)
 

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from tests.support.builders import NOW, Json, customer, event_body, subscription
-from worker.drain import BatchSize
+from worker.loop import BatchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from cogento.store.delivery import BatchResult, Delivery
     from cogento.store.letters import DeadLetter
@@ -33,7 +33,7 @@ class Failing:
         self.calls: list[list[str]] = []
         self.unburiable: set[str] = set()
 
-    def kept_by(self, _keep: Callable[[], None]) -> Self:
+    def with_lease(self, _renew: Callable[[], None]) -> Self:
         return self
 
     def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
@@ -44,10 +44,10 @@ class Failing:
             raise error
         return self._store.apply(deliveries)
 
-    def bury(self, letters: Sequence[DeadLetter]) -> None:
+    def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         if any(letter.event_id in self.unburiable for letter in letters):
             raise asyncpg.CheckViolationError("no")
-        self._store.bury(letters)
+        self._store.insert_dead_letters(letters)
 
 
 def test_a_customer_and_its_subscription_become_rows_and_leave_the_mailbox(post: Post) -> None:
@@ -228,25 +228,15 @@ def test_small_batches_end_in_the_same_rows(post: Post) -> None:
     assert [row["last_webhook_event_id"] for row in post.rows(USERS)] == [f"evt_{n}" for n in range(63, 70)]
 
 
-class Heard:
-    """Doubts that are written down."""
-
-    def __init__(self) -> None:
-        self.objects: list[str] = []
-
-    def raise_about(self, objects: Collection[str]) -> None:
-        self.objects += objects
-
-
 def test_a_row_whose_events_contradict_each_other_is_marked_and_asked_about(post: Post) -> None:
     one, other = customer(name="One"), customer(name="Other")
     post.put("customer.updated", one, id_="evt_1", before=other)
     post.put("customer.updated", other, id_="evt_2", before=one)
-    heard = Heard()
+    heard: list[str] = []
 
-    post.drain(doubts=heard)
+    post.drain(on_ambiguous=heard.extend)
 
-    assert heard.objects == ["cus_1"]
+    assert heard == ["cus_1"]
     assert post.rows("SELECT unsure, last_webhook_event_id FROM users") == [
         {"unsure": True, "last_webhook_event_id": "evt_2"}
     ]
@@ -254,11 +244,11 @@ def test_a_row_whose_events_contradict_each_other_is_marked_and_asked_about(post
 
 def test_a_row_that_is_sure_is_asked_about_by_nobody(post: Post) -> None:
     post.put("customer.updated", customer(), id_="evt_1")
-    heard = Heard()
+    heard: list[str] = []
 
-    post.drain(doubts=heard)
+    post.drain(on_ambiguous=heard.extend)
 
-    assert heard.objects == []
+    assert heard == []
 
 
 def test_b76_what_somebody_wrote_into_redis_by_hand_is_buried_and_the_customer_goes_on(

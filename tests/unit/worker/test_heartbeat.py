@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.heartbeats import Beat
-from worker.heart import Heart
+from worker.heartbeat import WorkerHeartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cogento.queue.heartbeats import Heartbeats
 
 NOW_MS = 1_760_000_000_000
 
@@ -55,50 +57,54 @@ def clock() -> Seconds:
 
 
 @pytest.fixture
-def heart(heartbeats: FakeHeartbeats, clock: Seconds) -> Heart:
-    return Heart(heartbeats, worker="host:1", version="2.0", now_ms=lambda: NOW_MS, clock=clock)
+def heartbeat(heartbeats: FakeHeartbeats, clock: Seconds) -> WorkerHeartbeat:
+    return WorkerHeartbeat(
+        cast("Heartbeats", heartbeats), worker="host:1", version="2.0", now_ms=lambda: NOW_MS, clock=clock
+    )
 
 
-def test_the_first_look_for_work_is_a_beat(heart: Heart, heartbeats: FakeHeartbeats) -> None:
-    heart.beat()
+def test_the_first_look_for_work_is_a_beat(heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats) -> None:
+    heartbeat.beat()
     assert heartbeats.beats == [Beat("host:1", "2.0", NOW_MS, None)]
 
 
 def test_it_beats_every_five_seconds_however_often_loops_look(
-    heart: Heart, heartbeats: FakeHeartbeats, clock: Seconds
+    heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats, clock: Seconds
 ) -> None:
-    heart.beat()
+    heartbeat.beat()
     clock.now += 4.9
-    heart.beat()
+    heartbeat.beat()
     assert len(heartbeats.beats) == 1
     clock.now += 0.1
-    heart.beat()
+    heartbeat.beat()
     assert len(heartbeats.beats) == 2
 
 
 def test_a_settled_turn_is_told_with_the_next_beat(
-    heart: Heart, heartbeats: FakeHeartbeats, clock: Seconds
+    heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats, clock: Seconds
 ) -> None:
-    heart.settled([], [])
-    heart.beat()
+    heartbeat.settled([], [])
+    heartbeat.beat()
     assert heartbeats.beats[0].took_ms == NOW_MS
 
 
 def test_what_could_not_be_told_is_told_five_seconds_later(
-    heart: Heart, heartbeats: FakeHeartbeats, clock: Seconds
+    heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats, clock: Seconds
 ) -> None:
     heartbeats.is_away = True
     with pytest.raises(MailboxUnavailable):
-        heart.beat()
-    heart.beat()
+        heartbeat.beat()
+    heartbeat.beat()
     heartbeats.is_away, clock.now = False, clock.now + 5
-    heart.beat()
+    heartbeat.beat()
     assert len(heartbeats.beats) == 1
 
 
-def test_a_worker_that_stops_tells_the_rest_and_leaves(heart: Heart, heartbeats: FakeHeartbeats) -> None:
-    heart.beat()
-    heart.settled([], [])
-    heart.stop()
+def test_a_worker_that_stops_tells_the_rest_and_leaves(
+    heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats
+) -> None:
+    heartbeat.beat()
+    heartbeat.settled([], [])
+    heartbeat.stop()
     assert [beat.took_ms for beat in heartbeats.beats] == [None, NOW_MS]
     assert heartbeats.left == ["host:1"]

@@ -18,7 +18,7 @@ def test_a_worker_tells_how_long_what_it_settled_had_waited(post: Post) -> None:
     post.put("customer.created", customer())
 
     post.drain()
-    post.heart.stop()
+    post.heartbeat.stop()
 
     counted = {(found.delay, found.source): found.counts[-1] for found in _histograms(post)}
     assert counted == {(Delay.QUEUE, "webhook"): 1, (Delay.FRESHNESS, "webhook"): 1}
@@ -36,7 +36,7 @@ def test_a_worker_that_may_not_take_mail_lives_all_the_same(post: Post) -> None:
 def test_a_worker_that_stopped_is_no_longer_seen(post: Post) -> None:
     post.drain()
 
-    post.heart.stop()
+    post.heartbeat.stop()
 
     assert post.mailboxes.heartbeats.seen() == ()
 

@@ -1,36 +1,27 @@
-"""The heartbeat of a worker: told by the loops that take work, so that a stuck worker falls silent.
+"""The heartbeat of a worker, sent by the loops that process events, so that a stuck worker falls silent.
 
-Beside it go the delays of what was settled since the last beat. Knows no Redis commands.
+With it go the delays of the events settled since the last one. Knows no Redis commands.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cogento.queue.delays import Delay, count
 from cogento.queue.heartbeats import BEAT_SECONDS, Beat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from cogento.queue.heartbeats import Heartbeats
     from cogento.queue.mail import Settlement
-    from worker.opening import OpenedMail
+    from worker.decode import DecodedBatch
 
 
-class Heartbeats(Protocol):
-    """Whom a worker tells."""
-
-    def beat(self, beat: Beat, delays: Mapping[str, int]) -> object:
-        """Note that a worker takes work, and how long events waited."""
-
-    def leave(self, worker: str) -> None:
-        """Forget a worker that stops."""
-
-
-class Heart:
-    """Beats when a loop looks for work and the last beat is BEAT_SECONDS ago; for any number of loops."""
+class WorkerHeartbeat:
+    """Beats when a loop looks for events and the last beat is BEAT_SECONDS ago; for any number of loops."""
 
     def __init__(
         self,
@@ -53,7 +44,7 @@ class Heart:
         self._changing = threading.Lock()
 
     def beat(self) -> None:
-        """Say that this loop looks for work; raises MailboxUnavailable, and then what it had to say is lost."""
+        """Note that a loop looks for events; raises MailboxUnavailable, and then the delays are lost."""
         with self._changing:
             if self._clock() < self._due:
                 return
@@ -62,13 +53,13 @@ class Heart:
         self._started_ms = self._started_ms or self._now_ms()
         self._heartbeats.beat(Beat(self._worker, self._version, self._started_ms, self._took_ms), delays)
 
-    def settled(self, opened: Sequence[OpenedMail], settlements: Sequence[Settlement]) -> None:
-        """Take down a turn, and how long its events had waited; `settlements` in the order of `opened`."""
+    def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
+        """Count how long the events of a settled claim had waited; `settlements` in the order of `batches`."""
         now_ms = self._took_ms = self._now_ms()
         delays: Counter[str] = Counter()
-        for mail, settlement in zip(opened, settlements, strict=True):
+        for batch, settlement in zip(batches, settlements, strict=True):
             done = frozenset(settlement.done)
-            for delivery in mail.deliveries:
+            for delivery in batch.deliveries:
                 if delivery.event.id in done:
                     source = delivery.source
                     count(delays, Delay.QUEUE, source, (now_ms - delivery.received_ms) / 1000)
@@ -77,7 +68,7 @@ class Heart:
             self._delays += delays
 
     def stop(self) -> None:
-        """Tell what is left to tell, and be forgotten; raises MailboxUnavailable."""
+        """Send the last delays and leave; raises MailboxUnavailable."""
         with self._changing:
             self._due = self._clock()
         self.beat()

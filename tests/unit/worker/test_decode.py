@@ -10,7 +10,7 @@ from cogento.events.fence import Fence
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.mail import Mail, Source, Waiting
 from tests.support.builders import NOW, body, customer, event, thin_event
-from worker.opening import open_mail
+from worker.decode import decode_batch
 
 TEST, LIVE = Fence(livemode=False, account=None), Fence(livemode=True, account=None)
 ONE = Fence(livemode=False, account="acct_ONE")
@@ -22,7 +22,7 @@ def mail(raw: bytes, source: Source, *, id_: str = "evt_1") -> Mail:
 
 
 def burials(raw: bytes, source: Source, fence: Fence | None, *, id_: str = "evt_1") -> list[str]:
-    return [one.error.reason for one in open_mail(mail(raw, source, id_=id_), fence).unreadable]
+    return [one.error.reason for one in decode_batch(mail(raw, source, id_=id_), fence).unreadable]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Opening claimed mail: stored bytes become events, and what cannot be read becomes a dead letter.
+"""Decoding claimed events: stored bytes become events, and what cannot be read becomes a dead letter.
 
-Whose an event is, is read again from its signed body, never believed from the mailbox it lay in.
+The customer of an event is read again from its signed body, never believed from the mailbox that held it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from cogento.queue.mail import Source
 from cogento.store.delivery import Delivery
 
 if TYPE_CHECKING:
-    from cogento.events.event import Event, Notice
     from cogento.events.fence import Fence
     from cogento.events.names import CustomerId
     from cogento.queue.mail import Mail, Waiting
@@ -33,8 +32,8 @@ class Unreadable:
     error: PermanentError
 
 
-class OpenedMail(msgspec.Struct, frozen=True):
-    """One customer's turn: what can be applied, oldest first, and what can only be buried."""
+class DecodedBatch(msgspec.Struct, frozen=True):
+    """One customer's events of a claim: what can be applied, oldest first, and what can only be a dead letter."""
 
     mail: Mail
     deliveries: tuple[Delivery, ...]
@@ -42,43 +41,35 @@ class OpenedMail(msgspec.Struct, frozen=True):
 
 
 SUSPECT_CRASHES = 2
-"""From so many crashes on a customer's events are taken one a turn, so that the killer is found."""
+"""From so many crashes on a customer's events are applied one at a time, so that the one that kills workers is found."""
 
 
-def open_mail(mail: Mail, fence: Fence | None = None) -> OpenedMail:
-    """Read the events of one customer's turn; of a suspect's mail only the head is taken.
-
-    Letters that are put back are held against the fence: settings may have changed since they came in.
-    """
+def decode_batch(mail: Mail, fence: Fence | None = None) -> DecodedBatch:
+    """Read the claimed events of one customer; after SUSPECT_CRASHES only the oldest."""
     deliveries: list[Delivery] = []
     unreadable: list[Unreadable] = []
     for waiting in mail.waiting[: 1 if mail.crashes >= SUSPECT_CRASHES else None]:
         try:
-            _check_fence(waiting, fence)
+            if fence is not None and waiting.source is Source.RETRY:
+                _check_fence(waiting, fence)
             deliveries.append(_deliver(waiting, mail.customer_id))
         except PermanentError as error:
             unreadable.append(Unreadable(waiting, error))
-    return OpenedMail(mail, tuple(deliveries), tuple(unreadable))
+    return DecodedBatch(mail, tuple(deliveries), tuple(unreadable))
 
 
 def _deliver(waiting: Waiting, customer_id: CustomerId) -> Delivery:
     event = read_stored_event(waiting.body)
-    _check_address(event, waiting, customer_id)
-    return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
-
-
-def _check_fence(waiting: Waiting, fence: Fence | None) -> None:
-    """What came by another way was held against it when it came in."""
-    if fence is None or waiting.source is not Source.RETRY:
-        return
-    with suppress(RejectedError):  # whoever reads it whole says what is wrong
-        reason = fence.why_not_asked(parse_envelope(waiting.body, now=ANY_TIME))
-        if reason is not None:
-            raise PermanentError(LetterReason.FENCED, MESSAGES[LetterReason.FENCED])
-
-
-def _check_address(event: Event | Notice, waiting: Waiting, customer_id: CustomerId) -> None:
     if event.customer_id != customer_id:
         raise PermanentError("misrouted", "the event belongs to another customer's mailbox")
     if event.id != waiting.event_id:
         raise PermanentError("misrouted", "the event was stored under another event's id")
+    return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
+
+
+def _check_fence(waiting: Waiting, fence: Fence) -> None:
+    """Check a retried dead letter again: settings may have changed since it came in; all other events were just checked."""
+    with suppress(RejectedError):  # reading the whole event says what is wrong
+        reason = fence.why_not_asked(parse_envelope(waiting.body, now=ANY_TIME))
+        if reason is not None:
+            raise PermanentError(LetterReason.FENCED, MESSAGES[LetterReason.FENCED])

@@ -9,7 +9,7 @@ from cogento.events.retry import FailureClass
 from tests.support import builders
 from tests.support.builders import NOW, customer, subscription
 from tests.support.store_letters import letter
-from worker.revival import LOST, MENDED, Revival
+from worker.auto_retry import AUTO_RETRY_REASONS, LOST, DeadLetterAutoRetry
 
 if TYPE_CHECKING:
     from tests.support.post import Post
@@ -22,14 +22,16 @@ def bury_orphan(post: Post) -> None:
     """A subscription of cus_1 whose customer never came."""
     body = builders.event_body("customer.subscription.created", subscription(), id_="evt_1")
     orphan = {"reason": "customer_missing", "failure_class": FailureClass.PERMANENT, "body": body}
-    post.store.bury([letter("1", type="customer.subscription.created", object_id="sub_1", **orphan)])
+    post.store.insert_dead_letters(
+        [letter("1", type="customer.subscription.created", object_id="sub_1", **orphan)]
+    )
 
 
 def bury_given_up(post: Post) -> None:
     """An event of cus_1 that failed for a day."""
     body = builders.event_body("customer.updated", customer(name="Given up"), id_="evt_1")
     cause = {"reason": "gave_up", "failure_class": FailureClass.TRANSIENT, "failure_code": "57014"}
-    post.store.bury([letter("1", body=body, **cause)])
+    post.store.insert_dead_letters([letter("1", body=body, **cause)])
 
 
 def rest(post: Post) -> None:
@@ -44,25 +46,25 @@ def take(post: Post, *, seconds_ago: int) -> None:
     post.rows(f"UPDATE dead_letters SET retrying_since = now() - INTERVAL '{seconds_ago} s' RETURNING 1")
 
 
-def revival(post: Post) -> Revival:
-    return Revival(post.store.letters, post.mailboxes)
+def auto_retry(post: Post) -> DeadLetterAutoRetry:
+    return DeadLetterAutoRetry(post.store.letters, post.mailboxes)
 
 
 def test_a_subscription_is_retried_by_itself_once_its_customer_is_there(post: Post) -> None:
     bury_orphan(post)
-    revival(post).look()
+    auto_retry(post).run()
     assert post.mailboxes.status().waiting == 0
 
     post.put("customer.created", customer(), id_="evt_c")
     post.drain()
-    revival(post).look()
+    auto_retry(post).run()
     post.drain()
 
     assert post.rows(ENDS) == [
         {"event_id": "evt_1", "status": "resolved", "resolution": "applied", "replays": 1}
     ]
     assert post.rows(ACTIONS) == [
-        {"action": "retry", "who": "worker", "why": MENDED[LetterReason.CUSTOMER_MISSING]}
+        {"action": "retry", "who": "worker", "why": AUTO_RETRY_REASONS[LetterReason.CUSTOMER_MISSING]}
     ]
 
 
@@ -72,18 +74,20 @@ def test_an_event_that_was_given_up_is_retried_once_others_are_written_to_ten_mi
     bury_given_up(post)
     post.put("customer.updated", customer("cus_2"), id_="evt_2")
     post.drain()
-    revival(post).look()
+    auto_retry(post).run()
     too_early = post.mailboxes.status().waiting
     rest(post)
 
-    revival(post).look()
+    auto_retry(post).run()
     post.drain()
 
     assert too_early == 0
     assert post.rows(ENDS) == [
         {"event_id": "evt_1", "status": "resolved", "resolution": "applied", "replays": 1}
     ]
-    assert post.rows(ACTIONS) == [{"action": "retry", "who": "worker", "why": MENDED[LetterReason.GAVE_UP]}]
+    assert post.rows(ACTIONS) == [
+        {"action": "retry", "who": "worker", "why": AUTO_RETRY_REASONS[LetterReason.GAVE_UP]}
+    ]
 
 
 def test_an_event_that_was_given_up_and_is_followed_by_a_later_one_ends_as_stale(post: Post) -> None:
@@ -92,7 +96,7 @@ def test_an_event_that_was_given_up_and_is_followed_by_a_later_one_ends_as_stale
     post.drain()
     rest(post)
 
-    revival(post).look()
+    auto_retry(post).run()
     post.drain()
 
     assert post.rows(ENDS) == [
@@ -110,18 +114,18 @@ def test_what_is_given_up_again_after_its_retry_is_left_to_a_person(post: Post) 
     bury_given_up(post)
     rest(post)
 
-    revival(post).look()
+    auto_retry(post).run()
 
     assert post.mailboxes.status().waiting == 0
 
 
 def test_no_other_letter_is_retried_by_itself(post: Post) -> None:
-    others = [reason for reason in LetterReason if reason not in MENDED]
-    post.store.bury([letter(str(n), reason=reason) for n, reason in enumerate(others)])
+    others = [reason for reason in LetterReason if reason not in AUTO_RETRY_REASONS]
+    post.store.insert_dead_letters([letter(str(n), reason=reason) for n, reason in enumerate(others)])
     post.put("customer.updated", customer(), id_="evt_c", created=NOW + 60)
     post.drain()
 
-    revival(post).look()
+    auto_retry(post).run()
 
     assert post.mailboxes.status().waiting == 0
     assert {row["status"] for row in post.rows(ENDS)} == {"open"}
@@ -131,7 +135,7 @@ def test_a_letter_whose_retry_was_cut_short_is_open_again_and_can_be_retried(pos
     bury_given_up(post)
     take(post, seconds_ago=61)
 
-    revival(post).reopen_lost()
+    auto_retry(post).reopen_lost()
 
     assert post.rows(ENDS) == [{"event_id": "evt_1", "status": "open", "resolution": None, "replays": 0}]
     assert post.rows(ACTIONS)[-1] == {"action": "reopen", "who": "worker", "why": LOST}
@@ -141,7 +145,7 @@ def test_a_letter_that_has_just_been_taken_is_left_to_whoever_took_it(post: Post
     bury_given_up(post)
     take(post, seconds_ago=59)
 
-    revival(post).reopen_lost()
+    auto_retry(post).reopen_lost()
 
     assert post.rows(ENDS)[0]["status"] == "retrying"
 
@@ -150,12 +154,12 @@ def test_a_letter_that_waits_or_is_parked_is_not_taken_for_lost(post: Post) -> N
     bury_orphan(post)
     post.put("customer.subscription.created", subscription(), id_="evt_1")
     take(post, seconds_ago=3600)
-    revival(post).reopen_lost()
+    auto_retry(post).reopen_lost()
     assert post.rows(ENDS)[0]["status"] == "retrying"
 
     post.drain()
     assert post.mailboxes.status().parked == 1
-    revival(post).reopen_lost()
+    auto_retry(post).reopen_lost()
 
     assert post.rows(ENDS)[0]["status"] == "retrying"
 
@@ -163,7 +167,7 @@ def test_a_letter_that_waits_or_is_parked_is_not_taken_for_lost(post: Post) -> N
 def test_a_letter_that_was_opened_too_early_is_closed_by_its_event_all_the_same(post: Post) -> None:
     bury_given_up(post)
     take(post, seconds_ago=61)
-    revival(post).reopen_lost()
+    auto_retry(post).reopen_lost()
 
     post.put("customer.updated", customer(name="Given up"), id_="evt_1")
     post.drain()

@@ -1,0 +1,265 @@
+"""One claim's events, from decoded to settled: applied together, and halved on failure until the failing one is alone.
+
+What Postgres does with each event becomes its settlement in the queue. An event that fails costs its neighbours no
+attempt. Knows no SQL and no Redis commands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+from msgspec import structs
+
+from cogento.events.letters import PARKED_SECONDS
+from cogento.events.outcomes import (
+    Applied,
+    Asked,
+    Dead,
+    Duplicate,
+    Outcome,
+    Parked,
+    RetryAt,
+    Stale,
+    Superseded,
+    Unchanged,
+)
+from cogento.events.retry import POLICIES, FailureClass, next_delay, spent
+from cogento.queue.mail import Failed, Settlement
+from cogento.reporting import report
+from cogento.store.errors import classify, code_of, ran_out_of_time
+from worker.dead_letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
+from worker.lease import ReleaseClaimError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cogento.events.names import EventId, ObjectId
+    from cogento.store.delivery import BatchResult, Delivery
+    from cogento.store.letters import DeadLetter
+    from worker.decode import DecodedBatch
+    from worker.store import BridgedStore
+
+log = structlog.get_logger()
+
+TOO_SLOW_ATTEMPTS = 3
+"""From here on an event whose statements take too long is reported: the query may need to be fixed."""
+
+CRASHES_LIMIT = int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)
+
+
+class DatabaseAwayError(Exception):
+    """Postgres is away: no event's fault. The claim is released as it is, and no attempt is spent."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedClaim:
+    """What is to be settled, what became of each event, and the objects whose last event is not known."""
+
+    settlements: tuple[Settlement, ...]
+    outcomes: tuple[Outcome, ...]
+    unsure: frozenset[ObjectId]
+
+
+@dataclass(slots=True)
+class CustomerProgress:
+    """What is known so far of one customer's events."""
+
+    batch: DecodedBatch
+    outcomes: dict[EventId, Outcome] = field(default_factory=dict)
+    failed: list[Failed] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    unsure: set[ObjectId] = field(default_factory=set)
+    has_row: bool = False
+
+    def pending(self) -> list[Delivery]:
+        """Return the events that have no outcome yet, oldest first."""
+        return [d for d in self.batch.deliveries if d.event.id not in self.outcomes]
+
+    def record(self, result: BatchResult) -> None:
+        """Note what a transaction made of this customer's events."""
+        for event in (delivery.event for delivery in self.batch.deliveries):
+            if event.id in result.outcomes:
+                self.outcomes[event.id] = result.outcomes[event.id]
+            if event.object_id in result.unsure:
+                self.unsure.add(event.object_id)
+        self.has_row = self.has_row or self.batch.mail.customer_id in result.customers
+
+    def give_up(self, letter: DeadLetter) -> None:
+        """Let an event become a dead letter."""
+        self.letters.append(letter)
+        self.outcomes[letter.event_id] = Dead(letter.reason, letter.failure_code or letter.message)
+
+    def settlement(self) -> Settlement:
+        """Say how this customer's events are settled in the queue."""
+        done, parked, wake_ms = [], [], None
+        for event_id, outcome in self.outcomes.items():
+            match outcome:
+                case Applied() | Unchanged() | Duplicate() | Stale() | Superseded() | Asked() | Dead():
+                    done.append(event_id)
+                case Parked():
+                    parked.append(event_id)
+                case RetryAt(at_ms=at_ms):
+                    wake_ms = at_ms
+                case _:
+                    assert_never(outcome)
+        return Settlement(
+            customer_id=self.batch.mail.customer_id,
+            done=tuple(done),
+            parked=tuple(parked),
+            failed=tuple(self.failed),
+            released=self.has_row,
+            postponed_until_ms=wake_ms,
+        )
+
+
+class BatchProcessor:
+    """Takes decoded events to their outcomes. `now_ms` is the queue's clock; `jitter` is uniform in [0, 1)."""
+
+    def __init__(
+        self, store: BridgedStore, *, now_ms: Callable[[], int], jitter: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._jitter = jitter
+
+    def with_lease(self, renew: Callable[[], None]) -> BatchProcessor:
+        """Return this processor for one claim, whose lease `renew` renews; what that raises ends the processing."""
+        return BatchProcessor(self._store.with_lease(renew), now_ms=self._now_ms, jitter=self._jitter)
+
+    def process(self, batches: Sequence[DecodedBatch]) -> ProcessedClaim:
+        """Apply what can be applied, make dead letters of what never can, and say what became of each event.
+
+        When it returns everything final is committed. Raises DatabaseAwayError when Postgres is away.
+        """
+        customers = [CustomerProgress(batch) for batch in batches]
+
+        for customer in customers:
+            mail = customer.batch.mail
+            for one in customer.batch.unreadable:
+                customer.give_up(unreadable_letter(mail, one.waiting, one.error))
+            if mail.crashes >= CRASHES_LIMIT and customer.batch.deliveries:
+                customer.give_up(crash_letter(mail, mail.waiting[0]))
+
+        self._apply(customers)
+
+        longest_ago = self._now_ms() - PARKED_SECONDS * 1000
+        for customer in customers:
+            for waiting in customer.batch.mail.waiting:
+                is_parked = isinstance(customer.outcomes.get(waiting.event_id), Parked)
+                if is_parked and waiting.received_ms < longest_ago:
+                    customer.give_up(orphan_letter(customer.batch.mail, waiting))
+
+        self._insert_dead_letters([customer for customer in customers if customer.letters])
+        return ProcessedClaim(
+            settlements=tuple(customer.settlement() for customer in customers),
+            outcomes=tuple(outcome for customer in customers for outcome in customer.outcomes.values()),
+            unsure=frozenset().union(*(customer.unsure for customer in customers)),
+        )
+
+    def _apply(self, customers: Sequence[CustomerProgress]) -> None:
+        """Apply many customers' events at once; on failure each half by itself, down to single events."""
+        deliveries = [delivery for customer in customers for delivery in customer.pending()]
+        if not deliveries:
+            return
+        try:
+            result = self._store.apply(deliveries)
+        except Exception as error:  # noqa: BLE001 - every failure has a class
+            failure = _classify(error)
+            middle = len(customers) // 2
+            if middle:
+                self._apply(customers[:middle])
+                self._apply(customers[middle:])
+            elif len(deliveries) > 1:
+                self._apply_one_by_one(customers[0])
+            else:
+                self._fail(customers[0], deliveries[0], failure, error)
+        else:
+            for customer in customers:
+                customer.record(result)
+
+    def _apply_one_by_one(self, customer: CustomerProgress) -> None:
+        """One event at a time, oldest first, until one has to be waited for."""
+        for delivery in customer.pending():
+            try:
+                customer.record(self._store.apply([delivery]))
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fail(customer, delivery, _classify(error), error)
+            if customer.failed:
+                return
+
+    def _fail(
+        self, customer: CustomerProgress, delivery: Delivery, failure: FailureClass, error: Exception
+    ) -> None:
+        """Let one event that failed alone be tried again later, or become a dead letter."""
+        mail = customer.batch.mail
+        waiting = next(one for one in mail.waiting if one.event_id == delivery.event.id)
+        if failure is FailureClass.OTHER_RELEASE:
+            tried, first_ms = waiting.attempts, waiting.first_attempt_ms
+            self._postpone(customer, Failed(waiting.event_id, tried, first_ms, failure, code_of(error)))
+            return
+        attempts, first_ms = waiting.attempts + 1, waiting.first_attempt_ms or self._now_ms()
+        if failure is FailureClass.BUG and attempts == 1:
+            report(error)
+        if failure is FailureClass.PERMANENT or spent(failure, attempts, (self._now_ms() - first_ms) / 1000):
+            last = structs.replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
+            customer.give_up(failed_letter(mail, last, failure, error))
+            return
+        if ran_out_of_time(error) and attempts >= TOO_SLOW_ATTEMPTS:
+            log.error("statements_too_slow", event_id=waiting.event_id, attempts=attempts)
+        self._postpone(
+            customer,
+            Failed(waiting.event_id, attempts, first_ms, failure, code_of(error)),
+            retry_after=getattr(error, "retry_after_seconds", None),
+        )
+
+    def _postpone(
+        self, customer: CustomerProgress, failed: Failed, *, retry_after: float | None = None
+    ) -> None:
+        """Let an event keep its place, and its customer wait, at least for `retry_after` seconds."""
+        failure = FailureClass(failed.error_class)
+        delay = next_delay(failure, failed.attempts, jitter=self._jitter(), retry_after=retry_after)
+        customer.failed.append(failed)
+        customer.outcomes[failed.event_id] = RetryAt(
+            self._now_ms() + int(delay * 1000), failed.attempts, failure
+        )
+
+    def _insert_dead_letters(self, customers: Sequence[CustomerProgress]) -> None:
+        """Insert all dead letters in one transaction; when that fails, each customer's by themselves.
+
+        An event whose dead letter cannot be inserted stays in the queue, in its place.
+        """
+        if not customers:
+            return
+        try:
+            self._store.insert_dead_letters([letter for one in customers for letter in one.letters])
+        except Exception as error:  # noqa: BLE001 - as above
+            failure = _classify(error)
+            if len(customers) > 1:
+                for customer in customers:
+                    self._insert_dead_letters([customer])
+            else:
+                self._keep_in_queue(customers[0], failure, error)
+
+    def _keep_in_queue(self, customer: CustomerProgress, failure: FailureClass, error: Exception) -> None:
+        log.error("letters_not_buried", letters=len(customer.letters), failure=failure, exc_info=error)
+        for letter in customer.letters:
+            first_ms = letter.first_attempt_ms or self._now_ms()
+            self._postpone(
+                customer, Failed(letter.event_id, letter.attempts + 1, first_ms, FailureClass.TRANSIENT)
+            )
+
+
+def _classify(error: Exception) -> FailureClass:
+    if isinstance(error, ReleaseClaimError | MemoryError):
+        raise error  # no event's fault; a claim that memory did not suffice for counts as its worker's crash
+    failure = classify(error)
+    if failure is FailureClass.INFRASTRUCTURE:
+        raise DatabaseAwayError(error) from error
+    # Contention was tried again in place already; what is left of it is waited out.
+    return FailureClass.TRANSIENT if failure is FailureClass.CONTENTION else failure

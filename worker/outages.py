@@ -1,0 +1,122 @@
+"""How a worker waits while Postgres or Redis is away.
+
+An outage is no event's fault: nothing is claimed, so no attempts are spent. From Postgres all workers back off
+together: they share one circuit in Redis, and this is a process's copy of it, which costs no request while all is
+well. From Redis each process backs off alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento.events.retry import CIRCUIT, FailureClass, next_delay, probe_pause
+from cogento.queue.circuit import AskCode
+from cogento.store.errors import code_of, says_away
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cogento.queue.circuit import Circuit
+
+log = structlog.get_logger()
+
+
+REDIS_CAP_SECONDS = 5.0
+"""The longest pause from Redis, which does not mind the requests: every worker is back within ten seconds of its return."""
+
+
+class Breaker:
+    """Says whether this process may claim events; `probe` writes something to Postgres, or raises.
+
+    Closed until a failure. After one it asks the circuit, and again whenever the circuit says, until it is let
+    through. For any number of threads; `jitter` is uniform in [0, 1).
+    """
+
+    def __init__(self, circuit: Circuit, *, probe: Callable[[], object], jitter: Callable[[], float]) -> None:
+        self._circuit = circuit
+        self._probe = probe
+        self._jitter = jitter
+        self._is_closed = True
+        self._ask_at_ms = 0
+        self._failures = 0
+        self._failures_count_until_ms = 0
+        self._asking = threading.Lock()
+
+    def lets_through(self) -> bool:
+        """Whether to claim events now; probes when the circuit chose this worker."""
+        if self._is_closed:
+            return True
+        if self._circuit.now_ms() < self._ask_at_ms or not self._asking.acquire(blocking=False):
+            return False
+        try:
+            self._is_closed = self._ask()
+        finally:
+            self._asking.release()
+        return self._is_closed
+
+    def failed(self, error: BaseException, *, begun_ms: int) -> None:
+        """Note that work which began at `begun_ms` failed, through no event's fault."""
+        self._is_closed, self._ask_at_ms = False, 0
+        why, errors_limit = code_of(error), 1 if says_away(error) else CIRCUIT.errors_limit
+        before = self._failures if self._circuit.now_ms() < self._failures_count_until_ms else 0
+        pause = probe_pause(before + 1, jitter=self._jitter())
+        if self._circuit.failed(why, begun_ms=begun_ms, errors_limit=errors_limit, probe_after_seconds=pause):
+            log.error("circuit_opened", code=why)
+
+    def _ask(self) -> bool:
+        answer = self._circuit.ask()
+        self._failures = answer.failures
+        self._failures_count_until_ms = self._circuit.now_ms() + int(CIRCUIT.recovery_seconds * 1000)
+        if answer.code is AskCode.PROBE:
+            return self._probe_for_all(answer.failures)
+        self._ask_at_ms = answer.at_ms
+        return answer.code is AskCode.GO
+
+    def _probe_for_all(self, failures: int) -> bool:
+        try:
+            self._probe()
+        except Exception as error:  # noqa: BLE001 - whatever it is, events would meet it too
+            pause = probe_pause(failures + 1, jitter=self._jitter())
+            log.warning("probe_failed", code=code_of(error), again_in_seconds=pause)
+            self._circuit.probed(code_of(error), again_after_seconds=pause)
+            return False
+        log.info("circuit_recovering")
+        self._circuit.probed(None, again_after_seconds=0)
+        return True
+
+
+class Backoff:
+    """Pauses this process's requests for a growing, jittered time after each failure; the first success ends it.
+
+    `clock` is monotonic, `jitter` uniform in [0, 1).
+    """
+
+    def __init__(self, *, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._failures = 0
+        self._until = 0.0
+        self._changing = threading.Lock()
+
+    def is_over(self) -> bool:
+        """Whether the pause is over, if there was one."""
+        return self._clock() >= self._until
+
+    def failed(self) -> float:
+        """Begin a pause, and return its seconds."""
+        with self._changing:
+            self._failures += 1
+            delay = next_delay(FailureClass.INFRASTRUCTURE, self._failures, jitter=self._jitter())
+            delay = min(delay, REDIS_CAP_SECONDS)
+            self._until = self._clock() + delay
+            return delay
+
+    def succeeded(self) -> None:
+        """Begin with the shortest pause again."""
+        if self._failures:
+            with self._changing:
+                self._failures = 0
+                self._until = 0.0
