@@ -134,7 +134,7 @@ def warm_up(mailboxes: Mailboxes, stream: Iterable[bytes], crew: Crew) -> None:
 
 def await_all(mailboxes: Mailboxes, workers: int) -> None:
     """Wait until all of them look for mail."""
-    seen = mailboxes.heartbeats.seen
+    seen = mailboxes.workers.seen
     wait_until(lambda: len(seen()) == workers, what=f"{workers} workers to beat", seconds=START_SECONDS)
 
 

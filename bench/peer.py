@@ -118,7 +118,7 @@ def ours(servers: Ground, stream: Sequence[bytes]) -> tuple[float, float]:
 def await_worker(servers: Ground) -> None:
     """Wait until a worker looks for mail: its start is not counted."""
     with opened_mailboxes(servers) as mailboxes:
-        wait_until(lambda: bool(mailboxes.heartbeats.seen()), what="a worker", seconds=READY_SECONDS)
+        wait_until(lambda: bool(mailboxes.workers.seen()), what="a worker", seconds=READY_SECONDS)
 
 
 def last_events(stream: Sequence[bytes]) -> dict[str, str]:

@@ -11,15 +11,14 @@ import structlog
 
 from cogento.events.fence import Fence
 from cogento.queue.checks import log_level
-from cogento.queue.doorbell import Doorbell
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.group_commit import GroupCommit
+from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
 from cogento.serving.alarms import Alarms
 from cogento.settings import refuse
 from receiver.intake import Expected, Intake
 from receiver.mailbox import ProbedMailboxes, open_mailboxes, open_postbox
 from receiver.probes import Probes
-from receiver.ringer import Ringer
 from receiver.tally import FenceTally
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def compose(settings: ReceiverSettings) -> Parts:
     intake = Intake(
         expected=expected,
         mailbox=GroupCommit(open_postbox(settings)),
-        bell=Ringer(Doorbell(settings.redis_url.get_secret_value())),
+        bell=BackgroundWakeup(WorkerWakeup(settings.redis_url.get_secret_value())),
         alarms=Alarms(time.monotonic),
         tally=FenceTally(expected.fence, mailboxes.fence_notes),
         clock=time.time,

@@ -50,7 +50,7 @@ class Mailbox(Protocol):
 class Bell(Protocol):
     """Wakes a worker; never raises and never waits."""
 
-    def ring(self) -> None:
+    def send(self) -> None:
         """Say that there is mail."""
 
 
@@ -172,8 +172,8 @@ class Intake:
 
     async def _keep(self, envelope: Envelope) -> Status:
         put = await self._put(envelope)
-        if put.ring:
-            self.bell.ring()
+        if put.needs_wakeup:
+            self.bell.send()
         if put.result is PutResult.DUPLICATE_DIFFERS:
             metrics.count_changed_body()
             self.alarms.sound("conflicting_duplicate_received", event_id=envelope.event_id)

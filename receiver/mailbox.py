@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cogento.queue.durability import warning_of
+from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.postbox import Postbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from cogento.settings import ReceiverSettings
 
 
-def open_postbox(settings: ReceiverSettings) -> Postbox:
+def open_postbox(settings: ReceiverSettings) -> AsyncEnqueuer:
     """Make what events are put into; nothing is sent yet."""
-    return Postbox(
+    return AsyncEnqueuer(
         settings.redis_url.get_secret_value(),
         shards=settings.mailbox_shards,
         ack=settings.ack_durability,

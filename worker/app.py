@@ -8,7 +8,7 @@ from celery import bootsteps
 
 from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking
-from cogento.queue.doorbell import DRAIN_TASK
+from cogento.queue.wakeup import DRAIN_TASK
 from cogento.settings import WorkerSettings, load
 from worker import out_of_memory
 from worker.celery_app import forget_rings, make_celery

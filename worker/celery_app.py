@@ -12,7 +12,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from cogento.queue.doorbell import QUEUE, UNACKNOWLEDGED_KEYS
+from cogento.queue.wakeup import QUEUE, UNACKNOWLEDGED_KEYS
 
 log = structlog.get_logger()
 

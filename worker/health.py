@@ -17,7 +17,7 @@ from cogento.settings import MailboxSettings, load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cogento.queue.heartbeats import SeenWorker
+    from cogento.queue.worker_registry import SeenWorker
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         settings.redis_url.get_secret_value(), shards=settings.mailbox_shards, ack=settings.ack_durability
     )
     try:
-        seen = mailboxes.heartbeats.seen()
+        seen = mailboxes.workers.seen()
     except MailboxUnavailable:
         click.echo("unknown: Redis does not answer")
         return

@@ -10,13 +10,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from cogento.queue.delays import Delay, count
-from cogento.queue.heartbeats import BEAT_SECONDS, Beat
+from cogento.queue.worker_registry import BEAT_SECONDS, Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.queue.heartbeats import Heartbeats
     from cogento.queue.mail import Settlement
+    from cogento.queue.worker_registry import WorkerRegistry
     from worker.decode import DecodedBatch
 
 
@@ -25,7 +25,7 @@ class WorkerHeartbeat:
 
     def __init__(
         self,
-        heartbeats: Heartbeats,
+        heartbeats: WorkerRegistry,
         *,
         worker: str,
         version: str,
@@ -51,7 +51,7 @@ class WorkerHeartbeat:
             self._due = self._clock() + BEAT_SECONDS
             delays, self._delays = self._delays, Counter()
         self._started_ms = self._started_ms or self._now_ms()
-        self._heartbeats.beat(Beat(self._worker, self._version, self._started_ms, self._took_ms), delays)
+        self._heartbeats.beat(Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), delays)
 
     def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
         """Count how long the events of a settled claim had waited; `settlements` in the order of `batches`."""
@@ -72,4 +72,4 @@ class WorkerHeartbeat:
         with self._changing:
             self._due = self._clock()
         self.beat()
-        self._heartbeats.leave(self._worker)
+        self._heartbeats.unregister(self._worker)

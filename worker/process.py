@@ -68,7 +68,7 @@ class WorkerProcess:
             pool_size=settings.worker_concurrency + 1,
         )
         self._heartbeat = WorkerHeartbeat(
-            self._mailboxes.heartbeats,
+            self._mailboxes.workers,
             worker=name,
             version=VERSION,
             now_ms=self._mailboxes.now_ms,

@@ -9,7 +9,7 @@ from cogento import runtime
 from cogento.console.words import describe_kept_out
 from cogento.queue.durability import warning_of
 from cogento.queue.figures import waits_for_what
-from cogento.queue.heartbeats import Workforce
+from cogento.queue.worker_registry import Workforce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
     """Ask both servers; raises what they raise, and MailboxRefused when Redis cannot keep the promise."""
     facts = mailboxes.check()
     mail = mailboxes.status()
-    workforce = Workforce(mailboxes.heartbeats.seen(), mail.now_ms)
+    workforce = Workforce(mailboxes.workers.seen(), mail.now_ms)
     totals = runtime.run(store.history.totals())
     letters = runtime.run(store.letters.count())
     sweeping = runtime.run(store.sweeps.standing())

@@ -17,7 +17,7 @@ from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.retry import FailureClass
 from cogento.ordering.ties import Tie, tie_of
-from cogento.queue.heartbeats import Workforce
+from cogento.queue.worker_registry import Workforce
 from cogento.store.errors import classify
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
@@ -169,7 +169,7 @@ def _look_around(mailboxes: Mailboxes) -> QueueContext:
         now_ms=now_ms,
         halted=mailboxes.paused().everything,
         circuits=mailboxes.open_circuits(),
-        workers=Workforce(mailboxes.heartbeats.seen(), now_ms).alive,
+        workers=Workforce(mailboxes.workers.seen(), now_ms).alive,
     )
 
 

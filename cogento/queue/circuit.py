@@ -35,7 +35,7 @@ class AskCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CircuitDecision:
     """What a worker may do: take mail, wait (and ask again at `at_ms`), or probe for all.
 
     `failures` says how often in a row it was found to be away.
@@ -70,11 +70,11 @@ class Circuit:
         """Return the time by the clock of all workers."""
         return self._clock.now_ms()
 
-    def ask(self) -> Answer:
+    def ask(self) -> CircuitDecision:
         """Ask for a place; one worker at a time is told to probe, and reports with `probed`."""
         times = (CIRCUIT.probe_seconds, CIRCUIT.step_seconds, CIRCUIT.forgotten_seconds)
         code, at_ms, failures = self._run("circuit_ask", *map(_ms, times))
-        return Answer(AskCode(code), at_ms, failures)
+        return CircuitDecision(AskCode(code), at_ms, failures)
 
     def failed(self, why: str, *, begun_ms: int, errors_limit: int, probe_after_seconds: float) -> bool:
         """Count a failure of work that began at `begun_ms`; True when this opened the circuit.

@@ -33,11 +33,11 @@ class _Reading:
     connection_epoch: int
 
 
-class PeersTime:
+class RedisTime:
     """Redis's TIME once, then the local monotonic clock, asked again now and then and after trouble."""
 
-    def __init__(self, peer: RedisConnection) -> None:
-        self._peer = peer
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
         self._reading: _Reading | None = None
 
     def now_ms(self) -> RedisCommands[int]:
@@ -49,14 +49,14 @@ class PeersTime:
 
     def _is_fresh(self, reading: _Reading) -> bool:
         young = time.monotonic() - reading.taken < RESYNCHRONISE_SECONDS
-        return young and reading.connection_epoch == self._peer.connection_epoch
+        return young and reading.connection_epoch == self._connection.connection_epoch
 
     def _read(self) -> RedisCommands[_Reading]:
         """Ask once; half the round trip is taken as the way back.
 
         The connection_epoch is noted before: when the connection changes meanwhile, the next look asks again.
         """
-        connection_epoch = self._peer.connection_epoch
+        connection_epoch = self._connection.connection_epoch
         asked = time.monotonic()
         seconds, micros = yield Command(REQUEST)
         answered = time.monotonic()
@@ -69,7 +69,7 @@ class RedisClock:
 
     def __init__(self, server: RedisClient) -> None:
         self._server = server
-        self._time = PeersTime(server)
+        self._time = RedisTime(server)
 
     def now_ms(self) -> int:
         """Return milliseconds since 1970 by Redis's clock; raises MailboxUnavailable."""

@@ -29,8 +29,8 @@ DEFLATED = b"a"
 ZSTANDARD = b"b"
 LEVEL = 3
 SMALL_BYTES = 64 * 1024
-MOST_UNFOLDING = 8  # times, for a body that is not small
-MOST_BODY_BYTES = 64 * 1024**2  # a hand-made value must not unfold to fill the worker's memory
+MAX_EXPANSION_RATIO = 8  # times, for a body that is not small
+MAX_DECODED_BYTES = 64 * 1024**2  # a hand-made value must not expand to fill the worker's memory
 
 _NEWER_VERSIONS = range(max(READABLE) + 1, 32)  # control characters: no hand-written value starts with one
 _LETTERS = {
@@ -81,8 +81,8 @@ class _Content(msgspec.Struct):
 def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
     """Return the value to store."""
     head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
-    squeezed = _zstandard.compress(body)
-    return head + (ZSTANDARD + squeezed if _is_worth_it(body, squeezed) else PLAIN + body)
+    compressed = _zstandard.compress(body)
+    return head + (ZSTANDARD + compressed if _is_worth_it(body, compressed) else PLAIN + body)
 
 
 def decode(value: bytes, *, now_ms: int) -> Stored | None:
@@ -108,7 +108,7 @@ def decode_header(value: bytes) -> Header | None:
     return Header(int(digits), source)
 
 
-def says_the_same(stored: bytes, value: bytes) -> bool:
+def same_content(stored: bytes, value: bytes) -> bool:
     """Tell whether two stored values of one event id agree.
 
     `pending_webhooks` counts down between deliveries, and each endpoint may have its own api_version, in
@@ -120,15 +120,15 @@ def says_the_same(stored: bytes, value: bytes) -> bool:
     return bool(first.api_version != second.api_version or first.data == second.data)
 
 
-def _is_worth_it(body: bytes, squeezed: bytes) -> bool:
-    """A claim is bounded by what it holds as stored: a large body must not unfold to very much more."""
-    return len(squeezed) < len(body) <= max(SMALL_BYTES, MOST_UNFOLDING * len(squeezed))
+def _is_worth_it(body: bytes, compressed: bytes) -> bool:
+    """A claim is bounded by what it holds as stored: a large body must not expand to very much more."""
+    return len(compressed) < len(body) <= max(SMALL_BYTES, MAX_EXPANSION_RATIO * len(compressed))
 
 
 def _body(value: bytes) -> bytes:
     codec, body = value[HEADER_BYTES : HEADER_BYTES + 1], value[HEADER_BYTES + 1 :]
     if codec == ZSTANDARD:
-        return _unfold(body)
+        return _decompress(body)
     if codec == PLAIN:
         return body
     if codec == DEFLATED:
@@ -136,9 +136,9 @@ def _body(value: bytes) -> bytes:
     raise ValueError("unknown codec")
 
 
-def _unfold(body: bytes) -> bytes:
+def _decompress(body: bytes) -> bytes:
     if (
-        zstandard.frame_content_size(body) > MOST_BODY_BYTES
+        zstandard.frame_content_size(body) > MAX_DECODED_BYTES
     ):  # as it says itself, and memory is taken for that
         raise ValueError("too long")
     return _zstandard.decompress(body, allow_extra_data=False)
@@ -146,7 +146,7 @@ def _unfold(body: bytes) -> bytes:
 
 def _inflate(body: bytes) -> bytes:
     stream = zlib.decompressobj(zdict=_DICTIONARY)
-    whole = stream.decompress(body, MOST_BODY_BYTES)
+    whole = stream.decompress(body, MAX_DECODED_BYTES)
     if not stream.eof:
         raise ValueError("cut short or too long")
     return whole

@@ -52,14 +52,14 @@ class DurableScripts:
     anything is acknowledged, over the same connections. Without a demand the level is what the server gives.
     """
 
-    def __init__(self, peer: RedisConnection, demand: AckDurability | None) -> None:
-        self._peer = peer
+    def __init__(self, connection: RedisConnection, demand: AckDurability | None) -> None:
+        self._connection = connection
         self._demand = demand
         self._known: _Known | None = None
 
     def facts(self) -> RedisCommands[ServerFacts]:
         """Return what the server gives, asking unless it told so lately."""
-        connection_epoch, now = self._peer.connection_epoch, time.monotonic()
+        connection_epoch, now = self._connection.connection_epoch, time.monotonic()
         known = self._known
         if known is None or known.connection_epoch != connection_epoch or known.until < now:
             self._known = _Known(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.queue.errors import MailboxRefused
-from cogento.queue.heartbeats import Workforce
+from cogento.queue.worker_registry import Workforce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +66,8 @@ def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         oldest_event_age_seconds=status.oldest_event_age_seconds,
         waits_for=waits_for_what(mailboxes),
         kept_out=mailboxes.fence_notes.everything_kept_out(),
-        workforce=Workforce(mailboxes.heartbeats.seen(), status.now_ms),
-        counters=mailboxes.heartbeats.delays(),
+        workforce=Workforce(mailboxes.workers.seen(), status.now_ms),
+        counters=mailboxes.workers.delays(),
         server=server,
     )
 

@@ -18,8 +18,8 @@ import structlog
 
 from cogento.events.names import EventId
 from cogento.queue import codec, keys, redis_commands, replies
+from cogento.queue.enqueue import restoring_terms
 from cogento.queue.errors import JunkFound
-from cogento.queue.posting import restoring_terms
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:

@@ -46,10 +46,10 @@ class PutResult(StrEnum):
 
 
 class Put(msgspec.Struct, frozen=True):
-    """The result for one envelope; `ring` asks the caller to ring the doorbell once."""
+    """The result for one envelope; `needs_wakeup` asks the caller to send workers one wake-up."""
 
     result: PutResult
-    ring: bool = False
+    needs_wakeup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

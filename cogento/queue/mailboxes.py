@@ -7,6 +7,8 @@ through redis_client.py; nothing of Postgres, HTTP or Celery.
 from __future__ import annotations
 
 import secrets
+import threading
+from collections import deque
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -18,11 +20,10 @@ from cogento.queue import codec, keys, replies
 from cogento.queue.circuit import Circuit, Dependency
 from cogento.queue.clock import Clock, RedisClock
 from cogento.queue.durable_scripts import PATIENT_SECONDS, TIMEOUT_SECONDS
+from cogento.queue.enqueue import WAKEUP_WINDOW_MS, EnqueueCommands
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
-from cogento.queue.heartbeats import Heartbeats
 from cogento.queue.inspection import Inspection
-from cogento.queue.lost_claims import LostClaims
 from cogento.queue.mail import (
     GATHERING_MS_FOR_EACH_EVENT,
     LONGEST_GATHERING_MS,
@@ -31,10 +32,10 @@ from cogento.queue.mail import (
     Settlement,
     Source,
 )
-from cogento.queue.posting import RING_WINDOW_MS, Posting
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 from cogento.queue.status import Paused
+from cogento.queue.worker_registry import WorkerRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +55,7 @@ CLAIMED_BYTES = 8 * 1024**2
 
 PARKED_LOOK_SECONDS = 300.0
 SWEPT_AT_ONCE = 1000
+MAX_ORPHANED_LEASES = 100
 LISTED_EVENTS = 100
 EVERYTHING = ""
 
@@ -76,13 +78,13 @@ class Mailboxes:
         name: str = "",
     ) -> None:
         self._server = server
-        self._posting = Posting(server, shards=shards, ack=ack, limits=limits or Limits())
+        self._enqueue = EnqueueCommands(server, shards=shards, ack=ack, limits=limits or Limits())
         self._clock = clock or RedisClock(server)
         self._tags = keys.tags(shards)
         self._name = name
-        self.heartbeats = Heartbeats(server, self._clock, self._tags[0])
+        self.workers = WorkerRegistry(server, self._clock, self._tags[0])
         self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
-        self._lost_claims = LostClaims()
+        self._orphans = OrphanedLeases()
 
     @classmethod
     def connect(
@@ -108,7 +110,7 @@ class Mailboxes:
 
     def check(self) -> ServerFacts:
         """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
-        return self._server.execute(self._posting.acknowledgement.check())
+        return self._server.execute(self._enqueue.scripts.check())
 
     def ping_write(self) -> ServerFacts:
         """Write something, and return what the server gives: one that is full or read-only still answers a PING.
@@ -142,10 +144,10 @@ class Mailboxes:
     def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
         """Lay envelopes into their mailboxes: one script a shard, durable as promised when this returns.
 
-        An id that waits already stays as it is. At most one result asks for a ring.
+        An id that waits already stays as it is. At most one result asks for a wake-up.
         """
-        posting = self._posting.put(envelopes, source=source, now_ms=self.now_ms())
-        return self._server.execute(posting)
+        commands = self._enqueue.put(envelopes, source=source, now_ms=self.now_ms())
+        return self._server.execute(commands)
 
     def claim(
         self, *, max_customers: int, max_events: int, lease_seconds: float, per_turn: int = PER_TURN
@@ -163,9 +165,9 @@ class Mailboxes:
             if len(mails) >= max_customers or events <= 0:
                 break
             bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
-            awake = (RING_WINDOW_MS, GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
+            awake = (WAKEUP_WINDOW_MS, GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
             mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
-        self._lost_claims.forget_expired(now_ms)
+        self._orphans.forget_expired(now_ms)
         return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
 
     def renew(self, claim: Claim) -> bool:
@@ -260,10 +262,10 @@ class Mailboxes:
         self._server.close()
 
     def _claim_shard(self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]) -> list[Mail]:
-        if lost := self._lost_claims.tokens():
+        if orphans := self._orphans.tokens():
             # By itself, for a script that the server does not know yet runs after those that it does; and
             # recovery, if it came first, would count a crash.
-            self._server.run(Call("forgo", tag, (now_ms, *lost)))
+            self._server.run(Call("forgo", tag, (now_ms, *orphans)))
         try:
             *_, turns = self._server.run(
                 Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
@@ -271,7 +273,7 @@ class Mailboxes:
                 Call("claim", tag, (now_ms, token, *terms)),
             )
         except MailboxUnavailable:
-            self._lost_claims.add(token, expires_ms=int(terms[0]))
+            self._orphans.add(token, expires_ms=int(terms[0]))
             raise
         return [replies.read_mail(turn, now_ms=now_ms) for turn in turns]
 
@@ -314,7 +316,7 @@ class Mailboxes:
 
 def _settlement(one: Settlement) -> list[Argument]:
     """One customer's part of the arguments of settle.lua."""
-    failed = [field for event in one.failed for field in (event.event_id, replies.write_tries(event))]
+    failed = [field for event in one.failed for field in (event.event_id, replies.format_attempts(event))]
     return [
         one.customer_id,
         one.postponed_until_ms or 0,
@@ -326,3 +328,31 @@ def _settlement(one: Settlement) -> list[Argument]:
         len(one.failed),
         *failed,
     ]
+
+
+class OrphanedLeases:
+    """The tokens of claims whose answer never came: given back before every claim, until their leases are over.
+
+    A server that did such a claim, or is stuck and will do it later, leases its customers to nobody. When these
+    leases expire that counts as a crash, of which four make an innocent event a dead letter.
+    """
+
+    def __init__(self) -> None:
+        self._leases: deque[tuple[LeaseToken, int]] = deque(maxlen=MAX_ORPHANED_LEASES)
+        self._changing = threading.Lock()
+
+    def add(self, token: LeaseToken, *, expires_ms: int) -> None:
+        """Remember one."""
+        with self._changing:
+            self._leases.append((token, expires_ms))
+
+    def tokens(self) -> list[LeaseToken]:
+        """Return all that are remembered."""
+        with self._changing:
+            return [token for token, _ in self._leases]
+
+    def forget_expired(self, now_ms: int) -> None:
+        """Forget those whose leases are over; call it when the server has answered."""
+        with self._changing:
+            kept = [lease for lease in self._leases if lease[1] >= now_ms]
+            self._leases = deque(kept, maxlen=MAX_ORPHANED_LEASES)

@@ -11,11 +11,11 @@ from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 
 
-class Slot(NamedTuple):
-    """When the next request may be sent; with `shut_seconds` none may, for so long."""
+class SendSlot(NamedTuple):
+    """When the next request may be sent; with `blocked_seconds` none may, for so long."""
 
     wait_seconds: float
-    shut_seconds: float
+    blocked_seconds: float
 
 
 class RateLimiter:
@@ -35,16 +35,16 @@ class RateLimiter:
         server = RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS)
         return cls(server, requests_per_second=requests_per_second)
 
-    def take(self) -> Slot:
+    def reserve(self) -> SendSlot:
         """Take the next free moment; it is gone, whether it is used or not."""
         wait_ms, shut_ms = self._run("take")
-        return Slot(wait_ms / 1000, shut_ms / 1000)
+        return SendSlot(wait_ms / 1000, shut_ms / 1000)
 
     def slow_down(self, *, wait_seconds: float) -> None:
         """Halve the rate and hand out no moment for so long; the rate is whole again a minute later."""
         self._run("slow", wait_seconds)
 
-    def shut(self, *, seconds: float) -> None:
+    def block_for(self, *, seconds: float) -> None:
         """Hand out no moment at all for so long, and say so to whoever asks."""
         self._run("shut", seconds)
 

@@ -44,7 +44,7 @@ class RemoveCode(IntEnum):
     LEASED = 2
 
 
-class Tries(NamedTuple):
+class AttemptRecord(NamedTuple):
     """What is known of an event's earlier attempts."""
 
     attempts: int
@@ -53,13 +53,13 @@ class Tries(NamedTuple):
     error_code: str | None
 
 
-UNTRIED = Tries(0, None, None, None)
+NO_ATTEMPTS = AttemptRecord(0, None, None, None)
 
 
 def read_put(code: int | bytes, value: bytes) -> PutResult:
     """Return the result for one envelope whose value was `value`."""
     if isinstance(code, bytes):
-        same = codec.says_the_same(code, value)
+        same = codec.same_content(code, value)
         return PutResult.DUPLICATE if same else PutResult.DUPLICATE_DIFFERS
     return PutResult(PutCode(code).name.lower())
 
@@ -79,25 +79,25 @@ def read_mail(reply: Reply, *, now_ms: int) -> Mail:
         if stored is None:
             unknown.append(event_id)
             continue
-        attempts, first_ms, *_ = read_tries(tries)
+        attempts, first_ms, *_ = read_attempts(tries)
         waiting.append(Waiting(event_id, stored.body, stored.received_ms, stored.source, attempts, first_ms))
     return Mail(CustomerId(customer_id.decode()), tuple(waiting), int(crashes), tuple(unknown))
 
 
-def write_tries(failed: Failed) -> str:
+def format_attempts(failed: Failed) -> str:
     """Return the text that Redis keeps of an event that failed."""
     why = f"{failed.error_class}:{failed.code}" if failed.code else failed.error_class
     return f"{failed.attempts} {failed.first_attempt_ms or 0} {why}"
 
 
-def read_tries(text: bytes | None) -> Tries:
-    """Return the attempts that `write_tries` wrote; what is not ours counts as untried."""
+def read_attempts(text: bytes | None) -> AttemptRecord:
+    """Return the attempts that `format_attempts` wrote; what is not ours counts as untried."""
     match (text or b"").decode(errors="replace").split():
         case [attempts, first_ms, why] if attempts.isdecimal() and first_ms.isdecimal():
             error_class, _, code = why.partition(":")
-            return Tries(int(attempts), int(first_ms) or None, error_class, code or None)
+            return AttemptRecord(int(attempts), int(first_ms) or None, error_class, code or None)
         case _:
-            return UNTRIED
+            return NO_ATTEMPTS
 
 
 def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
@@ -160,7 +160,7 @@ def _state(scores: Sequence[bytes | None]) -> tuple[MailboxState | None, int | N
 
 def _listed(id_: bytes, place: bytes, tries: bytes | None, header: bytes) -> Listed:
     stored = codec.decode_header(header)
-    attempts, first_ms, error_class, code = read_tries(tries)
+    attempts, first_ms, error_class, code = read_attempts(tries)
     return Listed(
         event_id=EventId(id_.decode()),
         created=int(place) // SECOND,

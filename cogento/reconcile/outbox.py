@@ -24,7 +24,7 @@ class Mailboxes(Protocol):
 class Bell(Protocol):
     """Wakes a worker; never raises."""
 
-    def ring(self) -> None:
+    def send(self) -> None:
         """Say that there is mail."""
 
 
@@ -44,8 +44,8 @@ class Outbox:
         if not envelopes:
             return 0
         puts = self.mailboxes.put(envelopes, source=source)
-        if any(put.ring for put in puts):
-            self.bell.ring()
+        if any(put.needs_wakeup for put in puts):
+            self.bell.send()
         if any(put.result is PutResult.FULL for put in puts):
             raise MailboxFullError("a mailbox is full")
         return sum(put.result is PutResult.QUEUED for put in puts)

@@ -13,7 +13,7 @@ import structlog
 
 from cogento import runtime
 from cogento.events.fence import Fence
-from cogento.queue.doorbell import Doorbell
+from cogento.queue.wakeup import WorkerWakeup
 from cogento.reconcile.asking import Asking
 from cogento.reconcile.backfill import Backfill, Backfilled
 from cogento.reconcile.doubts import Doubts
@@ -114,7 +114,7 @@ class Reconciliation:
             runtime.run(opening),
             mailboxes,
             Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
-            Outbox(mailboxes, Doorbell(redis_url)),
+            Outbox(mailboxes, WorkerWakeup(redis_url)),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 

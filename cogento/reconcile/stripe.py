@@ -29,8 +29,8 @@ class SharedBudget:
 
     async def take(self) -> Grant:
         """As Budget.take; raises MailboxUnavailable while Redis is away."""
-        slot = await asyncio.to_thread(self._pace.take)
-        return Grant(slot.wait_seconds, slot.shut_seconds)
+        slot = await asyncio.to_thread(self._pace.reserve)
+        return Grant(slot.wait_seconds, slot.blocked_seconds)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
         """As Budget.slow_down."""
@@ -38,7 +38,7 @@ class SharedBudget:
 
     async def shut(self, *, seconds: float) -> None:
         """As Budget.shut."""
-        await asyncio.to_thread(self._pace.shut, seconds=seconds)
+        await asyncio.to_thread(self._pace.block_for, seconds=seconds)
 
 
 class Stripe:

@@ -86,7 +86,7 @@ def put_by(release: Path, redis_url: str, event_id: str, name: str) -> None:
 
 
 def versions_at_work(mailboxes: Mailboxes) -> set[str]:
-    return {seen.version for seen in mailboxes.heartbeats.seen() if seen.is_alive}
+    return {seen.version for seen in mailboxes.workers.seen() if seen.is_alive}
 
 
 def test_f49_what_the_older_release_stored_is_read_by_the_newer_one(

@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from cogento.events.names import CustomerId
-from cogento.queue.doorbell import QUEUE, Doorbell
 from cogento.queue.status import MailboxState
+from cogento.queue.wakeup import QUEUE, WorkerWakeup
 from tests.support.builders import NOW, customer
 from tests.support.running_worker import LEASE_SECONDS
 from tests.support.servers import wait_until
@@ -225,9 +225,9 @@ def ends_of_lease(trial: WorkerTrial) -> int:
 
 
 def ring_often(redis_url: str) -> None:
-    doorbell = Doorbell(redis_url)
+    doorbell = WorkerWakeup(redis_url)
     for _ in range(25):
-        doorbell.ring()
+        doorbell.send()
     doorbell.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cogento.queue.checks import ServerFacts
 from cogento.queue.durability import AckDurability, DurabilityMechanism
 from cogento.queue.figures import QueueFigures
-from cogento.queue.heartbeats import SeenWorker, Workforce
+from cogento.queue.worker_registry import SeenWorker, Workforce
 from cogento.store.figures import TableFigures
 from cogento.store.letter_records import LetterCount, LetterStatus
 from cogento.store.sweeps import Sweeping

@@ -45,7 +45,7 @@ class MailboxContract:
     ) -> None:
         first = put(runner, mailbox, envelope())
         assert first.result is PutResult.QUEUED
-        assert first.ring
+        assert first.needs_wakeup
 
     def test_the_same_event_again_is_a_duplicate(self, runner: asyncio.Runner, mailbox: Mailbox) -> None:
         assert put(runner, mailbox, envelope(), envelope()).result is PutResult.DUPLICATE

@@ -68,7 +68,7 @@ class MailboxMachine(RuleBasedStateMachine):
         ]
         assert [put.result for put in puts] == expected
         rings = PutResult.QUEUED in expected and self.reference.ring(self.clock.ms)
-        assert sum(put.ring for put in puts) == rings
+        assert sum(put.needs_wakeup for put in puts) == rings
 
     @rule(
         target=claims,

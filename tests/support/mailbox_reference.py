@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 ALONE_FROM_CRASHES = 2
 PARKED_LOOK_MS = 300_000
-RING_WINDOW_MS = 100
-LONGEST_RING_WINDOW_MS = 60_000
+WAKEUP_WINDOW_MS = 100
+MAX_WAKEUP_WINDOW_MS = 60_000
 
 
 @dataclass(order=True)
@@ -82,7 +82,7 @@ class Reference:
         """To be asked after puts that queued something."""
         if now < self._awake_until or self.is_halted or not any(self._line()):
             return False
-        self._awake_until = now + min(RING_WINDOW_MS * 2**self._rings, LONGEST_RING_WINDOW_MS)
+        self._awake_until = now + min(WAKEUP_WINDOW_MS * 2**self._rings, MAX_WAKEUP_WINDOW_MS)
         self._rings += 1
         return True
 
@@ -195,7 +195,7 @@ class Reference:
 
     def _note_claim(self, now: int, *, events: int) -> None:
         if events:
-            awake_ms = max(RING_WINDOW_MS, 2 * gathering_ms(events))
+            awake_ms = max(WAKEUP_WINDOW_MS, 2 * gathering_ms(events))
             self._awake_until, self._rings = now + awake_ms, 0
         elif not any(box.state is MailboxState.LEASED for box in self.boxes.values()):
             self._awake_until, self._rings = 0, 0

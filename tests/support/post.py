@@ -56,7 +56,7 @@ class Post:
         """The heartbeat of the worker that drains here."""
         mailboxes = self.mailboxes
         return WorkerHeartbeat(
-            mailboxes.heartbeats,
+            mailboxes.workers,
             worker="post:1",
             version="1",
             now_ms=mailboxes.now_ms,

@@ -48,7 +48,7 @@ class FakeMailbox:
         if len(self.kept) >= self.room:
             return Put(PutResult.FULL)
         self.kept[envelope.event_id] = envelope.body
-        return Put(PutResult.QUEUED, ring=len(self.kept) == 1)
+        return Put(PutResult.QUEUED, needs_wakeup=len(self.kept) == 1)
 
     def probe(self) -> Mapping[str, str]:
         if self.failure:
@@ -60,13 +60,13 @@ class FakeMailbox:
 
 
 @dataclass
-class CountingBell:
-    """Counts its rings."""
+class CountingWakeup:
+    """Counts wake-ups."""
 
-    rings: int = 0
+    sent: int = 0
 
-    def ring(self) -> None:
-        self.rings += 1
+    def send(self) -> None:
+        self.sent += 1
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Receiver:
     can_ask: bool = False
     metrics_token: str | None = None
     mailbox: FakeMailbox = field(default_factory=FakeMailbox)
-    bell: CountingBell = field(default_factory=CountingBell)
+    bell: CountingWakeup = field(default_factory=CountingWakeup)
     clock: SettableClock = field(default_factory=SettableClock)
     tally: CountingTally = field(default_factory=CountingTally)
 

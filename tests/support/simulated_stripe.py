@@ -41,7 +41,7 @@ EVERYTHING_SIMULATED = Fence(livemode=False, account=None)
 class QuietBell:
     """A bell that nobody needs: tests drain by hand."""
 
-    def ring(self) -> None:
+    def send(self) -> None:
         """Say nothing."""
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cogento.queue.checks import ServerFacts
     from cogento.queue.delays import Histogram
     from cogento.queue.figures import QueueFigures
-    from cogento.queue.heartbeats import Workforce
+    from cogento.queue.worker_registry import Workforce
     from cogento.store.figures import TableFigures
     from cogento.store.sweeps import Sweeping
 

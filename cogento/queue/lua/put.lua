@@ -51,7 +51,7 @@ end
 
 -- What is said of an event that is not laid: it is there already, or nothing more fits. Nil where it is stored and
 -- lies nowhere, because a put failed half way or its mailbox was lost: then it is laid. Of another content
--- only the body says whose it is (posting.py).
+-- only the body says whose it is (enqueue.py).
 local fresh = {} -- customers that get their state at the end of this put
 local function turn_down(id, customer, value, why)
   local stored = redis.call('GET', event_of(id))

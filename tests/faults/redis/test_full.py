@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogento.queue.doorbell import Doorbell
+from cogento.queue.wakeup import WorkerWakeup
 from tests.support.redis_pipeline import accepted_ids, assert_unavailable, new_event, new_events
 from tests.support.servers import wait_until
 from tests.support.storm import storm
@@ -58,8 +58,8 @@ def test_f18_a_full_redis_takes_nothing_and_is_drained_all_the_same(pipeline: Pi
 def test_f18_a_worker_that_is_rung_while_memory_is_full_goes_on(pipeline: Pipeline) -> None:
     with pipeline.worker_asleep():
         pipeline.ask(new_event())
-        with closing(Doorbell(pipeline.valkey.url)) as bell:
-            bell.ring()
+        with closing(WorkerWakeup(pipeline.valkey.url)) as bell:
+            bell.send()
         pipeline.redis.config_set("maxmemory", 1)
     with full_memory(pipeline):
         pipeline.await_applied()

@@ -11,9 +11,9 @@ from cogento.events.names import CustomerId, EventId
 from cogento.ordering.ties import Choice
 from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
-from cogento.queue.heartbeats import Beat
 from cogento.queue.mail import Failed, Settlement
 from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.worker_registry import Heartbeat
 from cogento.store.store import Store
 from tests.integration.console.conftest import Happened, Run
 from tests.support import builders
@@ -99,7 +99,7 @@ def test_status_names_who_waits_longest(run: Run, waiting: Happened) -> None:
 
 
 def test_status_tells_which_workers_live(run: Run, mailboxes: Mailboxes) -> None:
-    mailboxes.heartbeats.beat(Beat("host:1", "1", started_ms=1, took_ms=mailboxes.now_ms()), {})
+    mailboxes.workers.beat(Heartbeat("host:1", "1", started_ms=1, took_ms=mailboxes.now_ms()), {})
     standing = json.loads(run("status", "--json").output)
     assert (standing["workers"], standing["worker_versions"]) == (1, {"1": 1})
     assert "workers      1 worker (version 1), mail settled" in run("status").output
@@ -188,7 +188,7 @@ def test_explain_says_that_workers_wait_for_postgres_or_that_there_are_none(
 ) -> None:
     waiting("customer.updated", ADA)
     alone = run("explain", "cus_ada").output
-    mailboxes.heartbeats.beat(Beat("host:1", "1", started_ms=1, took_ms=None), {})
+    mailboxes.workers.beat(Heartbeat("host:1", "1", started_ms=1, took_ms=None), {})
     circuit = mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("25006", begun_ms=circuit.now_ms(), errors_limit=1, probe_after_seconds=5)
     read_only = run("explain", "cus_ada").output

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from cogento.queue.durability import AckDurability
+from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.postbox import Postbox
 from tests.support import servers
 from tests.support.mailbox_invariants import broken_invariants
 
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
         def __call__(self, url: str, *, ack: AckDurability | None = ..., shards: int = ...) -> Putter: ...
 
 
-class LoopedPostbox:
+class LoopedEnqueuer:
     """A postbox with an event loop of its own, for tests that have none."""
 
-    def __init__(self, postbox: Postbox) -> None:
+    def __init__(self, postbox: AsyncEnqueuer) -> None:
         self._postbox = postbox
         self._runner = asyncio.Runner()
 
@@ -79,12 +79,12 @@ def connect() -> Iterator[Connect]:
 @pytest.fixture(params=["from a thread", "from an event loop"])
 def connect_putter(request: pytest.FixtureRequest, connect: Connect) -> Iterator[ConnectPutter]:
     """Connect what puts, for the length of the test: each test that asks for it runs with both kinds."""
-    looped: list[LoopedPostbox] = []
+    looped: list[LoopedEnqueuer] = []
 
     def connect_looped(
         url: str, *, ack: AckDurability | None = AckDurability.REDIS_FSYNC, shards: int = 1
-    ) -> LoopedPostbox:
-        looped.append(LoopedPostbox(Postbox(url, ack=ack, shards=shards)))
+    ) -> LoopedEnqueuer:
+        looped.append(LoopedEnqueuer(AsyncEnqueuer(url, ack=ack, shards=shards)))
         return looped[-1]
 
     yield connect if request.param == "from a thread" else connect_looped

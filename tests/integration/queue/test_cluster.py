@@ -59,7 +59,7 @@ def test_mail_of_all_shards_is_put_and_claimed_in_order_and_settled(mailboxes: M
     claimed = claim(mailboxes, max_customers=CUSTOMERS, max_events=CUSTOMERS * EVENTS_EACH)
     lost = mailboxes.settle(claimed, all_done(claimed))
     assert {put.result for put in puts} == {PutResult.QUEUED}
-    assert [put.ring for put in puts].count(True) == 1
+    assert [put.needs_wakeup for put in puts].count(True) == 1
     assert taken(claimed) == {
         f"cus_{customer}": [f"evt_{customer}_{number}" for number in range(EVENTS_EACH)]
         for customer in range(CUSTOMERS)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue.durability import AckDurability
+from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.group_commit import GroupCommit
 from cogento.queue.mail import PutResult
-from cogento.queue.postbox import Postbox
 from tests.support.mailbox_builders import all_done, envelope, is_idle
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailboxes, redis_url: str) -> None:
     async def storm() -> Counter[PutResult]:
-        postbox = Postbox(redis_url, ack=AckDurability.REDIS_FSYNC)
+        postbox = AsyncEnqueuer(redis_url, ack=AckDurability.REDIS_FSYNC)
         together = GroupCommit(postbox)
         puts = [await asyncio.gather(*(together.put(envelope()) for _ in range(50))) for _ in range(40)]
         await postbox.close()

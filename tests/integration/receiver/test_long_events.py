@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.queue.codec import MOST_BODY_BYTES
+from cogento.queue.codec import MAX_DECODED_BYTES
 from receiver.reading import MAX_BODY_BYTES
 from tests.support.largest import Writing, largest_event
 from tests.support.servers import wait_until
@@ -54,4 +54,4 @@ def test_t15_what_is_longer_is_refused_and_counted_and_logged_with_its_length(
 
 def test_t15_whatever_the_receiver_takes_the_worker_can_read() -> None:
     longest = max(len(largest_event("evt_1", writing)) for writing in Writing)
-    assert 1.2 * longest < MAX_BODY_BYTES <= MOST_BODY_BYTES
+    assert 1.2 * longest < MAX_BODY_BYTES <= MAX_DECODED_BYTES

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from cogento.local.ports import free_port
-from cogento.queue.doorbell import QUEUE
+from cogento.queue.wakeup import QUEUE
 from tests.support.builders import SECRET
 from tests.support.running_receiver import GUNICORN, ROOT, is_rewriting
 from tests.support.servers import wait_until

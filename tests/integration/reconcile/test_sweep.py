@@ -179,7 +179,7 @@ def test_events_that_may_still_be_on_their_way_are_left_alone(
 def test_a_full_mailbox_holds_the_watermark_back(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post
 ) -> None:
-    post.mailboxes._posting._limits = Limits(total_events=10)
+    post.mailboxes._enqueue._limits = Limits(total_events=10)
 
     with pytest.raises(MailboxFullError):
         sweep(asking)

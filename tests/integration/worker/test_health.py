@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogento.local.ports import free_port
-from cogento.queue.heartbeats import Beat
+from cogento.queue.worker_registry import Heartbeat
 
 if TYPE_CHECKING:
     from tests.support.post import Post
@@ -30,13 +30,13 @@ def ask(redis_url: str) -> tuple[int, str]:
 
 
 def test_a_worker_of_this_host_that_beats_is_healthy(post: Post, redis_url: str) -> None:
-    worker = Beat(f"{socket.gethostname()}:1", "1", started_ms=1, took_ms=None)
-    post.mailboxes.heartbeats.beat(worker, {})
+    worker = Heartbeat(f"{socket.gethostname()}:1", "1", started_ms=1, took_ms=None)
+    post.mailboxes.workers.beat(worker, {})
     assert ask(redis_url) == (0, "at work")
 
 
 def test_another_host_s_worker_does_not_count(post: Post, redis_url: str) -> None:
-    post.mailboxes.heartbeats.beat(Beat("elsewhere:1", "1", started_ms=1, took_ms=None), {})
+    post.mailboxes.workers.beat(Heartbeat("elsewhere:1", "1", started_ms=1, took_ms=None), {})
     assert ask(redis_url) == (1, "no worker of this host takes work")
 
 

@@ -30,7 +30,7 @@ def test_a_worker_that_may_not_take_mail_lives_all_the_same(post: Post) -> None:
 
     post.drain()
 
-    assert [seen.is_alive for seen in post.mailboxes.heartbeats.seen()] == [True]
+    assert [seen.is_alive for seen in post.mailboxes.workers.seen()] == [True]
 
 
 def test_a_worker_that_stopped_is_no_longer_seen(post: Post) -> None:
@@ -38,8 +38,8 @@ def test_a_worker_that_stopped_is_no_longer_seen(post: Post) -> None:
 
     post.heartbeat.stop()
 
-    assert post.mailboxes.heartbeats.seen() == ()
+    assert post.mailboxes.workers.seen() == ()
 
 
 def _histograms(post: Post) -> list[Histogram]:
-    return histograms(post.mailboxes.heartbeats.delays())
+    return histograms(post.mailboxes.workers.delays())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from cogento.queue.doorbell import QUEUE, Doorbell
+from cogento.queue.wakeup import QUEUE, WorkerWakeup
 from tests.support.builders import customer
 from tests.support.servers import wait_until
 from worker.celery_app import forget_rings, make_celery
@@ -54,15 +54,15 @@ def test_t17_a_worker_that_starts_works_and_stops_leaves_all_that_is_others(
     before = theirs(shared)
     worker = start_worker()
     worker.await_start()
-    bell = Doorbell(redis_url)
+    bell = WorkerWakeup(redis_url)
     event = post.put("customer.created", customer("cus_1"))
-    bell.ring()
+    bell.send()
     wait_until(lambda: event in post.ledger(), what="the event to be applied")
     wait_until(lambda: not shared.llen(QUEUE), what="the ring to be taken")
     worker.send(signal.SIGTERM)
     worker.await_death()
     bell.close()
-    assert bell.rings == 1
+    assert bell.sent == 1
     assert theirs(shared) == before
 
 
@@ -78,8 +78,8 @@ def test_t17_a_consumer_gives_no_message_of_others_back_to_its_queue(
 
 def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: str) -> None:
     before = theirs(shared)
-    bell = Doorbell(redis_url)
-    bell.ring()
+    bell = WorkerWakeup(redis_url)
+    bell.send()
     bell.close()
     shared.hset("cogento.unacked", "1", "a ring of a worker that died")
     forget_rings(make_celery(redis_url, concurrency=1))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogento.queue import codec
-from cogento.queue.codec import Stored, decode, encode, says_the_same
+from cogento.queue.codec import Stored, decode, encode, same_content
 from cogento.queue.mail import Source
 from tests.support.builders import Shape, customer, event_body, item, subscription
 
@@ -112,7 +112,7 @@ def test_threads_do_not_share_what_compresses() -> None:
 
 def test_a_value_that_unfolds_without_end_is_handed_on_folded() -> None:
     head = encode(b"", received_ms=NOW_MS, source=Source.WEBHOOK)[: codec.HEADER_BYTES]
-    bomb = head + codec.ZSTANDARD + codec._zstandard.compress(b"0" * (codec.MOST_BODY_BYTES + 1))
+    bomb = head + codec.ZSTANDARD + codec._zstandard.compress(b"0" * (codec.MAX_DECODED_BYTES + 1))
     assert decode(bomb, now_ms=NOW_MS) == Stored(bomb, NOW_MS, Source.WEBHOOK)
 
 
@@ -130,14 +130,14 @@ def stored(**fields: object) -> bytes:
     ],
 )
 def test_renderings_of_one_event_say_the_same(fields: dict[str, object]) -> None:
-    assert says_the_same(stored(), stored(**fields))
+    assert same_content(stored(), stored(**fields))
 
 
 def test_layout_and_order_of_keys_say_nothing() -> None:
     pretty = b'{"data": {\n  "object": {"n": 1}}, "api_version": "v"}'
-    assert says_the_same(stored(), encode(pretty, received_ms=0, source=Source.SEND))
+    assert same_content(stored(), encode(pretty, received_ms=0, source=Source.SEND))
 
 
 @pytest.mark.parametrize("other", [stored(data={"object": {"n": 2}}), b"garbage", b"\x03newer"])
 def test_other_content_does_not_say_the_same(other: bytes) -> None:
-    assert not says_the_same(other, stored())
+    assert not same_content(other, stored())

@@ -40,7 +40,7 @@ class GatedMailboxes:
         self.under_way -= 1
         if self.failures:
             raise self.failures.pop()
-        return [Put(PutResult.QUEUED, ring=one.event_id == "evt_ring") for one in envelopes]
+        return [Put(PutResult.QUEUED, needs_wakeup=one.event_id == "evt_ring") for one in envelopes]
 
     def longest_put_seconds(self) -> float:
         return self.seconds
@@ -106,7 +106,7 @@ def test_callers_that_come_during_a_put_share_the_next(
         mailboxes.is_open = True
         return await outcomes(tasks)
 
-    ring = Put(PutResult.QUEUED, ring=True)
+    ring = Put(PutResult.QUEUED, needs_wakeup=True)
     assert asyncio.run(scenario()) == [QUEUED, QUEUED, ring, QUEUED]
     assert mailboxes.calls == [["evt_first"], ["evt_1", "evt_ring", "evt_2"]]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.queue.rate_limiter import RateLimiter, Slot
+from cogento.queue.rate_limiter import RateLimiter, SendSlot
 from cogento.queue.redis_client import RedisClient
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def pace(client: fakeredis.FakeRedis, clock: ManualClock) -> RateLimiter:
 
 
 def waits(pace: RateLimiter, count: int) -> list[float]:
-    return [pace.take().wait_seconds for _ in range(count)]
+    return [pace.reserve().wait_seconds for _ in range(count)]
 
 
 def test_requests_are_spaced_evenly(pace: RateLimiter) -> None:
@@ -39,7 +39,7 @@ def test_two_processes_share_one_pace(
 ) -> None:
     other = RateLimiter(RedisClient(client), requests_per_second=20, clock=clock)
 
-    assert [pace.take().wait_seconds, other.take().wait_seconds, pace.take().wait_seconds] == [
+    assert [pace.reserve().wait_seconds, other.reserve().wait_seconds, pace.reserve().wait_seconds] == [
         0,
         0.053,
         0.105,
@@ -47,7 +47,7 @@ def test_two_processes_share_one_pace(
 
 
 def test_moments_that_passed_unused_are_not_made_up_for(pace: RateLimiter, clock: ManualClock) -> None:
-    pace.take()
+    pace.reserve()
     clock.ms += 10_000
 
     assert waits(pace, 2) == [0, 0.053]
@@ -88,8 +88,8 @@ def test_the_rate_never_falls_below_one_a_second(pace: RateLimiter, clock: Manua
 
 
 def test_nobody_asks_while_the_key_is_refused(pace: RateLimiter, clock: ManualClock) -> None:
-    pace.shut(seconds=60)
+    pace.block_for(seconds=60)
 
-    assert pace.take() == Slot(wait_seconds=0, shut_seconds=60)
+    assert pace.reserve() == SendSlot(wait_seconds=0, blocked_seconds=60)
     clock.ms += 60_000
-    assert pace.take() == Slot(wait_seconds=0, shut_seconds=0)
+    assert pace.reserve() == SendSlot(wait_seconds=0, blocked_seconds=0)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.heartbeats import Beat
+from cogento.queue.worker_registry import Heartbeat
 from worker.heartbeat import WorkerHeartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.queue.heartbeats import Heartbeats
+    from cogento.queue.worker_registry import WorkerRegistry
 
 NOW_MS = 1_760_000_000_000
 
@@ -23,16 +23,16 @@ NOW_MS = 1_760_000_000_000
 class FakeHeartbeats:
     """Remembers what a worker told."""
 
-    beats: list[Beat] = field(default_factory=list)
+    beats: list[Heartbeat] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     is_away: bool = False
 
-    def beat(self, beat: Beat, delays: Mapping[str, int]) -> None:  # noqa: ARG002 - the port's signature
+    def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> None:  # noqa: ARG002 - the port's signature
         if self.is_away:
             raise MailboxUnavailable("away")
         self.beats.append(beat)
 
-    def leave(self, worker: str) -> None:
+    def unregister(self, worker: str) -> None:
         self.left.append(worker)
 
 
@@ -59,13 +59,13 @@ def clock() -> Seconds:
 @pytest.fixture
 def heartbeat(heartbeats: FakeHeartbeats, clock: Seconds) -> WorkerHeartbeat:
     return WorkerHeartbeat(
-        cast("Heartbeats", heartbeats), worker="host:1", version="2.0", now_ms=lambda: NOW_MS, clock=clock
+        cast("WorkerRegistry", heartbeats), worker="host:1", version="2.0", now_ms=lambda: NOW_MS, clock=clock
     )
 
 
 def test_the_first_look_for_work_is_a_beat(heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats) -> None:
     heartbeat.beat()
-    assert heartbeats.beats == [Beat("host:1", "2.0", NOW_MS, None)]
+    assert heartbeats.beats == [Heartbeat("host:1", "2.0", NOW_MS, None)]
 
 
 def test_it_beats_every_five_seconds_however_often_loops_look(

@@ -9,7 +9,7 @@ import asyncpg
 import fakeredis
 import pytest
 
-from cogento.queue.circuit import Answer, Circuit, Dependency
+from cogento.queue.circuit import Circuit, CircuitDecision, Dependency
 from cogento.queue.redis_client import RedisClient
 from tests.support.mailbox_builders import ManualClock
 from worker.outages import Breaker
@@ -39,7 +39,7 @@ class CountedCircuit(Circuit):
 
     asked = 0
 
-    def ask(self) -> Answer:
+    def ask(self) -> CircuitDecision:
         self.asked += 1
         return super().ask()
 

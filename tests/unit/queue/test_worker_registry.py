@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.queue.heartbeats import Beat
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
+from cogento.queue.worker_registry import Heartbeat
 from tests.support.mailbox_builders import START_MS
 
 if TYPE_CHECKING:
@@ -18,24 +18,24 @@ MINUTE_MS = 60_000
 
 
 def beat(mailboxes: Mailboxes, worker: str, *, version: str = "1.0", took_ms: int | None = None) -> int:
-    return mailboxes.heartbeats.beat(Beat(worker, version, START_MS, took_ms), {})
+    return mailboxes.workers.beat(Heartbeat(worker, version, START_MS, took_ms), {})
 
 
 def slots(mailboxes: Mailboxes) -> dict[int, str]:
-    return {seen.slot: seen.worker for seen in mailboxes.heartbeats.seen()}
+    return {seen.slot: seen.worker for seen in mailboxes.workers.seen()}
 
 
 def test_what_a_worker_tells_is_seen(mailboxes: Mailboxes, clock: ManualClock) -> None:
     clock.ms += 7_000
     beat(mailboxes, "host:1", version="2.0", took_ms=START_MS + 5_000)
-    (seen,) = mailboxes.heartbeats.seen()
+    (seen,) = mailboxes.workers.seen()
     assert (seen.worker, seen.version, seen.started_ms) == ("host:1", "2.0", START_MS)
     assert (seen.beat_ms, seen.took_ms) == (START_MS + 7_000, START_MS + 5_000)
 
 
 def test_a_worker_that_took_nothing_yet_has_no_such_time(mailboxes: Mailboxes) -> None:
     beat(mailboxes, "host:1")
-    assert mailboxes.heartbeats.seen()[0].took_ms is None
+    assert mailboxes.workers.seen()[0].took_ms is None
 
 
 def test_a_worker_keeps_its_slot(mailboxes: Mailboxes) -> None:
@@ -45,7 +45,7 @@ def test_a_worker_keeps_its_slot(mailboxes: Mailboxes) -> None:
 def test_the_slot_of_a_worker_that_stopped_is_the_next_one_s(mailboxes: Mailboxes) -> None:
     beat(mailboxes, "a")
     beat(mailboxes, "b")
-    mailboxes.heartbeats.leave("a")
+    mailboxes.workers.unregister("a")
     beat(mailboxes, "c")
     assert slots(mailboxes) == {0: "c", 1: "b"}
 
@@ -72,19 +72,19 @@ def test_a_silent_worker_is_shown_as_such_and_forgotten_after_an_hour(
 ) -> None:
     beat(mailboxes, "a")
     clock.ms += 30_000
-    assert mailboxes.heartbeats.seen()[0].is_alive
+    assert mailboxes.workers.seen()[0].is_alive
     clock.ms += 1
-    assert not mailboxes.heartbeats.seen()[0].is_alive
+    assert not mailboxes.workers.seen()[0].is_alive
     clock.ms += 61 * MINUTE_MS
     beat(mailboxes, "b")
     assert "a" not in slots(mailboxes).values()
 
 
 def test_delays_of_all_workers_add_up(mailboxes: Mailboxes) -> None:
-    first, second = Beat("a", "1", START_MS, None), Beat("b", "1", START_MS, None)
-    mailboxes.heartbeats.beat(first, {"queue webhook 0.5": 2})
-    mailboxes.heartbeats.beat(second, {"queue webhook 0.5": 3, "queue webhook ms": 700})
-    assert mailboxes.heartbeats.delays() == {"queue webhook 0.5": 5, "queue webhook ms": 700}
+    first, second = Heartbeat("a", "1", START_MS, None), Heartbeat("b", "1", START_MS, None)
+    mailboxes.workers.beat(first, {"queue webhook 0.5": 2})
+    mailboxes.workers.beat(second, {"queue webhook 0.5": 3, "queue webhook ms": 700})
+    assert mailboxes.workers.delays() == {"queue webhook 0.5": 5, "queue webhook ms": 700}
 
 
 def test_workers_are_noted_once_however_many_shards(client: fakeredis.FakeRedis, clock: ManualClock) -> None:

@@ -1,11 +1,12 @@
-"""The doorbell: one Celery message, by name, that says only that there is mail.
+"""The wake-up of a worker: one Celery message, by its task's name, that carries nothing.
 
-Losing or doubling a ring is harmless (every worker looks by itself once a second), so a ring that fails
-is counted and forgotten. Does not know the worker; knows the name of its task.
+To lose or double one is harmless, for every worker polls once a second. So a failed one is counted and forgotten.
+Knows the name of the worker's task, and nothing else of the worker.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -29,19 +30,19 @@ messages back to their queues, and whoever empties these keys would lose them (c
 
 TIMEOUT_SECONDS = 0.5
 QUIET_SECONDS = 1.0
-"""How long no ring is tried after one failed: a broker that is away costs a caller time once a second."""
+"""How long none is tried after one failed: a broker that is away costs a caller time once a second."""
 
 log = structlog.get_logger()
 
 
-class Doorbell:
-    """Rings through Celery's broker; 0.3 to 0.8 ms a ring, about twice TIMEOUT_SECONDS at most when it is away.
+class WorkerWakeup:
+    """Sends wake-ups through Celery's broker; 0.3 to 0.8 ms each, at most about twice TIMEOUT_SECONDS when it is away.
 
-    Connects when first rung, so it may be made before a fork; for any number of threads or greenlets.
+    Connects when first used, so it may be made before a fork; for any number of threads or greenlets.
     """
 
     def __init__(self, broker_url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.rings = 0
+        self.sent = 0
         self.failures = 0
         self._monotonic = monotonic
         self._quiet_until = -float("inf")
@@ -59,7 +60,7 @@ class Doorbell:
             },
         )
 
-    def ring(self) -> None:
+    def send(self) -> None:
         """Send one message, in one attempt; never raises."""
         if self._monotonic() < self._quiet_until:
             self.failures += 1
@@ -71,8 +72,29 @@ class Doorbell:
             self.failures += 1
             log.warning("doorbell_failed", error=type(error).__name__)
         else:
-            self.rings += 1
+            self.sent += 1
 
     def close(self) -> None:
         """Close the connections to the broker."""
         self._celery.close()
+
+
+class BackgroundWakeup:
+    """Sends wake-ups from a thread of its own, so that an answer never waits for Celery's broker.
+
+    Those asked for while one is under way become one.
+    """
+
+    def __init__(self, wakeup: WorkerWakeup) -> None:
+        self._wakeup = wakeup
+        self._wanted = threading.Event()
+        threading.Thread(target=self._send_wanted, name="wakeup", daemon=True).start()
+
+    def send(self) -> None:
+        """Have a wake-up sent soon; never raises and never waits."""
+        self._wanted.set()
+
+    def _send_wanted(self) -> None:
+        while self._wanted.wait():
+            self._wanted.clear()
+            self._wakeup.send()

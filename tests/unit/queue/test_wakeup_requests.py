@@ -17,7 +17,9 @@ CUS_A = CustomerId("cus_a")
 
 
 def rings(mailboxes: Mailboxes, *names: str) -> list[bool]:
-    return [put.ring for put in mailboxes.put([envelope(name, customer=f"cus_{name}") for name in names])]
+    return [
+        put.needs_wakeup for put in mailboxes.put([envelope(name, customer=f"cus_{name}") for name in names])
+    ]
 
 
 def test_the_first_put_rings_and_only_once(mailboxes: Mailboxes) -> None:
@@ -91,7 +93,7 @@ def test_mail_for_someone_who_sleeps_does_not_ring(mailboxes: Mailboxes, clock: 
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, postponed_until_ms=clock.ms + 60_000)])
     is_idle(mailboxes)
-    assert [put.ring for put in mailboxes.put([envelope("evt_2")])] == [False]
+    assert [put.needs_wakeup for put in mailboxes.put([envelope("evt_2")])] == [False]
 
 
 def test_nothing_rings_while_everything_is_paused(mailboxes: Mailboxes) -> None:

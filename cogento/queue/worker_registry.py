@@ -32,7 +32,7 @@ NEVER = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Heartbeat:
     """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last took mail."""
 
     worker: str
@@ -78,7 +78,7 @@ class Workforce:
         return max(self.now_ms - max(took), 0) / 1000 if took else None
 
 
-class Heartbeats:
+class WorkerRegistry:
     """The workers of these mailboxes; everything raises MailboxUnavailable."""
 
     def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
@@ -86,13 +86,13 @@ class Heartbeats:
         self._clock = clock
         self._tag = tag
 
-    def beat(self, beat: Beat, delays: Mapping[str, int]) -> int:
+    def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> int:
         """Note that a worker takes work, add to the delays' counters, and return the worker's slot."""
         facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version}"
         counts = [term for field, count in delays.items() for term in (field, count)]
         return int(self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
 
-    def leave(self, worker: str) -> None:
+    def unregister(self, worker: str) -> None:
         """Forget a worker that stops."""
         self._run("leave", worker)
 

@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from cogento.queue.durability import AckDurability
+from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mail import PutResult
-from cogento.queue.postbox import Postbox
 from tests.support import servers
 from tests.support.mailbox_builders import envelope
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def test_puts_at_a_time_have_a_connection_each_and_keep_them(own_server: OwnServer) -> None:
     async def scenario() -> None:
-        postbox = Postbox(own_server.url, ack=AckDurability.REDIS_FSYNC)
+        postbox = AsyncEnqueuer(own_server.url, ack=AckDurability.REDIS_FSYNC)
         for number in range(5):
             await asyncio.gather(*(postbox.put([envelope(f"evt_{number}_{one}")]) for one in range(2)))
         await postbox.close()
@@ -52,7 +52,7 @@ def test_each_put_is_confirmed_by_the_server_that_it_reached(
     """After a failover one connection may still lead to the old server while the next leads to a new one."""
 
     async def scenario() -> tuple[list[Put] | BaseException, list[Put] | BaseException]:
-        postbox = Postbox(own_server.url, ack=AckDurability.REDIS_FSYNC)
+        postbox = AsyncEnqueuer(own_server.url, ack=AckDurability.REDIS_FSYNC)
         await postbox.put([envelope("evt_1")])
         postbox._url = without_a_file.url
         there, elsewhere = await asyncio.gather(
