@@ -1,7 +1,7 @@
 """URLs of servers, read and judged once, where settings are made.
 
-The clients of one server read an odd URL differently (Celery's and redis-py, asyncpg and libpq): a `#` ends it for
-one and belongs to the password for another. What they would not all take alike is refused here, and what is
+The clients of one server read an odd URL differently (Celery's and redis-py): a `#` ends it for one and belongs to the
+password for another. What they would not all take alike is refused here, and what is
 taken is written in the one form that they share. A complaint never quotes: any part may be a piece of a password.
 """
 
@@ -61,7 +61,7 @@ class Url:
 
 
 def postgres_url(text: str) -> str:
-    """Return the URL of a PostgreSQL as asyncpg and libpq both read it; raises UnusableUrlError."""
+    """Return the URL of a PostgreSQL as asyncpg reads it; raises UnusableUrlError."""
     url = _read(text, schemes=("postgresql", "postgres"), example="postgresql://user:password@host:5432/name")
     _require_hosts(url.hosts.split(",") if url.hosts else [], folder_allowed=True)
     asked = _parameters(url.query)
@@ -85,7 +85,7 @@ def postgres_url(text: str) -> str:
     _require_roots(asked)
     if asked.get("sslnegotiation") == "direct" and asked.get("sslmode") not in STRICT_SSL:
         raise UnusableUrlError("sslnegotiation=direct goes with sslmode=require or a stricter one")
-    return url.written(query=asked)
+    return url.written(query={name: value for name, value in asked.items() if name not in POSTGRES_FOR_LIBPQ})
 
 
 def redis_url(text: str, *, verify: str) -> str:
@@ -289,7 +289,7 @@ POSTGRES_FOR_LIBPQ: Mapping[str, Callable[[str], bool]] = {
     "sslsni": _YES_OR_NO,
     "tcp_user_timeout": _NUMBER,
 }
-"""What libpq reads and asyncpg would send to the server, which would refuse it: asyncpg goes without."""
+"""What URLs made for libpq bring along: asyncpg would send it to the server, which would refuse it. It is left out."""
 
 POSTGRES_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
     **POSTGRES_FOR_LIBPQ,

@@ -5,6 +5,7 @@ It listens on TCP alone: no socket file can be left behind or have too long a pa
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -13,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg import sql
+import asyncpg
 
 from cogento.local import private, programs
 from cogento.local.accounts import run
@@ -58,6 +58,7 @@ SETTINGS: Mapping[str, str] = {
     "jit": "off",  # no query here is long enough to win back its compilation
 }
 UNICODE_COLLATION_SINCE = 17
+CONNECT_SECONDS = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,9 +107,8 @@ class Postgres:
     def answers(self) -> bool:
         """Say whether our database takes a connection, making it on the first one."""
         try:
-            with psycopg.connect(self.url_of("postgres"), autocommit=True, connect_timeout=2) as connection:
-                self._make_database(connection)
-        except psycopg.OperationalError:
+            asyncio.run(self._make_database())
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
 
@@ -135,12 +135,14 @@ class Postgres:
         private.write(self.home / PASSWORD, secrets.token_urlsafe(24), home.account)
         return ["--auth=scram-sha-256", f"--pwfile={home.inside / PASSWORD}"]
 
-    def _make_database(self, connection: psycopg.Connection) -> None:
-        known = connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", (self.database,)
-        ).fetchone()
-        if not known:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
+    async def _make_database(self) -> None:
+        connection = await asyncpg.connect(self.url_of("postgres"), timeout=CONNECT_SECONDS)
+        try:
+            known = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", self.database)
+            if not known:
+                await connection.execute(f'CREATE DATABASE "{self.database}"')
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
 
 
 def _collation(folder: Path) -> list[str]:

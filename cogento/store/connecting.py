@@ -6,13 +6,11 @@ Settings are made once a connection, so a pooler must give each client a session
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
 from cogento.events.errors import UnavailableError
 from cogento.store.errors import PostgresRefusedError, as_refusal
-from cogento.urls import POSTGRES_FOR_LIBPQ
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
@@ -45,7 +43,7 @@ that no other time-out ends it: a process that was frozen just then held its loc
 async def open_pool(database_url: str, *, pool_size: int, application_name: str) -> asyncpg.Pool:
     """Make a pool that connects on first use, so that a process starts while Postgres is away."""
     return await asyncpg.create_pool(
-        _asyncpg_url(database_url),
+        database_url,
         min_size=0,
         max_size=pool_size,
         timeout=CONNECT_SECONDS,
@@ -58,17 +56,29 @@ async def open_pool(database_url: str, *, pool_size: int, application_name: str)
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:
     """Open one connection, with the same settings as a pool's; raises what `as_refusal` makes of its errors."""
+    connection = await connect_plainly(
+        database_url, application_name=application_name, command_seconds=COMMAND_SECONDS
+    )
     try:
-        connection = await asyncpg.connect(
-            _asyncpg_url(database_url),
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings={"application_name": application_name},
-        )
         await _set_session(connection)
     except Exception as error:
         raise as_refusal(error) from error
     return connection
+
+
+async def connect_plainly(
+    database_url: str, *, application_name: str, command_seconds: float | None = None
+) -> asyncpg.Connection:
+    """Open one connection with the server's own settings, for what may take its time; raises as `connect` does."""
+    try:
+        return await asyncpg.connect(
+            database_url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=command_seconds,
+            server_settings={"application_name": application_name},
+        )
+    except Exception as error:
+        raise as_refusal(error) from error
 
 
 async def greet(database_url: str, *, application_name: str) -> None:
@@ -133,9 +143,3 @@ async def _keep(_connection: Any) -> None:
 
     The default asks the server to reset everything, one more round trip for each batch.
     """
-
-
-def _asyncpg_url(database_url: str) -> str:
-    parts = urlsplit(database_url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in POSTGRES_FOR_LIBPQ]
-    return urlunsplit(parts._replace(query=urlencode(kept)))

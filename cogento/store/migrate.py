@@ -9,32 +9,42 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-import psycopg
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from cogento.store import partitions
-from cogento.store.connecting import greet
+from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
-from cogento.store.errors import MigrationError, MigrationRefusedError, PostgresUnavailableError
+from cogento.store.errors import (
+    MigrationError,
+    MigrationRefusedError,
+    PostgresUnavailableError,
+    sqlstate,
+)
 from schema.migrations import FOLDER, VERSION_TABLE
+from schema.migrations.plain_sql import run_statements
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 LOCK_SECONDS = 2
 PATIENCE_SECONDS = 120.0
 PAUSE_SECONDS = 1.0
-CONNECT_SECONDS = 10
 APPLICATION_NAME = "cogento migrate"
+CONNECTION_LOST = ("08", "57P")
+"""How the SQLSTATE begins of what says that this connection has ended, or the server."""
 
 _TAKE_LOCK = "SELECT pg_advisory_lock(hashtext('cogento.migrate'))"
 _LOCKED = (
@@ -52,7 +62,7 @@ MADE_BY = {
     "0005": "notices",
 }
 """A table that each revision made which those releases had; by these we know ours, whoever else's revision says 0003."""
-_READABLE = "SELECT has_table_privilege(to_regclass(%s), 'SELECT')"
+_READABLE = "SELECT has_table_privilege(to_regclass($1), 'SELECT')"
 IN_THE_WAY = {
     "42P07": "Something of one of our tables' names is here already and is not ours ({said})",
     "42710": "Something of one of our tables' names is here already and is not ours ({said})",
@@ -78,8 +88,8 @@ class Migrated:
     days_made: tuple[dt.date, ...]
 
 
-def migrate(database_url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Migrated:
-    """Bring the tables to this release's revision, and make the ledger's days.
+def migrate(database_url: str, *, to: str = "head", patience_seconds: float = PATIENCE_SECONDS) -> Migrated:
+    """Bring the tables to this release's revision, or to an earlier one, and make the ledger's days.
 
     A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
     done: all revisions are one transaction. Must not be called where an event loop runs.
@@ -88,58 +98,56 @@ def migrate(database_url: str, *, patience_seconds: float = PATIENCE_SECONDS) ->
     the way, MigrationError when locks of others did not go away within `patience_seconds`, and whatever says that
     Postgres is away.
     """
-    asyncio.run(greet(database_url, application_name=APPLICATION_NAME))
-    before, after = _upgrade(database_url, time.monotonic() + patience_seconds)
-    kept = asyncio.run(_keep_partitions(database_url))
+    return asyncio.run(_migrate(database_url, to, time.monotonic() + patience_seconds))
+
+
+async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
+    await greet(database_url, application_name=APPLICATION_NAME)
+    before, after = await _upgrade(database_url, to, deadline)
+    database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
+    try:
+        kept = await partitions.keep(database)
+    finally:
+        await database.close()
     return Migrated(before=before, after=after, days_made=kept.made)
 
 
-def _upgrade(database_url: str, deadline: float) -> tuple[str | None, str | None]:
+async def _upgrade(database_url: str, to: str, deadline: float) -> tuple[str | None, str | None]:
+    """Upgrade in one transaction, again and again while others hold locks on our tables."""
     while True:
         try:
-            return _upgrade_once(database_url)
-        except (psycopg.errors.LockNotAvailable, sa.exc.OperationalError) as error:
-            if not _met_a_lock(error):
-                raise _explained(error) from error
+            return await run_on_connection(database_url, partial(_upgrade_through, to=to))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
+            cause = _cause(error)
+            if not isinstance(cause, asyncpg.LockNotAvailableError):
+                raise _explained(cause) from error
             if time.monotonic() > deadline:
                 raise MigrationError(_LOCKED) from error
-            time.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - not a secret
-        except (psycopg.Error, sa.exc.DBAPIError) as error:
-            raise _explained(error) from error
+            await asyncio.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - not a secret
 
 
-def _upgrade_once(database_url: str) -> tuple[str | None, str | None]:
+async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T]) -> T:
+    """Call what knows SQLAlchemy's connections, as Alembic does, with one of asyncpg's behind it."""
+
+    async def dial() -> asyncpg.Connection:
+        dialled = await connect_plainly(database_url, application_name=APPLICATION_NAME)
+        await dialled.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        return dialled
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=dial, poolclass=sa.NullPool)
+    async with engine.connect() as connection:
+        return await connection.run_sync(do)
+
+
+def _upgrade_through(connection: sa.Connection, *, to: str) -> tuple[str | None, str | None]:
     scripts = ScriptDirectory(str(FOLDER))
-    with _connected(database_url) as connection:
-        connection.exec_driver_sql(_TAKE_LOCK)  # of the session: it ends with this connection
-        _take_over_version(connection, scripts)
-        before = _revision(connection)
-        if before is None or _is_known(scripts, before):
-            command.upgrade(_config(connection), "head")
-            connection.commit()
-        return before, _revision(connection)
-
-
-@contextmanager
-def _connected(database_url: str) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(
-        "postgresql+psycopg://", creator=lambda: _dial(database_url), poolclass=sa.NullPool
-    )
-    with engine.connect() as connection:
-        yield connection
-
-
-def _dial(database_url: str) -> psycopg.Connection:
-    """Connect; that the server lets us in was seen a moment ago."""
-    try:
-        connection = psycopg.connect(
-            database_url, connect_timeout=CONNECT_SECONDS, application_name=APPLICATION_NAME
-        )
-    except psycopg.Error as error:
-        raise PostgresUnavailableError("Postgres cannot be reached through libpq") from error
-    connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-    connection.commit()
-    return connection
+    connection.exec_driver_sql(_TAKE_LOCK)  # of the session: it ends with this connection
+    _take_over_version(connection, scripts)
+    before = _revision(connection)
+    if before is None or _is_known(scripts, before):
+        command.upgrade(_config(connection), to)
+        connection.commit()
+    return before, _revision(connection)
 
 
 def _config(connection: sa.Connection) -> Config:
@@ -169,11 +177,11 @@ def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory) -> N
     made = [_exists(connection, table) for table in MADE_BY.values()]
     if made != [at <= revision for at in MADE_BY]:
         return
-    connection.exec_driver_sql((FOLDER / "take_over.sql").read_text(encoding="utf-8"))
+    run_statements(connection, FOLDER / "take_over.sql")
 
 
 def _exists(connection: sa.Connection, relation: str) -> bool:
-    return connection.exec_driver_sql("SELECT to_regclass(%s)", (relation,)).scalar() is not None
+    return connection.exec_driver_sql("SELECT to_regclass($1)", (relation,)).scalar() is not None
 
 
 def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
@@ -181,24 +189,19 @@ def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
     return any(script.revision == revision for script in scripts.walk_revisions())
 
 
-def _explained(error: psycopg.Error | sa.exc.DBAPIError) -> Exception:
-    """Say what kept the tables from being changed; what is no database's refusal stays what it is."""
-    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
+def _cause(error: BaseException) -> BaseException:
+    """Return asyncpg's own error: SQLAlchemy wraps those of its statements, and those of files come as they are."""
+    while not isinstance(error, asyncpg.PostgresError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _explained(cause: BaseException) -> Exception:
+    """Say what kept the tables from being changed; a connection that was lost is no refusal."""
+    code = sqlstate(cause)
+    if code is None or code.startswith(CONNECTION_LOST):
         return PostgresUnavailableError("the connection to Postgres was lost")
-    code, said = cause.sqlstate, str(cause.diag.message_primary)
+    said = str(cause).partition("\n")[0]  # asyncpg adds the detail in lines of its own
     sentence = IN_THE_WAY.get(code, "PostgreSQL refused a change of the tables ({code}: {said})")
     first = sentence.format(said=said, code=code)
     return MigrationRefusedError(f"{first}. {ADVICE.get(code, OWN_PLACE)} Nothing was changed.")
-
-
-def _met_a_lock(error: Exception) -> bool:
-    return isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable)
-
-
-async def _keep_partitions(database_url: str) -> partitions.Kept:
-    database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
-    try:
-        return await partitions.keep(database)
-    finally:
-        await database.close()

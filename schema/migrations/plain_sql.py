@@ -1,16 +1,28 @@
-"""Migrations are SQL files; this runs one as it stands, whatever colons and percent signs it holds."""
+"""Migrations are SQL files; these run one as it stands, whatever colons and percent signs it holds."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from alembic import op
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 FOLDER = Path(__file__).parent / "versions"
 
 
 def run_file(name: str) -> None:
-    """Run every statement of a file in the migration's transaction."""
-    driver = op.get_bind().connection.driver_connection
-    assert driver is not None  # noqa: S101 - alembic is only ever run online here
-    driver.execute((FOLDER / name).read_text(encoding="utf-8"))
+    """Run every statement of a migration's file in its transaction."""
+    run_statements(op.get_bind(), FOLDER / name)
+
+
+def run_statements(connection: sa.Connection, path: Path) -> None:
+    """Run every statement of a file in the transaction that the connection is in.
+
+    Past SQLAlchemy, which prepares what it sends, and nothing of several statements can be prepared.
+    """
+    statements = path.read_text(encoding="utf-8")
+    driver = cast("Any", connection.connection.dbapi_connection)
+    driver.run_async(lambda session: session.execute(statements))

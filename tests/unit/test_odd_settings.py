@@ -28,7 +28,6 @@ from cogento.settings import (
     WorkerSettings,
     load,
 )
-from cogento.store.connecting import _asyncpg_url
 from cogento.urls import UnusableUrlError, http_url, postgres_url, redis_url
 from tests.support.builders import SECRET
 
@@ -194,9 +193,7 @@ ASYNCPG = (
 
 def as_asyncpg(url: str) -> tuple[Any, Any]:
     """The addresses and the parameters that asyncpg makes of a judged URL."""
-    addresses, parameters = _parse_connect_dsn_and_args(
-        **{**dict.fromkeys(ASYNCPG), "dsn": _asyncpg_url(url)}
-    )
+    addresses, parameters = _parse_connect_dsn_and_args(**{**dict.fromkeys(ASYNCPG), "dsn": url})
     return addresses, parameters
 
 
@@ -216,7 +213,7 @@ def judged_by(judge: Callable[[str], str], url: str) -> str:
 
 @examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(url=urls() | good_urls("postgresql", "/x"))
-def test_t21_a_postgres_url_that_is_taken_means_the_same_to_both_drivers(url: str) -> None:
+def test_t21_a_postgres_url_that_is_taken_means_the_same_to_asyncpg_and_to_libpq_tools(url: str) -> None:
     judged = judged_by(postgres_url, url)
     assume(judged)
     addresses, one = as_asyncpg(judged)

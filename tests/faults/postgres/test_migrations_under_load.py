@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 import threading
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
 
 from cogento.events.outcomes import Applied, Reason
@@ -35,17 +33,10 @@ REVISIONS = [script.revision for script in ScriptDirectory(str(migrations.FOLDER
 STEPS = list(itertools.pairwise(REVISIONS))
 
 
-def upgrade(database_url: str, revision: str) -> None:
-    """Bring an empty database to a revision, with the days of the ledger."""
-    with migration._connected(database_url) as connection:
-        command.upgrade(migration._config(connection), revision)
-    asyncio.run(migration._keep_partitions(database_url))
-
-
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, empty_database_url: str) -> str:
     """A database of the release before the one under test; of this one where no step is given."""
-    upgrade(empty_database_url, getattr(request, "param", "head"))
+    migrate(empty_database_url, to=getattr(request, "param", "head"))
     return empty_database_url
 
 
@@ -59,7 +50,7 @@ def test_f50_a_migration_under_running_workers_loses_nothing_and_blames_nobody(
 ) -> None:
     start_worker_here(batch_events=10)
     accepted = put_names(post, 0)
-    upgrade(database_url, after)
+    migrate(database_url, to=after)
     accepted += put_names(post, 1)
     migrate(database_url)
     await_quiet(post)

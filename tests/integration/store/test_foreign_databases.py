@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,9 +23,10 @@ from tests.support.pooler import PgBouncer
 from tests.support.servers import Running
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from cogento.local.postgres import Postgres
     from tests.support.servers import RunningServer
@@ -49,10 +51,14 @@ def migrate_as_before(database_url: str, revision: str) -> None:
     config.set_main_option("script_location", str(migrations.FOLDER))
     scripts = ScriptDirectory.from_config(config)
     environment = EnvironmentContext(config, scripts, fn=lambda at, _: scripts._upgrade_revs(revision, at))
-    with migration._connected(database_url) as connection, environment:
-        environment.configure(connection=connection)
-        with environment.begin_transaction():
-            environment.run_migrations()
+
+    def upgrade(connection: Connection) -> None:
+        with environment:
+            environment.configure(connection=connection)
+            with environment.begin_transaction():
+                environment.run_migrations()
+
+    asyncio.run(migration.run_on_connection(database_url, upgrade))
 
 
 def foreign_version(*revisions: str) -> tuple[str, ...]:

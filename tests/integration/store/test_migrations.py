@@ -8,10 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from alembic import command
 
 from cogento.events.retry import FailureClass
-from cogento.store import migrate as migration
 from cogento.store.errors import MigrationError, PostgresRefusedError, classify
 from cogento.store.migrate import migrate
 from tests.support.servers import wait_until
@@ -149,8 +147,7 @@ def test_the_scheme_that_heroku_gives_is_understood(empty_database_url: str) -> 
 
 
 def test_letters_from_before_are_known_as_removals(empty_database_url: str) -> None:
-    with migration._connected(empty_database_url) as connection:
-        command.upgrade(migration._config(connection), "0004")
+    migrate(empty_database_url, to="0004")
     with psycopg.connect(empty_database_url) as before:
         for type_ in ("customer.subscription.deleted", "customer.updated"):
             before.execute(OLD_LETTER, (type_, type_))
