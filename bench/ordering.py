@@ -16,7 +16,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from cogento.ordering.order import ORDER_WINDOW, Known, Version, decide
+from cogento.ordering.order import ORDER_WINDOW, CurrentRow, Version, decide
 from tests.support.model.deliveries import row_after, scrambled
 from tests.support.model.histories import History, random_history, version
 from tests.support.model.oracle import judge
@@ -126,10 +126,10 @@ def hold_laws(count: int, *, seed: int, attempt: Callable[[str], Trial] = try_hi
 
 def microseconds(versions: Sequence[Version], *, repeat: int = 20_000) -> tuple[float, int]:
     """Give the time to decide the last version of a life, and the bytes of evidence it leaves."""
-    known: Known | None = None
+    known: CurrentRow | None = None
     for one in versions[:-1]:
         decision = decide(known, [one])
-        known = Known(decision.evidence, decision.shown, decision.columns)
+        known = CurrentRow(decision.evidence, decision.last_event_id, decision.columns)
     begun = time.perf_counter()
     for _ in range(repeat):
         decision = decide(known, [versions[-1]])

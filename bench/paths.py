@@ -20,7 +20,7 @@ from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.life import Life
 from cogento.local.stripe.shapes import DAHLIA
 from cogento.ordering.evidence import NOTHING, unpack
-from cogento.ordering.order import Decision, Known, decide, is_plainly_last
+from cogento.ordering.order import CurrentRow, Decision, decide, is_plainly_last
 
 START = 1_780_000_000
 ACTIONS_A_SECOND = 80
@@ -47,7 +47,7 @@ def decisions(seconds: int, customers: int, seed: int) -> dict[str, list[float]]
     took: dict[str, list[float]] = defaultdict(list)
     for event in shuffled(life(seconds, customers, seed), Random(seed)):
         row = rows.get(event.object_id)
-        known = Known(row.evidence, row.shown, row.columns) if row else None
+        known = CurrentRow(row.evidence, row.last_event_id, row.columns) if row else None
         path = (
             "short" if is_plainly_last(event.version, unpack(row.evidence) if row else NOTHING) else "careful"
         )

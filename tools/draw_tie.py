@@ -2,7 +2,7 @@
 
     python -m tools.draw_tie > docs/tie-group.svg
 
-The picture is made from the decision itself (cogento.ordering.ties); a test holds the file to what this prints.
+The picture is made from the decision itself (cogento.ordering.explain); a test holds the file to what this prints.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from cogento.events.columns import SubscriptionColumns
 from cogento.events.names import EventId
+from cogento.ordering.explain import Tie, TiedEvent, tie_of
 from cogento.ordering.order import Lifecycle, Version, decide
-from cogento.ordering.ties import Tie, TiedEvent, tie_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def example() -> Tie:
             _event("evt_…M0", "past_due"),
         ],
     )
-    return tie_of(decision.evidence, decision.shown)
+    return tie_of(decision.evidence, decision.last_event_id)
 
 
 def draw(tie: Tie) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.events.names import EventId, ObjectId
-    from cogento.ordering.ties import Tie, TiedEvent
+    from cogento.ordering.explain import Tie, TiedEvent
     from cogento.queue.fence import KeptOut
     from cogento.store.history import CustomerRecord, LedgerRecord
     from cogento.store.letter_records import Letter

@@ -1,7 +1,7 @@
 """Stripe's answers as mail: an object that was asked for, in the form of an event.
 
 So it lies in its customer's mailbox with the events, is applied in turn with them, and stands in the
-ledger; its order is decided by cogento/ordering/fetched.py. Knows no network.
+ledger; its order is decided by R10 in cogento/ordering/order.py. Knows no network.
 """
 
 from __future__ import annotations

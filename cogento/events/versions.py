@@ -48,15 +48,15 @@ class Version(msgspec.Struct, frozen=True):
     request: bytes | None = None
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What a row knows: `evidence` as stored (empty: none), and the event and columns that it shows."""
+class CurrentRow(msgspec.Struct, frozen=True):
+    """A row as it is: `evidence` as stored (empty: none), and the event and columns that it shows."""
 
     evidence: bytes
-    shown: EventId
+    last_event_id: EventId
     columns: CustomerColumns | SubscriptionColumns
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class EventVerdict(msgspec.Struct, frozen=True):
     """What became of one event, and in `superseded_by` which event of the batch took its place."""
 
     event_id: EventId
@@ -65,17 +65,17 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What the row shall know and show; `changed` says whether any column differs from before.
+    """The row as it shall be; `changed` says whether any column differs from before.
 
     Write `evidence` whenever its bytes differ, also when nothing else does. `tied` says that the newest
     window held more than one event, so that order was more than a comparison of seconds.
     """
 
     evidence: bytes
-    shown: EventId
-    shown_created: int
+    last_event_id: EventId
+    last_event_created: int
     columns: CustomerColumns | SubscriptionColumns
     changed: bool
     sure: bool
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[EventVerdict, ...]
     tied: bool = False

@@ -1,12 +1,12 @@
 """Which event is the last one: the pure decision that the whole project carries events to.
 
-(what the row knows, new events) -> (what the row shall know, one verdict per event). No clock, no
-randomness, no I/O, and the same result for every order, split and repetition of the same events.
+(the row, new events) -> (the new row, one verdict per event). No clock, no randomness, no I/O, and the same result for
+every order, split and repetition of the same events.
 
     rule                                                                     where
-    R0  one event id counts once                                             evidence.unseen
-    R1  deletion and end absorb: an ended object never lives again           rules.ends_life
-    R2  the creation is first whatever its stamp: an anchor, never the last  rules.begins_life
+    R0  one event id counts once                                             memory.unseen
+    R1  deletion and end absorb: an ended object never lives again           rules.is_terminal
+    R2  the creation is first whatever its stamp: an anchor, never the last  rules.is_creation
     R3  further apart than a stamp can be late, the greater is later         rules.is_surely_earlier
     R4  inside, every event leads from the state that the one before left:   walks.Walk.unbroken_ends
         the last state is where all walks over all events end
@@ -14,90 +14,92 @@ randomness, no I/O, and the same result for every order, split and repetition of
     R6  where a link is missing, the walks with the fewest breaks count      walks.Walk.least_broken_ends
     R7  in doubt, what mostly grows hints at the later                       rules.most_grown
     R8  still undecided: the same choice everywhere, and the row is unsure   rules.greatest
-    R9  a row remembers its newest tie groups, until newer ones come         evidence.newest_groups
-    R10 a fetched state is a sighting, and outdated where the events know    fetched.is_outdated
+    R9  a row remembers its newest tie groups, until newer ones come         memory.newest_groups
+    R10 a fetched state is a sighting, and outdated where the events know    order.is_outdated
         that it was left
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cogento.events.names import EventId
 from cogento.events.outcomes import Reason
-from cogento.events.versions import ORDER_WINDOW, Decision, Known, Lifecycle, Verdict, Version
+from cogento.events.versions import ORDER_WINDOW, CurrentRow, Decision, EventVerdict, Lifecycle, Version
 from cogento.ordering import rules
-from cogento.ordering.evidence import NOTHING, SHORT, Evidence, Member, pack, remember, unpack, unseen
-from cogento.ordering.fetched import believed
-from cogento.ordering.snapshots import has_gaps, snapshot_of
-from cogento.ordering.verdicts import Judged, reason_to_show
+from cogento.ordering.evidence import NOTHING, SHORT, EventRecord, Evidence, pack, record_of, unpack
+from cogento.ordering.memory import remember, unseen
+from cogento.ordering.row_values import has_gaps, row_values_of
 from cogento.ordering.walks import newest_window, possible_ends, possibly_last
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["ORDER_WINDOW", "Decision", "Known", "Lifecycle", "Verdict", "Version", "decide"]
+__all__ = ["ORDER_WINDOW", "CurrentRow", "Decision", "EventVerdict", "Lifecycle", "Version", "decide"]
+
+LAG_SECONDS = 60
+"""How long a copy that Stripe answers from can lag: after that, what contradicts the events is what they missed."""
 
 
-def decide(known: Known | None, versions: Sequence[Version]) -> Decision:
-    """Decide what a row shall show, given what it knows and at least one event of the same object."""
-    evidence = unpack(known.evidence) if known else NOTHING
+def decide(current: CurrentRow | None, versions: Sequence[Version]) -> Decision:
+    """Decide what a row shall show, given what it shows now and at least one event of the same object."""
+    evidence = unpack(current.evidence) if current else NOTHING
     if len(versions) == 1 and is_plainly_last(versions[0], evidence):
-        return _follow(known, evidence, versions[0])
-    return _weigh(known, evidence, versions)
+        return _decide_by_second(current, evidence, versions[0])
+    return _decide_by_walks(current, evidence, versions)
 
 
 def is_plainly_last(version: Version, evidence: Evidence) -> bool:
     """Tell the common case: a whole event that ends the object, or is newer than the window of all known."""
     if version.partial or evidence.ended or has_gaps(version.columns):
         return False
-    if rules.ends_life(version) or not evidence.everyone:
+    if rules.is_terminal(version) or not evidence.all_events:
         return True
-    if rules.begins_life(version) or version.fetched:
+    if rules.is_creation(version) or version.fetched:
         return False
-    return not evidence.members or rules.is_surely_earlier(evidence.members[0], version)
+    return not evidence.records or rules.is_surely_earlier(evidence.records[0], version)
 
 
-def _follow(known: Known | None, evidence: Evidence, version: Version) -> Decision:
-    """Take the short path: nothing needs to be weighed."""
-    stage = remember(evidence, (version,))
-    changed = known is None or version.columns != known.columns
+def _decide_by_second(current: CurrentRow | None, evidence: Evidence, version: Version) -> Decision:
+    """Take the short path: the event is plainly the last one."""
+    changed = current is None or version.columns != current.columns
+    if current is None:
+        reason = Reason.FIRST
+    else:
+        reason = _why_last(version, evidence.all_events[:1]) if changed else Reason.UNCHANGED
     return Decision(
-        evidence=pack(stage),
-        shown=version.event_id,
-        shown_created=version.created,
+        evidence=pack(remember(evidence, (version,))),
+        last_event_id=version.event_id,
+        last_event_created=version.created,
         columns=version.columns,
         changed=changed,
         sure=True,
-        verdicts=(Verdict(version.event_id, _why(known, evidence, version, changed=changed)),),
+        verdicts=(EventVerdict(version.event_id, reason),),
     )
 
 
-def _why(known: Known | None, evidence: Evidence, version: Version, *, changed: bool) -> Reason:
-    if known is None:
-        return Reason.FIRST
-    return reason_to_show(version, evidence.everyone[:1]) if changed else Reason.UNCHANGED
-
-
-def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version]) -> Decision:
+def _decide_by_walks(current: CurrentRow | None, evidence: Evidence, versions: Sequence[Version]) -> Decision:
     """Take the careful path: remember every event, walk the orders that fit, choose, and say why."""
     fresh = unseen(evidence, versions)
     stage = remember(evidence, fresh.values())
-    trusted = believed(stage)
+    trusted = without_outdated_answers(stage)
     ends = possible_ends(trusted)
-    last = with_look(possibly_last(trusted.contenders))
+    last = with_whole_id(possibly_last(trusted.candidates))
     ended = [event for event in last if event.state in ends.states]
     shown = choose(ended or last)
-    recent = with_look(newest_window(stage.contenders))
-    snapshot = snapshot_of(shown, recent, known=known, evidence=evidence, fresh=fresh)
-    changed = known is None or snapshot.columns != known.columns
-    sure = bool(ended) and ends.are_sure and not shown.partial and trusted.members[:1] == stage.members[:1]
-    judged = Judged(known, evidence, shown, changed=changed, sure=sure)
+    recent = with_whole_id(newest_window(stage.candidates))
+    values = row_values_of(shown, recent, current=current, evidence=evidence, fresh=fresh)
+    changed = current is None or values.columns != current.columns
+    sure = bool(ended) and ends.are_sure and not shown.partial and trusted.records[:1] == stage.records[:1]
+    judged = _Judged(current, evidence, shown, changed=changed, sure=sure)
     return Decision(
-        evidence=pack(snapshot.remembered_in(stage)),
-        shown=EventId(shown.event_id),
-        shown_created=shown.created,
-        columns=snapshot.columns,
+        evidence=pack(values.remembered_in(stage)),
+        last_event_id=EventId(shown.event_id),
+        last_event_created=shown.created,
+        columns=values.columns,
         changed=changed,
         sure=sure,
         verdicts=tuple(judged.verdicts(versions, fresh)),
@@ -105,15 +107,88 @@ def _weigh(known: Known | None, evidence: Evidence, versions: Sequence[Version])
     )
 
 
-def with_look(members: Sequence[Member]) -> Sequence[Member]:
+def with_whole_id(records: Sequence[EventRecord]) -> Sequence[EventRecord]:
     """Leave out events of which only a hash is kept.
 
     Seconds rule those out as the last, except in a row that a release wrote which took stamps to be less late.
     """
-    return [member for member in members if not member.event_id.startswith(SHORT)]
+    return [record for record in records if not record.event_id.startswith(SHORT)]
 
 
-def choose(candidates: Sequence[Member]) -> Member:
+def choose(candidates: Sequence[EventRecord]) -> EventRecord:
     """Choose the event to show: of the chosen state, the newest."""
     state = rules.greatest(rules.most_grown(rules.edges_first(candidates))).state
     return rules.greatest([event for event in candidates if event.state == state])
+
+
+# R10: what Stripe answered when it was asked is a sighting with Stripe's own stamp, and mostly the last word. But Stripe
+# may answer from a copy that lags behind: then it shows a state that the events know was left. Such an answer is
+# remembered and not believed, and the row is unsure, so that Stripe is asked again.
+
+
+def without_outdated_answers(evidence: Evidence) -> Evidence:
+    """Leave out the answers that are outdated; the same object where none is."""
+    kept = tuple(one for one in evidence.records if not (one.fetched and is_outdated(one, evidence)))
+    return evidence if len(kept) == len(evidence.records) else replace(evidence, records=kept)
+
+
+def is_outdated(answer: EventRecord, evidence: Evidence) -> bool:
+    """Tell whether the events before an answer are sure that its state was left, and too young for it to be back."""
+    before = (event for event in evidence.records if not event.fetched and event.created <= answer.created)
+    told = replace(evidence, records=tuple(before))
+    last = rules.newest_delivered(told.candidates)
+    if last is None or last.created + LAG_SECONDS < answer.created:
+        return False
+    ends = possible_ends(told)
+    seen = {state for event in told.all_events for state in (event.leads_from, event.state)}
+    return ends.are_sure and answer.state not in ends.states and answer.state in seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A decision seen from its events: what the row showed before and what it shows now."""
+
+    current: CurrentRow | None
+    evidence: Evidence
+    shown: EventRecord
+    changed: bool
+    sure: bool
+
+    def verdicts(self, versions: Iterable[Version], fresh: Mapping[str, Version]) -> Iterator[EventVerdict]:
+        """One verdict per version, in their order; `fresh` are those that count, by id."""
+        winner = fresh.get(self.shown.event_id)
+        uncounted = dict(fresh)
+        for version in versions:
+            is_too_late = self.evidence.ended and not rules.is_terminal(version)
+            if uncounted.pop(version.event_id, None) is not version:
+                yield EventVerdict(version.event_id, Reason.DUPLICATE)
+            elif version.event_id == self.shown.event_id:
+                yield EventVerdict(version.event_id, self._why_shown(fresh.values()))
+            elif winner is not None and not is_too_late and not self._showed_something_later(version):
+                yield EventVerdict(version.event_id, Reason.SUPERSEDED, superseded_by=winner.event_id)
+            elif is_too_late:
+                yield EventVerdict(version.event_id, Reason.AFTER_DELETE)
+            else:
+                is_same = version.state == self.shown.state
+                yield EventVerdict(version.event_id, Reason.UNCHANGED if is_same else Reason.STALE)
+
+    def _why_shown(self, fresh: Iterable[Version]) -> Reason:
+        if not self.changed:
+            return Reason.UNCHANGED
+        if not self.sure:
+            return Reason.TIE_BREAK
+        if self.current is None:
+            return Reason.FIRST
+        others = [*self.evidence.all_events, *map(record_of, fresh)]
+        return _why_last(self.shown, [other for other in others if other.event_id != self.shown.event_id])
+
+    def _showed_something_later(self, version: Version) -> bool:
+        """Whether the row already showed something later before this batch."""
+        last_id = self.current and self.current.last_event_id
+        before = [record for record in self.evidence.records if record.event_id == last_id]
+        return any(rules.is_creation(version) or rules.is_surely_earlier(version, shown) for shown in before)
+
+
+def _why_last(shown: EventRecord | Version, others: Iterable[EventRecord]) -> Reason:
+    """Tell whether the second alone made it last, or the evidence inside the events."""
+    return Reason.NEWER if all(rules.is_surely_earlier(other, shown) for other in others) else Reason.FOLLOWS

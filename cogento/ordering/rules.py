@@ -12,20 +12,20 @@ from cogento.events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Versi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cogento.ordering.evidence import Member
+    from cogento.ordering.evidence import EventRecord
 
 
-def ends_life(version: Version) -> bool:
+def is_terminal(version: Version) -> bool:
     """R1: deletion and end absorb; after such an event no other than such a one counts."""
     return version.terminal
 
 
-def begins_life(version: Version) -> bool:
+def is_creation(version: Version) -> bool:
     """R2: before the creation there was nothing, whatever its stamp (1 to 6 s of lateness are recorded)."""
     return version.lifecycle is Lifecycle.CREATED and not version.terminal
 
 
-def is_surely_earlier(one: Member | Version, other: Member | Version) -> bool:
+def is_surely_earlier(one: EventRecord | Version, other: EventRecord | Version) -> bool:
     """R3: further apart than a stamp can be late, the smaller second is earlier.
 
     What Stripe answered is stamped with the second of the answer, which is never late: the window suffices.
@@ -33,17 +33,17 @@ def is_surely_earlier(one: Member | Version, other: Member | Version) -> bool:
     return one.created + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.created
 
 
-def reads_earlier(one: Member, other: Member) -> bool:
+def reads_earlier(one: EventRecord, other: EventRecord) -> bool:
     """R3: more than the window apart, the smaller second is probably earlier; links may contradict it."""
     return one.created + ORDER_WINDOW < other.created
 
 
-def is_probably_earlier(one: Member, other: Member) -> bool:
+def is_probably_earlier(one: EventRecord, other: EventRecord) -> bool:
     """R6: where links are missing, seconds first, and inside the window what mostly grows (R7)."""
     return reads_earlier(one, other) or (has_grown(one, other) and not reads_earlier(other, one))
 
 
-def tells_the_same_change(one: Member, other: Member) -> bool:
+def is_same_change(one: EventRecord, other: EventRecord) -> bool:
     """R0: one request made one change, even if Stripe tells two endpoints of it in events of two ids."""
     return one.request is not None and (one.request, one.before, one.state) == (
         other.request,
@@ -52,12 +52,12 @@ def tells_the_same_change(one: Member, other: Member) -> bool:
     )
 
 
-def edges_first(candidates: Sequence[Member]) -> Sequence[Member]:
+def edges_first(candidates: Sequence[EventRecord]) -> Sequence[EventRecord]:
     """R5: a sighting does not beat an edge."""
     return [event for event in candidates if event.before is not None] or candidates
 
 
-def has_grown(one: Member, other: Member) -> bool:
+def has_grown(one: EventRecord, other: EventRecord) -> bool:
     """R7: values that mostly grow hint that `one` is earlier, where both events carry the same ones."""
     return (
         one.growing != other.growing
@@ -66,21 +66,21 @@ def has_grown(one: Member, other: Member) -> bool:
     )
 
 
-def most_grown(candidates: Sequence[Member]) -> Sequence[Member]:
+def most_grown(candidates: Sequence[EventRecord]) -> Sequence[EventRecord]:
     """R7: an event that another has outgrown yields to it; a choice in doubt, never more."""
     return [one for one in candidates if not any(has_grown(one, other) for other in candidates)]
 
 
-def greatest(candidates: Sequence[Member]) -> Member:
+def greatest(candidates: Sequence[EventRecord]) -> EventRecord:
     """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 took it out before."""
     return max(candidates, key=age)
 
 
-def newest_told(members: Sequence[Member]) -> Member | None:
+def newest_delivered(records: Sequence[EventRecord]) -> EventRecord | None:
     """R10: the newest event that Stripe told of itself; what was fetched puts none out of mind."""
-    return max((event for event in members if not event.fetched), key=age, default=None)
+    return max((event for event in records if not event.fetched), key=age, default=None)
 
 
-def age(member: Member) -> tuple[int, str]:
+def age(record: EventRecord) -> tuple[int, str]:
     """Sort by second; ids say nothing of order and only make it the same everywhere."""
-    return member.created, member.event_id
+    return record.created, record.event_id

@@ -18,19 +18,19 @@ from cogento.ordering import rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cogento.ordering.evidence import Evidence, Member
+    from cogento.ordering.evidence import EventRecord, Evidence
 
-    Precedes = Callable[[Member, Member], bool]
+    Precedes = Callable[[EventRecord, EventRecord], bool]
 
 States = frozenset[bytes]
 
 NO_STATES: States = frozenset()
 
-MOST_POSITIONS = 10_000
+MAX_POSITIONS = 10_000
 """Positions looked at before events are given up as undecidable: 25 events that follow each other within half a minute
 need some dozens."""
 
-MOST_GUESSES = 2_000
+MAX_GUESSES = 2_000
 """The same where links are missing, and only what is shown in doubt depends on it."""
 
 
@@ -61,49 +61,50 @@ class Ends:
 
 def possible_ends(evidence: Evidence) -> Ends:
     """Judge the newest cluster, by itself where that suffices, else by where those before it ended."""
-    return _ends_after(clusters(evidence.members), evidence)
+    return _ends_after(clusters(evidence.records), evidence)
 
 
-def newest_cluster(evidence: Evidence) -> Sequence[Member]:
+def newest_cluster(evidence: Evidence) -> Sequence[EventRecord]:
     """The events that a decision is about, oldest first; a creation only while it is alone."""
-    return clusters(evidence.members)[-1] if evidence.members else evidence.contenders
+    return clusters(evidence.records)[-1] if evidence.records else evidence.candidates
 
 
 def states_before(evidence: Evidence) -> States:
     """The states in which the object can have been before its newest cluster; none when nothing is known."""
-    return _ends_after(clusters(evidence.members)[:-1], evidence).states if evidence.members else NO_STATES
+    return _ends_after(clusters(evidence.records)[:-1], evidence).states if evidence.records else NO_STATES
 
 
-def clusters(newest_first: Sequence[Member]) -> list[list[Member]]:
+def clusters(newest_first: Sequence[EventRecord]) -> list[list[EventRecord]]:
     """Split the events, oldest first, wherever all later ones are surely later than all before."""
-    split: list[list[Member]] = []
-    later: list[Member] = []
-    for member in newest_first:
-        if not split or all(rules.is_surely_earlier(member, other) for other in later):
+    split: list[list[EventRecord]] = []
+    later: list[EventRecord] = []
+    for record in newest_first:
+        if not split or all(rules.is_surely_earlier(record, other) for other in later):
             split.append([])
-        split[-1].append(member)
-        later = _earliest(member, later)
+        split[-1].append(record)
+        # Of those to come the earliest delivered event and the earliest answer: before both is before all.
+        later = [record, *(other for other in later if other.fetched is not record.fetched)]
     return [part[::-1] for part in reversed(split)]
 
 
-def _earliest(member: Member, later: Sequence[Member]) -> list[Member]:
-    """Of a member and what is later, the earliest told event and the earliest answer: before both is before all."""
-    return [member, *(other for other in later if other.fetched is not member.fetched)]
-
-
-def _ends_after(parts: Sequence[Sequence[Member]], evidence: Evidence) -> Ends:
+def _ends_after(parts: Sequence[Sequence[EventRecord]], evidence: Evidence) -> Ends:
     if not parts:
         return Ends(_anchor(evidence), Why.ALIKE)
     ends = _ends_of(parts[-1], parts[:-1], evidence)
-    return replace(ends, is_complete=ends.is_complete and not _is_cut(parts[-1], evidence.forgotten))
+    # A flood forced events to be dropped that are possibly later than all of these.
+    newest, dropped = max(event.created for event in parts[-1]), evidence.newest_dropped
+    is_cut = dropped is not None and dropped + STAMP_JITTER >= newest
+    return replace(ends, is_complete=ends.is_complete and not is_cut)
 
 
-def _ends_of(cluster: Sequence[Member], earlier: Sequence[Sequence[Member]], evidence: Evidence) -> Ends:
+def _ends_of(
+    cluster: Sequence[EventRecord], earlier: Sequence[Sequence[EventRecord]], evidence: Evidence
+) -> Ends:
     last_states = frozenset(event.state for event in possibly_last(cluster))
     if len(last_states) == 1:
         return Ends(last_states, Why.ALIKE)
-    walk = Walk.over(cluster, rules.is_surely_earlier, _reach(evidence.forgotten, STAMP_JITTER))
-    as_read = walk if _is_one_window(cluster, evidence.forgotten) else _as_read(cluster, evidence)
+    walk = Walk.over(cluster, rules.is_surely_earlier, _reach(evidence.newest_dropped, STAMP_JITTER))
+    as_read = walk if _is_one_window(cluster, evidence.newest_dropped) else _as_read(cluster, evidence)
     free = walk.unbroken_ends(NO_STATES)
     if len(free) == 1 and as_read.unbroken_ends(NO_STATES):
         return Ends(free, Why.FOLLOWED)
@@ -120,11 +121,11 @@ def _ends_of(cluster: Sequence[Member], earlier: Sequence[Sequence[Member]], evi
     return Ends(probably.least_broken_ends(before.states) or last_states, Why.BROKEN, is_complete=False)
 
 
-def _as_read(cluster: Sequence[Member], evidence: Evidence) -> Walk:
-    return Walk.over(cluster, rules.reads_earlier, _reach(evidence.forgotten, ORDER_WINDOW))
+def _as_read(cluster: Sequence[EventRecord], evidence: Evidence) -> Walk:
+    return Walk.over(cluster, rules.reads_earlier, _reach(evidence.newest_dropped, ORDER_WINDOW))
 
 
-def _states_as_read(parts: Sequence[Sequence[Member]], evidence: Evidence) -> States:
+def _states_as_read(parts: Sequence[Sequence[EventRecord]], evidence: Evidence) -> States:
     """The states in which these parts can have ended if the stamps are right; none where links contradict that."""
     if not parts:
         return _anchor(evidence)
@@ -137,44 +138,40 @@ def _states_as_read(parts: Sequence[Sequence[Member]], evidence: Evidence) -> St
     return (walk.unbroken_ends(before) if before else NO_STATES) or free
 
 
-def _is_one_window(cluster: Sequence[Member], forgotten: int | None) -> bool:
+def _is_one_window(cluster: Sequence[EventRecord], newest_dropped: int | None) -> bool:
     """Whether stamps order none of these, read as they are or as late as they can be, and all are remembered."""
     oldest, newest = cluster[0].created, cluster[-1].created
-    return newest - oldest <= ORDER_WINDOW and (forgotten is None or forgotten + STAMP_JITTER < oldest)
+    return newest - oldest <= ORDER_WINDOW and (
+        newest_dropped is None or newest_dropped + STAMP_JITTER < oldest
+    )
 
 
-def _reach(forgotten: int | None, seconds: int) -> int | None:
-    """Up to which second a forgotten event can have happened after one that is remembered."""
-    return None if forgotten is None else forgotten + seconds
-
-
-def _is_cut(cluster: Sequence[Member], forgotten: int | None) -> bool:
-    """Whether a flood forced events to be dropped that are possibly later than all of these."""
-    newest = max(event.created for event in cluster)
-    return forgotten is not None and forgotten + STAMP_JITTER >= newest
+def _reach(newest_dropped: int | None, seconds: int) -> int | None:
+    """Up to which second a newest_dropped event can have happened after one that is remembered."""
+    return None if newest_dropped is None else newest_dropped + seconds
 
 
 def _anchor(evidence: Evidence) -> States:
-    """The state that a creation says the rest began with; nothing once something was forgotten."""
-    return frozenset({evidence.opening.state}) if evidence.opening else NO_STATES
+    """The state that a creation says the rest began with; nothing once something was newest_dropped."""
+    return frozenset({evidence.creation.state}) if evidence.creation else NO_STATES
 
 
-def possibly_last(members: Sequence[Member]) -> Sequence[Member]:
+def possibly_last(records: Sequence[EventRecord]) -> Sequence[EventRecord]:
     """The events than which none is known to be later."""
-    recent = newest_window(members)
-    earlier = [one for one in recent if any(rules.is_surely_earlier(one, other) for other in members)]
+    recent = newest_window(records)
+    earlier = [one for one in recent if any(rules.is_surely_earlier(one, other) for other in records)]
     if not earlier:
         return recent
-    outdated = [one for one in recent if any(rules.tells_the_same_change(one, other) for other in earlier)]
+    outdated = [one for one in recent if any(rules.is_same_change(one, other) for other in earlier)]
     return [one for one in recent if one not in earlier and one not in outdated] or recent
 
 
-def newest_window(members: Sequence[Member]) -> Sequence[Member]:
+def newest_window(records: Sequence[EventRecord]) -> Sequence[EventRecord]:
     """The events that can come to be shown: seconds leave them possible as the last, or fetched ones aside."""
-    newest = rules.newest_told(members)
+    newest = rules.newest_delivered(records)
     if newest is None:
-        return members
-    return [event for event in members if not rules.is_surely_earlier(event, newest)]
+        return records
+    return [event for event in records if not rules.is_surely_earlier(event, newest)]
 
 
 _Position = tuple[int, bytes]
@@ -185,20 +182,16 @@ _Position = tuple[int, bytes]
 class Walk:
     """The changes and sightings of one cluster with, for each, the bits of those that must come after it."""
 
-    events: Sequence[Member]
+    events: Sequence[EventRecord]
     must_follow: tuple[int, ...]
     dropped_until: int | None
 
     @classmethod
-    def over(cls, cluster: Sequence[Member], precedes: Precedes, dropped_until: int | None) -> Walk:
+    def over(cls, cluster: Sequence[EventRecord], precedes: Precedes, dropped_until: int | None) -> Walk:
         """Prepare to walk a cluster, oldest event first; a change that several events tell of is walked once."""
-        changes: list[list[Member]] = []
+        changes: list[list[EventRecord]] = []
         for event in cluster:
-            told = (
-                [one for one in changes if rules.tells_the_same_change(event, one[0])]
-                if event.request
-                else []
-            )
+            told = [one for one in changes if rules.is_same_change(event, one[0])] if event.request else []
             if told:
                 told[0].append(event)
             else:
@@ -208,36 +201,36 @@ class Walk:
 
     def unbroken_ends(self, starts: States) -> States:
         """R4: where the orders without a break end."""
-        return self._ends(starts, most_breaks=0, most_positions=MOST_POSITIONS)
+        return self._ends(starts, max_breaks=0, max_positions=MAX_POSITIONS)
 
     def least_broken_ends(self, starts: States) -> States:
         """R6: links are missing or on their way; where the orders with the fewest breaks end."""
-        return self._ends(starts, most_breaks=len(self.events), most_positions=MOST_GUESSES)
+        return self._ends(starts, max_breaks=len(self.events), max_positions=MAX_GUESSES)
 
-    def _ends(self, starts: States, *, most_breaks: int, most_positions: int) -> States:
+    def _ends(self, starts: States, *, max_breaks: int, max_positions: int) -> States:
         """Where the orders with the fewest breaks end; nowhere when there is none, or too many to look at."""
-        search = _Search(self, starts, most_positions)
+        search = _Search(self, starts, max_positions)
         everything = (1 << len(self.events)) - 1
         try:
-            for breaks in range(most_breaks + 1):
+            for breaks in range(max_breaks + 1):
                 if ends := frozenset(search.possible_last(everything, breaks)):
                     return ends
-        except _TooManyError:
+        except _SearchLimitError:
             pass
         return NO_STATES
 
 
-class _TooManyError(Exception):
+class _SearchLimitError(Exception):
     """More positions than may be looked at."""
 
 
 class _Search:
-    """Walks back from each possible end: a link names what came before, and what was forgotten is all at the front."""
+    """Walks back from each possible end: a link names what came before, and what was newest_dropped is all at the front."""
 
-    def __init__(self, walk: Walk, starts: States, most_positions: int) -> None:
+    def __init__(self, walk: Walk, starts: States, max_positions: int) -> None:
         self._walk = walk
         self._starts = starts
-        self._left = most_positions
+        self._left = max_positions
         self._breaks_that_failed: dict[_Position, int] = {}
 
     def possible_last(self, events: int, breaks: int) -> Iterator[bytes]:
@@ -254,7 +247,7 @@ class _Search:
             return False
         self._left -= 1
         if self._left < 0:
-            raise _TooManyError
+            raise _SearchLimitError
         can = self._leads(events, at, breaks)
         if not can:
             self._breaks_that_failed[events, at] = breaks
@@ -287,14 +280,14 @@ class _Search:
             if events >> i & 1
         )
 
-    def _unfollowed(self, events: int) -> Iterator[tuple[int, Member]]:
+    def _unfollowed(self, events: int) -> Iterator[tuple[int, EventRecord]]:
         """Those of some events after which none of the others must come, newest first."""
         for i in reversed(range(len(self._walk.events))):
             if events >> i & 1 and not self._walk.must_follow[i] & events:
                 yield i, self._walk.events[i]
 
 
-def _must_follow(one: int, changes: Sequence[Sequence[Member]], precedes: Precedes) -> int:
+def _must_follow(one: int, changes: Sequence[Sequence[EventRecord]], precedes: Precedes) -> int:
     """The bits of the changes that come after one; of those that say the same the first: order makes no difference."""
     return sum(
         1 << i
@@ -304,5 +297,5 @@ def _must_follow(one: int, changes: Sequence[Sequence[Member]], precedes: Preced
     )
 
 
-def _says(event: Member) -> tuple[int, bytes, bytes, tuple[int, ...]]:
+def _says(event: EventRecord) -> tuple[int, bytes, bytes, tuple[int, ...]]:
     return event.created, event.leads_from, event.state, event.growing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.columns import CustomerColumns
 from cogento.ordering.evidence import short_id, unpack
-from cogento.ordering.snapshots import FILLED
+from cogento.ordering.row_values import FILLED_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def drifts(
 def _columns(said: CustomerColumns | SubscriptionColumns, copy: Copy) -> Iterator[tuple[str, object, object]]:
     for name in said.__struct_fields__:
         expected, found = getattr(said, name), getattr(copy.columns, name)
-        is_told = expected is not None or name not in FILLED[type(said)]
+        is_told = expected is not None or name not in FILLED_COLUMNS[type(said)]
         if is_told and expected != found:
             yield _NAMES.get(name, name), expected, found
 
@@ -64,7 +64,7 @@ def _email(copy: Copy) -> Iterator[tuple[str, object, object]]:
 
 def _event(copy: Copy) -> Iterator[tuple[str, object, object]]:
     """A row names an event that it remembers, and its second."""
-    seconds = {event.event_id: event.created for event in unpack(copy.evidence).everyone}
+    seconds = {event.event_id: event.created for event in unpack(copy.evidence).all_events}
     created = seconds.get(copy.shown, seconds.get(short_id(copy.shown)))
     if created is None:
         yield "last_webhook_event_id", next(iter(seconds), None), copy.shown

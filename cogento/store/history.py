@@ -59,7 +59,7 @@ class SubscriptionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsureRecord:
-    """What an unsure row remembers of its events, for `cogento.ordering.ties.tie_of`.
+    """What an unsure row remembers of its events, for `cogento.ordering.explain.tie_of`.
 
     `outlives_customer` says that it is a subscription that has not ended though its customer is deleted.
     """

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from cogento.events.names import EventId
-    from cogento.ordering.order import Verdict
+    from cogento.ordering.order import EventVerdict
     from cogento.store.delivery import Delivery
 
 DEAD = "dead"
@@ -61,7 +61,7 @@ class Entry:
     superseded_by: str | None = None
 
 
-def outcome_of(verdict: Verdict) -> Outcome:
+def outcome_of(verdict: EventVerdict) -> Outcome:
     """Name the outcome that a verdict of the order comes to."""
     match verdict.reason:
         case Reason.FIRST | Reason.NEWER | Reason.FOLLOWS | Reason.TIE_BREAK:

@@ -14,7 +14,7 @@ from cogento.events.event import ObjectKind
 from cogento.events.names import EventId, ObjectId
 from cogento.events.outcomes import Asked, Outcome, Reason, Stale
 from cogento.ordering.order import ORDER_WINDOW
-from cogento.ordering.rules import ends_life
+from cogento.ordering.rules import is_terminal
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def note_answers(connection: asyncpg.Connection, events: Iterable[Event]) 
         _ANSWERED,
         [answer.object_id for answer in answers],
         [answer.created for answer in answers],
-        [ends_life(answer.version) for answer in answers],
+        [is_terminal(answer.version) for answer in answers],
         ORDER_WINDOW,
     )
 

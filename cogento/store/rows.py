@@ -8,7 +8,7 @@ import msgspec
 
 from cogento.events.names import EventId
 from cogento.events.strict_json import canonical_json
-from cogento.ordering.order import Decision, Known
+from cogento.ordering.order import CurrentRow, Decision
 from cogento.store.arrays import arrays
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 _JSON = msgspec.json.Decoder()
 
 
-def known_of(row: Any, columns: CustomerColumns | SubscriptionColumns) -> Known:
+def known_of(row: Any, columns: CustomerColumns | SubscriptionColumns) -> CurrentRow:
     """Say what a locked row knows; one that was not made by us has no evidence of its order."""
-    return Known(
+    return CurrentRow(
         evidence=row["evidence"] or b"",
-        shown=EventId(row["last_webhook_event_id"] or ""),
+        last_event_id=EventId(row["last_webhook_event_id"] or ""),
         columns=columns,
     )
 
 
-def is_news(decision: Decision, known: Known, *, unsure: bool) -> bool:
+def is_news(decision: Decision, known: CurrentRow, *, unsure: bool) -> bool:
     """Tell whether anything of a row would be written differently."""
     return (
         decision.changed
         or decision.evidence != known.evidence
-        or decision.shown != known.shown
+        or decision.last_event_id != known.last_event_id
         or decision.sure is unsure
     )
 

@@ -12,7 +12,7 @@ import msgspec
 
 from cogento.events.columns import SubscriptionColumns
 from cogento.events.names import CustomerId, ObjectId
-from cogento.ordering.order import Decision, Known
+from cogento.ordering.order import CurrentRow, Decision
 from cogento.store.rows import canonical, is_news, known_of, write
 from schema.queries import query
 
@@ -33,7 +33,7 @@ class SubscriptionRow(msgspec.Struct, frozen=True):
 
     subscription_id: UUID
     columns: SubscriptionColumns
-    known: Known
+    known: CurrentRow
     unsure: bool
 
 
@@ -124,8 +124,8 @@ def _updated(change: SubscriptionChange, user_id: UUID) -> tuple[object, ...]:
         shows.current_period_end,
         None if row.columns.metadata == shows.metadata else shows.metadata,
         shows.stripe_created_at,
-        decision.shown_created,
-        decision.shown,
+        decision.last_event_created,
+        decision.last_event_id,
         decision.evidence,
         not decision.sure,
     )
@@ -142,8 +142,8 @@ def _inserted(change: SubscriptionChange, user_id: UUID) -> tuple[object, ...]:
         shows.current_period_end,
         shows.metadata,
         shows.stripe_created_at,
-        decision.shown_created,
-        decision.shown,
+        decision.last_event_created,
+        decision.last_event_id,
         decision.evidence,
         not decision.sure,
     )

@@ -9,7 +9,7 @@ import msgspec
 from cogento.events.addresses import EmailClaim, claimed_address
 from cogento.events.columns import CustomerColumns
 from cogento.events.names import CustomerId
-from cogento.ordering.order import Decision, Known
+from cogento.ordering.order import CurrentRow, Decision
 from cogento.store.rows import canonical, is_news, known_of, write
 from schema.queries import query
 
@@ -46,7 +46,7 @@ class UserRow(msgspec.Struct, frozen=True):
         """Whether somebody else made it, and no event of a customer has ever written to it."""
         return self.record["evidence"] is None and self.claim.stripe_email is None
 
-    def known(self) -> Known:
+    def known(self) -> CurrentRow:
         """Say what the row knows and shows; read only for customers that have events of their own."""
         record = self.record
         columns = CustomerColumns(
@@ -67,7 +67,7 @@ class UserChange(msgspec.Struct, frozen=True):
     customer_id: CustomerId
     user_id: UUID
     row: UserRow | None
-    known: Known | None
+    known: CurrentRow | None
     decision: Decision
 
     @property
@@ -156,8 +156,8 @@ def _updated(change: UserChange) -> tuple[object, ...]:
         shows.address,
         None if is_kept else shows.metadata,
         shows.stripe_created_at,
-        decision.shown_created,
-        decision.shown,
+        decision.last_event_created,
+        decision.last_event_id,
         shows.deleted,
         decision.evidence,
         not decision.sure,
@@ -177,8 +177,8 @@ def _inserted(change: UserChange, email: str) -> tuple[object, ...]:
         shows.address,
         shows.metadata,
         shows.stripe_created_at,
-        decision.shown_created,
-        decision.shown,
+        decision.last_event_created,
+        decision.last_event_id,
         shows.deleted,
         decision.evidence,
         not decision.sure,

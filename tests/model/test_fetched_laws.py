@@ -73,7 +73,9 @@ def test_an_outdated_answer_never_makes_a_row_sure_of_what_was_left(dice: Random
 
     (row,) = rows(history, dice)
 
-    is_plain = judge(told.versions).decidable and not told.lost and unpack(row.evidence).forgotten is None
+    is_plain = (
+        judge(told.versions).decidable and not told.lost and unpack(row.evidence).newest_dropped is None
+    )
     assert not (is_plain and row.sure and row.columns != told.truth)
 
 

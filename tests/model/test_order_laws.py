@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cogento.ordering import evidence
+from cogento.ordering import memory
 from tests.support.model.deliveries import one_by_one, row_after, scrambled, shuffled
 from tests.support.model.histories import random_history, with_gaps
 from tests.support.model.monotony import backward_steps, regressions, strayed_steps
@@ -92,8 +92,8 @@ def test_laws_1_to_3_hold_for_whatever_bodies_hypothesis_finds(dice: Random) -> 
 def test_law_1_holds_however_little_is_remembered(
     groups: int, members: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "GROUPS", groups)
-    monkeypatch.setattr(evidence, "MEMBERS", members)
+    monkeypatch.setattr(memory, "MAX_GROUPS", groups)
+    monkeypatch.setattr(memory, "MAX_RECORDS", members)
 
     trials = [try_history(f"memory:{number}", deliveries=4) for number in range(300)]
 

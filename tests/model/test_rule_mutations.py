@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from cogento.events import projection, states
-from cogento.ordering import evidence, fetched, rules, snapshots, walks
+from cogento.ordering import memory, row_values, rules, walks
 from cogento.ordering import order as ordering
 from tests.model import test_order_laws as laws
 from tests.support.model.deliveries import one_by_one, scrambled
 from tests.support.model.histories import random_history
 from tests.support.model.monotony import regressions
 from tests.support.model.trials import Trial, trial_of, try_rendered
-from tests.unit.events import test_fetched as fetched_cases
-from tests.unit.events import test_ordering as cases
-from tests.unit.events import test_snapshots as gap_cases
+from tests.unit.ordering import test_fetched_answers as fetched_cases
+from tests.unit.ordering import test_order as cases
+from tests.unit.ordering import test_row_values as gap_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,19 +54,19 @@ LAWS = [
     ),
     Mutant(
         "R0 one request, one change",
-        (rules, "tells_the_same_change", lambda *_: False),
+        (rules, "is_same_change", lambda *_: False),
         needless,
         "what two endpoints were told of one change counts as two",
     ),
     Mutant(
         "R1 ends absorb",
-        (rules, "ends_life", lambda _: False),
+        (rules, "is_terminal", lambda _: False),
         needless,
         "whether a canceled subscription is back is in doubt",
     ),
     Mutant(
         "R2 creation first",
-        (rules, "begins_life", lambda _: False),
+        (rules, "is_creation", lambda _: False),
         determined,
         "a creation stamped late overwrites what came after",
     ),
@@ -96,7 +96,7 @@ LAWS = [
     ),
     Mutant(
         "R9 memory",
-        (evidence, "GROUPS", 1),
+        (memory, "MAX_GROUPS", 1),
         determined,
         "a link that comes late finds nothing to link to",
     ),
@@ -162,13 +162,13 @@ CASES = [
     ),
     Mutant(
         "R10 outdated answers",
-        (fetched, "is_outdated", lambda *_: False),
+        (ordering, "is_outdated", lambda *_: False),
         fetched_cases.test_an_answer_that_shows_what_was_just_left_keeps_the_row_and_makes_it_unsure,
         "the row goes back to what a lagging copy shows, and is sure",
     ),
     Mutant(
         "gaps are filled",
-        (snapshots, "FILLED", dict.fromkeys(snapshots.FILLED, ())),
+        (row_values, "FILLED_COLUMNS", dict.fromkeys(row_values.FILLED_COLUMNS, ())),
         gap_cases.test_the_newest_event_that_carries_a_value_fills_the_gap,
         "a null overwrites a product",
     ),

@@ -8,7 +8,7 @@ import pytest
 
 from cogento import runtime
 from cogento.events.names import CustomerId, EventId
-from cogento.ordering.ties import Choice
+from cogento.ordering.explain import Choice
 from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
 from cogento.queue.mail import Failed, Settlement

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import TYPE_CHECKING
 
-from cogento.ordering.order import Decision, Known, Version, decide
+from cogento.ordering.order import CurrentRow, Decision, Version, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,14 +26,14 @@ class Row:
     """All that a row would hold, order evidence included."""
 
     columns: CustomerColumns | SubscriptionColumns
-    shown: str
+    last_event_id: str
     sure: bool
     evidence: bytes
 
 
-def known_after(decision: Decision | None) -> Known | None:
+def known_after(decision: Decision | None) -> CurrentRow | None:
     """What the row knows once a decision is written."""
-    return Known(decision.evidence, decision.shown, decision.columns) if decision else None
+    return CurrentRow(decision.evidence, decision.last_event_id, decision.columns) if decision else None
 
 
 def steps(batches: Iterable[Sequence[Version]]) -> Iterator[Decision]:
@@ -57,7 +57,7 @@ def one_by_one(versions: Iterable[Version]) -> list[Batch]:
 def row_after(batches: Iterable[Sequence[Version]]) -> Row:
     """Give the row that a delivery ends in."""
     last = last_step(*batches)
-    return Row(last.columns, last.shown, last.sure, last.evidence)
+    return Row(last.columns, last.last_event_id, last.sure, last.evidence)
 
 
 def rows_of_every_order(versions: Sequence[Version]) -> set[Row]:

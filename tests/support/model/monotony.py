@@ -26,14 +26,14 @@ def backward_steps(batches: Sequence[Batch], meant: Sequence[Version] = ()) -> l
         seen += [meaning.get(version.event_id, version) for version in batch]
         opinion = judge(seen)
         if opinion.rules_out(state_of(decision, seen)) or (decision.sure and not opinion.decidable):
-            backward.append(str(decision.shown))
+            backward.append(str(decision.last_event_id))
     return backward
 
 
 def regressions(batches: Sequence[Batch]) -> list[tuple[str, str]]:
     """The steps from an event to one that is older by what these two alone tell of each other."""
     event = {version.event_id: version for batch in batches for version in batch}
-    shown = [event[decision.shown] for decision in steps(batches)]
+    shown = [event[decision.last_event_id] for decision in steps(batches)]
     return [(one.event_id, other.event_id) for one, other in pairwise(shown) if is_older(other, one)]
 
 

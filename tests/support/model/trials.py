@@ -90,14 +90,14 @@ def trial_of(history: History, deliveries: Sequence[Sequence[Batch]]) -> Trial:
         decidable=opinion.decidable,
         is_wrong=opinion.rules_out(state_of(row, history.versions)),
         is_unsure=not row.sure,
-        has_forgotten=unpack(row.evidence).forgotten is not None,
+        has_forgotten=unpack(row.evidence).newest_dropped is not None,
         shows_truth=row.columns == history.truth,
     )
 
 
 def state_of(row: Row | Decision, versions: Sequence[Version]) -> bytes:
     """The state of the event that a row shows."""
-    return next(version.state for version in versions if version.event_id == row.shown)
+    return next(version.state for version in versions if version.event_id == row.last_event_id)
 
 
 def untraceable_steps(batches: Sequence[Batch]) -> list[str]:
@@ -107,13 +107,15 @@ def untraceable_steps(batches: Sequence[Batch]) -> list[str]:
     for batch, decision in zip(batches, steps(batches), strict=True):
         seen = {version.event_id: version for version in batch} | seen
         told = [(verdict.event_id, verdict.reason) for verdict in decision.verdicts]
-        shown = [reason for event_id, reason in told if event_id == decision.shown]
+        shown = [reason for event_id, reason in told if event_id == decision.last_event_id]
         fits = (
             [event_id for event_id, _ in told] == [version.event_id for version in batch]
-            and seen[decision.shown].columns == decision.columns
+            and seen[decision.last_event_id].columns == decision.columns
             and set(shown) <= SHOWN | {Reason.DUPLICATE}
-            and all(reason not in SHOWN - {Reason.UNCHANGED} for e, reason in told if e != decision.shown)
+            and all(
+                reason not in SHOWN - {Reason.UNCHANGED} for e, reason in told if e != decision.last_event_id
+            )
         )
         if not fits:
-            untraceable.append(str(decision.shown))
+            untraceable.append(str(decision.last_event_id))
     return untraceable

@@ -8,7 +8,7 @@ import pytest
 from cogento.console.words import OUTCOMES, describe_ambiguity, describe_outcome, describe_row
 from cogento.events.names import EventId, ObjectId
 from cogento.events.outcomes import Reason
-from cogento.ordering.ties import Choice, Tie, TiedEvent
+from cogento.ordering.explain import Choice, Tie, TiedEvent
 from cogento.ordering.walks import Why
 from cogento.store.history import CustomerRecord, LedgerRecord
 

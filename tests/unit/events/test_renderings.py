@@ -101,7 +101,7 @@ def test_t2_changes_told_in_any_renderings_follow_each_other(version: str, other
 
     (row,) = rows_of_every_order(life)
 
-    assert (row.shown, row.sure) == ("evt_1", True)
+    assert (row.last_event_id, row.sure) == ("evt_1", True)
     assert shown(row) == (TEAM_YEARLY.product, NOW, NOW + MONTH)
 
 
@@ -109,7 +109,7 @@ def test_t2_changes_told_in_any_renderings_follow_each_other(version: str, other
 def test_t2_a_row_of_one_rendering_equals_what_stripe_says_in_another(version: str) -> None:
     said, row = told(MIXED, api_version=LEGACY), decide(None, [told(MIXED, api_version=version)])
 
-    copy = Copy(CustomerId("cus_1"), row.columns, row.shown, NOW, row.evidence, None, None)
+    copy = Copy(CustomerId("cus_1"), row.columns, row.last_event_id, NOW, row.evidence, None, None)
 
     assert drifts(ObjectId("sub_1"), said.columns, copy) == []
 
@@ -177,7 +177,7 @@ def test_t2_what_carries_no_period_never_puts_null_over_a_good_one(bare: Json, l
 
     (row,) = rows_of_every_order([good, lacking])
 
-    assert row.shown == "evt_1"
+    assert row.last_event_id == "evt_1"
     assert shown(row)[1:] == (NOW, NOW + MONTH)
 
 
@@ -199,7 +199,7 @@ def test_t5_a_list_in_another_order_is_no_change_and_leaves_no_doubt(version: st
 
     (row,) = rows_of_every_order(changes)
 
-    assert (row.shown, row.sure) == ("evt_1", True)
+    assert (row.last_event_id, row.sure) == ("evt_1", True)
     assert shown(row) == (TEAM_MONTHLY.product, NOW, NOW + MONTH)
 
 

@@ -37,7 +37,7 @@ ACTIVATION = read("customer.subscription.updated", ACTIVE, id_="evt_1", before=I
 
 
 def shown(plan: Plan) -> list[tuple[ObjectId, EventId]]:
-    return [(change.stripe_subscription_id, change.decision.shown) for change in plan.subscriptions]
+    return [(change.stripe_subscription_id, change.decision.last_event_id) for change in plan.subscriptions]
 
 
 def test_case_6_a_subscription_before_its_customer_is_parked_and_not_decided() -> None:

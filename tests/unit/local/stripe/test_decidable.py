@@ -10,7 +10,7 @@ from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import read_event
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.truth import SubscriptionTruth, UserTruth, truth
-from cogento.ordering.order import Known, decide
+from cogento.ordering.order import CurrentRow, decide
 from tests.support.stripe_histories import long_life
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def test_the_event_that_a_row_names_is_one_that_the_truth_allows() -> None:
         **{one.stripe_customer_id: one.events for one in known.users},
         **{one.stripe_subscription_id: one.events for one in known.subscriptions},
     }
-    assert [an_id for an_id, row in rows.items() if row.shown not in allowed[an_id]] == []
+    assert [an_id for an_id, row in rows.items() if row.last_event_id not in allowed[an_id]] == []
 
 
 def _decided(events: list[Event]) -> dict[str, Decision]:
     rows: dict[str, Decision] = {}
     for event in events:
         row = rows.get(event.object_id)
-        known = Known(row.evidence, row.shown, row.columns) if row else None
+        known = CurrentRow(row.evidence, row.last_event_id, row.columns) if row else None
         rows[event.object_id] = decide(known, [event.version])
     return rows
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.ordering.order import Lifecycle, Version
-from cogento.ordering.snapshots import gaps
+from cogento.ordering.row_values import gaps
 from tests.support.builders import NOW
 from tests.support.model.deliveries import last_step, rows_of_every_order
 from tests.support.model.histories import columns, version
@@ -87,4 +87,4 @@ def test_the_look_of_an_event_comes_back_when_a_late_link_makes_it_the_last() ->
     before, after = last_step([there], [back]), last_step([there], [back], [anchor])
 
     assert (before.columns, after.columns) == (columns("a"), columns("b"))
-    assert (after.shown, after.changed) == ("evt_1", True)
+    assert (after.last_event_id, after.changed) == ("evt_1", True)

@@ -10,17 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogento.events.errors import OtherReleaseError
-from cogento.ordering.evidence import (
-    GROUPS,
-    MEMBERS,
-    NOTHING,
-    Evidence,
-    Member,
-    newest_groups,
-    pack,
-    remember,
-    unpack,
-)
+from cogento.ordering.evidence import NOTHING, EventRecord, Evidence, pack, unpack
+from cogento.ordering.memory import MAX_GROUPS, MAX_RECORDS, newest_groups, remember
 from cogento.ordering.order import Lifecycle, Version
 from tests.support.builders import NOW
 from tests.support.model.deliveries import last_step, one_by_one
@@ -32,8 +23,8 @@ if TYPE_CHECKING:
 CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
 
 
-def member(created: int, event_id: str = "evt_1") -> Member:
-    return Member(event_id, created, b"s", None, (), partial=False)
+def member(created: int, event_id: str = "evt_1") -> EventRecord:
+    return EventRecord(event_id, created, b"s", None, (), partial=False)
 
 
 def kept_seconds(*seconds: int) -> tuple[list[int], int | None]:
@@ -59,7 +50,7 @@ members = st.lists(
 @given(members, members, st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_remembering_in_two_parts_is_remembering_the_whole(
-    one: list[Member], other: list[Member], dice: Random
+    one: list[EventRecord], other: list[EventRecord], dice: Random
 ) -> None:
     everyone = list({m.event_id: m for m in [*one, *other]}.values())
     dice.shuffle(everyone)
@@ -69,25 +60,25 @@ def test_remembering_in_two_parts_is_remembering_the_whole(
 
 
 def test_a_flood_in_one_second_is_cut_and_never_sure() -> None:
-    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MEMBERS + 10)]
+    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MAX_RECORDS + 10)]
 
     at_once, in_parts = last_step(flood), last_step(flood[50:], flood[:20], flood[10:60])
 
-    assert len(unpack(at_once.evidence).members) == MEMBERS
+    assert len(unpack(at_once.evidence).records) == MAX_RECORDS
     assert at_once.evidence == in_parts.evidence
     assert not at_once.sure
 
 
 def test_a_flood_is_forgotten_once_it_is_over() -> None:
-    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MEMBERS + 10)]
+    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MAX_RECORDS + 10)]
 
     decision = last_step(flood, [version("evt_z", NOW + 60, "calm")])
 
-    assert (decision.shown, decision.sure) == ("evt_z", True)
+    assert (decision.last_event_id, decision.sure) == ("evt_z", True)
 
 
 def test_a_flood_is_cut_alike_whether_it_is_seen_before_or_after_what_follows() -> None:
-    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MEMBERS + 10)]
+    flood = [version(f"evt_{n:03}", NOW, str(n + 1), str(n)) for n in range(MAX_RECORDS + 10)]
     later = version("evt_z", NOW + 60, "calm")
 
     before, after = last_step([later], flood), last_step(flood, [later])
@@ -102,14 +93,14 @@ def remembered(*versions: Version) -> Evidence:
 def test_the_creation_stands_apart() -> None:
     evidence = remembered(version("evt_0", NOW, "a", lifecycle=CREATED), version("evt_1", NOW, "b", "a"))
 
-    assert evidence.opening is not None
-    assert (evidence.opening.event_id, [m.event_id for m in evidence.members]) == ("evt_0", ["evt_1"])
+    assert evidence.creation is not None
+    assert (evidence.creation.event_id, [m.event_id for m in evidence.records]) == ("evt_0", ["evt_1"])
 
 
 def test_the_creation_is_forgotten_with_the_first_group() -> None:
-    later = [version(f"evt_{n}", NOW + 10 * n, str(n)) for n in range(1, GROUPS + 2)]
+    later = [version(f"evt_{n}", NOW + 10 * n, str(n)) for n in range(1, MAX_GROUPS + 2)]
 
-    assert remembered(version("evt_0", NOW, "a", lifecycle=CREATED), *later).opening is None
+    assert remembered(version("evt_0", NOW, "a", lifecycle=CREATED), *later).creation is None
 
 
 def test_an_end_leaves_only_ends() -> None:
@@ -117,7 +108,7 @@ def test_an_end_leaves_only_ends() -> None:
 
     evidence = remembered(version("evt_0", NOW, "a", lifecycle=CREATED), version("evt_1", NOW + 9, "b"), end)
 
-    assert (evidence.ended, evidence.opening, [m.event_id for m in evidence.members]) == (
+    assert (evidence.ended, evidence.creation, [m.event_id for m in evidence.records]) == (
         True,
         None,
         ["evt_9"],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from cogento.ordering.explain import Choice, Tie, tie_of
 from cogento.ordering.order import Lifecycle, Version
-from cogento.ordering.ties import Choice, Tie, tie_of
 from cogento.ordering.walks import Why
 from tests.support.builders import NOW
 from tests.support.model.deliveries import known_after, last_step
@@ -22,7 +22,7 @@ A, B, D = b"a".hex(), b"b".hex(), b"d".hex()
 def tie(*versions: Version) -> Tie:
     known = known_after(last_step(list(versions)))
     assert known is not None
-    return tie_of(known.evidence, known.shown)
+    return tie_of(known.evidence, known.last_event_id)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_row_without_evidence_has_no_tie() -> None:
     known = known_after(last_step([THERE]))
     assert known is not None
 
-    told = tie_of(b"", known.shown)
+    told = tie_of(b"", known.last_event_id)
 
     assert (told.events, told.ends, told.choice, told.sure) == ((), frozenset(), None, False)
 
@@ -103,7 +103,7 @@ def test_names_the_rule_that_the_decision_followed(versions: list[Version], show
     known = known_after(last_step(versions))
     assert known is not None
 
-    assert known.shown == shown
+    assert known.last_event_id == shown
 
 
 def test_tells_edges_from_sightings() -> None:

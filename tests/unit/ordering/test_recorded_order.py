@@ -38,14 +38,14 @@ def only_row(*versions: Version) -> Row:
 def test_the_deletion_is_last_in_every_order(earlier: str, later: str) -> None:
     row = only_row(own_id(earlier, "evt_2"), own_id(later, "evt_1"))
 
-    assert (row.shown, row.sure) == ("evt_1", True)
+    assert (row.last_event_id, row.sure) == ("evt_1", True)
 
 
 def test_template_files_with_one_placeholder_second_end_updated() -> None:
     created, updated = (own_id(name, f"evt_{2 - n}") for n, name in enumerate(CHIRPY))
 
     assert created.created == updated.created
-    assert only_row(created, updated).shown == "evt_1"
+    assert only_row(created, updated).last_event_id == "evt_1"
 
 
 @pytest.mark.parametrize(

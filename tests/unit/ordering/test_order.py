@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from cogento.events.event import read_event
 from cogento.events.names import EventId
 from cogento.events.outcomes import Reason
-from cogento.ordering.evidence import Evidence, Member, pack, short_id
-from cogento.ordering.order import Known, Lifecycle, Version, decide
+from cogento.ordering.evidence import EventRecord, Evidence, pack, short_id
+from cogento.ordering.order import CurrentRow, Lifecycle, Version, decide
 from tests.support.builders import (
     NOW,
     Json,
@@ -45,7 +45,7 @@ def shown_in_every_order(*versions: Version) -> tuple[str, str, bool]:
     """Status and event that the row shows, and whether it is sure."""
     row = only(rows_of_every_order(versions))
     assert row.columns == columns(getattr(row.columns, "status", ""))
-    return getattr(row.columns, "status", ""), row.shown, row.sure
+    return getattr(row.columns, "status", ""), row.last_event_id, row.sure
 
 
 def read(type_: str, object_: Json, **fields: object) -> Version:
@@ -183,7 +183,7 @@ def test_t4_where_links_allow_one_order_and_stamps_another_the_chain_is_shown_in
 
     row = only(rows_of_every_order([created, activated, noted]))
 
-    assert (row.shown, row.sure) == ("evt_2", False)
+    assert (row.last_event_id, row.sure) == ("evt_2", False)
     assert row.columns == noted.columns
 
 
@@ -301,7 +301,7 @@ def test_t1_the_number_of_the_next_invoice_overrides_no_unbroken_chain(numbers: 
     row = only(rows_of_every_order([created, renamed, again]))
 
     assert row.columns == again.columns
-    assert (row.shown, row.sure) == ("evt_2", True)
+    assert (row.last_event_id, row.sure) == ("evt_2", True)
 
 
 @pytest.mark.parametrize("start", [NOW - 900, NOW + 900])
@@ -315,7 +315,7 @@ def test_t1_a_period_that_starts_earlier_than_before_overrides_no_unbroken_chain
     row = only(rows_of_every_order([changed, last]))
 
     assert row.columns == last.columns
-    assert (row.shown, row.sure) == ("evt_1", True)
+    assert (row.last_event_id, row.sure) == ("evt_1", True)
 
 
 def test_t1_a_lowered_number_overrides_no_unbroken_chain_of_an_ended_subscription() -> None:
@@ -326,13 +326,15 @@ def test_t1_a_lowered_number_overrides_no_unbroken_chain_of_an_ended_subscriptio
 
 
 def test_a_state_whose_look_an_earlier_release_no_longer_kept_is_not_shown_and_the_row_is_in_doubt() -> None:
-    kept = Member("evt_1", NOW + 4, b"b", b"a", (), partial=False)
-    dropped = Member(short_id("evt_0"), NOW, b"c", b"b", (), partial=False)
-    row = Known(pack(Evidence(members=(kept, dropped), forgotten=NOW - 50)), EventId("evt_1"), columns("b"))
+    kept = EventRecord("evt_1", NOW + 4, b"b", b"a", (), partial=False)
+    dropped = EventRecord(short_id("evt_0"), NOW, b"c", b"b", (), partial=False)
+    row = CurrentRow(
+        pack(Evidence(records=(kept, dropped), newest_dropped=NOW - 50)), EventId("evt_1"), columns("b")
+    )
 
     decision = decide(row, [version("evt_2", NOW + 4, "b")])
 
-    assert (decision.shown, decision.sure) == ("evt_2", False)
+    assert (decision.last_event_id, decision.sure) == ("evt_2", False)
     assert decision.columns == columns("b")
 
 
@@ -381,7 +383,7 @@ def test_case_9_the_slower_of_two_workers_cannot_write_the_older_state() -> None
 
     decision = last_step([newer], [older])
 
-    assert (decision.shown, decision.changed) == ("evt_2", False)
+    assert (decision.last_event_id, decision.changed) == ("evt_2", False)
     assert [verdict.reason for verdict in decision.verdicts] == [Reason.STALE]
 
 
@@ -423,7 +425,7 @@ def test_case_5_a_basil_event_after_a_legacy_one_keeps_the_period(seconds: int) 
 
     row = only(rows_of_every_order(versions))
 
-    assert (row.shown, row.sure) == ("evt_1", True)
+    assert (row.last_event_id, row.sure) == ("evt_1", True)
     assert getattr(row.columns, "current_period_start", None) == NOW
 
 
@@ -437,7 +439,7 @@ def test_a_shape_without_period_and_product_never_writes_null_over_good_values()
     row = only(rows_of_every_order(versions))
 
     assert row.columns == versions[0].columns
-    assert row.shown == "evt_2"
+    assert row.last_event_id == "evt_2"
 
 
 def activation_told_in(shape: Shape) -> Version:
@@ -460,7 +462,7 @@ def test_a_deleted_customer_stays_deleted_whatever_the_seconds() -> None:
 
     row = only(rows_of_every_order([update, deletion, creation]))
 
-    assert (row.columns, row.shown, row.sure) == (deletion.columns, "evt_1", True)
+    assert (row.columns, row.last_event_id, row.sure) == (deletion.columns, "evt_1", True)
 
 
 def test_a_stub_of_a_deleted_customer_keeps_the_date_of_its_creation() -> None:
@@ -483,7 +485,7 @@ def test_placeholder_times_leave_the_evidence_to_decide(order: tuple[int, ...]) 
 
     row = row_after(one_by_one(versions[i] for i in order))
 
-    assert (row.shown, row.sure) == ("evt_7", True)
+    assert (row.last_event_id, row.sure) == ("evt_7", True)
 
 
 # Why: the reason that the ledger keeps.

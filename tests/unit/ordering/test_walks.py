@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cogento.ordering.evidence import NOTHING, remember
+from cogento.ordering.evidence import NOTHING
+from cogento.ordering.memory import remember
 from cogento.ordering.order import Lifecycle, Version
 from cogento.ordering.walks import Ends, Why, clusters, possible_ends
 from tests.support.builders import NOW
@@ -110,7 +111,7 @@ def test_a_link_that_never_came_is_missed() -> None:
 def test_clusters_are_cut_where_all_later_events_are_surely_later() -> None:
     stage = remember(NOTHING, [edge("a"), edge("b", 5), edge("c", 10), edge("d", 16), edge("e", 18)])
 
-    parts = [[member.state for member in cluster] for cluster in clusters(stage.members)]
+    parts = [[member.state for member in cluster] for cluster in clusters(stage.records)]
 
     assert parts == [[b"a", b"b", b"c"], [b"d", b"e"]]
 
@@ -119,7 +120,7 @@ def test_an_answer_is_cut_off_from_events_that_are_the_window_older_than_it() ->
     answer = edge("b", 3, fetched=True)
     stage = remember(NOTHING, [edge("ab"), answer, edge("bc", 8), edge("cd", 9)])
 
-    parts = [[member.state for member in cluster] for cluster in clusters(stage.members)]
+    parts = [[member.state for member in cluster] for cluster in clusters(stage.records)]
 
     assert parts == [[b"b"], [b"b", b"c", b"d"]]
 
@@ -129,7 +130,7 @@ def test_a_long_run_of_changes_a_few_seconds_apart_is_followed_to_its_end() -> N
     seconds = [1, 2, 2, 4, 4, 5, 5, 5, 5, 6, 11, 12, 12, 14, 14, 16, 17, 17, 17, 18, 18, 18, 22, 26]
     run = [edge(leg, second) for leg, second in zip(legs, seconds, strict=True)]
 
-    ends = possible_ends(replace(remember(NOTHING, run), forgotten=NOW))
+    ends = possible_ends(replace(remember(NOTHING, run), newest_dropped=NOW))
 
     assert ends == Ends(frozenset({b"w"}), Why.FOLLOWED)
 

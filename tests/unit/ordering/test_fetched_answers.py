@@ -11,8 +11,7 @@ from cogento.events.columns import CustomerColumns
 from cogento.events.errors import PermanentError
 from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
-from cogento.ordering.fetched import LAG_SECONDS
-from cogento.ordering.order import Version
+from cogento.ordering.order import LAG_SECONDS, Version
 from tests.support.builders import NOW, Json, customer, deleted_customer, event_body, subscription
 from tests.support.model.deliveries import Row, row_after, rows_of_every_order
 from tests.support.model.histories import columns, version
@@ -38,37 +37,37 @@ def fetched(sent: Json, *, at: int = NOW) -> Event:
 def test_an_answer_that_agrees_is_shown_and_sure() -> None:
     row = only(ACTIVATED, answer(4, "active"))
 
-    assert (row.shown, row.sure) == ("evt_fetched", True)
+    assert (row.last_event_id, row.sure) == ("evt_fetched", True)
 
 
 def test_an_answer_that_no_event_told_of_is_believed() -> None:
     row = only(ACTIVATED, answer(4, "past_due"))
 
-    assert (row.shown, row.sure) == ("evt_fetched", True)
+    assert (row.last_event_id, row.sure) == ("evt_fetched", True)
 
 
 def test_an_answer_that_shows_what_was_just_left_keeps_the_row_and_makes_it_unsure() -> None:
     row = only(ACTIVATED, answer(4, "incomplete"))
 
-    assert (row.shown, row.sure) == ("evt_1", False)
+    assert (row.last_event_id, row.sure) == ("evt_1", False)
 
 
 def test_several_outdated_answers_are_none() -> None:
     row = only(ACTIVATED, answer(4, "incomplete", "evt_f1"), answer(9, "incomplete", "evt_f2"))
 
-    assert (row.shown, row.sure) == ("evt_1", False)
+    assert (row.last_event_id, row.sure) == ("evt_1", False)
 
 
 def test_the_answer_after_an_outdated_one_settles_the_doubt() -> None:
     row = only(ACTIVATED, answer(4, "incomplete", "evt_f1"), answer(9, "active", "evt_f2"))
 
-    assert (row.shown, row.sure) == ("evt_f2", True)
+    assert (row.last_event_id, row.sure) == ("evt_f2", True)
 
 
 def test_what_stripe_still_says_after_a_minute_is_believed_against_the_events() -> None:
     row = only(ACTIVATED, answer(LAG_SECONDS + 1, "incomplete"))
 
-    assert (row.shown, row.sure) == ("evt_fetched", True)
+    assert (row.last_event_id, row.sure) == ("evt_fetched", True)
 
 
 def test_a_believed_answer_is_the_state_before_what_comes_later() -> None:
@@ -85,13 +84,13 @@ def test_an_answer_becomes_true_again_when_the_way_back_to_it_is_told() -> None:
 
     row = only(ACTIVATED, answer(8, "incomplete"), back)
 
-    assert (row.shown, row.sure) == ("evt_fetched", True)
+    assert (row.last_event_id, row.sure) == ("evt_fetched", True)
 
 
 def test_an_answer_never_beats_a_later_event() -> None:
     row = only(answer(4, "active"), version("evt_2", NOW + 9, "paused", "active"))
 
-    assert (row.shown, row.sure) == ("evt_2", True)
+    assert (row.last_event_id, row.sure) == ("evt_2", True)
 
 
 def test_an_answer_settles_there_and_back() -> None:

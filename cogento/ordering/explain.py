@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from cogento.events.names import EventId
 from cogento.ordering import rules
 from cogento.ordering.evidence import unpack
-from cogento.ordering.fetched import believed
+from cogento.ordering.order import without_outdated_answers
 from cogento.ordering.walks import States, Why, newest_cluster, possible_ends, possibly_last, states_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cogento.ordering.evidence import Member
+    from cogento.ordering.evidence import EventRecord
 
 
 class Choice(StrEnum):
@@ -58,7 +58,7 @@ class Tie:
     have left it; `why` says how these were found, `choice` why the shown event was taken from those that are
     possibly the last (None: nothing is known). `sure` is false as well where the shown one is `partial`, not
     carrying the whole object, where Stripe's latest answer is `contradicted` by the events, and where later
-    events can have been forgotten or links be missing.
+    events can have been dropped or links be missing.
     """
 
     events: tuple[TiedEvent, ...]
@@ -77,8 +77,8 @@ def tie_of(stored: bytes, shown: EventId) -> Tie:
     Raises OtherReleaseError for evidence that another release wrote.
     """
     whole = unpack(stored)
-    evidence = believed(whole)
-    is_contradicted = evidence.members[:1] != whole.members[:1]
+    evidence = without_outdated_answers(whole)
+    is_contradicted = evidence.records[:1] != whole.records[:1]
     ends = possible_ends(evidence)
     tied = newest_cluster(evidence)
     last = possibly_last(tied) if tied else []
@@ -95,7 +95,7 @@ def tie_of(stored: bytes, shown: EventId) -> Tie:
     )
 
 
-def _choice(candidates: Sequence[Member]) -> Choice | None:
+def _choice(candidates: Sequence[EventRecord]) -> Choice | None:
     """Retrace `cogento.ordering.order.choose`, and name the first rule that left one state."""
     if not candidates:
         return None
@@ -112,11 +112,11 @@ def _choice(candidates: Sequence[Member]) -> Choice | None:
     return Choice.NEWEST_SECOND if _is_one_state(newest_edges) else Choice.GREATEST_ID
 
 
-def _is_one_state(events: Sequence[Member]) -> bool:
+def _is_one_state(events: Sequence[EventRecord]) -> bool:
     return len({event.state for event in events}) == 1
 
 
-def _described(event: Member, *, may_be_last: bool) -> TiedEvent:
+def _described(event: EventRecord, *, may_be_last: bool) -> TiedEvent:
     return TiedEvent(
         event_id=EventId(event.event_id),
         created=event.created,
