@@ -4,27 +4,28 @@ SELECT
     letter.failure_class,
     count(*) AS letters,
     count(*) FILTER (
-        WHERE
-        letter.removal
-        AND (
-            EXISTS (
-                SELECT
-                FROM users AS u
-                WHERE
-                    u.stripe_customer_id = letter.object_id
-                    AND u.deleted_at IS NULL
-            )
-            OR EXISTS (
-                SELECT
-                FROM subscriptions AS s
-                WHERE
-                    s.stripe_subscription_id = letter.object_id
-                    AND s.status NOT IN ('canceled', 'incomplete_expired')
-            )
-        )
+        WHERE living_user.user_id IS NOT NULL OR living_subscription.user_id IS NOT NULL
     ) AS removals,
     min(letter.died_at) AS oldest
 FROM dead_letters AS letter
+LEFT JOIN LATERAL (
+    SELECT u.user_id
+    FROM users AS u
+    WHERE
+        letter.removal
+        AND u.stripe_customer_id = letter.object_id
+        AND u.deleted_at IS NULL
+    LIMIT 1 -- keeps the planner from reading whole tables
+) AS living_user ON TRUE
+LEFT JOIN LATERAL (
+    SELECT s.user_id
+    FROM subscriptions AS s
+    WHERE
+        letter.removal
+        AND s.stripe_subscription_id = letter.object_id
+        AND s.status NOT IN ('canceled', 'incomplete_expired')
+    LIMIT 1 -- as above
+) AS living_subscription ON TRUE
 WHERE letter.status IN ('open', 'retrying')
 GROUP BY
     letter.status,

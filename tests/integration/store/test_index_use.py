@@ -37,6 +37,9 @@ HOT = (
     ("notices_answered", "notices_pkey"),
     ("notices_cover", "notices_pkey"),
     ("notices_due", "idx_notices_waits_since"),
+    ("letters_count", "idx_dead_letters_unresolved_died_at"),
+    ("letters_count", "idx_users_stripe_customer_id"),
+    ("letters_count", "idx_subscriptions_stripe_subscription_id"),
 )
 
 
@@ -51,6 +54,20 @@ async def test_the_query_goes_by_key_whatever_the_statistics(
     assert "Seq Scan" not in plan
     assert "Hash Join" not in plan
     assert "Merge Join" not in plan
+
+
+async def test_totals_go_by_index_but_for_the_table_that_has_a_few_rows(untouched_url: str) -> None:
+    session = await connect(untouched_url, application_name="test")
+    plan = json.loads(await _generic_plan(session, "history_totals"))
+    await session.close()
+    nodes = _nodes(json.loads(plan)[0]["Plan"])
+    found = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+    assert found == {"outcome_totals"}
+    assert {node["Index Name"] for node in nodes if "Index Name" in node} >= {
+        "idx_users_unsure",
+        "idx_subscriptions_unsure",
+        "idx_notices_waits_since",
+    }
 
 
 async def test_asking_whether_an_event_has_counted_probes_one_day(
@@ -88,6 +105,8 @@ async def test_most_updates_of_a_row_stay_in_its_page_and_touch_no_index(store: 
 async def _generic_plan(session: asyncpg.Connection, name: str) -> str:
     """Explain what the server does when it knows nothing of the values, as our sessions ask it to."""
     prepared = await session.prepare(query(name))
+    if not prepared.get_parameters():
+        return json.dumps(await session.fetchval(f"EXPLAIN (FORMAT JSON) {query(name)}"))
     nulls = ", ".join("NULL" for _ in prepared.get_parameters())
     types = ", ".join(_type_name(parameter) for parameter in prepared.get_parameters())
     await session.execute(f"PREPARE asked ({types}) AS {query(name)}")
