@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from cogento.queue.durability import warning_of
 from cogento.queue.enqueue import AsyncEnqueuer
+from cogento.queue.figures import read_figures
 from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cogento.queue.figures import KeptTables, QueueFigures
     from cogento.settings import ReceiverSettings
 
 
@@ -53,3 +55,7 @@ class ProbedMailboxes:
     def describe(self) -> Mapping[str, object]:
         """Return what the server says of itself now; raises MailboxUnavailable."""
         return asdict(self._mailboxes.ping_write())
+
+    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+        """Return what Redis knows, and what a worker kept there of Postgres; raises MailboxUnavailable."""
+        return read_figures(self._mailboxes), self._mailboxes.tables.kept()

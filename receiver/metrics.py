@@ -1,4 +1,6 @@
-"""What the receiver counts, for Prometheus; labels are few and never name a customer or an event.
+"""What the receiver itself counts, for Prometheus; labels are few and never name a customer or an event.
+
+The queue's, the workers' and the tables' figures are declared in cogento/metrics/.
 
 gunicorn_conf.py sets PROMETHEUS_MULTIPROC_DIR before this is imported, so that one scrape sees every
 process of the receiver.

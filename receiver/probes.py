@@ -3,22 +3,25 @@
 /healthz is for restarts and asks nobody; /readyz is for routing and writes to Redis, because a ping
 passes while Redis is full, read-only or cannot write its file. Postgres is no part of either: receiving
 goes on without it. What tells more than yes or no is not for the internet (see `is_trusted`).
+
+/metrics shows what this receiver counted, and what Redis knows of queue, workers and tables, over connections of its
+own: a Redis that is slow delays a scrape, and neither webhooks nor the other probes.
 """
 
 from __future__ import annotations
 
-import hmac
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 from flask import Response, abort, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from cogento.events.errors import TransientError
+from cogento.metrics.exposition import NOTHING_KNOWN, exposition, is_trusted, shown_tables
 from cogento.serving.answers import Answer
 from receiver import metrics
 from receiver.answers import UnavailableError, refuse
@@ -26,21 +29,26 @@ from receiver.answers import UnavailableError, refuse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cogento.queue.figures import KeptTables, QueueFigures
+
+T = TypeVar("T")
+
 PROBE_SECONDS = 0.3
 ASKERS = 4
-
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
+SCRAPE_SECONDS = 2.0
 
 
 class Readiness(Protocol):
-    """Tells whether the mailbox would keep an envelope now; both raise TransientError."""
+    """Tells whether the mailbox would keep an envelope now; all raise TransientError."""
 
     def probe(self) -> Mapping[str, str]:
         """Write to the mailbox's server and return what a 2xx promises, and what has to be said of that."""
 
     def describe(self) -> Mapping[str, object]:
         """Return what is known of the server that keeps the promise."""
+
+    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+        """Return what Redis knows, and what a worker kept there of Postgres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Probes:
     readiness: Readiness
     token: str | None = field(repr=False)
     askers: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, ASKERS))
+    scraper: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1))
 
     def health(self) -> Response:
         """Answer that this process can answer."""
@@ -61,7 +70,7 @@ class Probes:
         if verbose and not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
         try:
-            return _page(self._within(PROBE_SECONDS, self._described if verbose else self._shown))
+            return _page(_within(PROBE_SECONDS, self.askers, self._described if verbose else self._shown))
         except (TransientError, TimeoutError):
             return respond(
                 refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events now."))
@@ -71,7 +80,15 @@ class Probes:
         """Answer the metrics, to those who may see them."""
         if not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
-        return Response(metrics.exposition(), HTTPStatus.OK, content_type=CONTENT_TYPE_LATEST)
+        return Response(metrics.exposition() + self._known(), HTTPStatus.OK, content_type=CONTENT_TYPE_LATEST)
+
+    def _known(self) -> bytes:
+        """Show what Redis knows, or that it does not answer."""
+        try:
+            queue, tables = _within(SCRAPE_SECONDS, self.scraper, self.readiness.figures)
+        except (TransientError, TimeoutError):
+            return exposition(None, NOTHING_KNOWN)
+        return exposition(queue, shown_tables(tables))
 
     def _shown(self) -> Mapping[str, object]:
         return {"status": "ready", **self.readiness.probe()}
@@ -79,26 +96,14 @@ class Probes:
     def _described(self) -> Mapping[str, object]:
         return {**self._shown(), "server": self.readiness.describe()}
 
-    def _within(self, seconds: float, ask: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:
-        """Ask in a thread that is left to itself when it takes too long; raises TimeoutError."""
-        asked = self.askers.submit(ask)
-        try:
-            return asked.result(seconds)
-        finally:
-            asked.cancel()
 
-
-def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
-    """Tell whether a request may see more than yes or no.
-
-    With a METRICS_TOKEN: who bears it. Without: who asks over loopback and was not forwarded, for a
-    proxy on this machine asks over loopback in the name of the whole internet.
-    """
-    if token is not None:
-        offered = environ.get("HTTP_AUTHORIZATION", "")
-        return hmac.compare_digest(offered.encode(), f"Bearer {token}".encode())
-    forwarded = any(header in environ for header in _FORWARDED)
-    return environ.get("REMOTE_ADDR") in _LOOPBACK and not forwarded
+def _within(seconds: float, threads: ThreadPoolExecutor, ask: Callable[[], T]) -> T:
+    """Ask in a thread that is left to itself when it takes too long; raises TimeoutError."""
+    asked = threads.submit(ask)
+    try:
+        return asked.result(seconds)
+    finally:
+        asked.cancel()
 
 
 def _page(content: Mapping[str, object]) -> Response:

@@ -1,6 +1,6 @@
 """The heartbeat of a worker, sent by the loops that process events, so that a stuck worker falls silent.
 
-With it go the delays of the events settled since the last one. Knows no Redis commands.
+With it goes what was counted since the last one, such as how long settled events had waited. Knows no Redis commands.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from cogento.metrics.declarations import take_counted
 from cogento.queue.delays import Delay, count
 from cogento.queue.worker_registry import BEAT_SECONDS, Heartbeat
 
@@ -49,9 +50,11 @@ class WorkerHeartbeat:
             if self._clock() < self._due:
                 return
             self._due = self._clock() + BEAT_SECONDS
-            delays, self._delays = self._delays, Counter()
+            counted, self._delays = self._delays + take_counted(), Counter()
         self._started_ms = self._started_ms or self._now_ms()
-        self._heartbeats.beat(Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), delays)
+        self._heartbeats.beat(
+            Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), counted
+        )
 
     def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
         """Count how long the events of a settled claim had waited; `settlements` in the order of `batches`."""

@@ -14,6 +14,8 @@ import structlog
 
 from cogento import runtime
 from cogento.events.fence import Fence
+from cogento.events.retry import FailureClass
+from cogento.metrics.declarations import TABLE_METRICS, measure, pack
 from cogento.queue.checks import log_level
 from cogento.queue.circuit import Dependency
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
@@ -21,7 +23,7 @@ from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.settings import refuse
-from cogento.store.errors import PostgresRefusedError
+from cogento.store.errors import PostgresRefusedError, classify
 from cogento.version import VERSION
 from worker.auto_retry import DeadLetterAutoRetry
 from worker.batch import BatchProcessor
@@ -32,12 +34,14 @@ from worker.periodic import PeriodicTask, PeriodicTasks
 from worker.store import greet, open_store
 
 if TYPE_CHECKING:
+    from cogento.metrics.declarations import Measured
     from cogento.settings import WorkerSettings
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
 INSPECTION_SECONDS = 5
+FIGURES_SECONDS = 5
 MAINTENANCE_SECONDS = 3600
 LETTER_RETRY_SECONDS = 30
 REPAIR_SECONDS = 24 * 3600
@@ -100,6 +104,7 @@ class WorkerProcess:
         tasks = [
             *(PeriodicTask(poll, POLL_SECONDS, self.wake) for poll in polls),
             PeriodicTask("inspection", INSPECTION_SECONDS, self._inspect),
+            PeriodicTask("figures", FIGURES_SECONDS, self._keep_figures),
             PeriodicTask("maintenance", MAINTENANCE_SECONDS, self._run_maintenance),
             PeriodicTask(
                 "dead letter retry",
@@ -189,3 +194,17 @@ class WorkerProcess:
 
     def _run_maintenance(self) -> None:
         self._store.run_maintenance(retention_days=self._retention_days)
+
+    def _keep_figures(self) -> None:
+        """Keep what Postgres knows where receivers can show it, unless another worker does so just now."""
+        with suppress(MailboxUnavailable):
+            if self._mailboxes.tables.begin():
+                self._mailboxes.tables.keep(pack(self._read_tables()))
+
+    def _read_tables(self) -> Measured | None:
+        try:
+            return measure(TABLE_METRICS, self._store.figures())
+        except Exception as error:
+            if classify(error) is FailureClass.BUG:
+                raise
+            return None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cogento.events.names import EventId
     from cogento.store.delivery import BatchResult, Delivery
+    from cogento.store.figures import TableFigures
     from cogento.store.holders import AddressTakenError
     from cogento.store.letter_records import Replay
     from cogento.store.letters import DeadLetter, Letters
@@ -22,6 +23,9 @@ WHO = "worker"
 NAME = "cogento worker"
 GIVEN_UP_SECONDS = 600
 """How long a given-up event waits for its automatic retry: its customer's later events, which it held up, go first."""
+
+FIGURES_SECONDS = 4.0
+"""Postgres counts as away when its figures take longer: then somebody else's turn to read them comes."""
 
 BATCH_SECONDS = 300.0
 """After that Postgres counts as away: many times what its own time-outs let a batch take."""
@@ -59,6 +63,10 @@ class BridgedStore:
     def ping_write(self) -> None:
         """As Store.ping_write."""
         runtime.run(self._store.ping_write())
+
+    def figures(self) -> TableFigures:
+        """As Store.figures; raises TimeoutError when it takes long."""
+        return runtime.run(self._store.figures(), timeout_seconds=FIGURES_SECONDS)
 
     def run_maintenance(self, *, retention_days: int) -> None:
         """As Store.run_maintenance."""

@@ -19,9 +19,8 @@ from cogento.console.failures import postgres_problem
 from cogento.console.memory import LINES_SHOWN, History, Sample
 from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
-from cogento.queue.figures import read_figures as read_queue
+from cogento.queue.figures import read_figures
 from cogento.store.errors import classify
-from cogento.store.figures import read_figures as read_tables
 from cogento.store.recent import Settled
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class StatusPoller:
 
     def _look_at_mail(self, look: Sample) -> Sample:
         try:
-            return replace(look, mail=read_queue(self._mailboxes))
+            return replace(look, mail=read_figures(self._mailboxes))
         except MailboxDenied as denied:
             return replace(look, queue_problem=str(denied))
         except MailboxUnavailable:
@@ -92,7 +91,7 @@ class StatusPoller:
         # The long look is tried once: where ten minutes hold too much to read in time, it stays with the short.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
         recent = self._store.recent
-        tables = await read_tables(self._store)
+        tables = await self._store.figures()
         if self._counted is None:
             settled = await recent.pace(look_back_seconds=back)
         else:

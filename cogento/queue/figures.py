@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from cogento.queue import keys
 from cogento.queue.errors import MailboxRefused
 from cogento.queue.worker_registry import Workforce
 
@@ -12,8 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.queue.checks import ServerFacts
+    from cogento.queue.clock import Clock
     from cogento.queue.fence import KeptOut
     from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.redis_client import RedisClient
+
+READ_EVERY_MS = 5_000
+KEPT_MS = 3600_000
+"""So long it can be seen when Postgres's figures were last read; they are shown for a minute (exposition.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +82,39 @@ def read_figures(mailboxes: Mailboxes) -> QueueFigures:
 def waits_for_what(mailboxes: Mailboxes) -> dict[str, str]:
     """Name what workers have stopped for, and why."""
     return {str(circuit.dependency): circuit.why for circuit in mailboxes.open_circuits()}
+
+
+class KeptTables(NamedTuple):
+    """What a worker wrote down of the tables, and how old it is by Redis's clock."""
+
+    packed: bytes
+    age_seconds: float
+
+
+class TablesKeeper:
+    """Where workers keep what Postgres knows, for receivers, which do not speak to it.
+
+    Knows nothing of what is kept. Everything raises MailboxUnavailable.
+    """
+
+    def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
+        self._server = server
+        self._clock = clock
+        self._tag = tag
+
+    def begin(self) -> bool:
+        """Tell whether the caller is the one worker who reads the tables now; its death holds nobody up."""
+        return bool(self._server.ask("SET", keys.reading_key(self._tag), 1, "NX", "PX", READ_EVERY_MS))
+
+    def keep(self, packed: bytes) -> None:
+        """Keep what was read just now, in place of whatever was kept before."""
+        value = b"%d %b" % (self._clock.now_ms(), packed)
+        self._server.ask("SET", keys.tables_key(self._tag), value, "PX", KEPT_MS)
+
+    def kept(self) -> KeptTables | None:
+        """Return what was kept last; None where nothing of ours is."""
+        value: bytes = self._server.ask("GET", keys.tables_key(self._tag)) or b""
+        read_ms, _, packed = value.partition(b" ")
+        if not read_ms.isdigit():
+            return None
+        return KeptTables(packed, max(self._clock.now_ms() - int(read_ms), 0) / 1000)

@@ -23,12 +23,14 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
 | `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
 | `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
-| `:delays`          | hash   | counters of how long events waited; the first shard's only                  |
+| `:delays`          | hash   | what workers count, first of all how long events waited; the first shard's only |
 | `:fence`           | hash   | what receivers let in and keep out: see lua/fence.lua; the first shard's only |
 | `:pace`            | hash   | `free`: ms when Stripe may next be asked; what it said of that (pace.lua)   |
 | `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
 | `:lost`            | hash   | event -> customer, for ids whose event was gone; until the log has told it  |
 | `:inspected`       | string | while it exists nobody inspects all mailboxes; the first shard's only       |
+| `:tables`          | string | "read_ms samples": Postgres's metrics; gone after 1 h; the first shard's only |
+| `:reading`         | string | while it exists no other worker reads those; the first shard's only         |
 | `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
@@ -92,6 +94,16 @@ def lost_key(tag: str) -> str:
 def inspected_key(tag: str) -> str:
     """Return the key that says that the mailboxes were inspected lately."""
     return f"{tag}:inspected"
+
+
+def tables_key(tag: str) -> str:
+    """Return the key of the metrics that a worker read from Postgres."""
+    return f"{tag}:tables"
+
+
+def reading_key(tag: str) -> str:
+    """Return the key that says that a worker has read them lately."""
+    return f"{tag}:reading"
 
 
 def circuit_key(tag: str, dependency: str) -> str:

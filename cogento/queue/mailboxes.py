@@ -23,6 +23,7 @@ from cogento.queue.durable_scripts import PATIENT_SECONDS, TIMEOUT_SECONDS
 from cogento.queue.enqueue import WAKEUP_WINDOW_MS, EnqueueCommands
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
+from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
 from cogento.queue.mail import (
     GATHERING_MS_FOR_EACH_EVENT,
@@ -84,6 +85,7 @@ class Mailboxes:
         self._name = name
         self.workers = WorkerRegistry(server, self._clock, self._tags[0])
         self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
+        self.tables = TablesKeeper(server, self._clock, self._tags[0])
         self._orphans = OrphanedLeases()
 
     @classmethod

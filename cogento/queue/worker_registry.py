@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cogento.queue import keys
 from cogento.queue.redis_commands import Call
+from cogento.queue.replies import read_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +88,7 @@ class WorkerRegistry:
         self._tag = tag
 
     def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> int:
-        """Note that a worker takes work, add to the delays' counters, and return the worker's slot."""
+        """Note that a worker takes work, add to the workers' counters, and return the worker's slot."""
         facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version}"
         counts = [term for field, count in delays.items() for term in (field, count)]
         return int(self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
@@ -103,8 +104,9 @@ class WorkerRegistry:
         return tuple(sorted((_read(slot, text, now_ms) for slot, text in noted), key=lambda seen: seen.slot))
 
     def delays(self) -> dict[str, int]:
-        """Return the delays' counters; they begin again with an empty Redis."""
-        return {field: int(count) for field, count in self._fields(keys.delays_key(self._tag))}
+        """Return the counters of delays and of whatever else workers count; they begin again with an empty Redis."""
+        counters = self._fields(keys.delays_key(self._tag))
+        return {field: read_number(count.encode()) for field, count in counters}
 
     def _fields(self, key: str) -> Sequence[tuple[str, str]]:
         return [(field.decode(), text.decode()) for field, text in self._server.ask("HGETALL", key).items()]

@@ -17,6 +17,7 @@ from cogento.store.copies import Copies
 from cogento.store.database import Database
 from cogento.store.delivery import BatchResult, Delivery
 from cogento.store.doubts import DoubtfulRows
+from cogento.store.figures import TableFigures, read_figures
 from cogento.store.history import History
 from cogento.store.letters import DeadLetter, Letters
 from cogento.store.notices import Notices
@@ -98,6 +99,10 @@ class Store:
         An event that has been applied meanwhile is left alone.
         """
         await self.letters.bury(letters)
+
+    async def figures(self) -> TableFigures:
+        """Read what there is to see from outside: a few statements by index."""
+        return await read_figures(self)
 
     async def ping_write(self) -> None:
         """Write a row of no meaning: a read would also succeed on a standby or a full disk.

@@ -12,7 +12,7 @@ STATES = ("ready", "leases", "sleeping", "paused")
 SINGLE_KEYS = {
     *STATES,
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
-    *("workers", "delays", "pace", "fence", "lost", "inspected"),
+    *("workers", "delays", "pace", "fence", "lost", "inspected", "tables", "reading"),
 }
 TYPES = dict.fromkeys((*STATES, "parked", "since", "mail", "held"), "zset") | dict.fromkeys(
     ("owners", "pauses", "crashes", "tries", "bell", "stats", "workers", "delays", "pace", "lost"), "hash"

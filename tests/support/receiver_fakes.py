@@ -19,12 +19,14 @@ from receiver.fastpath.webhook import accelerated
 from receiver.intake import Expected, Intake
 from receiver.probes import Probes
 from tests.support.builders import NOW, SECRET, signed_header
+from tests.support.figures import mail_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.events.envelope import Envelope
     from cogento.events.names import EventId
+    from cogento.queue.figures import KeptTables, QueueFigures
 
 BASE_URL = "http://receiver"
 served_by: ContextVar[str] = ContextVar("served_by", default="fastpath")
@@ -38,6 +40,7 @@ class FakeMailbox:
     room: int = 100
     failure: Exception | None = None
     kept: dict[str, bytes] = field(default_factory=dict)
+    tables: KeptTables | None = None
 
     async def put(self, envelope: Envelope) -> Put:
         if self.failure:
@@ -57,6 +60,11 @@ class FakeMailbox:
 
     def describe(self) -> Mapping[str, object]:
         return {"version": "9.1.0"}
+
+    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+        if self.failure:
+            raise self.failure
+        return mail_figures(waiting=len(self.kept)), self.tables
 
 
 @dataclass

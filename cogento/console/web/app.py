@@ -16,10 +16,12 @@ from cogento.console.failures import NOT_UNDERSTOOD, Failure, friendly_errors
 from cogento.console.overview import health_summary
 from cogento.console.spans import ago, duration
 from cogento.console.stories import AmbiguousQuery, PartialExplanation
-from cogento.console.web import forms, guards, metrics
+from cogento.console.web import forms, guards
 from cogento.console.web.chart import draw
 from cogento.console.web.letters import LetterPages
 from cogento.console.workers import describe_workers
+from cogento.metrics.declarations import TABLE_METRICS, measure
+from cogento.metrics.exposition import ShownTables, exposition, is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -133,9 +135,12 @@ class Pages:
 
     def counted(self) -> Response:
         """Answer the metrics, to those who may see them."""
-        if not metrics.is_trusted(request.environ, self._metrics_token):
+        if not is_trusted(request.environ, self._metrics_token):
             abort(404)
-        return Response(metrics.exposition(self._watch.overview()), content_type=CONTENT_TYPE_LATEST)
+        seen = self._watch.overview()
+        measured = measure(TABLE_METRICS, seen.tables) if seen.tables else {}
+        known = exposition(seen.mail, ShownTables(measured, is_up=seen.tables is not None))
+        return Response(known, content_type=CONTENT_TYPE_LATEST)
 
     def _render(self, template: str) -> str:
         seen = self._watch.overview()

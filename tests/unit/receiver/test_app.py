@@ -8,6 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from cogento.events.errors import TransientError
+from cogento.metrics.declarations import Sample, pack
+from cogento.queue.figures import KeptTables
 from receiver import metrics
 from tests.support.builders import NOW, SECRET, customer, event_body, signed_header, subscription
 from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
@@ -221,6 +223,21 @@ def test_details_are_for_those_who_may_see_them(
     path: str, token: str | None, caller: dict[str, Any], status: int
 ) -> None:
     assert Receiver(metrics_token=token).get(path, **caller).status_code == status
+
+
+def test_metrics_are_the_receiver_s_own_and_what_redis_knows() -> None:
+    tables = KeptTables(pack({"cogento_ambiguous_rows": [Sample((), 4)]}), age_seconds=1)
+    lines = Receiver(mailbox=FakeMailbox(tables=tables)).get("/metrics").text.splitlines()
+    assert {"cogento_queue_events 0.0", "cogento_ambiguous_rows 4.0"} <= set(lines)
+    assert any(line.startswith("cogento_clock_skew_seconds ") for line in lines)
+
+
+def test_metrics_without_redis_are_the_receiver_s_own_and_that_it_is_away() -> None:
+    away = FakeMailbox(failure=TransientError("away"))
+    lines = Receiver(mailbox=away).get("/metrics").text.splitlines()
+    assert 'cogento_up{dependency="redis"} 0.0' in lines
+    assert any(line.startswith("cogento_clock_skew_seconds ") for line in lines)
+    assert not [line for line in lines if line.startswith("cogento_queue")]
 
 
 def test_answers_are_counted_by_outcome() -> None:

@@ -1,0 +1,361 @@
+"""Every metric of the queue, the workers and the tables, declared once: name, type, help, and where its figure comes from.
+
+Whoever serves metrics (the receiver, the console) renders what is declared here; exposition.py has how. The receiver's
+own counters are in receiver/metrics.py. Pure, but for what a worker counts until its next heartbeat.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from cogento.queue.circuit import Dependency
+from cogento.queue.delays import Delay, histograms
+from cogento.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cogento.queue.figures import QueueFigures
+    from cogento.store.figures import TableFigures
+
+F = TypeVar("F")
+
+
+class Type(StrEnum):
+    """The types of metrics that Prometheus knows."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+_SUFFIXES = {Type.COUNTER: "_total", Type.INFO: "_info"}
+
+
+class Buckets(NamedTuple):
+    """The value of a histogram: how many were up to each of BUCKETS_SECONDS, and the sum of all."""
+
+    counts: tuple[int, ...]
+    sum_seconds: float
+
+
+class Sample(NamedTuple):
+    """One series of a metric: the values of its labels, in their order, and its own."""
+
+    labels: tuple[str, ...]
+    value: float | Buckets
+
+
+Measured = dict[str, list[Sample]]
+"""The samples of some metrics, by the metrics' names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Generic[F]):
+    """One metric. `read` finds its samples in the figures F: one number, or some by the values of the labels.
+
+    None, or no samples, leaves it out.
+    """
+
+    name: str
+    type: Type
+    help: str
+    read: Callable[[F], float | Mapping[tuple[str, ...], float | Buckets] | None]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def series(self) -> str:
+        """The name of its samples, as rules ask for it; those of a histogram have several."""
+        return self.name + _SUFFIXES.get(self.type, "")
+
+    def measure(self, figures: F) -> list[Sample]:
+        """Return the samples."""
+        found = self.read(figures)
+        if found is None:
+            return []
+        if isinstance(found, int | float):
+            return [Sample((), found)]
+        return [Sample(labels, value) for labels, value in found.items()]
+
+
+def measure(metrics: tuple[Metric[F], ...], figures: F) -> Measured:
+    """Return the samples of these metrics; those that have none are left out."""
+    return {metric.name: found for metric in metrics if (found := metric.measure(figures))}
+
+
+_counted: Counter[str] = Counter()
+_counting = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCounter:
+    """Something that workers count; their heartbeats add it up in Redis, beside the delays (queue/delays.py).
+
+    The name is without Prometheus's `_total`.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def count(self, *labels: str, by: int = 1) -> None:
+        """Count, under these values of the labels: few, known beforehand, and without spaces or commas."""
+        with _counting:
+            _counted[f"{self.name} {','.join(labels) or '-'} total"] += by
+
+    def read(self, figures: QueueFigures) -> Mapping[tuple[str, ...], float]:
+        """Return what all workers have counted; without labels it is 0 until one has."""
+        found: dict[tuple[str, ...], float] = {} if self.labels else {(): 0}
+        for field, count in figures.counters.items():
+            name, labels, _ = field.split()
+            if name == self.name:
+                found[tuple(labels.split(",")) if self.labels else ()] = count
+        return found
+
+    @property
+    def metric(self) -> Metric[QueueFigures]:
+        """The metric that shows it."""
+        return Metric(self.name, Type.COUNTER, self.help, self.read, self.labels)
+
+
+def take_counted() -> Counter[str]:
+    """Return what this process has counted since the last call, as fields of the workers' counters."""
+    with _counting:
+        taken = Counter(_counted)
+        _counted.clear()
+    return taken
+
+
+WORKER_COUNTERS: tuple[WorkerCounter, ...] = ()
+
+
+def _delays(delay: Delay) -> Callable[[QueueFigures], Mapping[tuple[str, ...], Buckets]]:
+    return lambda queue: {
+        (found.source,): Buckets(found.counts, found.sum_seconds)
+        for found in histograms(queue.counters)
+        if found.delay is delay
+    }
+
+
+QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
+    Metric("cogento_queue_events", Type.GAUGE, "Events that wait in mailboxes.", lambda queue: queue.waiting),
+    Metric(
+        "cogento_queue_parked_events",
+        Type.GAUGE,
+        "Events that wait for their customer's own event.",
+        lambda queue: queue.parked,
+    ),
+    Metric(
+        "cogento_queue_customers",
+        Type.GAUGE,
+        "Customers with mail, by state.",
+        lambda queue: {
+            ("ready",): queue.ready,
+            ("leased",): queue.leased,
+            ("sleeping",): queue.sleeping,
+            ("paused",): queue.paused,
+        },
+        ("state",),
+    ),
+    Metric(
+        "cogento_queue_paused",
+        Type.GAUGE,
+        "1 while an operator holds everything.",
+        lambda queue: queue.halted,
+    ),
+    Metric(
+        "cogento_queue_oldest_event_age_seconds",
+        Type.GAUGE,
+        "How long the oldest event at the head of a mailbox has waited; 0 when none waits.",
+        lambda queue: queue.oldest_event_age_seconds or 0,
+    ),
+    Metric(
+        "cogento_circuit_open",
+        Type.GAUGE,
+        "1 while workers take no mail, or come back, because this is away.",
+        lambda queue: {(str(one),): one in queue.waits_for for one in Dependency},
+        ("dependency",),
+    ),
+    Metric(
+        "cogento_queue_received_events",
+        Type.COUNTER,
+        "Events put into mailboxes.",
+        lambda queue: queue.received_total,
+    ),
+    Metric(
+        "cogento_queue_settled_events",
+        Type.COUNTER,
+        "Events taken out of mailboxes as done.",
+        lambda queue: queue.settled_total,
+    ),
+    Metric(
+        "cogento_queue_repairs",
+        Type.COUNTER,
+        "Mailboxes and events that Redis had lost from the line and that were put back.",
+        lambda queue: queue.repaired_total,
+    ),
+    Metric(
+        "cogento_queue_lost_events",
+        Type.COUNTER,
+        "Events whose bytes Redis had lost.",
+        lambda queue: queue.lost_total,
+    ),
+    Metric(
+        "cogento_workers",
+        Type.GAUGE,
+        "Workers that take work, by their version.",
+        lambda queue: {(version,): count for version, count in queue.workforce.versions.items()},
+        ("version",),
+    ),
+    Metric(
+        "cogento_worker_last_heartbeat_timestamp_seconds",
+        Type.GAUGE,
+        "When a worker last said that it takes work; one that stopped in order is left out.",
+        lambda queue: {(str(worker.slot),): worker.beat_ms / 1000 for worker in queue.workforce.seen},
+        ("worker_slot",),
+    ),
+    Metric(
+        "cogento_worker_last_settled_timestamp_seconds",
+        Type.GAUGE,
+        "When a worker last settled mail; 0 when it has not yet.",
+        lambda queue: {(str(worker.slot),): (worker.took_ms or 0) / 1000 for worker in queue.workforce.seen},
+        ("worker_slot",),
+    ),
+    Metric(
+        "cogento_event_queue_delay_seconds",
+        Type.HISTOGRAM,
+        "From put to settled: ours alone.",
+        _delays(Delay.QUEUE),
+        ("source",),
+    ),
+    Metric(
+        "cogento_event_freshness_seconds",
+        Type.HISTOGRAM,
+        "From happened in Stripe to settled.",
+        _delays(Delay.FRESHNESS),
+        ("source",),
+    ),
+    Metric(
+        "cogento_ack_durability",
+        Type.INFO,
+        "What a 2xx promises, and by which means it is kept.",
+        lambda queue: {(queue.server.ack, queue.server.ack_means): 1} if queue.server else None,
+        ("level", "means"),
+    ),
+    Metric(
+        "cogento_redis_memory_ratio",
+        Type.GAUGE,
+        "How full Redis is; left out where it has no limit.",
+        lambda queue: (
+            queue.server.used_memory_bytes / queue.server.maxmemory_bytes
+            if queue.server and queue.server.maxmemory_bytes
+            else None
+        ),
+    ),
+    *(counter.metric for counter in WORKER_COUNTERS),
+)
+"""What Redis knows: whoever serves metrics asks for it."""
+
+READ_AT = "cogento_postgres_figures_timestamp_seconds"
+
+TABLE_METRICS: tuple[Metric[TableFigures], ...] = (
+    Metric(
+        READ_AT,
+        Type.GAUGE,
+        "When the figures of the tables were read; older than a minute, all but this are left out.",
+        lambda tables: tables.sweeping.now,
+    ),
+    Metric(
+        "cogento_events_processed",
+        Type.COUNTER,
+        "Events by how they ended, since the tables exist.",
+        lambda tables: {(outcome,): count for outcome, count in tables.outcomes.items()},
+        ("outcome",),
+    ),
+    Metric(
+        "cogento_dead_letters",
+        Type.GAUGE,
+        "Letters nobody has dealt with yet.",
+        lambda tables: {(one.status, one.failure_class): one.letters for one in tables.letters},
+        ("status", "class"),
+    ),
+    Metric(
+        "cogento_dead_letters_terminal",
+        Type.GAUGE,
+        "Those of them that end a customer or subscription which a row still shows.",
+        lambda tables: tables.removals,
+    ),
+    Metric(
+        "cogento_dead_letter_oldest_age_seconds",
+        Type.GAUGE,
+        "How long the oldest of them has lain; 0 when there is none.",
+        lambda tables: tables.oldest_letter_age_seconds or 0,
+    ),
+    Metric(
+        "cogento_ambiguous_rows",
+        Type.GAUGE,
+        "Rows of which nobody knows how their object ends.",
+        lambda tables: tables.unsure,
+    ),
+    Metric(
+        "cogento_refetch_pending",
+        Type.GAUGE,
+        "Objects that thin events told of and that Stripe has not told of since.",
+        lambda tables: tables.to_ask,
+    ),
+    Metric(
+        "cogento_reconcile_missing",
+        Type.COUNTER,
+        "Events that no webhook brought, found by sweeps.",
+        lambda tables: tables.sweeping.missing,
+    ),
+    Metric(
+        "cogento_reconcile_pending_events",
+        Type.GAUGE,
+        "Events that sweeps saw and the ledger has not yet.",
+        lambda tables: tables.sweeping.awaited,
+    ),
+    Metric(
+        "cogento_reconcile_last_success_timestamp_seconds",
+        Type.GAUGE,
+        "When a sweep last came to its end; left out before the first.",
+        lambda tables: tables.sweeping.finished,
+    ),
+    Metric(
+        "cogento_reconcile_watermark_timestamp_seconds",
+        Type.GAUGE,
+        "Up to when every event of ours is known to be here; Stripe lists events for 30 days.",
+        lambda tables: tables.sweeping.watermark,
+    ),
+    Metric(
+        "cogento_build",
+        Type.INFO,
+        "The version of what read the tables, and their migration.",
+        lambda tables: {(VERSION, tables.revision): 1},
+        ("version", "schema"),
+    ),
+)
+"""What Postgres knows: a worker reads it and keeps it in Redis, the console reads it by itself."""
+
+
+METRICS: tuple[Metric[Any], ...] = (*QUEUE_METRICS, *TABLE_METRICS)
+
+_PACKED = msgspec.json.Decoder(dict[str, list[tuple[tuple[str, ...], float]]] | None)
+
+
+def pack(measured: Measured | None) -> bytes:
+    """Write samples down for processes of any release; None says that there are none to be had."""
+    return msgspec.json.encode(measured)
+
+
+def unpack(packed: bytes) -> Measured | None:
+    """Read what `pack` wrote; raises ValueError for anything else."""
+    found = _PACKED.decode(packed)
+    return found and {name: [Sample(*one) for one in samples] for name, samples in found.items()}

@@ -1,0 +1,115 @@
+"""The declared metrics in Prometheus's text format, and who may see them: the same for every process that serves them."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from cogento.metrics.declarations import (
+    METRICS,
+    QUEUE_METRICS,
+    READ_AT,
+    Buckets,
+    Measured,
+    measure,
+    unpack,
+)
+from cogento.queue.delays import BUCKETS_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cogento.metrics.declarations import Metric, Sample
+    from cogento.queue.figures import KeptTables, QueueFigures
+
+FRESH_SECONDS = 60
+"""Figures of the tables that a worker read longer ago are left out, so that none shows an old number."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
+
+
+def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
+    """Tell whether a request may see more than yes or no.
+
+    With a METRICS_TOKEN: who bears it. Without: who asks over loopback and was not forwarded, for a
+    proxy on this machine asks over loopback in the name of the whole internet.
+    """
+    if token is not None:
+        offered = environ.get("HTTP_AUTHORIZATION", "")
+        return hmac.compare_digest(offered.encode(), f"Bearer {token}".encode())
+    forwarded = any(header in environ for header in _FORWARDED)
+    return environ.get("REMOTE_ADDR") in _LOOPBACK and not forwarded
+
+
+class ShownTables(NamedTuple):
+    """What is shown of the tables, and whether Postgres answers: None where nobody knows."""
+
+    measured: Measured
+    is_up: bool | None
+
+
+NOTHING_KNOWN = ShownTables({}, is_up=None)
+
+
+def shown_tables(kept: KeptTables | None) -> ShownTables:
+    """Say what may be shown of what a worker kept: of old figures nothing but when they were read."""
+    if kept is None:
+        return NOTHING_KNOWN
+    try:
+        measured = unpack(kept.packed)
+    except ValueError:
+        return NOTHING_KNOWN
+    if kept.age_seconds > FRESH_SECONDS:
+        return ShownTables(
+            {name: found for name, found in (measured or {}).items() if name == READ_AT}, is_up=None
+        )
+    return ShownTables(measured or {}, is_up=measured is not None)
+
+
+def exposition(queue: QueueFigures | None, tables: ShownTables) -> bytes:
+    """Write what is known of queue and tables; a server that did not answer leaves its figures out."""
+    registry = CollectorRegistry()
+    registry.register(_Known(queue, tables))
+    return generate_latest(registry)
+
+
+class _Known(Collector):
+    def __init__(self, queue: QueueFigures | None, tables: ShownTables) -> None:
+        self._queue = queue
+        self._tables = tables
+
+    def collect(self) -> Iterator[Family]:
+        up = GaugeMetricFamily(
+            "cogento_up", "1 while the server that is needed answers, else 0.", labels=["dependency"]
+        )
+        up.add_metric(["redis"], self._queue is not None)
+        if self._tables.is_up is not None:
+            up.add_metric(["postgres"], self._tables.is_up)
+        yield up
+        measured = (measure(QUEUE_METRICS, self._queue) if self._queue else {}) | self._tables.measured
+        for metric in METRICS:
+            # Another release may have kept samples with other labels.
+            samples = [one for one in measured.get(metric.name, ()) if len(one.labels) == len(metric.labels)]
+            if samples:
+                yield _family(metric, samples)
+
+
+def _family(metric: Metric[Any], samples: Sequence[Sample]) -> Family:
+    family = Family(metric.name, metric.help, metric.type)
+    for sample in samples:
+        labels, value = dict(zip(metric.labels, sample.labels, strict=True)), sample.value
+        if isinstance(value, Buckets):
+            for bound, count in zip(map(floatToGoString, BUCKETS_SECONDS), value.counts, strict=True):
+                family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, count)
+            family.add_sample(f"{metric.name}_count", labels, value.counts[-1])
+            family.add_sample(f"{metric.name}_sum", labels, value.sum_seconds)
+        else:
+            family.add_sample(metric.series, labels, value)
+    return family

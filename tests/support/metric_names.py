@@ -1,0 +1,28 @@
+"""The names of all metrics as they are served, each with its labels."""
+
+from __future__ import annotations
+
+from cogento.metrics.declarations import METRICS, Type
+from receiver import metrics
+
+DECLARED = {one.series: one.labels for one in METRICS} | {"cogento_up": ("dependency",)}
+"""What whoever serves metrics shows of queue, workers and tables."""
+
+RECEIVERS: dict[str, tuple[str, ...]] = {
+    family.name + ("_total" if family.type == "counter" else ""): tuple(collector._labelnames)  # type: ignore[attr-defined]
+    for collector in metrics.REGISTRY._collector_to_names
+    for family in collector.describe()  # type: ignore[attr-defined]
+}
+"""What a receiver counts itself."""
+
+HISTOGRAMS = {one.name: one.labels for one in METRICS if one.type is Type.HISTOGRAM} | {
+    name: labels for name, labels in RECEIVERS.items() if name.endswith("_duration_seconds")
+}
+
+SERIES = {
+    **DECLARED,
+    **RECEIVERS,
+    **{f"{name}_count": labels for name, labels in HISTOGRAMS.items()},
+    **{f"{name}_bucket": (*labels, "le") for name, labels in HISTOGRAMS.items()},
+}
+"""Every series that a rule may ask for."""
