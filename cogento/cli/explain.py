@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
-from cogento.console.failures import Failure, friendly_errors
-from cogento.console.opening import open_mailboxes, open_store
-from cogento.console.printable import printable
-from cogento.console.stories import AmbiguousQuery, PartialExplanation, tell
+from cogento.console.connections import open_mailboxes, open_store
+from cogento.console.errors import Failure, friendly_errors
+from cogento.console.explain import AmbiguousQuery, PartialExplanation, explain_id
+from cogento.console.formatting import printable
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from cogento.console.stories import CustomerRecords, ExplainedEvent, Explanation, WaitingEvent
+    from cogento.console.explain import ExplainedEvent, Explanation, WaitingEvent
     from cogento.store.history import CustomerRecord, SubscriptionRecord
 
 RECENT = 20
@@ -31,41 +31,32 @@ def explain(asked: str, *, as_json: bool) -> None:
     ID is Stripe's (cus_…, sub_… or evt_…), or an e-mail address.
     """
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
-        found = tell(asked, mailboxes, store)
+        found = explain_id(asked, mailboxes, store)
     if found is None:
         raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
-    _show(found.explanation if isinstance(found, PartialExplanation) else found, as_json=as_json)
+    answer = found.explanation if isinstance(found, PartialExplanation) else found
+    if as_json:
+        print_json(answer)
+    elif isinstance(answer, AmbiguousQuery):
+        click.echo(f"{len(answer.customers)} customers have this address in Stripe. Ask for one of them:")
+        for customer_id in answer.customers:
+            click.echo(f"  {printable(customer_id)}")
+    else:
+        _print(answer)
     if isinstance(found, PartialExplanation):
         with friendly_errors():
             raise found.error
 
 
-def _show(found: Explanation | AmbiguousQuery, *, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
-    elif isinstance(found, AmbiguousQuery):
-        _print_several(found)
-    else:
-        _print(found)
-
-
-def _print_several(found: AmbiguousQuery) -> None:
-    click.echo(f"{len(found.customers)} customers have this address in Stripe. Ask for one of them:")
-    for customer_id in found.customers:
-        click.echo(f"  {printable(customer_id)}")
-
-
-def _print(story: Explanation) -> None:
-    click.secho(printable(story.customer_id), bold=True)
-    for sentence in story.sentences or ("Everything that was received is applied.",):
+def _print(found: Explanation) -> None:
+    click.secho(printable(found.customer_id), bold=True)
+    for sentence in found.sentences or ("Everything that was received is applied.",):
         click.echo(f"  {printable(sentence)}")
-    if story.mail:
-        _print_mail(story.mail[:RECENT])
-    if story.records:
-        _print_records(story.records)
-
-
-def _print_records(records: CustomerRecords) -> None:
+    if found.mail:
+        _print_mail(found.mail[:RECENT])
+    records = found.records
+    if records is None:
+        return
     if records.customer:
         _print_customer(records.customer)
     if records.subscriptions:

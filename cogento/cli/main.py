@@ -28,25 +28,25 @@ COMMANDS = {
             "run",
             "Start everything on this machine and watch rows arrive; Ctrl-C stops it.",
         ),
-        _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
-        _Place("cogento.cli.status", "status", "Show what waits, what was done and what failed."),
+        _Place("cogento.cli.operations", "migrate", "Bring the tables up to date."),
+        _Place("cogento.cli.operations", "status", "Show what waits, what was done and what failed."),
         _Place("cogento.cli.explain", "explain", "Tell the story of a customer, a subscription or an event."),
         _Place(
-            "cogento.cli.letters.command",
+            "cogento.cli.letters",
             "letters",
             "List, explain, retry, discard and export dead letters.",
         ),
-        _Place("cogento.cli.pause", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
-        _Place("cogento.cli.pause", "resume", "Let CUSTOMER's events go on, or everyone's with --all."),
-        _Place("cogento.cli.backfill", "backfill", "Fill the tables with all that Stripe lists."),
-        _Place("cogento.cli.verify", "verify", "Compare the tables with Stripe, and repair them."),
-        _Place("cogento.cli.sweep", "sweep", "Look for events that no webhook brought."),
+        _Place("cogento.cli.operations", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
+        _Place("cogento.cli.operations", "resume", "Let CUSTOMER's events go on, or everyone's with --all."),
+        _Place("cogento.cli.reconcile", "backfill", "Fill the tables with all that Stripe lists."),
+        _Place("cogento.cli.reconcile", "verify", "Compare the tables with Stripe, and repair them."),
+        _Place("cogento.cli.reconcile", "sweep", "Look for events that no webhook brought."),
         _Place("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
         _Place(
             "cogento.cli.send", "send", "Sign event files and send them to a receiver, one after the other."
         ),
-        _Place("cogento.cli.serve", "console", "Serve the console's web pages."),
-        _Place("cogento.cli.password", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
+        _Place("cogento.cli.console", "console", "Serve the console's web pages."),
+        _Place("cogento.cli.console", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
     )
 }
 

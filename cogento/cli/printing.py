@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.console.printable import printable
+from cogento.console.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

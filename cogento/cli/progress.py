@@ -1,10 +1,15 @@
-"""A bar for work of many steps: how far, how fast, how long still. On standard error, and only on a terminal."""
+"""Work of many steps: a bar that says how far it is, and a request to stop that lets the step under way finish.
+
+The bar goes to standard error, and only to a terminal.
+"""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +25,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
     from typing import Self
 
 
@@ -32,7 +38,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def percent_bar() -> Iterator[Callable[[str, float], object]]:
-    """Draw a bar for work whose steps nobody can count; tell it what goes on and the share that is done."""
+    """Draw a bar for work of unknown length; what is yielded shows a text and the share that is done."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -72,6 +78,37 @@ class ProgressBar:
             self._progress.remove_task(task_id)
         self._task_id = self._progress.add_task(what, total=steps)
 
-    def reach(self, step: int) -> None:
+    def advance_to(self, step: int) -> None:
         """Say how far it has come."""
         self._progress.update(self._task_id, completed=step)
+
+
+ASKING = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignal:
+    """While entered, Ctrl-C and SIGTERM are noted; to be entered in the main thread."""
+
+    def __init__(self) -> None:
+        self._requested = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in ASKING}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether to begin no further step."""
+        return self._requested.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until somebody asks."""
+        self._requested.wait(seconds)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._requested.set()
+        signal.signal(number, self._before[signal.Signals(number)])

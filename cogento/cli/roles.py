@@ -6,8 +6,8 @@ import click
 
 from cogento import runtime
 from cogento.cli.printing import json_option, print_json, print_table
-from cogento.console.failures import Failure
-from cogento.console.opening import open_store
+from cogento.console.connections import open_store
+from cogento.console.errors import Failure
 from cogento.store.roles import Role
 
 NAME = "cogento roles"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -15,16 +17,25 @@ from urllib.parse import quote
 import click
 
 from cogento.cli.event_files import SignableEvent, UnreadableFileError, read_events
-from cogento.cli.signing import signature_header
+from cogento.console.formatting import printable
 from cogento.console.local_run import DEFAULT_DATA, read_run
-from cogento.console.printable import printable
 from cogento.events.thin import is_thin
 from cogento.urls import UnusableUrlError, Url, host_and_port, http_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _TIMEOUT_SECONDS = 30
+
+
+def signature_header(body: bytes, secrets: Sequence[str], *, at: int) -> str:
+    """Sign a body at a Unix second, once with every secret, as Stripe does while one is rotated.
+
+    The value of `Stripe-Signature` (docs.stripe.com/webhooks#verify-manually).
+    """
+    signed = f"{at}.".encode() + body
+    marks = (hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets)
+    return f"t={at}," + ",".join(f"v1={mark}" for mark in marks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.console.words import describe_letter
+from cogento.console.messages import describe_letter
 from cogento.events.letters import ADVICE
 from cogento.queue.redelivery import redeliver
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus

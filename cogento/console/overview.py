@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cogento.console.spans import duration
-from cogento.console.words import describe_kept_out
+from cogento.console.formatting import duration
+from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
 
 if TYPE_CHECKING:

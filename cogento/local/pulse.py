@@ -10,12 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 from cogento import runtime
-from cogento.console.standing import read_status
+from cogento.console.status import read_status
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
-    from cogento.console.standing import StatusReport
+    from cogento.console.status import StatusReport
 
 ASK_SECONDS = 3.0
 # Counting costs more as the ledger grows: at most this share of the time goes into it.

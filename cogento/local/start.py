@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento.console.failures import friendly_errors
+from cogento.console.errors import friendly_errors
 from cogento.local.cast import Cast, Simulation, Stores
 from cogento.local.errors import InUseError
 from cogento.local.postgres import Postgres

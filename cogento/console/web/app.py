@@ -6,20 +6,20 @@ Read-only but for two things: who is logged in, and the dead letters that a pers
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, redirect, render_template, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
-from cogento.console.failures import NOT_UNDERSTOOD, Failure, friendly_errors
+from cogento.console.errors import NOT_UNDERSTOOD, Failure, friendly_errors
+from cogento.console.explain import AmbiguousQuery, PartialExplanation
+from cogento.console.formatting import ago, duration
+from cogento.console.messages import describe_workers
 from cogento.console.overview import health_summary
-from cogento.console.spans import ago, duration
-from cogento.console.stories import AmbiguousQuery, PartialExplanation
-from cogento.console.web import forms, guards
 from cogento.console.web.chart import draw
 from cogento.console.web.letters import LetterPages
-from cogento.console.workers import describe_workers
+from cogento.console.web.security import protect, require_form_token_everywhere
 from cogento.metrics.declarations import TABLE_METRICS, measure
 from cogento.metrics.exposition import ShownTables, exposition, is_trusted
 
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as AnyResponse
 
-    from cogento.console.overview import Overview
-    from cogento.console.stories import Explanation
-    from cogento.console.web.letters import DeadLetterService
+    from cogento.console.dead_letters import DeadLetterService
+    from cogento.console.poller import StatusPoller
     from cogento.console.web.login import LoginViews
 
 MAX_ID_LENGTH = 255
@@ -62,40 +61,28 @@ FILTERS: dict[str, Callable[..., str]] = {
 }
 
 
-class Watch(Protocol):
-    """Where the pages get what they show."""
-
-    def overview(self) -> Overview:
-        """What there is to see now; servers that are away are part of it."""
-        ...
-
-    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
-        """All that is known of an id or address, or all but the tables; None for one never heard of."""
-        ...
-
-
 def create_app(
-    watch: Watch,
+    poller: StatusPoller,
     dead_letters: DeadLetterService,
     *,
     hosts: Collection[str],
     login: LoginViews | None,
     metrics_token: str | None = None,
 ) -> Flask:
-    """Make the application; without a login everyone who reaches it may come in, the metrics' guard aside."""
+    """Make the application; without a login everyone who reaches it may come in, but for the metrics."""
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
-    guards.install(app, hosts=hosts)
+    protect(app, hosts=hosts)
     if login is None:
-        forms.require_everywhere(app)
+        require_form_token_everywhere(app)
     else:
         login.install(app)
     LetterPages(dead_letters).install(app)
-    pages = Pages(watch, metrics_token)
+    pages = Pages(poller, metrics_token)
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
-    app.add_url_rule("/metrics", "metrics", pages.counted)
+    app.add_url_rule("/metrics", "metrics", pages.metrics)
     app.add_url_rule("/console", "overview", pages.overview)
     app.add_url_rule("/console/live", "live", pages.live)
     app.add_url_rule("/console/explain", "explain", pages.explain)
@@ -105,10 +92,10 @@ def create_app(
 
 
 class Pages:
-    """The pages behind the login, and the metrics, which have a guard of their own."""
+    """The pages that need a login, and the metrics, which have a rule of their own."""
 
-    def __init__(self, watch: Watch, metrics_token: str | None) -> None:
-        self._watch = watch
+    def __init__(self, poller: StatusPoller, metrics_token: str | None) -> None:
+        self._poller = poller
         self._metrics_token = metrics_token
 
     def overview(self) -> str:
@@ -120,12 +107,12 @@ class Pages:
         return self._render("live.html")
 
     def explain(self) -> tuple[str, int]:
-        """Tell the story of what was asked for."""
+        """Explain what was asked for."""
         asked = request.args.get("id", "").strip()
         if not asked or len(asked) > MAX_ID_LENGTH:
             abort(400, "Ask for a customer, a subscription or an event by its id.")
         with friendly_errors():
-            found = self._watch.explain(asked)
+            found = self._poller.explain(asked)
         if found is None:
             return render_template("unknown.html", asked=asked), 404
         if isinstance(found, PartialExplanation):
@@ -133,17 +120,17 @@ class Pages:
         template = "several.html" if isinstance(found, AmbiguousQuery) else "explain.html"
         return render_template(template, asked=asked, found=found), 200
 
-    def counted(self) -> Response:
+    def metrics(self) -> Response:
         """Answer the metrics, to those who may see them."""
         if not is_trusted(request.environ, self._metrics_token):
             abort(404)
-        seen = self._watch.overview()
+        seen = self._poller.overview()
         measured = measure(TABLE_METRICS, seen.tables) if seen.tables else {}
         known = exposition(seen.mail, ShownTables(measured, is_up=seen.tables is not None))
         return Response(known, content_type=CONTENT_TYPE_LATEST)
 
     def _render(self, template: str) -> str:
-        seen = self._watch.overview()
+        seen = self._poller.overview()
         return render_template(
             template,
             health=health_summary(

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import abort, redirect, render_template, request, url_for
 
-from cogento.console.failures import friendly_errors
-from cogento.console.words import REDELIVERIES
+from cogento.console.errors import friendly_errors
+from cogento.console.messages import REDELIVERIES
 from cogento.queue.redelivery import TAKEN_ALONG
 from cogento.store.letter_records import LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
     from flask import Flask
     from werkzeug.wrappers import Response
 
-    from cogento.console.dead_letters import LetterDetails
-    from cogento.queue.redelivery import Redelivery
-    from cogento.store.letter_records import Letter, LetterGroup
+    from cogento.console.dead_letters import DeadLetterService
+    from cogento.store.letter_records import Letter
 
 WHO = "console"
 LISTED = 100
@@ -30,36 +27,8 @@ MAX_WHY_LENGTH = 500
 _log = structlog.get_logger()
 
 
-class DeadLetterService(Protocol):
-    """Where the letters of these pages are dealt with (cogento/console/dead_letters.py)."""
-
-    def groups(self, which: LetterFilter) -> Sequence[LetterGroup]:
-        """Count letters by what they died of."""
-        ...
-
-    def page(self, which: LetterFilter, *, limit: int) -> Sequence[Letter]:
-        """List letters, newest first."""
-        ...
-
-    def find(self, asked: str) -> Letter | None:
-        """Find a letter by its number."""
-        ...
-
-    def open(self, letter: Letter) -> LetterDetails:
-        """Say how it stands, what to do and what was done."""
-        ...
-
-    def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> Mapping[int, Redelivery]:
-        """Put letters back, and say of each what became of it."""
-        ...
-
-    def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
-        """Close open letters; how many, is returned."""
-        ...
-
-
 class LetterPages:
-    """Pages over one desk; whatever they change is asked for by POST, with the form's token."""
+    """Pages over one service; whatever they change is asked for by POST, with the form's token."""
 
     def __init__(self, dead_letters: DeadLetterService) -> None:
         self._desk = dead_letters

@@ -1,4 +1,4 @@
-"""The door of the console: one password, a session in a cookie, and a token in every form.
+"""Logging in to the console: one password, a session in a cookie, and a token in every form.
 
 Knows the pages to log in and out, and what may be seen without. Knows nothing of the other pages.
 """
@@ -13,7 +13,7 @@ import structlog
 from flask import g, make_response, redirect, render_template, request, url_for
 from redis.exceptions import RedisError
 
-from cogento.console.web import forms
+from cogento.console.web.security import is_same_token, require_form_token
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -32,35 +32,35 @@ _log = structlog.get_logger()
 
 
 class LoginViews:
-    """Lets in who knows the password; everything but the pages in PUBLIC_ENDPOINTS is behind it."""
+    """Logs in who knows the password; everything but PUBLIC_ENDPOINTS needs a session."""
 
-    def __init__(self, password: PasswordHash, sessions: Sessions, tries: LoginLimiter) -> None:
+    def __init__(self, password: PasswordHash, sessions: Sessions, limiter: LoginLimiter) -> None:
         self._password = password
         self._sessions = sessions
-        self._tries = tries
-        self._one_at_a_time = threading.Lock()  # a look at the password takes 128 MB and a third of a second
-        self._places = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)  # the other threads are for the pages
+        self._limiter = limiter
+        self._hashing = threading.Lock()  # a look at the password takes 128 MB and a third of a second
+        self._checks = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)  # the other threads are for the pages
 
     def install(self, app: Flask) -> None:
-        """Put the door in front of the application's pages."""
+        """Require a session for the application's pages, and add those to log in and out."""
         app.before_request(self._require_session)
         app.add_url_rule("/console/login", "login", self.login, methods=["GET", "POST"])
         app.add_url_rule("/console/logout", "logout", self.logout, methods=["POST"])
-        app.register_error_handler(RedisError, _nobody_gets_in)
+        app.register_error_handler(RedisError, _redis_unavailable)
 
     def login(self) -> AnyResponse:
         """Show the form, or look at what was typed into it."""
         if request.method == "GET":
             return _form()
-        if not forms.same(request.form.get("token"), request.cookies.get(LOGIN_COOKIE)):
+        if not is_same_token(request.form.get("token"), request.cookies.get(LOGIN_COOKIE)):
             return _form("The form had gone stale. Try again.", status=403)
-        if not self._places.acquire(blocking=False):  # before it counts as a try
+        if not self._checks.acquire(blocking=False):  # before it counts as a try
             _log.warning("login_busy")
             return _form("Too many log in at this moment. Try again.", status=503)
         try:
-            return self._look(request.form.get("password", ""))
+            return self._check_password(request.form.get("password", ""))
         finally:
-            self._places.release()
+            self._checks.release()
 
     def logout(self) -> AnyResponse:
         """End the session for good."""
@@ -70,17 +70,19 @@ class LoginViews:
         response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
         return response
 
-    def _look(self, password: str) -> AnyResponse:
-        if not self._tries.allow(_address()):
+    def _check_password(self, password: str) -> AnyResponse:
+        if not self._limiter.allow(_address()):
             _log.warning("login_throttled")
             return _form("Too many tries. Wait a quarter of an hour.", status=429)
-        if not self._knows(password):
+        with self._hashing:
+            is_right = self._password.matches(password)
+        if not is_right:
             _log.warning("login_failed")
             return _form("That is not the password.", status=401)
         return self._start_session()
 
     def _start_session(self) -> AnyResponse:
-        self._tries.reset(_address())
+        self._limiter.reset(_address())
         session = self._sessions.begin()
         _log.info("logged_in")
         response = redirect(url_for("overview"), code=303)
@@ -95,12 +97,8 @@ class LoginViews:
         if session is None:
             return make_response("", 401) if request.endpoint == "live" else redirect(url_for("login"))
         g.session = session
-        forms.require(session.form_token)
+        require_form_token(session.form_token)
         return None
-
-    def _knows(self, password: str) -> bool:
-        with self._one_at_a_time:
-            return self._password.matches(password)
 
 
 def _form(problem: str = "", *, status: int = 200) -> Response:
@@ -119,7 +117,7 @@ def _address() -> str:
     return request.remote_addr or ""
 
 
-def _nobody_gets_in(_error: RedisError) -> tuple[str, int]:
+def _redis_unavailable(_error: RedisError) -> tuple[str, int]:
     """Without Redis no session can be checked."""
     page = render_template(
         "message.html", title="Redis does not answer", text="Nobody can log in until it does."

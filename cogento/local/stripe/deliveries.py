@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cogento.cli.signing import signature_header
+from cogento.cli.send import signature_header
 from cogento.local.stripe.connections import Connection
 from cogento.local.stripe.history import Attempt, History
 

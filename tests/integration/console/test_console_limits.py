@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from cogento.console.web.guards import MAX_FORM_BYTES
-from cogento.console.web.serving import THREADS
+from cogento.console.web.security import MAX_FORM_BYTES
+from cogento.console.web.server import THREADS
 from cogento.serving.connection import MOST_CONNECTIONS
 from tests.support import servers
 from tests.support.pushing import Push, pushing

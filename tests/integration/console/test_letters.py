@@ -220,7 +220,7 @@ def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
 def test_bytes_that_are_no_event_are_left_open_and_said_so(run: Run, store: Store) -> None:
     bury(store, letter(body=b"\x01scribble", reason="malformed"))
     told = json.loads(run("letters", "retry", "evt_1", "--json").stdout)
-    assert (told["retry_in_batches"], told["letters"][0]["result"]) == (0, "unreadable")
+    assert (told["put_back"], told["letters"][0]["result"]) == (0, "unreadable")
     assert (kept(store)[0].status, kept(store)[0].replays) == (LetterStatus.OPEN, 0)
 
 

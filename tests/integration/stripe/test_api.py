@@ -185,7 +185,7 @@ def test_stripe_is_told_nothing_of_the_machine(tmp_path: Path, monkeypatch: pyte
 
 
 def test_who_has_no_key_does_not_load_the_sdk() -> None:
-    look = "import sys, worker.process, cogento.console.failures; print('stripe' in sys.modules)"
+    look = "import sys, worker.process, cogento.console.errors; print('stripe' in sys.modules)"
 
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
 

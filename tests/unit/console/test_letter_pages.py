@@ -1,4 +1,4 @@
-"""The pages of dead letters over a fake desk: what they show, and that nobody else can make them do anything."""
+"""The pages of dead letters over fake letters: what they show, and that nobody else can make them do anything."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.overview import Overview, Throughput
-from cogento.console.stories import AmbiguousQuery, Explanation
 from cogento.console.web.app import create_app
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterStatus
-from tests.support.fake_dead_letters import FakeDeadLetters, kept
+from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -21,18 +19,8 @@ if TYPE_CHECKING:
 SCRIPT = "<script>alert(1)</script>"
 
 
-class Blind:
-    """A watch that sees nothing."""
-
-    def overview(self) -> Overview:
-        return Overview(None, None, Throughput(0, 0), (), (), ())
-
-    def explain(self, asked: str) -> Explanation | AmbiguousQuery | None:  # noqa: ARG002 - nothing is known of anything
-        return None
-
-
 def browser(dead_letters: FakeDeadLetters) -> FlaskClient:
-    return create_app(Blind(), dead_letters, hosts={"localhost"}, login=None).test_client()
+    return create_app(FakePoller(), dead_letters, hosts={"localhost"}, login=None).test_client()
 
 
 def press(client: FlaskClient, action: str, **fields: str) -> TestResponse:

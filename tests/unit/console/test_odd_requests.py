@@ -10,15 +10,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from cogento.console.stories import AmbiguousQuery, Explanation
 from cogento.console.web.app import create_app
-from tests.support.fake_dead_letters import FakeDeadLetters, kept
+from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
 from tests.unit.console.test_pages import BUSY
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from cogento.console.overview import Overview
 
 odd_bytes = st.binary(max_size=20) | st.sampled_from(
     [
@@ -40,20 +38,9 @@ odd_bytes = st.binary(max_size=20) | st.sampled_from(
 odd = odd_bytes.map(quote_from_bytes)
 
 
-class Watch:
-    """Has seen a busy system, and knows nobody."""
-
-    def overview(self) -> Overview:
-        return BUSY
-
-    def explain(self, asked: str) -> Explanation | AmbiguousQuery | None:
-        asked.encode()  # as whoever sends it to a server
-        return None
-
-
 def make() -> Flask:
     return create_app(
-        Watch(), FakeDeadLetters([kept(1)]), hosts={"localhost"}, login=None, metrics_token="token"
+        FakePoller(BUSY), FakeDeadLetters([kept(1)]), hosts={"localhost"}, login=None, metrics_token="token"
     )
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.console.explain import AmbiguousQuery
 from cogento.console.overview import CustomerLine, Overview, SecondBucket, SubscriptionLine, Throughput
-from cogento.console.stories import AmbiguousQuery, Explanation
 from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId
 from cogento.queue.errors import MailboxUnavailable
-from tests.support.fake_dead_letters import FakeDeadLetters
+from tests.support.fake_console import FakeDeadLetters, FakePoller
 from tests.support.figures import mail_figures, table_figures
 
 if TYPE_CHECKING:
@@ -37,22 +37,18 @@ BUSY = Overview(
 AWAY = Overview(None, None, Throughput(0, 0), (), (), ())
 
 
-class FakeWatch:
-    def __init__(self, seen: Overview) -> None:
-        self.seen = seen
-
-    def overview(self) -> Overview:
-        return self.seen
-
-    def explain(self, asked: str) -> Explanation | AmbiguousQuery | None:
-        if asked == "away":
-            raise MailboxUnavailable("Redis: ConnectionError: secret detail")
-        return AmbiguousQuery(asked, [CustomerId("cus_1"), CustomerId("cus_2")]) if "@" in asked else None
+def explained(asked: str) -> AmbiguousQuery | None:
+    if asked == "away":
+        raise MailboxUnavailable("Redis: ConnectionError: secret detail")
+    return AmbiguousQuery(asked, [CustomerId("cus_1"), CustomerId("cus_2")]) if "@" in asked else None
 
 
 def browser(seen: Overview = BUSY) -> FlaskClient:
     return create_app(
-        FakeWatch(seen), FakeDeadLetters(), hosts={"localhost", "console.example.com"}, login=None
+        FakePoller(seen, explained=explained),
+        FakeDeadLetters(),
+        hosts={"localhost", "console.example.com"},
+        login=None,
     ).test_client()
 
 

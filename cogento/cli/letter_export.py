@@ -1,0 +1,135 @@
+"""`cogento letters export`: NDJSON for programs, CSV for spreadsheets, which must not run what it says."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import datetime as dt
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from cogento.cli.letter_selection import filters, status_option, with_statuses
+from cogento.console.connections import open_dead_letters
+from cogento.console.errors import Failure
+from cogento.console.formatting import printable
+from cogento.store.letter_records import Letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cogento.console.dead_letters import DeadLetterService
+    from cogento.store.letter_records import LetterFilter
+
+PAGE = 500
+STANDARD_OUTPUT = "-"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+"""What makes a spreadsheet read a cell as a formula; the apostrophe is here so that readers can take one off."""
+
+BODY = "body_base64"
+COLUMNS = tuple(field.name for field in dataclasses.fields(Letter))
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """A letter to write; with its body (None when that was erased) or without."""
+
+    letter: Letter
+    body: bytes | None
+    with_body: bool
+
+
+def write_ndjson(stream: TextIO, rows: Iterable[LetterRow]) -> int:
+    """Write one JSON object a line, ASCII only; how many, is returned."""
+    count = 0
+    for row in rows:
+        stream.write(json.dumps(_fields(row)) + "\n")
+        count += 1
+    return count
+
+
+def write_csv(stream: TextIO, rows: Iterable[LetterRow]) -> int:
+    """Write a line of names and one a letter (RFC 4180); how many letters, is returned.
+
+    A text that begins like a formula has an apostrophe put before it.
+    """
+    writer = csv.writer(stream)
+    count = 0
+    for row in rows:
+        fields = _fields(row)
+        if not count:
+            writer.writerow(fields)
+        writer.writerow(map(_cell, fields.values()))
+        count += 1
+    if not count:
+        writer.writerow(COLUMNS)
+    return count
+
+
+def _fields(row: LetterRow) -> dict[str, object]:
+    values = ((name, getattr(row.letter, name)) for name in COLUMNS)
+    fields = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in values}
+    if row.with_body:
+        fields[BODY] = None if row.body is None else base64.b64encode(row.body).decode()
+    return fields
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from running a text as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+FORMATS: dict[str, Callable[[TextIO, Iterable[LetterRow]], int]] = {"ndjson": write_ndjson, "csv": write_csv}
+
+
+@click.command()
+@click.argument("file")
+@filters
+@status_option
+@click.option(
+    "--format", "format_", type=click.Choice([*FORMATS]), help="By default what FILE's name ends with."
+)
+@click.option("--bodies", is_flag=True, help="The events' bytes too, in base64; they hold personal data.")
+def export(
+    file: str, which: LetterFilter, *, statuses: tuple[str, ...], format_: str | None, bodies: bool
+) -> None:
+    """Write dead letters to FILE as NDJSON or CSV; - is standard output.
+
+    In CSV a cell that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+    write = FORMATS.get(format_ or Path(file).suffix.removeprefix("."))
+    if write is None:
+        raise click.UsageError("Say --format ndjson or csv, or name a file that ends with .ndjson or .csv.")
+    with open_dead_letters(name="cogento letters") as dead_letters, _opened(file) as stream:
+        count = write(stream, _rows(dead_letters, with_statuses(which, statuses), bodies=bodies))
+    what = "with their bodies" if bodies else "without their bodies"
+    click.echo(f"Wrote {count:,} letters to {printable(file)}, {what}.", err=True)
+
+
+def _rows(dead_letters: DeadLetterService, which: LetterFilter, *, bodies: bool) -> Iterator[LetterRow]:
+    below = None
+    while page := dead_letters.page(which, below=below, limit=PAGE):
+        below = page[-1].id
+        for letter in page:
+            yield LetterRow(letter, dead_letters.body(letter.id) if bodies else None, with_body=bodies)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[TextIO]:
+    """Make a file that only its owner may read; one that exists stays."""
+    if file == STANDARD_OUTPUT:
+        yield sys.stdout
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise Failure(f"{printable(file)} cannot be made: {error.strerror}.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        yield stream

@@ -1,0 +1,165 @@
+"""Which letters a command is about: named one by one, or described by filters. The same for every command."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cogento.cli.printing import print_json, print_table
+from cogento.console.errors import Failure
+from cogento.console.formatting import printable
+from cogento.events.letters import LetterReason
+from cogento.store.letter_records import LetterFilter, LetterMatch, LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cogento.console.dead_letters import DeadLetterService
+    from cogento.store.letter_records import Letter, LetterGroup
+
+OPEN = frozenset({LetterStatus.OPEN})
+EVERY_STATUS = "all"
+SECONDS_IN = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def current_user() -> str:
+    """The system's name of the user, or its number where it has none, as in a bare container."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+letters_argument = click.argument("letters", nargs=-1, metavar="[LETTER]...")
+all_option = click.option("--all", "everything", is_flag=True, help="Every open letter.")
+who_option = click.option(
+    "--who", default=current_user, metavar="NAME", help="Who does it; by default the system's user."
+)
+yes_option = click.option("--yes", is_flag=True, help="Do it; without, it is only said what would be done.")
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, age: str | None) -> int | None:
+    """Count a length of time, as people write it, in seconds."""
+    if age is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})(s|min|h|d|w)", age)
+    if not found:
+        raise click.BadParameter("a length of time looks like 90s, 30min, 12h, 3d or 2w")
+    return int(found[1]) * SECONDS_IN[found[2]]
+
+
+FILTERS = (
+    click.option(
+        "--reason", type=click.Choice([reason.value for reason in LetterReason]), help="Why it died."
+    ),
+    click.option("--type", "type_", metavar="TYPE", help="The event's type, customer.updated for example."),
+    click.option("--customer", "about", metavar="ID", help="Of this customer, subscription or event."),
+    click.option("--fingerprint", metavar="HEX", help="Of one cause, as `letters list` names it."),
+    click.option(
+        "--older", metavar="AGE", callback=_seconds, help="Died at least so long ago: 30min, 12h, 3d."
+    ),
+    click.option("--newer", metavar="AGE", callback=_seconds, help="Died less than so long ago."),
+    click.option("--text", metavar="TEXT", help="Has this text in an id, a code, a message or a resolution."),
+    click.option("--removals", is_flag=True, help="Says that something has ended: somebody may keep it."),
+)
+status_option = click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice([*(status.value for status in LetterStatus), EVERY_STATUS]),
+    help="By default those that are open or retrying.",
+)
+
+
+def filters(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the filters' options, and their values as `which`."""
+
+    @functools.wraps(function)
+    def gathered(*args: Any, **values: Any) -> Any:
+        which = LetterFilter(
+            reason=values.pop("reason"),
+            type=values.pop("type_"),
+            about=values.pop("about"),
+            fingerprint=values.pop("fingerprint"),
+            older_than_seconds=values.pop("older"),
+            newer_than_seconds=values.pop("newer"),
+            text=values.pop("text"),
+            removals=values.pop("removals"),
+        )
+        return function(*args, which=which, **values)
+
+    for option in reversed(FILTERS):
+        gathered = option(gathered)
+    return gathered
+
+
+def with_statuses(which: LetterFilter, statuses: Sequence[str]) -> LetterFilter:
+    """Narrow or widen a filter to statuses; without any it stays as it is."""
+    if not statuses:
+        return which
+    chosen = LetterStatus if EVERY_STATUS in statuses else map(LetterStatus, statuses)
+    return replace(which, statuses=frozenset(chosen))
+
+
+def matching_filter(which: LetterFilter, *, letters: Sequence[str], everything: bool) -> LetterFilter | None:
+    """Say which open letters a command shall do something to; None when they are named one by one."""
+    described = everything or which != LetterFilter()
+    if bool(letters) == described:
+        raise click.UsageError("Name letters, or describe them by filters; --all means every open one.")
+    return replace(which, statuses=OPEN) if described else None
+
+
+def find_letters(dead_letters: DeadLetterService, letters: Sequence[str]) -> list[LetterMatch]:
+    """Find letters by their numbers or events."""
+    found = (find_letter(dead_letters, asked) for asked in letters)
+    return [LetterMatch(letter.id, letter.customer_id, 0) for letter in found]
+
+
+def find_letter(dead_letters: DeadLetterService, asked: str) -> Letter:
+    """Find one letter by its number or event, or fail in words."""
+    letter = dead_letters.find(asked)
+    if letter is None:
+        raise Failure(
+            f"There is no dead letter {printable(asked)}. `cogento letters list` shows which there are."
+        )
+    return letter
+
+
+def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, as_json: bool) -> None:
+    """Say exactly how many letters of how many customers it would be."""
+    matches = dead_letters.matching(which)
+    customers = len({match.customer_id for match in matches})
+    groups = dead_letters.groups(which)
+    if as_json:
+        print_json({"would": verb, "letters": len(matches), "customers": customers, "groups": groups})
+        return
+    if groups:
+        print_groups(groups)
+        click.echo()
+    click.echo(f"This would {verb} {len(matches):,} letters of {customers:,} customers. --yes does it.")
+
+
+def print_groups(groups: Sequence[LetterGroup]) -> None:
+    """Print one line a cause."""
+    rows = [
+        (
+            group.fingerprint,
+            f"{group.letters:,}",
+            f"{group.customers:,}",
+            f"{group.last_died_at:%Y-%m-%d %H:%M}",
+            group.reason,
+            group.failure_code or "",
+            group.event_type,
+            group.message,
+        )
+        for group in groups
+    ]
+    print_table(
+        ("FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST DIED", "REASON", "CODE", "TYPE", "WHAT IT MEANS"), rows
+    )

@@ -1,0 +1,207 @@
+"""`cogento letters`: the dead letters, for the people who deal with them."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento.cli.letter_export import export
+from cogento.cli.letter_retry import batches, retry
+from cogento.cli.letter_selection import (
+    all_option,
+    dry_run,
+    filters,
+    find_letter,
+    find_letters,
+    letters_argument,
+    matching_filter,
+    print_groups,
+    status_option,
+    who_option,
+    with_statuses,
+    yes_option,
+)
+from cogento.cli.printing import json_option, print_facts, print_json, print_table
+from cogento.console.connections import open_dead_letters
+from cogento.console.errors import Failure
+from cogento.console.formatting import printable
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from cogento.console.dead_letters import LetterDetails
+    from cogento.store.letter_records import Letter, LetterFilter
+
+LONGEST_LINE = 10_000
+
+
+@click.group()
+def letters() -> None:
+    """List, explain, retry, discard and export dead letters."""
+
+
+letters.add_command(retry)
+letters.add_command(export)
+
+
+@letters.command("list")
+@filters
+@status_option
+@click.option("--each", is_flag=True, help="The letters one by one too, also of several causes.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_(which: LetterFilter, *, statuses: tuple[str, ...], each: bool, limit: int, as_json: bool) -> None:
+    """List dead letters, grouped by what they died of.
+
+    Of a single cause the letters themselves are listed too; --fingerprint narrows it to one.
+    """
+    wanted = with_statuses(which, statuses)
+    with open_dead_letters(name="cogento letters") as dead_letters:
+        groups = dead_letters.groups(wanted, limit=limit)
+        listed = dead_letters.page(wanted, limit=limit)
+    if as_json:
+        print_json({"groups": groups, "letters": listed})
+    elif not groups:
+        click.echo("There are none.")
+    else:
+        print_groups(groups)
+        if each or len(groups) == 1:
+            _print_letters(listed)
+
+
+def _print_letters(letters: Sequence[Letter]) -> None:
+    click.echo()
+    rows = [
+        (
+            letter.id,
+            letter.event_id,
+            letter.customer_id,
+            f"{letter.event_created_at:%Y-%m-%d %H:%M:%S}",
+            f"{letter.died_at:%Y-%m-%d %H:%M:%S}",
+            letter.status,
+            letter.replays,
+        )
+        for letter in letters
+    ]
+    print_table(("LETTER", "EVENT", "CUSTOMER", "HAPPENED", "DIED", "STATUS", "RETRIES"), rows)
+
+
+@letters.command()
+@click.argument("asked", metavar="LETTER")
+@click.option("--body", "with_body", is_flag=True, help="The event's bytes too; they hold personal data.")
+@json_option
+def show(asked: str, *, with_body: bool, as_json: bool) -> None:
+    """Show a dead letter: why it died, what to do, what was done.
+
+    LETTER is its number, or the id of its event (evt_…).
+    """
+    with open_dead_letters(name="cogento letters") as dead_letters:
+        details = dead_letters.open(find_letter(dead_letters, asked))
+        body = dead_letters.body(details.letter.id) if with_body else None
+    if as_json:
+        encoded = None if body is None else base64.b64encode(body).decode()
+        print_json(
+            {
+                "letter": details.letter,
+                "standing": details.standing,
+                "advice": details.advice,
+                "actions": details.actions,
+                **({"body_base64": encoded} if with_body else {}),
+            }
+        )
+        return
+    _print_details(details)
+    if with_body:
+        click.echo()
+        erased = "The body was erased, as it is a month after a letter is closed."
+        for line in (erased,) if body is None else body.decode("utf-8", "backslashreplace").splitlines():
+            click.echo(printable(line, longest=LONGEST_LINE))
+
+
+def _print_details(details: LetterDetails) -> None:
+    letter = details.letter
+    click.secho(f"Letter {letter.id}: {printable(letter.event_id)}", bold=True)
+    for sentence in (letter.message, details.standing, *details.what_to_do):
+        click.echo(f"  {printable(sentence, longest=LONGEST_LINE)}")
+    click.echo()
+    print_facts(_facts(letter))
+    if details.actions:
+        click.echo()
+        rows = [
+            (_second(done.happened_at), done.action, done.who, done.why or "") for done in details.actions
+        ]
+        print_table(("WHEN", "ACTION", "WHO", "WHY"), rows)
+
+
+def _facts(letter: Letter) -> list[tuple[str, object]]:
+    return [
+        ("customer", letter.customer_id),
+        ("object", letter.object_id or "unknown"),
+        ("type", letter.event_type or "unknown"),
+        ("removal", "yes" if letter.removal else "no"),
+        ("livemode", "unknown" if letter.livemode is None else str(letter.livemode).lower()),
+        ("API version", letter.api_version or "unknown"),
+        ("source", letter.source),
+        ("happened", _second(letter.event_created_at)),
+        ("received", _second(letter.received_at)),
+        ("first tried", _second(letter.first_attempt_at)),
+        ("died", _second(letter.died_at)),
+        ("failed tries", letter.attempts),
+        ("never ended", letter.starts),
+        ("reason", letter.reason),
+        ("class", letter.failure_class),
+        ("code", letter.failure_code or "none"),
+        ("constraint", letter.constraint_name or "none"),
+        ("fingerprint", letter.fingerprint),
+        ("body SHA-256", letter.raw_sha256),
+        ("worker", letter.worker_version or "unknown"),
+        ("status", letter.status),
+        ("retries", letter.replays),
+    ]
+
+
+def _second(when: dt.datetime | None) -> str:
+    return "never" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@letters.command()
+@letters_argument
+@filters
+@all_option
+@yes_option
+@click.option("--why", required=True, metavar="TEXT", help="Why they need not be applied; it is kept.")
+@who_option
+@json_option
+def discard(
+    letters: tuple[str, ...],
+    which: LetterFilter,
+    *,
+    everything: bool,
+    yes: bool,
+    why: str,
+    who: str,
+    as_json: bool,
+) -> None:
+    """Close open letters without applying them.
+
+    LETTER is a number or the id of an event. Instead of naming letters they can be described by filters:
+    then it is said how many there are, and --yes does it. The record stays; the bytes go in a month.
+    """
+    if not why.strip():
+        raise click.UsageError("--why wants a reason.")
+    described = matching_filter(which, letters=letters, everything=everything)
+    with open_dead_letters(name="cogento letters") as dead_letters:
+        if described and not yes:
+            dry_run(dead_letters, described, verb="discard", as_json=as_json)
+            return
+        matches = dead_letters.matching(described) if described else find_letters(dead_letters, letters)
+        done = sum(dead_letters.discard(batch, who=who, why=why.strip()) for batch in batches(matches))
+    if as_json:
+        print_json({"asked": len(matches), "discarded": done})
+    else:
+        click.echo(f"Discarded {done:,} of {len(matches):,} letters.")
+    if done < len(matches):
+        raise Failure("The others are not open: `cogento letters show` says how they stand.")

@@ -1,0 +1,199 @@
+"""`cogento backfill`, `cogento verify` and `cogento sweep`: the tables filled from Stripe, compared with it, and completed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento.cli.printing import json_option, print_facts, print_json, print_table
+from cogento.cli.progress import percent_bar
+from cogento.console.connections import open_reconciliation
+from cogento.console.errors import Failure
+from cogento.events.event import ObjectKind
+from cogento.settings import EX_CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cogento.reconcile.backfill import Backfilled
+    from cogento.reconcile.drift import Drift
+    from cogento.reconcile.verify import Verified
+
+OUTCOME_COLUMNS = {
+    "WRITTEN": ("applied",),
+    "ALREADY SO": ("unchanged", "duplicate"),
+    "KNOWN LATER": ("stale", "superseded"),
+    "BY MAIL": ("mailed",),
+}
+"""What became of objects: the rows come from them, showed the same, showed something later, or will be by a worker."""
+
+EQUAL, COULD_NOT_TELL, DRIFT = 0, 2, 3
+"""Exit codes of `cogento verify`."""
+
+LONGEST_VALUE = 40
+
+
+@click.command()
+@click.option("--restart", is_flag=True, help="Begin again, where an earlier backfill was not finished.")
+@json_option
+def backfill(*, restart: bool, as_json: bool) -> None:
+    """Fill the tables with all that Stripe lists.
+
+    All customers and subscriptions, canceled ones too. Deleted customers are not listed: only those that had
+    subscriptions get a row. Webhooks may arrive meanwhile: nothing newer is overwritten. Needs
+    STRIPE_API_KEY. Ctrl-C is safe: the next backfill goes on from there.
+    """
+    with open_reconciliation(name="cogento backfill") as reconciliation, _backfill_bar() as report:
+        done = reconciliation.backfill(anew=restart, report=report)
+    if as_json:
+        print_json(
+            done
+            and {
+                "begun": done.begun,
+                **{
+                    f"{kind}s": {outcome: n for (one, outcome), n in done.counts.items() if one == kind}
+                    for kind in ObjectKind
+                },
+            }
+        )
+    elif done is None:
+        click.echo("Another backfill is under way.")
+    else:
+        print_table(("", "OBJECTS", *OUTCOME_COLUMNS), [_row(done, kind) for kind in ObjectKind])
+
+
+def _row(done: Backfilled, kind: ObjectKind) -> tuple[str, ...]:
+    columns = OUTCOME_COLUMNS.values()
+    numbers = (sum(done.counts.get((kind, one), 0) for one in outcomes) for outcomes in columns)
+    return (f"{kind}s", *(f"{number:,}" for number in (done.objects(kind), *numbers)))
+
+
+@contextmanager
+def _backfill_bar() -> Iterator[Callable[[Backfilled], object]]:
+    """Show how many objects were written and how fast."""
+    speed = _Speed()
+
+    def text(done: Backfilled) -> str:
+        customers, subscriptions = (done.objects(kind) for kind in ObjectKind)
+        rate = speed.after(customers + subscriptions)
+        return f"{customers:,} customers, {subscriptions:,} subscriptions, {rate:,.0f} a second"
+
+    with percent_bar() as show:
+        yield lambda done: show(text(done), done.share)
+
+
+class _Speed:
+    """Objects a second since the first report."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def after(self, objects: int) -> float:
+        """Tell how fast it has been when so many are done."""
+        at, before = self._first = self._first or (time.monotonic(), objects)
+        return (objects - before) / max(time.monotonic() - at, 1.0)
+
+
+@click.command()
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Compare N rows at random only.")
+@click.option("--repair", is_flag=True, help="Write what Stripe says where a row differs.")
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, *, sample: int | None, repair: bool, as_json: bool) -> None:
+    """Compare the tables with Stripe, and repair them.
+
+    What differs while its event waits or is on its way is no drift: it is looked at again after a moment.
+    Ends with 0 when all is equal or was repaired, with 3 when something differs, with 2 when that cannot be
+    told. Needs STRIPE_API_KEY.
+    """
+    found = _verify(sample=sample, repair=repair)
+    if as_json:
+        print_json(found)
+    else:
+        print_facts(
+            [
+                ("compared", f"{found.compared:,} rows"),
+                ("differ", f"{len({one.object_id for one in found.drift}):,} rows"),
+                ("repaired", f"{len({one.object_id for one in found.repaired}):,} rows"),
+                ("undecided", f"{len(found.undecided):,} rows: mail waits, or Stripe does not know them"),
+            ]
+        )
+        _print_columns("Differ", found.drift)
+        _print_columns("Repaired", found.repaired)
+    ctx.exit(DRIFT if found.drift else COULD_NOT_TELL if found.undecided else EQUAL)
+
+
+def _verify(*, sample: int | None, repair: bool) -> Verified:
+    try:
+        with open_reconciliation(name="cogento verify") as reconciliation, percent_bar() as show:
+            return reconciliation.verify(
+                sample=sample,
+                repair=repair,
+                report=lambda compared, share: show(f"{compared:,} compared", share),
+            )
+    except Failure as failure:
+        if failure.exit_code == EX_CONFIG:
+            raise
+        raise Failure(failure.message, exit_code=COULD_NOT_TELL) from failure
+
+
+def _print_columns(head: str, drift: Iterable[Drift]) -> None:
+    """Print each column once, how many rows differ in it, and the first of them."""
+    examples = {(one.table, one.column): one for one in reversed(tuple(drift))}
+    if not examples:
+        return
+    counts = Counter((one.table, one.column) for one in drift)
+    click.echo()
+    click.secho(head, bold=True)
+    print_table(
+        ("TABLE", "COLUMN", "ROWS", "FOR EXAMPLE", "STRIPE SAYS", "THE ROW SHOWED"),
+        [
+            (*place, f"{counts[place]:,}", one.object_id, _short(one.expected), _short(one.found))
+            for place, one in sorted(examples.items())
+        ],
+    )
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+@click.command()
+@json_option
+def sweep(*, as_json: bool) -> None:
+    """Look for events that no webhook brought.
+
+    They are put into their mailboxes, as their webhooks would have been. Workers do so every five minutes by themselves.
+    Needs STRIPE_API_KEY. Ctrl-C is safe: the next sweep goes on from there. While another sweep is under way
+    nothing is done.
+    """
+    with open_reconciliation(name="cogento sweep") as reconciliation, percent_bar() as show:
+        swept = reconciliation.sweep(
+            grace_seconds=0,
+            report=lambda now: show(f"{now.listed:,} listed, {now.missing:,} missing", now.share),
+        )
+    if as_json:
+        print_json(swept)
+    elif swept is None:
+        click.echo("Another sweep is under way.")
+    else:
+        print_facts(
+            [
+                ("from", _second(swept.since)),
+                ("to", _second(swept.at)),
+                ("listed", f"{swept.listed:,} events of ours"),
+                ("missing", f"{swept.missing:,} events, now in their mailboxes"),
+            ]
+        )
+    if swept is not None and not swept.is_whole:
+        raise Failure("The workers are behind: too many events wait to be applied. Sweep again later.")
+
+
+def _second(second: int) -> str:
+    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,134 @@
+"""The mailboxes and the tables, opened for the length of one command.
+
+A composition module: reads the settings, which name the servers of this folder's `cogento run` when nothing
+else does. Whatever the servers do meanwhile is told in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento import runtime
+from cogento.console.dead_letters import DeadLetterService
+from cogento.console.errors import Failure, friendly_errors
+from cogento.console.local_run import adopt_local_run
+from cogento.queue.errors import MailboxDenied, MailboxUnavailable
+from cogento.queue.mail import Limits
+from cogento.queue.mailboxes import Mailboxes
+from cogento.reconcile.reconciliation import Reconciliation
+from cogento.settings import (
+    EX_CONFIG,
+    ConsoleSettings,
+    DatabaseSettings,
+    MailboxSettings,
+    ReconcileSettings,
+    load,
+)
+from cogento.store.connecting import greet_if_there
+from cogento.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECTIONS = 2
+ASKING_CONNECTIONS = 6  # one for the turn, the others to write with
+
+
+@contextmanager
+def open_store(*, name: str) -> Iterator[Store]:
+    """Open the tables; `name` is what pg_stat_activity shows."""
+    adopt_local_run()
+    settings = load(DatabaseSettings)
+    with friendly_errors():
+        store = runtime.run(
+            Store.open(settings.database_url.get_secret_value(), pool_size=CONNECTIONS, application_name=name)
+        )
+        try:
+            yield store
+        finally:
+            runtime.run(store.close())
+
+
+@contextmanager
+def open_mailboxes() -> Iterator[Mailboxes]:
+    """Open the mailboxes as this process's settings name them."""
+    adopt_local_run()
+    settings = load(MailboxSettings)
+    with friendly_errors():
+        mailboxes = connect(settings)
+        try:
+            yield mailboxes
+        finally:
+            mailboxes.close()
+
+
+@contextmanager
+def open_dead_letters(*, name: str) -> Iterator[DeadLetterService]:
+    """Open both for somebody who deals with dead letters."""
+    with open_mailboxes() as mailboxes, open_store(name=name) as store:
+        yield DeadLetterService(mailboxes, store)
+
+
+@contextmanager
+def _logs_aside() -> Iterator[None]:
+    """Keep the log out of what a command prints: warnings and worse go to standard error."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
+    """Open the way to Stripe, between the mailboxes and the tables."""
+    adopt_local_run()
+    settings = load(ReconcileSettings)
+    with _logs_aside(), friendly_errors():
+        mailboxes = connect(settings)
+        mailboxes.check()
+        reconciliation = Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
+        if reconciliation is None:
+            raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
+        try:
+            yield reconciliation
+        finally:
+            reconciliation.close()
+            mailboxes.close()
+
+
+def require_access(settings: ConsoleSettings) -> None:
+    """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
+    with friendly_errors(), closing(connect(settings)) as mailboxes:
+        try:
+            mailboxes.status()
+        except MailboxDenied:
+            raise
+        except MailboxUnavailable:
+            pass
+        # On a loop of its own: this process is yet to fork.
+        asyncio.run(
+            greet_if_there(settings.database_url.get_secret_value(), application_name="cogento console")
+        )
+
+
+def connect(settings: MailboxSettings) -> Mailboxes:
+    """Connect to the mailboxes; nothing is sent before the first use."""
+    return Mailboxes.connect(
+        settings.redis_url.get_secret_value(),
+        shards=settings.mailbox_shards,
+        ack=settings.ack_durability,
+        limits=Limits(
+            customer_events=settings.mailbox_customer_limit, total_events=settings.mailbox_total_limit
+        ),
+    )

@@ -1,0 +1,266 @@
+"""A customer explained from both sides: what waits in its mailbox, and what its rows show and why.
+
+Asked by any id of Stripe's (the customer's, one of its subscriptions', one of its events') or by an
+e-mail address. Knows nothing of how an explanation is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cogento import runtime
+from cogento.console.messages import (
+    QueueContext,
+    describe_ambiguity,
+    describe_mailbox,
+    describe_outcome,
+    describe_row,
+    waited,
+)
+from cogento.events.envelope import parse_envelope
+from cogento.events.errors import OtherReleaseError, RejectedError
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.retry import FailureClass
+from cogento.ordering.explain import Tie, tie_of
+from cogento.queue.worker_registry import Workforce
+from cogento.store.errors import classify
+from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.status import MailboxView
+    from cogento.store.history import CustomerRecord, LedgerRecord, SubscriptionRecord, UnsureRecord
+    from cogento.store.letter_records import Letter
+    from cogento.store.store import Store
+
+LISTED = 50
+ANSWER_SECONDS = 20
+CUSTOMER = "cus_"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedEvent:
+    """A row of the ledger and what it means."""
+
+    record: LedgerRecord
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class AmbiguousRow:
+    """A row of which nobody knows how its object ends; no tie when another release wrote what it remembers."""
+
+    object_id: ObjectId
+    shown: EventId
+    tie: Tie | None
+    outlives_customer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRecords:
+    """What the tables say of a customer; `event` is the one asked for, if it was an event."""
+
+    customer: CustomerRecord | None
+    subscriptions: Sequence[SubscriptionRecord]
+    events: Sequence[ExplainedEvent]
+    event: ExplainedEvent | None
+    letters: Sequence[Letter]
+    unsure: Sequence[AmbiguousRow]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvent:
+    """One event in the mailbox: how long it has waited, how often it failed, and why the last time."""
+
+    event_id: EventId
+    is_parked: bool
+    waited: str
+    attempts: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything known of one customer; `sentences` say what matters first. No records: see PartialExplanation."""
+
+    asked: str
+    customer_id: CustomerId
+    sentences: Sequence[str]
+    mailbox: MailboxView
+    mail: Sequence[WaitingEvent]
+    records: CustomerRecords | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartialExplanation:
+    """What waits, and nothing else: the tables could not be read, for this error."""
+
+    explanation: Explanation
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class AmbiguousQuery:
+    """What was asked for is several customers': an address that they share."""
+
+    asked: str
+    customers: Sequence[CustomerId]
+
+
+def explain_id(
+    asked: str, mailboxes: Mailboxes, store: Store
+) -> Explanation | PartialExplanation | AmbiguousQuery | None:
+    """Explain the customer that an id or address belongs to; None for one nobody has heard of.
+
+    While Postgres is away only what waits is explained, if the mailboxes know whose it is: of a customer's id,
+    and of an event that waits. Otherwise raises what they and the store raise when their servers are away.
+    """
+    try:
+        customers = _ask(store.history.whose(asked))
+        if len(customers) > 1:
+            return AmbiguousQuery(asked, customers)
+        customer_id = customers[0] if customers else _whose_mail(asked, mailboxes)
+        if customer_id is None:
+            return None
+        records = _ask(_read(store, customer_id, asked))
+    except _TablesUnavailableError as away:
+        customer_id = CustomerId(asked) if asked.startswith(CUSTOMER) else _whose_mail(asked, mailboxes)
+        if customer_id is None:
+            raise away.error from None
+        return PartialExplanation(_explanation(asked, customer_id, mailboxes, None), away.error)
+    return _explanation(asked, customer_id, mailboxes, records)
+
+
+class _TablesUnavailableError(Exception):
+    """The tables cannot be read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _ask(question: Coroutine[object, object, T]) -> T:
+    """Ask the tables; raises _TablesUnavailableError where they are, or whatever is wrong besides."""
+    try:
+        return runtime.run(question, timeout_seconds=ANSWER_SECONDS)
+    except Exception as error:
+        if classify(error) is FailureClass.INFRASTRUCTURE:
+            raise _TablesUnavailableError(error) from error
+        raise
+
+
+def _explanation(
+    asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: CustomerRecords | None
+) -> Explanation:
+    mailbox, context = mailboxes.look(customer_id), _queue_context(mailboxes)
+    sentences = (
+        *_of_event(asked, records.event if records else None, mailbox),
+        *describe_mailbox(mailbox, context),
+        *(_of_records(records) if records else _of_no_records(mailbox)),
+    )
+    return Explanation(asked, customer_id, sentences, mailbox, _mail(mailbox, context.now_ms), records)
+
+
+def _queue_context(mailboxes: Mailboxes) -> QueueContext:
+    now_ms = mailboxes.now_ms()
+    return QueueContext(
+        now_ms=now_ms,
+        halted=mailboxes.paused().everything,
+        circuits=mailboxes.open_circuits(),
+        workers=Workforce(mailboxes.workers.seen(), now_ms).alive,
+    )
+
+
+def _of_records(records: CustomerRecords) -> list[str]:
+    return [
+        *describe_row(records.customer),
+        *(
+            said
+            for row in records.unsure
+            for said in describe_ambiguity(
+                row.object_id, row.shown, row.tie, outlives_customer=row.outlives_customer
+            )
+        ),
+        *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
+    ]
+
+
+def _of_no_records(mailbox: MailboxView) -> list[str]:
+    unread = "The tables could not be read: nothing is told of the row, of past events and of dead letters."
+    waits = mailbox.waiting_total or mailbox.parked_total
+    return [unread] if waits else ["Nothing waits in the mailbox.", unread]
+
+
+def _mail(mailbox: MailboxView, now_ms: int) -> list[WaitingEvent]:
+    return [
+        WaitingEvent(
+            event_id=event.event_id,
+            is_parked=is_parked,
+            waited=waited(event, now_ms),
+            attempts=event.attempts,
+            why=" ".join(filter(None, (event.error_class, event.error_code))),
+        )
+        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
+        for event in events
+    ]
+
+
+def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
+    """Find the customer of an id that only the mailboxes know."""
+    as_customer = CustomerId(asked)
+    mailbox = mailboxes.look(as_customer)
+    if mailbox.waiting_total or mailbox.parked_total or mailbox.pause_wanted:
+        return as_customer
+    stored = mailboxes.find(EventId(asked))
+    if stored is None:
+        return None
+    try:
+        return parse_envelope(stored.body, now=mailboxes.now_ms() // 1000).customer_id
+    except RejectedError:
+        return None
+
+
+async def _read(store: Store, customer_id: CustomerId, asked: str) -> CustomerRecords:
+    event = await store.history.event(EventId(asked))
+    return CustomerRecords(
+        customer=await store.history.customer(customer_id),
+        subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
+        events=[_explained(record) for record in await store.history.events(customer_id, limit=LISTED)],
+        event=_explained(event) if event else None,
+        letters=await store.letters.page(
+            LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=LISTED
+        ),
+        unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=LISTED)],
+    )
+
+
+def _explained(record: LedgerRecord) -> ExplainedEvent:
+    return ExplainedEvent(record, describe_outcome(record))
+
+
+def _unsure(record: UnsureRecord) -> AmbiguousRow:
+    try:
+        tie = tie_of(record.evidence, record.shown)
+    except OtherReleaseError:
+        tie = None
+    return AmbiguousRow(record.object_id, record.shown, tie, record.outlives_customer)
+
+
+def _of_event(asked: str, event: ExplainedEvent | None, mailbox: MailboxView) -> Sequence[str]:
+    if event is not None:
+        return (f"{asked} is {event.record.outcome}: {event.meaning}.",)
+    if asked in {listed.event_id for listed in mailbox.waiting}:
+        return (f"{asked} waits in the customer's mailbox.",)
+    if asked in {listed.event_id for listed in mailbox.parked}:
+        return (f"{asked} is parked until the customer's own event arrives.",)
+    return ()
+
+
+def _of_letter(letter: Letter) -> str:
+    since = f"{letter.event_id} is a dead letter since {letter.died_at:%Y-%m-%d %H:%M} UTC."
+    return f"{since} {letter.message} `cogento letters show {letter.id}` says what to do."

@@ -1,0 +1,41 @@
+"""Text for people: foreign text made safe for a terminal, and lengths of time.
+
+A customer's name may hold anything: escape sequences that recolour or retitle a terminal, controls
+that rewrite the line above, overrides that turn text around. They are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
+UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+LONGEST = 200
+
+
+def printable(text: object, *, longest: int = LONGEST) -> str:
+    r"""The text on one line, unsafe characters as `\x1b`, cut at `longest` characters."""
+    shown = "".join(map(_shown, str(text)[: longest + 1]))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) in UNSAFE_CATEGORIES:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `2 min`, `3 h`, `9 d`; below a second in milliseconds."""
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    size, unit = next((found for found in UNITS if seconds >= found[0]), (1, "s"))
+    return f"{int(seconds // size)} {unit}"
+
+
+def ago(seconds: float) -> str:
+    """The same, seen from now."""
+    return "just now" if seconds < 1 else f"{duration(seconds)} ago"

@@ -1,0 +1,330 @@
+"""Outcomes, reasons, states and waits in plain words: the one place where codes become sentences."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from cogento.console.formatting import ago, duration
+from cogento.events.addresses import canonical_address
+from cogento.events.fence import Fence, Fenced
+from cogento.events.outcomes import Reason
+from cogento.ordering.walks import Why
+from cogento.queue.redelivery import Redelivery
+from cogento.queue.status import MailboxState
+from cogento.store.delivery import BACKFILL, VERIFY
+from cogento.store.ledger import ASKED
+from cogento.store.letter_records import LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cogento.events.names import EventId, ObjectId
+    from cogento.ordering.explain import Tie, TiedEvent
+    from cogento.queue.circuit import OpenCircuit
+    from cogento.queue.fence import KeptOut
+    from cogento.queue.status import Listed, MailboxView
+    from cogento.store.history import CustomerRecord, LedgerRecord
+    from cogento.store.letter_records import Letter
+
+TIED_EVENTS_NAMED = 10
+OUTCOMES = {
+    "applied": "the row was written from it",
+    "unchanged": "the row already showed exactly this",
+    "duplicate": "it had counted before",
+    "stale": "the row already showed something later",
+    "superseded": "a later event of the same batch was written instead",
+    "dead": "it could not be applied and is a dead letter",
+}
+REDELIVERIES = {
+    Redelivery.PUT_BACK: "back in its mailbox",
+    Redelivery.WAITS_ALREADY: "waiting in its mailbox already",
+    Redelivery.NOT_OPEN: "not open: taken by somebody else, or closed",
+    Redelivery.FULL: "left open: its mailbox is full",
+    Redelivery.UNREADABLE: "left open: its bytes are not its event",
+}
+SOURCES = {
+    BACKFILL: "`cogento backfill` wrote it",
+    VERIFY: "`cogento verify --repair` wrote it, as the row was not what Stripe said",
+}
+"""How answers of Stripe's came to a row past the mailboxes."""
+
+REASONS: dict[str, str] = {
+    Reason.FIRST: "the first that was known of the object",
+    Reason.NEWER: "newer than everything known",
+    Reason.FOLLOWS: "its previous values prove that it came last in its second",
+    Reason.TIE_BREAK: "nothing decides between events of its second: the same choice is made everywhere",
+    Reason.AFTER_DELETE: "the object had ended before, and an end is final",
+}
+
+_OUTLIVED = "its customer is deleted; Stripe cancels a deleted customer's subscriptions at once, and its own end has not come"
+
+
+def describe_kept_out(kept_out: KeptOut | None) -> str | None:
+    """Say which setting keeps every event out; None where none does."""
+    if kept_out is None:
+        return None
+    reason = max(kept_out.counts, key=lambda one: kept_out.counts[one])
+    total = sum(kept_out.counts.values())
+    return f"none of the last {total:,} events: {_KEPT_OUT[reason](kept_out.fence)}"
+
+
+def _other_mode(fence: Fence) -> str:
+    theirs, ours = ("test", "true") if fence.livemode else ("live", "false")
+    return f"they are {theirs} events, and STRIPE_LIVEMODE is {ours}"
+
+
+def _other_account(fence: Fence) -> str:
+    if fence.account is None:
+        return "they name the account that they are of; STRIPE_ACCOUNT says whose are taken, and is unset"
+    return f"they are of other accounts than the {fence.account} of STRIPE_ACCOUNT"
+
+
+def _no_account(fence: Fence) -> str:
+    return (
+        f"they name no account, and STRIPE_ACCOUNT={fence.account} takes those that name it; "
+        "unset it where it is the endpoint's own account"
+    )
+
+
+_KEPT_OUT: dict[Fenced, Callable[[Fence], str]] = {
+    Fenced.OTHER_MODE: _other_mode,
+    Fenced.OTHER_ACCOUNT: _other_account,
+    Fenced.NO_ACCOUNT: _no_account,
+}
+
+
+def describe_outcome(row: LedgerRecord) -> str:
+    """Say what became of an event, and why where there is more to say."""
+    asked_by = SOURCES.get(row.source)
+    return f"{_describe_result(row)}; {asked_by}" if asked_by else _describe_result(row)
+
+
+def _describe_result(row: LedgerRecord) -> str:
+    if row.reason == ASKED:
+        return "it only names its object: Stripe is asked, and the answer counts in its place"
+    outcome = OUTCOMES.get(row.outcome, row.outcome)
+    if row.superseded_by:
+        return f"{outcome}: {row.superseded_by}"
+    reason = REASONS.get(row.reason or "")
+    return f"{outcome} ({reason})" if reason else outcome
+
+
+def describe_row(row: CustomerRecord | None) -> list[str]:
+    """Say what is remarkable about a customer's row."""
+    if row is None:
+        return ["There is no row: the customer's own event has not been applied yet."]
+    said = []
+    if row.deleted_at is not None:
+        said.append("Deleted in Stripe: the row stays, its personal data and roles are gone.")
+    elif row.stripe_email is not None and row.email != canonical_address(row.stripe_email):
+        said.append(
+            "An older customer has the same e-mail address and signs in with it; this one shows a stand-in."
+        )
+    elif row.stripe_email is None:
+        said.append("The customer has no e-mail address in Stripe; the row shows a stand-in.")
+    return said
+
+
+def describe_ambiguity(
+    object_id: ObjectId, shown: EventId, tie: Tie | None, *, outlives_customer: bool = False
+) -> list[str]:
+    """Say why a row is unsure, which events can be the last, and why it shows the one that it shows."""
+    outlived = [f"The row of {object_id} is unsure: {_OUTLIVED}."] if outlives_customer else []
+    if tie is None:
+        unread = f"The row of {object_id} is unsure; another release wrote what it remembers of its events."
+        return outlived or [unread]
+    if outlived and tie.sure:
+        return outlived
+    said = [*outlived, f"The row of {object_id} is unsure: {_describe_doubt(shown, tie)}."]
+    last = [event for event in tie.events if event.may_be_last]
+    if len(last) > 1:
+        said.append(f"Each of these can be the last: {_describe_tied(last)}.")
+        said.append(f"{shown} is shown: {tie.choice}.")
+    return said
+
+
+def describe_letter(letter: Letter, *, waits: bool) -> str:
+    """Say how a dead letter stands; `waits` when its event is in a mailbox."""
+    match letter.status:
+        case LetterStatus.OPEN:
+            return "Nobody has dealt with it yet."
+        case LetterStatus.RETRYING if waits:
+            return "It is on its way back: the event waits in its customer's mailbox."
+        case LetterStatus.RETRYING:
+            return "It is on its way back. Should its event reach no mailbox, a worker opens it again in a minute."
+        case LetterStatus.RESOLVED:
+            meaning = OUTCOMES.get(letter.resolution or "", "")
+            return f"Its retry ended as {letter.resolution}: {meaning}."
+        case LetterStatus.DISCARDED:
+            return f"Discarded by {letter.resolved_by}: {letter.resolution}"
+        case _:
+            assert_never(letter.status)
+
+
+def _describe_doubt(shown: EventId, tie: Tie) -> str:
+    if tie.contradicted:
+        return "Stripe's own answer shows a state that its events say was left; it is asked again"
+    if tie.why in {Why.AMBIGUOUS, Why.BROKEN}:
+        return tie.why
+    if tie.partial:
+        return f"{shown} does not carry the whole object"
+    return "what came before these events is in doubt, or more events came at once than a row remembers"
+
+
+def _describe_tied(events: Sequence[TiedEvent]) -> str:
+    named = [_describe_one(event) for event in events[:TIED_EVENTS_NAMED]]
+    unnamed = len(events) - len(named)
+    return "; ".join([*named, f"and {unnamed} more"] if unnamed else named)
+
+
+def _describe_one(event: TiedEvent) -> str:
+    second = dt.datetime.fromtimestamp(event.created, dt.UTC)
+    kind = "an edge: tells what it changed" if event.is_edge else "a sighting: tells only what it saw"
+    return f"{event.event_id} of {second:%Y-%m-%d %H:%M:%S} UTC ({kind})"
+
+
+AWAY = {
+    "25006": "read-only",
+    "42501": "a grant is missing",
+    "42P01": "tables are missing",
+    "42703": "the tables are older than the workers",
+    "53100": "its disk is full",
+    "53300": "no connection is left",
+    "57P03": "starting or shutting down",
+}
+"""What workers stop for, in words where a code says little."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueContext:
+    """What holds for every mailbox: the time, whether all are held, what workers wait for, how many live."""
+
+    now_ms: int
+    halted: bool
+    circuits: Sequence[OpenCircuit]
+    workers: int
+
+
+def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
+    """Say what a mailbox waits for; nothing when it is empty and free."""
+    now_ms = context.now_ms
+    said = []
+    if context.halted and (view.waiting_total or view.parked_total):
+        said.append("Everything is paused: `cogento resume --all` lets it go on.")
+    if view.pause_wanted:
+        said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
+    if view.waiting_total:
+        said += _describe_workers(context)
+    if view.waiting_total and view.state is not None:
+        waiting = f"{_events(view.waiting_total)}{_describe_lag(view.waiting, now_ms)}"
+        said.append(f"{waiting}: {_describe_state(view, now_ms)}.")
+    if view.state is not MailboxState.SLEEPING and (failed := _failed(view)):
+        said.append(f"Earlier, {describe_failure(failed)}.")
+    said += _describe_parked(view, now_ms)
+    if view.crashes:
+        said.append(f"Workers have died {_times(view.crashes)} in a row with this customer in hand.")
+    return said
+
+
+def describe_failure(event: Listed) -> str:
+    """Say how often and why an event failed, or why it waits without having failed."""
+    why = " ".join(filter(None, (event.error_class, event.error_code))) or "cause unknown"
+    how = f"failed {_times(event.attempts)}" if event.attempts else "was put off"
+    return f"{event.event_id} {how} ({why})"
+
+
+def waited(event: Listed, now_ms: int) -> str:
+    """Say how long an event has waited; it is unknown of one that another release stored."""
+    return "" if event.received_ms is None else duration((now_ms - event.received_ms) / 1000)
+
+
+def _describe_workers(context: QueueContext) -> list[str]:
+    """Say why nobody takes any mail, or not yet everybody."""
+    said = [_describe_circuit(circuit, context.now_ms) for circuit in context.circuits]
+    if not context.workers:
+        said.append("No worker takes work: nothing goes on until one is started.")
+    return said
+
+
+def _describe_circuit(circuit: OpenCircuit, now_ms: int) -> str:
+    known = AWAY.get(circuit.why)
+    why = f"{circuit.why}: {known}" if known else circuit.why
+    away = duration((now_ms - circuit.since_ms) / 1000)
+    if circuit.recovering:
+        return f"Workers come back one after the other: {circuit.dependency} was away ({why})."
+    return (
+        f"Workers take no mail: they have waited for {circuit.dependency} for {away} ({why}) and go on by "
+        f"themselves; it is tried again in {_until(circuit.probe_ms, now_ms)}."
+    )
+
+
+def _describe_lag(waiting: Sequence[Listed], now_ms: int) -> str:
+    lag = waited(waiting[0], now_ms) if waiting else ""
+    return f", the first for {lag}" if lag else ""
+
+
+def _describe_state(view: MailboxView, now_ms: int) -> str:
+    away = duration(abs(now_ms - (view.state_ms or now_ms)) / 1000)
+    match view.state:
+        case MailboxState.READY:
+            return f"in line for a worker for {away}"
+        case MailboxState.LEASED:
+            who = f"worker {view.owner}" if view.owner else "a worker"
+            return f"{who} has them in hand, for {away} more at most"
+        case MailboxState.SLEEPING:
+            failed = _failed(view)
+            why = describe_failure(failed) if failed else "it was put off"
+            return f"tried again in {away}, because {why}"
+        case _:
+            return f"held for {away}"
+
+
+def _failed(view: MailboxView) -> Listed | None:
+    return next((event for event in view.waiting if event.error_class), None)
+
+
+def _describe_parked(view: MailboxView, now_ms: int) -> list[str]:
+    unreadable = sum(event.received_ms is None for event in view.parked)
+    look = (
+        "" if view.parked_look_ms is None else f"; looked at again in {_until(view.parked_look_ms, now_ms)}"
+    )
+    said = []
+    if view.parked_total > unreadable:
+        parked = _events(view.parked_total - unreadable, verb="parked until the customer's own event arrives")
+        said.append(f"{parked}{look}.")
+    if unreadable:
+        aside = _events(
+            unreadable, verb="set aside for a newer release, which stored what this one cannot read"
+        )
+        said.append(f"{aside}{look}.")
+    return said
+
+
+def _until(at_ms: int, now_ms: int) -> str:
+    return duration(max(at_ms - now_ms, 0) / 1000)
+
+
+def _events(count: int, *, verb: str = "waiting") -> str:
+    return f"1 event is {verb}" if count == 1 else f"{count:,} events are {verb}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def describe_workers(versions: Mapping[str, int], idle_seconds: float | None) -> str:
+    """Say it in a line: `2 workers (1 of 0.1.0, 1 of 0.2.0), mail settled 3 s ago`."""
+    alive = sum(versions.values())
+    if not alive:
+        return "no worker"
+    workers = "1 worker" if alive == 1 else f"{alive:,} workers"
+    settled = "no mail settled yet" if idle_seconds is None else f"mail settled {ago(idle_seconds)}"
+    return f"{workers} ({_describe_versions(versions)}), {settled}"
+
+
+def _describe_versions(versions: Mapping[str, int]) -> str:
+    if len(versions) == 1:
+        return f"version {next(iter(versions))}"
+    return ", ".join(f"{count} of {version}" for version, count in versions.items())

@@ -1,0 +1,221 @@
+"""Polls queue and tables once a second, and keeps the last two minutes, so that every page shows what is known already.
+
+One thread asks, however many read; a page costs the servers nothing but its own explanations. A server that
+does not answer leaves a gap in the picture and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from cogento import runtime
+from cogento.console.errors import postgres_problem
+from cogento.console.explain import explain_id
+from cogento.console.overview import CustomerLine, Overview, SecondBucket, SubscriptionLine, Throughput
+from cogento.events.retry import FailureClass
+from cogento.queue.errors import MailboxDenied, MailboxUnavailable
+from cogento.queue.figures import read_figures
+from cogento.store.errors import classify
+from cogento.store.recent import Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
+    from cogento.queue.figures import QueueFigures
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.figures import TableFigures
+    from cogento.store.recent import NewCustomer, NewSubscription
+    from cogento.store.store import Store
+
+SECONDS_SHOWN = 120
+THROUGHPUT_SECONDS = 10
+LINES_SHOWN = 8
+EVERY_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+# How far back rows that changed are looked for: since the last poll, and what a transaction may take to commit.
+LOOK_BACK_SECONDS = 3
+FIRST_LOOK_BACK_SECONDS = 600
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+
+class StatusPoller:
+    """Remembers the last two minutes; safe for any number of threads that read."""
+
+    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+        self._mailboxes = mailboxes
+        self._store = store
+        self._history = History()
+        self._lock = threading.Lock()
+        self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
+        self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a sample
+
+    def start(self) -> None:
+        """Poll once a second from now on, in a thread of this process."""
+        threading.Thread(target=self._repeat, name="poller", daemon=True).start()
+
+    def poll(self) -> None:
+        """Poll once; that a server is away is part of the sample."""
+        sample = self._sample_tables(self._sample_queue(Sample(second=int(time.time()))))
+        with self._lock:
+            self._history.add(sample)
+
+    def overview(self) -> Overview:
+        """Add up what was seen."""
+        with self._lock:
+            return self._history.overview()
+
+    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
+        """Explain an id or address; raises what the servers raise."""
+        return explain_id(asked, self._mailboxes, self._store)
+
+    def _sample_queue(self, sample: Sample) -> Sample:
+        try:
+            return replace(sample, mail=read_figures(self._mailboxes))
+        except MailboxDenied as denied:
+            return replace(sample, queue_problem=str(denied))
+        except MailboxUnavailable:
+            return sample
+
+    def _sample_tables(self, sample: Sample) -> Sample:
+        try:
+            return runtime.run(self._read_tables(sample), timeout_seconds=ANSWER_SECONDS)
+        except Exception as error:
+            if classify(error) is FailureClass.BUG:
+                raise
+            return replace(sample, tables_problem=postgres_problem(error))
+
+    async def _read_tables(self, sample: Sample) -> Sample:
+        # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.
+        back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
+        recent = self._store.recent
+        tables = await self._store.figures()
+        if self._counted is None:
+            settled = await recent.pace(look_back_seconds=back)
+        else:
+            settled = _growth(*self._counted, until=sample.second, after=tables.outcomes)
+        seen = replace(
+            sample,
+            tables=tables,
+            settled=settled,
+            customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
+            subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
+        )
+        self._counted = (sample.second, tables.outcomes)
+        return seen
+
+    def _repeat(self) -> None:
+        """Poll at each second's beginning, so that every second is polled once."""
+        while True:
+            try:
+                self.poll()
+            except Exception as error:  # noqa: BLE001 - a mistake in one poll must not end the thread
+                _log.error("poll_failed", exc_info=error)
+            time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
+
+
+def _growth(since: int, before: Mapping[str, int], *, until: int, after: Mapping[str, int]) -> list[Settled]:
+    """Tell what totals have grown by between two polls, evenly over the seconds from one to the other."""
+    seconds = range(since, until) or range(since, since + 1)
+    shares = {outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in after.items()}
+    return [
+        Settled(second, outcome, share + (place < rest))
+        for outcome, (share, rest) in shares.items()
+        for place, second in enumerate(seconds)
+        if share or place < rest
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What both servers said at a Unix second; one that is away, or in trouble, leaves None and nothing."""
+
+    second: int
+    mail: QueueFigures | None = None
+    tables: TableFigures | None = None
+    settled: Sequence[Settled] = ()
+    customers: Sequence[NewCustomer] = ()
+    subscriptions: Sequence[NewSubscription] = ()
+    queue_problem: str | None = None
+    tables_problem: str | None = None
+
+
+@dataclass(slots=True)
+class History:
+    """The samples of the last two minutes; not safe for threads."""
+
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SECONDS_SHOWN))
+    settled: dict[int, dict[str, int]] = field(default_factory=dict)
+    customers: dict[str, tuple[float, NewCustomer]] = field(default_factory=dict)
+    subscriptions: dict[str, tuple[float, NewSubscription]] = field(default_factory=dict)
+
+    def add(self, sample: Sample) -> None:
+        """Keep a sample. What it counts of a second was counted by no other, and is added."""
+        self.samples.append(sample)
+        for count in sample.settled:
+            counted = self.settled.setdefault(count.second, {})
+            counted[count.outcome] = counted.get(count.outcome, 0) + count.events
+        for second in [second for second in self.settled if second < sample.second - SECONDS_SHOWN]:
+            del self.settled[second]
+        for customer in sample.customers:
+            self.customers[customer.customer_id] = (sample.second - customer.age_seconds, customer)
+        for subscription in sample.subscriptions:
+            self.subscriptions[subscription.subscription_id] = (
+                sample.second - subscription.age_seconds,
+                subscription,
+            )
+        self.customers = dict(_newest(self.customers))
+        self.subscriptions = dict(_newest(self.subscriptions))
+
+    def overview(self) -> Overview:
+        """Add it up, as of the latest sample."""
+        if not self.samples:
+            return Overview(None, None, Throughput(0, 0), (), (), ())
+        latest = self.samples[-1]
+        waiting = {sample.second: sample.mail.waiting for sample in self.samples if sample.mail}
+        # The second under way is left out, or it would always look slow.
+        buckets = [
+            SecondBucket(self.settled.get(second, {}), waiting.get(second))
+            for second in range(latest.second - SECONDS_SHOWN, latest.second)
+        ]
+        settled = sum(sum(bucket.settled.values()) for bucket in buckets[-THROUGHPUT_SECONDS:])
+        return Overview(
+            queue_problem=latest.queue_problem,
+            tables_problem=latest.tables_problem,
+            mail=latest.mail,
+            tables=latest.tables,
+            throughput=Throughput(self._received_per_second(), settled / THROUGHPUT_SECONDS),
+            buckets=buckets,
+            customers=[
+                CustomerLine(new.customer_id, new.email, new.name, new.deleted, max(latest.second - at, 0))
+                for at, new in self.customers.values()
+            ],
+            subscriptions=[
+                SubscriptionLine(
+                    new.subscription_id, new.status, max(latest.second - at, 0), unsure=new.unsure
+                )
+                for at, new in self.subscriptions.values()
+            ],
+        )
+
+    def _received_per_second(self) -> float:
+        counted = [(sample.second, sample.mail.received_total) for sample in self.samples if sample.mail][
+            -THROUGHPUT_SECONDS - 1 :
+        ]
+        if not counted or counted[-1][0] == counted[0][0]:
+            return 0
+        return max(counted[-1][1] - counted[0][1], 0) / (counted[-1][0] - counted[0][0])
+
+
+def _newest(lines: Mapping[str, tuple[float, T]]) -> list[tuple[str, tuple[float, T]]]:
+    return sorted(lines.items(), key=lambda line: -line[1][0])[:LINES_SHOWN]

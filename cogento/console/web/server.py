@@ -1,0 +1,144 @@
+"""The console's web process: the server that the receiver has, around the application put together from the settings.
+
+It reads a request to its end, within its limits, before one of the threads is given to it: whoever sends slowly
+holds a connection and nothing else. Behind a password it listens to everyone; in local mode, without one, to this
+machine alone, and only for requests that name this machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from a2wsgi import WSGIMiddleware
+from gunicorn.app.base import BaseApplication
+
+from cogento import reporting, runtime
+from cogento.console.connections import CONNECTIONS, connect
+from cogento.console.dead_letters import DeadLetterService
+from cogento.console.poller import StatusPoller
+from cogento.console.web import sessions
+from cogento.console.web.app import create_app
+from cogento.console.web.login import LoginViews
+from cogento.console.web.security import MAX_FORM_BYTES
+from cogento.nonblocking_output import make_output_nonblocking
+from cogento.serving.answers import answer, refusal
+from cogento.store.store import Store
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from cogento.console.passwords import PasswordHash
+    from cogento.serving.asgi import Application, Message, Receive, Scope, Send
+    from cogento.settings import ConsoleSettings
+
+LOOPBACK = "127.0.0.1"
+THREADS = 8
+OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Who may look: whoever knows `password`, or without one whoever sits at this machine."""
+
+    port: int
+    password: PasswordHash | None
+
+    @property
+    def address(self) -> str:
+        """What gunicorn binds to."""
+        return f"{'0.0.0.0' if self.password else LOOPBACK}:{self.port}"  # noqa: S104 - behind a password
+
+
+class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
+    """gunicorn, configured here: one process, because its memory is the picture."""
+
+    def __init__(self, settings: ConsoleSettings, exposure: Exposure) -> None:
+        self._settings = settings
+        self._exposure = exposure
+        make_output_nonblocking()  # before gunicorn's logger asks for standard error
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what gunicorn is to do."""
+        options: dict[str, Any] = {
+            "bind": self._exposure.address,
+            "worker_class": "cogento.serving.worker.Worker",
+            "workers": 1,
+            "timeout": 30,
+            "graceful_timeout": 5,
+            "loglevel": "warning",
+            "proc_name": "cogento-console",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Buffered:
+        """Put the application together, in the process that will serve it."""
+        flask = compose(self._settings, self._exposure)
+        return Buffered(cast("Application", WSGIMiddleware(flask, workers=THREADS)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Buffered:
+    """Hands a request over when it is all here: a thread waits for no client."""
+
+    application: Application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, or refuse it."""
+        headers = dict(scope["headers"])
+        if b"transfer-encoding" in headers:
+            await answer(refusal("length_required"), send)
+        elif int(headers.get(b"content-length", b"0")) > MAX_FORM_BYTES:
+            await answer(refusal("body_too_large"), send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = bytearray()
+        message: Message = {"type": "http.request", "more_body": True}
+        try:
+            while message.get("more_body"):
+                message = await receive()
+                body += message.get("body", b"")
+        except TimeoutError:
+            await answer(refusal("body_too_slow"), send)
+            return
+        if message["type"] == "http.request":
+            await self.application(scope, partial(_whole, bytes(body)), send)
+
+
+async def _whole(body: bytes) -> Message:
+    return {"type": "http.request", "body": body, "more_body": False}
+
+
+def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
+    """Open both servers, begin to poll them, and make the application."""
+    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
+    reporting.configure("console", level=settings.log_level, sentry_dsn=dsn)
+    store = runtime.run(
+        Store.open(
+            settings.database_url.get_secret_value(),
+            pool_size=CONNECTIONS + 2,
+            application_name="cogento console",
+        )
+    )
+    mailboxes = connect(settings)
+    poller = StatusPoller(mailboxes, store)
+    poller.start()
+    names = OWN_NAMES | settings.host_names if exposure.password else OWN_NAMES
+    login = None
+    if exposure.password:
+        redis = sessions.connect(settings.redis_url.get_secret_value())
+        login = LoginViews(exposure.password, sessions.Sessions(redis), sessions.LoginLimiter(redis))
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    return create_app(
+        poller,
+        DeadLetterService(mailboxes, store),
+        hosts=names,
+        login=login,
+        metrics_token=token,
+    )

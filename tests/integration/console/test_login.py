@@ -1,0 +1,324 @@
+"""Logging in and out, with sessions and counted tries in a real Redis."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from cogento.console.passwords import PasswordHash, hash_password
+from cogento.console.web.app import create_app
+from cogento.console.web.login import LOGIN_COOKIE, MAX_PASSWORD_CHECKS, SESSION_COOKIE, LoginViews
+from cogento.console.web.sessions import (
+    MAX_LOGIN_ATTEMPTS,
+    MAX_SESSION_SECONDS,
+    LoginLimiter,
+    Sessions,
+    connect,
+)
+from cogento.local.ports import free_port
+from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
+from tests.support.servers import wait_until
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+PASSWORD = "correct horse battery"
+HTTPS = "https://localhost"
+RETRY = "/console/letters/1/retry"
+
+Browser = Callable[[], FlaskClient]
+
+
+@pytest.fixture(scope="module")
+def password() -> PasswordHash:
+    return hash_password(PASSWORD, log2_cost=10)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def dead_letters() -> FakeDeadLetters:
+    """One letter."""
+    return FakeDeadLetters([kept()])
+
+
+@pytest.fixture
+def browser(password: PasswordHash, redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
+    """A new browser at the same console."""
+    login = LoginViews(password, Sessions(redis), LoginLimiter(redis))
+    app = create_app(FakePoller(), dead_letters, hosts={"localhost"}, login=login)
+    return app.test_client
+
+
+def token_of(page: TestResponse) -> str:
+    token: str = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+    return token
+
+
+def log_in(client: FlaskClient, password: str = PASSWORD, address: str = "10.0.0.1") -> TestResponse:
+    token = token_of(client.get("/console/login", base_url=HTTPS))
+    return client.post(
+        "/console/login",
+        base_url=HTTPS,
+        data={"password": password, "token": token},
+        environ_overrides={"REMOTE_ADDR": address},
+    )
+
+
+def is_in(client: FlaskClient) -> bool:
+    return client.get("/console", base_url=HTTPS).status_code == 200
+
+
+def test_stranger_is_sent_to_the_login(browser: Browser) -> None:
+    answer = browser().get("/console", base_url=HTTPS)
+    assert (answer.status_code, answer.location) == (302, "/console/login")
+
+
+def test_stranger_sees_no_live_part(browser: Browser) -> None:
+    assert browser().get("/console/live", base_url=HTTPS).status_code == 401
+
+
+def test_password_lets_in(browser: Browser) -> None:
+    client = browser()
+    assert log_in(client).status_code == 303
+    assert is_in(client)
+
+
+def test_wrong_password_does_not(browser: Browser) -> None:
+    client = browser()
+    assert log_in(client, "correct horse batterY").status_code == 401
+    assert not is_in(client)
+
+
+def test_cookie_is_for_this_host_over_https_and_out_of_reach_of_scripts(browser: Browser) -> None:
+    cookies = log_in(browser()).headers.getlist("Set-Cookie")
+    (session,) = [cookie for cookie in cookies if cookie.startswith(f"{SESSION_COOKIE}=")]
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Strict"} <= set(session.split("; "))
+
+
+def test_each_login_has_a_session_of_its_own(browser: Browser) -> None:
+    client = browser()
+    log_in(client)
+    first = client.get_cookie(SESSION_COOKIE)
+    log_in(client)
+    assert client.get_cookie(SESSION_COOKIE) != first
+
+
+def test_session_that_was_fixed_beforehand_is_worth_nothing(browser: Browser) -> None:
+    client = browser()
+    client.set_cookie(SESSION_COOKIE, "chosen-by-the-attacker", secure=True)
+    log_in(client)
+    thief = browser()
+    thief.set_cookie(SESSION_COOKIE, "chosen-by-the-attacker", secure=True)
+    assert not is_in(thief)
+
+
+def test_redis_holds_no_session_id_that_could_be_used(browser: Browser, redis: Redis) -> None:
+    client = browser()
+    log_in(client)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    assert cookie.value not in repr(list(redis.scan_iter()))
+
+
+def test_logged_out_session_is_over_for_everyone_who_has_it(browser: Browser) -> None:
+    client, copy = browser(), browser()
+    log_in(client)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    copy.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
+    token = token_of(client.get("/console", base_url=HTTPS))
+    client.post("/console/logout", base_url=HTTPS, data={"token": token})
+    assert not is_in(copy)
+
+
+@pytest.mark.parametrize("token", ["", "forged"])
+def test_logout_without_the_session_s_own_token_is_refused(browser: Browser, token: str) -> None:
+    client = browser()
+    log_in(client)
+    assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
+    assert is_in(client)
+
+
+def test_token_of_another_session_is_refused(browser: Browser) -> None:
+    client, other = browser(), browser()
+    log_in(client)
+    log_in(other)
+    token = token_of(other.get("/console", base_url=HTTPS))
+    assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
+
+
+def test_letter_is_retried_by_who_is_logged_in(browser: Browser, dead_letters: FakeDeadLetters) -> None:
+    client = browser()
+    log_in(client)
+    token = token_of(client.get("/console/letters/1", base_url=HTTPS))
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 303
+    assert [done.action for done in dead_letters.done] == ["retry"]
+
+
+def test_stranger_retries_no_letter(browser: Browser, dead_letters: FakeDeadLetters) -> None:
+    client, other = browser(), browser()
+    log_in(other)
+    token = token_of(other.get("/console/letters/1", base_url=HTTPS))
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).location == "/console/login"
+    assert dead_letters.done == []
+
+
+@pytest.mark.parametrize("token", ["", "forged"])
+def test_letter_is_not_retried_by_a_form_that_is_not_ours(
+    browser: Browser, dead_letters: FakeDeadLetters, token: str
+) -> None:
+    client = browser()
+    log_in(client)
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 403
+    assert dead_letters.done == []
+
+
+def test_login_without_the_form_s_token_is_refused(browser: Browser) -> None:
+    client = browser()
+    client.set_cookie(LOGIN_COOKIE, "a", secure=True)
+    answer = client.post("/console/login", base_url=HTTPS, data={"password": PASSWORD, "token": "b"})
+    assert answer.status_code == 403
+
+
+def test_logout_by_get_does_not_exist(browser: Browser) -> None:
+    client = browser()
+    log_in(client)
+    assert client.get("/console/logout", base_url=HTTPS).status_code == 405
+
+
+def test_guesser_has_to_wait_even_with_the_right_password(browser: Browser) -> None:
+    client = browser()
+    wrong = [log_in(client, "wrong wrong wrong").status_code for _ in range(MAX_LOGIN_ATTEMPTS)]
+    assert wrong == [401] * MAX_LOGIN_ATTEMPTS
+    assert log_in(client).status_code == 429
+
+
+def test_a8_wrong_passwords_lock_out_their_own_address_and_no_other(browser: Browser) -> None:
+    guesser = browser()
+    wrong = [log_in(guesser, "wrong wrong wrong", "10.0.0.9").status_code for _ in range(25)]
+    assert wrong == [401] * MAX_LOGIN_ATTEMPTS + [429] * (25 - MAX_LOGIN_ATTEMPTS)
+    assert log_in(browser(), address="10.0.0.1").status_code == 303
+    assert log_in(browser(), address="10.0.0.9").status_code == 429
+
+
+def test_a8_guessing_from_many_addresses_locks_out_nobody_else(browser: Browser, redis: Redis) -> None:
+    tries = LoginLimiter(redis)
+    assert all(tries.allow(f"10.0.{n // 200}.{n % 200}") for n in range(1000))
+    assert log_in(browser(), address="10.9.9.9").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        pytest.param("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True, id="one-network"),
+        pytest.param("2001:db8:0:1::1", "2001:db8:0:2::1", False, id="two-networks"),
+        pytest.param("::ffff:10.0.0.1", "::ffff:10.0.0.2", False, id="two-of-ipv4"),
+        pytest.param("10.0.0.1", "10.0.0.2", False, id="neighbours-of-ipv4"),
+    ],
+)
+def test_a8_who_owns_a_network_of_ipv6_has_the_tries_of_one(
+    redis: Redis, one: str, other: str, *, are_one: bool
+) -> None:
+    tries = LoginLimiter(redis)
+    assert [tries.allow(one) for _ in range(MAX_LOGIN_ATTEMPTS + 1)][-1] is False
+    assert tries.allow(other) is not are_one
+
+
+class SlowPassword:
+    """One that is looked at for as long as the test likes."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.go_on = threading.Event()
+
+    def matches(self, _password: str) -> bool:
+        self.looks += 1
+        return self.go_on.wait(30)
+
+
+def test_a8_a_flood_of_tries_leaves_threads_for_the_pages_and_counts_against_nobody(redis: Redis) -> None:
+    slow = SlowPassword()
+    login = LoginViews(slow, Sessions(redis), LoginLimiter(redis))  # type: ignore[arg-type]
+    app = create_app(FakePoller(), FakeDeadLetters(), hosts={"localhost"}, login=login)
+    with ThreadPoolExecutor(MAX_PASSWORD_CHECKS) as pool:
+        flood = [
+            pool.submit(log_in, app.test_client(), "x", f"10.0.1.{n}") for n in range(MAX_PASSWORD_CHECKS)
+        ]
+        wait_until(
+            lambda: len(list(redis.scan_iter())) == MAX_PASSWORD_CHECKS, what="the flood to wait for its turn"
+        )
+        late = [log_in(app.test_client(), address="10.0.0.1").status_code for _ in range(10)]
+        slow.go_on.set()
+    assert late == [503] * 10
+    assert slow.looks == MAX_PASSWORD_CHECKS
+    assert [each.result().status_code for each in flood] == [303] * MAX_PASSWORD_CHECKS
+    assert log_in(app.test_client(), address="10.0.0.1").status_code == 303
+
+
+def test_forwarded_address_is_not_believed(browser: Browser, redis: Redis) -> None:
+    tries = LoginLimiter(redis)
+    assert [tries.allow("127.0.0.1") for _ in range(MAX_LOGIN_ATTEMPTS + 1)][-1] is False
+    client = browser()
+    token = token_of(client.get("/console/login", base_url=HTTPS))
+    answer = client.post(
+        "/console/login",
+        base_url=HTTPS,
+        data={"password": PASSWORD, "token": token},
+        headers={"X-Forwarded-For": "10.9.9.9"},
+    )
+    assert answer.status_code == 429
+
+
+def test_window_of_tries_ends_by_itself(redis: Redis) -> None:
+    LoginLimiter(redis).allow("10.0.0.1")
+    lives = [redis.ttl(key) for key in redis.scan_iter()]
+    assert len(lives) == 1
+    assert 0 < min(lives) <= max(lives) <= 900
+
+
+def test_idle_session_ends_by_itself(redis: Redis) -> None:
+    Sessions(redis).begin()
+    (key,) = redis.scan_iter()
+    assert 0 < redis.ttl(key) <= 1800
+
+
+def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
+    began = Sessions(redis, clock=lambda: 1_000_000).begin()
+    assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS - 1).find(began.id) == began
+    assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS).find(began.id) is None
+
+
+def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
+    away = connect(f"redis://127.0.0.1:{free_port()}/0")
+    app = create_app(
+        FakePoller(),
+        FakeDeadLetters(),
+        hosts={"localhost"},
+        login=LoginViews(password, Sessions(away), LoginLimiter(away)),
+    )
+    client = app.test_client()
+    client.set_cookie(SESSION_COOKIE, "any", secure=True)
+    answers = {client.get("/console", base_url=HTTPS).status_code, log_in(client).status_code}
+    assert answers == {503}
+
+
+def test_metrics_need_no_session_but_their_own_guard(browser: Browser) -> None:
+    here = browser().get("/metrics", base_url=HTTPS)
+    elsewhere = browser().get("/metrics", base_url=HTTPS, environ_overrides={"REMOTE_ADDR": "10.0.0.1"})
+    assert (here.status_code, elsewhere.status_code) == (200, 404)
+
+
+def test_health_needs_no_session(browser: Browser) -> None:
+    assert browser().get("/healthz", base_url=HTTPS).status_code == 200

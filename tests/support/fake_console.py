@@ -1,0 +1,133 @@
+"""What the console's pages show, from memory: a poller that has seen a given overview, and dead letters."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from cogento.console.dead_letters import DeadLetterService, LetterDetails
+from cogento.console.messages import describe_letter
+from cogento.console.overview import Overview, Throughput
+from cogento.console.poller import StatusPoller
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.redelivery import Redelivery
+from cogento.store.letter_records import Letter, LetterAction, LetterFilter, LetterGroup, LetterStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
+
+    Explained = Callable[[str], Explanation | PartialExplanation | AmbiguousQuery | None]
+
+UNSEEN = Overview(None, None, Throughput(0, 0), (), (), ())
+WHEN = dt.datetime(2025, 10, 9, 8, 53, 20, tzinfo=dt.UTC)
+
+
+def nobody(asked: str) -> None:
+    """Explain nothing; an id that no text can hold raises, as whoever sends it to a server."""
+    asked.encode()
+
+
+def kept(number: int = 1, **fields: Any) -> Letter:
+    """A letter as the tables keep it."""
+    return Letter(
+        **{
+            "id": number,
+            "event_id": EventId(f"evt_{number}"),
+            "event_type": "customer.updated",
+            "customer_id": CustomerId("cus_1"),
+            "object_id": "cus_1",
+            "livemode": False,
+            "api_version": None,
+            "event_created_at": WHEN,
+            "received_at": WHEN,
+            "first_attempt_at": None,
+            "died_at": WHEN,
+            "attempts": 5,
+            "starts": 0,
+            "reason": "bug",
+            "failure_class": "bug",
+            "failure_code": "P0001",
+            "constraint_name": None,
+            "message": "Something we did not foresee.",
+            "fingerprint": "f00d",
+            "worker_version": "0.1.0",
+            "source": "webhook",
+            "status": LetterStatus.OPEN,
+            "retrying_since": None,
+            "resolution": None,
+            "resolved_by": None,
+            "resolved_at": None,
+            "replays": 0,
+            "raw_sha256": "ab" * 32,
+            "removal": False,
+            **fields,
+        }
+    )
+
+
+class FakePoller(StatusPoller):
+    """Has seen one overview, by default of two servers that are away, and explains what a test gives it."""
+
+    def __init__(self, seen: Overview = UNSEEN, *, explained: Explained = nobody) -> None:
+        self.seen = seen
+        self.explained = explained
+
+    def overview(self) -> Overview:
+        return self.seen
+
+    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
+        return self.explained(asked)
+
+
+@dataclass
+class FakeDeadLetters(DeadLetterService):
+    """Deals with the letters that it is given; `answer` is what a retry comes to."""
+
+    letters: list[Letter] = field(default_factory=list)
+    answer: Redelivery = Redelivery.PUT_BACK
+    done: list[LetterAction] = field(default_factory=list)
+
+    def groups(self, which: LetterFilter, *, limit: int = 1) -> list[LetterGroup]:
+        return [_group(letter) for letter in self.page(which, limit=limit)]
+
+    def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
+        older = [one for one in self.letters if below is None or one.id < below]
+        return [one for one in older if which.fingerprint in {None, one.fingerprint}][:limit]
+
+    def find(self, asked: str) -> Letter | None:
+        return next((one for one in self.letters if str(one.id) == asked), None)
+
+    def open(self, letter: Letter) -> LetterDetails:
+        return LetterDetails(letter, describe_letter(letter, waits=True), "Look into it.", tuple(self.done))
+
+    def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
+        self._close(LetterStatus.RETRYING, LetterAction(WHEN, "retry", who, why))
+        return dict.fromkeys(letter_ids, self.answer)
+
+    def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
+        self._close(LetterStatus.DISCARDED, LetterAction(WHEN, "discard", who, why))
+        return len(letter_ids)
+
+    def _close(self, status: LetterStatus, action: LetterAction) -> None:
+        self.letters = [replace(one, status=status) for one in self.letters]
+        self.done.append(action)
+
+
+def _group(letter: Letter) -> LetterGroup:
+    return LetterGroup(
+        fingerprint=letter.fingerprint,
+        event_type=letter.event_type,
+        reason=letter.reason,
+        failure_class=letter.failure_class,
+        failure_code=letter.failure_code,
+        constraint_name=letter.constraint_name,
+        message=letter.message,
+        letters=1,
+        customers=1,
+        removals=int(letter.removal),
+        first_died_at=WHEN,
+        last_died_at=WHEN,
+    )
