@@ -14,7 +14,7 @@ import click
 from cogento.console.formatting import printable
 from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
-from cogento.reconcile.outbox import MailboxFullError
+from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import OwnAccountError
 from cogento.settings import EX_CONFIG
 from cogento.store.errors import (
@@ -71,7 +71,7 @@ def friendly_errors() -> Iterator[None]:
         raise Failure(NO_TEXT, exit_code=NOT_UNDERSTOOD) from error
     except StripeApiError as error:
         raise _of_stripe(error) from error
-    except MailboxFullError as error:
+    except QueueFullError as error:
         raise Failure("A mailbox is full: too many events wait to be applied. Try again later.") from error
     except Exception as error:
         known = _of_postgres(error)

@@ -14,13 +14,10 @@ import structlog
 from cogento import runtime
 from cogento.events.fence import Fence
 from cogento.queue.wakeup import WorkerWakeup
-from cogento.reconcile.asking import Asking
 from cogento.reconcile.backfill import Backfill, Backfilled
-from cogento.reconcile.doubts import Doubts
-from cogento.reconcile.filing import Filing
-from cogento.reconcile.notices import Notices
-from cogento.reconcile.outbox import Outbox
-from cogento.reconcile.questions import Questions
+from cogento.reconcile.bulk_apply import BulkApplier
+from cogento.reconcile.enqueue import Enqueuer
+from cogento.reconcile.refetch import AmbiguousRows, ObjectFetcher, Refetcher, ThinEventObjects
 from cogento.reconcile.stripe import Stripe
 from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from cogento.reconcile.verify import Verified, Verify
@@ -69,7 +66,7 @@ class Reconciliation:
         store: Store,
         mailboxes: Mailboxes,
         stripe: Stripe,
-        outbox: Outbox,
+        enqueuer: Enqueuer,
         *,
         fence: Fence,
         clock: Callable[[], float] = time.monotonic,
@@ -77,16 +74,16 @@ class Reconciliation:
         self._store = store
         self._stripe = stripe
         self._mailboxes = mailboxes
-        self._outbox = outbox
+        self._enqueuer = enqueuer
         self._fence = fence
         self._stopping = threading.Event()
-        self._sweep = EventSweep(stripe, store, mailboxes, outbox, fence=fence)
-        questions = Questions(stripe, outbox)
-        self._asking = Asking(
+        self._sweep = EventSweep(stripe, store, mailboxes, enqueuer, fence=fence)
+        fetcher = ObjectFetcher(stripe, enqueuer)
+        self._refetcher = Refetcher(
             store,
             (
-                Doubts(store.doubts, mailboxes, questions, clock=clock),
-                Notices(store, mailboxes, questions, clock=clock),
+                AmbiguousRows(store.doubts, mailboxes, fetcher, clock=clock),
+                ThinEventObjects(store, mailboxes, fetcher, clock=clock),
             ),
             goes_on=self._goes_on,
         )
@@ -114,13 +111,13 @@ class Reconciliation:
             runtime.run(opening),
             mailboxes,
             Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
-            Outbox(mailboxes, WorkerWakeup(redis_url)),
+            Enqueuer(mailboxes, WorkerWakeup(redis_url).send),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 
     def ask(self) -> None:
         """Ask for what is in doubt and for what thin events told of, if it is this process's turn."""
-        self._asking.look()
+        self._refetcher.run()
 
     def sweep_if_due(self) -> None:
         """Sweep, if five minutes have passed since any process did, and no other is at it."""
@@ -153,9 +150,9 @@ class Reconciliation:
         turn = runtime.run(self._store.take_turn(BACKFILL_TURN))
         if turn is None:
             return None
-        filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=BACKFILL)
+        applier = BulkApplier(self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=BACKFILL)
         try:
-            return Backfill(self._stripe, self._store.backfills, filing, report=report).run(anew=anew)
+            return Backfill(self._stripe, self._store.backfills, applier, report=report).run(anew=anew)
         finally:
             runtime.run(turn.end())
 
@@ -168,8 +165,8 @@ class Reconciliation:
     ) -> Verified:
         """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
         self._check_account()
-        filing = Filing(self._store, self._stripe.api, self._mailboxes, self._outbox, source=VERIFY)
-        comparison = Verify(self._store, self._stripe, self._mailboxes, filing, report=report)
+        applier = BulkApplier(self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=VERIFY)
+        comparison = Verify(self._store, self._stripe, self._mailboxes, applier, report=report)
         return comparison.run(sample=sample, repair=repair)
 
     def standing(self) -> Sweeping:
@@ -182,7 +179,7 @@ class Reconciliation:
 
     def close(self) -> None:
         """Give up what turns are held, and close every connection."""
-        self._asking.stop()
+        self._refetcher.stop()
         self._stripe.close()
         runtime.run(self._store.close())
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.events.fence import Fence
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.reconcile.outbox import Outbox
+    from cogento.reconcile.enqueue import Enqueuer
     from cogento.reconcile.stripe import Stripe
     from cogento.store.store import Store
 
@@ -79,14 +79,14 @@ class EventSweep:
     """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
 
     def __init__(
-        self, stripe: Stripe, store: Store, mailboxes: Mailboxes, outbox: Outbox, *, fence: Fence
+        self, stripe: Stripe, store: Store, mailboxes: Mailboxes, enqueuer: Enqueuer, *, fence: Fence
     ) -> None:
         self._stripe = stripe
         self._fence = fence
         self._sweeps = store.sweeps
         self._notices = store.notices
         self._mailboxes = mailboxes
-        self._outbox = outbox
+        self._enqueuer = enqueuer
 
     def run(
         self, *, grace_seconds: int, report: Callable[[Swept], object], goes_on: Callable[[], bool]
@@ -169,7 +169,7 @@ class EventSweep:
         wanted = self._uncovered(self._unsettled(envelopes))
         if not wanted:
             return 0
-        missing = self._outbox.put(wanted, source=Source.SWEEP)
+        missing = self._enqueuer.put(wanted, source=Source.SWEEP)
         awaited = [Sighted(envelope.event_id, envelope.created) for envelope in wanted]
         runtime.run(self._sweeps.note(missing=missing, awaited=awaited))
         return missing

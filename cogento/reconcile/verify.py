@@ -1,7 +1,7 @@
 """Verify: are the rows what Stripe says? And where they are not, repair them by the same decision as everything.
 
 A row may differ for a moment, while its event is on its way or waits. So what differs is looked at again, until Stripe
-has said the same twice, some seconds apart, and no mail waits: only then it is drift.
+has said the same twice, some seconds apart, and no event waits: only then it is drift.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cogento import runtime
+from cogento.events.columns import CustomerColumns
 from cogento.events.errors import OtherReleaseError, PermanentError
 from cogento.events.event import Event, ObjectKind, read_event
 from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
-from cogento.reconcile.drift import Drift, drifts
-from cogento.reconcile.walk import Walk, stretches
+from cogento.ordering.evidence import short_id, unpack
+from cogento.ordering.row_values import FILLED_COLUMNS
+from cogento.reconcile.backfill import ListScan, stretches
 from cogento.store.backfills import Slice, Stretch
 from cogento.store.doubts import Doubt
 from cogento.stripe.api import API_VERSION
@@ -25,11 +27,11 @@ from cogento.stripe.errors import StripeApiError
 from cogento.stripe.requests import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from cogento.events.columns import CustomerColumns, SubscriptionColumns
+    from cogento.events.columns import SubscriptionColumns
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.reconcile.filing import Filing
+    from cogento.reconcile.bulk_apply import BulkApplier
     from cogento.reconcile.stripe import Stripe
     from cogento.store.copies import Copy
     from cogento.store.store import Store
@@ -42,6 +44,23 @@ SETTLE_SECONDS = 5.0
 
 LOOKS = 6
 AT_ONCE = 50
+
+ROW = "row"
+"""The column in which a row that is not there differs."""
+
+_NAMES = {"deleted": "deleted_at", "customer_id": "user_id"}
+"""Columns of a table that show a value of another name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One column of one row that is not as it should be; times in Unix seconds, JSON as text."""
+
+    table: str
+    object_id: ObjectId
+    column: str
+    expected: object
+    found: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +98,14 @@ class Verify:
         store: Store,
         stripe: Stripe,
         mailboxes: Mailboxes,
-        filing: Filing,
+        applier: BulkApplier,
         *,
         report: Callable[[int, float], object],
     ) -> None:
         self._store = store
         self._stripe = stripe
         self._mailboxes = mailboxes
-        self._filing = filing
+        self._applier = applier
         self._report = report
         self._compared = 0
         self._seconds, self._seconds_left = 0, 0
@@ -98,7 +117,7 @@ class Verify:
         """Compare every row, or so many at random: a question to Stripe each."""
         return runtime.run(self._run(sample=sample, repair=repair))
 
-    async def keep(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
+    async def handle_page(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
         """Compare a page of a list."""
         await self._compare([Answer(one, page.at) for one in page.objects])
         self._seconds_left -= seconds
@@ -130,7 +149,7 @@ class Verify:
         parts = {kind: await stretches(api, kind, until=until) for kind in ObjectKind}
         self._seconds = self._seconds_left = sum(one.seconds for some in parts.values() for one in some)
         for kind, some in parts.items():
-            await Walk(api, self).over(Slice(next(self._numbers), one) for one in some)
+            await ListScan(api, self).over(Slice(next(self._numbers), one) for one in some)
             async for doubt in self._store.copies.all(kind):
                 if doubt.object_id not in self._seen:
                     self._suspects.append(_Suspect(doubt, None))
@@ -186,7 +205,7 @@ class Verify:
             drift = by_id.get(suspect.doubt.object_id)
             if event is None or answer is None or drift is None:
                 again.append(suspect)
-            elif drift and (event.columns != suspect.said or await self._has_mail(event)):
+            elif drift and (event.columns != suspect.said or await self._has_events(event)):
                 again.append(_Suspect(suspect.doubt, event.columns))
             elif drift:
                 found.append(_Found(event, answer, drift))
@@ -200,7 +219,7 @@ class Verify:
                 raise
             return None
 
-    async def _has_mail(self, event: Event) -> bool:
+    async def _has_events(self, event: Event) -> bool:
         view = await asyncio.to_thread(self._mailboxes.look, event.customer_id)
         return view.waiting_total > 0 or view.parked_total > 0
 
@@ -208,7 +227,7 @@ class Verify:
         """Write Stripe's answers; returns those that their rows still differ from."""
         left = []
         for some in _chunks(found):
-            await self._filing.file([one.answer for one in some])
+            await self._applier.apply([one.answer for one in some])
             now = {event.object_id: drift for event, drift in await self._drifts(one.event for one in some)}
             left += [
                 _Found(one.event, one.answer, drift) for one in some if (drift := now[one.event.object_id])
@@ -226,3 +245,41 @@ def _read(answer: Answer) -> Event | None:
 
 def _chunks(suspects: Sequence[_T]) -> Iterable[Sequence[_T]]:
     return (suspects[place : place + AT_ONCE] for place in range(0, len(suspects), AT_ONCE))
+
+
+def drifts(
+    object_id: ObjectId, said: CustomerColumns | SubscriptionColumns, copy: Copy | None
+) -> list[Drift]:
+    """Compare a row with what Stripe said of its object.
+
+    What Stripe's answer does not carry cannot differ. Raises OtherReleaseError where another release wrote what
+    the row remembers.
+    """
+    table = "users" if isinstance(said, CustomerColumns) else "subscriptions"
+    if copy is None:
+        return [Drift(table, object_id, ROW, "present", None)]
+    found = (*_columns(said, copy), *_email(copy), *_event(copy))
+    return [Drift(table, object_id, *difference) for difference in found]
+
+
+def _columns(said: CustomerColumns | SubscriptionColumns, copy: Copy) -> Iterator[tuple[str, object, object]]:
+    for name in said.__struct_fields__:
+        expected, found = getattr(said, name), getattr(copy.columns, name)
+        is_told = expected is not None or name not in FILLED_COLUMNS[type(said)]
+        if is_told and expected != found:
+            yield _NAMES.get(name, name), expected, found
+
+
+def _email(copy: Copy) -> Iterator[tuple[str, object, object]]:
+    if copy.email != copy.email_due:
+        yield "email", copy.email_due, copy.email
+
+
+def _event(copy: Copy) -> Iterator[tuple[str, object, object]]:
+    """A row names an event that it remembers, and its second."""
+    seconds = {event.event_id: event.created for event in unpack(copy.evidence).all_events}
+    created = seconds.get(copy.shown, seconds.get(short_id(copy.shown)))
+    if created is None:
+        yield "last_webhook_event_id", next(iter(seconds), None), copy.shown
+    elif created != copy.shown_created:
+        yield "stripe_updated_at", created, copy.shown_created

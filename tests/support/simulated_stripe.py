@@ -20,7 +20,7 @@ from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
 from cogento.local.stripe.thin import thin_body
 from cogento.local.stripe.truth import Truth, truth
-from cogento.reconcile.outbox import Outbox
+from cogento.reconcile.enqueue import Enqueuer
 from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 
 FAST = 1000
 EVERYTHING_SIMULATED = Fence(livemode=False, account=None)
-
-
-class QuietBell:
-    """A bell that nobody needs: tests drain by hand."""
-
-    def send(self) -> None:
-        """Say nothing."""
 
 
 class SimulatedStripe:
@@ -122,9 +115,9 @@ def open_reconciliation(
     store = runtime.run(
         Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
     )
-    outbox = Outbox(post.mailboxes, QuietBell())
+    enqueuer = Enqueuer(post.mailboxes, lambda: None)  # tests drain by hand
     return Reconciliation(
-        store, post.mailboxes, open_stripe(stripe, redis_url), outbox, fence=fence, clock=clock
+        store, post.mailboxes, open_stripe(stripe, redis_url), enqueuer, fence=fence, clock=clock
     )
 
 

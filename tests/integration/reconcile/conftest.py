@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.reconcile import doubts, notices, rests
+from cogento.reconcile import refetch
 from tests.support.post import Post
 from tests.support.simulated_stripe import SimulatedStripe, open_reconciliation
 
@@ -41,6 +41,5 @@ def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reco
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask at once, and again at once: the tests' events are long ago."""
-    monkeypatch.setattr(doubts, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(rests, "REST_SECONDS", 0)
-    monkeypatch.setattr(notices, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(refetch, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(refetch, "PAUSE_SECONDS", 0)

@@ -12,7 +12,7 @@ from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.faults import Fault, FaultKind
-from cogento.reconcile import walk
+from cogento.reconcile import backfill
 from cogento.reconcile.backfill import Backfilled
 from cogento.reconcile.reconciliation import BACKFILL_TURN
 from cogento.stripe.errors import StripeApiError
@@ -92,7 +92,7 @@ def test_canceled_subscriptions_and_deleted_customers_that_had_some_are_filled_t
 def test_a_backfill_that_fails_goes_on_where_it_was(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "LANES", 1)
+    monkeypatch.setattr(backfill, "LANES", 1)
     fill(asking)
     whole = stripe.requests
     post.rows("TRUNCATE users, subscriptions, user_roles, webhook_events")
@@ -192,7 +192,7 @@ def test_a_batch_that_postgres_refuses_is_left_to_the_mailboxes(
 def test_a_list_whose_last_object_was_deleted_meanwhile_goes_on(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "LANES", 1)
+    monkeypatch.setattr(backfill, "LANES", 1)
     api = asking._stripe.api
     ask, refused = api.objects, list[object]()
 
@@ -213,8 +213,8 @@ def test_a_list_whose_last_object_was_deleted_meanwhile_goes_on(
 def test_a_slice_that_others_wait_for_is_halved_and_nothing_is_lost(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "SHORTEST_SECONDS", 1)
-    monkeypatch.setattr(walk, "SLICES", 1)
+    monkeypatch.setattr(backfill, "SHORTEST_SECONDS", 1)
+    monkeypatch.setattr(backfill, "SLICES", 1)
 
     fill(asking)
 
@@ -241,10 +241,10 @@ def test_one_backfill_runs_at_a_time(
 def test_slices_cover_all_time_since_the_account_began_and_are_begun_far_apart(
     stripe: SimulatedStripe, asking: Reconciliation
 ) -> None:
-    parts = runtime.run(walk.stretches(asking._stripe.api, ObjectKind.CUSTOMER, until=stripe.now))
+    parts = runtime.run(backfill.stretches(asking._stripe.api, ObjectKind.CUSTOMER, until=stripe.now))
     in_order = sorted(parts, key=lambda one: one.since)
 
-    assert START - walk.CLOSE_SECONDS < in_order[0].since <= START
+    assert START - backfill.CLOSE_SECONDS < in_order[0].since <= START
     assert in_order[-1].before == stripe.now
     assert [one.before for one in in_order[:-1]] == [one.since for one in in_order[1:]]
     assert parts[1].since - parts[0].since > (stripe.now - in_order[0].since) / 3

@@ -14,8 +14,8 @@ from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.mail import Source
-from cogento.reconcile import rests
-from cogento.reconcile.questions import envelope_of
+from cogento.reconcile import refetch
+from cogento.reconcile.enqueue import fetched_envelope
 from cogento.store.doubts import Doubt
 from cogento.stripe.requests import Answer
 from tests.support import builders
@@ -237,7 +237,7 @@ def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
     (answer,) = way.fetch([Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
     way.close()
     assert isinstance(answer, Answer)
-    post.mailboxes.put([envelope_of(answer)], source=Source.FETCH)
+    post.mailboxes.put([fetched_envelope(answer)], source=Source.FETCH)
     post.drain()
 
 
@@ -268,7 +268,7 @@ def test_one_process_asks_at_a_time_and_another_takes_over(
     post.drain()
     ask(another, post)
     meanwhile = row(post)
-    asking._asking.stop()
+    asking._refetcher.stop()
 
     ask(another, post)
     another.close()
@@ -297,7 +297,7 @@ def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
     stripe: SimulatedStripe, post: Post, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [0.0]
-    monkeypatch.setattr(rests, "REST_SECONDS", 10.0)
+    monkeypatch.setattr(refetch, "PAUSE_SECONDS", 10.0)
     asking = open_reconciliation(stripe, post, redis_url, clock=lambda: seconds[0])
     post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
     post.drain()

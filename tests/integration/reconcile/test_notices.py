@@ -12,7 +12,7 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.mail import Source
-from cogento.reconcile import notices, rests
+from cogento.reconcile import refetch
 from tests.support.simulated_stripe import (
     SimulatedStripe,
     compared,
@@ -41,7 +41,7 @@ def busy(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedS
 
     All of it is one page: without a rest, a full one is asked for again before its answers are applied.
     """
-    monkeypatch.setattr(notices, "AT_ONCE", 1000)
+    monkeypatch.setattr(refetch, "MAX_NAMED", 1000)
     simulated = SimulatedStripe(lived(steps=BUSY_STEPS, population=40))
     simulated.now = max(event.created for event in simulated.account.events) + 100
     yield simulated
@@ -271,13 +271,13 @@ def test_while_the_key_is_refused_everything_waits_and_then_ends_right(
 def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rests, "MISSING_SECONDS", 0)
+    monkeypatch.setattr(refetch, "MISSING_SECONDS", 0)
     first = begun(stripe, name="Ada")
     stripe.trouble(Fault(kind=FaultKind.MISSING))
     notify(post, first)
     ask(asking, post)
     meanwhile = waiting(post)
-    monkeypatch.setattr(notices, "PARKED_SECONDS", 0)
+    monkeypatch.setattr(refetch, "PARKED_SECONDS", 0)
 
     ask(asking, post)
 
@@ -290,7 +290,7 @@ def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
 def test_a_dead_deletion_takes_something_away(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "PARKED_SECONDS", 0)
+    monkeypatch.setattr(refetch, "PARKED_SECONDS", 0)
     first = begun(stripe, name="Ada")
     stripe.trouble(Fault(kind=FaultKind.MISSING))
     notify(post, first, stripe.account.end(stripe.customer(deleted=True), at=START + 50))
@@ -303,8 +303,8 @@ def test_a_dead_deletion_takes_something_away(
 def test_a_letter_about_an_object_that_stripe_knows_by_now_ends_well(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "PARKED_SECONDS", 0)
-    monkeypatch.setattr(rests, "MISSING_SECONDS", 0)
+    monkeypatch.setattr(refetch, "PARKED_SECONDS", 0)
+    monkeypatch.setattr(refetch, "MISSING_SECONDS", 0)
     stripe.trouble(Fault(kind=FaultKind.MISSING))
     notify(post, begun(stripe, name="Ada"))
     ask(asking, post)

@@ -14,7 +14,7 @@ from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.mail import Limits
-from cogento.reconcile.outbox import MailboxFullError
+from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation
 from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
 from cogento.stripe.errors import StripeApiError
@@ -181,7 +181,7 @@ def test_a_full_mailbox_holds_the_watermark_back(
 ) -> None:
     post.mailboxes._enqueue._limits = Limits(total_events=10)
 
-    with pytest.raises(MailboxFullError):
+    with pytest.raises(QueueFullError):
         sweep(asking)
 
     assert standing(asking).finished is None

@@ -15,7 +15,7 @@ from cogento.local.stripe.differences import previous_attributes
 from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
 from cogento.local.stripe.shapes import DAHLIA, LEGACY, subscription_json
 from cogento.ordering.order import decide
-from cogento.reconcile.drift import drifts
+from cogento.reconcile.verify import drifts
 from cogento.store.copies import Copy
 from tests.support import builders
 from tests.support.builders import NOW, Json, Shape, item, subscription

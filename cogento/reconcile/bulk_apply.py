@@ -1,8 +1,8 @@
-"""Writing what Stripe gave straight into the tables, many objects at once, past the mailboxes.
+"""Applying many objects that Stripe returned at once, without going through the customer queues.
 
-Each object is an answer in the form of an event, and goes through the same transaction, locks, decision and
-ledger as mail (docs/decisions/0021). Whatever cannot be written at once is left to the mailboxes, where
-workers know what to do with it: bury it, or let it wait for its customer.
+Each object becomes an event and goes through the same transaction, locks, decision and ledger as queued events
+(docs/decisions/0021). What cannot be applied at once is put into the queues, where a worker makes it a dead letter
+or lets it wait for its customer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.events.names import CustomerId
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.reconcile.outbox import Outbox
+    from cogento.reconcile.enqueue import Enqueuer
     from cogento.store.delivery import BatchResult
     from cogento.store.store import Store
     from cogento.stripe.api import StripeApi
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MAILED = "mailed"
-"""What becomes of objects beside the outcomes of the ledger: they are left to the mailboxes."""
+ENQUEUED = "mailed"
+"""An outcome of objects besides those of the ledger: they were put into the customer queues."""
 
-MOST_PARKED = 10_000
+MAX_PARKED = 10_000
 
-Filed = Counter[tuple[str, str]]
+AppliedCounts = Counter[tuple[str, str]]
 """How many objects, by kind and by what became of them."""
 
 
@@ -60,34 +60,34 @@ class _Document:
     delivery: Delivery
 
 
-class Filing:
-    """Files objects under one source; for coroutines of one event loop."""
+class BulkApplier:
+    """Applies many objects under one source; for coroutines of one event loop."""
 
     def __init__(
-        self, store: Store, api: StripeApi, mailboxes: Mailboxes, outbox: Outbox, *, source: str
+        self, store: Store, api: StripeApi, mailboxes: Mailboxes, enqueuer: Enqueuer, *, source: str
     ) -> None:
         self._store = store
         self._api = api
         self._mailboxes = mailboxes
-        self._outbox = outbox
+        self._enqueuer = enqueuer
         self._source = source
 
-    async def file(self, answers: Sequence[Answer]) -> Filed:
-        """Write objects, or leave them to the mailboxes; when this returns each is in one of them.
+    async def apply(self, answers: Sequence[Answer]) -> AppliedCounts:
+        """Write objects, or put them into the queues; when this returns each is in one of them.
 
         Raises what Stripe, Postgres and Redis raise while they are away.
         """
-        filed: Filed = Counter()
-        documents = [one for answer in answers if (one := await self._read(answer, filed))]
-        orphans = await self._write(documents, filed)
+        counts: AppliedCounts = Counter()
+        documents = [one for answer in answers if (one := await self._read(answer, counts))]
+        orphans = await self._write(documents, counts)
         if orphans:
-            customers = await self._customers_of(orphans, filed)
-            left = await self._write([*customers, *orphans], filed)
-            await self._mail([one.body for one in left], filed)
-        return filed
+            customers = await self._customers_of(orphans, counts)
+            left = await self._write([*customers, *orphans], counts)
+            await self._enqueue([one.body for one in left], counts)
+        return counts
 
-    async def _read(self, answer: Answer, filed: Filed) -> _Document | None:
-        """Read one object; one that cannot be is left for a worker to bury."""
+    async def _read(self, answer: Answer, counts: AppliedCounts) -> _Document | None:
+        """Read one object; one that cannot be read is left to a worker, which makes it a dead letter."""
         try:
             body = fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
         except PermanentError as error:
@@ -96,10 +96,10 @@ class Filing:
         try:
             return _Document(body, Delivery(read_event(body), int(time.time() * 1000), 0, self._source))
         except PermanentError:
-            await self._mail([body], filed)
+            await self._enqueue([body], counts)
             return None
 
-    async def _write(self, documents: Sequence[_Document], filed: Filed) -> list[_Document]:
+    async def _write(self, documents: Sequence[_Document], counts: AppliedCounts) -> list[_Document]:
         """Write what can be written; returns subscriptions whose customer has no row."""
         if not documents:
             return []
@@ -109,17 +109,17 @@ class Filing:
             if classify(error) is not FailureClass.PERMANENT:
                 raise
             log.warning("objects_left_to_mailboxes", objects=len(documents), exc_info=error)
-            await self._mail([one.body for one in documents], filed)
+            await self._enqueue([one.body for one in documents], counts)
             return []
-        _count(documents, result, filed)
+        _count(documents, result, counts)
         await asyncio.to_thread(self._wake_parked, result.customers)
         return [one for one in documents if isinstance(result.outcomes[one.delivery.event.id], Parked)]
 
-    async def _customers_of(self, orphans: Iterable[_Document], filed: Filed) -> list[_Document]:
+    async def _customers_of(self, orphans: Iterable[_Document], counts: AppliedCounts) -> list[_Document]:
         """Ask for customers that no list has: deleted ones, and those that came after it was made."""
         wanted = sorted({one.delivery.event.customer_id for one in orphans})
         answers = await asyncio.gather(*map(self._customer, wanted))
-        return [one for answer in answers if answer and (one := await self._read(answer, filed))]
+        return [one for answer in answers if answer and (one := await self._read(answer, counts))]
 
     async def _customer(self, customer_id: CustomerId) -> Answer | None:
         try:
@@ -132,15 +132,15 @@ class Filing:
 
     def _wake_parked(self, customers: frozenset[CustomerId]) -> None:
         """Let mail that waited for these customers' rows be tried now."""
-        parked = self._mailboxes.parked_customers(quiet_seconds=0, limit=MOST_PARKED)
+        parked = self._mailboxes.parked_customers(quiet_seconds=0, limit=MAX_PARKED)
         for customer_id in customers.intersection(parked):
             self._mailboxes.replay(customer_id)
 
-    async def _mail(self, bodies: Iterable[bytes], filed: Filed) -> None:
-        """Leave objects to the mailboxes; raises MailboxFullError when one has no room."""
+    async def _enqueue(self, bodies: Iterable[bytes], counts: AppliedCounts) -> None:
+        """Put objects into the queues; raises QueueFullError when a queue is full."""
         envelopes = [envelope for body in bodies if (envelope := _opened(body))]
-        await asyncio.to_thread(self._outbox.put, envelopes, source=Source.FETCH)
-        filed.update((kind_of(envelope.type).value, MAILED) for envelope in envelopes)
+        await asyncio.to_thread(self._enqueuer.put, envelopes, source=Source.FETCH)
+        counts.update((kind_of(envelope.type).value, ENQUEUED) for envelope in envelopes)
 
 
 def _opened(body: bytes) -> Envelope | None:
@@ -151,7 +151,7 @@ def _opened(body: bytes) -> Envelope | None:
         return None
 
 
-def _count(documents: Iterable[_Document], result: BatchResult, filed: Filed) -> None:
+def _count(documents: Iterable[_Document], result: BatchResult, counts: AppliedCounts) -> None:
     for event in (one.delivery.event for one in documents):
         if entry := entry_of(result.outcomes[event.id]):
-            filed[event.kind.value, entry.outcome] += 1
+            counts[event.kind.value, entry.outcome] += 1

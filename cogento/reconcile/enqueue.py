@@ -1,0 +1,48 @@
+"""Putting what Stripe answered into customer queues, as webhooks are: the same put, the same order, the same ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.events.envelope import parse_envelope
+from cogento.events.fetched import fetched_event_body
+from cogento.queue.mail import PutResult
+from cogento.stripe.api import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mail import Source
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.stripe.requests import Answer
+
+
+class QueueFullError(Exception):
+    """A customer's queue is full; what was not queued must be put again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueuer:
+    """Puts envelopes into their customers' queues; `wake_workers` sends a wake-up and never raises."""
+
+    mailboxes: Mailboxes
+    wake_workers: Callable[[], object]
+
+    def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
+        """Put envelopes; returns how many were not queued already. Raises QueueFullError if any queue is full."""
+        if not envelopes:
+            return 0
+        puts = self.mailboxes.put(envelopes, source=source)
+        if any(put.needs_wakeup for put in puts):
+            self.wake_workers()
+        if any(put.result is PutResult.FULL for put in puts):
+            raise QueueFullError("a mailbox is full")
+        return sum(put.result is PutResult.QUEUED for put in puts)
+
+
+def fetched_envelope(answer: Answer) -> Envelope:
+    """Make an envelope of a fetched object; raises PermanentError or RejectedError for what has no table."""
+    body = fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
+    return parse_envelope(body, now=answer.at)

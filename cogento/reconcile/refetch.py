@@ -1,0 +1,310 @@
+"""Refetch: Stripe is asked for objects whose rows are in doubt, and for objects that thin events named.
+
+One process at a time does it. It takes a page of what is due from each source, fetches the objects, and puts the answers
+into their customers' queues, where they are applied in turn with events. Until an object's doubt is settled it is
+fetched again after growing pauses.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento import runtime
+from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.event import ObjectKind, read_notice
+from cogento.events.letters import MESSAGES, PARKED_SECONDS, LetterReason
+from cogento.events.names import CustomerId, ObjectId
+from cogento.events.retry import FailureClass
+from cogento.queue.mail import Source
+from cogento.reconcile.enqueue import fetched_envelope
+from cogento.store.doubts import Doubt
+from cogento.store.letters import DeadLetter
+from cogento.stripe.errors import StripeApiError
+from cogento.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.reconcile.enqueue import Enqueuer
+    from cogento.reconcile.stripe import Stripe
+    from cogento.store.doubts import DoubtfulRows
+    from cogento.store.notices import Noticed
+    from cogento.store.store import Store
+    from cogento.store.turns import Turn
+    from cogento.stripe.requests import Answer
+
+log = structlog.get_logger()
+
+TURN = "doubts"
+
+MAX_AMBIGUOUS = 50
+MAX_NAMED = 100
+
+QUIET_SECONDS = 3.0
+"""How long nothing came for an object before it is fetched: by then the answer is surely later (docs/ordering.md)."""
+
+LONGEST_SECONDS = 15.0
+"""An object that changes all the time is fetched after so long all the same."""
+
+PAUSE_SECONDS, MAX_PAUSE_SECONDS, MAX_DOUBLINGS = 10.0, 300.0, 8
+"""How long the same object is not asked for again: at first, and at most, doubled each time."""
+
+MISSING_SECONDS = 3600.0
+"""How long Stripe is not asked again for what it does not know."""
+
+REMEMBERED_SECONDS = 600.0
+"""How long after its pause it is remembered how often an object was asked for."""
+
+
+class Refetcher:
+    """Refetches objects while this process is the leader, for as long as it `goes_on`.
+
+    The leader keeps its lock, so that one memory knows what was fetched; the lock is released when the process dies
+    or a pass fails.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Sequence[AmbiguousRows | ThinEventObjects],
+        *,
+        goes_on: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._goes_on = goes_on
+        self._turn: Turn | None = None
+
+    def run(self) -> None:
+        """Refetch everything that is due, if this process is the leader or can become it."""
+        if self._turn is None:
+            self._turn = runtime.run(self._store.take_turn(TURN))
+        if self._turn is None:
+            return
+        there_is_more = True
+        try:
+            while there_is_more and self._goes_on():
+                # A page of each source in turn, so that much of one keeps none of another waiting.
+                pages = [source.refetch_page() for source in self._sources]
+                there_is_more = any(pages)
+        except Exception:
+            self._release(self._turn)
+            raise
+
+    def stop(self) -> None:
+        """Let another process become the leader."""
+        if self._turn is not None:
+            self._release(self._turn)
+
+    def _release(self, turn: Turn) -> None:
+        self._turn = None
+        with suppress(Exception):  # its connection may be what failed; then the turn has ended already
+            runtime.run(turn.end())
+
+
+class AmbiguousRows:
+    """Rows that their events leave unsure, objects of dead letters, and unknown customers that events wait for.
+
+    They are found anew at every pass, by the rows' own flag, by letters and by deferred events: a crash forgets
+    nothing but when to fetch again. `clock` is monotonic.
+    """
+
+    def __init__(
+        self,
+        rows: DoubtfulRows,
+        mailboxes: Mailboxes,
+        fetcher: ObjectFetcher,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._rows = rows
+        self._mailboxes = mailboxes
+        self._fetcher = fetcher
+        self._backoff = RetryBackoff(clock)
+
+    def refetch_page(self) -> bool:
+        """Refetch what is in doubt now; returns whether there may be more."""
+        doubts = self._due()
+        if not doubts:
+            return False
+        failures = self._fetcher.fetch(doubts)
+        for doubt in doubts:
+            self._backoff.record(doubt.object_id, failures.get(doubt.object_id))
+        return len(doubts) == MAX_AMBIGUOUS
+
+    def _due(self) -> list[Doubt]:
+        resting = self._backoff.paused()
+        rows = runtime.run(self._rows.due(quiet_seconds=QUIET_SECONDS, besides=resting, limit=MAX_AMBIGUOUS))
+        unknown = self._mailboxes.parked_customers(quiet_seconds=QUIET_SECONDS, limit=10 * MAX_AMBIGUOUS)
+        customers = (Doubt(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
+        wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
+        return [doubt for doubt in wanted[:MAX_AMBIGUOUS] if not self._has_events(doubt.customer_id)]
+
+    def _has_events(self, customer_id: CustomerId) -> bool:
+        """Whether events wait that may settle the doubt: an earlier answer, or paused ones."""
+        return self._mailboxes.look(customer_id).waiting_total > 0
+
+
+class ThinEventObjects:
+    """Objects that thin events named: each is fetched once a burst of changes.
+
+    They stay in Postgres until an answer has been applied (cogento/store/notices.py): after a crash anywhere, or when
+    Redis is emptied, they are fetched again. `clock` is monotonic.
+    """
+
+    def __init__(
+        self, store: Store, mailboxes: Mailboxes, fetcher: ObjectFetcher, *, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._mailboxes = mailboxes
+        self._fetcher = fetcher
+        self._backoff = RetryBackoff(clock)
+
+    def refetch_page(self) -> bool:
+        """Refetch objects that thin events named; returns whether there may be more."""
+        due = self._due()
+        noticed = [one for one in due if not self._has_events(one)]
+        if not noticed:
+            return False
+        failures = self._fetcher.fetch([Doubt(one.kind, one.object_id, _queue_of(one)) for one in noticed])
+        for one in noticed:
+            self._backoff.record(
+                one.object_id, failures.get(one.object_id), waited_seconds=one.waited_seconds
+            )
+        self._give_up([one for one in noticed if _is_hopeless(one, failures.get(one.object_id))])
+        return len(due) == MAX_NAMED
+
+    def _due(self) -> list[Noticed]:
+        due = self._store.notices.due(
+            quiet_seconds=QUIET_SECONDS,
+            longest_seconds=LONGEST_SECONDS,
+            besides=self._backoff.paused(),
+            limit=MAX_NAMED,
+        )
+        return runtime.run(due)
+
+    def _has_events(self, noticed: Noticed) -> bool:
+        """Whether more of its events wait, or an earlier answer."""
+        return self._mailboxes.look(_queue_of(noticed)).waiting_total > 0
+
+    def _give_up(self, hopeless: Sequence[Noticed]) -> None:
+        """Insert dead letters first: after a crash in between it is done again."""
+        if hopeless:
+            log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
+            runtime.run(self._store.insert_dead_letters([_letter(one) for one in hopeless]))
+            runtime.run(self._store.notices.give_up([one.object_id for one in hopeless]))
+
+
+def _queue_of(noticed: Noticed) -> CustomerId:
+    return CustomerId(noticed.object_id)
+
+
+def _is_hopeless(noticed: Noticed, error: StripeApiError | None) -> bool:
+    return error is not None and error.is_missing and noticed.waited_seconds > PARKED_SECONDS
+
+
+def _letter(noticed: Noticed) -> DeadLetter:
+    notice = read_notice(noticed.raw_body)
+    return DeadLetter(
+        event_id=notice.id,
+        type=notice.type,
+        customer_id=notice.customer_id,
+        object_id=notice.object_id,
+        created=notice.created,
+        body=notice.body,
+        received_ms=int((time.time() - noticed.waited_seconds) * 1000),
+        source=Source.WEBHOOK,
+        attempts=0,
+        reason=LetterReason.OBJECT_MISSING,
+        message=MESSAGES[LetterReason.OBJECT_MISSING],
+        failure_class=FailureClass.PERMANENT,
+        removal=noticed.ends,
+        livemode=notice.livemode,
+        worker_version=VERSION,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFetcher:
+    """Fetches objects and enqueues the answers; nothing is locked meanwhile."""
+
+    stripe: Stripe
+    enqueuer: Enqueuer
+
+    def fetch(self, wanted: Sequence[Doubt]) -> dict[ObjectId, StripeApiError]:
+        """Fetch objects; when this returns every answer is queued. Objects without an answer are returned with the error.
+
+        Raises QueueFullError, and what Redis raises; then some may be in none.
+        """
+        envelopes, failures = [], {}
+        for doubt, answer in zip(wanted, self.stripe.fetch(wanted), strict=True):
+            if isinstance(answer, StripeApiError):
+                # No event pays an attempt: what failed is fetched again, at growing intervals.
+                log.warning(
+                    "object_not_answered",
+                    object_id=doubt.object_id,
+                    status=answer.status,
+                    failure=answer.failure,
+                )
+                failures[doubt.object_id] = answer
+            elif envelope := _envelope_of(doubt, answer):
+                envelopes.append(envelope)
+        self.enqueuer.put(envelopes, source=Source.FETCH)
+        log.info("objects_asked_for", asked=len(wanted), answered=len(envelopes))
+        return failures
+
+
+def _envelope_of(doubt: Doubt, answer: Answer) -> Envelope | None:
+    try:
+        return fetched_envelope(answer)
+    except (PermanentError, RejectedError) as error:
+        log.warning("stripe_answer_unreadable", object_id=doubt.object_id, exc_info=error)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """Since when and until when an object is not asked for, and how often it was."""
+
+    since: float
+    until: float
+    asked: int
+
+
+class RetryBackoff:
+    """Pauses between fetches of the same object, in the memory of one process; `clock` is monotonic."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._pauses: dict[ObjectId, _Pause] = {}
+
+    def paused(self) -> set[ObjectId]:
+        """Which objects are not asked for now."""
+        now = self._clock()
+        self._pauses = {
+            id_: pause for id_, pause in self._pauses.items() if pause.until + REMEMBERED_SECONDS > now
+        }
+        return {id_ for id_, pause in self._pauses.items() if pause.until > now}
+
+    def record(
+        self, object_id: ObjectId, error: StripeApiError | None = None, *, waited_seconds: float | None = None
+    ) -> None:
+        """Pause an object that was fetched, long if Stripe does not know it.
+
+        `waited_seconds` says since when the question is open: one that came after the last pause began is new.
+        """
+        now = self._clock()
+        known = self._pauses.get(object_id)
+        is_new = known is None or (waited_seconds is not None and now - waited_seconds > known.since)
+        asked = 0 if known is None or is_new else known.asked
+        doubled = PAUSE_SECONDS * 2.0 ** min(asked, MAX_DOUBLINGS)
+        at_least = MISSING_SECONDS if error is not None and error.is_missing else 0.0
+        seconds = max(at_least, min(MAX_PAUSE_SECONDS, doubled))
+        self._pauses[object_id] = _Pause(now, now + seconds, asked + 1)
