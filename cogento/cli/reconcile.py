@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cogento.reconcile.backfill import Backfilled
-    from cogento.reconcile.verify import Drift
-    from cogento.reconcile.verify import Verified
+    from cogento.reconcile.verify import Drift, Verified
 
 OUTCOME_COLUMNS = {
     "WRITTEN": ("applied",),
