@@ -17,6 +17,7 @@ import structlog
 
 from cogento.events.outcomes import Dead, RetryAt
 from cogento.failpoints import failpoint
+from cogento.metrics.declarations import BATCHES
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mail import gathering_ms
 from worker.batch import DatabaseAwayError
@@ -157,10 +158,12 @@ class WorkerLoop:
         try:
             result = self._processor.with_lease(lease.renew_if_due).process(decoded)
         except ReleaseClaimError as reason:
+            BATCHES.count("released")
             log.warning("batch_released", customers=len(decoded), exc_info=reason)
             self._acknowledge(partial(self._mailboxes.release, claim))
             return
         except DatabaseAwayError as away:
+            BATCHES.count("database_away")
             log.warning("database_away", exc_info=away.error)
             self._acknowledge(partial(self._mailboxes.release, claim))
             self._breaker.failed(away.error, begun_ms=claim.claimed_ms)
@@ -171,6 +174,7 @@ class WorkerLoop:
         self._acknowledge(partial(self._settle, claim, result.settlements))
         failpoint("after_settle", claim)
 
+        BATCHES.count("settled")
         self._heartbeat.settled(decoded, result.settlements)
         log.info("batch_settled", **Counter(type(outcome).__name__.lower() for outcome in result.outcomes))
         for outcome in result.outcomes:

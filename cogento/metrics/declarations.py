@@ -133,7 +133,10 @@ def take_counted() -> Counter[str]:
     return taken
 
 
-WORKER_COUNTERS: tuple[WorkerCounter, ...] = ()
+BATCHES = WorkerCounter(
+    "cogento_worker_batches", "Batches that workers claimed, by what became of them.", ("outcome",)
+)
+WORKER_COUNTERS = (BATCHES,)
 
 
 def _delays(delay: Delay) -> Callable[[QueueFigures], Mapping[tuple[str, ...], Buckets]]:
