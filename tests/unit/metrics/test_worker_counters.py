@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from cogento.metrics.declarations import WorkerCounter, take_counted
+from cogento.metrics import declarations
+from cogento.metrics.declarations import WORKER_COUNTERS, WorkerCounter, take_counted
 from cogento.queue.delays import Delay, count, histograms
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
@@ -43,6 +44,11 @@ def test_what_workers_counted_is_added_up_with_their_heartbeats(mailboxes: Mailb
     figures = mail_figures(counters=mailboxes.workers.delays())
     assert PLAIN.metric.measure(figures) == [((), 3)]
     assert LABELLED.metric.measure(figures) == [(("a", "large"), 1)]
+
+
+def test_every_counter_that_is_declared_is_shown() -> None:
+    declared = [one for one in vars(declarations).values() if isinstance(one, WorkerCounter)]
+    assert declared == list(WORKER_COUNTERS)
 
 
 def test_what_was_told_is_told_once() -> None:

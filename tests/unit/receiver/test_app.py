@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,14 @@ from structlog.testing import capture_logs
 from cogento.events.errors import TransientError
 from cogento.metrics.declarations import Sample, pack
 from cogento.queue.figures import KeptTables
-from receiver import metrics
+from receiver import metrics, probes
 from tests.support.builders import NOW, SECRET, customer, event_body, signed_header, subscription
 from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
     import httpx
+
+    from cogento.queue.figures import QueueFigures
 
 pytestmark = pytest.mark.usefixtures("either_server")
 BODY = event_body("customer.updated", customer())
@@ -238,6 +241,27 @@ def test_metrics_without_redis_are_the_receiver_s_own_and_that_it_is_away() -> N
     assert 'cogento_up{dependency="redis"} 0.0' in lines
     assert any(line.startswith("cogento_clock_skew_seconds ") for line in lines)
     assert not [line for line in lines if line.startswith("cogento_queue")]
+
+
+def test_metrics_do_not_wait_for_a_redis_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "SCRAPE_SECONDS", 0.05)
+    stuck = StuckMailbox()
+    lines = Receiver(mailbox=stuck).get("/metrics").text.splitlines()
+    assert not stuck.answers.is_set()
+    stuck.answers.set()
+    assert 'cogento_up{dependency="redis"} 0.0' in lines
+
+
+class StuckMailbox(FakeMailbox):
+    """Gives no figures before a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = threading.Event()
+
+    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+        self.answers.wait(10)
+        return super().figures()
 
 
 def test_answers_are_counted_by_outcome() -> None:
