@@ -1,4 +1,4 @@
-"""Errors by meaning: rejected (never stored), transient (try again), permanent (bury now).
+"""Errors by meaning: rejected (never stored), transient (try again), permanent (a dead letter at once).
 
 The receiver turns `Rejected` into HTTP, the worker turns the other two into outcomes; each in one place.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class RejectedError(Exception):
-    """The request is not an event we can vouch for; nothing of it is stored."""
+    """The request is not a valid event; nothing of it is stored."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -27,8 +27,8 @@ class OtherReleaseError(TransientError):
     """Another release wrote what is needed to apply the event: one of its workers will, however long that takes."""
 
 
-class UnavailableError(TransientError):
-    """Something that every event needs is away: no event's fault, and none pays an attempt for it."""
+class DependencyUnavailableError(TransientError):
+    """A dependency that every event needs is unreachable; no event spends an attempt on it."""
 
 
 class PermanentError(Exception):

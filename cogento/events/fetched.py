@@ -1,7 +1,7 @@
-"""Stripe's answers as mail: an object that was asked for, in the form of an event.
+"""Objects fetched from Stripe, in the form of events.
 
-So it lies in its customer's mailbox with the events, is applied in turn with them, and stands in the
-ledger; its order is decided by R10 in cogento/ordering/order.py. Knows no network.
+So they are queued with their customer's events, applied in turn with them, and recorded in the ledger. R10 in
+cogento/ordering/order.py decides their order.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from cogento.events.fields import MALFORMED
 _TYPES = {"customer": f"customer{FETCHED}", "subscription": f"customer.subscription{FETCHED}"}
 
 
-class _Object(msgspec.Struct):
+class _FetchedObject(msgspec.Struct):
     id: str
     object: Literal["customer", "subscription"]
     livemode: bool | None = None
 
 
-class _Data(msgspec.Struct):
+class _FetchedData(msgspec.Struct):
     object: msgspec.Raw
 
 
-class _Answer(msgspec.Struct):
+class _FetchedEvent(msgspec.Struct):
     """The event, in Stripe's own field names; `data.object` holds the very bytes that Stripe sent."""
 
     id: str
     api_version: str
     created: int
-    data: _Data
+    data: _FetchedData
     livemode: bool | None
     type: str
     object: str = "event"
@@ -49,14 +49,14 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
     Raises PermanentError(reason="malformed") for anything else.
     """
     try:
-        asked = msgspec.json.decode(sent, type=_Object)
+        asked = msgspec.json.decode(sent, type=_FetchedObject)
     except msgspec.DecodeError as error:
         raise PermanentError(MALFORMED, "Stripe's answer is no customer and no subscription") from error
-    answer = _Answer(
+    answer = _FetchedEvent(
         id=_id(asked.id, fetched_at, sent),
         api_version=api_version,
         created=fetched_at,
-        data=_Data(msgspec.Raw(sent)),
+        data=_FetchedData(msgspec.Raw(sent)),
         livemode=asked.livemode,
         type=_TYPES[asked.object],
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cogento.events.errors import UnavailableError
+from cogento.events.errors import DependencyUnavailableError
 
 
-class MailboxUnavailable(UnavailableError):  # noqa: N818 - a state of affairs, as in HTTP 503
+class MailboxUnavailable(DependencyUnavailableError):  # noqa: N818 - a state of affairs, as in HTTP 503
     """Redis did not do as asked, or did not say so: what was sent may or may not have been done.
 
     Asking again is always safe: every command is idempotent or guarded by a lease.

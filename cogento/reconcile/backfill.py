@@ -20,7 +20,7 @@ from cogento.events.envelope import EARLIEST_CREATED
 from cogento.events.event import ObjectKind
 from cogento.store.backfills import Slice, Stretch
 from cogento.stripe.errors import StripeApiError
-from cogento.stripe.requests import Answer
+from cogento.stripe.requests import StripeAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -91,7 +91,7 @@ class Backfill:
 
     async def handle_page(self, part: Slice, page: Page, *, seconds: int) -> None:
         """Write a page's objects, and after them what is left of its slice: it may be written twice, never not at all."""
-        applied = await self._applier.apply([Answer(one, page.at) for one in page.objects])
+        applied = await self._applier.apply([StripeAnswer(one, page.at) for one in page.objects])
         await self._backfills.save(part, applied)
         self._counts += applied
         self._seconds_left -= seconds

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from cogento.store.delivery import BatchResult
     from cogento.store.store import Store
     from cogento.stripe.api import StripeApi
-    from cogento.stripe.requests import Answer
+    from cogento.stripe.requests import StripeAnswer
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class BulkApplier:
         self._enqueuer = enqueuer
         self._source = source
 
-    async def apply(self, answers: Sequence[Answer]) -> AppliedCounts:
+    async def apply(self, answers: Sequence[StripeAnswer]) -> AppliedCounts:
         """Write objects, or put them into the queues; when this returns each is in one of them.
 
         Raises what Stripe, Postgres and Redis raise while they are away.
@@ -86,7 +86,7 @@ class BulkApplier:
             await self._enqueue([one.body for one in left], counts)
         return counts
 
-    async def _read(self, answer: Answer, counts: AppliedCounts) -> _Document | None:
+    async def _read(self, answer: StripeAnswer, counts: AppliedCounts) -> _Document | None:
         """Read one object; one that cannot be read is left to a worker, which makes it a dead letter."""
         try:
             body = fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
@@ -121,7 +121,7 @@ class BulkApplier:
         answers = await asyncio.gather(*map(self._customer, wanted))
         return [one for answer in answers if answer and (one := await self._read(answer, counts))]
 
-    async def _customer(self, customer_id: CustomerId) -> Answer | None:
+    async def _customer(self, customer_id: CustomerId) -> StripeAnswer | None:
         try:
             return await self._api.fetch(ObjectKind.CUSTOMER, ObjectId(customer_id))
         except StripeApiError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.queue.mail import Source
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.stripe.requests import Answer
+    from cogento.stripe.requests import StripeAnswer
 
 
 class QueueFullError(Exception):
@@ -42,7 +42,7 @@ class Enqueuer:
         return sum(put.result is PutResult.QUEUED for put in puts)
 
 
-def fetched_envelope(answer: Answer) -> Envelope:
+def fetched_envelope(answer: StripeAnswer) -> Envelope:
     """Make an envelope of a fetched object; raises PermanentError or RejectedError for what has no table."""
     body = fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION)
     return parse_envelope(body, now=answer.at)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cogento.store.notices import Noticed
     from cogento.store.store import Store
     from cogento.store.turns import Turn
-    from cogento.stripe.requests import Answer
+    from cogento.stripe.requests import StripeAnswer
 
 log = structlog.get_logger()
 
@@ -261,7 +261,7 @@ class ObjectFetcher:
         return failures
 
 
-def _envelope_of(doubt: Doubt, answer: Answer) -> Envelope | None:
+def _envelope_of(doubt: Doubt, answer: StripeAnswer) -> Envelope | None:
     try:
         return fetched_envelope(answer)
     except (PermanentError, RejectedError) as error:

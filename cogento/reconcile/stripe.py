@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cogento import runtime
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.stripe.api import StripeApi
-from cogento.stripe.budget import Grant
 from cogento.stripe.errors import StripeApiError
+from cogento.stripe.requests import Grant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from cogento.settings import AskingSettings
     from cogento.store.doubts import Doubt
     from cogento.stripe.api import Page
-    from cogento.stripe.requests import Answer
+    from cogento.stripe.requests import StripeAnswer
 
 
-class SharedBudget:
-    """cogento.stripe.budget.Budget kept by cogento.queue.rate_limiter.Pace, which blocks and so is called in threads."""
+class SharedRateLimit:
+    """cogento.stripe.requests.RateLimit kept by cogento.queue.rate_limiter.RateLimiter, which blocks and so is called in threads."""
 
     def __init__(self, pace: RateLimiter) -> None:
         self._pace = pace
 
-    async def take(self) -> Grant:
-        """As Budget.take; raises MailboxUnavailable while Redis is away."""
+    async def reserve(self) -> Grant:
+        """As RateLimit.reserve; raises MailboxUnavailable while Redis is away."""
         slot = await asyncio.to_thread(self._pace.reserve)
         return Grant(slot.wait_seconds, slot.blocked_seconds)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
-        """As Budget.slow_down."""
+        """As RateLimit.slow_down."""
         await asyncio.to_thread(self._pace.slow_down, wait_seconds=wait_seconds)
 
-    async def shut(self, *, seconds: float) -> None:
-        """As Budget.shut."""
+    async def block_for(self, *, seconds: float) -> None:
+        """As RateLimit.block_for."""
         await asyncio.to_thread(self._pace.block_for, seconds=seconds)
 
 
 class Stripe:
-    """stripeapi.StripeApi for threads; everything raises StripeApiError, and MailboxUnavailable."""
+    """StripeApi for threads; everything raises StripeApiError, and MailboxUnavailable."""
 
     def __init__(self, api: StripeApi, pace: RateLimiter) -> None:
         self.api = api
@@ -55,7 +55,7 @@ class Stripe:
         pace = RateLimiter.connect(redis_url, requests_per_second=settings.stripe_requests_per_second)
         api = StripeApi.connect(
             key,
-            SharedBudget(pace),
+            SharedRateLimit(pace),
             base=settings.stripe_api_base,
             account=settings.stripe_account,
         )
@@ -66,11 +66,11 @@ class Stripe:
         runtime.run(self.api.close())
         self._pace.close()
 
-    def fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
+    def fetch(self, wanted: Sequence[Doubt]) -> list[StripeAnswer | StripeApiError]:
         """Ask for objects, all at once; each has its answer or its error, in their order."""
         return runtime.run(self._fetch(wanted))
 
-    def event(self, event_id: EventId) -> Answer:
+    def event(self, event_id: EventId) -> StripeAnswer:
         """As StripeApi.event."""
         return runtime.run(self.api.event(event_id))
 
@@ -82,10 +82,10 @@ class Stripe:
         """Ask what time it is by Stripe's clock, in Unix seconds; costs one request."""
         return runtime.run(self.api.now())
 
-    async def _fetch(self, wanted: Sequence[Doubt]) -> list[Answer | StripeApiError]:
+    async def _fetch(self, wanted: Sequence[Doubt]) -> list[StripeAnswer | StripeApiError]:
         return await asyncio.gather(*(self._fetch_one(one) for one in wanted))
 
-    async def _fetch_one(self, wanted: Doubt) -> Answer | StripeApiError:
+    async def _fetch_one(self, wanted: Doubt) -> StripeAnswer | StripeApiError:
         try:
             return await self.api.fetch(wanted.kind, wanted.object_id)
         except StripeApiError as error:

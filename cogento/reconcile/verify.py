@@ -24,7 +24,7 @@ from cogento.store.backfills import Slice, Stretch
 from cogento.store.doubts import Doubt
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError
-from cogento.stripe.requests import Answer
+from cogento.stripe.requests import StripeAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -86,7 +86,7 @@ class _Found:
     """An object whose row does differ, and Stripe's answer."""
 
     event: Event
-    answer: Answer
+    answer: StripeAnswer
     drift: tuple[Drift, ...]
 
 
@@ -119,7 +119,7 @@ class Verify:
 
     async def handle_page(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
         """Compare a page of a list."""
-        await self._compare([Answer(one, page.at) for one in page.objects])
+        await self._compare([StripeAnswer(one, page.at) for one in page.objects])
         self._seconds_left -= seconds
         self._report(self._compared, 1 - self._seconds_left / self._seconds)
 
@@ -154,7 +154,7 @@ class Verify:
                 if doubt.object_id not in self._seen:
                     self._suspects.append(_Suspect(doubt, None))
 
-    async def _compare(self, answers: Sequence[Answer]) -> None:
+    async def _compare(self, answers: Sequence[StripeAnswer]) -> None:
         read = (event for answer in answers if (event := _read(answer)))
         events = [event for event in read if event.object_id not in self._seen]
         for event, drift in await self._drifts(events):
@@ -211,7 +211,7 @@ class Verify:
                 found.append(_Found(event, answer, drift))
         return again
 
-    async def _ask(self, doubt: Doubt) -> Answer | None:
+    async def _ask(self, doubt: Doubt) -> StripeAnswer | None:
         try:
             return await self._stripe.api.fetch(doubt.kind, doubt.object_id)
         except StripeApiError as error:
@@ -235,7 +235,7 @@ class Verify:
         return left
 
 
-def _read(answer: Answer) -> Event | None:
+def _read(answer: StripeAnswer) -> Event | None:
     """Read an answer; what no row can hold cannot be compared either."""
     try:
         return read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))

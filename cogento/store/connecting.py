@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from cogento.events.errors import UnavailableError
+from cogento.events.errors import DependencyUnavailableError
 from cogento.store.errors import PostgresRefusedError, as_refusal
 
 CONNECT_SECONDS = 5.0
@@ -103,7 +103,7 @@ async def greet_if_there(database_url: str, *, application_name: str) -> None:
         await greet(database_url, application_name=application_name)
     except PostgresRefusedError:
         raise
-    except (UnavailableError, asyncpg.PostgresError, OSError):
+    except (DependencyUnavailableError, asyncpg.PostgresError, OSError):
         return
 
 
@@ -114,7 +114,7 @@ async def _require_own_session(database_url: str, pid: int, *, application_name:
     """
     try:
         second = await connect(database_url, application_name=application_name)
-    except (UnavailableError, asyncpg.PostgresError, OSError):
+    except (DependencyUnavailableError, asyncpg.PostgresError, OSError):
         return  # it has no second one to give
     try:
         is_shared = await second.fetchval("SELECT pg_backend_pid()") == pid

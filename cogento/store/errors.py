@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncpg
 
-from cogento.events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
+from cogento.events.errors import (
+    DependencyUnavailableError,
+    OtherReleaseError,
+    PermanentError,
+    TransientError,
+)
 from cogento.events.retry import FailureClass
 
 
-class PostgresUnavailableError(UnavailableError):
+class PostgresUnavailableError(DependencyUnavailableError):
     """Postgres is away, does not answer, or has no connection left; no event's fault."""
 
 
@@ -83,7 +88,7 @@ PROOF_OF_ABSENCE = frozenset({"25006", "57P03"})
 """Read-only, starting or shutting down: no further error is needed to stop taking mail."""
 
 BY_TYPE = (
-    (UnavailableError, FailureClass.INFRASTRUCTURE),
+    (DependencyUnavailableError, FailureClass.INFRASTRUCTURE),
     (LedgerRacedError, FailureClass.CONTENTION),
     (OtherReleaseError, FailureClass.OTHER_RELEASE),
     (TransientError, FailureClass.TRANSIENT),

@@ -6,23 +6,23 @@ hold Decimals. Knows neither Redis nor Postgres, nor what the answers mean.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from cogento.events.event import ObjectKind
-from cogento.stripe.coalescing import Coalesced
-from cogento.stripe.requests import Answer, Requests
+from cogento.stripe.requests import Requests, StripeAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 
     from cogento.events.names import ObjectId
-    from cogento.stripe.budget import Budget
+    from cogento.stripe.requests import RateLimit
 
 API_VERSION = "2026-06-24.dahlia"
 """The version that answers are asked for in, whatever the account's own is."""
@@ -32,6 +32,8 @@ TIMEOUT_SECONDS = 20.0
 PAGE = 100  # the most that Stripe gives at once
 
 _PATHS = {ObjectKind.CUSTOMER: "/v1/customers", ObjectKind.SUBSCRIPTION: "/v1/subscriptions"}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,14 @@ class StripeApi:
 
     def __init__(self, requests: Requests, close: Callable[[], Coroutine[object, object, None]]) -> None:
         self._requests = requests
-        self._objects: Coalesced[Answer] = Coalesced()
+        self._objects: RequestCoalescer[StripeAnswer] = RequestCoalescer()
         self.close = close
 
     @classmethod
     def connect(
         cls,
         key: str,
-        budget: Budget,
+        limit: RateLimit,
         *,
         base: str = API_BASE,
         account: str | None = None,
@@ -67,21 +69,21 @@ class StripeApi:
         from cogento.stripe.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
 
         sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
-        return cls(Requests(sdk, budget, jitter=jitter), sdk.close)
+        return cls(Requests(sdk.get, limit, jitter=jitter), sdk.close)
 
-    async def fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
+    async def fetch(self, kind: ObjectKind, object_id: ObjectId) -> StripeAnswer:
         """Ask for one object as it is now; a subscription with all of its items.
 
         At most one such request for an object is under way at once. A deleted customer is answered by its
         stub (`deleted: true`); an object that never was, or that the key cannot see, raises (`is_missing`).
         """
-        return await self._objects.ask(object_id, lambda: self._fetch(kind, object_id))
+        return await self._objects.join(object_id, lambda: self._fetch(kind, object_id))
 
     async def now(self) -> int:
         """Ask what time it is by Stripe's clock, in Unix seconds."""
         return (await self._requests.get("/v1/events", limit=1)).at
 
-    async def event(self, event_id: str) -> Answer:
+    async def event(self, event_id: str) -> StripeAnswer:
         """Ask for one event, as its webhook carried it; missing after thirty days."""
         return await self._requests.get(f"/v1/events/{quote(event_id, safe='')}")
 
@@ -109,21 +111,21 @@ class StripeApi:
         given = {name: value for name, value in parameters.items() if value is not None}
         answer = await self._requests.get(path, limit=PAGE, **given)
         found = msgspec.json.decode(answer.body, type=_List)
-        last_id = msgspec.json.decode(found.data[-1], type=_Named).id if found.data else None
+        last_id = msgspec.json.decode(found.data[-1], type=_WithId).id if found.data else None
         return Page(tuple(bytes(one) for one in found.data), last_id, found.has_more, answer.at)
 
-    async def _fetch(self, kind: ObjectKind, object_id: ObjectId) -> Answer:
+    async def _fetch(self, kind: ObjectKind, object_id: ObjectId) -> StripeAnswer:
         answer = await self._requests.get(f"{_PATHS[kind]}/{quote(object_id, safe='')}")
         if kind is ObjectKind.SUBSCRIPTION and msgspec.json.decode(answer.body, type=_Subscription).is_cut:
             return await self._with_all_items(answer, object_id)
         return answer
 
-    async def _with_all_items(self, answer: Answer, subscription_id: ObjectId) -> Answer:
+    async def _with_all_items(self, answer: StripeAnswer, subscription_id: ObjectId) -> StripeAnswer:
         """Put together what Stripe gives in parts."""
         whole = json.loads(answer.body)
         items = [json.loads(item) async for item in self._items(subscription_id)]
         whole["items"] |= {"data": items, "has_more": False}
-        return Answer(json.dumps(whole).encode(), answer.at)
+        return StripeAnswer(json.dumps(whole).encode(), answer.at)
 
     async def _items(self, subscription_id: ObjectId) -> AsyncIterator[bytes]:
         after_id, has_more = None, True
@@ -136,7 +138,27 @@ class StripeApi:
                 yield item
 
 
-class _Named(msgspec.Struct):
+class RequestCoalescer(Generic[T]):
+    """Requests under way on one event loop, by what they ask for: who wants the same waits for the same answer."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Hashable, asyncio.Task[T]] = {}
+
+    async def join(self, what: Hashable, request: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Send a request, or join one under way; a caller that gives up waiting stops no other."""
+        task = self._under_way.get(what)
+        if task is None:
+            task = self._under_way[what] = asyncio.create_task(request())
+            task.add_done_callback(lambda done: self._end(what, done))
+        return await asyncio.shield(task)
+
+    def _end(self, what: Hashable, done: asyncio.Task[T]) -> None:
+        del self._under_way[what]
+        if not done.cancelled():
+            done.exception()  # asked for, so that a failure nobody waited for is no warning of asyncio's
+
+
+class _WithId(msgspec.Struct):
     id: str
 
 

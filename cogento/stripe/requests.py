@@ -1,55 +1,69 @@
-"""One question to Stripe: in its turn, tried again where that helps, its failure named.
+"""One request to Stripe: within the shared rate limit, retried where that helps, its failure named.
 
-The only place that tries again: the SDK's own retries are off, as they know neither the budget nor a bare
+The only place that tries again: the SDK's own retries are off, as they know neither the rate limit nor a bare
 429. Knows paths and bytes; nothing of what they mean, nor of the SDK.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
 from cogento.events.retry import FailureClass, next_delay
 from cogento.stripe.errors import TOO_MANY, StripeApiError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from cogento.stripe.budget import Budget
-
 log = structlog.get_logger()
 
 ATTEMPTS = 4
 LONGEST_WAIT_SECONDS = 60.0
-"""Who is told to wait longer is told so at once, and asks again some other time."""
+"""A request that Stripe asks to wait longer fails at once; its caller tries again another time."""
 
 SLOW_DOWN_SECONDS = 1.0
-"""How long nobody asks after a 429 that does not say for how long."""
+"""The pause of all processes after a 429 without Retry-After."""
 
 REFUSED_SECONDS = 60.0
-"""How long nobody asks after the key was refused: nothing but a person can help."""
+"""The pause of all processes after the key was refused: only a person can fix that."""
 
 
-class Response(NamedTuple):
+class RawResponse(NamedTuple):
     """What came back: JSON, and headers whose names are read in any case."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
-class Transport(Protocol):
-    """One attempt at a GET."""
-
-    async def get(self, path: str, parameters: Mapping[str, Any]) -> Response:
-        """Ask once; raises StripeApiError."""
+Transport = Callable[[str, Mapping[str, Any]], Awaitable[RawResponse]]
+"""One attempt at a GET of a path with parameters; raises StripeApiError."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Grant:
+    """Permission to send one request after `wait_seconds`; none while the key is known to be refused."""
+
+    wait_seconds: float
+    refused_seconds: float = 0.0
+
+
+class RateLimit(Protocol):
+    """The rate limit that all processes share, a port: it is kept elsewhere. Each call is atomic."""
+
+    async def reserve(self) -> Grant:
+        """Reserve the next free moment."""
+
+    async def slow_down(self, *, wait_seconds: float) -> None:
+        """Halve the rate, which recovers slowly, and send nothing for so long: Stripe said "too many"."""
+
+    async def block_for(self, *, seconds: float) -> None:
+        """Send nothing at all for so long: Stripe refuses the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAnswer:
     """The JSON that Stripe sent, and the second at which it did so, by its own clock."""
 
     body: bytes
@@ -59,12 +73,12 @@ class Answer:
 class Requests:
     """Asks Stripe on behalf of one process; `jitter` is uniform in [0, 1)."""
 
-    def __init__(self, transport: Transport, budget: Budget, *, jitter: Callable[[], float]) -> None:
+    def __init__(self, transport: Transport, limit: RateLimit, *, jitter: Callable[[], float]) -> None:
         self._transport = transport
-        self._budget = budget
+        self._limit = limit
         self._jitter = jitter
 
-    async def get(self, path: str, **parameters: Any) -> Answer:
+    async def get(self, path: str, **parameters: Any) -> StripeAnswer:
         """Ask, at most ATTEMPTS times; raises StripeApiError."""
         for attempt in range(1, ATTEMPTS):
             try:
@@ -72,38 +86,32 @@ class Requests:
             except StripeApiError as error:
                 if not _may_pass(error):
                     raise
-                await asyncio.sleep(self._delay(attempt, error))
+                asked = error.retry_after_seconds
+                delay = next_delay(FailureClass.TRANSIENT, attempt, jitter=self._jitter(), retry_after=asked)
+                await asyncio.sleep(delay)
         return await self._once(path, parameters)
 
-    async def _once(self, path: str, parameters: dict[str, Any]) -> Answer:
-        await self._await_turn()
-        try:
-            response = await self._transport.get(path, parameters)
-            return Answer(response.body, _second(response.headers))
-        except StripeApiError as error:
-            await self._heed(error, path)
-            raise
-
-    async def _await_turn(self) -> None:
-        grant = await self._budget.take()
+    async def _once(self, path: str, parameters: dict[str, Any]) -> StripeAnswer:
+        grant = await self._limit.reserve()
         if grant.refused_seconds > 0:
             raise StripeApiError("Stripe refused the key a moment ago", failure=FailureClass.INFRASTRUCTURE)
         await asyncio.sleep(grant.wait_seconds)
+        try:
+            response = await self._transport(path, parameters)
+            return StripeAnswer(response.body, _second(response.headers))
+        except StripeApiError as error:
+            await self._apply_rate_limit(error, path)
+            raise
 
-    async def _heed(self, error: StripeApiError, path: str) -> None:
-        """Tell everybody what concerns everybody."""
+    async def _apply_rate_limit(self, error: StripeApiError, path: str) -> None:
+        """Slow down or block every process where the error concerns all of them."""
         if error.status == TOO_MANY:
             wait_seconds = min(error.retry_after_seconds or SLOW_DOWN_SECONDS, LONGEST_WAIT_SECONDS)
             log.warning("stripe_rate_limited", path=path, wait_seconds=wait_seconds)
-            await self._budget.slow_down(wait_seconds=wait_seconds)
+            await self._limit.slow_down(wait_seconds=wait_seconds)
         if error.refuses_the_key:
             log.error("stripe_key_refused", status=error.status, path=path, again_in_seconds=REFUSED_SECONDS)
-            await self._budget.shut(seconds=REFUSED_SECONDS)
-
-    def _delay(self, attempt: int, error: StripeApiError) -> float:
-        return next_delay(
-            FailureClass.TRANSIENT, attempt, jitter=self._jitter(), retry_after=error.retry_after_seconds
-        )
+            await self._limit.block_for(seconds=REFUSED_SECONDS)
 
 
 def _may_pass(error: StripeApiError) -> bool:

@@ -12,7 +12,7 @@ import stripe
 
 from cogento.events.retry import FailureClass
 from cogento.stripe.errors import BY_STATUS, StripeApiError
-from cogento.stripe.requests import Response
+from cogento.stripe.requests import RawResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,13 +38,13 @@ class Sdk:
             http_client=self._http,
         )
 
-    async def get(self, path: str, parameters: Mapping[str, Any]) -> Response:
+    async def get(self, path: str, parameters: Mapping[str, Any]) -> RawResponse:
         """Ask once; raises StripeApiError."""
         try:
             response = await self._client.raw_request_async("get", path, **parameters)
         except stripe.StripeError as error:
             raise translated(error) from error
-        return Response(response.body.encode(), response.headers)
+        return RawResponse(response.body.encode(), response.headers)
 
     async def close(self) -> None:
         """Close the connections."""

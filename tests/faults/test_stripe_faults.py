@@ -14,7 +14,7 @@ from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.local.stripe.http_server import Request, Response
 from cogento.stripe.api import StripeApi
 from cogento.stripe.errors import BY_STATUS, StripeApiError, classify
-from cogento.stripe.requests import ATTEMPTS, REFUSED_SECONDS, SLOW_DOWN_SECONDS, Answer
+from cogento.stripe.requests import ATTEMPTS, REFUSED_SECONDS, SLOW_DOWN_SECONDS, StripeAnswer
 from tests.support.stripe_asking import Asking, asked
 from tests.support.stripe_histories import lived
 
@@ -43,11 +43,11 @@ def failing(asking: Asking, customer_id: ObjectId, *troubles: Fault, **limits: f
     return raised.value
 
 
-def fetched(asking: Asking, customer_id: ObjectId, *troubles: Fault, **limits: float) -> Answer:
+def fetched(asking: Asking, customer_id: ObjectId, *troubles: Fault, **limits: float) -> StripeAnswer:
     return asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, customer_id), *troubles, **limits)
 
 
-async def fetch_one(api: StripeApi) -> Answer:
+async def fetch_one(api: StripeApi) -> StripeAnswer:
     return await api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1"))
 
 

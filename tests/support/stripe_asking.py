@@ -11,7 +11,7 @@ from cogento.local.stripe.api import Api
 from cogento.local.stripe.faults import Fault, Faults
 from cogento.local.stripe.http_server import Handler, serving
 from cogento.stripe.api import StripeApi
-from cogento.stripe.budget import Grant
+from cogento.stripe.requests import Grant
 from tests.support.stripe_histories import START, STEPS_A_SECOND
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class RememberedBudget:
     slowed: list[float] = field(default_factory=list)
     shut_for: list[float] = field(default_factory=list)
 
-    async def take(self) -> Grant:
+    async def reserve(self) -> Grant:
         self.taken += 1
         return Grant(wait_seconds=0, refused_seconds=self.shut_for[-1] if self.shut_for else 0)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
         self.slowed.append(wait_seconds)
 
-    async def shut(self, *, seconds: float) -> None:
+    async def block_for(self, *, seconds: float) -> None:
         self.shut_for.append(seconds)
 
 

@@ -17,7 +17,7 @@ from cogento.queue.mail import Source
 from cogento.reconcile import refetch
 from cogento.reconcile.enqueue import fetched_envelope
 from cogento.store.doubts import Doubt
-from cogento.stripe.requests import Answer
+from cogento.stripe.requests import StripeAnswer
 from tests.support import builders
 from tests.support.simulated_stripe import (
     SimulatedStripe,
@@ -236,7 +236,7 @@ def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
     way = open_stripe(stripe, redis_url)
     (answer,) = way.fetch([Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
     way.close()
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, StripeAnswer)
     post.mailboxes.put([fetched_envelope(answer)], source=Source.FETCH)
     post.drain()
 

@@ -14,7 +14,7 @@ from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.doubts import Doubt
-from cogento.stripe.requests import Answer
+from cogento.stripe.requests import StripeAnswer
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 from tests.support.stripe_histories import START
@@ -40,8 +40,8 @@ def customers(stripe: SimulatedStripe, count: int) -> list[Doubt]:
     return [Doubt(ObjectKind.CUSTOMER, ObjectId(one), CustomerId(one)) for one in ids]
 
 
-def all_answered(answers: Sequence[Answer | StripeApiError]) -> bool:
-    return all(isinstance(answer, Answer) for answer in answers)
+def all_answered(answers: Sequence[StripeAnswer | StripeApiError]) -> bool:
+    return all(isinstance(answer, StripeAnswer) for answer in answers)
 
 
 def test_two_processes_share_one_budget(stripe: SimulatedStripe, redis_url: str) -> None:

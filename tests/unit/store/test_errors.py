@@ -7,7 +7,12 @@ import socket
 import asyncpg
 import pytest
 
-from cogento.events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
+from cogento.events.errors import (
+    DependencyUnavailableError,
+    OtherReleaseError,
+    PermanentError,
+    TransientError,
+)
 from cogento.events.retry import FailureClass
 from cogento.store.errors import (
     LedgerRacedError,
@@ -26,7 +31,7 @@ from cogento.store.errors import (
     ("error", "expected"),
     [
         (PostgresUnavailableError("away"), FailureClass.INFRASTRUCTURE),
-        (UnavailableError("anything else that is away"), FailureClass.INFRASTRUCTURE),
+        (DependencyUnavailableError("anything else that is away"), FailureClass.INFRASTRUCTURE),
         (ConnectionRefusedError("refused"), FailureClass.INFRASTRUCTURE),
         (ConnectionResetError("reset"), FailureClass.INFRASTRUCTURE),
         (socket.gaierror("no such host"), FailureClass.INFRASTRUCTURE),

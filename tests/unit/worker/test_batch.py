@@ -9,7 +9,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from cogento.events.errors import OtherReleaseError, PermanentError, TransientError, UnavailableError
+from cogento.events.errors import (
+    DependencyUnavailableError,
+    OtherReleaseError,
+    PermanentError,
+    TransientError,
+)
 from cogento.events.event import read_event
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Applied, Dead, Reason, RetryAt
@@ -77,7 +82,7 @@ def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) 
     [
         ConnectionRefusedError(),
         TimeoutError(),
-        UnavailableError("away"),
+        DependencyUnavailableError("away"),
         asyncpg.ConnectionDoesNotExistError("lost"),
         asyncpg.ReadOnlySQLTransactionError("standby"),
         asyncpg.DiskFullError("full"),
