@@ -96,7 +96,7 @@ class DeadLetterService:
 
     def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
         """Put letters back into their mailboxes, and say of each what became of it."""
-        return redeliver(letter_ids, _Taking(self._letters, who, why), self._mailboxes)
+        return redeliver(letter_ids, _LetterClaim(self._letters, who, why), self._mailboxes)
 
     def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
         """Close open letters without applying them; how many, is returned."""
@@ -108,8 +108,8 @@ class DeadLetterService:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taking:
-    """Letters that somebody takes for a reason."""
+class _LetterClaim:
+    """Letters that an operator claims for a reason."""
 
     letters: Letters
     who: str

@@ -55,7 +55,7 @@ class StatusPoller:
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
         self._mailboxes = mailboxes
         self._store = store
-        self._history = History()
+        self._history = RecentHistory()
         self._lock = threading.Lock()
         self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
         self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a sample
@@ -66,7 +66,7 @@ class StatusPoller:
 
     def poll(self) -> None:
         """Poll once; that a server is away is part of the sample."""
-        sample = self._sample_tables(self._sample_queue(Sample(second=int(time.time()))))
+        sample = self._sample_tables(self._sample_queue(StatusSample(second=int(time.time()))))
         with self._lock:
             self._history.add(sample)
 
@@ -79,7 +79,7 @@ class StatusPoller:
         """Explain an id or address; raises what the servers raise."""
         return explain_id(asked, self._mailboxes, self._store)
 
-    def _sample_queue(self, sample: Sample) -> Sample:
+    def _sample_queue(self, sample: StatusSample) -> StatusSample:
         try:
             return replace(sample, mail=read_figures(self._mailboxes))
         except MailboxDenied as denied:
@@ -87,7 +87,7 @@ class StatusPoller:
         except MailboxUnavailable:
             return sample
 
-    def _sample_tables(self, sample: Sample) -> Sample:
+    def _sample_tables(self, sample: StatusSample) -> StatusSample:
         try:
             return runtime.run(self._read_tables(sample), timeout_seconds=ANSWER_SECONDS)
         except Exception as error:
@@ -95,7 +95,7 @@ class StatusPoller:
                 raise
             return replace(sample, tables_problem=postgres_problem(error))
 
-    async def _read_tables(self, sample: Sample) -> Sample:
+    async def _read_tables(self, sample: StatusSample) -> StatusSample:
         # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.
         back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
         recent = self._store.recent
@@ -137,7 +137,7 @@ def _growth(since: int, before: Mapping[str, int], *, until: int, after: Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class StatusSample:
     """What both servers said at a Unix second; one that is away, or in trouble, leaves None and nothing."""
 
     second: int
@@ -151,15 +151,15 @@ class Sample:
 
 
 @dataclass(slots=True)
-class History:
+class RecentHistory:
     """The samples of the last two minutes; not safe for threads."""
 
-    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SECONDS_SHOWN))
+    samples: deque[StatusSample] = field(default_factory=lambda: deque(maxlen=SECONDS_SHOWN))
     settled: dict[int, dict[str, int]] = field(default_factory=dict)
     customers: dict[str, tuple[float, NewCustomer]] = field(default_factory=dict)
     subscriptions: dict[str, tuple[float, NewSubscription]] = field(default_factory=dict)
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: StatusSample) -> None:
         """Keep a sample. What it counts of a second was counted by no other, and is added."""
         self.samples.append(sample)
         for count in sample.settled:
