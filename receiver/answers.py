@@ -9,11 +9,16 @@ from enum import StrEnum
 from http import HTTPStatus
 
 import msgspec
+import sentry_sdk
+import structlog
 
 import cogento.serving.answers
 from cogento.events.errors import RejectedError
 from cogento.events.names import EventId
-from cogento.serving.answers import Answer
+from cogento.serving.answers import HttpAnswer
+from receiver import metrics
+
+_log = structlog.get_logger()
 
 SIGNATURE_INVALID = "Invalid signature."
 """One message for every flaw: a forger learns nothing from it."""
@@ -48,7 +53,7 @@ class Accepted(msgspec.Struct, frozen=True):
     event_id: EventId
 
 
-class UnavailableError(Exception):
+class RetryLaterError(Exception):
     """We cannot promise to keep the event now; Stripe sends it again."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -57,12 +62,21 @@ class UnavailableError(Exception):
         self.message = message
 
 
-def accept(accepted: Accepted) -> Answer:
+def accept(accepted: Accepted) -> HttpAnswer:
     """Answer 200."""
     body = msgspec.json.encode({"status": accepted.status, "event": accepted.event_id})
-    return Answer(HTTPStatus.OK, body, accepted.status)
+    return HttpAnswer(HTTPStatus.OK, body, accepted.status)
 
 
-def refuse(error: RejectedError | UnavailableError) -> Answer:
+def refuse(error: RejectedError | RetryLaterError) -> HttpAnswer:
     """Answer with the status that the error's code stands for."""
     return cogento.serving.answers.error(HTTP_STATUS[error.code], error.code, error.message)
+
+
+def internal_error(error: Exception) -> HttpAnswer:
+    """Report an exception that nobody foresaw, and return what the client is told; nothing of it is quoted."""
+    _log.error("request_failed", exc_info=error)
+    sentry_sdk.capture_exception(error)
+    answer = refuse(RejectedError("internal_error", "Internal error; try again."))
+    metrics.count_answer(answer.outcome)
+    return answer

@@ -20,11 +20,10 @@ from cogento import reporting, runtime
 from cogento.events.errors import RejectedError
 from cogento.settings import ReceiverSettings, load
 from receiver import metrics
-from receiver.answers import UnavailableError, accept, refuse
+from receiver.answers import RetryLaterError, accept, internal_error, refuse
 from receiver.composition import Composed, require_entry
-from receiver.failures import fail
 from receiver.probes import respond
-from receiver.reading import METHOD, PATH, announced_length, read_from, read_head
+from receiver.reading import METHOD, PATH, read_from, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,25 +62,23 @@ def webhook_blueprint(parts: Callable[[], Parts]) -> Blueprint:
 
     @blueprint.route(PATH, methods=[METHOD], provide_automatic_options=False)
     def webhook() -> Response:
-        return take_webhook(parts().intake)
+        return receive_webhook(parts().intake)
 
     return blueprint
 
 
-def take_webhook(intake: Intake) -> Response:
+def receive_webhook(intake: Intake) -> Response:
     """Answer the webhook that this request is: 2xx only for what is kept or none of ours."""
     begun = time.perf_counter()
     headers = _headers(request.environ)
     try:
         head = read_head(headers)
         body = read_from(request.environ, head.length)
-        answer = accept(runtime.run(intake.take(body, head.signature)))
-    except (RejectedError, UnavailableError) as error:
-        if error.code == "body_too_large":  # it was not read, so nobody can say whose it is
-            intake.alarms.sound("long_body_refused", announced=announced_length(headers))
-        answer = refuse(error)
+        answer = accept(runtime.run(intake.handle(body, head.signature)))
+    except (RejectedError, RetryLaterError) as error:
+        answer = intake.refuse(error, headers)
     except Exception as error:  # noqa: BLE001 - whatever it is, nothing of it is quoted and the next request is served
-        return respond(fail(error))
+        return respond(internal_error(error))
     metrics.time_answer(answer.outcome, time.perf_counter() - begun)
     return respond(answer)
 
@@ -94,7 +91,7 @@ def create_flask(parts: Callable[[], Parts]) -> Flask:
     app.register_blueprint(webhook_blueprint(parts))
     app.before_request(_refuse_other_spellings)
     app.register_error_handler(HTTPException, _refuse)
-    app.register_error_handler(Exception, lambda error: respond(fail(error)))
+    app.register_error_handler(Exception, lambda error: respond(internal_error(error)))
 
     @app.get("/healthz")
     def health() -> Response:

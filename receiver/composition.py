@@ -5,23 +5,31 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from cogento.events.fence import Fence
 from cogento.queue.checks import log_level
+from cogento.queue.durability import warning_of
+from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.figures import read_figures
 from cogento.queue.group_commit import GroupCommit
+from cogento.queue.mail import Limits
+from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
-from cogento.serving.alarms import Alarms
+from cogento.serving.throttled_log import ThrottledLog
 from cogento.settings import refuse
-from receiver.intake import Expected, Intake
-from receiver.mailbox import ProbedMailboxes, open_mailboxes, open_postbox
+from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes
 from receiver.tally import FenceTally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cogento.queue.figures import KeptTables, QueueFigures
     from cogento.settings import ReceiverSettings
 
 
@@ -50,17 +58,23 @@ class Composed:
 
 def compose(settings: ReceiverSettings) -> Parts:
     """Make the parts that these settings describe; Redis is not needed yet."""
-    expected, mailboxes = expected_of(settings), open_mailboxes(settings)
+    policy, mailboxes = accept_policy(settings), open_mailboxes(settings)
+    enqueuer = AsyncEnqueuer(
+        settings.redis_url.get_secret_value(),
+        shards=settings.mailbox_shards,
+        ack=settings.ack_durability,
+        limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
+    )
     intake = Intake(
-        expected=expected,
-        mailbox=GroupCommit(open_postbox(settings)),
-        bell=BackgroundWakeup(WorkerWakeup(settings.redis_url.get_secret_value())),
-        alarms=Alarms(time.monotonic),
-        tally=FenceTally(expected.fence, mailboxes.fence_notes),
+        policy=policy,
+        mailbox=GroupCommit(enqueuer),
+        wakeup=BackgroundWakeup(WorkerWakeup(settings.redis_url.get_secret_value())),
+        log=ThrottledLog(time.monotonic),
+        tally=FenceTally(policy.fence, mailboxes.fence_notes),
         clock=time.time,
     )
     token = settings.metrics_token
-    return Parts(intake, Probes(ProbedMailboxes(mailboxes), token.get_secret_value() if token else None))
+    return Parts(intake, Probes(RedisReadiness(mailboxes), token.get_secret_value() if token else None))
 
 
 def require_entry(settings: ReceiverSettings) -> None:
@@ -79,12 +93,45 @@ def require_entry(settings: ReceiverSettings) -> None:
         structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
 
 
-def expected_of(settings: ReceiverSettings) -> Expected:
+def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
     """Say whose events these settings expect; a secret that signs both kinds is tried once."""
     secrets, thin_secrets = settings.webhook_secrets, settings.thin_webhook_secrets
-    return Expected(
+    return AcceptPolicy(
         secrets=tuple(secret.encode() for secret in secrets),
         thin_secrets=tuple(secret.encode() for secret in thin_secrets if secret not in secrets),
         can_ask=settings.stripe_api_key is not None,
         fence=Fence(settings.stripe_livemode, settings.stripe_account),
     )
+
+
+def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
+    """Make what is asked whether the server keeps what we promise; nothing is sent yet."""
+    return Mailboxes.connect(
+        settings.redis_url.get_secret_value(),
+        shards=settings.mailbox_shards,
+        ack=settings.ack_durability,
+    )
+
+
+class RedisReadiness:
+    """Says whether Redis would keep an event now, as promised; for threads, over connections of their own.
+
+    The server is asked each time, for it may be another one or configured anew.
+    """
+
+    def __init__(self, mailboxes: Mailboxes) -> None:
+        self._mailboxes = mailboxes
+
+    def probe(self) -> Mapping[str, str]:
+        """Write to the server and return the ack level, and what has to be said of it; raises MailboxUnavailable."""
+        level = self._mailboxes.ping_write().ack
+        warning = warning_of(level)
+        return {"ack_durability": level} | ({"warning": warning} if warning else {})
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what the server says of itself now; raises MailboxUnavailable."""
+        return asdict(self._mailboxes.ping_write())
+
+    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+        """Return what Redis knows, and what a worker kept there of Postgres; raises MailboxUnavailable."""
+        return read_figures(self._mailboxes), self._mailboxes.tables.kept()

@@ -22,9 +22,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from cogento.events.errors import TransientError
 from cogento.metrics.exposition import NOTHING_KNOWN, exposition, is_trusted, shown_tables
-from cogento.serving.answers import Answer
+from cogento.serving.answers import HttpAnswer
 from receiver import metrics
-from receiver.answers import UnavailableError, refuse
+from receiver.answers import RetryLaterError, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ class Probes:
             return _page(_within(PROBE_SECONDS, self.askers, self._described if verbose else self._shown))
         except (TransientError, TimeoutError):
             return respond(
-                refuse(UnavailableError("mailbox_unavailable", "The queue cannot keep events now."))
+                refuse(RetryLaterError("mailbox_unavailable", "The queue cannot keep events now."))
             )
 
     def counted(self) -> Response:
@@ -110,7 +110,7 @@ def _page(content: Mapping[str, object]) -> Response:
     return Response(msgspec.json.encode(content), HTTPStatus.OK, mimetype="application/json")
 
 
-def respond(answer: Answer) -> Response:
+def respond(answer: HttpAnswer) -> Response:
     """Give an answer as Flask's."""
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, answer.http_status, headers)

@@ -26,7 +26,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 
-class Flaw(StrEnum):
+class SignatureErrorReason(StrEnum):
     """Which rule a signature broke: for metrics and alarms, never for the caller."""
 
     MISSING = "missing"
@@ -39,9 +39,9 @@ class Flaw(StrEnum):
 class SignatureError(Exception):
     """The body is not vouched for by any of our secrets, or not now: then `age_seconds` says by how much."""
 
-    def __init__(self, flaw: Flaw, age_seconds: float | None = None) -> None:
-        super().__init__(flaw)
-        self.flaw = flaw
+    def __init__(self, reason: SignatureErrorReason, age_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.age_seconds = age_seconds
 
 
@@ -68,9 +68,9 @@ def verify(header: str | None, body: bytes, *, secrets: Sequence[bytes], now: fl
     secret_index = _match(claim, signed, secrets)
     age_seconds = now - int(claim.timestamp)
     if age_seconds > TOLERANCE_SECONDS:
-        raise SignatureError(Flaw.TOO_OLD, age_seconds)
+        raise SignatureError(SignatureErrorReason.TOO_OLD, age_seconds)
     if age_seconds < -TOLERANCE_SECONDS:
-        raise SignatureError(Flaw.TOO_NEW, age_seconds)
+        raise SignatureError(SignatureErrorReason.TOO_NEW, age_seconds)
     return Signed(secret_index, age_seconds)
 
 
@@ -82,13 +82,13 @@ def _match(claim: _Claim, signed: bytes, secrets: Sequence[bytes]) -> int:
             if hmac.compare_digest(expected, signature):
                 matched = index
     if matched is None:
-        raise SignatureError(Flaw.NO_MATCH)
+        raise SignatureError(SignatureErrorReason.NO_MATCH)
     return matched
 
 
 def _read(header: str | None) -> _Claim:
     if not header:
-        raise SignatureError(Flaw.MISSING)
+        raise SignatureError(SignatureErrorReason.MISSING)
     if usual := _USUAL.fullmatch(header):
         return _Claim(usual[1], (usual[2].encode(),))
     return _take_apart(header)
@@ -96,7 +96,7 @@ def _read(header: str | None) -> _Claim:
 
 def _take_apart(header: str) -> _Claim:
     if len(header) > MAX_HEADER_LENGTH or not header.isascii():
-        raise SignatureError(Flaw.UNREADABLE)
+        raise SignatureError(SignatureErrorReason.UNREADABLE)
     items = [item.partition("=") for item in header.split(",")]
     timestamps = [value for scheme, _, value in items if scheme == "t"]
     # Other schemes are skipped, as Stripe asks, so that nobody can have us fall back to a weaker one.
@@ -109,5 +109,5 @@ def _take_apart(header: str) -> _Claim:
         and all(map(_SIGNATURE.fullmatch, signatures))
     )
     if not readable:
-        raise SignatureError(Flaw.UNREADABLE)
+        raise SignatureError(SignatureErrorReason.UNREADABLE)
     return _Claim(timestamps[0], tuple(signature.encode() for signature in signatures))

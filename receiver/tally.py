@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,28 +15,18 @@ from cogento.events.fence import Fence, Fenced
 from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cogento.events.names import EventId
+    from cogento.queue.fence import FenceNotes
 
 EVERY_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
 
-class Notes(Protocol):
-    """Who is told."""
-
-    def note(
-        self, fence: Fence, *, let_in: int, kept_out: Mapping[Fenced, int], unnamed: EventId | None
-    ) -> None:
-        """Note what was done since the last note; raises MailboxUnavailable."""
-
-
 class FenceTally:
     """Counts in one event loop, and tells at once and then at most every five seconds."""
 
-    def __init__(self, fence: Fence, notes: Notes, *, every_seconds: float = EVERY_SECONDS) -> None:
+    def __init__(self, fence: Fence, notes: FenceNotes, *, every_seconds: float = EVERY_SECONDS) -> None:
         self._fence = fence
         self._notes = notes
         self._every_seconds = every_seconds

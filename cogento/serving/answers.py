@@ -41,7 +41,7 @@ _MESSAGES = {
 }
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpAnswer(msgspec.Struct, frozen=True):
     """An HTTP answer; `outcome` is its name in the metrics."""
 
     http_status: HTTPStatus
@@ -57,17 +57,17 @@ class Answer(msgspec.Struct, frozen=True):
         return headers
 
 
-def error(http_status: HTTPStatus, code: str, message: str) -> Answer:
+def error(http_status: HTTPStatus, code: str, message: str) -> HttpAnswer:
     """Answer with an error, as every server of ours writes one."""
-    return Answer(http_status, msgspec.json.encode({"error": {"code": code, "message": message}}), code)
+    return HttpAnswer(http_status, msgspec.json.encode({"error": {"code": code, "message": message}}), code)
 
 
-def refusal(code: str) -> Answer:
+def refusal(code: str) -> HttpAnswer:
     """Answer what the server refuses by itself."""
     return error(HTTP_STATUS[code], code, _MESSAGES[code])
 
 
-async def answer(said: Answer, send: Send) -> None:
+async def answer(said: HttpAnswer, send: Send) -> None:
     """Send an answer."""
     await send({"type": "http.response.start", "status": said.http_status, "headers": said.headers})
     await send({"type": "http.response.body", "body": said.body})

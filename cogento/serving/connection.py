@@ -21,10 +21,10 @@ from weakref import WeakKeyDictionary
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from cogento.serving.alarms import Alarms
 from cogento.serving.answers import CLOSE, refusal
 from cogento.serving.crowd import Crowd, Stage
 from cogento.serving.exchange import WRITE_SECONDS, Exchange, head_of
+from cogento.serving.throttled_log import ThrottledLog
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
     from uvicorn.server import ServerState
 
-    from cogento.serving.answers import Answer
+    from cogento.serving.answers import HttpAnswer
 
 MOST_CONNECTIONS = 500
 HEAD_SECONDS = 5
@@ -55,7 +55,7 @@ MAX_BODIES_BYTES = 134_217_728
 
 _END = b"\r\n\r\n"  # of every head in strict mode, and of every chunked body
 _SMALL_BODY_BYTES = 65_536
-_alarms = Alarms(time.monotonic)
+_throttled_log = ThrottledLog(time.monotonic)
 _crowds: WeakKeyDictionary[ServerState, Crowd[Connection]] = WeakKeyDictionary()
 
 
@@ -106,7 +106,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for a head; with too many connections, another one makes room, or this one is refused."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS and not self._make_room():
-            _alarms.sound("connection_refused")
+            _throttled_log.warning("connection_refused")
             self._refuse_with(refusal("too_many_connections"))
         else:
             self._move(Stage.HEAD)
@@ -315,7 +315,7 @@ class Connection(HttpToolsProtocol):
             self._answer("bad_request", flaw=type(cause).__name__)
 
     def _answer(self, code: str, *headers: tuple[bytes, bytes], flaw: str) -> None:
-        _alarms.sound("request_refused", code=code, flaw=flaw)
+        _throttled_log.warning("request_refused", code=code, flaw=flaw)
         if self._is_serving():
             self._end_with_this_request()
         else:
@@ -329,7 +329,7 @@ class Connection(HttpToolsProtocol):
         self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
         cast("Exchange", self.cycle).cut()
 
-    def _refuse_with(self, answer: Answer, *headers: tuple[bytes, bytes]) -> None:
+    def _refuse_with(self, answer: HttpAnswer, *headers: tuple[bytes, bytes]) -> None:
         """Answer by ourselves, and read on for a moment: to close with unread bytes can undo an answer."""
         self.count_answer(answer.outcome)
         self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
@@ -385,7 +385,7 @@ class Connection(HttpToolsProtocol):
 
     def crowd_out(self) -> None:
         """Cut this connection, for others need what it holds."""
-        _alarms.sound("connection_crowded_out", stage=self.stage)
+        _throttled_log.warning("connection_crowded_out", stage=self.stage)
         self.count_crowding(self.stage or Stage.REFUSED)
         self._cut_off()
 

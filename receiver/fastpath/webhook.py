@@ -19,13 +19,12 @@ from cogento.serving.answers import CLOSE
 from cogento.serving.answers import answer as send_answer
 from cogento.serving.connection import LINGER_BYTES, LINGER_SECONDS
 from receiver import metrics
-from receiver.answers import UnavailableError, accept, refuse
+from receiver.answers import RetryLaterError, accept, internal_error, refuse
 from receiver.app import create_flask
-from receiver.failures import fail
-from receiver.reading import METHOD, PATH, announced_length, read_body, read_head
+from receiver.reading import METHOD, PATH, read_body, read_head
 
 if TYPE_CHECKING:
-    from cogento.serving.answers import Answer
+    from cogento.serving.answers import HttpAnswer
     from cogento.serving.asgi import Application, Message, Receive, Scope, Send
     from receiver.composition import Parts
     from receiver.intake import Intake
@@ -52,7 +51,7 @@ class Webhook:
             else:
                 await self.otherwise(scope, _without_body, send)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the next request is served
-            await send_answer(fail(error), send)
+            await send_answer(internal_error(error), send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -60,22 +59,16 @@ class Webhook:
             head = read_head(scope["headers"])
             body = await read_body(head.length, receive)
         except RejectedError as error:
-            if (
-                error.code == "body_too_large"
-            ):  # by whom and what nobody can say: it was not read, so not verified
-                self.intake.alarms.sound("long_body_refused", announced=announced_length(scope["headers"]))
-            metrics.time_answer(error.code, time.perf_counter() - begun)
-            await _send_and_close(refuse(error), receive, send)
+            answer = self.intake.refuse(error, scope["headers"])
+            metrics.time_answer(answer.outcome, time.perf_counter() - begun)
+            await _send_and_close(answer, receive, send)
             return
-        answer = await self._answer(body, head.signature)
+        try:
+            answer = accept(await self.intake.handle(body, head.signature))
+        except (RejectedError, RetryLaterError) as error:
+            answer = refuse(error)
         metrics.time_answer(answer.outcome, time.perf_counter() - begun)
         await send_answer(answer, send)
-
-    async def _answer(self, body: bytes, signature: str | None) -> Answer:
-        try:
-            return accept(await self.intake.take(body, signature))
-        except (RejectedError, UnavailableError) as error:
-            return refuse(error)
 
 
 async def _without_body() -> Message:
@@ -83,7 +76,7 @@ async def _without_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _send_and_close(answer: Answer, receive: Receive, send: Send) -> None:
+async def _send_and_close(answer: HttpAnswer, receive: Receive, send: Send) -> None:
     """Send an answer to a body that nobody will read, and close the connection behind it.
 
     It is read on for a moment: closing with unread bytes resets the connection and can undo the answer.

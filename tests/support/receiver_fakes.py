@@ -11,13 +11,16 @@ import httpx
 
 from cogento.events.fence import Fence, Fenced
 from cogento.local.ports import LOCALHOST
+from cogento.queue.group_commit import GroupCommit
 from cogento.queue.mail import Put, PutResult
-from cogento.serving.alarms import Alarms
+from cogento.queue.wakeup import BackgroundWakeup
+from cogento.serving.throttled_log import ThrottledLog
 from receiver.app import create_flask
 from receiver.composition import Parts
 from receiver.fastpath.webhook import accelerated
-from receiver.intake import Expected, Intake
+from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes
+from receiver.tally import FenceTally
 from tests.support.builders import NOW, SECRET, signed_header
 from tests.support.figures import mail_figures
 
@@ -34,7 +37,7 @@ served_by: ContextVar[str] = ContextVar("served_by", default="fastpath")
 
 
 @dataclass
-class FakeMailbox:
+class FakeMailbox(GroupCommit):
     """Keeps envelopes in memory, up to `room` of them, unless it is told to fail."""
 
     room: int = 100
@@ -68,7 +71,7 @@ class FakeMailbox:
 
 
 @dataclass
-class CountingWakeup:
+class CountingWakeup(BackgroundWakeup):
     """Counts wake-ups."""
 
     sent: int = 0
@@ -78,7 +81,7 @@ class CountingWakeup:
 
 
 @dataclass
-class CountingTally:
+class CountingTally(FenceTally):
     """Counts what the fence does."""
 
     events_let_in: int = 0
@@ -87,7 +90,7 @@ class CountingTally:
     def let_in(self) -> None:
         self.events_let_in += 1
 
-    def keep_out(self, reason: Fenced, event_id: EventId) -> None:  # noqa: ARG002 - the port's signature
+    def keep_out(self, reason: Fenced, event_id: EventId) -> None:  # noqa: ARG002 - as FenceTally
         self.kept_out.append(reason)
 
 
@@ -112,19 +115,19 @@ class Receiver:
     can_ask: bool = False
     metrics_token: str | None = None
     mailbox: FakeMailbox = field(default_factory=FakeMailbox)
-    bell: CountingWakeup = field(default_factory=CountingWakeup)
+    wakeup: CountingWakeup = field(default_factory=CountingWakeup)
     clock: SettableClock = field(default_factory=SettableClock)
     tally: CountingTally = field(default_factory=CountingTally)
 
     @property
     def parts(self) -> Parts:
-        expected = Expected(
+        policy = AcceptPolicy(
             tuple(secret.encode() for secret in self.secrets),
             Fence(self.livemode, self.account),
             thin_secrets=tuple(secret.encode() for secret in self.thin_secrets),
             can_ask=self.can_ask,
         )
-        intake = Intake(expected, self.mailbox, self.bell, Alarms(self.clock), self.tally, self.clock)
+        intake = Intake(policy, self.mailbox, self.wakeup, ThrottledLog(self.clock), self.tally, self.clock)
         return Parts(intake, Probes(self.mailbox, self.metrics_token))
 
     def post(self, body: bytes, *, signature: str | None = None) -> httpx.Response:

@@ -49,7 +49,7 @@ def test_the_bell_rings_when_the_mailbox_asks_for_it_and_only_then() -> None:
     receiver = Receiver()
     receiver.post(BODY)
     receiver.post(event_body("customer.updated", customer(), id_="evt_2"))
-    assert receiver.bell.sent == 1
+    assert receiver.wakeup.sent == 1
 
 
 def test_an_event_whose_body_changed_is_a_duplicate_and_an_alarm() -> None:
@@ -163,7 +163,7 @@ def test_a_mailbox_in_trouble_sends_stripe_away_for_a_while() -> None:
     response = receiver.post(BODY)
     assert error_code(response) == (503, "mailbox_unavailable")
     assert response.headers["Retry-After"] == "5"
-    assert receiver.bell.sent == 0
+    assert receiver.wakeup.sent == 0
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/readyz"])

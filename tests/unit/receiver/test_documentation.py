@@ -13,7 +13,7 @@ from receiver.answers import HTTP_STATUS
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "receiver.md").read_text()
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "receiver").rglob("*.py"))
-ALARMS = sorted(set(re.findall(r'(?:sound|warning|error)\(\s*"([a-z_]+)"', SOURCE)))
+ALARMS = sorted(set(re.findall(r'(?:warning|error)\(\s*"([a-z_]+)"', SOURCE)))
 METRICS = sorted({family.name for family in metrics.REGISTRY.collect()})
 
 

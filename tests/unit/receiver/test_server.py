@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from cogento.serving import connection, exchange
-from cogento.serving.alarms import Alarms
+from cogento.serving.throttled_log import ThrottledLog
 from receiver.fastpath.server import WebhookConnection
 from receiver.fastpath.webhook import accelerated
 from tests.support.builders import NOW, customer, event_body, signed_header
@@ -33,7 +33,7 @@ EMPTY = HEAD + b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def _new_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_alarms", Alarms(SettableClock()))
+    monkeypatch.setattr(connection, "_throttled_log", ThrottledLog(SettableClock()))
 
 
 class Client:

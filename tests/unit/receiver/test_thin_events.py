@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.settings import ReceiverSettings
-from receiver.composition import expected_of
+from receiver.composition import accept_policy
 from receiver.metrics import REGISTRY
 from tests.support.builders import NOW, SECRET, body, customer, event_body, signed_header, thin_event
 from tests.support.receiver_fakes import Receiver
@@ -33,11 +33,11 @@ def composed(**environment: str | None) -> Receiver:
         {name.lower(): value for name, value in environment.items()}
         | {"redis_url": "redis://localhost", "stripe_api_key": "rk_test_1"}
     )
-    expected = expected_of(settings)
+    policy = accept_policy(settings)
     return Receiver(
-        secrets=tuple(one.decode() for one in expected.secrets),
-        thin_secrets=tuple(one.decode() for one in expected.thin_secrets),
-        can_ask=expected.can_ask,
+        secrets=tuple(one.decode() for one in policy.secrets),
+        thin_secrets=tuple(one.decode() for one in policy.thin_secrets),
+        can_ask=policy.can_ask,
     )
 
 

@@ -2,34 +2,34 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from cogento.serving.alarms import INTERVAL_SECONDS, Alarms
+from cogento.serving.throttled_log import INTERVAL_SECONDS, ThrottledLog
 from tests.support.receiver_fakes import SettableClock
 
 
 def test_the_first_alarm_is_logged_at_once() -> None:
     with capture_logs() as lines:
-        Alarms(SettableClock()).sound("signature_refused", flaw="missing")
+        ThrottledLog(SettableClock()).warning("signature_refused", flaw="missing")
     assert lines == [{"event": "signature_refused", "log_level": "warning", "count": 1, "flaw": "missing"}]
 
 
 def test_a_flood_is_one_line_an_interval_with_its_count() -> None:
     clock = SettableClock()
-    alarms = Alarms(clock)
+    log = ThrottledLog(clock)
     with capture_logs() as lines:
-        _flood(alarms, times=1000)
+        _flood(log, times=1000)
         clock.now += INTERVAL_SECONDS
-        _flood(alarms, times=1000)
+        _flood(log, times=1000)
     assert [line["count"] for line in lines] == [1, 1000]
 
 
 def test_alarms_of_another_kind_have_lines_of_their_own() -> None:
-    alarms = Alarms(SettableClock())
+    log = ThrottledLog(SettableClock())
     with capture_logs() as lines:
-        alarms.sound("signature_refused")
-        alarms.sound("queue_full")
+        log.warning("signature_refused")
+        log.warning("queue_full")
     assert [line["event"] for line in lines] == ["signature_refused", "queue_full"]
 
 
-def _flood(alarms: Alarms, *, times: int) -> None:
+def _flood(log: ThrottledLog, *, times: int) -> None:
     for _ in range(times):
-        alarms.sound("signature_refused")
+        log.warning("signature_refused")

@@ -24,14 +24,14 @@ class _Tally:
     next_line_at: float
 
 
-class Alarms:
+class ThrottledLog:
     """Counts what happened, by event name; `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._tallies: dict[str, _Tally] = {}
 
-    def sound(self, event: str, **fields: object) -> None:
+    def warning(self, event: str, **fields: object) -> None:
         """Note that this happened (an event name in the past tense); `fields` are of the last time."""
         now = self._clock()
         tally = self._tallies.setdefault(event, _Tally(count=0, next_line_at=now))
