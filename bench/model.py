@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from bench.queueing import Gathering, Station, Timeline, arrive, percentile, poisson
-from cogento.queue.group_commit import MOST_AT_ONCE
+from cogento.queue.group_commit import MAX_IN_FLIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +125,7 @@ class System:
 
 
 class Receiver:
-    """One process: it reads one request at a time, and has MOST_AT_ONCE puts under way, each for all who came together."""
+    """One process: it reads one request at a time, and has MAX_IN_FLIGHT puts under way, each for all who came together."""
 
     def __init__(self, system: System) -> None:
         self.cpu = Station(system.timeline, servers=1)
@@ -140,7 +140,7 @@ class Receiver:
 
     def _wait(self, came: float) -> None:
         self._waiting.append(came)
-        if self._under_way < MOST_AT_ONCE:
+        if self._under_way < MAX_IN_FLIGHT:
             self._put()
 
     def _put(self) -> None:

@@ -10,7 +10,7 @@ from flask import Flask, request
 from receiver.reading import PATH
 
 if TYPE_CHECKING:
-    from cogento.serving.asgi import Receive, Scope, Send
+    from cogento.serving.answers import Receive, Scope, Send
 
 ANSWER = b'{"status": "read"}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]

@@ -20,7 +20,7 @@ _settings = load(ReceiverSettings)
 
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "receiver.fastpath.server.Worker"
+worker_class = "receiver.fastpath.server.ReceiverWorker"
 # Stop: listeners close, requests in flight end, idle connections are closed; under 10 s in all.
 graceful_timeout = 8
 timeout = 30

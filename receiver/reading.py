@@ -16,7 +16,7 @@ from receiver.answers import SIGNATURE_INVALID
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.serving.asgi import Message, Receive
+    from cogento.serving.answers import Message, Receive
 
 MAX_BODY_BYTES = 50_331_648
 """What Stripe can send at most, and a fifth: tests/support/largest.py makes it, and says from what."""

@@ -1,8 +1,7 @@
 """Many callers, one call: puts of the same moment become one script, and one wait for the disk.
 
-No waiting for others: who finds fewer than MOST_AT_ONCE puts under way starts one with whoever is ready now, and those
-who come meanwhile share the next. One timer looks after everybody's patience. Knows mailboxes by a port;
-nothing of HTTP.
+No waiting for others: who finds fewer than MAX_IN_FLIGHT puts under way starts one with whoever is ready now, and those
+who come meanwhile share the next. One timer serves the time-outs of all. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cogento.queue.durable_scripts import SLOWEST_BYTES_A_SECOND
 from cogento.queue.errors import MailboxUnavailable
@@ -19,28 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cogento.events.envelope import Envelope
+    from cogento.queue.enqueue import AsyncEnqueuer
     from cogento.queue.mail import Put
 
-MOST_AT_ONCE = 2
+MAX_IN_FLIGHT = 2
 """While the server works on one, the other is written and read: alternately, neither waits for the other."""
-MOST_WAITING = 4096
-MOST_TOGETHER = 1000
-MOST_BYTES_TOGETHER = 4 * 1024**2
+MAX_WAITING = 4096
+MAX_BATCH = 1000
+MAX_BATCH_BYTES = 4 * 1024**2
 GRACE_SECONDS = 0.3
 """What a caller waits beyond two puts: a slow server may need several answers for one of them."""
 
 
-class Mailboxes(Protocol):
-    """What group commit puts into, several at a time."""
-
-    async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
-        """Put all of these durably, or raise."""
-
-    def longest_put_seconds(self) -> float:
-        """Return how long a put may take before it raises."""
-
-
-class _Seat:
+class _PendingPut:
     """One caller: its envelope, and the answer it waits for; after `deadline`, by the loop's clock, no put of it begins."""
 
     __slots__ = ("answer", "deadline", "envelope")
@@ -50,7 +40,7 @@ class _Seat:
         self.answer = answer
         self.deadline = deadline
 
-    def take(self, put: Put) -> None:
+    def resolve(self, put: Put) -> None:
         if not self.answer.done():
             self.answer.set_result(put)
 
@@ -65,127 +55,121 @@ class _Seat:
         else:
             self.answer.set_exception(failure)
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         self.fail(MailboxUnavailable("no answer in time"))
 
-    def patient_until(self) -> float:
+    def expires_at(self) -> float:
         """Return when this caller gives up, whatever the put is doing."""
         return self.deadline + GRACE_SECONDS
 
 
-class _Lane:
+class _Flight:
     """Puts that follow each other, and the callers of the one that is under way."""
 
     __slots__ = ("group", "task")
 
     def __init__(self) -> None:
-        self.group: Sequence[_Seat] = ()
+        self.group: Sequence[_PendingPut] = ()
         self.task: asyncio.Task[None] | None = None  # kept, for an event loop does not
 
 
 class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
 
-    When the shared call fails, all its callers fail, and nobody else does. At most MOST_WAITING callers
+    When the shared call fails, all its callers fail, and nobody else does. At most MAX_WAITING callers
     wait, each no longer than for two puts (one under way and its own) and a moment.
     """
 
-    def __init__(self, mailboxes: Mailboxes) -> None:
-        self._mailboxes = mailboxes
-        self._queue: deque[_Seat] = deque()
-        self._lanes: list[_Lane] = []  # while there is none, nobody waits
-        self._is_beginning = False
-        self._patience: asyncio.TimerHandle | None = None  # one for all: for whoever gives up first
-        self._patience_ends: float | None = None  # uvloop's handle of what is due at once cannot tell
+    def __init__(self, enqueuer: AsyncEnqueuer) -> None:
+        self._enqueuer = enqueuer
+        self._queue: deque[_PendingPut] = deque()
+        self._flights: list[_Flight] = []  # while there is none, nobody waits
+        self._is_starting = False
+        self._timer: asyncio.TimerHandle | None = None  # one for all: for whoever gives up first
+        self._timer_at: float | None = None  # uvloop's handle of what is due at once cannot tell
 
     async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when this returns.
 
         Raises MailboxUnavailable when it was not, or perhaps not, stored: trying again is safe.
         """
-        if len(self._queue) >= MOST_WAITING:
+        if len(self._queue) >= MAX_WAITING:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()
-        longest = 2 * self._mailboxes.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
-        seat = _Seat(envelope, loop.create_future(), loop.time() + longest)
-        self._queue.append(seat)
-        if not self._is_beginning and len(self._lanes) < MOST_AT_ONCE:
-            self._begin()
-        if self._patience_ends is None or seat.patient_until() < self._patience_ends:
-            self._be_patient_until(seat.patient_until())
-        return await seat.answer
+        longest = 2 * self._enqueuer.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
+        pending = _PendingPut(envelope, loop.create_future(), loop.time() + longest)
+        self._queue.append(pending)
+        if not self._is_starting and len(self._flights) < MAX_IN_FLIGHT:
+            # It begins once all who are ready now wait in the queue.
+            self._is_starting = True
+            flight = _Flight()
+            self._flights.append(flight)
+            flight.task = loop.create_task(self._put_groups(flight))
+        if self._timer_at is None or pending.expires_at() < self._timer_at:
+            self._set_timer(pending.expires_at())
+        return await pending.answer
 
-    def _begin(self) -> None:
-        """Put, once all who are ready now have sat down."""
-        self._is_beginning = True
-        lane = _Lane()
-        self._lanes.append(lane)
-        lane.task = asyncio.get_running_loop().create_task(self._put_everything(lane))
-
-    async def _put_everything(self, lane: _Lane) -> None:
-        """Put group after group until nobody waits; whatever ends the last lane leaves no one waiting."""
-        self._is_beginning = False
+    async def _put_groups(self, flight: _Flight) -> None:
+        """Put group after group until nobody waits; whatever ends the last flight leaves no one waiting."""
+        self._is_starting = False
         try:
             while self._queue:
-                lane.group = self._gather()
-                await self._put_for_all(lane.group)
+                flight.group = self._next_group()
+                await self._put_group(flight.group)
         finally:
-            self._lanes.remove(lane)
-            if not self._lanes:
-                self._end()
+            self._flights.remove(flight)
+            if not self._flights:
+                while self._queue:
+                    self._queue.popleft().fail(MailboxUnavailable("the put was interrupted"))
+                self._set_timer(None)
 
-    def _end(self) -> None:
-        while self._queue:
-            self._queue.popleft().fail(MailboxUnavailable("the put was interrupted"))
-        self._be_patient_until(None)
-
-    def _gather(self) -> list[_Seat]:
+    def _next_group(self) -> list[_PendingPut]:
         """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""
-        group: list[_Seat] = []
-        room = MOST_BYTES_TOGETHER
-        done_by = asyncio.get_running_loop().time() + self._mailboxes.longest_put_seconds()
-        while self._queue and len(group) < MOST_TOGETHER and room > 0:
-            seat = self._queue.popleft()
-            if seat.deadline < done_by:
-                seat.give_up()
-            elif not seat.answer.done():
-                group.append(seat)
-                room -= len(seat.envelope.body)
+        group: list[_PendingPut] = []
+        room = MAX_BATCH_BYTES
+        done_by = asyncio.get_running_loop().time() + self._enqueuer.longest_put_seconds()
+        while self._queue and len(group) < MAX_BATCH and room > 0:
+            pending = self._queue.popleft()
+            if pending.deadline < done_by:
+                pending.time_out()
+            elif not pending.answer.done():
+                group.append(pending)
+                room -= len(pending.envelope.body)
         return group
 
-    async def _put_for_all(self, group: Sequence[_Seat]) -> None:
+    async def _put_group(self, group: Sequence[_PendingPut]) -> None:
         if not group:
             return
         failure: Exception | None = MailboxUnavailable("the put was interrupted")
         try:
-            puts = await self._mailboxes.put([seat.envelope for seat in group])
-            for seat, put in zip(group, puts, strict=True):
-                seat.take(put)
+            puts = await self._enqueuer.put([pending.envelope for pending in group])
+            for pending, put in zip(group, puts, strict=True):
+                pending.resolve(put)
             failure = None
         except Exception as error:  # noqa: BLE001 - every caller is told
             failure = error
         finally:
             if failure is not None:
-                for seat in group:
-                    seat.fail(failure)
+                for pending in group:
+                    pending.fail(failure)
 
-    def _be_patient_until(self, moment: float | None) -> None:
+    def _set_timer(self, moment: float | None) -> None:
         """Set the timer, or stop it where nobody waits."""
-        if self._patience is not None:
-            self._patience.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         loop = asyncio.get_running_loop()
-        self._patience = None if moment is None else loop.call_at(moment, self._lose_patience)
-        self._patience_ends = moment
+        self._timer = None if moment is None else loop.call_at(moment, self._expire)
+        self._timer_at = moment
 
-    def _lose_patience(self) -> None:
+    def _expire(self) -> None:
         """Tell those whose time is over, and go on waiting for the others."""
         now = asyncio.get_running_loop().time()
         moments: list[float] = []
-        for seat in (*chain.from_iterable(lane.group for lane in self._lanes), *self._queue):
-            if seat.answer.done():
+        for pending in (*chain.from_iterable(flight.group for flight in self._flights), *self._queue):
+            if pending.answer.done():
                 continue
-            if seat.patient_until() <= now:
-                seat.give_up()
+            if pending.expires_at() <= now:
+                pending.time_out()
             else:
-                moments.append(seat.patient_until())
-        self._be_patient_until(min(moments, default=None))
+                moments.append(pending.expires_at())
+        self._set_timer(min(moments, default=None))

@@ -4,7 +4,7 @@ What it refuses before an application sees a request (no HTTP, ambiguous lengths
 JSON, and nothing of it is quoted in a log line. The parser is llhttp, Node's, in its strict mode, which refuses
 what two servers could understand differently (B12, B13 and B21 of docs/bad-inputs.md).
 
-Every bound is a number in this file or in exchange.py; docs/limits.md has them in one table. Leans on uvicorn's
+Every bound is a number in this file or in request_cycle.py; docs/limits.md has them in one table. Leans on uvicorn's
 `HttpToolsProtocol` as it is in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
 """
 
@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cogento.serving.answers import CLOSE, refusal
 from cogento.serving.crowd import Crowd, Stage
-from cogento.serving.exchange import WRITE_SECONDS, Exchange, head_of
+from cogento.serving.request_cycle import WRITE_SECONDS, RequestCycle, render_head
 from cogento.serving.throttled_log import ThrottledLog
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Connection(HttpToolsProtocol):
         self._crowd = _crowds.setdefault(self.server_state, Crowd())
         self.stage: Stage | None = None
         self._reads_head = True
-        self._under_way: Exchange | None = None
+        self._under_way: RequestCycle | None = None
         self.unparsed, self._parsed_to = b"", 0
         self._other_bytes = 0  # of the request that is read now, those that are no body
         self.body_bytes = 0  # of the requests that are under way
@@ -192,7 +192,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._check_headers()
         self._describe_request()
-        before, self.cycle = self.cycle, self._exchange()
+        before, self.cycle = self.cycle, self._make_cycle()
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:  # it waits for its turn, and what comes behind it waits to be taken apart
@@ -210,7 +210,7 @@ class Connection(HttpToolsProtocol):
         self._other_bytes = self._body_left = 0
         super().on_message_complete()
 
-    # What an exchange tells.
+    # What a request cycle tells.
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
@@ -282,9 +282,9 @@ class Connection(HttpToolsProtocol):
             "query_string": query,
         }
 
-    def _exchange(self) -> Exchange:
+    def _make_cycle(self) -> RequestCycle:
         may_stay = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
-        return Exchange(
+        return RequestCycle(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -298,7 +298,7 @@ class Connection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
 
-    def _start_asgi_task(self, cycle: Exchange, app: ASGI3Application) -> None:  # type: ignore[override]
+    def _start_asgi_task(self, cycle: RequestCycle, app: ASGI3Application) -> None:  # type: ignore[override]
         self._under_way = cycle
         cycle.begin(self.loop.time())
         super()._start_asgi_task(cycle, app)
@@ -327,7 +327,7 @@ class Connection(HttpToolsProtocol):
     def _end_with_this_request(self) -> None:
         """Let the requests that are here be answered with what came of them; nothing behind them is read."""
         self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
-        cast("Exchange", self.cycle).cut()
+        cast("RequestCycle", self.cycle).cut()
 
     def _refuse_with(self, answer: HttpAnswer, *headers: tuple[bytes, bytes]) -> None:
         """Answer by ourselves, and read on for a moment: to close with unread bytes can undo an answer."""
@@ -336,7 +336,7 @@ class Connection(HttpToolsProtocol):
         self._move(Stage.REFUSED)
         self._wait(LINGER_SECONDS)
         pairs = [*self.server_state.default_headers, *headers, *answer.headers, CLOSE]
-        self.transport.write(head_of(answer.http_status, pairs) + answer.body)
+        self.transport.write(render_head(answer.http_status, pairs) + answer.body)
         self.transport.write_eof()
 
     def _drop(self, data: bytes) -> None:
@@ -396,8 +396,8 @@ class Connection(HttpToolsProtocol):
     def _let_go(self) -> None:
         """Give back what is held for a client that has gone, or has to."""
         self._move(None)
-        for exchange, _ in self.pipeline:
-            cast("Exchange", exchange).leave()
+        for cycle, _ in self.pipeline:
+            cast("RequestCycle", cycle).leave()
         if self._under_way is not None:
             self._under_way.leave()
         self.pipeline.clear()

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cogento.serving.connection import Connection
-from cogento.serving.worker import Worker as ServingWorker
+from cogento.serving.worker import ServingWorker
 from receiver import metrics
 from receiver.reading import METHOD, PATH
 
@@ -35,7 +35,7 @@ class WebhookConnection(Connection):
         return METHOD.encode() if _OTHER_METHOD.match(data) else None
 
 
-class Worker(ServingWorker):
+class ReceiverWorker(ServingWorker):
     """One process of gunicorn's; see gunicorn_conf.py."""
 
     connection = WebhookConnection

@@ -24,8 +24,7 @@ from receiver.app import create_flask
 from receiver.reading import METHOD, PATH, read_body, read_head
 
 if TYPE_CHECKING:
-    from cogento.serving.answers import HttpAnswer
-    from cogento.serving.asgi import Application, Message, Receive, Scope, Send
+    from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
     from receiver.composition import Parts
     from receiver.intake import Intake
 

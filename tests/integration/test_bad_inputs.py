@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from cogento.serving.exchange import READ_SECONDS
+from cogento.serving.request_cycle import READ_SECONDS
 from receiver.reading import MAX_BODY_BYTES
 from tests.support.bad_inputs import (
     BEFORE,

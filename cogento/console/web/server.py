@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from cogento.console.passwords import PasswordHash
-    from cogento.serving.asgi import Application, Message, Receive, Scope, Send
+    from cogento.serving.answers import Application, Message, Receive, Scope, Send
     from cogento.settings import ConsoleSettings
 
 LOOPBACK = "127.0.0.1"

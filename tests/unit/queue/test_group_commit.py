@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue import group_commit
+from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.group_commit import GroupCommit
 from cogento.queue.mail import Put, PutResult
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 QUEUED = Put(PutResult.QUEUED)
 
 
-class GatedMailboxes:
+class GatedMailboxes(AsyncEnqueuer):
     """Notes each call, and lets it end when the gate is open."""
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ def mailboxes() -> GatedMailboxes:
 @pytest.fixture
 def one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let there be one put at a time, so that a test can say who is in which."""
-    monkeypatch.setattr(group_commit, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(group_commit, "MAX_IN_FLIGHT", 1)
 
 
 @pytest.fixture
@@ -226,7 +227,7 @@ def test_who_was_cancelled_is_not_put_and_the_others_go_on(
 def test_only_so_many_callers_wait(
     mailboxes: GatedMailboxes, together: GroupCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "MOST_WAITING", 2)
+    monkeypatch.setattr(group_commit, "MAX_WAITING", 2)
 
     async def scenario() -> list[Put | BaseException]:
         tasks = await begin(mailboxes, together, "evt_1", "evt_2", "evt_3")
@@ -239,7 +240,7 @@ def test_only_so_many_callers_wait(
 
 
 @pytest.mark.usefixtures("one_at_once")
-@pytest.mark.parametrize("bound", [("MOST_TOGETHER", 2), ("MOST_BYTES_TOGETHER", 300)])
+@pytest.mark.parametrize("bound", [("MAX_BATCH", 2), ("MAX_BATCH_BYTES", 300)])
 def test_more_callers_than_fit_into_one_call_share_several(
     bound: tuple[str, int],
     mailboxes: GatedMailboxes,
@@ -281,7 +282,7 @@ def test_who_comes_during_a_put_starts_a_second_and_who_comes_then_waits(
 
     assert asyncio.run(scenario()) == [QUEUED] * 5
     assert mailboxes.calls == [["evt_first"], ["evt_1", "evt_2"], ["evt_3", "evt_4"]]
-    assert mailboxes.most_under_way == group_commit.MOST_AT_ONCE == 2
+    assert mailboxes.most_under_way == group_commit.MAX_IN_FLIGHT == 2
 
 
 def test_a_put_that_fails_fails_nobody_of_the_other_that_is_under_way(

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
-from cogento.serving import connection, exchange
+from cogento.serving import connection, request_cycle
 from cogento.serving.throttled_log import ThrottledLog
 from receiver.fastpath.server import WebhookConnection
 from receiver.fastpath.webhook import accelerated
@@ -143,7 +143,7 @@ def test_a_head_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(request_cycle, "READ_SECONDS", 0.02)
 
     async def say_little(client: Client) -> None:
         await client.send(HEAD + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
@@ -325,7 +325,7 @@ def test_the_longest_unfinished_body_is_cut_when_there_is_too_much_of_all(
 
 
 def test_a_chunked_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(request_cycle, "READ_SECONDS", 0.02)
 
     async def say_little(client: Client) -> None:
         await client.send(

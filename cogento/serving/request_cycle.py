@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from cogento.serving.answers import CLOSE
 
 if TYPE_CHECKING:
-    from cogento.serving.asgi import Message
+    from cogento.serving.answers import Message
 
 READ_SECONDS = 10
 """How long a request may be read, from the end of its head, whoever reads it for whatever reason."""
@@ -23,7 +23,7 @@ WRITE_SECONDS = 10
 """How long a client may leave its answer unread before the connection is cut."""
 
 
-class Exchange(RequestResponseCycle):
+class RequestCycle(RequestResponseCycle):
     """Hands a request to an ASGI application, and writes its answer, which must have a Content-Length."""
 
     def __init__(self, **parts: Any) -> None:
@@ -70,7 +70,7 @@ class Exchange(RequestResponseCycle):
         if message["type"] == "http.response.start":
             self._begin(message)
         else:
-            self._go_on(message)
+            self._write_body(message)
 
     def _begin(self, message: Message) -> None:
         self.response_started, self.waiting_for_100_continue = True, False
@@ -80,9 +80,9 @@ class Exchange(RequestResponseCycle):
         elif not self.keep_alive or self.more_body:  # what comes of a body that nobody read is no request
             self.keep_alive = False
             headers.append(CLOSE)
-        self._head = head_of(message["status"], headers)
+        self._head = render_head(message["status"], headers)
 
-    def _go_on(self, message: Message) -> None:
+    def _write_body(self, message: Message) -> None:
         body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
         self.transport.write(self._head + body)
         self._head = b""
@@ -97,7 +97,7 @@ class Exchange(RequestResponseCycle):
         self.on_response()
 
 
-def head_of(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+def render_head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
     """Return an answer's status line and headers as they are written."""
     return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in headers], b"\r\n"))
 

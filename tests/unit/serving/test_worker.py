@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.serving.memory import PAUSE_SECONDS, Memory, resident_bytes
+from cogento.serving.worker import PAUSE_SECONDS, MemoryTrimmer, resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,22 +33,22 @@ def flood() -> None:
 
 
 def test_what_cycles_held_is_given_back() -> None:
-    memory = Memory()
-    memory.look(0)
+    memory = MemoryTrimmer()
+    memory.trim_if_grown(0)
     before = resident_bytes()
     flood()
     assert resident_bytes() > before + 0.9 * FLOOD_BYTES
-    memory.look(1)
+    memory.trim_if_grown(1)
     assert resident_bytes() < before + 0.1 * FLOOD_BYTES
 
 
 def test_a_process_that_needs_more_than_it_did_is_not_searched_every_second() -> None:
-    memory = Memory()
-    memory.look(0)
+    memory = MemoryTrimmer()
+    memory.trim_if_grown(0)
     needed = bytearray(b"a" * FLOOD_BYTES)
-    memory.look(1)
+    memory.trim_if_grown(1)
     flood()
-    memory.look(PAUSE_SECONDS)
+    memory.trim_if_grown(PAUSE_SECONDS)
     assert resident_bytes() > 1.9 * len(needed)
-    memory.look(1 + PAUSE_SECONDS)
+    memory.trim_if_grown(1 + PAUSE_SECONDS)
     assert resident_bytes() < 1.9 * len(needed)
