@@ -30,8 +30,8 @@ local function open(customer, limit)
         bytes = bytes + #value
         if bytes >= bytes_limit then return turn end
       else
-        lose(customer, mail_of(customer), id)
-        tally('waiting', -1)
+        drop_lost(customer, mail_of(customer), id)
+        incr_stat('waiting', -1)
       end
     end
   end
@@ -48,7 +48,7 @@ for i, customer in ipairs(line) do
   local turn = open(customer, math.min(turn_limit, events_limit - events))
   if #turn == 0 then
     redis.call('ZREM', READY, customer)
-    seat(customer, 0)
+    set_state(customer, 0)
   else
     taken[#taken + 1] = customer
     leases[#leases + 1], leases[#leases + 2] = expires, customer
@@ -57,11 +57,11 @@ for i, customer in ipairs(line) do
   end
   if crashes >= ALONE then break end
 end
-spread('ZREM', READY, taken)
-spread('ZADD', LEASES, leases)
-spread('HSET', OWNERS, owners)
+chunked_call('ZREM', READY, taken)
+chunked_call('ZADD', LEASES, leases)
+chunked_call('HSET', OWNERS, owners)
 -- Whoever claims is awake and will claim again; the last one to find nothing says that nobody is (put.lua).
--- No ring cuts the time in which mail gathers, and the turn itself takes about as long.
+-- No wake-up cuts the time in which mail gathers, and the turn itself takes about as long.
 local gathering = math.min(events * tonumber(ARGV[9]), tonumber(ARGV[10]))
 if #claimed > 0 then
   redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[8]), 2 * gathering), 'rings', 0)

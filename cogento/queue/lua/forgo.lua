@@ -5,13 +5,13 @@
 -- ARGV[2…]  tokens
 -- Returns   how many customers are back in line
 
-local forgone = {}
-for i = 2, #ARGV do forgone[ARGV[i]] = true end
+local orphaned = {}
+for i = 2, #ARGV do orphaned[ARGV[i]] = true end
 local owners, released = redis.call('HGETALL', OWNERS), 0
 for i = 1, #owners, 2 do
-  if forgone[owners[i + 1]] then
-    free(owners[i])
-    seat(owners[i], 0)
+  if orphaned[owners[i + 1]] then
+    release_lease(owners[i])
+    set_state(owners[i], 0)
     released = released + 1
   end
 end

@@ -18,7 +18,7 @@ local function add_up(customer, mailbox, is_leased)
     local size = redis.pcall('STRLEN', event_of(id)) -- pcall: it may be no string, and that is no event either
     if type(size) == 'table' then size = 0 end
     if size == 0 and not is_leased then
-      lose(customer, mailbox, id)
+      drop_lost(customer, mailbox, id)
     else
       kept, bytes, ids[#ids + 1] = kept + 1, bytes + size, id
     end
@@ -34,7 +34,7 @@ end
 
 -- The one state of a customer with mail. An owner may be at work, and a pause stays one: neither may be lost to
 -- `ready` while anything still tells of it.
-local function seat_rightly(customer)
+local function repair_state(customer)
   if redis.call('HEXISTS', OWNERS, customer) == 1 and not redis.call('ZSCORE', LEASES, customer) then
     redis.call('ZADD', LEASES, now + lease_ms, customer)
     return 1 + leave(customer, {READY, SLEEPING, PAUSED})
@@ -46,7 +46,7 @@ local function seat_rightly(customer)
   end
   if redis.call('HEXISTS', PAUSES, customer) == 1 then
     leave(customer, {READY, SLEEPING})
-    enter(customer, 0)
+    add_to_state(customer, 0)
     return 1
   end
   if redis.call('ZSCORE', SLEEPING, customer) then return leave(customer, {READY}) end
@@ -56,7 +56,7 @@ end
 -- Nearly all are well, and a few calls for all of them tell so.
 local customers = {unpack(ARGV, 5)}
 local scores = {}
-for i, list in ipairs({READY, LEASES, SLEEPING, PAUSED, SINCE}) do scores[i] = ask_of('ZMSCORE', list, customers) end
+for i, list in ipairs({READY, LEASES, SLEEPING, PAUSED, SINCE}) do scores[i] = chunked_query('ZMSCORE', list, customers) end
 local owners, pauses = fields_of(OWNERS, customers), fields_of(PAUSES, customers)
 local function is_well(i)
   local ready, leased, sleeping, paused = scores[1][i], scores[2][i], scores[3][i], scores[4][i]
@@ -73,7 +73,7 @@ local function mend(i)
   if waits > 0 and is_well(i) then
     found = 0
   elseif waits > 0 then
-    found = seat_rightly(customer) + reseat(customer)
+    found = repair_state(customer) + restore_state(customer)
   elseif not is_leased then
     found = leave(customer, {READY, LEASES, SLEEPING, PAUSED, SINCE})
     redis.call('HDEL', CRASHES, customer)
@@ -88,5 +88,5 @@ for i, customer in ipairs(customers) do
   if ARGV[4] == 'mail' or redis.call('EXISTS', mail_of(customer)) == 0 then mend(i) end
   looked = looked + 1
 end
-tally('repaired', mended)
+incr_stat('repaired', mended)
 return {looked, waiting, parked, bytes, mended, ids}

@@ -9,5 +9,5 @@ local customer = ARGV[2]
 if customer == '' then return redis.call('SETNX', HALTED, now) end
 local waiting = redis.call('ZREM', READY, customer) + redis.call('ZREM', SLEEPING, customer)
 local began = redis.call('HSETNX', PAUSES, customer, now)
-if waiting == 1 then seat(customer, 0) end
+if waiting == 1 then set_state(customer, 0) end
 return began

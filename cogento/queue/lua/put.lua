@@ -1,11 +1,11 @@
--- put: lays envelopes into their customers' mailboxes, each event once.
+-- put: puts envelopes into their customers' mailboxes, each event once.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2-4] most events of one customer, most events in all, most bytes in all
 -- ARGV[5-6] ms after a ring before the next one, and the most that unanswered rings stretch it to
 -- ARGV[7…]  four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
--- Returns   {1 = ring the doorbell | 0, then one an envelope:
+-- Returns   {1 = wake a worker | 0, then one an envelope:
 --            1 QUEUED | 2 DUPLICATE | 3 FULL | the stored value, where it has another content
 --            | {the stored value}, where it has another content and does not lie in this customer's mailbox}
 --            or the error EVICTS, and nothing is stored: the server's configuration was changed, and a full server
@@ -19,16 +19,16 @@ local added = {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
 
 -- How many events of each customer wait and are parked. Nearly all have none, and `since` tells so in one call.
 -- Where that cannot be believed, because keys were lost, a customer is in doubt: it may have a state or not.
-local waiting, parked, doubtful = {}, {}, {}
+local waiting, parked, uncertain = {}, {}, {}
 local function count()
   local customers, is_whole = {}, is_in_step()
   for i = 8, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
   local is_any_parked = redis.call('EXISTS', PARKED) == 1
-  for i, has_mail in ipairs(ask_of('ZMSCORE', SINCE, customers)) do
+  for i, has_mail in ipairs(chunked_query('ZMSCORE', SINCE, customers)) do
     local customer = customers[i]
     if not waiting[customer] then
       waiting[customer] = (has_mail or not is_whole) and redis.call('ZCARD', mail_of(customer)) or 0
-      doubtful[customer] = not is_whole or (has_mail and waiting[customer] == 0)
+      uncertain[customer] = not is_whole or (has_mail and waiting[customer] == 0)
       parked[customer] = is_any_parked and redis.call('ZCARD', held_of(customer)) or 0
     end
   end
@@ -45,21 +45,21 @@ local function store_together()
     seen[id], size = true, size + #value
     values[#values + 1], values[#values + 2] = event_of(id), value
   end
-  if #values > SPREAD or total + #values / 2 > total_limit or bytes + size > byte_limit then return false end
+  if #values > MAX_ARGUMENTS or total + #values / 2 > total_limit or bytes + size > byte_limit then return false end
   return redis.pcall('MSETNX', unpack(values)) == 1
 end
 
--- What is said of an event that is not laid: it is there already, or nothing more fits. Nil where it is stored and
--- lies nowhere, because a put failed half way or its mailbox was lost: then it is laid. Of another content
+-- The answer for an event that is not inserted: it is there already, or nothing more fits. Nil where it is stored but
+-- in no mailbox, because a put failed half way or its mailbox was lost: then it is inserted. Of another content
 -- only the body says whose it is (enqueue.py).
 local fresh = {} -- customers that get their state at the end of this put
-local function turn_down(id, customer, value, why)
+local function reject(id, customer, value, why)
   local stored = redis.call('GET', event_of(id))
   if stored then
     local is_same = string.sub(stored, HEADER + 1) == string.sub(value, HEADER + 1)
     local is_fresh = fresh[customer] and redis.call('ZSCORE', mail_of(customer), id)
-    if is_fresh or lies(id, customer) then return is_same and DUPLICATE or stored end
-    doubtful[customer] = true
+    if is_fresh or is_in_mailbox(id, customer) then return is_same and DUPLICATE or stored end
+    uncertain[customer] = true
     if is_same then return nil end
     return {stored}
   end
@@ -67,17 +67,17 @@ local function turn_down(id, customer, value, why)
   return FULL
 end
 
--- Stores one value; nil, or else what is said of an event that is not laid.
+-- Stores one value; nil, or else the answer for an event that is not inserted.
 local function store(id, customer, value)
   if waiting[customer] + parked[customer] >= customer_limit or total >= total_limit or bytes + #value > byte_limit then
-    return turn_down(id, customer, value)
+    return reject(id, customer, value)
   end
   local set = redis.pcall('SET', event_of(id), value, 'NX')
-  if not set or set.err then return turn_down(id, customer, value, set and set.err) end
+  if not set or set.err then return reject(id, customer, value, set and set.err) end
 end
 
 -- The place after the last event, waiting or parked, of the same second: arrival orders a second.
-local function place(customer, created)
+local function score_for(customer, created)
   local first = created * SECOND
   local last = first - 1
   if waiting[customer] > 0 then last = last_place(mail_of(customer), first) end
@@ -85,38 +85,38 @@ local function place(customer, created)
   return math.min(last + 1, first + SECOND - 1)
 end
 
-local newcomers, since, doubted = {}, {}, {}
-local function lay(id, customer, created, value)
-  redis.call('ZADD', mail_of(customer), place(customer, created), id)
+local new_customers, since, uncertain_customers = {}, {}, {}
+local function insert(id, customer, created, value)
+  redis.call('ZADD', mail_of(customer), score_for(customer, created), id)
   total, bytes, added.bytes = total + 1, bytes + #value, added.bytes + #value
   waiting[customer] = waiting[customer] + 1
-  if doubtful[customer] then
-    doubted[#doubted + 1] = customer
+  if uncertain[customer] then
+    uncertain_customers[#uncertain_customers + 1] = customer
   elseif waiting[customer] == 1 then -- with mail it has its state already
-    newcomers[#newcomers + 1], fresh[customer] = customer, true
+    new_customers[#new_customers + 1], fresh[customer] = customer, true
     since[#since + 1], since[#since + 2] = tonumber(string.sub(value, 3, HEADER)) or now, customer
   end
 end
 
--- Gives those who had no mail their state, as `seat` would one by one.
-local function seat_newcomers()
-  local paused, ready = fields_of(PAUSES, newcomers), {}
-  for i, customer in ipairs(newcomers) do
+-- Gives those who had no mail their state, as `set_state` would one by one.
+local function set_state_of_new()
+  local paused, ready = fields_of(PAUSES, new_customers), {}
+  for i, customer in ipairs(new_customers) do
     if paused[i] then redis.call('ZADD', PAUSED, now, customer) else
       ready[#ready + 1], ready[#ready + 2] = now, customer
     end
   end
-  spread('ZADD', SINCE, since)
-  spread('ZADD', READY, ready)
-  for _, customer in ipairs(doubted) do tally('repaired', reseat(customer)) end
+  chunked_call('ZADD', SINCE, since)
+  chunked_call('ZADD', READY, ready)
+  for _, customer in ipairs(uncertain_customers) do incr_stat('repaired', restore_state(customer)) end
 end
 
--- The doorbell. Scripts run one after the other, so mail is laid either before a worker's claim, which
--- then takes it, or after one that found nothing, which cleared `until` (claim.lua), so that we ring. While
--- somebody is awake no ring is needed: a claim that finds mail is always followed by another. A ring that
--- is lost, or a worker that dies awake, costs at most the window, and then every worker's own look once a
--- second finds the mail. Each unanswered ring doubles the window, or rings would pile up with no worker.
-local function ring()
+-- Whether a worker must be woken. Scripts run one after the other, so an event is put either before a worker's claim,
+-- which then takes it, or after one that found nothing, which cleared `until` (claim.lua), so that we ask for a wake-up.
+-- While somebody is awake none is needed: a claim that finds mail is always followed by another. A wake-up that is
+-- lost, or a worker that dies awake, costs at most the window; then every worker's own poll once a second finds the
+-- mail. Each unanswered wake-up doubles the window, or they would pile up with no worker.
+local function needs_wakeup()
   local bell = redis.call('HMGET', BELL, 'until', 'rings')
   if added[QUEUED] == 0 or now < tonumber(bell[1] or 0) then return 0 end
   if redis.call('EXISTS', HALTED) == 1 or redis.call('ZCARD', READY) == 0 then return 0 end
@@ -135,16 +135,16 @@ local results = {0}
 for i = 7, #ARGV, 4 do
   local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
   local refused = not is_stored and store(id, customer, value)
-  if not refused then lay(id, customer, tonumber(ARGV[i + 2]), value) end
+  if not refused then insert(id, customer, tonumber(ARGV[i + 2]), value) end
   results[#results + 1] = refused or QUEUED
   local kind = refused and (type(refused) == 'number' and refused or DUPLICATE) or QUEUED
   added[kind] = added[kind] + 1
 end
-seat_newcomers()
-tally('waiting', added[QUEUED])
-tally('bytes', added.bytes)
-tally('accepted', added[QUEUED])
-tally('duplicates', added[DUPLICATE])
-tally('full', added[FULL])
-results[1] = ring()
+set_state_of_new()
+incr_stat('waiting', added[QUEUED])
+incr_stat('bytes', added.bytes)
+incr_stat('accepted', added[QUEUED])
+incr_stat('duplicates', added[DUPLICATE])
+incr_stat('full', added[FULL])
+results[1] = needs_wakeup()
 return results

@@ -9,9 +9,9 @@
 local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(expired) do
   local crashes = redis.call('HEXISTS', OWNERS, customer)
-  free(customer)
+  release_lease(customer)
   if crashes == 1 then redis.call('HINCRBY', CRASHES, customer, 1) end
-  seat(customer, 0)
+  set_state(customer, 0)
 end
-tally('expired', #expired)
+incr_stat('expired', #expired)
 return #expired

@@ -9,8 +9,8 @@
 local released = 0
 for i = 3, #ARGV do
   if redis.call('HGET', OWNERS, ARGV[i]) == ARGV[2] then
-    free(ARGV[i])
-    seat(ARGV[i], 0)
+    release_lease(ARGV[i])
+    set_state(ARGV[i], 0)
     released = released + 1
   end
 end

@@ -9,18 +9,18 @@ local REMOVED, ABSENT, LEASED = 1, 0, 2
 local customer, id = ARGV[2], ARGV[3]
 if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEASED end
 if redis.call('ZREM', mail_of(customer), id) == 1 then
-  tally('waiting', -1)
+  incr_stat('waiting', -1)
   if redis.call('EXISTS', mail_of(customer)) == 0 then
     for _, state in ipairs({READY, SLEEPING, PAUSED}) do redis.call('ZREM', state, customer) end
-    seat(customer, 0)
+    set_state(customer, 0)
   end
 elseif redis.call('ZREM', held_of(customer), id) == 1 then
-  tally('parked', -1)
+  incr_stat('parked', -1)
   if redis.call('EXISTS', held_of(customer)) == 0 then redis.call('ZREM', PARKED, customer) end
 else
   return ABSENT
 end
-tally('bytes', -forget({id}))
+incr_stat('bytes', -delete_events({id}))
 redis.call('HDEL', TRIES, id)
-tally('removed', 1)
+incr_stat('removed', 1)
 return REMOVED

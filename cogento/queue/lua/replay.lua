@@ -9,5 +9,5 @@ local customer = ARGV[2]
 local slept = redis.call('ZREM', SLEEPING, customer) == 1
 local empty = redis.call('EXISTS', mail_of(customer)) == 0
 local returned = unpark(customer)
-if slept then seat(customer, 0) elseif empty and returned > 0 then reseat(customer) end
+if slept then set_state(customer, 0) elseif empty and returned > 0 then restore_state(customer) end
 return (slept or returned > 0) and 1 or 0

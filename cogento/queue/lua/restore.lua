@@ -1,9 +1,9 @@
--- restore: lays stored events that lie in no mailbox into their customers' own.
+-- restore: puts stored events that are in no mailbox into their customers' own.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2…]  four an event: id, customer id, created (Unix seconds), header of the value that was read (codec.py)
--- Returns   one an event: 1 RESTORED | 0 it lies there, or is another one by now, or gone
+-- Returns   one an event: 1 RESTORED | 0 it is there, or is another one by now, or gone
 
 local RESTORED, HEADER = 1, 15
 local results = {}
@@ -11,12 +11,12 @@ for i = 2, #ARGV, 4 do
   local id, customer, first = ARGV[i], ARGV[i + 1], ARGV[i + 2] * SECOND
   local is_it = redis.call('GETRANGE', event_of(id), 0, HEADER - 1) == ARGV[i + 3]
   results[#results + 1] = 0
-  if is_it and not lies(id, customer) then
+  if is_it and not is_in_mailbox(id, customer) then
     local last = math.max(last_place(mail_of(customer), first), last_place(held_of(customer), first))
     redis.call('ZADD', mail_of(customer), math.min(last + 1, first + SECOND - 1), id)
-    reseat(customer)
+    restore_state(customer)
     results[#results] = RESTORED
-    tally('repaired', 1)
+    incr_stat('repaired', 1)
   end
 end
 return results

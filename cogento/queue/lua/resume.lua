@@ -8,5 +8,5 @@
 local customer = ARGV[2]
 if customer == '' then return redis.call('DEL', HALTED) end
 local ended = redis.call('HDEL', PAUSES, customer)
-if redis.call('ZREM', PAUSED, customer) == 1 then seat(customer, 0) end
+if redis.call('ZREM', PAUSED, customer) == 1 then set_state(customer, 0) end
 return ended

@@ -10,13 +10,13 @@
 
 local SETTLED, LOST = 1, 0
 local at = 3
-local function take()
+local function next_argument()
   at = at + 1
   return ARGV[at]
 end
-local function take_many(width)
+local function next_arguments(width)
   local many = {}
-  for i = 1, tonumber(take()) * width do many[i] = take() end
+  for i = 1, tonumber(next_argument()) * width do many[i] = next_argument() end
   return many
 end
 
@@ -29,8 +29,8 @@ local function park(customer, id)
   redis.call('ZADD', held_of(customer), place, id)
   redis.call('ZADD', PARKED, 'NX', ARGV[3], customer)
   is_any_parked = true
-  tally('waiting', -1)
-  tally('parked', 1)
+  incr_stat('waiting', -1)
+  incr_stat('parked', 1)
 end
 
 -- What all turns together leave behind is written at the end: a call costs more than what it does.
@@ -53,23 +53,23 @@ local function settle(turn)
   if turn.release == '1' and is_any_parked then unpark(customer) end
 end
 
--- As `seat`, but that those without mail are forgotten together; of a few customers mostly none has any left.
+-- As `set_state`, but that those without mail are forgotten together; of a few customers mostly none has any left.
 local FEW = 16
-local function seat_or_go(turns)
+local function set_state_or_drop(turns)
   for first = 1, #turns, FEW do
     local last, mails = math.min(first + FEW - 1, #turns), {}
     for i = first, last do mails[#mails + 1] = mail_of(turns[i].customer) end
     local is_any_left = redis.call('EXISTS', unpack(mails)) > 0
     for i = first, last do
       local customer = turns[i].customer
-      if is_any_left and head_of(customer) then seat(customer, turns[i].wake) else gone[#gone + 1] = customer end
+      if is_any_left and head_of(customer) then set_state(customer, turns[i].wake) else gone[#gone + 1] = customer end
     end
   end
 end
 
 -- A suspect stays one until its mailbox is empty: else each harmless event before a deadly one would clear it,
 -- and two more workers would die.
-local function forgive(customers)
+local function reset_crash_count(customers)
   for i, crashes in pairs(fields_of(CRASHES, customers)) do
     if crashes and tonumber(crashes) >= ALONE then
       redis.call('HSET', CRASHES, customers[i], ALONE)
@@ -81,8 +81,8 @@ end
 
 local turns, customers = {}, {}
 while at < #ARGV do
-  local turn = {customer = take(), wake = tonumber(take()), release = take()}
-  turn.done, turn.parked, turn.failed = take_many(1), take_many(1), take_many(2)
+  local turn = {customer = next_argument(), wake = tonumber(next_argument()), release = next_argument()}
+  turn.done, turn.parked, turn.failed = next_arguments(1), next_arguments(1), next_arguments(2)
   turns[#turns + 1], customers[#customers + 1] = turn, turn.customer
 end
 
@@ -91,15 +91,15 @@ for i, turn in ipairs(turns) do
   results[i] = owners[i] == ARGV[2] and SETTLED or LOST
   if results[i] == SETTLED then ours[#ours + 1], freed[#freed + 1] = turn, turn.customer end
 end
-spread('ZREM', LEASES, freed)
-spread('HDEL', OWNERS, freed)
-forgive(freed)
+chunked_call('ZREM', LEASES, freed)
+chunked_call('HDEL', OWNERS, freed)
+reset_crash_count(freed)
 for _, turn in ipairs(ours) do settle(turn) end
-seat_or_go(ours)
-tally('bytes', -forget(finished))
-tally('waiting', -#finished)
-tally('settled', #finished)
-if redis.call('EXISTS', TRIES) == 1 then spread('HDEL', TRIES, finished) end
-spread('ZREM', SINCE, gone)
-if redis.call('EXISTS', CRASHES) == 1 then spread('HDEL', CRASHES, gone) end
+set_state_or_drop(ours)
+incr_stat('bytes', -delete_events(finished))
+incr_stat('waiting', -#finished)
+incr_stat('settled', #finished)
+if redis.call('EXISTS', TRIES) == 1 then chunked_call('HDEL', TRIES, finished) end
+chunked_call('ZREM', SINCE, gone)
+if redis.call('EXISTS', CRASHES) == 1 then chunked_call('HDEL', CRASHES, gone) end
 return results

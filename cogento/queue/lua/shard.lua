@@ -14,7 +14,7 @@ local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. '
 local WORKERS, DELAYS, PACE, LOST = tag .. ':workers', tag .. ':delays', tag .. ':pace', tag .. ':lost'
 local FENCE = tag .. ':fence'
 
-local SPREAD = 4000 -- arguments that Lua can pass at once, and an even number
+local MAX_ARGUMENTS = 4000 -- arguments that Lua can pass at once, and an even number
 local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
 local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
 
@@ -25,22 +25,22 @@ local function circuit_of(dependency) return tag .. ':circuit:' .. dependency en
 local function aside_of(name) return tag .. ':aside:' .. name end
 
 -- A counter must not fail a command that has nothing else to write (pcall: memory may be full).
-local function tally(field, by)
+local function incr_stat(field, by)
   if by ~= 0 then redis.pcall('HINCRBY', STATS, field, by) end
 end
 
 -- Runs a command with many arguments, as many at once as Lua can pass. A call costs more than what it does.
-local function spread(command, key, arguments)
-  for first = 1, #arguments, SPREAD do
-    redis.call(command, key, unpack(arguments, first, math.min(first + SPREAD - 1, #arguments)))
+local function chunked_call(command, key, arguments)
+  for first = 1, #arguments, MAX_ARGUMENTS do
+    redis.call(command, key, unpack(arguments, first, math.min(first + MAX_ARGUMENTS - 1, #arguments)))
   end
 end
 
--- Asks a command about many arguments as `spread` runs one; answers come in their order, false for nothing.
-local function ask_of(command, key, arguments)
+-- Asks a command about many arguments as `chunked_call` runs one; answers come in their order, false for nothing.
+local function chunked_query(command, key, arguments)
   local answers = {}
-  for first = 1, #arguments, SPREAD do
-    local last = math.min(first + SPREAD - 1, #arguments)
+  for first = 1, #arguments, MAX_ARGUMENTS do
+    local last = math.min(first + MAX_ARGUMENTS - 1, #arguments)
     for i, answer in ipairs(redis.call(command, key, unpack(arguments, first, last))) do answers[first + i - 1] = answer end
   end
   return answers
@@ -49,7 +49,7 @@ end
 -- Values of a hash, in the order of `fields`; {} of an empty hash, which most are nearly always.
 local function fields_of(hash, fields)
   if #fields == 0 or redis.call('HLEN', hash) == 0 then return {} end
-  return ask_of('HMGET', hash, fields)
+  return chunked_query('HMGET', hash, fields)
 end
 
 -- The event at the head of a mailbox, or nil.
@@ -59,7 +59,7 @@ local function head_of(customer) return redis.call('ZRANGE', mail_of(customer), 
 local function received_of(id) return tonumber(redis.pcall('GETRANGE', event_of(id), 2, 14)) or now end
 
 -- Gives a customer with mail its state: paused, sleeping or ready.
-local function enter(customer, wake_ms)
+local function add_to_state(customer, wake_ms)
   if redis.call('HEXISTS', PAUSES, customer) == 1 then
     redis.call('ZADD', PAUSED, now, customer)
   elseif wake_ms > now then
@@ -70,7 +70,7 @@ local function enter(customer, wake_ms)
 end
 
 -- Gives a customer that is in no state the one its mail asks for: none, paused, sleeping or ready.
-local function seat(customer, wake_ms)
+local function set_state(customer, wake_ms)
   local head = head_of(customer)
   if not head then
     redis.call('ZREM', SINCE, customer)
@@ -78,34 +78,36 @@ local function seat(customer, wake_ms)
     return
   end
   redis.call('ZADD', SINCE, received_of(head), customer)
-  enter(customer, wake_ms)
+  add_to_state(customer, wake_ms)
 end
 
--- Ends a lease; the caller seats the customer.
-local function free(customer)
+-- Ends a lease; the caller sets the customer's state.
+local function release_lease(customer)
   redis.call('ZREM', LEASES, customer)
   redis.call('HDEL', OWNERS, customer)
 end
 
 -- Forgets events that have left their mailbox, and returns how many bytes they were.
-local function forget(ids)
+local function delete_events(ids)
   local keys, bytes = {}, 0
   for i, id in ipairs(ids) do
     keys[i] = event_of(id)
     bytes = bytes + redis.call('STRLEN', keys[i])
   end
-  for first = 1, #keys, SPREAD do redis.call('DEL', unpack(keys, first, math.min(first + SPREAD - 1, #keys))) end
+  for first = 1, #keys, MAX_ARGUMENTS do
+    redis.call('DEL', unpack(keys, first, math.min(first + MAX_ARGUMENTS - 1, #keys)))
+  end
   return bytes
 end
 
--- Moves all parked events back to their places; the caller reseats a customer whose mailbox was empty.
+-- Moves all parked events back to their places; the caller calls restore_state for a customer whose mailbox was empty.
 local function unpark(customer)
   redis.call('ZREM', PARKED, customer)
   local held = redis.call('ZRANGE', held_of(customer), 0, -1, 'WITHSCORES')
   redis.call('DEL', held_of(customer))
   for i = 1, #held, 2 do redis.call('ZADD', mail_of(customer), held[i + 1], held[i]) end
-  tally('parked', -#held / 2)
-  tally('waiting', #held / 2)
+  incr_stat('parked', -#held / 2)
+  incr_stat('waiting', #held / 2)
   return #held / 2
 end
 
@@ -123,7 +125,7 @@ local function is_in_step()
 end
 
 -- Gives a customer with mail what it has lost of its state and of `since`. Returns 1 if anything was missing.
-local function reseat(customer)
+local function restore_state(customer)
   local missing = 0
   if not redis.call('ZSCORE', SINCE, customer) then
     redis.call('ZADD', SINCE, received_of(head_of(customer)), customer)
@@ -133,26 +135,26 @@ local function reseat(customer)
     if redis.call('ZSCORE', state, customer) then return missing end
   end
   if redis.call('HEXISTS', OWNERS, customer) == 1 then return missing end -- its lease is given back by mend.lua
-  enter(customer, 0)
+  add_to_state(customer, 0)
   return 1
 end
 
--- Whether an event lies in its customer's mailbox, waiting or parked; makes sure that it is looked at there.
-local function lies(id, customer)
+-- Whether an event is in its customer's mailbox, waiting or parked; makes sure that it is looked at there.
+local function is_in_mailbox(id, customer)
   if redis.call('ZSCORE', mail_of(customer), id) then
-    tally('repaired', reseat(customer))
+    incr_stat('repaired', restore_state(customer))
     return true
   end
   if not redis.call('ZSCORE', held_of(customer), id) then return false end
-  tally('repaired', redis.call('ZADD', PARKED, 'NX', now, customer))
+  incr_stat('repaired', redis.call('ZADD', PARKED, 'NX', now, customer))
   return true
 end
 
 -- Takes an id out of a mailbox whose event is there no more, and notes it for people (inspection.py).
 local MOST_NOTED = 1000
-local function lose(customer, mailbox, id)
+local function drop_lost(customer, mailbox, id)
   redis.call('ZREM', mailbox, id)
   redis.call('HDEL', TRIES, id)
-  tally('lost', 1)
+  incr_stat('lost', 1)
   if redis.call('HLEN', LOST) < MOST_NOTED then redis.pcall('HSET', LOST, id, customer) end
 end

@@ -8,12 +8,12 @@
 local sleepers = redis.call('ZRANGEBYSCORE', SLEEPING, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(sleepers) do
   redis.call('ZREM', SLEEPING, customer)
-  seat(customer, 0)
+  set_state(customer, 0)
 end
 local due = redis.call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(due) do
   local empty = redis.call('EXISTS', mail_of(customer)) == 0
-  -- Where its mailbox was lost, a customer may be in a worker's hands without any mail (reseat).
-  if unpark(customer) > 0 and empty then reseat(customer) end
+  -- Where its mailbox was lost, a customer may be in a worker's hands without any mail (restore_state).
+  if unpark(customer) > 0 and empty then restore_state(customer) end
 end
 return #sleepers + #due
