@@ -68,7 +68,8 @@ def check_server(demand: AckDurability | None) -> RedisCommands[ServerFacts]:
         info: Mapping[str, Any] = yield Command(("INFO",))
     except MailboxDenied as denied:
         raise MailboxRefused(str(denied)) from denied
-    _require_loaded(info)
+    if info.get("loading"):  # until it has read its files it says that it keeps none
+        raise MailboxUnavailable("Redis is still loading its data")
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
     disk = _disk(info, (yield from _configured()))
@@ -135,12 +136,6 @@ def require_version(version: str, disk: Disk) -> None:
             f"The server at REDIS_URL is version {version}; the mailboxes need Redis 6.2 or newer, or Valkey: "
             "upgrade it, or set REDIS_URL to another server."
         )
-
-
-def _require_loaded(info: Mapping[str, Any]) -> None:
-    """Believe nothing of a server that still reads its files: until then it says that it keeps none."""
-    if info.get("loading"):
-        raise MailboxUnavailable("Redis is still loading its data")
 
 
 def _require_noeviction(policy: str) -> None:

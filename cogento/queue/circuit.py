@@ -15,7 +15,7 @@ from cogento.queue.keys import circuit_key
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
-    from cogento.queue.clock import Clock
+    from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
 
@@ -60,7 +60,7 @@ class OpenCircuit:
 class Circuit:
     """One dependency's circuit; raises MailboxUnavailable like everything that asks Redis."""
 
-    def __init__(self, server: RedisClient, clock: Clock, *, tag: str, dependency: Dependency) -> None:
+    def __init__(self, server: RedisClient, clock: RedisClock, *, tag: str, dependency: Dependency) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

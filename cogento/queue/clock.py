@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cogento.queue.redis_commands import Command
 
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 RESYNCHRONISE_SECONDS = 30.0  # a quartz clock drifts less than 1 ms in that time
 REQUEST = ("TIME",)
-
-
-class Clock(Protocol):
-    """Milliseconds of Redis's time."""
-
-    def now_ms(self) -> int:
-        """Return the time; raises MailboxUnavailable when it must be asked for and Redis is away."""
 
 
 @dataclass(frozen=True, slots=True)

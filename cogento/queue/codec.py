@@ -82,7 +82,9 @@ def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
     """Return the value to store."""
     head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
     compressed = _zstandard.compress(body)
-    return head + (ZSTANDARD + compressed if _is_worth_it(body, compressed) else PLAIN + body)
+    # A claim is bounded by what it holds as stored: a large body must not expand to very much more.
+    is_worth_it = len(compressed) < len(body) <= max(SMALL_BYTES, MAX_EXPANSION_RATIO * len(compressed))
+    return head + (ZSTANDARD + compressed if is_worth_it else PLAIN + body)
 
 
 def decode(value: bytes, *, now_ms: int) -> Stored | None:
@@ -118,11 +120,6 @@ def same_content(stored: bytes, value: bytes) -> bool:
     if first is None or second is None:
         return False
     return bool(first.api_version != second.api_version or first.data == second.data)
-
-
-def _is_worth_it(body: bytes, compressed: bytes) -> bool:
-    """A claim is bounded by what it holds as stored: a large body must not expand to very much more."""
-    return len(compressed) < len(body) <= max(SMALL_BYTES, MAX_EXPANSION_RATIO * len(compressed))
 
 
 def _body(value: bytes) -> bytes:

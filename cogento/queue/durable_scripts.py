@@ -31,7 +31,7 @@ SLOWEST_BYTES_A_SECOND = 10 * 1024**2
 WAITAOF_MS = 2000
 """An `everysec` file reaches the disk within a second, and the disk takes its time."""
 
-PATIENT_SECONDS = TIMEOUT_SECONDS + WAITAOF_MS / 1000
+LONG_TIMEOUT_SECONDS = TIMEOUT_SECONDS + WAITAOF_MS / 1000
 
 
 KNOWN_SECONDS = 2.0
@@ -92,7 +92,7 @@ class DurableScripts:
     def longest_seconds(self) -> float:
         """Return how long `run` may take, as far as is known yet."""
         waits = self._known is not None and self._known.facts.ack_means is DurabilityMechanism.WAITAOF
-        return PATIENT_SECONDS if waits else TIMEOUT_SECONDS
+        return LONG_TIMEOUT_SECONDS if waits else TIMEOUT_SECONDS
 
     def run(self, calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
         """Run scripts; when this returns, what they wrote is as durable as promised.
@@ -100,16 +100,12 @@ class DurableScripts:
         The means are looked at before and after: a server that was exchanged in between did not give them.
         """
         means = yield from self.means()
-        replies = yield from _run_by(means, calls)
+        if means is DurabilityMechanism.WAITAOF:
+            replies, files = yield from redis_commands.run_and_wait(calls, wait_ms=WAITAOF_MS)
+            if files < 1:
+                raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
+        else:
+            replies = yield from redis_commands.run(calls)
         if (yield from self.means()) is not means:
             raise MailboxUnavailable("the server changed its durability during a put")
         return replies
-
-
-def _run_by(means: DurabilityMechanism, calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
-    if means is not DurabilityMechanism.WAITAOF:
-        return (yield from redis_commands.run(calls))
-    replies, files = yield from redis_commands.run_and_wait(calls, wait_ms=WAITAOF_MS)
-    if files < 1:
-        raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
-    return replies

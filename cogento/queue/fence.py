@@ -16,7 +16,7 @@ from cogento.queue.redis_commands import Call
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.queue.clock import Clock
+    from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
 
 QUIET_MS = 3600_000
@@ -35,7 +35,7 @@ class KeptOut:
 class FenceNotes:
     """The receivers' notes; everything raises MailboxUnavailable."""
 
-    def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
+    def __init__(self, server: RedisClient, clock: RedisClock, tag: str) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

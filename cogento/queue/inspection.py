@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,7 +26,7 @@ from cogento.queue.redis_commands import Call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cogento.queue.clock import Clock
+    from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
 
@@ -82,7 +83,7 @@ class Inspection:
     def __init__(
         self,
         server: RedisClient,
-        clock: Clock,
+        clock: RedisClock,
         tags: Sequence[str],
         *,
         lease_seconds: float,
@@ -137,7 +138,7 @@ class _Round:
     def __init__(
         self,
         server: RedisClient,
-        clock: Clock,
+        clock: RedisClock,
         tags: Sequence[str],
         *,
         lease_ms: int,
@@ -158,8 +159,8 @@ class _Round:
         for tag in self._tags:
             self._server.execute(redis_commands.unjam(tag, self._clock.now_ms()))
             self._shards[tag] = _Shard(self._stats(tag))
-        self._through_keys("mail", self._mend_mail)
-        self._through_keys("held", self._mend_held)
+        self._through_keys("mail", partial(self._mend, "mail"))
+        self._through_keys("held", partial(self._mend, "held"))
         self._through_lists()
         after = {tag: self._stats(tag) for tag in self._tags}
         self._through_keys("event", self._restore)
@@ -185,13 +186,7 @@ class _Round:
                 return
             self._pause(begun)
 
-    def _mend_mail(self, tag: str, customers: list[str]) -> None:
-        self._mend(tag, "mail", customers)
-
-    def _mend_held(self, tag: str, customers: list[str]) -> None:
-        self._mend(tag, "held", customers)
-
-    def _mend(self, tag: str, family: str, customers: list[str]) -> None:
+    def _mend(self, family: str, tag: str, customers: list[str]) -> None:
         shard = self._shards[tag]
         while customers:
             begun = time.monotonic()

@@ -19,7 +19,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:halted`          | string | ms since when an operator wants everything paused                           |
 | `:crashes`         | hash   | customer -> leases that expired in a row                                    |
 | `:tries`           | hash   | event -> "attempts first_attempt_ms class:code", for those that failed      |
-| `:bell`            | hash   | `until`: ms until when no ring is needed; `rings`: unanswered ones          |
+| `:bell`            | hash   | `until`: ms until when no wake-up is needed; `rings`: unanswered ones       |
 | `:stats`           | hash   | gauges `waiting`, `parked`, `bytes`; counters of everything that happened   |
 | `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
 | `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |

@@ -18,8 +18,8 @@ from msgspec import structs
 from cogento.events.names import CustomerId, EventId, LeaseToken
 from cogento.queue import codec, keys, replies
 from cogento.queue.circuit import Circuit, Dependency
-from cogento.queue.clock import Clock, RedisClock
-from cogento.queue.durable_scripts import PATIENT_SECONDS, TIMEOUT_SECONDS
+from cogento.queue.clock import RedisClock
+from cogento.queue.durable_scripts import LONG_TIMEOUT_SECONDS, TIMEOUT_SECONDS
 from cogento.queue.enqueue import WAKEUP_WINDOW_MS, EnqueueCommands
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
@@ -72,7 +72,7 @@ class Mailboxes:
         self,
         server: RedisClient,
         *,
-        clock: Clock | None = None,
+        clock: RedisClock | None = None,
         shards: int = 1,
         ack: AckDurability | None = None,
         limits: Limits | None = None,
@@ -103,7 +103,9 @@ class Mailboxes:
         `name` is the process's, and tells people who has claimed a mailbox.
         """
         return cls(
-            RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS, patient_seconds=PATIENT_SECONDS),
+            RedisClient.connect(
+                url, timeout_seconds=TIMEOUT_SECONDS, long_timeout_seconds=LONG_TIMEOUT_SECONDS
+            ),
             shards=shards,
             ack=ack,
             limits=limits,
@@ -144,7 +146,7 @@ class Mailboxes:
         return tuple(found for found in looks if found)
 
     def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
-        """Lay envelopes into their mailboxes: one script a shard, durable as promised when this returns.
+        """Put envelopes into their mailboxes: one script a shard, durable as promised when this returns.
 
         An id that waits already stays as it is. At most one result asks for a wake-up.
         """
@@ -156,13 +158,15 @@ class Mailboxes:
     ) -> Claim | None:
         """Lease the customers at the head of the line to the caller; None when no mail is ready.
 
-        A claim that returned mail must be followed by another once it is settled (the doorbell counts on
+        A claim that returned mail must be followed by another once it is settled (the wake-ups count on
         it). First of all, expired leases and sleepers whose time has come are put back in line.
         """
         now_ms, lease_ms = self.now_ms(), int(lease_seconds * 1000)
         token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
         mails: list[Mail] = []
-        for tag in self._tags_from_anywhere():
+        # A random shard comes first, so that none is always served last.
+        first = secrets.randbelow(len(self._tags))
+        for tag in self._tags[first:] + self._tags[:first]:
             events = max_events - sum(len(mail.waiting) for mail in mails)
             if len(mails) >= max_customers or events <= 0:
                 break
@@ -309,11 +313,6 @@ class Mailboxes:
         (tag,) = keys.by_shard(self._tags, [customer_id])
         (reply,) = self._server.run(Call(script, tag, (self.now_ms(), customer_id, *terms)))
         return reply
-
-    def _tags_from_anywhere(self) -> Sequence[str]:
-        """All shards, beginning with a random one, so that none is always served last."""
-        first = secrets.randbelow(len(self._tags))
-        return self._tags[first:] + self._tags[:first]
 
 
 def _settlement(one: Settlement) -> list[Argument]:

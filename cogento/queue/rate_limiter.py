@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cogento.queue import keys
-from cogento.queue.clock import Clock, RedisClock
+from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
@@ -22,7 +22,7 @@ class RateLimiter:
     """At most so many requests a second, evenly spaced; everything raises MailboxUnavailable."""
 
     def __init__(
-        self, server: RedisClient, *, requests_per_second: float, clock: Clock | None = None
+        self, server: RedisClient, *, requests_per_second: float, clock: RedisClock | None = None
     ) -> None:
         self._server = server
         self._clock = clock or RedisClock(server)

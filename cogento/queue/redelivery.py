@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
-from cogento.queue.mail import Put, PutResult, Source
+from cogento.queue.mail import PutResult, Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.events.names import EventId
+    from cogento.queue.mailboxes import Mailboxes
 
 
 class Redelivery(StrEnum):
@@ -57,7 +58,7 @@ class TakenLetter(Protocol):
         """The exact bytes."""
 
 
-class Letters(Protocol):
+class LetterSource(Protocol):
     """Where letters are taken from, on behalf of somebody and for a reason."""
 
     def take(self, letter_ids: Collection[int]) -> Sequence[TakenLetter]:
@@ -67,14 +68,9 @@ class Letters(Protocol):
         """Have letters open again that could not be put back."""
 
 
-class Mailboxes(Protocol):
-    """Where letters are put."""
-
-    def put(self, envelopes: Sequence[Envelope], *, source: Source) -> Sequence[Put]:
-        """As Mailboxes.put; no doorbell is rung for what it asks: an idle worker looks by itself."""
-
-
-def redeliver(letter_ids: Collection[int], letters: Letters, mailboxes: Mailboxes) -> dict[int, Redelivery]:
+def redeliver(
+    letter_ids: Collection[int], letters: LetterSource, mailboxes: Mailboxes
+) -> dict[int, Redelivery]:
     """Put letters back into their customers' mailboxes, and say of each what became of it.
 
     Whatever is raised in between, what was taken is given back; should a put have happened all the same, the
@@ -95,6 +91,7 @@ def redeliver(letter_ids: Collection[int], letters: Letters, mailboxes: Mailboxe
 
 def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, Redelivery]:
     opened = [(letter.id, envelope) for letter in taken if (envelope := _open(letter))]
+    # No wake-up is sent for what is put: an idle worker polls by itself.
     results = dict.fromkeys((letter.id for letter in taken), Redelivery.UNREADABLE)
     if opened:
         puts = mailboxes.put([envelope for _, envelope in opened], source=Source.RETRY)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from redis.connection import AbstractConnection
 
-    from cogento.queue.redis_commands import Argument, Call, Pipeline, RedisCommands, Reply, Request
+    from cogento.queue.redis_commands import Argument, Call, RedisCommands, Reply, Request
 
 T = TypeVar("T")
 
@@ -31,22 +31,22 @@ T = TypeVar("T")
 class RedisClient(RedisConnection):
     """Runs scripts and commands; anything that goes wrong is a MailboxUnavailable.
 
-    `patient` is the same server with a longer time-out, for what waits for the disk.
+    `long_timeout_client` is the same server with a longer time-out, for what waits for the disk.
     """
 
-    def __init__(self, client: redis.Redis, patient: redis.Redis | None = None) -> None:
+    def __init__(self, client: redis.Redis, long_timeout_client: redis.Redis | None = None) -> None:
         super().__init__()
         self._client = client
-        self._patient = patient or client
+        self._long_timeout_client = long_timeout_client or client
 
     @classmethod
     def connect(
-        cls, url: str, *, timeout_seconds: float, patient_seconds: float | None = None
+        cls, url: str, *, timeout_seconds: float, long_timeout_seconds: float | None = None
     ) -> RedisClient:
         """Make a server of a URL (redis, rediss, unix); connections open when first needed."""
         client = _client(url, timeout_seconds)
-        server = cls(client, _client(url, patient_seconds) if patient_seconds else None)
-        for each in (client, server._patient):
+        server = cls(client, _client(url, long_timeout_seconds) if long_timeout_seconds else None)
+        for each in (client, server._long_timeout_client):
             each.connection_pool.connection_kwargs["redis_connect_func"] = server._greet
         return server
 
@@ -75,20 +75,17 @@ class RedisClient(RedisConnection):
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
-        self._patient.close()
+        self._long_timeout_client.close()
 
     def _answer(self, request: Request) -> Reply:
         with self._translated():
             if isinstance(request, Command):
                 return self._client.execute_command(*request.words)  # type: ignore[no-untyped-call]
-            return self._send(request)
-
-    def _send(self, request: Pipeline) -> list[Reply]:
-        client = self._patient if request.wait_ms else self._client
-        with client.pipeline(transaction=False) as pipeline:
-            for command in request.commands:
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return checked(pipeline.execute(raise_on_error=False))
+            client = self._long_timeout_client if request.wait_ms else self._client
+            with client.pipeline(transaction=False) as pipeline:
+                for command in request.commands:
+                    pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+                return checked(pipeline.execute(raise_on_error=False))
 
     def _greet(self, connection: AbstractConnection) -> None:
         self.connection_epoch += 1

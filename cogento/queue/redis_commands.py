@@ -171,19 +171,16 @@ def _unjammed(
 
 
 def _run(calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int) -> RedisCommands[list[Reply]]:
-    replies: list[Reply] = yield Pipeline([*map(_by_digest, calls), *after], wait_ms)
+    digests = [("EVALSHA", load_script(call.script).sha, 1, call.tag, *call.arguments) for call in calls]
+    replies: list[Reply] = yield Pipeline([*digests, *after], wait_ms)
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
-        again = yield Pipeline([*(_by_text(calls[i]) for i in unknown), *after], wait_ms)
+        texts = [
+            ("EVAL", load_script(call.script).text, 1, call.tag, *call.arguments)
+            for call in map(calls.__getitem__, unknown)
+        ]
+        again = yield Pipeline([*texts, *after], wait_ms)
         for i, reply in zip(unknown, again, strict=False):
             replies[i] = reply
         replies[len(calls) :] = again[len(unknown) :]
     return replies
-
-
-def _by_digest(call: Call) -> CommandWords:
-    return ("EVALSHA", load_script(call.script).sha, 1, call.tag, *call.arguments)
-
-
-def _by_text(call: Call) -> CommandWords:
-    return ("EVAL", load_script(call.script).text, 1, call.tag, *call.arguments)

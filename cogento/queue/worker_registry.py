@@ -17,7 +17,7 @@ from cogento.queue.replies import read_number
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.queue.clock import Clock
+    from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument
 
@@ -82,7 +82,7 @@ class Workforce:
 class WorkerRegistry:
     """The workers of these mailboxes; everything raises MailboxUnavailable."""
 
-    def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
+    def __init__(self, server: RedisClient, clock: RedisClock, tag: str) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

@@ -122,7 +122,9 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take apart what has come as far as it may be, or refuse it."""
         if self._dropped_bytes is not None:
-            self._drop(data)
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > LINGER_BYTES:
+                self._cut_off()
             return
         if self.unparsed:
             data = self.unparsed[self._parsed_to :] + data
@@ -338,11 +340,6 @@ class Connection(HttpToolsProtocol):
         pairs = [*self.server_state.default_headers, *headers, *answer.headers, CLOSE]
         self.transport.write(render_head(answer.http_status, pairs) + answer.body)
         self.transport.write_eof()
-
-    def _drop(self, data: bytes) -> None:
-        self._dropped_bytes = (self._dropped_bytes or 0) + len(data)
-        if self._dropped_bytes > LINGER_BYTES:
-            self._cut_off()
 
     # Bounds.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.envelope import Envelope
 from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.queue.clock import RedisClock
 from cogento.queue.mail import Settlement
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ START_MS = 1_760_000_000_000
 
 
 @dataclass
-class ManualClock:
+class ManualClock(RedisClock):
     """A clock that only the test moves."""
 
     ms: int = START_MS

@@ -50,10 +50,13 @@ class Drawer:
         self.given_back += letter_ids
 
 
-class Away:
+class Away(Mailboxes):
     """Mailboxes whose Redis does not answer."""
 
-    def put(self, envelopes: Sequence[Envelope], *, source: Source) -> list[Put]:  # noqa: ARG002
+    def __init__(self) -> None:
+        pass
+
+    def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:  # noqa: ARG002
         raise MailboxUnavailable("Redis: TimeoutError")
 
 
