@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.queue.checks import ServerFacts
-    from cogento.queue.clock import Clock
+    from cogento.queue.clock import RedisClock
     from cogento.queue.fence import KeptOut
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.redis_client import RedisClient
@@ -97,7 +97,7 @@ class TablesKeeper:
     Knows nothing of what is kept. Everything raises MailboxUnavailable.
     """
 
-    def __init__(self, server: RedisClient, clock: Clock, tag: str) -> None:
+    def __init__(self, server: RedisClient, clock: RedisClock, tag: str) -> None:
         self._server = server
         self._clock = clock
         self._tag = tag

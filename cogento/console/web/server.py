@@ -64,7 +64,7 @@ class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries n
         """Set what gunicorn is to do."""
         options: dict[str, Any] = {
             "bind": self._exposure.address,
-            "worker_class": "cogento.serving.worker.Worker",
+            "worker_class": "cogento.serving.worker.ServingWorker",
             "workers": 1,
             "timeout": 30,
             "graceful_timeout": 5,
