@@ -92,7 +92,9 @@ def read_event(body: bytes) -> Event:
     if not has_snapshot(envelope.type):
         raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     kind = kind_of(envelope.type)
-    obj = _object(whole, kind)
+    obj = whole.data.object
+    if obj.get("object") != kind:
+        fields.malformed(f"the event is about a {kind} and carries something else")
     columns = _columns(envelope.type, obj)
     return Event(
         id=envelope.event_id,
@@ -149,13 +151,6 @@ def _open(body: bytes) -> tuple[Whole, Envelope]:
 def kind_of(type_: str) -> ObjectKind:
     """Say what an event of a type that has a table is about."""
     return ObjectKind.SUBSCRIPTION if is_about_subscription(type_) else ObjectKind.CUSTOMER
-
-
-def _object(whole: Whole, kind: ObjectKind) -> Json:
-    obj = whole.data.object
-    if obj.get("object") != kind:
-        fields.malformed(f"the event is about a {kind} and carries something else")
-    return obj
 
 
 def _columns(type_: str, obj: Json) -> CustomerColumns | SubscriptionColumns:

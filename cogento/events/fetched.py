@@ -7,7 +7,7 @@ cogento/ordering/order.py decides their order.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -52,8 +52,9 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
         asked = msgspec.json.decode(sent, type=_FetchedObject)
     except msgspec.DecodeError as error:
         raise PermanentError(MALFORMED, "Stripe's answer is no customer and no subscription") from error
+    parts = repr((asked.id, fetched_at, sent))
     answer = _FetchedEvent(
-        id=_id(asked.id, fetched_at, sent),
+        id=f"evt_fetched_{hashlib.blake2b(parts.encode(), digest_size=12).hexdigest()}",
         api_version=api_version,
         created=fetched_at,
         data=_FetchedData(msgspec.Raw(sent)),
@@ -61,7 +62,3 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
         type=_TYPES[asked.object],
     )
     return msgspec.json.encode(answer)
-
-
-def _id(*parts: Any) -> str:
-    return f"evt_fetched_{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"

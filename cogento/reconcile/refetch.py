@@ -178,7 +178,9 @@ class ThinEventObjects:
             self._backoff.record(
                 one.object_id, failures.get(one.object_id), waited_seconds=one.waited_seconds
             )
-        self._give_up([one for one in noticed if _is_hopeless(one, failures.get(one.object_id))])
+        missing = {object_id for object_id, error in failures.items() if error.is_missing}
+        too_late = (one for one in noticed if one.waited_seconds > PARKED_SECONDS)
+        self._give_up([one for one in too_late if one.object_id in missing])
         return len(due) == MAX_NAMED
 
     def _due(self) -> list[Noticed]:
@@ -204,10 +206,6 @@ class ThinEventObjects:
 
 def _queue_of(noticed: Noticed) -> CustomerId:
     return CustomerId(noticed.object_id)
-
-
-def _is_hopeless(noticed: Noticed, error: StripeApiError | None) -> bool:
-    return error is not None and error.is_missing and noticed.waited_seconds > PARKED_SECONDS
 
 
 def _letter(noticed: Noticed) -> DeadLetter:

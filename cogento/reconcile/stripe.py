@@ -68,7 +68,11 @@ class Stripe:
 
     def fetch(self, wanted: Sequence[Doubt]) -> list[StripeAnswer | StripeApiError]:
         """Ask for objects, all at once; each has its answer or its error, in their order."""
-        return runtime.run(self._fetch(wanted))
+
+        async def fetch_all() -> list[StripeAnswer | StripeApiError]:
+            return await asyncio.gather(*(self._fetch_one(one) for one in wanted))
+
+        return runtime.run(fetch_all())
 
     def event(self, event_id: EventId) -> StripeAnswer:
         """As StripeApi.event."""
@@ -81,9 +85,6 @@ class Stripe:
     def now(self) -> int:
         """Ask what time it is by Stripe's clock, in Unix seconds; costs one request."""
         return runtime.run(self.api.now())
-
-    async def _fetch(self, wanted: Sequence[Doubt]) -> list[StripeAnswer | StripeApiError]:
-        return await asyncio.gather(*(self._fetch_one(one) for one in wanted))
 
     async def _fetch_one(self, wanted: Doubt) -> StripeAnswer | StripeApiError:
         try:

@@ -55,7 +55,8 @@ def translated(error: stripe.StripeError) -> StripeApiError:
     """Say what an error of the SDK means."""
     status = error.http_status
     if status is None:
-        return StripeApiError(f"Stripe: {_cause(error)}", failure=_failure_without_answer(error))
+        cause = type(error.__cause__ or error).__name__
+        return StripeApiError(f"Stripe: {cause}", failure=_failure_without_answer(error))
     headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
     return StripeApiError(
         f"Stripe answered {status}",
@@ -78,10 +79,6 @@ def _failure_without_answer(error: stripe.StripeError) -> FailureClass:
     if isinstance(error.__cause__, httpx.ConnectError):  # refused, or no such host
         return FailureClass.INFRASTRUCTURE
     return FailureClass.TRANSIENT if isinstance(error, stripe.APIConnectionError) else FailureClass.BUG
-
-
-def _cause(error: stripe.StripeError) -> str:
-    return type(error.__cause__ or error).__name__
 
 
 def _seconds(text: str | None) -> float | None:
