@@ -24,7 +24,7 @@ from cogento.events.event import read_event
 from cogento.queue.durability import AckDurability
 from cogento.queue.mail import Settlement
 from cogento.queue.mailboxes import Mailboxes
-from cogento.store.delivery import Delivery
+from cogento.store.ledger import Delivery
 from cogento.store.store import Store
 from receiver.signature import verify
 from tests.support.builders import SECRET, signed_header

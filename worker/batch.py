@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.events.names import EventId, ObjectId
-    from cogento.store.delivery import BatchResult, Delivery
-    from cogento.store.letters import DeadLetter
+    from cogento.store.dead_letters import DeadLetter
+    from cogento.store.ledger import BatchResult, Delivery
     from worker.decode import DecodedBatch
     from worker.store import BridgedStore
 

@@ -11,8 +11,8 @@ from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from cogento.events.projection import is_terminal_event
 from cogento.events.retry import FailureClass
+from cogento.store.dead_letters import DeadLetter
 from cogento.store.errors import code_of
-from cogento.store.letters import DeadLetter
 from cogento.version import VERSION
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import read_stored_event
 from cogento.events.letters import MESSAGES, LetterReason
 from cogento.queue.mail import Source
-from cogento.store.delivery import Delivery
+from cogento.store.ledger import Delivery
 
 if TYPE_CHECKING:
     from cogento.events.fence import Fence

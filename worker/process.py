@@ -177,13 +177,13 @@ class WorkerProcess:
         A release without these rules may have run until now, or run still; batches keep the rows right from here on.
         """
         if self._member_statuses is not None:
-            before = self._store.decide_members(self._member_statuses)
+            before = self._store.set_member_statuses(self._member_statuses)
             if before is not None:
                 log.warning(
                     "member_statuses_changed", before=sorted(before), now=sorted(self._member_statuses)
                 )
             self._member_statuses = None
-        self._store.refresh_members()
+        self._store.sync_member_roles()
         for taken in self._store.repair():
             log.warning("address_taken", reason=taken.message)
 

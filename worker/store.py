@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from cogento.events.names import EventId
-    from cogento.store.delivery import BatchResult, Delivery
+    from cogento.store.dead_letters import DeadLetter, DeadLetters
+    from cogento.store.email_ownership import AddressTakenError
     from cogento.store.figures import TableFigures
-    from cogento.store.holders import AddressTakenError
+    from cogento.store.ledger import BatchResult, Delivery
     from cogento.store.letter_records import Replay
-    from cogento.store.letters import DeadLetter, Letters
 
 WHO = "worker"
 NAME = "cogento worker"
@@ -72,13 +72,13 @@ class BridgedStore:
         """As Store.run_maintenance."""
         runtime.run(self._store.run_maintenance(retention_days=retention_days))
 
-    def decide_members(self, statuses: Collection[str]) -> frozenset[str] | None:
+    def set_member_statuses(self, statuses: Collection[str]) -> frozenset[str] | None:
         """As Store.decide_members."""
-        return runtime.run(self._store.decide_members(statuses))
+        return runtime.run(self._store.set_member_statuses(statuses))
 
-    def refresh_members(self) -> None:
+    def sync_member_roles(self) -> None:
         """As Store.refresh_members."""
-        runtime.run(self._store.refresh_members())
+        runtime.run(self._store.sync_member_roles())
 
     def repair(self) -> list[AddressTakenError]:
         """As Store.repair."""
@@ -90,9 +90,9 @@ class BridgedStore:
 
 
 class BridgedLetters:
-    """Letters for the worker's automatic retry; `who` is the worker."""
+    """DeadLetters for the worker's automatic retry; `who` is the worker."""
 
-    def __init__(self, letters: Letters) -> None:
+    def __init__(self, letters: DeadLetters) -> None:
         self._letters = letters
 
     def retryable(self, reason: LetterReason, *, limit: int) -> list[int]:
@@ -108,15 +108,15 @@ class BridgedLetters:
                 return []
 
     def take(self, letter_ids: Collection[int], *, why: str) -> list[Replay]:
-        """As Letters.retry."""
+        """As DeadLetters.retry."""
         return runtime.run(self._letters.retry(letter_ids, who=WHO, why=why))
 
     def reopen(self, letter_ids: Collection[int], *, why: str, after_seconds: int = 0) -> int:
-        """As Letters.reopen."""
+        """As DeadLetters.reopen."""
         return runtime.run(self._letters.reopen(letter_ids, who=WHO, why=why, after_seconds=after_seconds))
 
     def taken(self, *, for_seconds: int, above: int) -> dict[int, EventId]:
-        """As Letters.taken."""
+        """As DeadLetters.taken."""
         return runtime.run(self._letters.taken(for_seconds=for_seconds, above=above))
 
 

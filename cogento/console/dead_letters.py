@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.redelivery import Redelivery
+    from cogento.store.dead_letters import DeadLetters
     from cogento.store.letter_records import (
         Letter,
         LetterAction,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         LetterMatch,
         Replay,
     )
-    from cogento.store.letters import Letters
     from cogento.store.store import Store
 
 ANSWER_SECONDS = 20
@@ -109,9 +109,9 @@ class DeadLetterService:
 
 @dataclass(frozen=True, slots=True)
 class _LetterClaim:
-    """Letters that an operator claims for a reason."""
+    """DeadLetters that an operator claims for a reason."""
 
-    letters: Letters
+    letters: DeadLetters
     who: str
     why: str | None
 

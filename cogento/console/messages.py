@@ -13,8 +13,7 @@ from cogento.events.outcomes import Reason
 from cogento.ordering.walks import Why
 from cogento.queue.redelivery import Redelivery
 from cogento.queue.status import MailboxState
-from cogento.store.delivery import BACKFILL, VERIFY
-from cogento.store.ledger import ASKED
+from cogento.store.ledger import ASKED, BACKFILL, VERIFY
 from cogento.store.letter_records import LetterStatus
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures
 from cogento.store.errors import classify
-from cogento.store.recent import Settled
+from cogento.store.history import SettledCount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cogento.queue.figures import QueueFigures
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.figures import TableFigures
-    from cogento.store.recent import NewCustomer, NewSubscription
+    from cogento.store.history import NewCustomer, NewSubscription
     from cogento.store.store import Store
 
 SECONDS_SHOWN = 120
@@ -124,12 +124,14 @@ class StatusPoller:
             time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
 
 
-def _growth(since: int, before: Mapping[str, int], *, until: int, after: Mapping[str, int]) -> list[Settled]:
+def _growth(
+    since: int, before: Mapping[str, int], *, until: int, after: Mapping[str, int]
+) -> list[SettledCount]:
     """Tell what totals have grown by between two polls, evenly over the seconds from one to the other."""
     seconds = range(since, until) or range(since, since + 1)
     shares = {outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in after.items()}
     return [
-        Settled(second, outcome, share + (place < rest))
+        SettledCount(second, outcome, share + (place < rest))
         for outcome, (share, rest) in shares.items()
         for place, second in enumerate(seconds)
         if share or place < rest
@@ -143,7 +145,7 @@ class StatusSample:
     second: int
     mail: QueueFigures | None = None
     tables: TableFigures | None = None
-    settled: Sequence[Settled] = ()
+    settled: Sequence[SettledCount] = ()
     customers: Sequence[NewCustomer] = ()
     subscriptions: Sequence[NewSubscription] = ()
     queue_problem: str | None = None

@@ -74,7 +74,7 @@ def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
     workforce = Workforce(mailboxes.workers.seen(), mail.now_ms)
     totals = runtime.run(store.history.totals())
     letters = runtime.run(store.letters.count())
-    sweeping = runtime.run(store.sweeps.standing())
+    sweeping = runtime.run(store.sweeps.status())
     return StatusReport(
         waiting=mail.waiting,
         leased=mail.leased,

@@ -18,7 +18,7 @@ import msgspec
 from cogento import runtime
 from cogento.events.envelope import EARLIEST_CREATED
 from cogento.events.event import ObjectKind
-from cogento.store.backfills import Slice, Stretch
+from cogento.store.backfills import BackfillRange, TimeRange
 from cogento.stripe.errors import StripeApiError
 from cogento.stripe.requests import StripeAnswer
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cogento.reconcile.bulk_apply import AppliedCounts, BulkApplier
     from cogento.reconcile.stripe import Stripe
-    from cogento.store.backfills import Backfills, Counts
+    from cogento.store.backfills import BackfillProgress, Counts
     from cogento.stripe.api import Page, StripeApi
 
 KINDS = (ObjectKind.CUSTOMER, ObjectKind.SUBSCRIPTION)
@@ -71,7 +71,7 @@ class Backfill:
     def __init__(
         self,
         stripe: Stripe,
-        backfills: Backfills,
+        backfills: BackfillProgress,
         applier: BulkApplier,
         *,
         report: Callable[[Backfilled], object],
@@ -89,7 +89,7 @@ class Backfill:
         """Go on with what an earlier run left, or begin; with `anew` forget what was left."""
         return runtime.run(self._run(anew=anew))
 
-    async def handle_page(self, part: Slice, page: Page, *, seconds: int) -> None:
+    async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:
         """Write a page's objects, and after them what is left of its slice: it may be written twice, never not at all."""
         applied = await self._applier.apply([StripeAnswer(one, page.at) for one in page.objects])
         await self._backfills.save(part, applied)
@@ -97,9 +97,9 @@ class Backfill:
         self._seconds_left -= seconds
         self._report(self._standing())
 
-    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
-        """As Backfills.halve."""
-        return await self._backfills.halve(part, second)
+    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
+        """As BackfillProgress.halve."""
+        return await self._backfills.split(part, second)
 
     async def _run(self, *, anew: bool) -> Backfilled:
         await self._begin_or_resume(anew=anew)
@@ -112,13 +112,13 @@ class Backfill:
 
     async def _begin_or_resume(self, *, anew: bool) -> None:
         """Begin, unless an earlier run left something."""
-        standing = await self._backfills.standing()
+        standing = await self._backfills.status()
         if anew or not standing.is_under_way:
             api = self._stripe.api
             until = await api.now() + 1
             parts = [one for kind in KINDS for one in await stretches(api, kind, until=until)]
             await self._backfills.begin(parts)
-            standing = await self._backfills.standing()
+            standing = await self._backfills.status()
         self._begun, self._seconds = standing.begun or 0, standing.seconds
         self._counts = Counter(await self._backfills.totals())
 
@@ -130,10 +130,10 @@ class Backfill:
 class PageHandler(Protocol):
     """Handles the pages, and remembers what is left of the slices."""
 
-    async def handle_page(self, part: Slice, page: Page, *, seconds: int) -> None:
+    async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:
         """Deal with a page; then `part` is left of its slice, and `seconds` less than before."""
 
-    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
+    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """Cut a slice in two at a second; the older half comes first."""
 
 
@@ -149,7 +149,7 @@ class ListScan:
         self._handler = handler
         self._lanes = asyncio.Semaphore(LANES)
 
-    async def over(self, parts: Iterable[Slice]) -> None:
+    async def over(self, parts: Iterable[BackfillRange]) -> None:
         """List them to their ends, begun in this order; the first failure ends all, and is raised."""
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -158,7 +158,7 @@ class ListScan:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
 
-    async def _scan(self, part: Slice, tasks: asyncio.TaskGroup) -> None:
+    async def _scan(self, part: BackfillRange, tasks: asyncio.TaskGroup) -> None:
         after_id: str | None = None
         async with self._lanes:
             while part.left.seconds > 0:
@@ -171,7 +171,7 @@ class ListScan:
                     older, part = await self._handler.halve(part, (left.since + left.before) // 2)
                     tasks.create_task(self._scan(older, tasks))
 
-    async def _page(self, left: Stretch, after_id: str | None) -> Page:
+    async def _page(self, left: TimeRange, after_id: str | None) -> Page:
         """Ask for the next page; by time alone when the object to go on after has been deleted meanwhile."""
         try:
             return await self._api.objects(left.kind, since=left.since, before=left.before, after_id=after_id)
@@ -181,7 +181,7 @@ class ListScan:
             return await self._api.objects(left.kind, since=left.since, before=left.before)
 
 
-async def stretches(api: StripeApi, kind: ObjectKind, *, until: int) -> Sequence[Stretch]:
+async def stretches(api: StripeApi, kind: ObjectKind, *, until: int) -> Sequence[TimeRange]:
     """Cut the time in which objects were created before a Unix second into slices.
 
     They come in an order in which those done at any moment are spread over all of time: so the share of the
@@ -189,7 +189,7 @@ async def stretches(api: StripeApi, kind: ObjectKind, *, until: int) -> Sequence
     """
     since = await _beginning(api, kind, until)
     bounds = [since + (until - since) * i // SLICES for i in range(SLICES + 1)]
-    return [Stretch(kind, bounds[place], bounds[place + 1]) for place in sorted(range(SLICES), key=_spread)]
+    return [TimeRange(kind, bounds[place], bounds[place + 1]) for place in sorted(range(SLICES), key=_spread)]
 
 
 async def _beginning(api: StripeApi, kind: ObjectKind, until: int) -> int:
@@ -216,7 +216,7 @@ class _Created(msgspec.Struct):
     created: int
 
 
-def _end_of_rest(page: Page, left: Stretch) -> int:
+def _end_of_rest(page: Page, left: TimeRange) -> int:
     """Say before which second objects are left: the last one's own second may hold more of them."""
     if not page.has_more or not page.objects:
         return left.since

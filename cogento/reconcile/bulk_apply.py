@@ -23,9 +23,8 @@ from cogento.events.names import ObjectId
 from cogento.events.outcomes import Parked
 from cogento.events.retry import FailureClass
 from cogento.queue.mail import Source
-from cogento.store.delivery import Delivery
 from cogento.store.errors import classify
-from cogento.store.ledger import entry_of
+from cogento.store.ledger import Delivery, entry_of
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from cogento.events.names import CustomerId
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.enqueue import Enqueuer
-    from cogento.store.delivery import BatchResult
+    from cogento.store.ledger import BatchResult
     from cogento.store.store import Store
     from cogento.stripe.api import StripeApi
     from cogento.stripe.requests import StripeAnswer

@@ -21,7 +21,7 @@ from cogento.reconcile.refetch import AmbiguousRows, ObjectFetcher, Refetcher, T
 from cogento.reconcile.stripe import Stripe
 from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from cogento.reconcile.verify import Verified, Verify
-from cogento.store.delivery import BACKFILL, VERIFY
+from cogento.store.ledger import BACKFILL, VERIFY
 from cogento.store.store import Store
 from cogento.stripe.errors import StripeApiError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cogento.queue.mailboxes import Mailboxes
     from cogento.settings import ReconcileSettings, WorkerSettings
-    from cogento.store.sweeps import Sweeping
+    from cogento.store.sweeps import SweepStatus
 
 log = structlog.get_logger()
 
@@ -82,7 +82,7 @@ class Reconciliation:
         self._refetcher = Refetcher(
             store,
             (
-                AmbiguousRows(store.doubts, mailboxes, fetcher, clock=clock),
+                AmbiguousRows(store.unsure_rows, mailboxes, fetcher, clock=clock),
                 ThinEventObjects(store, mailboxes, fetcher, clock=clock),
             ),
             goes_on=self._goes_on,
@@ -121,7 +121,7 @@ class Reconciliation:
 
     def sweep_if_due(self) -> None:
         """Sweep, if five minutes have passed since any process did, and no other is at it."""
-        standing = runtime.run(self._store.sweeps.standing())
+        standing = runtime.run(self._store.sweeps.status())
         _warn_if_late(standing)
         if standing.finished is None or standing.now - standing.finished >= SWEEP_EVERY_SECONDS:
             try:
@@ -134,7 +134,7 @@ class Reconciliation:
     ) -> Swept | None:
         """Sweep now; None when another process is at it."""
         self._check_account()
-        turn = runtime.run(self._store.take_turn(SWEEP_TURN))
+        turn = runtime.run(self._store.try_leader_lease(SWEEP_TURN))
         if turn is None:
             return None
         try:
@@ -147,7 +147,7 @@ class Reconciliation:
     ) -> Backfilled | None:
         """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
         self._check_account()
-        turn = runtime.run(self._store.take_turn(BACKFILL_TURN))
+        turn = runtime.run(self._store.try_leader_lease(BACKFILL_TURN))
         if turn is None:
             return None
         applier = BulkApplier(self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=BACKFILL)
@@ -169,9 +169,9 @@ class Reconciliation:
         comparison = Verify(self._store, self._stripe, self._mailboxes, applier, report=report)
         return comparison.run(sample=sample, repair=repair)
 
-    def standing(self) -> Sweeping:
+    def standing(self) -> SweepStatus:
         """How far sweeps have come."""
-        return runtime.run(self._store.sweeps.standing())
+        return runtime.run(self._store.sweeps.status())
 
     def stop(self) -> None:
         """Begin nothing further; what is under way ends at its next step."""
@@ -204,7 +204,7 @@ class Reconciliation:
         return not self._stopping.is_set()
 
 
-def _warn_if_late(standing: Sweeping) -> None:
+def _warn_if_late(standing: SweepStatus) -> None:
     days = 0 if standing.watermark is None else (standing.now - standing.watermark) / DAY_SECONDS
     if days >= VERY_LATE_DAYS:
         log.error("sweep_very_late", days=int(days), stripe_lists_days=30)

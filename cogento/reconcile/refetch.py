@@ -22,8 +22,8 @@ from cogento.events.names import CustomerId, ObjectId
 from cogento.events.retry import FailureClass
 from cogento.queue.mail import Source
 from cogento.reconcile.enqueue import fetched_envelope
-from cogento.store.doubts import Doubt
-from cogento.store.letters import DeadLetter
+from cogento.store.dead_letters import DeadLetter
+from cogento.store.refetches import RefetchTarget
 from cogento.stripe.errors import StripeApiError
 from cogento.version import VERSION
 
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.enqueue import Enqueuer
     from cogento.reconcile.stripe import Stripe
-    from cogento.store.doubts import DoubtfulRows
-    from cogento.store.notices import Noticed
+    from cogento.store.database import LeaderLease
+    from cogento.store.refetches import RefetchRequest, UnsureRows
     from cogento.store.store import Store
-    from cogento.store.turns import Turn
     from cogento.stripe.requests import StripeAnswer
 
 log = structlog.get_logger()
@@ -80,12 +79,12 @@ class Refetcher:
         self._store = store
         self._sources = sources
         self._goes_on = goes_on
-        self._turn: Turn | None = None
+        self._turn: LeaderLease | None = None
 
     def run(self) -> None:
         """Refetch everything that is due, if this process is the leader or can become it."""
         if self._turn is None:
-            self._turn = runtime.run(self._store.take_turn(TURN))
+            self._turn = runtime.run(self._store.try_leader_lease(TURN))
         if self._turn is None:
             return
         there_is_more = True
@@ -103,7 +102,7 @@ class Refetcher:
         if self._turn is not None:
             self._release(self._turn)
 
-    def _release(self, turn: Turn) -> None:
+    def _release(self, turn: LeaderLease) -> None:
         self._turn = None
         with suppress(Exception):  # its connection may be what failed; then the turn has ended already
             runtime.run(turn.end())
@@ -118,7 +117,7 @@ class AmbiguousRows:
 
     def __init__(
         self,
-        rows: DoubtfulRows,
+        rows: UnsureRows,
         mailboxes: Mailboxes,
         fetcher: ObjectFetcher,
         *,
@@ -139,11 +138,11 @@ class AmbiguousRows:
             self._backoff.record(doubt.object_id, failures.get(doubt.object_id))
         return len(doubts) == MAX_AMBIGUOUS
 
-    def _due(self) -> list[Doubt]:
+    def _due(self) -> list[RefetchTarget]:
         resting = self._backoff.paused()
         rows = runtime.run(self._rows.due(quiet_seconds=QUIET_SECONDS, besides=resting, limit=MAX_AMBIGUOUS))
         unknown = self._mailboxes.parked_customers(quiet_seconds=QUIET_SECONDS, limit=10 * MAX_AMBIGUOUS)
-        customers = (Doubt(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
+        customers = (RefetchTarget(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
         wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
         return [doubt for doubt in wanted[:MAX_AMBIGUOUS] if not self._has_events(doubt.customer_id)]
 
@@ -155,7 +154,7 @@ class AmbiguousRows:
 class ThinEventObjects:
     """Objects that thin events named: each is fetched once a burst of changes.
 
-    They stay in Postgres until an answer has been applied (cogento/store/notices.py): after a crash anywhere, or when
+    They stay in Postgres until an answer has been applied (cogento/store/refetches.py): after a crash anywhere, or when
     Redis is emptied, they are fetched again. `clock` is monotonic.
     """
 
@@ -173,7 +172,9 @@ class ThinEventObjects:
         noticed = [one for one in due if not self._has_events(one)]
         if not noticed:
             return False
-        failures = self._fetcher.fetch([Doubt(one.kind, one.object_id, _queue_of(one)) for one in noticed])
+        failures = self._fetcher.fetch(
+            [RefetchTarget(one.kind, one.object_id, _queue_of(one)) for one in noticed]
+        )
         for one in noticed:
             self._backoff.record(
                 one.object_id, failures.get(one.object_id), waited_seconds=one.waited_seconds
@@ -183,8 +184,8 @@ class ThinEventObjects:
         self._give_up([one for one in too_late if one.object_id in missing])
         return len(due) == MAX_NAMED
 
-    def _due(self) -> list[Noticed]:
-        due = self._store.notices.due(
+    def _due(self) -> list[RefetchRequest]:
+        due = self._store.refetches.due(
             quiet_seconds=QUIET_SECONDS,
             longest_seconds=LONGEST_SECONDS,
             besides=self._backoff.paused(),
@@ -192,23 +193,23 @@ class ThinEventObjects:
         )
         return runtime.run(due)
 
-    def _has_events(self, noticed: Noticed) -> bool:
+    def _has_events(self, noticed: RefetchRequest) -> bool:
         """Whether more of its events wait, or an earlier answer."""
         return self._mailboxes.look(_queue_of(noticed)).waiting_total > 0
 
-    def _give_up(self, hopeless: Sequence[Noticed]) -> None:
+    def _give_up(self, hopeless: Sequence[RefetchRequest]) -> None:
         """Insert dead letters first: after a crash in between it is done again."""
         if hopeless:
             log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
             runtime.run(self._store.insert_dead_letters([_letter(one) for one in hopeless]))
-            runtime.run(self._store.notices.give_up([one.object_id for one in hopeless]))
+            runtime.run(self._store.refetches.give_up([one.object_id for one in hopeless]))
 
 
-def _queue_of(noticed: Noticed) -> CustomerId:
+def _queue_of(noticed: RefetchRequest) -> CustomerId:
     return CustomerId(noticed.object_id)
 
 
-def _letter(noticed: Noticed) -> DeadLetter:
+def _letter(noticed: RefetchRequest) -> DeadLetter:
     notice = read_notice(noticed.raw_body)
     return DeadLetter(
         event_id=notice.id,
@@ -236,7 +237,7 @@ class ObjectFetcher:
     stripe: Stripe
     enqueuer: Enqueuer
 
-    def fetch(self, wanted: Sequence[Doubt]) -> dict[ObjectId, StripeApiError]:
+    def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
         """Fetch objects; when this returns every answer is queued. Objects without an answer are returned with the error.
 
         Raises QueueFullError, and what Redis raises; then some may be in none.
@@ -259,7 +260,7 @@ class ObjectFetcher:
         return failures
 
 
-def _envelope_of(doubt: Doubt, answer: StripeAnswer) -> Envelope | None:
+def _envelope_of(doubt: RefetchTarget, answer: StripeAnswer) -> Envelope | None:
     try:
         return fetched_envelope(answer)
     except (PermanentError, RejectedError) as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cogento.events.names import EventId
     from cogento.settings import AskingSettings
-    from cogento.store.doubts import Doubt
+    from cogento.store.refetches import RefetchTarget
     from cogento.stripe.api import Page
     from cogento.stripe.requests import StripeAnswer
 
@@ -66,7 +66,7 @@ class Stripe:
         runtime.run(self.api.close())
         self._pace.close()
 
-    def fetch(self, wanted: Sequence[Doubt]) -> list[StripeAnswer | StripeApiError]:
+    def fetch(self, wanted: Sequence[RefetchTarget]) -> list[StripeAnswer | StripeApiError]:
         """Ask for objects, all at once; each has its answer or its error, in their order."""
 
         async def fetch_all() -> list[StripeAnswer | StripeApiError]:
@@ -86,7 +86,7 @@ class Stripe:
         """Ask what time it is by Stripe's clock, in Unix seconds; costs one request."""
         return runtime.run(self.api.now())
 
-    async def _fetch_one(self, wanted: Doubt) -> StripeAnswer | StripeApiError:
+    async def _fetch_one(self, wanted: RefetchTarget) -> StripeAnswer | StripeApiError:
         try:
             return await self.api.fetch(wanted.kind, wanted.object_id)
         except StripeApiError as error:

@@ -18,8 +18,8 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
 from cogento.queue.mail import Source
-from cogento.store.notices import Snapshot
-from cogento.store.sweeps import NOTHING_SIGHTED, Sighted
+from cogento.store.refetches import SnapshotEvent
+from cogento.store.sweeps import BEFORE_ALL_EVENTS, ListedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +84,7 @@ class EventSweep:
         self._stripe = stripe
         self._fence = fence
         self._sweeps = store.sweeps
-        self._notices = store.notices
+        self._notices = store.refetches
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
 
@@ -107,7 +107,7 @@ class EventSweep:
     def _beginning(self, now: int) -> int:
         """Begin before the watermark, and before whatever was awaited and has vanished."""
         oldest = now - REACH_SECONDS
-        watermark = runtime.run(self._sweeps.standing()).watermark
+        watermark = runtime.run(self._sweeps.status()).watermark
         if watermark is None:
             return oldest
         vanished = self._vanished(oldest)
@@ -116,16 +116,16 @@ class EventSweep:
             log.error("sweep_gap_exceeds_stripe_retention", days=(now - begins) // DAY_SECONDS)
         return max(begins, oldest)
 
-    def _vanished(self, oldest: int) -> list[Sighted]:
+    def _vanished(self, oldest: int) -> list[ListedEvent]:
         """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
-        vanished: list[Sighted] = []
-        last = NOTHING_SIGHTED
+        vanished: list[ListedEvent] = []
+        last = BEFORE_ALL_EVENTS
         while awaited := runtime.run(self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE)):
             vanished += self._vanished_of(awaited, oldest)
             last = awaited[-1]
         return vanished
 
-    def _vanished_of(self, awaited: Sequence[Sighted], oldest: int) -> list[Sighted]:
+    def _vanished_of(self, awaited: Sequence[ListedEvent], oldest: int) -> list[ListedEvent]:
         unsettled = runtime.run(self._sweeps.unsettled(awaited))
         settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
         gone = [event for event in unsettled if self._mailboxes.find(event.event_id) is None]
@@ -135,7 +135,7 @@ class EventSweep:
         return vanished
 
     def _has_room(self) -> bool:
-        has_room = runtime.run(self._sweeps.standing()).awaited < MOST_AWAITED
+        has_room = runtime.run(self._sweeps.status()).awaited < MOST_AWAITED
         if not has_room:
             log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
         return has_room
@@ -170,18 +170,18 @@ class EventSweep:
         if not wanted:
             return 0
         missing = self._enqueuer.put(wanted, source=Source.SWEEP)
-        awaited = [Sighted(envelope.event_id, envelope.created) for envelope in wanted]
+        awaited = [ListedEvent(envelope.event_id, envelope.created) for envelope in wanted]
         runtime.run(self._sweeps.note(missing=missing, awaited=awaited))
         return missing
 
     def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        seen = [Sighted(envelope.event_id, envelope.created) for envelope in envelopes]
+        seen = [ListedEvent(envelope.event_id, envelope.created) for envelope in envelopes]
         ids = {event.event_id for event in runtime.run(self._sweeps.unsettled(seen))}
         return [envelope for envelope in envelopes if envelope.event_id in ids]
 
     def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Leave out events whose object a thin event told of: an answer of Stripe's stands for them."""
-        told = [Snapshot(one.event_id, one.object_id, one.created) for one in envelopes]
+        told = [SnapshotEvent(one.event_id, one.object_id, one.created) for one in envelopes]
         covered = runtime.run(self._notices.covered(told)) if told else set()
         return [envelope for envelope in envelopes if envelope.event_id not in covered]
 

@@ -20,8 +20,8 @@ from cogento.events.names import ObjectId
 from cogento.ordering.evidence import short_id, unpack
 from cogento.ordering.row_values import FILLED_COLUMNS
 from cogento.reconcile.backfill import ListScan, stretches
-from cogento.store.backfills import Slice, Stretch
-from cogento.store.doubts import Doubt
+from cogento.store.backfills import BackfillRange, TimeRange
+from cogento.store.refetches import RefetchTarget
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError
 from cogento.stripe.requests import StripeAnswer
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.bulk_apply import BulkApplier
     from cogento.reconcile.stripe import Stripe
-    from cogento.store.copies import Copy
     from cogento.store.store import Store
+    from cogento.store.stored_rows import StoredRow
     from cogento.stripe.api import Page
 
 _T = TypeVar("_T")
@@ -77,7 +77,7 @@ class Verified:
 class _Suspect:
     """An object whose row differed, and what Stripe said of it then; None: it was not listed."""
 
-    doubt: Doubt
+    doubt: RefetchTarget
     said: CustomerColumns | SubscriptionColumns | None
 
 
@@ -117,23 +117,25 @@ class Verify:
         """Compare every row, or so many at random: a question to Stripe each."""
         return runtime.run(self._run(sample=sample, repair=repair))
 
-    async def handle_page(self, part: Slice, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
+    async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
         """Compare a page of a list."""
         await self._compare([StripeAnswer(one, page.at) for one in page.objects])
         self._seconds_left -= seconds
         self._report(self._compared, 1 - self._seconds_left / self._seconds)
 
-    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
+    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """Cut a slice in two, which nobody needs to remember."""
         whole = part.left
-        older = Slice(next(self._numbers), Stretch(whole.kind, whole.since, second))
-        return older, Slice(part.id, Stretch(whole.kind, second, whole.before))
+        older = BackfillRange(next(self._numbers), TimeRange(whole.kind, whole.since, second))
+        return older, BackfillRange(part.id, TimeRange(whole.kind, second, whole.before))
 
     async def _run(self, *, sample: int | None, repair: bool) -> Verified:
         if sample is None:
             await self._compare_all()
         else:
-            self._suspects += [_Suspect(doubt, None) for doubt in await self._store.copies.sample(sample)]
+            self._suspects += [
+                _Suspect(doubt, None) for doubt in await self._store.stored_rows.sample(sample)
+            ]
             self._compared = len(self._suspects)
         found, undecided = await self._look_again()
         left = await self._repair(found) if repair else found
@@ -149,8 +151,8 @@ class Verify:
         parts = {kind: await stretches(api, kind, until=until) for kind in ObjectKind}
         self._seconds = self._seconds_left = sum(one.seconds for some in parts.values() for one in some)
         for kind, some in parts.items():
-            await ListScan(api, self).over(Slice(next(self._numbers), one) for one in some)
-            async for doubt in self._store.copies.all(kind):
+            await ListScan(api, self).over(BackfillRange(next(self._numbers), one) for one in some)
+            async for doubt in self._store.stored_rows.all(kind):
                 if doubt.object_id not in self._seen:
                     self._suspects.append(_Suspect(doubt, None))
 
@@ -160,17 +162,17 @@ class Verify:
         for event, drift in await self._drifts(events):
             self._seen.add(event.object_id)
             if drift is None or drift:
-                doubt = Doubt(event.kind, event.object_id, event.customer_id)
+                doubt = RefetchTarget(event.kind, event.object_id, event.customer_id)
                 self._suspects.append(_Suspect(doubt, event.columns))
         self._compared += len(events)
 
     async def _drifts(self, events: Iterable[Event]) -> list[tuple[Event, tuple[Drift, ...] | None]]:
         """Compare rows as they are now; None where another release wrote what a row remembers."""
         events = list(events)
-        copies: dict[ObjectId, Copy] = {}
+        copies: dict[ObjectId, StoredRow] = {}
         for kind in {event.kind for event in events}:
             wanted = [event.object_id for event in events if event.kind is kind]
-            copies |= await self._store.copies.read(kind, wanted)
+            copies |= await self._store.stored_rows.read(kind, wanted)
         found: list[tuple[Event, tuple[Drift, ...] | None]] = []
         for event in events:
             try:
@@ -211,7 +213,7 @@ class Verify:
                 found.append(_Found(event, answer, drift))
         return again
 
-    async def _ask(self, doubt: Doubt) -> StripeAnswer | None:
+    async def _ask(self, doubt: RefetchTarget) -> StripeAnswer | None:
         try:
             return await self._stripe.api.fetch(doubt.kind, doubt.object_id)
         except StripeApiError as error:
@@ -248,7 +250,7 @@ def _chunks(suspects: Sequence[_T]) -> Iterable[Sequence[_T]]:
 
 
 def drifts(
-    object_id: ObjectId, said: CustomerColumns | SubscriptionColumns, copy: Copy | None
+    object_id: ObjectId, said: CustomerColumns | SubscriptionColumns, copy: StoredRow | None
 ) -> list[Drift]:
     """Compare a row with what Stripe said of its object.
 
@@ -262,7 +264,9 @@ def drifts(
     return [Drift(table, object_id, *difference) for difference in found]
 
 
-def _columns(said: CustomerColumns | SubscriptionColumns, copy: Copy) -> Iterator[tuple[str, object, object]]:
+def _columns(
+    said: CustomerColumns | SubscriptionColumns, copy: StoredRow
+) -> Iterator[tuple[str, object, object]]:
     for name in said.__struct_fields__:
         expected, found = getattr(said, name), getattr(copy.columns, name)
         is_told = expected is not None or name not in FILLED_COLUMNS[type(said)]
@@ -270,12 +274,12 @@ def _columns(said: CustomerColumns | SubscriptionColumns, copy: Copy) -> Iterato
             yield _NAMES.get(name, name), expected, found
 
 
-def _email(copy: Copy) -> Iterator[tuple[str, object, object]]:
+def _email(copy: StoredRow) -> Iterator[tuple[str, object, object]]:
     if copy.email != copy.email_due:
         yield "email", copy.email_due, copy.email
 
 
-def _event(copy: Copy) -> Iterator[tuple[str, object, object]]:
+def _event(copy: StoredRow) -> Iterator[tuple[str, object, object]]:
     """A row names an event that it remembers, and its second."""
     seconds = {event.event_id: event.created for event in unpack(copy.evidence).all_events}
     created = seconds.get(copy.shown, seconds.get(short_id(copy.shown)))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _BEGIN = query("backfill_begin")
 _LEFT = query("backfill_left")
 _SAVE = query("backfill_save")
-_HALVE = query("backfill_halve")
+_SPLIT = query("backfill_halve")
 _FINISH = query("backfill_finish")
-_STANDING = query("backfill_standing")
+_STATUS = query("backfill_standing")
 _TOTALS = query("backfill_totals")
 
 Counts = dict[tuple[str, str], int]
@@ -26,7 +26,7 @@ Counts = dict[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TimeRange:
     """Objects of one kind that were created from one Unix second on and before another."""
 
     kind: ObjectKind
@@ -40,15 +40,15 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """A stretch that is left to list, and the number under which that is kept."""
+class BackfillRange:
+    """A range that is left to list, and the number under which that is kept."""
 
     id: int
-    left: Stretch
+    left: TimeRange
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BackfillStatus:
     """When the last backfill began and ended (Unix seconds, None: not yet), and how many seconds it covers."""
 
     begun: int | None
@@ -61,42 +61,43 @@ class Standing:
         return self.begun is not None and self.finished is None
 
 
-class Backfills:
+class BackfillProgress:
     """The progress of a database's last backfill; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, stretches: Sequence[Stretch]) -> None:
-        """Begin anew with these, in their order."""
-        kinds = [one.kind.value for one in stretches]
+    async def begin(self, ranges: Sequence[TimeRange]) -> None:
+        """Restart with these, in their order."""
+        kinds = [one.kind.value for one in ranges]
         await self._database.write(
-            _BEGIN, kinds, [one.since for one in stretches], [one.before for one in stretches]
+            _BEGIN, kinds, [one.since for one in ranges], [one.before for one in ranges]
         )
 
-    async def standing(self) -> Standing:
+    async def status(self) -> BackfillStatus:
         """Read when it began and ended."""
-        (row,) = await self._database.fetch(_STANDING)
-        return Standing(**row)
+        (row,) = await self._database.fetch(_STATUS)
+        return BackfillStatus(**row)
 
-    async def left(self) -> list[Slice]:
+    async def left(self) -> list[BackfillRange]:
         """Give what is left to list, in order."""
         rows = await self._database.fetch(_LEFT)
         return [
-            Slice(row["id"], Stretch(ObjectKind(row["kind"]), row["since"], row["before"])) for row in rows
+            BackfillRange(row["id"], TimeRange(ObjectKind(row["kind"]), row["since"], row["before"]))
+            for row in rows
         ]
 
-    async def save(self, part: Slice, counts: Mapping[tuple[str, str], int]) -> None:
-        """Say that only so much of a slice is left, and count what became of the rest."""
+    async def save(self, part: BackfillRange, counts: Mapping[tuple[str, str], int]) -> None:
+        """Say that only so much of a range is left, and count what became of the rest."""
         kinds, outcomes = [kind for kind, _ in counts], [outcome for _, outcome in counts]
         await self._database.write(_SAVE, part.id, part.left.before, kinds, outcomes, list(counts.values()))
 
-    async def halve(self, part: Slice, second: int) -> tuple[Slice, Slice]:
-        """Cut a slice in two at a second; the older half comes first."""
-        (row,) = await self._database.write(_HALVE, part.id, second)
-        older = Stretch(part.left.kind, part.left.since, second)
-        newer = Stretch(part.left.kind, second, part.left.before)
-        return Slice(row["id"], older), Slice(part.id, newer)
+    async def split(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
+        """Split a range in two at a second; the older half comes first."""
+        (row,) = await self._database.write(_SPLIT, part.id, second)
+        older = TimeRange(part.left.kind, part.left.since, second)
+        newer = TimeRange(part.left.kind, second, part.left.before)
+        return BackfillRange(row["id"], older), BackfillRange(part.id, newer)
 
     async def finish(self) -> None:
         """Say that nothing is left."""

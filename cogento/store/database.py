@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -21,11 +22,15 @@ from cogento.store.errors import (
     as_refusal,
     classify,
 )
+from schema.queries import query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
+
+_TAKE = query("turn_take")
+_END = query("turn_end")
 
 ACQUIRE_SECONDS = CONNECT_SECONDS + 5.0
 CLOSE_SECONDS = 5.0
@@ -55,16 +60,16 @@ class Database:
         """Have every connection made anew before it is used again."""
         await self._pool.expire_connections()
 
-    async def fetch(self, query: str, *parameters: object) -> list[Any]:
+    async def fetch(self, statement: str, *parameters: object) -> list[Any]:
         """Read, outside of a transaction."""
         async with self.connection() as connection:
-            return await connection.fetch(query, *parameters)  # type: ignore[no-any-return]
+            return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
 
-    async def write(self, query: str, *parameters: object) -> list[Any]:
+    async def write(self, statement: str, *parameters: object) -> list[Any]:
         """Run one statement that writes, as a transaction of its own."""
 
         async def work(connection: asyncpg.Connection) -> list[Any]:
-            return await connection.fetch(query, *parameters)  # type: ignore[no-any-return]
+            return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
 
         return await self.transaction(work)
 
@@ -110,6 +115,32 @@ class Database:
             raise PostgresSilentError("no connection to Postgres became free in time") from error
         except Exception as error:
             raise as_refusal(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderLease:
+    """The lock on work that one process at a time may do; keeps a connection of the pool until it ends.
+
+    It ends with its connection, so a process that dies or loses it holds nobody up.
+    """
+
+    name: str
+    connection: asyncpg.Connection
+    borrowed: AsyncExitStack
+
+    async def end(self) -> None:
+        """Release the lock."""
+        async with self.borrowed:
+            await self.connection.execute(_END, self.name)
+
+
+async def try_leader_lease(database: Database, name: str) -> LeaderLease | None:
+    """Take the lock of this name; None when another process has it."""
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(database.connection())
+        if await connection.fetchval(_TAKE, name):
+            return LeaderLease(name, connection, stack.pop_all())
+    return None
 
 
 def _is_lost(connection: asyncpg.Connection) -> bool:

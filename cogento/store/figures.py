@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from cogento.store.letter_records import LetterCount
     from cogento.store.store import Store
-    from cogento.store.sweeps import Sweeping
+    from cogento.store.sweeps import SweepStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class TableFigures:
     oldest_letter_age_seconds: float | None
     unsure: int
     to_ask: int
-    sweeping: Sweeping
+    sweeping: SweepStatus
     revision: str
 
     @property
@@ -57,6 +57,6 @@ async def read_figures(store: Store) -> TableFigures:
         else max((dt.datetime.now(dt.UTC) - oldest).total_seconds(), 0),
         unsure=totals.unsure_users + totals.unsure_subscriptions,
         to_ask=totals.to_ask,
-        sweeping=await store.sweeps.standing(),
+        sweeping=await store.sweeps.status(),
         revision=await store.history.revision(),
     )

@@ -1,4 +1,4 @@
-"""What the tables say of an id: its rows, what became of its events, and why; and the totals. Reads only."""
+"""What the tables say of an id (its rows, what became of its events, and why), the totals, and the last seconds. Reads only."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _EVENT = query("history_event")
 _TOTALS = query("history_totals")
 _UNSURE = query("history_unsure")
 _REVISION = query("revision")
+_PACE = query("recent_pace")
+_CUSTOMERS_NOW = query("recent_customers")
+_SUBSCRIPTIONS_NOW = query("recent_subscriptions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,3 +161,54 @@ class History:
         """Sum up."""
         (row,) = await self._database.fetch(_TOTALS)
         return Totals(**row)
+
+
+@dataclass(frozen=True, slots=True)
+class SettledCount:
+    """How many events got one outcome in one second (Unix time, the server's clock)."""
+
+    second: int
+    outcome: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewCustomer:
+    """A customer whose row changed a moment ago."""
+
+    customer_id: CustomerId
+    email: str
+    name: str | None
+    deleted: bool
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription whose row changed a moment ago."""
+
+    subscription_id: ObjectId
+    status: str
+    unsure: bool
+    age_seconds: float
+
+
+class RecentActivity:
+    """Looks back a few seconds; the cost grows with what happened in them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def pace(self, *, look_back_seconds: int) -> list[SettledCount]:
+        """Count what was settled in each of the last seconds, by outcome."""
+        return [SettledCount(**row) for row in await self._database.fetch(_PACE, look_back_seconds)]
+
+    async def customers(self, *, look_back_seconds: int, limit: int) -> list[NewCustomer]:
+        """List the customers whose rows changed last, the newest first."""
+        rows = await self._database.fetch(_CUSTOMERS_NOW, look_back_seconds, limit)
+        return [NewCustomer(**row) for row in rows]
+
+    async def subscriptions(self, *, look_back_seconds: int, limit: int) -> list[NewSubscription]:
+        """List the subscriptions whose rows changed last, the newest first."""
+        rows = await self._database.fetch(_SUBSCRIPTIONS_NOW, look_back_seconds, limit)
+        return [NewSubscription(**row) for row in rows]

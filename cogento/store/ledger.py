@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
+
 from cogento.events.outcomes import (
     Applied,
     Asked,
@@ -22,8 +24,8 @@ from cogento.events.outcomes import (
     Superseded,
     Unchanged,
 )
-from cogento.store.arrays import array, arrays
 from cogento.store.errors import LedgerRacedError
+from cogento.store.rows import array, arrays
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.events.names import EventId
+    from cogento.events.event import Event, Notice
+    from cogento.events.names import CustomerId, EventId, ObjectId
     from cogento.ordering.order import EventVerdict
-    from cogento.store.delivery import Delivery
 
 DEAD = "dead"
 ASKED = "asked"
@@ -44,8 +46,46 @@ _INSERT = query("ledger_insert")
 _REVIVE = query("ledger_revive")
 
 
+RETRY = "retry"
+"""The source of what was put back from the dead letters."""
+
+BACKFILL = "backfill"
+"""The source of what Stripe listed and was written straight away."""
+
+VERIFY = "verify"
+"""The source of what repairs a row that was found to differ from Stripe."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One event as it left its mailbox: when it was put there, how often it failed, how it came."""
+
+    event: Event | Notice
+    received_ms: int
+    attempts: int
+    source: str
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it was put back from the dead letters."""
+        return self.source == RETRY
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether the row is known to differ, and nothing that it shows is to be trusted."""
+        return self.source == VERIFY
+
+
 @dataclass(frozen=True, slots=True)
-class Settled:
+class BatchResult:
+    """What became of each event, which customers have a row now, and which objects' rows are unsure now."""
+
+    outcomes: Mapping[EventId, Outcome]
+    customers: frozenset[CustomerId]
+    unsure: frozenset[ObjectId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvents:
     """Which events of a batch are known: `done` count no more, `dead` ones are tried again."""
 
     done: frozenset[EventId]
@@ -101,12 +141,12 @@ def entry_of(outcome: Outcome) -> Entry | None:  # noqa: PLR0911 - one arm an ou
             assert_never(outcome)
 
 
-async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -> Settled:
-    """Look the events of a batch up."""
+async def find(connection: asyncpg.Connection, deliveries: Sequence[Delivery]) -> KnownEvents:
+    """Look up the events of a batch."""
     ids = array([delivery.event.id for delivery in deliveries])
     rows = await connection.fetch(_FIND, ids, array([delivery.event.created for delivery in deliveries]))
     done = frozenset(row["event_id"] for row in rows if row["outcome"] != DEAD)
-    return Settled(done=done, dead=frozenset(row["event_id"] for row in rows) - done)
+    return KnownEvents(done=done, dead=frozenset(row["event_id"] for row in rows) - done)
 
 
 async def write(
@@ -118,7 +158,7 @@ async def write(
 ) -> bool:
     """Write the final ones among the outcomes; `dead` are those that were given up before.
 
-    False when the answer says that the role member follows nothing (members.py): nearly every batch writes here, so
+    False when the answer says that the role member follows nothing (roles.py): nearly every batch writes here, so
     that a question of its own would cost more than what it saves. UniqueViolationError or LedgerRacedError when another
     transaction has written one meanwhile.
     """

@@ -106,7 +106,7 @@ async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
     before, after = await _upgrade(database_url, to, deadline)
     database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
     try:
-        kept = await partitions.keep(database)
+        kept = await partitions.maintain(database)
     finally:
         await database.close()
     return Migrated(before=before, after=after, days_made=kept.made)

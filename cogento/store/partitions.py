@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from schema.queries import query
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import asyncpg
 
     from cogento.store.database import Database
-
-    class _Change(Protocol):
-        async def __call__(self, connection: asyncpg.Connection, day: dt.date, *, present: bool) -> bool: ...
 
 
 AHEAD_DAYS = 7
@@ -48,60 +45,51 @@ _DROP = "DROP TABLE {name}"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PartitionChanges:
     """The days that this call made and dropped."""
 
     made: tuple[dt.date, ...]
     dropped: tuple[dt.date, ...]
 
 
-async def keep(database: Database, *, retention_days: int = RETENTION_DAYS) -> Kept:
+async def maintain(database: Database, *, retention_days: int = RETENTION_DAYS) -> PartitionChanges:
     """Make today and the week ahead, and drop what is past retention, by the server's clock in UTC.
 
     Raises LockNotAvailableError when a long transaction was in the way five times; nothing is lost then.
     """
-    days = await _days(database)
-    wanted = [days.today + dt.timedelta(ahead) for ahead in range(AHEAD_DAYS + 1)]
-    oldest = days.today - dt.timedelta(retention_days)
-    made = [day for day in wanted if day not in days.present and await _once(database, _make, day)]
-    dropped = [day for day in sorted(days.present) if day < oldest and await _once(database, _drop, day)]
-    await database.write(_FORGET, oldest)
-    return Kept(made=tuple(made), dropped=tuple(dropped))
-
-
-@dataclass(frozen=True, slots=True)
-class _Days:
-    today: dt.date
-    present: frozenset[dt.date]
-
-
-async def _days(database: Database) -> _Days:
     rows = await database.fetch(_LIST)
-    return _Days(today=rows[0]["today"], present=frozenset(row["day"] for row in rows if row["day"]))
+    today, present = rows[0]["today"], {row["day"] for row in rows if row["day"]}
+    wanted = [today + dt.timedelta(ahead) for ahead in range(AHEAD_DAYS + 1)]
+    oldest = today - dt.timedelta(retention_days)
+    made = [
+        day for day in wanted if day not in present and await database.transaction(partial(_make, day=day))
+    ]
+    dropped = [
+        day for day in sorted(present) if day < oldest and await database.transaction(partial(_drop, day=day))
+    ]
+    await database.write(_FORGET, oldest)
+    return PartitionChanges(made=tuple(made), dropped=tuple(dropped))
 
 
-async def _once(database: Database, change: _Change, day: dt.date) -> bool:
-    return await database.transaction(partial(_alone, change, day))
+async def _make(connection: asyncpg.Connection, *, day: dt.date) -> bool:
+    if await _is_present(connection, day):
+        return False
+    next_day = day + dt.timedelta(1)
+    await connection.execute(_MAKE.format(name=_name(day), day=day, next_day=next_day))
+    return True
 
 
-async def _alone(change: _Change, day: dt.date, connection: asyncpg.Connection) -> bool:
+async def _drop(connection: asyncpg.Connection, *, day: dt.date) -> bool:
+    if not await _is_present(connection, day):
+        return False
+    await connection.execute(_DROP.format(name=_name(day)))
+    return True
+
+
+async def _is_present(connection: asyncpg.Connection, day: dt.date) -> bool:
     """Hold off whoever else makes or drops days, and see what they have left to do."""
     await connection.execute(_TAKE_LOCK)
-    present = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", _name(day))
-    return await change(connection, day, present=present)
-
-
-async def _make(connection: asyncpg.Connection, day: dt.date, *, present: bool) -> bool:
-    if not present:
-        next_day = day + dt.timedelta(1)
-        await connection.execute(_MAKE.format(name=_name(day), day=day, next_day=next_day))
-    return not present
-
-
-async def _drop(connection: asyncpg.Connection, day: dt.date, *, present: bool) -> bool:
-    if present:
-        await connection.execute(_DROP.format(name=_name(day)))
-    return present
+    return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", _name(day)))
 
 
 def _name(day: dt.date) -> str:

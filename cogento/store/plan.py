@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Plan:
     """The decisions of one batch; `owners` maps every customer that will have a row to its user.
 
-    `outliving` are rows without events here that come into doubt, because their customers are deleted here.
+    `outliving` are rows without events here that become unsure, because their customers are deleted here.
     """
 
     customers: tuple[UserChange, ...]
@@ -50,7 +50,7 @@ class Plan:
     @property
     def subscribers(self) -> set[UUID]:
         """Every user whose subscriptions change here."""
-        written = (change for change in self.subscriptions if change.row is None or change.is_news)
+        written = (change for change in self.subscriptions if change.row is None or change.needs_update)
         return {self.owners[customer_id] for change in written for customer_id in change.owners}
 
     @property

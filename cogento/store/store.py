@@ -11,28 +11,24 @@ from typing import TYPE_CHECKING
 
 from cogento.events.event import Event
 from cogento.failpoints import failpoint
-from cogento.store import batch, members, mending, notices, partitions, turns
-from cogento.store.backfills import Backfills
-from cogento.store.copies import Copies
+from cogento.store import batch, database, email_ownership, partitions, refetches, roles, subscriptions
+from cogento.store.backfills import BackfillProgress
 from cogento.store.database import Database
-from cogento.store.delivery import BatchResult, Delivery
-from cogento.store.doubts import DoubtfulRows
+from cogento.store.dead_letters import DeadLetter, DeadLetters
 from cogento.store.figures import TableFigures, read_figures
-from cogento.store.history import History
-from cogento.store.letters import DeadLetter, Letters
-from cogento.store.notices import Notices
-from cogento.store.reach import OutOfReachError, Reach
-from cogento.store.recent import Recent
+from cogento.store.history import History, RecentActivity
+from cogento.store.ledger import BatchResult, Delivery
+from cogento.store.refetches import PendingRefetches, UnsureRows
 from cogento.store.roles import Roles
-from cogento.store.sweeps import Sweeps
+from cogento.store.stored_rows import StoredRows
+from cogento.store.sweeps import SweepProgress
+from cogento.store.users import LockSet, LockSetTooSmallError
 from schema.queries import query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    import asyncpg
-
-    from cogento.store.holders import AddressTakenError
+    from cogento.store.email_ownership import AddressTakenError
 
 __all__ = ["BatchResult", "DeadLetter", "Delivery", "Store"]
 
@@ -44,15 +40,15 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.letters = Letters(database)
+        self.letters = DeadLetters(database)
         self.roles = Roles(database)
         self.history = History(database)
-        self.recent = Recent(database)
-        self.sweeps = Sweeps(database)
-        self.doubts = DoubtfulRows(database)
-        self.notices = Notices(database)
-        self.backfills = Backfills(database)
-        self.copies = Copies(database)
+        self.recent = RecentActivity(database)
+        self.sweeps = SweepProgress(database)
+        self.unsure_rows = UnsureRows(database)
+        self.refetches = PendingRefetches(database)
+        self.backfills = BackfillProgress(database)
+        self.stored_rows = StoredRows(database)
 
     @classmethod
     async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
@@ -69,36 +65,41 @@ class Store:
         When the connection is lost during COMMIT the batch may have been applied: give it again, and the
         ledger answers "duplicate". Raises whatever error of Postgres came; `classify` says what it means.
         """
-        reach = Reach(
-            customers=frozenset(d.event.customer_id for d in deliveries if isinstance(d.event, Event))
-        )
         failpoint("before_tx", deliveries)
-        result = await self._within(reach, deliveries)
+        customers = frozenset(d.event.customer_id for d in deliveries if isinstance(d.event, Event))
+        locks, result = LockSet(customers=customers), None
+        while result is None:
+            try:
+                result = await self._database.transaction(
+                    partial(batch.apply, deliveries=deliveries, locks=locks)
+                )
+            except LockSetTooSmallError as error:
+                locks |= error.missing  # at least one address or customer each time
         failpoint("after_commit", deliveries)
         return result
 
-    async def decide_members(self, statuses: Collection[str]) -> frozenset[str] | None:
-        """Say which statuses make members, for all that write; returns those of before if they were others.
+    async def set_member_statuses(self, statuses: Collection[str]) -> frozenset[str] | None:
+        """Set which statuses make members, for every process; returns the earlier ones if they were others.
 
-        With none of them roles stay as they are.
+        With no status roles stay as they are.
         """
-        return await members.decide(self._database, statuses)
+        return await roles.set_member_statuses(self._database, statuses)
 
-    async def refresh_members(self) -> None:
-        """Bring every user's role member up to date, after others were decided on."""
-        await members.refresh(self._database)
+    async def sync_member_roles(self) -> None:
+        """Bring every user's role member up to date, after the statuses were changed."""
+        await roles.sync_member_roles(self._database)
 
     async def repair(self) -> list[AddressTakenError]:
-        """Bring to this release's rules what an older one wrote, before it or beside it; returns what a person must mend."""
-        await mending.doubt_what_outlives(self._database)
-        return await mending.mend_addresses(self._database)
+        """Bring rows that an older release wrote to this one's rules; returns what a person must fix."""
+        await subscriptions.mark_outliving(self._database)
+        return await email_ownership.repair_all_emails(self._database)
 
     async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Keep events that could not be applied, and say so in the ledger; doing it twice is harmless.
 
         An event that has been applied meanwhile is left alone.
         """
-        await self.letters.bury(letters)
+        await self.letters.insert(letters)
 
     async def figures(self) -> TableFigures:
         """Read what there is to see from outside: a few statements by index."""
@@ -112,27 +113,17 @@ class Store:
         await self._database.renew()
         await self._database.write(_PROBE)
 
-    async def take_turn(self, name: str) -> turns.Turn | None:
-        """Take the turn at work that one process at a time may do; None when another has it.
+    async def try_leader_lease(self, name: str) -> database.LeaderLease | None:
+        """Take the lock on work that one process at a time may do; None when another has it.
 
         Holds a connection of the pool until `end`, or until the process dies.
         """
-        return await turns.take(self._database, name)
+        return await database.try_leader_lease(self._database, name)
 
-    async def run_maintenance(self, *, retention_days: int = partitions.RETENTION_DAYS) -> partitions.Kept:
+    async def run_maintenance(
+        self, *, retention_days: int = partitions.RETENTION_DAYS
+    ) -> partitions.PartitionChanges:
         """Make the ledger's days ahead, drop those past retention, and forget what goes with them."""
         await self.letters.erase_bodies()
-        await notices.forget(self._database, days=retention_days)
-        return await partitions.keep(self._database, retention_days=retention_days)
-
-    async def _within(self, reach: Reach, deliveries: Sequence[Delivery]) -> BatchResult:
-        while True:
-            try:
-                return await self._database.transaction(partial(self._apply, deliveries, reach))
-            except OutOfReachError as error:
-                reach |= error.wider  # by at least one address or customer each time
-
-    async def _apply(
-        self, deliveries: Sequence[Delivery], reach: Reach, connection: asyncpg.Connection
-    ) -> BatchResult:
-        return await batch.apply(connection, deliveries=deliveries, reach=reach)
+        await refetches.forget_requests(self._database, days=retention_days)
+        return await partitions.maintain(self._database, retention_days=retention_days)

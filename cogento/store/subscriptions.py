@@ -13,7 +13,7 @@ import msgspec
 from cogento.events.columns import SubscriptionColumns
 from cogento.events.names import CustomerId, ObjectId
 from cogento.ordering.order import CurrentRow, Decision
-from cogento.store.rows import canonical, is_news, known_of, write
+from cogento.store.rows import canonical, known_of, needs_update, write
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from cogento.store.database import Database
+
 _LOCK = query("subscriptions_lock")
 _UPDATE = query("subscriptions_update")
 _INSERT = query("subscriptions_insert")
-_DOUBT = query("subscriptions_doubt")
+_MARK_UNSURE = query("subscriptions_doubt")
+_MARK_OUTLIVING = query("mending_outliving")
 
 
 class SubscriptionRow(msgspec.Struct, frozen=True):
@@ -50,9 +53,9 @@ class SubscriptionChange(msgspec.Struct, frozen=True):
         return cast("SubscriptionColumns", self.decision.columns)
 
     @property
-    def is_news(self) -> bool:
+    def needs_update(self) -> bool:
         """Whether a known row has to be written at all."""
-        return self.row is not None and is_news(self.decision, self.row.known, unsure=self.row.unsure)
+        return self.row is not None and needs_update(self.decision, self.row.known, unsure=self.row.unsure)
 
     @property
     def owners(self) -> frozenset[CustomerId]:
@@ -89,9 +92,14 @@ async def insert(
     await write(connection, _INSERT, [_inserted(c, owners[c.columns.customer_id]) for c in ordered])
 
 
-async def doubt(connection: asyncpg.Connection, subscription_ids: Collection[UUID]) -> None:
+async def mark_unsure(connection: asyncpg.Connection, subscription_ids: Collection[UUID]) -> None:
     """Mark rows that are locked as unsure, and change nothing else of them."""
-    await write(connection, _DOUBT, [(id_,) for id_ in subscription_ids])
+    await write(connection, _MARK_UNSURE, [(id_,) for id_ in subscription_ids])
+
+
+async def mark_outliving(database: Database) -> None:
+    """Mark subscriptions of an older release as unsure that have not ended though their customers are deleted."""
+    await database.write(_MARK_OUTLIVING)
 
 
 def _row(row: Any) -> SubscriptionRow:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.events.names import EventId
-from cogento.store.arrays import array
+from cogento.store.rows import array
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cogento.store.database import Database
 
-_STANDING = query("sweep_standing")
+_STATUS = query("sweep_standing")
 _NOTE = query("sweep_note")
 _ADVANCE = query("sweep_advance")
 _FINISH = query("sweep_finish")
@@ -27,7 +27,7 @@ _SETTLED = query("ledger_find")
 
 
 @dataclass(frozen=True, slots=True)
-class Sweeping:
+class SweepStatus:
     """How far sweeps have come, in Unix seconds; None before the first one.
 
     `missing` counts since the beginning, `awaited` are events not yet in the ledger; `now` is the server's clock.
@@ -41,34 +41,34 @@ class Sweeping:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighted:
+class ListedEvent:
     """One event that Stripe has: its id and its second."""
 
     event_id: EventId
     created: int
 
 
-NOTHING_SIGHTED = Sighted(EventId(""), 0)
+BEFORE_ALL_EVENTS = ListedEvent(EventId(""), 0)
 
 
-class Sweeps:
+class SweepProgress:
     """The progress of a database's sweeps; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def standing(self) -> Sweeping:
+    async def status(self) -> SweepStatus:
         """Read it."""
-        (row,) = await self._database.fetch(_STANDING)
-        return Sweeping(**row)
+        (row,) = await self._database.fetch(_STATUS)
+        return SweepStatus(**row)
 
-    async def unsettled(self, events: Sequence[Sighted]) -> list[Sighted]:
+    async def unsettled(self, events: Sequence[ListedEvent]) -> list[ListedEvent]:
         """Leave out those that are in the ledger or with the dead letters."""
         ids, seconds = array([event.event_id for event in events]), array([event.created for event in events])
         settled = {row["event_id"] for row in await self._database.fetch(_SETTLED, ids, seconds)}
         return [event for event in events if event.event_id not in settled]
 
-    async def note(self, *, missing: int, awaited: Sequence[Sighted]) -> None:
+    async def note(self, *, missing: int, awaited: Sequence[ListedEvent]) -> None:
         """Count what was missing, and write down what is on its way."""
         ids, seconds = [event.event_id for event in awaited], [event.created for event in awaited]
         await self._database.write(_NOTE, missing, ids, seconds)
@@ -81,10 +81,10 @@ class Sweeps:
         """Say that a sweep came to its end now."""
         await self._database.write(_FINISH)
 
-    async def awaited(self, *, after: Sighted = NOTHING_SIGHTED, limit: int) -> list[Sighted]:
+    async def awaited(self, *, after: ListedEvent = BEFORE_ALL_EVENTS, limit: int) -> list[ListedEvent]:
         """Give what is waited for, the oldest first, a page at a time."""
         rows = await self._database.fetch(_AWAITED, after.created, after.event_id, limit)
-        return [Sighted(EventId(row["event_id"]), row["created"]) for row in rows]
+        return [ListedEvent(EventId(row["event_id"]), row["created"]) for row in rows]
 
     async def forget(self, events: Collection[EventId]) -> None:
         """Wait no longer for these."""

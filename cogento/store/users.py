@@ -1,7 +1,13 @@
-"""Rows of `users`: locked, made and changed, many with one statement."""
+"""Rows of `users`: locked, made and changed, many with one statement.
+
+A batch learns only under its locks which others it concerns: the claimants of an address that a customer takes or
+leaves, the owner of a subscription that moved. Then it locks what nobody else holds, without waiting, or starts again
+with a larger lock set. So nobody waits out of order, and there are no deadlocks.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -10,7 +16,7 @@ from cogento.events.addresses import EmailClaim, claimed_address
 from cogento.events.columns import CustomerColumns
 from cogento.events.names import CustomerId
 from cogento.ordering.order import CurrentRow, Decision
-from cogento.store.rows import canonical, is_news, known_of, write
+from cogento.store.rows import canonical, known_of, needs_update, write
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.store.reach import Reach
 
 _LOCK = query("users_lock")
 _LOCK_WITH_CLAIMANTS = query("users_lock_with_claimants")
@@ -27,6 +32,30 @@ _JOIN_CLAIMANTS = query("users_join_claimants")
 _SET_EMAIL = query("users_set_email")
 _UPDATE = query("users_update")
 _INSERT = query("users_insert")
+
+
+@dataclass(frozen=True, slots=True)
+class LockSet:
+    """What a batch's transaction locks from its start: customers' rows, and the rows of the claimants of addresses."""
+
+    customers: frozenset[CustomerId] = frozenset()
+    addresses: frozenset[str] = frozenset()
+
+    def __or__(self, other: LockSet) -> LockSet:
+        """LockSet as far as both."""
+        return LockSet(self.customers | other.customers, self.addresses | other.addresses)
+
+    def __le__(self, other: LockSet) -> bool:
+        """LockSet nothing that the other one does not."""
+        return self.customers <= other.customers and self.addresses <= other.addresses
+
+
+class LockSetTooSmallError(Exception):
+    """The batch concerns more than its transaction has locked; it must run again and lock `missing` as well."""
+
+    def __init__(self, missing: LockSet) -> None:
+        super().__init__("the batch concerns rows that its transaction has not locked")
+        self.missing = missing
 
 
 class UserRow(msgspec.Struct, frozen=True):
@@ -82,24 +111,24 @@ class UserChange(msgspec.Struct, frozen=True):
         return EmailClaim(self.customer_id, shows.stripe_email, shows.stripe_created_at, shows.deleted)
 
     @property
-    def is_news(self) -> bool:
+    def needs_update(self) -> bool:
         """Whether a known row has to be written at all."""
         return (
             self.row is not None
             and self.known is not None
-            and is_news(self.decision, self.known, unsure=self.row.record["unsure"])
+            and needs_update(self.decision, self.known, unsure=self.row.record["unsure"])
         )
 
 
 Users = dict[CustomerId, UserRow]
 
 
-async def lock(connection: asyncpg.Connection, reach: Reach) -> Users:
-    """Lock the rows within reach, in the order that all transactions keep."""
-    customers = list(reach.customers)
-    if not reach.addresses:
+async def lock(connection: asyncpg.Connection, locks: LockSet) -> Users:
+    """Lock the rows of the lock set, in the order that all transactions keep."""
+    customers = list(locks.customers)
+    if not locks.addresses:
         return _by_customer(await connection.fetch(_LOCK, customers))
-    return _by_customer(await connection.fetch(_LOCK_WITH_CLAIMANTS, customers, list(reach.addresses)))
+    return _by_customer(await connection.fetch(_LOCK_WITH_CLAIMANTS, customers, list(locks.addresses)))
 
 
 async def join_claimants(connection: asyncpg.Connection, addresses: Collection[str]) -> Users:

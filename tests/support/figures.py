@@ -12,7 +12,7 @@ from cogento.queue.figures import QueueFigures
 from cogento.queue.worker_registry import SeenWorker, Workforce
 from cogento.store.figures import TableFigures
 from cogento.store.letter_records import LetterCount, LetterStatus
-from cogento.store.sweeps import Sweeping
+from cogento.store.sweeps import SweepStatus
 
 NOW_MS = 1_760_000_000_000
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -77,7 +77,7 @@ def letters(
     return LetterCount(status, class_, count, removals, NOON)
 
 
-SWEPT = Sweeping(watermark=900, finished=950, now=1000, missing=7, awaited=2)
+SWEPT = SweepStatus(watermark=900, finished=950, now=1000, missing=7, awaited=2)
 
 
 def table_figures(**fields: Any) -> TableFigures:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cogento.events.names import CustomerId, EventId
 from cogento.events.retry import FailureClass
-from cogento.store.letters import DeadLetter
+from cogento.store.dead_letters import DeadLetter
 from tests.support import builders
 from tests.support.builders import NOW
 

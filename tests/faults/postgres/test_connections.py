@@ -78,7 +78,7 @@ def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
 ) -> None:
     monkeypatch.setattr("cogento.store.database.ACQUIRE_SECONDS", 0.05)
     store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
-    held = runtime.run(store.take_turn("everything"))
+    held = runtime.run(store.try_leader_lease("everything"))
     assert held is not None
     accepted = put_names(post, 0)
 

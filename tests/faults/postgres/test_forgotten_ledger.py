@@ -10,7 +10,7 @@ from cogento.events.outcomes import Applied, Duplicate, Reason, Stale
 from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
-    from cogento.store.delivery import Delivery
+    from cogento.store.ledger import Delivery
     from cogento.store.store import Store
 
 DAY = 86_400

@@ -10,7 +10,7 @@ import pytest
 from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.settings import EX_CONFIG
-from cogento.store.backfills import Stretch
+from cogento.store.backfills import TimeRange
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 from tests.support.stripe_histories import START, lived
@@ -51,7 +51,7 @@ def test_backfill_tells_programs_what_became_of_the_objects(run: Run, stripe: Si
 
 
 def test_a_second_backfill_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:
-    turn = runtime.run(store.take_turn("backfill"))
+    turn = runtime.run(store.try_leader_lease("backfill"))
     assert turn is not None
 
     second = run("backfill")
@@ -64,10 +64,10 @@ def test_a_second_backfill_ends_as_done(run: Run, stripe: SimulatedStripe, store
 def test_backfill_goes_on_with_what_is_left_unless_it_shall_begin_again(
     run: Run, stripe: SimulatedStripe, store: Store
 ) -> None:
-    runtime.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    runtime.run(store.backfills.begin([TimeRange(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
 
     left = json.loads(run("backfill", "--json").stdout)
-    runtime.run(store.backfills.begin([Stretch(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    runtime.run(store.backfills.begin([TimeRange(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
     again = json.loads(run("backfill", "--restart", "--json").stdout)
 
     assert left["customers"] == {}
@@ -86,7 +86,7 @@ def test_backfill_without_a_key_says_what_to_set(run: Run, monkeypatch: pytest.M
 def test_t7_a_backfill_goes_by_the_statuses_that_workers_were_given_whatever_its_own_environment_says(
     run: Run, stripe: SimulatedStripe, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime.run(store.decide_members({"active", "trialing"}))
+    runtime.run(store.set_member_statuses({"active", "trialing"}))
     monkeypatch.setenv("MEMBER_STATUSES", "past_due")
 
     run("backfill")

@@ -16,8 +16,8 @@ from cogento import runtime
 from cogento.events.letters import ADVICE, LetterReason
 from cogento.events.names import CustomerId
 from cogento.events.retry import FailureClass
+from cogento.store.dead_letters import DeadLetter
 from cogento.store.letter_records import LetterFilter, LetterStatus
-from cogento.store.letters import DeadLetter
 from tests.integration.console.conftest import Run
 from tests.support import builders
 from tests.support.builders import NOW

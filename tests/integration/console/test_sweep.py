@@ -53,7 +53,7 @@ def test_status_says_how_far_sweeps_have_come(run: Run, stripe: SimulatedStripe)
 
 
 def test_f58_a_second_sweep_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:
-    turn = runtime.run(store.take_turn("sweep"))
+    turn = runtime.run(store.try_leader_lease("sweep"))
     assert turn is not None
 
     second = run("sweep")

@@ -226,7 +226,7 @@ def test_one_backfill_runs_at_a_time(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
 ) -> None:
     another = open_reconciliation(stripe, post, redis_url)
-    turn = runtime.run(asking._store.take_turn(BACKFILL_TURN))
+    turn = runtime.run(asking._store.try_leader_lease(BACKFILL_TURN))
     assert turn is not None
     meanwhile = another.backfill()
     runtime.run(turn.end())

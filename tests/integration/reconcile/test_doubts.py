@@ -16,7 +16,7 @@ from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.mail import Source
 from cogento.reconcile import refetch
 from cogento.reconcile.enqueue import fetched_envelope
-from cogento.store.doubts import Doubt
+from cogento.store.refetches import RefetchTarget
 from cogento.stripe.requests import StripeAnswer
 from tests.support import builders
 from tests.support.simulated_stripe import (
@@ -234,7 +234,7 @@ def test_f53_while_the_key_is_refused_events_go_on_and_nobody_asks(
 def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
     """Ask for the customer, whether it is in doubt or not."""
     way = open_stripe(stripe, redis_url)
-    (answer,) = way.fetch([Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
+    (answer,) = way.fetch([RefetchTarget(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
     way.close()
     assert isinstance(answer, StripeAnswer)
     post.mailboxes.put([fetched_envelope(answer)], source=Source.FETCH)

@@ -13,7 +13,7 @@ from cogento.local.stripe.faults import Fault, FaultKind
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
-from cogento.store.doubts import Doubt
+from cogento.store.refetches import RefetchTarget
 from cogento.stripe.requests import StripeAnswer
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
@@ -33,11 +33,11 @@ def way(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     return Stripe.connect(AskingSettings.model_validate(settings), KEY, redis_url)
 
 
-def customers(stripe: SimulatedStripe, count: int) -> list[Doubt]:
+def customers(stripe: SimulatedStripe, count: int) -> list[RefetchTarget]:
     ids = [f"cus_{number}" for number in range(count)]
     for customer_id in ids:
         stripe.account.begin(stripe.customer(customer_id), at=START)
-    return [Doubt(ObjectKind.CUSTOMER, ObjectId(one), CustomerId(one)) for one in ids]
+    return [RefetchTarget(ObjectKind.CUSTOMER, ObjectId(one), CustomerId(one)) for one in ids]
 
 
 def all_answered(answers: Sequence[StripeAnswer | StripeApiError]) -> bool:

@@ -24,7 +24,7 @@ from tests.support.stripe_histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.store.sweeps import Sweeping
+    from cogento.store.sweeps import SweepStatus
     from tests.support.post import Post
 
 STEPS = 240
@@ -44,7 +44,7 @@ def sweep(asking: Reconciliation, grace_seconds: int = 0) -> Swept:
     return swept
 
 
-def standing(asking: Reconciliation) -> Sweeping:
+def standing(asking: Reconciliation) -> SweepStatus:
     return asking.standing()
 
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from cogento.events.retry import FailureClass
-from cogento.store.delivery import RETRY, Delivery
+from cogento.store.ledger import RETRY, Delivery
 from cogento.store.letter_records import Letter, LetterFilter, LetterStatus
 from cogento.store.store import Store
 from tests.support.builders import NOW

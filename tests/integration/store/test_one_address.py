@@ -151,7 +151,7 @@ async def test_t8_rows_of_an_older_release_are_mended(store: Store, sql: Any, wr
 async def test_t8_mending_goes_page_by_page_and_the_oldest_of_all_pages_holds_it(
     store: Store, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogento.store.mending.PAGE", 1)
+    monkeypatch.setattr("cogento.store.email_ownership.PAGE", 1)
     for number, written in enumerate(WAYS):
         await older(sql, number, written, created=NOW - number)
     await store.repair()

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.store.doubts import Doubt
-from cogento.store.sweeps import Sighted, Sweeping
+from cogento.store.refetches import RefetchTarget
+from cogento.store.sweeps import ListedEvent, SweepStatus
 from tests.support.builders import NOW, customer
 from tests.support.store_deliveries import delivery
 
 if TYPE_CHECKING:
     from cogento.store.store import Store
 
-SEEN, LATER = Sighted(EventId("evt_1"), NOW), Sighted(EventId("evt_2"), NOW + 1)
+SEEN, LATER = ListedEvent(EventId("evt_1"), NOW), ListedEvent(EventId("evt_2"), NOW + 1)
 
 
-async def standing(store: Store) -> Sweeping:
-    return await store.sweeps.standing()
+async def standing(store: Store) -> SweepStatus:
+    return await store.sweeps.status()
 
 
 async def test_before_the_first_sweep_there_is_no_watermark(store: Store) -> None:
@@ -66,8 +66,10 @@ async def test_the_end_of_a_sweep_is_remembered(store: Store) -> None:
     assert abs(now.now - now.finished) <= 5
 
 
-async def in_doubt(store: Store, quiet_seconds: float = 0, besides: tuple[str, ...] = ()) -> list[Doubt]:
-    return await store.doubts.due(
+async def in_doubt(
+    store: Store, quiet_seconds: float = 0, besides: tuple[str, ...] = ()
+) -> list[RefetchTarget]:
+    return await store.unsure_rows.due(
         quiet_seconds=quiet_seconds, besides=[ObjectId(one) for one in besides], limit=9
     )
 
@@ -85,7 +87,9 @@ async def doubted(store: Store) -> None:
 async def test_an_unsure_row_is_in_doubt(store: Store) -> None:
     await doubted(store)
 
-    assert await in_doubt(store) == [Doubt(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))]
+    assert await in_doubt(store) == [
+        RefetchTarget(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))
+    ]
 
 
 async def test_a_row_that_was_just_written_is_left_alone_for_a_while(store: Store, sql: Any) -> None:

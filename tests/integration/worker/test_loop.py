@@ -15,8 +15,8 @@ from worker.loop import BatchSize
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.store.delivery import BatchResult, Delivery
-    from cogento.store.letters import DeadLetter
+    from cogento.store.dead_letters import DeadLetter
+    from cogento.store.ledger import BatchResult, Delivery
     from tests.support.post import Post
 
 CUSTOMER = CustomerId("cus_1")

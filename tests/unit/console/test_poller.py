@@ -3,7 +3,7 @@ from __future__ import annotations
 from cogento.console.poller import LINES_SHOWN, SECONDS_SHOWN, RecentHistory, StatusSample
 from cogento.events.names import CustomerId
 from cogento.queue.figures import QueueFigures
-from cogento.store.recent import NewCustomer, Settled
+from cogento.store.history import NewCustomer, SettledCount
 from tests.support.figures import mail_figures
 
 
@@ -28,7 +28,7 @@ def test_memory_of_nothing_shows_nothing() -> None:
 
 def test_last_beat_is_the_last_whole_second() -> None:
     seen = remembered(
-        StatusSample(1000, settled=[Settled(999, "applied", 7), Settled(1000, "applied", 2)])
+        StatusSample(1000, settled=[SettledCount(999, "applied", 7), SettledCount(1000, "applied", 2)])
     ).overview()
     assert seen.buckets[-1].settled == {"applied": 7}
     assert len(seen.buckets) == SECONDS_SHOWN
@@ -36,8 +36,8 @@ def test_last_beat_is_the_last_whole_second() -> None:
 
 def test_what_two_looks_count_of_a_second_is_added_up() -> None:
     seen = remembered(
-        StatusSample(1000, settled=[Settled(999, "applied", 7)]),
-        StatusSample(1001, settled=[Settled(999, "applied", 2)]),
+        StatusSample(1000, settled=[SettledCount(999, "applied", 7)]),
+        StatusSample(1001, settled=[SettledCount(999, "applied", 2)]),
     ).overview()
     assert seen.buckets[-2].settled == {"applied": 9}
 
@@ -52,7 +52,7 @@ def test_second_in_which_redis_was_away_has_no_backlog() -> None:
 def test_pace_is_an_average_over_the_last_seconds() -> None:
     seen = remembered(
         StatusSample(1000, mail(received=100)),
-        StatusSample(1004, mail(received=140), settled=[Settled(1003, "applied", 30)]),
+        StatusSample(1004, mail(received=140), settled=[SettledCount(1003, "applied", 30)]),
     ).overview()
     assert (seen.throughput.received, seen.throughput.settled) == (10.0, 3.0)
 
@@ -67,7 +67,7 @@ def test_counter_that_was_flushed_is_no_negative_pace() -> None:
 
 
 def test_old_seconds_are_forgotten() -> None:
-    memory = remembered(StatusSample(1000, settled=[Settled(999, "applied", 1)]), StatusSample(2000))
+    memory = remembered(StatusSample(1000, settled=[SettledCount(999, "applied", 1)]), StatusSample(2000))
     assert memory.settled == {}
 
 

@@ -16,7 +16,7 @@ from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
 from cogento.local.stripe.shapes import DAHLIA, LEGACY, subscription_json
 from cogento.ordering.order import decide
 from cogento.reconcile.verify import drifts
-from cogento.store.copies import Copy
+from cogento.store.stored_rows import StoredRow
 from tests.support import builders
 from tests.support.builders import NOW, Json, Shape, item, subscription
 from tests.support.model.deliveries import rows_of_every_order
@@ -109,7 +109,7 @@ def test_t2_changes_told_in_any_renderings_follow_each_other(version: str, other
 def test_t2_a_row_of_one_rendering_equals_what_stripe_says_in_another(version: str) -> None:
     said, row = told(MIXED, api_version=LEGACY), decide(None, [told(MIXED, api_version=version)])
 
-    copy = Copy(CustomerId("cus_1"), row.columns, row.last_event_id, NOW, row.evidence, None, None)
+    copy = StoredRow(CustomerId("cus_1"), row.columns, row.last_event_id, NOW, row.evidence, None, None)
 
     assert drifts(ObjectId("sub_1"), said.columns, copy) == []
 

@@ -18,7 +18,7 @@ from cogento.metrics.exposition import (
 )
 from cogento.queue.delays import Delay, count
 from cogento.queue.figures import KeptTables, QueueFigures
-from cogento.store.sweeps import Sweeping
+from cogento.store.sweeps import SweepStatus
 from cogento.version import VERSION
 from tests.support.figures import NOW_MS, letters, mail_figures, table_figures, worker, workforce
 
@@ -144,7 +144,7 @@ def test_nothing_is_said_of_a_postgres_that_nobody_has_asked() -> None:
 
 
 def test_before_the_first_sweep_there_is_no_time_of_one() -> None:
-    never = Sweeping(watermark=None, finished=None, now=1000, missing=0, awaited=0)
+    never = SweepStatus(watermark=None, finished=None, now=1000, missing=0, awaited=0)
     seen = shown(tables=replace(TABLES, sweeping=never))
     assert [name for name, *_ in seen if "reconcile" in name] == [
         "cogento_reconcile_missing_total",

@@ -19,8 +19,8 @@ from cogento.events.event import read_event
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Applied, Dead, Reason, RetryAt
 from cogento.queue.mail import Failed, Mail, Source, Waiting
-from cogento.store.delivery import BatchResult, Delivery
 from cogento.store.errors import code_of
+from cogento.store.ledger import BatchResult, Delivery
 from tests.support.builders import NOW, customer, event_body
 from worker.batch import BatchProcessor, DatabaseAwayError
 from worker.decode import decode_batch
@@ -28,7 +28,7 @@ from worker.decode import decode_batch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.store.letters import DeadLetter
+    from cogento.store.dead_letters import DeadLetter
     from worker.batch import ProcessedClaim
     from worker.store import BridgedStore
 

@@ -12,7 +12,7 @@ from cogento.events.outcomes import Parked
 from cogento.local.stripe.compare import Comparison, compare
 from cogento.local.stripe.event import webhook_body
 from cogento.local.stripe.truth import truth
-from cogento.store.delivery import Delivery
+from cogento.store.ledger import Delivery
 from cogento.store.store import Store
 from tests.support.stripe_histories import lived
 

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cogento.events.names import CustomerId, EventId
-from cogento.store.burial import bury
+from cogento.events.strict_json import safe_text
+from cogento.store.ledger import entry_of
 from cogento.store.letter_records import (
     Letter,
     LetterAction,
@@ -24,17 +25,24 @@ from cogento.store.letter_records import (
     LetterStatus,
     Replay,
 )
+from cogento.store.rows import arrays, write
 from schema.queries import query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    import asyncpg
+
+    from cogento.events.outcomes import Outcome
     from cogento.events.retry import FailureClass
     from cogento.store.database import Database
 
 BODY_DAYS = 30
 """How long a resolved letter keeps its bytes."""
 
+_BURY = query("ledger_bury")
+_INSERT = query("letters_insert")
+_RESOLVE = query("letters_resolve")
 _RETRY = query("letters_retry")
 _REOPEN = query("letters_reopen")
 _DISCARD = query("letters_discard")
@@ -90,16 +98,16 @@ class DeadLetter:
         return hashlib.sha256(repr(tuple(map(str, cause))).encode()).hexdigest()[:16]
 
 
-class Letters:
+class DeadLetters:
     """The dead letters of a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+    async def insert(self, letters: Sequence[DeadLetter]) -> None:
         """Keep letters and write the ledger, in one transaction; again is harmless."""
         if letters:
-            await self._database.transaction(partial(bury, letters=letters))
+            await self._database.transaction(partial(insert, letters=letters))
 
     async def page(
         self, which: LetterFilter = ALL_UNRESOLVED, *, below: int | None = None, limit: int = 100
@@ -185,6 +193,62 @@ class Letters:
             LetterCount(**{**row, "status": LetterStatus(row["status"])})
             for row in await self._database.fetch(_COUNT)
         ]
+
+
+async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) -> None:
+    """Write the ledger first: an event that was applied meanwhile is no dead letter."""
+    unique = {letter.event_id: letter for letter in letters}
+    ordered = [unique[event_id] for event_id in sorted(unique)]
+    rows = await connection.fetch(_BURY, *arrays(_entry(letter) for letter in ordered))
+    dead = {row["event_id"] for row in rows}
+    await write(connection, _INSERT, [_kept(letter) for letter in ordered if letter.event_id in dead])
+
+
+async def resolve(connection: asyncpg.Connection, outcomes: Mapping[EventId, Outcome]) -> None:
+    """Close the letters of those events whose outcome is final now."""
+    entries = {event_id: entry for event_id, outcome in outcomes.items() if (entry := entry_of(outcome))}
+    if entries:
+        await connection.execute(_RESOLVE, list(entries), [entry.outcome for entry in entries.values()])
+
+
+def _entry(letter: DeadLetter) -> tuple[object, ...]:
+    return (
+        letter.event_id,
+        letter.created,
+        letter.type,
+        letter.customer_id,
+        letter.object_id,
+        letter.received_ms,
+        letter.reason,
+        letter.attempts,
+        letter.source,
+    )
+
+
+def _kept(letter: DeadLetter) -> tuple[object, ...]:
+    return (
+        letter.event_id,
+        letter.type,
+        letter.customer_id,
+        letter.object_id,
+        letter.livemode,
+        letter.api_version,
+        letter.created,
+        letter.received_ms,
+        letter.first_attempt_ms,
+        letter.attempts,
+        letter.starts,
+        letter.reason,
+        letter.failure_class,
+        letter.failure_code,
+        letter.constraint_name,
+        safe_text(letter.message),
+        letter.fingerprint,
+        letter.worker_version,
+        letter.source,
+        letter.body,
+        letter.removal,
+    )
 
 
 def _terms(which: LetterFilter) -> tuple[object, ...]:

@@ -12,39 +12,39 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from cogento.store.turns import Turn
+    from cogento.store.database import LeaderLease
 
 
 @pytest.fixture
-def sweeping(loop: asyncio.Runner, another_store: Store) -> Iterator[Turn]:
+def sweeping(loop: asyncio.Runner, another_store: Store) -> Iterator[LeaderLease]:
     """The sweep's turn, taken by another worker."""
-    turn = loop.run(another_store.take_turn("sweep"))
+    turn = loop.run(another_store.try_leader_lease("sweep"))
     assert turn is not None
     yield turn
     loop.run(turn.end())
 
 
-async def test_f58_of_two_processes_one_gets_the_turn(store: Store, sweeping: Turn) -> None:
-    assert await store.take_turn("sweep") is None
+async def test_f58_of_two_processes_one_gets_the_turn(store: Store, sweeping: LeaderLease) -> None:
+    assert await store.try_leader_lease("sweep") is None
 
 
-async def test_another_work_is_another_turn(store: Store, sweeping: Turn) -> None:
-    turn = await store.take_turn("verify")
+async def test_another_work_is_another_turn(store: Store, sweeping: LeaderLease) -> None:
+    turn = await store.try_leader_lease("verify")
     assert turn is not None
     await turn.end()
 
 
 async def test_a_turn_that_ended_is_free(store: Store) -> None:
-    first = await store.take_turn("sweep")
+    first = await store.try_leader_lease("sweep")
     assert first is not None
     await first.end()
-    second = await store.take_turn("sweep")
+    second = await store.try_leader_lease("sweep")
     assert second is not None
     await second.end()
 
 
-async def test_a_turn_refused_gives_its_connection_back(store: Store, sweeping: Turn) -> None:
-    refused = [await store.take_turn("sweep") for _ in range(5)]
+async def test_a_turn_refused_gives_its_connection_back(store: Store, sweeping: LeaderLease) -> None:
+    refused = [await store.try_leader_lease("sweep") for _ in range(5)]
     assert refused == [None] * 5
     await store.ping_write()
 
@@ -52,10 +52,10 @@ async def test_a_turn_refused_gives_its_connection_back(store: Store, sweeping: 
 async def test_f58_the_turn_of_a_process_that_died_is_free(
     store: Store, another_store: Store, sql: Any
 ) -> None:
-    await store.take_turn("sweep")
+    await store.try_leader_lease("sweep")
     await sql.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"
     )
-    turn = await another_store.take_turn("sweep")
+    turn = await another_store.try_leader_lease("sweep")
     assert turn is not None
     await turn.end()

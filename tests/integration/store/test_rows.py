@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cogento.store.arrays import array
+from cogento.store.rows import array
 
 TEXTS = [
     *map(chr, range(1, 256)),

@@ -1,7 +1,9 @@
-"""Objects of which thin events told: one row each, written with the ledger, until Stripe has answered.
+"""What Stripe has to be asked for: objects named by thin events, rows whose last event is not known, dead letters' objects.
 
-However many events tell of an object, it is asked for once; and what was answered since is not asked for
-again when one of its events comes late. Knows nothing of Stripe.
+Thin events leave one row an object (table notices), written with the ledger, until Stripe has answered. However many
+events name an object, it is asked for once; what was answered since is not asked for again when one of its events
+comes late. The other two are found by the rows' own flag and by the open letters, so that no crash forgets one.
+Knows nothing of Stripe.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cogento.events.envelope import FETCHED
 from cogento.events.event import ObjectKind
-from cogento.events.names import EventId, ObjectId
+from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import Asked, Outcome, Reason, Stale
 from cogento.ordering.order import ORDER_WINDOW
 from cogento.ordering.rules import is_terminal
@@ -26,18 +28,30 @@ if TYPE_CHECKING:
     from cogento.store.database import Database
 
 _TAKE = query("notices_take")
-_DUE = query("notices_due")
+_NOTICES_DUE = query("notices_due")
 _ANSWERED = query("notices_answered")
 _GIVE_UP = query("notices_give_up")
 _COVER = query("notices_cover")
 _FORGET = query("notices_forget")
+_AMBIGUOUS_DUE = query("doubts_due")
 
+DEAD_SECONDS = 600.0
+"""How long a letter is open before Stripe is asked for its object: a later event or a person may come first."""
 
 T = TypeVar("T", "Event", "Notice")
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
+class RefetchTarget:
+    """An object that Stripe has to be asked for, and whose it is."""
+
+    kind: ObjectKind
+    object_id: ObjectId
+    customer_id: CustomerId
+
+
+@dataclass(frozen=True, slots=True)
+class RefetchRequest:
     """An object that Stripe has to be asked for, since how long, and the newest event that told of it.
 
     `ends` says that an event, or an answer, told of its end.
@@ -51,7 +65,7 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class SnapshotEvent:
     """A snapshot event of an object, by its ids and its second."""
 
     event_id: EventId
@@ -59,7 +73,7 @@ class Snapshot:
     created: int
 
 
-async def take(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Outcome]:
+async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Outcome]:
     """Write down of what a batch tells, in its transaction, and say what becomes of each event."""
     if not notices:
         return {}
@@ -84,7 +98,7 @@ def _newest(told: Iterable[T]) -> list[T]:
     return list({one.object_id: one for one in in_order}.values())
 
 
-async def note_answers(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
+async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
     """Note which objects Stripe told of, in the transaction that writes what it said."""
     told = [event for event in events if event.type.endswith(FETCHED)]
     if not told:
@@ -99,7 +113,7 @@ async def note_answers(connection: asyncpg.Connection, events: Iterable[Event]) 
     )
 
 
-class Notices:
+class PendingRefetches:
     """The objects of a database of which thin events told; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
@@ -112,16 +126,16 @@ class Notices:
         longest_seconds: float,
         besides: Collection[ObjectId],
         limit: int,
-    ) -> list[Noticed]:
+    ) -> list[RefetchRequest]:
         """Find objects to ask for: of which no more was told for so long, or that wait for `longest_seconds`."""
-        rows = await self._database.fetch(_DUE, quiet_seconds, longest_seconds, list(besides), limit)
-        return [Noticed(**{**row, "kind": ObjectKind(row["kind"])}) for row in rows]
+        rows = await self._database.fetch(_NOTICES_DUE, quiet_seconds, longest_seconds, list(besides), limit)
+        return [RefetchRequest(**{**row, "kind": ObjectKind(row["kind"])}) for row in rows]
 
     async def give_up(self, objects: Collection[ObjectId]) -> None:
         """Ask for these no more, until another event tells of them."""
         await self._database.write(_GIVE_UP, list(objects))
 
-    async def covered(self, events: Sequence[Snapshot]) -> set[EventId]:
+    async def covered(self, events: Sequence[SnapshotEvent]) -> set[EventId]:
         """Find snapshot events that nobody misses: Stripe has told of the object since, or will be asked."""
         rows = await self._database.fetch(
             _COVER,
@@ -133,6 +147,26 @@ class Notices:
         return {EventId(row["event_id"]) for row in rows}
 
 
-async def forget(database: Database, *, days: int) -> None:
+class UnsureRows:
+    """The rows of a database whose last event is not known, and the objects of its open letters."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(
+        self, *, quiet_seconds: float, besides: Collection[ObjectId], limit: int
+    ) -> list[RefetchTarget]:
+        """Find some that nothing was written to for so long, leaving out those `besides`.
+
+        Of a letter's object none is due once its row shows a later event than the letter's, or an answer died.
+        """
+        rows = await self._database.fetch(_AMBIGUOUS_DUE, quiet_seconds, list(besides), limit, DEAD_SECONDS)
+        return [
+            RefetchTarget(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
+            for row in rows
+        ]
+
+
+async def forget_requests(database: Database, *, days: int) -> None:
     """Forget what was told so many days ago: its events can come no more."""
     await database.write(_FORGET, days)

@@ -1,4 +1,4 @@
-"""Rows as they are, to be held against what Stripe says. Reads only, and locks nothing."""
+"""Rows as they are stored, for comparison with what Stripe says. Reads only, and locks nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cogento.events.addresses import EmailClaim, assign_addresses, claimed_addre
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, ObjectId
-from cogento.store.doubts import Doubt
+from cogento.store.refetches import RefetchTarget
 from cogento.store.rows import canonical
 from schema.queries import query
 
@@ -30,7 +30,7 @@ _SAMPLE = query("copies_sample")
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class StoredRow:
     """One row: what it shows, by which event of which second, and what it remembers of its events.
 
     `email` is the address to sign in with and `email_due` the one that all claims come to; None for subscriptions.
@@ -45,18 +45,18 @@ class Copy:
     email_due: str | None
 
 
-class Copies:
+class StoredRows:
     """The rows of both tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, kind: ObjectKind, ids: Collection[ObjectId]) -> dict[ObjectId, Copy]:
+    async def read(self, kind: ObjectKind, ids: Collection[ObjectId]) -> dict[ObjectId, StoredRow]:
         """Read these objects' rows; what has none is left out."""
         rows = await self._database.fetch(_ROWS[kind], list(ids))
         due = await self._due(rows) if kind is ObjectKind.CUSTOMER else {}
         return {
-            ObjectId(row["object_id"]): _copy(kind, row, due.get(CustomerId(row["stripe_customer_id"])))
+            ObjectId(row["object_id"]): _stored_row(kind, row, due.get(CustomerId(row["stripe_customer_id"])))
             for row in rows
         }
 
@@ -69,11 +69,11 @@ class Copies:
             {claim.customer_id: claim for claim in [*map(_claim, others), *claims]}.values()
         )
 
-    async def sample(self, limit: int) -> list[Doubt]:
+    async def sample(self, limit: int) -> list[RefetchTarget]:
         """Name so many rows at random."""
         return [_named(row) for row in await self._database.fetch(_SAMPLE, limit)]
 
-    async def all(self, kind: ObjectKind) -> AsyncIterator[Doubt]:
+    async def all(self, kind: ObjectKind) -> AsyncIterator[RefetchTarget]:
         """Name every object that Stripe should list."""
         after = ""
         while rows := await self._database.fetch(_NAMED, kind.value, after, PAGE):
@@ -82,8 +82,8 @@ class Copies:
                 yield _named(row)
 
 
-def _named(row: Any) -> Doubt:
-    return Doubt(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
+def _named(row: Any) -> RefetchTarget:
+    return RefetchTarget(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
 
 
 def _claim(row: Any) -> EmailClaim:
@@ -95,8 +95,8 @@ def _claim(row: Any) -> EmailClaim:
     )
 
 
-def _copy(kind: ObjectKind, row: Any, email_due: str | None) -> Copy:
-    return Copy(
+def _stored_row(kind: ObjectKind, row: Any, email_due: str | None) -> StoredRow:
+    return StoredRow(
         customer_id=CustomerId(row["stripe_customer_id"]),
         columns=_customer(row) if kind is ObjectKind.CUSTOMER else _subscription(row),
         shown=row["last_webhook_event_id"] or "",

@@ -23,7 +23,7 @@ GRACE = "grace@example.com"
 def club(loop: asyncio.Runner, database_url: str) -> Iterator[Store]:
     """A store whose active and trialing subscriptions make members; Ada and Grace have signed up."""
     store = loop.run(Store.open(database_url, pool_size=1, application_name="test"))
-    loop.run(store.decide_members({"active", "trialing"}))
+    loop.run(store.set_member_statuses({"active", "trialing"}))
     loop.run(store.apply([new_customer(1, event="1", email=ADA), new_customer(2, event="2", email=GRACE)]))
     yield store
     loop.run(store.close())
@@ -100,23 +100,23 @@ async def test_without_statuses_no_role_is_touched(store: Store, sql: Any) -> No
 async def test_everybody_is_brought_up_to_date_after_the_statuses_changed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogento.store.members.PAGE", 1)
+    monkeypatch.setattr("cogento.store.roles.PAGE", 1)
     await store.apply([new_customer(1, event="1", email=ADA), new_customer(2, event="2", email=GRACE)])
     await store.apply(
         [subscription(1, event="s1", of=1), subscription(2, event="s2", of=2, status="canceled")]
     )
-    await store.decide_members({"active"})
-    await store.refresh_members()
+    await store.set_member_statuses({"active"})
+    await store.sync_member_roles()
     assert [granted.email for granted in await store.roles.granted()] == [ADA]
-    await store.decide_members({"canceled"})
-    await store.refresh_members()
+    await store.set_member_statuses({"canceled"})
+    await store.sync_member_roles()
     assert [granted.email for granted in await store.roles.granted()] == [GRACE]
 
 
 async def test_roles_are_left_alone_once_no_statuses_make_members(club: Store) -> None:
     await club.apply([subscription(1, event="s1")])
-    await club.decide_members(())
-    await club.refresh_members()
+    await club.set_member_statuses(())
+    await club.sync_member_roles()
     await club.apply([subscription(1, event="s2", at=10, status="canceled")])
     assert [granted.email for granted in await club.roles.granted()] == [ADA]
 
@@ -132,15 +132,15 @@ async def test_t7_who_opens_the_store_without_a_word_of_statuses_grants_the_role
 async def test_t7_what_is_decided_counts_for_all_and_says_what_it_was_before(
     club: Store, another_store: Store
 ) -> None:
-    assert await another_store.decide_members({"trialing", "active"}) is None
-    assert await another_store.decide_members({"past_due"}) == frozenset({"active", "trialing"})
+    assert await another_store.set_member_statuses({"trialing", "active"}) is None
+    assert await another_store.set_member_statuses({"past_due"}) == frozenset({"active", "trialing"})
     await club.apply([subscription(1, event="s", status="active")])
     assert await club.roles.granted() == []
 
 
 async def test_t7_a_first_decision_is_a_change_from_nothing(store: Store) -> None:
-    assert await store.decide_members({"active"}) == frozenset()
-    assert await store.decide_members({"active"}) is None
+    assert await store.set_member_statuses({"active"}) == frozenset()
+    assert await store.set_member_statuses({"active"}) is None
 
 
 async def test_t7_a_batch_that_runs_while_the_statuses_change_leaves_the_role_of_the_new_ones(
@@ -155,8 +155,8 @@ async def test_t7_a_batch_that_runs_while_the_statuses_change_leaves_the_role_of
 
 async def change(store: Store) -> None:
     """Decide on others and bring everybody up to date, as a worker does when it starts."""
-    await store.decide_members({"past_due"})
-    await store.refresh_members()
+    await store.set_member_statuses({"past_due"})
+    await store.sync_member_roles()
 
 
 @pytest.mark.parametrize("behavior", ["void", "keep_as_draft", "mark_uncollectible"])
