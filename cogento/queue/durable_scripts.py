@@ -39,7 +39,7 @@ KNOWN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CheckedFacts:
     facts: ServerFacts
     connection_epoch: int
     until: float
@@ -55,14 +55,14 @@ class DurableScripts:
     def __init__(self, connection: RedisConnection, demand: AckDurability | None) -> None:
         self._connection = connection
         self._demand = demand
-        self._known: _Known | None = None
+        self._known: _CheckedFacts | None = None
 
     def facts(self) -> RedisCommands[ServerFacts]:
         """Return what the server gives, asking unless it told so lately."""
         connection_epoch, now = self._connection.connection_epoch, time.monotonic()
         known = self._known
         if known is None or known.connection_epoch != connection_epoch or known.until < now:
-            self._known = _Known(
+            self._known = _CheckedFacts(
                 (yield from check_server(self._demand)), connection_epoch, now + KNOWN_SECONDS
             )
             if known and known.facts.ack is not self._known.facts.ack:
