@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cogento.console.formatting import duration
@@ -14,7 +15,7 @@ from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cogento.queue.figures import QueueFigures
     from cogento.store.figures import TableFigures
@@ -77,7 +78,7 @@ class Overview:
 
 
 class Tone(StrEnum):
-    """How a verdict looks."""
+    """How a summary looks."""
 
     GOOD = "good"
     BUSY = "busy"
@@ -110,17 +111,7 @@ def health_summary(
         return HealthSummary(
             Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on."
         )
-    return (
-        _of_promise(mail)
-        or _of_workers(mail)
-        or _of_circuits(mail)
-        or _of_fence(mail)
-        or _of_removals(tables)
-        or _of_delay(mail)
-        or _of_letters(tables)
-        or _of_memory(mail)
-        or _of_mail(mail)
-    )
+    return next(_urgent(mail, tables), None) or _otherwise(mail, tables)
 
 
 def _of_absence(name: str, trouble: str | None, meanwhile: str) -> HealthSummary:
@@ -129,83 +120,35 @@ def _of_absence(name: str, trouble: str | None, meanwhile: str) -> HealthSummary
     return HealthSummary(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
 
 
-def _of_promise(mail: QueueFigures) -> HealthSummary | None:
-    if mail.server is not None:
-        return None
-    return HealthSummary(
-        Tone.BAD,
-        "refused",
-        "Redis cannot keep what a 2xx promises",
-        "Stripe is told to try again: see `GET /readyz?verbose`, or `cogento status`.",
-    )
+def _urgent(mail: QueueFigures, tables: TableFigures) -> Iterator[HealthSummary]:
+    """Yield what somebody has to do something about now."""
+    bad = partial(HealthSummary, Tone.BAD)
+    if mail.server is None:
+        detail = "Stripe is told to try again: see `GET /readyz?verbose`, or `cogento status`."
+        yield bad("refused", "Redis cannot keep what a 2xx promises", detail)
+    if not mail.workforce.alive and mail.received_total:
+        yield bad("nobody", "No worker takes events", "They are received, and wait.")
+    for name, why in mail.waits_for.items():
+        yield bad("waiting", f"Workers wait for {name} ({why})", WAITING)
+    if mail.kept_out is not None:
+        yield bad("fenced", "No event is taken", f"Taken is {describe_kept_out(mail.kept_out)}.")
+    if tables.removals:
+        headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
+        yield bad("kept", headline, "Somebody keeps what has ended: see the dead letters.")
+    if (age := mail.oldest_event_age_seconds or 0) >= FAR_BEHIND_SECONDS:
+        yield bad("behind", f"The oldest event has waited {duration(age)}", "Do the workers run?")
 
 
-def _of_memory(mail: QueueFigures) -> HealthSummary | None:
-    if mail.server is None or not (warning := warning_of(mail.server.ack)):
-        return None
-    return HealthSummary(
-        Tone.BUSY, "memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}."
-    )
-
-
-def _of_workers(mail: QueueFigures) -> HealthSummary | None:
-    if mail.workforce.alive or not mail.received_total:
-        return None
-    return HealthSummary(Tone.BAD, "nobody", "No worker takes events", "They are received, and wait.")
-
-
-def _of_circuits(mail: QueueFigures) -> HealthSummary | None:
-    if not mail.waits_for:
-        return None
-    ((name, why), *_) = mail.waits_for.items()
-    return HealthSummary(
-        Tone.BAD, "waiting", f"Workers wait for {name} ({why})", "Events are received, and wait."
-    )
-
-
-def _of_fence(mail: QueueFigures) -> HealthSummary | None:
-    if mail.kept_out is None:
-        return None
-    return HealthSummary(
-        Tone.BAD, "fenced", "No event is taken", f"Taken is {describe_kept_out(mail.kept_out)}."
-    )
-
-
-def _of_removals(tables: TableFigures) -> HealthSummary | None:
-    if not tables.removals:
-        return None
-    headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
-    return HealthSummary(Tone.BAD, "kept", headline, "Somebody keeps what has ended: see the dead letters.")
-
-
-def _of_delay(mail: QueueFigures) -> HealthSummary | None:
-    age = mail.oldest_event_age_seconds or 0
-    if age < FAR_BEHIND_SECONDS:
-        return None
-    return HealthSummary(
-        Tone.BAD, "behind", f"The oldest event has waited {duration(age)}", "Do the workers run?"
-    )
-
-
-def _of_letters(tables: TableFigures) -> HealthSummary | None:
-    if not tables.dead:
-        return None
-    headline = (
-        "A dead letter wants a look" if tables.dead == 1 else f"{tables.dead:,} dead letters want a look"
-    )
-    return HealthSummary(Tone.BUSY, "look", headline, "Everything else goes on.")
-
-
-def _of_mail(mail: QueueFigures) -> HealthSummary:
-    age = mail.oldest_event_age_seconds or 0
-    if age > LATE_SECONDS:
-        return HealthSummary(
-            Tone.BUSY, "busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {duration(age)}."
-        )
+def _otherwise(mail: QueueFigures, tables: TableFigures) -> HealthSummary:
+    """Sum up what is not urgent, down to that all is well."""
+    busy, good = partial(HealthSummary, Tone.BUSY), partial(HealthSummary, Tone.GOOD)
+    if dead := tables.dead:
+        headline = "A dead letter wants a look" if dead == 1 else f"{dead:,} dead letters want a look"
+        return busy("look", headline, "Everything else goes on.")
+    if mail.server and (warning := warning_of(mail.server.ack)):
+        return busy("memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}.")
+    if (age := mail.oldest_event_age_seconds or 0) > LATE_SECONDS:
+        return busy("busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {duration(age)}.")
     if not mail.received_total:
-        return HealthSummary(
-            Tone.GOOD, "ready", "Ready for the first event", "Nothing has been received yet."
-        )
-    return HealthSummary(
-        Tone.GOOD, "in step", "The tables are in step with Stripe", "What was received is applied."
-    )
+        return good("ready", "Ready for the first event", "Nothing has been received yet.")
+    return good("in step", "The tables are in step with Stripe", "What was received is applied.")
