@@ -11,7 +11,7 @@ import yaml
 
 from receiver import answers
 from receiver.answers import Status
-from tests.support.metric_names import SERIES
+from tests.support.metric_names import RECEIVERS, SERIES
 from tests.unit.console.test_pages import BUSY
 
 ROOT = Path(__file__).parents[3]
@@ -56,3 +56,13 @@ def test_no_alert_is_explained_that_does_not_exist() -> None:
     first_cells = re.findall(r"^\| (`[A-Z][^|]*) \|", OPERATIONS, flags=re.MULTILINE)
     explained = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
     assert explained == {rule["alert"] for rule in RULES}
+
+
+@every_rule
+def test_what_every_receiver_shows_is_counted_and_told_once(rule: dict[str, Any]) -> None:
+    """Else a page goes out for each of them; that one does not reach a server is its own matter."""
+    own = {name for name in SERIES if name.startswith(tuple(RECEIVERS))} | {"cogento_up"}
+    bare = re.sub(
+        r"\b(?:max|sum|count|absent)(?: by \([\w, ]+\))? ?\((?:[^()]|\([^()]*\))*\)", "", rule["expr"]
+    )
+    assert set(re.findall(r"cogento_\w+", bare)) <= own
