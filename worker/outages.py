@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.retry import CIRCUIT, FailureClass, next_delay, probe_pause
+from cogento.events.retry import CIRCUIT, REDIS_CAP_SECONDS, FailureClass, next_delay, probe_pause
 from cogento.queue.circuit import AskCode
 from cogento.store.errors import code_of, says_away
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from cogento.queue.circuit import Circuit
 
 log = structlog.get_logger()
-
-
-REDIS_CAP_SECONDS = 5.0
-"""The longest pause from Redis, which does not mind the requests: every worker is back within ten seconds of its return."""
 
 
 class Breaker:

@@ -1,5 +1,13 @@
 """When to try again: one policy for each class of failure, and two pure functions of it.
 
+Four mechanisms wait by these numbers:
+
+- in place: a transaction that met another one runs again (cogento/store/database.py, `contention`);
+- postponed: an event keeps its place and its customer waits in Redis (worker/batch.py, `transient`, `bug`,
+  `other_release`);
+- outage: workers claim nothing while Postgres or Redis is away (worker/outages.py, CIRCUIT, REDIS_CAP_SECONDS);
+- Stripe: a request is sent again (cogento/stripe/requests.py, `transient`, with limits of its own).
+
 Which error belongs to which class is said next to the dependency that raises it. Time and randomness are
 passed in; nothing here waits.
 """
@@ -65,6 +73,9 @@ class CircuitPolicy:
 
 
 CIRCUIT = CircuitPolicy()
+
+REDIS_CAP_SECONDS = 5.0
+"""The longest pause from Redis, which does not mind requests: every worker is back within ten seconds of its return."""
 
 _ENOUGH_DOUBLINGS = 32  # every cap is reached long before; keeps 2**n small
 
