@@ -5,7 +5,6 @@ It listens on TCP alone: no socket file can be left behind or have too long a pa
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from cogento import runtime
 from cogento.local import private, programs
 from cogento.local.accounts import run
 from cogento.local.errors import StartError
@@ -107,7 +107,7 @@ class Postgres:
     def answers(self) -> bool:
         """Say whether our database takes a connection, making it on the first one."""
         try:
-            asyncio.run(self._make_database())
+            runtime.run(self._make_database())
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
