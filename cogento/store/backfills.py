@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _BEGIN = query("backfill_begin")
 _LEFT = query("backfill_left")
 _SAVE = query("backfill_save")
-_SPLIT = query("backfill_halve")
+_SPLIT = query("backfill_split")
 _FINISH = query("backfill_finish")
-_STATUS = query("backfill_standing")
+_STATUS = query("backfill_status")
 _TOTALS = query("backfill_totals")
 
 Counts = dict[tuple[str, str], int]

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TAKE = query("turn_take")
-_END = query("turn_end")
+_TAKE = query("leader_lease_take")
+_END = query("leader_lease_release")
 
 ACQUIRE_SECONDS = CONNECT_SECONDS + 5.0
 CLOSE_SECONDS = 5.0

@@ -33,9 +33,9 @@ BUCKETS = 4096
 """Bounds the locks that all transactions together can hold, far below what the server has room for."""
 
 _LOCK_CLASS = 0xC06E
-_LOCK = query("addresses_hold")
-_TRY_LOCK = query("addresses_try_hold")
-_CLAIMS = query("mending_claims")
+_LOCK = query("emails_lock")
+_TRY_LOCK = query("emails_try_lock")
+_CLAIMS = query("repair_email_claims")
 
 PAGE = 1000
 

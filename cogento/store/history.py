@@ -22,7 +22,7 @@ _EVENT = query("history_event")
 _TOTALS = query("history_totals")
 _UNSURE = query("history_unsure")
 _REVISION = query("revision")
-_PACE = query("recent_pace")
+_PACE = query("recent_counts")
 _CUSTOMERS_NOW = query("recent_customers")
 _SUBSCRIPTIONS_NOW = query("recent_subscriptions")
 

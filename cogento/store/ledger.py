@@ -43,7 +43,7 @@ ASKED = "asked"
 
 _FIND = query("ledger_find")
 _INSERT = query("ledger_insert")
-_REVIVE = query("ledger_revive")
+_REVIVE = query("ledger_reapply")
 
 
 RETRY = "retry"

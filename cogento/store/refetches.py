@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from cogento.events.event import Event, Notice
     from cogento.store.database import Database
 
-_TAKE = query("notices_take")
-_NOTICES_DUE = query("notices_due")
-_ANSWERED = query("notices_answered")
-_GIVE_UP = query("notices_give_up")
-_COVER = query("notices_cover")
-_FORGET = query("notices_forget")
-_AMBIGUOUS_DUE = query("doubts_due")
+_TAKE = query("refetches_take")
+_NOTICES_DUE = query("refetches_due")
+_ANSWERED = query("refetches_answered")
+_GIVE_UP = query("refetches_give_up")
+_COVER = query("refetches_cover")
+_FORGET = query("refetches_forget")
+_AMBIGUOUS_DUE = query("refetches_ambiguous_due")
 
 DEAD_SECONDS = 600.0
 """How long a letter is open before Stripe is asked for its object: a later event or a person may come first."""

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 PAGE = 1000
 
 _ROWS = {
-    ObjectKind.CUSTOMER: query("copies_users"),
-    ObjectKind.SUBSCRIPTION: query("copies_subscriptions"),
+    ObjectKind.CUSTOMER: query("stored_rows_users"),
+    ObjectKind.SUBSCRIPTION: query("stored_rows_subscriptions"),
 }
-_CLAIMANTS = query("copies_claimants")
-_NAMED = query("copies_named")
-_SAMPLE = query("copies_sample")
+_CLAIMANTS = query("stored_rows_claimants")
+_NAMED = query("stored_rows_named")
+_SAMPLE = query("stored_rows_sample")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _LOCK = query("subscriptions_lock")
 _UPDATE = query("subscriptions_update")
 _INSERT = query("subscriptions_insert")
-_MARK_UNSURE = query("subscriptions_doubt")
-_MARK_OUTLIVING = query("mending_outliving")
+_MARK_UNSURE = query("subscriptions_mark_unsure")
+_MARK_OUTLIVING = query("repair_outliving_subscriptions")
 
 
 class SubscriptionRow(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cogento.store.database import Database
 
-_STATUS = query("sweep_standing")
+_STATUS = query("sweep_status")
 _NOTE = query("sweep_note")
 _ADVANCE = query("sweep_advance")
 _FINISH = query("sweep_finish")

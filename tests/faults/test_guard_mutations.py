@@ -78,12 +78,12 @@ MUTATIONS = {
     "the lock of the addresses": Mutation(
         (
             Edit(
-                "schema/queries/addresses_hold.sql",
+                "schema/queries/emails_lock.sql",
                 r"pg_advisory_xact_lock\(\$1::INTEGER, bucket\)",
                 "$1 + bucket",
             ),
             Edit(
-                "schema/queries/addresses_try_hold.sql",
+                "schema/queries/emails_try_lock.sql",
                 r"pg_try_advisory_xact_lock\(\$1::INTEGER, bucket\)",
                 "$1 + bucket IS NOT NULL",
             ),

@@ -13,7 +13,7 @@ from schema.queries import query
 from tests.support.store_letters import BODY, letter
 
 DAY_SECONDS = 86_400
-FILTERED = ("letters_list", "letters_groups", "letters_match")
+FILTERED = ("dead_letters_list", "dead_letters_groups", "dead_letters_match")
 
 
 async def bury_three(store: Store, sql: Any) -> None:
