@@ -112,7 +112,7 @@ class MailboxSettings(_Environment):
         description="Whether a rediss:// server's certificate is checked; none where it signs its own (Heroku).",
     )
     redis_url: SecretStr = Field(
-        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the doorbell."
+        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the wake-ups of workers."
     )
     ack_durability: AckDurability | None = Field(
         None,
@@ -242,7 +242,7 @@ class MemberSettings(_Environment):
 class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings):
     """What a worker needs."""
 
-    worker_concurrency: int = Field(2, ge=1, le=32, description="Drain loops in one worker process.")
+    worker_concurrency: int = Field(2, ge=1, le=32, description="Worker loops in one worker process.")
     batch_events: int = Field(500, ge=1, le=5000, description="Most events written in one transaction.")
     lease_seconds: int = Field(
         30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."

@@ -35,7 +35,7 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(parent)
 
     def start(self, _parent: Any) -> None:
-        """Begin to look for events, with an empty doorbell queue."""
+        """Begin to look for events, with an empty queue of wake-ups."""
         process.require_entry()
         forget_rings(app)
         process.start()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 20
 NOT_PUT = "it could not be put back"
-UNKNOWN_REASON = "Another release buried it, for a reason that this one does not know."
+UNKNOWN_REASON = "Another release made it a dead letter, for a reason that this one does not know."
 
 
 @dataclass(frozen=True, slots=True)

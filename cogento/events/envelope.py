@@ -78,7 +78,7 @@ def parse_envelope(body: bytes, *, now: int) -> Envelope:
     """Read the envelope of a signed body, strictly; `now` is in Unix seconds.
 
     An event of ours whose object does not fit its type (a charge in `customer.updated`, a subscription
-    without customer) is let through under its object's own id, so that the worker can bury it.
+    without customer) is let through under its object's own id, so that the worker can make it a dead letter.
 
     Raises RejectedError(code="malformed") for anything that is not one strict JSON event, snapshot or thin
     (B41 to B50, B62, B63 of docs/bad-inputs.md).

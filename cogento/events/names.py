@@ -15,7 +15,7 @@ ObjectId = NewType("ObjectId", str)
 """The Stripe object an event is about: a customer's or a subscription's id."""
 
 LeaseToken = NewType("LeaseToken", str)
-"""Proof of a claim: only its holder may renew, settle, postpone or bury."""
+"""Proof of a claim: only its holder may renew, settle, postpone or dead-letter."""
 
 _OBJECT_ID = re.compile(r"[!-~]{1,255}")
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 BODY_DAYS = 30
 """How long a resolved letter keeps its bytes."""
 
-_BURY = query("ledger_dead_letter")
+_DEAD_LETTER = query("ledger_dead_letter")
 _INSERT = query("dead_letters_insert")
 _RESOLVE = query("dead_letters_resolve")
 _RETRY = query("dead_letters_retry")
@@ -64,7 +64,7 @@ ALL_UNRESOLVED = LetterFilter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An event to bury. `created` in Unix seconds; when the bytes don't tell, the time of receipt.
+    """An event that becomes a dead letter. `created` in Unix seconds; when the bytes don't tell, the time of receipt.
 
     `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
     payload; `starts` counts attempts that never ended; `removal` says that the event tells of an end.
@@ -199,7 +199,7 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     """Write the ledger first: an event that was applied meanwhile is no dead letter."""
     unique = {letter.event_id: letter for letter in letters}
     ordered = [unique[event_id] for event_id in sorted(unique)]
-    rows = await connection.fetch(_BURY, *arrays(_entry(letter) for letter in ordered))
+    rows = await connection.fetch(_DEAD_LETTER, *arrays(_entry(letter) for letter in ordered))
     dead = {row["event_id"] for row in rows}
     await write(connection, _INSERT, [_kept(letter) for letter in ordered if letter.event_id in dead])
 

@@ -9,7 +9,7 @@
 -- $7 VARCHAR[]: reasons
 -- $8 INTEGER[]: attempts
 -- $9 VARCHAR[]: sources
-WITH buried AS (
+WITH entered AS (
     INSERT INTO webhook_events AS entry (
         event_id, event_created_at, event_type, customer_id, object_id, received_at,
         outcome, reason, attempts, source
@@ -46,10 +46,10 @@ counted AS (
     SELECT
         pg_backend_pid() % 16,
         count(*)
-    FROM buried
+    FROM entered
     ON CONFLICT (slot) DO UPDATE
     SET dead = totals.dead + excluded.dead
 )
 
 SELECT event_id
-FROM buried
+FROM entered
