@@ -28,7 +28,7 @@ from cogento.stripe.errors import StripeApiError
 from cogento.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.mailboxes import Mailboxes
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TURN = "doubts"
+LEASE = "doubts"
 
 MAX_AMBIGUOUS = 50
 MAX_NAMED = 100
@@ -57,6 +57,9 @@ PAUSE_SECONDS, MAX_PAUSE_SECONDS, MAX_DOUBLINGS = 10.0, 300.0, 8
 
 MISSING_SECONDS = 3600.0
 """How long Stripe is not asked again for what it does not know."""
+
+SET_ASIDE_SECONDS = 10.0
+"""For how long an object makes room for others when a page is full: events of its customer wait, perhaps for a person."""
 
 REMEMBERED_SECONDS = 600.0
 """How long after its pause it is remembered how often an object was asked for."""
@@ -79,13 +82,13 @@ class Refetcher:
         self._store = store
         self._sources = sources
         self._goes_on = goes_on
-        self._turn: LeaderLease | None = None
+        self._lease: LeaderLease | None = None
 
     def run(self) -> None:
         """Refetch everything that is due, if this process is the leader or can become it."""
-        if self._turn is None:
-            self._turn = runtime.run(self._store.try_leader_lease(TURN))
-        if self._turn is None:
+        if self._lease is None:
+            self._lease = runtime.run(self._store.try_leader_lease(LEASE))
+        if self._lease is None:
             return
         there_is_more = True
         try:
@@ -94,24 +97,24 @@ class Refetcher:
                 pages = [source.refetch_page() for source in self._sources]
                 there_is_more = any(pages)
         except Exception:
-            self._release(self._turn)
+            self._release(self._lease)
             raise
 
     def stop(self) -> None:
         """Let another process become the leader."""
-        if self._turn is not None:
-            self._release(self._turn)
+        if self._lease is not None:
+            self._release(self._lease)
 
-    def _release(self, turn: LeaderLease) -> None:
-        self._turn = None
-        with suppress(Exception):  # its connection may be what failed; then the turn has ended already
-            runtime.run(turn.end())
+    def _release(self, lease: LeaderLease) -> None:
+        self._lease = None
+        with suppress(Exception):  # its connection may be what failed; then the lease has ended already
+            runtime.run(lease.end())
 
 
 class AmbiguousRows:
     """Rows that their events leave unsure, objects of dead letters, and unknown customers that events wait for.
 
-    They are found anew at every pass, by the rows' own flag, by letters and by deferred events: a crash forgets
+    They are found anew at every pass, by the rows' own flag, by letters and by parked events: a crash forgets
     nothing but when to fetch again. `clock` is monotonic.
     """
 
@@ -130,13 +133,18 @@ class AmbiguousRows:
 
     def refetch_page(self) -> bool:
         """Refetch what is in doubt now; returns whether there may be more."""
-        doubts = self._due()
-        if not doubts:
-            return False
-        failures = self._fetcher.fetch(doubts)
-        for doubt in doubts:
-            self._backoff.record(doubt.object_id, failures.get(doubt.object_id))
-        return len(doubts) == MAX_AMBIGUOUS
+        page = self._due()
+        is_full = len(page) == MAX_AMBIGUOUS
+        doubts = [doubt for doubt in page if not self._has_events(doubt.customer_id)]
+        if is_full:
+            self._backoff.set_aside(
+                {doubt.object_id for doubt in page} - {doubt.object_id for doubt in doubts}
+            )
+        if doubts:
+            failures = self._fetcher.fetch(doubts)
+            for doubt in doubts:
+                self._backoff.record(doubt.object_id, failures.get(doubt.object_id))
+        return is_full
 
     def _due(self) -> list[RefetchTarget]:
         resting = self._backoff.paused()
@@ -144,7 +152,7 @@ class AmbiguousRows:
         unknown = self._mailboxes.parked_customers(quiet_seconds=QUIET_SECONDS, limit=10 * MAX_AMBIGUOUS)
         customers = (RefetchTarget(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
         wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
-        return [doubt for doubt in wanted[:MAX_AMBIGUOUS] if not self._has_events(doubt.customer_id)]
+        return list(wanted[:MAX_AMBIGUOUS])
 
     def _has_events(self, customer_id: CustomerId) -> bool:
         """Whether events wait that may settle the doubt: an earlier answer, or paused ones."""
@@ -152,7 +160,7 @@ class AmbiguousRows:
 
 
 class ThinEventObjects:
-    """Objects that thin events named: each is fetched once a burst of changes.
+    """Objects that thin events named: each is fetched once per burst of changes.
 
     They stay in Postgres until an answer has been applied (cogento/store/refetches.py): after a crash anywhere, or when
     Redis is emptied, they are fetched again. `clock` is monotonic.
@@ -169,9 +177,12 @@ class ThinEventObjects:
     def refetch_page(self) -> bool:
         """Refetch objects that thin events named; returns whether there may be more."""
         due = self._due()
+        is_full = len(due) == MAX_NAMED
         noticed = [one for one in due if not self._has_events(one)]
+        if is_full:
+            self._backoff.set_aside({one.object_id for one in due} - {one.object_id for one in noticed})
         if not noticed:
-            return False
+            return is_full
         failures = self._fetcher.fetch(
             [RefetchTarget(one.kind, one.object_id, _queue_of(one)) for one in noticed]
         )
@@ -182,7 +193,7 @@ class ThinEventObjects:
         missing = {object_id for object_id, error in failures.items() if error.is_missing}
         too_late = (one for one in noticed if one.waited_seconds > PARKED_SECONDS)
         self._give_up([one for one in too_late if one.object_id in missing])
-        return len(due) == MAX_NAMED
+        return is_full
 
     def _due(self) -> list[RefetchRequest]:
         due = self._store.refetches.due(
@@ -291,6 +302,13 @@ class RetryBackoff:
             id_: pause for id_, pause in self._pauses.items() if pause.until + REMEMBERED_SECONDS > now
         }
         return {id_ for id_, pause in self._pauses.items() if pause.until > now}
+
+    def set_aside(self, object_ids: Iterable[ObjectId]) -> None:
+        """Pause objects that were not fetched; what is known of their fetches stays."""
+        now = self._clock()
+        for object_id in object_ids:
+            known = self._pauses.get(object_id, _Pause(now, now, 0))
+            self._pauses[object_id] = _Pause(known.since, now + SET_ASIDE_SECONDS, known.asked)
 
     def record(
         self, object_id: ObjectId, error: StripeApiError | None = None, *, waited_seconds: float | None = None

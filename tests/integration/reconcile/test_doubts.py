@@ -49,9 +49,9 @@ def row(post: Post) -> dict[str, Any]:
     return found
 
 
-def there_and_back(stripe: SimulatedStripe) -> list[Any]:
+def there_and_back(stripe: SimulatedStripe, customer: str = "cus_1") -> list[Any]:
     """A customer of whom only a change and its undoing are ever told: Ada, Bob, Ada."""
-    ada = stripe.customer(name="Ada")
+    ada = stripe.customer(customer, name="Ada")
     stripe.account.begin(ada, at=START)
     bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)
     return [bob, stripe.account.change(ada, at=START + 50)]
@@ -291,6 +291,23 @@ def test_while_mail_waits_for_the_customer_nobody_is_asked(
 
     assert while_paused == 1
     assert row(post) == SETTLED
+
+
+def test_customers_whose_events_wait_keep_no_other_in_doubt(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refetch, "MAX_AMBIGUOUS", 1)
+    deliver(post, *there_and_back(stripe, "cus_1"))
+    post.drain()
+    deliver(post, *there_and_back(stripe, "cus_2"))
+    post.drain()
+    post.mailboxes.pause(CustomerId("cus_1"))
+    post.put("customer.updated", builders.customer("cus_1"))
+
+    ask(asking, post)
+
+    unsure = post.rows("SELECT stripe_customer_id FROM users WHERE unsure")
+    assert unsure == [{"stripe_customer_id": "cus_1"}]
 
 
 def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(

@@ -331,3 +331,20 @@ def test_while_more_is_told_of_an_object_nobody_asks(
     asking.ask()
 
     assert stripe.requests == 0
+
+
+def test_objects_whose_events_wait_keep_no_other_waiting(
+    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refetch, "MAX_NAMED", 1)
+    notify(post, begun(stripe, name="Ada"))
+    post.drain()
+    post.mailboxes.pause(CustomerId("cus_1"))
+    notify(post, renamed(stripe, "Bob", at=START + 1))
+    notify(post, stripe.account.begin(stripe.customer("cus_2", name="Eve"), at=START))
+    post.drain()
+
+    asking.ask()
+    post.drain()
+
+    assert post.rows("SELECT name FROM users") == [{"name": "Eve"}]
