@@ -1,4 +1,4 @@
-"""One claim's events, from decoded to settled: applied together, and halved on failure until the failing one is alone.
+"""One claim's decoded events: applied together, and halved on failure until the failing one is alone.
 
 What Postgres does with each event becomes its settlement in the queue. An event that fails costs its neighbours no
 attempt. Knows no SQL and no Redis commands.

@@ -45,7 +45,7 @@ class WorkerHeartbeat:
         self._changing = threading.Lock()
 
     def beat(self) -> None:
-        """Note that a loop looks for events; raises MailboxUnavailable, and then the delays are lost."""
+        """Note that a loop looks for events; raises MailboxUnavailable, and then its delays and counts are lost."""
         with self._changing:
             if self._clock() < self._due:
                 return
