@@ -21,6 +21,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from cogento import runtime
 from cogento.store import partitions
 from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
@@ -92,13 +93,13 @@ def migrate(database_url: str, *, to: str = "head", patience_seconds: float = PA
     """Bring the tables to this release's revision, or to an earlier one, and make the ledger's days.
 
     A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
-    done: all revisions are one transaction. Must not be called where an event loop runs.
+    done: all revisions are one transaction.
 
     Raises PostgresRefusedError when Postgres does not let us in, MigrationRefusedError when something of others is in
     the way, MigrationError when locks of others did not go away within `patience_seconds`, and whatever says that
     Postgres is away.
     """
-    return asyncio.run(_migrate(database_url, to, time.monotonic() + patience_seconds))
+    return runtime.run(_migrate(database_url, to, time.monotonic() + patience_seconds))
 
 
 async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:

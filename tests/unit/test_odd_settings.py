@@ -224,6 +224,16 @@ def test_t21_a_postgres_url_that_is_taken_means_the_same_to_asyncpg_and_to_libpq
     assert "host" not in other or len(addresses) == len(str(other["host"]).split(","))
 
 
+def test_t21_what_libpq_alone_knows_is_taken_and_not_handed_to_asyncpg() -> None:
+    judged = postgres_url(
+        "postgresql://u@h/x?channel_binding=require&connect_timeout=5&keepalives=1&gssencmode=disable"
+    )
+
+    _, parameters = as_asyncpg(judged)
+
+    assert not parameters.server_settings
+
+
 @examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(url=urls() | good_urls("redis", "/7") | good_urls("rediss", "/"))
 def test_a4_a_redis_url_that_is_taken_means_the_same_to_both_clients(url: str) -> None:
