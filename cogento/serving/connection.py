@@ -11,6 +11,7 @@ Every bound is a number in this file or in request_cycle.py; docs/limits.md has 
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from functools import lru_cache
@@ -86,6 +87,7 @@ class Connection(HttpToolsProtocol):
         self._body_left = 0  # of the request that is read now; of a chunked one nobody knows
         self._dropped_bytes: int | None = None  # set once nothing more of this connection is read as HTTP
         self._is_stopping = False
+        self._silent_until, self._timer_at = math.inf, math.inf  # by the loop's clock
         self._unread_answer: asyncio.TimerHandle | None = None
 
     # What may be different for what is served; see receiver/fastpath/server.py.
@@ -116,7 +118,7 @@ class Connection(HttpToolsProtocol):
         """Let go of all that waited here; a client that leaves is no error."""
         self._let_go()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
+        self._stop_timer()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -161,7 +163,12 @@ class Connection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Cut a connection that has been silent for as long as it may; nothing that it was told is unread."""
-        self._cut_off()
+        self.timeout_keep_alive_task, self._timer_at = None, math.inf
+        left = self._silent_until - self.loop.time()
+        if left <= 0:
+            self._cut_off()
+        elif left < math.inf:
+            self._wait(left)
 
     # What the parser tells.
 
@@ -191,7 +198,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) == MOST_WAITING:
             raise RefusedHeadError("bad_request")
         self._reads_head = False
-        self._unset_keepalive_if_required()
+        self._silent_until = math.inf
         self._check_headers()
         self._describe_request()
         before, self.cycle = self.cycle, self._make_cycle()
@@ -217,10 +224,17 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         self.body_bytes = 0
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self._parse()
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cast("RequestCycle", cycle), app)
+        else:
+            self._wait(IDLE_SECONDS)
+        if self.unparsed:
+            self._parse()
         if self._is_stopping and not self.unparsed:
             self.shutdown()
         self._settle()
@@ -345,8 +359,9 @@ class Connection(HttpToolsProtocol):
 
     def _settle(self) -> None:
         """Note what this connection waits for now, and keep the bounds of all of them together."""
-        if self._is_serving():
-            self._move(Stage.BODY if self.cycle.more_body and not self.pipeline else None)
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._move(Stage.BODY if cycle.more_body and not self.pipeline else None)
             if self.body_bytes > _SMALL_BODY_BYTES:
                 self._bound_bodies()
             if self.unparsed:
@@ -407,8 +422,21 @@ class Connection(HttpToolsProtocol):
             self.stage = stage
 
     def _wait(self, seconds: float) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        """Let the client be silent for so long from now.
+
+        A timer that is set for sooner stays, and is set again when it is due: most waits end long before, and a timer
+        for each request costs as much as reading its head.
+        """
+        self._silent_until = self.loop.time() + seconds
+        if self._silent_until < self._timer_at:
+            self._stop_timer()
+            self._timer_at = self._silent_until
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _stop_timer(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+        self.timeout_keep_alive_task, self._timer_at = None, math.inf
 
 
 @lru_cache(maxsize=16)  # nearly all requests are for one address

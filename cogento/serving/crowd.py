@@ -6,7 +6,6 @@ least by it: never one whose request is whole, for that may be an event.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -31,7 +30,7 @@ class Crowd(Generic[C]):
     """Connections by stage, those that came to it first in front; every operation takes the same short time."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Stage, OrderedDict[C, None]] = {stage: OrderedDict() for stage in Stage}
+        self._waiting: dict[Stage, dict[C, None]] = {stage: {} for stage in Stage}
 
     def move(self, connection: C, before: Stage | None, after: Stage | None) -> None:
         """Note that a connection left a stage and came to another; None: it does not wait for its client."""

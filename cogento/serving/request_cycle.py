@@ -8,7 +8,7 @@ in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -26,11 +26,9 @@ WRITE_SECONDS = 10
 class RequestCycle(RequestResponseCycle):
     """Hands a request to an ASGI application, and writes its answer, which must have a Content-Length."""
 
-    def __init__(self, **parts: Any) -> None:
-        super().__init__(**parts)
-        self.is_cut = False
-        self.read_until = 0.0
-        self._head = b""
+    is_cut = False
+    read_until = 0.0
+    _head = b""
 
     def begin(self, now: float) -> None:
         """Note that it is this request's turn: from now on its body may be read."""

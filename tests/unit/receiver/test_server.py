@@ -142,6 +142,31 @@ def test_a_head_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
     assert said_to(say_little) == b""
 
 
+def test_an_idle_connection_is_kept_past_the_time_for_a_head_and_then_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.02)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.2)
+
+    async def ask_twice(client: Client) -> None:
+        await client.send(EMPTY)
+        await asyncio.sleep(0.1)
+        await client.send(EMPTY)
+
+    assert statuses(said_to(ask_twice)) == [400, 400]
+
+
+def test_a_head_that_takes_too_long_behind_an_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.02)
+
+    async def begin_another(client: Client) -> None:
+        await client.send(EMPTY)
+        await asyncio.sleep(0.05)
+        await client.send(HEAD)
+
+    assert statuses(said_to(begin_another)) == [400]
+
+
 def test_a_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_cycle, "READ_SECONDS", 0.02)
 
