@@ -14,6 +14,8 @@ import time
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, TypeVar
 
+import uvloop
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
@@ -78,7 +80,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     global _loop  # noqa: PLW0603 - one loop a process is the point of this module
     with _starting:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
+            _loop = uvloop.new_event_loop()
             _loop.set_exception_handler(_error_handler)
             threading.Thread(target=_loop.run_forever, name="event-loop", daemon=True).start()
         return _loop

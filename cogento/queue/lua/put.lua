@@ -13,17 +13,19 @@
 
 local QUEUED, DUPLICATE, FULL, HEADER = 1, 2, 3, 15
 local customer_limit, total_limit, byte_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local gauges = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes')
-local total, bytes = (tonumber(gauges[1]) or 0) + (tonumber(gauges[2]) or 0), tonumber(gauges[3]) or 0
+local stats = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes', 'accepted')
+for i = 1, 4 do stats[i] = tonumber(stats[i]) or 0 end
+local total, bytes = stats[1] + stats[2], stats[3]
 local added = {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
 
 -- How many events of each customer wait and are parked. Nearly all have none, and `since` tells so in one call.
 -- Where that cannot be believed, because keys were lost, a customer is in doubt: it may have a state or not.
 local waiting, parked, uncertain = {}, {}, {}
+local has_parked_or_pauses = redis.call('EXISTS', PARKED, PAUSES) > 0
 local function count()
   local customers, is_whole = {}, is_in_step()
   for i = 8, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
-  local is_any_parked = redis.call('EXISTS', PARKED) == 1
+  local is_any_parked = has_parked_or_pauses and redis.call('EXISTS', PARKED) == 1
   for i, has_mail in ipairs(chunked_query('ZMSCORE', SINCE, customers)) do
     local customer = customers[i]
     if not waiting[customer] then
@@ -100,7 +102,7 @@ end
 
 -- Gives those who had no mail their state, as `set_state` would one by one.
 local function set_state_of_new()
-  local paused, ready = fields_of(PAUSES, new_customers), {}
+  local paused, ready = has_parked_or_pauses and fields_of(PAUSES, new_customers) or {}, {}
   for i, customer in ipairs(new_customers) do
     if paused[i] then redis.call('ZADD', PAUSED, now, customer) else
       ready[#ready + 1], ready[#ready + 2] = now, customer
@@ -126,8 +128,9 @@ local function needs_wakeup()
 end
 
 local memory = redis.pcall('INFO', 'memory')
-local policy = type(memory) == 'string' and string.match(memory, 'maxmemory_policy:(%S+)')
-if policy and policy ~= 'noeviction' then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
+local is_safe = type(memory) ~= 'string' or string.find(memory, 'maxmemory_policy:noeviction', 1, true)
+local policy = not is_safe and string.match(memory, 'maxmemory_policy:(%S+)')
+if policy then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
 
 count()
 local is_stored = store_together()
@@ -141,9 +144,10 @@ for i = 7, #ARGV, 4 do
   added[kind] = added[kind] + 1
 end
 set_state_of_new()
-incr_stat('waiting', added[QUEUED])
-incr_stat('bytes', added.bytes)
-incr_stat('accepted', added[QUEUED])
+if added[QUEUED] > 0 then -- pcall: as `incr_stat`
+  local waits, size, accepted = stats[1] + added[QUEUED], stats[3] + added.bytes, stats[4] + added[QUEUED]
+  redis.pcall('HSET', STATS, 'waiting', waits, 'bytes', size, 'accepted', accepted)
+end
 incr_stat('duplicates', added[DUPLICATE])
 incr_stat('full', added[FULL])
 results[1] = needs_wakeup()
