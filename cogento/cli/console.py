@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cogento.console.connections import require_access
-from cogento.console.passwords import PasswordHash, hash_password, read_hash
+from cogento.console.passwords import hash_password, read_hash
 from cogento.console.web.server import ConsoleServer, Exposure
 from cogento.settings import ConsoleSettings, load, refuse
 
@@ -19,20 +19,18 @@ def console(port: int | None, *, local: bool) -> None:
     CONSOLE_PASSWORD_HASH, which `cogento password` makes, is needed unless --local is given.
     """
     settings = load(ConsoleSettings)
-    password = None if local else _password(settings)
+    password = None
+    if not local:
+        if settings.console_password_hash is None:
+            refuse("CONSOLE_PASSWORD_HASH is not set: `cogento password` makes one, or give --local")
+        try:
+            password = read_hash(settings.console_password_hash.get_secret_value())
+        except ValueError as problem:
+            refuse(f"CONSOLE_PASSWORD_HASH is not usable: {problem}")
     exposure = Exposure(port or settings.port, password)
     require_access(settings)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
     ConsoleServer(settings, exposure).run()
-
-
-def _password(settings: ConsoleSettings) -> PasswordHash:
-    if settings.console_password_hash is None:
-        refuse("CONSOLE_PASSWORD_HASH is not set: `cogento password` makes one, or give --local")
-    try:
-        return read_hash(settings.console_password_hash.get_secret_value())
-    except ValueError as problem:
-        refuse(f"CONSOLE_PASSWORD_HASH is not usable: {problem}")
 
 
 @click.command()

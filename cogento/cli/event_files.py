@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -75,26 +76,24 @@ def _read_file(file: Path) -> Iterator[SignableEvent]:
         raise UnreadableFileError(f"{file}: {error.strerror}") from error
     if len(raw) > MAX_FILE_BYTES:
         raise UnreadableFileError(f"{file}: more than {MAX_FILE_BYTES // 1024**2} MB: split it")
-    for source, part in _parts(file, raw):
-        for document, body in _documents(_parse(source, part), part):
-            yield _signable(source, document, body, changed=changed)
 
+    parts = [(str(file), raw)]
+    lines = [(f"{file}:{number}", line) for number, line in enumerate(raw.splitlines(), 1) if line.strip()]
+    if len(lines) > 1:
+        with suppress(UnreadableFileError):
+            _parse(*lines[0])
+            parts = lines  # the first line is a document already, so each line is one
 
-def _parts(file: Path, raw: bytes) -> Iterator[tuple[str, bytes]]:
-    """The file as one document or, when its first line is one already, line by line."""
-    lines = [(number, line) for number, line in enumerate(raw.splitlines(), start=1) if line.strip()]
-    if len(lines) > 1 and _is_json(lines[0][1]):
-        yield from ((f"{file}:{number}", line) for number, line in lines)
-    else:
-        yield str(file), raw
-
-
-def _is_json(raw: bytes) -> bool:
-    try:
-        json.loads(raw)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    for source, part in parts:
+        document = _parse(source, part)
+        if isinstance(document, dict) and document.get("object") == "list":
+            document = document.get("data", [])
+            if not isinstance(document, list):
+                raise UnreadableFileError("a list of Stripe's whose data is none")
+        for one in document if isinstance(document, list) else [document]:
+            event = _event(source, one, changed=changed)
+            body = part if event is document else _written(event)
+            yield SignableEvent(source, str(event.get("id")), str(event.get("type")), body)
 
 
 def _parse(source: str, raw: bytes) -> Any:
@@ -105,26 +104,6 @@ def _parse(source: str, raw: bytes) -> Any:
         raise UnreadableFileError(f"{source}: not JSON: {error.msg} at {where}") from error
     except (ValueError, RecursionError) as error:
         raise UnreadableFileError(f"{source}: not JSON: {error}") from error
-
-
-def _documents(document: Any, body: bytes) -> Iterator[tuple[Any, bytes | None]]:
-    """The document with its bytes or, when it is a list, its members without."""
-    if isinstance(document, list):
-        yield from ((one, None) for one in document)
-    elif isinstance(document, dict) and document.get("object") == "list":
-        members = document.get("data", [])
-        if not isinstance(members, list):
-            raise UnreadableFileError("a list of Stripe's whose data is none")
-        yield from ((one, None) for one in members)
-    else:
-        yield document, body
-
-
-def _signable(source: str, document: Any, body: bytes | None, *, changed: int) -> SignableEvent:
-    event = _event(source, document, changed=changed)
-    if body is None or event is not document:
-        body = _written(event)
-    return SignableEvent(source, str(event.get("id")), str(event.get("type")), body)
 
 
 def _event(source: str, document: Any, *, changed: int) -> Json:
@@ -141,23 +120,20 @@ def _event(source: str, document: Any, *, changed: int) -> Json:
 
 
 def _wrapped(data: Json, *, changed: int) -> Json:
+    an_object = data["object"]
+    kind = an_object["object"]
+    family = "customer.subscription" if kind == "subscription" else kind
     return {
         "id": f"evt_{_digest(data)}",
         "object": "event",
         "api_version": None,
         "created": changed,
         "data": data,
-        "livemode": data["object"].get("livemode", False),
+        "livemode": an_object.get("livemode", False),
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
-        "type": _type_of(data["object"]),
+        "type": f"{family}.deleted" if an_object.get("deleted") is True else f"{family}.updated",
     }
-
-
-def _type_of(an_object: Json) -> str:
-    kind = an_object["object"]
-    family = "customer.subscription" if kind == "subscription" else kind
-    return f"{family}.deleted" if an_object.get("deleted") is True else f"{family}.updated"
 
 
 def _with_distinct_ids(events: Sequence[SignableEvent]) -> Iterator[SignableEvent]:

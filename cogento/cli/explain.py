@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.printing import json_option, print_facts, print_json, print_table
+from cogento.cli.printing import json_option, print_facts, print_json, print_table, print_title
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.explain import AmbiguousQuery, PartialExplanation, explain_id
-from cogento.console.formatting import printable
+from cogento.console.formatting import printable, second
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Sequence
-
-    from cogento.console.explain import ExplainedEvent, Explanation, WaitingEvent
-    from cogento.store.history import CustomerRecord, SubscriptionRecord
+    from cogento.console.explain import Explanation
 
 RECENT = 20
 
@@ -52,68 +48,46 @@ def _print(found: Explanation) -> None:
     click.secho(printable(found.customer_id), bold=True)
     for sentence in found.sentences or ("Everything that was received is applied.",):
         click.echo(f"  {printable(sentence)}")
+
     if found.mail:
-        _print_mail(found.mail[:RECENT])
+        print_title("In the mailbox, the oldest first")
+        waiting = [
+            (one.event_id, "parked" if one.is_parked else "waiting", one.waited, one.attempts, one.why)
+            for one in found.mail[:RECENT]
+        ]
+        print_table(("EVENT", "STATE", "SINCE", "FAILED TRIES", "WHY"), waiting)
+
     records = found.records
     if records is None:
         return
-    if records.customer:
-        _print_customer(records.customer)
+    if (row := records.customer) is not None:
+        print_title("Row")
+        print_facts(
+            [
+                ("email", row.email),
+                ("stripe_email", row.stripe_email or "none"),
+                ("name", row.name or "none"),
+                ("roles", ", ".join(row.roles) or "none"),
+                ("synced_at", f"{second(row.synced_at)} UTC"),
+                ("last event", row.last_webhook_event_id or "none"),
+            ]
+        )
     if records.subscriptions:
-        _print_subscriptions(records.subscriptions)
-    if records.events:
-        _print_events(records.events[:RECENT])
-
-
-def _print_mail(mail: Sequence[WaitingEvent]) -> None:
-    _head("In the mailbox, the oldest first")
-    rows = [
-        (one.event_id, "parked" if one.is_parked else "waiting", one.waited, one.attempts, one.why)
-        for one in mail
-    ]
-    print_table(("EVENT", "STATE", "SINCE", "FAILED TRIES", "WHY"), rows)
-
-
-def _print_customer(record: CustomerRecord) -> None:
-    _head("Row")
-    print_facts(
-        [
-            ("email", record.email),
-            ("stripe_email", record.stripe_email or "none"),
-            ("name", record.name or "none"),
-            ("roles", ", ".join(record.roles) or "none"),
-            ("synced_at", f"{_second(record.synced_at)} UTC"),
-            ("last event", record.last_webhook_event_id or "none"),
+        print_title("Subscriptions")
+        subscriptions = [
+            (
+                one.subscription_id,
+                one.status,
+                f"{one.current_period_end:%Y-%m-%d}" if one.current_period_end else "",
+                one.product_id or "",
+            )
+            for one in records.subscriptions
         ]
-    )
-
-
-def _print_subscriptions(records: Sequence[SubscriptionRecord]) -> None:
-    _head("Subscriptions")
-    rows = [
-        (row.subscription_id, row.status, _day(row.current_period_end), row.product_id or "")
-        for row in records
-    ]
-    print_table(("ID", "STATUS", "UNTIL", "PRODUCT"), rows)
-
-
-def _print_events(events: Sequence[ExplainedEvent]) -> None:
-    _head("Events, the newest first")
-    rows = [
-        (_second(one.record.event_created_at), one.record.event_id, one.record.event_type, one.meaning)
-        for one in events
-    ]
-    print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), rows)
-
-
-def _head(text: str) -> None:
-    click.echo()
-    click.secho(text, bold=True)
-
-
-def _second(when: dt.datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M:%S}"
-
-
-def _day(when: dt.datetime | None) -> str:
-    return "" if when is None else f"{when:%Y-%m-%d}"
+        print_table(("ID", "STATUS", "UNTIL", "PRODUCT"), subscriptions)
+    if records.events:
+        print_title("Events, the newest first")
+        events = [
+            (second(one.record.event_created_at), one.record.event_id, one.record.event_type, one.meaning)
+            for one in records.events[:RECENT]
+        ]
+        print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), events)

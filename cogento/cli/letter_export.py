@@ -66,7 +66,10 @@ def write_csv(stream: TextIO, rows: Iterable[LetterRow]) -> int:
         fields = _fields(row)
         if not count:
             writer.writerow(fields)
-        writer.writerow(map(_cell, fields.values()))
+        writer.writerow(
+            f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+            for value in fields.values()
+        )
         count += 1
     if not count:
         writer.writerow(COLUMNS)
@@ -79,11 +82,6 @@ def _fields(row: LetterRow) -> dict[str, object]:
     if row.with_body:
         fields[BODY] = None if row.body is None else base64.b64encode(row.body).decode()
     return fields
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from running a text as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 FORMATS: dict[str, Callable[[TextIO, Iterable[LetterRow]], int]] = {"ndjson": write_ndjson, "csv": write_csv}

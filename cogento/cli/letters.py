@@ -26,13 +26,11 @@ from cogento.cli.letter_selection import (
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
 from cogento.console.connections import open_dead_letters
 from cogento.console.errors import Failure
-from cogento.console.formatting import printable
+from cogento.console.formatting import printable, second
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
 
-    from cogento.console.dead_letters import LetterDetails
     from cogento.store.letter_records import Letter, LetterFilter
 
 LONGEST_LINE = 10_000
@@ -69,24 +67,20 @@ def list_(which: LetterFilter, *, statuses: tuple[str, ...], each: bool, limit: 
     else:
         print_groups(groups)
         if each or len(groups) == 1:
-            _print_letters(listed)
-
-
-def _print_letters(letters: Sequence[Letter]) -> None:
-    click.echo()
-    rows = [
-        (
-            letter.id,
-            letter.event_id,
-            letter.customer_id,
-            f"{letter.event_created_at:%Y-%m-%d %H:%M:%S}",
-            f"{letter.died_at:%Y-%m-%d %H:%M:%S}",
-            letter.status,
-            letter.replays,
-        )
-        for letter in letters
-    ]
-    print_table(("LETTER", "EVENT", "CUSTOMER", "HAPPENED", "DIED", "STATUS", "RETRIES"), rows)
+            click.echo()
+            rows = [
+                (
+                    letter.id,
+                    letter.event_id,
+                    letter.customer_id,
+                    second(letter.event_created_at),
+                    second(letter.died_at),
+                    letter.status,
+                    letter.replays,
+                )
+                for letter in listed
+            ]
+            print_table(("LETTER", "EVENT", "CUSTOMER", "HAPPENED", "DIED", "STATUS", "RETRIES"), rows)
 
 
 @letters.command()
@@ -101,11 +95,12 @@ def show(asked: str, *, with_body: bool, as_json: bool) -> None:
     with open_dead_letters(name="cogento letters") as dead_letters:
         details = dead_letters.open(find_letter(dead_letters, asked))
         body = dead_letters.body(details.letter.id) if with_body else None
+    letter = details.letter
     if as_json:
         encoded = None if body is None else base64.b64encode(body).decode()
         print_json(
             {
-                "letter": details.letter,
+                "letter": letter,
                 "standing": details.standing,
                 "advice": details.advice,
                 "actions": details.actions,
@@ -113,16 +108,7 @@ def show(asked: str, *, with_body: bool, as_json: bool) -> None:
             }
         )
         return
-    _print_details(details)
-    if with_body:
-        click.echo()
-        erased = "The body was erased, as it is a month after a letter is closed."
-        for line in (erased,) if body is None else body.decode("utf-8", "backslashreplace").splitlines():
-            click.echo(printable(line, longest=LONGEST_LINE))
 
-
-def _print_details(details: LetterDetails) -> None:
-    letter = details.letter
     click.secho(f"Letter {letter.id}: {printable(letter.event_id)}", bold=True)
     for sentence in (letter.message, details.standing, *details.what_to_do):
         click.echo(f"  {printable(sentence, longest=LONGEST_LINE)}")
@@ -134,6 +120,11 @@ def _print_details(details: LetterDetails) -> None:
             (_second(done.happened_at), done.action, done.who, done.why or "") for done in details.actions
         ]
         print_table(("WHEN", "ACTION", "WHO", "WHY"), rows)
+    if with_body:
+        click.echo()
+        erased = "The body was erased, as it is a month after a letter is closed."
+        for line in (erased,) if body is None else body.decode("utf-8", "backslashreplace").splitlines():
+            click.echo(printable(line, longest=LONGEST_LINE))
 
 
 def _facts(letter: Letter) -> list[tuple[str, object]]:
@@ -164,7 +155,7 @@ def _facts(letter: Letter) -> list[tuple[str, object]]:
 
 
 def _second(when: dt.datetime | None) -> str:
-    return "never" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    return "never" if when is None else f"{second(when)} UTC"
 
 
 @letters.command()

@@ -25,6 +25,12 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, default=_plain, indent=2))
 
 
+def print_title(text: str) -> None:
+    """Print what the lines below it are, set off from those above."""
+    click.echo()
+    click.secho(text, bold=True)
+
+
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:
     """Print names and values in two columns."""
     width = max((len(name) for name, _ in facts), default=0)

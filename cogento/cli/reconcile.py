@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.printing import json_option, print_facts, print_json, print_table
+from cogento.cli.printing import json_option, print_facts, print_json, print_table, print_title
 from cogento.cli.progress import percent_bar
 from cogento.console.connections import open_reconciliation
 from cogento.console.errors import Failure
+from cogento.console.formatting import second
 from cogento.events.event import ObjectKind
 from cogento.settings import EX_CONFIG
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cogento.reconcile.backfill import Backfilled
-    from cogento.reconcile.verify import Drift, Verified
+    from cogento.reconcile.verify import Drift
 
 OUTCOME_COLUMNS = {
     "WRITTEN": ("applied",),
@@ -63,39 +64,33 @@ def backfill(*, restart: bool, as_json: bool) -> None:
     elif done is None:
         click.echo("Another backfill is under way.")
     else:
-        print_table(("", "OBJECTS", *OUTCOME_COLUMNS), [_row(done, kind) for kind in ObjectKind])
-
-
-def _row(done: Backfilled, kind: ObjectKind) -> tuple[str, ...]:
-    columns = OUTCOME_COLUMNS.values()
-    numbers = (sum(done.counts.get((kind, one), 0) for one in outcomes) for outcomes in columns)
-    return (f"{kind}s", *(f"{number:,}" for number in (done.objects(kind), *numbers)))
+        rows = []
+        for kind in ObjectKind:
+            numbers = [
+                sum(done.counts.get((kind, one), 0) for one in outcomes)
+                for outcomes in OUTCOME_COLUMNS.values()
+            ]
+            rows.append((f"{kind}s", *(f"{number:,}" for number in (done.objects(kind), *numbers))))
+        print_table(("", "OBJECTS", *OUTCOME_COLUMNS), rows)
 
 
 @contextmanager
 def _backfill_bar() -> Iterator[Callable[[Backfilled], object]]:
-    """Show how many objects were written and how fast."""
-    speed = _Speed()
+    """Show how many objects were written, and how fast since the first report."""
+    first: tuple[float, int] | None = None
 
-    def text(done: Backfilled) -> str:
+    def report(done: Backfilled) -> None:
+        nonlocal first
         customers, subscriptions = (done.objects(kind) for kind in ObjectKind)
-        rate = speed.after(customers + subscriptions)
-        return f"{customers:,} customers, {subscriptions:,} subscriptions, {rate:,.0f} a second"
+        begun, before = first = first or (time.monotonic(), customers + subscriptions)
+        rate = (customers + subscriptions - before) / max(time.monotonic() - begun, 1.0)
+        show(
+            f"{customers:,} customers, {subscriptions:,} subscriptions, {rate:,.0f} a second",
+            done.share,
+        )
 
     with percent_bar() as show:
-        yield lambda done: show(text(done), done.share)
-
-
-class _Speed:
-    """Objects a second since the first report."""
-
-    def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
-
-    def after(self, objects: int) -> float:
-        """Tell how fast it has been when so many are done."""
-        at, before = self._first = self._first or (time.monotonic(), objects)
-        return (objects - before) / max(time.monotonic() - at, 1.0)
+        yield report
 
 
 @click.command()
@@ -110,7 +105,17 @@ def verify(ctx: click.Context, *, sample: int | None, repair: bool, as_json: boo
     Ends with 0 when all is equal or was repaired, with 3 when something differs, with 2 when that cannot be
     told. Needs STRIPE_API_KEY.
     """
-    found = _verify(sample=sample, repair=repair)
+    try:
+        with open_reconciliation(name="cogento verify") as reconciliation, percent_bar() as show:
+            found = reconciliation.verify(
+                sample=sample,
+                repair=repair,
+                report=lambda compared, share: show(f"{compared:,} compared", share),
+            )
+    except Failure as failure:
+        if failure.exit_code == EX_CONFIG:
+            raise
+        raise Failure(failure.message, exit_code=COULD_NOT_TELL) from failure
     if as_json:
         print_json(found)
     else:
@@ -127,28 +132,13 @@ def verify(ctx: click.Context, *, sample: int | None, repair: bool, as_json: boo
     ctx.exit(DRIFT if found.drift else COULD_NOT_TELL if found.undecided else EQUAL)
 
 
-def _verify(*, sample: int | None, repair: bool) -> Verified:
-    try:
-        with open_reconciliation(name="cogento verify") as reconciliation, percent_bar() as show:
-            return reconciliation.verify(
-                sample=sample,
-                repair=repair,
-                report=lambda compared, share: show(f"{compared:,} compared", share),
-            )
-    except Failure as failure:
-        if failure.exit_code == EX_CONFIG:
-            raise
-        raise Failure(failure.message, exit_code=COULD_NOT_TELL) from failure
-
-
 def _print_columns(head: str, drift: Iterable[Drift]) -> None:
     """Print each column once, how many rows differ in it, and the first of them."""
     examples = {(one.table, one.column): one for one in reversed(tuple(drift))}
     if not examples:
         return
     counts = Counter((one.table, one.column) for one in drift)
-    click.echo()
-    click.secho(head, bold=True)
+    print_title(head)
     print_table(
         ("TABLE", "COLUMN", "ROWS", "FOR EXAMPLE", "STRIPE SAYS", "THE ROW SHOWED"),
         [
@@ -184,15 +174,13 @@ def sweep(*, as_json: bool) -> None:
     else:
         print_facts(
             [
-                ("from", _second(swept.since)),
-                ("to", _second(swept.at)),
+                *(
+                    (name, f"{second(dt.datetime.fromtimestamp(at, dt.UTC))} UTC")
+                    for name, at in (("from", swept.since), ("to", swept.at))
+                ),
                 ("listed", f"{swept.listed:,} events of ours"),
                 ("missing", f"{swept.missing:,} events, now in their mailboxes"),
             ]
         )
     if swept is not None and not swept.is_whole:
         raise Failure("The workers are behind: too many events wait to be applied. Sweep again later.")
-
-
-def _second(second: int) -> str:
-    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -20,7 +20,7 @@ from cogento.cli.event_files import SignableEvent, UnreadableFileError, read_eve
 from cogento.console.formatting import printable
 from cogento.console.local_run import DEFAULT_DATA, read_run
 from cogento.events.thin import is_thin
-from cogento.urls import UnusableUrlError, Url, host_and_port, http_url
+from cogento.urls import UnusableUrlError, host_and_port, http_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -109,8 +109,16 @@ def send(
         events = read_events(files)
     except UnreadableFileError as error:
         raise click.ClickException(printable(error)) from error
-    show = _show_json if as_json else _show_line
-    accepted = [show(answer).is_accepted for answer in send_all(events, target)]
+    accepted = []
+    for answer in send_all(events, target):
+        accepted.append(answer.is_accepted)
+        if as_json:
+            click.echo(json.dumps(asdict(answer)))
+            continue
+        notes = [f"(its id {answer.replaced_id} is another's here)"] if answer.replaced_id else []
+        notes += [answer.message] if answer.message else []
+        parts = (answer.status, f"{answer.answer:<10}", answer.type, answer.event, answer.source, *notes)
+        click.echo(" ".join(printable(part) for part in parts))
     if not as_json:
         click.echo(f"{len(accepted)} sent, {accepted.count(False)} refused")
     ctx.exit(0 if all(accepted) else 1)
@@ -125,7 +133,9 @@ def send_all(events: Iterable[SignableEvent], target: Target) -> Iterator[SendRe
         url = http_url(target.url)
     except UnusableUrlError as error:
         raise click.UsageError(f"the receiver's address is not usable: {error}") from error
-    with closing(_connection(url)) as connection:
+    host, port = host_and_port(url.hosts)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    with closing(kind(host, port, timeout=_TIMEOUT_SECONDS)) as connection:
         for event in events:
             try:
                 yield _send(event, target, connection, path=quote(url.path) or "/")
@@ -144,30 +154,18 @@ def _send(
     }
     connection.request("POST", path, body=event.body, headers=headers)
     response = connection.getresponse()
-    word, message = _read_answer(response.read())
+    word, message = "unknown answer", None
+    try:
+        match json.loads(response.read()):
+            case {"error": {"code": str(code), "message": str(said)}}:
+                word, message = code, said
+            case {"status": str(status)}:
+                word = status
+    except ValueError:
+        word = "not JSON"
     return SendResult(
         event.source, event.event_id, event.type, response.status, word, message, event.replaced_id
     )
-
-
-def _read_answer(body: bytes) -> tuple[str, str | None]:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return "not JSON", None
-    match answer:
-        case {"error": {"code": str(code), "message": str(message)}}:
-            return code, message
-        case {"status": str(status)}:
-            return status, None
-        case _:
-            return "unknown answer", None
-
-
-def _connection(url: Url) -> http.client.HTTPConnection:
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    host, port = host_and_port(url.hosts)
-    return kind(host, port, timeout=_TIMEOUT_SECONDS)
 
 
 def _target(url: str | None, secret: str | None, data: Path) -> Target:
@@ -190,16 +188,3 @@ def _target(url: str | None, secret: str | None, data: Path) -> Target:
     if not (chosen_secret + thin_secret).isprintable():
         raise click.UsageError("the secret holds a character that no secret of Stripe's has: copy it again")
     return Target(chosen_url, tuple(chosen_secret.split(",")), tuple(thin_secret.split(",")))
-
-
-def _show_json(answer: SendResult) -> SendResult:
-    click.echo(json.dumps(asdict(answer)))
-    return answer
-
-
-def _show_line(answer: SendResult) -> SendResult:
-    notes = [f"(its id {answer.replaced_id} is another's here)"] if answer.replaced_id else []
-    notes += [answer.message] if answer.message else []
-    parts = (answer.status, f"{answer.answer:<10}", answer.type, answer.event, answer.source, *notes)
-    click.echo(" ".join(printable(part) for part in parts))
-    return answer

@@ -1,4 +1,4 @@
-"""Text for people: foreign text made safe for a terminal, and lengths of time.
+"""Text for people: foreign text made safe for a terminal, moments, and lengths of time.
 
 A customer's name may hold anything: escape sequences that recolour or retitle a terminal, controls
 that rewrite the line above, overrides that turn text around. They are shown, not obeyed.
@@ -7,25 +7,31 @@ that rewrite the line above, overrides that turn text around. They are shown, no
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 # Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 LONGEST = 200
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def printable(text: object, *, longest: int = LONGEST) -> str:
     r"""The text on one line, unsafe characters as `\x1b`, cut at `longest` characters."""
-    shown = "".join(map(_shown, str(text)[: longest + 1]))
+    shown = "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in UNSAFE_CATEGORIES
+        else character
+        for character in str(text)[: longest + 1]
+    )
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def _shown(character: str) -> str:
-    if unicodedata.category(character) in UNSAFE_CATEGORIES:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
-
-
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+def second(when: dt.datetime) -> str:
+    """A moment to the second, as tables of this project show it."""
+    return f"{when:%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float) -> str:
