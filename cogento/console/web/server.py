@@ -8,7 +8,6 @@ machine alone, and only for requests that name this machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -18,9 +17,8 @@ from cogento import reporting, runtime
 from cogento.console.connections import CONNECTIONS, connect
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.poller import StatusPoller
-from cogento.console.web import sessions
 from cogento.console.web.app import create_app
-from cogento.console.web.login import LoginViews
+from cogento.console.web.login import LoginLimiter, LoginViews, Sessions, connect_sessions
 from cogento.console.web.security import MAX_FORM_BYTES
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import answer, refusal
@@ -92,12 +90,11 @@ class Buffered:
         headers = dict(scope["headers"])
         if b"transfer-encoding" in headers:
             await answer(refusal("length_required"), send)
-        elif int(headers.get(b"content-length", b"0")) > MAX_FORM_BYTES:
+            return
+        if int(headers.get(b"content-length", b"0")) > MAX_FORM_BYTES:
             await answer(refusal("body_too_large"), send)
-        else:
-            await self._serve(scope, receive, send)
+            return
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytearray()
         message: Message = {"type": "http.request", "more_body": True}
         try:
@@ -107,12 +104,12 @@ class Buffered:
         except TimeoutError:
             await answer(refusal("body_too_slow"), send)
             return
-        if message["type"] == "http.request":
-            await self.application(scope, partial(_whole, bytes(body)), send)
 
+        async def whole() -> Message:
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-async def _whole(body: bytes) -> Message:
-    return {"type": "http.request", "body": body, "more_body": False}
+        if message["type"] == "http.request":  # else the client has gone
+            await self.application(scope, whole, send)
 
 
 def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
@@ -132,8 +129,8 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     names = OWN_NAMES | settings.host_names if exposure.password else OWN_NAMES
     login = None
     if exposure.password:
-        redis = sessions.connect(settings.redis_url.get_secret_value())
-        login = LoginViews(exposure.password, sessions.Sessions(redis), sessions.LoginLimiter(redis))
+        redis = connect_sessions(settings.redis_url.get_secret_value())
+        login = LoginViews(exposure.password, Sessions(redis), LoginLimiter(redis))
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     return create_app(
         poller,

@@ -14,13 +14,16 @@ from redis import Redis
 
 from cogento.console.passwords import PasswordHash, hash_password
 from cogento.console.web.app import create_app
-from cogento.console.web.login import LOGIN_COOKIE, MAX_PASSWORD_CHECKS, SESSION_COOKIE, LoginViews
-from cogento.console.web.sessions import (
+from cogento.console.web.login import (
+    LOGIN_COOKIE,
     MAX_LOGIN_ATTEMPTS,
+    MAX_PASSWORD_CHECKS,
     MAX_SESSION_SECONDS,
+    SESSION_COOKIE,
     LoginLimiter,
+    LoginViews,
     Sessions,
-    connect,
+    connect_sessions,
 )
 from cogento.local.ports import free_port
 from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
@@ -301,7 +304,7 @@ def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
 
 
 def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
-    away = connect(f"redis://127.0.0.1:{free_port()}/0")
+    away = connect_sessions(f"redis://127.0.0.1:{free_port()}/0")
     app = create_app(
         FakePoller(),
         FakeDeadLetters(),
