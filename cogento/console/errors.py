@@ -34,6 +34,9 @@ NOT_GRANTED = "42501"
 NO_CONNECTION_LEFT = "53300"
 NOT_UNDERSTOOD = 2
 NO_TEXT = "What was asked for holds what no text in the tables and mailboxes can hold."
+KEY_REFUSED = (
+    "Stripe refuses STRIPE_API_KEY: it was revoked, or may not read customers, subscriptions and events."
+)
 BUSY = "PostgreSQL is busy with something that stands in the way. Try again."
 BY_CLASS = {
     FailureClass.CONTENTION: BUSY,
@@ -57,7 +60,13 @@ def friendly_errors() -> Iterator[None]:
     """Turn what servers do to us inside the block into a Failure."""
     try:
         yield
-    except (MailboxRefused, MailboxDenied, PostgresRefusedError, MigrationRefusedError) as error:
+    except (
+        MailboxRefused,
+        MailboxDenied,
+        PostgresRefusedError,
+        MigrationRefusedError,
+        OwnAccountError,
+    ) as error:
         raise Failure(str(error), exit_code=EX_CONFIG) from error
     except MailboxUnavailable as error:
         raise Failure(
@@ -65,12 +74,12 @@ def friendly_errors() -> Iterator[None]:
         ) from error
     except MigrationError as error:
         raise Failure(str(error)) from error
-    except OwnAccountError as error:
-        raise Failure(str(error), exit_code=EX_CONFIG) from error
     except UnicodeError as error:
         raise Failure(NO_TEXT, exit_code=NOT_UNDERSTOOD) from error
     except StripeApiError as error:
-        raise _of_stripe(error) from error
+        if error.refuses_the_key:
+            raise Failure(KEY_REFUSED, exit_code=EX_CONFIG) from error
+        raise Failure(f"{error}. Try again later; nothing is lost.") from error
     except QueueFullError as error:
         raise Failure("A mailbox is full: too many events wait to be applied. Try again later.") from error
     except Exception as error:
@@ -86,15 +95,6 @@ def postgres_problem(error: Exception) -> str | None:
         return str(error)
     known = _of_postgres(error)
     return None if known is None or known.message == BY_CLASS[FailureClass.INFRASTRUCTURE] else known.message
-
-
-def _of_stripe(error: StripeApiError) -> Failure:
-    if error.refuses_the_key:
-        return Failure(
-            "Stripe refuses STRIPE_API_KEY: it was revoked, or may not read customers, subscriptions and events.",
-            exit_code=EX_CONFIG,
-        )
-    return Failure(f"{error}. Try again later; nothing is lost.")
 
 
 def _of_postgres(error: Exception) -> Failure | None:

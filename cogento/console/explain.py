@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 LISTED = 50
 ANSWER_SECONDS = 20
 CUSTOMER = "cus_"
+TABLES_UNREAD = (
+    "The tables could not be read: nothing is told of the row, of past events and of dead letters."
+)
 
 T = TypeVar("T")
 
@@ -157,57 +160,59 @@ def _ask(question: Coroutine[object, object, T]) -> T:
 def _explanation(
     asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: CustomerRecords | None
 ) -> Explanation:
-    mailbox, context = mailboxes.look(customer_id), _queue_context(mailboxes)
-    sentences = (
-        *_of_event(asked, records.event if records else None, mailbox),
-        *describe_mailbox(mailbox, context),
-        *(_of_records(records) if records else _of_no_records(mailbox)),
-    )
-    return Explanation(asked, customer_id, sentences, mailbox, _mail(mailbox, context.now_ms), records)
+    """Put into words what is known: the event that was asked for first, then what waits, then the rows."""
+    mailbox, now_ms = mailboxes.look(customer_id), mailboxes.now_ms()
+    sentences = []
 
+    event = records.event if records else None
+    if event is not None:
+        sentences.append(f"{asked} is {event.record.outcome}: {event.meaning}.")
+    elif asked in {listed.event_id for listed in mailbox.waiting}:
+        sentences.append(f"{asked} waits in the customer's mailbox.")
+    elif asked in {listed.event_id for listed in mailbox.parked}:
+        sentences.append(f"{asked} is parked until the customer's own event arrives.")
 
-def _queue_context(mailboxes: Mailboxes) -> QueueContext:
-    now_ms = mailboxes.now_ms()
-    return QueueContext(
+    context = QueueContext(
         now_ms=now_ms,
         halted=mailboxes.paused().everything,
         circuits=mailboxes.open_circuits(),
         workers=Workforce(mailboxes.workers.seen(), now_ms).alive,
     )
+    sentences += describe_mailbox(mailbox, context)
+    mail = [
+        WaitingEvent(
+            event_id=listed.event_id,
+            is_parked=is_parked,
+            waited=waited(listed, now_ms),
+            attempts=listed.attempts,
+            why=" ".join(filter(None, (listed.error_class, listed.error_code))),
+        )
+        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
+        for listed in events
+    ]
+    if records is not None:
+        sentences += _of_records(records)
+    else:
+        if not (mailbox.waiting_total or mailbox.parked_total):
+            sentences.append("Nothing waits in the mailbox.")
+        sentences.append(TABLES_UNREAD)
+    return Explanation(asked, customer_id, tuple(sentences), mailbox, mail, records)
 
 
 def _of_records(records: CustomerRecords) -> list[str]:
-    return [
-        *describe_row(records.customer),
-        *(
-            said
-            for row in records.unsure
-            for said in describe_ambiguity(
-                row.object_id, row.shown, row.tie, outlives_customer=row.outlives_customer
-            )
-        ),
-        *(_of_letter(letter) for letter in records.letters if letter.status in UNRESOLVED),
-    ]
-
-
-def _of_no_records(mailbox: MailboxView) -> list[str]:
-    unread = "The tables could not be read: nothing is told of the row, of past events and of dead letters."
-    waits = mailbox.waiting_total or mailbox.parked_total
-    return [unread] if waits else ["Nothing waits in the mailbox.", unread]
-
-
-def _mail(mailbox: MailboxView, now_ms: int) -> list[WaitingEvent]:
-    return [
-        WaitingEvent(
-            event_id=event.event_id,
-            is_parked=is_parked,
-            waited=waited(event, now_ms),
-            attempts=event.attempts,
-            why=" ".join(filter(None, (event.error_class, event.error_code))),
+    sentences = describe_row(records.customer)
+    for row in records.unsure:
+        sentences += describe_ambiguity(
+            row.object_id, row.shown, row.tie, outlives_customer=row.outlives_customer
         )
-        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
-        for event in events
-    ]
+    for letter in records.letters:
+        if letter.status in UNRESOLVED:
+            died = f"{letter.died_at:%Y-%m-%d %H:%M} UTC"
+            sentences.append(
+                f"{letter.event_id} is a dead letter since {died}. {letter.message} "
+                f"`cogento letters show {letter.id}` says what to do."
+            )
+    return sentences
 
 
 def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
@@ -227,20 +232,17 @@ def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
 
 async def _read(store: Store, customer_id: CustomerId, asked: str) -> CustomerRecords:
     event = await store.history.event(EventId(asked))
+    events = await store.history.events(customer_id, limit=LISTED)
     return CustomerRecords(
         customer=await store.history.customer(customer_id),
         subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
-        events=[_explained(record) for record in await store.history.events(customer_id, limit=LISTED)],
-        event=_explained(event) if event else None,
+        events=[ExplainedEvent(record, describe_outcome(record)) for record in events],
+        event=ExplainedEvent(event, describe_outcome(event)) if event else None,
         letters=await store.letters.page(
             LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=LISTED
         ),
         unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=LISTED)],
     )
-
-
-def _explained(record: LedgerRecord) -> ExplainedEvent:
-    return ExplainedEvent(record, describe_outcome(record))
 
 
 def _unsure(record: UnsureRecord) -> AmbiguousRow:
@@ -249,18 +251,3 @@ def _unsure(record: UnsureRecord) -> AmbiguousRow:
     except OtherReleaseError:
         tie = None
     return AmbiguousRow(record.object_id, record.shown, tie, record.outlives_customer)
-
-
-def _of_event(asked: str, event: ExplainedEvent | None, mailbox: MailboxView) -> Sequence[str]:
-    if event is not None:
-        return (f"{asked} is {event.record.outcome}: {event.meaning}.",)
-    if asked in {listed.event_id for listed in mailbox.waiting}:
-        return (f"{asked} waits in the customer's mailbox.",)
-    if asked in {listed.event_id for listed in mailbox.parked}:
-        return (f"{asked} is parked until the customer's own event arrives.",)
-    return ()
-
-
-def _of_letter(letter: Letter) -> str:
-    since = f"{letter.event_id} is a dead letter since {letter.died_at:%Y-%m-%d %H:%M} UTC."
-    return f"{since} {letter.message} `cogento letters show {letter.id}` says what to do."

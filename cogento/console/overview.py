@@ -1,6 +1,6 @@
 """What a person wants to know at a glance, and the one sentence that sums it up.
 
-Frozen values and a pure function; where they come from is watching.py's business.
+Frozen values and a pure function; poller.py reads the values.
 """
 
 from __future__ import annotations

@@ -28,15 +28,13 @@ class PasswordHash:
 
     def matches(self, password: str) -> bool:
         """Compare in constant time; takes about half a second of one core on purpose."""
-        return hmac.compare_digest(self.digest, self._digest_of(password))
+        digest = _scrypt(password, self.salt, self.log2_cost, self.block_size, self.parallelism)
+        return hmac.compare_digest(self.digest, digest)
 
     def __str__(self) -> str:
         """The hash as CONSOLE_PASSWORD_HASH holds it."""
         numbers = (str(self.log2_cost), str(self.block_size), str(self.parallelism))
         return ":".join(("scrypt", *numbers, _encoded(self.salt), _encoded(self.digest)))
-
-    def _digest_of(self, password: str) -> bytes:
-        return _scrypt(password, self.salt, self.log2_cost, self.block_size, self.parallelism)
 
 
 def hash_password(password: str, *, log2_cost: int = LOG2_COST) -> PasswordHash:
@@ -58,14 +56,11 @@ def read_hash(text: str) -> PasswordHash:
         found = PasswordHash(int(cost), int(block), int(parallel), _decoded(salt), _decoded(digest))
     except ValueError as error:
         raise ValueError("it is not what `cogento password` prints") from error
-    if scheme != "scrypt" or not _strong(found):
+    costs = (found.log2_cost, found.block_size, found.parallelism)
+    is_strong = costs == (LOG2_COST, BLOCK_SIZE, PARALLELISM) and len(found.digest) == DIGEST_BYTES
+    if scheme != "scrypt" or not is_strong:
         raise ValueError("it is not what `cogento password` prints")
     return found
-
-
-def _strong(found: PasswordHash) -> bool:
-    costs = (found.log2_cost, found.block_size, found.parallelism)
-    return costs == (LOG2_COST, BLOCK_SIZE, PARALLELISM) and len(found.digest) == DIGEST_BYTES
 
 
 def _scrypt(password: str, salt: bytes, log2_cost: int, block_size: int, parallelism: int) -> bytes:

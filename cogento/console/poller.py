@@ -66,7 +66,19 @@ class StatusPoller:
 
     def poll(self) -> None:
         """Poll once; that a server is away is part of the sample."""
-        sample = self._sample_tables(self._sample_queue(StatusSample(second=int(time.time()))))
+        sample = StatusSample(second=int(time.time()))
+        try:
+            sample = replace(sample, mail=read_figures(self._mailboxes))
+        except MailboxDenied as denied:
+            sample = replace(sample, queue_problem=str(denied))
+        except MailboxUnavailable:
+            pass
+        try:
+            sample = runtime.run(self._read_tables(sample), timeout_seconds=ANSWER_SECONDS)
+        except Exception as error:
+            if classify(error) is FailureClass.BUG:
+                raise
+            sample = replace(sample, tables_problem=postgres_problem(error))
         with self._lock:
             self._history.add(sample)
 
@@ -78,22 +90,6 @@ class StatusPoller:
     def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
         """Explain an id or address; raises what the servers raise."""
         return explain_id(asked, self._mailboxes, self._store)
-
-    def _sample_queue(self, sample: StatusSample) -> StatusSample:
-        try:
-            return replace(sample, mail=read_figures(self._mailboxes))
-        except MailboxDenied as denied:
-            return replace(sample, queue_problem=str(denied))
-        except MailboxUnavailable:
-            return sample
-
-    def _sample_tables(self, sample: StatusSample) -> StatusSample:
-        try:
-            return runtime.run(self._read_tables(sample), timeout_seconds=ANSWER_SECONDS)
-        except Exception as error:
-            if classify(error) is FailureClass.BUG:
-                raise
-            return replace(sample, tables_problem=postgres_problem(error))
 
     async def _read_tables(self, sample: StatusSample) -> StatusSample:
         # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.
@@ -191,12 +187,17 @@ class RecentHistory:
             for second in range(latest.second - SECONDS_SHOWN, latest.second)
         ]
         settled = sum(sum(bucket.settled.values()) for bucket in buckets[-THROUGHPUT_SECONDS:])
+        totals = [(sample.second, sample.mail.received_total) for sample in self.samples if sample.mail]
+        received = 0.0
+        if totals:
+            (since, before), (until, after) = totals[-THROUGHPUT_SECONDS - 1 :][0], totals[-1]
+            received = max(after - before, 0) / (until - since) if until > since else 0.0
         return Overview(
             queue_problem=latest.queue_problem,
             tables_problem=latest.tables_problem,
             mail=latest.mail,
             tables=latest.tables,
-            throughput=Throughput(self._received_per_second(), settled / THROUGHPUT_SECONDS),
+            throughput=Throughput(received, settled / THROUGHPUT_SECONDS),
             buckets=buckets,
             customers=[
                 CustomerLine(new.customer_id, new.email, new.name, new.deleted, max(latest.second - at, 0))
@@ -209,14 +210,6 @@ class RecentHistory:
                 for at, new in self.subscriptions.values()
             ],
         )
-
-    def _received_per_second(self) -> float:
-        counted = [(sample.second, sample.mail.received_total) for sample in self.samples if sample.mail][
-            -THROUGHPUT_SECONDS - 1 :
-        ]
-        if not counted or counted[-1][0] == counted[0][0]:
-            return 0
-        return max(counted[-1][1] - counted[0][1], 0) / (counted[-1][0] - counted[0][0])
 
 
 def _newest(lines: Mapping[str, tuple[float, T]]) -> list[tuple[str, tuple[float, T]]]:

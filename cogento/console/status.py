@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from cogento import runtime
 from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
-from cogento.queue.figures import waits_for_what
-from cogento.queue.worker_registry import Workforce
+from cogento.queue.figures import read_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.store import Store
-
 
 LISTED = 5
 
@@ -70,41 +68,39 @@ class StatusReport:
 def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
     """Ask both servers; raises what they raise, and MailboxRefused when Redis cannot keep the promise."""
     facts = mailboxes.check()
-    mail = mailboxes.status()
-    workforce = Workforce(mailboxes.workers.seen(), mail.now_ms)
-    totals = runtime.run(store.history.totals())
-    letters = runtime.run(store.letters.count())
-    sweeping = runtime.run(store.sweeps.status())
+    queue, now_ms = read_figures(mailboxes), mailboxes.now_ms()
+    tables = runtime.run(store.figures())
+    sweeping = tables.sweeping
     return StatusReport(
-        waiting=mail.waiting,
-        leased=mail.leased,
-        sleeping=mail.sleeping,
-        parked=mail.parked,
-        paused=mail.paused,
-        everything_paused=mail.halted,
-        dead=totals.letters,
-        dead_removals=sum(count.removals for count in letters),
-        unsure=totals.unsure_users + totals.unsure_subscriptions,
-        oldest_event_age_seconds=mail.oldest_event_age_seconds,
-        repaired_total=mail.counters.repaired,
-        lost_total=mail.counters.lost,
-        received_total=mail.counters.accepted,
-        settled_total=mail.counters.settled,
-        applied_total=totals.applied,
+        waiting=queue.waiting,
+        leased=queue.leased,
+        sleeping=queue.sleeping,
+        parked=queue.parked,
+        paused=queue.paused,
+        everything_paused=queue.halted,
+        dead=tables.dead,
+        dead_removals=tables.removals,
+        unsure=tables.unsure,
+        oldest_event_age_seconds=queue.oldest_event_age_seconds,
+        repaired_total=queue.repaired_total,
+        lost_total=queue.lost_total,
+        received_total=queue.received_total,
+        settled_total=queue.settled_total,
+        applied_total=tables.applied_total,
         ack_durability=facts.ack,
         ack_means=facts.ack_means,
         ack_warning=warning_of(facts.ack),
         redis=f"{facts.name} {facts.version}",
-        workers=workforce.alive,
-        worker_versions=workforce.versions,
-        idle_seconds=workforce.idle_seconds,
+        workers=queue.workforce.alive,
+        worker_versions=queue.workforce.versions,
+        idle_seconds=queue.workforce.idle_seconds,
         waits_longest={
-            customer_id: max(mail.now_ms - received_ms, 0) / 1000
+            customer_id: max(now_ms - received_ms, 0) / 1000
             for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
         },
-        waits_for=waits_for_what(mailboxes),
-        kept_out=describe_kept_out(mailboxes.fence_notes.everything_kept_out()),
-        to_ask=totals.to_ask,
+        waits_for=queue.waits_for,
+        kept_out=describe_kept_out(queue.kept_out),
+        to_ask=tables.to_ask,
         missing_total=sweeping.missing,
         swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),
         swept_seconds_ago=_ago(sweeping.finished, sweeping.now),

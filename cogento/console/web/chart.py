@@ -5,7 +5,6 @@ Pure geometry: numbers in, rectangles and points out; the template draws them. K
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -78,7 +77,7 @@ def draw(buckets: Sequence[SecondBucket]) -> Chart:
     most = max((bucket.waiting or 0 for bucket in buckets), default=0)
     backlog_top = round_up(most)
     return Chart(
-        bars=tuple(itertools.chain.from_iterable(_bars(buckets, top))),
+        bars=tuple(_bars(buckets, top)),
         lines=tuple(GridLine(_y(value, top), value) for value in sorted({0, top // 2, top})),
         backlog=_area(buckets, backlog_top),
         backlog_top=backlog_top,
@@ -93,34 +92,25 @@ def round_up(value: int) -> int:
     return next(tenths * magnitude // 10 for tenths in TENTHS if tenths * magnitude >= value * 10)
 
 
-def _bars(buckets: Sequence[SecondBucket], top: int) -> Iterator[Iterator[ChartBar]]:
+def _bars(buckets: Sequence[SecondBucket], top: int) -> Iterator[ChartBar]:
     pitch = WIDTH / max(len(buckets), 1)
     for index, bucket in enumerate(buckets):
-        yield _stack(bucket, x=index * pitch, pitch=pitch, top=top, seconds_ago=len(buckets) - 1 - index)
-
-
-def _stack(bucket: SecondBucket, *, x: float, pitch: float, top: int, seconds_ago: int) -> Iterator[ChartBar]:
-    below = 0
-    for kind, count in _by_kind(bucket).items():
-        if count:
-            below += count
-            height = BARS_HEIGHT * count / top
-            yield ChartBar(
-                kind,
-                round(x, 1),
-                _y(below, top),
-                round(pitch * (1 - GAP), 1),
-                round(height, 1),
-                count,
-                seconds_ago,
-            )
-
-
-def _by_kind(bucket: SecondBucket) -> dict[Kind, int]:
-    counts = dict.fromkeys(Kind, 0)
-    for outcome, count in bucket.settled.items():
-        counts[KIND_OF_OUTCOME.get(outcome, Kind.SET_ASIDE)] += count
-    return counts
+        counts = dict.fromkeys(Kind, 0)
+        for outcome, count in bucket.settled.items():
+            counts[KIND_OF_OUTCOME.get(outcome, Kind.SET_ASIDE)] += count
+        below = 0
+        for kind, count in counts.items():
+            if count:
+                below += count
+                yield ChartBar(
+                    kind=kind,
+                    x=round(index * pitch, 1),
+                    y=_y(below, top),
+                    width=round(pitch * (1 - GAP), 1),
+                    height=round(BARS_HEIGHT * count / top, 1),
+                    count=count,
+                    seconds_ago=len(buckets) - 1 - index,
+                )
 
 
 def _y(value: int, top: int) -> float:

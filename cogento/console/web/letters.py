@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from cogento.console.dead_letters import DeadLetterService
-    from cogento.store.letter_records import Letter
 
 WHO = "console"
 LISTED = 100
@@ -31,7 +30,7 @@ class LetterPages:
     """Pages over one service; whatever they change is asked for by POST, with the form's token."""
 
     def __init__(self, dead_letters: DeadLetterService) -> None:
-        self._desk = dead_letters
+        self._dead_letters = dead_letters
 
     def install(self, app: Flask) -> None:
         """Put the pages into an application."""
@@ -51,21 +50,24 @@ class LetterPages:
             abort(400, "A fingerprint looks like 1f0c9a3b5d7e8f60.")
         which = LetterFilter(fingerprint=fingerprint)
         with friendly_errors():
-            groups = self._desk.groups(which)
-            letters = self._desk.page(which, limit=LISTED) if fingerprint else ()
+            groups = self._dead_letters.groups(which)
+            letters = self._dead_letters.page(which, limit=LISTED) if fingerprint else ()
         return render_template("letters.html", groups=groups, letters=letters, fingerprint=fingerprint)
 
     def letter(self, letter_id: int) -> str:
         """Show one letter."""
         with friendly_errors():
-            opened = self._desk.open(self._find(letter_id))
+            letter = self._dead_letters.find(str(letter_id))
+            if letter is None:
+                abort(404, "There is no dead letter of this number.")
+            opened = self._dead_letters.open(letter)
         is_open = opened.letter.status is LetterStatus.OPEN
         return render_template("letter.html", opened=opened, one=opened.letter, is_open=is_open)
 
     def retry(self, letter_id: int) -> Response | tuple[str, int]:
         """Put one letter back."""
         with friendly_errors():
-            result = self._desk.retry([letter_id], who=WHO, why=_why())[letter_id]
+            result = self._dead_letters.retry([letter_id], who=WHO, why=_why())[letter_id]
         _log.info("letter_retried", letter=letter_id, result=result)
         return _back(letter_id) if result in TAKEN_ALONG else _refusal("Not put back", REDELIVERIES[result])
 
@@ -75,15 +77,9 @@ class LetterPages:
         if why is None:
             abort(400, "Say why it need not be applied.")
         with friendly_errors():
-            done = self._desk.discard([letter_id], who=WHO, why=why)
+            done = self._dead_letters.discard([letter_id], who=WHO, why=why)
         _log.info("letter_discarded", letter=letter_id, done=bool(done))
         return _back(letter_id) if done else _refusal("Not discarded", "taken by somebody else, or closed")
-
-    def _find(self, letter_id: int) -> Letter:
-        letter = self._desk.find(str(letter_id))
-        if letter is None:
-            abort(404, "There is no dead letter of this number.")
-        return letter
 
 
 def _why() -> str | None:
