@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 Failpoint = Callable[..., None]
 """Called with a name of NAMES and, where there is one, the object being processed."""
@@ -69,34 +69,33 @@ class Injection:
 
 def arm(wanted: str) -> Failpoint:
     """Return the function that every failpoint calls; raises FailpointError."""
-    injections = [_injection(part.strip()) for part in wanted.split(",") if part.strip()]
-    return partial(_pass_by, injections) if injections else _nothing
+    injections = []
+    for part in filter(None, map(str.strip, wanted.split(","))):
+        found = _INJECTION.fullmatch(part)
+        if found is None:
+            raise FailpointError(f"{part!r} is not NAME=ACTION, NAME@HIT=ACTION or NAME~TEXT=ACTION")
+        if found["name"] not in NAMES:
+            raise FailpointError(
+                f"no failpoint is named {found['name']!r}; there are {', '.join(sorted(NAMES))}"
+            )
+        act = _action(found["action"], found["how"] or "")
+        hit = int(found["hit"] or 0)
+        injections.append(Injection(found["name"], found["text"] or "", hit, act, itertools.count(1)))
 
+    def act_where_due(name: str, about: object = None) -> None:
+        for injection in injections:
+            if injection.name == name:
+                injection.act_if_due(about)
 
-def _nothing(_name: str, _about: object = None) -> None:
-    pass
-
-
-def _pass_by(injections: Sequence[Injection], name: str, about: object = None) -> None:
-    for injection in injections:
-        if injection.name == name:
-            injection.act_if_due(about)
-
-
-def _injection(part: str) -> Injection:
-    found = _INJECTION.fullmatch(part)
-    if found is None:
-        raise FailpointError(f"{part!r} is not NAME=ACTION, NAME@HIT=ACTION or NAME~TEXT=ACTION")
-    if found["name"] not in NAMES:
-        raise FailpointError(f"no failpoint is named {found['name']!r}; there are {', '.join(sorted(NAMES))}")
-    act = _action(found["action"], found["how"] or "")
-    return Injection(found["name"], found["text"] or "", int(found["hit"] or 0), act, itertools.count(1))
+    return act_where_due if injections else lambda _name, _about=None: None
 
 
 def _action(name: str, how: str) -> Callable[[], None]:
     match name:
         case "kill" | "stop" if not how:
-            return partial(_signal, {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[name])
+            number = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[name]
+            # To this thread, which then takes no further step; a signal to the process may reach another one first.
+            return lambda: signal.pthread_kill(threading.get_ident(), number)
         case "sleep" if how.isdecimal():
             return partial(time.sleep, int(how) / 1000)
         case "raise" if (kind := _exception(how)) is not None:
@@ -117,24 +116,15 @@ def _exception(name: str) -> type[Exception] | None:
     return found if isinstance(found, type) and issubclass(found, Exception) else None
 
 
-def _signal(number: signal.Signals) -> None:
-    # To this thread, which then takes no further step; a signal to the process may reach another one first.
-    signal.pthread_kill(threading.get_ident(), number)
-
-
 def _raise(kind: type[Exception]) -> NoReturn:
     raise kind(VARIABLE)
-
-
-def _of_this_process() -> Failpoint:
-    try:
-        return arm(armed)
-    except FailpointError as error:
-        print(f"cogento: {VARIABLE} is not usable: {error}", file=sys.stderr)  # noqa: T201 - before logging
-        raise SystemExit(os.EX_CONFIG) from None
 
 
 armed = os.environ.get(VARIABLE, "")
 """The value of FAILPOINTS; empty in production."""
 
-failpoint: Failpoint = _of_this_process()
+try:
+    failpoint: Failpoint = arm(armed)
+except FailpointError as error:
+    print(f"cogento: {VARIABLE} is not usable: {error}", file=sys.stderr)  # noqa: T201 - before logging
+    raise SystemExit(os.EX_CONFIG) from None

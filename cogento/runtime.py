@@ -18,7 +18,6 @@ import uvloop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from concurrent.futures import Future
 
     ErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, object]], object]
 
@@ -59,21 +58,14 @@ def run(
     future = asyncio.run_coroutine_threadsafe(work, _running_loop())
     deadline = time.monotonic() + timeout_seconds
     try:
-        while not _is_done(future, deadline):
+        while (left := deadline - time.monotonic()) > 0:
+            wait([future], min(left, TICK_SECONDS))
+            if future.done():
+                return future.result()
             meanwhile()
-    except BaseException:
-        future.cancel()
-        raise
-    return future.result()
-
-
-def _is_done(future: Future[T], deadline: float) -> bool:
-    """Wait for a tick; raises TimeoutError when the deadline has passed."""
-    left = deadline - time.monotonic()
-    if left <= 0:
         raise TimeoutError
-    wait([future], min(left, TICK_SECONDS))
-    return future.done()
+    finally:
+        future.cancel()  # which does nothing to one that is done
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from cogento import failpoints, urls
 from cogento.queue.durability import AckDurability
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 EX_CONFIG = 78
 MINIMUM_SECRET_LENGTH = 32
 MAXIMUM_SECRETS = 3
@@ -34,8 +37,24 @@ MOST_DAYS = 36_500
 """A century: dates of Python and Postgres reach that far back."""
 
 
-def _webhook_secrets(value: SecretStr) -> SecretStr:
-    secrets = value.get_secret_value().split(",")
+def _judged_by(judge: Callable[[str], str]) -> AfterValidator:
+    """Have a secret judged, and written as its judge returns it."""
+    return AfterValidator(lambda value: SecretStr(judge(value.get_secret_value())))
+
+
+def _matching(pattern: str, complaint: str) -> AfterValidator:
+    """Have a secret matched as a whole."""
+
+    def judge(value: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, value.get_secret_value()):
+            raise ValueError(complaint)
+        return value
+
+    return AfterValidator(judge)
+
+
+def _webhook_secrets(text: str) -> str:
+    secrets = text.split(",")
     if not 1 <= len(secrets) <= MAXIMUM_SECRETS:
         raise ValueError(f"give one to {MAXIMUM_SECRETS} secrets, separated by commas")
     for secret in secrets:
@@ -48,15 +67,7 @@ def _webhook_secrets(value: SecretStr) -> SecretStr:
             raise ValueError(f"a secret is shorter than {MINIMUM_SECRET_LENGTH} characters: it was cut")
         if '"' in secret or "'" in secret:
             raise ValueError("a secret has quotes in it: remove them")
-    return value
-
-
-def _postgres_url(value: SecretStr) -> SecretStr:
-    return SecretStr(urls.postgres_url(value.get_secret_value()))
-
-
-def _sentry_dsn(value: SecretStr) -> SecretStr:
-    return SecretStr(urls.sentry_dsn(value.get_secret_value()))
+    return text
 
 
 def _stripe_api_base(value: str) -> str:
@@ -65,25 +76,19 @@ def _stripe_api_base(value: str) -> str:
     return value
 
 
-def _printable_ascii(value: SecretStr) -> SecretStr:
-    if not re.fullmatch("[!-~]+", value.get_secret_value()):
-        raise ValueError("it is made of letters, digits and signs of ASCII, without spaces")
-    return value
-
-
-def _api_key(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"(rk|sk)_(test|live)_[A-Za-z0-9_]+", value.get_secret_value()):
-        raise ValueError(
-            "it must be a restricted (rk_…) or secret (sk_…) key of Stripe's, and nothing around it"
-        )
-    return value
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
-MetricsToken = Annotated[SecretStr, AfterValidator(_printable_ascii)]
-SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
-WebhookSecrets = Annotated[SecretStr, NoDecode, AfterValidator(_webhook_secrets)]
+ApiKey = Annotated[
+    SecretStr,
+    _matching(
+        r"(rk|sk)_(test|live)_[A-Za-z0-9_]+",
+        "it must be a restricted (rk_…) or secret (sk_…) key of Stripe's, and nothing around it",
+    ),
+]
+DatabaseUrl = Annotated[SecretStr, _judged_by(urls.postgres_url)]
+MetricsToken = Annotated[
+    SecretStr, _matching("[!-~]+", "it is made of letters, digits and signs of ASCII, without spaces")
+]
+SentryDsn = Annotated[SecretStr, _judged_by(urls.sentry_dsn)]
+WebhookSecrets = Annotated[SecretStr, NoDecode, _judged_by(_webhook_secrets)]
 
 
 class RedisTlsVerify(StrEnum):
@@ -292,7 +297,16 @@ def load(kind: type[S], **given: Any) -> S:
     try:
         return kind(**given)
     except ValidationError as error:
-        refuse(*(f"{_variable(problem['loc'])} {_complaint(problem)}" for problem in error.errors()))
+        problems = []
+        for problem in error.errors():
+            variable = ".".join(map(str, problem["loc"])).upper()
+            message = problem["msg"].removeprefix("Value error, ")
+            problems.append(
+                f"{variable} is not set; docs/settings.md says what it holds"
+                if problem["type"] == "missing"
+                else f"{variable} is not usable: {message}"
+            )
+        refuse(*problems)
 
 
 def refuse(*problems: str) -> NoReturn:
@@ -300,14 +314,3 @@ def refuse(*problems: str) -> NoReturn:
     for problem in problems:
         print(f"cogento: {problem}", file=sys.stderr)  # noqa: T201 - before logging is configured
     raise SystemExit(EX_CONFIG)
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location).upper()
-
-
-def _complaint(problem: object) -> str:
-    kind, message = problem["type"], problem["msg"]  # type: ignore[index]
-    if kind == "missing":
-        return "is not set; docs/settings.md says what it holds"
-    return f"is not usable: {message.removeprefix('Value error, ')}"

@@ -11,17 +11,19 @@ import ipaddress
 import os
 import re
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 HIGHEST_PORT = 65_535
-LONGEST_LABEL = 63
 
+_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+"""What a resolver can be asked for without an error of its own."""
 _UNREADABLE = (
     "it cannot be read: in a user or password : / ? # @ % and brackets are written %3A %2F %3F %23 %40 %25 %5B %5D, "
     "an IPv6 address stands in brackets, and a port is a number from 1 to 65535"
@@ -78,13 +80,7 @@ def postgres_url(text: str) -> str:
                 f"its parameter {name} says again what stands before the ?: remove one of them"
             )
         _judge_postgres_parameter(name, value)
-    if asked.get("sslrootcert") == "system":
-        if asked.get("sslmode", "verify-full") != "verify-full":  # as libpq has it
-            raise UnusableUrlError("sslrootcert=system goes with sslmode=verify-full and no other")
-        asked |= {"sslmode": "verify-full", "sslrootcert": _system_roots()}
-    _require_roots(asked)
-    if asked.get("sslnegotiation") == "direct" and asked.get("sslmode") not in STRICT_SSL:
-        raise UnusableUrlError("sslnegotiation=direct goes with sslmode=require or a stricter one")
+    _settle_tls(asked)
     return url.written(query={name: value for name, value in asked.items() if name not in POSTGRES_FOR_LIBPQ})
 
 
@@ -143,7 +139,10 @@ def _read(text: str, *, schemes: tuple[str, ...], example: str) -> Url:
         raise UnusableUrlError(f"it must look like {example}")
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
         raise UnusableUrlError("it holds a % that begins no escape such as %2F: write it %25")
-    if "%00" in text or not _is_text(unquote_to_bytes(text)):
+    is_text = False
+    with suppress(UnicodeDecodeError):
+        is_text = "\0" not in unquote(text, errors="strict")
+    if not is_text:
         raise UnusableUrlError("it holds an escape (%…) that is no character of UTF-8")
     try:
         parts = urlsplit(text)
@@ -163,19 +162,11 @@ def _read(text: str, *, schemes: tuple[str, ...], example: str) -> Url:
     )
 
 
-def _is_text(given: bytes) -> bool:
-    try:
-        given.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _require_hosts(specs: list[str], *, folder_allowed: bool = False) -> None:
     for spec in specs:
         host, _ = host_and_port(spec)
         is_folder = folder_allowed and unquote(host).startswith("/")
-        if not is_folder and not (_is_address(host) if spec.startswith("[") else _is_name(host)):
+        if not is_folder and not (_is_address(host) if spec.startswith("[") else _NAME.fullmatch(host)):
             raise UnusableUrlError(_UNREADABLE)
 
 
@@ -184,12 +175,6 @@ def _is_address(host: str) -> bool:
         return ipaddress.IPv6Address(host).scope_id is None
     except ValueError:
         return False
-
-
-def _is_name(host: str) -> bool:
-    """What a resolver can be asked for without an error of its own."""
-    labels = host.removesuffix(".").split(".")
-    return all(re.fullmatch(r"[A-Za-z0-9_-]+", label) and len(label) <= LONGEST_LABEL for label in labels)
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -224,8 +209,18 @@ def _judge(name: str, value: str, known: Mapping[str, Callable[[str], bool]]) ->
         raise UnusableUrlError(f"its parameter {name} has a value that cannot be used")
 
 
-def _require_roots(asked: Mapping[str, str]) -> None:
-    """Refuse to verify a server's certificate by none; where both drivers look for them when none are named."""
+def _settle_tls(asked: dict[str, str]) -> None:
+    """Name the certificates of the system where it is asked for them, and refuse to verify a server by none."""
+    if asked.get("sslrootcert") == "system":
+        if asked.get("sslmode", "verify-full") != "verify-full":  # as libpq has it
+            raise UnusableUrlError("sslrootcert=system goes with sslmode=verify-full and no other")
+        known = (ssl.get_default_verify_paths().cafile, *_SYSTEM_ROOTS)
+        found = next((path for path in known if path and _holds_certificates(path)), None)
+        if found is None:
+            raise UnusableUrlError("sslrootcert=system finds no certificates on this system: name a file")
+        asked |= {"sslmode": "verify-full", "sslrootcert": found}
+
+    # Where libpq and asyncpg look for them when none are named.
     usual = os.environ.get("PGSSLROOTCERT") or os.path.expanduser(USUAL_ROOTS)  # noqa: PTH111 - whose home is not known has none
     if (
         asked.get("sslmode", "").startswith("verify-")
@@ -236,6 +231,9 @@ def _require_roots(asked: Mapping[str, str]) -> None:
             "its parameter sslmode asks to verify the server: name the certificates to do it with, by "
             "sslrootcert=/path/to/root.crt or sslrootcert=system"
         )
+
+    if asked.get("sslnegotiation") == "direct" and asked.get("sslmode") not in STRICT_SSL:
+        raise UnusableUrlError("sslnegotiation=direct goes with sslmode=require or a stricter one")
 
 
 def _one_of(*values: str) -> Callable[[str], bool]:
@@ -256,14 +254,6 @@ def _holds_certificates(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _system_roots() -> str:
-    known = (ssl.get_default_verify_paths().cafile, *_SYSTEM_ROOTS)
-    found = next((path for path in known if path and _holds_certificates(path)), None)
-    if found is None:
-        raise UnusableUrlError("sslrootcert=system finds no certificates on this system: name a file")
-    return found
 
 
 USUAL_ROOTS = "~/.postgresql/root.crt"

@@ -20,7 +20,7 @@ from cogento.queue.group_commit import GroupCommit
 from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
-from cogento.serving.throttled_log import ThrottledLog
+from cogento.reporting import ThrottledLog
 from cogento.settings import refuse
 from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.queue.group_commit import GroupCommit
     from cogento.queue.wakeup import BackgroundWakeup
+    from cogento.reporting import ThrottledLog
     from cogento.serving.answers import HttpAnswer
-    from cogento.serving.throttled_log import ThrottledLog
     from receiver.tally import FenceTally
 
 THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"

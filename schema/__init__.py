@@ -1,1 +1,1 @@
-"""Postgres: migrations, queries and the store. Knows no Redis, no Celery, no HTTP."""
+"""What Postgres is told: migrations and queries in SQL files, and what loads them. Knows nothing else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cogento import VERSION
 from cogento.events import strict_json
 from cogento.events.columns import names_account
 from cogento.events.envelope import ANY_TIME, parse_envelope
@@ -13,7 +14,6 @@ from cogento.events.projection import is_terminal_event
 from cogento.events.retry import FailureClass
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.errors import code_of
-from cogento.version import VERSION
 
 if TYPE_CHECKING:
     from cogento.events.envelope import Envelope

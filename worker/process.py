@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import runtime
+from cogento import VERSION, runtime
 from cogento.events.fence import Fence
 from cogento.events.retry import FailureClass
 from cogento.metrics.declarations import TABLE_METRICS, measure, pack
@@ -24,7 +24,6 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.settings import refuse
 from cogento.store.errors import PostgresRefusedError, classify
-from cogento.version import VERSION
 from worker.auto_retry import DeadLetterAutoRetry
 from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from cogento import VERSION
 from cogento.queue.circuit import Dependency
 from cogento.queue.delays import Delay, histograms
-from cogento.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

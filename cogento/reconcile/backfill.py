@@ -18,7 +18,7 @@ import msgspec
 from cogento import runtime
 from cogento.events.envelope import EARLIEST_CREATED
 from cogento.events.event import ObjectKind
-from cogento.store.backfills import BackfillRange, TimeRange
+from cogento.store.progress import BackfillRange, TimeRange
 from cogento.stripe.errors import StripeApiError
 from cogento.stripe.requests import StripeAnswer
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cogento.reconcile.bulk_apply import AppliedCounts, BulkApplier
     from cogento.reconcile.stripe import Stripe
-    from cogento.store.backfills import BackfillProgress, Counts
+    from cogento.store.progress import BackfillProgress, Counts
     from cogento.stripe.api import Page, StripeApi
 
 KINDS = (ObjectKind.CUSTOMER, ObjectKind.SUBSCRIPTION)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cogento.queue.mailboxes import Mailboxes
     from cogento.settings import ReconcileSettings, WorkerSettings
-    from cogento.store.sweeps import SweepStatus
+    from cogento.store.progress import SweepStatus
 
 log = structlog.get_logger()
 

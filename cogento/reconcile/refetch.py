@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import runtime
+from cogento import VERSION, runtime
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import ObjectKind, read_notice
 from cogento.events.letters import MESSAGES, PARKED_SECONDS, LetterReason
@@ -25,7 +25,6 @@ from cogento.reconcile.enqueue import fetched_envelope
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.refetches import RefetchTarget
 from cogento.stripe.errors import StripeApiError
-from cogento.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

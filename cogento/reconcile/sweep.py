@@ -18,8 +18,8 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
 from cogento.queue.mail import Source
+from cogento.store.progress import BEFORE_ALL_EVENTS, ListedEvent
 from cogento.store.refetches import SnapshotEvent
-from cogento.store.sweeps import BEFORE_ALL_EVENTS, ListedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

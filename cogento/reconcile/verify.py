@@ -20,7 +20,7 @@ from cogento.events.names import ObjectId
 from cogento.ordering.evidence import short_id, unpack
 from cogento.ordering.row_values import FILLED_COLUMNS
 from cogento.reconcile.backfill import ListScan, stretches
-from cogento.store.backfills import BackfillRange, TimeRange
+from cogento.store.progress import BackfillRange, TimeRange
 from cogento.store.refetches import RefetchTarget
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError

@@ -22,10 +22,10 @@ from weakref import WeakKeyDictionary
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cogento.reporting import ThrottledLog
 from cogento.serving.answers import CLOSE, refusal
 from cogento.serving.crowd import Crowd, Stage
 from cogento.serving.request_cycle import WRITE_SECONDS, RequestCycle, render_head
-from cogento.serving.throttled_log import ThrottledLog
 
 if TYPE_CHECKING:
     from typing import Any
@@ -107,12 +107,15 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head; with too many connections, another one makes room, or this one is refused."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS and not self._make_room():
-            _throttled_log.warning("connection_refused")
-            self._refuse_with(refusal("too_many_connections"))
-        else:
-            self._move(Stage.HEAD)
-            self._wait(HEAD_SECONDS)
+        if len(self.connections) > MOST_CONNECTIONS:
+            other = self._crowd.first_to_go()
+            if other is None:
+                _throttled_log.warning("connection_refused")
+                self._refuse_with(refusal("too_many_connections"))
+                return
+            other.crowd_out()
+        self._move(Stage.HEAD)
+        self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all that waited here; a client that leaves is no error."""
@@ -200,8 +203,31 @@ class Connection(HttpToolsProtocol):
         self._reads_head = False
         self._silent_until = math.inf
         self._check_headers()
-        self._describe_request()
-        before, self.cycle = self.cycle, self._make_cycle()
+
+        path, raw_path, query = _address(self.url)
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": self.parser.get_http_version(),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+        }
+        may_stay = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
+        cycle = RequestCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=may_stay and not (self._is_stopping and not self.unparsed),
+            on_response=self.on_response_complete,
+        )
+
+        before, self.cycle = self.cycle, cycle
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:  # it waits for its turn, and what comes behind it waits to be taken apart
@@ -278,41 +304,13 @@ class Connection(HttpToolsProtocol):
             if name == b"content-length":
                 self._body_left = int(value)
             elif name == b"transfer-encoding":
-                if (
-                    self.parser.get_http_version() == "1.0"
-                ):  # its sender cannot know what that means: RFC 9112, 6.1
+                if self.parser.get_http_version() == "1.0":  # whose senders do not know it: RFC 9112, 6.1
                     raise RefusedHeadError("bad_request")
                 self._body_left = sys.maxsize
             elif name == b"expect":
                 if value.lower() != b"100-continue":
                     raise RefusedHeadError("expectation_failed")
                 self.expect_100_continue = True
-
-    def _describe_request(self) -> None:
-        path, raw_path, query = _address(self.url)
-        self.scope |= {
-            "method": self.parser.get_method().decode("ascii"),
-            "http_version": self.parser.get_http_version(),
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-        }
-
-    def _make_cycle(self) -> RequestCycle:
-        may_stay = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
-        return RequestCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=may_stay and not (self._is_stopping and not self.unparsed),
-            on_response=self.on_response_complete,
-        )
 
     def _start_asgi_task(self, cycle: RequestCycle, app: ASGI3Application) -> None:  # type: ignore[override]
         self._under_way = cycle
@@ -364,19 +362,12 @@ class Connection(HttpToolsProtocol):
             self._move(Stage.BODY if cycle.more_body and not self.pipeline else None)
             if self.body_bytes > _SMALL_BODY_BYTES:
                 self._bound_bodies()
-            if self.unparsed:
-                self._bound_unparsed()
+            if self.unparsed and sum(len(each.unparsed) for each in self._everyone()) > MAX_UNPARSED_BYTES:
+                self._end_with_this_request()  # only what was taken apart is answered
         elif self._dropped_bytes is None:
             if self._reads_head and self.stage is not Stage.HEAD:
                 self._wait(HEAD_SECONDS)
             self._move(Stage.HEAD if self._reads_head else Stage.IDLE)
-
-    def _make_room(self) -> bool:
-        """Cut the connection that loses least by it; False when there is none."""
-        other = self._crowd.first_to_go()
-        if other is not None:
-            other.crowd_out()
-        return other is not None
 
     def _bound_bodies(self) -> None:
         """Cut the longest body that is not all here when too much is kept of all of them."""
@@ -385,11 +376,6 @@ class Connection(HttpToolsProtocol):
             unfinished = [each for each in held if each.stage is Stage.BODY]
             for longest in sorted(unfinished, key=lambda each: each.body_bytes)[-1:]:
                 longest.crowd_out()
-
-    def _bound_unparsed(self) -> None:
-        """Answer only what was taken apart when too much waits of all connections."""
-        if sum(len(each.unparsed) for each in self._everyone()) > MAX_UNPARSED_BYTES:
-            self._end_with_this_request()
 
     def _everyone(self) -> set[Connection]:
         """Return the connections of this server, which are all of this kind."""

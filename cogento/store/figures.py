@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cogento.store.letter_records import LetterCount
+    from cogento.store.progress import SweepStatus
     from cogento.store.store import Store
-    from cogento.store.sweeps import SweepStatus
 
 
 @dataclass(frozen=True, slots=True)

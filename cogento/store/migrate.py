@@ -31,8 +31,7 @@ from cogento.store.errors import (
     PostgresUnavailableError,
     sqlstate,
 )
-from schema.migrations import FOLDER, VERSION_TABLE
-from schema.migrations.plain_sql import run_statements
+from schema.migrations import FOLDER, VERSION_TABLE, run_statements
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -52,7 +51,6 @@ _LOCKED = (
     "Another session holds locks on our tables and does not let go: find it in pg_stat_activity, end it, and "
     "migrate again. Nothing was changed."
 )
-
 
 OLD_VERSION_TABLE = "alembic_version"
 MADE_BY = {
@@ -104,27 +102,26 @@ def migrate(database_url: str, *, to: str = "head", patience_seconds: float = PA
 
 async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
     await greet(database_url, application_name=APPLICATION_NAME)
-    before, after = await _upgrade(database_url, to, deadline)
+    while True:
+        try:
+            before, after = await run_on_connection(database_url, partial(_upgrade, to=to))
+            break
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
+            # SQLAlchemy wraps the errors of its statements, and those of files come as they are.
+            cause: BaseException = error
+            while not isinstance(cause, asyncpg.PostgresError) and cause.__cause__ is not None:
+                cause = cause.__cause__
+            if not isinstance(cause, asyncpg.LockNotAvailableError):
+                raise _explained(cause) from error
+            if time.monotonic() > deadline:
+                raise MigrationError(_LOCKED) from error
+            await asyncio.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - not a secret
     database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
     try:
         kept = await partitions.maintain(database)
     finally:
         await database.close()
     return Migrated(before=before, after=after, days_made=kept.made)
-
-
-async def _upgrade(database_url: str, to: str, deadline: float) -> tuple[str | None, str | None]:
-    """Upgrade in one transaction, again and again while others hold locks on our tables."""
-    while True:
-        try:
-            return await run_on_connection(database_url, partial(_upgrade_through, to=to))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
-            cause = _cause(error)
-            if not isinstance(cause, asyncpg.LockNotAvailableError):
-                raise _explained(cause) from error
-            if time.monotonic() > deadline:
-                raise MigrationError(_LOCKED) from error
-            await asyncio.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - not a secret
 
 
 async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T]) -> T:
@@ -140,21 +137,18 @@ async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T])
         return await connection.run_sync(do)
 
 
-def _upgrade_through(connection: sa.Connection, *, to: str) -> tuple[str | None, str | None]:
+def _upgrade(connection: sa.Connection, *, to: str) -> tuple[str | None, str | None]:
+    """Upgrade in the transaction of a connection; gives the revision before and after."""
     scripts = ScriptDirectory(str(FOLDER))
     connection.exec_driver_sql(_TAKE_LOCK)  # of the session: it ends with this connection
     _take_over_version(connection, scripts)
     before = _revision(connection)
     if before is None or _is_known(scripts, before):
-        command.upgrade(_config(connection), to)
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+        command.upgrade(config, to)
         connection.commit()
     return before, _revision(connection)
-
-
-def _config(connection: sa.Connection) -> Config:
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    return config
 
 
 def _revision(connection: sa.Connection) -> str | None:
@@ -188,13 +182,6 @@ def _exists(connection: sa.Connection, relation: str) -> bool:
 def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
     """Tell whether this release has a revision; a newer one's raises in alembic's own words."""
     return any(script.revision == revision for script in scripts.walk_revisions())
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return asyncpg's own error: SQLAlchemy wraps those of its statements, and those of files come as they are."""
-    while not isinstance(error, asyncpg.PostgresError) and error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _explained(cause: BaseException) -> Exception:

@@ -61,36 +61,24 @@ async def maintain(database: Database, *, retention_days: int = RETENTION_DAYS) 
     today, present = rows[0]["today"], {row["day"] for row in rows if row["day"]}
     wanted = [today + dt.timedelta(ahead) for ahead in range(AHEAD_DAYS + 1)]
     oldest = today - dt.timedelta(retention_days)
+    make, drop = partial(_change, statements=_MAKE), partial(_change, statements=_DROP, is_made=True)
     made = [
-        day for day in wanted if day not in present and await database.transaction(partial(_make, day=day))
+        day for day in wanted if day not in present and await database.transaction(partial(make, day=day))
     ]
     dropped = [
-        day for day in sorted(present) if day < oldest and await database.transaction(partial(_drop, day=day))
+        day for day in sorted(present) if day < oldest and await database.transaction(partial(drop, day=day))
     ]
     await database.write(_FORGET, oldest)
     return PartitionChanges(made=tuple(made), dropped=tuple(dropped))
 
 
-async def _make(connection: asyncpg.Connection, *, day: dt.date) -> bool:
-    if await _is_present(connection, day):
-        return False
-    next_day = day + dt.timedelta(1)
-    await connection.execute(_MAKE.format(name=_name(day), day=day, next_day=next_day))
-    return True
-
-
-async def _drop(connection: asyncpg.Connection, *, day: dt.date) -> bool:
-    if not await _is_present(connection, day):
-        return False
-    await connection.execute(_DROP.format(name=_name(day)))
-    return True
-
-
-async def _is_present(connection: asyncpg.Connection, day: dt.date) -> bool:
-    """Hold off whoever else makes or drops days, and see what they have left to do."""
+async def _change(
+    connection: asyncpg.Connection, *, day: dt.date, statements: str, is_made: bool = False
+) -> bool:
+    """Make or drop a day, unless another session has done so meanwhile; the lock holds others off."""
     await connection.execute(_TAKE_LOCK)
-    return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", _name(day)))
-
-
-def _name(day: dt.date) -> str:
-    return f"webhook_events_{day:%Y%m%d}"
+    name, next_day = f"webhook_events_{day:%Y%m%d}", day + dt.timedelta(1)
+    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name) is not is_made:
+        return False
+    await connection.execute(statements.format(name=name, day=day, next_day=next_day))
+    return True

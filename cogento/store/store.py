@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 from cogento.events.event import Event
 from cogento.failpoints import failpoint
 from cogento.store import batch, database, email_ownership, partitions, refetches, roles, subscriptions
-from cogento.store.backfills import BackfillProgress
 from cogento.store.database import Database
 from cogento.store.dead_letters import DeadLetter, DeadLetters
 from cogento.store.figures import TableFigures, read_figures
 from cogento.store.history import History, RecentActivity
 from cogento.store.ledger import BatchResult, Delivery
+from cogento.store.progress import BackfillProgress, SweepProgress
 from cogento.store.refetches import PendingRefetches, UnsureRows
 from cogento.store.roles import Roles
 from cogento.store.stored_rows import StoredRows
-from cogento.store.sweeps import SweepProgress
 from cogento.store.users import LockSet, LockSetTooSmallError
 from schema.queries import query
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento import VERSION
 from cogento.events.names import CustomerId
 from cogento.events.retry import POLICIES
 from cogento.ordering import evidence
 from cogento.queue import codec
-from cogento.version import VERSION
 from tests.support.builders import customer, event_body
 from tests.support.postgres_mail import await_quiet
 from tests.support.running_worker import ROOT, RunningWorker
@@ -56,7 +56,7 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("next-release")
     for name in ("cogento", "schema", "worker"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    _change(copy / "cogento/version.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
+    _change(copy / "cogento/__init__.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
     _renew(copy / "cogento/queue/codec.py", "VERSION", codec.VERSION)
     _renew(copy / "cogento/ordering/evidence.py", "FORMAT", evidence.FORMAT)
     return copy

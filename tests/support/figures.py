@@ -12,7 +12,7 @@ from cogento.queue.figures import QueueFigures
 from cogento.queue.worker_registry import SeenWorker, Workforce
 from cogento.store.figures import TableFigures
 from cogento.store.letter_records import LetterCount, LetterStatus
-from cogento.store.sweeps import SweepStatus
+from cogento.store.progress import SweepStatus
 
 NOW_MS = 1_760_000_000_000
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)

@@ -14,7 +14,7 @@ from cogento.local.ports import LOCALHOST
 from cogento.queue.group_commit import GroupCommit
 from cogento.queue.mail import Put, PutResult
 from cogento.queue.wakeup import BackgroundWakeup
-from cogento.serving.throttled_log import ThrottledLog
+from cogento.reporting import ThrottledLog
 from receiver.app import create_flask
 from receiver.composition import Parts
 from receiver.fastpath.webhook import accelerated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schema.migrations.plain_sql import run_file
+from schema.migrations import run_file
 
 revision = "0008"
 down_revision = "0007"

@@ -10,7 +10,7 @@ import pytest
 from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.settings import EX_CONFIG
-from cogento.store.backfills import TimeRange
+from cogento.store.progress import TimeRange
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 from tests.support.stripe_histories import START, lived

@@ -24,7 +24,7 @@ from tests.support.stripe_histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.store.sweeps import SweepStatus
+    from cogento.store.progress import SweepStatus
     from tests.support.post import Post
 
 STEPS = 240

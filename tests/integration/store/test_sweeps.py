@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.store.progress import ListedEvent, SweepStatus
 from cogento.store.refetches import RefetchTarget
-from cogento.store.sweeps import ListedEvent, SweepStatus
 from tests.support.builders import NOW, customer
 from tests.support.store_deliveries import delivery
 

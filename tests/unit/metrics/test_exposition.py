@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from cogento import VERSION
 from cogento.metrics.declarations import READ_AT, TABLE_METRICS, Sample, measure, pack
 from cogento.metrics.exposition import (
     FRESH_SECONDS,
@@ -18,8 +19,7 @@ from cogento.metrics.exposition import (
 )
 from cogento.queue.delays import Delay, count
 from cogento.queue.figures import KeptTables, QueueFigures
-from cogento.store.sweeps import SweepStatus
-from cogento.version import VERSION
+from cogento.store.progress import SweepStatus
 from tests.support.figures import NOW_MS, letters, mail_figures, table_figures, worker, workforce
 
 if TYPE_CHECKING:

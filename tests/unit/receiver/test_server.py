@@ -14,8 +14,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
+from cogento.reporting import ThrottledLog
 from cogento.serving import connection, request_cycle
-from cogento.serving.throttled_log import ThrottledLog
 from receiver.fastpath.server import WebhookConnection
 from receiver.fastpath.webhook import accelerated
 from tests.support.builders import NOW, customer, event_body, signed_header

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from cogento.serving.throttled_log import INTERVAL_SECONDS, ThrottledLog
+from cogento.reporting import THROTTLE_SECONDS, ThrottledLog
 from tests.support.receiver_fakes import SettableClock
 
 
@@ -17,7 +17,7 @@ def test_a_flood_is_one_line_an_interval_with_its_count() -> None:
     log = ThrottledLog(clock)
     with capture_logs() as lines:
         _flood(log, times=1000)
-        clock.now += INTERVAL_SECONDS
+        clock.now += THROTTLE_SECONDS
         _flood(log, times=1000)
     assert [line["count"] for line in lines] == [1, 1000]
 
