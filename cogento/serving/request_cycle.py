@@ -60,39 +60,31 @@ class RequestCycle(RequestResponseCycle):
         return {"type": "http.disconnect"} if self.is_cut else message
 
     async def send(self, message: Message) -> None:
-        """Write a part of the answer; nothing to a client that has gone."""
+        """Write a part of the answer, its head together with what comes first; nothing to a client that has gone."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected or self.transport.is_closing():
             return
         if message["type"] == "http.response.start":
-            self._begin(message)
-        else:
-            self._write_body(message)
+            self.response_started, self.waiting_for_100_continue = True, False
+            headers = [*self.default_headers, *message["headers"]]
+            if CLOSE in headers:
+                self.keep_alive = False
+            elif not self.keep_alive or self.more_body:  # what comes of a body that nobody read is no request
+                self.keep_alive = False
+                headers.append(CLOSE)
+            self._head = render_head(message["status"], headers)
+            return
 
-    def _begin(self, message: Message) -> None:
-        self.response_started, self.waiting_for_100_continue = True, False
-        headers = [*self.default_headers, *message["headers"]]
-        if CLOSE in headers:
-            self.keep_alive = False
-        elif not self.keep_alive or self.more_body:  # what comes of a body that nobody read is no request
-            self.keep_alive = False
-            headers.append(CLOSE)
-        self._head = render_head(message["status"], headers)
-
-    def _write_body(self, message: Message) -> None:
         body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
         self.transport.write(self._head + body)
         self._head = b""
         if not message.get("more_body", False):
-            self._end()
-
-    def _end(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            close(self.transport)
-        self.on_response()
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                close(self.transport)
+            self.on_response()
 
 
 def render_head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
