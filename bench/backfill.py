@@ -23,9 +23,9 @@ import psycopg
 from bench.ground import cpu_seconds, ground
 from cogento.local.ports import LOCALHOST, free_port
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from cogento.local.stripe.compare import compare
-from cogento.local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth import read_truth
 from tests.support.servers import wait_until
 from tests.support.simulated_stripe import askable
 from tests.support.stripe_asking import KEY

@@ -28,7 +28,7 @@ from bench.sending import flood, signed_requests
 from bench.serving import RECEIVER, served
 from bench.working import worker
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support.whole_system import WORKER
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench.ground import cpu_seconds
 from cogento.local.ports import LOCALHOST, free_port, is_free
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support.builders import SECRET
 from tests.support.servers import wait_until
 

@@ -11,7 +11,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
-from cogento.local.stripe.event import Event, webhook_body
+from cogento.local.stripe.events import Event, webhook_body
 from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
 from cogento.local.stripe.shapes import DAHLIA
 

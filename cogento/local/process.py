@@ -1,4 +1,4 @@
-"""One child process: started detached from the terminal, ended with its parent, stopped in time."""
+"""One child process and its log: started detached from the terminal, ended with its parent, stopped in time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogento.local import private
-from cogento.local.logs import last_lines, size
+from cogento.local import safe_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.local.accounts import Account
+    from cogento.local.server_folder import ServerUser
 
-LAST_CHANCE_SECONDS = 1.0
+KILL_WAIT_SECONDS = 1.0
+LOG_LINES_SHOWN = 8
+LOG_TAIL_BYTES = 16_384
+MAX_LOG_BYTES = 20_000_000
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
 
@@ -34,7 +36,7 @@ class Command:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path("/")
-    account: Account | None = None
+    user: ServerUser | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     inherited: tuple[int, ...] = ()
@@ -49,17 +51,37 @@ class Process:
 
     def __init__(self, command: Command) -> None:
         self.command = command
-        self._log_start = size(command.log)
-        self._popen = _start(command)
+        self._log_start = log_size(command.log)
+        options = ["--parent", str(os.getpid()), "--death-signal", str(int(command.death_signal))]
+        if command.user:
+            options += ["--user", f"{command.user.uid}:{command.user.gid}"]
+        command.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with os.fdopen(safe_files.open_log(command.log), "ab") as log:
+                self._popen = subprocess.Popen(
+                    [sys.executable, "-I", "-S", LAUNCHER, *options, "--", *command.argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=command.folder,
+                    env={**os.environ, **command.environment},
+                    pass_fds=command.inherited,
+                    start_new_session=True,  # Ctrl-C in the terminal is ours to hand on, in order
+                )
+        finally:
+            for descriptor in command.inherited:
+                os.close(descriptor)
 
     @property
     def pid(self) -> int:
         """The child's process id, which is its process group as well."""
         return self._popen.pid
 
-    def last_words(self) -> list[str]:
+    def last_log_lines(self) -> list[str]:
         """The last lines of what this process, and not one before it, wrote to its log."""
-        return last_lines(self.command.log, since=self._log_start)
+        with self.command.log.open("rb") as file:
+            file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            return file.read().decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
 
     def exit_code(self) -> int | None:
         """How it ended, or None while it runs; reaps it."""
@@ -79,7 +101,7 @@ class Process:
         """Wait for its end, then force it: with the death signal first, which takes its children along."""
         if not self.wait(within_seconds):
             self.send(self.command.death_signal)
-            self.wait(LAST_CHANCE_SECONDS)
+            self.wait(KILL_WAIT_SECONDS)
         self.kill()
 
     def kill(self) -> None:
@@ -99,36 +121,31 @@ class Process:
         self._popen.send_signal(number)
 
 
-def how_it_ended(code: int | None) -> str:
-    """Say an exit code the way people do."""
+def describe_end(process: Process, name: str) -> str:
+    """Say how a process ended, and what it wrote last unless a signal explains it."""
+    code = process.exit_code()
     if code is None:
-        return "is running"
-    if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+        ending = "is running"
+    elif code < 0:
+        ending = f"was ended by {signal.Signals(-code).name}"
+    else:
+        ending = f"ended with exit code {code}{end_of_log(process, name)}"
+    return f"(process {process.pid}) {ending}"
 
 
-def _start(command: Command) -> subprocess.Popen[bytes]:
-    command.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with os.fdopen(private.open_log(command.log), "ab") as log:
-            return subprocess.Popen(
-                [*_launcher(command), *command.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=command.folder,
-                env={**os.environ, **command.environment},
-                pass_fds=command.inherited,
-                start_new_session=True,  # Ctrl-C in the terminal is ours to hand on, in order
-            )
-    finally:
-        for descriptor in command.inherited:
-            os.close(descriptor)
+def end_of_log(process: Process, name: str) -> str:
+    """Quote what a process wrote last."""
+    lines = [f"{name} | {line}" for line in process.last_log_lines() or ["(nothing)"]]
+    return "\n".join([f"; the end of {process.command.log}:", *lines])
 
 
-def _launcher(command: Command) -> list[str]:
-    options = ["--parent", str(os.getpid()), "--death-signal", str(int(command.death_signal))]
-    if command.account:
-        options += ["--user", f"{command.account.uid}:{command.account.gid}"]
-    return [sys.executable, "-I", "-S", LAUNCHER, *options, "--"]
+def log_size(log: Path) -> int:
+    """Return a log's length in bytes; none yet is empty."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def rotate(log: Path) -> Path:
+    """Set a long log aside as `….1`, so that two generations are the most there is; return `log`."""
+    if log_size(log) > MAX_LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    return log

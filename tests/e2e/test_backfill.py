@@ -11,8 +11,8 @@ import pytest
 
 from cogento import runtime
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
-from cogento.local.stripe.life import Life
+from cogento.local.services import ROOT
+from cogento.local.stripe.activity import Activity
 from tests.support.servers import wait_until
 from tests.support.simulated_stripe import SimulatedStripe, deliver, differences
 from tests.support.stripe_asking import KEY
@@ -60,12 +60,12 @@ class Filling:
         return self.process.exit_code()
 
 
-def live(stripe: SimulatedStripe, life: Life, post: Post, *, steps: int) -> None:
+def live(stripe: SimulatedStripe, activity: Activity, post: Post, *, steps: int) -> None:
     """Let things happen and their webhooks arrive, out of order."""
 
     async def happen() -> list[object]:
         stripe.now += 1
-        return [event for _ in range(steps) for event in life.step(stripe.now)]
+        return [event for _ in range(steps) for event in activity.step(stripe.now)]
 
     events = runtime.run(happen())
     Random(1).shuffle(events)
@@ -84,17 +84,17 @@ def test_a_backfill_killed_in_the_middle_of_a_living_account_ends_in_stripes_tru
     start_worker: Callable[..., RunningWorker],
     tmp_path: Path,
 ) -> None:
-    life = Life(stripe.account, population=600)
+    activity = Activity(stripe.account, population=600)
     start_worker(STRIPE_API_KEY=KEY, STRIPE_API_BASE=stripe.url, STRIPE_REQUESTS_PER_SECOND="1000")
     killed = Filling(post, redis_url, stripe, tmp_path / "killed.log")
     wait_until(lambda: written(post) > 0, what="the first page", seconds=40)
-    live(stripe, life, post, steps=30)
+    live(stripe, activity, post, steps=30)
     killed.process.kill()
     before = written(post)
-    live(stripe, life, post, steps=30)
+    live(stripe, activity, post, steps=30)
 
     again = Filling(post, redis_url, stripe, tmp_path / "again.log")
-    live(stripe, life, post, steps=30)
+    live(stripe, activity, post, steps=30)
     ended = again.await_end()
 
     assert ended == 0, again.log.read_text()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support.servers import wait_until
 from tests.support.whole_system import WholeSystem, whole_system
 

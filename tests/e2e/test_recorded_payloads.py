@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support import builders, servers
 from tests.support.stripe_files import FOLDER, GOLDEN, MALFORMED, NAMES, NOT_OURS, ROWS
 from tests.support.whole_system import WholeSystem, whole_system

@@ -21,7 +21,7 @@ import redis
 
 from cogento.local.ports import free_port
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support import servers
 from tests.support.local_run import (
     COGENTO_RUN,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from cogento.local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth import read_truth
 from tests.support.servers import wait_until
 from tests.support.simulated_stripe import askable
 from tests.support.whole_system import WholeSystem, whole_system

@@ -21,7 +21,7 @@ import pytest
 from cogento.events.names import CustomerId
 from cogento.local.ports import LOCALHOST, free_port, is_free
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support.builders import SECRET, Json, customer, event_body
 from tests.support.canaries import leaks, passwords
 from tests.support.sentry import Sentry, listening_sentry

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from cogento.events.event import ObjectKind
 from cogento.events.names import ObjectId
 from cogento.events.retry import FailureClass
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.local.stripe.http_server import Request, Response
 from cogento.stripe.api import StripeApi
 from cogento.stripe.errors import BY_STATUS, StripeApiError, classify

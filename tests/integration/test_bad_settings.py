@@ -118,7 +118,7 @@ def guarded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postg
     home = servers.make_home()
     port = free_port()
     description = Postgres(
-        home=home / "postgres", port=port, log=home / "log", folder=servers.chosen("TEST_POSTGRES_BIN")
+        folder=home / "postgres", port=port, log=home / "log", binaries=servers.chosen("TEST_POSTGRES_BIN")
     )
     running = servers.RunningServer(description)
     yield description

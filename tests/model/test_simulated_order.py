@@ -12,8 +12,8 @@ import pytest
 from cogento.events.event import read_event
 from cogento.events.versions import ORDER_WINDOW
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.event import webhook_body
-from cogento.local.stripe.life import Life
+from cogento.local.stripe.activity import Activity
+from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from tests.support.model.deliveries import Row, row_after, scrambled
 from tests.support.model.histories import START, version
@@ -30,10 +30,10 @@ def histories(seed: int, *, population: int) -> list[list[Version]]:
     """Live an account whose seconds are full of events; give each object's versions in true order."""
     dice = Random(seed)
     account = Account(dice)
-    life = Life(account, population=population)
+    activity = Activity(account, population=population)
     now = 1_780_000_000
     while len(account.events) < EVENTS:
-        life.step(at=now)
+        activity.step(at=now)
         now += dice.choice((0,) * 12 + (1, 4))
         account.api_version = dice.choice((LEGACY, DAHLIA))
     versions: dict[str, list[Version]] = defaultdict(list)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cogento.events.names import CustomerId
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support.builders import NOW, customer, event_body
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter

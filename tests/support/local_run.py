@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cogento.local.ports import free_port
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support import servers
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from tests.support.power import cut_power
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cogento.local.program import Program
+    from cogento.local.services import Program
     from tests.support.stack import Stack
 
 PAUSE_SECONDS = 4.0

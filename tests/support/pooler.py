@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.local.home import entered
 from cogento.local.ports import LOCALHOST
 from cogento.local.process import Command
+from cogento.local.server_folder import locked_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ pidfile =
 class PgBouncer:
     """One that is as it comes, but for where it listens and whom it believes."""
 
-    home: Path
+    folder: Path
     log: Path
     port: int
     server_port: int
@@ -46,22 +46,22 @@ class PgBouncer:
 
     def prepare(self) -> Command:
         """Write its configuration and return the command to start."""
-        with entered(self.home, what="PgBouncer", port=self.port) as home:
-            (self.home / "users.txt").write_text('"postgres" ""\n')
-            (self.home / "pgbouncer.ini").write_text(
+        with locked_folder(self.folder, what="PgBouncer", port=self.port) as locked:
+            (self.folder / "users.txt").write_text('"postgres" ""\n')
+            (self.folder / "pgbouncer.ini").write_text(
                 CONFIGURATION.format(
                     host=LOCALHOST,
                     port=self.port,
                     server_port=self.server_port,
-                    users=home.inside / "users.txt",
+                    users=locked.inside / "users.txt",
                     mode=self.mode,
                 )
             )
             return Command(
-                argv=(program(), "--quiet", str(home.inside / "pgbouncer.ini")),
+                argv=(program(), "--quiet", str(locked.inside / "pgbouncer.ini")),
                 log=self.log,
-                account=home.account,
-                inherited=tuple(home.inherited),
+                user=locked.user,
+                inherited=tuple(locked.inherited),
             )
 
     def answers(self) -> bool:

@@ -27,9 +27,9 @@ class WatchedValkey(Valkey):
     """A Valkey that notes what it has synced."""
 
     def prepare(self) -> Command:
-        """Preload the library; its path is one that the server's account can go."""
+        """Preload the library; its path is one that the server's user can enter."""
         command = Valkey.prepare(self)
-        compiled = compile_library("synced_bytes", self.home)
+        compiled = compile_library("synced_bytes", self.folder)
         library = Path(command.argv[-1]).with_name(compiled.name)
         return replace(command, environment={**command.environment, "LD_PRELOAD": str(library)})
 
@@ -41,10 +41,10 @@ def start_watched_valkey(
     require_compiler()
     return servers.RunningServer(
         WatchedValkey(
-            home=home / "valkey",
+            folder=home / "valkey",
             port=free_port(),
             log=home / "valkey.log",
-            program=servers.chosen("TEST_REDIS_SERVER"),
+            binary=servers.chosen("TEST_REDIS_SERVER"),
             settings=servers.QUICK_VALKEY | dict(settings or {}),
             throwaway=True,
         )
@@ -54,7 +54,7 @@ def start_watched_valkey(
 def cut_power(server: servers.RunningServer[Valkey]) -> int:
     """Kill it and take away what was not on the disk; returns how many bytes that were. Start it again yourself."""
     server.kill()
-    files = (server.description.home / "appendonlydir").glob("*.aof")
+    files = (server.description.folder / "appendonlydir").glob("*.aof")
     return sum(_forget_unsynced(file) for file in files)
 
 

@@ -58,7 +58,7 @@ class Disk:
 
     def __init__(self, server: RunningServer[Valkey]) -> None:
         self._server = server
-        self._folder = server.description.home / "appendonlydir"
+        self._folder = server.description.folder / "appendonlydir"
         self._synced: dict[str, int] = {file.name: file.stat().st_size for file in self._folder.iterdir()}
         self._syncing: dict[int, tuple[str, int]] = {}
         self._is_stalled = False

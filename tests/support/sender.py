@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import redis
 
-from cogento.local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth import read_truth
 from cogento.queue.mailboxes import Mailboxes
 from tests.support import servers
 from tests.support.hearsay import Hearsay

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from cogento.local.ports import free_port
 from cogento.local.postgres import Postgres
 from cogento.local.process import Process
-from cogento.local.service import Service, await_answer
+from cogento.local.supervisor import Service, await_ready
 from cogento.local.valkey import Valkey
 from cogento.queue.errors import MailboxUnavailable
 
@@ -80,7 +80,7 @@ class Running(Generic[P]):
     def start(self) -> None:
         """Start it and wait until it does its work."""
         self.launch()
-        await_answer(self.description, self.process)
+        await_ready(self.description, self.process)
 
     def restart(self) -> None:
         """Stop it in an orderly way and start it again."""
@@ -105,10 +105,10 @@ def start_postgres(home: Path, *, settings: Mapping[str, str] | None = None) -> 
     """Start a throwaway PostgreSQL in `home`; pass `{}` as settings for one that is durable."""
     return RunningServer(
         Postgres(
-            home=home / "postgres",
+            folder=home / "postgres",
             port=free_port(),
             log=home / "postgres.log",
-            folder=chosen("TEST_POSTGRES_BIN"),
+            binaries=chosen("TEST_POSTGRES_BIN"),
             settings=QUICK_POSTGRES if settings is None else settings,
             throwaway=True,
         )
@@ -119,10 +119,10 @@ def start_valkey(home: Path, *, settings: Mapping[str, str] | None = None) -> Ru
     """Start a throwaway Valkey in `home`; it is durable (`appendfsync always`) unless settings say else."""
     return RunningServer(
         Valkey(
-            home=home / "valkey",
+            folder=home / "valkey",
             port=free_port(),
             log=home / "valkey.log",
-            program=chosen("TEST_REDIS_SERVER"),
+            binary=chosen("TEST_REDIS_SERVER"),
             settings=QUICK_VALKEY if settings is None else settings,
             throwaway=True,
         )

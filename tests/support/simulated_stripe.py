@@ -14,11 +14,10 @@ from cogento.events.fence import Fence
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.api import Api
 from cogento.local.stripe.compare import Comparison, Difference, compare
-from cogento.local.stripe.event import webhook_body
-from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.errors import Fault, Faults
+from cogento.local.stripe.events import thin_body, webhook_body
 from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
-from cogento.local.stripe.thin import thin_body
 from cogento.local.stripe.truth import Truth, truth
 from cogento.reconcile.enqueue import Enqueuer
 from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
@@ -31,7 +30,7 @@ from tests.support.stripe_histories import START
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cogento.local.stripe.event import Event
+    from cogento.local.stripe.events import Event
     from tests.support.post import Post
 
 FAST = 1000

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cogento.local.cast import SIMULATED_KEY, Cast, Simulation, Stores
-from cogento.local.datafolder import DataFolder
+from cogento.local.data_folder import DataFolder
 from cogento.local.ports import free_port
+from cogento.local.services import SIMULATED_KEY, LocalSystem, Servers, StripeSimulation
 from cogento.queue.durability import AckDurability
 from cogento.store.migrate import migrate
 from tests.support import servers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cogento.local.program import Program
+    from cogento.local.services import Program
     from tests.support.sender import Verdict
 
 # Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.
@@ -54,17 +54,17 @@ class Stack:
         self.postgres = servers.start_postgres(home, settings=POSTGRES)
         self.valkey = start_watched_valkey(home)
         migrate(self.postgres.url)
-        self.cast, simulation = _cast(self, seed, size)
+        self.system, simulation = _system(self, seed, size)
         self.checker = Checker(
             self.postgres.url,
             self.valkey.url,
             logs=home / "data" / "logs",
-            secrets={self.cast.webhook_secret, SIMULATED_KEY},
+            secrets={self.system.webhook_secret, SIMULATED_KEY},
         )
         self.checker.install()
-        self.receiver = servers.Running(self.cast.receiver())
+        self.receiver = servers.Running(self.system.receiver())
         self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
-        stripe = self.cast.stripe(simulation)
+        stripe = self.system.stripe(simulation)
         self.stripe = servers.Running(replace(stripe, argv=(*stripe.argv, *DISORDER)))
         self.sender = Sender(simulation.control_url, self.valkey.url)
 
@@ -85,7 +85,7 @@ class Stack:
         self.postgres.kill()
 
     def _worker(self, number: int) -> Program:
-        program = self.cast.worker()
+        program = self.system.worker()
         environment = {
             **program.environment,
             **self.clock.environment,
@@ -94,14 +94,14 @@ class Stack:
         return replace(program, log=program.log.with_stem(f"worker-{number}"), environment=environment)
 
 
-def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
-    folder = DataFolder.occupy(stack.home / "data")
-    simulation = Simulation(
+def _system(stack: Stack, seed: int, size: Size) -> tuple[LocalSystem, StripeSimulation]:
+    folder = DataFolder.open(stack.home / "data")
+    simulation = StripeSimulation(
         port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed, may_be_asked=False
     )
-    cast = Cast(
+    system = LocalSystem(
         folder=folder,
-        stores=Stores(
+        servers=Servers(
             database_url=stack.postgres.url,
             redis_url=stack.valkey.url,
             ack_durability=AckDurability.REDIS_FSYNC,
@@ -112,7 +112,7 @@ def _cast(stack: Stack, seed: int, size: Size) -> tuple[Cast, Simulation]:
         console_port=free_port(),
         simulation=simulation,
     )
-    return cast, simulation
+    return system, simulation
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from cogento.local.stripe.api import Api
-from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.errors import Fault, Faults
 from cogento.local.stripe.http_server import Handler, serving
 from cogento.stripe.api import StripeApi
 from cogento.stripe.requests import Grant

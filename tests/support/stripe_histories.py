@@ -8,8 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.event import webhook_body
-from cogento.local.stripe.life import WEIGHTS, Action, Life
+from cogento.local.stripe.activity import WEIGHTS, Action, Activity
+from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.shapes import DAHLIA
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def lived(
 ) -> Account:
     """An account after so many actions, several of them in each second."""
     account = Account(Random(seed), api_version=api_version)
-    life = Life(account, population=population, weights=weights)
+    activity = Activity(account, population=population, weights=weights)
     for step in range(steps):
-        life.step(START + step // STEPS_A_SECOND)
+        activity.step(START + step // STEPS_A_SECOND)
     return account
 
 

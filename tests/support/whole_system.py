@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cogento.local.process import Command, Process
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from tests.support import servers
 from tests.support.checker import Checker
 from tests.support.local_run import NOTHING_GIVEN, LocalRun

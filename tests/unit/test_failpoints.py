@@ -22,7 +22,7 @@ DEPLOYMENT = (
     "docker-compose.yml",
     "Dockerfile",
     ".env.example",
-    "cogento/local/cast.py",
+    "cogento/local/services.py",
 )
 MEET_EVERY_NAME = (
     "from cogento import failpoints; [failpoints.failpoint(name) for name in sorted(failpoints.NAMES)]"

@@ -1,35 +1,32 @@
 """The simulated Stripe as a process: `python -m cogento.local.stripe --webhook URL --secret whsec_… --rate 5`.
 
 Prints one line of JSON when it is ready (`api_url`, `control_url`, `pid`); SIGTERM and Ctrl-C end it at once
-and cleanly. uvloop is used when it is installed.
+and cleanly.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
+import uvloop
 
 from cogento.local.stripe.api import Api
 from cogento.local.stripe.control import PREFIX, Control
 from cogento.local.stripe.deliveries import Backoff, Disorder, Endpoint
-from cogento.local.stripe.faults import Faults
-from cogento.local.stripe.http_server import Handler, Request, Response, serving
-from cogento.local.stripe.payloads import Payloads
+from cogento.local.stripe.errors import Faults
+from cogento.local.stripe.events import Payloads
+from cogento.local.stripe.http_server import Request, Response, serving
 from cogento.local.stripe.shapes import DAHLIA
 from cogento.local.stripe.simulation import Plan, Simulation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NOWHERE = "http://127.0.0.1:9/"
 _SHARE = click.FloatRange(0, 1)
@@ -47,10 +44,10 @@ _USUAL = Disorder()
     help="What webhooks carry: the object, only its name, or one webhook of each.",
 )
 @click.option("--rate", type=float, default=5.0, help="Events a second.")
-@click.option("--seed", type=int, default=1, help="The same seed, the same life.")
+@click.option("--seed", type=int, default=1, help="The same seed, the same history.")
 @click.option("--customers", type=int, default=200, help="Live customers to grow to.")
 @click.option("--existing", type=int, default=0, help="Customers there from the start, without events.")
-@click.option("--events", "most_events", type=int, help="Stop living after about so many events.")
+@click.option("--events", "most_events", type=int, help="Make no more than about so many events.")
 @click.option("--window", type=float, default=_USUAL.window_seconds, help="Seconds to shuffle within.")
 @click.option("--late", type=_SHARE, default=_USUAL.late_share, help="Share delivered late.")
 @click.option("--late-by", type=float, default=_USUAL.late_seconds, help="How late at most, in seconds.")
@@ -65,9 +62,9 @@ _USUAL = Disorder()
 @click.option("--port", type=int, default=0, help="The API's port; 0 takes a free one.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Gets the line of readiness too.")
 def main(**options: Any) -> None:
-    """Simulate a Stripe account: webhooks of a life that goes on at a rate, and a REST API."""
+    """Simulate a Stripe account: webhooks at a rate, and a REST API."""
     endpoint, plan = _endpoint(options), _plan(options)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_simulate(plan, endpoint, _Api(**{name: options[name] for name in _Api.__slots__})))
 
 
@@ -86,14 +83,10 @@ def _endpoint(options: dict[str, Any]) -> Endpoint:
         raise click.UsageError("thin events need --thin-secret (or STRIPE_THIN_WEBHOOK_SECRET) to sign with")
     return Endpoint(
         url=options["webhook_url"] or _NOWHERE,
-        secrets=_secrets(options["secret"]),
-        thin_secrets=_secrets(options["thin_secret"]),
+        secrets=tuple((options["secret"] or "").split(",")),
+        thin_secrets=tuple((options["thin_secret"] or "").split(",")),
         connections=options["connections"],
     )
-
-
-def _secrets(given: str | None) -> tuple[str, ...]:
-    return tuple((given or "").split(","))
 
 
 def _plan(options: dict[str, Any]) -> Plan:
@@ -105,18 +98,14 @@ def _plan(options: dict[str, Any]) -> Plan:
         most_events=options["most_events"],
         api_version=options["api_version"],
         payloads=Payloads(options["payloads"]),
-        disorder=_disorder(options),
+        disorder=Disorder(
+            window_seconds=options["window"],
+            late_share=options["late"],
+            late_seconds=options["late_by"],
+            duplicate_share=options["duplicates"],
+            lost_share=options["lost"] if options["webhook_url"] else 1.0,
+        ),
         backoff=Backoff(first_seconds=options["retry_first"], cap_seconds=options["retry_cap"]),
-    )
-
-
-def _disorder(options: dict[str, Any]) -> Disorder:
-    return Disorder(
-        window_seconds=options["window"],
-        late_share=options["late"],
-        late_seconds=options["late_by"],
-        duplicate_share=options["duplicates"],
-        lost_share=options["lost"] if options["webhook_url"] else 1.0,
     )
 
 
@@ -125,42 +114,25 @@ async def _simulate(plan: Plan, endpoint: Endpoint, where: _Api) -> None:
     record = simulation.deliveries
     api = Api(simulation.account, record, faults, api_key=where.api_key, now=lambda: int(time.time()))
     control = Control(simulation, faults, api.requests)
-    async with serving(_routed(api, control), host=where.host, port=where.port) as url:
-        living = asyncio.create_task(simulation.run())
-        _stop_when_asked(living)
-        _say_ready(url, where.ready_file)
-        await asyncio.wait([living])
-    if not living.cancelled():
-        living.result()
 
-
-def _routed(api: Api, control: Control) -> Handler:
     async def answer(request: Request) -> Response:
         handler = control.answer if request.path.startswith(PREFIX) else api.answer
         return await handler(request)
 
-    return answer
+    async with serving(answer, host=where.host, port=where.port) as url:
+        running = asyncio.create_task(simulation.run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
 
+        ready = {"api_url": url, "control_url": f"{url}{PREFIX.rstrip('/')}", "pid": os.getpid()}
+        line = msgspec.json.encode(ready).decode()
+        if where.ready_file is not None:
+            where.ready_file.write_text(f"{line}\n")
+        click.echo(line)
 
-def _say_ready(url: str, ready_file: Path | None) -> None:
-    ready = {"api_url": url, "control_url": f"{url}{PREFIX.rstrip('/')}", "pid": os.getpid()}
-    line = msgspec.json.encode(ready).decode()
-    if ready_file is not None:
-        ready_file.write_text(f"{line}\n")
-    click.echo(line)
-
-
-def _stop_when_asked(living: asyncio.Task[None]) -> None:
-    loop = asyncio.get_running_loop()
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(asked, living.cancel)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if importlib.util.find_spec("uvloop") is None:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
-    return factory
+        await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cogento.local.stripe import errors
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.event import Event, event_json, indented
-from cogento.local.stripe.faults import Fault, FaultKind, Faults
+from cogento.local.stripe.errors import Fault, FaultKind, Faults
+from cogento.local.stripe.events import Event, event_json, indented
 from cogento.local.stripe.http_server import HangUpError, Request, Response
 from cogento.local.stripe.objects import SECONDS_A_DAY, Customer
 from cogento.local.stripe.paging import ListQuery, Page, page, read_list_query
@@ -84,9 +84,9 @@ class Api:
     async def answer(self, request: Request) -> Response:
         """Answer one request, by the faults in force."""
         self.requests[self._now()] += 1
-        fault = self._faults.strike(request.path)
+        fault = self._faults.next(request.path)
         try:
-            await _suffer(fault)
+            await _apply(fault)
             self._authenticate(request)
             found = self._find(request, stale=fault is not None and fault.kind is FaultKind.STALE)
             response = Response(200, indented(found))
@@ -194,7 +194,7 @@ class Api:
         return event
 
 
-async def _suffer(fault: Fault | None) -> None:
+async def _apply(fault: Fault | None) -> None:
     match fault:
         case None | Fault(kind=FaultKind.STALE):
             return

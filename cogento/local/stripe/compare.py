@@ -18,8 +18,7 @@ import asyncpg
 import click
 import msgspec
 
-from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth
-from cogento.local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth, read_truth
 
 FETCHED_ID = "evt_fetched_"
 _FOLDER = Path(__file__).parent

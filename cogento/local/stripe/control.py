@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cogento.local.stripe.deliveries import Disorder
-from cogento.local.stripe.event import event_json
-from cogento.local.stripe.faults import Fault, Faults
+from cogento.local.stripe.errors import Fault, Faults
+from cogento.local.stripe.events import Payloads, event_json
 from cogento.local.stripe.http_server import Request, Response
-from cogento.local.stripe.payloads import Payloads
 from cogento.local.stripe.shapes import DAHLIA
 from cogento.local.stripe.simulation import Simulation
-from cogento.local.stripe.truth import Told, truth
-from cogento.local.stripe.truth_lines import write_truth
+from cogento.local.stripe.truth import KnownEvents, truth, write_truth
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,7 +26,7 @@ PREFIX = "/_sim/"
 
 
 class Rate(msgspec.Struct, forbid_unknown_fields=True):
-    """How fast the account lives."""
+    """How many events there are."""
 
     events_per_second: float
 
@@ -65,7 +63,7 @@ class Objects(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AsTold(msgspec.Struct, forbid_unknown_fields=True):
-    """Which events show what is told of an object: the truth of one that misses some, for who knows only the others."""
+    """Which events of an object are known: the truth for somebody who misses the others."""
 
     told: dict[str, tuple[str, ...]]
 
@@ -88,7 +86,7 @@ class Control:
     async def _do(self, method: str, what: str, body: bytes) -> Response:
         match method, what:
             case "GET", _:
-                return self._tell(what)
+                return self._read(what)
             case "POST", "drain":
                 return await self._drain(msgspec.json.decode(body, type=Drain))
             case "POST", "events":
@@ -100,12 +98,12 @@ class Control:
             case _:
                 return _unknown(what)
 
-    def _tell(self, what: str) -> Response:
+    def _read(self, what: str) -> Response:
         match what:
             case "truth":
                 return self._truth({})
             case "history":
-                attempts = self._simulation.deliveries.history.attempts
+                attempts = self._simulation.deliveries.log.attempts
                 return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in attempts))
             case "counters":
                 return _json(self._counters())
@@ -114,7 +112,7 @@ class Control:
             case _:
                 return _unknown(what)
 
-    def _truth(self, told: Told) -> Response:
+    def _truth(self, told: KnownEvents) -> Response:
         return Response(200, write_truth(truth(self._simulation.account, told)))
 
     def _events_of(self, objects: frozenset[str]) -> Response:
@@ -124,13 +122,13 @@ class Control:
         return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in rendered))
 
     def _objects_with_losses(self) -> list[str]:
-        lost = map(self._simulation.account.event, self._simulation.deliveries.history.lost)
+        lost = map(self._simulation.account.event, self._simulation.deliveries.log.lost)
         return sorted({event.object_id for event in lost if event})
 
     def _change(self, what: str, body: bytes) -> Response:
         match what:
             case "start" | "stop":
-                self._simulation.is_living = what == "start"
+                self._simulation.is_running = what == "start"
             case "rate":
                 rate = msgspec.json.decode(body, type=Rate)
                 self._simulation.events_per_second = rate.events_per_second
@@ -151,7 +149,7 @@ class Control:
         return _json(self._counters())
 
     async def _drain(self, drain: Drain) -> Response:
-        self._simulation.is_living = False
+        self._simulation.is_running = False
         try:
             async with asyncio.timeout(drain.timeout_seconds):
                 await self._simulation.deliveries.drain()
@@ -162,16 +160,16 @@ class Control:
     def _counters(self) -> dict[str, object]:
         account, deliveries = self._simulation.account, self._simulation.deliveries
         return {
-            "is_living": self._simulation.is_living,
+            "is_running": self._simulation.is_running,
             "events_per_second": self._simulation.events_per_second,
             "events": len(account.events),
             "customers": len(account.live_customers),
             "subscriptions": len(account.live_subscriptions),
-            "attempts": len(deliveries.history.attempts),
-            "accepted_events": deliveries.history.accepted_count,
-            "lost_events": len(deliveries.history.lost),
+            "attempts": len(deliveries.log.attempts),
+            "accepted_events": deliveries.log.accepted_count,
+            "lost_events": len(deliveries.log.lost),
             "outstanding": deliveries.outstanding_count,
-            "answers": dict(deliveries.history.answers),
+            "answers": dict(deliveries.log.answers),
             "api_requests": self._api_requests.total(),
             "api_requests_busiest_second": max(self._api_requests.values(), default=0),
         }

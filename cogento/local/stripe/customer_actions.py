@@ -4,112 +4,114 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cogento.local.stripe import people
-from cogento.local.stripe.identifiers import new_id
+from cogento.local.stripe import fake_data
+from cogento.local.stripe.account import Burst
+from cogento.local.stripe.fake_data import new_id
 from cogento.local.stripe.objects import Customer
-from cogento.local.stripe.scene import Scene
 
 _WITHOUT_EMAIL_SHARE = 0.05
 _LATE_STAMP_SHARE = 0.02
 _LATEST_STAMP_SECONDS = 6
 
 
-def new_customer(scene: Scene) -> Customer:
+def new_customer(burst: Burst) -> Customer:
     """Create a customer, now and then without an address, or with an event that is stamped late."""
-    random = scene.random
+    random = burst.random
     customer = Customer(
         id=new_id("cus", random),
-        created=scene.at,
+        created=burst.at,
         invoice_prefix=f"{random.randrange(16**8):08X}",
-        email=None if scene.happens(_WITHOUT_EMAIL_SHARE) else people.email(random),
-        name=people.name(random),
-        metadata=people.customer_metadata(random),
+        email=None if burst.happens(_WITHOUT_EMAIL_SHARE) else fake_data.email(random),
+        name=fake_data.name(random),
+        metadata=fake_data.customer_metadata(random),
     )
-    scene.account.begin(customer, at=scene.at, stamped_late_seconds=late_stamp(scene))
+    burst.account.begin(customer, at=burst.at, stamped_late_seconds=late_stamp(burst))
     return customer
 
 
-def late_stamp(scene: Scene) -> int:
+def late_stamp(burst: Burst) -> int:
     """How much later than it happened a creation is stamped; mostly 0."""
-    return scene.random.randint(1, _LATEST_STAMP_SECONDS) if scene.happens(_LATE_STAMP_SHARE) else 0
+    return burst.random.randint(1, _LATEST_STAMP_SECONDS) if burst.happens(_LATE_STAMP_SHARE) else 0
 
 
-def edit_metadata(scene: Scene) -> None:
+def edit_metadata(burst: Burst) -> None:
     """An application notes something on a customer."""
-    if customer := scene.customer():
-        scene.change(customer, metadata=people.edited(dict(customer.metadata), scene.random))
+    if customer := burst.customer():
+        burst.change(customer, metadata=fake_data.edited(dict(customer.metadata), burst.random))
 
 
-def waver(scene: Scene) -> None:
+def waver(burst: Burst) -> None:
     """Metadata goes there and back, once or twice, ending where it began or not, within a second."""
-    if not (customer := scene.customer()):
+    if not (customer := burst.customer()):
         return
-    there = people.edited(dict(customer.metadata), scene.random)
-    for step in range(scene.random.randint(2, 5)):
-        scene.change(customer, metadata=customer.metadata if step % 2 else there)
+    there = fake_data.edited(dict(customer.metadata), burst.random)
+    for step in range(burst.random.randint(2, 5)):
+        burst.change(customer, metadata=customer.metadata if step % 2 else there)
 
 
-def rename(scene: Scene) -> None:
+def rename(burst: Burst) -> None:
     """A name changes, often in the same second as the postal address."""
-    if customer := scene.customer():
-        scene.change(customer, name=people.name(scene.random))
-        if scene.happens(0.5):
-            scene.change(customer, address=people.postal_address(scene.random))
+    if customer := burst.customer():
+        burst.change(customer, name=fake_data.name(burst.random))
+        if burst.happens(0.5):
+            burst.change(customer, address=fake_data.postal_address(burst.random))
 
 
-def move_house(scene: Scene) -> None:
+def move_house(burst: Burst) -> None:
     """Postal address and phone change together, or are both removed."""
-    if not (customer := scene.customer()):
+    if not (customer := burst.customer()):
         return
-    if scene.happens(0.2):
-        scene.change(customer, address=None, phone=None)
+    if burst.happens(0.2):
+        burst.change(customer, address=None, phone=None)
     else:
-        scene.change(customer, address=people.postal_address(scene.random), phone=people.phone(scene.random))
+        burst.change(
+            customer, address=fake_data.postal_address(burst.random), phone=fake_data.phone(burst.random)
+        )
 
 
-def change_email(scene: Scene) -> None:
+def change_email(burst: Burst) -> None:
     """A new address, or the first."""
-    if customer := scene.customer():
-        scene.change(customer, email=people.email(scene.random))
+    if customer := burst.customer():
+        burst.change(customer, email=fake_data.email(burst.random))
 
 
-def drop_email(scene: Scene) -> None:
+def drop_email(burst: Burst) -> None:
     """A customer is left without an address."""
-    if customer := scene.customer():
-        scene.change(customer, email=None)
+    if customer := burst.customer():
+        burst.change(customer, email=None)
 
 
-def share_email(scene: Scene) -> None:
+def share_email(burst: Burst) -> None:
     """One customer takes the address that another one has."""
-    one = scene.customer()
-    if one and (other := scene.customer_with_email(other_than=one)):
-        scene.change(one, email=other.email)
+    one = burst.customer()
+    if one and (other := burst.customer_with_email(other_than=one)):
+        burst.change(one, email=other.email)
 
 
-def swap_emails(scene: Scene) -> None:
+def swap_emails(burst: Burst) -> None:
     """Two customers exchange their addresses within a second."""
-    one = scene.customer()
-    if one and (other := scene.customer_with_email(other_than=one)):
-        scene.change(one, email=other.email)
-        scene.change(other, email=one.email)
+    one = burst.customer()
+    if one and (other := burst.customer_with_email(other_than=one)):
+        burst.change(one, email=other.email)
+        burst.change(other, email=one.email)
 
 
-def set_next_invoice_number(scene: Scene) -> None:
+def set_next_invoice_number(burst: Burst) -> None:
     """The next invoice gets another number, also a lower one: any that is "greater than any numbers used".
 
     https://docs.stripe.com/invoicing/customize ("Set the starting invoice number").
     """
-    if customer := scene.customer():
-        number = customer.last_invoice_number + scene.random.choice((1, 1, 10, 1000))
-        scene.change(customer, next_invoice_sequence=number)
+    if customer := burst.customer():
+        number = customer.last_invoice_number + burst.random.choice((1, 1, 10, 1000))
+        burst.change(customer, next_invoice_sequence=number)
 
 
-def delete_customer(scene: Scene) -> None:
+def delete_customer(burst: Burst) -> None:
     """A customer is deleted, and what it subscribed to ends in the same second."""
-    if not (customer := scene.customer()):
+    if not (customer := burst.customer()):
         return
-    for subscription in scene.account.subscriptions_of(customer.id):
+    for subscription in burst.account.subscriptions_of(customer.id):
         if not subscription.is_ended:
-            canceled = replace(subscription, status="canceled", canceled_at=scene.at, ended_at=scene.at)
-            scene.account.end(canceled, at=scene.at)
-    scene.account.end(replace(customer, deleted=True), at=scene.at)
+            canceled = replace(subscription, status="canceled", canceled_at=burst.at, ended_at=burst.at)
+            burst.account.end(canceled, at=burst.at)
+    burst.account.end(replace(customer, deleted=True), at=burst.at)

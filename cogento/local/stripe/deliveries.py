@@ -8,16 +8,67 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cogento.cli.send import signature_header
-from cogento.local.stripe.connections import Connection
-from cogento.local.stripe.history import Attempt, History
+from cogento.local.stripe.http_client import Connection
 
 if TYPE_CHECKING:
     from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery attempt: `at` in Unix seconds, `status` 0 and an `error` when no answer came."""
+
+    event_id: str
+    at: float
+    status: int
+    error: str | None
+    seconds: float
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the answer was 2xx; a redirect is a failure, as at Stripe."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own numbers
+
+
+class DeliveryLog:
+    """Every attempt in order, and what is known of each event."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.answers: Counter[str] = Counter()
+        self.lost: set[str] = set()
+        self._accepted: set[str] = set()
+        self._refused: set[str] = set()
+
+    def note(self, attempt: Attempt) -> None:
+        """Take an attempt down."""
+        self.attempts.append(attempt)
+        self.answers[str(attempt.status) if attempt.status else str(attempt.error)] += 1
+        (self._accepted if attempt.is_accepted else self._refused).add(attempt.event_id)
+
+    def note_lost(self, event_id: str) -> None:
+        """Take down that an event is never sent, as when an endpoint was off for longer than Stripe tries."""
+        self.lost.add(event_id)
+
+    def was_accepted(self, event_id: str) -> bool:
+        """Whether the event was answered 2xx at least once."""
+        return event_id in self._accepted
+
+    def has_failed(self, event_id: str) -> bool:
+        """Whether the event has failed or was lost, and has not been accepted since."""
+        return event_id not in self._accepted and (event_id in self._refused or event_id in self.lost)
+
+    @property
+    def accepted_count(self) -> int:
+        """How many events were answered 2xx."""
+        return len(self._accepted)
+
 
 _HEADERS = (
     "User-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\n"
@@ -90,7 +141,7 @@ class Deliveries:
         self.endpoint = endpoint
         self.disorder = disorder or Disorder()
         self.backoff = backoff or Backoff()
-        self.history = History()
+        self.log = DeliveryLog()
         self._random = random
         self._due: asyncio.Queue[_Delivery] = asyncio.Queue()
         self._outstanding: dict[str, int] = {}
@@ -121,7 +172,7 @@ class Deliveries:
 
     def has_failed(self, event_id: str) -> bool:
         """Whether no delivery of the event has been accepted although one was due."""
-        return self.history.has_failed(event_id)
+        return self.log.has_failed(event_id)
 
     @property
     def outstanding_count(self) -> int:
@@ -130,7 +181,7 @@ class Deliveries:
 
     def _send(self, delivery: _Delivery) -> None:
         if self._happens(self.disorder.lost_share):
-            self.history.note_lost(delivery.event_id)
+            self.log.note_lost(delivery.event_id)
             return
         delay = self._stray_seconds()
         self._plan(delivery, delay)
@@ -151,7 +202,7 @@ class Deliveries:
             while True:
                 delivery = await self._due.get()
                 attempt = await self._attempt(connection, delivery)
-                self.history.note(attempt)
+                self.log.note(attempt)
                 self._settle(delivery, attempt)
         finally:
             connection.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from cogento.local.stripe.creation_order import CreationOrder, Seconds
+from cogento.local.stripe.account import CreationOrder, Seconds
 from cogento.local.stripe.errors import invalid_integer, no_such, unknown_parameter
 
 if TYPE_CHECKING:

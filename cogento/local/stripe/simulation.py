@@ -1,4 +1,4 @@
-"""The simulated Stripe put together: an account that lives at a rate and tells an endpoint of it.
+"""The simulated Stripe put together: an account with events at a rate, and webhooks to an endpoint.
 
 Here the clock comes in. Everything that chance decides is seeded; what depends on the machine is only when a
 thing happens, and so which second it is stamped with.
@@ -10,24 +10,17 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
 
-from cogento.local.stripe.account import Account
+from cogento.local.stripe.account import Account, Burst
+from cogento.local.stripe.activity import Activity
 from cogento.local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
-from cogento.local.stripe.event import webhook_body
-from cogento.local.stripe.life import Life
+from cogento.local.stripe.events import Payloads, thin_body, thin_id, webhook_body
 from cogento.local.stripe.objects import SECONDS_A_DAY
-from cogento.local.stripe.payloads import Payloads
-from cogento.local.stripe.scene import Scene
 from cogento.local.stripe.shapes import DAHLIA
 from cogento.local.stripe.subscription_actions import subscribe_again
-from cogento.local.stripe.thin import thin_body, thin_id
-
-if TYPE_CHECKING:
-    from cogento.local.stripe.event import Event
 
 _TICK_SECONDS = 0.01
-_LONGEST_TURN_SECONDS = 0.01
+_MAX_STEP_SECONDS = 0.01
 _PAST_DAYS = (400, 31)
 _SECOND_SUBSCRIPTION_SHARE = 0.35
 
@@ -53,26 +46,26 @@ class Plan:
 
 
 class Simulation:
-    """One account, its life and its webhooks; `run` is its process, the rest may be called meanwhile."""
+    """One account, its activity and its webhooks; `run` is its process, the rest may be called meanwhile."""
 
     def __init__(self, plan: Plan, endpoint: Endpoint) -> None:
         self.account = Account(Random(plan.seed), api_version=plan.api_version)
-        self.life = Life(self.account, population=max(plan.population, plan.existing))
+        self.activity = Activity(self.account, population=max(plan.population, plan.existing))
         self.deliveries = Deliveries(
             endpoint, Random(plan.seed + 1), disorder=plan.disorder, backoff=plan.backoff
         )
         self.events_per_second = plan.events_per_second
         self.second_version = plan.second_version
         self.payloads = plan.payloads
-        self.is_living = True
+        self.is_running = True
         self._events_left = float("inf") if plan.most_events is None else plan.most_events
         self._populate(plan.existing)
 
     async def run(self) -> None:
-        """Live and deliver until cancelled."""
+        """Make events and deliver them until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.deliveries.run())
-            tasks.create_task(self._live())
+            tasks.create_task(self._make_events())
 
     def happen(self, events: int) -> int:
         """Let at least so many events happen at once; returns how many did."""
@@ -82,39 +75,35 @@ class Simulation:
         return happened
 
     def _step(self) -> int:
-        events = self.life.step(int(time.time()))
+        events = self.activity.step(int(time.time()))
         for event in events:
-            self._tell(event)
+            if self.payloads is not Payloads.SNAPSHOT:
+                self.deliveries.send_thin(thin_id(event), thin_body(event))
+            if self.payloads is Payloads.THIN:
+                continue
+            self.deliveries.send(event.id, webhook_body(event))
+            if self.second_version is not None:
+                self.deliveries.send(event.id, webhook_body(event, api_version=self.second_version))
         return len(events)
 
-    def _tell(self, event: Event) -> None:
-        if self.payloads is not Payloads.SNAPSHOT:
-            self.deliveries.send_thin(thin_id(event), thin_body(event))
-        if self.payloads is Payloads.THIN:
-            return
-        self.deliveries.send(event.id, webhook_body(event))
-        if self.second_version is not None:
-            self.deliveries.send(event.id, webhook_body(event, api_version=self.second_version))
+    async def _make_events(self) -> None:
+        """Keep the rate on average, for whole bursts happen.
 
-    async def _live(self) -> None:
-        owed, last = 0.0, time.monotonic()
+        After a stall at most a second is made up for, and deliveries get the loop back in time even when the rate is
+        more than this process can make.
+        """
+        due, last = 0.0, time.monotonic()
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            owed += self.events_per_second * (now - last)
+            due = min(due + self.events_per_second * (now - last), max(self.events_per_second, 1.0))
             last = now
-            owed = self._pay_off(owed) if self.is_living and self._events_left > 0 else 0.0
-
-    def _pay_off(self, owed: float) -> float:
-        # Whole bursts happen, so a rate is kept on average; after a stall at most a second is made up for,
-        # and deliveries get the loop back in time even when the rate is more than this process can make.
-        owed = min(owed, max(self.events_per_second, 1.0))
-        until = time.monotonic() + _LONGEST_TURN_SECONDS
-        while owed >= 1 and self._events_left > 0 and time.monotonic() < until:
-            happened = self._step()
-            owed -= happened
-            self._events_left -= happened
-        return owed
+            if not self.is_running:
+                due = 0.0
+            while due >= 1 and self._events_left > 0 and time.monotonic() < now + _MAX_STEP_SECONDS:
+                happened = self._step()
+                due -= happened
+                self._events_left -= happened
 
     def _populate(self, existing: int) -> None:
         if not existing:
@@ -123,8 +112,8 @@ class Simulation:
         stride = max(1, (last - first) // (existing * 3))
         at = first
         while len(self.account.live_customers) < existing:
-            self.life.step(at)
+            self.activity.step(at)
             if self.account.random.random() < _SECOND_SUBSCRIPTION_SHARE:
-                subscribe_again(Scene(self.account, at))
+                subscribe_again(Burst(self.account, at))
             at = min(at + stride, last)
             self.account.forget_events()

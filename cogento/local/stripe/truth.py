@@ -1,8 +1,8 @@
 """What the tables must show once everything is applied: the account's state, by the rules of the schema.
 
 Written from the rules (e-mail, deletion), not from the code that applies them, so that the two can be
-compared. Knows no database, and not what the events of an object tell when some of them are lost: whoever
-weighs them says so.
+compared. Knows no database, and not what the events of an object say when some of them are lost: the caller says so.
+Written as lines of JSON, one row each, it travels from the simulation to whoever compares.
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
 
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.event import Event
+from cogento.local.stripe.events import Event
 from cogento.local.stripe.objects import Customer, StripeObject, Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 STAND_IN_DOMAIN = "placeholder.invalid"
 TIE_SECONDS = 2
 
-Told = Mapping[str, Sequence[str]]
-"""By object, the events that show what is told of it; no events where nothing is."""
+KnownEvents = Mapping[str, Sequence[str]]
+"""By object, the events that show what is known of it; no events where nothing is."""
 
-_EVERYTHING: Told = MappingProxyType({})
+_EVERYTHING: KnownEvents = MappingProxyType({})
 
 S = TypeVar("S", Customer, Subscription)
 
@@ -72,16 +77,16 @@ class Truth:
     subscriptions: tuple[SubscriptionTruth, ...]
 
 
-def truth(account: Account, told: Told = _EVERYTHING) -> Truth:
+def truth(account: Account, known_events: KnownEvents = _EVERYTHING) -> Truth:
     """What the tables must show of an account as it is now.
 
-    An object in `told` shows what its events there show. Nothing told of an object, no row; nor has a
-    subscription one whose customer nothing is told of.
+    An object in `known_events` shows what its events there show. An object without any has no row; nor has a
+    subscription whose customer is not known.
     """
-    customers = list(_last_of(account, account.customers.values(), told))
+    customers = list(_last_of(account, account.customers.values(), known_events))
     holders = email_holders(one for one, _ in customers)
     known = {one.id for one, _ in customers}
-    subscriptions = _last_of(account, account.subscriptions.values(), told)
+    subscriptions = _last_of(account, account.subscriptions.values(), known_events)
     return Truth(
         users=tuple(_user(one, holders, events) for one, events in customers),
         subscriptions=tuple(
@@ -104,12 +109,14 @@ def _one_form(email: str) -> str:
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 
-def _last_of(account: Account, states: Iterable[S], told: Told) -> Iterator[tuple[S, Mapping[str, int]]]:
+def _last_of(
+    account: Account, states: Iterable[S], known_events: KnownEvents
+) -> Iterator[tuple[S, Mapping[str, int]]]:
     """Each object's last state, and the events that its row may name, with their seconds."""
     for state in states:
-        if state.id not in told:
+        if state.id not in known_events:
             yield state, _possible_events(account.history(state.id))
-        elif showing := [event for event in map(account.event, told[state.id]) if event]:
+        elif showing := [event for event in map(account.event, known_events[state.id]) if event]:
             yield cast("S", showing[0].state), {event.id: event.created for event in showing}
 
 
@@ -180,3 +187,30 @@ def _possible_events(history: Sequence[Event]) -> dict[str, int]:
     tied = takewhile(lambda event: abs(event.created - last.created) <= TIE_SECONDS, newest_first)
     same = (*unchanged, *(event for event in tied if _shown(event.state) == wanted))
     return {event.id: event.created for event in same}
+
+
+class _Line(msgspec.Struct):
+    table: str
+    row: msgspec.Raw
+
+
+def write_truth(truth: Truth) -> bytes:
+    """Every row as `{"table": …, "row": {…}}`, a line each."""
+    rows: Iterable[tuple[str, Any]] = (
+        *(("users", row) for row in truth.users),
+        *(("subscriptions", row) for row in truth.subscriptions),
+    )
+    return b"".join(msgspec.json.encode({"table": table, "row": row}) + b"\n" for table, row in rows)
+
+
+def read_truth(lines: bytes) -> Truth:
+    """Read what `write_truth` wrote; raises msgspec.MsgspecError for anything else."""
+    parsed = [msgspec.json.decode(line, type=_Line) for line in lines.splitlines()]
+    return Truth(
+        users=tuple(msgspec.json.decode(one.row, type=UserTruth) for one in parsed if one.table == "users"),
+        subscriptions=tuple(
+            msgspec.json.decode(one.row, type=SubscriptionTruth)
+            for one in parsed
+            if one.table == "subscriptions"
+        ),
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from tests.support.servers import wait_until
 from tests.support.simulated_stripe import SimulatedStripe, deliver
 from tests.support.stripe_asking import KEY

@@ -90,7 +90,7 @@ def pipeline(whole_pipeline: Pipeline) -> Iterator[Pipeline]:
     whole_pipeline.valkey.thaw()
     whole_pipeline.await_ready()
     whole_pipeline.await_applied()
-    assert whole_pipeline.worker.exit_code() is None, whole_pipeline.worker.last_words()
+    assert whole_pipeline.worker.exit_code() is None, whole_pipeline.worker.last_log_lines()
     assert whole_pipeline.worker.pid == worker_pid
     whole_pipeline.judge()
 

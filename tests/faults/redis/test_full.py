@@ -33,7 +33,7 @@ def full_memory(pipeline: Pipeline) -> Iterator[None]:
 
 def fill_disk(pipeline: Pipeline) -> None:
     """Let Redis's files hardly grow any more; it ignores SIGXFSZ, as all that Python starts does."""
-    folder = pipeline.valkey.description.home / "appendonlydir"
+    folder = pipeline.valkey.description.folder / "appendonlydir"
     limit_files(pipeline, max(file.stat().st_size for file in folder.glob("*.incr.aof")) + ROOM_BYTES)
 
 

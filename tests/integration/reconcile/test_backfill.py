@@ -11,7 +11,7 @@ import pytest
 from cogento import runtime
 from cogento.events.event import ObjectKind
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import backfill
 from cogento.reconcile.backfill import Backfilled
 from cogento.reconcile.reconciliation import BACKFILL_TURN

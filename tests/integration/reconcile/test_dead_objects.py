@@ -13,7 +13,7 @@ from tests.support.store_letters import letter
 from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
-    from cogento.local.stripe.event import Event
+    from cogento.local.stripe.events import Event
     from cogento.local.stripe.objects import Subscription
     from cogento.reconcile.reconciliation import Reconciliation
     from tests.support.post import Post

@@ -10,7 +10,7 @@ import redis
 
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.mail import Source
 from cogento.reconcile import refetch
 from tests.support.simulated_stripe import (
@@ -26,7 +26,7 @@ from tests.support.stripe_histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cogento.local.stripe.event import Event
+    from cogento.local.stripe.events import Event
     from cogento.reconcile.reconciliation import Reconciliation
     from tests.support.post import Post
 

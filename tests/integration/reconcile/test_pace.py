@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, ObjectId
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings

@@ -12,7 +12,7 @@ from cogento import runtime
 from cogento.events.envelope import is_ours
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
-from cogento.local.stripe.faults import Fault, FaultKind
+from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.mail import Limits
 from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation

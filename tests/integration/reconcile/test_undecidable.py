@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.envelope import parse_envelope
-from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.events import webhook_body
 from tests.support.simulated_stripe import SimulatedStripe, compared, subscription
 from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.local.stripe.event import Event
+    from cogento.local.stripe.events import Event
     from cogento.reconcile.reconciliation import Reconciliation
     from tests.support.post import Post
 

@@ -189,7 +189,7 @@ def pooled(
         running.append(
             Running(
                 PgBouncer(
-                    home=home,
+                    folder=home,
                     log=servers_home / f"pgbouncer-{port}.log",
                     port=port,
                     server_port=server_port,

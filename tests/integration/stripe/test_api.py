@@ -13,7 +13,7 @@ import pytest
 from cogento.events.event import ObjectKind, read_event
 from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
-from cogento.local.program import ROOT
+from cogento.local.services import ROOT
 from cogento.local.stripe.http_server import Request, Response
 from cogento.stripe.api import API_VERSION, StripeApi
 from cogento.stripe.errors import StripeApiError

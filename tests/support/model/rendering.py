@@ -16,7 +16,7 @@ from msgspec import structs
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import read_event
 from cogento.events.versions import Lifecycle, Version
-from cogento.local.stripe import differences, shapes
+from cogento.local.stripe import events, shapes
 from cogento.local.stripe.objects import Customer, StripeObject, Subscription
 from tests.support import builders
 from tests.support.model.dressing import Moment, lived_by_customer, lived_by_subscription, tell_one_change
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 API_VERSIONS = (shapes.LEGACY, *builders.Shape, shapes.DAHLIA)
 
-DIFFERENCES = (differences.previous_attributes, builders.previous_attributes)
+DIFFERENCES = (events.previous_attributes, builders.previous_attributes)
 """How an object that another one replaced is told: whole, or what differs of it."""
 
 SIGHTINGS = ("updated", "paused", "resumed", "trial_will_end", "pending_update_applied")

@@ -33,7 +33,7 @@ LINKS = sorted(
     }
 )
 
-PRINTED = (ROOT / "cogento" / "local" / "notice.py").read_text()
+PRINTED = (ROOT / "cogento" / "local" / "terminal.py").read_text()
 LISTENING = re.findall(r"stripe listen (?:[^`#\\\n]|\\\n)*", f"{TEXT}\n{PRINTED}")
 WHOLE_COMMANDS = [line for line in LISTENING if "…" not in line]
 

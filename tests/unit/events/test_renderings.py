@@ -11,7 +11,7 @@ import pytest
 from cogento.events.columns import SubscriptionColumns
 from cogento.events.event import read_event
 from cogento.events.names import CustomerId, ObjectId
-from cogento.local.stripe.differences import previous_attributes
+from cogento.local.stripe.events import previous_attributes
 from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
 from cogento.local.stripe.shapes import DAHLIA, LEGACY, subscription_json
 from cogento.ordering.order import decide

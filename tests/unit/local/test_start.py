@@ -11,7 +11,7 @@ import pytest
 from cogento.local import start
 from cogento.local.errors import InUseError
 from cogento.local.ports import Ports, free_port, is_free
-from cogento.local.program import Program
+from cogento.local.services import Program
 from cogento.local.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ HOLDS_A_PORT = """
 import sys
 from cogento.local.ports import Ports
 ports = Ports()
-print(ports.take_any(), flush=True)
+print(ports.reserve_any(), flush=True)
 sys.stdin.read()
 """
 
@@ -58,18 +58,18 @@ def taken_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def wishes(*, simulate: bool | None = None) -> start.Wishes:
-    return start.Wishes(
+def options(*, simulate: bool | None = None) -> start.RunOptions:
+    return start.RunOptions(
         port=None, data=Path(".data"), simulate=simulate, rate=5, customers=200, payloads="snapshot", seed=1
     )
 
 
 def test_a_simulated_stripe_comes_along(ports: Ports, said: list[str]) -> None:
-    assert start.plan_simulation(wishes(), ports, said.append)
+    assert start.plan_simulation(options(), ports, said.append)
 
 
 def test_without_a_simulated_stripe_when_that_is_asked_for(ports: Ports, said: list[str]) -> None:
-    assert start.plan_simulation(wishes(simulate=False), ports, said.append) is None
+    assert start.plan_simulation(options(simulate=False), ports, said.append) is None
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "STRIPE_API_KEY"])
@@ -78,7 +78,7 @@ def test_made_up_customers_stay_out_of_what_may_be_real(
 ) -> None:
     monkeypatch.setenv(name, "real")
 
-    assert start.plan_simulation(wishes(), ports, said.append) is None
+    assert start.plan_simulation(options(), ports, said.append) is None
     assert name in said[0]
 
 
@@ -87,7 +87,7 @@ def test_made_up_customers_go_anywhere_when_asked_for(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "real")
 
-    assert start.plan_simulation(wishes(simulate=True), ports, said.append)
+    assert start.plan_simulation(options(simulate=True), ports, said.append)
     assert said == []
 
 
@@ -121,7 +121,7 @@ def test_a12_two_runs_that_choose_in_the_same_moment_choose_different_ports(
         for port in (
             start.choose_receiver_port(None, run, said.append),
             start.choose_console_port(run),
-            run.take_any(),
+            run.reserve_any(),
         )
     ]
 
@@ -136,24 +136,24 @@ def test_a12_a_port_that_another_process_chose_is_not_chosen(ports: Ports) -> No
     assert other.stdout is not None
     port = int(other.stdout.readline())
 
-    while_it_runs = ports.take(port)
+    while_it_runs = ports.reserve(port)
     other.communicate()
 
-    assert (while_it_runs, ports.take(port)) == (False, True)
+    assert (while_it_runs, ports.reserve(port)) == (False, True)
 
 
 def test_a12_a_port_that_was_asked_for_and_is_another_runs_is_refused(
     ports: Ports, other_ports: Ports, said: list[str]
 ) -> None:
-    port = other_ports.take_any()
+    port = other_ports.reserve_any()
     with pytest.raises(InUseError, match=f"port {port}"):
         start.choose_receiver_port(port, ports, said.append)
 
 
 def test_a12_the_ports_of_a_run_that_ended_are_free(ports: Ports) -> None:
     with Ports() as ended:
-        port = ended.take_any()
-    assert ports.take(port)
+        port = ended.reserve_any()
+    assert ports.reserve(port)
 
 
 def test_a12_what_cannot_have_its_port_says_so_before_every_start(
@@ -164,7 +164,7 @@ def test_a12_what_cannot_have_its_port_says_so_before_every_start(
 
     with pytest.raises(InUseError, match=f"port {taken_port} is taken by another program"):
         supervisor.start([program])
-    supervisor.tend()
+    supervisor.restart_ended()
     supervisor.stop()
 
     assert said == [f"console can't start: port {taken_port} is taken by another program"]

@@ -10,7 +10,7 @@ import pytest
 import stripe
 
 from cogento.local.stripe.api import Api
-from cogento.local.stripe.faults import Fault, FaultKind, Faults
+from cogento.local.stripe.errors import Fault, FaultKind, Faults
 from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.objects import Customer
 from cogento.local.stripe.shapes import LEGACY

@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cogento.local.stripe.compare import Comparison, compare, main
-from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth, truth
-from cogento.local.stripe.truth_lines import write_truth
+from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth, truth, write_truth
 from tests.support.stripe_histories import lived
 
 if TYPE_CHECKING:

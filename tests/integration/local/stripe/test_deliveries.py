@@ -60,7 +60,7 @@ def test_every_event_arrives_although_the_receiver_fails_most_of_the_time() -> N
     receiver = Receiver(cycle([500, HANG_UP, 302, 200]))
     deliveries = asyncio.run(_deliver(receiver.answer, *_names(40)))
     assert {body["id"] for body in receiver.bodies} == set(_names(40))
-    assert all(deliveries.history.was_accepted(event_id) for event_id in _names(40))
+    assert all(deliveries.log.was_accepted(event_id) for event_id in _names(40))
 
 
 def test_an_accepted_event_is_not_sent_again() -> None:
@@ -105,8 +105,8 @@ def test_stripes_own_verification_takes_the_signature() -> None:
 def test_the_history_tells_every_attempt_and_what_was_answered() -> None:
     receiver = Receiver([503, 200])
     deliveries = asyncio.run(_deliver(receiver.answer, "evt_1"))
-    assert [attempt.status for attempt in deliveries.history.attempts] == [503, 200]
-    assert deliveries.history.answers == {"503": 1, "200": 1}
+    assert [attempt.status for attempt in deliveries.log.attempts] == [503, 200]
+    assert deliveries.log.answers == {"503": 1, "200": 1}
 
 
 def test_a_refused_connection_is_tried_again_until_a_receiver_is_there() -> None:
@@ -123,7 +123,7 @@ def test_a_refused_connection_is_tried_again_until_a_receiver_is_there() -> None
             return deliveries
 
     deliveries = asyncio.run(come_late())
-    assert deliveries.history.answers["ConnectionRefusedError"] >= 1
+    assert deliveries.log.answers["ConnectionRefusedError"] >= 1
     assert [body["id"] for body in receiver.bodies] == ["evt_1"]
 
 
@@ -143,7 +143,7 @@ def test_a_receiver_that_does_not_answer_in_time_gets_the_event_again() -> None:
             return deliveries
 
     deliveries = asyncio.run(deliver())
-    assert deliveries.history.answers == {"TimeoutError": 1, "200": 1}
+    assert deliveries.log.answers == {"TimeoutError": 1, "200": 1}
 
 
 def test_what_is_outstanding_is_pending_and_draining_waits_for_it() -> None:
@@ -151,7 +151,7 @@ def test_what_is_outstanding_is_pending_and_draining_waits_for_it() -> None:
         async with serving(Receiver(repeat(500)).answer) as url, delivering(url) as deliveries:
             _send(deliveries, "evt_1")
             draining = asyncio.create_task(deliveries.drain())
-            await _until(lambda: len(deliveries.history.attempts) > 2)
+            await _until(lambda: len(deliveries.log.attempts) > 2)
             state = (deliveries.is_pending("evt_1"), draining.done())
             draining.cancel()
             return state

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from cogento.local.stripe.truth_lines import read_truth
+from cogento.local.stripe.truth import read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

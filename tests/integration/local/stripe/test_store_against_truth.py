@@ -10,7 +10,7 @@ import pytest
 from cogento.events.event import read_event
 from cogento.events.outcomes import Parked
 from cogento.local.stripe.compare import Comparison, compare
-from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.truth import truth
 from cogento.store.ledger import Delivery
 from cogento.store.store import Store

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from tests.support.stripe_histories import (
     Json,

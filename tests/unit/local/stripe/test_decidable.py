@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import read_event
-from cogento.local.stripe.event import webhook_body
+from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.truth import SubscriptionTruth, UserTruth, truth
 from cogento.ordering.order import CurrentRow, decide
 from tests.support.stripe_histories import long_life

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cogento.local.stripe.differences import previous_attributes
+from cogento.local.stripe.events import previous_attributes
 
 
 def test_equal_objects_have_no_previous_attributes() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.local.stripe.creation_order import CreationOrder
+from cogento.local.stripe.account import CreationOrder
 from cogento.local.stripe.errors import ApiError
 from cogento.local.stripe.paging import Page, page, read_list_query
 

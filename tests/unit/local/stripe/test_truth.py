@@ -5,11 +5,9 @@ from random import Random
 from typing import Any
 
 from cogento.local.stripe import customer_actions
-from cogento.local.stripe.account import Account
+from cogento.local.stripe.account import Account, Burst
 from cogento.local.stripe.objects import Customer
-from cogento.local.stripe.scene import Scene
-from cogento.local.stripe.truth import truth
-from cogento.local.stripe.truth_lines import read_truth, write_truth
+from cogento.local.stripe.truth import read_truth, truth, write_truth
 from tests.support.stripe_histories import START, Json, lived, long_life, posted
 
 
@@ -74,12 +72,12 @@ def test_addresses_are_unique() -> None:
 
 def test_a_deleted_customer_hands_its_address_over_and_is_erased() -> None:
     account = Account(Random(1))
-    scene = Scene(account, START)
-    older = customer_actions.new_customer(scene)
-    scene.at += 10
-    younger = customer_actions.new_customer(scene)
-    scene.change(older, email="ada@example.com")
-    scene.change(younger, email="ada@example.com")
+    burst = Burst(account, START)
+    older = customer_actions.new_customer(burst)
+    burst.at += 10
+    younger = customer_actions.new_customer(burst)
+    burst.change(older, email="ada@example.com")
+    burst.change(younger, email="ada@example.com")
     account.end(_deleted(account, older.id), at=START + 20)
 
     users = {one.stripe_customer_id: one for one in truth(account).users}
@@ -92,22 +90,22 @@ def test_a_deleted_customer_hands_its_address_over_and_is_erased() -> None:
 
 def test_a_change_that_no_column_shows_leaves_the_choice_of_event_open() -> None:
     account = Account(Random(1))
-    scene = Scene(account, START)
-    customer = customer_actions.new_customer(scene)
-    scene.at += 100
-    scene.change(customer, next_invoice_sequence=2)
+    burst = Burst(account, START)
+    customer = customer_actions.new_customer(burst)
+    burst.at += 100
+    burst.change(customer, next_invoice_sequence=2)
     (user,) = truth(account).users
     assert list(user.events) == [event.id for event in reversed(account.events)]
 
 
 def test_a_state_that_was_left_and_came_back_is_named_by_its_second_coming() -> None:
     account = Account(Random(1))
-    scene = Scene(account, START)
-    customer = customer_actions.new_customer(scene)
-    scene.at += 100
-    scene.change(customer, name="Grace")
-    scene.at += 100
-    scene.change(customer, name=customer.name)
+    burst = Burst(account, START)
+    customer = customer_actions.new_customer(burst)
+    burst.at += 100
+    burst.change(customer, name="Grace")
+    burst.at += 100
+    burst.change(customer, name=customer.name)
     (user,) = truth(account).users
     assert list(user.events) == [account.events[-1].id]
 
@@ -119,13 +117,13 @@ def test_the_truth_travels_as_lines() -> None:
 
 def test_whose_last_events_never_came_shows_what_the_others_tell() -> None:
     account = Account(Random(1))
-    scene = Scene(account, START)
-    older = customer_actions.new_customer(scene)
-    scene.at += 10
-    younger = customer_actions.new_customer(scene)
-    scene.change(older, email="ada@example.com")
+    burst = Burst(account, START)
+    older = customer_actions.new_customer(burst)
+    burst.at += 10
+    younger = customer_actions.new_customer(burst)
+    burst.change(older, email="ada@example.com")
     told = account.events[-1]
-    scene.change(younger, email="ada@example.com")
+    burst.change(younger, email="ada@example.com")
     account.end(_deleted(account, older.id), at=START + 20)
 
     users = {one.stripe_customer_id: one for one in truth(account, {older.id: [told.id]}).users}

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cogento.local.cast import SIMULATED_KEY, Cast, Simulation, Stores
-from cogento.local.datafolder import DataFolder
-from cogento.local.program import ROOT
+from cogento.local.data_folder import DataFolder
+from cogento.local.services import ROOT, SIMULATED_KEY, LocalSystem, Servers, StripeSimulation
 
-SIMULATION = Simulation(port=9000, events_per_second=5, customers=200, seed=7)
-CAST = Cast(
+SIMULATION = StripeSimulation(port=9000, events_per_second=5, customers=200, seed=7)
+SYSTEM = LocalSystem(
     folder=DataFolder(Path("/data")),
-    stores=Stores(
+    servers=Servers(
         database_url="postgresql://127.0.0.1/cogento",
         redis_url="redis://127.0.0.1/0",
         ack_durability="redis_fsync",
@@ -32,11 +31,11 @@ def in_procfile(name: str) -> list[str]:
 
 
 def test_the_worker_is_started_as_the_procfile_says() -> None:
-    assert list(CAST.worker().argv[2:]) == in_procfile("worker")
+    assert list(SYSTEM.worker().argv[2:]) == in_procfile("worker")
 
 
 def test_the_receiver_is_started_as_the_procfile_says_but_on_this_machine_only() -> None:
-    command, *words = CAST.receiver().argv[2:]
+    command, *words = SYSTEM.receiver().argv[2:]
     program, _, configuration, app = in_procfile("web")
 
     assert command == program
@@ -46,7 +45,7 @@ def test_the_receiver_is_started_as_the_procfile_says_but_on_this_machine_only()
 
 
 def test_processes_get_what_they_need_in_their_environment() -> None:
-    environment = CAST.receiver().environment
+    environment = SYSTEM.receiver().environment
 
     assert environment["DATABASE_URL"] == "postgresql://127.0.0.1/cogento"
     assert environment["ACK_DURABILITY"] == "redis_fsync"
@@ -54,32 +53,32 @@ def test_processes_get_what_they_need_in_their_environment() -> None:
 
 
 def test_secrets_are_not_among_the_arguments_which_anybody_can_list() -> None:
-    cast = replace(CAST, simulation=SIMULATION)
+    system = replace(SYSTEM, simulation=SIMULATION)
 
-    assert "whsec_secret" not in " ".join(cast.stripe(SIMULATION).argv)
+    assert "whsec_secret" not in " ".join(system.stripe(SIMULATION).argv)
 
 
 def test_a_real_account_is_left_alone_while_one_is_simulated() -> None:
-    environment = replace(CAST, simulation=SIMULATION).worker().environment
+    environment = replace(SYSTEM, simulation=SIMULATION).worker().environment
 
     assert environment["STRIPE_API_KEY"] == SIMULATED_KEY
     assert environment["STRIPE_API_BASE"] == SIMULATION.api_url
-    assert "STRIPE_API_KEY" not in CAST.worker().environment
+    assert "STRIPE_API_KEY" not in SYSTEM.worker().environment
 
 
 def test_who_may_not_ask_has_no_key_and_no_real_one_either() -> None:
-    environment = replace(CAST, simulation=replace(SIMULATION, may_be_asked=False)).worker().environment
+    environment = replace(SYSTEM, simulation=replace(SIMULATION, may_be_asked=False)).worker().environment
 
     assert environment["STRIPE_API_KEY"] == ""
 
 
 def test_a_simulated_life_that_starts_again_is_another_one() -> None:
-    each_time = CAST.stripe(SIMULATION).argv_once
+    each_time = SYSTEM.stripe(SIMULATION).argv_once
 
     assert each_time() == ("--seed", "7")
     assert each_time() != ("--seed", "7")
 
 
-@pytest.mark.parametrize("url", [CAST.receiver_url, CAST.console_url, SIMULATION.api_url])
+@pytest.mark.parametrize("url", [SYSTEM.receiver_url, SYSTEM.console_url, SIMULATION.api_url])
 def test_everything_is_reached_on_this_machine(url: str) -> None:
     assert url.startswith("http://127.0.0.1:")

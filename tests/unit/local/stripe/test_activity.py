@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cogento.local.stripe.life import SETTING_BACK, WEIGHTS
+from cogento.local.stripe.activity import DECREASES, WEIGHTS
 from cogento.local.stripe.objects import Customer, Subscription
 from tests.support.stripe_histories import lived, long_life
 
@@ -29,14 +29,14 @@ def falls(account: Account) -> tuple[int, int]:
 
 
 def test_what_mostly_grows_falls_in_a_life_that_asks_for_it() -> None:
-    numbers, starts = falls(lived(steps=3000, weights={**WEIGHTS, **SETTING_BACK}))
+    numbers, starts = falls(lived(steps=3000, weights={**WEIGHTS, **DECREASES}))
 
     assert numbers > 5
     assert starts > 5
 
 
 def test_no_invoice_number_is_used_twice() -> None:
-    account = lived(steps=3000, weights={**WEIGHTS, **SETTING_BACK})
+    account = lived(steps=3000, weights={**WEIGHTS, **DECREASES})
     customers = [[event.state for event in account.history(an_id)] for an_id in account.customers]
     used = [
         (before.last_invoice_number, now.last_invoice_number)

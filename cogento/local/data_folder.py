@@ -11,7 +11,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 
-from cogento.local import folderlock, private
+from cogento.local import safe_files
 from cogento.local.errors import InUseError, LocalError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ THIN_WEBHOOK_SECRET = "thin_webhook_secret"  # noqa: S105 - likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class RunInfo:
     """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
 
     `stripe_…` is the simulated Stripe.
@@ -52,7 +52,7 @@ class DataFolder:
     path: Path
 
     @classmethod
-    def occupy(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> Self:
         """Make the folder if need be and lock it; InUseError names the process that has it."""
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class DataFolder:
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise LocalError(f"{path} can't be used: {error.strerror}. Choose another with --data") from error
         folder = cls(path.resolve())
-        folder.forget_run()
+        folder.remove_run_file()
         return folder
 
     @property
@@ -82,15 +82,15 @@ class DataFolder:
 
     def _secret(self, name: str) -> str:
         kept = self.path / name
-        if private.read(kept) is None:
-            private.write(kept, f"whsec_{secrets.token_urlsafe(32)}")
-        return (private.read(kept) or "").strip()
+        if safe_files.read(kept) is None:
+            safe_files.write(kept, f"whsec_{secrets.token_urlsafe(32)}")
+        return (safe_files.read(kept) or "").strip()
 
-    def publish_run(self, facts: Facts) -> None:
+    def write_run_file(self, info: RunInfo) -> None:
         """Write run.json: whole or not at all, and readable by nobody else, since it holds secrets."""
-        private.write(self.run_file, json.dumps(asdict(facts), indent=2) + "\n")
+        safe_files.write(self.run_file, json.dumps(asdict(info), indent=2) + "\n")
 
-    def forget_run(self) -> None:
+    def remove_run_file(self) -> None:
         """Remove run.json: nothing runs here."""
         self.run_file.unlink(missing_ok=True)
 
@@ -98,9 +98,9 @@ class DataFolder:
 def _lock(path: Path) -> None:
     lock = path / LOCK
     try:
-        descriptor = folderlock.hold(lock, what=f"the data folder {path}")
+        descriptor = safe_files.lock(lock, what=f"the data folder {path}")
     except InUseError as error:
-        holder = (private.read(lock) or "").strip() or "unknown"
+        holder = (safe_files.read(lock) or "").strip() or "unknown"
         raise InUseError(f"{error} ({holder}): stop that one, or choose another with --data") from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"process {os.getpid()}\n".encode())

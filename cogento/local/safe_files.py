@@ -1,6 +1,6 @@
-"""Files in folders that another account controls: root neither follows a link there nor waits for what is no file.
+"""Files in folders that another user controls: root neither follows a link there nor waits for what is no file.
 
-The embedded servers' folders belong to their account, and a run as root may lie in a person's folder. Whoever owns a
+The embedded servers' folders belong to their user, and a run as root may lie in a person's folder. Whoever owns a
 folder can plant a link, a pipe or another folder in it at any moment. So a folder is opened once, and what is in it is
 named relative to that; a file is written as a new one that takes the old one's place; and only a plain file with one
 name is read. Ordinary users may link their own folders to wherever they like.
@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
+import time
 from typing import TYPE_CHECKING
 
-from cogento.local.errors import LocalError
+from cogento.local.errors import InUseError, LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cogento.local.accounts import Account
+    from cogento.local.server_folder import ServerUser
 
 NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
 """What opening a link, a folder, a pipe or a socket ends in."""
 
-LONGEST = 65_536
+MAX_BYTES = 65_536
 """Nothing that is kept so is longer: whatever is, is not ours."""
+
+LOCK_POLL_SECONDS = 0.05
 
 
 def open_folder(path: Path) -> int:
@@ -49,14 +53,14 @@ def folder_of(path: Path) -> Iterator[int]:
         os.close(folder)
 
 
-def write(path: Path, text: str, account: Account | None = None) -> Path:
-    """Write a file that only its account, ours by default, may read: whole or not at all, in the place of whatever was there."""
+def write(path: Path, text: str, user: ServerUser | None = None) -> Path:
+    """Write a file that only `user`, we by default, may read: whole or not at all, in the place of whatever was there."""
     with folder_of(path) as folder:
         unfinished = f".{path.name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(unfinished, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
-            if account:
-                os.fchown(file.fileno(), account.uid, account.gid)
+            if user:
+                os.fchown(file.fileno(), user.uid, user.gid)
             file.write(text)
         try:
             os.rename(unfinished, path.name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -79,13 +83,7 @@ def read_in(folder: int, path: Path) -> str | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(LONGEST).decode(errors="replace")
-
-
-def open_lock(path: Path) -> int:
-    """Open a file to be locked, making it if need be; LocalError for a link."""
-    with folder_of(path) as folder:
-        return _opened_plain(folder, path, os.O_RDWR | os.O_CREAT)
+        return file.read(MAX_BYTES).decode(errors="replace")
 
 
 def open_log(path: Path) -> int:
@@ -96,28 +94,40 @@ def open_log(path: Path) -> int:
     return descriptor
 
 
+def lock(path: Path, *, what: str, wait_seconds: float = 0) -> int:
+    """Lock a file, making it if need be, and return the descriptor that holds the lock.
+
+    The lock lasts exactly as long as the processes that inherit the descriptor. The kernel drops a `flock` when its
+    last holder is gone, also by kill -9 and also while that holder is an unreaped zombie; a file with a process id in
+    it can say neither. InUseError names `what` is in use, LocalError a link.
+    """
+    with folder_of(path) as folder:
+        descriptor = _opened_plain(folder, path, os.O_RDWR | os.O_CREAT)
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise InUseError(f"{what} is already in use by another process") from None
+            time.sleep(LOCK_POLL_SECONDS)
+        else:
+            return descriptor
+
+
 def _opened_plain(folder: int, path: Path, flags: int, *, or_pipe: bool = False) -> int:
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
     except OSError as error:
-        raise _told(error, path) from error
-    try:
-        _require_plain(descriptor, path, or_pipe=or_pipe)
-    except LocalError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _told(error: OSError, path: Path) -> Exception:
-    """Say that there is a link or something else in a file's place; other errors say enough themselves."""
-    return LocalError(f"{path} is no plain file of its own") if error.errno in NO_FILE else error
-
-
-def _require_plain(descriptor: int, path: Path, *, or_pipe: bool) -> None:
-    """A second name of the same file may be anybody's file elsewhere; nobody else can make a pipe that is ours."""
+        if error.errno not in NO_FILE:
+            raise
+        raise LocalError(f"{path} is no plain file of its own") from error
+    # A second name of the same file may be anybody's file elsewhere; nobody else can make a pipe that is ours.
     facts = os.fstat(descriptor)
     is_own_pipe = or_pipe and stat.S_ISFIFO(facts.st_mode) and facts.st_uid == os.geteuid()
     if not (stat.S_ISREG(facts.st_mode) or is_own_pipe) or facts.st_nlink > 1:
+        os.close(descriptor)
         raise LocalError(f"{path} is no plain file of its own")
+    return descriptor

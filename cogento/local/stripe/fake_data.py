@@ -1,4 +1,4 @@
-"""Made-up people: names, addresses and metadata to fill simulated customers with."""
+"""Made-up identifiers, names, addresses and metadata to fill simulated objects with."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ _CITIES = (
 _STREETS = ("Storgatan", "Piotrkowska", "Rua das Flores", "Ringstraße")
 _MEMBERSHIPS = ("Adult", "Junior", "Family", "Honorary")
 _TIERS = ("Basic", "Premium", "Team")
+
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ACCOUNT_BLOCK = "2fVmBzG7em"
+_SKEW_SECONDS = 3
 
 
 def name(random: Random) -> str:
@@ -79,3 +83,21 @@ def edited(metadata: dict[str, str], random: Random) -> dict[str, str]:
         del left[random.choice(sorted(left))]
     left[random.choice(("note", "source", "revision"))] = str(random.randrange(1000))
     return left
+
+
+def new_id(prefix: str, random: Random) -> str:
+    """A customer's, item's or request's id: the prefix and fourteen random characters."""
+    return f"{prefix}_{_characters(random, 14)}"
+
+
+def new_timed_id(prefix: str, random: Random, *, at: int) -> str:
+    """An event's or subscription's id: a second (skewed by up to 3), an account block, eight random characters."""
+    second, digits = at + random.randint(-_SKEW_SECONDS, _SKEW_SECONDS), ""
+    while second:
+        second, digit = divmod(second, len(_LETTERS))
+        digits = _LETTERS[digit] + digits
+    return f"{prefix}_1{digits}{_ACCOUNT_BLOCK}{_characters(random, 8)}"
+
+
+def _characters(random: Random, count: int) -> str:
+    return "".join(random.choices(_LETTERS, k=count))

@@ -2,34 +2,86 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from cogento.local.ports import LOCALHOST
-from cogento.local.program import ROOT, Program
+from cogento.local.ports import LOCALHOST, require_free
+from cogento.local.process import Command, log_size, rotate
 from cogento.local.stripe.control import PREFIX
-from cogento.local.stripe.payloads import Payloads
+from cogento.local.stripe.events import Payloads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from cogento.local.datafolder import DataFolder
+    from cogento.local.data_folder import DataFolder
 
 WEBHOOK_PATH = "/webhooks/stripe"
 CONSOLE_PATH = "/console"
 SIMULATED_KEY = "sk_test_simulated"  # what the simulated Stripe's API takes; no secret
 GRACE_SECONDS = 4  # for requests under way when the receiver stops: everything ends within 10 s
 PYTHON_MODULE = (sys.executable, "-m")
+ROOT = Path(__file__).parents[2]  # where our packages lie: a checkout, or site-packages
+PROBE_SECONDS = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Program:
+    """A program of ours. `argv_once` gives arguments that differ from start to start; `port` is what it listens on.
+
+    It is ready when `ready_url` answers 200, or without one when a line with `ready_text` is logged.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    argv_once: Callable[[], tuple[str, ...]] = tuple
+    ready_url: str = ""
+    ready_text: str = ""
+    port: int | None = None
+    _log_start: int = 0
+
+    def prepare(self) -> Command:
+        """Note where this start's log begins and return the command; InUseError when its port is another's."""
+        if self.port is not None:
+            require_free(self.port)
+        self._log_start = log_size(rotate(self.log))
+        return Command(
+            argv=self.argv + self.argv_once(),
+            log=self.log,
+            environment={"PYTHONUNBUFFERED": "1", **self.environment},
+            folder=ROOT,
+        )
+
+    def answers(self) -> bool:
+        """Say whether it does its work."""
+        if not self.ready_url:
+            with self.log.open("rb") as log:
+                log.seek(self._log_start)
+                return self.ready_text.encode() in log.read()
+        place = urlsplit(self.ready_url)
+        # Not urllib: it would ask a proxy of the environment for our own machine.
+        connection = http.client.HTTPConnection(place.netloc, timeout=PROBE_SECONDS)
+        try:
+            connection.request("GET", place.path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
-    """The simulated Stripe: how fast it lives, towards how many customers, and which life; without a seed one it makes up.
+class StripeSimulation:
+    """The simulated Stripe: its rate of events, how many customers it grows to, and the seed of its history.
 
-    Who may not ask it has no key: what its webhooks do not bring stays unknown.
+    Without a seed it makes one up. If it may not be asked, workers have no key: what no webhook brings stays unknown.
     """
 
     port: int
@@ -46,10 +98,10 @@ class Simulation:
 
     @property
     def control_url(self) -> str:
-        """Where it can be asked for the truth, and told to misbehave."""
+        """Where tests ask it for the true state, and for faults."""
         return f"{self.api_url}{PREFIX.rstrip('/')}"
 
-    def account(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return the settings that name it, and no real account.
 
         What is set for a real one must not reach it from a made-up one, nor fence the made-up events off.
@@ -63,7 +115,7 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
+class Servers:
     """Where the tables and the mailboxes are, and what a 2xx promises of the latter."""
 
     database_url: str
@@ -72,16 +124,16 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cast:
-    """Everything the processes must know."""
+class LocalSystem:
+    """What `cogento run` runs: the processes, and everything that they must know."""
 
     folder: DataFolder
-    stores: Stores
+    servers: Servers
     webhook_secret: str
     thin_webhook_secret: str
     receiver_port: int
     console_port: int
-    simulation: Simulation | None
+    simulation: StripeSimulation | None
 
     @property
     def receiver_url(self) -> str:
@@ -90,23 +142,23 @@ class Cast:
 
     @property
     def console_url(self) -> str:
-        """Where people look."""
+        """Where the web pages are."""
         return f"http://{LOCALHOST}:{self.console_port}{CONSOLE_PATH}"
 
     def environment(self) -> dict[str, str]:
         """Return the settings that all of our processes share."""
         settings = {
-            "DATABASE_URL": self.stores.database_url,
-            "REDIS_URL": self.stores.redis_url,
-            "ACK_DURABILITY": self.stores.ack_durability,
+            "DATABASE_URL": self.servers.database_url,
+            "REDIS_URL": self.servers.redis_url,
+            "ACK_DURABILITY": self.servers.ack_durability,
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
             "STRIPE_THIN_WEBHOOK_SECRET": self.thin_webhook_secret,
             "LOG_LEVEL": "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "INFO",
         }
-        return settings | (self.simulation.account() if self.simulation else {})
+        return settings | (self.simulation.settings() if self.simulation else {})
 
     def receiver(self) -> Program:
-        """Answer webhooks."""
+        """The process that takes webhooks."""
         where = f"{LOCALHOST}:{self.receiver_port}"
         return self._program(
             "receiver",
@@ -118,7 +170,7 @@ class Cast:
         )
 
     def worker(self) -> Program:
-        """Apply events."""
+        """The process that applies events."""
         return self._program(
             "worker",
             *("celery", "--app", "worker.app", "worker", "--pool=threads"),
@@ -127,7 +179,7 @@ class Cast:
         )
 
     def console(self) -> Program:
-        """Show people what goes on; on this machine only, so without a password."""
+        """The web pages; for this machine only, so without a password."""
         return self._program(
             "console",
             *("cogento", "console", "--local"),
@@ -136,17 +188,12 @@ class Cast:
             port=self.console_port,
         )
 
-    def stripe(self, simulation: Simulation) -> Program:
-        """Live the life of a Stripe account."""
+    def stripe(self, simulation: StripeSimulation) -> Program:
+        """The simulated Stripe."""
         return self._program(
             "stripe",
-            *(
-                "cogento.local.stripe",
-                "--webhook",
-                self.receiver_url,
-                "--rate",
-                str(simulation.events_per_second),
-            ),
+            "cogento.local.stripe",
+            *("--webhook", self.receiver_url, "--rate", str(simulation.events_per_second)),
             *("--customers", str(simulation.customers), "--payloads", simulation.payloads),
             *("--port", str(simulation.port), "--api-key", SIMULATED_KEY),
             argv_once=_Seeds(simulation.seed),
@@ -167,10 +214,9 @@ class Cast:
 
 
 class _Seeds:
-    """Gives the first life the asked seed, and every later one another.
+    """Gives the first start the seed that was asked for, and every later start another.
 
-    The same seed would make the same ids again, and what was stored of the first life would look like
-    this one's duplicates.
+    The same seed would make the same ids again, and what was stored before would look like duplicates.
     """
 
     def __init__(self, first: int | None) -> None:

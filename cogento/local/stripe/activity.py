@@ -1,4 +1,4 @@
-"""What an account does next: one weighted action at a time, from the account's own chance.
+"""What happens to an account next: one weighted action at a time, drawn from the account's own Random.
 
 Until the population is reached people mostly sign up; then as many come as go.
 """
@@ -10,12 +10,11 @@ from types import MappingProxyType
 
 from cogento.local.stripe import customer_actions as of_customers
 from cogento.local.stripe import subscription_actions as of_subscriptions
-from cogento.local.stripe.account import Account
-from cogento.local.stripe.event import Event
-from cogento.local.stripe.scene import Scene
+from cogento.local.stripe.account import Account, Burst
+from cogento.local.stripe.events import Event
 from cogento.local.stripe.subscription_actions import sign_up
 
-Action = Callable[[Scene], None]
+Action = Callable[[Burst], None]
 
 WEIGHTS: dict[Action, int] = {
     of_customers.edit_metadata: 10,
@@ -48,18 +47,18 @@ WEIGHTS: dict[Action, int] = {
     of_subscriptions.leave_at_period_end: 2,
     of_subscriptions.cancel_now: 3,
 }
-SETTING_BACK: dict[Action, int] = {
+DECREASES: dict[Action, int] = {
     of_customers.set_next_invoice_number: 4,
     of_subscriptions.change_interval_on_its_anchor: 4,
 }
-"""What lets a number fall that mostly grows; for lives that ask for it."""
+"""Lowers numbers that mostly grow; for histories that ask for it."""
 
 _SIGN_UP_SHARE_WHEN_SMALL = 0.6
 _TRIES = 8
 
 
-class Life:
-    """An account's life towards and then around `population` live customers."""
+class Activity:
+    """Lets an account grow to `population` live customers and stay around that number."""
 
     def __init__(
         self, account: Account, *, population: int, weights: Mapping[Action, int] = MappingProxyType(WEIGHTS)
@@ -73,7 +72,7 @@ class Life:
         """Let one thing happen in the second `at`; never returns nothing."""
         before = len(self.account.events)
         for action in self._next_actions():
-            action(Scene(self.account, at))
+            action(Burst(self.account, at))
             if len(self.account.events) > before:
                 break
         return self.account.events[before:]

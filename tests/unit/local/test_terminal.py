@@ -4,10 +4,10 @@ import io
 
 import pytest
 
-from cogento.local.screen import ERASE_LINE, Screen
+from cogento.local.terminal import ERASE_LINE, Terminal
 
 
-class Terminal(io.StringIO):
+class Tty(io.StringIO):
     def isatty(self) -> bool:
         return True
 
@@ -19,50 +19,50 @@ def _a_usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_on_a_terminal_the_line_is_written_over() -> None:
-    out = Terminal()
-    screen = Screen(out)
+    out = Tty()
+    terminal = Terminal(out)
 
-    screen.show("received 1")
-    screen.show("received 2")
+    terminal.show_status("received 1")
+    terminal.show_status("received 2")
 
     assert out.getvalue() == f"{ERASE_LINE}received 1{ERASE_LINE}received 2"
 
 
 def test_what_is_said_stands_above_the_line() -> None:
-    out = Terminal()
-    screen = Screen(out)
+    out = Tty()
+    terminal = Terminal(out)
 
-    screen.show("received 1")
-    screen.say("worker started again")
+    terminal.show_status("received 1")
+    terminal.say("worker started again")
 
     assert out.getvalue().split(ERASE_LINE)[-1] == "worker started again\nreceived 1"
 
 
 def test_a_line_too_long_for_the_terminal_does_not_wrap() -> None:
-    out = Terminal()
+    out = Tty()
 
-    Screen(out).show("x" * 100)
+    Terminal(out).show_status("x" * 100)
 
     assert out.getvalue() == ERASE_LINE + "x" * 39
 
 
 def test_elsewhere_each_is_a_line_of_its_own_without_control_characters() -> None:
     out = io.StringIO()
-    screen = Screen(out)
+    terminal = Terminal(out)
 
-    screen.show("received 1")
-    screen.say("worker started again")
+    terminal.show_status("received 1")
+    terminal.say("worker started again")
 
     assert out.getvalue() == "received 1\nworker started again\n"
 
 
 def test_a_reader_that_has_gone_is_no_reason_to_fail() -> None:
     out = io.StringIO()
-    screen = Screen(out)
+    terminal = Terminal(out)
     out.close()
 
-    screen.say("anybody there?")
+    terminal.say("anybody there?")
 
 
 def test_there_need_be_no_output_at_all() -> None:
-    Screen(None).show("received 1")
+    Terminal(None).show_status("received 1")

@@ -1,0 +1,126 @@
+"""What a person sees of `cogento run`: lines that stay, where to look, and a status line that is written over.
+
+Nobody may be looking: a closed or broken output is no reason to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from cogento import runtime
+from cogento.console.status import read_status
+from cogento.queue.mailboxes import Mailboxes
+from cogento.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cogento.local.services import LocalSystem, Servers
+
+ERASE_LINE = "\r\x1b[2K"
+ASK_SECONDS = 3.0
+SHARE_OF_TIME = 0.02
+"""Counting costs more as the ledger grows: at most this share of the time goes into it."""
+
+
+class Terminal:
+    """The output of `cogento run`; `out` may be closed or broken."""
+
+    def __init__(self, out: TextIO | None) -> None:
+        self._out = out
+        self.is_live = out is not None and out.isatty() and os.environ.get("TERM") != "dumb"
+        self._status = ""
+
+    def say(self, line: str) -> None:
+        """Write something that stays."""
+        self._write(f"{ERASE_LINE if self._status else ''}{line}\n{self._status}")
+
+    def show_status(self, line: str) -> None:
+        """Write the line over the last one shown, on a terminal; elsewhere as a line of its own."""
+        if not self.is_live:
+            self.say(line)
+            return
+        self._status = line[: shutil.get_terminal_size().columns - 1]
+        self._write(f"{ERASE_LINE}{self._status}")
+
+    def end_status(self) -> None:
+        """Leave the status shown last where it is."""
+        if self._status:
+            self._status = ""
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        if self._out is None:
+            return
+        with contextlib.suppress(OSError, ValueError):  # the reader has gone
+            self._out.write(text)
+            self._out.flush()
+
+
+def occupy_standard_streams() -> None:
+    """Open what of 0, 1 and 2 is closed, so that no file of ours gets a number that children write to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def describe_run(system: LocalSystem, given: Mapping[str, str]) -> str:
+    """Say where everything is; URLs that came from the environment may hold a real password and are not shown."""
+    simulation = system.simulation
+    stripe = (
+        "not simulated: send events with `cogento send`, or with `stripe listen --events … --forward-to …`"
+    )
+    if simulation is not None:
+        stripe = f"simulated, {simulation.events_per_second:g} events a second, API at {simulation.api_url}"
+    return "\n".join(
+        [
+            "Everything runs; Ctrl-C stops it.",
+            f"  webhooks   {system.receiver_url}",
+            f"  console    {system.console_url}",
+            f"  Postgres   {'from DATABASE_URL' if given.get('DATABASE_URL') else system.servers.database_url}",
+            f"  Redis      {'from REDIS_URL' if given.get('REDIS_URL') else system.servers.redis_url}",
+            f"  Stripe     {stripe}",
+            f"  logs       {system.folder.path / 'logs'}",
+            f"  all this, the signing secret and process ids: {system.folder.run_file}",
+        ]
+    )
+
+
+class StatusLine:
+    """Keeps asking both servers, in a thread of its own, so that one that is slow or away delays nothing else.
+
+    `text` is what they last said.
+    """
+
+    def __init__(self, servers: Servers, *, every_seconds: float) -> None:
+        self.text = ""
+        self._every_seconds = every_seconds
+        self._mailboxes = Mailboxes.connect(servers.redis_url, ack=None)
+        self._store = runtime.run(
+            Store.open(servers.database_url, pool_size=1, application_name="cogento run"),
+            timeout_seconds=ASK_SECONDS,
+        )
+        threading.Thread(target=self._keep_asking, name="status-line", daemon=True).start()
+
+    def _keep_asking(self) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                now = read_status(self._mailboxes, self._store)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the processes go on and so do we
+                self.text = f"no numbers just now ({type(error).__name__})"
+            else:
+                waiting, lag = now.waiting + now.parked, now.oldest_event_age_seconds or 0.0
+                self.text = (
+                    f"received {now.received_total:,} · applied {now.applied_total:,} · waiting {waiting:,}"
+                    f" · dead {now.dead:,} · lag {lag:.1f} s"
+                )
+            took = time.monotonic() - begun
+            time.sleep(max(self._every_seconds, took / SHARE_OF_TIME))
