@@ -19,32 +19,12 @@ if TYPE_CHECKING:
 
     from cogento.queue.figures import QueueFigures
     from cogento.store.figures import TableFigures
+    from cogento.store.history import NewCustomer, NewSubscription
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
 SEND_AGAIN = "Stripe is told to try again; nothing is lost."
 WAITING = "Events are received, and wait."
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerLine:
-    """One row of users, as the overview lists it."""
-
-    customer_id: str
-    email: str
-    name: str | None
-    deleted: bool
-    age_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionLine:
-    """One row of subscriptions, as the overview lists it."""
-
-    subscription_id: str
-    status: str
-    age_seconds: float
-    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +51,8 @@ class Overview:
     tables: TableFigures | None
     throughput: Throughput
     buckets: Sequence[SecondBucket]
-    customers: Sequence[CustomerLine]
-    subscriptions: Sequence[SubscriptionLine]
+    customers: Sequence[NewCustomer]
+    subscriptions: Sequence[NewSubscription]
     queue_problem: str | None = None
     tables_problem: str | None = None
 

@@ -17,7 +17,7 @@ import structlog
 from cogento import runtime
 from cogento.console.errors import postgres_problem
 from cogento.console.explain import explain_id
-from cogento.console.overview import CustomerLine, Overview, SecondBucket, SubscriptionLine, Throughput
+from cogento.console.overview import Overview, SecondBucket, Throughput
 from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures
@@ -200,13 +200,10 @@ class RecentHistory:
             throughput=Throughput(received, settled / THROUGHPUT_SECONDS),
             buckets=buckets,
             customers=[
-                CustomerLine(new.customer_id, new.email, new.name, new.deleted, max(latest.second - at, 0))
-                for at, new in self.customers.values()
+                replace(new, age_seconds=max(latest.second - at, 0)) for at, new in self.customers.values()
             ],
             subscriptions=[
-                SubscriptionLine(
-                    new.subscription_id, new.status, max(latest.second - at, 0), unsure=new.unsure
-                )
+                replace(new, age_seconds=max(latest.second - at, 0))
                 for at, new in self.subscriptions.values()
             ],
         )

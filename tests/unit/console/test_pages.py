@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.console.explain import AmbiguousQuery
-from cogento.console.overview import CustomerLine, Overview, SecondBucket, SubscriptionLine, Throughput
+from cogento.console.overview import Overview, SecondBucket, Throughput
 from cogento.console.web.app import create_app
-from cogento.events.names import CustomerId
+from cogento.events.names import CustomerId, ObjectId
 from cogento.queue.errors import MailboxUnavailable
+from cogento.store.history import NewCustomer, NewSubscription
 from tests.support.fake_console import FakeDeadLetters, FakePoller
 from tests.support.figures import mail_figures, table_figures
 
@@ -31,8 +32,8 @@ BUSY = Overview(
     tables=table_figures(outcomes={"applied": 1100, "stale": 4}, unsure=1),
     throughput=Throughput(received=12.34, settled=11),
     buckets=[SecondBucket({}, None)] * 118 + [SecondBucket({"applied": 5, "dead": 1}, 10)] * 2,
-    customers=[CustomerLine("cus_1", "ada@example.com", SCRIPT, deleted=False, age_seconds=3)],
-    subscriptions=[SubscriptionLine("sub_1", "past_due", 65)],
+    customers=[NewCustomer(CustomerId("cus_1"), "ada@example.com", SCRIPT, deleted=False, age_seconds=3)],
+    subscriptions=[NewSubscription(ObjectId("sub_1"), "past_due", unsure=False, age_seconds=65)],
 )
 AWAY = Overview(None, None, Throughput(0, 0), (), (), ())
 
