@@ -120,7 +120,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force; the first that fits a request strikes."""
+    """The faults in force; a request meets the first that fits it."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
