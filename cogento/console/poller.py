@@ -17,7 +17,6 @@ import structlog
 from cogento import runtime
 from cogento.console.errors import postgres_problem
 from cogento.console.explain import explain_id
-from cogento.console.overview import Overview, SecondBucket, Throughput
 from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures
@@ -132,6 +131,36 @@ def _growth(
         for place, second in enumerate(seconds)
         if share or place < rest
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondBucket:
+    """One second: events by outcome, and how many waited; None where nobody looked."""
+
+    settled: Mapping[str, int]
+    waiting: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Events a second, over the last few."""
+
+    received: float
+    settled: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything on the page; `mail` or `tables` is None while its server does not answer, or is in trouble."""
+
+    mail: QueueFigures | None
+    tables: TableFigures | None
+    throughput: Throughput
+    buckets: Sequence[SecondBucket]
+    customers: Sequence[NewCustomer]
+    subscriptions: Sequence[NewSubscription]
+    queue_problem: str | None = None
+    tables_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cogento.console.dead_letters import DeadLetterService, LetterDetails
 from cogento.console.messages import describe_letter
-from cogento.console.overview import Overview, Throughput
-from cogento.console.poller import StatusPoller
+from cogento.console.poller import Overview, StatusPoller, Throughput
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import Letter, LetterAction, LetterFilter, LetterGroup, LetterStatus

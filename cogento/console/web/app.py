@@ -16,7 +16,7 @@ from cogento.console.errors import NOT_UNDERSTOOD, Failure, friendly_errors
 from cogento.console.explain import AmbiguousQuery, PartialExplanation
 from cogento.console.formatting import ago, duration
 from cogento.console.messages import describe_workers
-from cogento.console.overview import health_summary
+from cogento.console.status import health_summary
 from cogento.console.web.chart import draw
 from cogento.console.web.letters import LetterPages
 from cogento.console.web.security import protect, require_form_token_everywhere

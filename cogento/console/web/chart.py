@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cogento.console.overview import SecondBucket
+    from cogento.console.poller import SecondBucket
 
 WIDTH, BARS_HEIGHT, BACKLOG_HEIGHT = 960, 200, 72
 GAP = 0.2  # of a bar's width

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.overview import SecondBucket
+from cogento.console.poller import SecondBucket
 from cogento.console.web.chart import BARS_HEIGHT, WIDTH, Kind, draw, round_up
 
 

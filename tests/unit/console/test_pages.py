@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.console.explain import AmbiguousQuery
-from cogento.console.overview import Overview, SecondBucket, Throughput
+from cogento.console.poller import Overview, SecondBucket, Throughput
 from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId, ObjectId
 from cogento.queue.errors import MailboxUnavailable

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cogento.console.overview import Tone, health_summary
+from cogento.console.status import Tone, health_summary
 from tests.support.figures import letters, mail_figures, table_figures, worker, workforce
 
 MAIL = mail_figures()
