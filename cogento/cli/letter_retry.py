@@ -23,7 +23,7 @@ from cogento.cli.letter_selection import (
     yes_option,
 )
 from cogento.cli.printing import json_option, print_json, print_table
-from cogento.cli.progress import ProgressBar, StopSignal
+from cogento.cli.progress import StopSignal, percent_bar
 from cogento.console.connections import open_dead_letters
 from cogento.console.errors import Failure
 from cogento.console.messages import REDELIVERIES
@@ -104,20 +104,20 @@ def retry(
         matches = dead_letters.matching(described) if described else find_letters(dead_letters, letters)
         report = Report(len(matches))
         try:
-            with StopSignal() as stop, ProgressBar() as bar:
-                bar.begin("Putting back", steps=len(matches))
+            with StopSignal() as stop, percent_bar() as show:
                 begun = time.monotonic()
                 for results in retry_in_batches(
                     dead_letters, matches, who=who, why=why, stop=stop, per_second=rate
                 ):
                     report.results |= results
                     report.seconds = time.monotonic() - begun
-                    bar.advance_to(len(report.results))
+                    put = len(report.results)
+                    show(f"Putting back: {put:,} of {report.asked:,}", put / report.asked)
                 if wait:
-                    bar.begin("Waiting for their ends", steps=len(report.on_their_way))
                     for fates in poll_outcomes(dead_letters, report.on_their_way, stop=stop):
                         report.fates = fates
-                        bar.advance_to(sum(fate.status is not LetterStatus.RETRYING for fate in fates))
+                        ended = sum(fate.status is not LetterStatus.RETRYING for fate in fates)
+                        show(f"Ended: {ended:,} of {len(fates):,}", ended / max(len(fates), 1))
         finally:
             _print_json(report) if as_json else _print(report)
     if not report.is_good:

@@ -12,33 +12,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
-    from typing import Self
-
-
-class _Rate(ProgressColumn):
-    """Steps a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.finished_speed or task.speed or 0:,.0f} a second")
 
 
 @contextmanager
 def percent_bar() -> Iterator[Callable[[str, float], object]]:
-    """Draw a bar for work of unknown length; what is yielded shows a text and the share that is done."""
+    """Draw a bar; what is yielded shows a text and the share that is done."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -50,40 +33,7 @@ def percent_bar() -> Iterator[Callable[[str, float], object]]:
         yield lambda what, share: progress.update(task, description=what, completed=share)
 
 
-class ProgressBar:
-    """One bar at a time; entered while the work goes on."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, what: str, *, steps: int) -> None:
-        """Begin a bar; the one before goes."""
-        for task_id in self._progress.task_ids:
-            self._progress.remove_task(task_id)
-        self._task_id = self._progress.add_task(what, total=steps)
-
-    def advance_to(self, step: int) -> None:
-        """Say how far it has come."""
-        self._progress.update(self._task_id, completed=step)
-
-
-ASKING = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
@@ -93,7 +43,7 @@ class StopSignal:
         self._requested = threading.Event()
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in ASKING}
+        self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -30,7 +30,7 @@ MAX_EVENTS_A_SECOND = 100_000
 CHECK_SECONDS = 0.2
 """How often it is looked whether a process has ended."""
 TERMINAL_STATUS_SECONDS, LOG_STATUS_SECONDS = 1.0, 5.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _a_number(_context: click.Context, _option: click.Parameter, rate: float) -> float:
@@ -94,7 +94,7 @@ def run(**options: Any) -> None:
 def _run(options: RunOptions, terminal: Terminal) -> None:
     folder = DataFolder.open(options.data)
     supervisor = Supervisor(terminal.say)
-    with Ports() as ports, StopSignals(supervisor.kill_all) as stop_signals:
+    with Ports() as ports, ShutdownSignals(supervisor.kill_all) as signals:
         try:
             system = start_everything(options, folder, supervisor=supervisor, ports=ports, say=terminal.say)
             _write_run_file(system, supervisor.pids)
@@ -104,7 +104,7 @@ def _run(options: RunOptions, terminal: Terminal) -> None:
             terminal.end_status()
             terminal.say("Stopping …")
         finally:
-            stop_signals.stopping()
+            signals.stopping()
             folder.remove_run_file()
             supervisor.stop()
     terminal.say("Stopped.")
@@ -144,7 +144,7 @@ def _write_run_file(system: LocalSystem, pids: Mapping[str, int]) -> None:
     )
 
 
-class StopSignals:
+class ShutdownSignals:
     """While entered, the first Ctrl-C, SIGTERM or closed terminal raises KeyboardInterrupt in the main thread.
 
     Later ones call `kill_all`, and so does the first one once `stopping` was called.
@@ -155,13 +155,13 @@ class StopSignals:
         self._is_stopping = False
 
     def __enter__(self) -> Self:
-        for number in STOP_SIGNALS:
+        for number in SHUTDOWN_SIGNALS:
             if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN):  # nohup
                 signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in STOP_SIGNALS:
+        for number in SHUTDOWN_SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # all that is left is to end
 
     def stopping(self) -> None:

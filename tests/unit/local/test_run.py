@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.local.run import STOP_SIGNALS, StopSignals
+from cogento.local.run import SHUTDOWN_SIGNALS, ShutdownSignals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _default_handlers() -> Iterator[None]:
     """The tests themselves may run under nohup."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SHUTDOWN_SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -26,11 +26,11 @@ def killed() -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("asked", STOP_SIGNALS)
+@pytest.mark.parametrize("asked", SHUTDOWN_SIGNALS)
 def test_the_first_request_interrupts_and_the_next_ones_kill(
     asked: signal.Signals, killed: list[str]
 ) -> None:
-    with StopSignals(lambda: killed.append("kill")):
+    with ShutdownSignals(lambda: killed.append("kill")):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), asked)
         assert killed == []
@@ -41,8 +41,8 @@ def test_the_first_request_interrupts_and_the_next_ones_kill(
 
 
 def test_a_request_while_stopping_anyway_only_kills(killed: list[str]) -> None:
-    with StopSignals(lambda: killed.append("kill")) as stop_signals:
-        stop_signals.stopping()
+    with ShutdownSignals(lambda: killed.append("kill")) as signals:
+        signals.stopping()
 
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -52,7 +52,7 @@ def test_a_request_while_stopping_anyway_only_kills(killed: list[str]) -> None:
 def test_nohup_is_respected(killed: list[str]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    with StopSignals(lambda: killed.append("kill")):
+    with ShutdownSignals(lambda: killed.append("kill")):
         os.kill(os.getpid(), signal.SIGHUP)
 
     assert killed == []
