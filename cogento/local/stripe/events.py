@@ -82,14 +82,15 @@ def previous_attributes(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     Hashes are written partially and recursively, arrays whole, a list object as a hash that holds its `data`,
     and null stands for what was absent. An object replaced by another one (a plan) is written whole.
     """
-    changed = {}
+    changed: dict[str, Any] = {}
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if old == new:
             continue
-        is_hash = isinstance(old, Mapping) and isinstance(new, Mapping)
-        is_replaced = is_hash and "object" in old and old.get("id") != new.get("id")
-        changed[key] = previous_attributes(old, new) if is_hash and not is_replaced else old
+        changed[key] = old
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            is_replaced = "object" in old and old.get("id") != new.get("id")
+            changed[key] = old if is_replaced else previous_attributes(old, new)
     return changed
 
 
