@@ -5,8 +5,8 @@ Knows nothing of Flask. What the server refuses by itself, no HTTP for example, 
 
 from __future__ import annotations
 
-from enum import StrEnum
 from http import HTTPStatus
+from typing import Final, Literal
 
 import msgspec
 import sentry_sdk
@@ -15,6 +15,7 @@ import structlog
 import cogento.serving.answers
 from cogento.events.errors import RejectedError
 from cogento.events.names import EventId
+from cogento.queue.mail import PutResult
 from cogento.serving.answers import HttpAnswer
 from receiver import metrics
 
@@ -38,18 +39,14 @@ HTTP_STATUS = {
 }
 
 
-class Status(StrEnum):
-    """What became of a request that we take responsibility for."""
-
-    QUEUED = "queued"
-    DUPLICATE = "duplicate"
-    IGNORED = "ignored"
+IGNORED: Final = "ignored"
+"""What becomes of a signed event that we do not keep."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A 2xx answer."""
+    """A 2xx answer: the event was QUEUED, is a DUPLICATE, or is IGNORED."""
 
-    status: Status
+    status: PutResult | Literal["ignored"]
     event_id: EventId
 
 

@@ -15,7 +15,7 @@ from cogento.events.thin import is_thin
 from cogento.failpoints import failpoint
 from cogento.queue.mail import PutResult
 from receiver import metrics
-from receiver.answers import SIGNATURE_INVALID, Accepted, RetryLaterError, Status, refuse
+from receiver.answers import IGNORED, SIGNATURE_INVALID, Accepted, RetryLaterError, refuse
 from receiver.reading import announced_length
 from receiver.signature import SignatureError, SignatureErrorReason, Signed, verify
 
@@ -34,12 +34,6 @@ NEEDS_A_KEY = "a thin event only names its object: set STRIPE_API_KEY so that St
 
 PLACEHOLDER, OTHER_TYPE = "placeholder", "other_type"
 """Why an event is ignored, beside the fence's reasons."""
-
-_STATUS = {
-    PutResult.QUEUED: Status.QUEUED,
-    PutResult.DUPLICATE: Status.DUPLICATE,
-    PutResult.DUPLICATE_DIFFERS: Status.DUPLICATE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +69,16 @@ class Intake:
         envelope = self._parse(body, now)
         if isinstance(envelope, ForeignEvent):
             metrics.count_ignored(OTHER_TYPE)
-            return Accepted(Status.IGNORED, envelope.event_id)
+            return Accepted(IGNORED, envelope.event_id)
 
         reason = self._why_ignored(envelope)
         if reason is not None:
             metrics.count_ignored(reason)
-            return Accepted(Status.IGNORED, envelope.event_id)
+            return Accepted(IGNORED, envelope.event_id)
         if is_notice(envelope.type) and not self.policy.can_ask:
             self._refuse_thin()
 
-        status = await self._enqueue(envelope)
-        return Accepted(status, envelope.event_id)
+        return Accepted(await self._enqueue(envelope), envelope.event_id)
 
     def refuse(
         self, error: RejectedError | RetryLaterError, headers: Sequence[tuple[bytes, bytes]]
@@ -159,7 +152,7 @@ class Intake:
             self.log.warning("other_account_fenced", event_id=envelope.event_id, account=envelope.account)
         return reason
 
-    async def _enqueue(self, envelope: Envelope) -> Status:
+    async def _enqueue(self, envelope: Envelope) -> PutResult:
         failpoint("before_enqueue", envelope)
         try:
             put = await self.mailbox.put(envelope)
@@ -176,4 +169,5 @@ class Intake:
         if put.result is PutResult.DUPLICATE_DIFFERS:
             metrics.count_changed_body()
             self.log.warning("conflicting_duplicate_received", event_id=envelope.event_id)
-        return _STATUS[put.result]
+            return PutResult.DUPLICATE  # the same to Stripe
+        return put.result

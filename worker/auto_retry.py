@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.letters import LetterReason
+from cogento.events.letters import AUTO_RETRY_REASONS
 from cogento.queue.redelivery import redeliver
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ PAGE = 100
 LOST_SECONDS = 60
 """A retry puts its letters into the mailboxes within seconds; what is in none after so long never will be."""
 
-AUTO_RETRY_REASONS = {
-    LetterReason.CUSTOMER_MISSING: "the customer's row is there now",
-    LetterReason.GAVE_UP: "rows have been written since it was given up: its own may go as well",
-}
 LOST = "the retry was cut short: the event is in no mailbox"
 NOT_PUT = "it could not be put back"
 

@@ -7,24 +7,13 @@ attempt. Knows no SQL and no Redis commands.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import structs
 
 from cogento.events.letters import PARKED_SECONDS
-from cogento.events.outcomes import (
-    Applied,
-    Asked,
-    Dead,
-    Duplicate,
-    Outcome,
-    Parked,
-    RetryAt,
-    Stale,
-    Superseded,
-    Unchanged,
-)
+from cogento.events.outcomes import PARKED, Outcome, Result
 from cogento.events.retry import POLICIES, FailureClass, next_delay, spent
 from cogento.queue.mail import Failed, Settlement
 from cogento.reporting import report
@@ -62,7 +51,7 @@ class ProcessedClaim:
     """What is to be settled, what became of each event, and the objects whose last event is not known."""
 
     settlements: tuple[Settlement, ...]
-    outcomes: tuple[Outcome, ...]
+    results: tuple[Result, ...]
     unsure: frozenset[ObjectId]
 
 
@@ -71,21 +60,22 @@ class CustomerProgress:
     """What is known so far of one customer's events."""
 
     batch: DecodedBatch
-    outcomes: dict[EventId, Outcome] = field(default_factory=dict)
+    results: dict[EventId, Result] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     unsure: set[ObjectId] = field(default_factory=set)
     has_row: bool = False
+    wake_ms: int | None = None
 
     def pending(self) -> list[Delivery]:
         """Return the events that have no outcome yet, oldest first."""
-        return [d for d in self.batch.deliveries if d.event.id not in self.outcomes]
+        return [d for d in self.batch.deliveries if d.event.id not in self.results]
 
     def record(self, result: BatchResult) -> None:
         """Note what a transaction made of this customer's events."""
         for event in (delivery.event for delivery in self.batch.deliveries):
-            if event.id in result.outcomes:
-                self.outcomes[event.id] = result.outcomes[event.id]
+            if event.id in result.results:
+                self.results[event.id] = result.results[event.id]
             if event.object_id in result.unsure:
                 self.unsure.add(event.object_id)
         self.has_row = self.has_row or self.batch.mail.customer_id in result.customers
@@ -93,28 +83,18 @@ class CustomerProgress:
     def give_up(self, letter: DeadLetter) -> None:
         """Let an event become a dead letter."""
         self.letters.append(letter)
-        self.outcomes[letter.event_id] = Dead(letter.reason, letter.failure_code or letter.message)
+        code = letter.failure_code or letter.message
+        self.results[letter.event_id] = Result(Outcome.DEAD, letter.reason, code=code)
 
     def settlement(self) -> Settlement:
         """Say how this customer's events are settled in the queue."""
-        done, parked, wake_ms = [], [], None
-        for event_id, outcome in self.outcomes.items():
-            match outcome:
-                case Applied() | Unchanged() | Duplicate() | Stale() | Superseded() | Asked() | Dead():
-                    done.append(event_id)
-                case Parked():
-                    parked.append(event_id)
-                case RetryAt(at_ms=at_ms):
-                    wake_ms = at_ms
-                case _:
-                    assert_never(outcome)
         return Settlement(
             customer_id=self.batch.mail.customer_id,
-            done=tuple(done),
-            parked=tuple(parked),
+            done=tuple(id_ for id_, result in self.results.items() if result.is_final),
+            parked=tuple(id_ for id_, result in self.results.items() if result.outcome is Outcome.PARKED),
             failed=tuple(self.failed),
             released=self.has_row,
-            postponed_until_ms=wake_ms,
+            postponed_until_ms=self.wake_ms,
         )
 
 
@@ -151,14 +131,14 @@ class BatchProcessor:
         longest_ago = self._now_ms() - PARKED_SECONDS * 1000
         for customer in customers:
             for waiting in customer.batch.mail.waiting:
-                is_parked = isinstance(customer.outcomes.get(waiting.event_id), Parked)
+                is_parked = customer.results.get(waiting.event_id) == PARKED
                 if is_parked and waiting.received_ms < longest_ago:
                     customer.give_up(orphan_letter(customer.batch.mail, waiting))
 
         self._insert_dead_letters([customer for customer in customers if customer.letters])
         return ProcessedClaim(
             settlements=tuple(customer.settlement() for customer in customers),
-            outcomes=tuple(outcome for customer in customers for outcome in customer.outcomes.values()),
+            results=tuple(result for customer in customers for result in customer.results.values()),
             unsure=frozenset().union(*(customer.unsure for customer in customers)),
         )
 
@@ -225,9 +205,8 @@ class BatchProcessor:
         failure = FailureClass(failed.error_class)
         delay = next_delay(failure, failed.attempts, jitter=self._jitter(), retry_after=retry_after)
         customer.failed.append(failed)
-        customer.outcomes[failed.event_id] = RetryAt(
-            self._now_ms() + int(delay * 1000), failed.attempts, failure
-        )
+        customer.results[failed.event_id] = Result(Outcome.RETRY_AT, failure, attempts=failed.attempts)
+        customer.wake_ms = self._now_ms() + int(delay * 1000)
 
     def _insert_dead_letters(self, customers: Sequence[CustomerProgress]) -> None:
         """Insert all dead letters in one transaction; when that fails, each customer's by themselves.

@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
 def unreadable_letter(mail: Mail, waiting: Waiting, error: PermanentError) -> DeadLetter:
     """A letter for an event that cannot be read; its message says what is wrong with it."""
-    return _letter(
-        mail, waiting, LetterReason(error.reason), FailureClass.PERMANENT, error=error, message=error.message
-    )
+    return _letter(mail, waiting, error.reason, FailureClass.PERMANENT, error=error, message=error.message)
 
 
 def failed_letter(mail: Mail, waiting: Waiting, failure: FailureClass, error: Exception) -> DeadLetter:
     """A letter for an event whose attempts are spent, or that can never be applied as things are."""
     if isinstance(error, PermanentError):
-        return _letter(mail, waiting, LetterReason(error.reason), failure, error=error, message=error.message)
+        return _letter(mail, waiting, error.reason, failure, error=error, message=error.message)
     return _letter(mail, waiting, _REASONS[failure], failure, error=error)
 
 

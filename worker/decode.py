@@ -15,7 +15,7 @@ from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import read_stored_event
 from cogento.events.letters import MESSAGES, LetterReason
-from cogento.queue.mail import Source
+from cogento.events.outcomes import Source
 from cogento.store.ledger import Delivery
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def decode_batch(mail: Mail, fence: Fence | None = None) -> DecodedBatch:
 def _deliver(waiting: Waiting, customer_id: CustomerId) -> Delivery:
     event = read_stored_event(waiting.body)
     if event.customer_id != customer_id:
-        raise PermanentError("misrouted", "the event belongs to another customer's mailbox")
+        raise PermanentError(LetterReason.MISROUTED, "the event belongs to another customer's mailbox")
     if event.id != waiting.event_id:
-        raise PermanentError("misrouted", "the event was stored under another event's id")
+        raise PermanentError(LetterReason.MISROUTED, "the event was stored under another event's id")
     return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
 
 

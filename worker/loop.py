@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.outcomes import Dead, RetryAt
+from cogento.events.outcomes import Outcome, Reason
 from cogento.failpoints import failpoint
 from cogento.metrics.declarations import BATCHES
 from cogento.queue.errors import MailboxUnavailable
@@ -156,7 +156,7 @@ class WorkerLoop:
 
         lease = Lease(claim, self._mailboxes, is_stopping=self._stopping.is_set)
         try:
-            result = self._processor.with_lease(lease.renew_if_due).process(decoded)
+            processed = self._processor.with_lease(lease.renew_if_due).process(decoded)
         except ReleaseClaimError as reason:
             BATCHES.count("released")
             log.warning("batch_released", customers=len(decoded), exc_info=reason)
@@ -168,20 +168,22 @@ class WorkerLoop:
             self._acknowledge(partial(self._mailboxes.release, claim))
             self._breaker.failed(away.error, begun_ms=claim.claimed_ms)
             return
-        self._on_ambiguous(result.unsure)
+        self._on_ambiguous(processed.unsure)
 
         failpoint("before_settle", claim)
-        self._acknowledge(partial(self._settle, claim, result.settlements))
+        self._acknowledge(partial(self._settle, claim, processed.settlements))
         failpoint("after_settle", claim)
 
         BATCHES.count("settled")
-        self._heartbeat.settled(decoded, result.settlements)
-        log.info("batch_settled", **Counter(type(outcome).__name__.lower() for outcome in result.outcomes))
-        for outcome in result.outcomes:
-            if isinstance(outcome, Dead):
-                log.warning("event_dead_lettered", reason=outcome.reason, why=outcome.message)
-            elif isinstance(outcome, RetryAt):
-                log.warning("event_postponed", failure=outcome.error_class, attempts=outcome.attempts)
+        self._heartbeat.settled(decoded, processed.settlements)
+        # A thin event is counted by its reason: nothing was written in its place yet.
+        words = (Reason.ASKED if one.reason is Reason.ASKED else one.outcome for one in processed.results)
+        log.info("batch_settled", **Counter[str](words))
+        for result in processed.results:
+            if result.outcome is Outcome.DEAD:
+                log.warning("event_dead_lettered", reason=result.reason, why=result.code)
+            elif result.outcome is Outcome.RETRY_AT:
+                log.warning("event_postponed", failure=result.reason, attempts=result.attempts)
 
     def _settle(self, claim: Claim, settlements: Sequence[Settlement]) -> None:
         lost = self._mailboxes.settle(claim, settlements)

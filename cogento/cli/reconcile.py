@@ -16,6 +16,7 @@ from cogento.console.connections import open_reconciliation
 from cogento.console.errors import Failure
 from cogento.console.formatting import second
 from cogento.events.event import ObjectKind
+from cogento.events.outcomes import Outcome
 from cogento.settings import EX_CONFIG
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from cogento.reconcile.verify import Drift
 
 OUTCOME_COLUMNS = {
-    "WRITTEN": ("applied",),
-    "ALREADY SO": ("unchanged", "duplicate"),
-    "KNOWN LATER": ("stale", "superseded"),
-    "BY MAIL": ("mailed",),
+    "WRITTEN": (Outcome.APPLIED,),
+    "ALREADY SO": (Outcome.UNCHANGED, Outcome.DUPLICATE),
+    "KNOWN LATER": (Outcome.STALE, Outcome.SUPERSEDED),
+    "BY MAIL": (Outcome.ENQUEUED,),
 }
 """What became of objects: the rows come from them, showed the same, showed something later, or will be by a worker."""
 

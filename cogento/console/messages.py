@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, assert_never
 from cogento.console.formatting import ago, duration
 from cogento.events.addresses import canonical_address
 from cogento.events.fence import Fence, Fenced
-from cogento.events.outcomes import Reason
+from cogento.events.outcomes import Outcome, Reason, Source
 from cogento.ordering.walks import Why
 from cogento.queue.redelivery import Redelivery
 from cogento.queue.status import MailboxState
-from cogento.store.ledger import ASKED, BACKFILL, VERIFY
 from cogento.store.letter_records import LetterStatus
 
 if TYPE_CHECKING:
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from cogento.store.letter_records import Letter
 
 TIED_EVENTS_NAMED = 10
-OUTCOMES = {
-    "applied": "the row was written from it",
-    "unchanged": "the row already showed exactly this",
-    "duplicate": "it had counted before",
-    "stale": "the row already showed something later",
-    "superseded": "a later event of the same batch was written instead",
-    "dead": "it could not be applied and is a dead letter",
+OUTCOMES: dict[str, str] = {
+    Outcome.APPLIED: "the row was written from it",
+    Outcome.UNCHANGED: "the row already showed exactly this",
+    Outcome.DUPLICATE: "it had counted before",
+    Outcome.STALE: "the row already showed something later",
+    Outcome.SUPERSEDED: "a later event of the same batch was written instead",
+    Outcome.DEAD: "it could not be applied and is a dead letter",
 }
 REDELIVERIES = {
     Redelivery.PUT_BACK: "back in its mailbox",
@@ -43,9 +42,9 @@ REDELIVERIES = {
     Redelivery.FULL: "left open: its mailbox is full",
     Redelivery.UNREADABLE: "left open: its bytes are not its event",
 }
-SOURCES = {
-    BACKFILL: "`cogento backfill` wrote it",
-    VERIFY: "`cogento verify --repair` wrote it, as the row was not what Stripe said",
+SOURCES: dict[str, str] = {
+    Source.BACKFILL: "`cogento backfill` wrote it",
+    Source.VERIFY: "`cogento verify --repair` wrote it, as the row was not what Stripe said",
 }
 """How answers of Stripe's came to a row past the mailboxes."""
 
@@ -101,7 +100,7 @@ def describe_outcome(row: LedgerRecord) -> str:
 
 
 def _describe_result(row: LedgerRecord) -> str:
-    if row.reason == ASKED:
+    if row.reason == Reason.ASKED:
         return "it only names its object: Stripe is asked, and the answer counts in its place"
     outcome = OUTCOMES.get(row.outcome, row.outcome)
     if row.superseded_by:

@@ -5,6 +5,11 @@ The receiver turns `Rejected` into HTTP, the worker turns the other two into out
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cogento.events.letters import LetterReason
+
 
 class RejectedError(Exception):
     """The request is not a valid event; nothing of it is stored."""
@@ -34,7 +39,7 @@ class DependencyUnavailableError(TransientError):
 class PermanentError(Exception):
     """The event can never be applied as it is; its bytes are kept as a dead letter."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: LetterReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message

@@ -30,12 +30,11 @@ from cogento.events.envelope import (
 )
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.fields import Json
+from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.projection import version_of
 from cogento.events.thin import PREFIX, is_deletion, is_thin, read_thin
 from cogento.events.versions import Version
-
-UNKNOWN_TYPE = "unknown_type"
 
 _DELETED_CUSTOMER = "customer.deleted"
 
@@ -90,7 +89,7 @@ def read_event(body: bytes) -> Event:
     """
     whole, envelope = _open(body)
     if not has_snapshot(envelope.type):
-        raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
+        raise PermanentError(LetterReason.UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     kind = kind_of(envelope.type)
     obj = whole.data.object
     if obj.get("object") != kind:
@@ -119,7 +118,7 @@ def read_notice(body: bytes) -> Notice:
     except RejectedError as error:
         fields.malformed(error.message)
     if not is_notice(envelope.type):
-        raise PermanentError(UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
+        raise PermanentError(LetterReason.UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     kind = kind_of(envelope.type.removeprefix(PREFIX))
     related = read_thin(body).related_object
     if related is None or related.type != kind:
@@ -145,7 +144,7 @@ def _open(body: bytes) -> tuple[Whole, Envelope]:
     try:
         return parse_whole(body, now=ANY_TIME)
     except RejectedError as error:
-        raise PermanentError(fields.MALFORMED, error.message) from error
+        raise PermanentError(LetterReason.MALFORMED, error.message) from error
 
 
 def kind_of(type_: str) -> ObjectKind:

@@ -13,7 +13,7 @@ import msgspec
 
 from cogento.events.envelope import FETCHED
 from cogento.events.errors import PermanentError
-from cogento.events.fields import MALFORMED
+from cogento.events.letters import LetterReason
 
 _TYPES = {"customer": f"customer{FETCHED}", "subscription": f"customer.subscription{FETCHED}"}
 
@@ -51,7 +51,9 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
     try:
         asked = msgspec.json.decode(sent, type=_FetchedObject)
     except msgspec.DecodeError as error:
-        raise PermanentError(MALFORMED, "Stripe's answer is no customer and no subscription") from error
+        raise PermanentError(
+            LetterReason.MALFORMED, "Stripe's answer is no customer and no subscription"
+        ) from error
     parts = repr((asked.id, fetched_at, sent))
     answer = _FetchedEvent(
         id=f"evt_fetched_{hashlib.blake2b(parts.encode(), digest_size=12).hexdigest()}",

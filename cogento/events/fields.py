@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from cogento.events.errors import PermanentError
+from cogento.events.letters import LetterReason
 from cogento.events.strict_json import canonical_json
-
-MALFORMED = "malformed"
 
 LATEST_TIME = 253_402_300_799  # the end of 9999: the last second that every client of Postgres can show
 
@@ -66,4 +65,4 @@ def rows(obj: Json, key: str) -> list[Json]:
 
 def malformed(message: str) -> NoReturn:
     """Give up on the event: no later attempt can read it."""
-    raise PermanentError(MALFORMED, message)
+    raise PermanentError(LetterReason.MALFORMED, message)

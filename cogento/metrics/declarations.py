@@ -17,6 +17,7 @@ import msgspec
 from cogento import VERSION
 from cogento.queue.circuit import Dependency
 from cogento.queue.delays import Delay, histograms
+from cogento.queue.status import MailboxState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,12 +160,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
         "cogento_queue_customers",
         Type.GAUGE,
         "Customers with mail, by state.",
-        lambda queue: {
-            ("ready",): queue.ready,
-            ("leased",): queue.leased,
-            ("sleeping",): queue.sleeping,
-            ("paused",): queue.paused,
-        },
+        lambda queue: {(state,): getattr(queue, state) for state in MailboxState},
         ("state",),
     ),
     Metric(

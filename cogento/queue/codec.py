@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
-from cogento.queue.mail import Source
+from cogento.events.outcomes import Source
 
 VERSION = 2
 READABLE = frozenset({1, 2})
@@ -39,6 +39,7 @@ _LETTERS = {
     Source.SWEEP: b"s",
     Source.FETCH: b"f",
     Source.VERIFY: b"v",
+    Source.BACKFILL: b"b",
     Source.SEND: b"n",
 }
 _SOURCES = {letter: source for source, letter in _LETTERS.items()}

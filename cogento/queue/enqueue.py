@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
+from cogento.events.outcomes import Source
 from cogento.queue import codec, keys, replies
 from cogento.queue.async_redis_client import AsyncRedisClient
 from cogento.queue.clock import RedisTime
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS, DurableScripts
 from cogento.queue.errors import JunkFound
-from cogento.queue.mail import Limits, Put, PutResult, Source
+from cogento.queue.mail import Limits, Put, PutResult
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:

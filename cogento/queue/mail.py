@@ -10,7 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from cogento.events.names import CustomerId, EventId, LeaseToken
-
+    from cogento.events.outcomes import Source
 
 GATHERING_MS_FOR_EACH_EVENT = 2
 LONGEST_GATHERING_MS = 250
@@ -23,17 +23,6 @@ def gathering_ms(events: int) -> int:
     second come, claims grow until they are LONGEST_GATHERING_MS apart, and where little comes nobody waits.
     """
     return min(events * GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
-
-
-class Source(StrEnum):
-    """How an event came to us."""
-
-    WEBHOOK = "webhook"
-    RETRY = "retry"
-    SWEEP = "sweep"
-    FETCH = "fetch"
-    VERIFY = "verify"
-    SEND = "send"
 
 
 class PutResult(StrEnum):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from cogento.events.names import CustomerId, EventId, LeaseToken
+from cogento.events.outcomes import Source
 from cogento.queue import codec, keys, replies
 from cogento.queue.circuit import Circuit, Dependency
 from cogento.queue.clock import RedisClock
@@ -31,7 +32,6 @@ from cogento.queue.mail import (
     Claim,
     Limits,
     Settlement,
-    Source,
 )
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
@@ -238,7 +238,7 @@ class Mailboxes:
 
     def remove(self, customer_id: CustomerId, event_id: EventId) -> Removed:
         """Take one waiting or parked event out for good, as an operator may."""
-        return replies.read_removed(self._one(customer_id, "remove", event_id))
+        return replies.REMOVED[self._one(customer_id, "remove", event_id)]
 
     def status(self) -> MailboxStatus:
         """Return how much waits and how old it is, over all shards."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
-from cogento.queue.mail import PutResult, Source
+from cogento.events.outcomes import Source
+from cogento.queue.mail import PutResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

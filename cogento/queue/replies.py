@@ -21,12 +21,11 @@ SECOND = 2**21
 """Places within one second of `created`: score = created * 2^21 + n, exact in a double (put.lua)."""
 
 
-class PutCode(IntEnum):
-    """put.lua, one an envelope; the stored value instead where it has another content."""
+PUT_RESULTS = {1: PutResult.QUEUED, 2: PutResult.DUPLICATE, 3: PutResult.FULL}
+"""put.lua, one an envelope; the stored value instead where it has another content."""
 
-    QUEUED = 1
-    DUPLICATE = 2
-    FULL = 3
+REMOVED = {0: Removed.ABSENT, 1: Removed.REMOVED, 2: Removed.LEASED}
+"""remove.lua."""
 
 
 class SettleCode(IntEnum):
@@ -34,14 +33,6 @@ class SettleCode(IntEnum):
 
     LOST = 0
     SETTLED = 1
-
-
-class RemoveCode(IntEnum):
-    """remove.lua."""
-
-    ABSENT = 0
-    REMOVED = 1
-    LEASED = 2
 
 
 class AttemptRecord(NamedTuple):
@@ -61,12 +52,7 @@ def read_put(code: int | bytes, value: bytes) -> PutResult:
     if isinstance(code, bytes):
         same = codec.same_content(code, value)
         return PutResult.DUPLICATE if same else PutResult.DUPLICATE_DIFFERS
-    return PutResult(PutCode(code).name.lower())
-
-
-def read_removed(code: int) -> Removed:
-    """Return what became of a removal."""
-    return Removed(RemoveCode(code).name.lower())
+    return PUT_RESULTS[code]
 
 
 def read_mail(reply: Reply, *, now_ms: int) -> Mail:

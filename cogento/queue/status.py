@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cogento.events.names import CustomerId, EventId
-    from cogento.queue.mail import Source
+    from cogento.events.outcomes import Source
 
 
 class MailboxState(StrEnum):

@@ -20,11 +20,10 @@ from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import ObjectKind, kind_of, read_event
 from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
-from cogento.events.outcomes import Parked
+from cogento.events.outcomes import Outcome, Source
 from cogento.events.retry import FailureClass
-from cogento.queue.mail import Source
 from cogento.store.errors import classify
-from cogento.store.ledger import Delivery, entry_of
+from cogento.store.ledger import Delivery
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError
 
@@ -42,13 +41,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ENQUEUED = "mailed"
-"""An outcome of objects besides those of the ledger: they were put into the customer queues."""
-
 MAX_PARKED = 10_000
 
 AppliedCounts = Counter[tuple[str, str]]
-"""How many objects, by kind and by what became of them."""
+"""How many objects, by kind and by what became of them: a final Outcome, or that they were ENQUEUED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ class BulkApplier:
     """Applies many objects under one source; for coroutines of one event loop."""
 
     def __init__(
-        self, store: Store, api: StripeApi, mailboxes: Mailboxes, enqueuer: Enqueuer, *, source: str
+        self, store: Store, api: StripeApi, mailboxes: Mailboxes, enqueuer: Enqueuer, *, source: Source
     ) -> None:
         self._store = store
         self._api = api
@@ -112,7 +108,7 @@ class BulkApplier:
             return []
         _count(documents, result, counts)
         await asyncio.to_thread(self._wake_parked, result.customers)
-        return [one for one in documents if isinstance(result.outcomes[one.delivery.event.id], Parked)]
+        return [one for one in documents if result.results[one.delivery.event.id].outcome is Outcome.PARKED]
 
     async def _customers_of(self, orphans: Iterable[_Document], counts: AppliedCounts) -> list[_Document]:
         """Ask for customers that no list has: deleted ones, and those that came after it was made."""
@@ -139,7 +135,7 @@ class BulkApplier:
         """Put objects into the queues; raises QueueFullError when a queue is full."""
         envelopes = [envelope for body in bodies if (envelope := _opened(body))]
         await asyncio.to_thread(self._enqueuer.put, envelopes, source=Source.FETCH)
-        counts.update((kind_of(envelope.type).value, ENQUEUED) for envelope in envelopes)
+        counts.update((kind_of(envelope.type).value, Outcome.ENQUEUED) for envelope in envelopes)
 
 
 def _opened(body: bytes) -> Envelope | None:
@@ -152,5 +148,5 @@ def _opened(body: bytes) -> Envelope | None:
 
 def _count(documents: Iterable[_Document], result: BatchResult, counts: AppliedCounts) -> None:
     for event in (one.delivery.event for one in documents):
-        if entry := entry_of(result.outcomes[event.id]):
-            counts[event.kind.value, entry.outcome] += 1
+        if (found := result.results[event.id]).is_final:
+            counts[event.kind.value, found.outcome] += 1

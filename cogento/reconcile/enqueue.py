@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.events.envelope import Envelope
-    from cogento.queue.mail import Source
+    from cogento.events.outcomes import Source
     from cogento.queue.mailboxes import Mailboxes
     from cogento.stripe.requests import StripeAnswer
 

@@ -13,6 +13,7 @@ import structlog
 
 from cogento import runtime
 from cogento.events.fence import Fence
+from cogento.events.outcomes import Source
 from cogento.queue.wakeup import WorkerWakeup
 from cogento.reconcile.backfill import Backfill, Backfilled
 from cogento.reconcile.bulk_apply import BulkApplier
@@ -21,7 +22,6 @@ from cogento.reconcile.refetch import AmbiguousRows, ObjectFetcher, Refetcher, T
 from cogento.reconcile.stripe import Stripe
 from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from cogento.reconcile.verify import Verified, Verify
-from cogento.store.ledger import BACKFILL, VERIFY
 from cogento.store.store import Store
 from cogento.stripe.errors import StripeApiError
 
@@ -150,7 +150,9 @@ class Reconciliation:
         turn = runtime.run(self._store.try_leader_lease(BACKFILL_TURN))
         if turn is None:
             return None
-        applier = BulkApplier(self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=BACKFILL)
+        applier = BulkApplier(
+            self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.BACKFILL
+        )
         try:
             return Backfill(self._stripe, self._store.backfills, applier, report=report).run(anew=anew)
         finally:
@@ -165,7 +167,9 @@ class Reconciliation:
     ) -> Verified:
         """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
         self._check_account()
-        applier = BulkApplier(self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=VERIFY)
+        applier = BulkApplier(
+            self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.VERIFY
+        )
         comparison = Verify(self._store, self._stripe, self._mailboxes, applier, report=report)
         return comparison.run(sample=sample, repair=repair)
 

@@ -19,8 +19,8 @@ from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import ObjectKind, read_notice
 from cogento.events.letters import MESSAGES, PARKED_SECONDS, LetterReason
 from cogento.events.names import CustomerId, ObjectId
+from cogento.events.outcomes import Source
 from cogento.events.retry import FailureClass
-from cogento.queue.mail import Source
 from cogento.reconcile.enqueue import fetched_envelope
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.refetches import RefetchTarget

@@ -17,7 +17,7 @@ from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
-from cogento.queue.mail import Source
+from cogento.events.outcomes import Source
 from cogento.store.progress import BEFORE_ALL_EVENTS, ListedEvent
 from cogento.store.refetches import SnapshotEvent
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.columns import CustomerColumns
 from cogento.events.event import Event, Notice, ObjectKind
-from cogento.events.outcomes import Duplicate, Outcome
+from cogento.events.outcomes import Reason, Result, decided
 from cogento.failpoints import failpoint
 from cogento.store import dead_letters, email_ownership, ledger, refetches, roles, subscriptions, users
 from cogento.store.ledger import BatchResult
@@ -73,18 +73,18 @@ async def apply(
     failpoint("in_tx", deliveries)
 
     # Account for every event.
-    outcomes: dict[EventId, Outcome] = {
-        **dict.fromkeys(seen.done, Duplicate()),
-        **plan.outcomes(),
+    results: dict[EventId, Result] = {
+        **dict.fromkeys(seen.done, decided(Reason.DUPLICATE)),
+        **plan.results(),
         **requested,
     }
-    if await ledger.write(connection, fresh, outcomes, dead=seen.dead):
+    if await ledger.write(connection, fresh, results, dead=seen.dead):
         await roles.sync_member_role(connection, plan.subscribers)
     retried = {delivery.event.id for delivery in deliveries if delivery.is_retry}
-    await dead_letters.resolve(connection, {id_: outcomes[id_] for id_ in seen.dead | retried})
+    await dead_letters.resolve(connection, {id_: results[id_] for id_ in seen.dead | retried})
     failpoint("before_commit", deliveries)
     return BatchResult(
-        outcomes=outcomes,
+        results=results,
         customers=frozenset(d.event.customer_id for d in deliveries if d.event.customer_id in plan.owners),
         unsure=plan.unsure,
     )

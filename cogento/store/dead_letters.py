@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from cogento.events.names import CustomerId, EventId
 from cogento.events.strict_json import safe_text
-from cogento.store.ledger import entry_of
 from cogento.store.letter_records import (
     Letter,
     LetterAction,
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.events.outcomes import Outcome
+    from cogento.events.letters import LetterReason
+    from cogento.events.outcomes import Result
     from cogento.events.retry import FailureClass
     from cogento.store.database import Database
 
@@ -79,7 +79,7 @@ class DeadLetter:
     received_ms: int
     source: str
     attempts: int
-    reason: str
+    reason: LetterReason
     message: str
     failure_class: FailureClass
     failure_code: str | None = None
@@ -204,11 +204,11 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     await write(connection, _INSERT, [_kept(letter) for letter in ordered if letter.event_id in dead])
 
 
-async def resolve(connection: asyncpg.Connection, outcomes: Mapping[EventId, Outcome]) -> None:
+async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Result]) -> None:
     """Close the letters of those events whose outcome is final now."""
-    entries = {event_id: entry for event_id, outcome in outcomes.items() if (entry := entry_of(outcome))}
-    if entries:
-        await connection.execute(_RESOLVE, list(entries), [entry.outcome for entry in entries.values()])
+    final = {event_id: result.outcome for event_id, result in results.items() if result.is_final}
+    if final:
+        await connection.execute(_RESOLVE, list(final), list(final.values()))
 
 
 def _entry(letter: DeadLetter) -> tuple[object, ...]:

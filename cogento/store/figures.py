@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cogento.events.outcomes import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,7 +44,7 @@ class TableFigures:
     @property
     def applied_total(self) -> int:
         """Events that a row was written from."""
-        return self.outcomes["applied"]
+        return self.outcomes[Outcome.APPLIED]
 
 
 async def read_figures(store: Store) -> TableFigures:

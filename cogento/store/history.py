@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.addresses import canonical_address
 from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.events.outcomes import FINAL_OUTCOMES
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -108,14 +109,7 @@ class Totals:
     @property
     def outcomes(self) -> dict[str, int]:
         """The events alone, by the outcome that the ledger names."""
-        return {
-            "applied": self.applied,
-            "unchanged": self.unchanged,
-            "duplicate": self.duplicate,
-            "stale": self.stale,
-            "superseded": self.superseded,
-            "dead": self.dead,
-        }
+        return {outcome: getattr(self, outcome) for outcome in FINAL_OUTCOMES}
 
 
 class History:

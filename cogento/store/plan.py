@@ -14,10 +14,9 @@ from msgspec.structs import replace
 
 from cogento.events.event import Event, ObjectKind
 from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.events.outcomes import Outcome, Parked
+from cogento.events.outcomes import PARKED, Result, decided
 from cogento.ordering.evidence import outlives_its_customer
 from cogento.ordering.order import decide
-from cogento.store.ledger import outcome_of
 from cogento.store.subscriptions import SubscriptionChange
 from cogento.store.users import UserChange
 
@@ -60,11 +59,11 @@ class Plan:
         subscriptions = (c.stripe_subscription_id for c in self.subscriptions if not c.decision.sure)
         return frozenset((*customers, *subscriptions, *self.outliving))
 
-    def outcomes(self) -> dict[EventId, Outcome]:
+    def results(self) -> dict[EventId, Result]:
         """Say what becomes of each event."""
         verdicts = (verdict for change in self._changes() for verdict in change.decision.verdicts)
-        decided = {verdict.event_id: outcome_of(verdict) for verdict in verdicts}
-        return {**decided, **dict.fromkeys(self.parked, Parked())}
+        results = {verdict.event_id: decided(verdict.reason, verdict.superseded_by) for verdict in verdicts}
+        return {**results, **dict.fromkeys(self.parked, PARKED)}
 
     def _changes(self) -> tuple[UserChange | SubscriptionChange, ...]:
         return (*self.customers, *self.subscriptions)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cogento.events.envelope import FETCHED
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.events.outcomes import Asked, Outcome, Reason, Stale
+from cogento.events.outcomes import Reason, Result, decided
 from cogento.ordering.order import ORDER_WINDOW
 from cogento.ordering.rules import is_terminal
 from schema.queries import query
@@ -73,7 +73,7 @@ class SnapshotEvent:
     created: int
 
 
-async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Outcome]:
+async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Result]:
     """Write down of what a batch tells, in its transaction, and say what becomes of each event."""
     if not notices:
         return {}
@@ -89,7 +89,10 @@ async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]
         ORDER_WINDOW,
     )
     waiting = {row["object_id"] for row in rows if row["waits"]}
-    return {notice.id: Asked() if notice.object_id in waiting else Stale(Reason.STALE) for notice in notices}
+    return {
+        notice.id: decided(Reason.ASKED if notice.object_id in waiting else Reason.STALE)
+        for notice in notices
+    }
 
 
 def _newest(told: Iterable[T]) -> list[T]:

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from cogento import runtime
 from cogento.events.event import read_event
+from cogento.events.outcomes import Source
 from cogento.local.ports import free_port
 from cogento.store.store import Delivery, Store
 from tests.support import builders
@@ -125,7 +126,7 @@ def applied(database_url: str) -> Iterator[Happened]:
     def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
         event = read_event(builders.event_body(type_, object_, **fields))
         runtime.run(
-            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source="webhook")])
+            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source=Source.WEBHOOK)])
         )
 
     yield apply

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cogento.events.event import read_event
+from cogento.events.outcomes import Source
 from cogento.store.store import Delivery
 from tests.support import builders
 from tests.support.builders import NOW, Json
@@ -17,7 +18,7 @@ def delivery(
     id_: str,
     created: int = NOW,
     attempts: int = 0,
-    source: str = "webhook",
+    source: Source = Source.WEBHOOK,
     before: Json | None = None,
 ) -> Delivery:
     """One event of an object."""

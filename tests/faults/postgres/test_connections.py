@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cogento import runtime
-from cogento.events.outcomes import Applied, Reason, Unchanged
+from cogento.events.outcomes import Reason, decided
 from cogento.events.retry import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import PostgresUnavailableError
@@ -122,7 +122,7 @@ async def test_f36_a_frozen_backend_is_given_up_and_its_connection_too(
     result = await store.apply([new_customer(1, event="1")])
     os.kill(frozen, signal.SIGCONT)
     await store.close()
-    assert result.outcomes == {"evt_1": Applied(Reason.FIRST)}
+    assert result.results == {"evt_1": decided(Reason.FIRST)}
 
 
 async def test_f36_a_postmaster_that_takes_no_connections_is_given_up(
@@ -149,7 +149,7 @@ async def test_f37_a_backend_terminated_while_it_works_is_infrastructure(
         await _terminate_ours(more_sql)
         assert await blamed(ours) is FailureClass.INFRASTRUCTURE
     result = await store.apply([customer(1, event="2", at=10)])
-    assert result.outcomes == {"evt_2": Unchanged()}
+    assert result.results == {"evt_2": decided(Reason.UNCHANGED)}
 
 
 async def test_f37_a_backend_terminated_while_idle_costs_at_most_one_call(store: Store, sql: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from cogento.events.names import CustomerId
-from cogento.events.outcomes import Applied, Reason
+from cogento.events.outcomes import Reason, decided
 from cogento.events.retry import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import classify
@@ -59,7 +59,7 @@ async def test_f31_a_transaction_that_met_another_runs_again_in_place(
 ) -> None:
     await sql.execute(FAIL_SOMETIMES.format(times=4, code=code))
     result = await store.apply([new_customer(1, event="1")])
-    assert result.outcomes == {"evt_1": Applied(Reason.FIRST)}
+    assert result.results == {"evt_1": decided(Reason.FIRST)}
     assert await sql.fetchval("SELECT last_value FROM tries") == 5
 
 
@@ -95,7 +95,7 @@ async def test_f30_a_deadlock_with_a_stranger_is_survived(
     await until_waiting(more_sql)
     await sql.execute("SELECT FROM users FOR UPDATE")
     await stranger.rollback()
-    assert (await ours).outcomes == {"evt_s2": Applied(Reason.NEWER)}
+    assert (await ours).results == {"evt_s2": decided(Reason.NEWER)}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cogento.events.outcomes import Applied, Duplicate, Reason, Stale
+from cogento.events.outcomes import Outcome, Reason, decided
 from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
@@ -50,18 +50,18 @@ async def test_f61_a_copy_that_comes_after_its_ledger_row_is_gone_changes_nothin
     (copy,) = (delivery for delivery in life() if delivery.event.id == f"evt_{event}")
     result = await store.apply([copy])
     assert [row["state"] for row in await sql.fetch(ROWS)] == shown
-    assert not any(isinstance(outcome, Applied) for outcome in result.outcomes.values())
+    assert not any(one.outcome is Outcome.APPLIED for one in result.results.values())
 
 
 async def test_f61_how_forgotten_copies_end(store: Store, sql: Any) -> None:
     await store.apply(life())
     await forget_everything(store, sql)
     result = await store.apply(life())
-    assert result.outcomes == {
-        "evt_made": Duplicate(),  # a row remembers some ids of its own
-        "evt_renamed": Duplicate(),
-        "evt_sub_made": Stale(Reason.AFTER_DELETE),
-        "evt_sub_ended": Duplicate(),
+    assert result.results == {
+        "evt_made": decided(Reason.DUPLICATE),  # a row remembers some ids of its own
+        "evt_renamed": decided(Reason.DUPLICATE),
+        "evt_sub_made": decided(Reason.AFTER_DELETE),
+        "evt_sub_ended": decided(Reason.DUPLICATE),
     }
 
 
@@ -69,7 +69,7 @@ async def test_f61_a_forgotten_event_cannot_bring_a_deleted_customer_back(store:
     await store.apply([*life(), deleted_customer(1, event="deleted", at=LONG_AGO + 2 * DAY)])
     await forget_everything(store, sql)
     result = await store.apply([customer(1, event="renamed", at=LONG_AGO + DAY, name="Last")])
-    assert result.outcomes == {"evt_renamed": Stale(Reason.AFTER_DELETE)}
+    assert result.results == {"evt_renamed": decided(Reason.AFTER_DELETE)}
     assert await sql.fetchval("SELECT deleted_at IS NOT NULL AND name IS NULL FROM users")
 
 
@@ -78,4 +78,4 @@ async def test_f61_a_copy_within_the_retention_is_a_duplicate(store: Store, sql:
     await sql.execute("UPDATE webhook_events SET settled_at = settled_at - INTERVAL '34 days'")
     await store.run_maintenance()
     result = await store.apply(life())
-    assert set(result.outcomes.values()) == {Duplicate()}
+    assert set(result.results.values()) == {decided(Reason.DUPLICATE)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from cogento.events.outcomes import Applied, Duplicate, Reason
+from cogento.events.outcomes import Reason, decided
 from cogento.events.retry import FailureClass
 from cogento.store.errors import says_away
 from cogento.store.store import Store
@@ -49,7 +49,7 @@ async def test_f26_after_a_restart_one_call_fails_and_the_next_finds_the_server(
     _RESTARTS[fault](postgres_server)
     assert await blamed(store.apply([new_customer(2, event="2")])) is FailureClass.INFRASTRUCTURE
     result = await store.apply([new_customer(2, event="2")])
-    assert result.outcomes == {"evt_2": Applied(Reason.FIRST)}
+    assert result.results == {"evt_2": decided(Reason.FIRST)}
 
 
 @pytest.mark.parametrize("fault", ["restart", "crash"])
@@ -80,7 +80,7 @@ async def test_f27_a_commit_whose_answer_is_lost_is_found_in_the_ledger(
     proxy.cut_on(b"COMMIT", way=way, delivered=way is Way.TO_SERVER)
     assert await blamed(proxied_store.apply([new_customer(1, event="1")])) is FailureClass.INFRASTRUCTURE
     result = await proxied_store.apply([new_customer(1, event="1")])
-    assert result.outcomes == {"evt_1": Duplicate()}
+    assert result.results == {"evt_1": decided(Reason.DUPLICATE)}
     assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 1
 
 
@@ -91,7 +91,7 @@ async def test_f27_a_commit_that_never_arrived_is_done_by_the_next_try(
     proxy.cut_on(b"COMMIT", delivered=False)
     assert await blamed(proxied_store.apply([new_customer(1, event="1")])) is FailureClass.INFRASTRUCTURE
     result = await proxied_store.apply([new_customer(1, event="1")])
-    assert result.outcomes == {"evt_1": Applied(Reason.FIRST)}
+    assert result.results == {"evt_1": decided(Reason.FIRST)}
 
 
 def test_f27_a_worker_takes_a_batch_again_whose_commit_is_unknown(

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
-from cogento.events.outcomes import Applied, Reason
+from cogento.events.outcomes import Reason, decided
 from cogento.store import migrate as migration
 from cogento.store.migrate import migrate
 from schema import migrations
@@ -101,7 +101,7 @@ async def test_f50_a_plan_from_before_a_migration_is_made_anew(store: Store, sql
     await store.apply([new_customer(1, event="1")])
     await sql.execute(change)
     result = await store.apply([customer(1, event="2", at=10, name="B"), new_customer(2, event="3")])
-    assert result.outcomes == {"evt_2": Applied(Reason.NEWER), "evt_3": Applied(Reason.FIRST)}
+    assert result.results == {"evt_2": decided(Reason.NEWER), "evt_3": decided(Reason.FIRST)}
 
 
 def test_f50_no_query_takes_columns_that_it_does_not_name() -> None:

@@ -13,6 +13,7 @@ from cogento import runtime
 from cogento.cli.main import main
 from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
+from cogento.events.outcomes import Source
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Delivery, Store
@@ -60,7 +61,7 @@ def applied(store: Store) -> Happened:
     def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
         event = read_event(builders.event_body(type_, object_, **fields))
         runtime.run(
-            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source="webhook")])
+            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source=Source.WEBHOOK)])
         )
 
     return apply

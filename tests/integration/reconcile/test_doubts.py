@@ -11,9 +11,9 @@ import pytest
 from cogento.events.envelope import parse_envelope
 from cogento.events.event import ObjectKind
 from cogento.events.names import CustomerId, ObjectId
+from cogento.events.outcomes import Source
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.local.stripe.events import webhook_body
-from cogento.queue.mail import Source
 from cogento.reconcile import refetch
 from cogento.reconcile.enqueue import fetched_envelope
 from cogento.store.refetches import RefetchTarget

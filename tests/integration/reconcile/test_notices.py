@@ -10,8 +10,8 @@ import redis
 
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
+from cogento.events.outcomes import Source
 from cogento.local.stripe.errors import Fault, FaultKind
-from cogento.queue.mail import Source
 from cogento.reconcile import refetch
 from tests.support.simulated_stripe import (
     SimulatedStripe,

@@ -10,7 +10,7 @@ import pytest
 
 from cogento.events.addresses import EmailClaim, assign_addresses
 from cogento.events.names import CustomerId
-from cogento.events.outcomes import Applied, Duplicate, Reason
+from cogento.events.outcomes import Reason, decided
 from cogento.store.store import Store
 from tests.support.builders import NOW
 from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
@@ -78,9 +78,9 @@ async def test_two_workers_with_the_same_new_events_apply_each_once(
     subscriptions = [subscription(n, event=f"s{n}", of=n) for n in range(20)]
     batch = customers + subscriptions
     results = await asyncio.gather(store.apply(batch), another_store.apply(list(reversed(batch))))
-    outcomes = [result.outcomes[event] for result in results for event in result.outcomes]
-    assert outcomes.count(Applied(Reason.FIRST)) == 40
-    assert outcomes.count(Duplicate()) == 40
+    outcomes = [result.results[event] for result in results for event in result.results]
+    assert outcomes.count(decided(Reason.FIRST)) == 40
+    assert outcomes.count(decided(Reason.DUPLICATE)) == 40
     assert await sql.fetchval("SELECT count(*) FROM webhook_events WHERE outcome = 'applied'") == 40
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cogento.events.outcomes import Parked
+from cogento.events.outcomes import PARKED
 from cogento.store.store import Delivery, Store
 from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
 
@@ -96,5 +96,5 @@ async def _rows_after(store: Store, sql: Any, batches: Batches) -> list[tuple[ob
 
 
 async def _parked(store: Store, batch: Sequence[Delivery]) -> list[Delivery]:
-    outcomes = (await store.apply(batch)).outcomes
-    return [delivery for delivery in batch if outcomes[delivery.event.id] == Parked()]
+    outcomes = (await store.apply(batch)).results
+    return [delivery for delivery in batch if outcomes[delivery.event.id] == PARKED]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cogento.events.names import EventId
-from cogento.events.outcomes import Parked
+from cogento.events.outcomes import PARKED, Source
 from cogento.store.store import Delivery, Store
 from tests.support import builders
 from tests.support.builders import NOW
@@ -44,7 +44,7 @@ def ended(number: int = 1, *, event: str, at: int = 0, of: int = 1) -> Delivery:
 def fetched(number: int = 1, *, event: str, at: int, deleted: bool = False) -> Delivery:
     """What Stripe answered when it was asked for a customer."""
     object_ = builders.deleted_customer(f"cus_{number}") if deleted else builders.customer(f"cus_{number}")
-    return delivery("customer.fetched", object_, id_=f"evt_{event}", created=NOW + at, source="fetch")
+    return delivery("customer.fetched", object_, id_=f"evt_{event}", created=NOW + at, source=Source.FETCH)
 
 
 async def look(sql: Any, number: int = 1) -> tuple[str, bool]:
@@ -146,7 +146,7 @@ async def test_t3_one_whose_event_is_parked_in_the_batch_of_the_deletion_is_in_d
     result = await store.apply(
         [deleted_customer(event="gone", at=100), subscription(event="moves", at=50, of=9)]
     )
-    assert result.outcomes[EventId("evt_moves")] == Parked()
+    assert result.results[EventId("evt_moves")] == PARKED
     assert await look(sql) == ("active", True)
 
 
@@ -245,7 +245,7 @@ async def rows_after(
     await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events")
     parked = []
     for batch in batches:
-        outcomes = (await store.apply(batch)).outcomes
-        parked += [one for one in batch if outcomes[one.event.id] == Parked()]
+        outcomes = (await store.apply(batch)).results
+        parked += [one for one in batch if outcomes[one.event.id] == PARKED]
     await store.apply(parked)
     return tuple(tuple(row) for row in await sql.fetch(ROWS))

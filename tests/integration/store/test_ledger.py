@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cogento.events.outcomes import Applied, Reason
+from cogento.events.outcomes import Reason, Source, decided
 from cogento.store.store import Store
 from tests.support import builders
 from tests.support.builders import NOW
@@ -16,7 +16,7 @@ from tests.support.store_letters import letter
 
 async def test_an_event_is_one_narrow_row(store: Store, sql: Any) -> None:
     object_ = builders.subscription("sub_1", customer="cus_1")
-    arrived = delivery("customer.subscription.created", object_, id_="evt_s", attempts=3, source="sweep")
+    arrived = delivery("customer.subscription.created", object_, id_="evt_s", attempts=3, source=Source.SWEEP)
     await store.apply([new_customer(event="c"), arrived])
     row = await sql.fetchrow(
         """
@@ -78,7 +78,7 @@ async def test_outcomes_are_counted_for_ever(store: Store, sql: Any) -> None:
 async def test_a_dead_event_may_be_applied_after_all(store: Store, sql: Any) -> None:
     await store.insert_dead_letters([letter("1")])
     result = await store.apply([customer(event="1", name="Ada"), customer(2, event="2")])
-    assert result.outcomes == {"evt_1": Applied(Reason.FIRST), "evt_2": Applied(Reason.FIRST)}
+    assert result.results == {"evt_1": decided(Reason.FIRST), "evt_2": decided(Reason.FIRST)}
     rows = await sql.fetch("SELECT event_id, outcome FROM webhook_events ORDER BY event_id")
     assert [tuple(row) for row in rows] == [("evt_1", "applied"), ("evt_2", "applied")]
     row = await sql.fetchrow("SELECT status, resolution, resolved_by FROM dead_letters")

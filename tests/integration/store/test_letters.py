@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cogento.events.outcomes import Source
 from cogento.events.retry import FailureClass
-from cogento.store.ledger import RETRY, Delivery
+from cogento.store.ledger import Delivery
 from cogento.store.letter_records import Letter, LetterFilter, LetterStatus
 from cogento.store.store import Store
 from tests.support.builders import NOW
@@ -253,7 +254,7 @@ async def test_a_letter_that_is_parked_after_its_retry_stays_on_its_way(store: S
     await store.insert_dead_letters([letter("1", type="customer.subscription.updated")])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA)
-    await store.apply([replace(subscription(event="1"), source=RETRY)])
+    await store.apply([replace(subscription(event="1"), source=Source.RETRY)])
     assert await _ended(store, kept.id) == (LetterStatus.RETRYING, None)
 
 
@@ -353,4 +354,4 @@ async def _ended(store: Store, letter_id: int) -> tuple[LetterStatus, str | None
 
 
 def _retried(event: str) -> Delivery:
-    return replace(customer(event=event), source=RETRY)
+    return replace(customer(event=event), source=Source.RETRY)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cogento.events.outcomes import Unchanged
+from cogento.events.outcomes import Reason, decided
 from cogento.store.roles import Role
 from cogento.store.store import Store
 from tests.support.store_deliveries import deleted_customer, new_customer, subscription
@@ -167,7 +167,7 @@ async def test_t25_a_pause_of_collection_leaves_status_and_role_as_they_are(
     paused = {"behavior": behavior, "resumes_at": None}
     result = await club.apply([subscription(1, event="s2", at=10, pause_collection=paused)])
     row = await sql.fetchrow("SELECT status, unsure FROM subscriptions")
-    assert result.outcomes == {"evt_s2": Unchanged()}
+    assert result.results == {"evt_s2": decided(Reason.UNCHANGED)}
     assert tuple(row) == ("active", False)
     assert [granted.role for granted in await club.roles.granted(ADA)] == [Role.MEMBER]
 

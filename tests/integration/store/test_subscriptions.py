@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cogento.events.outcomes import Applied, Parked, Reason, Stale
+from cogento.events.outcomes import PARKED, Reason, decided
 from cogento.store.store import Store
 from tests.support.builders import MONTH_SECONDS, NOW, Shape, item
 from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
@@ -15,7 +15,7 @@ async def test_a_subscription_becomes_a_row_of_its_customers_user(store: Store, 
     arrived = subscription(event="s", items=[item(product="prod_9")], metadata={"seat": "3"})
     result = await store.apply([arrived])
     row = await _subscription(sql)
-    assert result.outcomes == {"evt_s": Applied(Reason.FIRST)}
+    assert result.results == {"evt_s": decided(Reason.FIRST)}
     assert result.customers == {"cus_1"}
     assert row["stripe_customer_id"] == "cus_1"
     assert (row["product_id"], row["status"], row["metadata"]) == ("prod_9", "active", '{"seat": "3"}')
@@ -28,7 +28,7 @@ async def test_customer_and_subscription_of_one_batch_both_get_rows_whatever_the
     store: Store, sql: Any
 ) -> None:
     result = await store.apply([subscription(event="s"), new_customer(event="c")])
-    assert set(result.outcomes.values()) == {Applied(Reason.FIRST)}
+    assert set(result.results.values()) == {decided(Reason.FIRST)}
     assert (await _subscription(sql))["stripe_customer_id"] == "cus_1"
 
 
@@ -36,7 +36,7 @@ async def test_a_subscription_without_its_customers_row_is_parked_and_leaves_not
     store: Store, sql: Any
 ) -> None:
     result = await store.apply([subscription(event="s")])
-    assert result.outcomes == {"evt_s": Parked()}
+    assert result.results == {"evt_s": PARKED}
     assert result.customers == frozenset()
     assert await sql.fetchval("SELECT count(*) FROM subscriptions") == 0
     assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 0
@@ -44,7 +44,7 @@ async def test_a_subscription_without_its_customers_row_is_parked_and_leaves_not
 
 async def test_a_parked_subscription_does_not_hold_up_its_neighbours(store: Store, sql: Any) -> None:
     result = await store.apply([subscription(1, event="s", of=1), customer(2, event="c")])
-    assert result.outcomes == {"evt_s": Parked(), "evt_c": Applied(Reason.FIRST)}
+    assert result.results == {"evt_s": PARKED, "evt_c": decided(Reason.FIRST)}
     assert result.customers == {"cus_2"}
 
 
@@ -83,7 +83,7 @@ async def test_an_ended_subscription_never_lives_again(store: Store, sql: Any) -
     gone = subscription(event="gone", status="canceled", type_="customer.subscription.deleted")
     await store.apply([new_customer(event="c"), gone])
     result = await store.apply([subscription(event="late", at=10, status="active")])
-    assert result.outcomes == {"evt_late": Stale(Reason.AFTER_DELETE)}
+    assert result.results == {"evt_late": decided(Reason.AFTER_DELETE)}
     assert (await _subscription(sql))["status"] == "canceled"
 
 
@@ -106,7 +106,7 @@ async def test_a_subscription_stays_with_its_owner_while_the_next_one_is_unknown
         [subscription(event="s2", of=2, at=10), subscription(event="s3", of=1, at=6, status="past_due")]
     )
     row = await _subscription(sql)
-    assert result.outcomes == {"evt_s2": Parked(), "evt_s3": Applied(Reason.NEWER)}
+    assert result.results == {"evt_s2": PARKED, "evt_s3": decided(Reason.NEWER)}
     assert (row["stripe_customer_id"], row["status"]) == ("cus_1", "past_due")
 
 
@@ -116,7 +116,7 @@ async def test_a_late_event_of_the_former_owner_does_not_move_it_back(store: Sto
     )
     await store.apply([subscription(event="s3", of=2, at=20)])
     result = await store.apply([subscription(event="s2", of=1, at=10, status="past_due")])
-    assert result.outcomes == {"evt_s2": Stale(Reason.STALE)}
+    assert result.results == {"evt_s2": decided(Reason.STALE)}
     assert (await _subscription(sql))["stripe_customer_id"] == "cus_2"
 
 

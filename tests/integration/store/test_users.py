@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cogento.events.outcomes import Applied, Duplicate, Reason, Stale, Superseded, Unchanged
+from cogento.events.names import EventId
+from cogento.events.outcomes import Reason, decided
 from cogento.store.store import Store
 from tests.support.builders import NOW
 from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
@@ -26,7 +27,7 @@ async def test_a_customer_becomes_a_row(store: Store, sql: Any) -> None:
     arrived = new_customer(event="1", name="Ada", phone="+41 31", address=ADDRESS, metadata={"plan": "gold"})
     result = await store.apply([arrived])
     row = await _user(sql)
-    assert result.outcomes == {"evt_1": Applied(Reason.FIRST)}
+    assert result.results == {"evt_1": decided(Reason.FIRST)}
     assert result.customers == {"cus_1"}
     assert (row["email"], row["stripe_email"]) == ("cus_1@example.com", "cus_1@example.com")
     assert (row["name"], row["phone"]) == ("Ada", "+41 31")
@@ -49,7 +50,7 @@ async def test_a_later_event_changes_the_row_and_keeps_its_id(store: Store, sql:
     before = await _user(sql)
     result = await store.apply([customer(event="2", at=10, name="Grace", metadata={"a": "b"})])
     after = await _user(sql)
-    assert result.outcomes == {"evt_2": Applied(Reason.NEWER)}
+    assert result.results == {"evt_2": decided(Reason.NEWER)}
     assert after["user_id"] == before["user_id"]
     assert (after["name"], after["metadata"]) == ("Grace", '{"a": "b"}')
     assert (after["updated"], after["last_webhook_event_id"]) == (NOW + 10, "evt_2")
@@ -66,10 +67,10 @@ async def test_several_events_of_one_customer_in_a_batch_write_its_last_state_on
         ]
     )
     assert (await _user(sql))["name"] == "Third"
-    assert result.outcomes == {
-        "evt_1": Superseded(by="evt_3"),
-        "evt_2": Superseded(by="evt_3"),
-        "evt_3": Applied(Reason.FIRST),
+    assert result.results == {
+        "evt_1": decided(Reason.SUPERSEDED, EventId("evt_3")),
+        "evt_2": decided(Reason.SUPERSEDED, EventId("evt_3")),
+        "evt_3": decided(Reason.FIRST),
     }
 
 
@@ -77,20 +78,20 @@ async def test_an_older_event_leaves_the_row_alone(store: Store, sql: Any) -> No
     await store.apply([customer(event="new", at=10, name="New")])
     result = await store.apply([customer(event="old", name="Old")])
     assert (await _user(sql))["name"] == "New"
-    assert result.outcomes == {"evt_old": Stale(Reason.STALE)}
+    assert result.results == {"evt_old": decided(Reason.STALE)}
 
 
 async def test_an_event_that_shows_the_same_is_unchanged(store: Store, sql: Any) -> None:
     await store.apply([customer(event="1", address=ADDRESS, metadata={"b": "1", "aa": "2"})])
     result = await store.apply([customer(event="2", at=10, address=ADDRESS, metadata={"aa": "2", "b": "1"})])
-    assert result.outcomes == {"evt_2": Unchanged()}
+    assert result.results == {"evt_2": decided(Reason.UNCHANGED)}
 
 
 async def test_an_event_counts_once(store: Store, sql: Any) -> None:
     await store.apply([customer(event="1", name="Ada")])
     before = await _user(sql)
     result = await store.apply([customer(event="1", name="Ada")])
-    assert result.outcomes == {"evt_1": Duplicate()}
+    assert result.results == {"evt_1": decided(Reason.DUPLICATE)}
     assert result.customers == {"cus_1"}
     assert await _user(sql) == before
     assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 1
@@ -98,7 +99,7 @@ async def test_an_event_counts_once(store: Store, sql: Any) -> None:
 
 async def test_an_event_that_comes_twice_in_one_batch_counts_once(store: Store, sql: Any) -> None:
     result = await store.apply([customer(event="1"), customer(event="1")])
-    assert result.outcomes == {"evt_1": Applied(Reason.FIRST)}
+    assert result.results == {"evt_1": decided(Reason.FIRST)}
     assert await sql.fetchval("SELECT count(*) FROM webhook_events") == 1
 
 
@@ -106,7 +107,7 @@ async def test_an_event_the_ledger_has_forgotten_is_still_guarded_by_the_row(sto
     await store.apply([customer(event="1", name="Old"), customer(event="2", at=10, name="New")])
     await sql.execute("TRUNCATE webhook_events")
     result = await store.apply([customer(event="1", name="Old"), customer(event="2", at=10, name="New")])
-    assert result.outcomes == {"evt_1": Duplicate(), "evt_2": Duplicate()}
+    assert result.results == {"evt_1": decided(Reason.DUPLICATE), "evt_2": decided(Reason.DUPLICATE)}
     assert (await _user(sql))["name"] == "New"
 
 
@@ -118,7 +119,7 @@ async def test_many_customers_are_one_batch(store: Store, sql: Any) -> None:
 
 async def test_an_empty_batch_does_nothing(store: Store) -> None:
     result = await store.apply([])
-    assert (result.outcomes, result.customers) == ({}, frozenset())
+    assert (result.results, result.customers) == ({}, frozenset())
 
 
 async def test_an_unknown_event_of_the_row_is_news_even_if_no_column_changes(store: Store, sql: Any) -> None:
@@ -140,7 +141,7 @@ async def test_deletion_keeps_the_row_and_erases_the_person(store: Store, sql: A
     await store.apply([new_customer(event="1", phone="1", address=ADDRESS, metadata={"a": "b"})])
     result = await store.apply([deleted_customer(event="2", at=10)])
     row = await _user(sql)
-    assert result.outcomes == {"evt_2": Applied(Reason.NEWER)}
+    assert result.results == {"evt_2": decided(Reason.NEWER)}
     assert row["deleted"] == NOW + 10
     assert row["email"] == "cus_1@placeholder.invalid"
     assert (row["name"], row["phone"], row["address"], row["stripe_email"]) == (None, None, None, None)
@@ -162,7 +163,7 @@ async def test_nothing_revives_a_deleted_customer(store: Store, sql: Any) -> Non
         [new_customer(event="made", at=-10), customer(event="late", at=10, name="Late")]
     )
     after = await _user(sql)
-    assert set(result.outcomes.values()) == {Stale(Reason.AFTER_DELETE)}
+    assert set(result.results.values()) == {decided(Reason.AFTER_DELETE)}
     assert (after["deleted"], after["name"], after["email"]) == (before["deleted"], None, before["email"])
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.events.letters import LetterReason
+from cogento.events.letters import AUTO_RETRY_REASONS, LetterReason
 from cogento.events.retry import FailureClass
 from tests.support import builders
 from tests.support.builders import NOW, customer, subscription
 from tests.support.store_letters import letter
-from worker.auto_retry import AUTO_RETRY_REASONS, LOST, DeadLetterAutoRetry
+from worker.auto_retry import LOST, DeadLetterAutoRetry
 
 if TYPE_CHECKING:
     from tests.support.post import Post

@@ -18,11 +18,10 @@ from cogento.console.messages import (
     describe_workers,
 )
 from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.events.outcomes import Reason
+from cogento.events.outcomes import FINAL_OUTCOMES, Reason, Source
 from cogento.ordering.explain import Choice, Tie, TiedEvent
 from cogento.ordering.walks import Why
 from cogento.queue.circuit import Dependency, OpenCircuit
-from cogento.queue.mail import Source
 from cogento.queue.status import Listed, MailboxState, MailboxView
 from cogento.store.history import CustomerRecord, LedgerRecord
 from tests.support.figures import NOW_MS, worker, workforce
@@ -84,7 +83,7 @@ def test_superseded_event_names_its_successor() -> None:
     assert describe_outcome(record("superseded", Reason.SUPERSEDED, "evt_2")).endswith(": evt_2")
 
 
-@pytest.mark.parametrize("outcome", ["applied", "unchanged", "duplicate", "stale", "superseded", "dead"])
+@pytest.mark.parametrize("outcome", FINAL_OUTCOMES)
 def test_every_outcome_of_the_ledger_has_words(outcome: str) -> None:
     assert outcome in OUTCOMES
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cogento.queue.mail import PutResult
 from receiver import answers
-from receiver.answers import Status
+from receiver.answers import IGNORED
 from tests.support.metric_names import RECEIVERS, SERIES
 from tests.unit.console.test_pages import BUSY
 
@@ -37,7 +38,7 @@ def test_rule_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> No
 
 @every_rule
 def test_outcomes_that_a_rule_names_are_the_receiver_s(rule: dict[str, Any]) -> None:
-    known = {*answers.HTTP_STATUS, *Status, *(BUSY.tables.outcomes if BUSY.tables else ())}
+    known = {*answers.HTTP_STATUS, IGNORED, *PutResult, *(BUSY.tables.outcomes if BUSY.tables else ())}
     named = re.findall(r'outcome=~?"([\w|]+)"', rule["expr"])
     assert {outcome for names in named for outcome in names.split("|")} <= known
 

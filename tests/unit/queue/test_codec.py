@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogento.events.outcomes import Source
 from cogento.queue import codec
 from cogento.queue.codec import Stored, decode, encode, same_content
-from cogento.queue.mail import Source
 from tests.support.builders import Shape, customer, event_body, item, subscription
 
 NOW_MS = 1_760_000_000_123

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.names import CustomerId, EventId
-from cogento.queue.mail import Settlement, Source
+from cogento.events.outcomes import Source
+from cogento.queue.mail import Settlement
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.status import Counters, MailboxState, Paused, Removed

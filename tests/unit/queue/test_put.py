@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.queue.mail import Limits, PutResult, Source
+from cogento.events.outcomes import Source
+from cogento.queue.mail import Limits, PutResult
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.replies import SECOND

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.names import CustomerId, EventId
+from cogento.events.outcomes import Source
 from cogento.queue import redelivery
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import Limits, Put, PutResult, Source
+from cogento.queue.mail import Limits, Put, PutResult
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redelivery import Redelivery, redeliver
 from cogento.queue.redis_client import RedisClient

@@ -13,6 +13,7 @@ from cogento.events.errors import (
     PermanentError,
     TransientError,
 )
+from cogento.events.letters import LetterReason
 from cogento.events.retry import FailureClass
 from cogento.store.errors import (
     LedgerRacedError,
@@ -41,7 +42,7 @@ from cogento.store.errors import (
         (LedgerRacedError("settled meanwhile"), FailureClass.CONTENTION),
         (OtherReleaseError("newer"), FailureClass.OTHER_RELEASE),
         (TransientError("later"), FailureClass.TRANSIENT),
-        (PermanentError("malformed", "never"), FailureClass.PERMANENT),
+        (PermanentError(LetterReason.MALFORMED, "never"), FailureClass.PERMANENT),
         (asyncpg.DataError("a value that the client cannot encode"), FailureClass.PERMANENT),
         (asyncpg.InterfaceError("a mistake of ours"), FailureClass.BUG),
         (AttributeError("x"), FailureClass.BUG),

@@ -10,7 +10,7 @@ import pytest
 from cogento.events.addresses import EmailClaim
 from cogento.events.event import Event, read_event
 from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.events.outcomes import Applied, Parked, Reason, Superseded
+from cogento.events.outcomes import PARKED, Reason, decided
 from cogento.store.plan import Plan, make_plan
 from cogento.store.users import UserRow
 from tests.support.builders import NOW, Json, customer, event_body, subscription
@@ -43,7 +43,7 @@ def shown(plan: Plan) -> list[tuple[ObjectId, EventId]]:
 def test_case_6_a_subscription_before_its_customer_is_parked_and_not_decided() -> None:
     plan = make_plan([CREATION, ACTIVATION], {}, {})
 
-    assert plan.outcomes() == {"evt_9": Parked(), "evt_1": Parked()}
+    assert plan.results() == {"evt_9": PARKED, "evt_1": PARKED}
     assert (plan.customers, plan.subscriptions, plan.unsure) == ((), (), frozenset())
 
 
@@ -75,5 +75,8 @@ def test_case_6_only_the_subscription_whose_customer_is_missing_is_parked() -> N
 def test_case_8_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
     plan = make_plan([CREATION, ACTIVATION], {CUSTOMER: ROW}, {})
 
-    assert plan.outcomes() == {"evt_9": Superseded("evt_1"), "evt_1": Applied(Reason.FIRST)}
+    assert plan.results() == {
+        "evt_9": decided(Reason.SUPERSEDED, EventId("evt_1")),
+        "evt_1": decided(Reason.FIRST),
+    }
     assert len(plan.subscriptions) == 1

@@ -16,9 +16,11 @@ from cogento.events.errors import (
     TransientError,
 )
 from cogento.events.event import read_event
+from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
-from cogento.events.outcomes import Applied, Dead, Reason, RetryAt
-from cogento.queue.mail import Failed, Mail, Source, Waiting
+from cogento.events.outcomes import Outcome, Reason, Result, Source, decided
+from cogento.events.retry import FailureClass
+from cogento.queue.mail import Failed, Mail, Waiting
 from cogento.store.errors import code_of
 from cogento.store.ledger import BatchResult, Delivery
 from tests.support.builders import NOW, customer, event_body
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 NOW_MS = NOW * 1000
 DAY_MS = 24 * 3600 * 1000
-GOOD = Applied(Reason.NEWER)
+GOOD = decided(Reason.NEWER)
 
 
 @dataclass
@@ -144,9 +146,10 @@ def test_what_another_release_must_apply_holds_back_only_its_customers_later_eve
     store = FailingStore(OtherReleaseError("newer"))
     result = process(store, waiting("evt_0"), waiting("evt_1"), waiting("evt_2"))
     assert result.settlements[0].done == ("evt_0",)
-    assert [outcome for outcome in result.outcomes if outcome != GOOD] == [
-        RetryAt(NOW_MS + 15_000, 0, "other_release")
+    assert [outcome for outcome in result.results if outcome != GOOD] == [
+        Result(Outcome.RETRY_AT, FailureClass.OTHER_RELEASE, attempts=0)
     ]
+    assert result.settlements[0].postponed_until_ms == NOW_MS + 15_000
 
 
 @pytest.mark.parametrize(
@@ -154,14 +157,15 @@ def test_what_another_release_must_apply_holds_back_only_its_customers_later_eve
 )
 def test_transient_waits_with_full_jitter(jitter: float, attempts: int, delay_ms: int) -> None:
     mail = waiting("evt_1", attempts=attempts, first_ms=NOW_MS)
-    (outcome,) = process(FailingStore(TransientError("later")), mail, jitter=jitter).outcomes
-    assert outcome == RetryAt(NOW_MS + delay_ms, attempts + 1, "transient")
+    processed = process(FailingStore(TransientError("later")), mail, jitter=jitter)
+    assert processed.results == (Result(Outcome.RETRY_AT, FailureClass.TRANSIENT, attempts=attempts + 1),)
+    assert processed.settlements[0].postponed_until_ms == NOW_MS + delay_ms
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        PermanentError("malformed", "no"),
+        PermanentError(LetterReason.MALFORMED, "no"),
         asyncpg.NotNullViolationError("no"),
         asyncpg.ForeignKeyViolationError("no"),
         asyncpg.CheckViolationError("no"),
@@ -191,7 +195,7 @@ def test_after_five_times_a_bug_is_buried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
     result = process(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
     assert [(letter.reason, letter.attempts) for letter in store.buried] == [("bug", 5)]
-    assert result.outcomes == (Dead("bug", "KeyError"), GOOD)
+    assert result.results == (Result(Outcome.DEAD, LetterReason.BUG, code="KeyError"), GOOD)
 
 
 def test_a_killer_is_buried_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from cogento.events.names import CustomerId, EventId
-from cogento.queue.mail import Mail, Source, Waiting
+from cogento.events.outcomes import Source
+from cogento.queue.mail import Mail, Waiting
 from tests.support.builders import NOW, event_body, subscription
 from worker.dead_letters import orphan_letter
 

@@ -8,7 +8,8 @@ import pytest
 
 from cogento.events.fence import Fence
 from cogento.events.names import CustomerId, EventId
-from cogento.queue.mail import Mail, Source, Waiting
+from cogento.events.outcomes import Source
+from cogento.queue.mail import Mail, Waiting
 from tests.support.builders import NOW, body, customer, event, thin_event
 from worker.decode import decode_batch
 

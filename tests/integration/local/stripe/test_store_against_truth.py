@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from cogento.events.event import read_event
-from cogento.events.outcomes import Parked
+from cogento.events.outcomes import PARKED, Source
 from cogento.local.stripe.compare import Comparison, compare
 from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.truth import truth
@@ -24,7 +24,7 @@ def test_shuffled_and_doubled_deliveries_end_in_tables_that_equal_the_truth(
     database_url: str, seed: int
 ) -> None:
     account = lived(steps=1200, seed=seed)
-    deliveries = [Delivery(read_event(webhook_body(event)), 0, 0, "webhook") for event in account.events]
+    deliveries = [Delivery(read_event(webhook_body(event)), 0, 0, Source.WEBHOOK) for event in account.events]
     scrambled = [*deliveries, *deliveries[::3]]
     Random(seed).shuffle(scrambled)
 
@@ -50,8 +50,8 @@ async def _apply_all(database_url: str, deliveries: list[Delivery]) -> None:
 
 async def _apply(store: Store, batch: list[Delivery]) -> list[Delivery]:
     """Apply a batch and return what is parked until its customer is there."""
-    outcomes = (await store.apply(batch)).outcomes
-    return [one for one in batch if isinstance(outcomes[one.event.id], Parked)]
+    outcomes = (await store.apply(batch)).results
+    return [one for one in batch if outcomes[one.event.id] == PARKED]
 
 
 def _batches(deliveries: list[Delivery]) -> list[list[Delivery]]:
