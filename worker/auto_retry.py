@@ -14,6 +14,7 @@ import structlog
 
 from cogento.events.letters import AUTO_RETRY_REASONS
 from cogento.queue.redelivery import redeliver
+from cogento.retries import LETTER_RETRY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PAGE = 100
-LOST_SECONDS = 60
-"""A retry puts its letters into the mailboxes within seconds; what is in none after so long never will be."""
-
 LOST = "the retry was cut short: the event is in no mailbox"
 NOT_PUT = "it could not be put back"
 
@@ -51,11 +49,11 @@ class DeadLetterAutoRetry:
         later is closed by that. No letter stays `retrying` for ever.
         """
         above = 0
-        while page := self._letters.taken(for_seconds=LOST_SECONDS, above=above):
+        while page := self._letters.taken(for_seconds=LETTER_RETRY.lost_seconds, above=above):
             above = max(page)
             lost = [id_ for id_, event_id in page.items() if self._mailboxes.find(event_id) is None]
             if lost:
-                count = self._letters.reopen(lost, why=LOST, after_seconds=LOST_SECONDS)
+                count = self._letters.reopen(lost, why=LOST, after_seconds=LETTER_RETRY.lost_seconds)
                 log.warning("letters_reopened", letters=count)
 
     def retry_due(self) -> None:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
-from cogento.events.letters import PARKED_SECONDS
 from cogento.events.outcomes import PARKED, Outcome, Result
-from cogento.events.retry import POLICIES, FailureClass, next_delay, spent
 from cogento.queue.mail import Failed, Settlement
 from cogento.reporting import report
+from cogento.retries import PARKING, POLICIES, FailureClass, next_delay, spent
 from cogento.store.errors import classify, code_of, ran_out_of_time
 from worker.dead_letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
 from worker.lease import ReleaseClaimError
@@ -128,7 +127,7 @@ class BatchProcessor:
 
         self._apply(customers)
 
-        longest_ago = self._now_ms() - PARKED_SECONDS * 1000
+        longest_ago = self._now_ms() - int(PARKING.limit_seconds * 1000)
         for customer in customers:
             for waiting in customer.batch.mail.waiting:
                 is_parked = customer.results.get(waiting.event_id) == PARKED

@@ -11,7 +11,7 @@ from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from cogento.events.projection import is_terminal_event
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.errors import code_of
 

@@ -19,7 +19,7 @@ from cogento.events.outcomes import Outcome, Reason
 from cogento.failpoints import failpoint
 from cogento.metrics.declarations import BATCHES
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import gathering_ms
+from cogento.retries import linger_ms
 from worker.batch import DatabaseAwayError
 from worker.decode import decode_batch
 from worker.lease import Lease, ReleaseClaimError
@@ -60,7 +60,7 @@ def note_ambiguous(objects: Collection[ObjectId]) -> None:
 
 
 class BatchLinger:
-    """How long the next claim waits, so that events gather: a batch has a price of its own (cogento/queue/mail.py).
+    """How long the next claim waits, so that events gather: a batch has a price of its own (cogento/retries.py).
 
     All loops of a process share one, or each would claim what another lets gather. A full claim left events that are
     ready, so the next one does not wait. `clock` is monotonic.
@@ -77,7 +77,7 @@ class BatchLinger:
 
     def claimed(self, events: int, *, is_full: bool) -> None:
         """Note how much a claim has found."""
-        rest = 0.0 if is_full else gathering_ms(events) / 1000
+        rest = 0.0 if is_full else linger_ms(events) / 1000
         with self._changing:
             self._next = max(self._next, self._clock() + rest)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.retry import CIRCUIT, REDIS_CAP_SECONDS, FailureClass, next_delay, probe_pause
 from cogento.queue.circuit import AskCode
+from cogento.retries import CIRCUIT, REDIS_CAP_SECONDS, FailureClass, next_delay, probe_pause
 from cogento.store.errors import code_of, says_away
 
 if TYPE_CHECKING:

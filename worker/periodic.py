@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cogento.retries import INTERVALS
 from worker import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 log = structlog.get_logger()
-
-AGAIN_SECONDS = 60.0
-"""A task that failed runs again after this time at most: what it needs may have been away for a moment only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +61,5 @@ class PeriodicTasks:
                 out_of_memory.exit_now()
             except Exception as error:
                 log.warning("periodic_task_failed", task=task.name, exc_info=error)
-                pause = min(task.interval_seconds, AGAIN_SECONDS)
+                pause = min(task.interval_seconds, INTERVALS.after_failure_seconds)
             self._stopping.wait(pause)

@@ -14,7 +14,6 @@ import structlog
 
 from cogento import VERSION, runtime
 from cogento.events.fence import Fence
-from cogento.events.retry import FailureClass
 from cogento.metrics.declarations import TABLE_METRICS, measure, pack
 from cogento.queue.checks import log_level
 from cogento.queue.circuit import Dependency
@@ -22,6 +21,7 @@ from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
+from cogento.retries import INTERVALS, FailureClass
 from cogento.settings import refuse
 from cogento.store.errors import PostgresRefusedError, classify
 from worker.auto_retry import DeadLetterAutoRetry
@@ -38,14 +38,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 0.5
-INSPECTION_SECONDS = 5
-FIGURES_SECONDS = 5
-MAINTENANCE_SECONDS = 3600
-LETTER_RETRY_SECONDS = 30
-REPAIR_SECONDS = 24 * 3600
-REFETCH_SECONDS = 2
-MISSED_SECONDS = 15  # how often a worker checks whether a scan for missed events is due
 DRAIN_SECONDS = 20
 TASK_SECONDS = 0.5
 CUSTOMERS_PER_BATCH = 500
@@ -101,20 +93,24 @@ class WorkerProcess:
         # One poll for each loop: a backlog that nobody announced keeps all of them busy.
         polls = (f"poll {slot + 1}" for slot in range(settings.worker_concurrency))
         tasks = [
-            *(PeriodicTask(poll, POLL_SECONDS, self.wake) for poll in polls),
-            PeriodicTask("inspection", INSPECTION_SECONDS, self._inspect),
-            PeriodicTask("figures", FIGURES_SECONDS, self._keep_figures),
-            PeriodicTask("maintenance", MAINTENANCE_SECONDS, self._run_maintenance),
+            *(PeriodicTask(poll, INTERVALS.poll_seconds, self.wake) for poll in polls),
+            PeriodicTask("inspection", INTERVALS.inspection_seconds, self._inspect),
+            PeriodicTask("figures", INTERVALS.figures_seconds, self._keep_figures),
+            PeriodicTask("maintenance", INTERVALS.maintenance_seconds, self._run_maintenance),
             PeriodicTask(
                 "dead letter retry",
-                LETTER_RETRY_SECONDS,
+                INTERVALS.letter_retry_seconds,
                 DeadLetterAutoRetry(self._store.letters, self._mailboxes).run,
             ),
-            PeriodicTask("repair", REPAIR_SECONDS, self._repair),
+            PeriodicTask("repair", INTERVALS.repair_seconds, self._repair),
         ]
         if self._reconciliation:
-            tasks.append(PeriodicTask("refetch", REFETCH_SECONDS, self._reconciliation.ask))
-            tasks.append(PeriodicTask("missed events", MISSED_SECONDS, self._reconciliation.sweep_if_due))
+            tasks.append(PeriodicTask("refetch", INTERVALS.refetch_seconds, self._reconciliation.ask))
+            tasks.append(
+                PeriodicTask(
+                    "missed events", INTERVALS.missed_events_seconds, self._reconciliation.sweep_if_due
+                )
+            )
         self._periodic_tasks = PeriodicTasks(tasks)
         self._is_checked = False
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cogento import runtime
 from cogento.events.letters import LetterReason
+from cogento.retries import LETTER_RETRY
 from cogento.store.connecting import greet_if_there
 from cogento.store.store import Store
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 WHO = "worker"
 NAME = "cogento worker"
-GIVEN_UP_SECONDS = 600
-"""How long a given-up event waits for its automatic retry: its customer's later events, which it held up, go first."""
-
 FIGURES_SECONDS = 4.0
 """Postgres counts as away when its figures take longer: then somebody else's turn to read them comes."""
 
@@ -102,7 +100,9 @@ class BridgedLetters:
                 return runtime.run(self._letters.whose_customer_arrived(reason, limit=limit))
             case LetterReason.GAVE_UP:
                 return runtime.run(
-                    self._letters.since_which_was_written(reason, after_seconds=GIVEN_UP_SECONDS, limit=limit)
+                    self._letters.since_which_was_written(
+                        reason, after_seconds=LETTER_RETRY.gave_up_seconds, limit=limit
+                    )
                 )
             case _:
                 return []

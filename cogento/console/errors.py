@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.console.formatting import printable
-from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import OwnAccountError
+from cogento.retries import FailureClass
 from cogento.settings import EX_CONFIG
 from cogento.store.errors import (
     MigrationError,

@@ -21,9 +21,9 @@ from cogento.console.messages import (
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.names import CustomerId, EventId, ObjectId
-from cogento.events.retry import FailureClass
 from cogento.ordering.explain import Tie, tie_of
 from cogento.queue.worker_registry import Workforce
+from cogento.retries import FailureClass
 from cogento.store.errors import classify
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 

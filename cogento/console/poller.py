@@ -17,9 +17,9 @@ import structlog
 from cogento import runtime
 from cogento.console.errors import postgres_problem
 from cogento.console.explain import explain_id
-from cogento.events.retry import FailureClass
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures
+from cogento.retries import FailureClass
 from cogento.store.errors import classify
 from cogento.store.history import SettledCount
 

@@ -89,6 +89,3 @@ AUTO_RETRY_REASONS = {
     LetterReason.GAVE_UP: "rows have been written since it was given up: its own may go as well",
 }
 """Reasons whose end can be seen in the tables, so that a worker retries the letter by itself; and why it may succeed now."""
-
-PARKED_SECONDS = 3 * 24 * 3600
-"""How long a subscription waits for its customer, and a thin event for its object; as long as Stripe itself retries a delivery."""

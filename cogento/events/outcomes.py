@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from cogento.events.letters import LetterReason
     from cogento.events.names import EventId
-    from cogento.events.retry import FailureClass
+    from cogento.retries import FailureClass
 
 
 class Source(StrEnum):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from cogento.events.retry import CIRCUIT
 from cogento.queue.keys import circuit_key
 from cogento.queue.redis_commands import Call
+from cogento.retries import CIRCUIT
 
 if TYPE_CHECKING:
     from cogento.queue.clock import RedisClock

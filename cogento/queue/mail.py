@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from cogento.events.names import CustomerId, EventId, LeaseToken
     from cogento.events.outcomes import Source
 
-GATHERING_MS_FOR_EACH_EVENT = 2
-LONGEST_GATHERING_MS = 250
-
-
-def gathering_ms(events: int) -> int:
-    """Return how long mail may gather after a claim that found so many events and left none in line.
-
-    A batch has a price of its own, however small it is. So the more there was, the longer: where 500 events a
-    second come, claims grow until they are LONGEST_GATHERING_MS apart, and where little comes nobody waits.
-    """
-    return min(events * GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
-
 
 class PutResult(StrEnum):
     """What became of an envelope that was put."""

@@ -27,8 +27,6 @@ from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
 from cogento.queue.mail import (
-    GATHERING_MS_FOR_EACH_EVENT,
-    LONGEST_GATHERING_MS,
     Claim,
     Limits,
     Settlement,
@@ -37,6 +35,7 @@ from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 from cogento.queue.status import Paused
 from cogento.queue.worker_registry import WorkerRegistry
+from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +53,6 @@ PER_TURN = 50
 CLAIMED_BYTES = 8 * 1024**2
 """About how much a claim holds as stored; a worker's memory holds several times that."""
 
-PARKED_LOOK_SECONDS = 300.0
 SWEPT_AT_ONCE = 1000
 MAX_ORPHANED_LEASES = 100
 LISTED_EVENTS = 100
@@ -171,7 +169,7 @@ class Mailboxes:
             if len(mails) >= max_customers or events <= 0:
                 break
             bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
-            awake = (WAKEUP_WINDOW_MS, GATHERING_MS_FOR_EACH_EVENT, LONGEST_GATHERING_MS)
+            awake = (WAKEUP_WINDOW_MS, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
             mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
         self._orphans.forget_expired(now_ms)
         return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
@@ -194,7 +192,7 @@ class Mailboxes:
             for one in settlements
         ]
         groups = keys.by_shard(self._tags, (one.customer_id for one in whole))
-        head = (now_ms, claim.token, now_ms + int(PARKED_LOOK_SECONDS * 1000))
+        head = (now_ms, claim.token, now_ms + int(PARKING.try_again_seconds * 1000))
         calls = [
             Call("settle", tag, (*head, *chain.from_iterable(_settlement(whole[i]) for i in places)))
             for tag, places in groups.items()
@@ -231,7 +229,7 @@ class Mailboxes:
 
     def parked_customers(self, *, quiet_seconds: float, limit: int) -> list[CustomerId]:
         """List customers that have had parked events for so long, a shard after the other."""
-        looked_at_again_ms = self.now_ms() + int((PARKED_LOOK_SECONDS - quiet_seconds) * 1000)
+        looked_at_again_ms = self.now_ms() + int((PARKING.try_again_seconds - quiet_seconds) * 1000)
         terms = ("-inf", looked_at_again_ms, "LIMIT", 0, limit)
         found = (self._server.ask("ZRANGEBYSCORE", keys.parked_key(tag), *terms) for tag in self._tags)
         return [CustomerId(id_.decode()) for id_ in chain.from_iterable(found)][:limit]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 from celery import Celery
 
+from cogento.retries import BROKER_PAUSE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,8 +31,6 @@ messages back to their queues, and whoever empties these keys would lose them (c
 """
 
 TIMEOUT_SECONDS = 0.5
-QUIET_SECONDS = 1.0
-"""How long none is tried after one failed: a broker that is away costs a caller time once a second."""
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class WorkerWakeup:
         try:
             self._celery.send_task(DRAIN_TASK, queue=QUEUE, ignore_result=True, retry=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event itself is safe
-            self._quiet_until = self._monotonic() + QUIET_SECONDS
+            self._quiet_until = self._monotonic() + BROKER_PAUSE_SECONDS
             self.failures += 1
             log.warning("doorbell_failed", error=type(error).__name__)
         else:

@@ -21,7 +21,7 @@ from cogento.events.event import ObjectKind, kind_of, read_event
 from cogento.events.fetched import fetched_event_body
 from cogento.events.names import ObjectId
 from cogento.events.outcomes import Outcome, Source
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.errors import classify
 from cogento.store.ledger import Delivery
 from cogento.stripe.api import API_VERSION

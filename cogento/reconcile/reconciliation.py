@@ -22,6 +22,7 @@ from cogento.reconcile.refetch import AmbiguousRows, ObjectFetcher, Refetcher, T
 from cogento.reconcile.stripe import Stripe
 from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from cogento.reconcile.verify import Verified, Verify
+from cogento.retries import INTERVALS
 from cogento.store.store import Store
 from cogento.stripe.errors import StripeApiError
 
@@ -37,10 +38,6 @@ log = structlog.get_logger()
 CONNECTIONS = 3  # one for each turn that is held, and one to work with
 SWEEP_TURN = "sweep"
 BACKFILL_TURN = "backfill"
-SWEEP_EVERY_SECONDS = 300
-GRACE_SECONDS = 60
-"""How old an event is before it counts as missing: its webhook may be on the way."""
-
 LATE_DAYS, VERY_LATE_DAYS = 3, 20
 """From when on a watermark that stands still is told, and told as an error: Stripe lists events for 30 days."""
 
@@ -123,9 +120,9 @@ class Reconciliation:
         """Sweep, if five minutes have passed since any process did, and no other is at it."""
         standing = runtime.run(self._store.sweeps.status())
         _warn_if_late(standing)
-        if standing.finished is None or standing.now - standing.finished >= SWEEP_EVERY_SECONDS:
+        if standing.finished is None or standing.now - standing.finished >= INTERVALS.sweep_seconds:
             try:
-                self.sweep(grace_seconds=GRACE_SECONDS)
+                self.sweep(grace_seconds=INTERVALS.sweep_grace_seconds)
             except OwnAccountError as error:
                 log.warning("own_account_named", exc_info=error)
 

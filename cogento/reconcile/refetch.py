@@ -17,11 +17,11 @@ import structlog
 from cogento import VERSION, runtime
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import ObjectKind, read_notice
-from cogento.events.letters import MESSAGES, PARKED_SECONDS, LetterReason
+from cogento.events.letters import MESSAGES, LetterReason
 from cogento.events.names import CustomerId, ObjectId
 from cogento.events.outcomes import Source
-from cogento.events.retry import FailureClass
 from cogento.reconcile.enqueue import fetched_envelope
+from cogento.retries import PARKING, REFETCH, FailureClass, refetch_pause
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.refetches import RefetchTarget
 from cogento.stripe.errors import StripeApiError
@@ -44,24 +44,6 @@ LEASE = "doubts"
 
 MAX_AMBIGUOUS = 50
 MAX_NAMED = 100
-
-QUIET_SECONDS = 3.0
-"""How long nothing came for an object before it is fetched: by then the answer is surely later (docs/ordering.md)."""
-
-LONGEST_SECONDS = 15.0
-"""An object that changes all the time is fetched after so long all the same."""
-
-PAUSE_SECONDS, MAX_PAUSE_SECONDS, MAX_DOUBLINGS = 10.0, 300.0, 8
-"""How long the same object is not asked for again: at first, and at most, doubled each time."""
-
-MISSING_SECONDS = 3600.0
-"""How long Stripe is not asked again for what it does not know."""
-
-SET_ASIDE_SECONDS = 10.0
-"""For how long an object makes room for others when a page is full: events of its customer wait, perhaps for a person."""
-
-REMEMBERED_SECONDS = 600.0
-"""How long after its pause it is remembered how often an object was asked for."""
 
 
 class Refetcher:
@@ -147,8 +129,12 @@ class AmbiguousRows:
 
     def _due(self) -> list[RefetchTarget]:
         resting = self._backoff.paused()
-        rows = runtime.run(self._rows.due(quiet_seconds=QUIET_SECONDS, besides=resting, limit=MAX_AMBIGUOUS))
-        unknown = self._mailboxes.parked_customers(quiet_seconds=QUIET_SECONDS, limit=10 * MAX_AMBIGUOUS)
+        rows = runtime.run(
+            self._rows.due(quiet_seconds=REFETCH.quiet_seconds, besides=resting, limit=MAX_AMBIGUOUS)
+        )
+        unknown = self._mailboxes.parked_customers(
+            quiet_seconds=REFETCH.quiet_seconds, limit=10 * MAX_AMBIGUOUS
+        )
         customers = (RefetchTarget(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
         wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
         return list(wanted[:MAX_AMBIGUOUS])
@@ -190,14 +176,14 @@ class ThinEventObjects:
                 one.object_id, failures.get(one.object_id), waited_seconds=one.waited_seconds
             )
         missing = {object_id for object_id, error in failures.items() if error.is_missing}
-        too_late = (one for one in noticed if one.waited_seconds > PARKED_SECONDS)
+        too_late = (one for one in noticed if one.waited_seconds > PARKING.limit_seconds)
         self._give_up([one for one in too_late if one.object_id in missing])
         return is_full
 
     def _due(self) -> list[RefetchRequest]:
         due = self._store.refetches.due(
-            quiet_seconds=QUIET_SECONDS,
-            longest_seconds=LONGEST_SECONDS,
+            quiet_seconds=REFETCH.quiet_seconds,
+            longest_seconds=REFETCH.longest_seconds,
             besides=self._backoff.paused(),
             limit=MAX_NAMED,
         )
@@ -298,7 +284,9 @@ class RetryBackoff:
         """Which objects are not asked for now."""
         now = self._clock()
         self._pauses = {
-            id_: pause for id_, pause in self._pauses.items() if pause.until + REMEMBERED_SECONDS > now
+            id_: pause
+            for id_, pause in self._pauses.items()
+            if pause.until + REFETCH.remembered_seconds > now
         }
         return {id_ for id_, pause in self._pauses.items() if pause.until > now}
 
@@ -307,7 +295,7 @@ class RetryBackoff:
         now = self._clock()
         for object_id in object_ids:
             known = self._pauses.get(object_id, _Pause(now, now, 0))
-            self._pauses[object_id] = _Pause(known.since, now + SET_ASIDE_SECONDS, known.asked)
+            self._pauses[object_id] = _Pause(known.since, now + REFETCH.set_aside_seconds, known.asked)
 
     def record(
         self, object_id: ObjectId, error: StripeApiError | None = None, *, waited_seconds: float | None = None
@@ -319,8 +307,7 @@ class RetryBackoff:
         now = self._clock()
         known = self._pauses.get(object_id)
         is_new = known is None or (waited_seconds is not None and now - waited_seconds > known.since)
-        asked = 0 if known is None or is_new else known.asked
-        doubled = PAUSE_SECONDS * 2.0 ** min(asked, MAX_DOUBLINGS)
-        at_least = MISSING_SECONDS if error is not None and error.is_missing else 0.0
-        seconds = max(at_least, min(MAX_PAUSE_SECONDS, doubled))
-        self._pauses[object_id] = _Pause(now, now + seconds, asked + 1)
+        asked = 1 if known is None or is_new else known.asked + 1
+        is_missing = error is not None and error.is_missing
+        seconds = refetch_pause(asked, REFETCH, is_missing=is_missing)
+        self._pauses[object_id] = _Pause(now, now + seconds, asked)

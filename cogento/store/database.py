@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from cogento.events.retry import POLICIES, FailureClass, next_delay
+from cogento.retries import POLICIES, FailureClass, next_delay
 from cogento.store.connecting import CONNECT_SECONDS, open_pool
 from cogento.store.errors import (
     LedgerRacedError,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from cogento.events.letters import LetterReason
     from cogento.events.outcomes import Result
-    from cogento.events.retry import FailureClass
+    from cogento.retries import FailureClass
     from cogento.store.database import Database
 
 BODY_DAYS = 30

@@ -1,6 +1,6 @@
 """Errors of Postgres by meaning: one table from SQLSTATE, one from type, and the class of any error.
 
-What becomes of each class is said in cogento/events/retry.py. Anything not in a table is a bug: it is never
+What becomes of each class is said in cogento/retries.py. Anything not in a table is a bug: it is never
 guessed to be harmless.
 """
 
@@ -14,7 +14,7 @@ from cogento.events.errors import (
     PermanentError,
     TransientError,
 )
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 
 
 class PostgresUnavailableError(DependencyUnavailableError):

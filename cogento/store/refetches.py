@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import asyncpg
 
     from cogento.events.event import Event, Notice
-    from cogento.store.database import Database
+from cogento.retries import REFETCH
+from cogento.store.database import Database
 
 _TAKE = query("refetches_take")
 _NOTICES_DUE = query("refetches_due")
@@ -34,9 +35,6 @@ _GIVE_UP = query("refetches_give_up")
 _COVER = query("refetches_cover")
 _FORGET = query("refetches_forget")
 _AMBIGUOUS_DUE = query("refetches_ambiguous_due")
-
-DEAD_SECONDS = 600.0
-"""How long a letter is open before Stripe is asked for its object: a later event or a person may come first."""
 
 T = TypeVar("T", "Event", "Notice")
 
@@ -163,7 +161,9 @@ class UnsureRows:
 
         Of a letter's object none is due once its row shows a later event than the letter's, or an answer died.
         """
-        rows = await self._database.fetch(_AMBIGUOUS_DUE, quiet_seconds, list(besides), limit, DEAD_SECONDS)
+        rows = await self._database.fetch(
+            _AMBIGUOUS_DUE, quiet_seconds, list(besides), limit, REFETCH.dead_letter_seconds
+        )
         return [
             RefetchTarget(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
             for row in rows

@@ -1,12 +1,12 @@
 """Errors of Stripe's API by meaning: one table from HTTP status.
 
-What becomes of each class is said in cogento/events/retry.py. Messages never quote an answer: it may hold
+What becomes of each class is said in cogento/retries.py. Messages never quote an answer: it may hold
 personal data. Does not know the SDK, so that who only names errors need not load it.
 """
 
 from __future__ import annotations
 
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 
 MISSING, TOO_MANY = 404, 429
 REFUSES_THE_KEY = frozenset({401, 403})

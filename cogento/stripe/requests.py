@@ -14,20 +14,10 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from cogento.events.retry import FailureClass, next_delay
+from cogento.retries import REQUEST, FailureClass, next_delay
 from cogento.stripe.errors import TOO_MANY, StripeApiError
 
 log = structlog.get_logger()
-
-ATTEMPTS = 4
-LONGEST_WAIT_SECONDS = 60.0
-"""A request that Stripe asks to wait longer fails at once; its caller tries again another time."""
-
-SLOW_DOWN_SECONDS = 1.0
-"""The pause of all processes after a 429 without Retry-After."""
-
-REFUSED_SECONDS = 60.0
-"""The pause of all processes after the key was refused: only a person can fix that."""
 
 
 class RawResponse(NamedTuple):
@@ -79,8 +69,8 @@ class Requests:
         self._jitter = jitter
 
     async def get(self, path: str, **parameters: Any) -> StripeAnswer:
-        """Ask, at most ATTEMPTS times; raises StripeApiError."""
-        for attempt in range(1, ATTEMPTS):
+        """Ask, at most as often as REQUEST allows; raises StripeApiError."""
+        for attempt in range(1, REQUEST.attempts_limit):
             try:
                 return await self._once(path, parameters)
             except StripeApiError as error:
@@ -106,19 +96,23 @@ class Requests:
     async def _apply_rate_limit(self, error: StripeApiError, path: str) -> None:
         """Slow down or block every process where the error concerns all of them."""
         if error.status == TOO_MANY:
-            wait_seconds = min(error.retry_after_seconds or SLOW_DOWN_SECONDS, LONGEST_WAIT_SECONDS)
+            wait_seconds = min(
+                error.retry_after_seconds or REQUEST.slow_down_seconds, REQUEST.longest_wait_seconds
+            )
             log.warning("stripe_rate_limited", path=path, wait_seconds=wait_seconds)
             await self._limit.slow_down(wait_seconds=wait_seconds)
         if error.refuses_the_key:
-            log.error("stripe_key_refused", status=error.status, path=path, again_in_seconds=REFUSED_SECONDS)
-            await self._limit.block_for(seconds=REFUSED_SECONDS)
+            log.error(
+                "stripe_key_refused", status=error.status, path=path, again_in_seconds=REQUEST.refused_seconds
+            )
+            await self._limit.block_for(seconds=REQUEST.refused_seconds)
 
 
 def _may_pass(error: StripeApiError) -> bool:
     """Tell whether the same question may soon be answered; what Stripe says of it counts first."""
     if error.should_retry is not None:
         return error.should_retry
-    if (error.retry_after_seconds or 0) > LONGEST_WAIT_SECONDS:
+    if (error.retry_after_seconds or 0) > REQUEST.longest_wait_seconds:
         return False
     return error.failure is FailureClass.TRANSIENT
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import stripe
 
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.stripe.errors import BY_STATUS, StripeApiError
 from cogento.stripe.requests import RawResponse
 

@@ -9,12 +9,12 @@ import pytest
 
 from cogento.events.event import ObjectKind
 from cogento.events.names import ObjectId
-from cogento.events.retry import FailureClass
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.local.stripe.http_server import Request, Response
+from cogento.retries import REQUEST, FailureClass
 from cogento.stripe.api import StripeApi
 from cogento.stripe.errors import BY_STATUS, StripeApiError, classify
-from cogento.stripe.requests import ATTEMPTS, REFUSED_SECONDS, SLOW_DOWN_SECONDS, StripeAnswer
+from cogento.stripe.requests import StripeAnswer
 from tests.support.stripe_asking import Asking, asked
 from tests.support.stripe_histories import lived
 
@@ -66,7 +66,7 @@ def test_f51_too_many_is_asked_again_when_stripe_says_and_slows_everybody_down(
 def test_f51_a_429_without_a_word_is_asked_again_too(asking: Asking, customer_id: ObjectId) -> None:
     fetched(asking, customer_id, Fault(kind=FaultKind.CONCURRENCY_LIMITED, times=2))
 
-    assert asking.budget.slowed == [SLOW_DOWN_SECONDS] * 2
+    assert asking.budget.slowed == [REQUEST.slow_down_seconds] * 2
     assert asking.budget.taken == 3
 
 
@@ -76,10 +76,10 @@ def test_f51_who_is_told_too_many_again_and_again_gives_up_for_now(
     error = failing(asking, customer_id, Fault(kind=FaultKind.CONCURRENCY_LIMITED))
 
     assert classify(error) is FailureClass.TRANSIENT
-    assert asking.budget.taken == ATTEMPTS
+    assert asking.budget.taken == REQUEST.attempts_limit
 
 
-@pytest.mark.parametrize(("said", "asked_times"), [("false", 1), ("true", ATTEMPTS)])
+@pytest.mark.parametrize(("said", "asked_times"), [("false", 1), ("true", REQUEST.attempts_limit)])
 def test_f51_whether_to_try_again_is_stripes_word_where_it_gives_one(said: str, asked_times: int) -> None:
     requests: list[Request] = []
 
@@ -107,9 +107,9 @@ def test_f51_who_is_told_to_come_back_in_an_hour_does_not_wait_for_it() -> None:
 def test_f52_trouble_that_passes_is_not_noticed(
     kind: FaultKind, asking: Asking, customer_id: ObjectId
 ) -> None:
-    fetched(asking, customer_id, Fault(kind=kind, times=ATTEMPTS - 1))
+    fetched(asking, customer_id, Fault(kind=kind, times=REQUEST.attempts_limit - 1))
 
-    assert asking.budget.taken == ATTEMPTS
+    assert asking.budget.taken == REQUEST.attempts_limit
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SERVER_ERROR, FaultKind.UNAVAILABLE, FaultKind.RESET])
@@ -119,7 +119,7 @@ def test_f52_trouble_that_stays_is_for_another_time(
     error = failing(asking, customer_id, Fault(kind=kind))
 
     assert classify(error) is FailureClass.TRANSIENT
-    assert asking.budget.taken == ATTEMPTS
+    assert asking.budget.taken == REQUEST.attempts_limit
 
 
 def test_f52_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_time_out(
@@ -148,7 +148,7 @@ def test_f53_a_refused_key_is_not_tried_again_and_nobody_asks_any_more(
     later = failing(asking, customer_id)
 
     assert classify(error) is classify(later) is FailureClass.INFRASTRUCTURE
-    assert asking.budget.shut_for == [REFUSED_SECONDS]
+    assert asking.budget.shut_for == [REQUEST.refused_seconds]
     assert later.status is None  # Stripe was not asked
 
 

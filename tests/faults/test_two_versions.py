@@ -13,9 +13,9 @@ import pytest
 
 from cogento import VERSION
 from cogento.events.names import CustomerId
-from cogento.events.retry import POLICIES
 from cogento.ordering import evidence
 from cogento.queue import codec
+from cogento.retries import POLICIES
 from tests.support.builders import customer, event_body
 from tests.support.postgres_mail import await_quiet
 from tests.support.running_worker import ROOT, RunningWorker

@@ -9,8 +9,9 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cogento.queue.mail import PutResult, gathering_ms
+from cogento.queue.mail import PutResult
 from cogento.queue.status import MailboxState, Removed
+from cogento.retries import linger_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +196,7 @@ class Reference:
 
     def _note_claim(self, now: int, *, events: int) -> None:
         if events:
-            awake_ms = max(WAKEUP_WINDOW_MS, 2 * gathering_ms(events))
+            awake_ms = max(WAKEUP_WINDOW_MS, 2 * linger_ms(events))
             self._awake_until, self._rings = now + awake_ms, 0
         elif not any(box.state is MailboxState.LEASED for box in self.boxes.values()):
             self._awake_until, self._rings = 0, 0

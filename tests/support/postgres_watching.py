@@ -10,7 +10,7 @@ from cogento.store.errors import classify
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from cogento.events.retry import FailureClass
+    from cogento.retries import FailureClass
 
 
 async def blamed(call: Awaitable[object]) -> FailureClass | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cogento.events.names import CustomerId, EventId
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.dead_letters import DeadLetter
 from tests.support import builders
 from tests.support.builders import NOW

@@ -12,9 +12,9 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
 from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
-from cogento.events.retry import POLICIES, FailureClass
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
+from cogento.retries import POLICIES, FailureClass
 from tests.support.builders import NOW, customer, event_body, subscription
 from tests.support.mailbox_builders import ManualClock, claim
 from worker import decode

@@ -237,7 +237,7 @@ COMMENT ON COLUMN dead_letters.died_at IS 'When it was (last) given up.';
 COMMENT ON COLUMN dead_letters.attempts IS 'How many attempts failed.';
 COMMENT ON COLUMN dead_letters.starts IS 'How many attempts were begun and never ended: the process died.';
 COMMENT ON COLUMN dead_letters.reason IS 'Why, from the catalogue in cogento/events/letters.py.';
-COMMENT ON COLUMN dead_letters.failure_class IS 'Class of the last failure (cogento/events/retry.py).';
+COMMENT ON COLUMN dead_letters.failure_class IS 'Class of the last failure (cogento/retries.py).';
 COMMENT ON COLUMN dead_letters.failure_code IS 'SQLSTATE or type of the last failure.';
 COMMENT ON COLUMN dead_letters.constraint_name IS 'The constraint that was violated, if one was.';
 COMMENT ON COLUMN dead_letters.message IS 'One sentence for people, from the catalogue; holds nothing of the payload.';

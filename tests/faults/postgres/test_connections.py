@@ -12,7 +12,7 @@ import pytest
 
 from cogento import runtime
 from cogento.events.outcomes import Reason, decided
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import PostgresUnavailableError
 from cogento.store.store import Store

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Reason, decided
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import classify
 from cogento.store.store import Store

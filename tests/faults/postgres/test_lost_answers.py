@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from cogento.events.outcomes import Reason, decided
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.errors import says_away
 from cogento.store.store import Store
 from tests.support.postgres_mail import put_names

@@ -15,7 +15,7 @@ import pytest
 from cogento import runtime
 from cogento.events.letters import ADVICE, LetterReason
 from cogento.events.names import CustomerId
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from tests.integration.console.conftest import Run

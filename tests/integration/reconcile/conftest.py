@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.reconcile import refetch
+from tests.support.policies import change
 from tests.support.post import Post
 from tests.support.simulated_stripe import SimulatedStripe, open_reconciliation
 
@@ -41,5 +42,4 @@ def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reco
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask at once, and again at once: the tests' events are long ago."""
-    monkeypatch.setattr(refetch, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(refetch, "PAUSE_SECONDS", 0)
+    change(monkeypatch, refetch, "REFETCH", quiet_seconds=0, pause_seconds=0)

@@ -17,8 +17,10 @@ from cogento.local.stripe.events import webhook_body
 from cogento.reconcile import refetch
 from cogento.reconcile.enqueue import fetched_envelope
 from cogento.store.refetches import RefetchTarget
+from cogento.stripe import requests
 from cogento.stripe.requests import StripeAnswer
 from tests.support import builders
+from tests.support.policies import change
 from tests.support.simulated_stripe import (
     SimulatedStripe,
     compared,
@@ -314,12 +316,12 @@ def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
     stripe: SimulatedStripe, post: Post, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [0.0]
-    monkeypatch.setattr(refetch, "PAUSE_SECONDS", 10.0)
+    change(monkeypatch, refetch, "REFETCH", pause_seconds=10.0)
     asking = open_reconciliation(stripe, post, redis_url, clock=lambda: seconds[0])
     post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
     post.drain()
     stripe.trouble(Fault(kind=FaultKind.UNAVAILABLE))
-    monkeypatch.setattr("cogento.stripe.requests.ATTEMPTS", 1)
+    change(monkeypatch, requests, "REQUEST", attempts_limit=1)
 
     asked_at = [at for at in range(0, 100, 5) if asks(asking, stripe, seconds, at)]
     asking.close()

@@ -13,6 +13,7 @@ from cogento.events.names import CustomerId
 from cogento.events.outcomes import Source
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import refetch
+from tests.support.policies import change
 from tests.support.simulated_stripe import (
     SimulatedStripe,
     compared,
@@ -271,13 +272,13 @@ def test_while_the_key_is_refused_everything_waits_and_then_ends_right(
 def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refetch, "MISSING_SECONDS", 0)
+    change(monkeypatch, refetch, "REFETCH", missing_seconds=0)
     first = begun(stripe, name="Ada")
     stripe.trouble(Fault(kind=FaultKind.MISSING))
     notify(post, first)
     ask(asking, post)
     meanwhile = waiting(post)
-    monkeypatch.setattr(refetch, "PARKED_SECONDS", 0)
+    change(monkeypatch, refetch, "PARKING", limit_seconds=0)
 
     ask(asking, post)
 
@@ -290,7 +291,7 @@ def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
 def test_a_dead_deletion_takes_something_away(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refetch, "PARKED_SECONDS", 0)
+    change(monkeypatch, refetch, "PARKING", limit_seconds=0)
     first = begun(stripe, name="Ada")
     stripe.trouble(Fault(kind=FaultKind.MISSING))
     notify(post, first, stripe.account.end(stripe.customer(deleted=True), at=START + 50))
@@ -303,8 +304,8 @@ def test_a_dead_deletion_takes_something_away(
 def test_a_letter_about_an_object_that_stripe_knows_by_now_ends_well(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refetch, "PARKED_SECONDS", 0)
-    monkeypatch.setattr(refetch, "MISSING_SECONDS", 0)
+    change(monkeypatch, refetch, "PARKING", limit_seconds=0)
+    change(monkeypatch, refetch, "REFETCH", missing_seconds=0)
     stripe.trouble(Fault(kind=FaultKind.MISSING))
     notify(post, begun(stripe, name="Ada"))
     ask(asking, post)

@@ -15,8 +15,9 @@ from cogento.events.names import EventId
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.mail import Limits
 from cogento.reconcile.enqueue import QueueFullError
-from cogento.reconcile.reconciliation import SWEEP_EVERY_SECONDS, OwnAccountError, Reconciliation
+from cogento.reconcile.reconciliation import OwnAccountError, Reconciliation
 from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
+from cogento.retries import INTERVALS
 from cogento.stripe.errors import StripeApiError
 from tests.support.simulated_stripe import SimulatedStripe, compared, deliver, open_reconciliation
 from tests.support.stripe_histories import START, lived
@@ -227,7 +228,7 @@ def test_a_sweep_is_due_five_minutes_after_the_last_one(
     first = stripe.requests
     asking.sweep_if_due()
     second = stripe.requests
-    post.rows(f"UPDATE sweep_progress SET finished_at = now() - interval '{SWEEP_EVERY_SECONDS} s'")
+    post.rows(f"UPDATE sweep_progress SET finished_at = now() - interval '{INTERVALS.sweep_seconds} s'")
 
     asking.sweep_if_due()
 

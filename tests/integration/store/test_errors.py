@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, classify, sqlstate
 
 if TYPE_CHECKING:

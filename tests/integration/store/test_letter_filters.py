@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.letter_records import LetterFilter
 from cogento.store.store import Store
 from schema.queries import query

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from cogento.events.outcomes import Source
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.ledger import Delivery
 from cogento.store.letter_records import Letter, LetterFilter, LetterStatus
 from cogento.store.store import Store

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.errors import MigrationError, PostgresRefusedError, classify
 from cogento.store.migrate import migrate
 from tests.support.servers import wait_until

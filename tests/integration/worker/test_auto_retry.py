@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cogento.events.letters import AUTO_RETRY_REASONS, LetterReason
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from tests.support import builders
 from tests.support.builders import NOW, customer, subscription
 from tests.support.store_letters import letter

@@ -4,16 +4,44 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cogento.events.retry import CIRCUIT, POLICIES, FailureClass, Policy
+from cogento.retries import (
+    BROKER_PAUSE_SECONDS,
+    CIRCUIT,
+    INTERVALS,
+    LETTER_RETRY,
+    LINGER_MS_PER_EVENT,
+    MAX_LINGER_MS,
+    PARKING,
+    POLICIES,
+    REDIS_CAP_SECONDS,
+    REFETCH,
+    REQUEST,
+    FailureClass,
+    Policy,
+)
 from cogento.store.errors import BY_SQLSTATE, BY_SQLSTATE_CLASS, BY_TYPE, PROOF_OF_ABSENCE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "retries.md").read_text()
-CLASSES, ERRORS = PAGE.split("## ")[1:3]
-CIRCUIT_TEXT = " ".join(PAGE.split("## ")[3].split())
+SECTIONS = {text.partition("\n")[0]: text for text in PAGE.split("\n## ")}
+CLASSES, ERRORS = SECTIONS["Classes"], SECTIONS["Which error is which"]
+CIRCUIT_TEXT = " ".join(SECTIONS["The circuit"].split())
+TABLED: dict[str, Any] = {
+    "PARKING": PARKING,
+    "LETTER_RETRY": LETTER_RETRY,
+    "REQUEST": REQUEST,
+    "REFETCH": REFETCH,
+    "INTERVALS": INTERVALS,
+}
+NUMBERS = {
+    f"{name}.{field}": value for name, policy in TABLED.items() for field, value in asdict(policy).items()
+}
+UNITS = {86_400: "day", 3600: "h", 60: "min", 1: "s"}
 FOUND = [found for found in FailureClass if found not in (FailureClass.BUG, FailureClass.CRASHED_WORKER)]
 
 
@@ -30,6 +58,15 @@ def end(policy: Policy) -> str:
     attempts = max(int(policy.attempts_limit), 1)
     words = f"{attempts} attempt" + "s" * (attempts > 1)
     return words + f" and {policy.age_limit_seconds} s" * bool(policy.age_limit_seconds)
+
+
+def told(name: str, value: float) -> str:
+    """A number as the page has it: a length of time in its largest whole unit."""
+    if not name.endswith("_seconds"):
+        return f"{value:g}"
+    size = next((size for size in UNITS if value % size == 0), 1)
+    many = "s" if size == 86_400 and value > size else ""
+    return f"{value / size:g} {UNITS[size]}{many}"
 
 
 @pytest.mark.parametrize("failure_class", FailureClass)
@@ -60,3 +97,19 @@ def test_the_circuit_is_described_as_it_is() -> None:
     assert "from {:g} s to {:g} s".format(*pauses) in CIRCUIT_TEXT
     assert f"after {CIRCUIT.step_seconds:g} s two" in CIRCUIT_TEXT
     assert f"after {CIRCUIT.recovery_seconds:g} s everybody" in CIRCUIT_TEXT
+    assert f"at most {REDIS_CAP_SECONDS:g} s" in CIRCUIT_TEXT
+    assert f"sends none for {BROKER_PAUSE_SECONDS:g} s" in CIRCUIT_TEXT
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_policy_has_a_row_with_its_number(name: str) -> None:
+    assert re.findall(rf"^\| `{name}` \| ([^|]+) \|", PAGE, flags=re.MULTILINE) == [told(name, NUMBERS[name])]
+
+
+def test_no_row_names_a_policy_that_is_none() -> None:
+    assert set(re.findall(r"^\| `([A-Z_]+\.\w+)` \|", PAGE, flags=re.MULTILINE)) == set(NUMBERS)
+
+
+def test_the_linger_is_described_as_it_is() -> None:
+    said = f"lingers, {LINGER_MS_PER_EVENT} ms for each event that the last one found and {MAX_LINGER_MS} ms at most"
+    assert said in SECTIONS["At intervals"]

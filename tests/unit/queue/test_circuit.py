@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.retry import CIRCUIT
 from cogento.queue.circuit import AskCode, Circuit, Dependency, OpenCircuit
+from cogento.retries import CIRCUIT
 from tests.support.mailbox_builders import START_MS
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.retry import FailureClass
 from cogento.local.ports import LOCALHOST
 from cogento.queue.async_redis_client import AsyncRedisClient
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Command, Pipeline
+from cogento.retries import FailureClass
 from cogento.store.errors import classify
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cogento.events.errors import (
     TransientError,
 )
 from cogento.events.letters import LetterReason
-from cogento.events.retry import FailureClass
+from cogento.retries import FailureClass
 from cogento.store.errors import (
     LedgerRacedError,
     PostgresRefusedError,

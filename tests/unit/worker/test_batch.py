@@ -19,8 +19,8 @@ from cogento.events.event import read_event
 from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Outcome, Reason, Result, Source, decided
-from cogento.events.retry import FailureClass
 from cogento.queue.mail import Failed, Mail, Waiting
+from cogento.retries import FailureClass
 from cogento.store.errors import code_of
 from cogento.store.ledger import BatchResult, Delivery
 from tests.support.builders import NOW, customer, event_body

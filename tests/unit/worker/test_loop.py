@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from cogento.queue.mail import LONGEST_GATHERING_MS
+from cogento.retries import MAX_LINGER_MS
 from worker.loop import BatchLinger, LoopPool
 
 PATIENCE = 5
@@ -115,7 +115,7 @@ def test_mail_gathers_for_longer_the_more_there_was(linger: BatchLinger) -> None
 def test_mail_never_gathers_for_long(linger: BatchLinger) -> None:
     linger.claimed(499, is_full=False)
 
-    assert linger.seconds_left() == pytest.approx(LONGEST_GATHERING_MS / 1000)
+    assert linger.seconds_left() == pytest.approx(MAX_LINGER_MS / 1000)
 
 
 def test_the_time_that_a_batch_takes_counts(linger: BatchLinger, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogento.events.retry import POLICIES, FailureClass, next_delay, spent
+from cogento.retries import POLICIES, FailureClass, next_delay, spent
 
 DAY_SECONDS = 86_400
 YEAR_SECONDS = 365 * DAY_SECONDS
