@@ -68,11 +68,11 @@ def _letter(
     document = _document(waiting.body) if envelope else {}
     return DeadLetter(
         event_id=waiting.event_id,
-        type=envelope.type if envelope else "",
+        event_type=envelope.type if envelope else "",
         customer_id=mail.customer_id,
         object_id=envelope.object_id if envelope else "",
         created=envelope.created if envelope else waiting.received_ms // 1000,
-        body=waiting.body,
+        raw_body=waiting.body,
         received_ms=waiting.received_ms,
         source=waiting.source,
         attempts=waiting.attempts,

@@ -209,11 +209,11 @@ def _letter(noticed: RefetchRequest) -> DeadLetter:
     notice = read_notice(noticed.raw_body)
     return DeadLetter(
         event_id=notice.id,
-        type=notice.type,
+        event_type=notice.type,
         customer_id=notice.customer_id,
         object_id=notice.object_id,
         created=notice.created,
-        body=notice.body,
+        raw_body=notice.body,
         received_ms=int((time.time() - noticed.waited_seconds) * 1000),
         source=Source.WEBHOOK,
         attempts=0,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import astuple, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cogento.events.names import CustomerId, EventId
+from cogento.events.outcomes import Outcome
 from cogento.events.strict_json import safe_text
 from cogento.store.letter_records import (
     Letter,
@@ -24,8 +25,8 @@ from cogento.store.letter_records import (
     LetterStatus,
     Replay,
 )
-from cogento.store.rows import arrays, write
-from schema.queries import query
+from cogento.store.rows import named_arrays, write_columns
+from schema.queries import column_names, query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from cogento.events.letters import LetterReason
-    from cogento.events.outcomes import Result
+    from cogento.events.outcomes import Result, Source
     from cogento.retries import FailureClass
     from cogento.store.database import Database
 
@@ -64,20 +65,20 @@ ALL_UNRESOLVED = LetterFilter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An event that becomes a dead letter. `created` in Unix seconds; when the bytes don't tell, the time of receipt.
+    """An event that becomes a dead letter; its fields are named as in the statements that write it.
 
-    `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
+    `created` in Unix seconds; when the bytes don't tell, the time of receipt. `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
     payload; `starts` counts attempts that never ended; `removal` says that the event tells of an end.
     """
 
     event_id: EventId
-    type: str
+    event_type: str
     customer_id: CustomerId
     object_id: str
     created: int
-    body: bytes
+    raw_body: bytes
     received_ms: int
-    source: str
+    source: Source
     attempts: int
     reason: LetterReason
     message: str
@@ -91,10 +92,13 @@ class DeadLetter:
     worker_version: str | None = None
     removal: bool = False
 
+    outcome: ClassVar = Outcome.DEAD
+    superseded_by: ClassVar = None
+
     @property
     def fingerprint(self) -> str:
         """Equal for letters that died of the same cause."""
-        cause = (self.type, self.reason, self.failure_class, self.failure_code, self.constraint_name)
+        cause = (self.event_type, self.reason, self.failure_class, self.failure_code, self.constraint_name)
         return hashlib.sha256(repr(tuple(map(str, cause))).encode()).hexdigest()[:16]
 
 
@@ -199,9 +203,11 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     """Write the ledger first: an event that was applied meanwhile is no dead letter."""
     unique = {letter.event_id: letter for letter in letters}
     ordered = [unique[event_id] for event_id in sorted(unique)]
-    rows = await connection.fetch(_DEAD_LETTER, *arrays(_entry(letter) for letter in ordered))
+    rows = await connection.fetch(_DEAD_LETTER, *named_arrays(_DEAD_LETTER, _columns(_DEAD_LETTER, ordered)))
     dead = {row["event_id"] for row in rows}
-    await write(connection, _INSERT, [_kept(letter) for letter in ordered if letter.event_id in dead])
+    kept = [letter for letter in ordered if letter.event_id in dead]
+    messages = [safe_text(letter.message) for letter in kept]
+    await write_columns(connection, _INSERT, _columns(_INSERT, kept) | {"message": messages})
 
 
 async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Result]) -> None:
@@ -211,44 +217,9 @@ async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Resu
         await connection.execute(_RESOLVE, list(final), list(final.values()))
 
 
-def _entry(letter: DeadLetter) -> tuple[object, ...]:
-    return (
-        letter.event_id,
-        letter.created,
-        letter.type,
-        letter.customer_id,
-        letter.object_id,
-        letter.received_ms,
-        letter.reason,
-        letter.attempts,
-        letter.source,
-    )
-
-
-def _kept(letter: DeadLetter) -> tuple[object, ...]:
-    return (
-        letter.event_id,
-        letter.type,
-        letter.customer_id,
-        letter.object_id,
-        letter.livemode,
-        letter.api_version,
-        letter.created,
-        letter.received_ms,
-        letter.first_attempt_ms,
-        letter.attempts,
-        letter.starts,
-        letter.reason,
-        letter.failure_class,
-        letter.failure_code,
-        letter.constraint_name,
-        safe_text(letter.message),
-        letter.fingerprint,
-        letter.worker_version,
-        letter.source,
-        letter.body,
-        letter.removal,
-    )
+def _columns(statement: str, letters: Sequence[DeadLetter]) -> dict[str, list[Any]]:
+    """Return the columns that a statement names, of letters."""
+    return {name: [getattr(letter, name) for letter in letters] for name in column_names(statement)}
 
 
 def _terms(which: LetterFilter) -> tuple[object, ...]:

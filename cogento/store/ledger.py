@@ -7,13 +7,13 @@ row tells the new outcome.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cogento.events.outcomes import Outcome, Source
 from cogento.store.errors import LedgerRacedError
-from cogento.store.rows import array, arrays
+from cogento.store.rows import array, named_arrays
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FIND = query("ledger_find")
 _INSERT = query("ledger_insert")
-_REVIVE = query("ledger_reapply")
+_REAPPLY = query("ledger_reapply")
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -87,29 +87,30 @@ async def write(
     that a question of its own would cost more than what it saves. UniqueViolationError or LedgerRacedError when another
     transaction has written one meanwhile.
     """
-    ordered = sorted(deliveries, key=lambda delivery: delivery.event.id)
-    rows = [_row(one, result) for one in ordered if (result := results[one.event.id]).is_final]
-    statement = _REVIVE if dead else _INSERT
-    if not rows:
+    final = [one for one in deliveries if results[one.event.id].is_final]
+    if not final:
         return True
-    answer = await connection.fetchrow(statement, *arrays(rows))
-    if answer["written"] != len(rows):
+    final.sort(key=lambda one: one.event.id)
+    statement, columns = _REAPPLY if dead else _INSERT, _columns(final, results)
+    answer = await connection.fetchrow(statement, *named_arrays(statement, columns))
+    if answer["written"] != len(final):
         raise LedgerRacedError("another transaction has settled one of these events meanwhile")
     return bool(answer["members_follow"])
 
 
-def _row(delivery: Delivery, result: Result) -> tuple[object, ...]:
-    event = delivery.event
-    return (
-        event.id,
-        event.created,
-        event.type,
-        event.customer_id,
-        event.object_id,
-        delivery.received_ms,
-        result.outcome,
-        result.reason,
-        result.superseded_by,
-        delivery.attempts,
-        delivery.source,
-    )
+def _columns(final: Sequence[Delivery], results: Mapping[EventId, Result]) -> dict[str, list[Any]]:
+    events = [one.event for one in final]
+    ends = [results[event.id] for event in events]
+    return {
+        "event_id": [event.id for event in events],
+        "created": [event.created for event in events],
+        "event_type": [event.type for event in events],
+        "customer_id": [event.customer_id for event in events],
+        "object_id": [event.object_id for event in events],
+        "received_ms": [one.received_ms for one in final],
+        "outcome": [end.outcome for end in ends],
+        "reason": [end.reason for end in ends],
+        "superseded_by": [end.superseded_by for end in ends],
+        "attempts": [one.attempts for one in final],
+        "source": [one.source for one in final],
+    }

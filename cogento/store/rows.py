@@ -16,9 +16,10 @@ import msgspec
 from cogento.events.names import EventId
 from cogento.events.strict_json import canonical_json
 from cogento.ordering.order import CurrentRow, Decision
+from schema.queries import column_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import asyncpg
 
@@ -63,16 +64,40 @@ async def write(connection: asyncpg.Connection, statement: str, rows: Sequence[t
     Every row must be written: one that vanished under its lock would be a lost event, and
     it is better not to commit then. Raises AssertionError, which nobody retries in place.
     """
-    if not rows:
-        return
-    status = await connection.execute(statement, *arrays(rows))
-    if status.rpartition(" ")[2] != str(len(rows)):
-        raise AssertionError(f"{status}, but there were {len(rows)} rows to write")
+    if rows:
+        await _execute(connection, statement, arrays(rows), len(rows))
+
+
+async def write_columns(
+    connection: asyncpg.Connection, statement: str, values: Mapping[str, Sequence[object]]
+) -> None:
+    """Write rows, given by the names of their columns, in the same way."""
+    if count := len(next(iter(values.values()))):
+        await _execute(connection, statement, named_arrays(statement, values), count)
+
+
+async def _execute(
+    connection: asyncpg.Connection, statement: str, parameters: Iterable[str], count: int
+) -> None:
+    status = await connection.execute(statement, *parameters)
+    if status.rpartition(" ")[2] != str(count):
+        raise AssertionError(f"{status}, but there were {count} rows to write")
 
 
 def arrays(rows: Iterable[tuple[object, ...]]) -> Iterable[str]:
     """Turn rows into one array a column, as unnest takes them."""
     return map(array, zip(*rows, strict=True))
+
+
+def named_arrays(statement: str, values: Mapping[str, Sequence[object]]) -> list[str]:
+    """Turn columns into one array each, in the order in which the statement names them.
+
+    Raises where the statement names others than are given.
+    """
+    names = column_names(statement)
+    if len(names) != len(values):
+        raise ValueError(f"the statement names {names}, and there are {tuple(values)}")
+    return [array(values[name]) for name in names]
 
 
 def array(values: Sequence[object]) -> str:

@@ -1,20 +1,38 @@
 """The named queries: one SQL file each, opening with its purpose and what its parameters are.
 
-The text is sent as it stands, so that pg_stat_activity and the server's log name the query too.
+What several share stands once in shared/ and comes in where a line says `-- include NAME`. The text is sent with its
+comments, so that pg_stat_activity and the server's log name the query too.
 """
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 
+_INCLUDE = re.compile(r"^( *)-- include (\w+)\n", re.MULTILINE)
+_MANY_ROWS = re.compile(r"FROM unnest\([^)]*\) AS \w+ \(([^)]*)\)")
+
 
 def query(name: str) -> str:
     """Read a query by its file's name; at import, so that a missing file is found at start."""
-    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    return _INCLUDE.sub(_included, (FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+@cache
+def column_names(statement: str) -> tuple[str, ...]:
+    """Name the columns of the rows that a statement takes, one array each, in the order of its parameters."""
+    (named,) = _MANY_ROWS.findall(statement.replace("[]", ""))
+    return tuple(name.strip() for name in named.split(","))
 
 
 def names() -> list[str]:
     """Name every query there is."""
     return sorted(file.stem for file in FOLDER.glob("*.sql"))
+
+
+def _included(line: re.Match[str]) -> str:
+    lines = (FOLDER / "shared" / f"{line[2]}.sql").read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line[1] + one if one.strip() else one for one in lines)

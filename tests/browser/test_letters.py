@@ -37,7 +37,9 @@ def bury(store: Store, *numbers: int, reason: str = "bug") -> None:
     ada = builders.customer(email=CANARY)
     bodies = {n: builders.event_body("customer.updated", ada, id_=f"evt_{n}") for n in numbers}
     runtime.run(
-        store.insert_dead_letters([letter(str(n), body=body, reason=reason) for n, body in bodies.items()])
+        store.insert_dead_letters(
+            [letter(str(n), raw_body=body, reason=reason) for n, body in bodies.items()]
+        )
     )
 
 

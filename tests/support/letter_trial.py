@@ -89,6 +89,6 @@ class LetterTrial:
             customer_id=CustomerId(customer_id),
             object_id=customer_id,
             created=created,
-            body=body,
+            raw_body=body,
             attempts=0,
         )

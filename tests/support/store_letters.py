@@ -18,11 +18,11 @@ def letter(event: str = "1", **fields: Any) -> DeadLetter:
     return DeadLetter(
         **{
             "event_id": EventId(f"evt_{event}"),
-            "type": "customer.updated",
+            "event_type": "customer.updated",
             "customer_id": CustomerId("cus_1"),
             "object_id": "cus_1",
             "created": NOW,
-            "body": BODY,
+            "raw_body": BODY,
             "received_ms": NOW * 1000,
             "source": "webhook",
             "attempts": 5,

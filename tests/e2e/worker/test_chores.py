@@ -39,7 +39,7 @@ def test_a_worker_retries_a_letter_whose_customer_has_come(
     post: Post, start_worker: Callable[[], RunningWorker]
 ) -> None:
     body = event_body("customer.subscription.created", subscription(), id_="evt_1")
-    post.store.insert_dead_letters([letter(reason="customer_missing", body=body)])
+    post.store.insert_dead_letters([letter(reason="customer_missing", raw_body=body)])
     post.put("customer.created", customer(), id_="evt_0")
     post.drain()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,7 +14,7 @@ from alembic.script import ScriptDirectory
 from cogento.events.outcomes import Reason, decided
 from cogento.store import migrate as migration
 from cogento.store.migrate import migrate
-from schema import migrations
+from schema import migrations, queries
 from tests.support.postgres_mail import await_quiet, names, put_names
 from tests.support.servers import wait_until
 from tests.support.store_deliveries import customer, new_customer
@@ -105,7 +103,6 @@ async def test_f50_a_plan_from_before_a_migration_is_made_anew(store: Store, sql
 
 
 def test_f50_no_query_takes_columns_that_it_does_not_name() -> None:
-    queries = list(Path(str(resources.files("schema.queries"))).glob("*.sql"))
-    greedy = [file.name for file in queries if re.search(r"SELECT\s+(\w+\.)?\*", file.read_text())]
-    assert queries
+    greedy = [name for name in queries.names() if re.search(r"SELECT\s+(\w+\.)?\*", queries.query(name))]
+    assert queries.names()
     assert greedy == []

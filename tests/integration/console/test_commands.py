@@ -86,7 +86,9 @@ def test_status_counts_what_waits_and_what_was_applied(
 def test_status_tells_of_ends_that_are_dead(run: Run, applied: Happened, store: Store) -> None:
     applied("customer.created", ADA)
     runtime.run(
-        store.insert_dead_letters([letter("end", type="customer.deleted", object_id="cus_ada", removal=True)])
+        store.insert_dead_letters(
+            [letter("end", event_type="customer.deleted", object_id="cus_ada", removal=True)]
+        )
     )
     assert json.loads(run("status", "--json").output)["dead_removals"] == 1
     assert "1 of them about what has ended and is still shown" in run("status").output

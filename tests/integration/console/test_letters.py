@@ -43,7 +43,7 @@ def dead(number: int, *, customer: str = "cus_1", created: int = NOW, **fields: 
         created=created,
     )
     whose: dict[str, Any] = {"customer_id": CustomerId(customer), "object_id": customer}
-    return letter(str(number), created=created, body=body, **(whose | fields))
+    return letter(str(number), created=created, raw_body=body, **(whose | fields))
 
 
 def bury(store: Store, *letters: DeadLetter) -> None:
@@ -126,7 +126,7 @@ def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked:
 def test_the_body_s_sum_is_told_without_the_body(run: Run, store: Store) -> None:
     one = dead(1)
     bury(store, one)
-    sum_ = hashlib.sha256(one.body).hexdigest()
+    sum_ = hashlib.sha256(one.raw_body).hexdigest()
     assert f"body SHA-256  {sum_}" in run("letters", "show", "evt_1").output
     assert json.loads(run("letters", "show", "evt_1", "--json").output)["letter"]["raw_sha256"] == sum_
     assert json.loads(run("letters", "export", "-", "--format", "ndjson").stdout)["raw_sha256"] == sum_
@@ -142,7 +142,7 @@ def test_a_body_is_shown_only_when_asked_for(run: Run, store: Store) -> None:
 
 
 def test_a_body_cannot_command_the_terminal(run: Run, store: Store) -> None:
-    bury(store, letter(body=b'{"name": "\x1b]0;owned\x07 \xff\xe2\x80\xae"}\r\x9b31m'))
+    bury(store, letter(raw_body=b'{"name": "\x1b]0;owned\x07 \xff\xe2\x80\xae"}\r\x9b31m'))
     shown = run("letters", "show", "evt_1", "--body").output
     assert r"\x1b]0;owned\x07 \xff\u202e" in shown
     assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(shown)
@@ -218,7 +218,7 @@ def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
 
 
 def test_bytes_that_are_no_event_are_left_open_and_said_so(run: Run, store: Store) -> None:
-    bury(store, letter(body=b"\x01scribble", reason="malformed"))
+    bury(store, letter(raw_body=b"\x01scribble", reason="malformed"))
     told = json.loads(run("letters", "retry", "evt_1", "--json").stdout)
     assert (told["put_back"], told["letters"][0]["result"]) == (0, "unreadable")
     assert (kept(store)[0].status, kept(store)[0].replays) == (LetterStatus.OPEN, 0)
@@ -260,7 +260,7 @@ def test_an_export_with_bodies_holds_the_exact_bytes(run: Run, store: Store) -> 
     one = dead(1)
     bury(store, one)
     (line,) = run("letters", "export", "-", "--format", "ndjson", "--bodies").stdout.splitlines()
-    assert base64.b64decode(json.loads(line)["body_base64"]) == one.body
+    assert base64.b64decode(json.loads(line)["body_base64"]) == one.raw_body
 
 
 def test_a_csv_holds_no_formula(run: Run, store: Store) -> None:

@@ -67,7 +67,7 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
 ) -> None:
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.subscription.created", PLAN, id_="evt_2", created=builders.NOW + 1)
-    end = letter("3", type="customer.subscription.deleted", object_id="sub_ada", removal=True)
+    end = letter("3", event_type="customer.subscription.deleted", object_id="sub_ada", removal=True)
     runtime.run(store.insert_dead_letters([end]))
     watching.poll()
     client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()

@@ -155,7 +155,7 @@ def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answe
 ) -> None:
     stripe.account.begin(stripe.customer(), at=START)
     subscribed(stripe)
-    died = {"type": "customer.subscription.created", "object_id": "sub_1", "created": START}
+    died = {"event_type": "customer.subscription.created", "object_id": "sub_1", "created": START}
     post.store.insert_dead_letters([letter("1", customer_id=CustomerId("cus_1"), **died)])
     later(post)
     ask(asking, post)
@@ -168,7 +168,9 @@ def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answe
     assert stripe.requests == 2
 
 
-@pytest.mark.parametrize("fields", [{"object_id": "ch_1"}, {"object_id": ""}, {"type": "customer.fetched"}])
+@pytest.mark.parametrize(
+    "fields", [{"object_id": "ch_1"}, {"object_id": ""}, {"event_type": "customer.fetched"}]
+)
 def test_what_has_no_row_and_what_was_an_answer_is_not_asked_for(
     stripe: SimulatedStripe, asking: Reconciliation, post: Post, fields: dict[str, Any]
 ) -> None:

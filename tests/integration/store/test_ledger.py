@@ -94,7 +94,9 @@ async def test_a_dead_event_that_is_too_old_by_now_resolves_as_stale(store: Stor
 
 
 async def test_a_dead_subscription_whose_customer_is_still_missing_stays_dead(store: Store, sql: Any) -> None:
-    await store.insert_dead_letters([letter("1", type="customer.subscription.updated", object_id="sub_1")])
+    await store.insert_dead_letters(
+        [letter("1", event_type="customer.subscription.updated", object_id="sub_1")]
+    )
     await store.apply([subscription(event="1")])
     assert await sql.fetchval("SELECT outcome FROM webhook_events") == "dead"
     assert await sql.fetchval("SELECT status FROM dead_letters") == "open"

@@ -173,7 +173,7 @@ async def test_a_closed_letter_leaves_room_for_the_next_death_of_its_event(store
 
 
 async def test_letters_whose_customer_arrived_are_found(store: Store) -> None:
-    orphan = {"reason": "customer_missing", "type": "customer.subscription.updated"}
+    orphan = {"reason": "customer_missing", "event_type": "customer.subscription.updated"}
     await store.insert_dead_letters(
         [letter("1", **orphan), letter("2", customer_id="cus_2", **orphan), letter("3")]
     )
@@ -251,7 +251,7 @@ async def test_a_retry_of_what_was_applied_meanwhile_ends_as_a_duplicate(store: 
 
 
 async def test_a_letter_that_is_parked_after_its_retry_stays_on_its_way(store: Store) -> None:
-    await store.insert_dead_letters([letter("1", type="customer.subscription.updated")])
+    await store.insert_dead_letters([letter("1", event_type="customer.subscription.updated")])
     kept = await _only(store)
     await store.letters.retry([kept.id], who=ADA)
     await store.apply([replace(subscription(event="1"), source=Source.RETRY)])
@@ -322,7 +322,7 @@ async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
 
 
 async def test_a_removal_counts_as_one_while_a_row_shows_what_it_ends(store: Store) -> None:
-    ends = {"type": "customer.subscription.deleted", "object_id": "sub_1", "removal": True}
+    ends = {"event_type": "customer.subscription.deleted", "object_id": "sub_1", "removal": True}
     await store.insert_dead_letters([letter("1", **ends), letter("2")])
     before = await _removals(store)
     await store.apply([new_customer(event="c"), subscription(event="s")])
@@ -333,7 +333,7 @@ async def test_a_removal_counts_as_one_while_a_row_shows_what_it_ends(store: Sto
 
 async def test_a_dead_deletion_counts_until_the_customer_s_row_says_so(store: Store) -> None:
     await store.apply([new_customer(event="c")])
-    await store.insert_dead_letters([letter("1", type="customer.deleted", removal=True)])
+    await store.insert_dead_letters([letter("1", event_type="customer.deleted", removal=True)])
     kept = await _removals(store)
     await store.apply([deleted_customer(event="d", at=60)])
     assert (kept, await _removals(store)) == (1, 0)

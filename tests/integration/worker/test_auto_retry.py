@@ -21,9 +21,9 @@ ACTIONS = "SELECT action, who, why FROM dead_letter_actions ORDER BY id"
 def bury_orphan(post: Post) -> None:
     """A subscription of cus_1 whose customer never came."""
     body = builders.event_body("customer.subscription.created", subscription(), id_="evt_1")
-    orphan = {"reason": "customer_missing", "failure_class": FailureClass.PERMANENT, "body": body}
+    orphan = {"reason": "customer_missing", "failure_class": FailureClass.PERMANENT, "raw_body": body}
     post.store.insert_dead_letters(
-        [letter("1", type="customer.subscription.created", object_id="sub_1", **orphan)]
+        [letter("1", event_type="customer.subscription.created", object_id="sub_1", **orphan)]
     )
 
 
@@ -31,7 +31,7 @@ def bury_given_up(post: Post) -> None:
     """An event of cus_1 that failed for a day."""
     body = builders.event_body("customer.updated", customer(name="Given up"), id_="evt_1")
     cause = {"reason": "gave_up", "failure_class": FailureClass.TRANSIENT, "failure_code": "57014"}
-    post.store.insert_dead_letters([letter("1", body=body, **cause)])
+    post.store.insert_dead_letters([letter("1", raw_body=body, **cause)])
 
 
 def rest(post: Post) -> None:

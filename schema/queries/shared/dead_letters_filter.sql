@@ -1,0 +1,30 @@
+-- Which letters: all that everything given here is true of.
+-- $1 VARCHAR[]: statuses
+-- $2 VARCHAR: of this reason only; NULL for all, as with each of the following
+-- $3 VARCHAR: of this type
+-- $4 VARCHAR: of this customer, object or event
+-- $5 VARCHAR: of this fingerprint
+-- $6 BIGINT: that died at least so many seconds ago
+-- $7 BIGINT: that died less than so many seconds ago
+-- $8 VARCHAR: that have this text in an id, a code, a message or a resolution, in any case
+-- $9 BOOLEAN: true for those only that take something away
+status = ANY($1::VARCHAR[])
+AND ($2::VARCHAR IS NULL OR reason = $2::VARCHAR)
+AND ($3::VARCHAR IS NULL OR event_type = $3::VARCHAR)
+AND ($4::VARCHAR IS NULL OR $4::VARCHAR IN (customer_id, object_id, event_id))
+AND ($5::VARCHAR IS NULL OR fingerprint = $5::VARCHAR)
+AND ($6::BIGINT IS NULL OR died_at <= now() - make_interval(secs => $6::BIGINT))
+AND ($7::BIGINT IS NULL OR died_at > now() - make_interval(secs => $7::BIGINT))
+AND (
+    $8::VARCHAR IS NULL
+    OR strpos(
+        lower(
+            concat_ws(
+                ' ', event_id, event_type, customer_id, object_id, reason, failure_code,
+                constraint_name, message, resolution, resolved_by
+            )
+        ),
+        lower($8::VARCHAR)
+    ) > 0
+)
+AND (NOT $9::BOOLEAN OR removal)
