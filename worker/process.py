@@ -185,7 +185,7 @@ class WorkerProcess:
     def _inspect(self) -> None:
         """Look for what Redis has lost; that it is away, the loops report."""
         with suppress(MailboxUnavailable):
-            self._inspection.look()
+            self._inspection.run()
 
     def _run_maintenance(self) -> None:
         self._store.run_maintenance(retention_days=self._retention_days)

@@ -161,7 +161,7 @@ def _explanation(
     asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: CustomerRecords | None
 ) -> Explanation:
     """Put into words what is known: the event that was asked for first, then what waits, then the rows."""
-    mailbox, now_ms = mailboxes.look(customer_id), mailboxes.now_ms()
+    mailbox, now_ms = mailboxes.view(customer_id), mailboxes.now_ms()
     sentences = []
 
     event = records.event if records else None
@@ -218,7 +218,7 @@ def _of_records(records: CustomerRecords) -> list[str]:
 def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
     """Find the customer of an id that only the mailboxes know."""
     as_customer = CustomerId(asked)
-    mailbox = mailboxes.look(as_customer)
+    mailbox = mailboxes.view(as_customer)
     if mailbox.waiting_total or mailbox.parked_total or mailbox.pause_wanted:
         return as_customer
     stored = mailboxes.find(EventId(asked))

@@ -94,7 +94,7 @@ class Circuit:
             again_ms = self.now_ms() + _ms(again_after_seconds)
             self._run("circuit_probed", again_ms, _ms(CIRCUIT.forgotten_seconds), failure)
 
-    def look(self) -> OpenCircuit | None:
+    def read(self) -> OpenCircuit | None:
         """Return what a person should know; None when all is well."""
         found = self._server.ask("HGETALL", circuit_key(self._tag, self._dependency))
         if b"opened" not in found:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,11 +53,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a round put right: mailboxes given their state, events laid back, entries of lists that told of nothing."""
+    """What a round put right: mailboxes given their state, events put back, entries of lists that told of nothing."""
 
-    mended: int
+    repaired: int
     restored: int
-    ghosts: int
+    stale: int
 
 
 NOTHING = Findings(0, 0, 0)
@@ -69,9 +69,9 @@ class _Shard:
 
     before: dict[str, int]
     found: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GAUGES, 0))
-    mended: int = 0
+    repaired: int = 0
     restored: int = 0
-    ghosts: int = 0
+    stale: int = 0
 
 
 class Inspection:
@@ -96,7 +96,7 @@ class Inspection:
         self._rest = rest
         self._suspects: set[tuple[str, str]] = set()  # gauges that the last round found to be off
 
-    def look(self) -> Findings | None:
+    def run(self) -> Findings | None:
         """Go through everything once and say what was put right; None where somebody did so lately, or does."""
         inspected = keys.inspected_key(self._tags[0])
         if not self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
@@ -157,10 +157,10 @@ class _Round:
 
     def go(self) -> Findings:
         for tag in self._tags:
-            self._server.execute(redis_commands.unjam(tag, self._clock.now_ms()))
+            self._server.execute(redis_commands.set_aside(tag, self._clock.now_ms()))
             self._shards[tag] = _Shard(self._stats(tag))
-        self._through_keys("mail", partial(self._mend, "mail"))
-        self._through_keys("held", partial(self._mend, "held"))
+        self._through_keys("mail", partial(self._repair, "mail"))
+        self._through_keys("held", partial(self._repair, "held"))
         self._through_lists()
         after = {tag: self._stats(tag) for tag in self._tags}
         self._through_keys("event", self._restore)
@@ -169,7 +169,7 @@ class _Round:
             self._tell_lost(tag)
         return self._findings()
 
-    def _through_keys(self, family: str, look: Callable[[str, list[str]], None]) -> None:
+    def _through_keys(self, family: str, inspect: Callable[[str, list[str]], None]) -> None:
         """Show every key of a family that is there all the time; some may be shown twice."""
         cursor = 0
         while True:
@@ -181,12 +181,12 @@ class _Round:
                 tag, _, id_ = key.decode(errors="replace").partition(f":{family}:")
                 ids[tag].append(id_)
             for tag in ids.keys() & self._shards.keys():
-                look(tag, ids[tag])
+                inspect(tag, ids[tag])
             if not int(cursor):
                 return
             self._pause(begun)
 
-    def _mend(self, family: str, tag: str, customers: list[str]) -> None:
+    def _repair(self, family: str, tag: str, customers: list[str]) -> None:
         shard = self._shards[tag]
         while customers:
             begun = time.monotonic()
@@ -196,10 +196,10 @@ class _Round:
                 family,
                 *customers[:CUSTOMERS_AT_ONCE],
             )
-            looked, waiting, parked, size, mended, ids = self._run("mend", tag, *terms)
+            looked, waiting, parked, size, repaired, ids = self._run("inspect", tag, *terms)
             for gauge, number in zip(GAUGES, (waiting, parked, size), strict=True):
                 shard.found[gauge] += number
-            shard.mended += mended
+            shard.repaired += repaired
             self._seen.add(tag, ids)
             customers = customers[looked:]
             if customers:
@@ -211,8 +211,8 @@ class _Round:
                 cursor = b"0"
                 while True:
                     begun = time.monotonic()
-                    cursor, gone = self._run("ghosts", tag, name, cursor, ENTRIES_AT_ONCE)
-                    shard.ghosts += gone
+                    cursor, gone = self._run("remove_stale", tag, name, cursor, ENTRIES_AT_ONCE)
+                    shard.stale += gone
                     if cursor == b"0":
                         break
                     self._pause(begun)
@@ -238,7 +238,7 @@ class _Round:
         if None in values:
             # Settled meanwhile, or of another type.
             empty = [id_ for id_, value in zip(unseen, values, strict=True) if value is None]
-            self._server.execute(redis_commands.unjam(tag, self._clock.now_ms(), empty))
+            self._server.execute(redis_commands.set_aside(tag, self._clock.now_ms(), empty))
 
     def _recount(self, tag: str, shard: _Shard, after: Mapping[str, int]) -> None:
         """Set gauges that were off in the last round as well, by more than came and went while we counted.
@@ -270,12 +270,13 @@ class _Round:
     def _findings(self) -> Findings:
         shards = self._shards.values()
         findings = Findings(
-            mended=sum(shard.mended for shard in shards),
+            repaired=sum(shard.repaired for shard in shards),
             restored=sum(shard.restored for shard in shards),
-            ghosts=sum(shard.ghosts for shard in shards),
+            stale=sum(shard.stale for shard in shards),
         )
         if findings != NOTHING:
-            log.warning("mailboxes_repaired", **asdict(findings))
+            found = {"mended": findings.repaired, "restored": findings.restored, "ghosts": findings.stale}
+            log.warning("mailboxes_repaired", **found)
         return findings
 
     def _stats(self, tag: str) -> dict[str, int]:

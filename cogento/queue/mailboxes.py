@@ -140,8 +140,8 @@ class Mailboxes:
 
     def open_circuits(self) -> tuple[OpenCircuit, ...]:
         """Return the dependencies that workers wait for, or come back to."""
-        looks = (self.circuit(dependency).look() for dependency in Dependency)
-        return tuple(found for found in looks if found)
+        circuits = (self.circuit(dependency).read() for dependency in Dependency)
+        return tuple(circuit for circuit in circuits if circuit)
 
     def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
         """Put envelopes into their mailboxes: one script a shard, durable as promised when this returns.
@@ -250,9 +250,9 @@ class Mailboxes:
         shards = self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in self._tags))
         return replies.read_oldest(shards)[:limit]
 
-    def look(self, customer_id: CustomerId) -> MailboxView:
+    def view(self, customer_id: CustomerId) -> MailboxView:
         """Return one customer's mailbox, with its first events."""
-        return replies.read_view(customer_id, self._one(customer_id, "look", LISTED_EVENTS))
+        return replies.read_view(customer_id, self._one(customer_id, "view", LISTED_EVENTS))
 
     def find(self, event_id: EventId) -> Stored | None:
         """Return an event that waits or is parked, wherever it is; None also when a newer version wrote it."""
@@ -269,7 +269,7 @@ class Mailboxes:
         if orphans := self._orphans.tokens():
             # By itself, for a script that the server does not know yet runs after those that it does; and
             # recovery, if it came first, would count a crash.
-            self._server.run(Call("forgo", tag, (now_ms, *orphans)))
+            self._server.run(Call("release_orphans", tag, (now_ms, *orphans)))
         try:
             *_, turns = self._server.run(
                 Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),

@@ -132,27 +132,27 @@ def run(calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
 
     Raises JunkFound when they met something of another type under one of our names, which is set aside by then.
     """
-    return (yield from _unjammed(calls, (), 0))
+    return (yield from _run_past_junk(calls, (), 0))
 
 
 def run_and_wait(calls: Sequence[Call], *, wait_ms: int) -> RedisCommands[tuple[list[Reply], int]]:
     """Run scripts, then wait until all they wrote is in the append-only file; 0 if it is not in time."""
-    *replies, waited = yield from _unjammed(calls, [("WAITAOF", 1, 0, wait_ms)], wait_ms)
+    *replies, waited = yield from _run_past_junk(calls, [("WAITAOF", 1, 0, wait_ms)], wait_ms)
     return replies, int(waited[0])
 
 
-def unjam(tag: str, now: Argument, ids: Sequence[Argument] = ()) -> RedisCommands[bool]:
+def set_aside(tag: str, now: Argument, ids: Sequence[Argument] = ()) -> RedisCommands[bool]:
     """Set aside what nobody of us wrote under the shard's names, and those of these ids; False: there was nothing.
 
     Whoever wrote it may miss it, so it is renamed (keys.py). What it stood in place of, inspection.py brings back.
     """
-    (aside,) = yield from _run([Call("unjam", tag, (now, *ids))], (), 0)
+    (aside,) = yield from _run([Call("set_aside", tag, (now, *ids))], (), 0)
     for name, type_ in zip(aside[::2], aside[1::2], strict=True):
         log.error("junk_set_aside", key=f"{tag}:{name.decode()}", type=type_.decode())
     return bool(aside)
 
 
-def _unjammed(
+def _run_past_junk(
     calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int
 ) -> RedisCommands[list[Reply]]:
     try:
@@ -164,7 +164,7 @@ def _unjammed(
         for call in calls:
             now, *others = call.arguments
             # Ids are texts, and values are bytes.
-            is_found |= yield from unjam(call.tag, now, [one for one in others if isinstance(one, str)])
+            is_found |= yield from set_aside(call.tag, now, [one for one in others if isinstance(one, str)])
         if is_found:
             raise JunkFound(str(error)) from error
         raise

@@ -88,20 +88,18 @@ def read_attempts(text: bytes | None) -> AttemptRecord:
 
 def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
     """Return the sum over all shards of status.lua."""
-    shards = list(replies)
-    ready, leased, sleeping, paused, parked_customers = (sum(shard[i] for shard in shards) for i in range(5))
-    oldest = [int(shard[5]) for shard in shards if shard[5] is not None]
-    stats = _summed_stats(shard[7] for shard in shards)
+    shards = [_named(reply) for reply in replies]
+    customers = {
+        state: sum(shard[state] for shard in shards) for state in (*MailboxState, "parked_customers")
+    }
+    oldest = [int(shard["oldest_event"]) for shard in shards if shard["oldest_event"] is not None]
+    stats = _summed_stats(shard["stats"] for shard in shards)
     return MailboxStatus(
+        **customers,
         waiting=stats.get("waiting", 0),
         parked=stats.get("parked", 0),
         stored_bytes=stats.get("bytes", 0),
-        ready=ready,
-        leased=leased,
-        sleeping=sleeping,
-        paused=paused,
-        parked_customers=parked_customers,
-        halted=any(shard[6] for shard in shards),
+        halted=any(shard["halted"] for shard in shards),
         oldest_event_ms=min(oldest, default=None),
         now_ms=now_ms,
         counters=_counters(stats),
@@ -119,29 +117,28 @@ def read_oldest(replies: Iterable[Reply]) -> list[tuple[CustomerId, int]]:
 
 
 def read_view(customer_id: CustomerId, reply: Reply) -> MailboxView:
-    """Return one customer's mailbox as look.lua shows it."""
-    pause_wanted, parked_look, crashes, waiting_total, parked_total, waiting, parked, token = reply[4:]
-    state, state_ms = _state(reply[:4])
+    """Return one customer's mailbox as view.lua shows it."""
+    found = _named(reply)
+    state = next((state for state in MailboxState if found[state] is not None), None)
+    owner, parked_look = found["owner"], found["parked_look"]
     return MailboxView(
         customer_id=customer_id,
         state=state,
-        state_ms=state_ms,
-        owner=None if token is None else token.decode().rpartition("/")[0] or None,
-        pause_wanted=pause_wanted is not None,
-        crashes=int(crashes or 0),
+        state_ms=None if state is None else int(found[state]),
+        owner=None if owner is None else owner.decode().rpartition("/")[0] or None,
+        pause_wanted=found["pause_wanted"] is not None,
+        crashes=int(found["crashes"] or 0),
         parked_look_ms=None if parked_look is None else int(parked_look),
-        waiting_total=waiting_total,
-        parked_total=parked_total,
-        waiting=tuple(_listed(*entry) for entry in waiting),
-        parked=tuple(_listed(*entry) for entry in parked),
+        waiting_total=found["waiting_total"],
+        parked_total=found["parked_total"],
+        waiting=tuple(_listed(*entry) for entry in found["waiting"]),
+        parked=tuple(_listed(*entry) for entry in found["parked"]),
     )
 
 
-def _state(scores: Sequence[bytes | None]) -> tuple[MailboxState | None, int | None]:
-    for state, score in zip(MailboxState, scores, strict=True):
-        if score is not None:
-            return state, int(score)
-    return None, None
+def _named(reply: Reply) -> dict[str, Reply]:
+    """Read a reply that names its values."""
+    return {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
 def _listed(id_: bytes, place: bytes, tries: bytes | None, header: bytes) -> Listed:

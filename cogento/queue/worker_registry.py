@@ -95,7 +95,7 @@ class WorkerRegistry:
 
     def unregister(self, worker: str) -> None:
         """Forget a worker that stops."""
-        self._run("leave", worker)
+        self._run("unregister", worker)
 
     def seen(self) -> tuple[SeenWorker, ...]:
         """Return the workers by their slots."""

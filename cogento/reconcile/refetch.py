@@ -141,7 +141,7 @@ class AmbiguousRows:
 
     def _has_events(self, customer_id: CustomerId) -> bool:
         """Whether events wait that may settle the doubt: an earlier answer, or paused ones."""
-        return self._mailboxes.look(customer_id).waiting_total > 0
+        return self._mailboxes.view(customer_id).waiting_total > 0
 
 
 class ThinEventObjects:
@@ -191,7 +191,7 @@ class ThinEventObjects:
 
     def _has_events(self, noticed: RefetchRequest) -> bool:
         """Whether more of its events wait, or an earlier answer."""
-        return self._mailboxes.look(_queue_of(noticed)).waiting_total > 0
+        return self._mailboxes.view(_queue_of(noticed)).waiting_total > 0
 
     def _give_up(self, hopeless: Sequence[RefetchRequest]) -> None:
         """Insert dead letters first: after a crash in between it is done again."""

@@ -222,7 +222,7 @@ class Verify:
             return None
 
     async def _has_events(self, event: Event) -> bool:
-        view = await asyncio.to_thread(self._mailboxes.look, event.customer_id)
+        view = await asyncio.to_thread(self._mailboxes.view, event.customer_id)
         return view.waiting_total > 0 or view.parked_total > 0
 
     async def _repair(self, found: Sequence[_Found]) -> list[_Found]:

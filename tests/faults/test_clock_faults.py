@@ -112,9 +112,9 @@ def test_f40_a_worker_whose_clock_is_wrong_makes_mail_wait_by_the_clock_of_redis
 
 def asleep(trial: WorkerTrial, customer_id: str) -> int:
     """Wait until a customer sleeps and return until when."""
-    look = trial.post.mailboxes.look
-    is_asleep = lambda: look(CustomerId(customer_id)).state is MailboxState.SLEEPING  # noqa: E731
+    view = trial.post.mailboxes.view
+    is_asleep = lambda: view(CustomerId(customer_id)).state is MailboxState.SLEEPING  # noqa: E731
     wait_until(is_asleep, what="the customer to sleep")
-    until = look(CustomerId(customer_id)).state_ms
+    until = view(CustomerId(customer_id)).state_ms
     assert until is not None
     return until

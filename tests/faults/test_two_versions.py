@@ -159,7 +159,7 @@ def test_f49_what_the_newer_release_remembers_of_a_row_makes_later_events_wait_f
     )
 
     assert (put_off["failure"], put_off["attempts"]) == ("other_release", 0)
-    assert post.mailboxes.look(CUSTOMER).waiting[0].attempts == 0
+    assert post.mailboxes.view(CUSTOMER).waiting[0].attempts == 0
     assert post.ledger() == {"evt_first": "applied"}
 
     start_worker(next_release)

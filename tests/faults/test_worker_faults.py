@@ -200,7 +200,7 @@ def test_f48_a_worker_asked_to_stop_gives_back_what_it_waits_for(
 
     assert worker.process.wait(10)
     assert worker.process.exit_code() == 0
-    view = trial.post.mailboxes.look(HELD)
+    view = trial.post.mailboxes.view(HELD)
     assert (view.state, view.crashes) == (MailboxState.READY, 0)
     held_row.rollback()
     start_worker()
@@ -220,7 +220,7 @@ def held_row(trial: WorkerTrial, database_url: str) -> Iterator[psycopg.Connecti
 
 def ends_of_lease(trial: WorkerTrial) -> int:
     """When the lease on the first customer ends; 0 while nobody has it."""
-    view = trial.post.mailboxes.look(HELD)
+    view = trial.post.mailboxes.view(HELD)
     return view.state_ms or 0 if view.state is MailboxState.LEASED else 0
 
 

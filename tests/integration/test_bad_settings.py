@@ -246,7 +246,7 @@ def test_a5_what_keeps_a_connection_from_being_made_spends_no_attempt(
         servers.wait_until(
             lambda: bool(waits_for_what(post.mailboxes)), what="the circuit to tell", seconds=30
         )
-        attempts = post.mailboxes.look(CustomerId("cus_1")).waiting[0].attempts
+        attempts = post.mailboxes.view(CustomerId("cus_1")).waiting[0].attempts
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     assert attempts == 0
     servers.wait_until(lambda: post.ledger() == {"evt_1": "applied"}, what="it to be applied", seconds=60)

@@ -78,4 +78,4 @@ def inspect(inspection: Inspection, client: redis.Redis) -> None:
     """Inspect as often as it takes to be sure of a gauge, however lately somebody did."""
     for _ in range(SURE_OF_A_GAUGE):
         client.delete(f"{TAG}:inspected")
-        assert inspection.look() is not None
+        assert inspection.run() is not None

@@ -180,7 +180,7 @@ class MailboxMachine(RuleBasedStateMachine):
     @invariant()
     def both_see_the_same(self) -> None:
         for customer in CUSTOMERS:
-            view, box = self.mailboxes.look(CustomerId(customer)), self.reference.box(customer)
+            view, box = self.mailboxes.view(CustomerId(customer)), self.reference.box(customer)
             assert [one.event_id for one in view.waiting] == [one.event_id for one in box.waiting]
             assert [one.event_id for one in view.parked] == [one.event_id for one in box.parked]
             assert (view.state, view.state_ms, view.crashes) == (box.state, box.state_ms, box.crashes)
@@ -301,7 +301,7 @@ class LossMachine(RuleBasedStateMachine):
         )
         inspect(self.inspection, self.client)
         assert broken_invariants(self.client) == []
-        views = [self.mailboxes.look(CustomerId(customer)) for customer in CUSTOMERS]
+        views = [self.mailboxes.view(CustomerId(customer)) for customer in CUSTOMERS]
         here = {one.event_id for view in views for one in (*view.waiting, *view.parked)}
         assert self.owed <= here <= self.owed | self.perhaps
 

@@ -134,7 +134,7 @@ local function restore_state(customer)
   for _, state in ipairs({READY, LEASES, SLEEPING, PAUSED}) do
     if redis.call('ZSCORE', state, customer) then return missing end
   end
-  if redis.call('HEXISTS', OWNERS, customer) == 1 then return missing end -- its lease is given back by mend.lua
+  if redis.call('HEXISTS', OWNERS, customer) == 1 then return missing end -- its lease is given back by inspect.lua
   add_to_state(customer, 0)
   return 1
 end

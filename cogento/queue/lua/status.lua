@@ -2,12 +2,16 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- Returns   {customers ready, leased, sleeping, paused, with parked events;
---            received_ms of the oldest mailbox head or nil; 1 = halted | 0; {stats field, value, …}}
+-- Returns   {name, value, …}: customers ready, leased, sleeping, paused, and parked_customers; oldest_event: received_ms
+--            of the oldest mailbox head or nil; halted: 1 | 0; stats: {field, value, …}
 
-local oldest = redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')[2]
 return {
-  redis.call('ZCARD', READY), redis.call('ZCARD', LEASES), redis.call('ZCARD', SLEEPING),
-  redis.call('ZCARD', PAUSED), redis.call('ZCARD', PARKED), oldest or false,
-  redis.call('EXISTS', HALTED), redis.call('HGETALL', STATS),
+  'ready', redis.call('ZCARD', READY),
+  'leased', redis.call('ZCARD', LEASES),
+  'sleeping', redis.call('ZCARD', SLEEPING),
+  'paused', redis.call('ZCARD', PAUSED),
+  'parked_customers', redis.call('ZCARD', PARKED),
+  'oldest_event', redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')[2] or false,
+  'halted', redis.call('EXISTS', HALTED),
+  'stats', redis.call('HGETALL', STATS),
 }

@@ -79,7 +79,7 @@ def test_a9_a_repetition_of_an_event_that_lies_nowhere_is_kept(pipeline: Pipelin
         pipeline.ask(request)
         pipeline.redis.delete(f"{TAG}:mail:cus_lost")
         assert pipeline.ask(request) == 200
-        view = pipeline.mailboxes.look(CustomerId("cus_lost"))
+        view = pipeline.mailboxes.view(CustomerId("cus_lost"))
         assert [one.event_id for one in view.waiting] == [event_id(request)]
         assert view.state is MailboxState.READY
     await_tidy(pipeline)

@@ -55,7 +55,7 @@ def kept(store: Store) -> list[Letter]:
 
 
 def waiting(mailboxes: Mailboxes, customer: str = "cus_1") -> list[str]:
-    return [listed.event_id for listed in mailboxes.look(CustomerId(customer)).waiting]
+    return [listed.event_id for listed in mailboxes.view(CustomerId(customer)).waiting]
 
 
 def test_nothing_is_said_in_words(run: Run) -> None:

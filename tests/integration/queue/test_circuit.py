@@ -28,7 +28,7 @@ def test_f18_the_circuit_opens_is_probed_and_closes_while_redis_is_full(
     circuit.probed("08006", again_after_seconds=0)
     probing_again = circuit.ask()
     circuit.probed(None, again_after_seconds=0)
-    seen = circuit.look()
+    seen = circuit.read()
 
     assert (opened, probing.code, probing_again.code) == (True, AskCode.PROBE, AskCode.PROBE)
     assert seen is not None

@@ -171,7 +171,7 @@ def test_a_letter_that_cannot_be_buried_keeps_its_place_and_stops_nobody_else(po
     post.drain(store)
 
     assert post.ledger() == {"evt_2": "dead", "evt_3": "applied"}
-    assert [w.event_id for w in post.mailboxes.look(CUSTOMER).waiting] == ["evt_1"]
+    assert [w.event_id for w in post.mailboxes.view(CUSTOMER).waiting] == ["evt_1"]
     assert post.mailboxes.status().sleeping == 1
 
 
@@ -185,7 +185,7 @@ def test_an_event_that_may_succeed_later_keeps_its_place_and_its_customer_sleeps
     status = post.mailboxes.status()
     assert (status.waiting, status.sleeping) == (2, 1)
     assert post.rows(USERS) == []
-    assert [(w.event_id, w.attempts) for w in post.mailboxes.look(CUSTOMER).waiting] == [
+    assert [(w.event_id, w.attempts) for w in post.mailboxes.view(CUSTOMER).waiting] == [
         ("evt_1", 1),
         ("evt_2", 0),
     ]
@@ -212,7 +212,7 @@ def test_while_postgres_is_away_nothing_is_lost_and_no_attempt_is_spent(post: Po
 
     status = post.mailboxes.status()
     assert (status.waiting, status.ready, status.leased) == (1, 1, 0)
-    assert [w.attempts for w in post.mailboxes.look(CUSTOMER).waiting] == [0]
+    assert [w.attempts for w in post.mailboxes.view(CUSTOMER).waiting] == [0]
 
 
 def test_small_batches_end_in_the_same_rows(post: Post) -> None:

@@ -162,16 +162,16 @@ def test_a_probe_that_comes_too_late_changes_nothing(
 
 def test_an_operator_sees_since_when_and_why(circuit: Circuit, clock: ManualClock) -> None:
     fail(circuit)
-    assert circuit.look() is None
+    assert circuit.read() is None
     open_at_once(circuit, probe_after=2)
-    assert circuit.look() == OpenCircuit(
+    assert circuit.read() == OpenCircuit(
         Dependency.POSTGRES, since_ms=clock.ms, why="08006", recovering=False, probe_ms=clock.ms + 2000
     )
 
 
 def test_an_operator_sees_that_workers_come_back(circuit: Circuit, clock: ManualClock) -> None:
     recover(circuit, clock)
-    seen = circuit.look()
+    seen = circuit.read()
     assert seen is not None
     assert (seen.recovering, seen.since_ms) == (True, START_MS)
 

@@ -116,7 +116,7 @@ def test_a_lease_that_passed_to_another_is_neither_renewed_nor_released(
     successor = claim(mailboxes)
     assert not mailboxes.renew(frozen)
     mailboxes.release(frozen)
-    assert mailboxes.look(CUS_A).state is MailboxState.LEASED
+    assert mailboxes.view(CUS_A).state is MailboxState.LEASED
     assert mailboxes.settle(successor, all_done(successor)) == frozenset()
 
 
@@ -125,12 +125,12 @@ def test_a_late_settlement_changes_nothing_and_says_so(mailboxes: Mailboxes, clo
     frozen = claim(mailboxes, lease_seconds=10)
     clock.ms += 10_000
     successor = claim(mailboxes)
-    before = mailboxes.look(CUS_A)
+    before = mailboxes.view(CUS_A)
     late = Settlement(
         CUS_A, done=ids("evt_a0"), parked=ids("evt_a1"), released=True, postponed_until_ms=clock.ms + 99
     )
     assert mailboxes.settle(frozen, [late]) == {CUS_A}
-    assert mailboxes.look(CUS_A) == before
+    assert mailboxes.view(CUS_A) == before
     assert mailboxes.settle(successor, all_done(successor)) == frozenset()
 
 
@@ -195,7 +195,7 @@ def test_what_a_newer_version_stored_is_parked_and_the_rest_is_read(
     held = claim(mailboxes)
     assert taken(held) == {"cus_a": ["evt_a1"]}
     mailboxes.settle(held, all_done(held))
-    assert [one.event_id for one in mailboxes.look(CUS_A).parked] == ["evt_a0"]
+    assert [one.event_id for one in mailboxes.view(CUS_A).parked] == ["evt_a0"]
 
 
 def test_a_turn_of_nothing_but_newer_versions_is_parked_at_once(
@@ -205,7 +205,7 @@ def test_a_turn_of_nothing_but_newer_versions_is_parked_at_once(
     size = client.strlen("{cogento:0}:event:evt_a0")
     client.set("{cogento:0}:event:evt_a0", NEWER.ljust(size, b"?"))
     assert is_idle(mailboxes)
-    assert mailboxes.look(CUS_A).parked_total == 1
+    assert mailboxes.view(CUS_A).parked_total == 1
 
 
 @pytest.mark.parametrize("value", [b"", b"not json", b"\x01w123", b"\x01w0000000000001ajunk", b"\xff\x00"])

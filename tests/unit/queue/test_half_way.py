@@ -97,7 +97,7 @@ def filled(mailboxes: Mailboxes) -> Mailboxes:
 
 
 def here(mailboxes: Mailboxes) -> set[str]:
-    views = [mailboxes.look(customer) for customer in (CUS_A, CUS_B)]
+    views = [mailboxes.view(customer) for customer in (CUS_A, CUS_B)]
     return {one.event_id for view in views for one in (*view.waiting, *view.parked)}
 
 
@@ -120,8 +120,8 @@ def test_a9_a_put_that_failed_half_way_is_made_good_by_the_repetition(
         put_more(filled)
     again = filled.put([envelope("evt_a2", customer=CUS_A), envelope("evt_c0", customer="cus_c")])
     assert {put.result for put in again} <= {PutResult.QUEUED, PutResult.DUPLICATE}
-    assert [one.event_id for one in filled.look(CUS_A).waiting] == ["evt_a0", "evt_a1", "evt_a2"]
-    assert filled.look(CustomerId("cus_c")).state is MailboxState.READY
+    assert [one.event_id for one in filled.view(CUS_A).waiting] == ["evt_a0", "evt_a1", "evt_a2"]
+    assert filled.view(CustomerId("cus_c")).state is MailboxState.READY
     assert inspected() == []
 
 

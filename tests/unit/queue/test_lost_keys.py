@@ -65,7 +65,7 @@ def look(inspection: Inspection, client: fakeredis.FakeRedis, clock: ManualClock
         clock.ms += 1  # what came this very moment is left to the next round
         for _ in range(3):
             client.delete(f"{TAG}:inspected")
-            assert inspection.look() is not None
+            assert inspection.run() is not None
 
     return look
 
@@ -94,7 +94,7 @@ def crowded(mailboxes: Mailboxes, clock: ManualClock) -> Mailboxes:
 
 def waiting_and_parked(mailboxes: Mailboxes) -> dict[str, list[str]]:
     """Every event by its customer, in order."""
-    views = [mailboxes.look(customer) for customer in EVERYBODY]
+    views = [mailboxes.view(customer) for customer in EVERYBODY]
     return {view.customer_id: [one.event_id for one in (*view.waiting, *view.parked)] for view in views}
 
 
@@ -106,7 +106,7 @@ def test_a9_nothing_is_changed_where_nothing_was_lost(
     crowded: Mailboxes, client: fakeredis.FakeRedis, inspection: Inspection
 ) -> None:
     before = {key: client.dump(key) for key in sorted(client.keys())}
-    assert inspection.look() == NOTHING
+    assert inspection.run() == NOTHING
     after = {key: client.dump(key) for key in sorted(client.keys()) if b":inspected" not in key}
     assert after == before
 
@@ -129,7 +129,7 @@ def test_a9_what_was_paused_stays_so_whatever_else_is_lost(
 ) -> None:
     harm(client, f"{TAG}:{key}")
     look()
-    view = crowded.look(PAUSED)
+    view = crowded.view(PAUSED)
     assert (view.state, view.pause_wanted) == (MailboxState.PAUSED, True)
 
 
@@ -140,7 +140,7 @@ def test_a9_of_the_two_keys_that_tell_of_a_pause_either_one_is_enough(
 ) -> None:
     harm(client, f"{TAG}:{key}")
     look()
-    view = crowded.look(PAUSED)
+    view = crowded.view(PAUSED)
     assert (view.state, view.pause_wanted) == (MailboxState.PAUSED, True)
 
 
@@ -282,7 +282,7 @@ def test_a9_a_turn_that_was_settled_meanwhile_is_done_again_and_no_more(
     assert taken(again) == {READY: ["evt_ready_0", "evt_ready_1"]}
     crowded.settle(again, all_done(again))
     look()
-    assert crowded.look(READY).waiting == ()
+    assert crowded.view(READY).waiting == ()
 
 
 def test_a9_order_is_kept_among_what_is_laid_back(
@@ -296,8 +296,8 @@ def test_a9_order_is_kept_among_what_is_laid_back(
 
 
 def test_a9_one_process_inspects_at_a_time(inspection: Inspection, client: fakeredis.FakeRedis) -> None:
-    assert inspection.look() == NOTHING
-    assert inspection.look() is None
+    assert inspection.run() == NOTHING
+    assert inspection.run() is None
     assert 0 < client.pttl(f"{TAG}:inspected") <= 5_000
 
 
@@ -306,7 +306,7 @@ def test_a9_an_inspection_that_is_asked_to_stop_leaves_the_next_one_to_go_on(
 ) -> None:
     monkeypatch.setattr("cogento.queue.inspection.CUSTOMERS_AT_ONCE", 1)
     stopping = crowded.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: False)
-    assert stopping.look() is None
+    assert stopping.run() is None
     assert not client.exists(f"{TAG}:inspected")
 
 

@@ -27,7 +27,7 @@ def test_a_paused_customer_waits_until_resumed_and_others_go_on(mailboxes: Mailb
     mailboxes.pause(CUS_A)
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     assert taken(claim(mailboxes)) == {"cus_b": ["evt_2"]}
-    assert mailboxes.look(CUS_A).state is MailboxState.PAUSED
+    assert mailboxes.view(CUS_A).state is MailboxState.PAUSED
     mailboxes.resume(CUS_A)
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
 
@@ -37,7 +37,7 @@ def test_a_turn_under_way_ends_before_the_pause_begins(mailboxes: Mailboxes) -> 
     held = claim(mailboxes)
     mailboxes.pause(CUS_A)
     assert mailboxes.settle(held, [Settlement(CUS_A, done=ids("evt_1"))]) == frozenset()
-    assert mailboxes.look(CUS_A).state is MailboxState.PAUSED
+    assert mailboxes.view(CUS_A).state is MailboxState.PAUSED
     assert is_idle(mailboxes)
 
 
@@ -144,7 +144,7 @@ def test_an_empty_mailbox_has_no_oldest_event(mailboxes: Mailboxes) -> None:
 
 def test_a_look_shows_events_in_order_with_when_and_how_they_came(mailboxes: Mailboxes) -> None:
     mailboxes.put([envelope("evt_2", second=2), envelope("evt_1", second=1)], source=Source.VERIFY)
-    view = mailboxes.look(CUS_A)
+    view = mailboxes.view(CUS_A)
     assert [one.event_id for one in view.waiting] == ["evt_1", "evt_2"]
     first = view.waiting[0]
     assert (first.created, first.received_ms, first.source) == (START_MS // 1000 + 1, START_MS, Source.VERIFY)
@@ -152,13 +152,13 @@ def test_a_look_shows_events_in_order_with_when_and_how_they_came(mailboxes: Mai
 
 def test_a_look_at_a_long_mailbox_shows_its_head_and_its_length(mailboxes: Mailboxes) -> None:
     mailboxes.put([envelope(f"evt_{number}") for number in range(150)])
-    view = mailboxes.look(CUS_A)
+    view = mailboxes.view(CUS_A)
     assert view.waiting_total == 150
     assert len(view.waiting) == 100
 
 
 def test_a_look_at_nobody_shows_nothing(mailboxes: Mailboxes) -> None:
-    view = mailboxes.look(CUS_A)
+    view = mailboxes.view(CUS_A)
     assert (view.state, view.waiting, view.parked, view.crashes) == (None, (), (), 0)
 
 

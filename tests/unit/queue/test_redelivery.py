@@ -114,7 +114,7 @@ def test_bytes_that_are_not_the_letters_event_are_given_back(mailboxes: Mailboxe
 def test_a_letter_that_lay_in_a_wrong_mailbox_goes_to_the_one_its_bytes_name(mailboxes: Mailboxes) -> None:
     stray = kept(1, body=event_body("customer.updated", customer("cus_mine"), id_="evt_1"))
     redeliver([1], drawer(stray), mailboxes)
-    assert mailboxes.look(CustomerId("cus_mine")).waiting_total == 1
+    assert mailboxes.view(CustomerId("cus_mine")).waiting_total == 1
 
 
 def test_what_was_taken_is_given_back_when_redis_does_not_answer() -> None:

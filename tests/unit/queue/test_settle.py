@@ -49,8 +49,8 @@ def test_part_of_a_claim_can_be_settled_before_the_rest(mailboxes: Mailboxes) ->
     held = claim(mailboxes)
     mailboxes.settle(held, [Settlement(CUS_A, done=ids("evt_1"))])
     assert mailboxes.renew(replace(held, mails=held.mails[1:]))
-    assert mailboxes.look(CUS_A).state is None
-    assert mailboxes.look(CUS_B).state is MailboxState.LEASED
+    assert mailboxes.view(CUS_A).state is None
+    assert mailboxes.view(CUS_B).state is MailboxState.LEASED
 
 
 def test_an_id_of_another_customer_is_left_alone(mailboxes: Mailboxes) -> None:
@@ -78,7 +78,7 @@ def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: Mailboxes) -> Non
     first, second = claim(mailboxes).mails[0].waiting
     assert (first.attempts, first.first_attempt_ms) == (3, START_MS)
     assert (second.attempts, second.first_attempt_ms) == (0, None)
-    assert mailboxes.look(CUS_A).waiting[0].error_class == "transient"
+    assert mailboxes.view(CUS_A).waiting[0].error_class == "transient"
 
 
 def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: Mailboxes) -> None:
@@ -87,7 +87,7 @@ def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: Mailbo
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(waits,))])
     (again,) = claim(mailboxes).mails[0].waiting
     assert (again.attempts, again.first_attempt_ms) == (0, None)
-    assert mailboxes.look(CUS_A).waiting[0].error_class == "other_release"
+    assert mailboxes.view(CUS_A).waiting[0].error_class == "other_release"
 
 
 def test_the_attempts_are_forgotten_with_the_event(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
@@ -142,7 +142,7 @@ def test_the_first_parked_event_sets_the_time_of_the_next_look(
     clock.ms += 1_000
     mailboxes.put([envelope("evt_2")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_2"))])
-    assert mailboxes.look(CUS_A).parked_look_ms == START_MS + PARKED_LOOK_MS
+    assert mailboxes.view(CUS_A).parked_look_ms == START_MS + PARKED_LOOK_MS
 
 
 def test_a_look_at_parked_events_moves_nobody_in_line(mailboxes: Mailboxes, clock: ManualClock) -> None:
@@ -161,7 +161,7 @@ def test_a_sleeper_with_due_parked_events_sleeps_on(mailboxes: Mailboxes, clock:
     )
     clock.ms += PARKED_LOOK_MS
     assert is_idle(mailboxes)
-    assert [one.event_id for one in mailboxes.look(CUS_A).waiting] == ["evt_1", "evt_2"]
+    assert [one.event_id for one in mailboxes.view(CUS_A).waiting] == ["evt_1", "evt_2"]
 
 
 def test_replay_ends_sleep_and_parking(mailboxes: Mailboxes, clock: ManualClock) -> None:

@@ -1,4 +1,4 @@
--- mend: looks at some customers' mailboxes, and gives back what was lost of their states.
+-- inspect: looks at some customers' mailboxes, and gives back what was lost of their states.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -6,10 +6,10 @@
 -- ARGV[3]   events after which no further customer is looked at
 -- ARGV[4]   mail | held: with held, customers that have mail are left out, for they were looked at before
 -- ARGV[5…]  customer ids
--- Returns   {customers looked at, events waiting, parked, their bytes, customers mended, {id of each event}}
+-- Returns   {customers looked at, events waiting, parked, their bytes, customers repaired, {id of each event}}
 
 local lease_ms, events_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
-local looked, waiting, parked, bytes, mended, ids = 0, 0, 0, 0, 0, {}
+local looked, waiting, parked, bytes, repaired, ids = 0, 0, 0, 0, 0, {}
 
 -- Adds up a mailbox's events; ids without an event leave it, unless a worker has read them already.
 local function add_up(customer, mailbox, is_leased)
@@ -26,7 +26,7 @@ local function add_up(customer, mailbox, is_leased)
   return kept
 end
 
-local function leave(customer, states)
+local function remove_from(customer, states)
   local left = 0
   for _, state in ipairs(states) do left = left + redis.call('ZREM', state, customer) end
   return left
@@ -37,19 +37,19 @@ end
 local function repair_state(customer)
   if redis.call('HEXISTS', OWNERS, customer) == 1 and not redis.call('ZSCORE', LEASES, customer) then
     redis.call('ZADD', LEASES, now + lease_ms, customer)
-    return 1 + leave(customer, {READY, SLEEPING, PAUSED})
+    return 1 + remove_from(customer, {READY, SLEEPING, PAUSED})
   end
-  if redis.call('ZSCORE', LEASES, customer) then return leave(customer, {READY, SLEEPING, PAUSED}) end
+  if redis.call('ZSCORE', LEASES, customer) then return remove_from(customer, {READY, SLEEPING, PAUSED}) end
   local paused = redis.call('ZSCORE', PAUSED, customer)
   if paused then
-    return redis.call('HSETNX', PAUSES, customer, paused) + leave(customer, {READY, SLEEPING})
+    return redis.call('HSETNX', PAUSES, customer, paused) + remove_from(customer, {READY, SLEEPING})
   end
   if redis.call('HEXISTS', PAUSES, customer) == 1 then
-    leave(customer, {READY, SLEEPING})
+    remove_from(customer, {READY, SLEEPING})
     add_to_state(customer, 0)
     return 1
   end
-  if redis.call('ZSCORE', SLEEPING, customer) then return leave(customer, {READY}) end
+  if redis.call('ZSCORE', SLEEPING, customer) then return remove_from(customer, {READY}) end
   return 0
 end
 
@@ -65,7 +65,7 @@ local function is_well(i)
   return not (pauses[i] and (ready or sleeping)) and not (paused and not pauses[i])
 end
 
-local function mend(i)
+local function repair(i)
   local customer, is_leased = customers[i], owners[i]
   local waits = add_up(customer, mail_of(customer), is_leased)
   local holds = add_up(customer, held_of(customer), is_leased)
@@ -75,18 +75,18 @@ local function mend(i)
   elseif waits > 0 then
     found = repair_state(customer) + restore_state(customer)
   elseif not is_leased then
-    found = leave(customer, {READY, LEASES, SLEEPING, PAUSED, SINCE})
+    found = remove_from(customer, {READY, LEASES, SLEEPING, PAUSED, SINCE})
     redis.call('HDEL', CRASHES, customer)
   end
   if holds > 0 then found = found + redis.call('ZADD', PARKED, 'NX', now, customer) end
   waiting, parked = waiting + waits, parked + holds
-  if found > 0 then mended = mended + 1 end
+  if found > 0 then repaired = repaired + 1 end
 end
 
 for i, customer in ipairs(customers) do
   if #ids >= events_limit then break end
-  if ARGV[4] == 'mail' or redis.call('EXISTS', mail_of(customer)) == 0 then mend(i) end
+  if ARGV[4] == 'mail' or redis.call('EXISTS', mail_of(customer)) == 0 then repair(i) end
   looked = looked + 1
 end
-incr_stat('repaired', mended)
-return {looked, waiting, parked, bytes, mended, ids}
+incr_stat('repaired', repaired)
+return {looked, waiting, parked, bytes, repaired, ids}

@@ -1,4 +1,4 @@
--- forgo: gives back whatever was claimed under tokens whose claim never reached its worker.
+-- release_orphans: gives back whatever was claimed under tokens whose claim never reached its worker.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

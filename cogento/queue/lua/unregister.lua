@@ -1,4 +1,4 @@
--- leave: forgets a worker that stops; its slot is free.
+-- unregister: forgets a worker that stops; its slot is free.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

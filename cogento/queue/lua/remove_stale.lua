@@ -1,4 +1,4 @@
--- ghosts: takes customers out of a list who have nothing there that it could tell of.
+-- remove_stale: takes customers out of a list who have nothing there that it could tell of.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now

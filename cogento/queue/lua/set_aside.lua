@@ -1,0 +1,40 @@
+-- set_aside: sets aside whatever stands under one of our names and is of another type: each command would fail on it.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2…]  ids of customers and events, and names of circuits, whose keys are looked at beside the shard's own
+-- Returns   {name, its type, …} of what was set aside
+
+local MOST_HEADS, KEPT_MS = 1000, 30 * 24 * 3600 * 1000
+local aside = {}
+
+local function check(key, wanted)
+  local found = redis.call('TYPE', key)
+  found = found.ok or found
+  if found == 'none' or found == wanted then return false end
+  local name = string.sub(key, #tag + 2)
+  redis.call('RENAME', key, aside_of(name))
+  redis.call('PEXPIRE', aside_of(name), KEPT_MS)
+  aside[#aside + 1], aside[#aside + 2] = name, found
+  return true
+end
+
+local function check_mailbox(id)
+  check(mail_of(id), 'zset')
+  check(held_of(id), 'zset')
+end
+
+for _, key in ipairs({READY, LEASES, SLEEPING, PAUSED, PARKED, SINCE}) do check(key, 'zset') end
+for _, key in ipairs({OWNERS, PAUSES, CRASHES, TRIES, BELL, STATS, WORKERS, DELAYS, PACE, LOST}) do check(key, 'hash') end
+if check(HALTED, 'string') then redis.call('SET', HALTED, now) end -- what was paused stays so
+for i = 2, #ARGV do
+  check_mailbox(ARGV[i])
+  check(event_of(ARGV[i]), 'string')
+  check(circuit_of(ARGV[i]), 'hash')
+end
+-- A claim and what goes before it name no customer: those whom it would come to.
+for _, customer in ipairs(redis.call('ZRANGE', READY, 0, MOST_HEADS - 1)) do check_mailbox(customer) end
+for _, due in ipairs({LEASES, SLEEPING, PARKED}) do
+  for _, customer in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, MOST_HEADS)) do check_mailbox(customer) end
+end
+return aside
