@@ -21,8 +21,8 @@ from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
 from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
+from cogento.queue.claims import Settlement
 from cogento.queue.durability import AckDurability
-from cogento.queue.mail import Settlement
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.ledger import Delivery
 from cogento.store.store import Store
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bench.ground import Ground
     from cogento.events.envelope import Envelope
-    from cogento.queue.mail import Claim
+    from cogento.queue.claims import Claim
 
 NOW = 2_000_000_000
 LEASE_SECONDS = 600
@@ -137,16 +137,16 @@ def opened(claim: Claim) -> list[Delivery]:
     """Every event of a claim, read."""
     return [
         Delivery(read_event(waiting.body), waiting.received_ms, waiting.attempts, waiting.source)
-        for mail in claim.mails
-        for waiting in mail.waiting
+        for batch in claim.batches
+        for waiting in batch.events
     ]
 
 
 def settlements(claim: Claim) -> list[Settlement]:
     """Everything of a claim is done."""
     return [
-        Settlement(mail.customer_id, done=tuple(waiting.event_id for waiting in mail.waiting))
-        for mail in claim.mails
+        Settlement(batch.customer_id, done=tuple(waiting.event_id for waiting in batch.events))
+        for batch in claim.batches
     ]
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bench.ground import Ground
     from cogento.events.envelope import Envelope
-    from cogento.queue.mail import Claim
+    from cogento.queue.claims import Claim
 
 NOW = 2_000_000_000
 LEASE_SECONDS = 600

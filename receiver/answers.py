@@ -15,7 +15,7 @@ import structlog
 import cogento.serving.answers
 from cogento.events.errors import RejectedError
 from cogento.events.names import EventId
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from cogento.serving.answers import HttpAnswer
 from receiver import metrics
 

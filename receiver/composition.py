@@ -12,12 +12,12 @@ import structlog
 
 from cogento.events.fence import Fence
 from cogento.queue.checks import log_level
+from cogento.queue.claims import Limits
 from cogento.queue.durability import warning_of
 from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.figures import read_figures
 from cogento.queue.group_commit import GroupCommit
-from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
 from cogento.reporting import ThrottledLog

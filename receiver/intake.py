@@ -13,7 +13,7 @@ from cogento.events.errors import RejectedError, TransientError
 from cogento.events.fence import Fence, Fenced, is_placeholder
 from cogento.events.thin import is_thin
 from cogento.failpoints import failpoint
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from receiver import metrics
 from receiver.answers import IGNORED, SIGNATURE_INVALID, Accepted, RetryLaterError, refuse
 from receiver.reading import announced_length

@@ -11,7 +11,7 @@ from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.wakeup import DRAIN_TASK
 from cogento.settings import WorkerSettings, load
 from worker import out_of_memory
-from worker.celery_app import forget_rings, make_celery
+from worker.celery_app import make_celery, purge_wakeups
 from worker.process import WorkerProcess
 
 make_output_nonblocking()  # before Celery greets
@@ -37,7 +37,7 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, _parent: Any) -> None:
         """Begin to look for events, with an empty queue of wake-ups."""
         process.require_entry()
-        forget_rings(app)
+        purge_wakeups(app)
         process.start()
 
     def stop(self, _parent: Any) -> None:

@@ -13,7 +13,7 @@ import structlog
 from msgspec import structs
 
 from cogento.events.outcomes import PARKED, Outcome, Result
-from cogento.queue.mail import Failed, Settlement
+from cogento.queue.claims import FailedAttempt, Settlement
 from cogento.reporting import report
 from cogento.retries import PARKING, POLICIES, FailureClass, next_delay, spent
 from cogento.store.errors import classify, code_of, ran_out_of_time
@@ -60,7 +60,7 @@ class CustomerProgress:
 
     batch: DecodedBatch
     results: dict[EventId, Result] = field(default_factory=dict)
-    failed: list[Failed] = field(default_factory=list)
+    failed: list[FailedAttempt] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     unsure: set[ObjectId] = field(default_factory=set)
     has_row: bool = False
@@ -77,7 +77,7 @@ class CustomerProgress:
                 self.results[event.id] = result.results[event.id]
             if event.object_id in result.unsure:
                 self.unsure.add(event.object_id)
-        self.has_row = self.has_row or self.batch.mail.customer_id in result.customers
+        self.has_row = self.has_row or self.batch.claimed.customer_id in result.customers
 
     def give_up(self, letter: DeadLetter) -> None:
         """Let an event become a dead letter."""
@@ -88,7 +88,7 @@ class CustomerProgress:
     def settlement(self) -> Settlement:
         """Say how this customer's events are settled in the queue."""
         return Settlement(
-            customer_id=self.batch.mail.customer_id,
+            customer_id=self.batch.claimed.customer_id,
             done=tuple(id_ for id_, result in self.results.items() if result.is_final),
             parked=tuple(id_ for id_, result in self.results.items() if result.outcome is Outcome.PARKED),
             failed=tuple(self.failed),
@@ -119,20 +119,20 @@ class BatchProcessor:
         customers = [CustomerProgress(batch) for batch in batches]
 
         for customer in customers:
-            mail = customer.batch.mail
+            claimed = customer.batch.claimed
             for one in customer.batch.unreadable:
-                customer.give_up(unreadable_letter(mail, one.waiting, one.error))
-            if mail.crashes >= CRASHES_LIMIT and customer.batch.deliveries:
-                customer.give_up(crash_letter(mail, mail.waiting[0]))
+                customer.give_up(unreadable_letter(claimed, one.queued, one.error))
+            if claimed.crashes >= CRASHES_LIMIT and customer.batch.deliveries:
+                customer.give_up(crash_letter(claimed, claimed.events[0]))
 
         self._apply(customers)
 
         longest_ago = self._now_ms() - int(PARKING.limit_seconds * 1000)
         for customer in customers:
-            for waiting in customer.batch.mail.waiting:
-                is_parked = customer.results.get(waiting.event_id) == PARKED
-                if is_parked and waiting.received_ms < longest_ago:
-                    customer.give_up(orphan_letter(customer.batch.mail, waiting))
+            for queued in customer.batch.claimed.events:
+                is_parked = customer.results.get(queued.event_id) == PARKED
+                if is_parked and queued.received_ms < longest_ago:
+                    customer.give_up(orphan_letter(customer.batch.claimed, queued))
 
         self._insert_dead_letters([customer for customer in customers if customer.letters])
         return ProcessedClaim(
@@ -176,29 +176,29 @@ class BatchProcessor:
         self, customer: CustomerProgress, delivery: Delivery, failure: FailureClass, error: Exception
     ) -> None:
         """Let one event that failed alone be tried again later, or become a dead letter."""
-        mail = customer.batch.mail
-        waiting = next(one for one in mail.waiting if one.event_id == delivery.event.id)
+        claimed = customer.batch.claimed
+        queued = next(one for one in claimed.events if one.event_id == delivery.event.id)
         if failure is FailureClass.OTHER_RELEASE:
-            tried, first_ms = waiting.attempts, waiting.first_attempt_ms
-            self._postpone(customer, Failed(waiting.event_id, tried, first_ms, failure, code_of(error)))
+            tried, first_ms = queued.attempts, queued.first_attempt_ms
+            self._postpone(customer, FailedAttempt(queued.event_id, tried, first_ms, failure, code_of(error)))
             return
-        attempts, first_ms = waiting.attempts + 1, waiting.first_attempt_ms or self._now_ms()
+        attempts, first_ms = queued.attempts + 1, queued.first_attempt_ms or self._now_ms()
         if failure is FailureClass.BUG and attempts == 1:
             report(error)
         if failure is FailureClass.PERMANENT or spent(failure, attempts, (self._now_ms() - first_ms) / 1000):
-            last = structs.replace(waiting, attempts=attempts, first_attempt_ms=first_ms)
-            customer.give_up(failed_letter(mail, last, failure, error))
+            last = structs.replace(queued, attempts=attempts, first_attempt_ms=first_ms)
+            customer.give_up(failed_letter(claimed, last, failure, error))
             return
         if ran_out_of_time(error) and attempts >= TOO_SLOW_ATTEMPTS:
-            log.error("statements_too_slow", event_id=waiting.event_id, attempts=attempts)
+            log.error("statements_too_slow", event_id=queued.event_id, attempts=attempts)
         self._postpone(
             customer,
-            Failed(waiting.event_id, attempts, first_ms, failure, code_of(error)),
+            FailedAttempt(queued.event_id, attempts, first_ms, failure, code_of(error)),
             retry_after=getattr(error, "retry_after_seconds", None),
         )
 
     def _postpone(
-        self, customer: CustomerProgress, failed: Failed, *, retry_after: float | None = None
+        self, customer: CustomerProgress, failed: FailedAttempt, *, retry_after: float | None = None
     ) -> None:
         """Let an event keep its place, and its customer wait, at least for `retry_after` seconds."""
         failure = FailureClass(failed.error_class)
@@ -229,7 +229,8 @@ class BatchProcessor:
         for letter in customer.letters:
             first_ms = letter.first_attempt_ms or self._now_ms()
             self._postpone(
-                customer, Failed(letter.event_id, letter.attempts + 1, first_ms, FailureClass.TRANSIENT)
+                customer,
+                FailedAttempt(letter.event_id, letter.attempts + 1, first_ms, FailureClass.TRANSIENT),
             )
 
 

@@ -55,8 +55,8 @@ def make_celery(broker_url: str, *, concurrency: int) -> Celery:
     return app
 
 
-def forget_rings(app: Celery) -> None:
-    """Drop every ring that waits: a worker that starts looks at the mailboxes anyway. Others' messages stay.
+def purge_wakeups(app: Celery) -> None:
+    """Drop every wake-up that waits: a worker that starts looks at the mailboxes anyway. Others' messages stay.
 
     Celery ends the process on a message whose frame it cannot read and puts that message back, so that
     without this the next process would end on it too.

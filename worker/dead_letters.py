@@ -18,31 +18,33 @@ from cogento.store.errors import code_of
 if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.events.fields import Json
-    from cogento.queue.mail import Mail, Waiting
+    from cogento.queue.claims import CustomerBatch, QueuedEvent
 
 
-def unreadable_letter(mail: Mail, waiting: Waiting, error: PermanentError) -> DeadLetter:
+def unreadable_letter(batch: CustomerBatch, queued: QueuedEvent, error: PermanentError) -> DeadLetter:
     """A letter for an event that cannot be read; its message says what is wrong with it."""
-    return _letter(mail, waiting, error.reason, FailureClass.PERMANENT, error=error, message=error.message)
+    return _letter(batch, queued, error.reason, FailureClass.PERMANENT, error=error, message=error.message)
 
 
-def failed_letter(mail: Mail, waiting: Waiting, failure: FailureClass, error: Exception) -> DeadLetter:
+def failed_letter(
+    batch: CustomerBatch, queued: QueuedEvent, failure: FailureClass, error: Exception
+) -> DeadLetter:
     """A letter for an event whose attempts are spent, or that can never be applied as things are."""
     if isinstance(error, PermanentError):
-        return _letter(mail, waiting, error.reason, failure, error=error, message=error.message)
-    return _letter(mail, waiting, _REASONS[failure], failure, error=error)
+        return _letter(batch, queued, error.reason, failure, error=error, message=error.message)
+    return _letter(batch, queued, _REASONS[failure], failure, error=error)
 
 
-def orphan_letter(mail: Mail, waiting: Waiting) -> DeadLetter:
+def orphan_letter(batch: CustomerBatch, queued: QueuedEvent) -> DeadLetter:
     """A letter for a subscription whose customer never came; one that lives as an account never does by itself."""
-    message = ACCOUNT_MISSING if names_account(_object(_document(waiting.body))) else None
-    return _letter(mail, waiting, LetterReason.CUSTOMER_MISSING, FailureClass.PERMANENT, message=message)
+    message = ACCOUNT_MISSING if names_account(_object(_document(queued.body))) else None
+    return _letter(batch, queued, LetterReason.CUSTOMER_MISSING, FailureClass.PERMANENT, message=message)
 
 
-def crash_letter(mail: Mail, waiting: Waiting) -> DeadLetter:
+def crash_letter(batch: CustomerBatch, queued: QueuedEvent) -> DeadLetter:
     """A letter for the event that a customer's workers died of."""
     return _letter(
-        mail, waiting, LetterReason.CRASHED_WORKER, FailureClass.CRASHED_WORKER, starts=mail.crashes
+        batch, queued, LetterReason.CRASHED_WORKER, FailureClass.CRASHED_WORKER, starts=batch.crashes
     )
 
 
@@ -55,8 +57,8 @@ _REASONS = {
 
 
 def _letter(
-    mail: Mail,
-    waiting: Waiting,
+    batch: CustomerBatch,
+    queued: QueuedEvent,
     reason: LetterReason,
     failure: FailureClass,
     *,
@@ -64,18 +66,18 @@ def _letter(
     message: str | None = None,
     starts: int = 0,
 ) -> DeadLetter:
-    envelope = _envelope(waiting.body)
-    document = _document(waiting.body) if envelope else {}
+    envelope = _envelope(queued.body)
+    document = _document(queued.body) if envelope else {}
     return DeadLetter(
-        event_id=waiting.event_id,
+        event_id=queued.event_id,
         event_type=envelope.type if envelope else "",
-        customer_id=mail.customer_id,
+        customer_id=batch.customer_id,
         object_id=envelope.object_id if envelope else "",
-        created=envelope.created if envelope else waiting.received_ms // 1000,
-        raw_body=waiting.body,
-        received_ms=waiting.received_ms,
-        source=waiting.source,
-        attempts=waiting.attempts,
+        created=envelope.created if envelope else queued.received_ms // 1000,
+        raw_body=queued.body,
+        received_ms=queued.received_ms,
+        source=queued.source,
+        attempts=queued.attempts,
         reason=reason,
         message=message or MESSAGES[reason],
         failure_class=failure,
@@ -83,7 +85,7 @@ def _letter(
         constraint_name=getattr(error, "constraint_name", None),
         livemode=envelope.livemode if envelope else None,
         api_version=_text(document.get("api_version")),
-        first_attempt_ms=waiting.first_attempt_ms,
+        first_attempt_ms=queued.first_attempt_ms,
         starts=starts,
         worker_version=VERSION,
         removal=envelope is not None and is_terminal_event(envelope.type, _object(document)),

@@ -21,21 +21,21 @@ from cogento.store.ledger import Delivery
 if TYPE_CHECKING:
     from cogento.events.fence import Fence
     from cogento.events.names import CustomerId
-    from cogento.queue.mail import Mail, Waiting
+    from cogento.queue.claims import CustomerBatch, QueuedEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """One waiting event that can never become rows, and why."""
 
-    waiting: Waiting
+    queued: QueuedEvent
     error: PermanentError
 
 
 class DecodedBatch(msgspec.Struct, frozen=True):
     """One customer's events of a claim: what can be applied, oldest first, and what can only be a dead letter."""
 
-    mail: Mail
+    claimed: CustomerBatch
     deliveries: tuple[Delivery, ...]
     unreadable: tuple[Unreadable, ...]
 
@@ -44,32 +44,32 @@ SUSPECT_CRASHES = 2
 """From so many crashes on a customer's events are applied one at a time, so that the one that kills workers is found."""
 
 
-def decode_batch(mail: Mail, fence: Fence | None = None) -> DecodedBatch:
+def decode_batch(batch: CustomerBatch, fence: Fence | None = None) -> DecodedBatch:
     """Read the claimed events of one customer; after SUSPECT_CRASHES only the oldest."""
     deliveries: list[Delivery] = []
     unreadable: list[Unreadable] = []
-    for waiting in mail.waiting[: 1 if mail.crashes >= SUSPECT_CRASHES else None]:
+    for queued in batch.events[: 1 if batch.crashes >= SUSPECT_CRASHES else None]:
         try:
-            if fence is not None and waiting.source is Source.RETRY:
-                _check_fence(waiting, fence)
-            deliveries.append(_deliver(waiting, mail.customer_id))
+            if fence is not None and queued.source is Source.RETRY:
+                _check_fence(queued, fence)
+            deliveries.append(_deliver(queued, batch.customer_id))
         except PermanentError as error:
-            unreadable.append(Unreadable(waiting, error))
-    return DecodedBatch(mail, tuple(deliveries), tuple(unreadable))
+            unreadable.append(Unreadable(queued, error))
+    return DecodedBatch(batch, tuple(deliveries), tuple(unreadable))
 
 
-def _deliver(waiting: Waiting, customer_id: CustomerId) -> Delivery:
-    event = read_stored_event(waiting.body)
+def _deliver(queued: QueuedEvent, customer_id: CustomerId) -> Delivery:
+    event = read_stored_event(queued.body)
     if event.customer_id != customer_id:
         raise PermanentError(LetterReason.MISROUTED, "the event belongs to another customer's mailbox")
-    if event.id != waiting.event_id:
+    if event.id != queued.event_id:
         raise PermanentError(LetterReason.MISROUTED, "the event was stored under another event's id")
-    return Delivery(event, waiting.received_ms, waiting.attempts, waiting.source)
+    return Delivery(event, queued.received_ms, queued.attempts, queued.source)
 
 
-def _check_fence(waiting: Waiting, fence: Fence) -> None:
+def _check_fence(queued: QueuedEvent, fence: Fence) -> None:
     """Check a retried dead letter again: settings may have changed since it came in; all other events were just checked."""
     with suppress(RejectedError):  # reading the whole event says what is wrong
-        reason = fence.why_not_asked(parse_envelope(waiting.body, now=ANY_TIME))
+        reason = fence.why_not_asked(parse_envelope(queued.body, now=ANY_TIME))
         if reason is not None:
             raise PermanentError(LetterReason.FENCED, MESSAGES[LetterReason.FENCED])

@@ -16,7 +16,7 @@ from cogento.queue.worker_registry import BEAT_SECONDS, Heartbeat
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.queue.mail import Settlement
+    from cogento.queue.claims import Settlement
     from cogento.queue.worker_registry import WorkerRegistry
     from worker.decode import DecodedBatch
 

@@ -15,7 +15,7 @@ from cogento.queue.errors import MailboxUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cogento.queue.mail import Claim
+    from cogento.queue.claims import Claim
     from cogento.queue.mailboxes import Mailboxes
 
 log = structlog.get_logger()

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from cogento.events.fence import Fence
     from cogento.events.names import ObjectId
-    from cogento.queue.mail import Claim, Settlement
+    from cogento.queue.claims import Claim, Settlement
     from cogento.queue.mailboxes import Mailboxes
     from worker.batch import BatchProcessor
     from worker.heartbeat import WorkerHeartbeat
-    from worker.outages import Backoff, Breaker
+    from worker.outages import Backoff, LocalCircuit
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class WorkerLoop:
         mailboxes: Mailboxes,
         processor: BatchProcessor,
         *,
-        breaker: Breaker,
+        circuit: LocalCircuit,
         backoff: Backoff,
         size: BatchSize,
         on_ambiguous: Callable[[Collection[ObjectId]], object],
@@ -105,7 +105,7 @@ class WorkerLoop:
         self._fence = fence
         self._mailboxes = mailboxes
         self._processor = processor
-        self._breaker = breaker
+        self._circuit = circuit
         self._backoff = backoff
         self._size = size
         self._on_ambiguous = on_ambiguous
@@ -124,7 +124,7 @@ class WorkerLoop:
             try:
                 self._heartbeat.beat()
                 self._flush_pending_acks()
-                if not self._breaker.lets_through():
+                if not self._circuit.lets_through():
                     return
                 while (left := self._linger.seconds_left()) > 0:
                     if self._stopping.wait(left):
@@ -144,15 +144,15 @@ class WorkerLoop:
             max_customers=size.customers, max_events=size.events, lease_seconds=size.lease_seconds
         )
         if claim is not None:
-            events = sum(len(mail.waiting) for mail in claim.mails)
-            is_full = events >= size.events or len(claim.mails) >= size.customers
+            events = sum(len(batch.events) for batch in claim.batches)
+            is_full = events >= size.events or len(claim.batches) >= size.customers
             self._linger.claimed(events, is_full=is_full)
         return claim
 
     def _process(self, claim: Claim) -> None:
         """Decode, apply and settle a claim."""
         failpoint("after_claim", claim)
-        decoded = [decode_batch(mail, self._fence) for mail in claim.mails]
+        decoded = [decode_batch(batch, self._fence) for batch in claim.batches]
 
         lease = Lease(claim, self._mailboxes, is_stopping=self._stopping.is_set)
         try:
@@ -166,7 +166,7 @@ class WorkerLoop:
             BATCHES.count("database_away")
             log.warning("database_away", exc_info=away.error)
             self._acknowledge(partial(self._mailboxes.release, claim))
-            self._breaker.failed(away.error, begun_ms=claim.claimed_ms)
+            self._circuit.failed(away.error, begun_ms=claim.claimed_ms)
             return
         self._on_ambiguous(processed.unsure)
 
@@ -230,11 +230,11 @@ class LoopPool:
             self._busy += 1
         try:
             self._run()
-            while not self._left():
+            while not self._is_finished():
                 self._run()
         except BaseException:
             with self._changing:
-                self._leave()
+                self._free_slot()
             raise
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
@@ -242,15 +242,15 @@ class LoopPool:
         with self._changing:
             return self._changing.wait_for(lambda: self._busy == 0, timeout_seconds)
 
-    def _left(self) -> bool:
-        """Leave, unless somebody was turned away: reading the mark and leaving are one step."""
+    def _is_finished(self) -> bool:
+        """Free the slot, unless somebody was turned away: reading the mark and freeing the slot are one step."""
         with self._changing:
             if self._woken_meanwhile:
                 self._woken_meanwhile = False
                 return False
-            self._leave()
+            self._free_slot()
             return True
 
-    def _leave(self) -> None:
+    def _free_slot(self) -> None:
         self._busy -= 1
         self._changing.notify_all()

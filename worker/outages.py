@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Breaker:
-    """Says whether this process may claim events; `probe` writes something to Postgres, or raises.
+class LocalCircuit:
+    """A process's copy of the shared circuit: says whether it may claim events.
 
-    Closed until a failure. After one it asks the circuit, and again whenever the circuit says, until it is let
+    `probe` writes something to Postgres, or raises. Closed until a failure. After one it asks the circuit, and again whenever the circuit says, until it is let
     through. For any number of threads; `jitter` is uniform in [0, 1).
     """
 

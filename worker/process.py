@@ -17,8 +17,8 @@ from cogento.events.fence import Fence
 from cogento.metrics.declarations import TABLE_METRICS, measure, pack
 from cogento.queue.checks import log_level
 from cogento.queue.circuit import Dependency
+from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
-from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.retries import INTERVALS, FailureClass
@@ -28,7 +28,7 @@ from worker.auto_retry import DeadLetterAutoRetry
 from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat
 from worker.loop import BatchLinger, BatchSize, LoopPool, WorkerLoop, note_ambiguous, warn_ambiguous
-from worker.outages import Backoff, Breaker
+from worker.outages import Backoff, LocalCircuit
 from worker.periodic import PeriodicTask, PeriodicTasks
 from worker.store import greet, open_store
 
@@ -73,7 +73,7 @@ class WorkerProcess:
         self._loop = WorkerLoop(
             self._mailboxes,
             BatchProcessor(self._store, now_ms=self._mailboxes.now_ms, jitter=random.random),
-            breaker=Breaker(
+            circuit=LocalCircuit(
                 self._mailboxes.circuit(Dependency.POSTGRES),
                 probe=self._store.ping_write,
                 jitter=random.random,

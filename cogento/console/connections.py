@@ -18,8 +18,8 @@ from cogento import runtime
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.local_run import adopt_local_run
+from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
-from cogento.queue.mail import Limits
 from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.settings import (

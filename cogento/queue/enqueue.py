@@ -12,10 +12,10 @@ from cogento.events.errors import RejectedError
 from cogento.events.outcomes import Source
 from cogento.queue import codec, keys, replies
 from cogento.queue.async_redis_client import AsyncRedisClient
+from cogento.queue.claims import Limits, Put, PutResult
 from cogento.queue.clock import RedisTime
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS, DurableScripts
 from cogento.queue.errors import JunkFound
-from cogento.queue.mail import Limits, Put, PutResult
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:

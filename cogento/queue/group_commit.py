@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cogento.events.envelope import Envelope
+    from cogento.queue.claims import Put
     from cogento.queue.enqueue import AsyncEnqueuer
-    from cogento.queue.mail import Put
 
 MAX_IN_FLIGHT = 2
 """While the server works on one, the other is written and read: alternately, neither waits for the other."""

@@ -19,6 +19,11 @@ from cogento.events.names import CustomerId, EventId, LeaseToken
 from cogento.events.outcomes import Source
 from cogento.queue import codec, keys, replies
 from cogento.queue.circuit import Circuit, Dependency
+from cogento.queue.claims import (
+    Claim,
+    Limits,
+    Settlement,
+)
 from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import LONG_TIMEOUT_SECONDS, TIMEOUT_SECONDS
 from cogento.queue.enqueue import WAKEUP_WINDOW_MS, EnqueueCommands
@@ -26,11 +31,6 @@ from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
-from cogento.queue.mail import (
-    Claim,
-    Limits,
-    Settlement,
-)
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 from cogento.queue.status import Paused
@@ -43,13 +43,15 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.queue.checks import ServerFacts
     from cogento.queue.circuit import OpenCircuit
+    from cogento.queue.claims import CustomerBatch, Put
     from cogento.queue.codec import Stored
     from cogento.queue.durability import AckDurability
-    from cogento.queue.mail import Mail, Put
     from cogento.queue.redis_commands import Argument, Reply
     from cogento.queue.status import MailboxStatus, MailboxView, Removed
 
-PER_TURN = 50
+MAX_CUSTOMER_EVENTS = 50
+"""Of one customer in one claim, so that a customer with many keeps no other waiting."""
+
 CLAIMED_BYTES = 8 * 1024**2
 """About how much a claim holds as stored; a worker's memory holds several times that."""
 
@@ -152,41 +154,46 @@ class Mailboxes:
         return self._server.execute(commands)
 
     def claim(
-        self, *, max_customers: int, max_events: int, lease_seconds: float, per_turn: int = PER_TURN
+        self,
+        *,
+        max_customers: int,
+        max_events: int,
+        lease_seconds: float,
+        max_customer_events: int = MAX_CUSTOMER_EVENTS,
     ) -> Claim | None:
-        """Lease the customers at the head of the line to the caller; None when no mail is ready.
+        """Lease the customers at the head of the line to the caller; None when no event is ready.
 
-        A claim that returned mail must be followed by another once it is settled (the wake-ups count on
+        A claim that returned events must be followed by another once it is settled (the wake-ups count on
         it). First of all, expired leases and sleepers whose time has come are put back in line.
         """
         now_ms, lease_ms = self.now_ms(), int(lease_seconds * 1000)
         token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
-        mails: list[Mail] = []
+        batches: list[CustomerBatch] = []
         # A random shard comes first, so that none is always served last.
         first = secrets.randbelow(len(self._tags))
         for tag in self._tags[first:] + self._tags[:first]:
-            events = max_events - sum(len(mail.waiting) for mail in mails)
-            if len(mails) >= max_customers or events <= 0:
+            events = max_events - sum(len(batch.events) for batch in batches)
+            if len(batches) >= max_customers or events <= 0:
                 break
-            bounds = (max_customers - len(mails), events, per_turn, CLAIMED_BYTES)
+            bounds = (max_customers - len(batches), events, max_customer_events, CLAIMED_BYTES)
             awake = (WAKEUP_WINDOW_MS, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
-            mails += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
+            batches += self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
         self._orphans.forget_expired(now_ms)
-        return self._readable(Claim(token, tuple(mails), expires_ms, lease_ms)) if mails else None
+        return self._readable(Claim(token, tuple(batches), expires_ms, lease_ms)) if batches else None
 
     def renew(self, claim: Claim) -> bool:
         """Make the leases last as long again from now; False when not all are the caller's any more."""
         until_ms = self.now_ms() + claim.lease_ms
-        return self._for_customers("renew", claim, until_ms) == len(claim.mails)
+        return self._for_customers("renew", claim, until_ms) == len(claim.batches)
 
     def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> frozenset[CustomerId]:
-        """End the leases on these customers with what became of their turns; one step a customer.
+        """End the leases on these customers with what became of their events; one step a customer.
 
         Returns the customers whose lease had passed to somebody else: nothing of theirs was changed. May
         be called several times with parts of a claim.
         """
         now_ms = self.now_ms()
-        unknown = {mail.customer_id: mail.unknown for mail in claim.mails if mail.unknown}
+        unknown = {batch.customer_id: batch.unknown for batch in claim.batches if batch.unknown}
         whole = [
             structs.replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
             for one in settlements
@@ -210,11 +217,11 @@ class Mailboxes:
         self._for_customers("release", claim)
 
     def replay(self, customer_id: CustomerId) -> bool:
-        """Let a customer's mail be tried now: parked events return, sleep ends. False: nothing to do."""
+        """Let a customer's events be tried now: parked ones return, sleep ends. False: nothing to do."""
         return bool(self._one(customer_id, "replay"))
 
     def pause(self, customer_id: CustomerId | None = None) -> bool:
-        """Hold one customer's mail, or all, until resumed; False if it was held already."""
+        """Hold one customer's events, or all, until resumed; False if it was held already."""
         return self._hold("pause", customer_id)
 
     def resume(self, customer_id: CustomerId | None = None) -> bool:
@@ -265,13 +272,15 @@ class Mailboxes:
         """Close the connections."""
         self._server.close()
 
-    def _claim_shard(self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]) -> list[Mail]:
+    def _claim_shard(
+        self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]
+    ) -> list[CustomerBatch]:
         if orphans := self._orphans.tokens():
             # By itself, for a script that the server does not know yet runs after those that it does; and
             # recovery, if it came first, would count a crash.
             self._server.run(Call("release_orphans", tag, (now_ms, *orphans)))
         try:
-            *_, turns = self._server.run(
+            *_, batches = self._server.run(
                 Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
                 Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
                 Call("claim", tag, (now_ms, token, *terms)),
@@ -279,20 +288,20 @@ class Mailboxes:
         except MailboxUnavailable:
             self._orphans.add(token, expires_ms=int(terms[0]))
             raise
-        return [replies.read_mail(turn, now_ms=now_ms) for turn in turns]
+        return [replies.read_batch(batch, now_ms=now_ms) for batch in batches]
 
     def _readable(self, claim: Claim) -> Claim | None:
-        """Park at once the turns that hold nothing but what a newer version wrote."""
-        unreadable = [Settlement(mail.customer_id) for mail in claim.mails if not mail.waiting]
+        """Park at once the batches that hold nothing but what a newer version wrote."""
+        unreadable = [Settlement(batch.customer_id) for batch in claim.batches if not batch.events]
         if not unreadable:
             return claim
         self.settle(claim, unreadable)
-        mails = tuple(mail for mail in claim.mails if mail.waiting)
-        return replace(claim, mails=mails) if mails else None
+        batches = tuple(batch for batch in claim.batches if batch.events)
+        return replace(claim, batches=batches) if batches else None
 
     def _for_customers(self, script: str, claim: Claim, *terms: Argument) -> int:
         """Run a script on all of a claim's customers and return the sum of its answers."""
-        customers = [mail.customer_id for mail in claim.mails]
+        customers = [batch.customer_id for batch in claim.batches]
         head = (self.now_ms(), claim.token, *terms)
         calls = [
             Call(script, tag, (*head, *(customers[i] for i in places)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.outcomes import Source
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

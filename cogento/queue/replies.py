@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cogento.events.names import CustomerId, EventId
 from cogento.queue import codec
-from cogento.queue.mail import Mail, PutResult, Waiting
+from cogento.queue.claims import CustomerBatch, PutResult, QueuedEvent
 from cogento.queue.status import Counters, Listed, MailboxState, MailboxStatus, MailboxView, Removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cogento.queue.mail import Failed
+    from cogento.queue.claims import FailedAttempt
     from cogento.queue.redis_commands import Reply
 
 SECOND = 2**21
@@ -55,22 +55,24 @@ def read_put(code: int | bytes, value: bytes) -> PutResult:
     return PUT_RESULTS[code]
 
 
-def read_mail(reply: Reply, *, now_ms: int) -> Mail:
-    """Return one customer's turn of claim.lua."""
-    customer_id, crashes, turn = reply
-    waiting: list[Waiting] = []
+def read_batch(reply: Reply, *, now_ms: int) -> CustomerBatch:
+    """Return one customer's batch of claim.lua."""
+    customer_id, crashes, values = reply
+    events: list[QueuedEvent] = []
     unknown: list[EventId] = []
-    for id_, value, tries in zip(turn[::3], turn[1::3], turn[2::3], strict=True):
+    for id_, value, tries in zip(values[::3], values[1::3], values[2::3], strict=True):
         event_id, stored = EventId(id_.decode()), codec.decode(value, now_ms=now_ms)
         if stored is None:
             unknown.append(event_id)
             continue
         attempts, first_ms, *_ = read_attempts(tries)
-        waiting.append(Waiting(event_id, stored.body, stored.received_ms, stored.source, attempts, first_ms))
-    return Mail(CustomerId(customer_id.decode()), tuple(waiting), int(crashes), tuple(unknown))
+        events.append(
+            QueuedEvent(event_id, stored.body, stored.received_ms, stored.source, attempts, first_ms)
+        )
+    return CustomerBatch(CustomerId(customer_id.decode()), tuple(events), int(crashes), tuple(unknown))
 
 
-def format_attempts(failed: Failed) -> str:
+def format_attempts(failed: FailedAttempt) -> str:
     """Return the text that Redis keeps of an event that failed."""
     why = f"{failed.error_class}:{failed.code}" if failed.code else failed.error_class
     return f"{failed.attempts} {failed.first_attempt_ms or 0} {why}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.envelope import parse_envelope
 from cogento.events.fetched import fetched_event_body
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from cogento.stripe.api import API_VERSION
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from cogento.events.envelope import Envelope
 from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.queue.claims import Settlement
 from cogento.queue.clock import RedisClock
-from cogento.queue.mail import Settlement
 
 if TYPE_CHECKING:
-    from cogento.queue.mail import Claim
+    from cogento.queue.claims import Claim
     from cogento.queue.mailboxes import Mailboxes
 
 START_MS = 1_760_000_000_000
@@ -62,11 +62,14 @@ def claim(
     max_customers: int = 10,
     max_events: int = 100,
     lease_seconds: float = 10,
-    per_turn: int = 50,
+    max_customer_events: int = 50,
 ) -> Claim:
     """Claim mail that must be there."""
     claimed = mailboxes.claim(
-        max_customers=max_customers, max_events=max_events, lease_seconds=lease_seconds, per_turn=per_turn
+        max_customers=max_customers,
+        max_events=max_events,
+        lease_seconds=lease_seconds,
+        max_customer_events=max_customer_events,
     )
     assert claimed is not None, "no mail was ready"
     return claimed
@@ -79,14 +82,14 @@ def is_idle(mailboxes: Mailboxes) -> bool:
 
 def taken(claimed: Claim) -> dict[str, list[str]]:
     """Whose mail a claim holds: event ids in order."""
-    return {mail.customer_id: [waiting.event_id for waiting in mail.waiting] for mail in claimed.mails}
+    return {batch.customer_id: [waiting.event_id for waiting in batch.events] for batch in claimed.batches}
 
 
 def all_done(claimed: Claim) -> list[Settlement]:
     """Everything of a claim was applied."""
     return [
-        Settlement(mail.customer_id, done=tuple(waiting.event_id for waiting in mail.waiting))
-        for mail in claimed.mails
+        Settlement(batch.customer_id, done=tuple(waiting.event_id for waiting in batch.events))
+        for batch in claimed.batches
     ]
 
 

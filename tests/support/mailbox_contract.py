@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.envelope import parse_envelope
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from tests.support.builders import NOW, customer, event_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cogento.events.envelope import Envelope
+    from cogento.queue.claims import Put
     from cogento.queue.group_commit import GroupCommit
-    from cogento.queue.mail import Put
 
 
 def envelope(id_: str = "evt_1", *, name: str = "Ada") -> Envelope:

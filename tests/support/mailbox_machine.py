@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from cogento.events.names import CustomerId, EventId
+from cogento.queue.claims import Claim, FailedAttempt, Limits, PutResult, Settlement
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import Claim, Failed, Limits, PutResult, Settlement
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from tests.support.mailbox_builders import START_MS, ManualClock, envelope
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import redis
 
     from cogento.events.envelope import Envelope
-    from cogento.queue.mail import Mail
+    from cogento.queue.claims import CustomerBatch
 
 CUSTOMERS = ("cus_a", "cus_b", "cus_c")
 LIMITS = Limits(customer_events=5, total_events=9)
@@ -75,7 +75,7 @@ class MailboxMachine(RuleBasedStateMachine):
         later_ms=st.sampled_from([0, 0, 60, 11_000, 400_000]),
         max_customers=st.integers(1, 3),
         max_events=st.integers(1, 6),
-        per_turn=st.integers(1, 4),
+        max_customer_events=st.integers(1, 4),
     )
     def claim(self, later_ms: int, **bounds: int) -> Any:
         self.clock.ms += later_ms
@@ -83,11 +83,11 @@ class MailboxMachine(RuleBasedStateMachine):
         expected = self.reference.claim(
             self.clock.ms, claim.token if claim else "", lease_ms=int(LEASE_SECONDS * 1000), **bounds
         )
-        mails = claim.mails if claim else ()
+        batches = claim.batches if claim else ()
         assert [
-            (mail.customer_id, mail.crashes, [one.event_id for one in mail.waiting]) for mail in mails
+            (batch.customer_id, batch.crashes, [one.event_id for one in batch.events]) for batch in batches
         ] == expected
-        for one in (one for mail in mails for one in mail.waiting):
+        for one in (one for batch in batches for one in batch.events):
             known = self.reference.tries.get(one.event_id)
             assert one.attempts == (known.attempts if known else 0)
         self.latest = claim or self.latest
@@ -104,7 +104,7 @@ class MailboxMachine(RuleBasedStateMachine):
         self._settle(self.latest, data)
 
     def _settle(self, claim: Claim, data: st.DataObject) -> None:
-        settlements = [self._settlement(mail.customer_id, data) for mail in claim.mails]
+        settlements = [self._settlement(batch.customer_id, data) for batch in claim.batches]
         lost = self.mailboxes.settle(claim, settlements)
         kept = {
             one.customer_id: self.reference.settle(self.clock.ms, claim.token, one) for one in settlements
@@ -123,21 +123,21 @@ class MailboxMachine(RuleBasedStateMachine):
             customer,
             done=chosen.get("done", ()),
             parked=chosen.get("parked", ()),
-            failed=tuple(Failed(id_, 3, START_MS, "bug") for id_ in chosen.get("failed", ())),
+            failed=tuple(FailedAttempt(id_, 3, START_MS, "bug") for id_ in chosen.get("failed", ())),
             released=data.draw(st.sampled_from([False, False, False, True])),
             postponed_until_ms=sleep_ms and self.clock.ms + sleep_ms,
         )
 
     @rule(claim=claims)
     def renew(self, claim: Claim) -> None:
-        names = [mail.customer_id for mail in claim.mails]
+        names = [batch.customer_id for batch in claim.batches]
         expected = self.reference.renew(self.clock.ms, claim.token, list(names), claim.lease_ms)
         assert self.mailboxes.renew(claim) == expected
 
     @rule(claim=claims)
     def release(self, claim: Claim) -> None:
         self.mailboxes.release(claim)
-        self.reference.release(self.clock.ms, claim.token, [mail.customer_id for mail in claim.mails])
+        self.reference.release(self.clock.ms, claim.token, [batch.customer_id for batch in claim.batches])
 
     @rule(ms=st.sampled_from([1, 60, 150]))
     def time_passes(self, ms: int) -> None:
@@ -159,7 +159,7 @@ class MailboxMachine(RuleBasedStateMachine):
     def claim_while_everything_is_paused(self) -> None:
         assert self.mailboxes.pause()
         self.reference.is_halted = True
-        self.claim(0, max_customers=3, max_events=6, per_turn=4)
+        self.claim(0, max_customers=3, max_events=6, max_customer_events=4)
         assert not self.mailboxes.pause()
         assert self.mailboxes.resume()
         self.reference.is_halted = False
@@ -254,16 +254,16 @@ class LossMachine(RuleBasedStateMachine):
     def settle(self, writes: int | None, data: st.DataObject) -> None:
         assert self.latest is not None
         claim = self.latest
-        settlements = [self._settlement(mail, data) for mail in claim.mails]
+        settlements = [self._settlement(batch, data) for batch in claim.batches]
         done = {event for one in settlements for event in one.done}
         self.perhaps |= done & self.owed
         self.owed -= done
         self._done("settle", writes, lambda: self.mailboxes.settle(claim, settlements))
 
-    def _settlement(self, mail: Mail, data: st.DataObject) -> Settlement:
-        chosen = {waiting.event_id: data.draw(st.sampled_from(FATES)) for waiting in mail.waiting}
+    def _settlement(self, batch: CustomerBatch, data: st.DataObject) -> Settlement:
+        chosen = {waiting.event_id: data.draw(st.sampled_from(FATES)) for waiting in batch.events}
         return Settlement(
-            mail.customer_id,
+            batch.customer_id,
             done=tuple(id_ for id_, fate in chosen.items() if fate == "done"),
             parked=tuple(id_ for id_, fate in chosen.items() if fate == "parked"),
             postponed_until_ms=data.draw(st.sampled_from([None, self.clock.ms + 20_000])),

@@ -9,14 +9,14 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from cogento.queue.status import MailboxState, Removed
 from cogento.retries import linger_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.queue.mail import Failed, Limits, Settlement
+    from cogento.queue.claims import FailedAttempt, Limits, Settlement
 
 ALONE_FROM_CRASHES = 2
 PARKED_LOOK_MS = 300_000
@@ -53,7 +53,7 @@ class Reference:
 
     def __init__(self, limits: Limits) -> None:
         self.boxes: dict[str, Box] = {}
-        self.tries: dict[str, Failed] = {}
+        self.tries: dict[str, FailedAttempt] = {}
         self.is_halted = False
         self.accepted = 0
         self._limits = limits
@@ -88,7 +88,14 @@ class Reference:
         return True
 
     def claim(
-        self, now: int, token: str, *, max_customers: int, max_events: int, lease_ms: int, per_turn: int
+        self,
+        now: int,
+        token: str,
+        *,
+        max_customers: int,
+        max_events: int,
+        lease_ms: int,
+        max_customer_events: int,
     ) -> list[tuple[str, int, list[str]]]:
         self._recover(now)
         self._wake(now)
@@ -99,10 +106,10 @@ class Reference:
             is_suspect = box.crashes >= ALONE_FROM_CRASHES
             if room == 0 or (is_suspect and claimed):
                 break
-            turn = [entry.event_id for entry in box.waiting[: min(per_turn, room)]]
+            batch = [entry.event_id for entry in box.waiting[: min(max_customer_events, room)]]
             box.state, box.state_ms, box.owner = MailboxState.LEASED, now + lease_ms, token
-            claimed.append((customer, box.crashes, turn))
-            room -= len(turn)
+            claimed.append((customer, box.crashes, batch))
+            room -= len(batch)
             if is_suspect:
                 break
         self._note_claim(now, events=max_events - room)

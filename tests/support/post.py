@@ -20,7 +20,7 @@ from tests.support.servers import patiently
 from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat
 from worker.loop import BatchLinger, BatchSize, WorkerLoop, warn_ambiguous
-from worker.outages import Backoff, Breaker
+from worker.outages import Backoff, LocalCircuit
 from worker.store import BridgedStore, open_store
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ class Post:
     ) -> None:
         """Process events until none is ready."""
         circuit = self.mailboxes.circuit(Dependency.POSTGRES)
-        breaker = Breaker(circuit, probe=self.store.ping_write, jitter=random.random)
+        local = LocalCircuit(circuit, probe=self.store.ping_write, jitter=random.random)
         backoff = Backoff(clock=time.monotonic, jitter=random.random)
         processor = BatchProcessor(store or self.store, now_ms=self.mailboxes.now_ms, jitter=random.random)
         WorkerLoop(
             self.mailboxes,
             processor,
-            breaker=breaker,
+            circuit=local,
             backoff=backoff,
             size=size,
             on_ambiguous=on_ambiguous,

@@ -11,8 +11,8 @@ import httpx
 
 from cogento.events.fence import Fence, Fenced
 from cogento.local.ports import LOCALHOST
+from cogento.queue.claims import Put, PutResult
 from cogento.queue.group_commit import GroupCommit
-from cogento.queue.mail import Put, PutResult
 from cogento.queue.wakeup import BackgroundWakeup
 from cogento.reporting import ThrottledLog
 from receiver.app import create_flask

@@ -7,18 +7,18 @@
 -- ARGV[4-6] most customers, most events, most events of one customer
 -- ARGV[7]   bytes of values after which nothing is added
 -- ARGV[8]   ms for which this claim says at least that somebody is awake
--- ARGV[9-10] ms for which its worker lets mail gather: for each event, and at most (mail.py)
+-- ARGV[9-10] ms for which its worker lingers: for each event, and at most (retries.py)
 -- Returns   one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
 local token, expires = ARGV[2], ARGV[3]
-local customers_limit, events_limit, turn_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local customers_limit, events_limit, batch_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local bytes_limit, bytes = tonumber(ARGV[7]), 0
 local TOGETHER = 8 -- values read at once: so many more than `bytes_limit` allows may be read, and not returned
 local is_any_tried = redis.call('EXISTS', TRIES) == 1
 
 -- Reads a customer's oldest mail; an id whose event is there no more leaves the mailbox.
 local function open(customer, limit)
-  local ids, turn = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
+  local ids, batch = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
   local tries = is_any_tried and fields_of(TRIES, ids) or {}
   for first = 1, #ids, TOGETHER do
     local keys = {}
@@ -26,16 +26,16 @@ local function open(customer, limit)
     for i, value in ipairs(redis.call('MGET', unpack(keys))) do
       local id = ids[first + i - 1]
       if value then
-        turn[#turn + 1], turn[#turn + 2], turn[#turn + 3] = id, value, tries[first + i - 1] or false
+        batch[#batch + 1], batch[#batch + 2], batch[#batch + 3] = id, value, tries[first + i - 1] or false
         bytes = bytes + #value
-        if bytes >= bytes_limit then return turn end
+        if bytes >= bytes_limit then return batch end
       else
         drop_lost(customer, mail_of(customer), id)
         incr_stat('waiting', -1)
       end
     end
   end
-  return turn
+  return batch
 end
 
 local claimed, events = {}, 0
@@ -45,15 +45,15 @@ local crashes_of = fields_of(CRASHES, line)
 for i, customer in ipairs(line) do
   local crashes = tonumber(crashes_of[i] or 0)
   if events >= events_limit or bytes >= bytes_limit or (crashes >= ALONE and #claimed > 0) then break end
-  local turn = open(customer, math.min(turn_limit, events_limit - events))
-  if #turn == 0 then
+  local batch = open(customer, math.min(batch_limit, events_limit - events))
+  if #batch == 0 then
     redis.call('ZREM', READY, customer)
     set_state(customer, 0)
   else
     taken[#taken + 1] = customer
     leases[#leases + 1], leases[#leases + 2] = expires, customer
     owners[#owners + 1], owners[#owners + 2] = customer, token
-    claimed[#claimed + 1], events = {customer, crashes, turn}, events + #turn / 3
+    claimed[#claimed + 1], events = {customer, crashes, batch}, events + #batch / 3
   end
   if crashes >= ALONE then break end
 end
@@ -61,10 +61,10 @@ chunked_call('ZREM', READY, taken)
 chunked_call('ZADD', LEASES, leases)
 chunked_call('HSET', OWNERS, owners)
 -- Whoever claims is awake and will claim again; the last one to find nothing says that nobody is (put.lua).
--- No wake-up cuts the time in which mail gathers, and the turn itself takes about as long.
-local gathering = math.min(events * tonumber(ARGV[9]), tonumber(ARGV[10]))
+-- No wake-up cuts the time for which it lingers, and the batch itself takes about as long.
+local linger = math.min(events * tonumber(ARGV[9]), tonumber(ARGV[10]))
 if #claimed > 0 then
-  redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[8]), 2 * gathering), 'rings', 0)
+  redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[8]), 2 * linger), 'rings', 0)
 elseif redis.call('ZCARD', LEASES) == 0 then
   redis.call('DEL', BELL)
 end

@@ -1,4 +1,4 @@
--- pause: holds one customer's mail, or all, until resumed. A turn under way ends as usual.
+-- pause: holds one customer's mail, or all, until resumed. A batch under way ends as usual.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

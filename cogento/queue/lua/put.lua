@@ -3,7 +3,7 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2-4] most events of one customer, most events in all, most bytes in all
--- ARGV[5-6] ms after a ring before the next one, and the most that unanswered rings stretch it to
+-- ARGV[5-6] ms after a wake-up before the next one, and the most that unanswered ones stretch it to
 -- ARGV[7…]  four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
 -- Returns   {1 = wake a worker | 0, then one an envelope:
 --            1 QUEUED | 2 DUPLICATE | 3 FULL | the stored value, where it has another content
@@ -119,11 +119,11 @@ end
 -- lost, or a worker that dies awake, costs at most the window; then every worker's own poll once a second finds the
 -- mail. Each unanswered wake-up doubles the window, or they would pile up with no worker.
 local function needs_wakeup()
-  local bell = redis.call('HMGET', BELL, 'until', 'rings')
-  if added[QUEUED] == 0 or now < tonumber(bell[1] or 0) then return 0 end
+  local last = redis.call('HMGET', BELL, 'until', 'rings')
+  if added[QUEUED] == 0 or now < tonumber(last[1] or 0) then return 0 end
   if redis.call('EXISTS', HALTED) == 1 or redis.call('ZCARD', READY) == 0 then return 0 end
-  local window = math.min(tonumber(ARGV[5]) * 2 ^ tonumber(bell[2] or 0), tonumber(ARGV[6]))
-  redis.call('HSET', BELL, 'until', now + window, 'rings', tonumber(bell[2] or 0) + 1)
+  local window = math.min(tonumber(ARGV[5]) * 2 ^ tonumber(last[2] or 0), tonumber(ARGV[6]))
+  redis.call('HSET', BELL, 'until', now + window, 'rings', tonumber(last[2] or 0) + 1)
   return 1
 end
 

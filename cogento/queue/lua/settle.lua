@@ -1,4 +1,4 @@
--- settle: ends a worker's lease on each customer with what became of its turn.
+-- settle: ends a worker's lease on each customer with what became of its events.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -33,7 +33,7 @@ local function park(customer, id)
   incr_stat('parked', 1)
 end
 
--- What all turns together leave behind is written at the end: a call costs more than what it does.
+-- What all settlements together leave behind is written at the end: a call costs more than what it does.
 local finished, gone = {}, {}
 
 local function finish(customer, done)
@@ -42,27 +42,27 @@ local function finish(customer, done)
   end
 end
 
-local function settle(turn)
-  local customer = turn.customer
-  finish(customer, turn.done)
-  for i = 1, #turn.failed, 2 do
-    local id, tries = turn.failed[i], turn.failed[i + 1]
+local function settle(settlement)
+  local customer = settlement.customer
+  finish(customer, settlement.done)
+  for i = 1, #settlement.failed, 2 do
+    local id, tries = settlement.failed[i], settlement.failed[i + 1]
     if redis.call('ZSCORE', mail_of(customer), id) then redis.call('HSET', TRIES, id, tries) end
   end
-  for _, id in ipairs(turn.parked) do park(customer, id) end
-  if turn.release == '1' and is_any_parked then unpark(customer) end
+  for _, id in ipairs(settlement.parked) do park(customer, id) end
+  if settlement.release == '1' and is_any_parked then unpark(customer) end
 end
 
 -- As `set_state`, but that those without mail are forgotten together; of a few customers mostly none has any left.
 local FEW = 16
-local function set_state_or_drop(turns)
-  for first = 1, #turns, FEW do
-    local last, mails = math.min(first + FEW - 1, #turns), {}
-    for i = first, last do mails[#mails + 1] = mail_of(turns[i].customer) end
+local function set_state_or_drop(settlements)
+  for first = 1, #settlements, FEW do
+    local last, mails = math.min(first + FEW - 1, #settlements), {}
+    for i = first, last do mails[#mails + 1] = mail_of(settlements[i].customer) end
     local is_any_left = redis.call('EXISTS', unpack(mails)) > 0
     for i = first, last do
-      local customer = turns[i].customer
-      if is_any_left and head_of(customer) then set_state(customer, turns[i].wake) else gone[#gone + 1] = customer end
+      local customer = settlements[i].customer
+      if is_any_left and head_of(customer) then set_state(customer, settlements[i].wake) else gone[#gone + 1] = customer end
     end
   end
 end
@@ -79,22 +79,22 @@ local function reset_crash_count(customers)
   end
 end
 
-local turns, customers = {}, {}
+local settlements, customers = {}, {}
 while at < #ARGV do
-  local turn = {customer = next_argument(), wake = tonumber(next_argument()), release = next_argument()}
-  turn.done, turn.parked, turn.failed = next_arguments(1), next_arguments(1), next_arguments(2)
-  turns[#turns + 1], customers[#customers + 1] = turn, turn.customer
+  local settlement = {customer = next_argument(), wake = tonumber(next_argument()), release = next_argument()}
+  settlement.done, settlement.parked, settlement.failed = next_arguments(1), next_arguments(1), next_arguments(2)
+  settlements[#settlements + 1], customers[#customers + 1] = settlement, settlement.customer
 end
 
 local owners, results, ours, freed = fields_of(OWNERS, customers), {}, {}, {}
-for i, turn in ipairs(turns) do
+for i, settlement in ipairs(settlements) do
   results[i] = owners[i] == ARGV[2] and SETTLED or LOST
-  if results[i] == SETTLED then ours[#ours + 1], freed[#freed + 1] = turn, turn.customer end
+  if results[i] == SETTLED then ours[#ours + 1], freed[#freed + 1] = settlement, settlement.customer end
 end
 chunked_call('ZREM', LEASES, freed)
 chunked_call('HDEL', OWNERS, freed)
 reset_crash_count(freed)
-for _, turn in ipairs(ours) do settle(turn) end
+for _, settlement in ipairs(ours) do settle(settlement) end
 set_state_or_drop(ours)
 incr_stat('bytes', -delete_events(finished))
 incr_stat('waiting', -#finished)

@@ -92,7 +92,7 @@ def test_f21_what_a_frozen_redis_does_late_is_nobodys_crash(pipeline: Pipeline) 
             mailboxes.claim(max_customers=10, max_events=10, lease_seconds=0)
         pipeline.proxy.heal()
         wait_until(lambda: pipeline.mailboxes.status().leased == 1, what="the claim to be done late")
-        (mail,) = claim(mailboxes, lease_seconds=0).mails
+        (mail,) = claim(mailboxes, lease_seconds=0).batches
         assert mail.crashes == 0
 
 

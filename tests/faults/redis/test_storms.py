@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 32
 HOT = "cus_hot"
-PER_TURN = 50
+CUSTOMER_EVENTS = 50
 SETTLED = """
     SELECT event_id, customer_id, extract(epoch FROM settled_at - received_at)
     FROM webhook_events
@@ -68,7 +68,7 @@ def test_f46_hot_customers_take_their_share_and_go_to_the_back_of_the_line(pipel
     pipeline.await_applied(seconds=30)
     order = [id_ for id_, _, _ in settled(pipeline, 1900)]
     last_other = max(order.index(event_id(request)) for request in others)
-    assert last_other < 2 * (3 * PER_TURN + len(others))
+    assert last_other < 2 * (3 * CUSTOMER_EVENTS + len(others))
 
 
 @pytest.mark.chaos

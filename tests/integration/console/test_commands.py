@@ -10,8 +10,8 @@ from cogento import runtime
 from cogento.events.names import CustomerId, EventId
 from cogento.ordering.explain import Choice
 from cogento.queue.circuit import Dependency
+from cogento.queue.claims import FailedAttempt, Settlement
 from cogento.queue.durability import AckDurability
-from cogento.queue.mail import Failed, Settlement
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.worker_registry import Heartbeat
 from cogento.store.store import Store
@@ -212,7 +212,7 @@ def test_explain_says_who_has_the_mail_and_how_its_first_event_failed(
 ) -> None:
     waiting("customer.updated", ADA, id_="evt_a")
     with closing(Mailboxes.connect(redis_url, ack=AckDurability.REDIS, name="host:7")) as worker:
-        failed = Failed(EventId("evt_a"), 2, worker.now_ms(), "transient", "57014")
+        failed = FailedAttempt(EventId("evt_a"), 2, worker.now_ms(), "transient", "57014")
         claim = worker.claim(max_customers=1, max_events=1, lease_seconds=60)
         assert claim is not None
         worker.settle(claim, [Settlement(CustomerId("cus_ada"), failed=(failed,))])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.local.valkey import Valkey
     from cogento.queue.checks import ServerFacts
-    from cogento.queue.mail import Put
+    from cogento.queue.claims import Put
 
     OwnServer = servers.RunningServer[Valkey]
     StartServer = Callable[[Mapping[str, str]], OwnServer]

@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from cogento.events.outcomes import Source
+from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability, DurabilityMechanism
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
-from cogento.queue.mail import PutResult
 from cogento.queue.redelivery import redeliver
 from tests.support import servers
 from tests.support.mailbox_builders import envelope

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from cogento.queue.circuit import AskCode, Dependency
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from tests.support.mailbox_builders import envelope
 
 if TYPE_CHECKING:

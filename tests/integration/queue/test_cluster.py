@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxRefused
 from cogento.queue.keys import tags
-from cogento.queue.mail import PutResult
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from tests.support.cluster import ask, client_of, cluster

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability
 from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import PutResult
 from tests.support import servers
 from tests.support.mailbox_builders import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.queue.mail import Put
+    from cogento.queue.claims import Put
     from tests.integration.queue.conftest import OwnServer
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability
 from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.group_commit import GroupCommit
-from cogento.queue.mail import PutResult
 from tests.support.mailbox_builders import all_done, envelope, is_idle
 
 if TYPE_CHECKING:
-    from cogento.queue.mail import Claim
+    from cogento.queue.claims import Claim
     from cogento.queue.mailboxes import Mailboxes
     from tests.integration.queue.conftest import Connect
 
@@ -100,9 +100,9 @@ class Race:
     def _commit(self, held: Claim) -> None:
         """Stand in for Postgres: one transaction at a time, and a ledger that takes an id once."""
         with self._lock:
-            for mail in held.mails:
-                ledger = self.handled[mail.customer_id]
-                ledger += [one.event_id for one in mail.waiting if one.event_id not in ledger]
+            for batch in held.batches:
+                ledger = self.handled[batch.customer_id]
+                ledger += [one.event_id for one in batch.events if one.event_id not in ledger]
 
     def _is_done(self) -> bool:
         return self.handled == self.sent and self.mailboxes.status().waiting == 0

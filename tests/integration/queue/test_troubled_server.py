@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from cogento.events.names import CustomerId
+from cogento.queue.claims import PutResult, Settlement
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import PutResult, Settlement
 from tests.support.mailbox_builders import all_done, claim, envelope, taken
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
@@ -73,7 +73,7 @@ def test_a_full_server_takes_no_more_and_is_drained_all_the_same(
     assert fragile.renew(held)
     fragile.release(held)
     held = claim(fragile)
-    asleep, *others = [mail.customer_id for mail in held.mails]
+    asleep, *others = [batch.customer_id for batch in held.batches]
     done = [one for one in all_done(held) if one.customer_id in others]
     until_ms = fragile.now_ms() + 60_000
     assert fragile.settle(held, [*done, Settlement(asleep, postponed_until_ms=until_ms)]) == frozenset()
@@ -88,8 +88,8 @@ def test_a_full_server_recovers_leases_and_parks(fragile: Mailboxes, admin: redi
     admin.config_set("maxmemory", 1)
     claim(fragile, lease_seconds=0)
     held = claim(fragile)
-    assert held.mails[0].crashes == 1
-    parked = tuple(waiting.event_id for waiting in held.mails[0].waiting)
+    assert held.batches[0].crashes == 1
+    parked = tuple(waiting.event_id for waiting in held.batches[0].events)
     assert fragile.settle(held, [Settlement(CustomerId("cus_a"), parked=parked)]) == frozenset()
     assert fragile.status().parked == 1
 

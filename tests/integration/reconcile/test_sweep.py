@@ -13,7 +13,7 @@ from cogento.events.envelope import is_ours
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.local.stripe.errors import Fault, FaultKind
-from cogento.queue.mail import Limits
+from cogento.queue.claims import Limits
 from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import OwnAccountError, Reconciliation
 from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept

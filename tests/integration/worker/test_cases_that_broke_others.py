@@ -488,7 +488,7 @@ def test_a_worker_that_outlived_its_lease_changes_nothing(known: Post) -> None:
     until(partial(_is_settled_by_another, known, "evt_name_20"))
 
     BatchProcessor(known.store, now_ms=known.mailboxes.now_ms, jitter=lambda: 0.5).process(
-        [decode_batch(mail) for mail in late.mails]
+        [decode_batch(batch) for batch in late.batches]
     )
 
     assert shown_customer(known) == ("newer", False, "evt_name_20")

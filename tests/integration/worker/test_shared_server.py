@@ -12,7 +12,7 @@ import redis
 from cogento.queue.wakeup import QUEUE, WorkerWakeup
 from tests.support.builders import customer
 from tests.support.servers import wait_until
-from worker.celery_app import forget_rings, make_celery
+from worker.celery_app import make_celery, purge_wakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +82,6 @@ def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: st
     bell.send()
     bell.close()
     shared.hset("cogento.unacked", "1", "a ring of a worker that died")
-    forget_rings(make_celery(redis_url, concurrency=1))
+    purge_wakeups(make_celery(redis_url, concurrency=1))
     assert not shared.exists(QUEUE, "cogento.unacked", "cogento.unacked_index")
     assert theirs(shared) == before

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cogento.queue.mail import PutResult
+from cogento.queue.claims import PutResult
 from receiver import answers
 from receiver.answers import IGNORED
 from tests.support.metric_names import RECEIVERS, SERIES

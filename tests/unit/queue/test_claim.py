@@ -9,7 +9,7 @@ import pytest
 from cogento.events.names import CustomerId
 from cogento.queue import codec
 from cogento.queue import mailboxes as module
-from cogento.queue.mail import Settlement
+from cogento.queue.claims import Settlement
 from cogento.queue.status import MailboxState
 from tests.support.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
 
@@ -73,7 +73,7 @@ def test_a_hot_customer_goes_to_the_back_of_the_line_after_its_share(
     clock.ms += 1
     mailboxes.settle(first, all_done(first))
     second = claim(mailboxes, max_customers=1)
-    assert len(first.mails[0].waiting) == 50
+    assert len(first.batches[0].events) == 50
     assert list(taken(second)) == ["cus_b"]
 
 
@@ -85,7 +85,7 @@ def test_an_expired_lease_makes_the_customer_ready_again_and_counts_a_crash(
     clock.ms += 9_999
     assert is_idle(mailboxes)
     clock.ms += 1
-    assert claim(mailboxes).mails[0].crashes == 1
+    assert claim(mailboxes).batches[0].crashes == 1
 
 
 def test_a_renewed_lease_lasts_from_then_on(mailboxes: Mailboxes, clock: ManualClock) -> None:
@@ -137,7 +137,7 @@ def test_a_late_settlement_changes_nothing_and_says_so(mailboxes: Mailboxes, clo
 def test_released_mail_is_ready_at_once_and_no_crash(mailboxes: Mailboxes) -> None:
     fill(mailboxes, "cus_a", 1)
     mailboxes.release(claim(mailboxes))
-    assert claim(mailboxes).mails[0].crashes == 0
+    assert claim(mailboxes).batches[0].crashes == 0
 
 
 def test_a_customer_that_crashed_twice_is_claimed_alone(mailboxes: Mailboxes, clock: ManualClock) -> None:
@@ -150,7 +150,7 @@ def test_a_customer_that_crashed_twice_is_claimed_alone(mailboxes: Mailboxes, cl
     assert taken(claim(mailboxes)) == {"cus_b": ["evt_b0"]}
     alone = claim(mailboxes)
     assert taken(alone) == {"cus_a": ["evt_a0"]}
-    assert alone.mails[0].crashes == 2
+    assert alone.batches[0].crashes == 2
 
 
 def test_a_suspect_at_the_head_of_the_line_shares_its_claim_with_nobody(
@@ -169,7 +169,7 @@ def test_a_settled_turn_clears_the_crashes(mailboxes: Mailboxes, clock: ManualCl
     clock.ms += 1_000
     second = claim(mailboxes)
     mailboxes.settle(second, [Settlement(CUS_A, done=ids("evt_a0"))])
-    assert claim(mailboxes).mails[0].crashes == 0
+    assert claim(mailboxes).batches[0].crashes == 0
 
 
 def test_a_suspect_stays_one_until_its_mailbox_is_empty(
@@ -179,10 +179,10 @@ def test_a_suspect_stays_one_until_its_mailbox_is_empty(
     client.hset("{cogento:0}:crashes", "cus_a", "3")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, done=ids("evt_a0"))])
     last = claim(mailboxes)
-    assert last.mails[0].crashes == 2
+    assert last.batches[0].crashes == 2
     mailboxes.settle(last, [Settlement(CUS_A, done=ids("evt_a1"))])
     fill(mailboxes, "cus_a", 1)
-    assert claim(mailboxes).mails[0].crashes == 0
+    assert claim(mailboxes).batches[0].crashes == 0
 
 
 def test_what_a_newer_version_stored_is_parked_and_the_rest_is_read(
@@ -215,7 +215,7 @@ def test_what_no_version_wrote_reaches_the_worker_as_it_is(
     fill(mailboxes, "cus_a", 1)
     client.hincrby("{cogento:0}:stats", "bytes", len(value) - client.strlen("{cogento:0}:event:evt_a0"))
     client.set("{cogento:0}:event:evt_a0", value)
-    assert claim(mailboxes).mails[0].waiting[0].body == value
+    assert claim(mailboxes).batches[0].events[0].body == value
 
 
 def test_an_id_whose_payload_was_deleted_by_hand_leaves_the_mailbox(

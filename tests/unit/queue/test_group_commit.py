@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue import group_commit
+from cogento.queue.claims import Put, PutResult
 from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.group_commit import GroupCommit
-from cogento.queue.mail import Put, PutResult
 from tests.support.mailbox_builders import envelope
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.names import CustomerId
+from cogento.queue.claims import PutResult, Settlement
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import PutResult, Settlement
 from cogento.queue.status import MailboxState
 from tests.support.mailbox_builders import all_done, claim, envelope, ids
 from tests.support.mailbox_harm import failing_half_way, inspect

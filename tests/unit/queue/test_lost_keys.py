@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.names import CustomerId, EventId
+from cogento.queue.claims import FailedAttempt, PutResult, Settlement
 from cogento.queue.inspection import NOTHING
-from cogento.queue.mail import Failed, PutResult, Settlement
 from cogento.queue.status import MailboxState
 from tests.support.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
 from tests.support.mailbox_invariants import broken_invariants
@@ -78,7 +78,7 @@ def crowded(mailboxes: Mailboxes, clock: ManualClock) -> Mailboxes:
     for customer in (SLEEPING, PARKED):
         mailboxes.put([envelope(f"evt_{customer[4:]}_{n}", customer=customer) for n in range(2)])
     claimed = claim(mailboxes)
-    failed = Failed(EventId("evt_sleeping_0"), 1, clock.ms, "bug")
+    failed = FailedAttempt(EventId("evt_sleeping_0"), 1, clock.ms, "bug")
     mailboxes.settle(
         claimed,
         [
@@ -180,7 +180,7 @@ def test_a9_a_worker_whose_name_was_lost_is_not_taken_for_one_that_died(
     client.delete(f"{TAG}:owners")
     look()
     clock.ms += LEASE_SECONDS * 1000
-    (leased,) = [mail for mail in claim(crowded).mails if mail.customer_id == LEASED]
+    (leased,) = [batch for batch in claim(crowded).batches if batch.customer_id == LEASED]
     assert leased.crashes == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Source
-from cogento.queue.mail import Settlement
+from cogento.queue.claims import Settlement
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.status import Counters, MailboxState, Paused, Removed

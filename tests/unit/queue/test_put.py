@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.events.outcomes import Source
-from cogento.queue.mail import Limits, PutResult
+from cogento.queue.claims import Limits, PutResult
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.replies import SECOND
@@ -31,7 +31,7 @@ def test_one_event_put_many_times_waits_once(mailboxes: Mailboxes) -> None:
 
 def test_an_event_comes_out_as_it_went_in(mailboxes: Mailboxes, clock: ManualClock) -> None:
     mailboxes.put([envelope()], source=Source.SWEEP)
-    ((waiting,),) = [mail.waiting for mail in claim(mailboxes).mails]
+    ((waiting,),) = [batch.events for batch in claim(mailboxes).batches]
     assert waiting.body == envelope().body
     assert (waiting.source, waiting.received_ms, waiting.attempts) == (Source.SWEEP, clock.ms, 0)
 
@@ -82,7 +82,7 @@ def test_the_rendering_of_another_api_version_is_a_plain_duplicate(mailboxes: Ma
 def test_other_content_under_the_same_id_is_told_and_the_first_stays(mailboxes: Mailboxes) -> None:
     mailboxes.put([envelope(content="true")])
     assert results(mailboxes, envelope(content="forged")) == [PutResult.DUPLICATE_DIFFERS]
-    ((waiting,),) = [mail.waiting for mail in claim(mailboxes).mails]
+    ((waiting,),) = [batch.events for batch in claim(mailboxes).batches]
     assert waiting.body == envelope(content="true").body
 
 

@@ -10,8 +10,8 @@ import pytest
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Source
 from cogento.queue import redelivery
+from cogento.queue.claims import Limits, Put, PutResult
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import Limits, Put, PutResult
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redelivery import Redelivery, redeliver
 from cogento.queue.redis_client import RedisClient
@@ -74,8 +74,8 @@ def test_letters_go_to_their_places_in_the_customers_order(mailboxes: Mailboxes)
     letters = drawer(kept(1, created=NOW), kept(2, created=NOW + 60))
     assert redeliver([2], letters, mailboxes) == {2: Redelivery.PUT_BACK}
     assert redeliver([1], letters, mailboxes) == {1: Redelivery.PUT_BACK}
-    (mail,) = claim(mailboxes).mails
-    assert [(one.event_id, one.source) for one in mail.waiting] == [
+    (batch,) = claim(mailboxes).batches
+    assert [(one.event_id, one.source) for one in batch.events] == [
         ("evt_1", Source.RETRY),
         ("evt_2", Source.RETRY),
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cogento.events.names import CustomerId, EventId
-from cogento.queue.mail import Failed, Settlement
+from cogento.queue.claims import FailedAttempt, Settlement
 from cogento.queue.status import MailboxState
 from tests.support.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
 
@@ -48,7 +48,7 @@ def test_part_of_a_claim_can_be_settled_before_the_rest(mailboxes: Mailboxes) ->
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     held = claim(mailboxes)
     mailboxes.settle(held, [Settlement(CUS_A, done=ids("evt_1"))])
-    assert mailboxes.renew(replace(held, mails=held.mails[1:]))
+    assert mailboxes.renew(replace(held, batches=held.batches[1:]))
     assert mailboxes.view(CUS_A).state is None
     assert mailboxes.view(CUS_B).state is MailboxState.LEASED
 
@@ -73,9 +73,9 @@ def test_a_postponed_customer_sleeps_with_all_its_mail_and_others_go_on(
 
 def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: Mailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
-    failed = Failed(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")
+    failed = FailedAttempt(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(failed,))])
-    first, second = claim(mailboxes).mails[0].waiting
+    first, second = claim(mailboxes).batches[0].events
     assert (first.attempts, first.first_attempt_ms) == (3, START_MS)
     assert (second.attempts, second.first_attempt_ms) == (0, None)
     assert mailboxes.view(CUS_A).waiting[0].error_class == "transient"
@@ -83,16 +83,16 @@ def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: Mailboxes) -> Non
 
 def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: Mailboxes) -> None:
     mailboxes.put([envelope("evt_1")])
-    waits = Failed(EventId("evt_1"), attempts=0, first_attempt_ms=None, error_class="other_release")
+    waits = FailedAttempt(EventId("evt_1"), attempts=0, first_attempt_ms=None, error_class="other_release")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(waits,))])
-    (again,) = claim(mailboxes).mails[0].waiting
+    (again,) = claim(mailboxes).batches[0].events
     assert (again.attempts, again.first_attempt_ms) == (0, None)
     assert mailboxes.view(CUS_A).waiting[0].error_class == "other_release"
 
 
 def test_the_attempts_are_forgotten_with_the_event(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
     mailboxes.put([envelope("evt_1")])
-    failed = Failed(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")
+    failed = FailedAttempt(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(failed,))])
     held = claim(mailboxes)
     mailboxes.settle(held, all_done(held))

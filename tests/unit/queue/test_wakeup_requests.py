@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cogento.events.names import CustomerId
-from cogento.queue.mail import Settlement
+from cogento.queue.claims import Settlement
 from tests.support.mailbox_builders import all_done, claim, envelope, is_idle
 
 if TYPE_CHECKING:

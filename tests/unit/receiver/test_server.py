@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cogento.events.envelope import Envelope
-    from cogento.queue.mail import Put
+    from cogento.queue.claims import Put
 
 HEAD = b"POST /webhooks/stripe HTTP/1.1\r\nHost: receiver\r\n"
 EMPTY = HEAD + b"Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"

@@ -19,7 +19,7 @@ from cogento.events.event import read_event
 from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Outcome, Reason, Result, Source, decided
-from cogento.queue.mail import Failed, Mail, Waiting
+from cogento.queue.claims import CustomerBatch, FailedAttempt, QueuedEvent
 from cogento.retries import FailureClass
 from cogento.store.errors import code_of
 from cogento.store.ledger import BatchResult, Delivery
@@ -62,16 +62,16 @@ class FailingStore:
         self.buried += letters
 
 
-def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> Waiting:
+def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> QueuedEvent:
     body = event_body("customer.updated", customer(), id_=id_)
     event = read_event(body)
-    return Waiting(event.id, body, NOW_MS, Source.WEBHOOK, attempts, first_ms)
+    return QueuedEvent(event.id, body, NOW_MS, Source.WEBHOOK, attempts, first_ms)
 
 
-def process(store: FailingStore, *mail: Waiting, jitter: float = 0.5, crashes: int = 0) -> ProcessedClaim:
+def process(store: FailingStore, *mail: QueuedEvent, jitter: float = 0.5, crashes: int = 0) -> ProcessedClaim:
     """Process one customer's events."""
     processor = BatchProcessor(cast("BridgedStore", store), now_ms=lambda: NOW_MS, jitter=lambda: jitter)
-    return processor.process([decode_batch(Mail(CustomerId("cus_1"), mail, crashes))])
+    return processor.process([decode_batch(CustomerBatch(CustomerId("cus_1"), mail, crashes))])
 
 
 def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) -> ProcessedClaim:
@@ -108,7 +108,9 @@ def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception
 def test_transient_keeps_its_place_and_its_customer_waits(error: Exception) -> None:
     store = FailingStore(error)
     (settlement,) = process(store, waiting("evt_1"), waiting("evt_2")).settlements
-    assert settlement.failed == (Failed(waiting("evt_1").event_id, 1, NOW_MS, "transient", code_of(error)),)
+    assert settlement.failed == (
+        FailedAttempt(waiting("evt_1").event_id, 1, NOW_MS, "transient", code_of(error)),
+    )
     assert (settlement.done, settlement.postponed_until_ms) == ((), NOW_MS + 500)
 
 
@@ -137,7 +139,7 @@ def test_what_another_release_must_apply_waits_and_spends_no_attempt(
 ) -> None:
     store = FailingStore(OtherReleaseError("newer"))
     (settlement,) = after(store, attempts=attempts, first_ms=first_ms).settlements
-    kept = Failed(waiting("evt_1").event_id, attempts, first_ms, "other_release", "OtherReleaseError")
+    kept = FailedAttempt(waiting("evt_1").event_id, attempts, first_ms, "other_release", "OtherReleaseError")
     assert (settlement.failed, settlement.done, store.buried) == ((kept,), (), [])
     assert settlement.postponed_until_ms == NOW_MS + 15_000
 

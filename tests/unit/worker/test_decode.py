@@ -9,7 +9,7 @@ import pytest
 from cogento.events.fence import Fence
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Source
-from cogento.queue.mail import Mail, Waiting
+from cogento.queue.claims import CustomerBatch, QueuedEvent
 from tests.support.builders import NOW, body, customer, event, thin_event
 from worker.decode import decode_batch
 
@@ -17,9 +17,9 @@ TEST, LIVE = Fence(livemode=False, account=None), Fence(livemode=True, account=N
 ONE = Fence(livemode=False, account="acct_ONE")
 
 
-def mail(raw: bytes, source: Source, *, id_: str = "evt_1") -> Mail:
-    waiting = Waiting(EventId(id_), raw, received_ms=NOW * 1000, source=source)
-    return Mail(CustomerId("cus_1"), (waiting,))
+def mail(raw: bytes, source: Source, *, id_: str = "evt_1") -> CustomerBatch:
+    waiting = QueuedEvent(EventId(id_), raw, received_ms=NOW * 1000, source=source)
+    return CustomerBatch(CustomerId("cus_1"), (waiting,))
 
 
 def burials(raw: bytes, source: Source, fence: Fence | None, *, id_: str = "evt_1") -> list[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from cogento.events.names import LeaseToken
+from cogento.queue.claims import Claim
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mail import Claim
 from worker.lease import Lease, LeaseLostError, StoppingError
 
 if TYPE_CHECKING:

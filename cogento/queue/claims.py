@@ -1,4 +1,4 @@
-"""The words spoken with the mailboxes: what is put, claimed and settled. Frozen values, no Redis."""
+"""What is put into the mailboxes, claimed from them and settled: frozen values, no Redis."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Limits:
     total_bytes: int = 4 * 1024**3  # as stored: usually a quarter of what came in
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class QueuedEvent(msgspec.Struct, frozen=True):
     """One event of a claim; `attempts` failed so far, the first one at `first_attempt_ms`."""
 
     event_id: EventId
@@ -49,25 +49,25 @@ class Waiting(msgspec.Struct, frozen=True):
     first_attempt_ms: int | None = None
 
 
-class Mail(msgspec.Struct, frozen=True):
-    """One customer's turn, oldest event first.
+class CustomerBatch(msgspec.Struct, frozen=True):
+    """One customer's claimed events, the oldest first.
 
     `crashes` counts the leases on this customer that ended without a word. `unknown` are events stored
     by a newer version of this program: settling parks them, so that they are neither read nor lost.
     """
 
     customer_id: CustomerId
-    waiting: tuple[Waiting, ...]
+    events: tuple[QueuedEvent, ...]
     crashes: int = 0
     unknown: tuple[EventId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Mail that is one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
+    """CustomerBatch that is one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
 
     token: LeaseToken
-    mails: tuple[Mail, ...]
+    batches: tuple[CustomerBatch, ...]
     expires_ms: int
     lease_ms: int
 
@@ -78,7 +78,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedAttempt:
     """An event that keeps its place, and what its next attempt shall know; without attempts it only waits."""
 
     event_id: EventId
@@ -89,17 +89,17 @@ class Failed:
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """What became of one customer's turn; its lease ends with it.
+    """What became of one customer's batch; its lease ends with it.
 
     `done` events have a final outcome (a row in the ledger, or a dead letter) and leave the mailbox.
     `parked` ones step aside until the customer's row exists; `released` says that it does now, so that
     whatever is parked returns. What is named nowhere stays at its place. With `postponed_until_ms` the
-    customer sleeps until then, else it goes to the back of the line if mail is left.
+    customer sleeps until then, else it goes to the back of the line if events are left.
     """
 
     customer_id: CustomerId
     done: tuple[EventId, ...] = ()
     parked: tuple[EventId, ...] = ()
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[FailedAttempt, ...] = ()
     released: bool = False
     postponed_until_ms: int | None = None
