@@ -1,7 +1,7 @@
 """Our system as stations of a simulation: how soon it answers and how far it is behind, for so many of everything.
 
 What an event costs is measured (bench/steps.py); what comes of it at rates and sizes that this machine does not have is
-simulated (bench/scenarios.py). Left out: networks, bursts beyond random arrivals, the doorbell, locks between batches.
+simulated (bench/scenarios.py). Left out: networks, bursts beyond random arrivals, the wake-ups, locks between batches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The circuit of something that mail is written to: open while it is away, the same for every worker.
+"""The circuit of something that workers write to: open while it is away, the same for every worker.
 
 It stands in Redis, so that one worker probes for all and all come back one after the other. Knows when
 and how many; does not know what is away, nor how it is probed.
@@ -36,7 +36,7 @@ class AskCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CircuitDecision:
-    """What a worker may do: take mail, wait (and ask again at `at_ms`), or probe for all.
+    """What a worker may do: claim, wait (and ask again at `at_ms`), or probe for all.
 
     `failures` says how often in a row it was found to be away.
     """

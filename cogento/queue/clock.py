@@ -1,6 +1,6 @@
 """What time it is, by Redis's own clock: the same for every process, whatever its machine believes.
 
-A local wall clock that jumps must neither end another's lease nor make mail wait.
+A local wall clock that jumps must neither end another's lease nor make events wait.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What receivers let in and keep out, for people: a setting that keeps everything out shall not go unseen.
 
-Receivers note it now and then; no mail depends on it.
+Receivers note it now and then; no event depends on it.
 """
 
 from __future__ import annotations

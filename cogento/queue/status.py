@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MailboxState(StrEnum):
-    """The one state of a customer with mail."""
+    """The one state of a customer with waiting events."""
 
     READY = "ready"
     LEASED = "leased"

@@ -1,7 +1,7 @@
 """Which workers take work, and how long events waited: what workers tell now and then, for people and metrics.
 
 A worker has a slot, the lowest that is free when it first beats: there are never more slots than workers
-were at once, so that a metric may be labelled with them. No mail depends on any of this.
+were at once, so that a metric may be labelled with them. No event depends on any of this.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEVER = 0
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last took mail."""
+    """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last settled events."""
 
     worker: str
     version: str
@@ -74,7 +74,7 @@ class Workforce:
 
     @property
     def idle_seconds(self) -> float | None:
-        """How long ago any of them last settled mail; None when none of them has yet."""
+        """How long ago any of them last settled events; None when none of them has yet."""
         took = [worker.took_ms for worker in self.seen if worker.took_ms is not None]
         return max(self.now_ms - max(took), 0) / 1000 if took else None
 

@@ -142,7 +142,7 @@ def test_f12_of_several_workers_and_rings_for_one_customer_one_works_and_the_oth
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ring_often, [redis_url] * 4))
     with redis.Redis.from_url(redis_url) as client:
-        wait_until(lambda: client.llen(QUEUE) == 0, what="every ring to be answered")
+        wait_until(lambda: client.llen(QUEUE) == 0, what="every wake-up to be taken")
     assert other.cpu_seconds() - used < 2
     assert other.lines("batch_settled") == []
     holder.send(signal.SIGCONT)
@@ -225,10 +225,10 @@ def ends_of_lease(trial: WorkerTrial) -> int:
 
 
 def ring_often(redis_url: str) -> None:
-    doorbell = WorkerWakeup(redis_url)
+    wakeup = WorkerWakeup(redis_url)
     for _ in range(25):
-        doorbell.send()
-    doorbell.close()
+        wakeup.send()
+    wakeup.close()
 
 
 def hurry(trial: WorkerTrial, customer_id: str) -> bool:

@@ -67,8 +67,8 @@ class MailboxMachine(RuleBasedStateMachine):
             for one, drawn in zip(envelopes, batch, strict=True)
         ]
         assert [put.result for put in puts] == expected
-        rings = PutResult.QUEUED in expected and self.reference.ring(self.clock.ms)
-        assert sum(put.needs_wakeup for put in puts) == rings
+        wakes = PutResult.QUEUED in expected and self.reference.wake(self.clock.ms)
+        assert sum(put.needs_wakeup for put in puts) == wakes
 
     @rule(
         target=claims,

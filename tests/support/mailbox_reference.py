@@ -79,7 +79,7 @@ class Reference:
             self._seat(now, box)
         return PutResult.QUEUED
 
-    def ring(self, now: int) -> bool:
+    def wake(self, now: int) -> bool:
         """To be asked after puts that queued something."""
         if now < self._awake_until or self.is_halted or not any(self._line()):
             return False

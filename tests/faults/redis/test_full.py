@@ -58,8 +58,8 @@ def test_f18_a_full_redis_takes_nothing_and_is_drained_all_the_same(pipeline: Pi
 def test_f18_a_worker_that_is_rung_while_memory_is_full_goes_on(pipeline: Pipeline) -> None:
     with pipeline.worker_asleep():
         pipeline.ask(new_event())
-        with closing(WorkerWakeup(pipeline.valkey.url)) as bell:
-            bell.send()
+        with closing(WorkerWakeup(pipeline.valkey.url)) as wakeup:
+            wakeup.send()
         pipeline.redis.config_set("maxmemory", 1)
     with full_memory(pipeline):
         pipeline.await_applied()

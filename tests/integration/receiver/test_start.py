@@ -127,11 +127,11 @@ def test_a_redis_that_comes_back_as_one_that_throws_events_away_is_given_none(
     assert receiver.ask(event_request("evt_evict")).outcome == (200, "queued")
 
 
-def test_a_queued_event_rings_the_doorbell(own_valkey: Valkeys, start: Start) -> None:
+def test_a_queued_event_wakes_workers(own_valkey: Valkeys, start: Start) -> None:
     receiver = start(own_valkey.url)
     receiver.redis.flushall()
     assert receiver.ask(event_request("evt_ring")).outcome == (200, "queued")
-    wait_until(lambda: receiver.redis.llen(QUEUE) == 1, what="the doorbell to ring")
+    wait_until(lambda: receiver.redis.llen(QUEUE) == 1, what="the wake-up to be sent")
 
 
 def test_one_scrape_sees_all_processes(own_valkey: Valkeys, start: Start) -> None:

@@ -54,15 +54,15 @@ def test_t17_a_worker_that_starts_works_and_stops_leaves_all_that_is_others(
     before = theirs(shared)
     worker = start_worker()
     worker.await_start()
-    bell = WorkerWakeup(redis_url)
+    wakeup = WorkerWakeup(redis_url)
     event = post.put("customer.created", customer("cus_1"))
-    bell.send()
+    wakeup.send()
     wait_until(lambda: event in post.ledger(), what="the event to be applied")
-    wait_until(lambda: not shared.llen(QUEUE), what="the ring to be taken")
+    wait_until(lambda: not shared.llen(QUEUE), what="the wake-up to be taken")
     worker.send(signal.SIGTERM)
     worker.await_death()
-    bell.close()
-    assert bell.sent == 1
+    wakeup.close()
+    assert wakeup.sent == 1
     assert theirs(shared) == before
 
 
@@ -78,10 +78,10 @@ def test_t17_a_consumer_gives_no_message_of_others_back_to_its_queue(
 
 def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: str) -> None:
     before = theirs(shared)
-    bell = WorkerWakeup(redis_url)
-    bell.send()
-    bell.close()
-    shared.hset("cogento.unacked", "1", "a ring of a worker that died")
+    wakeup = WorkerWakeup(redis_url)
+    wakeup.send()
+    wakeup.close()
+    shared.hset("cogento.unacked", "1", "a wake-up of a worker that died")
     purge_wakeups(make_celery(redis_url, concurrency=1))
     assert not shared.exists(QUEUE, "cogento.unacked", "cogento.unacked_index")
     assert theirs(shared) == before

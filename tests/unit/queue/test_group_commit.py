@@ -107,8 +107,8 @@ def test_callers_that_come_during_a_put_share_the_next(
         mailboxes.is_open = True
         return await outcomes(tasks)
 
-    ring = Put(PutResult.QUEUED, needs_wakeup=True)
-    assert asyncio.run(scenario()) == [QUEUED, QUEUED, ring, QUEUED]
+    waking = Put(PutResult.QUEUED, needs_wakeup=True)
+    assert asyncio.run(scenario()) == [QUEUED, QUEUED, waking, QUEUED]
     assert mailboxes.calls == [["evt_first"], ["evt_1", "evt_ring", "evt_2"]]
 
 

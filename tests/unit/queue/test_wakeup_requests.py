@@ -1,4 +1,4 @@
-"""When a put asks for a ring: always when everybody is idle, rarely under load, never endlessly."""
+"""When a put asks for a wake-up: always when everybody is idle, rarely under load, never endlessly."""
 
 from __future__ import annotations
 
@@ -16,65 +16,65 @@ if TYPE_CHECKING:
 CUS_A = CustomerId("cus_a")
 
 
-def rings(mailboxes: Mailboxes, *names: str) -> list[bool]:
+def wakeups(mailboxes: Mailboxes, *names: str) -> list[bool]:
     return [
         put.needs_wakeup for put in mailboxes.put([envelope(name, customer=f"cus_{name}") for name in names])
     ]
 
 
 def test_the_first_put_rings_and_only_once(mailboxes: Mailboxes) -> None:
-    assert rings(mailboxes, "evt_1", "evt_2") == [True, False]
-    assert rings(mailboxes, "evt_3") == [False]
+    assert wakeups(mailboxes, "evt_1", "evt_2") == [True, False]
+    assert wakeups(mailboxes, "evt_3") == [False]
 
 
 def test_a_duplicate_does_not_ring(mailboxes: Mailboxes) -> None:
-    rings(mailboxes, "evt_1")
+    wakeups(mailboxes, "evt_1")
     is_idle(mailboxes)
-    assert rings(mailboxes, "evt_1") == [False]
+    assert wakeups(mailboxes, "evt_1") == [False]
 
 
 def test_every_put_rings_while_the_workers_are_idle(mailboxes: Mailboxes) -> None:
-    rings(mailboxes, "evt_1")
+    wakeups(mailboxes, "evt_1")
     held = claim(mailboxes)
     mailboxes.settle(held, all_done(held))
     assert is_idle(mailboxes)
-    assert rings(mailboxes, "evt_2") == [True]
+    assert wakeups(mailboxes, "evt_2") == [True]
 
 
 def test_no_put_rings_while_a_worker_is_awake(mailboxes: Mailboxes) -> None:
-    rings(mailboxes, "evt_1")
+    wakeups(mailboxes, "evt_1")
     claim(mailboxes)
-    assert rings(mailboxes, "evt_2", "evt_3") == [False, False]
+    assert wakeups(mailboxes, "evt_2", "evt_3") == [False, False]
 
 
 def test_a_worker_that_finds_nothing_does_not_speak_for_one_that_works(mailboxes: Mailboxes) -> None:
-    rings(mailboxes, "evt_1")
+    wakeups(mailboxes, "evt_1")
     claim(mailboxes)
     assert is_idle(mailboxes)
-    assert rings(mailboxes, "evt_2") == [False]
+    assert wakeups(mailboxes, "evt_2") == [False]
 
 
 def test_a_worker_long_silent_no_longer_counts_as_awake(mailboxes: Mailboxes, clock: ManualClock) -> None:
-    rings(mailboxes, "evt_1")
+    wakeups(mailboxes, "evt_1")
     claim(mailboxes, lease_seconds=30)
     clock.ms += 100
-    assert rings(mailboxes, "evt_2") == [True]
+    assert wakeups(mailboxes, "evt_2") == [True]
 
 
 def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: Mailboxes, clock: ManualClock) -> None:
-    rings(mailboxes, *(f"evt_{number}" for number in range(75)))
+    wakeups(mailboxes, *(f"evt_{number}" for number in range(75)))
     claim(mailboxes, max_customers=100)
     clock.ms += 299
-    assert rings(mailboxes, "evt_75") == [False]
+    assert wakeups(mailboxes, "evt_75") == [False]
     clock.ms += 1
-    assert rings(mailboxes, "evt_76") == [True]
+    assert wakeups(mailboxes, "evt_76") == [True]
 
 
 def test_unanswered_rings_grow_rare(mailboxes: Mailboxes, clock: ManualClock) -> None:
     times = []
     for number in range(64):
         clock.ms += 100
-        times += [clock.ms] * sum(rings(mailboxes, f"evt_{number}"))
+        times += [clock.ms] * sum(wakeups(mailboxes, f"evt_{number}"))
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps == [100, 200, 400, 800, 1_600, 3_200]
 
@@ -85,7 +85,7 @@ def test_unanswered_rings_never_grow_rarer_than_one_a_minute(
     answers = []
     for number in range(20):
         clock.ms += 60_000
-        answers += rings(mailboxes, f"evt_{number}")
+        answers += wakeups(mailboxes, f"evt_{number}")
     assert all(answers)
 
 
@@ -98,4 +98,4 @@ def test_mail_for_someone_who_sleeps_does_not_ring(mailboxes: Mailboxes, clock: 
 
 def test_nothing_rings_while_everything_is_paused(mailboxes: Mailboxes) -> None:
     mailboxes.pause()
-    assert rings(mailboxes, "evt_1") == [False]
+    assert wakeups(mailboxes, "evt_1") == [False]

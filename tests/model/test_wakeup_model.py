@@ -1,6 +1,6 @@
-"""The doorbell in every state: ready mail always has a ring on its way or a worker that will look again.
+"""The wake-up in every state: ready events always have one on its way, or a worker that will claim again.
 
-Healthy processes only: a lost ring or a dead worker is the business of the workers' own look every second.
+Healthy processes only: a lost wake-up or a dead worker is the business of the workers' own polls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Worker(Enum):
     """What a worker is at."""
 
     IDLE = auto()
-    LOOKING = auto()  # will claim next
+    CLAIMING = auto()  # will claim next
     WORKING = auto()  # holds a lease
 
 
@@ -29,16 +29,16 @@ class Rule(Enum):
     """What put.lua and claim.lua rely on."""
 
     FINDING_NOTHING_SAYS_SO = auto()
-    PUT_RINGS_WHEN_NOBODY_IS_AWAKE = auto()
+    PUT_WAKES_WHEN_NOBODY_IS_AWAKE = auto()
     A_CLAIM_IS_FOLLOWED_BY_ANOTHER = auto()
 
 
 class State(NamedTuple):
-    """Customers in line, the bell's `until`, messages under way, workers."""
+    """Customers in line, whether somebody counts as awake, messages under way, workers."""
 
     ready: int = 0
     awake: bool = False
-    rings: int = 0
+    wakeups: int = 0
     workers: tuple[Worker, ...] = (Worker.IDLE, Worker.IDLE)
 
 
@@ -47,23 +47,23 @@ def moves(state: State, without: Rule | None) -> Iterator[State]:
     if state.ready < MOST_READY:
         yield put(state, without)
     for number, worker in enumerate(state.workers):
-        if worker is Worker.IDLE and state.rings:
-            yield at(state._replace(rings=state.rings - 1), number, Worker.LOOKING)
-        if worker is Worker.LOOKING:
-            yield look(state, number, without)
+        if worker is Worker.IDLE and state.wakeups:
+            yield at(state._replace(wakeups=state.wakeups - 1), number, Worker.CLAIMING)
+        if worker is Worker.CLAIMING:
+            yield claim(state, number, without)
         if worker is Worker.WORKING:
             tired = without is Rule.A_CLAIM_IS_FOLLOWED_BY_ANOTHER
-            yield at(state, number, Worker.IDLE if tired else Worker.LOOKING)
+            yield at(state, number, Worker.IDLE if tired else Worker.CLAIMING)
 
 
 def put(state: State, without: Rule | None) -> State:
     state = state._replace(ready=state.ready + 1)
-    if state.awake or without is Rule.PUT_RINGS_WHEN_NOBODY_IS_AWAKE:
+    if state.awake or without is Rule.PUT_WAKES_WHEN_NOBODY_IS_AWAKE:
         return state
-    return state._replace(awake=True, rings=state.rings + 1)
+    return state._replace(awake=True, wakeups=state.wakeups + 1)
 
 
-def look(state: State, number: int, without: Rule | None) -> State:
+def claim(state: State, number: int, without: Rule | None) -> State:
     """Claim all: the script that finds nothing, and no lease, says in the same step that nobody is awake."""
     if state.ready:
         return at(state._replace(ready=0, awake=True), number, Worker.WORKING)
@@ -79,7 +79,7 @@ def at(state: State, number: int, worker: Worker) -> State:
 
 
 def forgotten(without: Rule | None = None) -> set[State]:
-    """Search every state for ready mail that nobody will come for."""
+    """Search every state for ready events that nobody will come for."""
     seen = {State()}
     frontier = deque(seen)
     while frontier:
@@ -87,14 +87,14 @@ def forgotten(without: Rule | None = None) -> set[State]:
         seen |= new
         frontier.extend(new)
     return {
-        state for state in seen if state.ready and not state.rings and set(state.workers) == {Worker.IDLE}
+        state for state in seen if state.ready and not state.wakeups and set(state.workers) == {Worker.IDLE}
     }
 
 
-def test_nobody_goes_idle_just_as_mail_arrives() -> None:
+def test_nobody_goes_idle_just_as_an_event_arrives() -> None:
     assert forgotten() == set()
 
 
 @pytest.mark.parametrize("rule", Rule)
-def test_without_a_rule_mail_is_forgotten_until_the_sweep(rule: Rule) -> None:
+def test_without_a_rule_events_are_forgotten_until_the_next_poll(rule: Rule) -> None:
     assert forgotten(without=rule)
