@@ -11,7 +11,7 @@ Four mechanisms try again:
 
 Below them stands what is done at intervals. docs/retries.md tells all of it. Which error belongs to which class is said
 next to the dependency that raises it. Time and randomness are passed in; nothing here waits. How long one answer may
-take, and what a command waits for (`cogento migrate`, `cogento verify`), is said where it is used.
+take is no retry: time-outs stand where they are set.
 """
 
 from __future__ import annotations
@@ -85,6 +85,21 @@ def spent(failure_class: FailureClass, attempts: int, age_seconds: float) -> boo
     return attempts >= policy.attempts_limit and age_seconds >= policy.age_limit_seconds
 
 
+# In place, beside CONTENTION
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPolicy:
+    """How a migration waits for locks that others hold on its tables: it begins again."""
+
+    lock_seconds: float = 2  # for one lock: whoever waits behind it waits no longer
+    longest_pause_seconds: float = 1.0  # until it begins again, with jitter
+    limit_seconds: float = 120.0  # then somebody has to end what holds the locks
+
+
+MIGRATION = MigrationPolicy()
+
+
 # Postponed
 
 
@@ -135,6 +150,9 @@ REDIS_CAP_SECONDS = 5.0
 
 BROKER_PAUSE_SECONDS = 1.0
 """How long no wake-up is sent after one failed: a broker that is away costs a caller time once a second."""
+
+WAKEUP_WINDOW_MS, MAX_WAKEUP_WINDOW_MS = 100, 60_000
+"""How long no second wake-up is asked for; doubled with each that no worker answers, for they would pile up."""
 
 
 def probe_pause(failures: int, *, jitter: float) -> float:
@@ -189,16 +207,28 @@ def refetch_pause(fetches: int, policy: RefetchPolicy = REFETCH, *, is_missing: 
     return max(pause, policy.missing_seconds) if is_missing else pause
 
 
+@dataclass(frozen=True, slots=True)
+class VerifyPolicy:
+    """How often a row that differs is compared again: an event may be on its way."""
+
+    looks_limit: int = 6
+    settle_seconds: float = 5.0  # the webhook is there by then, and Stripe's answer is surely later than it
+
+
+VERIFY = VerifyPolicy()
+
+
 # At intervals
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often a worker does what nobody asks it for."""
+    """How often a process does what nobody asks it for."""
 
     poll_seconds: float = 0.5  # for ready events, should a wake-up get lost
+    heartbeat_seconds: float = 5.0
     refetch_seconds: float = 2
-    inspection_seconds: float = 5  # of the queue, for what Redis has lost
+    inspection_seconds: float = 5  # of the queue for what Redis has lost, from the start of one round to the next
     figures_seconds: float = 5  # of the tables, kept in Redis for whoever shows them
     missed_events_seconds: float = 15  # until it is asked whether a sweep is due
     sweep_seconds: float = 300  # from the end of one sweep to the next, of whichever worker
@@ -209,6 +239,7 @@ class Intervals:
     maintenance_seconds: float = 3600  # of the ledger's partitions
     repair_seconds: float = _DAY_SECONDS  # of rows that another release wrote
     after_failure_seconds: float = 60  # at most: what a task needs may have been away for a moment only
+    fence_tally_seconds: float = 5.0  # of what a receiver let in and kept out
 
 
 INTERVALS = Intervals()

@@ -13,12 +13,11 @@ import structlog
 
 from cogento.events.fence import Fence, Fenced
 from cogento.queue.errors import MailboxUnavailable
+from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
     from cogento.events.names import EventId
     from cogento.queue.fence import FenceNotes
-
-EVERY_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
@@ -26,7 +25,9 @@ _log = structlog.get_logger()
 class FenceTally:
     """Counts in one event loop, and tells at once and then at most every five seconds."""
 
-    def __init__(self, fence: Fence, notes: FenceNotes, *, every_seconds: float = EVERY_SECONDS) -> None:
+    def __init__(
+        self, fence: Fence, notes: FenceNotes, *, every_seconds: float = INTERVALS.fence_tally_seconds
+    ) -> None:
         self._fence = fence
         self._notes = notes
         self._every_seconds = every_seconds

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from cogento.metrics.declarations import take_counted
 from cogento.queue.delays import Delay, count
-from cogento.queue.worker_registry import BEAT_SECONDS, Heartbeat
+from cogento.queue.worker_registry import Heartbeat
+from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class WorkerHeartbeat:
-    """Beats when a loop looks for events and the last beat is BEAT_SECONDS ago; for any number of loops."""
+    """Beats when a loop looks for events and the last beat is an interval ago; for any number of loops."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class WorkerHeartbeat:
         with self._changing:
             if self._clock() < self._due:
                 return
-            self._due = self._clock() + BEAT_SECONDS
+            self._due = self._clock() + INTERVALS.heartbeat_seconds
             counted, self._delays = self._delays + take_counted(), Counter()
         self._started_ms = self._started_ms or self._now_ms()
         self._heartbeats.beat(

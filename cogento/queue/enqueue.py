@@ -17,6 +17,7 @@ from cogento.queue.clock import RedisTime
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS, DurableScripts
 from cogento.queue.errors import JunkFound
 from cogento.queue.redis_commands import Call
+from cogento.retries import MAX_WAKEUP_WINDOW_MS, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from cogento.queue.checks import ServerFacts
     from cogento.queue.durability import AckDurability
     from cogento.queue.redis_commands import Argument, RedisCommands, RedisConnection, Reply
-
-WAKEUP_WINDOW_MS = 100
-MAX_WAKEUP_WINDOW_MS = 60_000
 
 
 class EnqueueCommands:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cogento.queue import keys
 from cogento.queue.errors import MailboxRefused
 from cogento.queue.worker_registry import Workforce
+from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.redis_client import RedisClient
 
-READ_EVERY_MS = 5_000
 KEPT_MS = 3600_000
 """So long it can be seen when Postgres's figures were last read; they are shown for a minute (exposition.py)."""
 
@@ -104,7 +104,8 @@ class TablesKeeper:
 
     def begin(self) -> bool:
         """Tell whether the caller is the one worker who reads the tables now; its death holds nobody up."""
-        return bool(self._server.ask("SET", keys.reading_key(self._tag), 1, "NX", "PX", READ_EVERY_MS))
+        every_ms = int(INTERVALS.figures_seconds * 1000)
+        return bool(self._server.ask("SET", keys.reading_key(self._tag), 1, "NX", "PX", every_ms))
 
     def keep(self, packed: bytes) -> None:
         """Keep what was read just now, in place of whatever was kept before."""

@@ -22,6 +22,7 @@ from cogento.queue import codec, keys, redis_commands, replies
 from cogento.queue.enqueue import restoring_terms
 from cogento.queue.errors import JunkFound
 from cogento.queue.redis_commands import Call
+from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
-
-ROUND_SECONDS = 5
-"""A new round begins so long after the last one began, or at once where that took longer."""
 
 UNDER_WAY_MS = 30_000
 KEYS_AT_ONCE = 1000
@@ -114,7 +112,7 @@ class Inspection:
             findings = round_.go()
         except _StoppingError:
             findings = None
-        left = ROUND_SECONDS - (time.monotonic() - begun)
+        left = INTERVALS.inspection_seconds - (time.monotonic() - begun)
         if left > 0 and findings is not None:
             self._server.ask("PEXPIRE", inspected, int(left * 1000))
         else:

@@ -26,7 +26,7 @@ from cogento.queue.claims import (
 )
 from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import LONG_TIMEOUT_SECONDS, TIMEOUT_SECONDS
-from cogento.queue.enqueue import WAKEUP_WINDOW_MS, EnqueueCommands
+from cogento.queue.enqueue import EnqueueCommands
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
@@ -35,7 +35,7 @@ from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 from cogento.queue.status import Paused
 from cogento.queue.worker_registry import WorkerRegistry
-from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING
+from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument
 
-BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 30.0
 """A worker is counted as long as it has beaten in this time: a batch may take several beats' time."""
 

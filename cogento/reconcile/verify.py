@@ -20,6 +20,7 @@ from cogento.events.names import ObjectId
 from cogento.ordering.evidence import short_id, unpack
 from cogento.ordering.row_values import FILLED_COLUMNS
 from cogento.reconcile.backfill import ListScan, stretches
+from cogento.retries import VERIFY
 from cogento.store.progress import BackfillRange, TimeRange
 from cogento.store.refetches import RefetchTarget
 from cogento.stripe.api import API_VERSION
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-SETTLE_SECONDS = 5.0
-"""How long Stripe must have said the same: its webhook is there by then, and the answer is surely later than it."""
-
-LOOKS = 6
 AT_ONCE = 50
 
 ROW = "row"
@@ -186,10 +183,10 @@ class Verify:
         """Look at the suspects until each is equal or surely not; returns also those that stay undecided."""
         found: list[_Found] = []
         suspects = self._suspects
-        for _ in range(LOOKS):
+        for _ in range(VERIFY.looks_limit):
             if not suspects:
                 break
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(VERIFY.settle_seconds)
             open_ones: list[_Suspect] = []
             for some in _chunks(suspects):
                 open_ones += await self._look_at(some, found)

@@ -22,6 +22,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from cogento import runtime
+from cogento.retries import MIGRATION
 from cogento.store import partitions
 from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOCK_SECONDS = 2
-PATIENCE_SECONDS = 120.0
-PAUSE_SECONDS = 1.0
 APPLICATION_NAME = "cogento migrate"
 CONNECTION_LOST = ("08", "57P")
 """How the SQLSTATE begins of what says that this connection has ended, or the server."""
@@ -87,7 +85,9 @@ class Migrated:
     days_made: tuple[dt.date, ...]
 
 
-def migrate(database_url: str, *, to: str = "head", patience_seconds: float = PATIENCE_SECONDS) -> Migrated:
+def migrate(
+    database_url: str, *, to: str = "head", patience_seconds: float = MIGRATION.limit_seconds
+) -> Migrated:
     """Bring the tables to this release's revision, or to an earlier one, and make the ledger's days.
 
     A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
@@ -115,7 +115,7 @@ async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
                 raise _explained(cause) from error
             if time.monotonic() > deadline:
                 raise MigrationError(_LOCKED) from error
-            await asyncio.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - not a secret
+            await asyncio.sleep(MIGRATION.longest_pause_seconds * random.random())  # noqa: S311 - not a secret
     database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
     try:
         kept = await partitions.maintain(database)
@@ -129,7 +129,7 @@ async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T])
 
     async def dial() -> asyncpg.Connection:
         dialled = await connect_plainly(database_url, application_name=APPLICATION_NAME)
-        await dialled.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        await dialled.execute(f"SET lock_timeout = '{MIGRATION.lock_seconds}s'")
         return dialled
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=dial, poolclass=sa.NullPool)

@@ -15,6 +15,7 @@ from cogento.events.outcomes import Reason, decided
 from cogento.store import migrate as migration
 from cogento.store.migrate import migrate
 from schema import migrations, queries
+from tests.support.policies import change
 from tests.support.postgres_mail import await_quiet, names, put_names
 from tests.support.servers import wait_until
 from tests.support.store_deliveries import customer, new_customer
@@ -61,8 +62,7 @@ def test_f50_a_migration_under_running_workers_loses_nothing_and_blames_nobody(
 def test_f50_a_migration_that_meets_a_lock_steps_back_and_comes_again(
     monkeypatch: pytest.MonkeyPatch, tables: psycopg.Connection, database_url: str
 ) -> None:
-    monkeypatch.setattr(migration, "LOCK_SECONDS", 0.2)
-    monkeypatch.setattr(migration, "PAUSE_SECONDS", 0.05)
+    change(monkeypatch, migration, "MIGRATION", lock_seconds=0.2, longest_pause_seconds=0.05)
     before = rollbacks(tables)
     with psycopg.connect(database_url) as busy:
         busy.execute("LOCK TABLE cogento_alembic_version IN SHARE MODE")

@@ -11,6 +11,7 @@ import pytest
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import verify
 from cogento.settings import EX_CONFIG
+from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 from tests.support.stripe_histories import lived
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def stripe(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
     """An account that the tables show whole."""
-    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.0)
+    change(monkeypatch, verify, "VERIFY", settle_seconds=0.0)
     simulated = SimulatedStripe(lived(steps=60, population=10))
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     monkeypatch.setenv("STRIPE_API_BASE", simulated.url)

@@ -14,6 +14,7 @@ from cogento.events.names import CustomerId
 from cogento.local.stripe.account import Account
 from cogento.reconcile import verify
 from tests.support import builders
+from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe, deliver, differences, open_reconciliation
 from tests.support.stripe_histories import START, STEPS_A_SECOND, lived
 
@@ -54,7 +55,7 @@ SUBSCRIPTIONS = {
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once: nothing is on its way."""
-    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.0)
+    change(monkeypatch, verify, "VERIFY", settle_seconds=0.0)
 
 
 @pytest.fixture

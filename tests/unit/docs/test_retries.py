@@ -17,11 +17,15 @@ from cogento.retries import (
     LETTER_RETRY,
     LINGER_MS_PER_EVENT,
     MAX_LINGER_MS,
+    MAX_WAKEUP_WINDOW_MS,
+    MIGRATION,
     PARKING,
     POLICIES,
     REDIS_CAP_SECONDS,
     REFETCH,
     REQUEST,
+    VERIFY,
+    WAKEUP_WINDOW_MS,
     FailureClass,
     Policy,
 )
@@ -32,10 +36,12 @@ SECTIONS = {text.partition("\n")[0]: text for text in PAGE.split("\n## ")}
 CLASSES, ERRORS = SECTIONS["Classes"], SECTIONS["Which error is which"]
 CIRCUIT_TEXT = " ".join(SECTIONS["The circuit"].split())
 TABLED: dict[str, Any] = {
+    "MIGRATION": MIGRATION,
     "PARKING": PARKING,
     "LETTER_RETRY": LETTER_RETRY,
     "REQUEST": REQUEST,
     "REFETCH": REFETCH,
+    "VERIFY": VERIFY,
     "INTERVALS": INTERVALS,
 }
 NUMBERS = {
@@ -99,6 +105,8 @@ def test_the_circuit_is_described_as_it_is() -> None:
     assert f"after {CIRCUIT.recovery_seconds:g} s everybody" in CIRCUIT_TEXT
     assert f"at most {REDIS_CAP_SECONDS:g} s" in CIRCUIT_TEXT
     assert f"sends none for {BROKER_PAUSE_SECONDS:g} s" in CIRCUIT_TEXT
+    assert f"none is asked for within {WAKEUP_WINDOW_MS} ms" in CIRCUIT_TEXT
+    assert f"up to {MAX_WAKEUP_WINDOW_MS // 1000} s" in CIRCUIT_TEXT
 
 
 @pytest.mark.parametrize("name", NUMBERS)

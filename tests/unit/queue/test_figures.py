@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.queue.figures import KEPT_MS, READ_EVERY_MS, KeptTables
+from cogento.queue.figures import KEPT_MS, KeptTables
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
+from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
     from tests.support.fake_redis import FakeRedis
@@ -26,7 +27,7 @@ def test_one_worker_at_a_time_reads_the_tables(
 
 def test_a_worker_that_dies_while_it_reads_holds_nobody_up(client: FakeRedis, mailboxes: Mailboxes) -> None:
     mailboxes.tables.begin()
-    assert 0 < client.pttl(f"{TAG}:reading") <= READ_EVERY_MS
+    assert 0 < client.pttl(f"{TAG}:reading") <= INTERVALS.figures_seconds * 1000
 
 
 def test_what_was_kept_is_found_with_its_age(mailboxes: Mailboxes, clock: ManualClock) -> None:
