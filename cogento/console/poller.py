@@ -67,7 +67,7 @@ class StatusPoller:
         """Poll once; that a server is away is part of the sample."""
         sample = StatusSample(second=int(time.time()))
         try:
-            sample = replace(sample, mail=read_figures(self._mailboxes))
+            sample = replace(sample, queue=read_figures(self._mailboxes))
         except MailboxDenied as denied:
             sample = replace(sample, queue_problem=str(denied))
         except MailboxUnavailable:
@@ -151,9 +151,9 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the page; `mail` or `tables` is None while its server does not answer, or is in trouble."""
+    """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble."""
 
-    mail: QueueFigures | None
+    queue: QueueFigures | None
     tables: TableFigures | None
     throughput: Throughput
     buckets: Sequence[SecondBucket]
@@ -168,7 +168,7 @@ class StatusSample:
     """What both servers said at a Unix second; one that is away, or in trouble, leaves None and nothing."""
 
     second: int
-    mail: QueueFigures | None = None
+    queue: QueueFigures | None = None
     tables: TableFigures | None = None
     settled: Sequence[SettledCount] = ()
     customers: Sequence[NewCustomer] = ()
@@ -209,14 +209,14 @@ class RecentHistory:
         if not self.samples:
             return Overview(None, None, Throughput(0, 0), (), (), ())
         latest = self.samples[-1]
-        waiting = {sample.second: sample.mail.waiting for sample in self.samples if sample.mail}
+        waiting = {sample.second: sample.queue.waiting for sample in self.samples if sample.queue}
         # The second under way is left out, or it would always look slow.
         buckets = [
             SecondBucket(self.settled.get(second, {}), waiting.get(second))
             for second in range(latest.second - SECONDS_SHOWN, latest.second)
         ]
         settled = sum(sum(bucket.settled.values()) for bucket in buckets[-THROUGHPUT_SECONDS:])
-        totals = [(sample.second, sample.mail.received_total) for sample in self.samples if sample.mail]
+        totals = [(sample.second, sample.queue.received_total) for sample in self.samples if sample.queue]
         received = 0.0
         if totals:
             (since, before), (until, after) = totals[-THROUGHPUT_SECONDS - 1 :][0], totals[-1]
@@ -224,7 +224,7 @@ class RecentHistory:
         return Overview(
             queue_problem=latest.queue_problem,
             tables_problem=latest.tables_problem,
-            mail=latest.mail,
+            queue=latest.queue,
             tables=latest.tables,
             throughput=Throughput(received, settled / THROUGHPUT_SECONDS),
             buckets=buckets,

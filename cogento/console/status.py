@@ -142,22 +142,22 @@ class HealthSummary:
 
 
 def health_summary(
-    mail: QueueFigures | None,
+    queue: QueueFigures | None,
     tables: TableFigures | None,
     *,
     queue_problem: str | None = None,
     tables_problem: str | None = None,
 ) -> HealthSummary:
     """Sum it up; what needs a person most comes first. Trouble is what a server said that is there."""
-    if mail is None:
+    if queue is None:
         return _of_absence("Redis", queue_problem, SEND_AGAIN)
     if tables is None:
         return _of_absence("PostgreSQL", tables_problem, WAITING)
-    if mail.halted:
+    if queue.halted:
         return HealthSummary(
             Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on."
         )
-    return next(_urgent(mail, tables), None) or _otherwise(mail, tables)
+    return next(_urgent(queue, tables), None) or _otherwise(queue, tables)
 
 
 def _of_absence(name: str, trouble: str | None, meanwhile: str) -> HealthSummary:
@@ -166,35 +166,35 @@ def _of_absence(name: str, trouble: str | None, meanwhile: str) -> HealthSummary
     return HealthSummary(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
 
 
-def _urgent(mail: QueueFigures, tables: TableFigures) -> Iterator[HealthSummary]:
+def _urgent(queue: QueueFigures, tables: TableFigures) -> Iterator[HealthSummary]:
     """Yield what somebody has to do something about now."""
     bad = partial(HealthSummary, Tone.BAD)
-    if mail.server is None:
+    if queue.server is None:
         detail = "Stripe is told to try again: see `GET /readyz?verbose`, or `cogento status`."
         yield bad("refused", "Redis cannot keep what a 2xx promises", detail)
-    if not mail.workforce.alive and mail.received_total:
+    if not queue.workforce.alive and queue.received_total:
         yield bad("nobody", "No worker takes events", "They are received, and wait.")
-    for name, why in mail.waits_for.items():
+    for name, why in queue.waits_for.items():
         yield bad("waiting", f"Workers wait for {name} ({why})", WAITING)
-    if mail.kept_out is not None:
-        yield bad("fenced", "No event is taken", f"Taken is {describe_kept_out(mail.kept_out)}.")
+    if queue.kept_out is not None:
+        yield bad("fenced", "No event is taken", f"Taken is {describe_kept_out(queue.kept_out)}.")
     if tables.removals:
         headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
         yield bad("kept", headline, "Somebody keeps what has ended: see the dead letters.")
-    if (age := mail.oldest_event_age_seconds or 0) >= FAR_BEHIND_SECONDS:
+    if (age := queue.oldest_event_age_seconds or 0) >= FAR_BEHIND_SECONDS:
         yield bad("behind", f"The oldest event has waited {duration(age)}", "Do the workers run?")
 
 
-def _otherwise(mail: QueueFigures, tables: TableFigures) -> HealthSummary:
+def _otherwise(queue: QueueFigures, tables: TableFigures) -> HealthSummary:
     """Sum up what is not urgent, down to that all is well."""
     busy, good = partial(HealthSummary, Tone.BUSY), partial(HealthSummary, Tone.GOOD)
     if dead := tables.dead:
         headline = "A dead letter wants a look" if dead == 1 else f"{dead:,} dead letters want a look"
         return busy("look", headline, "Everything else goes on.")
-    if mail.server and (warning := warning_of(mail.server.ack)):
+    if queue.server and (warning := warning_of(queue.server.ack)):
         return busy("memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}.")
-    if (age := mail.oldest_event_age_seconds or 0) > LATE_SECONDS:
-        return busy("busy", f"Catching up: {mail.waiting:,} events wait", f"Behind by {duration(age)}.")
-    if not mail.received_total:
+    if (age := queue.oldest_event_age_seconds or 0) > LATE_SECONDS:
+        return busy("busy", f"Catching up: {queue.waiting:,} events wait", f"Behind by {duration(age)}.")
+    if not queue.received_total:
         return good("ready", "Ready for the first event", "Nothing has been received yet.")
     return good("in step", "The tables are in step with Stripe", "What was received is applied.")

@@ -48,7 +48,7 @@ def workforce(*workers: SeenWorker) -> Workforce:
     return Workforce(workers, NOW_MS)
 
 
-def mail_figures(**fields: Any) -> QueueFigures:
+def queue_figures(**fields: Any) -> QueueFigures:
     figures = QueueFigures(
         received_total=100,
         settled_total=100,

@@ -22,7 +22,7 @@ from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes
 from receiver.tally import FenceTally
 from tests.support.builders import NOW, SECRET, signed_header
-from tests.support.figures import mail_figures
+from tests.support.figures import queue_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ class FakeMailbox(GroupCommit):
     def figures(self) -> tuple[QueueFigures, KeptTables | None]:
         if self.failure:
             raise self.failure
-        return mail_figures(waiting=len(self.kept)), self.tables
+        return queue_figures(waiting=len(self.kept)), self.tables
 
 
 @dataclass

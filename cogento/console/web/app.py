@@ -126,7 +126,7 @@ class Pages:
             abort(404)
         seen = self._poller.overview()
         measured = measure(TABLE_METRICS, seen.tables) if seen.tables else {}
-        known = exposition(seen.mail, ShownTables(measured, is_up=seen.tables is not None))
+        known = exposition(seen.queue, ShownTables(measured, is_up=seen.tables is not None))
         return Response(known, content_type=CONTENT_TYPE_LATEST)
 
     def _render(self, template: str) -> str:
@@ -134,13 +134,13 @@ class Pages:
         return render_template(
             template,
             health=health_summary(
-                seen.mail,
+                seen.queue,
                 seen.tables,
                 queue_problem=seen.queue_problem,
                 tables_problem=seen.tables_problem,
             ),
             chart=draw(seen.buckets),
-            mail=seen.mail,
+            queue=seen.queue,
             tables=seen.tables,
             throughput=seen.throughput,
             customers=seen.customers,

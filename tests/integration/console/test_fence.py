@@ -13,7 +13,7 @@ from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.queue import fence as fence_notes
 from receiver.tally import FenceTally
-from tests.support.figures import mail_figures, table_figures
+from tests.support.figures import queue_figures, table_figures
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxe
     keep_out(mailboxes, OWN, NO_ACCOUNT)
 
     verdict = health_summary(
-        mail_figures(kept_out=mailboxes.fence_notes.everything_kept_out()), table_figures()
+        queue_figures(kept_out=mailboxes.fence_notes.everything_kept_out()), table_figures()
     )
 
     assert (verdict.tone, verdict.headline) == (Tone.BAD, "No event is taken")

@@ -40,8 +40,8 @@ def test_what_was_applied_and_what_waits_is_seen(
     watching.poll()
     seen = watching.overview()
     assert seen.tables is not None
-    assert seen.mail is not None
-    assert (seen.tables.applied_total, seen.mail.waiting, seen.mail.received_total) == (2, 1, 1)
+    assert seen.queue is not None
+    assert (seen.tables.applied_total, seen.queue.waiting, seen.queue.received_total) == (2, 1, 1)
     assert [(line.customer_id, line.name) for line in seen.customers] == [("cus_ada", "Ada")]
     assert [(line.subscription_id, line.status) for line in seen.subscriptions] == [("sub_ada", "active")]
 
@@ -154,8 +154,8 @@ def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, wai
     watching.poll()
     seen = watching.overview()
     assert seen.tables is None
-    assert seen.mail is not None
-    assert seen.mail.waiting == 1
+    assert seen.queue is not None
+    assert seen.queue.waiting == 1
 
 
 def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting: Happened) -> None:
@@ -179,7 +179,7 @@ def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened
     watching = StatusPoller(away, store)
     watching.poll()
     seen = watching.overview()
-    assert seen.mail is None
+    assert seen.queue is None
     assert seen.tables is not None
     assert seen.tables.applied_total == 1
     with pytest.raises(MailboxUnavailable):

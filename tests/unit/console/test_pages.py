@@ -13,14 +13,14 @@ from cogento.events.names import CustomerId, ObjectId
 from cogento.queue.errors import MailboxUnavailable
 from cogento.store.history import NewCustomer, NewSubscription
 from tests.support.fake_console import FakeDeadLetters, FakePoller
-from tests.support.figures import mail_figures, table_figures
+from tests.support.figures import queue_figures, table_figures
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 SCRIPT = "<script>alert(1)</script>"
 BUSY = Overview(
-    mail=mail_figures(
+    queue=queue_figures(
         received_total=1200,
         settled_total=1190,
         waiting=10,

@@ -4,11 +4,11 @@ from cogento.console.poller import LINES_SHOWN, SECONDS_SHOWN, RecentHistory, St
 from cogento.events.names import CustomerId
 from cogento.queue.figures import QueueFigures
 from cogento.store.history import NewCustomer, SettledCount
-from tests.support.figures import mail_figures
+from tests.support.figures import queue_figures
 
 
-def mail(*, received: int = 0, waiting: int = 0) -> QueueFigures:
-    return mail_figures(received_total=received, waiting=waiting)
+def queue(*, received: int = 0, waiting: int = 0) -> QueueFigures:
+    return queue_figures(received_total=received, waiting=waiting)
 
 
 def arrived(id_: str, *, age_seconds: float = 0, name: str | None = None) -> NewCustomer:
@@ -44,22 +44,22 @@ def test_what_two_looks_count_of_a_second_is_added_up() -> None:
 
 def test_second_in_which_redis_was_away_has_no_backlog() -> None:
     seen = remembered(
-        StatusSample(1000, mail(waiting=5)), StatusSample(1001), StatusSample(1002, mail(waiting=6))
+        StatusSample(1000, queue(waiting=5)), StatusSample(1001), StatusSample(1002, queue(waiting=6))
     ).overview()
     assert [bucket.waiting for bucket in seen.buckets[-2:]] == [5, None]
 
 
 def test_pace_is_an_average_over_the_last_seconds() -> None:
     seen = remembered(
-        StatusSample(1000, mail(received=100)),
-        StatusSample(1004, mail(received=140), settled=[SettledCount(1003, "applied", 30)]),
+        StatusSample(1000, queue(received=100)),
+        StatusSample(1004, queue(received=140), settled=[SettledCount(1003, "applied", 30)]),
     ).overview()
     assert (seen.throughput.received, seen.throughput.settled) == (10.0, 3.0)
 
 
 def test_counter_that_was_flushed_is_no_negative_pace() -> None:
     assert (
-        remembered(StatusSample(1000, mail(received=100)), StatusSample(1001, mail()))
+        remembered(StatusSample(1000, queue(received=100)), StatusSample(1001, queue()))
         .overview()
         .throughput.received
         == 0

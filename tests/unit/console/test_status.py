@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from cogento.console.status import Tone, health_summary
-from tests.support.figures import letters, mail_figures, table_figures, worker, workforce
+from tests.support.figures import letters, queue_figures, table_figures, worker, workforce
 
-MAIL = mail_figures()
+MAIL = queue_figures()
 TABLES = table_figures()
 
 
@@ -73,7 +73,7 @@ def test_servers_that_are_away_are_told_first() -> None:
 
 def test_a10_a_server_that_is_there_and_refuses_is_not_told_as_one_that_does_not_answer() -> None:
     verdict = health_summary(
-        mail_figures(), None, tables_problem="PostgreSQL refuses the password of this user (28P01)."
+        queue_figures(), None, tables_problem="PostgreSQL refuses the password of this user (28P01)."
     )
     assert (verdict.tone, verdict.headline) == (Tone.BAD, "PostgreSQL cannot be used")
     assert verdict.detail.startswith(
@@ -90,5 +90,5 @@ def test_a10_what_redis_refuses_comes_before_what_postgres_does() -> None:
 
 
 def test_a10_only_silence_is_told_as_silence() -> None:
-    assert health_summary(mail_figures(), None).headline == "PostgreSQL does not answer"
+    assert health_summary(queue_figures(), None).headline == "PostgreSQL does not answer"
     assert health_summary(None, table_figures()).headline == "Redis does not answer"

@@ -20,12 +20,12 @@ from cogento.metrics.exposition import (
 from cogento.queue.delays import Delay, count
 from cogento.queue.figures import KeptTables, QueueFigures
 from cogento.store.progress import SweepStatus
-from tests.support.figures import NOW_MS, letters, mail_figures, table_figures, worker, workforce
+from tests.support.figures import NOW_MS, letters, queue_figures, table_figures, worker, workforce
 
 if TYPE_CHECKING:
     from cogento.store.figures import TableFigures
 
-QUEUE = mail_figures(
+QUEUE = queue_figures(
     received_total=1200,
     settled_total=1190,
     waiting=10,

@@ -12,7 +12,7 @@ from cogento.queue.delays import Delay, count, histograms
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from tests.support.fake_redis import FakeRedis
-from tests.support.figures import mail_figures
+from tests.support.figures import queue_figures
 from worker.heartbeat import WorkerHeartbeat
 
 PLAIN = WorkerCounter("cogento_made_up", "Counted by a test.")
@@ -41,7 +41,7 @@ def test_what_workers_counted_is_added_up_with_their_heartbeats(mailboxes: Mailb
     beat(mailboxes)
     PLAIN.count()
     beat(mailboxes)
-    figures = mail_figures(counters=mailboxes.workers.delays())
+    figures = queue_figures(counters=mailboxes.workers.delays())
     assert PLAIN.metric.measure(figures) == [((), 3)]
     assert LABELLED.metric.measure(figures) == [(("a", "large"), 1)]
 
@@ -58,8 +58,8 @@ def test_what_was_told_is_told_once() -> None:
 
 
 def test_one_without_labels_is_nought_before_anything_is_counted() -> None:
-    assert PLAIN.metric.measure(mail_figures()) == [((), 0)]
-    assert LABELLED.metric.measure(mail_figures()) == []
+    assert PLAIN.metric.measure(queue_figures()) == [((), 0)]
+    assert LABELLED.metric.measure(queue_figures()) == []
 
 
 def test_delays_are_read_as_ever_beside_other_counters() -> None:
