@@ -69,7 +69,7 @@ def test_the_histories_are_hard(trials: list[Trial]) -> None:
 
 
 @given(dice)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_laws_1_to_3_hold_for_whatever_hypothesis_finds(dice: Random) -> None:
     history = random_history(dice)
 
@@ -79,7 +79,7 @@ def test_laws_1_to_3_hold_for_whatever_hypothesis_finds(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_laws_1_to_3_hold_for_whatever_bodies_hypothesis_finds(dice: Random) -> None:
     told = rendered_history(dice)
 
@@ -103,7 +103,7 @@ def test_law_1_holds_however_little_is_remembered(
 
 
 @given(dice)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
     history = with_gaps(random_history(dice), dice)
 
@@ -111,25 +111,25 @@ def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_law_4_the_row_shows_its_events_snapshot_and_every_event_has_its_reason(dice: Random) -> None:
     assert untraceable_steps(scrambled(dice, random_history(dice).versions)) == []
 
 
 @given(dice)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_law_4_holds_for_bodies(dice: Random) -> None:
     assert untraceable_steps(shuffled(dice, rendered_history(dice).copies)) == []
 
 
 @given(dice)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_law_5_no_step_goes_back_to_a_state_known_to_be_older(dice: Random) -> None:
     assert backward_steps(scrambled(dice, random_history(dice).versions)) == []
 
 
 @given(dice)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_law_5_holds_for_bodies(dice: Random) -> None:
     told = rendered_history(dice)
 
@@ -137,13 +137,13 @@ def test_law_5_holds_for_bodies(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_law_5_no_step_goes_back_to_an_event_that_the_two_events_alone_show_to_be_older(dice: Random) -> None:
     assert regressions(scrambled(dice, random_history(dice).versions)) == []
 
 
 @given(dice)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_law_5_a_row_told_in_true_order_is_never_sure_of_what_is_not_true(dice: Random) -> None:
     history = random_history(dice)
     assume(not history.lost)

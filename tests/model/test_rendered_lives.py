@@ -54,7 +54,7 @@ def rows(history: History, dice: Random, deliveries: list[Version]) -> set[Row]:
 
 
 @given(subscription_lives, shapes, shapes, dice)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_subscription_ends_in_its_last_state_whatever_shapes_its_events_have(
     life: list[Json], first_shapes: list[Shape], second_shapes: list[Shape], dice: Random
 ) -> None:
@@ -68,7 +68,7 @@ def test_a_subscription_ends_in_its_last_state_whatever_shapes_its_events_have(
 
 
 @given(customer_lives, dice)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_customer_ends_in_its_last_state(life: list[Json], dice: Random) -> None:
     history = History(tuple(customer_event(n, life) for n in range(len(life))), lost=0)
 

@@ -204,7 +204,6 @@ def _case(machine: type[Any], client: redis.Redis, *, examples: int, steps: int)
     here.TestCase.settings = settings(  # type: ignore[attr-defined]
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
     case: type[Any] = here.TestCase  # type: ignore[attr-defined]

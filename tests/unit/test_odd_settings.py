@@ -161,7 +161,7 @@ def said_of(kind: type[BaseSettings], **given_: str) -> tuple[BaseSettings | int
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
-@examples(max_examples=30, deadline=None)
+@examples(max_examples=30)
 @given(value=odd_values)
 def test_a4_any_value_of_any_setting_is_taken_or_refused_in_a_line_without_it(field: str, value: str) -> None:
     result, said = said_of(FIELDS[field], **{field: value})
@@ -211,7 +211,7 @@ def judged_by(judge: Callable[[str], str], url: str) -> str:
         return ""
 
 
-@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
 @given(url=urls() | good_urls("postgresql", "/x"))
 def test_t21_a_postgres_url_that_is_taken_means_the_same_to_asyncpg_and_to_libpq_tools(url: str) -> None:
     judged = judged_by(postgres_url, url)
@@ -234,7 +234,7 @@ def test_t21_what_libpq_alone_knows_is_taken_and_not_handed_to_asyncpg() -> None
     assert not parameters.server_settings
 
 
-@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
 @given(url=urls() | good_urls("redis", "/7") | good_urls("rediss", "/"))
 def test_a4_a_redis_url_that_is_taken_means_the_same_to_both_clients(url: str) -> None:
     judged = judged_by(lambda text: redis_url(text, verify="required"), url)

@@ -113,7 +113,6 @@ def assert_told(result: Result) -> None:
 @pytest.mark.parametrize("command", sorted(LEAVES))
 @examples(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

@@ -43,7 +43,7 @@ def deliveries(draw: st.DrawFn) -> list[list[Delivery]]:
     return [list(shuffled[start:end]) for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=deliveries())
 def test_any_order_and_any_batches_end_in_what_the_rule_says(
     loop: asyncio.Runner, store: Store, sql: asyncpg.Connection, batches: list[list[Delivery]]

@@ -71,7 +71,6 @@ def two_ways(draw: st.DrawFn) -> tuple[Batches, Batches]:
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(ways=two_ways())

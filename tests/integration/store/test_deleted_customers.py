@@ -218,7 +218,6 @@ def ways(draw: st.DrawFn) -> tuple[list[Sequence[Delivery]], list[Sequence[Deliv
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(ways=ways())

@@ -60,7 +60,7 @@ def ask(method: str, address: str, **more: Any) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("rule", GET_RULES)
-@examples(max_examples=25, deadline=None)
+@examples(max_examples=25)
 @given(piece=odd, name=odd, value=odd)
 def test_a4_any_page_asked_for_anything_answers_in_words(
     rule: str, piece: str, name: str, value: str
@@ -71,7 +71,7 @@ def test_a4_any_page_asked_for_anything_answers_in_words(
     assert "Traceback" not in text
 
 
-@examples(max_examples=50, deadline=None)
+@examples(max_examples=50)
 @given(path=odd, query=odd)
 def test_a4_any_address_answers_in_words(path: str, query: str) -> None:
     status, text = ask("GET", f"/{path}?{query}")
@@ -80,7 +80,7 @@ def test_a4_any_address_answers_in_words(path: str, query: str) -> None:
 
 
 @pytest.mark.parametrize("rule", POST_RULES)
-@examples(max_examples=25, deadline=None)
+@examples(max_examples=25)
 @given(
     piece=odd,
     body=odd_bytes,
@@ -104,7 +104,7 @@ def test_a4_any_form_sent_with_anything_answers_in_words(
     assert "Traceback" not in text
 
 
-@examples(max_examples=50, deadline=None)
+@examples(max_examples=50)
 @given(
     name=st.sampled_from(["Host", "Origin", "Sec-Fetch-Site", "Cookie", "Authorization", "X-Forwarded-For"]),
     value=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30)

@@ -37,7 +37,7 @@ objects = st.dictionaries(st.sampled_from("klmn"), values, max_size=4)
 
 
 @given(objects, objects)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_undoing_what_stripe_writes_gives_the_object_before(before: Json, after: Json) -> None:
     assert pruned(undo(after, previous_attributes(before, after))) == pruned(before)
 
@@ -67,7 +67,7 @@ def differ(pair: tuple[Json, Json]) -> bool:
 
 
 @given(st.tuples(subscriptions, subscriptions).filter(differ), st.sampled_from(Shape), st.sampled_from(Shape))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_subscriptions_update_leads_from_the_state_that_an_earlier_event_showed(
     pair: tuple[Json, Json], shape: Shape, earlier_shape: Shape
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_subscriptions_update_leads_from_the_state_that_an_earlier_event_showe
 
 
 @given(st.tuples(customers, customers).filter(differ))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_customers_update_leads_from_the_state_that_an_earlier_event_showed(
     pair: tuple[Json, Json],
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_customers_update_leads_from_the_state_that_an_earlier_event_showed(
 
 
 @given(subscriptions, subscriptions)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_all_renderings_of_one_update_are_the_same_evidence(old: Json, new: Json) -> None:
     versions = [
         read("customer.subscription.updated", rendered(new, shape), before=rendered(old, shape))
@@ -104,7 +104,7 @@ def test_all_renderings_of_one_update_are_the_same_evidence(old: Json, new: Json
 
 
 @given(subscriptions, subscriptions)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_states_that_hash_alike_show_alike(one: Json, other: Json) -> None:
     first, second = (read("customer.subscription.updated", rendered(o, Shape.BASIL)) for o in (one, other))
 

@@ -48,7 +48,7 @@ members = st.lists(
 
 
 @given(members, members, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_remembering_in_two_parts_is_remembering_the_whole(
     one: list[EventRecord], other: list[EventRecord], dice: Random
 ) -> None:
