@@ -54,7 +54,7 @@ MUTATIONS = {
         (
             Edit(
                 "cogento/store/ledger.py",
-                r"answer = await connection\.fetchrow\(statement, \*arrays\(rows\)\)",
+                r"answer = await connection\.fetchrow\(statement, \*named_arrays\(statement, columns\)\)",
                 "return True",
             ),
         ),
