@@ -1,6 +1,6 @@
 """`python -m worker.health`: does a worker of this host take work? Asked by container engines.
 
-Ends with 1 only for what a restart mends: that Redis is away is told, and no worker's illness.
+Ends with 1 only for what a restart fixes: that Redis is away is told, and no worker's illness.
 """
 
 from __future__ import annotations

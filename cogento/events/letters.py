@@ -67,10 +67,10 @@ ADVICE = {
         "Discard it if the object is gone."
     ),
     LetterReason.CRASHED_WORKER: (
-        "Look in the workers' logs and memory for what ended them; when that is mended, retry it alone."
+        "Look in the workers' logs and memory for what ended them; when that is fixed, retry it alone."
     ),
     LetterReason.IMPOSSIBLE_VALUE: (
-        "The code says what Postgres refused. Mend the constraint and retry it, or mend the value in Stripe and "
+        "The code says what Postgres refused. Fix the constraint and retry it, or fix the value in Stripe and "
         "discard it: the change comes as a new event."
     ),
     LetterReason.ADDRESS_TAKEN: (
@@ -81,7 +81,7 @@ ADVICE = {
         "Find out what stood in the way for so long, then retry it. It is retried by itself, once, when any customer's "
         "rows are written ten minutes or more after it died."
     ),
-    LetterReason.BUG: "Report it with its type, code and fingerprint; retry it with the release that mends it.",
+    LetterReason.BUG: "Report it with its type, code and fingerprint; retry it with the release that fixes it.",
 }
 
 AUTO_RETRY_REASONS = {

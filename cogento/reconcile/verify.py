@@ -137,8 +137,8 @@ class Verify:
         found, undecided = await self._look_again()
         left = await self._repair(found) if repair else found
         remains = tuple(drift for one in left for drift in one.drift)
-        mended = {drift for one in found for drift in one.drift}.difference(remains)
-        repaired = tuple(drift for one in found for drift in one.drift if drift in mended)
+        fixed = {drift for one in found for drift in one.drift}.difference(remains)
+        repaired = tuple(drift for one in found for drift in one.drift if drift in fixed)
         return Verified(self._compared, remains, repaired, tuple(undecided))
 
     async def _compare_all(self) -> None:

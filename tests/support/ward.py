@@ -1,4 +1,4 @@
-"""Ways to die, one a reason, each with the way to mend its cause. Every one kills evt_1, an event of cus_1."""
+"""Ways to die, one a reason, each with the way to fix its cause. Every one kills evt_1, an event of cus_1."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Ward:
         """Let evt_1 die of this."""
         _KILL[reason](self)
 
-    def mend(self, reason: LetterReason) -> None:
+    def fix(self, reason: LetterReason) -> None:
         """Take the cause away."""
-        _MEND.get(reason, _leave)(self)
+        _FIX.get(reason, _leave)(self)
 
 
 def _put(body: bytes) -> Callable[[Ward], None]:
@@ -75,10 +75,10 @@ def _put(body: bytes) -> Callable[[Ward], None]:
 def _learn_to_read(written: bytes, meant: bytes) -> Callable[[Ward], None]:
     """Let the worker be one of a release that takes what was written for what was meant."""
 
-    def mend(ward: Ward) -> None:
+    def fix(ward: Ward) -> None:
         ward.patch.setattr(decode, "read_stored_event", lambda body: read_event(body.replace(written, meant)))
 
-    return mend
+    return fix
 
 
 def _take(ward: Ward) -> None:
@@ -148,7 +148,7 @@ def _work(ward: Ward) -> None:
 
 
 def _leave(_ward: Ward) -> None:
-    """There is nothing to mend in the tables: what killed it was outside."""
+    """There is nothing to fix in the tables: what killed it was outside."""
 
 
 _KILL: dict[LetterReason, Callable[[Ward], None]] = {
@@ -162,7 +162,7 @@ _KILL: dict[LetterReason, Callable[[Ward], None]] = {
     LetterReason.GAVE_UP: _fail("57014", tries=int(POLICIES[FailureClass.TRANSIENT].attempts_limit)),
     LetterReason.BUG: _fail("P0001", tries=int(POLICIES[FailureClass.BUG].attempts_limit)),
 }
-_MEND: dict[LetterReason, Callable[[Ward], None]] = {
+_FIX: dict[LetterReason, Callable[[Ward], None]] = {
     LetterReason.MALFORMED: _learn_to_read(b"4711", b'"4711"'),
     LetterReason.UNKNOWN_TYPE: _learn_to_read(b"customer.renamed", b"customer.updated"),
     LetterReason.CUSTOMER_MISSING: _arrive,

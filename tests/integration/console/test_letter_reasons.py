@@ -1,4 +1,4 @@
-"""A letter of each reason: made by what the reason says, listed, explained, retried once that is mended, ended well."""
+"""A letter of each reason: made by what the reason says, listed, explained, retried once that is fixed, ended well."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_mend
     assert ADVICE[reason] in run("letters", "show", "evt_1").output
     assert "is a dead letter since" in run("explain", "evt_1").output
 
-    ward.mend(reason)
-    assert run("letters", "retry", "evt_1", "--why", "mended").exit_code == 0
+    ward.fix(reason)
+    assert run("letters", "retry", "evt_1", "--why", "fixed").exit_code == 0
     ward.post.drain()
 
     assert "Its retry ended as applied" in run("letters", "show", "evt_1").output
@@ -83,7 +83,7 @@ def test_t26_other_customers_of_its_batch_do_not_wait(ward: Ward) -> None:
 
 def test_the_row_of_a_quiet_customer_whose_event_was_given_up_comes_right_by_itself(ward: Ward) -> None:
     ward.kill(LetterReason.GAVE_UP)
-    ward.mend(LetterReason.GAVE_UP)
+    ward.fix(LetterReason.GAVE_UP)
     ward.post.put("customer.created", customer("cus_2"), id_="evt_2")
     ward.post.drain()
     ward.sql("UPDATE dead_letters SET died_at = died_at - INTERVAL '10 min'")

@@ -83,7 +83,7 @@ def waiting(post: Post) -> list[str]:
 def retry_all(post: Post) -> None:
     """Put every letter back into its mailbox."""
     letters = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
-    for replay in post.store.letters.take(letters, why="mended"):
+    for replay in post.store.letters.take(letters, why="fixed"):
         envelope = parse_envelope(replay.body, now=START)
         post.mailboxes.put([envelope], source=Source.RETRY)
 

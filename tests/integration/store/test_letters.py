@@ -200,12 +200,12 @@ async def test_the_bytes_are_erased_a_month_after_a_letter_is_closed(store: Stor
 async def test_every_action_is_kept_with_who_and_why(store: Store) -> None:
     await store.insert_dead_letters([letter()])
     kept = await _only(store)
-    await store.letters.retry([kept.id], who=ADA, why="release 7 mends it")
+    await store.letters.retry([kept.id], who=ADA, why="release 7 fixes it")
     await store.letters.reopen([kept.id], who="worker", why="it was in no mailbox")
     await store.letters.discard([kept.id], who=ADA, why="test data")
     actions = await store.letters.actions(kept.id)
     assert [(action.action, action.who, action.why) for action in actions] == [
-        ("retry", ADA, "release 7 mends it"),
+        ("retry", ADA, "release 7 fixes it"),
         ("reopen", "worker", "it was in no mailbox"),
         ("discard", ADA, "test data"),
     ]
