@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from cogento.events.columns import SubscriptionColumns
+from cogento.events.kinds.subscription import SubscriptionColumns
 from cogento.events.names import EventId
 from cogento.ordering.explain import Tie, TiedEvent, tie_of
 from cogento.ordering.order import Lifecycle, Version, decide

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cogento import VERSION
 from cogento.events import strict_json
-from cogento.events.columns import names_account
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
+from cogento.events.kinds.customer import names_account
 from cogento.events.letters import ACCOUNT_MISSING, MESSAGES, LetterReason
 from cogento.events.projection import is_terminal_event
 from cogento.retries import FailureClass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +26,7 @@ RECENT = 20
 def explain(asked: str, *, as_json: bool) -> None:
     """Tell the story of a customer, a subscription or an event.
 
-    ID is Stripe's (cus_…, sub_… or evt_…), or an e-mail address.
+    ID is Stripe's (cus_…, sub_…, evt_… or of what else has a table), or an e-mail address.
     """
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
         found = explain_id(asked, mailboxes, store)
@@ -32,7 +34,7 @@ def explain(asked: str, *, as_json: bool) -> None:
         raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
     answer = found.explanation if isinstance(found, PartialExplanation) else found
     if as_json:
-        print_json(answer)
+        print_json(_plain(answer))
     elif isinstance(answer, AmbiguousQuery):
         click.echo(f"{len(answer.customers)} customers have this address in Stripe. Ask for one of them:")
         for customer_id in answer.customers:
@@ -42,6 +44,16 @@ def explain(asked: str, *, as_json: bool) -> None:
     if isinstance(found, PartialExplanation):
         with friendly_errors():
             raise found.error
+
+
+def _plain(found: Explanation | AmbiguousQuery) -> object:
+    """Name each kind of object by its table."""
+    if isinstance(found, AmbiguousQuery) or found.records is None:
+        return found
+    records = {field.name: getattr(found.records, field.name) for field in dataclasses.fields(found.records)}
+    objects = {kind.table: [one.row for one in rows] for kind, rows in records.pop("objects").items()}
+    found_ = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    return {**found_, "records": {**records, **objects}}
 
 
 def _print(found: Explanation) -> None:
@@ -72,18 +84,14 @@ def _print(found: Explanation) -> None:
                 ("last event", row.last_webhook_event_id or "none"),
             ]
         )
-    if records.subscriptions:
-        print_title("Subscriptions")
-        subscriptions = [
-            (
-                one.subscription_id,
-                one.status,
-                f"{one.current_period_end:%Y-%m-%d}" if one.current_period_end else "",
-                one.product_id or "",
-            )
-            for one in records.subscriptions
-        ]
-        print_table(("ID", "STATUS", "UNTIL", "PRODUCT"), subscriptions)
+    for kind, objects in records.objects.items():
+        if objects:
+            print_title(kind.table.capitalize())
+            rows = [
+                (one.object_id, *(_short(one.row[column]) for column in kind.shown.values()))
+                for one in objects
+            ]
+            print_table(("ID", *map(str.upper, kind.shown)), rows)
     if records.events:
         print_title("Events, the newest first")
         events = [
@@ -91,3 +99,9 @@ def _print(found: Explanation) -> None:
             for one in records.events[:RECENT]
         ]
         print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), events)
+
+
+def _short(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:%Y-%m-%d}" if isinstance(value, dt.datetime) else value

@@ -15,7 +15,7 @@ from cogento.cli.progress import percent_bar
 from cogento.console.connections import open_reconciliation
 from cogento.console.errors import Failure
 from cogento.console.formatting import second
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import KINDS
 from cogento.events.outcomes import Outcome
 from cogento.settings import EX_CONFIG
 
@@ -57,8 +57,8 @@ def backfill(*, restart: bool, as_json: bool) -> None:
             and {
                 "begun": done.begun,
                 **{
-                    f"{kind}s": {outcome: n for (one, outcome), n in done.counts.items() if one == kind}
-                    for kind in ObjectKind
+                    f"{kind}s": {outcome: n for (one, outcome), n in done.counts.items() if one == kind.name}
+                    for kind in KINDS
                 },
             }
         )
@@ -66,9 +66,9 @@ def backfill(*, restart: bool, as_json: bool) -> None:
         click.echo("Another backfill is under way.")
     else:
         rows = []
-        for kind in ObjectKind:
+        for kind in KINDS:
             numbers = [
-                sum(done.counts.get((kind, one), 0) for one in outcomes)
+                sum(done.counts.get((kind.name, one), 0) for one in outcomes)
                 for outcomes in OUTCOME_COLUMNS.values()
             ]
             rows.append((f"{kind}s", *(f"{number:,}" for number in (done.objects(kind), *numbers))))
@@ -82,13 +82,12 @@ def _backfill_bar() -> Iterator[Callable[[Backfilled], object]]:
 
     def report(done: Backfilled) -> None:
         nonlocal first
-        customers, subscriptions = (done.objects(kind) for kind in ObjectKind)
-        begun, before = first = first or (time.monotonic(), customers + subscriptions)
-        rate = (customers + subscriptions - before) / max(time.monotonic() - begun, 1.0)
-        show(
-            f"{customers:,} customers, {subscriptions:,} subscriptions, {rate:,.0f} a second",
-            done.share,
-        )
+        objects = {kind: done.objects(kind) for kind in KINDS}
+        written = sum(objects.values())
+        begun, before = first = first or (time.monotonic(), written)
+        rate = (written - before) / max(time.monotonic() - begun, 1.0)
+        numbers = ", ".join(f"{number:,} {kind}s" for kind, number in objects.items())
+        show(f"{numbers}, {rate:,.0f} a second", done.share)
 
     with percent_bar() as show:
         yield report

@@ -1,6 +1,6 @@
 """A customer explained from both sides: what waits in its mailbox, and what its rows show and why.
 
-Asked by any id of Stripe's (the customer's, one of its subscriptions', one of its events') or by an
+Asked by any id of Stripe's (the customer's, that of what belongs to it, one of its events') or by an
 e-mail address. Knows nothing of how an explanation is shown.
 """
 
@@ -20,6 +20,7 @@ from cogento.console.messages import (
 )
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import OtherReleaseError, RejectedError
+from cogento.events.kinds import OWNED_KINDS
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.ordering.explain import Tie, tie_of
 from cogento.queue.worker_registry import Workforce
@@ -28,11 +29,12 @@ from cogento.store.errors import classify
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
+    from cogento.events.kinds.kind import Kind
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.status import MailboxView
-    from cogento.store.history import CustomerRecord, LedgerRecord, SubscriptionRecord, UnsureRecord
+    from cogento.store.history import CustomerRecord, LedgerRecord, ObjectRecord, UnsureRecord
     from cogento.store.letter_records import Letter
     from cogento.store.store import Store
 
@@ -66,10 +68,13 @@ class AmbiguousRow:
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecords:
-    """What the tables say of a customer; `event` is the one asked for, if it was an event."""
+    """What the tables say of a customer; `event` is the one asked for, if it was an event.
+
+    `objects` has what belongs to it, by kind.
+    """
 
     customer: CustomerRecord | None
-    subscriptions: Sequence[SubscriptionRecord]
+    objects: Mapping[Kind, Sequence[ObjectRecord]]
     events: Sequence[ExplainedEvent]
     event: ExplainedEvent | None
     letters: Sequence[Letter]
@@ -235,7 +240,7 @@ async def _read(store: Store, customer_id: CustomerId, asked: str) -> CustomerRe
     events = await store.history.events(customer_id, limit=LISTED)
     return CustomerRecords(
         customer=await store.history.customer(customer_id),
-        subscriptions=await store.history.subscriptions(customer_id, limit=LISTED),
+        objects={kind: await store.history.objects(kind, customer_id, limit=LISTED) for kind in OWNED_KINDS},
         events=[ExplainedEvent(record, describe_outcome(record)) for record in events],
         event=ExplainedEvent(event, describe_outcome(event)) if event else None,
         letters=await store.letters.page(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cogento.events.columns import LONGEST_EMAIL
+from cogento.events.kinds.customer import LONGEST_EMAIL
 from cogento.events.names import CustomerId
 
 if TYPE_CHECKING:

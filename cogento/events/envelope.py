@@ -15,8 +15,9 @@ import msgspec
 from cogento.events import strict_json
 from cogento.events.errors import RejectedError
 from cogento.events.fields import LATEST_TIME
+from cogento.events.kinds import CUSTOMER, Kind, kind_of, kind_of_thin
 from cogento.events.names import CustomerId, EventId, ObjectId, is_object_id, referenced_id
-from cogento.events.thin import PREFIX, account_of_context, is_thin, read_thin
+from cogento.events.thin import account_of_context, is_thin, read_thin
 
 MALFORMED = "malformed"
 
@@ -27,12 +28,6 @@ ANY_TIME = LATEST_TIME - FUTURE_SECONDS
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[!-~]{1,100}")
-FETCHED = ".fetched"
-"""How the types end that we make ourselves, of objects that Stripe was asked for (cogento/events/fetched.py)."""
-
-_CUSTOMER_TYPES = frozenset(
-    {"customer.created", "customer.updated", "customer.deleted", f"customer{FETCHED}"}
-)
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -55,23 +50,12 @@ class Envelope(msgspec.Struct, frozen=True):
 
 def is_ours(type_: str) -> bool:
     """Tell whether events of this type change a table, or name an object that has a row."""
-    return has_snapshot(type_) or is_notice(type_)
-
-
-def has_snapshot(type_: str) -> bool:
-    """Tell whether events of this type carry an object that has a row."""
-    return type_ in _CUSTOMER_TYPES or is_about_subscription(type_)
+    return kind_of(type_) is not None or is_notice(type_)
 
 
 def is_notice(type_: str) -> bool:
     """Tell whether thin events of this type name an object that has a row."""
-    told = type_.removeprefix(PREFIX)
-    return told != type_ and has_snapshot(told) and not told.endswith(FETCHED)
-
-
-def is_about_subscription(type_: str) -> bool:
-    """Tell whether events of this type carry a subscription."""
-    return type_.startswith("customer.subscription.")
+    return kind_of_thin(type_) is not None
 
 
 def parse_envelope(body: bytes, *, now: int) -> Envelope:
@@ -132,7 +116,9 @@ def parse_whole(body: bytes, *, now: int) -> tuple[Whole, Envelope]:
 def _envelope(event: _Event[Any], obj: _Object, body: bytes, now: int) -> Envelope:
     account = event.account if event.account is not None else account_of_context(event.context)
     _check_top_level(event.id, event.type, event.created, account, now)
-    object_id = _object_id(event.type, obj)
+    kind, object_id = kind_of(event.type), obj.id or ""
+    if (kind is not None or is_notice(event.type)) and not is_object_id(object_id):
+        raise RejectedError(MALFORMED, "`data.object.id` is no object id")
     return Envelope(
         event_id=EventId(event.id),
         type=event.type,
@@ -140,7 +126,7 @@ def _envelope(event: _Event[Any], obj: _Object, body: bytes, now: int) -> Envelo
         livemode=event.livemode,
         account=account,
         object_id=ObjectId(object_id),
-        customer_id=CustomerId(_customer_id(event.type, obj) or object_id),
+        customer_id=CustomerId(_customer_id(kind, obj) or object_id),
         body=body,
     )
 
@@ -244,16 +230,9 @@ def _check_top_level(id_: str, type_: str, created: int, account: str | None, no
         raise RejectedError(MALFORMED, "`account` or `context` names no account")
 
 
-def _object_id(type_: str, obj: _Object) -> str:
-    object_id = obj.id or ""
-    if is_ours(type_) and not is_object_id(object_id):
-        raise RejectedError(MALFORMED, "`data.object.id` is no object id")
-    return object_id
-
-
-def _customer_id(type_: str, obj: _Object) -> str | None:
-    """Name the customer of a subscription, given by id or expanded; None when there is none."""
-    if not is_about_subscription(type_):
+def _customer_id(kind: Kind | None, obj: _Object) -> str | None:
+    """Name the customer of what belongs to one, given by id or expanded; None when there is none."""
+    if kind is None or kind is CUSTOMER:
         return None
     customer_id = referenced_id(obj.customer)
     return customer_id if customer_id and is_object_id(customer_id) else None

@@ -5,45 +5,19 @@ A thin event only says of which object Stripe has to be asked. Knows nothing of 
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import msgspec
 
 from cogento.events import fields
-from cogento.events.columns import (
-    CustomerColumns,
-    SubscriptionColumns,
-    deleted_customer,
-    live_customer,
-    read_subscription,
-)
-from cogento.events.envelope import (
-    ANY_TIME,
-    FETCHED,
-    Envelope,
-    Whole,
-    has_snapshot,
-    is_about_subscription,
-    is_notice,
-    parse_envelope,
-    parse_whole,
-)
+from cogento.events.envelope import ANY_TIME, Envelope, Whole, parse_envelope, parse_whole
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.fields import Json
+from cogento.events.kinds import is_deletion, kind_of, kind_of_thin
+from cogento.events.kinds.kind import Columns, Kind
 from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.projection import version_of
-from cogento.events.thin import PREFIX, is_deletion, is_thin, read_thin
+from cogento.events.thin import is_thin, read_thin
 from cogento.events.versions import Version
-
-_DELETED_CUSTOMER = "customer.deleted"
-
-
-class ObjectKind(StrEnum):
-    """The Stripe objects that have a table."""
-
-    CUSTOMER = "customer"
-    SUBSCRIPTION = "subscription"
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -52,10 +26,10 @@ class Event(msgspec.Struct, frozen=True):
     id: EventId
     type: str
     created: int
-    kind: ObjectKind
+    kind: Kind
     object_id: ObjectId
     customer_id: CustomerId
-    columns: CustomerColumns | SubscriptionColumns
+    columns: Columns
     version: Version
 
 
@@ -68,7 +42,7 @@ class Notice(msgspec.Struct, frozen=True):
     id: EventId
     type: str
     created: int
-    kind: ObjectKind
+    kind: Kind
     object_id: ObjectId
     customer_id: CustomerId
     ends: bool
@@ -88,13 +62,13 @@ def read_event(body: bytes) -> Event:
     impossible values, and PermanentError(reason="unknown_type") for a type that has no table.
     """
     whole, envelope = _open(body)
-    if not has_snapshot(envelope.type):
-        raise PermanentError(LetterReason.UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     kind = kind_of(envelope.type)
+    if kind is None:
+        raise PermanentError(LetterReason.UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
     obj = whole.data.object
-    if obj.get("object") != kind:
+    if obj.get("object") != kind.name:
         fields.malformed(f"the event is about a {kind} and carries something else")
-    columns = _columns(envelope.type, obj)
+    columns = _columns(kind, envelope.type, obj)
     return Event(
         id=envelope.event_id,
         type=envelope.type,
@@ -103,7 +77,7 @@ def read_event(body: bytes) -> Event:
         object_id=envelope.object_id,
         customer_id=envelope.customer_id,
         columns=columns,
-        version=_version(envelope, whole, columns),
+        version=_version(kind, envelope, whole, columns),
     )
 
 
@@ -117,11 +91,11 @@ def read_notice(body: bytes) -> Notice:
         envelope = parse_envelope(body, now=ANY_TIME)
     except RejectedError as error:
         fields.malformed(error.message)
-    if not is_notice(envelope.type):
+    kind = kind_of_thin(envelope.type)
+    if kind is None:
         raise PermanentError(LetterReason.UNKNOWN_TYPE, f"events of type {envelope.type} have no table")
-    kind = kind_of(envelope.type.removeprefix(PREFIX))
     related = read_thin(body).related_object
-    if related is None or related.type != kind:
+    if related is None or related.type != kind.name:
         fields.malformed(f"the event is about a {kind} and names something else")
     return Notice(
         id=envelope.event_id,
@@ -147,33 +121,27 @@ def _open(body: bytes) -> tuple[Whole, Envelope]:
         raise PermanentError(LetterReason.MALFORMED, error.message) from error
 
 
-def kind_of(type_: str) -> ObjectKind:
-    """Say what an event of a type that has a table is about."""
-    return ObjectKind.SUBSCRIPTION if is_about_subscription(type_) else ObjectKind.CUSTOMER
-
-
-def _columns(type_: str, obj: Json) -> CustomerColumns | SubscriptionColumns:
-    if is_about_subscription(type_):
-        return read_subscription(obj)
-    is_deleted = obj.get("deleted") is True
-    if type_ == _DELETED_CUSTOMER or (is_deleted and type_.endswith(FETCHED)):
-        return deleted_customer(obj)
+def _columns(kind: Kind, type_: str, obj: Json) -> Columns:
+    if kind.read_deleted is None:
+        return kind.read(obj)
+    if type_ == kind.deletion or (type_ == kind.fetched and obj.get("deleted") is True):
+        return kind.read_deleted(obj)
     if obj.get("deleted"):
-        fields.malformed(f"the customer is deleted and the event is {type_}")
-    return live_customer(obj)
+        fields.malformed(f"the {kind} is deleted and the event is {type_}")
+    return kind.read(obj)
 
 
-def _version(envelope: Envelope, whole: Whole, columns: CustomerColumns | SubscriptionColumns) -> Version:
+def _version(kind: Kind, envelope: Envelope, whole: Whole, columns: Columns) -> Version:
     previous = whole.data.previous_attributes
     if not (whole.api_version is None or isinstance(whole.api_version, str)):
         fields.malformed("`api_version` is no text")
     if not (previous is None or isinstance(previous, dict)):
         fields.malformed("`previous_attributes` is no object")
     return version_of(
+        kind,
         event_id=envelope.event_id,
         type_=envelope.type,
         created=envelope.created,
-        api_version=whole.api_version,
         obj=whole.data.object,
         previous_attributes=previous,
         columns=columns,

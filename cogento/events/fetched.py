@@ -7,20 +7,17 @@ cogento/ordering/order.py decides their order.
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 import msgspec
 
-from cogento.events.envelope import FETCHED
 from cogento.events.errors import PermanentError
+from cogento.events.kinds import KINDS_BY_NAME
 from cogento.events.letters import LetterReason
-
-_TYPES = {"customer": f"customer{FETCHED}", "subscription": f"customer.subscription{FETCHED}"}
 
 
 class _FetchedObject(msgspec.Struct):
     id: str
-    object: Literal["customer", "subscription"]
+    object: str
     livemode: bool | None = None
 
 
@@ -41,7 +38,7 @@ class _FetchedEvent(msgspec.Struct):
 
 
 def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> bytes:
-    """Make the body of an event of a customer or subscription as Stripe sent it.
+    """Make the body of an event of an object as Stripe sent it.
 
     `fetched_at` is the second by Stripe's clock; a customer may be the stub of a deleted one. The id tells
     object, second and content, so that one answer that is put twice counts once.
@@ -51,9 +48,10 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
     try:
         asked = msgspec.json.decode(sent, type=_FetchedObject)
     except msgspec.DecodeError as error:
-        raise PermanentError(
-            LetterReason.MALFORMED, "Stripe's answer is no customer and no subscription"
-        ) from error
+        raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is no object") from error
+    kind = KINDS_BY_NAME.get(asked.object)
+    if kind is None:
+        raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is an object that has no table")
     parts = repr((asked.id, fetched_at, sent))
     answer = _FetchedEvent(
         id=f"evt_fetched_{hashlib.blake2b(parts.encode(), digest_size=12).hexdigest()}",
@@ -61,6 +59,6 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
         created=fetched_at,
         data=_FetchedData(msgspec.Raw(sent)),
         livemode=asked.livemode,
-        type=_TYPES[asked.object],
+        type=kind.fetched,
     )
     return msgspec.json.encode(answer)

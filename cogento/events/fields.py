@@ -36,6 +36,16 @@ def time(obj: Json, key: str) -> int | None:
     return value
 
 
+def number(obj: Json, key: str) -> int | None:
+    """Read a whole number of at most 64 bits."""
+    value = obj.get(key)
+    if value is None:
+        return None
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        malformed(f"`{key}` is no whole number that a table can hold")
+    return value
+
+
 def nested(obj: Json, key: str) -> Json | None:
     """Read an object inside an object."""
     value = obj.get(key)

@@ -7,119 +7,91 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cogento.events import states
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
-from cogento.events.envelope import FETCHED, is_about_subscription
-from cogento.events.thin import is_deletion
+from cogento.events.kinds import KINDS, is_deletion, kind_of
 from cogento.events.versions import Lifecycle, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cogento.events.fields import Json
+    from cogento.events.kinds.kind import Columns, Kind, Projection
     from cogento.events.names import EventId
-    from cogento.events.states import Object, Projection
 
-TERMINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
-"""Statuses that a subscription never leaves."""
-
-_DELETIONS = frozenset({"customer.deleted", "customer.subscription.deleted"})
-_LIFECYCLES = {
-    "customer.created": Lifecycle.CREATED,
-    "customer.subscription.created": Lifecycle.CREATED,
-    "customer.deleted": Lifecycle.DELETED,
-    "customer.subscription.deleted": Lifecycle.DELETED,
+_LIFECYCLES = {kind.creation: Lifecycle.CREATED for kind in KINDS} | {
+    kind.deletion: Lifecycle.DELETED for kind in KINDS
 }
 
 _encode = msgspec.msgpack.Encoder(order="sorted").encode
 
 
 def version_of(
+    kind: Kind,
     *,
     event_id: EventId,
     type_: str,
     created: int,
-    api_version: str | None,  # noqa: ARG001 - shapes are told apart by their fields: previews have versions too
-    obj: Object,
+    obj: Json,
     previous_attributes: object,
-    columns: CustomerColumns | SubscriptionColumns,
+    columns: Columns,
     request: object = None,
 ) -> Version:
-    """Read an event's evidence of order from its raw object, previous_attributes and request, as Stripe sent them."""
+    """Read an event's evidence of order from its raw object, previous_attributes and request, as Stripe sent them.
+
+    Whatever API version rendered them: shapes are told apart by their fields, for previews have versions, too.
+    """
     lifecycle = _LIFECYCLES.get(type_, Lifecycle.CHANGED)
-    shape = _shape(columns)
-    projection = shape.project(obj)
+    terminal = lifecycle is Lifecycle.DELETED or kind.shows_end(columns)
+    project = _project_deleted if terminal and kind.read_deleted is not None else kind.project
+    projection = project(obj)
     state = fingerprint(projection)
-    before = _before(obj, previous_attributes, state, shape)
+    before = _before(obj, previous_attributes, state, project, kind.projected)
     return Version(
         event_id=event_id,
         created=created,
         lifecycle=lifecycle,
-        terminal=_is_terminal(lifecycle, columns),
+        terminal=terminal,
         state=state,
         before=before,
-        growing=shape.growing(obj, projection),
+        growing=kind.growth(obj, projection),
         columns=columns,
-        partial=_is_partial(obj),
-        fetched=type_.endswith(FETCHED),
+        partial=not kind.has_all_parts(obj),
+        fetched=type_ == kind.fetched,
         request=None if before in {None, state} else _request(request),
     )
 
 
-def is_terminal_event(type_: str, obj: Object) -> bool:
+def is_terminal_event(type_: str, obj: Json) -> bool:
     """Tell whether an event of this type says that its object has ended; reads as little of it as possible.
 
     While such an event is a dead letter or missing, somebody may keep access that has ended in Stripe.
     """
-    if type_ in _DELETIONS or is_deletion(type_):
+    if is_deletion(type_):
         return True
-    if is_about_subscription(type_):
-        status = obj.get("status")
-        return isinstance(status, str) and status in TERMINAL_STATUSES
-    return obj.get("deleted") is True
+    kind = kind_of(type_)
+    return kind is not None and kind.has_ended(obj)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """How one kind of object is projected; `fields` are all that its projection reads and that can change."""
-
-    project: Callable[[Object], Projection]
-    fields: frozenset[str]
-    growing: Callable[[Object, Projection], tuple[int, ...]]
+def _project_deleted(_obj: Json) -> Projection:
+    """Reduce what was deleted, whole or as the `{id, object, deleted}` stub, to its being so."""
+    return ["deleted"]
 
 
-_CUSTOMER = _Shape(states.project_customer, states.CUSTOMER_FIELDS, states.customer_growth)
-_DELETED_CUSTOMER = _Shape(states.project_deleted_customer, frozenset(), states.customer_growth)
-_SUBSCRIPTION = _Shape(states.project_subscription, states.SUBSCRIPTION_FIELDS, states.subscription_growth)
-
-
-def _shape(columns: CustomerColumns | SubscriptionColumns) -> _Shape:
-    if isinstance(columns, SubscriptionColumns):
-        return _SUBSCRIPTION
-    return _DELETED_CUSTOMER if columns.deleted else _CUSTOMER
-
-
-def _is_terminal(lifecycle: Lifecycle, columns: CustomerColumns | SubscriptionColumns) -> bool:
-    if isinstance(columns, CustomerColumns):
-        return columns.deleted
-    return lifecycle is Lifecycle.DELETED or columns.status in TERMINAL_STATUSES
-
-
-def _is_partial(obj: Object) -> bool:
-    items = obj.get("items")
-    return isinstance(items, dict) and items.get("has_more") is True
-
-
-def _before(obj: Object, previous: object, state: bytes, shape: _Shape) -> bytes | None:
+def _before(
+    obj: Json,
+    previous: object,
+    state: bytes,
+    project: Callable[[Json], Projection],
+    projected: frozenset[str],
+) -> bytes | None:
     """Hash the predecessor; None where previous_attributes say nothing at all."""
     if not isinstance(previous, dict) or not previous:
         return None
-    undone = {key: undo(obj.get(key), value) for key, value in previous.items() if key in shape.fields}
-    return fingerprint(shape.project({**obj, **undone})) if undone else state
+    undone = {key: undo(obj.get(key), value) for key, value in previous.items() if key in projected}
+    return fingerprint(project({**obj, **undone})) if undone else state
 
 
 def _request(request: object) -> bytes | None:
@@ -145,7 +117,7 @@ def undo(now: object, before: object) -> Any:
     return _completed(undone, known) if undone.get("object") == "list" else undone
 
 
-def _completed(undone: Object, known: Object) -> Object:
+def _completed(undone: Json, known: Json) -> Json:
     """Add the elements of a list that did not change, where its count says that they were left out.
 
     "In Stripe API versions 2017-04-06 or earlier, an updated array attribute in this object includes only the updated

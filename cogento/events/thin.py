@@ -14,7 +14,6 @@ PREFIX = "v1."
 """How the types of thin events about v1 objects begin; the rest is the snapshot event's type."""
 
 _OBJECT = "v2.core.event"
-_ENDS = ("v1.customer.deleted", "v1.customer.subscription.deleted")
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -83,8 +82,3 @@ def read_thin(body: bytes) -> ThinEvent:
     if event.created.tzinfo is None:
         raise msgspec.ValidationError("`created` has no time zone")
     return event
-
-
-def is_deletion(type_: str) -> bool:
-    """Tell whether such an event says that its object has ended, so that every later answer shows it ended."""
-    return type_ in _ENDS

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import msgspec
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.kinds.kind import Columns
 from cogento.events.names import EventId
 from cogento.events.outcomes import Reason
 
@@ -30,7 +30,7 @@ class Version(msgspec.Struct, frozen=True):
 
     `state` is the hash of the state it shows, `before` that of the state it leads from, where
     previous_attributes tell one; `growing` are values that mostly grow, larger is probably later. `partial`
-    says that the event does not carry the whole object (`items.has_more`): showing it is never sure.
+    says that the event does not carry the whole object (Kind.parts): showing it is never sure.
     `fetched` says that no event told it: it is what Stripe answered when it was asked (R10). `request` is
     the hash of the API request that caused the change; None: automatic, or not told.
     """
@@ -42,7 +42,7 @@ class Version(msgspec.Struct, frozen=True):
     state: bytes
     before: bytes | None
     growing: tuple[int, ...]
-    columns: CustomerColumns | SubscriptionColumns
+    columns: Columns
     partial: bool = False
     fetched: bool = False
     request: bytes | None = None
@@ -53,7 +53,7 @@ class CurrentRow(msgspec.Struct, frozen=True):
 
     evidence: bytes
     last_event_id: EventId
-    columns: CustomerColumns | SubscriptionColumns
+    columns: Columns
 
 
 class EventVerdict(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class Decision(msgspec.Struct, frozen=True):
     evidence: bytes
     last_event_id: EventId
     last_event_created: int
-    columns: CustomerColumns | SubscriptionColumns
+    columns: Columns
     changed: bool
     sure: bool
     verdicts: tuple[EventVerdict, ...]

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cogento.events.errors import OtherReleaseError
-from cogento.events.projection import TERMINAL_STATUSES
 
 if TYPE_CHECKING:
-    from cogento.events.columns import SubscriptionColumns
+    from cogento.events.kinds.kind import Columns, Kind
     from cogento.events.versions import Version
 
 FORMAT = 1
@@ -131,11 +130,11 @@ def record_of(version: Version) -> EventRecord:
     )
 
 
-def outlives_its_customer(columns: SubscriptionColumns, evidence: bytes) -> bool:
-    """Tell whether a subscription's row does not show its end yet, for one whose customer is deleted.
+def outlives_its_customer(kind: Kind, columns: Columns, evidence: bytes) -> bool:
+    """Tell whether a row does not show its object's end yet, for one whose customer is deleted.
 
     Stripe "immediately cancels any active subscriptions on the customer" (docs.stripe.com/api/customers/delete), so
-    its end is certain and only its event is missing: the row is in doubt. Raises OtherReleaseError for evidence that
-    another release wrote.
+    a subscription's end is certain and only its event is missing: the row is in doubt. Raises OtherReleaseError for
+    evidence that another release wrote.
     """
-    return columns.status not in TERMINAL_STATUSES and not unpack(evidence).ended
+    return kind.ends_with_customer and not kind.shows_end(columns) and not unpack(evidence).ended

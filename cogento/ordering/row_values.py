@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.kinds import KINDS
+from cogento.events.kinds.kind import Columns
 from cogento.events.versions import CurrentRow, Version
 from cogento.ordering import rules
 from cogento.ordering.evidence import EventRecord, Evidence, FillValue, Rank
@@ -21,17 +22,14 @@ from cogento.ordering.evidence import EventRecord, Evidence, FillValue, Rank
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Columns = CustomerColumns | SubscriptionColumns
-
 FILLED_COLUMNS: Mapping[type[Columns], tuple[str, ...]] = {
-    CustomerColumns: ("stripe_created_at",),
-    SubscriptionColumns: ("product_id", "current_period_start", "current_period_end", "stripe_created_at"),
+    kind.columns: kind.not_in_every_shape for kind in KINDS
 }
 """The columns in which None means "not carried by this shape", never "empty in Stripe"."""
 
-_CARRIED = {kind: attrgetter("stripe_created_at", *names) for kind, names in FILLED_COLUMNS.items()}
+_CARRIED = {columns: attrgetter("stripe_created_at", *names) for columns, names in FILLED_COLUMNS.items()}
 
-_VALUES = {kind: attrgetter(*kind.__struct_fields__) for kind in (CustomerColumns, SubscriptionColumns)}
+_VALUES = {kind.columns: attrgetter(*kind.columns.__struct_fields__) for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)

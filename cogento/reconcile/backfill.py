@@ -1,8 +1,8 @@
-"""Backfill: every customer and subscription that Stripe lists, written into the tables.
+"""Backfill: every object that Stripe lists, written into the tables, one kind after the other.
 
 What is left to list is kept in Postgres after every page, so that a killed process loses a page at most. The
-customers come first: a subscription needs its customer's row. Stripe does not list deleted customers; those
-that still have subscriptions are asked for singly.
+customers come first: every other object needs its customer's row. Stripe does not list deleted customers; those
+that still have others are asked for singly.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from cogento import runtime
 from cogento.events.envelope import EARLIEST_CREATED
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import KINDS
 from cogento.store.progress import BackfillRange, TimeRange
 from cogento.stripe.errors import StripeApiError
 from cogento.stripe.requests import StripeAnswer
@@ -25,12 +25,11 @@ from cogento.stripe.requests import StripeAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from cogento.events.kinds.kind import Kind
     from cogento.reconcile.bulk_apply import AppliedCounts, BulkApplier
     from cogento.reconcile.stripe import Stripe
     from cogento.store.progress import BackfillProgress, Counts
     from cogento.stripe.api import Page, StripeApi
-
-KINDS = (ObjectKind.CUSTOMER, ObjectKind.SUBSCRIPTION)
 
 SLICES = 16
 LANES = 8
@@ -57,9 +56,9 @@ class Backfilled:
     share: float
     counts: Counts
 
-    def objects(self, kind: ObjectKind) -> int:
+    def objects(self, kind: Kind) -> int:
         """How many of a kind were written, or put into the queues."""
-        return sum(number for (one, _), number in self.counts.items() if one == kind)
+        return sum(number for (one, _), number in self.counts.items() if one == kind.name)
 
 
 class Backfill:
@@ -181,7 +180,7 @@ class ListScan:
             return await self._api.objects(left.kind, since=left.since, before=left.before)
 
 
-async def stretches(api: StripeApi, kind: ObjectKind, *, until: int) -> Sequence[TimeRange]:
+async def stretches(api: StripeApi, kind: Kind, *, until: int) -> Sequence[TimeRange]:
     """Cut the time in which objects were created before a Unix second into slices.
 
     They come in an order in which those done at any moment are spread over all of time: so the share of the
@@ -192,7 +191,7 @@ async def stretches(api: StripeApi, kind: ObjectKind, *, until: int) -> Sequence
     return [TimeRange(kind, bounds[place], bounds[place + 1]) for place in sorted(range(SLICES), key=_spread)]
 
 
-async def _beginning(api: StripeApi, kind: ObjectKind, until: int) -> int:
+async def _beginning(api: StripeApi, kind: Kind, until: int) -> int:
     """Find a second before which there is nothing, not more than CLOSE_SECONDS too early: Stripe lists the newest first."""
     empty_before, something_before = EARLIEST_CREATED, until
     while something_before - empty_before > CLOSE_SECONDS:

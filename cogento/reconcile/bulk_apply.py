@@ -17,8 +17,9 @@ import structlog
 
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
-from cogento.events.event import ObjectKind, kind_of, read_event
+from cogento.events.event import read_event
 from cogento.events.fetched import fetched_event_body
+from cogento.events.kinds import CUSTOMER, kind_of
 from cogento.events.names import ObjectId
 from cogento.events.outcomes import Outcome, Source
 from cogento.retries import FailureClass
@@ -95,7 +96,7 @@ class BulkApplier:
             return None
 
     async def _write(self, documents: Sequence[_Document], counts: AppliedCounts) -> list[_Document]:
-        """Write what can be written; returns subscriptions whose customer has no row."""
+        """Write what can be written; returns objects whose customer has no row."""
         if not documents:
             return []
         try:
@@ -118,7 +119,7 @@ class BulkApplier:
 
     async def _customer(self, customer_id: CustomerId) -> StripeAnswer | None:
         try:
-            return await self._api.fetch(ObjectKind.CUSTOMER, ObjectId(customer_id))
+            return await self._api.fetch(CUSTOMER, ObjectId(customer_id))
         except StripeApiError as error:
             if not error.is_missing:
                 raise
@@ -135,7 +136,7 @@ class BulkApplier:
         """Put objects into the queues; raises QueueFullError when a queue is full."""
         envelopes = [envelope for body in bodies if (envelope := _opened(body))]
         await asyncio.to_thread(self._enqueuer.put, envelopes, source=Source.FETCH)
-        counts.update((kind_of(envelope.type).value, Outcome.ENQUEUED) for envelope in envelopes)
+        counts.update((str(kind_of(envelope.type)), Outcome.ENQUEUED) for envelope in envelopes)
 
 
 def _opened(body: bytes) -> Envelope | None:
@@ -149,4 +150,4 @@ def _opened(body: bytes) -> Envelope | None:
 def _count(documents: Iterable[_Document], result: BatchResult, counts: AppliedCounts) -> None:
     for event in (one.delivery.event for one in documents):
         if (found := result.results[event.id]).is_final:
-            counts[event.kind.value, found.outcome] += 1
+            counts[event.kind.name, found.outcome] += 1

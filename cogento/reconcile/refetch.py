@@ -16,7 +16,8 @@ import structlog
 
 from cogento import VERSION, runtime
 from cogento.events.errors import PermanentError, RejectedError
-from cogento.events.event import ObjectKind, read_notice
+from cogento.events.event import read_notice
+from cogento.events.kinds import CUSTOMER
 from cogento.events.letters import MESSAGES, LetterReason
 from cogento.events.names import CustomerId, ObjectId
 from cogento.events.outcomes import Source
@@ -135,7 +136,7 @@ class AmbiguousRows:
         unknown = self._mailboxes.parked_customers(
             quiet_seconds=REFETCH.quiet_seconds, limit=10 * MAX_AMBIGUOUS
         )
-        customers = (RefetchTarget(ObjectKind.CUSTOMER, ObjectId(one), one) for one in unknown)
+        customers = (RefetchTarget(CUSTOMER, ObjectId(one), one) for one in unknown)
         wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
         return list(wanted[:MAX_AMBIGUOUS])
 

@@ -17,6 +17,7 @@ from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
+from cogento.events.kinds import KINDS
 from cogento.events.outcomes import Source
 from cogento.store.progress import BEFORE_ALL_EVENTS, ListedEvent
 from cogento.store.refetches import SnapshotEvent
@@ -33,14 +34,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TYPES = (
-    *("customer.created", "customer.updated", "customer.deleted"),
-    *("customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted"),
-    *("customer.subscription.paused", "customer.subscription.resumed"),
-    *("customer.subscription.pending_update_applied", "customer.subscription.pending_update_expired"),
-    "customer.subscription.trial_will_end",
-)
-"""Every type that has a table; Stripe lists at most 20 of them at once."""
+TYPES = tuple(type_ for kind in KINDS for type_ in kind.types)
+"""Every type that has a table."""
+
+TYPES_AT_ONCE = 20
+"""Of how many types Stripe lists events at once."""
 
 DAY_SECONDS = 24 * 3600
 REACH_SECONDS = 30 * DAY_SECONDS
@@ -150,12 +148,14 @@ class EventSweep:
         return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
 
     def _pages(self, since: int, before: int) -> Iterator[Sequence[Envelope]]:
-        after_id, has_more = None, True
-        while has_more:
-            page = self._stripe.events(TYPES, since=since, before=before, after_id=after_id)
-            after_id, has_more = page.last_id, page.has_more
-            opened = [envelope for body in page.objects if (envelope := _opened(body, page.at))]
-            yield [envelope for envelope in opened if self._is_ours(envelope)]
+        for first in range(0, len(TYPES), TYPES_AT_ONCE):
+            types = TYPES[first : first + TYPES_AT_ONCE]
+            after_id, has_more = None, True
+            while has_more:
+                page = self._stripe.events(types, since=since, before=before, after_id=after_id)
+                after_id, has_more = page.last_id, page.has_more
+                opened = [envelope for body in page.objects if (envelope := _opened(body, page.at))]
+                yield [envelope for envelope in opened if self._is_ours(envelope)]
 
     def _is_ours(self, envelope: Envelope) -> bool:
         """Tell whether the fence lets in what was listed, as the receiver's would."""

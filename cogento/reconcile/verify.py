@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cogento import runtime
-from cogento.events.columns import CustomerColumns
 from cogento.events.errors import OtherReleaseError, PermanentError
-from cogento.events.event import Event, ObjectKind, read_event
+from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
+from cogento.events.kinds import KINDS
 from cogento.events.names import ObjectId
 from cogento.ordering.evidence import short_id, unpack
 from cogento.ordering.row_values import FILLED_COLUMNS
@@ -30,7 +30,7 @@ from cogento.stripe.requests import StripeAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from cogento.events.columns import SubscriptionColumns
+    from cogento.events.kinds.kind import Columns, Kind
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.bulk_apply import BulkApplier
     from cogento.reconcile.stripe import Stripe
@@ -75,7 +75,7 @@ class _Suspect:
     """An object whose row differed, and what Stripe said of it then; None: it was not listed."""
 
     doubt: RefetchTarget
-    said: CustomerColumns | SubscriptionColumns | None
+    said: Columns | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Verify:
         """Compare what Stripe lists; what it does not list is suspect."""
         api = self._stripe.api
         until = await api.now() + 1
-        parts = {kind: await stretches(api, kind, until=until) for kind in ObjectKind}
+        parts = {kind: await stretches(api, kind, until=until) for kind in KINDS}
         self._seconds = self._seconds_left = sum(one.seconds for some in parts.values() for one in some)
         for kind, some in parts.items():
             await ListScan(api, self).over(BackfillRange(next(self._numbers), one) for one in some)
@@ -173,7 +173,7 @@ class Verify:
         found: list[tuple[Event, tuple[Drift, ...] | None]] = []
         for event in events:
             try:
-                drift = drifts(event.object_id, event.columns, copies.get(event.object_id))
+                drift = drifts(event.kind, event.object_id, event.columns, copies.get(event.object_id))
                 found.append((event, tuple(drift)))
             except OtherReleaseError:
                 found.append((event, None))
@@ -246,24 +246,19 @@ def _chunks(suspects: Sequence[_T]) -> Iterable[Sequence[_T]]:
     return (suspects[place : place + AT_ONCE] for place in range(0, len(suspects), AT_ONCE))
 
 
-def drifts(
-    object_id: ObjectId, said: CustomerColumns | SubscriptionColumns, copy: StoredRow | None
-) -> list[Drift]:
+def drifts(kind: Kind, object_id: ObjectId, said: Columns, copy: StoredRow | None) -> list[Drift]:
     """Compare a row with what Stripe said of its object.
 
     What Stripe's answer does not carry cannot differ. Raises OtherReleaseError where another release wrote what
     the row remembers.
     """
-    table = "users" if isinstance(said, CustomerColumns) else "subscriptions"
     if copy is None:
-        return [Drift(table, object_id, ROW, "present", None)]
+        return [Drift(kind.table, object_id, ROW, "present", None)]
     found = (*_columns(said, copy), *_email(copy), *_event(copy))
-    return [Drift(table, object_id, *difference) for difference in found]
+    return [Drift(kind.table, object_id, *difference) for difference in found]
 
 
-def _columns(
-    said: CustomerColumns | SubscriptionColumns, copy: StoredRow
-) -> Iterator[tuple[str, object, object]]:
+def _columns(said: Columns, copy: StoredRow) -> Iterator[tuple[str, object, object]]:
     for name in said.__struct_fields__:
         expected, found = getattr(said, name), getattr(copy.columns, name)
         is_told = expected is not None or name not in FILLED_COLUMNS[type(said)]

@@ -1,19 +1,20 @@
 """A batch over many customers as one transaction: look up, lock, decide, write, and account for every event.
 
 The order of the locks is the same in every transaction, so that there are no deadlocks: addresses, users
-by Stripe id, subscriptions by Stripe id; then rows are made, each table's in the order of its key.
+by Stripe id, then what belongs to them, one kind after the other by Stripe id; then rows are made, each table's in the order of its key.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.events.columns import CustomerColumns
-from cogento.events.event import Event, Notice, ObjectKind
+from cogento.events.event import Event, Notice
+from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.outcomes import Reason, Result, decided
 from cogento.failpoints import failpoint
-from cogento.store import dead_letters, email_ownership, ledger, refetches, roles, subscriptions, users
+from cogento.store import dead_letters, email_ownership, ledger, refetches, roles, users
 from cogento.store.ledger import BatchResult
+from cogento.store.objects import TABLES, Objects
 from cogento.store.plan import make_plan
 from cogento.store.users import LockSet, LockSetTooSmallError
 
@@ -47,11 +48,11 @@ async def apply(
     fresh = [delivery for delivery in _once_each(deliveries) if delivery.event.id not in seen.done]
     events = [delivery.event for delivery in fresh if isinstance(delivery.event, Event)]
     locked = await users.lock(connection, locks)
-    found = await subscriptions.lock(
-        connection,
-        {event.object_id for event in events if event.kind is ObjectKind.SUBSCRIPTION},
-        of_users=_leaving(events, locked),
-    )
+    leaving = _leaving(events, locked)
+    found: Objects = {}
+    for kind, table in TABLES.items():
+        ids = {event.object_id for event in events if event.kind is kind}
+        found |= await table.lock(connection, ids, of_users=leaving if kind.ends_with_customer else ())
 
     # Decide.
     plan = make_plan(events, locked, found)
@@ -99,7 +100,7 @@ def _once_each(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
 
 
 def _leaving(events: Iterable[Event], locked: Users) -> set[UUID]:
-    """Name the users whose customers live and are deleted here: all of their subscriptions are concerned."""
+    """Name the users whose customers live and are deleted here: whatever ends with them is concerned."""
     deleted = {
         event.customer_id
         for event in events
@@ -109,13 +110,17 @@ def _leaving(events: Iterable[Event], locked: Users) -> set[UUID]:
 
 
 async def _write(connection: asyncpg.Connection, plan: Plan, emails: EmailAssignment) -> None:
-    """Write users before subscriptions: a batch may hold both for the first time."""
+    """Write users before what belongs to them: a batch may hold both for the first time."""
     await email_ownership.write_emails(connection, emails)
     await users.update(connection, [change for change in plan.customers if change.needs_update])
     await users.insert(connection, [change for change in plan.customers if change.row is None], emails.new)
     await roles.remove_all(
         connection, [change.user_id for change in plan.customers if change.columns.deleted]
     )
-    await subscriptions.update(connection, [c for c in plan.subscriptions if c.needs_update], plan.owners)
-    await subscriptions.insert(connection, [c for c in plan.subscriptions if c.row is None], plan.owners)
-    await subscriptions.mark_unsure(connection, plan.outliving.values())
+    for kind, table in TABLES.items():
+        changes = [change for change in plan.objects if change.kind is kind]
+        await table.update(connection, [change for change in changes if change.needs_update], plan.owners)
+        await table.insert(connection, [change for change in changes if change.row is None], plan.owners)
+        await table.mark_unsure(
+            connection, [row.row_id for row in plan.outliving.values() if row.kind is kind]
+        )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Outcome
 from cogento.events.strict_json import safe_text
+from cogento.store.kind_queries import query_of_all
 from cogento.store.letter_records import (
     Letter,
     LetterAction,
@@ -58,7 +59,7 @@ _READ = query("dead_letters_read")
 _BODY = query("dead_letters_body")
 _ACTIONS = query("dead_letters_actions")
 _FATES = query("dead_letters_outcomes")
-_COUNT = query("dead_letters_count")
+_COUNT = query_of_all("dead_letters_count")
 
 ALL_UNRESOLVED = LetterFilter()
 

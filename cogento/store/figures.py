@@ -57,7 +57,7 @@ async def read_figures(store: Store) -> TableFigures:
         oldest_letter_age_seconds=None
         if oldest is None
         else max((dt.datetime.now(dt.UTC) - oldest).total_seconds(), 0),
-        unsure=totals.unsure_users + totals.unsure_subscriptions,
+        unsure=totals.unsure,
         to_ask=totals.to_ask,
         sweeping=await store.sweeps.status(),
         revision=await store.history.revision(),

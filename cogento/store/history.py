@@ -6,22 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.events.addresses import canonical_address
+from cogento.events.kinds import OWNED_KINDS
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import FINAL_OUTCOMES
+from cogento.store.kind_queries import query_of, query_of_all
 from schema.queries import query
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
+    from cogento.events.kinds.kind import Kind
     from cogento.store.database import Database
 
-_WHOSE = query("history_whose")
+_WHOSE = query_of_all("history_whose")
 _CUSTOMER = query("history_customer")
-_SUBSCRIPTIONS = query("history_subscriptions")
-_EVENTS = query("history_events")
+_OBJECTS = {kind: query_of("history_objects", kind) for kind in OWNED_KINDS}
+_EVENTS = query_of_all("history_events")
 _EVENT = query("history_event")
-_TOTALS = query("history_totals")
-_UNSURE = query("history_unsure")
+_TOTALS = query_of_all("history_totals")
+_UNSURE = query_of_all("history_unsure")
 _REVISION = query("revision")
 _PACE = query("recent_counts")
 _CUSTOMERS_NOW = query("recent_customers")
@@ -46,26 +50,20 @@ class CustomerRecord:
     roles: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionRecord:
-    """A row of subscriptions, without what only programs want."""
+@dataclass(frozen=True, slots=True)
+class ObjectRecord:
+    """A row of an object that belongs to a customer, without what only programs want; `row` is by columns."""
 
-    subscription_id: ObjectId
-    product_id: str | None
-    status: str
-    current_period_start: dt.datetime | None
-    current_period_end: dt.datetime | None
-    stripe_created_at: dt.datetime | None
-    synced_at: dt.datetime
-    last_webhook_event_id: EventId | None
-    unsure: bool
+    kind: Kind
+    object_id: ObjectId
+    row: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsureRecord:
     """What an unsure row remembers of its events, for `cogento.ordering.explain.tie_of`.
 
-    `outlives_customer` says that it is a subscription that has not ended though its customer is deleted.
+    `outlives_customer` says that it has not ended though its customer is deleted, with whom it should have.
     """
 
     object_id: ObjectId
@@ -102,8 +100,7 @@ class Totals:
     superseded: int
     dead: int
     letters: int
-    unsure_users: int
-    unsure_subscriptions: int
+    unsure: int
     to_ask: int
 
     @property
@@ -119,7 +116,7 @@ class History:
         self._database = database
 
     async def whose(self, about: str) -> list[CustomerId]:
-        """Name the customers that an id (of a customer, subscription or event) or an address is about."""
+        """Name the customers that an id (of a customer, of what belongs to one, or of an event) or an address is about."""
         rows = await self._database.fetch(_WHOSE, about, canonical_address(about))
         return [CustomerId(row["customer_id"]) for row in rows]
 
@@ -128,13 +125,13 @@ class History:
         rows = await self._database.fetch(_CUSTOMER, customer_id)
         return CustomerRecord(**{**rows[0], "roles": tuple(rows[0]["roles"])}) if rows else None
 
-    async def subscriptions(self, customer_id: CustomerId, *, limit: int = 100) -> list[SubscriptionRecord]:
-        """Read a customer's subscriptions, the newest first."""
-        rows = await self._database.fetch(_SUBSCRIPTIONS, customer_id, limit)
-        return [SubscriptionRecord(**row) for row in rows]
+    async def objects(self, kind: Kind, customer_id: CustomerId, *, limit: int = 100) -> list[ObjectRecord]:
+        """Read what a customer has of one kind, the newest first."""
+        rows = await self._database.fetch(_OBJECTS[kind], customer_id, limit)
+        return [ObjectRecord(kind, ObjectId(row[0]), dict(row)) for row in rows]
 
     async def unsure(self, customer_id: CustomerId, *, limit: int = 100) -> list[UnsureRecord]:
-        """Read what the unsure ones among a customer's own row and its subscriptions remember."""
+        """Read what the unsure ones among a customer's own row and of what belongs to it remember."""
         return [UnsureRecord(**row) for row in await self._database.fetch(_UNSURE, customer_id, limit)]
 
     async def events(self, customer_id: CustomerId, *, limit: int = 100) -> list[LedgerRecord]:

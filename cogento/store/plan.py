@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
-from cogento.events.event import Event, ObjectKind
+from cogento.events.event import Event
+from cogento.events.kinds import CUSTOMER, SUBSCRIPTION
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import PARKED, Result, decided
 from cogento.ordering.evidence import outlives_its_customer
 from cogento.ordering.order import decide
-from cogento.store.subscriptions import SubscriptionChange
+from cogento.store.objects import ObjectChange
 from cogento.store.users import UserChange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from cogento.events.columns import SubscriptionColumns
-    from cogento.store.subscriptions import Subscriptions
+    from cogento.store.objects import ObjectRow, Objects
     from cogento.store.users import Users
 
 
@@ -36,60 +36,59 @@ class Plan:
     """
 
     customers: tuple[UserChange, ...]
-    subscriptions: tuple[SubscriptionChange, ...]
-    outliving: Mapping[ObjectId, UUID]
+    objects: tuple[ObjectChange, ...]
+    outliving: Mapping[ObjectId, ObjectRow]
     parked: frozenset[EventId]
     owners: Mapping[str, UUID]
 
     @property
     def concerned(self) -> frozenset[CustomerId]:
-        """Every customer that a decided subscription belongs or belonged to."""
-        return frozenset().union(*(change.owners for change in self.subscriptions))
+        """Every customer that a decided object belongs or belonged to."""
+        return frozenset().union(*(change.owners for change in self.objects))
 
     @property
     def subscribers(self) -> set[UUID]:
         """Every user whose subscriptions change here."""
-        written = (change for change in self.subscriptions if change.row is None or change.needs_update)
+        changes = (change for change in self.objects if change.kind is SUBSCRIPTION)
+        written = (change for change in changes if change.row is None or change.needs_update)
         return {self.owners[customer_id] for change in written for customer_id in change.owners}
 
     @property
     def unsure(self) -> frozenset[ObjectId]:
         """Every object whose events do not tell how it ends."""
         customers = (ObjectId(c.customer_id) for c in self.customers if not c.decision.sure)
-        subscriptions = (c.stripe_subscription_id for c in self.subscriptions if not c.decision.sure)
-        return frozenset((*customers, *subscriptions, *self.outliving))
+        owned = (c.object_id for c in self.objects if not c.decision.sure)
+        return frozenset((*customers, *owned, *self.outliving))
 
     def results(self) -> dict[EventId, Result]:
         """Say what becomes of each event."""
-        verdicts = (verdict for change in self._changes() for verdict in change.decision.verdicts)
+        changes: tuple[UserChange | ObjectChange, ...] = (*self.customers, *self.objects)
+        verdicts = (verdict for change in changes for verdict in change.decision.verdicts)
         results = {verdict.event_id: decided(verdict.reason, verdict.superseded_by) for verdict in verdicts}
         return {**results, **dict.fromkeys(self.parked, PARKED)}
 
-    def _changes(self) -> tuple[UserChange | SubscriptionChange, ...]:
-        return (*self.customers, *self.subscriptions)
 
-
-def make_plan(events: Collection[Event], users: Users, subscriptions: Subscriptions) -> Plan:
-    """Decide every object; subscriptions of customers that have no row, and get none here, are parked."""
+def make_plan(events: Collection[Event], users: Users, objects: Objects) -> Plan:
+    """Decide every object; those of customers that have no row, and get none here, are parked."""
     customers = _decide_customers(events, users)
     owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
     owners |= {change.customer_id: change.user_id for change in customers}
     gone = {id_ for id_, row in users.items() if row.claim.deleted}
     gone |= {change.customer_id for change in customers if change.columns.deleted}
-    of_subscriptions = [event for event in events if event.kind is ObjectKind.SUBSCRIPTION]
-    housed = [event for event in of_subscriptions if event.customer_id in owners]
-    decided = _decide_subscriptions(housed, subscriptions, gone)
+    of_objects = [event for event in events if event.kind is not CUSTOMER]
+    housed = [event for event in of_objects if event.customer_id in owners]
+    decided = tuple(_decide_object(id_, group, objects, gone) for id_, group in _by_object(housed).items())
     return Plan(
         customers=customers,
-        subscriptions=decided,
-        outliving=_outliving(subscriptions, {change.stripe_subscription_id for change in decided}, gone),
-        parked=frozenset(event.id for event in of_subscriptions if event.customer_id not in owners),
+        objects=decided,
+        outliving=_outliving(objects, {change.object_id for change in decided}, gone),
+        parked=frozenset(event.id for event in of_objects if event.customer_id not in owners),
         owners=owners,
     )
 
 
 def _decide_customers(events: Iterable[Event], users: Users) -> tuple[UserChange, ...]:
-    of_customers = (event for event in events if event.kind is ObjectKind.CUSTOMER)
+    of_customers = (event for event in events if event.kind is CUSTOMER)
     return tuple(
         _decide_customer(CustomerId(id_), group, users) for id_, group in _by_object(of_customers).items()
     )
@@ -107,36 +106,28 @@ def _decide_customer(customer_id: CustomerId, events: list[Event], users: Users)
     )
 
 
-def _decide_subscriptions(
-    events: Iterable[Event], subscriptions: Subscriptions, gone: Collection[str]
-) -> tuple[SubscriptionChange, ...]:
-    return tuple(
-        _decide_subscription(id_, group, subscriptions, gone) for id_, group in _by_object(events).items()
-    )
-
-
-def _decide_subscription(
-    id_: ObjectId, events: list[Event], subscriptions: Subscriptions, gone: Collection[str]
-) -> SubscriptionChange:
-    row = subscriptions.get(id_)
+def _decide_object(
+    id_: ObjectId, events: list[Event], objects: Objects, gone: Collection[str]
+) -> ObjectChange:
+    kind, row = events[0].kind, objects.get(id_)
     decision = decide(row.known if row else None, [event.version for event in events])
-    columns = cast("SubscriptionColumns", decision.columns)
-    if columns.customer_id in gone and outlives_its_customer(columns, decision.evidence):
-        decision = replace(decision, sure=False)
-    return SubscriptionChange(stripe_subscription_id=id_, row=row, decision=decision)
+    change = ObjectChange(kind=kind, object_id=id_, row=row, decision=decision)
+    if change.columns.customer_id in gone and outlives_its_customer(kind, change.columns, decision.evidence):
+        return replace(change, decision=replace(decision, sure=False))
+    return change
 
 
 def _outliving(
-    subscriptions: Subscriptions, decided: Collection[ObjectId], gone: Collection[str]
-) -> dict[ObjectId, UUID]:
+    objects: Objects, decided: Collection[ObjectId], gone: Collection[str]
+) -> dict[ObjectId, ObjectRow]:
     """Find rows that were sure, have no decision of their own here, and whose customers are deleted."""
     return {
-        id_: row.subscription_id
-        for id_, row in subscriptions.items()
+        id_: row
+        for id_, row in objects.items()
         if id_ not in decided
         and not row.unsure
         and row.columns.customer_id in gone
-        and outlives_its_customer(row.columns, row.known.evidence)
+        and outlives_its_customer(row.kind, row.columns, row.known.evidence)
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import KINDS_BY_NAME
 from cogento.events.names import EventId
 from cogento.store.rows import array
 from schema.queries import query
@@ -16,6 +16,7 @@ from schema.queries import query
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from cogento.events.kinds.kind import Kind
     from cogento.store.database import Database
 
 _BEGIN = query("backfill_begin")
@@ -42,7 +43,7 @@ Counts = dict[tuple[str, str], int]
 class TimeRange:
     """Objects of one kind that were created from one Unix second on and before another."""
 
-    kind: ObjectKind
+    kind: Kind
     since: int
     before: int
 
@@ -82,7 +83,7 @@ class BackfillProgress:
 
     async def begin(self, ranges: Sequence[TimeRange]) -> None:
         """Restart with these, in their order."""
-        kinds = [one.kind.value for one in ranges]
+        kinds = [one.kind.name for one in ranges]
         await self._database.write(
             _BEGIN, kinds, [one.since for one in ranges], [one.before for one in ranges]
         )
@@ -93,11 +94,11 @@ class BackfillProgress:
         return BackfillStatus(**row)
 
     async def left(self) -> list[BackfillRange]:
-        """Give what is left to list, in order."""
-        rows = await self._database.fetch(_LEFT)
+        """Give what is left to list, in order, without kinds that only a newer release knows."""
         return [
-            BackfillRange(row["id"], TimeRange(ObjectKind(row["kind"]), row["since"], row["before"]))
-            for row in rows
+            BackfillRange(row["id"], TimeRange(kind, row["since"], row["before"]))
+            for row in await self._database.fetch(_LEFT)
+            if (kind := KINDS_BY_NAME.get(row["kind"]))
         ]
 
     async def save(self, part: BackfillRange, counts: Mapping[tuple[str, str], int]) -> None:

@@ -9,14 +9,16 @@ Knows nothing of Stripe.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cogento.events.envelope import FETCHED
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import KINDS_BY_NAME
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import Reason, Result, decided
 from cogento.ordering.order import ORDER_WINDOW
 from cogento.ordering.rules import is_terminal
+from cogento.retries import REFETCH
+from cogento.store.database import Database
+from cogento.store.kind_queries import query_of_all
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from cogento.events.event import Event, Notice
-from cogento.retries import REFETCH
-from cogento.store.database import Database
+    from cogento.events.kinds.kind import Kind
 
 _TAKE = query("refetches_take")
 _NOTICES_DUE = query("refetches_due")
@@ -34,7 +35,7 @@ _ANSWERED = query("refetches_answered")
 _GIVE_UP = query("refetches_give_up")
 _COVER = query("refetches_cover")
 _FORGET = query("refetches_forget")
-_AMBIGUOUS_DUE = query("refetches_ambiguous_due")
+_AMBIGUOUS_DUE = query_of_all("refetches_ambiguous_due")
 
 T = TypeVar("T", "Event", "Notice")
 
@@ -43,9 +44,16 @@ T = TypeVar("T", "Event", "Notice")
 class RefetchTarget:
     """An object that Stripe has to be asked for, and whose it is."""
 
-    kind: ObjectKind
+    kind: Kind
     object_id: ObjectId
     customer_id: CustomerId
+
+
+def target_of(row: Any) -> RefetchTarget:
+    """Read a row that names an object."""
+    return RefetchTarget(
+        KINDS_BY_NAME[row["kind"]], ObjectId(row["object_id"]), CustomerId(row["customer_id"])
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class RefetchRequest:
     `ends` says that an event, or an answer, told of its end.
     """
 
-    kind: ObjectKind
+    kind: Kind
     object_id: ObjectId
     ends: bool
     raw_body: bytes
@@ -80,7 +88,7 @@ async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]
     rows = await connection.fetch(
         _TAKE,
         [notice.object_id for notice in newest],
-        [notice.kind for notice in newest],
+        [notice.kind.name for notice in newest],
         [notice.created for notice in newest],
         [notice.object_id in ending for notice in newest],
         [notice.body for notice in newest],
@@ -101,7 +109,7 @@ def _newest(told: Iterable[T]) -> list[T]:
 
 async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
     """Note which objects Stripe told of, in the transaction that writes what it said."""
-    told = [event for event in events if event.type.endswith(FETCHED)]
+    told = [event for event in events if event.type == event.kind.fetched]
     if not told:
         return
     answers = _newest(told)
@@ -129,8 +137,10 @@ class PendingRefetches:
         limit: int,
     ) -> list[RefetchRequest]:
         """Find objects to ask for: of which no more was told for so long, or that wait for `longest_seconds`."""
-        rows = await self._database.fetch(_NOTICES_DUE, quiet_seconds, longest_seconds, list(besides), limit)
-        return [RefetchRequest(**{**row, "kind": ObjectKind(row["kind"])}) for row in rows]
+        rows = await self._database.fetch(
+            _NOTICES_DUE, quiet_seconds, longest_seconds, list(besides), limit, list(KINDS_BY_NAME)
+        )
+        return [RefetchRequest(**{**row, "kind": KINDS_BY_NAME[row["kind"]]}) for row in rows]
 
     async def give_up(self, objects: Collection[ObjectId]) -> None:
         """Ask for these no more, until another event tells of them."""
@@ -164,10 +174,7 @@ class UnsureRows:
         rows = await self._database.fetch(
             _AMBIGUOUS_DUE, quiet_seconds, list(besides), limit, REFETCH.dead_letter_seconds
         )
-        return [
-            RefetchTarget(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
-            for row in rows
-        ]
+        return [target_of(row) for row in rows]
 
 
 async def forget_requests(database: Database, *, days: int) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from cogento.events.names import EventId
 from cogento.events.strict_json import canonical_json
 from cogento.ordering.order import CurrentRow, Decision
 from schema.queries import column_names
@@ -23,22 +22,12 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.events.columns import CustomerColumns, SubscriptionColumns
 
 _JSON = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 
 _MAY_NAME_CONTROL = re.compile(r"\\[bfnrtu]")
 _ESCAPE = re.compile(r"\\(?:u....|.)")
-
-
-def known_of(row: Any, columns: CustomerColumns | SubscriptionColumns) -> CurrentRow:
-    """Say what a locked row knows; one that was not made by us has no evidence of its order."""
-    return CurrentRow(
-        evidence=row["evidence"] or b"",
-        last_event_id=EventId(row["last_webhook_event_id"] or ""),
-        columns=columns,
-    )
 
 
 def needs_update(decision: Decision, known: CurrentRow, *, unsure: bool) -> bool:

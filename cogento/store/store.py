@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.event import Event
 from cogento.failpoints import failpoint
-from cogento.store import batch, database, email_ownership, partitions, refetches, roles, subscriptions
+from cogento.store import batch, database, email_ownership, objects, partitions, refetches, roles
 from cogento.store.database import Database
 from cogento.store.dead_letters import DeadLetter, DeadLetters
 from cogento.store.figures import TableFigures, read_figures
@@ -90,7 +90,7 @@ class Store:
 
     async def repair(self) -> list[AddressTakenError]:
         """Bring rows that an older release wrote to this one's rules; returns what a person must fix."""
-        await subscriptions.mark_outliving(self._database)
+        await objects.mark_outliving(self._database)
         return await email_ownership.repair_all_emails(self._database)
 
     async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:

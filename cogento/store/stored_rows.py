@@ -6,38 +6,42 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cogento.events.addresses import EmailClaim, assign_addresses, claimed_address
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER, OWNED_KINDS
+from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.names import CustomerId, ObjectId
-from cogento.store.refetches import RefetchTarget
+from cogento.store.kind_queries import query_of, query_of_all
+from cogento.store.objects import TABLES
+from cogento.store.refetches import RefetchTarget, target_of
 from cogento.store.rows import canonical
 from schema.queries import query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from cogento.events.kinds.kind import Columns, Kind
     from cogento.store.database import Database
 
 PAGE = 1000
 
-_ROWS = {
-    ObjectKind.CUSTOMER: query("stored_rows_users"),
-    ObjectKind.SUBSCRIPTION: query("stored_rows_subscriptions"),
+_ROWS = {CUSTOMER: query("stored_rows_users")} | {
+    kind: query_of("stored_rows_objects", kind) for kind in OWNED_KINDS
+}
+_NAMED = {CUSTOMER: query("stored_rows_named_users")} | {
+    kind: query_of("stored_rows_named_objects", kind) for kind in OWNED_KINDS
 }
 _CLAIMANTS = query("stored_rows_claimants")
-_NAMED = query("stored_rows_named")
-_SAMPLE = query("stored_rows_sample")
+_SAMPLE = query_of_all("stored_rows_sample")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
     """One row: what it shows, by which event of which second, and what it remembers of its events.
 
-    `email` is the address to sign in with and `email_due` the one that all claims come to; None for subscriptions.
+    `email` is the address to sign in with and `email_due` the one that all claims come to; of customers alone.
     """
 
     customer_id: CustomerId
-    columns: CustomerColumns | SubscriptionColumns
+    columns: Columns
     shown: str
     shown_created: int | None
     evidence: bytes
@@ -46,15 +50,15 @@ class StoredRow:
 
 
 class StoredRows:
-    """The rows of both tables."""
+    """The rows of all kinds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, kind: ObjectKind, ids: Collection[ObjectId]) -> dict[ObjectId, StoredRow]:
+    async def read(self, kind: Kind, ids: Collection[ObjectId]) -> dict[ObjectId, StoredRow]:
         """Read these objects' rows; what has none is left out."""
         rows = await self._database.fetch(_ROWS[kind], list(ids))
-        due = await self._due(rows) if kind is ObjectKind.CUSTOMER else {}
+        due = await self._due(rows) if kind is CUSTOMER else {}
         return {
             ObjectId(row["object_id"]): _stored_row(kind, row, due.get(CustomerId(row["stripe_customer_id"])))
             for row in rows
@@ -71,19 +75,15 @@ class StoredRows:
 
     async def sample(self, limit: int) -> list[RefetchTarget]:
         """Name so many rows at random."""
-        return [_named(row) for row in await self._database.fetch(_SAMPLE, limit)]
+        return [target_of(row) for row in await self._database.fetch(_SAMPLE, limit)]
 
-    async def all(self, kind: ObjectKind) -> AsyncIterator[RefetchTarget]:
+    async def all(self, kind: Kind) -> AsyncIterator[RefetchTarget]:
         """Name every object that Stripe should list."""
         after = ""
-        while rows := await self._database.fetch(_NAMED, kind.value, after, PAGE):
+        while rows := await self._database.fetch(_NAMED[kind], after, PAGE):
             after = rows[-1]["object_id"]
             for row in rows:
-                yield _named(row)
-
-
-def _named(row: Any) -> RefetchTarget:
-    return RefetchTarget(ObjectKind(row["kind"]), ObjectId(row["object_id"]), CustomerId(row["customer_id"]))
+                yield target_of(row)
 
 
 def _claim(row: Any) -> EmailClaim:
@@ -95,10 +95,10 @@ def _claim(row: Any) -> EmailClaim:
     )
 
 
-def _stored_row(kind: ObjectKind, row: Any, email_due: str | None) -> StoredRow:
+def _stored_row(kind: Kind, row: Any, email_due: str | None) -> StoredRow:
     return StoredRow(
         customer_id=CustomerId(row["stripe_customer_id"]),
-        columns=_customer(row) if kind is ObjectKind.CUSTOMER else _subscription(row),
+        columns=_customer(row) if kind is CUSTOMER else TABLES[kind].read(row["stripe_customer_id"], row[5:]),
         shown=row["last_webhook_event_id"] or "",
         shown_created=row["shown_created"],
         evidence=row["evidence"] or b"",
@@ -116,16 +116,4 @@ def _customer(row: Any) -> CustomerColumns:
         metadata=canonical(row["metadata"]) or "{}",
         stripe_created_at=row["stripe_created_at"],
         deleted=row["deleted"],
-    )
-
-
-def _subscription(row: Any) -> SubscriptionColumns:
-    return SubscriptionColumns(
-        customer_id=row["stripe_customer_id"],
-        product_id=row["product_id"],
-        status=row["status"],
-        current_period_start=row["current_period_start"],
-        current_period_end=row["current_period_end"],
-        metadata=canonical(row["metadata"]) or "{}",
-        stripe_created_at=row["stripe_created_at"],
     )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from cogento.events.addresses import EmailClaim, claimed_address
-from cogento.events.columns import CustomerColumns
-from cogento.events.names import CustomerId
+from cogento.events.kinds.customer import CustomerColumns
+from cogento.events.names import CustomerId, EventId
 from cogento.ordering.order import CurrentRow, Decision
-from cogento.store.rows import canonical, known_of, needs_update, write
+from cogento.store.rows import canonical, needs_update, write
 from schema.queries import query
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class UserRow(msgspec.Struct, frozen=True):
         return self.record["evidence"] is None and self.claim.stripe_email is None
 
     def known(self) -> CurrentRow:
-        """Say what the row knows and shows; read only for customers that have events of their own."""
+        """Say what the row knows and shows; read only for customers that have events of their own.
+
+        One that was not made by us has no evidence of its order.
+        """
         record = self.record
         columns = CustomerColumns(
             stripe_email=self.claim.stripe_email,
@@ -87,7 +90,11 @@ class UserRow(msgspec.Struct, frozen=True):
             stripe_created_at=self.claim.stripe_created_at,
             deleted=self.claim.deleted,
         )
-        return known_of(record, columns)
+        return CurrentRow(
+            evidence=record["evidence"] or b"",
+            last_event_id=EventId(record["last_webhook_event_id"] or ""),
+            columns=columns,
+        )
 
 
 class UserChange(msgspec.Struct, frozen=True):
@@ -176,7 +183,8 @@ def _row(record: asyncpg.Record) -> UserRow:
 
 def _updated(change: UserChange) -> tuple[object, ...]:
     shows, decision = change.columns, change.decision
-    is_kept = change.known is not None and change.known.columns.metadata == shows.metadata
+    before = cast("CustomerColumns | None", change.known and change.known.columns)
+    is_kept = before is not None and before.metadata == shows.metadata
     return (
         change.user_id,
         shows.stripe_email,

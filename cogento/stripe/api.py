@@ -1,4 +1,4 @@
-"""Stripe's REST API as far as this project asks: customers, subscriptions and events, as raw JSON.
+"""Stripe's REST API as far as this project asks: objects that have a table, and events, as raw JSON.
 
 Read only. What crosses this border are bytes that cogento.events can read: the SDK's own objects are no dicts and
 hold Decimals. Knows neither Redis nor Postgres, nor what the answers mean.
@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from cogento.events.event import ObjectKind
 from cogento.stripe.requests import Requests, StripeAnswer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 
+    from cogento.events.kinds.kind import Kind, Parts
     from cogento.events.names import ObjectId
     from cogento.stripe.requests import RateLimit
 
@@ -30,8 +30,6 @@ API_VERSION = "2026-06-24.dahlia"
 API_BASE = "https://api.stripe.com"
 TIMEOUT_SECONDS = 20.0
 PAGE = 100  # the most that Stripe gives at once
-
-_PATHS = {ObjectKind.CUSTOMER: "/v1/customers", ObjectKind.SUBSCRIPTION: "/v1/subscriptions"}
 
 T = TypeVar("T")
 
@@ -71,8 +69,8 @@ class StripeApi:
         sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
         return cls(Requests(sdk.get, limit, jitter=jitter), sdk.close)
 
-    async def fetch(self, kind: ObjectKind, object_id: ObjectId) -> StripeAnswer:
-        """Ask for one object as it is now; a subscription with all of its items.
+    async def fetch(self, kind: Kind, object_id: ObjectId) -> StripeAnswer:
+        """Ask for one object as it is now; whole, a subscription for example with all of its items.
 
         At most one such request for an object is under way at once. A deleted customer is answered by its
         stub (`deleted: true`); an object that never was, or that the key cannot see, raises (`is_missing`).
@@ -96,16 +94,17 @@ class StripeApi:
 
     async def objects(
         self,
-        kind: ObjectKind,
+        kind: Kind,
         *,
         since: int | None = None,
         before: int | None = None,
         after_id: str | None = None,
     ) -> Page:
-        """List objects by the second of their creation; subscriptions of every status, customers that live."""
+        """List objects by the second of their creation: those that have ended, too, but no deleted customers."""
         created = {name: second for name, second in (("gte", since), ("lt", before)) if second is not None}
-        status = {"status": "all"} if kind is ObjectKind.SUBSCRIPTION else {}
-        return await self._page(_PATHS[kind], created=created or None, starting_after=after_id, **status)
+        return await self._page(
+            kind.path, created=created or None, starting_after=after_id, **kind.list_parameters
+        )
 
     async def _page(self, path: str, **parameters: Any) -> Page:
         given = {name: value for name, value in parameters.items() if value is not None}
@@ -114,28 +113,27 @@ class StripeApi:
         last_id = msgspec.json.decode(found.data[-1], type=_WithId).id if found.data else None
         return Page(tuple(bytes(one) for one in found.data), last_id, found.has_more, answer.at)
 
-    async def _fetch(self, kind: ObjectKind, object_id: ObjectId) -> StripeAnswer:
-        answer = await self._requests.get(f"{_PATHS[kind]}/{quote(object_id, safe='')}")
-        if kind is ObjectKind.SUBSCRIPTION and msgspec.json.decode(answer.body, type=_Subscription).is_cut:
-            return await self._with_all_items(answer, object_id)
-        return answer
-
-    async def _with_all_items(self, answer: StripeAnswer, subscription_id: ObjectId) -> StripeAnswer:
-        """Put together what Stripe gives in parts."""
+    async def _fetch(self, kind: Kind, object_id: ObjectId) -> StripeAnswer:
+        answer = await self._requests.get(f"{kind.path}/{quote(object_id, safe='')}")
+        if kind.parts is None or b'"has_more"' not in answer.body:
+            return answer
         whole = json.loads(answer.body)
-        items = [json.loads(item) async for item in self._items(subscription_id)]
-        whole["items"] |= {"data": items, "has_more": False}
+        if kind.has_all_parts(whole):
+            return answer
+        parts = [json.loads(part) async for part in self._parts(kind.parts, object_id)]
+        whole[kind.parts.field] |= {"data": parts, "has_more": False}
         return StripeAnswer(json.dumps(whole).encode(), answer.at)
 
-    async def _items(self, subscription_id: ObjectId) -> AsyncIterator[bytes]:
+    async def _parts(self, parts: Parts, object_id: ObjectId) -> AsyncIterator[bytes]:
+        """List what Stripe gives in parts."""
+        path = parts.path.format(id=quote(object_id, safe=""))
+        named = {parts.parameter: object_id} if parts.parameter else {}
         after_id, has_more = None, True
         while has_more:
-            page = await self._page(
-                "/v1/subscription_items", subscription=subscription_id, starting_after=after_id
-            )
+            page = await self._page(path, starting_after=after_id, **named)
             after_id, has_more = page.last_id, page.has_more
-            for item in page.objects:
-                yield item
+            for part in page.objects:
+                yield part
 
 
 class RequestCoalescer(Generic[T]):
@@ -165,16 +163,3 @@ class _WithId(msgspec.Struct):
 class _List(msgspec.Struct):
     data: list[msgspec.Raw]
     has_more: bool
-
-
-class _Cut(msgspec.Struct):
-    has_more: bool = False
-
-
-class _Subscription(msgspec.Struct):
-    items: _Cut | None = None
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the subscription has more items than it carries."""
-        return self.items is not None and self.items.has_more

@@ -1,7 +1,8 @@
 """The named queries: one SQL file each, opening with its purpose and what its parameters are.
 
 What several share stands once in shared/ and comes in where a line says `-- include NAME`. The text is sent with its
-comments, so that pg_stat_activity and the server's log name the query too.
+comments, so that pg_stat_activity and the server's log name the query too. Where `{table}` or another name in braces stands
+in it, or lines between `-- for each kind` and `-- end`, cogento/store/kind_queries.py completes it.
 """
 
 from __future__ import annotations

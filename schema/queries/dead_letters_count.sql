@@ -4,7 +4,11 @@ SELECT
     letter.failure_class,
     count(*) AS letters,
     count(*) FILTER (
-        WHERE living_user.user_id IS NOT NULL OR living_subscription.user_id IS NOT NULL
+        WHERE
+            living_user.user_id IS NOT NULL
+            -- for each kind
+            OR living_{row_id}.user_id IS NOT NULL
+            -- end
     ) AS removals,
     min(letter.died_at) AS oldest
 FROM dead_letters AS letter
@@ -17,15 +21,17 @@ LEFT JOIN LATERAL (
         AND u.deleted_at IS NULL
     LIMIT 1 -- keeps the planner from reading whole tables
 ) AS living_user ON TRUE
+-- for each kind
 LEFT JOIN LATERAL (
     SELECT s.user_id
-    FROM subscriptions AS s
+    FROM {table} AS s
     WHERE
         letter.removal
-        AND s.stripe_subscription_id = letter.object_id
-        AND s.status NOT IN ('canceled', 'incomplete_expired')
+        AND s.{stripe_id} = letter.object_id
+        AND s.{ended_by} NOT IN ({ended_values})
     LIMIT 1 -- as above
-) AS living_subscription ON TRUE
+) AS living_{row_id} ON TRUE
+-- end
 WHERE letter.status IN ('open', 'retrying')
 GROUP BY
     letter.status,

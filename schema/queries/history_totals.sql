@@ -7,7 +7,10 @@ SELECT
     coalesce(sum(superseded), 0)::BIGINT AS superseded,
     coalesce(sum(dead), 0)::BIGINT AS dead,
     (SELECT count(*) FROM dead_letters WHERE status IN ('open', 'retrying')) AS letters,
-    (SELECT count(*) FROM users WHERE unsure) AS unsure_users,
-    (SELECT count(*) FROM subscriptions WHERE unsure) AS unsure_subscriptions,
+    (SELECT count(*) FROM users WHERE unsure)
+    -- for each kind
+    + (SELECT count(*) FROM {table} WHERE unsure)
+    -- end
+    AS unsure,
     (SELECT count(*) FROM notices WHERE waits_since IS NOT NULL) AS to_ask
 FROM outcome_totals

@@ -1,4 +1,4 @@
--- Find the customers that an id or address is about: of a customer, a subscription, an event.
+-- Find the customers that an id or address is about: of a customer, of what belongs to one, of an event.
 -- $1 VARCHAR: the id or address
 -- $2 VARCHAR: the same as an address in its canonical form
 SELECT stripe_customer_id AS customer_id
@@ -16,16 +16,27 @@ UNION
 SELECT stripe_customer_id
 FROM users
 WHERE stripe_email = $1::VARCHAR
+-- for each kind
 UNION
 SELECT u.stripe_customer_id
-FROM subscriptions AS s
+FROM {table} AS s
 INNER JOIN users AS u ON s.user_id = u.user_id
-WHERE s.stripe_subscription_id = $1::VARCHAR
+WHERE s.{stripe_id} = $1::VARCHAR
+-- end
 UNION
-SELECT coalesce(u.stripe_customer_id, e.customer_id)
+SELECT
+    coalesce(
+        -- for each kind
+        (
+            SELECT u.stripe_customer_id
+            FROM {table} AS s
+            INNER JOIN users AS u ON s.user_id = u.user_id
+            WHERE s.{stripe_id} = e.customer_id
+        ),
+        -- end
+        e.customer_id
+    )
 FROM webhook_events AS e
-LEFT JOIN subscriptions AS s ON e.customer_id = s.stripe_subscription_id
-LEFT JOIN users AS u ON s.user_id = u.user_id
 WHERE e.event_id = $1::VARCHAR
 UNION
 SELECT customer_id

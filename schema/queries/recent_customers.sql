@@ -10,7 +10,7 @@ WITH changed AS (
     WHERE
         settled_at > now() - make_interval(secs => $1::INTEGER)
         AND outcome = 'applied'
-        AND event_type NOT LIKE 'customer.subscription.%'
+        AND event_type IN ('customer.created', 'customer.updated', 'customer.deleted', 'customer.fetched')
     GROUP BY object_id
     ORDER BY
         changed_at DESC,

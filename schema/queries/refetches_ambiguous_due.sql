@@ -1,6 +1,6 @@
 -- Find what Stripe has to be asked for, the longest in doubt first: rows that are unsure and that nothing has been
--- written to for a while, and objects of which an event is a dead letter and no later one is shown. A subscription
--- whose customer has no row would wait for it: its customer is asked for. An answer that died is not asked for again.
+-- written to for a while, and objects of which an event is a dead letter and no later one is shown. What belongs to
+-- a customer that has no row would wait for it: the customer is asked for. An answer that died is not asked for again.
 -- $1 DOUBLE: seconds since the last write
 -- $2 VARCHAR[]: objects to leave out
 -- $3 BIGINT: how many at most
@@ -39,17 +39,19 @@ doubt AS (
     WHERE
         u.unsure
         AND u.synced_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
+    -- for each kind
     UNION ALL
     SELECT
-        'subscription',
-        s.stripe_subscription_id,
+        '{name}',
+        s.{stripe_id},
         u.stripe_customer_id,
         s.synced_at
-    FROM subscriptions AS s
+    FROM {table} AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
     WHERE
         s.unsure
         AND s.synced_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
+    -- end
     UNION ALL
     SELECT
         'customer',
@@ -68,9 +70,10 @@ doubt AS (
     WHERE
         dead.object_id LIKE 'cus\_%'
         AND (shown.is_later AND (shown.is_certain OR NOT dead.removal)) IS NOT TRUE
+    -- for each kind
     UNION ALL
     SELECT
-        CASE WHEN owner.customer_id IS NULL THEN 'customer' ELSE 'subscription' END,
+        CASE WHEN owner.customer_id IS NULL THEN 'customer' ELSE '{name}' END,
         CASE WHEN owner.customer_id IS NULL THEN dead.customer_id ELSE dead.object_id END,
         coalesce(owner.customer_id, dead.customer_id),
         dead.died_at
@@ -79,10 +82,10 @@ doubt AS (
         SELECT
             s.user_id,
             s.stripe_updated_at > dead.event_created_at AS is_later,
-            s.status IN ('canceled', 'incomplete_expired')
+            s.{ended_by} IN ({ended_values})
             OR s.last_webhook_event_id LIKE 'evt\_fetched\_%' AS is_certain
-        FROM subscriptions AS s
-        WHERE s.stripe_subscription_id = dead.object_id
+        FROM {table} AS s
+        WHERE s.{stripe_id} = dead.object_id
         LIMIT 1
     ) AS shown ON TRUE
     LEFT JOIN LATERAL (
@@ -94,9 +97,10 @@ doubt AS (
         LIMIT 1
     ) AS owner ON TRUE
     WHERE
-        dead.object_id LIKE 'sub\_%'
+        dead.object_id LIKE '{id_pattern}'
         AND dead.customer_id LIKE 'cus\_%'
         AND (shown.is_later AND (shown.is_certain OR NOT dead.removal)) IS NOT TRUE
+    -- end
 )
 
 SELECT

@@ -4,6 +4,7 @@
 -- $2 DOUBLE: or seconds since the first
 -- $3 VARCHAR[]: objects to leave out
 -- $4 BIGINT: how many at most
+-- $5 VARCHAR[]: the kinds that this release knows
 SELECT
     kind,
     object_id,
@@ -18,5 +19,6 @@ WHERE
         OR waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)
     )
     AND object_id <> ALL($3::VARCHAR[])
+    AND kind = ANY($5::VARCHAR[])
 ORDER BY waits_since, object_id
 LIMIT $4::BIGINT

@@ -1,4 +1,4 @@
--- Name rows of both tables at random; reads all of both.
+-- Name rows of all kinds at random; reads all of every table.
 -- $1 BIGINT: how many at most
 SELECT
     one.kind,
@@ -10,13 +10,15 @@ FROM (
         stripe_customer_id AS object_id,
         stripe_customer_id AS customer_id
     FROM users
+    -- for each kind
     UNION ALL
     SELECT
-        'subscription',
-        s.stripe_subscription_id,
+        '{name}',
+        s.{stripe_id},
         u.stripe_customer_id
-    FROM subscriptions AS s
+    FROM {table} AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
+    -- end
 ) AS one
 ORDER BY random()
 LIMIT $1::BIGINT

@@ -47,7 +47,7 @@ class Mutation:
     tests: tuple[str, ...]
 
 
-LOCKING = ("users_lock", "users_lock_with_claimants", "users_join_claimants", "subscriptions_lock")
+LOCKING = ("users_lock", "users_lock_with_claimants", "users_join_claimants", "objects_lock")
 
 MUTATIONS = {
     "the ledger's insert": Mutation(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER
 from cogento.events.names import ObjectId
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.local.stripe.http_server import Request, Response
@@ -39,16 +39,16 @@ def customer_id(account: Account) -> ObjectId:
 
 def failing(asking: Asking, customer_id: ObjectId, *troubles: Fault, **limits: float) -> StripeApiError:
     with pytest.raises(StripeApiError) as raised:
-        asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, customer_id), *troubles, **limits)
+        asking.run(lambda api: api.fetch(CUSTOMER, customer_id), *troubles, **limits)
     return raised.value
 
 
 def fetched(asking: Asking, customer_id: ObjectId, *troubles: Fault, **limits: float) -> StripeAnswer:
-    return asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, customer_id), *troubles, **limits)
+    return asking.run(lambda api: api.fetch(CUSTOMER, customer_id), *troubles, **limits)
 
 
 async def fetch_one(api: StripeApi) -> StripeAnswer:
-    return await api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1"))
+    return await api.fetch(CUSTOMER, ObjectId("cus_1"))
 
 
 def test_f51_too_many_is_asked_again_when_stripe_says_and_slows_everybody_down(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from cogento.events import projection, states
+from cogento.events import projection, reductions
+from cogento.events.kinds import subscription
 from cogento.ordering import memory, row_values, rules, walks
 from cogento.ordering import order as ordering
 from tests.model import test_order_laws as laws
@@ -111,7 +112,7 @@ LAWS = [
 READINGS = [
     Mutant(
         "the oldest item's product",
-        (states, "oldest", lambda items: items[0]),
+        (subscription, "oldest", lambda items: items[0]),
         same_row,
         "the order of a list makes another state",
     ),
@@ -123,19 +124,19 @@ READINGS = [
     ),
     Mutant(
         "the period on the items",
-        (states, "_boundary", lambda subscription, _items, key, _choose: subscription.get(key)),
+        (subscription, "_boundary", lambda told, _items, key, _choose: told.get(key)),
         same_row,
         "one state in two shapes counts as two",
     ),
     Mutant(
         "objects in place of ids",
-        (states, "_id", lambda reference: reference),
+        (reductions, "id_of", lambda reference: reference),
         same_row,
         "one state with references expanded or not counts as two",
     ),
     Mutant(
         "null as absent",
-        (states, "pruned", lambda value: value),
+        (reductions, "pruned", lambda value: value),
         needless,
         "a null told for what was absent makes another state",
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento import runtime
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER
 from cogento.settings import EX_CONFIG
 from cogento.store.progress import TimeRange
 from tests.support.simulated_stripe import SimulatedStripe
@@ -64,10 +64,10 @@ def test_a_second_backfill_ends_as_done(run: Run, stripe: SimulatedStripe, store
 def test_backfill_goes_on_with_what_is_left_unless_it_shall_begin_again(
     run: Run, stripe: SimulatedStripe, store: Store
 ) -> None:
-    runtime.run(store.backfills.begin([TimeRange(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    runtime.run(store.backfills.begin([TimeRange(CUSTOMER, START - 2000, START - 1000)]))
 
     left = json.loads(run("backfill", "--json").stdout)
-    runtime.run(store.backfills.begin([TimeRange(ObjectKind.CUSTOMER, START - 2000, START - 1000)]))
+    runtime.run(store.backfills.begin([TimeRange(CUSTOMER, START - 2000, START - 1000)]))
     again = json.loads(run("backfill", "--restart", "--json").stdout)
 
     assert left["customers"] == {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento import runtime
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import backfill
@@ -122,7 +122,7 @@ def test_a_backfill_that_ended_begins_anew(
 
     again = fill(asking)
 
-    assert again.objects(ObjectKind.CUSTOMER) == len(stripe.account.live_customers)
+    assert again.objects(CUSTOMER) == len(stripe.account.live_customers)
     assert {outcome for _, outcome in again.counts} == {"unchanged"}
 
 
@@ -241,7 +241,7 @@ def test_one_backfill_runs_at_a_time(
 def test_slices_cover_all_time_since_the_account_began_and_are_begun_far_apart(
     stripe: SimulatedStripe, asking: Reconciliation
 ) -> None:
-    parts = runtime.run(backfill.stretches(asking._stripe.api, ObjectKind.CUSTOMER, until=stripe.now))
+    parts = runtime.run(backfill.stretches(asking._stripe.api, CUSTOMER, until=stripe.now))
     in_order = sorted(parts, key=lambda one: one.since)
 
     assert START - backfill.CLOSE_SECONDS < in_order[0].since <= START

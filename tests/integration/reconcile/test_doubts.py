@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.events.envelope import parse_envelope
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER
 from cogento.events.names import CustomerId, ObjectId
 from cogento.events.outcomes import Source
 from cogento.local.stripe.errors import Fault, FaultKind
@@ -236,7 +236,7 @@ def test_f53_while_the_key_is_refused_events_go_on_and_nobody_asks(
 def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
     """Ask for the customer, whether it is in doubt or not."""
     way = open_stripe(stripe, redis_url)
-    (answer,) = way.fetch([RefetchTarget(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
+    (answer,) = way.fetch([RefetchTarget(CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
     way.close()
     assert isinstance(answer, StripeAnswer)
     post.mailboxes.put([fetched_envelope(answer)], source=Source.FETCH)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER
 from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.rate_limiter import RateLimiter
@@ -37,7 +37,7 @@ def customers(stripe: SimulatedStripe, count: int) -> list[RefetchTarget]:
     ids = [f"cus_{number}" for number in range(count)]
     for customer_id in ids:
         stripe.account.begin(stripe.customer(customer_id), at=START)
-    return [RefetchTarget(ObjectKind.CUSTOMER, ObjectId(one), CustomerId(one)) for one in ids]
+    return [RefetchTarget(CUSTOMER, ObjectId(one), CustomerId(one)) for one in ids]
 
 
 def all_answered(answers: Sequence[StripeAnswer | StripeApiError]) -> bool:

@@ -14,6 +14,7 @@ from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.claims import Limits
+from cogento.reconcile import sweep as missed_events
 from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import OwnAccountError, Reconciliation
 from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
@@ -266,9 +267,16 @@ def test_a_process_that_stops_ends_its_sweep_between_two_slices(
     assert not swept.is_whole
 
 
-def test_every_type_that_is_listed_has_a_table_and_stripe_takes_so_many() -> None:
+def test_every_type_that_is_listed_has_a_table() -> None:
     assert all(map(is_ours, TYPES))
-    assert len(TYPES) <= 20
+
+
+def test_more_types_than_stripe_lists_at_once_are_listed_one_part_after_the_other(
+    stripe: SimulatedStripe, asking: Reconciliation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missed_events, "TYPES_AT_ONCE", 4)
+
+    assert sweep(asking).missing == len(stripe.account.events)
 
 
 def test_slices_are_shorter_where_much_happens_and_longer_where_nothing_does() -> None:

@@ -155,7 +155,7 @@ async def test_t3_the_doubt_is_found_by_whoever_asks_stripe(store: Store, sql: A
     await store.apply([deleted_customer(event="gone", at=100)])
     await sql.execute("UPDATE subscriptions SET synced_at = now() - INTERVAL '1 minute'")
     (doubt,) = await store.unsure_rows.due(quiet_seconds=3, besides=[], limit=10)
-    assert (doubt.kind, doubt.object_id, doubt.customer_id) == ("subscription", "sub_1", "cus_1")
+    assert (doubt.kind.name, doubt.object_id, doubt.customer_id) == ("subscription", "sub_1", "cus_1")
 
 
 async def test_t3_it_is_asked_for_only_after_its_end_had_time_to_come(store: Store, sql: Any) -> None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cogento.events.kinds import OWNED_KINDS
 from cogento.store.connecting import connect
+from cogento.store.kind_queries import query_of, query_of_all
 from cogento.store.store import Store
-from schema.queries import query
 from tests.support.store_deliveries import customer, new_customer, subscription
 
 if TYPE_CHECKING:
     import asyncpg
+
+BY_STRIPE_ID, UNSURE = "idx_{0.table}_stripe_{0}_id", "idx_{0.table}_unsure"
 
 HOT = (
     ("ledger_find", "webhook_events"),
@@ -23,32 +26,44 @@ HOT = (
     ("users_join_claimants", "idx_users_stripe_email"),
     ("users_update", "users_pkey"),
     ("users_set_email", "users_pkey"),
-    ("subscriptions_lock", "idx_subscriptions_stripe_subscription_id"),
-    ("subscriptions_update", "subscriptions_pkey"),
     ("history_events", "customer_id"),
     ("history_event", "pkey"),
     ("refetches_ambiguous_due", "idx_users_unsure"),
-    ("refetches_ambiguous_due", "idx_subscriptions_unsure"),
     ("refetches_ambiguous_due", "idx_dead_letters_unresolved_died_at"),
     ("refetches_ambiguous_due", "idx_dead_letters_object_id"),
     ("refetches_ambiguous_due", "idx_users_stripe_customer_id"),
-    ("refetches_ambiguous_due", "idx_subscriptions_stripe_subscription_id"),
     ("refetches_take", "notices_pkey"),
     ("refetches_answered", "notices_pkey"),
     ("refetches_cover", "notices_pkey"),
     ("refetches_due", "idx_notices_waits_since"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
     ("dead_letters_count", "idx_users_stripe_customer_id"),
-    ("dead_letters_count", "idx_subscriptions_stripe_subscription_id"),
 )
+EVERY_HOT = [
+    *(pytest.param(query_of_all(name), index, id=f"{name}-{index}") for name, index in HOT),
+    *(
+        pytest.param(query_of(name, kind), index.format(kind), id=f"{name}-{index.format(kind)}")
+        for kind in OWNED_KINDS
+        for name, index in (("objects_lock", BY_STRIPE_ID), ("objects_update", "{0.table}_pkey"))
+    ),
+    *(
+        pytest.param(query_of_all(name), index.format(kind), id=f"{name}-{index.format(kind)}")
+        for kind in OWNED_KINDS
+        for name, index in (
+            ("refetches_ambiguous_due", UNSURE),
+            ("refetches_ambiguous_due", BY_STRIPE_ID),
+            ("dead_letters_count", BY_STRIPE_ID),
+        )
+    ),
+]
 
 
-@pytest.mark.parametrize(("name", "index"), HOT)
+@pytest.mark.parametrize(("query", "index"), EVERY_HOT)
 async def test_the_query_goes_by_key_whatever_the_statistics(
-    untouched_url: str, name: str, index: str
+    untouched_url: str, query: str, index: str
 ) -> None:
     session = await connect(untouched_url, application_name="test")
-    plan = await _generic_plan(session, name)
+    plan = await _generic_plan(session, query)
     await session.close()
     assert index in plan
     assert "Seq Scan" not in plan
@@ -58,15 +73,15 @@ async def test_the_query_goes_by_key_whatever_the_statistics(
 
 async def test_totals_go_by_index_but_for_the_table_that_has_a_few_rows(untouched_url: str) -> None:
     session = await connect(untouched_url, application_name="test")
-    plan = json.loads(await _generic_plan(session, "history_totals"))
+    plan = json.loads(await _generic_plan(session, query_of_all("history_totals")))
     await session.close()
     nodes = _nodes(json.loads(plan)[0]["Plan"])
     found = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
     assert found == {"outcome_totals"}
     assert {node["Index Name"] for node in nodes if "Index Name" in node} >= {
         "idx_users_unsure",
-        "idx_subscriptions_unsure",
         "idx_notices_waits_since",
+        *(UNSURE.format(kind) for kind in OWNED_KINDS),
     }
 
 
@@ -78,7 +93,7 @@ async def test_asking_whether_an_event_has_counted_probes_one_day(
     session = await connect(database_url, application_name="test")
     plan = await session.fetchval(
         "EXPLAIN (ANALYZE, FORMAT JSON) "
-        + query("ledger_find").replace("$1", "ARRAY['evt_1']").replace("$2", f"ARRAY[{now}]")
+        + query_of_all("ledger_find").replace("$1", "ARRAY['evt_1']").replace("$2", f"ARRAY[{now}]")
     )
     await session.close()
     nodes = _nodes(json.loads(plan)[0]["Plan"])
@@ -102,14 +117,14 @@ async def test_most_updates_of_a_row_stay_in_its_page_and_touch_no_index(store: 
     assert min(row["n_tup_hot_upd"] for row in rows) > 225
 
 
-async def _generic_plan(session: asyncpg.Connection, name: str) -> str:
+async def _generic_plan(session: asyncpg.Connection, query: str) -> str:
     """Explain what the server does when it knows nothing of the values, as our sessions ask it to."""
-    prepared = await session.prepare(query(name))
+    prepared = await session.prepare(query)
     if not prepared.get_parameters():
-        return json.dumps(await session.fetchval(f"EXPLAIN (FORMAT JSON) {query(name)}"))
+        return json.dumps(await session.fetchval(f"EXPLAIN (FORMAT JSON) {query}"))
     nulls = ", ".join("NULL" for _ in prepared.get_parameters())
     types = ", ".join(_type_name(parameter) for parameter in prepared.get_parameters())
-    await session.execute(f"PREPARE asked ({types}) AS {query(name)}")
+    await session.execute(f"PREPARE asked ({types}) AS {query}")
     return json.dumps(await session.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE asked ({nulls})"))
 
 

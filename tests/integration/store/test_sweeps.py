@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cogento.events.event import ObjectKind
+from cogento.events.kinds import CUSTOMER
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.store.progress import ListedEvent, SweepStatus
 from cogento.store.refetches import RefetchTarget
@@ -87,9 +87,7 @@ async def doubted(store: Store) -> None:
 async def test_an_unsure_row_is_in_doubt(store: Store) -> None:
     await doubted(store)
 
-    assert await in_doubt(store) == [
-        RefetchTarget(ObjectKind.CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))
-    ]
+    assert await in_doubt(store) == [RefetchTarget(CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))]
 
 
 async def test_a_row_that_was_just_written_is_left_alone_for_a_while(store: Store, sql: Any) -> None:

@@ -6,12 +6,15 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.event import ObjectKind, read_event
+from cogento.events.event import read_event
 from cogento.events.fetched import fetched_event_body
+from cogento.events.kinds import CUSTOMER, SUBSCRIPTION
+from cogento.events.kinds.kind import Parts
 from cogento.events.names import ObjectId
 from cogento.local.services import ROOT
 from cogento.local.stripe.http_server import Request, Response
@@ -42,7 +45,7 @@ def asking(account: Account) -> Asking:
 def test_a_fetched_customer_is_stripes_own_bytes_and_second(asking: Asking, account: Account) -> None:
     customer_id = ObjectId(next(iter(account.live_customers)))
 
-    answer = asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, customer_id))
+    answer = asking.run(lambda api: api.fetch(CUSTOMER, customer_id))
 
     event = read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
     assert (event.object_id, event.created) == (customer_id, NOW)
@@ -52,14 +55,14 @@ def test_a_fetched_customer_is_stripes_own_bytes_and_second(asking: Asking, acco
 def test_a_deleted_customer_is_fetched_as_its_stub(asking: Asking, account: Account) -> None:
     gone = next(one.id for one in account.customers.values() if one.deleted)
 
-    answer = asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId(gone)))
+    answer = asking.run(lambda api: api.fetch(CUSTOMER, ObjectId(gone)))
 
     assert json.loads(answer.body) == builders.deleted_customer(gone)
 
 
 def test_what_stripe_does_not_know_is_missing_and_not_deleted(asking: Asking) -> None:
     with pytest.raises(StripeApiError) as raised:
-        asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_unheard_of")))
+        asking.run(lambda api: api.fetch(CUSTOMER, ObjectId("cus_unheard_of")))
 
     assert raised.value.is_missing
     assert asking.budget.taken == 1
@@ -68,7 +71,7 @@ def test_what_stripe_does_not_know_is_missing_and_not_deleted(asking: Asking) ->
 @pytest.mark.parametrize("strange", ["../events", "cus_1?limit=1", "cus_1/sources", "%2e%2e/events"])
 def test_an_id_with_other_characters_asks_for_nothing_else(asking: Asking, strange: str) -> None:
     with pytest.raises(StripeApiError) as refused:
-        asking.run(lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId(strange)))
+        asking.run(lambda api: api.fetch(CUSTOMER, ObjectId(strange)))
 
     assert refused.value.is_missing
 
@@ -77,7 +80,7 @@ def test_several_who_want_one_object_at_once_cost_one_request(asking: Asking, ac
     customer_id = ObjectId(next(iter(account.live_customers)))
 
     async def at_once(api: StripeApi) -> list[bytes]:
-        wanted = (api.fetch(ObjectKind.CUSTOMER, customer_id) for _ in range(20))
+        wanted = (api.fetch(CUSTOMER, customer_id) for _ in range(20))
         return [answer.body for answer in await asyncio.gather(*wanted)]
 
     bodies = asking.run(at_once)
@@ -90,8 +93,8 @@ def test_an_answer_is_not_kept_for_who_asks_later(asking: Asking, account: Accou
     customer_id = ObjectId(next(iter(account.live_customers)))
 
     async def one_after_the_other(api: StripeApi) -> None:
-        await api.fetch(ObjectKind.CUSTOMER, customer_id)
-        await api.fetch(ObjectKind.CUSTOMER, customer_id)
+        await api.fetch(CUSTOMER, customer_id)
+        await api.fetch(CUSTOMER, customer_id)
 
     asking.run(one_after_the_other)
 
@@ -134,7 +137,7 @@ def test_a_list_may_be_empty(asking: Asking) -> None:
 
 
 def test_canceled_subscriptions_are_listed_too(asking: Asking) -> None:
-    page = asking.run(lambda api: api.objects(ObjectKind.SUBSCRIPTION))
+    page = asking.run(lambda api: api.objects(SUBSCRIPTION))
 
     assert "canceled" in {json.loads(one)["status"] for one in page.objects}
 
@@ -150,11 +153,26 @@ def test_a_subscription_that_does_not_carry_all_its_items_is_completed() -> None
         document = cut if request.path.endswith("sub_1") else {"data": items, "has_more": after is None}
         return Response(200, json.dumps(document).encode(), DATE)
 
-    fetched = asked(answer, lambda api: api.fetch(ObjectKind.SUBSCRIPTION, ObjectId("sub_1")))
+    fetched = asked(answer, lambda api: api.fetch(SUBSCRIPTION, ObjectId("sub_1")))
 
     event = read_event(fetched_event_body(fetched.body, fetched_at=fetched.at, api_version=API_VERSION))
     assert not event.version.partial
     assert [row["id"] for row in json.loads(fetched.body)["items"]["data"]] == ["si_0", "si_1", "si_2"]
+
+
+def test_parts_that_lie_below_their_object_are_asked_for_there() -> None:
+    kind = replace(SUBSCRIPTION, parts=Parts("items", "/v1/subscriptions/{id}/items"))
+    cut = builders.subscription("sub_1", items=[builders.item("si_0")])
+    cut["items"]["has_more"] = True
+    whole = {"data": [builders.item("si_0"), builders.item("si_1")], "has_more": False}
+
+    async def answer(request: Request) -> Response:
+        document = {"/v1/subscriptions/sub_1": cut, "/v1/subscriptions/sub_1/items": whole}[request.path]
+        return Response(200, json.dumps(document).encode(), DATE)
+
+    fetched = asked(answer, lambda api: api.fetch(kind, ObjectId("sub_1")))
+
+    assert [row["id"] for row in json.loads(fetched.body)["items"]["data"]] == ["si_0", "si_1"]
 
 
 def test_an_answer_without_a_date_has_no_place_in_order_and_is_none() -> None:
@@ -162,7 +180,7 @@ def test_an_answer_without_a_date_has_no_place_in_order_and_is_none() -> None:
         return Response(200, json.dumps(builders.customer()).encode())
 
     with pytest.raises(StripeApiError, match="no date"):
-        asked(answer, lambda api: api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1")))
+        asked(answer, lambda api: api.fetch(CUSTOMER, ObjectId("cus_1")))
 
 
 def test_stripe_is_told_nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +192,8 @@ def test_stripe_is_told_nothing_of_the_machine(tmp_path: Path, monkeypatch: pyte
         return Response(200, json.dumps(builders.customer()).encode(), DATE)
 
     async def twice(api: StripeApi) -> None:
-        await api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1"))
-        await api.fetch(ObjectKind.CUSTOMER, ObjectId("cus_1"))
+        await api.fetch(CUSTOMER, ObjectId("cus_1"))
+        await api.fetch(CUSTOMER, ObjectId("cus_1"))
 
     asked(answer, twice)
 

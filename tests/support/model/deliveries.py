@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from random import Random
 
-    from cogento.events.columns import CustomerColumns, SubscriptionColumns
+    from cogento.events.kinds.kind import Columns
 
 Batch = list[Version]
 
@@ -25,7 +25,7 @@ Batch = list[Version]
 class Row:
     """All that a row would hold, order evidence included."""
 
-    columns: CustomerColumns | SubscriptionColumns
+    columns: Columns
     last_event_id: str
     sure: bool
     evidence: bytes

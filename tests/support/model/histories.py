@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.kinds.kind import Columns
+from cogento.events.kinds.subscription import SubscriptionColumns
 from cogento.events.names import EventId
 from cogento.events.versions import ORDER_WINDOW, STAMP_JITTER, Lifecycle, Version
 
@@ -35,7 +36,7 @@ class History:
     seconds: tuple[int, ...] = ()
 
     @property
-    def truth(self) -> CustomerColumns | SubscriptionColumns:
+    def truth(self) -> Columns:
         """What the last event's snapshot says."""
         return self.versions[-1].columns
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import read_event
+from cogento.events.kinds.customer import CustomerColumns
+from cogento.events.kinds.subscription import SubscriptionColumns
 from cogento.events.versions import Lifecycle, Version
 from cogento.local.stripe import events, shapes
 from cogento.local.stripe.objects import Customer, StripeObject, Subscription

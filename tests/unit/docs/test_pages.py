@@ -11,7 +11,7 @@ import click
 import pytest
 
 from cogento.cli.main import COMMANDS
-from cogento.events.envelope import has_snapshot
+from cogento.events.kinds import kind_of
 from cogento.reconcile.sweep import TYPES
 
 ROOT = Path(__file__).parents[3]
@@ -102,4 +102,4 @@ def test_t13_stripe_listen_names_every_type_that_has_a_table_and_nothing_else(li
     words = shlex.split(line.replace("\\\n", ""))
     types = words[words.index("--events") + 1].split(",")
     assert sorted(types) == sorted(TYPES)
-    assert all(map(has_snapshot, types))
+    assert all(map(kind_of, types))

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import PermanentError
-from cogento.events.event import ObjectKind, read_event
+from cogento.events.event import read_event
+from cogento.events.kinds import CUSTOMER, SUBSCRIPTION
+from cogento.events.kinds.customer import CustomerColumns
+from cogento.events.kinds.subscription import SubscriptionColumns
 from tests.support.builders import (
     NOW,
     Json,
@@ -33,7 +35,7 @@ def test_reads_a_customers_event(type_: str) -> None:
     read = read_event(event_body(type_, customer("cus_7", name="Ada"), id_="evt_7", created=NOW + 1))
 
     assert (read.id, read.type, read.created) == ("evt_7", type_, NOW + 1)
-    assert (read.kind, read.object_id, read.customer_id) == (ObjectKind.CUSTOMER, "cus_7", "cus_7")
+    assert (read.kind, read.object_id, read.customer_id) == (CUSTOMER, "cus_7", "cus_7")
     assert isinstance(read.columns, CustomerColumns)
     assert (read.columns.name, read.columns.deleted) == ("Ada", False)
 
@@ -63,7 +65,7 @@ def test_reads_a_customers_deletion_in_both_its_shapes(last: Json) -> None:
 def test_reads_every_event_of_a_subscription(type_: str) -> None:
     read = read_event(event_body(type_, subscription("sub_7", customer="cus_7", status="past_due")))
 
-    assert (read.kind, read.object_id, read.customer_id) == (ObjectKind.SUBSCRIPTION, "sub_7", "cus_7")
+    assert (read.kind, read.object_id, read.customer_id) == (SUBSCRIPTION, "sub_7", "cus_7")
     assert isinstance(read.columns, SubscriptionColumns)
     assert (read.columns.customer_id, read.columns.status) == ("cus_7", "past_due")
 

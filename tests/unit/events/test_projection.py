@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cogento.events.event import read_event
 from cogento.events.projection import fingerprint, undo
-from cogento.events.states import pruned
+from cogento.events.reductions import pruned
 from cogento.ordering.order import Lifecycle, Version
 from tests.support.builders import (
     NOW,

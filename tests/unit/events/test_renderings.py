@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.events.columns import SubscriptionColumns
 from cogento.events.event import read_event
+from cogento.events.kinds.subscription import SUBSCRIPTION, SubscriptionColumns
 from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.events import previous_attributes
 from cogento.local.stripe.objects import CATALOGUE, Item, Subscription
@@ -111,7 +111,7 @@ def test_t2_a_row_of_one_rendering_equals_what_stripe_says_in_another(version: s
 
     copy = StoredRow(CustomerId("cus_1"), row.columns, row.last_event_id, NOW, row.evidence, None, None)
 
-    assert drifts(ObjectId("sub_1"), said.columns, copy) == []
+    assert drifts(SUBSCRIPTION, ObjectId("sub_1"), said.columns, copy) == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cogento.events.errors import PermanentError
-from cogento.events.event import Event, Notice, ObjectKind, read_notice, read_stored_event
+from cogento.events.event import Event, Notice, read_notice, read_stored_event
+from cogento.events.kinds import SUBSCRIPTION
 from tests.support.builders import NOW, Json, body, customer, event_body, thin_event
 
 
@@ -14,7 +15,7 @@ def test_it_says_of_which_object_stripe_has_to_be_asked() -> None:
 
     notice = read_notice(raw)
 
-    assert (notice.id, notice.created, notice.kind) == ("evt_test_1", NOW + 1, ObjectKind.SUBSCRIPTION)
+    assert (notice.id, notice.created, notice.kind) == ("evt_test_1", NOW + 1, SUBSCRIPTION)
     assert (notice.object_id, notice.customer_id, notice.body) == ("sub_1", "sub_1", raw)
 
 

@@ -7,10 +7,10 @@ from itertools import permutations
 
 import pytest
 
-from cogento.events.columns import CustomerColumns
 from cogento.events.errors import PermanentError
 from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
+from cogento.events.kinds.customer import CustomerColumns
 from cogento.ordering.order import LAG_SECONDS, Version
 from tests.support.builders import NOW, Json, customer, deleted_customer, event_body, subscription
 from tests.support.model.deliveries import Row, row_after, rows_of_every_order

@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
+from cogento.events.kinds.customer import CustomerColumns
+from cogento.events.kinds.subscription import SubscriptionColumns
 from cogento.ordering.order import Lifecycle, Version
 from cogento.ordering.row_values import gaps
 from tests.support.builders import NOW

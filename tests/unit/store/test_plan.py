@@ -37,14 +37,14 @@ ACTIVATION = read("customer.subscription.updated", ACTIVE, id_="evt_1", before=I
 
 
 def shown(plan: Plan) -> list[tuple[ObjectId, EventId]]:
-    return [(change.stripe_subscription_id, change.decision.last_event_id) for change in plan.subscriptions]
+    return [(change.object_id, change.decision.last_event_id) for change in plan.objects]
 
 
 def test_case_6_a_subscription_before_its_customer_is_parked_and_not_decided() -> None:
     plan = make_plan([CREATION, ACTIVATION], {}, {})
 
     assert plan.results() == {"evt_9": PARKED, "evt_1": PARKED}
-    assert (plan.customers, plan.subscriptions, plan.unsure) == ((), (), frozenset())
+    assert (plan.customers, plan.objects, plan.unsure) == ((), (), frozenset())
 
 
 @pytest.mark.parametrize("order", list(permutations([BIRTH, CREATION, ACTIVATION])))
@@ -79,4 +79,4 @@ def test_case_8_two_versions_of_one_row_in_a_batch_become_one_write() -> None:
         "evt_9": decided(Reason.SUPERSEDED, EventId("evt_1")),
         "evt_1": decided(Reason.FIRST),
     }
-    assert len(plan.subscriptions) == 1
+    assert len(plan.objects) == 1

@@ -6,8 +6,10 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from cogento.events.columns import CustomerColumns, SubscriptionColumns
 from cogento.events.event import read_event
+from cogento.events.kinds.customer import CustomerColumns
+from cogento.events.kinds.kind import Columns
+from cogento.events.kinds.subscription import SubscriptionColumns
 from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.truth import SubscriptionTruth, UserTruth, truth
 from cogento.ordering.order import CurrentRow, decide
@@ -54,11 +56,12 @@ def _decided(events: list[Event]) -> dict[str, Decision]:
     return rows
 
 
-def _shown(columns: CustomerColumns | SubscriptionColumns) -> tuple[Any, ...]:
+def _shown(columns: Columns) -> tuple[Any, ...]:
     if isinstance(columns, CustomerColumns):
         address = json.loads(columns.address or "null")
         metadata = json.loads(columns.metadata)
         return (columns.stripe_email, columns.name, columns.phone, address, metadata, columns.deleted)
+    assert isinstance(columns, SubscriptionColumns)
     period = (columns.current_period_start, columns.current_period_end)
     metadata = json.loads(columns.metadata)
     return (columns.customer_id, columns.product_id, columns.status, *period, metadata)

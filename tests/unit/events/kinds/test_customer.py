@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cogento.events.columns import CustomerColumns, deleted_customer, live_customer
 from cogento.events.errors import PermanentError
+from cogento.events.kinds.customer import CustomerColumns, deleted_customer, live_customer
 from tests.support import builders
 from tests.support.builders import NOW, Json, customer
 

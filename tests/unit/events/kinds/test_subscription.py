@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cogento.events.columns import SubscriptionColumns, read_subscription
 from cogento.events.errors import PermanentError
+from cogento.events.kinds.subscription import SubscriptionColumns, read_subscription
 from tests.support.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
 
 START, END = NOW - 100, NOW + 100

@@ -1,0 +1,174 @@
+"""Subscriptions, read from wherever an API version puts what they say.
+
+Before 2025-03-31.basil the period stood on the subscription, since then on its items. Before prices a product hung on
+the plan, and before products on nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cogento.events import fields, reductions
+from cogento.events.fields import Json
+from cogento.events.kinds.customer import owner_of
+from cogento.events.kinds.kind import Kind, Metadata, OwnedColumns, Parts, Projection, Text, Time
+from cogento.events.names import referenced_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_LONGEST_INDEXED = 255
+
+
+class SubscriptionColumns(OwnedColumns, frozen=True):
+    """A subscription as `subscriptions` shows it; times in Unix seconds, `metadata` JSON text.
+
+    A period or product that the event's shape does not carry is None and never overwrites a known one.
+    """
+
+    product_id: Text | None
+    status: Text
+    current_period_start: Time | None
+    current_period_end: Time | None
+    metadata: Metadata
+    stripe_created_at: Time | None
+
+
+def read_subscription(obj: Json) -> SubscriptionColumns:
+    """Read a subscription. Raises PermanentError when it has no customer or no status, or an impossible value."""
+    items = fields.rows(obj, "items")
+    status = fields.text(obj, "status", longest=_LONGEST_INDEXED)
+    if not status:
+        fields.malformed("the subscription has no status")
+    return SubscriptionColumns(
+        customer_id=owner_of(obj, "subscription"),
+        product_id=_product_id(obj, items),
+        status=status,
+        current_period_start=max(_times(obj, items, "current_period_start"), default=None),
+        current_period_end=min(_times(obj, items, "current_period_end"), default=None),
+        metadata=fields.nested_text(obj, "metadata") or "{}",
+        stripe_created_at=fields.time(obj, "created"),
+    )
+
+
+def _times(obj: Json, items: list[Json], key: str) -> list[int]:
+    """Give the subscription's own time where it has one, else those of its items."""
+    own = fields.time(obj, key)
+    if own is not None:
+        return [own]
+    return [time for item in items if (time := fields.time(item, key)) is not None]
+
+
+def _product_id(obj: Json, items: list[Json]) -> str | None:
+    item = oldest(items) if items else {}
+    sold_by = (fields.nested(item, "price"), fields.nested(item, "plan"), fields.nested(obj, "plan"))
+    products = (referenced_id(seller.get("product")) for seller in sold_by if seller)
+    return next((product for product in products if product), None)
+
+
+def oldest(items: Sequence[Json]) -> Json:
+    """Give the item that was made first, of two the one with the smaller id: Stripe promises no order of items."""
+    return items[0] if len(items) == 1 else min(items, key=_age)
+
+
+def _age(item: Json) -> tuple[bool, int, str, str]:
+    """Sort by what an item says of itself, also where it says little; an item without a date counts as the newest."""
+    created = item.get("created")
+    dated = (False, created) if type(created) is int else (True, 0)
+    return *dated, str(item.get("id")), str(_project_item(item))
+
+
+_PERIOD_START, _ITEMS = 0, 3  # places in the projection
+
+
+def project_subscription(subscription: Json) -> Projection:
+    """Reduce a subscription to what tells its states apart."""
+    get = subscription.get
+    items = _items(subscription)
+    return [
+        _boundary(subscription, items, "current_period_start", max),
+        _boundary(subscription, items, "current_period_end", min),
+        _product(subscription, oldest(items)),
+        sorted(map(_project_item, items), key=str) if len(items) > 1 else [_project_item(items[0])],
+        get("created"),
+        reductions.id_of(get("customer")),
+        get("status"),
+        reductions.pruned(get("metadata")),
+        get("cancel_at_period_end") or None,
+        get("cancel_at"),
+        get("canceled_at"),
+        get("ended_at"),
+        get("trial_end"),
+        reductions.id_of(get("latest_invoice")),
+    ]
+
+
+def subscription_growth(_subscription: Json, projection: Projection) -> tuple[int, ...]:
+    """R7: a period's start only grows; of several items the removal of one may lower it."""
+    start = projection[_PERIOD_START]
+    return (start,) if len(projection[_ITEMS]) == 1 and start is not None else ()
+
+
+def _items(subscription: Json) -> list[Json]:
+    """List the items as they come; before there were items the subscription itself was its only one."""
+    listed = subscription.get("items")
+    data = listed.get("data") if isinstance(listed, dict) else None
+    items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    return items or [{"plan": subscription.get("plan"), "quantity": subscription.get("quantity")}]
+
+
+def _project_item(item: Json) -> Projection:
+    seller = reductions.id_of(item.get("price")) or reductions.id_of(item.get("plan"))
+    return [item.get("id"), seller, item.get("quantity")]
+
+
+def _boundary(
+    subscription: Json, items: list[Json], key: str, choose: Callable[[Iterable[int]], int]
+) -> int | None:
+    """Find a period's boundary: on the subscription before 2025-03-31.basil, on its items since.
+
+    Of several items it is the latest start and the earliest end, which is what Stripe shows on the subscription.
+    https://docs.stripe.com/billing/subscriptions/mixed-interval ("Billing periods for mixed interval subscriptions"),
+    https://docs.stripe.com/changelog/basil/2025-07-30/support-mixed-intervals ("the smallest item level period").
+    """
+    own = subscription.get(key)
+    if type(own) is int:
+        return own
+    times = [time for item in items if type(time := item.get(key)) is int]
+    return choose(times) if times else None
+
+
+def _product(subscription: Json, item: Json) -> object:
+    for seller in (item.get("price"), item.get("plan"), subscription.get("plan")):
+        if isinstance(seller, dict) and (product := reductions.id_of(seller.get("product"))):
+            return product
+    return None
+
+
+SUBSCRIPTION = Kind(
+    name="subscription",
+    id_prefix="sub_",
+    family="customer.subscription",
+    events=(
+        "created", "updated", "deleted", "paused", "resumed", "pending_update_applied",
+        "pending_update_expired", "trial_will_end",
+    ),
+    takes_new_events=True,
+    columns=SubscriptionColumns,
+    read=read_subscription,
+    not_in_every_shape=("product_id", "current_period_start", "current_period_end", "stripe_created_at"),
+    project=project_subscription,
+    projected=frozenset({
+        "customer", "status", "metadata", "current_period_start", "current_period_end", "items", "plan",
+        "quantity", "cancel_at_period_end", "cancel_at", "canceled_at", "ended_at", "trial_end", "latest_invoice",
+    }),
+    growth=subscription_growth,
+    ended_by="status",
+    ended_values=("canceled", "incomplete_expired"),
+    ends_with_customer=True,
+    table="subscriptions",
+    shown={"Status": "status", "Until": "current_period_end", "Product": "product_id"},
+    path="/v1/subscriptions",
+    list_parameters={"status": "all"},  # else without those that have ended
+    parts=Parts("items", "/v1/subscription_items", parameter="subscription"),
+)  # fmt: skip

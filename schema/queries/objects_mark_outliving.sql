@@ -1,0 +1,19 @@
+-- Mark rows of {table} as unsure that have not ended though their customers are deleted, locking them in the one order
+-- that every transaction keeps.
+WITH outliving AS (
+    SELECT s.{row_id}
+    FROM {table} AS s
+    INNER JOIN users AS u ON s.user_id = u.user_id
+    WHERE
+        {outlives}
+        AND NOT s.unsure
+    ORDER BY s.{stripe_id}
+    FOR NO KEY UPDATE OF s
+)
+
+UPDATE {table}
+SET
+    unsure = TRUE,
+    synced_at = now()
+FROM outliving
+WHERE {table}.{row_id} = outliving.{row_id}
