@@ -13,6 +13,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cogento.events.kinds import KINDS
 from cogento.local.stripe import errors
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.errors import Fault, FaultKind, Faults
@@ -25,6 +26,7 @@ from cogento.local.stripe.shapes import customer_json, deleted_stub, object_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_PATHS = frozenset(kind.path for kind in KINDS)
 EVENTS_KEPT_SECONDS = 30 * SECONDS_A_DAY
 _STATUSES = frozenset(
     [
@@ -112,18 +114,16 @@ class Api:
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["v1", "customers"]:
                 return self._list_customers(request, version)
-            case "GET", ["v1", "customers", customer_id]:
-                return self._retrieve("customer", customer_id, version, stale=stale)
             case "GET", ["v1", "subscriptions"]:
                 return self._list_subscriptions(request, version)
-            case "GET", ["v1", "subscriptions", subscription_id]:
-                return self._retrieve("subscription", subscription_id, version, stale=stale)
+            case "GET", ["v1", "customers" | "subscriptions" as listed, object_id]:
+                return self._retrieve(listed.removesuffix("s"), object_id, version, stale=stale)
             case "GET", ["v1", "events"]:
                 return self._list_events(request)
             case "GET", ["v1", "events", event_id]:
                 return self._retrieve_event(event_id)
             case _:
-                raise errors.unknown_url(request.method, request.path)
+                return _nothing(request)
 
     def _retrieve(self, kind: str, object_id: str, version: str, *, stale: bool) -> Any:
         states = self._account.customers if kind == "customer" else self._account.subscriptions
@@ -192,6 +192,13 @@ class Api:
         if event is None:
             raise KeyError(event_id)
         return event
+
+
+def _nothing(request: Request) -> Any:
+    """Answer for a kind of object that is not simulated: there is none."""
+    if request.method != "GET" or request.path not in _PATHS:
+        raise errors.unknown_url(request.method, request.path)
+    return {"object": "list", "url": request.path, "has_more": False, "data": []}
 
 
 async def _apply(fault: Fault | None) -> None:
