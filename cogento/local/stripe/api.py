@@ -89,7 +89,9 @@ class Api:
         fault = self._faults.next(request.path)
         try:
             await _apply(fault)
-            self._authenticate(request)
+            key = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+            if not key or key != self._api_key:
+                raise errors.wrong_key() if key else errors.no_key()
             found = self._find(request, stale=fault is not None and fault.kind is FaultKind.STALE)
             response = Response(200, indented(found))
         except errors.ApiError as error:
@@ -101,13 +103,6 @@ class Api:
             "Request-Id": f"req_{number:014d}",
         }
         return Response(response.status, response.body, headers)
-
-    def _authenticate(self, request: Request) -> None:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        if not given:
-            raise errors.no_key()
-        if given != self._api_key:
-            raise errors.wrong_key()
 
     def _find(self, request: Request, *, stale: bool) -> Any:
         version = request.headers.get("stripe-version", self._account.api_version)

@@ -18,7 +18,7 @@ import asyncpg
 import click
 import msgspec
 
-from cogento.local.stripe.truth import SubscriptionTruth, Truth, UserTruth, read_truth
+from cogento.local.stripe.truth import Truth, read_truth
 
 FETCHED_ID = "evt_fetched_"
 _FOLDER = Path(__file__).parent
@@ -65,10 +65,19 @@ async def compare(database_url: str, truth: Truth, *, ignored: Collection[str] =
 
     Reads both in one snapshot, so that a running system is caught at one moment.
     """
-    users, subscriptions = await _read_tables(database_url)
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            users = _by_stripe_id(await connection.fetch(_query("compare_users.sql")))
+            subscriptions = _by_stripe_id(await connection.fetch(_query("compare_subscriptions.sql")))
+    finally:
+        await connection.close()
+
+    true_users = {one.stripe_customer_id: {**asdict(one), "roles_after_deletion": 0} for one in truth.users}
+    true_subscriptions = {one.stripe_subscription_id: asdict(one) for one in truth.subscriptions}
     found = [
-        *_compare_table("users", map(_user_row, truth.users), users),
-        *_compare_table("subscriptions", map(_subscription_row, truth.subscriptions), subscriptions),
+        *_compare_table("users", true_users, users),
+        *_compare_table("subscriptions", true_subscriptions, subscriptions),
     ]
     counted = [one for one in found if one.column not in ignored]
     return Comparison(
@@ -80,56 +89,31 @@ async def compare(database_url: str, truth: Truth, *, ignored: Collection[str] =
     )
 
 
-async def _read_tables(database_url: str) -> tuple[dict[str, Row], dict[str, Row]]:
-    connection = await asyncpg.connect(database_url)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            users = await connection.fetch(_query("compare_users.sql"))
-            subscriptions = await connection.fetch(_query("compare_subscriptions.sql"))
-    finally:
-        await connection.close()
-    return _by_stripe_id(users), _by_stripe_id(subscriptions)
+def _query(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _by_stripe_id(records: Iterable[Any]) -> dict[str, Row]:
-    return {record[0]: {**record, **_parsed(record)} for record in records}
+    """Key rows by their first column, JSON parsed."""
+    rows: dict[str, Row] = {}
+    for record in records:
+        json_columns = [name for name in ("address", "metadata") if record.get(name) is not None]
+        rows[record[0]] = {**record, **{name: json.loads(record[name]) for name in json_columns}}
+    return rows
 
 
-def _parsed(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: json.loads(record[name]) for name in ("address", "metadata") if record.get(name) is not None
-    }
-
-
-def _user_row(user: UserTruth) -> tuple[str, Row]:
-    return user.stripe_customer_id, {**asdict(user), "roles_after_deletion": 0}
-
-
-def _subscription_row(subscription: SubscriptionTruth) -> tuple[str, Row]:
-    return subscription.stripe_subscription_id, asdict(subscription)
-
-
-def _compare_table(
-    table: str, expected: Iterable[tuple[str, Row]], found: Mapping[str, Row]
-) -> Iterator[Difference]:
-    wanted = dict(expected)
-    for stripe_id, row in wanted.items():
-        if stripe_id in found:
-            yield from _compare_row(table, stripe_id, row, found[stripe_id])
-        else:
+def _compare_table(table: str, expected: Mapping[str, Row], found: Mapping[str, Row]) -> Iterator[Difference]:
+    for stripe_id, row in expected.items():
+        shown = found.get(stripe_id)
+        if shown is None:
             yield Difference(table, stripe_id, "row", "present", None, unsure=False)
-    for stripe_id in found.keys() - wanted.keys():
+            continue
+        columns = {name: value for name, value in row.items() if name != "events"}
+        for column, value in (*columns.items(), *_event_columns(row["events"], shown)):
+            if shown[column] != value:
+                yield Difference(table, stripe_id, column, value, shown[column], unsure=shown["unsure"])
+    for stripe_id in found.keys() - expected.keys():
         yield Difference(table, stripe_id, "row", None, "present", unsure=False)
-
-
-def _compare_row(table: str, stripe_id: str, expected: Row, found: Row) -> Iterator[Difference]:
-    for column, value in (*_plain_columns(expected), *_event_columns(expected["events"], found)):
-        if found[column] != value:
-            yield Difference(table, stripe_id, column, value, found[column], unsure=found["unsure"])
-
-
-def _plain_columns(expected: Row) -> Iterator[tuple[str, Any]]:
-    return ((column, value) for column, value in expected.items() if column != "events")
 
 
 def _event_columns(events: Mapping[str, int], found: Row) -> Iterator[tuple[str, Any]]:
@@ -144,10 +128,6 @@ def _event_columns(events: Mapping[str, int], found: Row) -> Iterator[tuple[str,
         yield "stripe_updated_at", events[named]
 
 
-def _query(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
 @click.command()
 @click.option("--database-url", envvar="DATABASE_URL", required=True, help="The tables.")
 @click.option("--truth", "source", required=True, help="The simulation's /_sim/truth, or a file of it.")
@@ -158,34 +138,27 @@ def main(
     ctx: click.Context, *, database_url: str, source: str, ignored: tuple[str, ...], as_json: bool
 ) -> None:
     """Compare the tables with the simulated Stripe; exit code 1 when a sure row differs."""
-    comparison = asyncio.run(compare(database_url, read_truth(_fetch(source)), ignored=ignored))
+    if source.startswith("http"):
+        with urlopen(source, timeout=60) as answer:  # noqa: S310 - the scheme was looked at
+            lines: bytes = answer.read()
+    else:
+        lines = Path(source).read_bytes()
+    comparison = asyncio.run(compare(database_url, read_truth(lines), ignored=ignored))
     click.echo(msgspec.json.encode(comparison).decode() if as_json else _summary(comparison))
     ctx.exit(0 if comparison.is_equal else 1)
 
 
-def _fetch(source: str) -> bytes:
-    if source.startswith("http"):
-        with urlopen(source, timeout=60) as answer:  # noqa: S310 - the scheme was looked at
-            content: bytes = answer.read()
-            return content
-    return Path(source).read_bytes()
-
-
 def _summary(comparison: Comparison) -> str:
-    shown = (*comparison.differences, *comparison.unsure_differences)[:_SHOWN]
     lines = [
         f"{one.table} {one.stripe_id} {one.column}: expected {one.expected!r}, found {one.found!r}"
         f"{' (unsure)' if one.unsure else ''}"
-        for one in shown
+        for one in (*comparison.differences, *comparison.unsure_differences)[:_SHOWN]
     ]
-    return "\n".join([*lines, _counts(comparison)])
-
-
-def _counts(comparison: Comparison) -> str:
-    return (
+    lines.append(
         f"{comparison.rows} rows, {len(comparison.differences)} differences; {comparison.unsure_rows} rows "
         f"unsure, with {len(comparison.unsure_differences)} differences"
     )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from cogento.local.stripe.truth import KnownEvents, truth, write_truth
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
 PREFIX = "/_sim/"
 
@@ -78,52 +79,47 @@ class Control:
 
     async def answer(self, request: Request) -> Response:
         """Do what a request asks; 404 for an unknown one, 400 for a body that does not fit."""
+        what, body = request.path.removeprefix(PREFIX), request.body or b"{}"
         try:
-            return await self._do(request.method, request.path.removeprefix(PREFIX), request.body or b"{}")
+            match request.method, what:
+                case "GET", _:
+                    response = self._read(what)
+                case "POST", "drain":
+                    response = await self._drain(msgspec.json.decode(body, type=Drain))
+                case "POST", "events":
+                    objects = msgspec.json.decode(body, type=Objects).objects
+                    response = _json_lines(
+                        event_json(event, pending_webhooks=0)
+                        for event in self._simulation.account.events
+                        if not objects.isdisjoint((event.object_id, event.state.customer))
+                    )
+                case "POST", "truth":
+                    response = self._truth(msgspec.json.decode(body, type=AsTold).told)
+                case "POST", _:
+                    response = self._change(what, body)
+                case _:
+                    response = _unknown(what)
         except msgspec.MsgspecError as error:
-            return _json({"error": str(error)}, status=400)
-
-    async def _do(self, method: str, what: str, body: bytes) -> Response:
-        match method, what:
-            case "GET", _:
-                return self._read(what)
-            case "POST", "drain":
-                return await self._drain(msgspec.json.decode(body, type=Drain))
-            case "POST", "events":
-                return self._events_of(msgspec.json.decode(body, type=Objects).objects)
-            case "POST", "truth":
-                return self._truth(msgspec.json.decode(body, type=AsTold).told)
-            case "POST", _:
-                return self._change(what, body)
-            case _:
-                return _unknown(what)
+            response = _json({"error": str(error)}, status=400)
+        return response
 
     def _read(self, what: str) -> Response:
+        log = self._simulation.deliveries.log
         match what:
             case "truth":
                 return self._truth({})
             case "history":
-                attempts = self._simulation.deliveries.log.attempts
-                return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in attempts))
+                return _json_lines(log.attempts)
             case "counters":
                 return _json(self._counters())
             case "lost":
-                return _json(self._objects_with_losses())
+                lost = map(self._simulation.account.event, log.lost)
+                return _json(sorted({event.object_id for event in lost if event}))
             case _:
                 return _unknown(what)
 
     def _truth(self, told: KnownEvents) -> Response:
         return Response(200, write_truth(truth(self._simulation.account, told)))
-
-    def _events_of(self, objects: frozenset[str]) -> Response:
-        everything = self._simulation.account.events
-        events = [one for one in everything if not objects.isdisjoint((one.object_id, one.state.customer))]
-        rendered = (event_json(event, pending_webhooks=0) for event in events)
-        return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in rendered))
-
-    def _objects_with_losses(self) -> list[str]:
-        lost = map(self._simulation.account.event, self._simulation.deliveries.log.lost)
-        return sorted({event.object_id for event in lost if event})
 
     def _change(self, what: str, body: bytes) -> Response:
         match what:
@@ -181,3 +177,7 @@ def _unknown(what: str) -> Response:
 
 def _json(document: object, *, status: int = 200) -> Response:
     return Response(status, msgspec.json.encode(document) + b"\n")
+
+
+def _json_lines(documents: Iterable[object]) -> Response:
+    return Response(200, b"".join(msgspec.json.encode(one) + b"\n" for one in documents))

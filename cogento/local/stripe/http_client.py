@@ -65,33 +65,23 @@ class Connection:
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
+    """Read an answer to its end; its status and whether the connection stays open are returned."""
     try:
         head = (await reader.readuntil(_HEAD_END)).lower()
         status = int(head[9:12])
-        headers = _headers(head)
-        await _skip_body(reader, headers, status)
+        parted = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+        headers = {name.strip(): value.strip() for name, _, value in parted}
+        stays_open = headers.get(b"connection") != b"close"
+        if b"chunked" in headers.get(b"transfer-encoding", b""):
+            while size := int((await reader.readline()).partition(b";")[0] or b"0", 16):
+                await reader.readexactly(size + 2)
+            await reader.readuntil(b"\r\n")
+        elif b"content-length" in headers:
+            await reader.readexactly(int(headers[b"content-length"]))
+        elif status not in {204, 304}:
+            stays_open = False
+            with suppress(asyncio.IncompleteReadError):
+                await reader.read()
     except (ValueError, asyncio.LimitOverrunError) as error:
         raise BrokenAnswerError("not an HTTP answer") from error
-    return status, headers.get(b"connection") != b"close"
-
-
-def _headers(head: bytes) -> dict[bytes, bytes]:
-    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
-    return {name.strip(): value.strip() for name, _, value in lines}
-
-
-async def _skip_body(reader: asyncio.StreamReader, headers: dict[bytes, bytes], status: int) -> None:
-    if b"chunked" in headers.get(b"transfer-encoding", b""):
-        await _skip_chunks(reader)
-    elif b"content-length" in headers:
-        await reader.readexactly(int(headers[b"content-length"]))
-    elif status not in {204, 304}:
-        headers[b"connection"] = b"close"
-        with suppress(asyncio.IncompleteReadError):
-            await reader.read()
-
-
-async def _skip_chunks(reader: asyncio.StreamReader) -> None:
-    while size := int((await reader.readline()).partition(b";")[0] or b"0", 16):
-        await reader.readexactly(size + 2)
-    await reader.readuntil(b"\r\n")
+    return status, stays_open

@@ -89,39 +89,32 @@ class _Clients:
             try:
                 response = await self._handler(request)
             except HangUpError:
-                _reset(writer)
+                # Without lingering, abort sends RST: the client sees a reset, not an orderly end.
+                connection: socket.socket = writer.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                writer.transport.abort()
                 return
-            writer.write(_render(response))
+            headers = {
+                "Content-Type": "application/json",
+                **response.headers,
+                "Content-Length": len(response.body),
+            }
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            phrase = HTTPStatus(response.status).phrase
+            writer.write(f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode() + response.body)
             await writer.drain()
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
     try:
-        return await _parse_request(reader)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.split("\r\n")
+        method, target, _ = first.split(" ")
+        parted = (line.partition(":") for line in lines if line)
+        headers = {name.lower(): value.strip() for name, _, value in parted}
+        url = urlsplit(target)
+        query = tuple(parse_qsl(url.query, keep_blank_values=True))
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
     except (ValueError, asyncio.LimitOverrunError) as error:
         raise ConnectionAbortedError("not an HTTP request") from error
-
-
-async def _parse_request(reader: asyncio.StreamReader) -> Request:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.split("\r\n")
-    method, target, _ = first.split(" ")
-    parted = (line.partition(":") for line in lines if line)
-    headers = {name.lower(): value.strip() for name, _, value in parted}
-    url = urlsplit(target)
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Request(method, url.path, tuple(parse_qsl(url.query, keep_blank_values=True)), headers, body)
-
-
-def _render(response: Response) -> bytes:
-    headers = {"Content-Type": "application/json", **response.headers, "Content-Length": len(response.body)}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    phrase = HTTPStatus(response.status).phrase
-    return f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode() + response.body
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    # Without lingering, abort sends RST: the client sees a reset, not an orderly end.
-    connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    writer.transport.abort()
+    return Request(method, url.path, query, headers, body)
