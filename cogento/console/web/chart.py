@@ -19,7 +19,7 @@ GAP = 0.2  # of a bar's width
 TENTHS = (10, 15, 20, 30, 40, 50, 60, 80, 100)
 
 
-class Kind(StrEnum):
+class BarKind(StrEnum):
     """What became of events, as few kinds as a glance can tell apart; drawn from the bottom up."""
 
     APPLIED = "applied"
@@ -29,12 +29,12 @@ class Kind(StrEnum):
 
 
 KIND_OF_OUTCOME = {
-    "applied": Kind.APPLIED,
-    "unchanged": Kind.UNCHANGED,
-    "duplicate": Kind.SET_ASIDE,
-    "stale": Kind.SET_ASIDE,
-    "superseded": Kind.SET_ASIDE,
-    "dead": Kind.DEAD,
+    "applied": BarKind.APPLIED,
+    "unchanged": BarKind.UNCHANGED,
+    "duplicate": BarKind.SET_ASIDE,
+    "stale": BarKind.SET_ASIDE,
+    "superseded": BarKind.SET_ASIDE,
+    "dead": BarKind.DEAD,
 }
 
 
@@ -42,7 +42,7 @@ KIND_OF_OUTCOME = {
 class ChartBar:
     """One kind's share of one second."""
 
-    kind: Kind
+    kind: BarKind
     x: float
     y: float
     width: float
@@ -95,9 +95,9 @@ def round_up(value: int) -> int:
 def _bars(buckets: Sequence[SecondBucket], top: int) -> Iterator[ChartBar]:
     pitch = WIDTH / max(len(buckets), 1)
     for index, bucket in enumerate(buckets):
-        counts = dict.fromkeys(Kind, 0)
+        counts = dict.fromkeys(BarKind, 0)
         for outcome, count in bucket.settled.items():
-            counts[KIND_OF_OUTCOME.get(outcome, Kind.SET_ASIDE)] += count
+            counts[KIND_OF_OUTCOME.get(outcome, BarKind.SET_ASIDE)] += count
         below = 0
         for kind, count in counts.items():
             if count:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cogento.console.poller import SecondBucket
-from cogento.console.web.chart import BARS_HEIGHT, WIDTH, Kind, draw, round_up
+from cogento.console.web.chart import BARS_HEIGHT, WIDTH, BarKind, draw, round_up
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_second_with_nothing_draws_no_bar() -> None:
 
 def test_kinds_of_one_second_stand_on_each_other_without_a_gap() -> None:
     applied, dead = draw([SecondBucket({"applied": 3, "dead": 2}, 0)]).bars
-    assert (applied.kind, dead.kind) == (Kind.APPLIED, Kind.DEAD)
+    assert (applied.kind, dead.kind) == (BarKind.APPLIED, BarKind.DEAD)
     assert applied.y + applied.height == BARS_HEIGHT
     assert dead.y + dead.height == applied.y
 
@@ -38,7 +38,7 @@ def test_newest_second_stands_at_the_right_edge() -> None:
 
 def test_events_set_aside_for_any_reason_are_one_kind() -> None:
     (bar,) = draw([SecondBucket({"stale": 1, "superseded": 2, "duplicate": 3}, 0)]).bars
-    assert (bar.kind, bar.count) == (Kind.SET_ASIDE, 6)
+    assert (bar.kind, bar.count) == (BarKind.SET_ASIDE, 6)
 
 
 def test_backlog_that_nobody_looked_at_is_not_drawn() -> None:
