@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from cogento.console.dead_letters import DeadLetterService
-    from cogento.store.letter_records import LetterFate, LetterFilter, LetterMatch
+    from cogento.store.letter_records import LetterFilter, LetterMatch, LetterOutcome
 
 BATCH_LETTERS = 200
 BATCH_BYTES = 4 * 1024**2
@@ -51,7 +51,7 @@ class Report:
     asked: int
     results: dict[int, Redelivery] = field(default_factory=dict)
     seconds: float = 0.0
-    fates: Sequence[LetterFate] = ()
+    outcomes: Sequence[LetterOutcome] = ()
 
     @property
     def on_their_way(self) -> list[int]:
@@ -62,7 +62,7 @@ class Report:
     def is_good(self) -> bool:
         """Whether every letter was put back, and ended well if that was waited for."""
         is_put = len(self.on_their_way) == self.asked
-        return is_put and not any(fate.status is LetterStatus.OPEN for fate in self.fates)
+        return is_put and not any(outcome.status is LetterStatus.OPEN for outcome in self.outcomes)
 
 
 @click.command()
@@ -114,10 +114,10 @@ def retry(
                     put = len(report.results)
                     show(f"Putting back: {put:,} of {report.asked:,}", put / report.asked)
                 if wait:
-                    for fates in poll_outcomes(dead_letters, report.on_their_way, stop=stop):
-                        report.fates = fates
-                        ended = sum(fate.status is not LetterStatus.RETRYING for fate in fates)
-                        show(f"Ended: {ended:,} of {len(fates):,}", ended / max(len(fates), 1))
+                    for outcomes in poll_outcomes(dead_letters, report.on_their_way, stop=stop):
+                        report.outcomes = outcomes
+                        ended = sum(outcome.status is not LetterStatus.RETRYING for outcome in outcomes)
+                        show(f"Ended: {ended:,} of {len(outcomes):,}", ended / max(len(outcomes), 1))
         finally:
             _print_json(report) if as_json else _print(report)
     if not report.is_good:
@@ -133,28 +133,28 @@ def _print(report: Report) -> None:
             click.echo(f"  {count:,} {REDELIVERIES[result]}")
     if left := report.asked - len(report.results):
         click.echo(f"  {left:,} not begun: stopped before; they are as they were")
-    if report.fates:
-        ends = Counter(map(_end, report.fates))
+    if report.outcomes:
+        ends = Counter(map(_end, report.outcomes))
         click.echo()
         print_table(("LETTERS", "ENDED AS"), [(f"{count:,}", end) for end, count in ends.items()])
-    if 0 < len(report.fates) <= LISTED:
+    if 0 < len(report.outcomes) <= LISTED:
         click.echo()
-        rows = [(fate.id, fate.event_id, _end(fate)) for fate in report.fates]
+        rows = [(outcome.id, outcome.event_id, _end(outcome)) for outcome in report.outcomes]
         print_table(("LETTER", "EVENT", "ENDED AS"), rows)
 
 
-def _end(fate: LetterFate) -> str:
-    match fate.status:
+def _end(outcome: LetterOutcome) -> str:
+    match outcome.status:
         case LetterStatus.OPEN:
-            return f"dead again ({fate.reason})"
+            return f"dead again ({outcome.reason})"
         case LetterStatus.RETRYING:
             return "still waiting"
         case _:
-            return str(fate.resolution)
+            return str(outcome.resolution)
 
 
 def _print_json(report: Report) -> None:
-    ends = {fate.id: _end(fate) for fate in report.fates}
+    ends = {outcome.id: _end(outcome) for outcome in report.outcomes}
     print_json(
         {
             "asked": report.asked,
@@ -206,7 +206,7 @@ def retry_in_batches(
 
 def poll_outcomes(
     dead_letters: DeadLetterService, letter_ids: Collection[int], *, stop: StopSignal
-) -> Iterator[list[LetterFate]]:
+) -> Iterator[list[LetterOutcome]]:
     """Look again and again what has become of letters, until none is on its way.
 
     Ends too when asked to stop, and when none has come to an end for MAX_WAIT_SECONDS: a subscription that is
@@ -214,11 +214,11 @@ def poll_outcomes(
     """
     ended, moved = -1, time.monotonic()
     while True:
-        fates = dead_letters.fates(letter_ids)
-        yield fates
-        now_ended = sum(fate.status is not LetterStatus.RETRYING for fate in fates)
+        outcomes = dead_letters.outcomes(letter_ids)
+        yield outcomes
+        now_ended = sum(outcome.status is not LetterStatus.RETRYING for outcome in outcomes)
         if now_ended > ended:
             ended, moved = now_ended, time.monotonic()
-        if ended == len(fates) or stop.is_requested or time.monotonic() - moved > MAX_WAIT_SECONDS:
+        if ended == len(outcomes) or stop.is_requested or time.monotonic() - moved > MAX_WAIT_SECONDS:
             return
         stop.wait(POLL_SECONDS)

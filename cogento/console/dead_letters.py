@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from cogento.store.letter_records import (
         Letter,
         LetterAction,
-        LetterFate,
         LetterGroup,
         LetterMatch,
+        LetterOutcome,
         Replay,
     )
     from cogento.store.store import Store
@@ -102,9 +102,9 @@ class DeadLetterService:
         """Close open letters without applying them; how many, is returned."""
         return runtime.run(self._letters.discard(letter_ids, who=who, why=why))
 
-    def fates(self, letter_ids: Collection[int]) -> list[LetterFate]:
+    def outcomes(self, letter_ids: Collection[int]) -> list[LetterOutcome]:
         """Say what has become of letters so far."""
-        return runtime.run(self._letters.fates(letter_ids))
+        return runtime.run(self._letters.outcomes(letter_ids))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from cogento.store.letter_records import (
     Letter,
     LetterAction,
     LetterCount,
-    LetterFate,
     LetterFilter,
     LetterGroup,
     LetterMatch,
+    LetterOutcome,
     LetterStatus,
     Replay,
 )
@@ -58,7 +58,7 @@ _MATCH = query("dead_letters_match")
 _READ = query("dead_letters_read")
 _BODY = query("dead_letters_body")
 _ACTIONS = query("dead_letters_actions")
-_FATES = query("dead_letters_outcomes")
+_OUTCOMES = query("dead_letters_outcomes")
 _COUNT = query_of_all("dead_letters_count")
 
 ALL_UNRESOLVED = LetterFilter()
@@ -143,10 +143,10 @@ class DeadLetters:
         """Say what was done to a letter, in order."""
         return [LetterAction(**row) for row in await self._database.fetch(_ACTIONS, letter_id)]
 
-    async def fates(self, letter_ids: Collection[int]) -> list[LetterFate]:
+    async def outcomes(self, letter_ids: Collection[int]) -> list[LetterOutcome]:
         """Say what has become of letters, oldest event first."""
-        rows = await self._database.fetch(_FATES, list(letter_ids))
-        return [LetterFate(**{**row, "status": LetterStatus(row["status"])}) for row in rows]
+        rows = await self._database.fetch(_OUTCOMES, list(letter_ids))
+        return [LetterOutcome(**{**row, "status": LetterStatus(row["status"])}) for row in rows]
 
     async def retry(self, letter_ids: Collection[int], *, who: str, why: str | None = None) -> list[Replay]:
         """Take open letters to put them back in their mailboxes, oldest event first.

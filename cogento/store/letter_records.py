@@ -123,7 +123,7 @@ class LetterAction:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFate:
+class LetterOutcome:
     """What has become of a letter so far; `reason` is what it last died of, `resolution` how it ended."""
 
     id: int

@@ -1,13 +1,13 @@
 -- Which letters: all that everything given here is true of.
 -- $1 VARCHAR[]: statuses
--- $2 VARCHAR: of this reason only; NULL for all, as with each of the following
--- $3 VARCHAR: of this type
--- $4 VARCHAR: of this customer, object or event
--- $5 VARCHAR: of this fingerprint
--- $6 BIGINT: that died at least so many seconds ago
--- $7 BIGINT: that died less than so many seconds ago
--- $8 VARCHAR: that have this text in an id, a code, a message or a resolution, in any case
--- $9 BOOLEAN: true for those only that take something away
+-- $2 VARCHAR: reason; NULL for all, as with each of the following
+-- $3 VARCHAR: type
+-- $4 VARCHAR: about, a customer, object or event
+-- $5 VARCHAR: fingerprint
+-- $6 BIGINT: older_than_seconds, since it died
+-- $7 BIGINT: newer_than_seconds
+-- $8 VARCHAR: text in an id, a code, a message or a resolution, in any case
+-- $9 BOOLEAN: removals, for those only that take something away
 status = ANY($1::VARCHAR[])
 AND ($2::VARCHAR IS NULL OR reason = $2::VARCHAR)
 AND ($3::VARCHAR IS NULL OR event_type = $3::VARCHAR)

@@ -307,7 +307,7 @@ async def test_what_was_written_long_ago_says_nothing_of_now(store: Store, sql: 
 
 async def _worth_a_retry(store: Store) -> list[str]:
     ids = await store.letters.since_which_was_written("gave_up", after_seconds=600)
-    return [fate.event_id for fate in await store.letters.fates(ids)]
+    return [outcome.event_id for outcome in await store.letters.outcomes(ids)]
 
 
 async def test_unresolved_letters_are_counted_by_class(store: Store) -> None:
@@ -349,8 +349,8 @@ async def _only(store: Store) -> Letter:
 
 
 async def _ended(store: Store, letter_id: int) -> tuple[LetterStatus, str | None]:
-    (fate,) = await store.letters.fates([letter_id])
-    return fate.status, fate.resolution
+    (outcome,) = await store.letters.outcomes([letter_id])
+    return outcome.status, outcome.resolution
 
 
 def _retried(event: str) -> Delivery:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+
 import pytest
 
+from cogento.store.letter_records import LetterFilter
 from cogento.store.rows import named_arrays
 from schema.queries import column_names, names, query
 
@@ -42,3 +46,8 @@ def test_what_is_shared_stands_in_the_text_that_is_sent(name: str) -> None:
 
 def test_what_is_shared_is_indented_as_its_place() -> None:
     assert "    AND (NOT $9::BOOLEAN OR removal)\n    AND ($10::BIGINT" in query("dead_letters_list")
+
+
+def test_the_filter_of_letters_is_given_in_the_order_that_its_text_names() -> None:
+    named = re.findall(r"-- \$\d+ [A-Z]+(?:\[\])?: (\w+)", query("dead_letters_match"))
+    assert named == [field.name for field in fields(LetterFilter)]
