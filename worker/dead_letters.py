@@ -68,6 +68,8 @@ def _letter(
 ) -> DeadLetter:
     envelope = _envelope(queued.body)
     document = _document(queued.body) if envelope else {}
+    api_version = document.get("api_version")
+    code = None if error is None or isinstance(error, PermanentError) else code_of(error)
     return DeadLetter(
         event_id=queued.event_id,
         event_type=envelope.type if envelope else "",
@@ -81,10 +83,10 @@ def _letter(
         reason=reason,
         message=message or MESSAGES[reason],
         failure_class=failure,
-        failure_code=_code(error),
+        failure_code=code,
         constraint_name=getattr(error, "constraint_name", None),
         livemode=envelope.livemode if envelope else None,
-        api_version=_text(document.get("api_version")),
+        api_version=api_version if isinstance(api_version, str) else None,
         first_attempt_ms=queued.first_attempt_ms,
         starts=starts,
         worker_version=VERSION,
@@ -110,13 +112,3 @@ def _object(document: Json) -> Json:
     data = document.get("data")
     found = data.get("object") if isinstance(data, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _code(error: Exception | None) -> str | None:
-    if error is None or isinstance(error, PermanentError):
-        return None
-    return code_of(error)

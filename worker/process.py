@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -48,7 +49,6 @@ class WorkerProcess:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._database_url = settings.database_url.get_secret_value()
-        self._retention_days = settings.ledger_retention_days
         self._member_statuses: frozenset[str] | None = settings.statuses_of_members
         name = f"{socket.gethostname()}:{os.getpid()}"
         self._mailboxes = Mailboxes.connect(
@@ -90,13 +90,14 @@ class WorkerProcess:
             lease_seconds=settings.lease_seconds, rest=lambda seconds: not self._stopping.wait(seconds)
         )
         self._loops = LoopPool(self._loop.run, slots=settings.worker_concurrency)
+        maintain = partial(self._store.run_maintenance, retention_days=settings.ledger_retention_days)
         # One poll for each loop: a backlog that nobody announced keeps all of them busy.
         polls = (f"poll {slot + 1}" for slot in range(settings.worker_concurrency))
         tasks = [
             *(PeriodicTask(poll, INTERVALS.poll_seconds, self.wake) for poll in polls),
             PeriodicTask("inspection", INTERVALS.inspection_seconds, self._inspect),
             PeriodicTask("figures", INTERVALS.figures_seconds, self._keep_figures),
-            PeriodicTask("maintenance", INTERVALS.maintenance_seconds, self._run_maintenance),
+            PeriodicTask("maintenance", INTERVALS.maintenance_seconds, maintain),
             PeriodicTask(
                 "dead letter retry",
                 INTERVALS.letter_retry_seconds,
@@ -186,9 +187,6 @@ class WorkerProcess:
         """Look for what Redis has lost; that it is away, the loops report."""
         with suppress(MailboxUnavailable):
             self._inspection.run()
-
-    def _run_maintenance(self) -> None:
-        self._store.run_maintenance(retention_days=self._retention_days)
 
     def _keep_figures(self) -> None:
         """Keep what Postgres knows where receivers can show it, unless another worker does so just now."""

@@ -214,10 +214,13 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
     if view.pause_wanted:
         said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
     if view.waiting_total:
-        said += _describe_workers(context)
+        said += [_describe_circuit(circuit, now_ms) for circuit in context.circuits]
+        if not context.workers:
+            said.append("No worker takes work: nothing goes on until one is started.")
     if view.waiting_total and view.state is not None:
-        waiting = f"{_events(view.waiting_total)}{_describe_lag(view.waiting, now_ms)}"
-        said.append(f"{waiting}: {_describe_state(view, now_ms)}.")
+        lag = waited(view.waiting[0], now_ms) if view.waiting else ""
+        first = f", the first for {lag}" if lag else ""
+        said.append(f"{_events(view.waiting_total)}{first}: {_describe_state(view, now_ms)}.")
     if view.state is not MailboxState.SLEEPING and (failed := _failed(view)):
         said.append(f"Earlier, {describe_failure(failed)}.")
     said += _describe_parked(view, now_ms)
@@ -238,14 +241,6 @@ def waited(event: Listed, now_ms: int) -> str:
     return "" if event.received_ms is None else duration((now_ms - event.received_ms) / 1000)
 
 
-def _describe_workers(context: QueueContext) -> list[str]:
-    """Say why nobody takes any mail, or not yet everybody."""
-    said = [_describe_circuit(circuit, context.now_ms) for circuit in context.circuits]
-    if not context.workers:
-        said.append("No worker takes work: nothing goes on until one is started.")
-    return said
-
-
 def _describe_circuit(circuit: OpenCircuit, now_ms: int) -> str:
     known = AWAY.get(circuit.why)
     why = f"{circuit.why}: {known}" if known else circuit.why
@@ -256,11 +251,6 @@ def _describe_circuit(circuit: OpenCircuit, now_ms: int) -> str:
         f"Workers take no mail: they have waited for {circuit.dependency} for {away} ({why}) and go on by "
         f"themselves; it is tried again in {_until(circuit.probe_ms, now_ms)}."
     )
-
-
-def _describe_lag(waiting: Sequence[Listed], now_ms: int) -> str:
-    lag = waited(waiting[0], now_ms) if waiting else ""
-    return f", the first for {lag}" if lag else ""
 
 
 def _describe_state(view: MailboxView, now_ms: int) -> str:
@@ -319,10 +309,6 @@ def describe_workers(versions: Mapping[str, int], idle_seconds: float | None) ->
         return "no worker"
     workers = "1 worker" if alive == 1 else f"{alive:,} workers"
     settled = "no mail settled yet" if idle_seconds is None else f"mail settled {ago(idle_seconds)}"
-    return f"{workers} ({_describe_versions(versions)}), {settled}"
-
-
-def _describe_versions(versions: Mapping[str, int]) -> str:
-    if len(versions) == 1:
-        return f"version {next(iter(versions))}"
-    return ", ".join(f"{count} of {version}" for version, count in versions.items())
+    each = ", ".join(f"{count} of {version}" for version, count in versions.items())
+    which = f"version {next(iter(versions))}" if len(versions) == 1 else each
+    return f"{workers} ({which}), {settled}"

@@ -36,13 +36,13 @@ class RedisTime:
     def now_ms(self) -> RedisCommands[int]:
         """Return milliseconds since 1970 by Redis's clock."""
         reading = self._reading
-        if reading is None or not self._is_fresh(reading):
+        if (
+            reading is None
+            or reading.connection_epoch != self._connection.connection_epoch
+            or time.monotonic() - reading.taken >= RESYNCHRONISE_SECONDS
+        ):
             reading = self._reading = yield from self._read()
         return int(reading.offset_ms + time.monotonic() * 1000)
-
-    def _is_fresh(self, reading: _Reading) -> bool:
-        young = time.monotonic() - reading.taken < RESYNCHRONISE_SECONDS
-        return young and reading.connection_epoch == self._connection.connection_epoch
 
     def _read(self) -> RedisCommands[_Reading]:
         """Ask once; half the round trip is taken as the way back.

@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,15 +47,10 @@ def count(counters: Counter[str], delay: Delay, source: str, seconds: float) -> 
 def histograms(counters: Mapping[str, int]) -> list[Histogram]:
     """Read the counters."""
     sources = sorted({source for _, source, _ in map(str.split, counters)})
-    return [
-        _histogram(counters, delay, source)
-        for delay in Delay
-        for source in sources
-        if f"{delay} {source} {SUM}" in counters
-    ]
-
-
-def _histogram(counters: Mapping[str, int], delay: Delay, source: str) -> Histogram:
-    each = [counters.get(f"{delay} {source} {bucket}", 0) for bucket in BUCKETS_SECONDS]
-    total = counters[f"{delay} {source} {SUM}"]
-    return Histogram(delay, source, tuple(accumulate(each)), total / 1000)
+    found = []
+    for delay, source in product(Delay, sources):
+        total_ms = counters.get(f"{delay} {source} {SUM}")
+        if total_ms is not None:
+            each = (counters.get(f"{delay} {source} {bucket}", 0) for bucket in BUCKETS_SECONDS)
+            found.append(Histogram(delay, source, tuple(accumulate(each)), total_ms / 1000))
+    return found

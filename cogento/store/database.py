@@ -86,7 +86,8 @@ class Database:
             except MAY_BE_CONTENTION as error:
                 if classify(error) is not FailureClass.CONTENTION:
                     raise
-                await asyncio.sleep(_jitter(attempt))
+                jitter = random.random()  # noqa: S311 - not a secret
+                await asyncio.sleep(next_delay(FailureClass.CONTENTION, attempt, jitter=jitter))
         return await self._once(work)
 
     async def _once(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -149,7 +150,3 @@ def _is_lost(connection: asyncpg.Connection) -> bool:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
         return True
-
-
-def _jitter(attempt: int) -> float:
-    return next_delay(FailureClass.CONTENTION, attempt, jitter=random.random())  # noqa: S311 - not a secret
