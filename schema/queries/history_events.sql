@@ -2,17 +2,7 @@
 -- $1 VARCHAR: Stripe's id of the customer
 -- $2 INTEGER: at most so many
 SELECT
-    event_id,
-    event_type,
-    object_id,
-    event_created_at,
-    received_at,
-    settled_at,
-    outcome,
-    reason,
-    superseded_by,
-    attempts,
-    source
+    -- include ledger_columns
 FROM webhook_events
 WHERE
     customer_id = ANY(

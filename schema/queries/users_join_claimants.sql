@@ -2,20 +2,7 @@
 -- already holds rows, and waiting out of order could be a deadlock.
 -- $1 VARCHAR[]: addresses in their canonical form
 SELECT
-    user_id,
-    email,
-    stripe_customer_id,
-    name,
-    phone,
-    address,
-    metadata,
-    extract(EPOCH FROM stripe_created_at)::BIGINT AS stripe_created_at,
-    last_webhook_event_id,
-    stripe_email,
-    claimed_email,
-    deleted_at IS NOT NULL AS deleted,
-    evidence,
-    unsure
+    -- include users_columns
 FROM users
 WHERE
     claimed_email = ANY($1::VARCHAR[])

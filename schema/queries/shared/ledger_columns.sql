@@ -1,0 +1,12 @@
+-- What people are told of an event.
+event_id,
+event_type,
+object_id,
+event_created_at,
+received_at,
+settled_at,
+outcome,
+reason,
+superseded_by,
+attempts,
+source

@@ -1,0 +1,15 @@
+-- What a batch knows of a user's row.
+user_id,
+email,
+stripe_customer_id,
+name,
+phone,
+address,
+metadata,
+extract(EPOCH FROM stripe_created_at)::BIGINT AS stripe_created_at,
+last_webhook_event_id,
+stripe_email,
+claimed_email,
+deleted_at IS NOT NULL AS deleted,
+evidence,
+unsure
