@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-    from receiver.composition import Parts
+    from receiver.composition import ReceiverParts
     from receiver.intake import Intake
 
 
@@ -56,7 +56,7 @@ def create_blueprint(settings: ReceiverSettings | None = None) -> Blueprint:
     return webhook_blueprint(Composed(settings or load(ReceiverSettings)))
 
 
-def webhook_blueprint(parts: Callable[[], Parts]) -> Blueprint:
+def webhook_blueprint(parts: Callable[[], ReceiverParts]) -> Blueprint:
     """Make a blueprint around given parts."""
     blueprint = Blueprint("cogento", __name__)
 
@@ -83,7 +83,7 @@ def receive_webhook(intake: Intake) -> Response:
     return respond(answer)
 
 
-def create_flask(parts: Callable[[], Parts]) -> Flask:
+def create_flask(parts: Callable[[], ReceiverParts]) -> Flask:
     """Make the whole application around given parts: webhooks, probes and metrics, and what is at no address."""
     app = Flask("receiver", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False

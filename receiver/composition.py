@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cogento.settings import ReceiverSettings
 
 
-class Parts(NamedTuple):
+class ReceiverParts(NamedTuple):
     """What answers webhooks, and what answers everything else."""
 
     intake: Intake
@@ -46,9 +46,9 @@ class Composed:
     def __init__(self, settings: ReceiverSettings) -> None:
         self._settings = settings
         self._making = threading.Lock()
-        self._parts: Parts | None = None
+        self._parts: ReceiverParts | None = None
 
-    def __call__(self) -> Parts:
+    def __call__(self) -> ReceiverParts:
         """Return them, the same ones each time."""
         with self._making:
             if self._parts is None:
@@ -56,7 +56,7 @@ class Composed:
         return self._parts
 
 
-def compose(settings: ReceiverSettings) -> Parts:
+def compose(settings: ReceiverSettings) -> ReceiverParts:
     """Make the parts that these settings describe; Redis is not needed yet."""
     policy, mailboxes = accept_policy(settings), open_mailboxes(settings)
     enqueuer = AsyncEnqueuer(
@@ -74,7 +74,9 @@ def compose(settings: ReceiverSettings) -> Parts:
         clock=time.time,
     )
     token = settings.metrics_token
-    return Parts(intake, Probes(RedisReadiness(mailboxes), token.get_secret_value() if token else None))
+    return ReceiverParts(
+        intake, Probes(RedisReadiness(mailboxes), token.get_secret_value() if token else None)
+    )
 
 
 def require_entry(settings: ReceiverSettings) -> None:

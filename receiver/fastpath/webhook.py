@@ -25,11 +25,11 @@ from receiver.reading import METHOD, PATH, read_body, read_head
 
 if TYPE_CHECKING:
     from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
-    from receiver.composition import Parts
+    from receiver.composition import ReceiverParts
     from receiver.intake import Intake
 
 
-def accelerated(parts: Parts) -> Webhook:
+def accelerated(parts: ReceiverParts) -> Webhook:
     """Put the fast path around given parts in front of the Flask application around them."""
     flask = create_flask(lambda: parts)
     return Webhook(parts.intake, otherwise=cast("Application", WSGIMiddleware(flask)))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from cogento.queue.group_commit import GroupCommit
 from cogento.queue.wakeup import BackgroundWakeup
 from cogento.reporting import ThrottledLog
 from receiver.app import create_flask
-from receiver.composition import Parts
+from receiver.composition import ReceiverParts
 from receiver.fastpath.webhook import accelerated
 from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes
@@ -120,7 +120,7 @@ class Receiver:
     tally: CountingTally = field(default_factory=CountingTally)
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> ReceiverParts:
         policy = AcceptPolicy(
             tuple(secret.encode() for secret in self.secrets),
             Fence(self.livemode, self.account),
@@ -128,7 +128,7 @@ class Receiver:
             can_ask=self.can_ask,
         )
         intake = Intake(policy, self.mailbox, self.wakeup, ThrottledLog(self.clock), self.tally, self.clock)
-        return Parts(intake, Probes(self.mailbox, self.metrics_token))
+        return ReceiverParts(intake, Probes(self.mailbox, self.metrics_token))
 
     def post(self, body: bytes, *, signature: str | None = None) -> httpx.Response:
         signature = signed_header(body, timestamp=NOW) if signature is None else signature
