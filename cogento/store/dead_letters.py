@@ -26,7 +26,7 @@ from cogento.store.letter_records import (
     LetterStatus,
     Replay,
 )
-from cogento.store.rows import named_arrays, write_columns
+from cogento.store.rows import named_arrays, write
 from schema.queries import column_names, query
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     dead = {row["event_id"] for row in rows}
     kept = [letter for letter in ordered if letter.event_id in dead]
     messages = [safe_text(letter.message) for letter in kept]
-    await write_columns(connection, _INSERT, _columns(_INSERT, kept) | {"message": messages})
+    await write(connection, _INSERT, _columns(_INSERT, kept) | {"message": messages})
 
 
 async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Result]) -> None:

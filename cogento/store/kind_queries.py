@@ -65,14 +65,13 @@ def _completed(text: str, names: Mapping[str, str]) -> str:
 
 def _names(kind: Kind) -> dict[str, str]:
     types = kind.column_types()
-    row_id = f"{kind.name.replace('.', '_')}_id"
     ended_values = ", ".join(f"'{value}'" for value in kind.ended_values)
     arrays = [(_ARRAYS[type_], name) for name, type_ in types.items()] + list(_LAST_ARRAYS)
     return {
         "name": kind.name,
         "table": kind.table,
-        "row_id": row_id,
-        "stripe_id": f"stripe_{row_id}",
+        "row_id": kind.row_id_column,
+        "stripe_id": kind.stripe_id_column,
         "id_pattern": kind.id_prefix.replace("_", r"\_") + "%",
         "ended_by": kind.ended_by,
         "ended_values": ended_values,

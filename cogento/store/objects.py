@@ -6,7 +6,6 @@ same row, other user. Both owners' rows are locked by then, so it never belongs 
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -73,11 +72,10 @@ class ObjectTable:
     """The table of one kind; every method is part of its caller's transaction."""
 
     def __init__(self, kind: Kind) -> None:
-        types = kind.column_types()
         self.kind = kind
-        self._values = attrgetter(*types)
-        self._json = [at for at, type_ in enumerate(types.values()) if type_ is ColumnType.JSON]
-        self._metadata = [at for at, type_ in enumerate(types.values()) if type_ is ColumnType.METADATA]
+        self._types = kind.column_types()
+        self._json = [name for name, type_ in self._types.items() if type_ is ColumnType.JSON]
+        self._metadata = [name for name, type_ in self._types.items() if type_ is ColumnType.METADATA]
         self._lock = query_of("objects_lock", kind)
         self._update = query_of("objects_update", kind)
         self._insert = query_of("objects_insert", kind)
@@ -96,31 +94,35 @@ class ObjectTable:
         self, connection: asyncpg.Connection, changes: Sequence[ObjectChange], owners: Mapping[str, UUID]
     ) -> None:
         """Write known objects; `owners` maps customers to their users."""
-        await write(
-            connection, self._update, [self._updated(c, owners[c.columns.customer_id]) for c in changes]
-        )
+        rows = [cast("ObjectRow", change.row) for change in changes]
+        values = {self.kind.row_id_column: [row.row_id for row in rows], **self._values(changes, owners)}
+        for name in self._metadata:
+            before = [getattr(row.columns, name) for row in rows]
+            values[name] = [None if a == b else b for a, b in zip(before, values[name], strict=True)]
+        await write(connection, self._update, values)
 
     async def insert(
         self, connection: asyncpg.Connection, changes: Sequence[ObjectChange], owners: Mapping[str, UUID]
     ) -> None:
         """Make rows for new objects, in the order that keeps two makers of the same rows from a deadlock."""
         ordered = sorted(changes, key=lambda change: change.object_id)
+        ids = [change.object_id for change in ordered]
         await write(
-            connection, self._insert, [self._inserted(c, owners[c.columns.customer_id]) for c in ordered]
+            connection, self._insert, {self.kind.stripe_id_column: ids, **self._values(ordered, owners)}
         )
 
-    async def mark_unsure(self, connection: asyncpg.Connection, row_ids: Collection[UUID]) -> None:
+    async def mark_unsure(self, connection: asyncpg.Connection, row_ids: Sequence[UUID]) -> None:
         """Mark rows that are locked as unsure, and change nothing else of them."""
-        await write(connection, self._mark_unsure, [(id_,) for id_ in row_ids])
+        await write(connection, self._mark_unsure, {self.kind.row_id_column: row_ids})
 
     def read(self, customer_id: str, values: Sequence[Any]) -> OwnedColumns:
         """Read what a row shows; `values` are those of the kind's own columns, as Postgres has them."""
-        stored = list(values)
-        for at in self._json:
-            stored[at] = canonical(stored[at])
-        for at in self._metadata:
-            stored[at] = canonical(stored[at]) or "{}"
-        return cast("OwnedColumns", self.kind.columns(customer_id, *stored))
+        stored = dict(zip(self._types, values, strict=True))
+        for name in self._json:
+            stored[name] = canonical(stored[name])
+        for name in self._metadata:
+            stored[name] = canonical(stored[name]) or "{}"
+        return cast("OwnedColumns", self.kind.columns(customer_id, *stored.values()))
 
     def _row(self, record: asyncpg.Record) -> tuple[ObjectId, ObjectRow]:
         row_id, object_id, customer_id, *values, shown, evidence, unsure = record
@@ -128,20 +130,20 @@ class ObjectTable:
         known = CurrentRow(evidence=evidence or b"", last_event_id=EventId(shown or ""), columns=columns)
         return object_id, ObjectRow(self.kind, row_id, known, unsure)
 
-    def _updated(self, change: ObjectChange, user_id: UUID) -> tuple[object, ...]:
-        row, values = cast("ObjectRow", change.row), list(self._values(change.columns))
-        if self._metadata:
-            before = self._values(row.columns)
-            for at in self._metadata:
-                values[at] = None if before[at] == values[at] else values[at]
-        return (row.row_id, user_id, *values, *_decided(change.decision))
-
-    def _inserted(self, change: ObjectChange, user_id: UUID) -> tuple[object, ...]:
-        return (change.object_id, user_id, *self._values(change.columns), *_decided(change.decision))
-
-
-def _decided(decision: Decision) -> tuple[object, ...]:
-    return (decision.last_event_created, decision.last_event_id, decision.evidence, not decision.sure)
+    def _values(
+        self, changes: Sequence[ObjectChange], owners: Mapping[str, UUID]
+    ) -> dict[str, Sequence[object]]:
+        """Give what both statements write, by the names that they give it."""
+        shows = [change.columns for change in changes]
+        decisions = [change.decision for change in changes]
+        return {
+            "user_id": [owners[one.customer_id] for one in shows],
+            **{name: [getattr(one, name) for one in shows] for name in self._types},
+            "shown_created": [one.last_event_created for one in decisions],
+            "shown": [one.last_event_id for one in decisions],
+            "evidence": [one.evidence for one in decisions],
+            "unsure": [not one.sure for one in decisions],
+        }
 
 
 TABLES = {kind: ObjectTable(kind) for kind in OWNED_KINDS}

@@ -18,7 +18,7 @@ from cogento.ordering.order import CurrentRow, Decision
 from schema.queries import column_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import asyncpg
 
@@ -47,35 +47,20 @@ def canonical(stored: str | None) -> str | None:
     return canonical_json(_JSON.decode(stored))
 
 
-async def write(connection: asyncpg.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Write rows with one statement; none cost nothing.
+async def write(
+    connection: asyncpg.Connection, statement: str, values: Mapping[str, Sequence[object]]
+) -> None:
+    """Write rows, given by the names of their columns, with one statement; none cost nothing.
 
     Every row must be written: one that vanished under its lock would be a lost event, and
     it is better not to commit then. Raises AssertionError, which nobody retries in place.
     """
-    if rows:
-        await _execute(connection, statement, arrays(rows), len(rows))
-
-
-async def write_columns(
-    connection: asyncpg.Connection, statement: str, values: Mapping[str, Sequence[object]]
-) -> None:
-    """Write rows, given by the names of their columns, in the same way."""
-    if count := len(next(iter(values.values()))):
-        await _execute(connection, statement, named_arrays(statement, values), count)
-
-
-async def _execute(
-    connection: asyncpg.Connection, statement: str, parameters: Iterable[str], count: int
-) -> None:
-    status = await connection.execute(statement, *parameters)
+    count = len(next(iter(values.values())))
+    if not count:
+        return
+    status = await connection.execute(statement, *named_arrays(statement, values))
     if status.rpartition(" ")[2] != str(count):
         raise AssertionError(f"{status}, but there were {count} rows to write")
-
-
-def arrays(rows: Iterable[tuple[object, ...]]) -> Iterable[str]:
-    """Turn rows into one array a column, as unnest takes them."""
-    return map(array, zip(*rows, strict=True))
 
 
 def named_arrays(statement: str, values: Mapping[str, Sequence[object]]) -> list[str]:

@@ -20,7 +20,7 @@ from cogento.store.rows import canonical, needs_update, write
 from schema.queries import query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     import asyncpg
@@ -143,15 +143,26 @@ async def join_claimants(connection: asyncpg.Connection, addresses: Collection[s
     return _by_customer(await connection.fetch(_JOIN_CLAIMANTS, list(addresses)))
 
 
-async def set_emails(connection: asyncpg.Connection, moved: Iterable[tuple[UserRow, str]]) -> None:
+async def set_emails(connection: asyncpg.Connection, moved: Sequence[tuple[UserRow, str]]) -> None:
     """Give rows the address to sign in with; each must be free."""
-    emails = [(row.user_id, email, claimed_address(row.claim)) for row, email in moved]
-    await write(connection, _SET_EMAIL, emails)
+    rows, emails = zip(*moved, strict=True) if moved else ((), ())
+    values = {
+        "user_id": [row.user_id for row in rows],
+        "email": emails,
+        "claimed_email": [claimed_address(row.claim) for row in rows],
+    }
+    await write(connection, _SET_EMAIL, values)
 
 
 async def update(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
     """Write known customers; their sign-in addresses are left alone."""
-    await write(connection, _UPDATE, [_updated(change) for change in changes])
+    values = _values(changes)
+    before = [cast("CustomerColumns", change.known.columns) for change in changes if change.known]
+    values["metadata"] = [
+        None if known.metadata == metadata else metadata
+        for known, metadata in zip(before, values["metadata"], strict=True)
+    ]
+    await write(connection, _UPDATE, values)
 
 
 async def insert(
@@ -159,7 +170,30 @@ async def insert(
 ) -> None:
     """Make rows for new customers, in the order that keeps two makers of the same rows from a deadlock."""
     ordered = sorted(changes, key=lambda change: change.customer_id)
-    await write(connection, _INSERT, [_inserted(change, emails[change.customer_id]) for change in ordered])
+    ids = [change.customer_id for change in ordered]
+    values = {**_values(ordered), "stripe_customer_id": ids, "email": [emails[id_] for id_ in ids]}
+    await write(connection, _INSERT, values)
+
+
+def _values(changes: Sequence[UserChange]) -> dict[str, Sequence[object]]:
+    """Give what both statements write, by the names that they give it."""
+    shows = [change.columns for change in changes]
+    decisions = [change.decision for change in changes]
+    return {
+        "user_id": [change.user_id for change in changes],
+        "stripe_email": [one.stripe_email for one in shows],
+        "name": [one.name for one in shows],
+        "phone": [one.phone for one in shows],
+        "address": [one.address for one in shows],
+        "metadata": [one.metadata for one in shows],
+        "stripe_created_at": [one.stripe_created_at for one in shows],
+        "shown_created": [one.last_event_created for one in decisions],
+        "shown": [one.last_event_id for one in decisions],
+        "deleted": [one.deleted for one in shows],
+        "evidence": [one.evidence for one in decisions],
+        "unsure": [not one.sure for one in decisions],
+        "claimed_email": [claimed_address(change.claim) for change in changes],
+    }
 
 
 def _by_customer(rows: list[Any]) -> Users:
@@ -178,46 +212,4 @@ def _row(record: asyncpg.Record) -> UserRow:
         ),
         claimed=record["claimed_email"],
         record=record,
-    )
-
-
-def _updated(change: UserChange) -> tuple[object, ...]:
-    shows, decision = change.columns, change.decision
-    before = cast("CustomerColumns | None", change.known and change.known.columns)
-    is_kept = before is not None and before.metadata == shows.metadata
-    return (
-        change.user_id,
-        shows.stripe_email,
-        shows.name,
-        shows.phone,
-        shows.address,
-        None if is_kept else shows.metadata,
-        shows.stripe_created_at,
-        decision.last_event_created,
-        decision.last_event_id,
-        shows.deleted,
-        decision.evidence,
-        not decision.sure,
-        claimed_address(change.claim),
-    )
-
-
-def _inserted(change: UserChange, email: str) -> tuple[object, ...]:
-    shows, decision = change.columns, change.decision
-    return (
-        change.user_id,
-        email,
-        change.customer_id,
-        shows.stripe_email,
-        shows.name,
-        shows.phone,
-        shows.address,
-        shows.metadata,
-        shows.stripe_created_at,
-        decision.last_event_created,
-        decision.last_event_id,
-        shows.deleted,
-        decision.evidence,
-        not decision.sure,
-        claimed_address(change.claim),
     )

@@ -146,6 +146,16 @@ class Kind:
         """The type of the event that we make of an object which Stripe was asked for."""
         return f"{self.family}.{FETCHED}"
 
+    @cached_property
+    def row_id_column(self) -> str:
+        """The column of our own id."""
+        return f"{self.name.replace('.', '_')}_id"
+
+    @cached_property
+    def stripe_id_column(self) -> str:
+        """The column of Stripe's id."""
+        return f"stripe_{self.row_id_column}"
+
     def shows_end(self, columns: Columns) -> bool:
         """Tell whether a row that shows this shows an object that has ended."""
         return getattr(columns, self.ended_by) in self.ended_values

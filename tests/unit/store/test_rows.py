@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogento.events.strict_json import canonical_json
-from cogento.store.rows import array, arrays, canonical
+from cogento.store.rows import array, canonical
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
@@ -36,10 +36,6 @@ def test_every_text_is_quoted_and_only_quotes_and_backslashes_are_escaped() -> N
 def test_what_is_no_text_stands_as_postgres_reads_it() -> None:
     id_ = UUID("00000000-0000-4000-8000-000000000001")
     assert array([None, 7, True, id_, b"\xff"]) == f'{{null,7,true,"{id_}","/w=="}}'
-
-
-def test_rows_become_one_array_a_column() -> None:
-    assert list(arrays([("a", 1), ("b", None)])) == ['{"a","b"}', "{1,null}"]
 
 
 def test_no_values_are_an_empty_array() -> None:
