@@ -52,7 +52,12 @@ class Notice(msgspec.Struct, frozen=True):
 
 def read_stored_event(body: bytes) -> Event | Notice:
     """Read a stored body whole, whatever it is; raises PermanentError as `read_event` does."""
-    return read_notice(body) if is_thin(body) else read_event(body)
+    try:
+        return read_event(body)
+    except PermanentError:  # to search every body for what marks the few thin ones would take longer
+        if is_thin(body):
+            return read_notice(body)
+        raise
 
 
 def read_event(body: bytes) -> Event:

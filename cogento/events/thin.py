@@ -13,7 +13,8 @@ import msgspec
 PREFIX = "v1."
 """How the types of thin events about v1 objects begin; the rest is the snapshot event's type."""
 
-_OBJECT = "v2.core.event"
+THIN = "v2.core.event"
+"""What a thin event calls itself in `object`."""
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class _Named(msgspec.Struct):
 
 _NAME = msgspec.json.Decoder(_Named)
 _EVENT = msgspec.json.Decoder(ThinEvent)
-_MARK = _OBJECT.encode()
+_MARK = THIN.encode()
 
 
 def is_thin(body: bytes) -> bool:
@@ -71,7 +72,7 @@ def is_thin(body: bytes) -> bool:
     if _MARK not in body:
         return False
     try:
-        return _NAME.decode(body).object == _OBJECT
+        return _NAME.decode(body).object == THIN
     except msgspec.DecodeError:
         return False
 
