@@ -133,7 +133,7 @@ class StripeWithInvoices(SimulatedStripe):
 
 @pytest.fixture
 def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeWithInvoices]:
-    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.0)
+    change(monkeypatch, verify, "VERIFY", settle_seconds=0.0)
     change(monkeypatch, refetch, "REFETCH", quiet_seconds=0)
     simulated = StripeWithInvoices()
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
