@@ -80,7 +80,11 @@ class Sender:
         """End the account's life, let every delivery be answered 2xx, and every mailbox empty."""
         drained = json.loads(self.ask("drain", {"timeout_seconds": seconds}))
         assert drained["drained"], drained
-        servers.wait_until(self.is_tidy, what="empty mailboxes", seconds=seconds)
+        try:
+            servers.wait_until(self.is_tidy, what="empty mailboxes", seconds=seconds)
+        except AssertionError as late:
+            with redis.Redis.from_url(self.redis_url) as client:
+                raise AssertionError(f"{late}: {self.status()}, {broken_invariants(client)[:5]}") from late
 
     def is_tidy(self) -> bool:
         """Tell whether no event waits, and nothing is left to put right of keys that were lost."""
