@@ -38,7 +38,7 @@ def test_backfill_tells_what_became_of_the_objects(run: Run, stripe: SimulatedSt
     customers, subscriptions = len(stripe.account.customers), len(stripe.account.subscriptions)
 
     assert done.exit_code == 0
-    assert [line.split()[:3] for line in done.stdout.splitlines()[1:]] == [
+    assert [line.split()[:3] for line in done.stdout.splitlines()[1:3]] == [
         ["customers", str(customers), str(customers)],
         ["subscriptions", str(subscriptions), str(subscriptions)],
     ]

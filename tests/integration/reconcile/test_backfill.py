@@ -95,7 +95,7 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
     monkeypatch.setattr(backfill, "LANES", 1)
     fill(asking)
     whole = stripe.requests
-    post.rows("TRUNCATE users, subscriptions, user_roles, webhook_events")
+    post.rows("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
     refusal = Fault(kind=FaultKind.FORBIDDEN, path="/v1/subscriptions")
     with pytest.raises(StripeApiError):
         fill(asking, anew=True, report=lambda _: stripe.trouble(refusal))

@@ -54,7 +54,7 @@ def test_any_order_and_any_batches_end_in_what_the_rule_says(
 
 
 async def _apply(store: Store, sql: Any, batches: Sequence[Sequence[Delivery]]) -> None:
-    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events")
+    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
     for batch in batches:
         await store.apply(batch)
 

@@ -88,7 +88,7 @@ def _cut(draw: st.DrawFn, events: Sequence[Delivery]) -> Batches:
 
 
 async def _rows_after(store: Store, sql: Any, batches: Batches) -> list[tuple[object, ...]]:
-    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events")
+    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
     parked = [event for batch in batches for event in await _parked(store, batch)]
     await store.apply(parked)
     return [tuple(row) for row in await sql.fetch(ROWS)]

@@ -241,7 +241,7 @@ async def rows_after(
     store: Store, sql: Any, batches: Sequence[Sequence[Delivery]]
 ) -> tuple[tuple[object, ...], ...]:
     """Begin anew, deliver, then what was parked; give the subscriptions' rows."""
-    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events")
+    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
     parked = []
     for batch in batches:
         outcomes = (await store.apply(batch)).results
