@@ -10,31 +10,28 @@ after a moment of rest.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import redis
 
-from bench.ground import ground
+from bench.ground import ground, running
 from bench.noop_task import NAME, RAN, make_app
 from bench.rounds import medians
 from bench.sending import flood, signed_requests
 from bench.serving import RECEIVER, served
 from bench.working import worker
-from cogento.local.process import Command, Process
-from cogento.local.services import ROOT
 from tests.support.whole_system import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bench.ground import Ground
+    from cogento.local.process import Process
 
 REST_SECONDS = 0.05
 LOOK_SECONDS = 0.0005
@@ -112,12 +109,8 @@ def task_times(servers: Ground) -> Iterator[float]:
 def celery(servers: Ground) -> Iterator[Process]:
     """Run a worker with our worker's options, on the task that does nothing."""
     argv = [part if part != "worker.app" else "bench.noop_task" for part in WORKER]
-    environment = {"REDIS_URL": servers.valkey.url}
-    process = Process(Command(argv=tuple(argv), log=Path(os.devnull), environment=environment, folder=ROOT))
-    try:
+    with running(argv, REDIS_URL=servers.valkey.url) as process:
         yield process
-    finally:
-        process.kill()
 
 
 if __name__ == "__main__":

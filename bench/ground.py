@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cogento.local.process import Command, Process
+from cogento.local.services import ROOT
 from cogento.store.migrate import migrate
 from tests.support import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cogento.local.postgres import Postgres
     from cogento.local.valkey import Valkey
@@ -40,6 +43,18 @@ def ground() -> Iterator[Ground]:
         for server in (postgres, valkey):
             server.kill()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def running(argv: Sequence[str], *, folder: Path = ROOT, **environment: str) -> Iterator[Process]:
+    """Run a process that is killed in the end; its log goes with it."""
+    with tempfile.TemporaryDirectory() as logs:
+        log = Path(logs) / "log"
+        process = Process(Command(argv=tuple(argv), log=log, environment=environment, folder=folder))
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def cpu_seconds(pid: int) -> float:

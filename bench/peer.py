@@ -11,7 +11,6 @@ npm, and the network the first time.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import tempfile
@@ -23,14 +22,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 
-from bench.ground import ground
+from bench.ground import ground, running
 from bench.rounds import medians
 from bench.sending import flood, signed
 from bench.serving import RECEIVER, served
 from bench.stream import bodies
 from bench.working import opened_mailboxes, worker
 from cogento.local.ports import free_port, is_free
-from cogento.local.process import Command, Process
 from tests.support.builders import SECRET
 from tests.support.servers import wait_until
 
@@ -148,12 +146,9 @@ def peer(database_url: str) -> Iterator[int]:
     port = free_port()
     environment = {"DATABASE_URL": database_url, "STRIPE_WEBHOOK_SECRET": SECRET, "PORT": str(port)}
     argv = ("node", "server.cjs")
-    process = Process(Command(argv=argv, log=Path(os.devnull), environment=environment, folder=INSTALLED))
-    try:
+    with running(argv, folder=INSTALLED, **environment):
         wait_until(lambda: not is_free(port), what="the peer to listen", seconds=READY_SECONDS)
         yield port
-    finally:
-        process.kill()
 
 
 if __name__ == "__main__":

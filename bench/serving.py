@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ground import cpu_seconds
+from bench.ground import cpu_seconds, running
 from cogento.local.ports import LOCALHOST, free_port, is_free
-from cogento.local.process import Command, Process
-from cogento.local.services import ROOT
 from tests.support.builders import SECRET
 from tests.support.servers import wait_until
 
@@ -20,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.ground import Ground
+    from cogento.local.process import Process
 
 RECEIVER, FLASK, BARE = "receiver.asgi:app", "bench.noop:flask", "bench.noop:bare"
 START_SECONDS = 30
@@ -46,22 +43,14 @@ def served(app: str, servers: Ground, **settings: str) -> Iterator[Served]:
     """
     port = free_port()
     gunicorn = (sys.executable, "-m", "gunicorn", "--config", "receiver/gunicorn_conf.py")
-    process = Process(
-        Command(
-            argv=(*gunicorn, "--bind", f"{LOCALHOST}:{port}", app),
-            log=Path(os.devnull),
-            folder=ROOT,
-            environment={
-                "REDIS_URL": servers.valkey.url,
-                "STRIPE_WEBHOOK_SECRET": SECRET,
-                "ACK_DURABILITY": "redis_fsync",
-                "LOG_LEVEL": "WARNING",
-                **settings,
-            },
-        )
-    )
-    try:
+    environment = {
+        "REDIS_URL": servers.valkey.url,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "ACK_DURABILITY": "redis_fsync",
+        "LOG_LEVEL": "WARNING",
+        **settings,
+    }
+    with running((*gunicorn, "--bind", f"{LOCALHOST}:{port}", app), **environment) as process:
         wait_until(lambda: not is_free(port), what=f"{app} to listen", seconds=START_SECONDS)
         yield Served(port, process)
-    finally:
         process.stop(within_seconds=STOP_SECONDS)

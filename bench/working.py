@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ground import cpu_seconds
+from bench.ground import cpu_seconds, running
 from cogento.events.envelope import parse_envelope
-from cogento.local.process import Command, Process
-from cogento.local.services import ROOT
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from tests.support.whole_system import WORKER
@@ -22,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bench.ground import Ground
+    from cogento.local.process import Process
 
 PUT_TOGETHER = 200
 NOW = 2_000_000_000
@@ -69,8 +66,5 @@ def pace(servers: Ground, mailboxes: Mailboxes, *, events: int) -> Pace:
 def worker(servers: Ground, **settings: str) -> Iterator[Process]:
     """One worker process, with the settings it has by default where none are given."""
     environment = {"DATABASE_URL": servers.postgres.url, "REDIS_URL": servers.valkey.url, **settings}
-    process = Process(Command(argv=WORKER, log=Path(os.devnull), environment=environment, folder=ROOT))
-    try:
+    with running(WORKER, **environment) as process:
         yield process
-    finally:
-        process.kill()
