@@ -225,7 +225,7 @@ class BatchProcessor:
                 self._keep_in_queue(customers[0], failure, error)
 
     def _keep_in_queue(self, customer: CustomerProgress, failure: FailureClass, error: Exception) -> None:
-        log.error("letters_not_buried", letters=len(customer.letters), failure=failure, exc_info=error)
+        log.error("dead_letters_not_written", letters=len(customer.letters), failure=failure, exc_info=error)
         for letter in customer.letters:
             first_ms = letter.first_attempt_ms or self._now_ms()
             self._postpone(

@@ -68,4 +68,4 @@ def purge_wakeups(app: Celery) -> None:
             connection.default_channel.queue_purge(QUEUE)
             connection.default_channel.client.delete(*UNACKNOWLEDGED_KEYS.values())
     except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors) as error:
-        log.warning("doorbell_queue_not_emptied", exc_info=error)
+        log.warning("wakeups_not_purged", exc_info=error)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -273,8 +273,7 @@ class _Round:
             stale=sum(shard.stale for shard in shards),
         )
         if findings != NOTHING:
-            found = {"mended": findings.repaired, "restored": findings.restored, "ghosts": findings.stale}
-            log.warning("mailboxes_repaired", **found)
+            log.warning("mailboxes_repaired", **asdict(findings))
         return findings
 
     def _stats(self, tag: str) -> dict[str, int]:

@@ -70,7 +70,7 @@ class WorkerWakeup:
         except Exception as error:  # noqa: BLE001 - whatever it is, the event itself is safe
             self._quiet_until = self._monotonic() + BROKER_PAUSE_SECONDS
             self.failures += 1
-            log.warning("doorbell_failed", error=type(error).__name__)
+            log.warning("wakeup_failed", error=type(error).__name__)
         else:
             self.sent += 1
 
