@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from cogento.events.kinds import KINDS
 from cogento.retries import FailureClass
 from cogento.store.errors import MigrationError, PostgresRefusedError, classify
 from cogento.store.migrate import migrate
@@ -92,8 +93,7 @@ async def test_unique_columns_are_constraints_that_own_the_named_index(catalogue
     )
     assert {row["conname"] for row in rows} == {
         "idx_users_email",
-        "idx_users_stripe_customer_id",
-        "idx_subscriptions_stripe_subscription_id",
+        *(f"idx_{kind.table}_{kind.stripe_id_column}" for kind in KINDS),
     }
 
 

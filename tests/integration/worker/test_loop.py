@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
+from cogento.metrics.declarations import take_counted
 from tests.support.builders import NOW, Json, customer, event_body, subscription
 from worker.loop import BatchSize
 
@@ -64,6 +65,13 @@ def test_a_customer_and_its_subscription_become_rows_and_leave_the_mailbox(post:
     ]
     assert post.ledger() == {"evt_1": "applied", "evt_2": "applied"}
     assert post.mailboxes.status().waiting == 0
+
+
+def test_a_batch_that_was_settled_is_counted(post: Post) -> None:
+    post.put("customer.created", customer(), id_="evt_1")
+    take_counted()
+    post.drain()
+    assert take_counted()["cogento_worker_batches settled total"] == 1
 
 
 def test_an_event_put_again_after_it_was_settled_ends_as_a_duplicate(post: Post) -> None:

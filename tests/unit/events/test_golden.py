@@ -11,7 +11,6 @@ from msgspec.structs import asdict
 from cogento.events.envelope import is_ours, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import Event, read_event
-from cogento.events.kinds import CUSTOMER
 from tests.support.stripe_files import GOLDEN, LATER, MALFORMED, NAMES, NOT_OURS, ROWS, posted
 
 
@@ -19,9 +18,7 @@ def row(event: Event) -> dict[str, Any]:
     """What the event's table would show, under the table's names."""
     columns = asdict(event.columns)
     parsed = {key: json.loads(columns[key]) for key in ("address", "metadata") if columns.get(key)}
-    if event.kind is CUSTOMER:
-        return {"users": {"stripe_customer_id": event.object_id, **columns, **parsed}}
-    return {"subscriptions": {"stripe_subscription_id": event.object_id, **columns, **parsed}}
+    return {event.kind.table: {event.kind.stripe_id_column: event.object_id, **columns, **parsed}}
 
 
 def test_every_file_has_a_golden_answer() -> None:
