@@ -69,7 +69,7 @@ def parse_envelope(body: bytes, *, now: int) -> Envelope:
     """
     try:
         strict_json.check(body)
-        event = _decode(body)
+        event = _decode_snapshot(body)
         return _thin_envelope(body, now) if event is None else _envelope(event, event.data.object, body, now)
     except (msgspec.ValidationError, strict_json.NotStrictJsonError) as error:
         raise RejectedError(MALFORMED, str(error)) from error
@@ -195,21 +195,25 @@ _EVENT = msgspec.json.Decoder(_Event[_Data])
 _WHOLE = msgspec.json.Decoder(Whole)
 
 
-def _decode(body: bytes) -> _Event[_Data] | None:
+def _decode_snapshot(body: bytes) -> _Event[_Data] | None:
     """Decode a snapshot event; None for a thin one, which nearly none is: to search every body for it takes longer."""
     try:
-        try:
-            event = _EVENT.decode(body)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            # The decoder refuses lone surrogates, which a customer's name may hold; the reader replaces them.
-            event = msgspec.convert(strict_json.read(body), _Event[_Data])
+        event = _decode(body)
     except msgspec.ValidationError:
         if is_thin(body):
             return None
         raise
     return None if event.object == THIN else event
+
+
+def _decode(body: bytes) -> _Event[_Data]:
+    try:
+        return _EVENT.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # The decoder refuses lone surrogates, which a customer's name may hold; the reader replaces them.
+        return msgspec.convert(strict_json.read(body), _Event[_Data])
 
 
 def _decode_whole(body: bytes) -> Whole:

@@ -76,11 +76,6 @@ def stats_key(tag: str) -> str:
     return f"{tag}:stats"
 
 
-def list_key(tag: str, name: str) -> str:
-    """Return the key of one of the lists of customers."""
-    return f"{tag}:{name}"
-
-
 def probe_key(tag: str) -> str:
     """Return the key that the write probe sets."""
     return f"{tag}:probe"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from cogento.events.errors import PermanentError
+from cogento.events.envelope import parse_envelope
+from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import Event, Notice, read_notice, read_stored_event
 from cogento.events.kinds import SUBSCRIPTION
 from tests.support.builders import NOW, Json, body, customer, event_body, thin_event
@@ -57,3 +60,14 @@ def test_a_name_that_mentions_thin_events_makes_no_thin_event() -> None:
     named = event_body("customer.updated", customer(name='"v2.core.event"'))
 
     assert isinstance(read_stored_event(named), Event)
+
+
+def test_a_snapshot_event_that_calls_itself_thin_is_malformed_for_receiver_and_worker() -> None:
+    snapshot = json.loads(event_body("customer.updated", customer()))
+    odd = body({**snapshot, "object": "v2.core.event"})
+
+    with pytest.raises(RejectedError):
+        parse_envelope(odd, now=NOW)
+    with pytest.raises(PermanentError) as refused:
+        read_stored_event(odd)
+    assert refused.value.reason == "malformed"
