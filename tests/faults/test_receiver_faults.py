@@ -160,4 +160,6 @@ def is_refused(port: int) -> bool:
         socket.create_connection((LOCALHOST, port), timeout=1).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it came while the port closed, and the next one will be refused
     return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,13 @@ class RunningReceiver:
         with self.connect() as connection:
             return connection.ask(request)
 
+    def keep(self, request: Request) -> None:
+        """Send one event, each time over a connection of its own, until it is kept.
+
+        A put that a busy machine does not finish in time is answered 503, and Stripe, too, would send it again.
+        """
+        wait_until(lambda: self.ask(request).status == HTTPStatus.OK, what="a real event to be kept")
+
     def get(self, target: str, *headers: str) -> HttpAnswer:
         return self.ask(Request(method="GET", target=target, headers=headers, length=None, signature=""))
 
@@ -100,6 +108,10 @@ class RunningReceiver:
     def lines(self, event: str) -> list[str]:
         """Return the log lines of one event name."""
         return [line for line in self.log.read_text().splitlines() if f'"event": "{event}"' in line]
+
+    def error_lines(self) -> list[str]:
+        """Return the log lines that tell of an error."""
+        return [line for line in self.log.read_text().splitlines() if '"level": "error"' in line]
 
     def memory_bytes(self) -> int:
         """Return the resident memory of the process that serves."""
