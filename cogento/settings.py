@@ -265,7 +265,10 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings):
     """What the console needs."""
 
     console_password_hash: SecretStr | None = Field(
-        None, description="Made by `cogento password`; unset: the console does not start."
+        None, description="Of the operators' password, made by `cogento password`."
+    )
+    console_read_only_password_hash: SecretStr | None = Field(
+        None, description="Of the viewers' password, who may look and not change, made by `cogento password`."
     )
     console_hosts: str = Field(
         "",

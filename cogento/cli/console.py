@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from cogento.cli.letter_selection import current_user
 from cogento.console.connections import require_access
 from cogento.console.passwords import hash_password, read_hash
+from cogento.console.web.access import LocalAccess
+from cogento.console.web.login import Role, User
 from cogento.console.web.server import ConsoleServer, Exposure
 from cogento.settings import ConsoleSettings, load, refuse
+
+if TYPE_CHECKING:
+    from cogento.console.passwords import PasswordHash
 
 
 @click.command()
@@ -16,21 +24,37 @@ from cogento.settings import ConsoleSettings, load, refuse
 def console(port: int | None, *, local: bool) -> None:
     """Serve the console's web pages.
 
-    CONSOLE_PASSWORD_HASH, which `cogento password` makes, is needed unless --local is given.
+    CONSOLE_PASSWORD_HASH, which `cogento password` makes, is needed unless --local is given;
+    CONSOLE_READ_ONLY_PASSWORD_HASH is that of viewers, who change nothing.
     """
     settings = load(ConsoleSettings)
-    password = None
-    if not local:
-        if settings.console_password_hash is None:
-            refuse("CONSOLE_PASSWORD_HASH is not set: `cogento password` makes one, or give --local")
-        try:
-            password = read_hash(settings.console_password_hash.get_secret_value())
-        except ValueError as problem:
-            refuse(f"CONSOLE_PASSWORD_HASH is not usable: {problem}")
-    exposure = Exposure(port or settings.port, password)
+    access = LocalAccess(User(current_user(), Role.OPERATOR)) if local else _passwords(settings)
+    exposure = Exposure(port or settings.port, access)
     require_access(settings)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
     ConsoleServer(settings, exposure).run()
+
+
+def _passwords(settings: ConsoleSettings) -> dict[Role, PasswordHash]:
+    """Read each role's password, or end the process with what is wrong."""
+    given = {
+        Role.OPERATOR: ("CONSOLE_PASSWORD_HASH", settings.console_password_hash),
+        Role.VIEWER: ("CONSOLE_READ_ONLY_PASSWORD_HASH", settings.console_read_only_password_hash),
+    }
+    passwords = {}
+    for role, (variable, secret) in given.items():
+        if secret is not None:
+            try:
+                passwords[role] = read_hash(secret.get_secret_value())
+            except ValueError as problem:
+                refuse(f"{variable} is not usable: {problem}")
+    if not passwords:
+        refuse("CONSOLE_PASSWORD_HASH is not set: `cogento password` makes one, or give --local")
+    if len(set(passwords.values())) < len(passwords):
+        refuse(
+            "CONSOLE_READ_ONLY_PASSWORD_HASH is CONSOLE_PASSWORD_HASH: give viewers a password of their own"
+        )
+    return passwords
 
 
 @click.command()
@@ -38,7 +62,8 @@ def password() -> None:
     """Make the console's CONSOLE_PASSWORD_HASH.
 
     Asks for a password and prints the line to set in the console's environment. The password itself is
-    kept nowhere.
+    kept nowhere. Viewers have one of their own, whose
+    hash is set as CONSOLE_READ_ONLY_PASSWORD_HASH.
     """
     typed = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:

@@ -31,6 +31,11 @@ class PasswordHash:
         digest = _scrypt(password, self.salt, self.log2_cost, self.block_size, self.parallelism)
         return hmac.compare_digest(self.digest, digest)
 
+    @property
+    def fingerprint(self) -> str:
+        """Names this hash where it need not be known."""
+        return hashlib.sha256(str(self).encode()).hexdigest()[:16]
+
     def __str__(self) -> str:
         """The hash as CONSOLE_PASSWORD_HASH holds it."""
         numbers = (str(self.log2_cost), str(self.block_size), str(self.parallelism))

@@ -55,6 +55,7 @@ def test_page_says_when_the_console_is_gone_and_goes_on_when_it_is_back(page: Pa
 def test_person_logs_in_and_out(page: Page, make_console: Callable[..., Console]) -> None:
     console = make_console(CONSOLE_PASSWORD_HASH=str(hash_password(PASSWORD)))
     page.goto(console.url)
+    page.get_by_label("Your name").fill("ops-1")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Ready for the first event")).to_be_visible()

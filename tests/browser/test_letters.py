@@ -80,6 +80,7 @@ def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in(
     bury(store, 1)
     console = make_console(CONSOLE_PASSWORD_HASH=str(hash_password(PASSWORD)))
     page.goto(console.url)
+    page.get_by_label("Your name").fill("ops-1")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name="Dead letters").click()
@@ -89,7 +90,7 @@ def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in(
     assert kept(store)["evt_1"].status is LetterStatus.OPEN  # the browser wants the reason first
     page.get_by_label("Why it need not be applied").fill("test data")
     page.get_by_role("button", name="Discard").click()
-    expect(page.get_by_text("Discarded by console: test data")).to_be_visible()
+    expect(page.get_by_text("Discarded by ops-1 (console): test data")).to_be_visible()
     assert kept(store)["evt_1"].resolution == "test data"
 
 

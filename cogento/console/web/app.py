@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, abort, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, g, redirect, render_template, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
@@ -17,9 +17,10 @@ from cogento.console.explain import AmbiguousQuery, PartialExplanation
 from cogento.console.formatting import ago, duration
 from cogento.console.messages import describe_workers
 from cogento.console.status import health_summary
+from cogento.console.web.access import LocalAccess
 from cogento.console.web.chart import draw
 from cogento.console.web.letters import LetterPages
-from cogento.console.web.security import protect, require_form_token_everywhere
+from cogento.console.web.security import protect
 from cogento.metrics.declarations import TABLE_METRICS, measure
 from cogento.metrics.exposition import ShownTables, exposition, is_trusted
 
@@ -66,18 +67,16 @@ def create_app(
     dead_letters: DeadLetterService,
     *,
     hosts: Collection[str],
-    login: LoginViews | None,
+    login: LoginViews | LocalAccess | None,
     metrics_token: str | None = None,
 ) -> Flask:
-    """Make the application; without a login everyone who reaches it may come in, but for the metrics."""
+    """Make the application; without a login everyone who reaches it may do everything."""
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
     protect(app, hosts=hosts)
-    if login is None:
-        require_form_token_everywhere(app)
-    else:
-        login.install(app)
+    (login or LocalAccess()).install(app)
+    app.context_processor(lambda: {"user": g.get("user")})
     LetterPages(dead_letters).install(app)
     pages = Pages(poller, metrics_token)
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))

@@ -9,6 +9,7 @@ from flask import abort, redirect, render_template, request, url_for
 
 from cogento.console.errors import friendly_errors
 from cogento.console.messages import REDELIVERIES
+from cogento.console.web.login import current_user
 from cogento.queue.redelivery import TAKEN_ALONG
 from cogento.store.letter_records import LetterFilter, LetterStatus
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from cogento.console.dead_letters import DeadLetterService
 
-WHO = "console"
 LISTED = 100
 MAX_FINGERPRINT_LENGTH = 64
 MAX_WHY_LENGTH = 500
@@ -67,7 +67,7 @@ class LetterPages:
     def retry(self, letter_id: int) -> Response | tuple[str, int]:
         """Put one letter back."""
         with friendly_errors():
-            result = self._dead_letters.retry([letter_id], who=WHO, why=_why())[letter_id]
+            result = self._dead_letters.retry([letter_id], who=current_user().who, why=_why())[letter_id]
         _log.info("letter_retried", letter=letter_id, result=result)
         return _back(letter_id) if result in TAKEN_ALONG else _refusal("Not put back", REDELIVERIES[result])
 
@@ -77,7 +77,7 @@ class LetterPages:
         if why is None:
             abort(400, "Say why it need not be applied.")
         with friendly_errors():
-            done = self._dead_letters.discard([letter_id], who=WHO, why=why)
+            done = self._dead_letters.discard([letter_id], who=current_user().who, why=why)
         _log.info("letter_discarded", letter=letter_id, done=bool(done))
         return _back(letter_id) if done else _refusal("Not discarded", "taken by somebody else, or closed")
 

@@ -10,7 +10,6 @@ read our pages, and so never learns the token.
 from __future__ import annotations
 
 import hmac
-import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -84,13 +83,7 @@ def require_form_token(token: str) -> None:
     g.form_token = token
     is_form = request.endpoint is not None and request.method not in SAFE_METHODS
     if is_form and not is_same_token(request.form.get("token"), token):
-        abort(403, "The form had gone stale. Go back and try again.")
-
-
-def require_form_token_everywhere(app: Flask) -> None:
-    """Guard the forms of a console without logins by one token, which lives as long as the process."""
-    token = secrets.token_urlsafe(32)
-    app.before_request(lambda: require_form_token(token))
+        abort(403, "This form has expired. Reload the page and try again.")
 
 
 def is_same_token(given: str | None, expected: str | None) -> bool:

@@ -17,17 +17,22 @@ from cogento import reporting, runtime
 from cogento.console.connections import CONNECTIONS, connect
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.poller import StatusPoller
+from cogento.console.web.access import LocalAccess
 from cogento.console.web.app import create_app
-from cogento.console.web.login import LoginLimiter, LoginViews, Sessions, connect_sessions
+from cogento.console.web.login import LoginViews
 from cogento.console.web.security import MAX_FORM_BYTES
+from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import answer, refusal
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask
 
     from cogento.console.passwords import PasswordHash
+    from cogento.console.web.login import Role
     from cogento.serving.answers import Application, Message, Receive, Scope, Send
     from cogento.settings import ConsoleSettings
 
@@ -38,15 +43,20 @@ OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Who may look: whoever knows `password`, or without one whoever sits at this machine."""
+    """Who gets in: whoever knows a role's password, or the local user, from this machine alone."""
 
     port: int
-    password: PasswordHash | None
+    access: Mapping[Role, PasswordHash] | LocalAccess
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody but this machine is listened to."""
+        return isinstance(self.access, LocalAccess)
 
     @property
     def address(self) -> str:
         """What gunicorn binds to."""
-        return f"{'0.0.0.0' if self.password else LOOPBACK}:{self.port}"  # noqa: S104 - behind a password
+        return f"{LOOPBACK if self.is_local else '0.0.0.0'}:{self.port}"  # noqa: S104 - behind a password
 
 
 class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
@@ -126,11 +136,12 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     mailboxes = connect(settings)
     poller = StatusPoller(mailboxes, store)
     poller.start()
-    names = OWN_NAMES | settings.host_names if exposure.password else OWN_NAMES
-    login = None
-    if exposure.password:
+    names = OWN_NAMES if exposure.is_local else OWN_NAMES | settings.host_names
+    if isinstance(exposure.access, LocalAccess):
+        login: LoginViews | LocalAccess = exposure.access
+    else:
         redis = connect_sessions(settings.redis_url.get_secret_value())
-        login = LoginViews(exposure.password, Sessions(redis), LoginLimiter(redis))
+        login = LoginViews(exposure.access, Sessions(redis), LoginLimiter(redis))
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     return create_app(
         poller,

@@ -16,12 +16,16 @@ from cogento.console.passwords import PasswordHash, hash_password
 from cogento.console.web.app import create_app
 from cogento.console.web.login import (
     LOGIN_COOKIE,
-    MAX_LOGIN_ATTEMPTS,
+    MAX_NAME_LENGTH,
     MAX_PASSWORD_CHECKS,
-    MAX_SESSION_SECONDS,
     SESSION_COOKIE,
-    LoginLimiter,
     LoginViews,
+    Role,
+)
+from cogento.console.web.sessions import (
+    MAX_LOGIN_ATTEMPTS,
+    MAX_SESSION_SECONDS,
+    LoginLimiter,
     Sessions,
     connect_sessions,
 )
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 PASSWORD = "correct horse battery"
+VIEWERS_PASSWORD = "staple correct horse"
 HTTPS = "https://localhost"
 RETRY = "/console/letters/1/retry"
 
@@ -40,8 +45,11 @@ Browser = Callable[[], FlaskClient]
 
 
 @pytest.fixture(scope="module")
-def password() -> PasswordHash:
-    return hash_password(PASSWORD, log2_cost=10)
+def passwords() -> dict[Role, PasswordHash]:
+    return {
+        Role.OPERATOR: hash_password(PASSWORD, log2_cost=10),
+        Role.VIEWER: hash_password(VIEWERS_PASSWORD, log2_cost=10),
+    }
 
 
 @pytest.fixture
@@ -57,9 +65,9 @@ def dead_letters() -> FakeDeadLetters:
 
 
 @pytest.fixture
-def browser(password: PasswordHash, redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
+def browser(passwords: dict[Role, PasswordHash], redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
     """A new browser at the same console."""
-    login = LoginViews(password, Sessions(redis), LoginLimiter(redis))
+    login = LoginViews(passwords, Sessions(redis), LoginLimiter(redis))
     app = create_app(FakePoller(), dead_letters, hosts={"localhost"}, login=login)
     return app.test_client
 
@@ -69,12 +77,14 @@ def token_of(page: TestResponse) -> str:
     return token
 
 
-def log_in(client: FlaskClient, password: str = PASSWORD, address: str = "10.0.0.1") -> TestResponse:
+def log_in(
+    client: FlaskClient, password: str = PASSWORD, address: str = "10.0.0.1", name: str = "ops-1"
+) -> TestResponse:
     token = token_of(client.get("/console/login", base_url=HTTPS))
     return client.post(
         "/console/login",
         base_url=HTTPS,
-        data={"password": password, "token": token},
+        data={"name": name, "password": password, "token": token},
         environ_overrides={"REMOTE_ADDR": address},
     )
 
@@ -162,12 +172,86 @@ def test_token_of_another_session_is_refused(browser: Browser) -> None:
     assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 403
 
 
+def test_user_is_shown_by_name_and_role(browser: Browser) -> None:
+    client = browser()
+    log_in(client, VIEWERS_PASSWORD, name="  Ada   Lovelace ")
+    assert "Ada Lovelace · viewer" in client.get("/console", base_url=HTTPS).text
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * (MAX_NAME_LENGTH + 1), "a\0b", "a\u202eb"])
+def test_name_is_needed_and_of_letters(browser: Browser, name: str) -> None:
+    client = browser()
+    assert log_in(client, name=name).status_code == 400
+    assert not is_in(client)
+
+
+def test_viewer_sees_every_page_and_no_button(browser: Browser) -> None:
+    client = browser()
+    log_in(client, VIEWERS_PASSWORD)
+    page = client.get("/console/letters/1", base_url=HTTPS)
+    assert page.status_code == 200
+    assert "Retry" not in page.text
+    assert "Discard" not in page.text
+
+
+def test_viewer_changes_nothing(browser: Browser, dead_letters: FakeDeadLetters) -> None:
+    client = browser()
+    log_in(client, VIEWERS_PASSWORD)
+    token = token_of(client.get("/console", base_url=HTTPS))
+    refused = client.post(RETRY, base_url=HTTPS, data={"token": token})
+    assert refused.status_code == 403
+    assert "viewer" in refused.text
+    assert dead_letters.done == []
+
+
+def test_viewer_logs_out(browser: Browser) -> None:
+    client = browser()
+    log_in(client, VIEWERS_PASSWORD)
+    token = token_of(client.get("/console", base_url=HTTPS))
+    assert client.post("/console/logout", base_url=HTTPS, data={"token": token}).status_code == 302
+    assert not is_in(client)
+
+
+def test_changed_password_ends_the_sessions_of_the_old_one(
+    browser: Browser, passwords: dict[Role, PasswordHash], redis: Redis
+) -> None:
+    client = browser()
+    log_in(client)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    changed = passwords | {Role.OPERATOR: hash_password("another horse battery", log2_cost=10)}
+    login = LoginViews(changed, Sessions(redis), LoginLimiter(redis))
+    app = create_app(FakePoller(), FakeDeadLetters(), hosts={"localhost"}, login=login)
+    restarted = app.test_client()
+    restarted.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
+    assert not is_in(restarted)
+    assert is_in(client)
+
+
+def test_session_of_a_release_without_names_is_none(redis: Redis) -> None:
+    sessions = Sessions(redis)
+    session = sessions.begin(name="ops-1", credential="1")
+    (key,) = redis.scan_iter()
+    redis.hdel(key, "name", "credential")
+    assert sessions.find(session.id) is None
+
+
+def test_new_login_ends_the_session_before(browser: Browser) -> None:
+    client, copy = browser(), browser()
+    log_in(client)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    copy.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
+    log_in(client)
+    assert not is_in(copy)
+
+
 def test_letter_is_retried_by_who_is_logged_in(browser: Browser, dead_letters: FakeDeadLetters) -> None:
     client = browser()
     log_in(client)
     token = token_of(client.get("/console/letters/1", base_url=HTTPS))
     assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 303
-    assert [done.action for done in dead_letters.done] == ["retry"]
+    assert [(done.action, done.who) for done in dead_letters.done] == [("retry", "ops-1 (console)")]
 
 
 def test_stranger_retries_no_letter(browser: Browser, dead_letters: FakeDeadLetters) -> None:
@@ -246,6 +330,8 @@ class SlowPassword:
         self.looks = 0
         self.go_on = threading.Event()
 
+    fingerprint = "slow"
+
     def matches(self, _password: str) -> bool:
         self.looks += 1
         return self.go_on.wait(30)
@@ -253,7 +339,7 @@ class SlowPassword:
 
 def test_a8_a_flood_of_tries_leaves_threads_for_the_pages_and_counts_against_nobody(redis: Redis) -> None:
     slow = SlowPassword()
-    login = LoginViews(slow, Sessions(redis), LoginLimiter(redis))  # type: ignore[arg-type]
+    login = LoginViews({Role.OPERATOR: slow}, Sessions(redis), LoginLimiter(redis))  # type: ignore[dict-item]
     app = create_app(FakePoller(), FakeDeadLetters(), hosts={"localhost"}, login=login)
     with ThreadPoolExecutor(MAX_PASSWORD_CHECKS) as pool:
         flood = [
@@ -278,7 +364,7 @@ def test_forwarded_address_is_not_believed(browser: Browser, redis: Redis) -> No
     answer = client.post(
         "/console/login",
         base_url=HTTPS,
-        data={"password": PASSWORD, "token": token},
+        data={"name": "ops-1", "password": PASSWORD, "token": token},
         headers={"X-Forwarded-For": "10.9.9.9"},
     )
     assert answer.status_code == 429
@@ -292,24 +378,24 @@ def test_window_of_tries_ends_by_itself(redis: Redis) -> None:
 
 
 def test_idle_session_ends_by_itself(redis: Redis) -> None:
-    Sessions(redis).begin()
+    Sessions(redis).begin(name="ops-1", credential="1")
     (key,) = redis.scan_iter()
     assert 0 < redis.ttl(key) <= 1800
 
 
 def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
-    began = Sessions(redis, clock=lambda: 1_000_000).begin()
+    began = Sessions(redis, clock=lambda: 1_000_000).begin(name="ops-1", credential="1")
     assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS - 1).find(began.id) == began
     assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS).find(began.id) is None
 
 
-def test_nobody_gets_in_while_redis_is_away(password: PasswordHash) -> None:
+def test_nobody_gets_in_while_redis_is_away(passwords: dict[Role, PasswordHash]) -> None:
     away = connect_sessions(f"redis://127.0.0.1:{free_port()}/0")
     app = create_app(
         FakePoller(),
         FakeDeadLetters(),
         hosts={"localhost"},
-        login=LoginViews(password, Sessions(away), LoginLimiter(away)),
+        login=LoginViews(passwords, Sessions(away), LoginLimiter(away)),
     )
     client = app.test_client()
     client.set_cookie(SESSION_COOKIE, "any", secure=True)

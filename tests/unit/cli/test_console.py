@@ -5,6 +5,8 @@ from click.testing import CliRunner
 
 from cogento.cli.main import main
 from cogento.console.passwords import hash_password
+from cogento.console.web.access import LocalAccess
+from cogento.console.web.login import Role
 from cogento.console.web.server import Exposure
 from cogento.settings import EX_CONFIG
 
@@ -14,6 +16,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/cogento")
     monkeypatch.delenv("CONSOLE_PASSWORD_HASH", raising=False)
+    monkeypatch.delenv("CONSOLE_READ_ONLY_PASSWORD_HASH", raising=False)
 
 
 def test_console_without_a_password_does_not_start() -> None:
@@ -33,13 +36,22 @@ def test_console_with_a_password_in_clear_does_not_start_and_does_not_show_it(
     assert "my secret password" not in refused.output
 
 
+def test_viewers_must_not_have_the_operators_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = str(hash_password("correct horse battery"))
+    monkeypatch.setenv("CONSOLE_PASSWORD_HASH", made)
+    monkeypatch.setenv("CONSOLE_READ_ONLY_PASSWORD_HASH", made)
+    refused = CliRunner().invoke(main, ["console"])
+    assert refused.exit_code == EX_CONFIG
+    assert "CONSOLE_READ_ONLY_PASSWORD_HASH is CONSOLE_PASSWORD_HASH" in refused.stderr
+
+
 def test_console_without_a_password_listens_to_this_machine_alone() -> None:
-    assert Exposure(port=8001, password=None).address == "127.0.0.1:8001"
+    assert Exposure(port=8001, access=LocalAccess()).address == "127.0.0.1:8001"
 
 
 def test_console_behind_a_password_listens_to_everyone() -> None:
     password = hash_password("correct horse battery", log2_cost=10)
-    assert Exposure(port=8001, password=password).address == "0.0.0.0:8001"
+    assert Exposure(port=8001, access={Role.OPERATOR: password}).address == "0.0.0.0:8001"
 
 
 def test_password_is_asked_for_and_printed_as_the_line_to_set() -> None:

@@ -81,7 +81,7 @@ def test_a_retry_puts_it_back_and_returns_to_its_page() -> None:
     dead_letters = FakeDeadLetters([kept()])
     answer = press(browser(dead_letters), "retry")
     assert (answer.status_code, answer.location) == (303, "/console/letters/1")
-    assert [(done.action, done.who) for done in dead_letters.done] == [("retry", "console")]
+    assert [(done.action, done.who) for done in dead_letters.done] == [("retry", "local (console)")]
 
 
 def test_a_letter_that_is_on_its_way_offers_no_action() -> None:
@@ -99,7 +99,7 @@ def test_a_discard_keeps_the_reason() -> None:
     dead_letters = FakeDeadLetters([kept()])
     assert press(browser(dead_letters), "discard", why=" test data ").status_code == 303
     assert [(done.action, done.who, done.why) for done in dead_letters.done] == [
-        ("discard", "console", "test data")
+        ("discard", "local (console)", "test data")
     ]
 
 

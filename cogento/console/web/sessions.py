@@ -1,0 +1,130 @@
+"""Who is logged in and who guesses too often, kept in Redis, so that every process agrees.
+
+A session is known by the hash of its id: whoever reads Redis cannot take one over. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address, ip_network
+from typing import TYPE_CHECKING, cast
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ANSWER_SECONDS = 1.0
+IDLE_SECONDS = 30 * 60
+MAX_SESSION_SECONDS = 8 * 60 * 60
+WINDOW_SECONDS = 15 * 60
+MAX_LOGIN_ATTEMPTS = 5
+NETWORK_BITS = 64
+"""What one customer of a provider has at least of IPv6 (RFC 6177): all of it counts as one address."""
+
+SESSION_KEY = "cogento:console:session:{}"
+TRIES_KEY = "cogento:console:tries:{}"
+
+
+def connect_sessions(url: str) -> Redis:
+    """Make a client that tries once and does not wait long: a person is waiting."""
+    return Redis.from_url(
+        url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login: its id as the cookie holds it, the token that its forms carry, whose it is.
+
+    `credential` names the password that it began with.
+    """
+
+    id: str
+    form_token: str
+    name: str
+    credential: str
+
+
+class Sessions:
+    """Sessions end after half an hour without a request, and after eight hours anyway."""
+
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._clock = clock
+
+    def begin(self, *, name: str, credential: str) -> Session:
+        """Begin a session with an id that nobody had before."""
+        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), name, credential)
+        key = _key_of(session.id)
+        with self._redis.pipeline() as together:
+            together.hset(
+                key,
+                mapping={
+                    "form_token": session.form_token,
+                    "began": int(self._clock()),
+                    "name": name,
+                    "credential": credential,
+                },
+            )
+            together.expire(key, IDLE_SECONDS)
+            together.execute()
+        return session
+
+    def find(self, session_id: str) -> Session | None:
+        """Return the session of that id and keep it alive, unless it has ended."""
+        key = _key_of(session_id)
+        found = cast(
+            "list[bytes | None]", self._redis.hmget(key, ["form_token", "began", "name", "credential"])
+        )
+        if None in found:  # none, or one of a release before sessions had names
+            return None
+        form_token, began, name, credential = cast("list[bytes]", found)
+        left = int(began) + MAX_SESSION_SECONDS - int(self._clock())
+        if left <= 0:
+            self.end(session_id)
+            return None
+        self._redis.expire(key, min(IDLE_SECONDS, left))
+        return Session(session_id, form_token.decode(), name.decode(), credential.decode())
+
+    def end(self, session_id: str) -> None:
+        """End a session at once; its cookie is worth nothing from now on."""
+        self._redis.delete(_key_of(session_id))
+
+
+class LoginLimiter:
+    """Counts tries at the password in windows of fifteen minutes, by address: nobody's tries are another's."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def allow(self, address: str) -> bool:
+        """Count a try and say whether it may be made; tries made at once count one by one."""
+        with self._redis.pipeline() as together:
+            together.set(_tries_of(address), 0, ex=WINDOW_SECONDS, nx=True)
+            together.incr(_tries_of(address))
+            _, tries = together.execute()
+        return bool(tries <= MAX_LOGIN_ATTEMPTS)
+
+    def reset(self, address: str) -> None:
+        """Forget the tries of an address that knew the password in the end."""
+        self._redis.delete(_tries_of(address))
+
+
+def _key_of(session_id: str) -> str:
+    return SESSION_KEY.format(hashlib.sha256(session_id.encode()).hexdigest())
+
+
+def _tries_of(address: str) -> str:
+    """Return the key for what an address is owned with: itself, or the network of an IPv6 one."""
+    try:
+        parsed = IPv6Address(address)
+        owned = str(parsed.ipv4_mapped or ip_network((int(parsed), NETWORK_BITS), strict=False))
+    except AddressValueError:
+        owned = address
+    return TRIES_KEY.format(hashlib.sha256(owned.encode()).hexdigest()[:32])
