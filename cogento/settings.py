@@ -261,7 +261,7 @@ class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     """What a command that asks Stripe needs."""
 
 
-class ConsoleSettings(MailboxSettings, DatabaseSettings):
+class ConsoleSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     """What the console needs."""
 
     console_password_hash: SecretStr | None = Field(

@@ -5,14 +5,12 @@ The one place where the commands write, so that nothing foreign reaches a termin
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
 import json
 from typing import TYPE_CHECKING
 
 import click
 
-from cogento.console.formatting import printable
+from cogento.console.formatting import plain, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +20,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 def print_json(value: object) -> None:
     """Print a value of frozen dataclasses, dictionaries and lists; times in ISO 8601."""
-    click.echo(json.dumps(value, default=_plain, indent=2))
+    click.echo(json.dumps(value, default=plain, indent=2))
 
 
 def print_title(text: str) -> None:
@@ -44,13 +42,3 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, frozenset):
-        return sorted(value)
-    if isinstance(value, dt.datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,4 +1,4 @@
-"""Text for people: foreign text made safe for a terminal, moments, and lengths of time.
+"""Text for people: foreign text made safe for a terminal, moments, and lengths of time; and the JSON of values for programs.
 
 A customer's name may hold anything: escape sequences that recolour or retitle a terminal, controls
 that rewrite the line above, overrides that turn text around. They are shown, not obeyed.
@@ -6,11 +6,9 @@ that rewrite the line above, overrides that turn text around. They are shown, no
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import unicodedata
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import datetime as dt
 
 # Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -45,3 +43,14 @@ def duration(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """The same, seen from now."""
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
+def plain(value: object) -> object:
+    """What `json.dumps` makes of a frozen dataclass, a set or a time: fields by name, sorted, ISO 8601."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

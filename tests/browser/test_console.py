@@ -37,7 +37,7 @@ def test_search_tells_the_story_of_an_event(page: Page, console: Console, applie
     applied("customer.created", ADA, id_="evt_ada")
     page.goto(console.url)
     page.get_by_role("searchbox").fill("evt_ada")
-    page.get_by_role("button", name="Explain").click()
+    page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("heading", name="Ada")).to_be_visible()
     expect(page.get_by_text("evt_ada is applied: the row was written from it")).to_be_visible()
 

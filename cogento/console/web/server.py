@@ -19,6 +19,7 @@ from cogento.console.dead_letters import DeadLetterService
 from cogento.console.poller import StatusPoller
 from cogento.console.web.access import LocalAccess
 from cogento.console.web.app import create_app
+from cogento.console.web.frame import StripeAccount
 from cogento.console.web.login import LoginViews
 from cogento.console.web.security import MAX_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
@@ -149,4 +150,5 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         hosts=names,
         login=login,
         metrics_token=token,
+        account=StripeAccount(settings.stripe_livemode, settings.stripe_account),
     )

@@ -1,0 +1,110 @@
+"""What every page of the console carries: where one is, how much waits and is dead, whose data it is, and who looks.
+
+It comes from the poller's memory and costs the servers nothing, so that a page that fails has it, too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from flask import g, request, url_for
+
+from cogento.console.status import Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+
+    from cogento.console.poller import Overview, StatusPoller
+
+DASHBOARD = "https://dashboard.stripe.com"
+DASHBOARD_PAGES = {"cus_": "customers", "sub_": "subscriptions", "evt_": "events"}
+_ID = re.compile("[A-Za-z0-9_]+")
+
+
+class Section(StrEnum):
+    """The pages of the navigation, by the endpoints that they are installed under."""
+
+    OVERVIEW = "overview"
+    WAITING = "waiting"
+    LETTERS = "letters"
+    ACTIVITY = "activity"
+    SYSTEM = "system"
+
+
+LABELS = {
+    Section.OVERVIEW: "Overview",
+    Section.WAITING: "Waiting",
+    Section.LETTERS: "Dead letters",
+    Section.ACTIVITY: "Activity",
+    Section.SYSTEM: "System",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAccount:
+    """Whose events are ours: live or test ones, of the account that is configured, or else of one's own."""
+
+    livemode: bool = False
+    account: str | None = None
+
+    def dashboard_url(self, id_: str | None) -> str | None:
+        """Return where Stripe's dashboard shows an object or event; None for what is no id of those."""
+        page = DASHBOARD_PAGES.get((id_ or "")[:4])
+        if page is None or not _ID.fullmatch(str(id_)):
+            return None
+        mode = () if self.livemode else ("test",)
+        return "/".join([DASHBOARD, *filter(None, [self.account]), *mode, page, str(id_)])
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationItem:
+    """One link of the navigation; `current` is what aria-current says, nothing elsewhere."""
+
+    label: str
+    url: str
+    count: int | None
+    tone: str
+    current: str
+
+
+def install_frame(app: Flask, poller: StatusPoller, account: StripeAccount) -> None:
+    """Give every template of the application what its frame shows."""
+
+    def frame() -> dict[str, object]:
+        user = g.get("user")  # nobody's on public pages
+        items = list(_navigation(app, poller.overview())) if user else []
+        return {"navigation": items, "stripe_account": account, "user": user}
+
+    app.context_processor(frame)
+    app.jinja_env.filters["dashboard_url"] = account.dashboard_url
+
+
+def _navigation(app: Flask, seen: Overview) -> Iterator[NavigationItem]:
+    counts = {Section.WAITING: _waiting(seen), Section.LETTERS: _dead(seen)}
+    for section in Section:
+        if section not in app.view_functions:
+            continue
+        url = url_for(section)
+        count, tone = counts.get(section, (None, ""))
+        is_here = request.path == url
+        is_below = section is not Section.OVERVIEW and request.path.startswith(f"{url}/")
+        current = "page" if is_here else "true" if is_below else ""
+        yield NavigationItem(LABELS[section], url, count, tone, current)
+
+
+def _waiting(seen: Overview) -> tuple[int | None, str]:
+    """Count the events that wait; amber where some of them wait for more than their turn."""
+    if seen.queue is None:
+        return None, ""
+    queue = seen.queue
+    is_held = queue.halted or queue.paused or queue.sleeping or queue.parked
+    return queue.waiting + queue.parked, Tone.BUSY if is_held else ""
+
+
+def _dead(seen: Overview) -> tuple[int | None, str]:
+    return (None, "") if seen.tables is None else (seen.tables.dead, Tone.BAD)
