@@ -1,88 +1,110 @@
-"""The console's password as a hash that says how it was made: `scrypt:17:8:1:salt:digest`.
+"""The console's passwords as hashes that say how they were made: `argon2id:v=19:m=65536,t=3,p=4:salt:digest`.
 
-Colons and base64url only, because a `$` in an .env file is read as a variable by Docker Compose.
+Argon2id by argon2-cffi, with its own choice of costs, which is RFC 9106's for little memory. Colons stand where
+Argon2 writes `$`, because a `$` in an .env file is read as a variable by Docker Compose. Hashes of earlier releases,
+`scrypt:17:8:1:salt:digest`, are still recognised.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 
+from argon2 import PasswordHasher, Type, extract_parameters
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
 MIN_PASSWORD_LENGTH = 15
-LOG2_COST, BLOCK_SIZE, PARALLELISM = 17, 8, 1  # OWASP's first choice for scrypt: 128 MB a try
-SALT_BYTES, DIGEST_BYTES = 16, 32
+ARGON2 = PasswordHasher()
+MIN_MEMORY_KIB, MIN_PASSES, MIN_SALT_BYTES, MIN_DIGEST_BYTES = 19_456, 2, 16, 32  # OWASP's least for Argon2id
+SCRYPT_COSTS = (17, 8, 1)
+SCRYPT_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordHash:
-    """A password that can be recognised and not read."""
+    """A password that can be recognised and not read; `text` is what the setting holds."""
 
-    log2_cost: int
-    block_size: int
-    parallelism: int
-    salt: bytes
-    digest: bytes
+    text: str
 
     def matches(self, password: str) -> bool:
-        """Compare in constant time; takes about half a second of one core on purpose."""
-        digest = _scrypt(password, self.salt, self.log2_cost, self.block_size, self.parallelism)
-        return hmac.compare_digest(self.digest, digest)
+        """Compare in constant time; takes about a tenth of a second of every core on purpose, and 64 MB."""
+        if self.text.startswith("scrypt:"):
+            return _matches_scrypt(self.text, password)
+        try:
+            return ARGON2.verify(_as_argon2_writes_it(self.text), password)
+        except VerifyMismatchError:
+            return False
 
     @property
     def fingerprint(self) -> str:
         """Names this hash where it need not be known."""
-        return hashlib.sha256(str(self).encode()).hexdigest()[:16]
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
-        """The hash as CONSOLE_PASSWORD_HASH holds it."""
-        numbers = (str(self.log2_cost), str(self.block_size), str(self.parallelism))
-        return ":".join(("scrypt", *numbers, _encoded(self.salt), _encoded(self.digest)))
+        return self.text
 
 
-def hash_password(password: str, *, log2_cost: int = LOG2_COST) -> PasswordHash:
-    """Make the hash of a new password, with a salt of its own. Raises ValueError when it is too short.
+def hash_password(password: str, *, hasher: PasswordHasher = ARGON2) -> PasswordHash:
+    """Make the hash of a new password. Raises ValueError when it is too short.
 
-    `read_hash` refuses any other cost than the default.
+    `read_hash` refuses what a much cheaper hasher makes.
     """
     if len(password) < MIN_PASSWORD_LENGTH:
         raise ValueError(f"use {MIN_PASSWORD_LENGTH} characters or more")
-    salt = os.urandom(SALT_BYTES)
-    digest = _scrypt(password, salt, log2_cost, BLOCK_SIZE, PARALLELISM)
-    return PasswordHash(log2_cost, BLOCK_SIZE, PARALLELISM, salt, digest)
+    return PasswordHash(hasher.hash(password).removeprefix("$").replace("$", ":"))
 
 
 def read_hash(text: str) -> PasswordHash:
-    """Read what `cogento password` printed. Raises ValueError for anything else or anything weaker."""
+    """Read what `cogento password` printed, now or in earlier releases. Raises ValueError for anything else or weaker."""
+    found = PasswordHash(text)
     try:
-        scheme, cost, block, parallel, salt, digest = text.split(":")
-        found = PasswordHash(int(cost), int(block), int(parallel), _decoded(salt), _decoded(digest))
-    except ValueError as error:
-        raise ValueError("it is not what `cogento password` prints") from error
-    costs = (found.log2_cost, found.block_size, found.parallelism)
-    is_strong = costs == (LOG2_COST, BLOCK_SIZE, PARALLELISM) and len(found.digest) == DIGEST_BYTES
-    if scheme != "scrypt" or not is_strong:
+        is_usable = _is_strong_scrypt(text) if text.startswith("scrypt:") else _is_strong_argon2(text)
+        found.matches("")  # proves that it can be compared, and that there is memory for it
+    except (ValueError, VerificationError):
+        is_usable = False
+    if not is_usable:
         raise ValueError("it is not what `cogento password` prints")
     return found
 
 
-def _scrypt(password: str, salt: bytes, log2_cost: int, block_size: int, parallelism: int) -> bytes:
-    cost = 1 << log2_cost
-    return hashlib.scrypt(
-        password.encode(),
-        salt=salt,
-        n=cost,
-        r=block_size,
-        p=parallelism,
-        maxmem=256 * cost * block_size,
-        dklen=DIGEST_BYTES,
+def _as_argon2_writes_it(text: str) -> str:
+    return "$" + text.replace(":", "$")
+
+
+def _is_strong_argon2(text: str) -> bool:
+    try:
+        given = extract_parameters(_as_argon2_writes_it(text))
+    except InvalidHashError:
+        return False
+    return (
+        given.type is Type.ID
+        and given.memory_cost >= MIN_MEMORY_KIB
+        and given.time_cost >= MIN_PASSES
+        and given.salt_len >= MIN_SALT_BYTES
+        and given.hash_len >= MIN_DIGEST_BYTES
     )
 
 
-def _encoded(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).decode().rstrip("=")
+def _is_strong_scrypt(text: str) -> bool:
+    _, *costs, _salt, digest = text.split(":")
+    return tuple(map(int, costs)) == SCRYPT_COSTS and len(_decoded(digest)) == SCRYPT_DIGEST_BYTES
+
+
+def _matches_scrypt(text: str, password: str) -> bool:
+    log2_cost, block_size, parallelism = SCRYPT_COSTS
+    *_, salt, digest = text.split(":")
+    made = hashlib.scrypt(
+        password.encode(),
+        salt=_decoded(salt),
+        n=1 << log2_cost,
+        r=block_size,
+        p=parallelism,
+        maxmem=(256 << log2_cost) * block_size,
+        dklen=SCRYPT_DIGEST_BYTES,
+    )
+    return hmac.compare_digest(_decoded(digest), made)
 
 
 def _decoded(text: str) -> bytes:

@@ -91,7 +91,7 @@ class LoginViews:
         self._roles = {password.fingerprint: role for role, password in passwords.items()}
         self._sessions = sessions
         self._limiter = limiter
-        self._hashing = threading.Lock()  # a look at the password takes 128 MB and a third of a second
+        self._hashing = threading.Lock()  # one at a time: each takes every core, and 64 MB or more
         self._checks = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)  # the other threads are for the pages
 
     def install(self, app: Flask) -> None:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
 from flask.testing import FlaskClient
 from redis import Redis
 
@@ -36,6 +38,7 @@ from tests.support.servers import wait_until
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
+CHEAP = PasswordHasher.from_parameters(CHEAPEST)
 PASSWORD = "correct horse battery"
 VIEWERS_PASSWORD = "staple correct horse"
 HTTPS = "https://localhost"
@@ -47,8 +50,8 @@ Browser = Callable[[], FlaskClient]
 @pytest.fixture(scope="module")
 def passwords() -> dict[Role, PasswordHash]:
     return {
-        Role.OPERATOR: hash_password(PASSWORD, log2_cost=10),
-        Role.VIEWER: hash_password(VIEWERS_PASSWORD, log2_cost=10),
+        Role.OPERATOR: hash_password(PASSWORD, hasher=CHEAP),
+        Role.VIEWER: hash_password(VIEWERS_PASSWORD, hasher=CHEAP),
     }
 
 
@@ -219,7 +222,7 @@ def test_changed_password_ends_the_sessions_of_the_old_one(
     log_in(client)
     cookie = client.get_cookie(SESSION_COOKIE)
     assert cookie is not None
-    changed = passwords | {Role.OPERATOR: hash_password("another horse battery", log2_cost=10)}
+    changed = passwords | {Role.OPERATOR: hash_password("another horse battery", hasher=CHEAP)}
     login = LoginViews(changed, Sessions(redis), LoginLimiter(redis))
     app = create_app(FakePoller(), FakeDeadLetters(), hosts={"localhost"}, login=login)
     restarted = app.test_client()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
 from click.testing import CliRunner
 
 from cogento.cli.main import main
@@ -50,14 +52,14 @@ def test_console_without_a_password_listens_to_this_machine_alone() -> None:
 
 
 def test_console_behind_a_password_listens_to_everyone() -> None:
-    password = hash_password("correct horse battery", log2_cost=10)
+    password = hash_password("correct horse battery", hasher=PasswordHasher.from_parameters(CHEAPEST))
     assert Exposure(port=8001, access={Role.OPERATOR: password}).address == "0.0.0.0:8001"
 
 
 def test_password_is_asked_for_and_printed_as_the_line_to_set() -> None:
     typed = "correct horse battery\n" * 2
     made = CliRunner().invoke(main, ["password"], input=typed)
-    assert made.stdout.startswith("CONSOLE_PASSWORD_HASH=scrypt:17:8:1:")
+    assert made.stdout.startswith("CONSOLE_PASSWORD_HASH=argon2id:v=19:")
     assert "correct horse" not in made.output
 
 
