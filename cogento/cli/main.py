@@ -28,7 +28,7 @@ COMMANDS = {
             "run",
             "Start everything on this machine and watch rows arrive; Ctrl-C stops it.",
         ),
-        _Place("cogento.cli.operations", "migrate", "Bring the tables up to date."),
+        _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
         _Place("cogento.cli.operations", "status", "Show what waits, what was done and what failed."),
         _Place("cogento.cli.explain", "explain", "Tell the story of a customer, a subscription or an event."),
         _Place(

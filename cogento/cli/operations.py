@@ -1,4 +1,4 @@
-"""`cogento status`, `pause`, `resume` and `migrate`: the running system seen, held, released and upgraded."""
+"""`cogento status`, `pause` and `resume`: the running system seen, held and released."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import click
 
 from cogento.cli.printing import json_option, print_facts, print_json
 from cogento.console.connections import open_mailboxes, open_store
-from cogento.console.errors import friendly_errors
 from cogento.console.formatting import duration, printable
 from cogento.console.messages import describe_workers
 from cogento.console.status import read_status
 from cogento.events.names import CustomerId
-from cogento.settings import DatabaseSettings, load
-from cogento.store.migrate import migrate as bring_up_to_date
 
 
 @click.command()
@@ -102,18 +99,3 @@ def _whose(customer: str | None, *, everything: bool) -> CustomerId | None:
 
 def _named(whose: CustomerId | None) -> str:
     return "Everything" if whose is None else printable(whose)
-
-
-@click.command()
-def migrate() -> None:
-    """Bring the tables up to date.
-
-    Safe while everything runs, and safe to run twice at once.
-    """
-    settings = load(DatabaseSettings)
-    with friendly_errors():
-        done = bring_up_to_date(settings.database_url.get_secret_value())
-    if done.before == done.after:
-        click.echo(f"The tables are up to date (revision {done.after}).")
-    else:
-        click.echo(f"The tables went from revision {done.before or 'none'} to {done.after}.")
