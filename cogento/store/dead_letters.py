@@ -118,16 +118,18 @@ class DeadLetters:
         self, which: LetterFilter = ALL_UNRESOLVED, *, below: int | None = None, limit: int = 100
     ) -> list[Letter]:
         """List letters, newest first; `below` is an id to page on."""
-        rows = await self._database.fetch(_LIST, *_terms(which), below, limit)
+        rows = await self._database.fetch(_LIST, *filter_terms(which), below, limit)
         return [_letter(row) for row in rows]
 
     async def groups(self, which: LetterFilter = ALL_UNRESOLVED, *, limit: int = 100) -> list[LetterGroup]:
         """Count letters by what they died of, the most first."""
-        return [LetterGroup(**row) for row in await self._database.fetch(_GROUPS, *_terms(which), limit)]
+        return [
+            LetterGroup(**row) for row in await self._database.fetch(_GROUPS, *filter_terms(which), limit)
+        ]
 
     async def matching(self, which: LetterFilter) -> list[LetterMatch]:
         """Name every letter that matches, oldest event first."""
-        return [LetterMatch(**row) for row in await self._database.fetch(_MATCH, *_terms(which))]
+        return [LetterMatch(**row) for row in await self._database.fetch(_MATCH, *filter_terms(which))]
 
     async def read(self, letter_id: int) -> Letter | None:
         """Read one letter."""
@@ -154,23 +156,28 @@ class DeadLetters:
         Letters that somebody else took, or that are closed, are left out. Whoever cannot put one back
         should `reopen` it; when nobody does, a worker finds it among those `taken` long ago.
         """
-        rows = await self._database.write(_RETRY, list(letter_ids), who, why)
-        rows.sort(key=lambda row: (row["event_created_at"], row["id"]))
-        return [
-            Replay(row["id"], EventId(row["event_id"]), CustomerId(row["customer_id"]), row["raw_body"])
-            for row in rows
-        ]
+        return await self._database.transaction(partial(retry, letter_ids=letter_ids, who=who, why=why))
 
-    async def reopen(self, letter_ids: Collection[int], *, who: str, why: str, after_seconds: int = 0) -> int:
+    async def reopen(
+        self,
+        letter_ids: Collection[int],
+        *,
+        who: str,
+        why: str,
+        after_seconds: int = 0,
+        operation_id: int | None = None,
+    ) -> int:
         """Give back letters whose retry did not come about; how many is returned.
 
         With `after_seconds` only those that were taken at least so long ago.
         """
-        return len(await self._database.write(_REOPEN, list(letter_ids), after_seconds, who, why))
+        return len(
+            await self._database.write(_REOPEN, list(letter_ids), after_seconds, who, why, operation_id)
+        )
 
     async def discard(self, letter_ids: Collection[int], *, why: str, who: str) -> int:
         """Close open letters without applying them; how many is returned."""
-        return len(await self._database.write(_DISCARD, list(letter_ids), why, who))
+        return await self._database.transaction(partial(discard, letter_ids=letter_ids, who=who, why=why))
 
     async def taken(self, *, for_seconds: int, above: int = 0, limit: int = 500) -> dict[int, EventId]:
         """Find letters on their way back since long, by id; `above` is an id to page on."""
@@ -211,6 +218,35 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     await write(connection, _INSERT, _columns(_INSERT, kept) | {"message": messages})
 
 
+async def retry(
+    connection: asyncpg.Connection,
+    *,
+    letter_ids: Collection[int],
+    who: str,
+    why: str | None,
+    operation_id: int | None = None,
+) -> list[Replay]:
+    """Take open letters as part of a transaction, oldest event first."""
+    rows = await connection.fetch(_RETRY, list(letter_ids), who, why, operation_id)
+    rows.sort(key=lambda row: (row["event_created_at"], row["id"]))
+    return [
+        Replay(row["id"], EventId(row["event_id"]), CustomerId(row["customer_id"]), row["raw_body"])
+        for row in rows
+    ]
+
+
+async def discard(
+    connection: asyncpg.Connection,
+    *,
+    letter_ids: Collection[int],
+    who: str,
+    why: str,
+    operation_id: int | None = None,
+) -> int:
+    """Close open letters as part of a transaction; how many is returned."""
+    return len(await connection.fetch(_DISCARD, list(letter_ids), why, who, operation_id))
+
+
 async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Result]) -> None:
     """Close the letters of those events whose outcome is final now."""
     final = {event_id: result.outcome for event_id, result in results.items() if result.is_final}
@@ -223,7 +259,7 @@ def _columns(statement: str, letters: Sequence[DeadLetter]) -> dict[str, list[An
     return {name: [getattr(letter, name) for letter in letters] for name in column_names(statement)}
 
 
-def _terms(which: LetterFilter) -> tuple[object, ...]:
+def filter_terms(which: LetterFilter) -> tuple[object, ...]:
     """Write a filter as the first parameters of the queries that take one."""
     statuses, *others = astuple(which)
     return (list(statuses), *others)

@@ -33,7 +33,8 @@ class LetterFilter:
 
     `about` is a customer, object or event; `text` stands anywhere in an id, a code, a message or a resolution,
     in any case. Ages are counted from the letter's last death, in seconds by Postgres's clock. `removals` asks for
-    those only that tell of an end.
+    those only that tell of an end, `newest` for those up to this number, `ids` for these alone, `operation` for those
+    that a bulk operation dealt with.
     """
 
     statuses: frozenset[LetterStatus] = UNRESOLVED
@@ -45,6 +46,9 @@ class LetterFilter:
     newer_than_seconds: int | None = None
     text: str | None = None
     removals: bool = False
+    newest: int | None = None
+    ids: tuple[int, ...] | None = None
+    operation: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from cogento.events.event import Event
 from cogento.failpoints import failpoint
 from cogento.store import batch, database, email_ownership, objects, partitions, refetches, roles
+from cogento.store.activity import Activity
 from cogento.store.database import Database
 from cogento.store.dead_letters import DeadLetter, DeadLetters
 from cogento.store.figures import TableFigures, read_figures
 from cogento.store.history import History, RecentActivity
 from cogento.store.ledger import BatchResult, Delivery
+from cogento.store.operations import Operations
 from cogento.store.progress import BackfillProgress, SweepProgress
 from cogento.store.refetches import PendingRefetches, UnsureRows
 from cogento.store.roles import Roles
@@ -40,6 +42,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.letters = DeadLetters(database)
+        self.operations = Operations(database)
+        self.activity = Activity(database)
         self.roles = Roles(database)
         self.history = History(database)
         self.recent = RecentActivity(database)

@@ -2,6 +2,7 @@
 -- $1 BIGINT[]: letter ids
 -- $2 VARCHAR: why
 -- $3 VARCHAR: who
+-- $4 BIGINT: the operation that it is part of; NULL for none
 WITH open_letter AS (
     SELECT id
     FROM dead_letters
@@ -25,12 +26,13 @@ discarded AS (
 ),
 
 noted AS (
-    INSERT INTO dead_letter_actions (letter_id, action, who, why)
+    INSERT INTO dead_letter_actions (letter_id, action, who, why, operation_id)
     SELECT
         id,
         'discard',
         $3::VARCHAR,
-        $2::VARCHAR
+        $2::VARCHAR,
+        $4::BIGINT
     FROM discarded
 )
 

@@ -1,5 +1,5 @@
 -- Count letters by what they died of, the most letters first.
--- $10 INTEGER: at most so many groups
+-- $13 INTEGER: at most so many groups
 SELECT
     fingerprint,
     event_type,
@@ -27,4 +27,4 @@ ORDER BY
     letters DESC,
     last_died_at DESC,
     fingerprint
-LIMIT $10::INTEGER
+LIMIT $13::INTEGER

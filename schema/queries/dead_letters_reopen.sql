@@ -3,6 +3,7 @@
 -- $2 INTEGER: taken at least so many seconds ago; a later retry is somebody else's
 -- $3 VARCHAR: who
 -- $4 VARCHAR: why
+-- $5 BIGINT: the operation that it is part of; NULL for none
 WITH reopened AS (
     UPDATE dead_letters
     SET
@@ -16,12 +17,13 @@ WITH reopened AS (
 ),
 
 noted AS (
-    INSERT INTO dead_letter_actions (letter_id, action, who, why)
+    INSERT INTO dead_letter_actions (letter_id, action, who, why, operation_id)
     SELECT
         id,
         'reopen',
         $3::VARCHAR,
-        $4::VARCHAR
+        $4::VARCHAR,
+        $5::BIGINT
     FROM reopened
 )
 

@@ -2,6 +2,7 @@
 -- $1 BIGINT[]: letter ids
 -- $2 VARCHAR: who
 -- $3 VARCHAR: why; may be NULL
+-- $4 BIGINT: the operation that it is part of; NULL for none
 WITH open_letter AS (
     SELECT id
     FROM dead_letters
@@ -30,12 +31,13 @@ taken AS (
 ),
 
 noted AS (
-    INSERT INTO dead_letter_actions (letter_id, action, who, why)
+    INSERT INTO dead_letter_actions (letter_id, action, who, why, operation_id)
     SELECT
         id,
         'retry',
         $2::VARCHAR,
-        $3::VARCHAR
+        $3::VARCHAR,
+        $4::BIGINT
     FROM taken
 )
 

@@ -8,6 +8,9 @@
 -- $7 BIGINT: newer_than_seconds
 -- $8 VARCHAR: text in an id, a code, a message or a resolution, in any case
 -- $9 BOOLEAN: removals, for those only that take something away
+-- $10 BIGINT: newest, for those up to this number
+-- $11 BIGINT[]: ids, for those only
+-- $12 BIGINT: operation, for those that it dealt with
 status = ANY($1::VARCHAR[])
 AND ($2::VARCHAR IS NULL OR reason = $2::VARCHAR)
 AND ($3::VARCHAR IS NULL OR event_type = $3::VARCHAR)
@@ -28,3 +31,9 @@ AND (
     ) > 0
 )
 AND (NOT $9::BOOLEAN OR removal)
+AND ($10::BIGINT IS NULL OR id <= $10::BIGINT)
+AND ($11::BIGINT[] IS NULL OR id = ANY($11::BIGINT[]))
+AND (
+    $12::BIGINT IS NULL
+    OR id IN (SELECT letter_id FROM dead_letter_actions WHERE operation_id = $12::BIGINT)
+)

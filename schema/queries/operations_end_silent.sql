@@ -1,0 +1,6 @@
+-- Say of operations whose process is gone that they are interrupted, so that another one may run.
+UPDATE operations
+SET state = 'interrupted'
+WHERE
+    state IN ('running', 'stopping')
+    AND heartbeat_at < now() - INTERVAL '30 seconds'

@@ -1,0 +1,15 @@
+-- End an operation that its own process runs.
+-- $1 BIGINT: number of the operation
+-- $2 VARCHAR: token of the process that runs it
+-- $3 VARCHAR: state: done, stopped or failed
+-- $4 VARCHAR: what it failed of; NULL for nothing
+UPDATE operations
+SET
+    state = $3::VARCHAR,
+    error = $4::VARCHAR,
+    finished_at = now()
+WHERE
+    id = $1::BIGINT
+    AND runner = $2::VARCHAR
+    AND state IN ('running', 'stopping')
+RETURNING id

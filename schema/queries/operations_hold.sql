@@ -1,0 +1,10 @@
+-- Begin a batch: no row comes back when the operation shall stop, or another process runs it.
+-- $1 BIGINT: number of the operation
+-- $2 VARCHAR: token of the process that runs it
+UPDATE operations
+SET heartbeat_at = now()
+WHERE
+    id = $1::BIGINT
+    AND runner = $2::VARCHAR
+    AND state = 'running'
+RETURNING id

@@ -1,0 +1,14 @@
+-- Name the letters that an operation had taken and not yet counted when its process ended, and where they are.
+-- $1 BIGINT: number of the operation
+SELECT
+    letter.id,
+    letter.event_id,
+    letter.status
+FROM operations AS operation
+INNER JOIN dead_letter_actions AS mine ON mine.operation_id = operation.id
+INNER JOIN dead_letters AS letter ON letter.id = mine.letter_id
+WHERE
+    operation.id = $1::BIGINT
+    AND mine.happened_at >= operation.heartbeat_at
+    AND mine.action IN ('retry', 'discard')
+ORDER BY letter.id

@@ -1,0 +1,22 @@
+-- What people are told of an operation; one that says it runs and shows no heartbeat is interrupted.
+id,
+kind,
+filter,
+newest_letter,
+total,
+counts,
+CASE
+    WHEN
+        state IN ('running', 'stopping') AND heartbeat_at < now() - INTERVAL '30 seconds'
+        THEN 'interrupted'
+    ELSE state
+END AS state,
+who,
+why,
+rate,
+runner,
+error,
+begun_at,
+heartbeat_at,
+finished_at,
+extract(EPOCH FROM coalesce(finished_at, now()) - begun_at)::BIGINT AS seconds
