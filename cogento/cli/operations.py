@@ -23,6 +23,8 @@ def status(*, as_json: bool) -> None:
         return
     age = now.oldest_event_age_seconds
     oldest = "" if age is None else f", the oldest for {duration(age)}"
+    paused_age = now.oldest_paused_age_seconds
+    held = "" if paused_age is None else f", the oldest event for {duration(paused_age)}"
     longest = ", ".join(f"{id_} for {duration(age)}" for id_, age in now.waits_longest.items())
     removals = f", {now.dead_removals:,} of them about what has ended and is still shown"
     swept = now.swept_until_seconds_ago
@@ -38,7 +40,10 @@ def status(*, as_json: bool) -> None:
             ("parked", f"{now.parked:,} events, for their customer's own event"),
             ("leased", f"{now.leased:,} customers in a worker's hands"),
             ("sleeping", f"{now.sleeping:,} customers until their next try"),
-            ("paused", "everything" if now.everything_paused else f"{now.paused:,} customers with mail"),
+            (
+                "paused",
+                f"{'everything' if now.everything_paused else f'{now.paused:,} customers with mail'}{held}",
+            ),
             (
                 "dead",
                 f"{now.dead:,} letters that nobody has dealt with{removals if now.dead_removals else ''}",

@@ -179,7 +179,7 @@ def _explanation(
 
     context = QueueContext(
         now_ms=now_ms,
-        halted=mailboxes.paused().everything,
+        halted=mailboxes.halted(),
         circuits=mailboxes.open_circuits(),
         workers=Workforce(mailboxes.workers.seen(), now_ms).alive,
     )
@@ -224,7 +224,7 @@ def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
     """Find the customer of an id that only the mailboxes know."""
     as_customer = CustomerId(asked)
     mailbox = mailboxes.view(as_customer)
-    if mailbox.waiting_total or mailbox.parked_total or mailbox.pause_wanted:
+    if mailbox.waiting_total or mailbox.parked_total or mailbox.pause:
         return as_customer
     stored = mailboxes.find(EventId(asked))
     if stored is None:

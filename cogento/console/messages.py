@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cogento.ordering.explain import Tie, TiedEvent
     from cogento.queue.circuit import OpenCircuit
     from cogento.queue.fence import KeptOut
+    from cogento.queue.pauses import Pause
     from cogento.queue.status import Listed, MailboxView
     from cogento.store.history import CustomerRecord, LedgerRecord
     from cogento.store.letter_records import Letter
@@ -200,7 +201,7 @@ class QueueContext:
     """What holds for every mailbox: the time, whether all are held, what workers wait for, how many live."""
 
     now_ms: int
-    halted: bool
+    halted: Pause | None
     circuits: Sequence[OpenCircuit]
     workers: int
 
@@ -210,9 +211,12 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
     now_ms = context.now_ms
     said = []
     if context.halted and (view.waiting_total or view.parked_total):
-        said.append("Everything is paused: `cogento resume --all` lets it go on.")
-    if view.pause_wanted:
-        said.append(f"Paused by an operator: `cogento resume {view.customer_id}` lets it go on.")
+        by = describe_pause(context.halted, now_ms)
+        said.append(f"Everything was paused {by}: `cogento resume --all` resumes it.")
+    if view.pause:
+        said.append(
+            f"Paused {describe_pause(view.pause, now_ms)}: `cogento resume {view.customer_id}` resumes it."
+        )
     if view.waiting_total:
         said += [_describe_circuit(circuit, now_ms) for circuit in context.circuits]
         if not context.workers:
@@ -227,6 +231,13 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
     if view.crashes:
         said.append(f"Workers have died {_times(view.crashes)} in a row with this customer in hand.")
     return said
+
+
+def describe_pause(pause: Pause, now_ms: int) -> str:
+    """Say who paused it, how long ago, and why: `by ops-1 5 min ago (INC-7)`."""
+    who = pause.who or "an operator"
+    since = "" if pause.since_ms is None else f" {ago((now_ms - pause.since_ms) / 1000)}"
+    return f"by {who}{since}" + (f" ({pause.why})" if pause.why else "")
 
 
 def describe_failure(event: Listed) -> str:

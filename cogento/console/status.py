@@ -41,7 +41,8 @@ class StatusReport:
     `workers` live, `worker_versions` says how many of each version, and one of them settled mail
     `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
-    `waits_longest` has some customers with mail and the age of their first event, in seconds.
+    `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail does not count
+    there and as the oldest event: the oldest of it has an age of its own.
     `kept_out` says why no event is taken at all, where a setting keeps all of them out.
     Field names are the keys of `cogento status --json`.
     """
@@ -56,6 +57,7 @@ class StatusReport:
     dead_removals: int
     unsure: int
     oldest_event_age_seconds: float | None
+    oldest_paused_age_seconds: float | None
     repaired_total: int
     lost_total: int
     received_total: int
@@ -94,6 +96,7 @@ def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
         dead_removals=tables.removals,
         unsure=tables.unsure,
         oldest_event_age_seconds=queue.oldest_event_age_seconds,
+        oldest_paused_age_seconds=queue.oldest_paused_age_seconds,
         repaired_total=queue.repaired_total,
         lost_total=queue.lost_total,
         received_total=queue.received_total,

@@ -172,8 +172,14 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_queue_oldest_event_age_seconds",
         Type.GAUGE,
-        "How long the oldest event at the head of a mailbox has waited; 0 when none waits.",
+        "How long the oldest event at the head of a mailbox that is not paused has waited; 0 when none waits.",
         lambda queue: queue.oldest_event_age_seconds or 0,
+    ),
+    Metric(
+        "cogento_queue_oldest_paused_event_age_seconds",
+        Type.GAUGE,
+        "How long the oldest event at the head of a paused mailbox has waited; 0 when none is paused.",
+        lambda queue: queue.oldest_paused_age_seconds or 0,
     ),
     Metric(
         "cogento_circuit_open",

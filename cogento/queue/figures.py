@@ -27,6 +27,7 @@ KEPT_MS = 3600_000
 class QueueFigures:
     """The queue: events received, waiting and parked; customers ready, leased, sleeping and paused.
 
+    The oldest event is one that nobody paused; the oldest of those that are has its own age.
     `waits_for` names what workers have stopped for, and why. `kept_out` is what receivers kept out while they let
     nothing in. `counters` are what workers count (delays.py). `server` is None where it cannot keep the promise that
     is configured.
@@ -44,6 +45,7 @@ class QueueFigures:
     paused: int
     halted: bool
     oldest_event_age_seconds: float | None
+    oldest_paused_age_seconds: float | None
     waits_for: Mapping[str, str]
     kept_out: KeptOut | None
     workforce: Workforce
@@ -71,6 +73,7 @@ def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         paused=status.paused,
         halted=status.halted,
         oldest_event_age_seconds=status.oldest_event_age_seconds,
+        oldest_paused_age_seconds=status.oldest_paused_age_seconds,
         waits_for=waits_for_what(mailboxes),
         kept_out=mailboxes.fence_notes.everything_kept_out(),
         workforce=Workforce(mailboxes.workers.seen(), status.now_ms),

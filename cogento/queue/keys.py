@@ -15,8 +15,8 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:paused`          | zset   | customers with mail that an operator paused, by the ms since when           |
 | `:parked`          | zset   | customers with parked events, by the ms of the next look                    |
 | `:since`           | zset   | customers with mail by the received_ms of the event at its head             |
-| `:pauses`          | hash   | customer -> ms since when an operator wants it paused, with or without mail |
-| `:halted`          | string | ms since when an operator wants everything paused                           |
+| `:pauses`          | hash   | customer -> ms since when an operator wants it paused, who and why (pauses.py); with mail or without |
+| `:halted`          | string | the same of everything                                                      |
 | `:crashes`         | hash   | customer -> leases that expired in a row                                    |
 | `:tries`           | hash   | event -> "attempts first_attempt_ms class:code", for those that failed      |
 | `:bell`            | hash   | `until`: ms until when no wake-up is needed; `rings`: unanswered ones       |

@@ -31,9 +31,11 @@ from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
+from cogento.queue.pauses import format_reason, read_pause
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 from cogento.queue.status import Paused
+from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState, read_waiting
 from cogento.queue.worker_registry import WorkerRegistry
 from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING, WAKEUP_WINDOW_MS
 
@@ -46,8 +48,10 @@ if TYPE_CHECKING:
     from cogento.queue.claims import CustomerBatch, Put
     from cogento.queue.codec import Stored
     from cogento.queue.durability import AckDurability
+    from cogento.queue.pauses import Pause
     from cogento.queue.redis_commands import Argument, Reply
     from cogento.queue.status import MailboxStatus, MailboxView, Removed
+    from cogento.queue.waiting import WaitingPage
 
 MAX_CUSTOMER_EVENTS = 50
 """Of one customer in one claim, so that a customer with many keeps no other waiting."""
@@ -220,9 +224,9 @@ class Mailboxes:
         """Let a customer's events be tried now: parked ones return, sleep ends. False: nothing to do."""
         return bool(self._one(customer_id, "replay"))
 
-    def pause(self, customer_id: CustomerId | None = None) -> bool:
-        """Hold one customer's events, or all, until resumed; False if it was held already."""
-        return self._hold("pause", customer_id)
+    def pause(self, customer_id: CustomerId | None = None, *, who: str = "", why: str = "") -> bool:
+        """Hold one customer's events, or all, until resumed; False if it was held already, which stays as it was."""
+        return self._hold("pause", customer_id, format_reason(who=who, why=why))
 
     def resume(self, customer_id: CustomerId | None = None) -> bool:
         """End a pause; False if there was none."""
@@ -230,9 +234,27 @@ class Mailboxes:
 
     def paused(self) -> Paused:
         """Return what is held."""
-        halted = [self._server.ask("EXISTS", keys.halted_key(tag)) for tag in self._tags]
         held = chain.from_iterable(self._server.ask("HKEYS", keys.pauses_key(tag)) for tag in self._tags)
-        return Paused(any(halted), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
+        return Paused(self.halted(), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
+
+    def halted(self) -> Pause | None:
+        """Return who holds everything, since when and why; None when nobody does."""
+        values = (self._server.ask("GET", keys.halted_key(tag)) for tag in self._tags)
+        return next((pause for value in values if (pause := read_pause(value))), None)
+
+    def waiting(
+        self,
+        state: WaitingState | None = None,
+        *,
+        customer: CustomerId | None = None,
+        limit: int = MAX_CUSTOMERS,
+    ) -> WaitingPage:
+        """List customers whose mail waits, those of one state or `limit` of each; or one customer alone."""
+        now_ms = self.now_ms()
+        states = WaitingState if state is None else (state,)
+        terms = (now_ms, min(limit, MAX_CUSTOMERS), customer or EVERYTHING, *states)
+        shards = self._server.run(*(Call("waiting", tag, terms) for tag in self._tags))
+        return read_waiting(shards, limit=limit, now_ms=now_ms)
 
     def parked_customers(self, *, quiet_seconds: float, limit: int) -> list[CustomerId]:
         """List customers that have had parked events for so long, a shard after the other."""
@@ -248,11 +270,13 @@ class Mailboxes:
     def status(self) -> MailboxStatus:
         """Return how much waits and how old it is, over all shards."""
         now_ms = self.now_ms()
-        calls = [Call("status", tag, (now_ms,)) for tag in self._tags]
-        return replies.read_status(self._server.run(*calls), now_ms=now_ms)
+        counts = [Call("status", tag, (now_ms,)) for tag in self._tags]
+        oldest = [Call("oldest", tag, (now_ms, 1)) for tag in self._tags]
+        answers = self._server.run(*counts, *oldest)
+        return replies.read_status(answers[: len(counts)], answers[len(counts) :], now_ms=now_ms)
 
     def waits_longest(self, *, limit: int) -> list[tuple[CustomerId, int]]:
-        """Return the customers whose first event has waited longest, with the ms when it was received."""
+        """Return the customers not paused whose first event has waited longest, with the ms when it was received."""
         now_ms = self.now_ms()
         shards = self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in self._tags))
         return replies.read_oldest(shards)[:limit]
@@ -309,10 +333,10 @@ class Mailboxes:
         ]
         return sum(self._server.run(*calls))
 
-    def _hold(self, script: str, customer_id: CustomerId | None) -> bool:
+    def _hold(self, script: str, customer_id: CustomerId | None, *terms: Argument) -> bool:
         if customer_id is not None:
-            return bool(self._one(customer_id, script))
-        calls = [Call(script, tag, (self.now_ms(), EVERYTHING)) for tag in self._tags]
+            return bool(self._one(customer_id, script, *terms))
+        calls = [Call(script, tag, (self.now_ms(), EVERYTHING, *terms)) for tag in self._tags]
         return any(self._server.run(*calls))
 
     def _one(self, customer_id: CustomerId, script: str, *terms: Argument) -> Reply:

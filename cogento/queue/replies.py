@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cogento.events.names import CustomerId, EventId
 from cogento.queue import codec
 from cogento.queue.claims import CustomerBatch, PutResult, QueuedEvent
+from cogento.queue.pauses import read_pause
 from cogento.queue.status import Counters, Listed, MailboxState, MailboxStatus, MailboxView, Removed
 
 if TYPE_CHECKING:
@@ -88,13 +89,12 @@ def read_attempts(text: bytes | None) -> AttemptRecord:
             return NO_ATTEMPTS
 
 
-def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
-    """Return the sum over all shards of status.lua."""
+def read_status(replies: Iterable[Reply], oldest: Sequence[Reply], *, now_ms: int) -> MailboxStatus:
+    """Return the sum over all shards of status.lua, and the oldest events of oldest.lua."""
     shards = [_named(reply) for reply in replies]
     customers = {
         state: sum(shard[state] for shard in shards) for state in (*MailboxState, "parked_customers")
     }
-    oldest = [int(shard["oldest_event"]) for shard in shards if shard["oldest_event"] is not None]
     stats = _summed_stats(shard["stats"] for shard in shards)
     return MailboxStatus(
         **customers,
@@ -102,18 +102,19 @@ def read_status(replies: Iterable[Reply], *, now_ms: int) -> MailboxStatus:
         parked=stats.get("parked", 0),
         stored_bytes=stats.get("bytes", 0),
         halted=any(shard["halted"] for shard in shards),
-        oldest_event_ms=min(oldest, default=None),
+        oldest_event_ms=min((received for _, received in read_oldest(oldest)), default=None),
+        oldest_paused_ms=min((int(held) for held, *_ in oldest if held is not None), default=None),
         now_ms=now_ms,
         counters=_counters(stats),
     )
 
 
 def read_oldest(replies: Iterable[Reply]) -> list[tuple[CustomerId, int]]:
-    """Return the customers of oldest.lua over all shards, the longest wait first."""
+    """Return the customers of oldest.lua over all shards that are not paused, the longest wait first."""
     waiting = [
         (CustomerId(id_.decode()), int(received))
         for shard in replies
-        for id_, received in zip(shard[::2], shard[1::2], strict=True)
+        for id_, received in zip(shard[1::2], shard[2::2], strict=True)
     ]
     return sorted(waiting, key=itemgetter(1))
 
@@ -128,7 +129,7 @@ def read_view(customer_id: CustomerId, reply: Reply) -> MailboxView:
         state=state,
         state_ms=None if state is None else int(found[state]),
         owner=None if owner is None else owner.decode().rpartition("/")[0] or None,
-        pause_wanted=found["pause_wanted"] is not None,
+        pause=read_pause(found["pause"]),
         crashes=int(found["crashes"] or 0),
         parked_look_ms=None if parked_look is None else int(parked_look),
         waiting_total=found["waiting_total"],

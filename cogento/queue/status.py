@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cogento.events.names import CustomerId, EventId
     from cogento.events.outcomes import Source
+    from cogento.queue.pauses import Pause
 
 
 class MailboxState(StrEnum):
@@ -50,8 +51,9 @@ class Counters:
 class MailboxStatus:
     """How much there is now: `waiting` and `parked` count events, the states count customers.
 
-    `oldest_event_ms` is when the oldest event at the head of a mailbox was received (parked ones do not
-    count), `now_ms` the time of the answer by the same clock.
+    `oldest_event_ms` is when the oldest event at the head of a mailbox was received, `oldest_paused_ms` the same of
+    those that an operator holds, which do not count in the first (parked ones count in neither). `now_ms` is the time
+    of the answer by the same clock.
     """
 
     waiting: int
@@ -64,20 +66,29 @@ class MailboxStatus:
     parked_customers: int
     halted: bool
     oldest_event_ms: int | None
+    oldest_paused_ms: int | None
     now_ms: int
     counters: Counters
 
     @property
     def oldest_event_age_seconds(self) -> float | None:
-        """How long the oldest event at the head of a mailbox has waited; None when none waits."""
-        return None if self.oldest_event_ms is None else max(self.now_ms - self.oldest_event_ms, 0) / 1000
+        """How long the oldest event at the head of a mailbox that is not paused has waited; None when none waits."""
+        return self._age_seconds(self.oldest_event_ms)
+
+    @property
+    def oldest_paused_age_seconds(self) -> float | None:
+        """How long the oldest event at the head of a paused mailbox has waited; None when none is paused."""
+        return self._age_seconds(self.oldest_paused_ms)
+
+    def _age_seconds(self, received_ms: int | None) -> float | None:
+        return None if received_ms is None else max(self.now_ms - received_ms, 0) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Paused:
     """What an operator holds: everything, or these customers."""
 
-    everything: bool
+    everything: Pause | None
     customers: tuple[CustomerId, ...]
 
 
@@ -99,7 +110,7 @@ class Listed:
 class MailboxView:
     """One customer's mailbox, events in order (only the first of them when there are many).
 
-    `state_ms` is since when it is ready or paused, until when leased or asleep; `owner` is the worker that has it. `pause_wanted` also holds
+    `state_ms` is since when it is ready or paused, until when leased or asleep; `owner` is the worker that has it. `pause` also holds
     without mail. `parked_look_ms` is when the parked events are looked at again.
     """
 
@@ -107,7 +118,7 @@ class MailboxView:
     state: MailboxState | None
     state_ms: int | None
     owner: str | None
-    pause_wanted: bool
+    pause: Pause | None
     crashes: int
     parked_look_ms: int | None
     waiting_total: int

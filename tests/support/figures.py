@@ -62,6 +62,7 @@ def queue_figures(**fields: Any) -> QueueFigures:
         paused=0,
         halted=False,
         oldest_event_age_seconds=None,
+        oldest_paused_age_seconds=None,
         waits_for={},
         kept_out=None,
         workforce=workforce(WORKER),

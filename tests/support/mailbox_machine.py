@@ -147,9 +147,10 @@ class MailboxMachine(RuleBasedStateMachine):
     def replay(self, customer: CustomerId) -> None:
         assert self.mailboxes.replay(customer) == self.reference.replay(self.clock.ms, customer)
 
-    @rule(customer=customers)
-    def pause(self, customer: CustomerId) -> None:
-        assert self.mailboxes.pause(customer) == self.reference.pause(self.clock.ms, customer)
+    @rule(customer=customers, why=st.sampled_from(["", "INC 7"]))
+    def pause(self, customer: CustomerId, why: str) -> None:
+        paused = self.mailboxes.pause(customer, who="ops", why=why)
+        assert paused == self.reference.pause(self.clock.ms, customer, why=why)
 
     @rule(customer=customers)
     def resume(self, customer: CustomerId) -> None:
@@ -184,7 +185,16 @@ class MailboxMachine(RuleBasedStateMachine):
             assert [one.event_id for one in view.waiting] == [one.event_id for one in box.waiting]
             assert [one.event_id for one in view.parked] == [one.event_id for one in box.parked]
             assert (view.state, view.state_ms, view.crashes) == (box.state, box.state_ms, box.crashes)
-            assert (view.pause_wanted, view.parked_look_ms) == (box.is_pause_wanted, box.look_ms)
+            assert (view.pause, view.parked_look_ms) == (box.pause, box.look_ms)
+
+    @invariant()
+    def both_list_the_same_customers(self) -> None:
+        page = self.mailboxes.waiting()
+        for state, boxes in self.reference.waiting().items():
+            assert {row.customer_id: row.events for row in page.rows if row.state is state} == boxes
+        status = self.mailboxes.status()
+        assert status.oldest_event_ms == self.reference.oldest_ms(paused=False)
+        assert status.oldest_paused_ms == self.reference.oldest_ms(paused=True)
 
     @invariant()
     def nothing_is_lost(self) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cogento.queue.claims import PutResult
+from cogento.queue.pauses import Pause
 from cogento.queue.status import MailboxState, Removed
+from cogento.queue.waiting import WaitingState
 from cogento.retries import linger_ms
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ ALONE_FROM_CRASHES = 2
 PARKED_LOOK_MS = 300_000
 WAKEUP_WINDOW_MS = 100
 MAX_WAKEUP_WINDOW_MS = 60_000
+WAITING_IN = {
+    WaitingState.PAUSED: MailboxState.PAUSED,
+    WaitingState.RETRYING: MailboxState.SLEEPING,
+    WaitingState.IN_PROGRESS: MailboxState.LEASED,
+    WaitingState.QUEUED: MailboxState.READY,
+}
 
 
 @dataclass(order=True)
@@ -32,6 +40,7 @@ class Entry:
     arrival: int
     event_id: str
     content: str = field(compare=False)
+    received_ms: int = field(compare=False)
 
 
 @dataclass
@@ -44,8 +53,9 @@ class Box:
     state_ms: int | None = None
     owner: str | None = None
     crashes: int = 0
-    is_pause_wanted: bool = False
+    pause: Pause | None = None
     look_ms: int | None = None
+    since_ms: int | None = None
 
 
 class Reference:
@@ -73,7 +83,7 @@ class Reference:
         own = len(box.waiting) + len(box.parked)
         if own >= self._limits.customer_events or total >= self._limits.total_events:
             return PutResult.FULL
-        box.waiting = sorted([*box.waiting, Entry(created, next(self._arrivals), event_id, content)])
+        box.waiting = sorted([*box.waiting, Entry(created, next(self._arrivals), event_id, content, now)])
         self.accepted += 1
         if len(box.waiting) == 1:
             self._seat(now, box)
@@ -152,16 +162,16 @@ class Reference:
             self._seat(now, box)
         return slept or returns
 
-    def pause(self, now: int, customer: str) -> bool:
+    def pause(self, now: int, customer: str, *, why: str) -> bool:
         box = self.box(customer)
-        began, box.is_pause_wanted = not box.is_pause_wanted, True
+        began, box.pause = box.pause is None, box.pause or Pause(now, "ops", why)
         if box.state in (MailboxState.READY, MailboxState.SLEEPING):
             self._seat(now, box)
         return began
 
     def resume(self, now: int, customer: str) -> bool:
         box = self.box(customer)
-        ended, box.is_pause_wanted = box.is_pause_wanted, False
+        ended, box.pause = box.pause is not None, None
         if box.state is MailboxState.PAUSED:
             self._seat(now, box)
         return ended
@@ -176,8 +186,24 @@ class Reference:
         box.parked = [entry for entry in box.parked if entry.event_id != event_id]
         box.look_ms = box.look_ms if box.parked else None
         if not box.waiting:
-            box.state, box.state_ms, box.crashes = None, None, 0
+            box.state, box.state_ms, box.crashes, box.since_ms = None, None, 0, None
         return Removed.REMOVED if event_id in ids else Removed.ABSENT
+
+    def oldest_ms(self, *, paused: bool) -> int | None:
+        """When the oldest event was received at the head of a mailbox that is paused, or of one that is not."""
+        boxes = [box for box in self.boxes.values() if (box.state is MailboxState.PAUSED) is paused]
+        return min((box.since_ms for box in boxes if box.since_ms is not None), default=None)
+
+    def waiting(self) -> dict[WaitingState, dict[str, int]]:
+        """How many events of which customers wait for what."""
+        states = {
+            state: {name: len(box.waiting) for name, box in self.boxes.items() if box.state is held_in}
+            for state, held_in in WAITING_IN.items()
+        }
+        quiet = {name: 0 for name, box in self.boxes.items() if box.pause and not box.waiting}
+        parked = {name: len(box.parked) for name, box in self.boxes.items() if box.parked}
+        states[WaitingState.PAUSED] |= quiet
+        return states | {WaitingState.WAITING_FOR_CUSTOMER: parked}
 
     def _line(self) -> Iterator[str]:
         ready = [customer for customer, box in self.boxes.items() if box.state is MailboxState.READY]
@@ -209,9 +235,10 @@ class Reference:
             self._awake_until, self._rings = 0, 0
 
     def _seat(self, now: int, box: Box, *, wake_ms: int = 0) -> None:
+        box.since_ms = box.waiting[0].received_ms if box.waiting else None
         if not box.waiting:
             box.state, box.state_ms, box.crashes = None, None, 0
-        elif box.is_pause_wanted:
+        elif box.pause:
             box.state, box.state_ms = MailboxState.PAUSED, now
         elif wake_ms > now:
             box.state, box.state_ms = MailboxState.SLEEPING, wake_ms

@@ -6,7 +6,7 @@
 -- ARGV[3]   most events of each kind
 -- Returns   {name, value or nil, …}:
 --            ready, leased, sleeping, paused: ms since when it is ready or paused, or until when leased or asleep
---            pause_wanted: ms since when; parked_look: ms of the next look at parked events; crashes; owner: token
+--            pause: its value (pauses.py); parked_look: ms of the next look at parked events; crashes; owner: token
 --            waiting_total, parked_total: how many; waiting, parked: the first of them, each as
 --            {id, place, tries | nil, header of its value}
 
@@ -29,7 +29,7 @@ add('ready', redis.call('ZSCORE', READY, customer))
 add('leased', redis.call('ZSCORE', LEASES, customer))
 add('sleeping', redis.call('ZSCORE', SLEEPING, customer))
 add('paused', redis.call('ZSCORE', PAUSED, customer))
-add('pause_wanted', redis.call('HGET', PAUSES, customer))
+add('pause', redis.call('HGET', PAUSES, customer))
 add('parked_look', redis.call('ZSCORE', PARKED, customer))
 add('crashes', redis.call('HGET', CRASHES, customer))
 add('owner', redis.call('HGET', OWNERS, customer))

@@ -44,6 +44,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "dead_removals": 0,
         "unsure": 0,
         "oldest_event_age_seconds": None,
+        "oldest_paused_age_seconds": None,
         "received_total": 0,
         "settled_total": 0,
         "applied_total": 0,
@@ -178,10 +179,10 @@ def test_t8_explain_finds_a_customer_however_its_address_is_typed(
 
 def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailboxes: Mailboxes) -> None:
     waiting("customer.created", ADA, id_="evt_a")
-    mailboxes.pause(CustomerId("cus_ada"))
+    mailboxes.pause(CustomerId("cus_ada"), who="ops-1", why="INC-7")
     told = run("explain", "evt_a").output
     assert "evt_a waits in the customer's mailbox." in told
-    assert "`cogento resume cus_ada` lets it go on" in told
+    assert "Paused by ops-1 just now (INC-7): `cogento resume cus_ada` resumes it." in told
     assert "There is no row" in told
 
 

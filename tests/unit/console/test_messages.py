@@ -22,6 +22,7 @@ from cogento.events.outcomes import FINAL_OUTCOMES, Reason, Source
 from cogento.ordering.explain import Choice, Tie, TiedEvent
 from cogento.ordering.walks import Why
 from cogento.queue.circuit import Dependency, OpenCircuit
+from cogento.queue.pauses import Pause
 from cogento.queue.status import Listed, MailboxState, MailboxView
 from cogento.store.history import CustomerRecord, LedgerRecord
 from tests.support.figures import NOW_MS, worker, workforce
@@ -169,7 +170,7 @@ EMPTY = MailboxView(
     state=None,
     state_ms=None,
     owner=None,
-    pause_wanted=False,
+    pause=None,
     crashes=0,
     parked_look_ms=None,
     waiting_total=0,
@@ -180,7 +181,7 @@ EMPTY = MailboxView(
 FAILED = Listed(EventId("evt_1"), 1, NOW_MS - 300_000, Source.WEBHOOK, 3, 1, "transient", "57014")
 
 
-CONTEXT = QueueContext(now_ms=NOW_MS, halted=False, circuits=(), workers=1)
+CONTEXT = QueueContext(now_ms=NOW_MS, halted=None, circuits=(), workers=1)
 READY = MailboxState.READY
 
 
@@ -242,8 +243,19 @@ def test_parked_mail_says_when_it_is_looked_at_again() -> None:
 
 
 def test_pause_is_told_with_the_command_that_ends_it() -> None:
-    told = describe_mailbox(view(pause_wanted=True), CONTEXT)
-    assert told == ["Paused by an operator: `cogento resume cus_1` lets it go on."]
+    told = describe_mailbox(view(pause=Pause(NOW_MS - 60_000, "ops-1", "INC-7")), CONTEXT)
+    assert told == ["Paused by ops-1 1 min ago (INC-7): `cogento resume cus_1` resumes it."]
+
+
+def test_a_pause_of_an_older_release_is_told_without_who_and_why() -> None:
+    told = describe_mailbox(view(pause=Pause(NOW_MS - 60_000)), CONTEXT)
+    assert told == ["Paused by an operator 1 min ago: `cogento resume cus_1` resumes it."]
+
+
+def test_a_pause_of_everything_is_told_where_something_waits() -> None:
+    paused = replace(CONTEXT, halted=Pause(NOW_MS - 60_000, "ops-1"))
+    told, *_ = describe_mailbox(view(waiting_total=1, state=READY, state_ms=NOW_MS), paused)
+    assert told == "Everything was paused by ops-1 1 min ago: `cogento resume --all` resumes it."
 
 
 def test_crashes_are_told() -> None:
@@ -252,7 +264,9 @@ def test_crashes_are_told() -> None:
 
 
 def test_empty_mailbox_says_nothing() -> None:
-    assert describe_mailbox(EMPTY, replace(CONTEXT, halted=True, circuits=[circuit()], workers=0)) == []
+    assert (
+        describe_mailbox(EMPTY, replace(CONTEXT, halted=Pause(NOW_MS), circuits=[circuit()], workers=0)) == []
+    )
 
 
 def test_leased_mail_names_the_worker_that_has_it() -> None:

@@ -33,6 +33,7 @@ QUEUE = queue_figures(
     sleeping=2,
     parked=3,
     oldest_event_age_seconds=0.25,
+    oldest_paused_age_seconds=61.5,
 )
 TABLES = table_figures(outcomes={"applied": 1100, "stale": 4}, unsure=1)
 KEPT = pack(measure(TABLE_METRICS, TABLES))
@@ -70,6 +71,7 @@ def test_shows_what_queue_and_tables_hold() -> None:
         ("cogento_queue_paused",): 0,
         ("cogento_circuit_open", "postgres"): 0,
         ("cogento_queue_oldest_event_age_seconds",): 0.25,
+        ("cogento_queue_oldest_paused_event_age_seconds",): 61.5,
         ("cogento_queue_received_events_total",): 1200,
         ("cogento_queue_settled_events_total",): 1190,
         ("cogento_queue_repairs_total",): 3,
@@ -183,8 +185,9 @@ def test_a_redis_that_cannot_keep_the_promise_tells_nothing_of_it() -> None:
 
 
 def test_empty_mailboxes_have_no_age() -> None:
-    empty = replace(QUEUE, oldest_event_age_seconds=None)
+    empty = replace(QUEUE, oldest_event_age_seconds=None, oldest_paused_age_seconds=None)
     assert shown(empty)["cogento_queue_oldest_event_age_seconds",] == 0
+    assert shown(empty)["cogento_queue_oldest_paused_event_age_seconds",] == 0
 
 
 def test_an_open_circuit_is_told() -> None:

@@ -70,7 +70,7 @@ def test_everything_can_be_paused_and_resumed(
 def test_who_is_paused_is_told_with_mail_or_without(mailboxes: Mailboxes) -> None:
     mailboxes.pause(CustomerId("cus_b"))
     mailboxes.pause(CUS_A)
-    assert mailboxes.paused() == Paused(everything=False, customers=(CUS_A, CustomerId("cus_b")))
+    assert mailboxes.paused() == Paused(everything=None, customers=(CUS_A, CustomerId("cus_b")))
     mailboxes.pause()
     assert mailboxes.paused().everything
 
