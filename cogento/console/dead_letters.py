@@ -1,7 +1,7 @@
 """The dead letters as a person deals with them: looked through, opened, put back, thrown away.
 
-For the commands and the pages alike. Every call asks the servers and raises what they raise. Knows
-nothing of how letters are shown.
+For the commands and the pages alike. Every call asks the servers and raises what they raise. Whole lots of letters are
+dealt with in bulk_operations.py. Knows nothing of how letters are shown.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento import runtime
+from cogento.console.bulk_operations import NOT_PUT, BulkOperations
 from cogento.console.messages import describe_letter
 from cogento.events.letters import ADVICE
 from cogento.queue.redelivery import redeliver
+from cogento.store.activity import Action
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from cogento.store.store import Store
 
 ANSWER_SECONDS = 20
-NOT_PUT = "it could not be put back"
 UNKNOWN_REASON = "Another release made it a dead letter, for a reason that this one does not know."
 
 
@@ -57,6 +58,8 @@ class DeadLetterService:
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
         self._mailboxes = mailboxes
         self._letters = store.letters
+        self._activity = store.activity
+        self.operations = BulkOperations(mailboxes, store)
 
     def groups(self, which: LetterFilter, *, limit: int = 100) -> list[LetterGroup]:
         """Count letters by what they died of, the most first."""
@@ -91,8 +94,19 @@ class DeadLetterService:
         )
 
     def body(self, letter_id: int) -> bytes | None:
-        """Read the exact bytes; None when they were erased. They hold personal data."""
+        """Read the exact bytes; None when they were erased. They hold personal data: show them masked."""
         return runtime.run(self._letters.body(letter_id), timeout_seconds=ANSWER_SECONDS)
+
+    def reveal(self, letter: Letter, *, who: str, why: str) -> bytes | None:
+        """Read the exact bytes to show them as they are, which is recorded first; None when they were erased."""
+        details = {"letter": letter.id, "event": letter.event_id}
+        runtime.run(
+            self._activity.record(
+                who=who, action=Action.REVEAL, about=letter.customer_id, why=why, details=details
+            ),
+            timeout_seconds=ANSWER_SECONDS,
+        )
+        return self.body(letter.id)
 
     def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
         """Put letters back into their mailboxes, and say of each what became of it."""
@@ -101,6 +115,10 @@ class DeadLetterService:
     def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
         """Close open letters without applying them; how many, is returned."""
         return runtime.run(self._letters.discard(letter_ids, who=who, why=why))
+
+    def reopen(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
+        """Take back a discard, so that letters can be retried; how many, is returned."""
+        return runtime.run(self._letters.reopen_discarded(letter_ids, who=who, why=why))
 
     def outcomes(self, letter_ids: Collection[int]) -> list[LetterOutcome]:
         """Say what has become of letters so far."""

@@ -30,6 +30,8 @@ class Action(StrEnum):
     RETRY = "retry"
     DISCARD = "discard"
     REOPEN = "reopen"
+    STOP = "stop"
+    CONTINUE = "continue"
     PAUSE = "pause"
     RESUME = "resume"
     TRY_NOW = "try_now"

@@ -47,6 +47,7 @@ _INSERT = query("dead_letters_insert")
 _RESOLVE = query("dead_letters_resolve")
 _RETRY = query("dead_letters_retry")
 _REOPEN = query("dead_letters_reopen")
+_REOPEN_DISCARDED = query("dead_letters_reopen_discarded")
 _DISCARD = query("dead_letters_discard")
 _CUSTOMER_ARRIVED = query("dead_letters_customer_arrived")
 _ERASE_BODIES = query("dead_letters_erase_bodies")
@@ -175,9 +176,17 @@ class DeadLetters:
             await self._database.write(_REOPEN, list(letter_ids), after_seconds, who, why, operation_id)
         )
 
+    async def reopen_discarded(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
+        """Take back a discard, so that the letters can be retried; how many is returned.
+
+        Left out are letters without their bytes, and those whose event has another open letter.
+        """
+        return len(await self._database.write(_REOPEN_DISCARDED, list(letter_ids), who, why))
+
     async def discard(self, letter_ids: Collection[int], *, why: str, who: str) -> int:
         """Close open letters without applying them; how many is returned."""
-        return await self._database.transaction(partial(discard, letter_ids=letter_ids, who=who, why=why))
+        closed = await self._database.transaction(partial(discard, letter_ids=letter_ids, who=who, why=why))
+        return len(closed)
 
     async def taken(self, *, for_seconds: int, above: int = 0, limit: int = 500) -> dict[int, EventId]:
         """Find letters on their way back since long, by id; `above` is an id to page on."""
@@ -242,9 +251,10 @@ async def discard(
     who: str,
     why: str,
     operation_id: int | None = None,
-) -> int:
-    """Close open letters as part of a transaction; how many is returned."""
-    return len(await connection.fetch(_DISCARD, list(letter_ids), why, who, operation_id))
+) -> list[int]:
+    """Close open letters as part of a transaction; says which."""
+    rows = await connection.fetch(_DISCARD, list(letter_ids), why, who, operation_id)
+    return [row["id"] for row in rows]
 
 
 async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Result]) -> None:

@@ -1,6 +1,6 @@
 """Bulk retries and discards of dead letters: what each is to take, and how far it has come.
 
-One runs at a time. Its process says with each batch that it lives; one that says nothing for half a minute is gone, its
+One runs at a time. Its process says with each batch that it lives; one that says nothing for 15 seconds is gone, its
 operation counts as interrupted, and another process may continue it. Then nothing is done twice: a batch is taken in one
 transaction with the proof that the operation is still this process's, and every letter that was taken says so.
 """
@@ -204,10 +204,10 @@ class Operations:
 
         return await self._database.transaction(work)
 
-    async def discard(self, operation: Operation, letter_ids: Collection[int]) -> int:
-        """Close a batch of open letters, and say how many; raises OperationEndedError when it shall stop."""
+    async def discard(self, operation: Operation, letter_ids: Collection[int]) -> Sequence[int]:
+        """Close a batch of open letters, and say which; raises OperationEndedError when it shall stop."""
 
-        async def work(connection: asyncpg.Connection) -> int:
+        async def work(connection: asyncpg.Connection) -> Sequence[int]:
             await _hold(connection, operation)
             return await dead_letters.discard(
                 connection,

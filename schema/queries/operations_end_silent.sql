@@ -3,4 +3,4 @@ UPDATE operations
 SET state = 'interrupted'
 WHERE
     state IN ('running', 'stopping')
-    AND heartbeat_at < now() - INTERVAL '30 seconds'
+    AND heartbeat_at < now() - INTERVAL '15 seconds'

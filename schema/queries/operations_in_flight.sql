@@ -1,4 +1,5 @@
--- Name the letters that an operation had taken and not yet counted when its process ended, and where they are.
+-- Name the letters that an operation had taken and not yet counted when its process ended, and where they are; without
+-- those that it gave back.
 -- $1 BIGINT: number of the operation
 SELECT
     letter.id,
@@ -11,4 +12,12 @@ WHERE
     operation.id = $1::BIGINT
     AND mine.happened_at >= operation.heartbeat_at
     AND mine.action IN ('retry', 'discard')
+    AND NOT EXISTS (
+        SELECT
+        FROM dead_letter_actions AS later
+        WHERE
+            later.letter_id = mine.letter_id
+            AND later.id > mine.id
+            AND later.action = 'reopen'
+    )
 ORDER BY letter.id

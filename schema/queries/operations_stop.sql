@@ -2,8 +2,8 @@
 -- $1 BIGINT: number of the operation
 UPDATE operations
 SET
-    state = CASE WHEN heartbeat_at < now() - INTERVAL '30 seconds' THEN 'stopped' ELSE 'stopping' END,
-    finished_at = CASE WHEN heartbeat_at < now() - INTERVAL '30 seconds' THEN now() END
+    state = CASE WHEN heartbeat_at < now() - INTERVAL '15 seconds' THEN 'stopped' ELSE 'stopping' END,
+    finished_at = CASE WHEN heartbeat_at < now() - INTERVAL '15 seconds' THEN now() END
 WHERE
     id = $1::BIGINT
     AND state IN ('running', 'stopping')

@@ -7,7 +7,7 @@ total,
 counts,
 CASE
     WHEN
-        state IN ('running', 'stopping') AND heartbeat_at < now() - INTERVAL '30 seconds'
+        state IN ('running', 'stopping') AND heartbeat_at < now() - INTERVAL '15 seconds'
         THEN 'interrupted'
     ELSE state
 END AS state,

@@ -20,7 +20,7 @@ from tests.support.store_letters import letter
 if TYPE_CHECKING:
     from cogento.store.store import Store
 
-SILENT = "UPDATE operations SET heartbeat_at = heartbeat_at - INTERVAL '31 seconds'"
+SILENT = "UPDATE operations SET heartbeat_at = heartbeat_at - INTERVAL '16 seconds'"
 DAY_SECONDS = 86_400
 
 
@@ -155,7 +155,7 @@ async def test_what_could_not_be_put_back_is_tried_again_when_it_is_continued(st
 async def test_a_letter_that_a_person_took_out_of_a_discard_stays_open(store: Store, sql: Any) -> None:
     first, second = await buried(store, "1", "2")
     operation = await begun(store, kind=OperationKind.DISCARD)
-    assert await store.operations.discard(operation, [first]) == 1
+    assert await store.operations.discard(operation, [first]) == [first]
 
     await sql.execute("UPDATE dead_letters SET status = 'open', resolved_at = NULL")
     await sql.execute(
