@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.letter_selection import current_user
+from cogento.cli.options import current_user
 from cogento.console.connections import require_access
 from cogento.console.passwords import hash_password, read_hash
 from cogento.console.web.access import LocalAccess

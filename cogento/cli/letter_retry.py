@@ -19,9 +19,9 @@ from cogento.cli.letter_selection import (
     find_letters,
     letters_argument,
     matching_filter,
-    who_option,
     yes_option,
 )
+from cogento.cli.options import who_option
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.cli.progress import StopSignal, percent_bar
 from cogento.console.connections import open_dead_letters

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
-import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,19 +26,8 @@ EVERY_STATUS = "all"
 SECONDS_IN = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def current_user() -> str:
-    """The system's name of the user, or its number where it has none, as in a bare container."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"
-
-
 letters_argument = click.argument("letters", nargs=-1, metavar="[LETTER]...")
 all_option = click.option("--all", "everything", is_flag=True, help="Every open letter.")
-who_option = click.option(
-    "--who", default=current_user, metavar="NAME", help="Who does it; by default the system's user."
-)
 yes_option = click.option("--yes", is_flag=True, help="Do it; without, it is only said what would be done.")
 
 

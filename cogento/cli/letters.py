@@ -19,10 +19,10 @@ from cogento.cli.letter_selection import (
     matching_filter,
     print_groups,
     status_option,
-    who_option,
     with_statuses,
     yes_option,
 )
+from cogento.cli.options import who_option
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
 from cogento.console.connections import open_dead_letters
 from cogento.console.errors import Failure

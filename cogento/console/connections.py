@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -53,6 +54,17 @@ def open_store(*, name: str) -> Iterator[Store]:
             yield store
         finally:
             runtime.run(store.close())
+
+
+@contextmanager
+def open_store_if_configured(*, name: str) -> Iterator[Store | None]:
+    """Open the tables for what is done without them, too; None where nothing names them."""
+    adopt_local_run()
+    if not os.environ.get("DATABASE_URL"):
+        yield None
+        return
+    with open_store(name=name) as store:
+        yield store
 
 
 @contextmanager

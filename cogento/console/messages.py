@@ -229,7 +229,7 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
         said.append(f"Earlier, {describe_failure(failed)}.")
     said += _describe_parked(view, now_ms)
     if view.crashes:
-        said.append(f"Workers have died {_times(view.crashes)} in a row with this customer in hand.")
+        said.append(f"Workers have died {times(view.crashes)} in a row with this customer in hand.")
     return said
 
 
@@ -243,7 +243,7 @@ def describe_pause(pause: Pause, now_ms: int) -> str:
 def describe_failure(event: Listed) -> str:
     """Say how often and why an event failed, or why it waits without having failed."""
     why = " ".join(filter(None, (event.error_class, event.error_code))) or "cause unknown"
-    how = f"failed {_times(event.attempts)}" if event.attempts else "was put off"
+    how = f"failed {times(event.attempts)}" if event.attempts else "was put off"
     return f"{event.event_id} {how} ({why})"
 
 
@@ -309,7 +309,8 @@ def _events(count: int, *, verb: str = "waiting") -> str:
     return f"1 event is {verb}" if count == 1 else f"{count:,} events are {verb}"
 
 
-def _times(count: int) -> str:
+def times(count: int) -> str:
+    """`once`, `2 times`."""
     return "once" if count == 1 else f"{count} times"
 
 

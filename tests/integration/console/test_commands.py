@@ -264,25 +264,3 @@ def test_explain_of_an_unknown_id_fails_in_one_line(run: Run) -> None:
     unknown = run("explain", "cus_nobody")
     assert unknown.exit_code == 1
     assert unknown.stderr.count("\n") == 1
-
-
-def test_pause_holds_one_customer_and_resume_lets_it_go(
-    run: Run, waiting: Happened, mailboxes: Mailboxes
-) -> None:
-    waiting("customer.created", ADA)
-    assert run("pause", "cus_ada").output == "cus_ada is paused.\n"
-    assert mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5) is None
-    assert run("pause", "cus_ada").output == "cus_ada was paused already.\n"
-    assert run("resume", "cus_ada").output == "cus_ada goes on.\n"
-    assert mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5) is not None
-
-
-def test_pause_of_everything_is_told_by_status(run: Run) -> None:
-    assert run("pause", "--all").output == "Everything is paused.\n"
-    assert json.loads(run("status", "--json").output)["everything_paused"] is True
-    assert run("resume", "--all").output == "Everything goes on.\n"
-
-
-@pytest.mark.parametrize("arguments", [(), ("cus_ada", "--all")])
-def test_pause_wants_one_customer_or_all(run: Run, arguments: tuple[str, ...]) -> None:
-    assert run("pause", *arguments).exit_code == 2

@@ -177,6 +177,7 @@ ODD_IDS = [
         "explain",
         "pause",
         "resume",
+        "waiting --customer",
         "letters show",
         "letters retry",
         "letters discard --why x",

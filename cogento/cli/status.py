@@ -1,4 +1,4 @@
-"""`cogento status`, `pause` and `resume`: the running system seen, held and released."""
+"""`cogento status`: what waits, what was done, what failed, and what needs attention."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import click
 
 from cogento.cli.printing import json_option, print_facts, print_json
 from cogento.console.connections import open_mailboxes, open_store
-from cogento.console.formatting import duration, printable
+from cogento.console.formatting import duration
 from cogento.console.messages import describe_workers
 from cogento.console.status import read_status
-from cogento.events.names import CustomerId
 
 
 @click.command()
@@ -62,45 +61,3 @@ def status(*, as_json: bool) -> None:
             *((("redis lost", lost),) if now.repaired_total or now.lost_total else ()),
         ]
     )
-
-
-customer_argument = click.argument("customer", required=False)
-all_option = click.option("--all", "everything", is_flag=True, help="Everyone's events.")
-
-
-@click.command()
-@customer_argument
-@all_option
-def pause(customer: str | None, *, everything: bool) -> None:
-    """Hold back CUSTOMER's events, or everyone's with --all.
-
-    Events are still received, and wait. A batch under way is finished.
-    """
-    whose = _whose(customer, everything=everything)
-    with open_mailboxes() as mailboxes:
-        done = mailboxes.pause(whose)
-    click.echo(f"{_named(whose)} {'is paused' if done else 'was paused already'}.")
-
-
-@click.command()
-@customer_argument
-@all_option
-def resume(customer: str | None, *, everything: bool) -> None:
-    """Let CUSTOMER's events go on, or everyone's with --all.
-
-    A customer that was paused by name stays paused when --all is resumed.
-    """
-    whose = _whose(customer, everything=everything)
-    with open_mailboxes() as mailboxes:
-        done = mailboxes.resume(whose)
-    click.echo(f"{_named(whose)} {'goes on' if done else 'was not paused'}.")
-
-
-def _whose(customer: str | None, *, everything: bool) -> CustomerId | None:
-    if everything == bool(customer):
-        raise click.UsageError("Name one customer (cus_…), or say --all.")
-    return None if customer is None else CustomerId(customer)
-
-
-def _named(whose: CustomerId | None) -> str:
-    return "Everything" if whose is None else printable(whose)

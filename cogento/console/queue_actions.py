@@ -1,0 +1,93 @@
+"""What an operator does to waiting mail: hold it, let it go on, have it tried now. Each is written down as activity.
+
+Redis alone decides and is asked first: it can be done while Postgres is away, and is then not written down, which
+the result says. For commands and pages alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento import runtime
+from cogento.console.errors import Failure, friendly_errors
+from cogento.events.names import is_object_id
+from cogento.store.activity import Action
+
+if TYPE_CHECKING:
+    from cogento.events.names import CustomerId
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.store import Store
+
+ANSWER_SECONDS = 5
+PREFIX = "cus_"
+UNCONFIGURED = "DATABASE_URL is not set."
+
+
+def is_customer_id(text: str) -> bool:
+    """Tell whether a text can be a customer's id."""
+    return text.startswith(PREFIX) and text != PREFIX and is_object_id(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """Whether anything was changed; `unrecorded` says why nobody wrote it down, where it should have been."""
+
+    changed: bool
+    unrecorded: str | None = None
+
+
+class QueueActions:
+    """Where waiting mail is held and released; without a store nothing is written down.
+
+    Everything raises MailboxUnavailable, and then nothing was written down.
+    """
+
+    def __init__(self, mailboxes: Mailboxes, store: Store | None) -> None:
+        self._mailboxes = mailboxes
+        self._store = store
+
+    def pause(self, customer_id: CustomerId | None, *, who: str, why: str = "") -> ActionResult:
+        """Hold one customer's events, or all; no change where they are held already."""
+        changed = self._mailboxes.pause(customer_id, who=who, why=why)
+        return self._recorded(Action.PAUSE, customer_id, changed=changed, who=who, why=why)
+
+    def resume(self, customer_id: CustomerId | None, *, who: str, why: str = "") -> ActionResult:
+        """End a pause; no change where there is none."""
+        changed = self._mailboxes.resume(customer_id)
+        return self._recorded(Action.RESUME, customer_id, changed=changed, who=who, why=why)
+
+    def try_now(self, customer_id: CustomerId, *, who: str, why: str = "") -> ActionResult:
+        """Have a customer's events tried now that are retried later, or wait for the customer's own."""
+        changed = self._mailboxes.replay(customer_id)
+        return self._recorded(Action.TRY_NOW, customer_id, changed=changed, who=who, why=why)
+
+    def is_known(self, customer_id: CustomerId) -> bool | None:
+        """Tell whether anything here is about a customer; None where nobody can say now."""
+        mailbox = self._mailboxes.view(customer_id)
+        if mailbox.waiting_total or mailbox.parked_total:
+            return True
+        if self._store is None:
+            return None
+        try:
+            with friendly_errors():
+                return bool(
+                    runtime.run(self._store.history.whose(customer_id), timeout_seconds=ANSWER_SECONDS)
+                )
+        except Failure:
+            return None
+
+    def _recorded(
+        self, action: Action, customer_id: CustomerId | None, *, changed: bool, who: str, why: str
+    ) -> ActionResult:
+        if not changed:
+            return ActionResult(changed=False)
+        if self._store is None:
+            return ActionResult(changed=True, unrecorded=UNCONFIGURED)
+        record = self._store.activity.record(who=who, action=action, about=customer_id, why=why)
+        try:
+            with friendly_errors():
+                runtime.run(record, timeout_seconds=ANSWER_SECONDS)
+        except Failure as failure:
+            return ActionResult(changed=True, unrecorded=failure.message)
+        return ActionResult(changed=True)
