@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from cogento.cli.printing import print_json, print_table
 from cogento.console.errors import Failure
-from cogento.console.formatting import printable
+from cogento.console.formatting import parse_age, printable
 from cogento.events.letters import LetterReason
 from cogento.store.letter_records import LetterFilter, LetterMatch, LetterStatus
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 OPEN = frozenset({LetterStatus.OPEN})
 EVERY_STATUS = "all"
-SECONDS_IN = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 letters_argument = click.argument("letters", nargs=-1, metavar="[LETTER]...")
@@ -35,10 +33,10 @@ def _seconds(_context: click.Context, _option: click.Parameter, age: str | None)
     """Count a length of time, as people write it, in seconds."""
     if age is None:
         return None
-    found = re.fullmatch(r"(\d{1,6})(s|min|h|d|w)", age)
-    if not found:
+    seconds = parse_age(age)
+    if seconds is None:
         raise click.BadParameter("a length of time looks like 90s, 30min, 12h, 3d or 2w")
-    return int(found[1]) * SECONDS_IN[found[2]]
+    return seconds
 
 
 FILTERS = (

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         LetterGroup,
         LetterMatch,
         LetterOutcome,
+        LetterRow,
+        LetterSummary,
         Replay,
     )
     from cogento.store.store import Store
@@ -52,6 +54,11 @@ class LetterDetails:
         return (self.advice,) if self.letter.status is LetterStatus.OPEN else ()
 
 
+def advice_for(reason: str) -> str:
+    """Say what to do about letters of a reason."""
+    return ADVICE.get(reason, UNKNOWN_REASON)  # type: ignore[call-overload, no-any-return] # a newer release's
+
+
 class DeadLetterService:
     """Where letters are dealt with."""
 
@@ -71,6 +78,21 @@ class DeadLetterService:
             self._letters.page(which, below=below, limit=limit), timeout_seconds=ANSWER_SECONDS
         )
 
+    def statuses(self) -> dict[LetterStatus, int]:
+        """Count the letters of each status."""
+        return runtime.run(self._letters.statuses(), timeout_seconds=ANSWER_SECONDS)
+
+    def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:
+        """Say what the rows of letters' objects show by now."""
+        return runtime.run(
+            self._letters.rows([letter.id for letter in letters]), timeout_seconds=ANSWER_SECONDS
+        )
+
+    def summary(self, which: LetterFilter) -> LetterSummary:
+        """Count what matches, and those customers apart who are paused."""
+        paused = self._mailboxes.paused().customers
+        return runtime.run(self._letters.summary(which, paused=paused), timeout_seconds=ANSWER_SECONDS)
+
     def matching(self, which: LetterFilter) -> list[LetterMatch]:
         """Name every letter that matches, oldest event first."""
         return runtime.run(self._letters.matching(which))
@@ -89,7 +111,7 @@ class DeadLetterService:
         return LetterDetails(
             letter,
             standing=describe_letter(letter, waits=waits),
-            advice=ADVICE.get(letter.reason, UNKNOWN_REASON),  # type: ignore[call-overload] # a newer release's
+            advice=advice_for(letter.reason),
             actions=runtime.run(self._letters.actions(letter.id), timeout_seconds=ANSWER_SECONDS),
         )
 

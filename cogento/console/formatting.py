@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import unicodedata
 
 # Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 LONGEST = 200
+SECONDS_IN = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -43,6 +45,12 @@ def duration(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """The same, seen from now."""
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
+def parse_age(text: str) -> int | None:
+    """Count a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`, in seconds; None for another."""
+    found = re.fullmatch(r"([0-9]{1,6})(s|min|h|d|w)", text)
+    return int(found[1]) * SECONDS_IN[found[2]] if found else None
 
 
 def plain(value: object) -> object:

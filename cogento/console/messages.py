@@ -13,7 +13,7 @@ from cogento.events.outcomes import Outcome, Reason, Source
 from cogento.ordering.walks import Why
 from cogento.queue.redelivery import Redelivery
 from cogento.queue.status import MailboxState
-from cogento.store.letter_records import LetterStatus
+from cogento.store.letter_records import LetterStatus, RowSince
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cogento.queue.pauses import Pause
     from cogento.queue.status import Listed, MailboxView
     from cogento.store.history import CustomerRecord, LedgerRecord
-    from cogento.store.letter_records import Letter
+    from cogento.store.letter_records import Letter, LetterRow
 
 TIED_EVENTS_NAMED = 10
 OUTCOMES: dict[str, str] = {
@@ -160,6 +160,29 @@ def describe_letter(letter: Letter, *, waits: bool) -> str:
             return f"Discarded by {letter.resolved_by}: {letter.resolution}"
         case _:
             assert_never(letter.status)
+
+
+def describe_row_since(letter: Letter, row: LetterRow) -> str:
+    """Say whether a row still lacks what a dead letter tells, judged from the row itself."""
+    shown = f"The row shows {row.shown or 'no event'}"
+    if row.shown_at is not None:
+        shown = f"{shown} of {row.shown_at:%Y-%m-%d %H:%M:%S} UTC"
+    if row.since is not RowSince.ABSENT and letter.removal and not row.has_ended:
+        return f"{shown}, and that the object has not ended: this end is still missing."
+    match row.since:
+        case RowSince.ABSENT:
+            said = "No row shows this object: the event is still missing."
+        case RowSince.OLDER:
+            said = f"{shown}, which is older: this event is still missing."
+        case RowSince.THIS:
+            said = f"{shown}, this very event: nothing is missing."
+        case RowSince.SAME_SECOND:
+            said = f"{shown}, the same second: a retry decides which of them is the later one."
+        case RowSince.NEWER:
+            said = f"{shown}, which is newer: a retry would change nothing."
+        case _:
+            assert_never(row.since)
+    return said
 
 
 def _describe_doubt(shown: EventId, tie: Tie) -> str:

@@ -16,7 +16,6 @@ import structlog
 
 from cogento import runtime
 from cogento.console.errors import postgres_problem
-from cogento.console.explain import explain_id
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures
 from cogento.retries import FailureClass
@@ -26,7 +25,6 @@ from cogento.store.history import SettledCount
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
     from cogento.queue.figures import QueueFigures
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.figures import TableFigures
@@ -85,10 +83,6 @@ class StatusPoller:
         """Add up what was seen."""
         with self._lock:
             return self._history.overview()
-
-    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
-        """Explain an id or address; raises what the servers raise."""
-        return explain_id(asked, self._mailboxes, self._store)
 
     async def _read_tables(self, sample: StatusSample) -> StatusSample:
         # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.

@@ -23,8 +23,11 @@ from cogento.store.letter_records import (
     LetterGroup,
     LetterMatch,
     LetterOutcome,
+    LetterRow,
     LetterStatus,
+    LetterSummary,
     Replay,
+    RowSince,
 )
 from cogento.store.rows import named_arrays, write
 from schema.queries import column_names, query
@@ -61,6 +64,9 @@ _BODY = query("dead_letters_body")
 _ACTIONS = query("dead_letters_actions")
 _OUTCOMES = query("dead_letters_outcomes")
 _COUNT = query_of_all("dead_letters_count")
+_STATUSES = query("dead_letters_statuses")
+_SUMMARY = query("dead_letters_summary")
+_ROWS = query_of_all("dead_letters_rows")
 
 ALL_UNRESOLVED = LetterFilter()
 
@@ -131,6 +137,23 @@ class DeadLetters:
     async def matching(self, which: LetterFilter) -> list[LetterMatch]:
         """Name every letter that matches, oldest event first."""
         return [LetterMatch(**row) for row in await self._database.fetch(_MATCH, *filter_terms(which))]
+
+    async def summary(self, which: LetterFilter, *, paused: Collection[CustomerId]) -> LetterSummary:
+        """Count what matches, and name the newest; `paused` are customers to count apart."""
+        (row,) = await self._database.fetch(_SUMMARY, *filter_terms(which), list(paused))
+        return LetterSummary(**row)
+
+    async def statuses(self) -> dict[LetterStatus, int]:
+        """Count the letters of each status."""
+        rows = await self._database.fetch(_STATUSES)
+        return dict.fromkeys(LetterStatus, 0) | {LetterStatus(row["status"]): row["letters"] for row in rows}
+
+    async def rows(self, letter_ids: Collection[int]) -> dict[int, LetterRow]:
+        """Say what the rows of letters' objects show by now."""
+        rows = await self._database.fetch(_ROWS, list(letter_ids))
+        return {
+            row["id"]: LetterRow(_since(row), row["shown"], row["shown_at"], row["has_ended"]) for row in rows
+        }
 
     async def read(self, letter_id: int) -> Letter | None:
         """Read one letter."""
@@ -273,6 +296,17 @@ def filter_terms(which: LetterFilter) -> tuple[object, ...]:
     """Write a filter as the first parameters of the queries that take one."""
     statuses, *others = astuple(which)
     return (list(statuses), *others)
+
+
+def _since(row: Any) -> RowSince:
+    if not row["is_there"]:
+        return RowSince.ABSENT
+    if row["shown"] == row["event_id"]:
+        return RowSince.THIS
+    shown_at, created = row["shown_at"], row["event_created_at"]
+    if shown_at is None or shown_at < created:
+        return RowSince.OLDER
+    return RowSince.NEWER if shown_at > created else RowSince.SAME_SECOND
 
 
 def _letter(row: Any) -> Letter:

@@ -14,7 +14,7 @@ from schema.queries import query
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cogento.events.kinds.kind import Kind
     from cogento.store.database import Database
@@ -24,6 +24,8 @@ _CUSTOMER = query("history_customer")
 _OBJECTS = {kind: query_of("history_objects", kind) for kind in OWNED_KINDS}
 _EVENTS = query_of_all("history_events")
 _EVENT = query("history_event")
+_TIMELINE = query("history_timeline")
+_NAMED_EVENTS = query("history_named_events")
 _TOTALS = query_of_all("history_totals")
 _UNSURE = query_of_all("history_unsure")
 _REVISION = query("revision")
@@ -90,6 +92,14 @@ class LedgerRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """An event on a customer's timeline, and the number of its dead letter if it has one."""
+
+    event: LedgerRecord
+    letter_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """How many events ever ended how; `letters` are the unresolved ones, then unsure rows, then what to ask Stripe for."""
 
@@ -137,6 +147,31 @@ class History:
     async def events(self, customer_id: CustomerId, *, limit: int = 100) -> list[LedgerRecord]:
         """Say what became of a customer's events, the newest first."""
         return [LedgerRecord(**row) for row in await self._database.fetch(_EVENTS, customer_id, limit)]
+
+    async def timeline(
+        self,
+        customers: Collection[str],
+        *,
+        object_id: ObjectId | None = None,
+        changes_only: bool = False,
+        before: LedgerRecord | None = None,
+        limit: int = 100,
+    ) -> list[TimelineEntry]:
+        """Read a part of what happened to a customer, the newest first, from below the event `before` on.
+
+        `customers` are the customer and what belongs to it: thin events of others name no customer.
+        """
+        place = (before.event_created_at, before.settled_at, before.event_id) if before else (None,) * 3
+        rows = await self._database.fetch(_TIMELINE, list(customers), object_id, changes_only, *place, limit)
+        return [
+            TimelineEntry(letter_id=row.pop("letter_id"), event=LedgerRecord(**row))
+            for row in map(dict, rows)
+        ]
+
+    async def named_events(self, event_ids: Collection[EventId]) -> dict[EventId, LedgerRecord]:
+        """Say what became of some events; those that are unknown or forgotten are left out."""
+        rows = await self._database.fetch(_NAMED_EVENTS, list(event_ids))
+        return {EventId(row["event_id"]): LedgerRecord(**row) for row in rows}
 
     async def event(self, event_id: EventId) -> LedgerRecord | None:
         """Say what became of one event; None when it is unknown, waiting, or forgotten."""

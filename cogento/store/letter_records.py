@@ -116,6 +116,36 @@ class LetterMatch:
     body_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterSummary:
+    """How many letters of how many customers a filter finds, and the newest of them; 0 where it finds none."""
+
+    letters: int
+    customers: int
+    paused_customers: int
+    newest: int
+
+
+class RowSince(StrEnum):
+    """What the row of a letter's object shows meanwhile, beside what its event would have it show."""
+
+    ABSENT = "absent"
+    OLDER = "older"
+    THIS = "this"
+    SAME_SECOND = "same second"
+    NEWER = "newer"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """The row of a letter's object: which event it shows, of when, and whether the object has ended there."""
+
+    since: RowSince
+    shown: EventId | None
+    shown_at: dt.datetime | None
+    has_ended: bool
+
+
 @dataclass(frozen=True, slots=True)
 class LetterAction:
     """Something that was done to a letter: retry, reopen or discard."""

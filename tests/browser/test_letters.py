@@ -53,11 +53,11 @@ def test_letters_are_found_from_the_overview_by_cause_and_explained(
     bury(store, 1, 2)
     bury(store, 3, reason="malformed")
     page.goto(console.url)
-    page.get_by_role("link", name="Dead letters").click()
-    expect(page.locator("tr:has(td)")).to_have_count(2)
-    page.get_by_role("row", name=re.compile("bug")).get_by_role("link").click()
-    expect(page.get_by_text("evt_1")).to_be_visible()
-    expect(page.get_by_text("evt_3")).to_be_hidden()
+    page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
+    expect(page.get_by_role("table", name="Causes").locator("tr:has(td)")).to_have_count(2)
+    page.get_by_role("link", name="The 2 of this cause").click()
+    expect(page.get_by_text("evt_1", exact=True)).to_be_visible()
+    expect(page.get_by_text("evt_3", exact=True)).to_be_hidden()
     page.get_by_role("row", name=re.compile("evt_1")).get_by_role("link").first.click()
     expect(page.get_by_text("Nobody has dealt with it yet.")).to_be_visible()
     expect(page.get_by_text("Report it with its type, code and fingerprint")).to_be_visible()
@@ -67,14 +67,15 @@ def test_letters_are_found_from_the_overview_by_cause_and_explained(
 def test_a_letter_is_put_back(page: Page, console: Console, store: Store) -> None:
     bury(store, 1)
     page.goto(f"{console.url}/letters/{kept(store)['evt_1'].id}")
+    page.get_by_label("Why it will work now").fill("fixed")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("the event waits in its customer's mailbox")).to_be_visible()
-    expect(page.get_by_role("cell", name="console")).to_be_visible()
+    expect(page.get_by_role("cell", name="local (console)")).to_be_visible()
     expect(page.get_by_role("button", name="Retry")).to_be_hidden()
     assert kept(store)["evt_1"].status is LetterStatus.RETRYING
 
 
-def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in(
+def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in_and_opened_again(
     page: Page, make_console: Callable[..., Console], store: Store
 ) -> None:
     bury(store, 1)
@@ -83,15 +84,36 @@ def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in(
     page.get_by_label("Your name").fill("ops-1")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("link", name="Dead letters").click()
-    page.get_by_role("row", name=re.compile("bug")).get_by_role("link").click()
+    page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
     page.get_by_role("row", name=re.compile("evt_1")).get_by_role("link").first.click()
     page.get_by_role("button", name="Discard").click()
     assert kept(store)["evt_1"].status is LetterStatus.OPEN  # the browser wants the reason first
-    page.get_by_label("Why it need not be applied").fill("test data")
+    page.get_by_label("Reason for discarding").fill("test data")
     page.get_by_role("button", name="Discard").click()
     expect(page.get_by_text("Discarded by ops-1 (console): test data")).to_be_visible()
     assert kept(store)["evt_1"].resolution == "test data"
+    page.get_by_label("Why it is needed after all").fill("wrong letter")
+    page.get_by_role("button", name="Reopen").click()
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.get_by_role("cell", name="wrong letter")).to_be_visible()
+    assert kept(store)["evt_1"].status is LetterStatus.OPEN
+
+
+def test_a_payload_is_masked_until_somebody_says_why_it_has_to_be_seen(
+    page: Page, console: Console, store: Store
+) -> None:
+    bury(store, 1)
+    page.goto(f"{console.url}/letters/{kept(store)['evt_1'].id}")
+    expect(page.get_by_text("••• string").first).to_be_visible()
+    assert CANARY not in page.content()
+    page.get_by_label("Why its values have to be seen").fill("support 811")
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.get_by_text(CANARY)).to_be_visible()
+    page.get_by_role("link", name="Mask it again").click()
+    expect(page.get_by_text("••• string").first).to_be_visible()
+    assert CANARY not in page.content()
+    (entry,) = runtime.run(store.activity.page(action="reveal"))
+    assert (entry.who, entry.about, entry.why) == ("local (console)", "cus_1", "support 811")
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService, LetterDetails
 from cogento.console.messages import describe_letter
 from cogento.console.poller import Overview, StatusPoller, Throughput
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.redelivery import Redelivery
-from cogento.store.letter_records import Letter, LetterAction, LetterFilter, LetterGroup, LetterStatus
+from cogento.store.letter_records import (
+    Letter,
+    LetterAction,
+    LetterFilter,
+    LetterGroup,
+    LetterRow,
+    LetterStatus,
+    RowSince,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -22,6 +32,8 @@ if TYPE_CHECKING:
 
 UNSEEN = Overview(None, None, Throughput(0, 0), (), (), ())
 WHEN = dt.datetime(2025, 10, 9, 8, 53, 20, tzinfo=dt.UTC)
+
+NO_ROW = LetterRow(RowSince.ABSENT, None, None, has_ended=False)
 
 
 def nobody(asked: str) -> None:
@@ -68,16 +80,22 @@ def kept(number: int = 1, **fields: Any) -> Letter:
 
 
 class FakePoller(StatusPoller):
-    """Has seen one overview, by default of two servers that are away, and explains what a test gives it."""
+    """Has seen one overview, by default of two servers that are away."""
 
-    def __init__(self, seen: Overview = UNSEEN, *, explained: Explained = nobody) -> None:
+    def __init__(self, seen: Overview = UNSEEN) -> None:
         self.seen = seen
-        self.explained = explained
 
     def overview(self) -> Overview:
         return self.seen
 
-    def explain(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
+
+class FakeCustomers(CustomerService):
+    """Explains what a test gives it."""
+
+    def __init__(self, explained: Explained = nobody) -> None:
+        self.explained = explained
+
+    def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
         return self.explained(asked)
 
 
@@ -88,13 +106,29 @@ class FakeDeadLetters(DeadLetterService):
     letters: list[Letter] = field(default_factory=list)
     answer: Redelivery = Redelivery.PUT_BACK
     done: list[LetterAction] = field(default_factory=list)
+    row: LetterRow = NO_ROW
+    payload: bytes | None = None
 
     def groups(self, which: LetterFilter, *, limit: int = 1) -> list[LetterGroup]:
         return [_group(letter) for letter in self.page(which, limit=limit)]
 
     def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
         older = [one for one in self.letters if below is None or one.id < below]
-        return [one for one in older if which.fingerprint in {None, one.fingerprint}][:limit]
+        wanted = [one for one in older if one.status in which.statuses]
+        return [one for one in wanted if which.fingerprint in {None, one.fingerprint}][:limit]
+
+    def statuses(self) -> dict[LetterStatus, int]:
+        return dict(Counter(one.status for one in self.letters))
+
+    def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:
+        return {one.id: self.row for one in letters}
+
+    def body(self, letter_id: int) -> bytes | None:
+        return self.payload if any(one.id == letter_id for one in self.letters) else None
+
+    def reveal(self, letter: Letter, *, who: str, why: str) -> bytes | None:
+        self.done.append(LetterAction(WHEN, "reveal", who, why))
+        return self.body(letter.id)
 
     def find(self, asked: str) -> Letter | None:
         return next((one for one in self.letters if str(one.id) == asked), None)
@@ -108,6 +142,10 @@ class FakeDeadLetters(DeadLetterService):
 
     def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
         self._close(LetterStatus.DISCARDED, LetterAction(WHEN, "discard", who, why))
+        return len(letter_ids)
+
+    def reopen(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
+        self._close(LetterStatus.OPEN, LetterAction(WHEN, "reopen", who, why))
         return len(letter_ids)
 
     def _close(self, status: LetterStatus, action: LetterAction) -> None:

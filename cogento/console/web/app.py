@@ -14,11 +14,12 @@ from werkzeug.exceptions import HTTPException
 
 from cogento.console.errors import NOT_UNDERSTOOD, Failure
 from cogento.console.formatting import ago, duration
-from cogento.console.messages import describe_workers
+from cogento.console.messages import describe_outcome, describe_workers
 from cogento.console.web.access import LocalAccess
 from cogento.console.web.answers import show_message
 from cogento.console.web.customers import CustomerPages
 from cogento.console.web.frame import StripeAccount, install_frame
+from cogento.console.web.letter import LetterPage
 from cogento.console.web.letters import LetterPages
 from cogento.console.web.overview import OverviewPages
 from cogento.console.web.security import protect
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as AnyResponse
 
+    from cogento.console.customers import CustomerService
     from cogento.console.dead_letters import DeadLetterService
     from cogento.console.poller import StatusPoller
     from cogento.console.web.login import LoginViews
@@ -58,6 +60,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
     "workers": describe_workers,
     "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),
+    "meaning": describe_outcome,
     "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
 }
 
@@ -72,6 +75,7 @@ class PageGroup(Protocol):
 def create_app(
     poller: StatusPoller,
     dead_letters: DeadLetterService,
+    customers: CustomerService,
     *,
     hosts: Collection[str],
     login: LoginViews | LocalAccess | None,
@@ -88,7 +92,8 @@ def create_app(
     groups: list[PageGroup] = [
         OverviewPages(poller),
         LetterPages(dead_letters),
-        CustomerPages(poller),
+        LetterPage(dead_letters),
+        CustomerPages(customers),
         *pages,
     ]
     for group in groups:

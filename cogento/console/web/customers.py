@@ -1,42 +1,110 @@
-"""The page that explains a customer, asked for by any id of Stripe's or by an e-mail address."""
+"""One customer: what matters first, what it has, and everything that happened to it on one timeline.
+
+Found by any id or address. Looking is GET, and the address says what is shown; nothing personal stands in it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-from flask import abort, render_template, request
+from flask import abort, redirect, request, url_for
 
+from cogento.console.customers import TimelinePart
 from cogento.console.errors import friendly_errors
 from cogento.console.explain import AmbiguousQuery, PartialExplanation
+from cogento.console.web.answers import show
+from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.store.letter_records import UNRESOLVED
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
+    from werkzeug.wrappers import Response as AnyResponse
 
-    from cogento.console.poller import StatusPoller
+    from cogento.console.customers import CustomerService
+    from cogento.console.explain import Explanation
+    from cogento.store.letter_records import Letter
 
 MAX_ID_LENGTH = 255
+FILTERS = ("object", "changes", "event", "below")
+EVENT, CUSTOMER = "evt_", "cus_"
 
 
 class CustomerPages:
-    """What is known of one customer."""
+    """Pages over one service."""
 
-    def __init__(self, poller: StatusPoller) -> None:
-        self._poller = poller
+    def __init__(self, customers: CustomerService) -> None:
+        self._customers = customers
 
     def install(self, app: Flask) -> None:
         """Put the pages into an application."""
-        app.add_url_rule("/console/explain", "explain", self.explain)
+        app.add_url_rule("/console/explain", "explain", self.find)
+        app.add_url_rule("/console/customers/<customer_id>", "customer", self.show)
 
-    def explain(self) -> tuple[str, int]:
-        """Explain what was asked for."""
+    def find(self) -> AnyResponse:
+        """Go to the customer that an id or address is about."""
         asked = request.args.get("id", "").strip()
         if not asked or len(asked) > MAX_ID_LENGTH:
-            abort(400, "Ask for a customer, a subscription or an event by its id.")
+            abort(400, "Enter a customer, subscription or event id, or an e-mail address.")
         with friendly_errors():
-            found = self._poller.explain(asked)
+            found = self._customers.find(asked)
         if found is None:
-            return render_template("unknown.html", asked=asked), 404
-        if isinstance(found, PartialExplanation):
-            return render_template("explain.html", asked=asked, found=found.explanation), 503
-        template = "several.html" if isinstance(found, AmbiguousQuery) else "explain.html"
-        return render_template(template, asked=asked, found=found), 200
+            return show("unknown.html", {"asked": asked}, status=404)
+        if isinstance(found, AmbiguousQuery):
+            return show("several.html", {"asked": asked, "found": found})
+        customer_id = (found.explanation if isinstance(found, PartialExplanation) else found).customer_id
+        chosen: dict[str, Any] = {}
+        if asked.startswith(EVENT):
+            chosen = {"event": asked}
+        elif "@" not in asked and not asked.startswith(CUSTOMER):
+            chosen = {"object": asked}
+        return redirect(url_for("customer", customer_id=customer_id, **chosen))
+
+    def show(self, customer_id: str) -> Response:
+        """Show one customer."""
+        given = {name: request.args.get(name, "").strip() for name in FILTERS}
+        if any(len(word) > MAX_ID_LENGTH for word in (customer_id, *given.values())):
+            abort(400, f"An id has at most {MAX_ID_LENGTH} characters.")
+        chosen = {name: word for name, word in given.items() if word}
+        part = TimelinePart(
+            object_id=ObjectId(given["object"]) if given["object"] else None,
+            changes_only=bool(given["changes"]),
+            below=EventId(given["below"]) if given["below"] else None,
+        )
+        event_id = EventId(given["event"]) if given["event"] else None
+        with friendly_errors():
+            view = self._customers.view(CustomerId(customer_id), part, event_id=event_id)
+        if view is None:
+            return show("unknown.html", {"asked": customer_id}, status=404)
+
+        def link(**changed: Any) -> str:
+            terms: dict[str, Any] = {
+                name: word for name, word in chosen.items() if name not in {"below", "event"}
+            }
+            return url_for("customer", customer_id=customer_id, **(terms | changed))
+
+        values = {**_told(view.explanation), "timeline": view.timeline, "older": view.older}
+        drawn = {
+            "view": view,
+            "part": part,
+            "event_id": event_id,
+            "open_letters": _open_letters(view.explanation),
+            "link": link,
+        }
+        return show("customer.html", values, drawn=drawn, status=503 if view.error else 200)
+
+
+def _told(found: Explanation) -> dict[str, object]:
+    """Name everything that is known of a customer, each kind of object by its table, as `cogento explain --json` does."""
+    told: dict[str, object] = {field.name: getattr(found, field.name) for field in fields(found)}
+    if found.records is not None:
+        records = {field.name: getattr(found.records, field.name) for field in fields(found.records)}
+        objects = {kind.table: [one.row for one in rows] for kind, rows in records.pop("objects").items()}
+        told["records"] = {**records, **objects}
+    return told
+
+
+def _open_letters(found: Explanation) -> list[Letter]:
+    return (
+        [letter for letter in found.records.letters if letter.status in UNRESOLVED] if found.records else []
+    )

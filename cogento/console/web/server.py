@@ -15,6 +15,7 @@ from gunicorn.app.base import BaseApplication
 
 from cogento import reporting, runtime
 from cogento.console.connections import CONNECTIONS, connect
+from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.poller import StatusPoller
 from cogento.console.web.access import LocalAccess
@@ -147,6 +148,7 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     return create_app(
         poller,
         DeadLetterService(mailboxes, store),
+        CustomerService(mailboxes, store),
         hosts=names,
         login=login,
         metrics_token=token,

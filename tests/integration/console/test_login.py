@@ -32,7 +32,7 @@ from cogento.console.web.sessions import (
     connect_sessions,
 )
 from cogento.local.ports import free_port
-from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
+from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller, kept
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def dead_letters() -> FakeDeadLetters:
 def browser(passwords: dict[Role, PasswordHash], redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
     """A new browser at the same console."""
     login = LoginViews(passwords, Sessions(redis), LoginLimiter(redis))
-    app = create_app(FakePoller(), dead_letters, hosts={"localhost"}, login=login)
+    app = create_app(FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=login)
     return app.test_client
 
 
@@ -224,7 +224,7 @@ def test_changed_password_ends_the_sessions_of_the_old_one(
     assert cookie is not None
     changed = passwords | {Role.OPERATOR: hash_password("another horse battery", hasher=CHEAP)}
     login = LoginViews(changed, Sessions(redis), LoginLimiter(redis))
-    app = create_app(FakePoller(), FakeDeadLetters(), hosts={"localhost"}, login=login)
+    app = create_app(FakePoller(), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=login)
     restarted = app.test_client()
     restarted.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
     assert not is_in(restarted)
@@ -343,7 +343,7 @@ class SlowPassword:
 def test_a8_a_flood_of_tries_leaves_threads_for_the_pages_and_counts_against_nobody(redis: Redis) -> None:
     slow = SlowPassword()
     login = LoginViews({Role.OPERATOR: slow}, Sessions(redis), LoginLimiter(redis))  # type: ignore[dict-item]
-    app = create_app(FakePoller(), FakeDeadLetters(), hosts={"localhost"}, login=login)
+    app = create_app(FakePoller(), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=login)
     with ThreadPoolExecutor(MAX_PASSWORD_CHECKS) as pool:
         flood = [
             pool.submit(log_in, app.test_client(), "x", f"10.0.1.{n}") for n in range(MAX_PASSWORD_CHECKS)
@@ -397,6 +397,7 @@ def test_nobody_gets_in_while_redis_is_away(passwords: dict[Role, PasswordHash])
     app = create_app(
         FakePoller(),
         FakeDeadLetters(),
+        FakeCustomers(),
         hosts={"localhost"},
         login=LoginViews(passwords, Sessions(away), LoginLimiter(away)),
     )

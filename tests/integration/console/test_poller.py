@@ -9,13 +9,11 @@ from cogento import runtime
 from cogento.console.poller import LINES_SHOWN, StatusPoller
 from cogento.console.web.app import create_app
 from cogento.local.ports import free_port
-from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
-from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
 from tests.support import builders
-from tests.support.fake_console import FakeDeadLetters
+from tests.support.fake_console import FakeCustomers, FakeDeadLetters
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter
 
@@ -52,7 +50,7 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: StatusPoller
     applied("customer.updated", ADA, before=grace, id_="evt_back")
     watching.poll()
     lines = (
-        create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None)
+        create_app(watching, FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None)
         .test_client()
         .get("/metrics")
         .text.split("\n")
@@ -70,7 +68,9 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
     end = letter("3", event_type="customer.subscription.deleted", object_id="sub_ada", removal=True)
     runtime.run(store.insert_dead_letters([end]))
     watching.poll()
-    client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
+    client = create_app(
+        watching, FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
+    ).test_client()
     assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")
     assert "A removal is dead" in client.get("/console").text
 
@@ -158,21 +158,6 @@ def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, wai
     assert seen.queue.waiting == 1
 
 
-def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting: Happened) -> None:
-    waiting("customer.created", ADA)
-    circuit = mailboxes.circuit(Dependency.POSTGRES)
-    circuit.failed("ConnectionRefusedError", begun_ms=1, errors_limit=1, probe_after_seconds=5)
-    url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
-    watching = StatusPoller(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
-    client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
-    answer = client.get("/console/explain?id=cus_ada")
-    assert answer.status_code == 503
-    assert "Workers take no mail: they have waited for postgres" in answer.text
-    assert "No worker takes work" in answer.text
-    assert "1 event is waiting, the first for" in answer.text
-    assert "The tables could not be read" in answer.text
-
-
 def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened) -> None:
     applied("customer.created", ADA)
     away = Mailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
@@ -182,16 +167,3 @@ def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened
     assert seen.queue is None
     assert seen.tables is not None
     assert seen.tables.applied_total == 1
-    with pytest.raises(MailboxUnavailable):
-        watching.explain("cus_ada")
-
-
-def test_page_of_an_unsure_row_names_the_events_that_tie(watching: StatusPoller, applied: Happened) -> None:
-    grace = ADA | {"name": "Grace"}
-    applied("customer.updated", grace, before=ADA, id_="evt_there")
-    applied("customer.updated", ADA, before=grace, id_="evt_back")
-    client = create_app(watching, FakeDeadLetters(), hosts={"localhost"}, login=None).test_client()
-    page = client.get("/console/explain?id=cus_ada").text
-    assert "Tied events of cus_ada" in page
-    assert '<td class="id">evt_back</td>' in page
-    assert "yes, and is shown" in page

@@ -10,7 +10,7 @@ import pytest
 
 from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
-from tests.support.fake_console import FakeDeadLetters, FakePoller
+from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
 from tests.support.figures import letters, queue_figures, table_figures
 from tests.unit.console.test_pages import AWAY, BUSY
 
@@ -29,7 +29,7 @@ JSON = {"Accept": "application/json"}
 
 def browser(seen: Overview = TROUBLED, account: StripeAccount | None = None) -> FlaskClient:
     return create_app(
-        FakePoller(seen), FakeDeadLetters(), hosts={"localhost"}, login=None, account=account
+        FakePoller(seen), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None, account=account
     ).test_client()
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cogento.console.web.app import create_app
+from cogento.console.web.letters import LISTED
+from cogento.events.names import EventId
 from cogento.queue.redelivery import Redelivery
-from cogento.store.letter_records import LetterStatus
-from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
+from cogento.store.letter_records import LetterAction, LetterRow, LetterStatus, RowSince
+from tests.support.fake_console import WHEN, FakeCustomers, FakeDeadLetters, FakePoller, kept
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -20,7 +23,9 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 def browser(dead_letters: FakeDeadLetters) -> FlaskClient:
-    return create_app(FakePoller(), dead_letters, hosts={"localhost"}, login=None).test_client()
+    return create_app(
+        FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=None
+    ).test_client()
 
 
 def press(client: FlaskClient, action: str, **fields: str) -> TestResponse:
@@ -44,19 +49,101 @@ def test_letters_of_one_cause_are_listed_one_by_one() -> None:
 
 def test_letters_that_take_something_away_are_marked_in_both_lists() -> None:
     client = browser(FakeDeadLetters([kept(removal=True)]))
-    assert ">1 removal</i>" in client.get("/console/letters").text
-    assert ">removal</i>" in client.get("/console/letters?fingerprint=f00d").text
-    assert "(a removal)" in client.get("/console/letters/1").text
+    assert ">1 cancellation or deletion</i>" in client.get("/console/letters").text
+    assert ">cancellation or deletion</i>" in client.get("/console/letters?fingerprint=f00d").text
+    assert ">cancellation or deletion</span>" in client.get("/console/letters/1").text
 
 
 def test_no_letters_are_said_in_words() -> None:
-    assert "Nobody has to deal with any." in browser(FakeDeadLetters()).get("/console/letters").text
+    assert "No open dead letters." in browser(FakeDeadLetters()).get("/console/letters").text
 
 
-@pytest.mark.parametrize("fingerprint", ["", "x" * 65])
-def test_a_fingerprint_that_is_none_is_refused(fingerprint: str) -> None:
-    answer = browser(FakeDeadLetters()).get("/console/letters", query_string={"fingerprint": fingerprint})
-    assert answer.status_code == 400
+@pytest.mark.parametrize(
+    ("field", "word"),
+    [
+        ("status", "deleted"),
+        ("reason", "hunger"),
+        ("older", "yesterday"),
+        ("newer", "-1d"),
+        ("below", "0"),
+        ("below", "-1"),
+        ("below", "1e9"),
+        ("below", "9" * 30),
+        ("letter", "evt_1"),
+        ("fingerprint", "x" * 256),
+    ],
+)
+def test_what_is_no_filter_is_refused_by_its_name(field: str, word: str) -> None:
+    answer = browser(FakeDeadLetters()).get("/console/letters", query_string={field: word})
+    assert (answer.status_code, field in answer.text) == (400, True)
+
+
+def test_a_filter_stays_in_the_links_of_the_page() -> None:
+    page = browser(FakeDeadLetters([kept()])).get("/console/letters?status=open&reason=bug&newer=2w").text
+    assert 'href="/console/letters?status=discarded&amp;reason=bug&amp;newer=2w"' in page
+    assert 'href="/console/letters?status=open&amp;reason=bug&amp;newer=2w&amp;fingerprint=f00d"' in page
+    assert "<option selected>bug</option>" in page
+
+
+def test_closed_letters_are_listed_too() -> None:
+    client = browser(FakeDeadLetters([kept(status=LetterStatus.DISCARDED)]))
+    assert "evt_1" not in client.get("/console/letters").text
+    assert "evt_1" in client.get("/console/letters?status=discarded").text
+    assert "evt_1" in client.get("/console/letters?status=all").text
+
+
+def test_there_is_a_way_to_older_letters_and_back() -> None:
+    client = browser(FakeDeadLetters([kept(number) for number in range(LISTED + 1, 0, -1)]))
+    first = client.get("/console/letters").text
+    assert 'href="/console/letters?below=2"' in first
+    older = client.get("/console/letters?below=2").text
+    assert ">evt_1</span>" in older
+    assert "Older →" not in older
+    assert '<a href="/console/letters">← Newest</a>' in older
+
+
+def test_the_page_says_whether_the_row_still_lacks_the_event() -> None:
+    row = LetterRow(RowSince.OLDER, EventId("evt_0"), WHEN, has_ended=False)
+    client = browser(FakeDeadLetters([kept()], row=row))
+    assert '<td data-th="Row shows"><span>older</span></td>' in client.get("/console/letters").text
+    assert "which is older: this event is still missing." in client.get("/console/letters/1").text
+
+
+def test_a_payload_is_shown_masked() -> None:
+    payload = b'{"id": "evt_1", "data": {"object": {"name": "Ada Canary"}}}'
+    page = browser(FakeDeadLetters([kept()], payload=payload)).get("/console/letters/1").text
+    assert "Canary" not in page
+    assert '<b>name</b> <span class="soft">••• string</span>' in page
+
+
+def test_a_payload_is_revealed_to_who_says_why_and_that_is_recorded() -> None:
+    dead_letters = FakeDeadLetters([kept()], payload=b'{"name": "Ada <Canary>"}')
+    page = press(browser(dead_letters), "reveal", why="support 811").text
+    assert "Ada &lt;Canary&gt;" in page
+    assert [(done.action, done.who, done.why) for done in dead_letters.done] == [
+        ("reveal", "local (console)", "support 811")
+    ]
+
+
+def test_an_erased_payload_is_said_to_be_erased() -> None:
+    assert "The payload was erased." in browser(FakeDeadLetters([kept()])).get("/console/letters/1").text
+
+
+def test_the_history_is_told_in_order() -> None:
+    done = [LetterAction(WHEN + dt.timedelta(hours=1), "retry", "ops-1", SCRIPT)]
+    letter = kept(received_at=WHEN + dt.timedelta(seconds=3), died_at=WHEN + dt.timedelta(seconds=9))
+    page = browser(FakeDeadLetters([letter], done=done)).get("/console/letters/1").text
+    told = re.findall(r'<td data-th="What"><span>([^<]*)</span>', page)
+    assert told == ["created in Stripe", "received (webhook)", "attempt 5 failed", "retry"]
+    assert SCRIPT not in page
+
+
+@pytest.mark.parametrize("address", ["/console/letters", "/console/letters?status=all", "/console/letters/1"])
+def test_programs_get_the_same_as_json(address: str) -> None:
+    client = browser(FakeDeadLetters([kept()], payload=b"{}"))
+    answer = client.get(address, headers={"Accept": "application/json"})
+    assert answer.json is not None
+    assert "evt_1" in answer.text
 
 
 def test_a_letter_is_shown_with_what_to_do() -> None:
@@ -79,7 +166,7 @@ def test_a_letter_that_does_not_exist_is_not_found() -> None:
 
 def test_a_retry_puts_it_back_and_returns_to_its_page() -> None:
     dead_letters = FakeDeadLetters([kept()])
-    answer = press(browser(dead_letters), "retry")
+    answer = press(browser(dead_letters), "retry", why="fixed")
     assert (answer.status_code, answer.location) == (303, "/console/letters/1")
     assert [(done.action, done.who) for done in dead_letters.done] == [("retry", "local (console)")]
 
@@ -90,7 +177,7 @@ def test_a_letter_that_is_on_its_way_offers_no_action() -> None:
 
 
 def test_a_retry_that_comes_to_nothing_says_why() -> None:
-    answer = press(browser(FakeDeadLetters([kept()], answer=Redelivery.FULL)), "retry")
+    answer = press(browser(FakeDeadLetters([kept()], answer=Redelivery.FULL)), "retry", why="fixed")
     assert answer.status_code == 409
     assert "its mailbox is full" in answer.text
 
@@ -103,14 +190,21 @@ def test_a_discard_keeps_the_reason() -> None:
     ]
 
 
-@pytest.mark.parametrize("why", [{}, {"why": ""}, {"why": "   "}])
-def test_a_discard_without_a_reason_is_refused(why: dict[str, str]) -> None:
+def test_a_discard_can_be_taken_back() -> None:
+    dead_letters = FakeDeadLetters([kept(status=LetterStatus.DISCARDED)], payload=b"{}")
+    assert press(browser(dead_letters), "reopen", why="needed").status_code == 303
+    assert [(done.action, done.why) for done in dead_letters.done] == [("reopen", "needed")]
+
+
+@pytest.mark.parametrize("action", ["retry", "discard", "reopen", "reveal"])
+@pytest.mark.parametrize("why", [{}, {"why": ""}, {"why": "   "}, {"why": "x" * 501}])
+def test_nothing_is_done_without_a_reason_of_a_decent_length(action: str, why: dict[str, str]) -> None:
     dead_letters = FakeDeadLetters([kept()])
-    assert press(browser(dead_letters), "discard", **why).status_code == 400
+    assert press(browser(dead_letters), action, **why).status_code == 400
     assert dead_letters.done == []
 
 
-@pytest.mark.parametrize("action", ["retry", "discard"])
+@pytest.mark.parametrize("action", ["retry", "discard", "reopen", "reveal"])
 @pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": "forged"}])
 def test_a_form_without_our_token_does_nothing(action: str, token: dict[str, str]) -> None:
     dead_letters = FakeDeadLetters([kept()])
@@ -139,7 +233,7 @@ def test_a_form_from_another_site_does_nothing_even_with_our_token(name: str, va
     assert dead_letters.done == []
 
 
-@pytest.mark.parametrize("action", ["retry", "discard"])
+@pytest.mark.parametrize("action", ["retry", "discard", "reopen", "reveal"])
 def test_looking_does_nothing(action: str) -> None:
     dead_letters = FakeDeadLetters([kept()])
     assert browser(dead_letters).get(f"/console/letters/1/{action}").status_code == 405

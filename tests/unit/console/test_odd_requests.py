@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from cogento.console.web.app import create_app
-from tests.support.fake_console import FakeDeadLetters, FakePoller, kept
+from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller, kept
 from tests.unit.console.test_pages import BUSY
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ odd = odd_bytes.map(quote_from_bytes)
 
 def make() -> Flask:
     return create_app(
-        FakePoller(BUSY), FakeDeadLetters([kept(1)]), hosts={"localhost"}, login=None, metrics_token="token"
+        FakePoller(BUSY),
+        FakeDeadLetters([kept(1)]),
+        FakeCustomers(),
+        hosts={"localhost"},
+        login=None,
+        metrics_token="token",
     )
 
 
@@ -51,7 +56,11 @@ POST_RULES = sorted(rule.rule for rule in APP.url_map.iter_rules() if "POST" in 
 
 def filled(rule: str, piece: str) -> str:
     """The rule's address with a piece in place of what varies."""
-    return rule.replace("<int:letter_id>", piece).replace("<path:filename>", piece)
+    return (
+        rule.replace("<int:letter_id>", piece)
+        .replace("<path:filename>", piece)
+        .replace("<customer_id>", piece)
+    )
 
 
 def ask(method: str, address: str, **more: Any) -> tuple[int, str]:

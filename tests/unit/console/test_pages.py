@@ -12,7 +12,7 @@ from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId, ObjectId
 from cogento.queue.errors import MailboxUnavailable
 from cogento.store.history import NewCustomer, NewSubscription
-from tests.support.fake_console import FakeDeadLetters, FakePoller
+from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
 from tests.support.figures import queue_figures, table_figures
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def explained(asked: str) -> AmbiguousQuery | None:
 
 def browser(seen: Overview = BUSY) -> FlaskClient:
     return create_app(
-        FakePoller(seen, explained=explained),
+        FakePoller(seen),
         FakeDeadLetters(),
+        FakeCustomers(explained),
         hosts={"localhost", "console.example.com"},
         login=None,
     ).test_client()

@@ -1,0 +1,92 @@
+"""A customer as a person deals with it: explained, with its events on one timeline.
+
+Every call asks the servers and raises what they raise. Knows nothing of how a customer is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento import runtime
+from cogento.console.explain import Explanation, PartialExplanation, explain_id
+from cogento.events.names import EventId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cogento.console.explain import AmbiguousQuery
+    from cogento.events.names import CustomerId, ObjectId
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.history import LedgerRecord, ObjectRecord, TimelineEntry
+    from cogento.store.store import Store
+
+ANSWER_SECONDS = 20
+EVENTS_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePart:
+    """Which part of a customer's timeline: of one object, of what changed something, below an event."""
+
+    object_id: ObjectId | None = None
+    changes_only: bool = False
+    below: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerView:
+    """A customer explained; `timeline` is the newest first, and `older` the event below which there is more of it.
+
+    `causes` are the events behind the rows, as far as the ledger still knows them. Where the tables could not be
+    read, the error says why, and there is no timeline.
+    """
+
+    explanation: Explanation
+    timeline: Sequence[TimelineEntry] = ()
+    older: EventId | None = None
+    causes: Mapping[EventId, LedgerRecord] | None = None
+    error: Exception | None = None
+
+
+class CustomerService:
+    """Where customers are looked at."""
+
+    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+        self._mailboxes = mailboxes
+        self._store = store
+
+    def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
+        """Find the customer of an id or address; None for one nobody has heard of."""
+        return explain_id(asked, self._mailboxes, self._store)
+
+    def view(
+        self, customer_id: CustomerId, part: TimelinePart, *, event_id: EventId | None
+    ) -> CustomerView | None:
+        """Read everything about a customer, and about one of its events if that is asked for."""
+        found = self.find(event_id) if event_id else None
+        if not (isinstance(found, Explanation) and found.customer_id == customer_id):
+            found = self.find(customer_id)
+        if isinstance(found, PartialExplanation):
+            return CustomerView(found.explanation, error=found.error)
+        if not isinstance(found, Explanation) or found.records is None:
+            return None
+        owned = [one for objects in found.records.objects.values() for one in objects]
+        return runtime.run(self._with_timeline(found, owned, part), timeout_seconds=ANSWER_SECONDS)
+
+    async def _with_timeline(
+        self, found: Explanation, owned: Sequence[ObjectRecord], part: TimelinePart
+    ) -> CustomerView:
+        history = self._store.history
+        before = await history.event(part.below) if part.below else None
+        timeline = await history.timeline(
+            [found.customer_id, *(one.object_id for one in owned)],
+            object_id=part.object_id,
+            changes_only=part.changes_only,
+            before=before,
+            limit=EVENTS_SHOWN + 1,
+        )
+        shown = [EventId(str(one.row["last_webhook_event_id"])) for one in owned]
+        causes = await history.named_events(shown)
+        older = timeline[EVENTS_SHOWN - 1].event.event_id if len(timeline) > EVENTS_SHOWN else None
+        return CustomerView(found, timeline[:EVENTS_SHOWN], older, causes)

@@ -1,0 +1,6 @@
+-- Read what is known of some events: a probe of each day's primary key for each.
+-- $1 VARCHAR[]: Stripe's ids of the events
+SELECT
+    -- include ledger_columns
+FROM webhook_events
+WHERE event_id = ANY($1::VARCHAR[])
