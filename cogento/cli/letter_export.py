@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from cogento.cli.letter_selection import filters, status_option, with_statuses
+from cogento.cli.options import who_option
 from cogento.console.connections import open_dead_letters
 from cogento.console.errors import Failure
 from cogento.console.formatting import printable
@@ -94,9 +95,22 @@ FORMATS: dict[str, Callable[[TextIO, Iterable[LetterRow]], int]] = {"ndjson": wr
 @click.option(
     "--format", "format_", type=click.Choice([*FORMATS]), help="By default what FILE's name ends with."
 )
-@click.option("--bodies", is_flag=True, help="The events' bytes too, in base64; they hold personal data.")
+@click.option(
+    "--bodies",
+    is_flag=True,
+    help="The events' bytes too, in base64: they hold personal data, and it is recorded.",
+)
+@click.option("--why", default="", metavar="TEXT", help="Why the bytes are wanted; it is kept.")
+@who_option
 def export(
-    file: str, which: LetterFilter, *, statuses: tuple[str, ...], format_: str | None, bodies: bool
+    file: str,
+    which: LetterFilter,
+    *,
+    statuses: tuple[str, ...],
+    format_: str | None,
+    bodies: bool,
+    why: str,
+    who: str,
 ) -> None:
     """Write dead letters to FILE as NDJSON or CSV; - is standard output.
 
@@ -105,8 +119,11 @@ def export(
     write = FORMATS.get(format_ or Path(file).suffix.removeprefix("."))
     if write is None:
         raise click.UsageError("Say --format ndjson or csv, or name a file that ends with .ndjson or .csv.")
+    wanted = with_statuses(which, statuses)
     with open_dead_letters(name="cogento letters") as dead_letters, _opened(file) as stream:
-        count = write(stream, _rows(dead_letters, with_statuses(which, statuses), bodies=bodies))
+        if bodies:
+            dead_letters.record_export(wanted, who=who, why=why)
+        count = write(stream, _rows(dead_letters, wanted, bodies=bodies))
     what = "with their bodies" if bodies else "without their bodies"
     click.echo(f"Wrote {count:,} letters to {printable(file)}, {what}.", err=True)
 

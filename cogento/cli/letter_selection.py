@@ -12,7 +12,7 @@ from cogento.cli.printing import print_json, print_table
 from cogento.console.errors import Failure
 from cogento.console.formatting import parse_age, printable
 from cogento.events.letters import LetterReason
-from cogento.store.letter_records import LetterFilter, LetterMatch, LetterStatus
+from cogento.store.letter_records import LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,12 +100,6 @@ def matching_filter(which: LetterFilter, *, letters: Sequence[str], everything: 
     return replace(which, statuses=OPEN) if described else None
 
 
-def find_letters(dead_letters: DeadLetterService, letters: Sequence[str]) -> list[LetterMatch]:
-    """Find letters by their numbers or events."""
-    found = (find_letter(dead_letters, asked) for asked in letters)
-    return [LetterMatch(letter.id, letter.customer_id, 0) for letter in found]
-
-
 def find_letter(dead_letters: DeadLetterService, asked: str) -> Letter:
     """Find one letter by its number or event, or fail in words."""
     letter = dead_letters.find(asked)
@@ -131,20 +125,21 @@ def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, 
 
 
 def print_groups(groups: Sequence[LetterGroup]) -> None:
-    """Print one line a cause."""
+    """Print two lines a cause, no wider than a terminal of a hundred columns."""
+    heads = ("FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST DIED", "TYPE")
     rows = [
         (
             group.fingerprint,
             f"{group.letters:,}",
             f"{group.customers:,}",
             f"{group.last_died_at:%Y-%m-%d %H:%M}",
-            group.reason,
-            group.failure_code or "",
             group.event_type,
-            group.message,
         )
         for group in groups
     ]
-    print_table(
-        ("FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST DIED", "REASON", "CODE", "TYPE", "WHAT IT MEANS"), rows
-    )
+    print_table(heads, rows, below=[_cause(group) for group in groups])
+
+
+def _cause(group: LetterGroup) -> str:
+    codes = [code for code in (group.reason, group.failure_code, group.constraint_name) if code]
+    return f"{', '.join(codes)}: {group.message}"

@@ -8,28 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.letter_export import export
-from cogento.cli.letter_retry import batches, retry
+from cogento.cli.letter_operations import NAME, continue_, operations, stop
+from cogento.cli.letter_retry import discard, reopen, retry
 from cogento.cli.letter_selection import (
-    all_option,
-    dry_run,
     filters,
     find_letter,
-    find_letters,
-    letters_argument,
-    matching_filter,
     print_groups,
     status_option,
     with_statuses,
-    yes_option,
 )
 from cogento.cli.options import who_option
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
 from cogento.console.connections import open_dead_letters
-from cogento.console.errors import Failure
 from cogento.console.formatting import printable, second
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
     from cogento.store.letter_records import Letter, LetterFilter
 
@@ -38,63 +33,98 @@ LONGEST_LINE = 10_000
 
 @click.group()
 def letters() -> None:
-    """List, explain, retry, discard and export dead letters."""
+    """List, explain, retry, discard, reopen and export dead letters."""
 
 
-letters.add_command(retry)
-letters.add_command(export)
+for _command in (retry, discard, reopen, export, operations, stop, continue_):
+    letters.add_command(_command)
 
 
 @letters.command("list")
 @filters
 @status_option
 @click.option("--each", is_flag=True, help="The letters one by one too, also of several causes.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many."
+)
+@click.option("--below", type=int, metavar="NUMBER", help="Only letters below this number, to page on.")
 @json_option
-def list_(which: LetterFilter, *, statuses: tuple[str, ...], each: bool, limit: int, as_json: bool) -> None:
+def list_(
+    which: LetterFilter,
+    *,
+    statuses: tuple[str, ...],
+    each: bool,
+    limit: int,
+    below: int | None,
+    as_json: bool,
+) -> None:
     """List dead letters, grouped by what they died of.
 
     Of a single cause the letters themselves are listed too; --fingerprint narrows it to one.
     """
     wanted = with_statuses(which, statuses)
-    with open_dead_letters(name="cogento letters") as dead_letters:
-        groups = dead_letters.groups(wanted, limit=limit)
-        listed = dead_letters.page(wanted, limit=limit)
+    with open_dead_letters(name=NAME) as dead_letters:
+        groups = dead_letters.groups(wanted, limit=limit + 1)
+        found = dead_letters.page(wanted, below=below, limit=limit + 1)
+    listed, more_groups, more_letters = found[:limit], len(groups) > limit, len(found) > limit
+    groups = groups[:limit]
     if as_json:
-        print_json({"groups": groups, "letters": listed})
-    elif not groups:
+        print_json(
+            {
+                "groups": groups,
+                "letters": listed,
+                "more_groups": more_groups,
+                "more_letters": more_letters,
+            }
+        )
+        return
+    if not groups:
         click.echo("There are none.")
-    else:
-        print_groups(groups)
-        if each or len(groups) == 1:
-            click.echo()
-            rows = [
-                (
-                    letter.id,
-                    letter.event_id,
-                    letter.customer_id,
-                    second(letter.event_created_at),
-                    second(letter.died_at),
-                    letter.status,
-                    letter.replays,
-                )
-                for letter in listed
-            ]
-            print_table(("LETTER", "EVENT", "CUSTOMER", "HAPPENED", "DIED", "STATUS", "RETRIES"), rows)
+        return
+    print_groups(groups)
+    if more_groups:
+        click.echo(f"There are more causes than these {limit}: --limit shows more.")
+    if each or len(groups) == 1:
+        click.echo()
+        _print_letters(listed)
+    if more_letters and (each or len(groups) == 1):
+        click.echo(f"There are more letters: --below {listed[-1].id} shows those that follow.")
+
+
+def _print_letters(listed: Sequence[Letter]) -> None:
+    rows = [
+        (
+            letter.id,
+            letter.event_id,
+            letter.customer_id,
+            f"{letter.died_at:%Y-%m-%d %H:%M}",
+            letter.status,
+            letter.replays,
+        )
+        for letter in listed
+    ]
+    print_table(("LETTER", "EVENT", "CUSTOMER", "DIED", "STATUS", "RETRIES"), rows)
 
 
 @letters.command()
 @click.argument("asked", metavar="LETTER")
-@click.option("--body", "with_body", is_flag=True, help="The event's bytes too; they hold personal data.")
+@click.option(
+    "--body",
+    "with_body",
+    is_flag=True,
+    help="The event's bytes too: they hold personal data, and it is recorded.",
+)
+@click.option("--why", default="", metavar="TEXT", help="Why the bytes are wanted; it is kept.")
+@who_option
 @json_option
-def show(asked: str, *, with_body: bool, as_json: bool) -> None:
+def show(asked: str, *, with_body: bool, why: str, who: str, as_json: bool) -> None:
     """Show a dead letter: why it died, what to do, what was done.
 
     LETTER is its number, or the id of its event (evt_…).
     """
-    with open_dead_letters(name="cogento letters") as dead_letters:
+    with open_dead_letters(name=NAME) as dead_letters:
         details = dead_letters.open(find_letter(dead_letters, asked))
-        body = dead_letters.body(details.letter.id) if with_body else None
+        body = dead_letters.reveal(details.letter, who=who, why=why) if with_body else None
     letter = details.letter
     if as_json:
         encoded = None if body is None else base64.b64encode(body).decode()
@@ -156,43 +186,3 @@ def _facts(letter: Letter) -> list[tuple[str, object]]:
 
 def _second(when: dt.datetime | None) -> str:
     return "never" if when is None else f"{second(when)} UTC"
-
-
-@letters.command()
-@letters_argument
-@filters
-@all_option
-@yes_option
-@click.option("--why", required=True, metavar="TEXT", help="Why they need not be applied; it is kept.")
-@who_option
-@json_option
-def discard(
-    letters: tuple[str, ...],
-    which: LetterFilter,
-    *,
-    everything: bool,
-    yes: bool,
-    why: str,
-    who: str,
-    as_json: bool,
-) -> None:
-    """Close open letters without applying them.
-
-    LETTER is a number or the id of an event. Instead of naming letters they can be described by filters:
-    then it is said how many there are, and --yes does it. The record stays; the bytes go in a month.
-    """
-    if not why.strip():
-        raise click.UsageError("--why wants a reason.")
-    described = matching_filter(which, letters=letters, everything=everything)
-    with open_dead_letters(name="cogento letters") as dead_letters:
-        if described and not yes:
-            dry_run(dead_letters, described, verb="discard", as_json=as_json)
-            return
-        matches = dead_letters.matching(described) if described else find_letters(dead_letters, letters)
-        done = sum(dead_letters.discard(batch, who=who, why=why.strip()) for batch in batches(matches))
-    if as_json:
-        print_json({"asked": len(matches), "discarded": done})
-    else:
-        click.echo(f"Discarded {done:,} of {len(matches):,} letters.")
-    if done < len(matches):
-        raise Failure("The others are not open: `cogento letters show` says how they stand.")

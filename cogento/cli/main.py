@@ -34,7 +34,7 @@ COMMANDS = {
         _Place(
             "cogento.cli.letters",
             "letters",
-            "List, explain, retry, discard and export dead letters.",
+            "List, explain, retry, discard, reopen and export dead letters.",
         ),
         _Place(
             "cogento.cli.waiting",

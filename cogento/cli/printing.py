@@ -6,6 +6,7 @@ The one place where the commands write, so that nothing foreign reaches a termin
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,8 @@ from cogento.console.formatting import plain, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+WIDTH = 100
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -36,9 +39,17 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
         click.echo(f"{name:<{width}}  {printable(value)}")
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their heads, each column as wide as its widest value."""
+def print_table(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], *, below: Sequence[str] | None = None
+) -> None:
+    """Print rows under their heads, each column as wide as its widest value.
+
+    `below` has a text for each row, which is printed under it in lines of at most WIDTH characters.
+    """
     lines = [tuple(heads), *(tuple(map(printable, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
+    texts = ("", *(below or ("",) * len(rows)))
+    for line, text in zip(lines, texts, strict=True):
         click.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+        for part in textwrap.wrap(printable(text), WIDTH, initial_indent="  ", subsequent_indent="  "):
+            click.echo(part)

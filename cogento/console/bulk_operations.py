@@ -47,10 +47,16 @@ DISCARDED = "discarded"
 
 NOT_PUT = "it could not be put back"
 CUT_SHORT = "the retry was cut short: the event is in no mailbox"
-NO_MATCH = "No open letter matches."
 MISTAKE = "A mistake of ours: the log says more."
 
 log = structlog.get_logger()
+
+
+class NothingMatches(Failure):
+    """There is no open letter to do anything to."""
+
+    def __init__(self) -> None:
+        super().__init__("No open letter matches.")
 
 
 class Stop(Protocol):
@@ -109,7 +115,7 @@ class BulkOperations:
         with friendly_errors():
             matches = runtime.run(self._letters.matching(replace(which, statuses=OPEN)))
             if not matches:
-                raise Failure(NO_MATCH)
+                raise NothingMatches
             newest = max(match.id for match in matches)
             try:
                 operation = runtime.run(
@@ -142,6 +148,10 @@ class BulkOperations:
                 )
             self._record(operation, Action.CONTINUE, who=who)
             return self._count_in_flight(operation, flying)
+
+    def remaining(self, operation: Operation) -> Sequence[LetterMatch]:
+        """Name the letters that one has still to deal with, oldest event first."""
+        return runtime.run(self._operations.remaining(operation))
 
     def stop(self, operation_id: int, *, who: str) -> bool:
         """Have one stop after its batch; False when it does not run."""
@@ -196,7 +206,7 @@ class BulkOperations:
         counts = Counter(operation.counts)
         rate = operation.rate
         size = min(max(rate // 10, 1), BATCH_LETTERS) if rate else BATCH_LETTERS
-        for batch in batches(runtime.run(self._operations.remaining(operation)), letters=size):
+        for batch in batches(self.remaining(operation), letters=size):
             if stop.is_requested:
                 return False
             begun = time.monotonic()

@@ -130,6 +130,14 @@ class DeadLetterService:
         )
         return self.body(letter.id)
 
+    def record_export(self, which: LetterFilter, *, who: str, why: str) -> None:
+        """Record that somebody takes the bytes of all letters that match, before it is done."""
+        details = {"exported": len(self.matching(which))}
+        runtime.run(
+            self._activity.record(who=who, action=Action.REVEAL, about=which.about, why=why, details=details),
+            timeout_seconds=ANSWER_SECONDS,
+        )
+
     def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
         """Put letters back into their mailboxes, and say of each what became of it."""
         return redeliver(letter_ids, _LetterClaim(self._letters, who, why), self._mailboxes)

@@ -158,6 +158,26 @@ def test_letters_are_as_they_were_when_redis_does_not_answer(
     assert replays(trial) == {0}
 
 
+def test_an_operation_killed_in_the_middle_is_continued_and_does_nothing_twice(
+    trial: LetterTrial, checker: Checker
+) -> None:
+    trial.bury(customers=60)
+    typed = trial.type("retry", "--all", "--yes", "--rate", "40")
+    wait_until(lambda: trial.statuses().get("retrying", 0) >= 12, what="three batches", seconds=20)
+    typed.process.kill()
+    typed.ended()
+    assert trial.type("retry", "--all", "--yes").ended()[0] == 1  # it may still live
+    trial.age()
+
+    code, output, _ = trial.type("continue", "1").ended()
+
+    assert (code, "60 of 60 in all" in output) == (0, True)
+    assert trial.statuses() == {"retrying": 60}
+    assert replays(trial) == {1}
+    trial.post.drain()
+    assert checker.judge().problems == ()
+
+
 def test_ctrl_c_in_the_middle_of_many_leaves_each_letter_back_or_open(trial: LetterTrial) -> None:
     trial.bury(customers=100)
     typed = trial.type("retry", "--all", "--yes", "--rate", "20")

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 STATUSES = "SELECT status, count(*) AS letters FROM dead_letters GROUP BY status"
 ENDS = "SELECT event_id, status, resolution FROM dead_letters ORDER BY id"
-AGE = "UPDATE dead_letters SET retrying_since = now() - INTERVAL '5 min' RETURNING id"
+AGE = (
+    "UPDATE dead_letters SET retrying_since = now() - INTERVAL '5 min' RETURNING id",
+    "UPDATE dead_letter_actions SET happened_at = happened_at - INTERVAL '5 min' RETURNING id",
+    "UPDATE operations SET heartbeat_at = heartbeat_at - INTERVAL '5 min' RETURNING id",
+)
 
 
 class Typed:
@@ -77,8 +81,9 @@ class LetterTrial:
         wait_until(lambda: self.statuses() == wanted, what=f"letters to be {wanted}", seconds=40)
 
     def age(self) -> None:
-        """Have every retry lie some minutes back."""
-        self.post.rows(AGE)
+        """Have every retry, and every sign of life of an operation, lie some minutes back."""
+        for statement in AGE:
+            self.post.rows(statement)
 
     def _letter(self, customer_id: str, turn: int) -> Any:
         event, created = f"{customer_id}_{turn}", NOW + 10 * turn

@@ -14,10 +14,11 @@ import pytest
 
 from cogento import runtime
 from cogento.events.letters import ADVICE, LetterReason
-from cogento.events.names import CustomerId
+from cogento.events.names import CustomerId, EventId
 from cogento.retries import FailureClass
 from cogento.store.dead_letters import DeadLetter
 from cogento.store.letter_records import LetterFilter, LetterStatus
+from cogento.store.operations import Operation, OperationKind, OperationState
 from tests.integration.console.conftest import Run
 from tests.support import builders
 from tests.support.builders import NOW
@@ -54,6 +55,22 @@ def kept(store: Store) -> list[Letter]:
     return sorted(runtime.run(store.letters.page(EVERY)), key=lambda one: one.event_id)
 
 
+def activity(store: Store) -> list[tuple[str, str, str | None, str]]:
+    return [(one.who, one.action, one.about, one.why) for one in runtime.run(store.activity.page())]
+
+
+def begin(store: Store) -> Operation:
+    """Begin an operation, as somebody else's process would."""
+    terms = {"newest_letter": 1000, "total": 2, "who": "ada", "why": ""}
+    return runtime.run(store.operations.begin(OperationKind.RETRY, LetterFilter(), **terms))  # type: ignore[arg-type]
+
+
+def found(store: Store, number: int) -> Operation:
+    operation = runtime.run(store.operations.read(number))
+    assert operation is not None
+    return operation
+
+
 def waiting(mailboxes: Mailboxes, customer: str = "cus_1") -> list[str]:
     return [listed.event_id for listed in mailboxes.view(CustomerId(customer)).waiting]
 
@@ -64,8 +81,10 @@ def test_nothing_is_said_in_words(run: Run) -> None:
 
 def test_letters_are_grouped_by_what_they_died_of(run: Run, store: Store) -> None:
     bury(store, dead(1), dead(2), dead(3, customer="cus_2", reason="malformed"))
-    lines = run("letters", "list").output.splitlines()
-    assert [line.split()[1:3] for line in lines] == [["LETTERS", "CUSTOMERS"], ["2", "1"], ["1", "1"]]
+    head, *lines = run("letters", "list").output.splitlines()
+    assert head.split() == ["FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST", "DIED", "TYPE"]
+    assert [line.split()[1:3] for line in lines[::2]] == [["2", "1"], ["1", "1"]]
+    assert lines[1] == "  bug: Something we did not foresee."
 
 
 def test_letters_of_one_cause_are_listed_one_by_one(run: Run, store: Store) -> None:
@@ -81,6 +100,41 @@ def test_each_lists_the_letters_of_several_causes(run: Run, store: Store) -> Non
     bury(store, dead(1), dead(2, reason="malformed"))
     assert "evt_1" not in run("letters", "list").output
     assert "evt_1" in run("letters", "list", "--each").output
+
+
+def test_a_list_of_what_stripe_sends_fits_a_terminal_of_100_columns(run: Run, store: Store) -> None:
+    own = {
+        "event_id": EventId("evt_1NXWPnCo6bFb1KQto6C8OWvE"),
+        "customer_id": CustomerId("cus_9s6XKzkNRiz8i3"),
+        "object_id": "sub_1MowQVLkdIwHu7ixeRlqHVzs",
+        "event_type": "customer.subscription.pending_update_applied",
+        "reason": "impossible_value",
+        "failure_code": "23514",
+        "constraint_name": "subscriptions_current_period_end_check",
+        "message": "Postgres refused a value of this event: "
+        + "it is not one that the column can hold, " * 4,
+    }
+    bury(store, letter(**own))
+    lines = run("letters", "list").output.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "evt_1NXWPnCo6bFb1KQto6C8OWvE" in lines[-1]
+
+
+def test_a_list_says_where_it_is_cut_and_goes_on_from_there(run: Run, store: Store) -> None:
+    bury(store, *(dead(n) for n in range(5)))
+    ids = [str(one.id) for one in kept(store)]
+    first = run("letters", "list", "--limit", "3").output
+    assert f"There are more letters: --below {ids[2]} shows those that follow." in first
+    second = run("letters", "list", "--limit", "3", "--below", ids[2]).output
+    assert "There are more" not in second
+    assert ["evt_1" in second, "evt_0" in second, "evt_2" in second] == [True, True, False]
+
+
+def test_a_list_says_that_there_are_more_causes(run: Run, store: Store) -> None:
+    bury(store, dead(1), dead(2, reason="malformed"))
+    assert "There are more causes than these 1" in run("letters", "list", "--limit", "1").output
+    told = json.loads(run("letters", "list", "--limit", "1", "--json").output)
+    assert (len(told["groups"]), told["more_groups"], told["more_letters"]) == (1, True, True)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +193,26 @@ def test_a_body_is_shown_only_when_asked_for(run: Run, store: Store) -> None:
     assert CANARY in run("letters", "show", "evt_1", "--body").output
     told = json.loads(run("letters", "show", "evt_1", "--body", "--json").output)
     assert CANARY.encode() in base64.b64decode(told["body_base64"])
+
+
+def test_who_saw_a_body_is_recorded_with_the_reason(run: Run, store: Store) -> None:
+    bury(store, dead(1))
+    run("letters", "show", "evt_1")
+    run("letters", "show", "evt_1", "--body", "--who", "ada", "--why", "support 811")
+    assert activity(store) == [("ada", "reveal", "cus_1", "support 811")]
+
+
+def test_who_exported_bodies_is_recorded(run: Run, store: Store) -> None:
+    bury(store, dead(1), dead(2))
+    run("letters", "export", "-", "--format", "ndjson")
+    run("letters", "export", "-", "--format", "ndjson", "--bodies", "--who", "ada", "--why", "support 811")
+    (entry,) = runtime.run(store.activity.page())
+    assert (entry.who, entry.action, entry.why, entry.details) == (
+        "ada",
+        "reveal",
+        "support 811",
+        {"exported": 2},
+    )
 
 
 def test_a_body_cannot_command_the_terminal(run: Run, store: Store) -> None:
@@ -208,6 +282,66 @@ def test_all_that_match_are_put_back_in_their_order(run: Run, store: Store, mail
     assert [one.event_id for one in kept(store) if one.status is LetterStatus.OPEN] == ["evt_9"]
 
 
+def test_many_are_one_operation_that_others_see(run: Run, store: Store) -> None:
+    bury(store, *(dead(n) for n in range(3)))
+    assert run("letters", "retry", "--all", "--yes", "--who", "ada", "--why", "release 7").exit_code == 0
+    (one,) = json.loads(run("letters", "operations", "--json").output)
+    assert (one["kind"], one["state"], one["total"], one["processed"]) == ("retry", "done", 3, 3)
+    assert (one["who"], one["why"], one["counts"]) == ("ada", "release 7", {"put_back": 3})
+    assert activity(store) == [("ada", "retry", None, "release 7")]
+    assert "3 of 3" in run("letters", "operations").output
+
+
+def test_several_named_letters_are_one_operation_and_those_not_open_are_said_so(
+    run: Run, store: Store, mailboxes: Mailboxes
+) -> None:
+    bury(store, *(dead(n) for n in range(4)))
+    run("letters", "discard", "evt_0", "--why", "test data")
+    told = json.loads(run("letters", "retry", "evt_0", "evt_2", "evt_1", "evt_2", "--json").stdout)
+    assert (told["asked"], told["put_back"]) == (3, 2)
+    assert sorted(one["result"] for one in told["letters"]) == ["not_open", "put_back", "put_back"]
+    assert waiting(mailboxes) == ["evt_1", "evt_2"]
+    assert told["operation"] is not None
+
+
+def test_one_named_letter_is_dealt_with_while_an_operation_runs(run: Run, store: Store) -> None:
+    bury(store, dead(1), dead(2))
+    begin(store)
+    assert run("letters", "retry", "evt_1").exit_code == 0
+    refused = run("letters", "retry", "--all", "--yes")
+    assert refused.exit_code == 1
+    assert "one runs at a time" in refused.stderr
+
+
+def test_an_operation_is_stopped_and_continued_by_its_number(
+    run: Run, store: Store, mailboxes: Mailboxes
+) -> None:
+    bury(store, dead(1), dead(2))
+    number = str(begin(store).id)
+    assert run("letters", "stop", number, "--who", "bob").exit_code == 0
+    assert run("letters", "continue", number).exit_code == 1  # it is yet to notice
+    runtime.run(store.operations.finish(found(store, int(number)), OperationState.STOPPED))
+    done = run("letters", "continue", number, "--who", "eve")
+    assert (done.exit_code, "2 of 2 in all" in done.output) == (0, True)
+    assert waiting(mailboxes) == ["evt_1", "evt_2"]
+    assert [one[:2] for one in activity(store)] == [("eve", "continue"), ("bob", "stop")]
+
+
+@pytest.mark.parametrize("command", ["stop", "continue"])
+def test_an_operation_that_does_not_exist_fails_in_one_line(run: Run, command: str) -> None:
+    failed = run("letters", command, "7")
+    assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
+
+
+def test_no_operations_are_said_in_words(run: Run) -> None:
+    assert run("letters", "operations").output == "There are none.\n"
+
+
+def test_nothing_that_matches_is_nothing_done(run: Run) -> None:
+    done = run("letters", "retry", "--all", "--yes")
+    assert (done.exit_code, "Put back 0 of 0 letters" in done.output) == (0, True)
+
+
 def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
     bury(store, dead(1))
     run("letters", "retry", "evt_1")
@@ -243,6 +377,46 @@ def test_a_discard_wants_a_reason(run: Run, store: Store, why: tuple[str, ...]) 
     bury(store, dead(1))
     assert run("letters", "discard", "evt_1", *why).exit_code == 2
     assert kept(store)[0].status is LetterStatus.OPEN
+
+
+def test_a_discarded_letter_is_reopened_and_can_be_retried(
+    run: Run, store: Store, mailboxes: Mailboxes
+) -> None:
+    bury(store, dead(1))
+    run("letters", "discard", "evt_1", "--why", "test data")
+    done = run("letters", "reopen", "evt_1", "--why", "it was not", "--who", "ada")
+    assert (done.exit_code, done.output) == (0, "Reopened 1 of 1 letters.\n")
+    (one,) = kept(store)
+    assert (one.status, one.resolution, one.resolved_by, one.resolved_at) == ("open", None, None, None)
+    assert run("letters", "retry", "evt_1").exit_code == 0
+    assert waiting(mailboxes) == ["evt_1"]
+    assert ("ada", "reopen", "cus_1", "it was not") in activity(store)
+
+
+def test_what_cannot_be_retried_is_not_reopened(run: Run, store: Store) -> None:
+    bury(store, dead(1), dead(2), dead(3))
+    first, second, _ = [one.id for one in kept(store)]
+    run("letters", "discard", str(first), str(second), "--why", "test data")
+    runtime.run(store.letters.erase_bodies(after_days=0))
+    bury(store, dead(2))
+    done = run("letters", "reopen", str(first), str(second), "evt_3", "--why", "-")
+    assert (done.exit_code, done.stdout) == (1, "Reopened 0 of 3 letters.\n")
+
+
+def test_of_an_event_discarded_twice_the_newer_letter_is_reopened(run: Run, store: Store) -> None:
+    bury(store, dead(1))
+    run("letters", "discard", "evt_1", "--why", "-")
+    bury(store, dead(1))
+    run("letters", "discard", "evt_1", "--why", "-")
+    older, newer = sorted(one.id for one in kept(store))
+    assert "Reopened 1 of 2" in run("letters", "reopen", str(older), str(newer), "--why", "-").output
+    assert {one.id: one.status for one in kept(store)} == {older: "discarded", newer: "open"}
+
+
+@pytest.mark.parametrize("why", [(), ("--why", "  ")])
+def test_a_reopening_wants_a_reason(run: Run, store: Store, why: tuple[str, ...]) -> None:
+    bury(store, dead(1))
+    assert run("letters", "reopen", "evt_1", *why).exit_code == 2
 
 
 def test_an_export_is_one_object_a_line_for_its_owner_alone(run: Run, store: Store, tmp_path: Path) -> None:

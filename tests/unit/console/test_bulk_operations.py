@@ -1,8 +1,10 @@
+"""Letters divided into batches."""
+
 from __future__ import annotations
 
 import pytest
 
-from cogento.cli.letter_retry import batches
+from cogento.console.bulk_operations import batches
 from cogento.events.names import CustomerId
 from cogento.store.letter_records import LetterMatch
 

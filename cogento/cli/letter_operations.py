@@ -1,0 +1,217 @@
+"""What `cogento letters` does to many letters: run here with a bar, and looked at, stopped or continued from anywhere.
+
+One named letter is dealt with at once; more than one, or what filters describe, is an operation that the console shows, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento.cli.options import who_option
+from cogento.cli.printing import json_option, print_json, print_table
+from cogento.cli.progress import StopSignal, percent_bar
+from cogento.console.bulk_operations import DISCARDED, NothingMatches
+from cogento.console.connections import open_dead_letters
+from cogento.console.errors import Failure
+from cogento.console.formatting import duration, second
+from cogento.console.messages import REDELIVERIES
+from cogento.queue.redelivery import TAKEN_ALONG, Redelivery
+from cogento.store.letter_records import LetterFilter
+from cogento.store.operations import OperationKind, OperationState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cogento.console.dead_letters import DeadLetterService
+    from cogento.store.operations import Operation
+
+    Show = Callable[[str, float], object]
+
+NAME = "cogento letters"
+DOING = {OperationKind.RETRY: "Putting back", OperationKind.DISCARD: "Discarding"}
+DONE = {OperationKind.RETRY: "Put back", OperationKind.DISCARD: "Discarded"}
+DID = frozenset({*TAKEN_ALONG, DISCARDED})
+"""Results that leave a letter as it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What somebody asked for: to do this to these letters, or to all that a filter describes."""
+
+    kind: OperationKind
+    ids: tuple[int, ...]
+    described: LetterFilter | None
+    who: str
+    why: str
+    rate: int | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What has been done so far; `asked` letters in all."""
+
+    asked: int = 0
+    results: dict[int, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    operation: int | None = None
+
+    @property
+    def done(self) -> list[int]:
+        """The letters that became what was asked for."""
+        return [id_ for id_, result in self.results.items() if result in DID]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all of them did."""
+        return len(self.done) == self.asked
+
+    def print(self, kind: OperationKind) -> None:
+        """Say it in words."""
+        done = len(self.done)
+        pace = f"{done / self.seconds:,.0f} a second" if self.seconds else "at once"
+        click.echo(f"{DONE[kind]} {done:,} of {self.asked:,} letters in {self.seconds:.1f} s ({pace}).")
+        _print_others(Counter(self.results.values()))
+        if left := self.asked - len(self.results):
+            click.echo(f"  {left:,} not begun: stopped before; they are as they were")
+            if self.operation is not None:
+                click.echo(f"`cogento letters continue {self.operation}` goes on.")
+
+
+def carry_out(
+    order: Order, report: Report, dead_letters: DeadLetterService, *, stop: StopSignal, show: Show
+) -> None:
+    """Do what was asked for, and keep the report while it is being done."""
+    begun = time.monotonic()
+    if len(order.ids) == 1:
+        report.asked = 1
+        report.results |= _one(order, dead_letters)
+        report.seconds = time.monotonic() - begun
+        return
+    which = order.described or LetterFilter(ids=order.ids)
+    try:
+        operation = dead_letters.operations.begin(
+            order.kind, which, who=order.who, why=order.why, rate=order.rate
+        )
+    except NothingMatches:
+        report.asked = len(order.ids)
+        report.results |= dict.fromkeys(order.ids, Redelivery.NOT_OPEN)
+        return
+    open_ids = {match.id for match in dead_letters.operations.remaining(operation)} if order.ids else set()
+    report.asked, report.operation = max(len(order.ids), operation.total), operation.id
+    report.results |= {id_: Redelivery.NOT_OPEN for id_ in order.ids if id_ not in open_ids}
+    _run(operation, report, dead_letters, stop=stop, show=show)
+
+
+def _one(order: Order, dead_letters: DeadLetterService) -> Mapping[int, str]:
+    (id_,) = order.ids
+    if order.kind is OperationKind.RETRY:
+        return dead_letters.retry([id_], who=order.who, why=order.why or None)
+    done = dead_letters.discard([id_], who=order.who, why=order.why)
+    return {id_: DISCARDED if done else Redelivery.NOT_OPEN}
+
+
+def _run(
+    operation: Operation, report: Report, dead_letters: DeadLetterService, *, stop: StopSignal, show: Show
+) -> None:
+    begun = time.monotonic()
+    for results in dead_letters.operations.run(operation, stop):
+        report.results |= results
+        report.seconds = time.monotonic() - begun
+        settled = len(report.results)
+        show(f"{DOING[operation.kind]}: {settled:,} of {report.asked:,}", settled / report.asked)
+
+
+def _print_others(counts: Mapping[str, int]) -> None:
+    for result, count in counts.items():
+        if result not in {Redelivery.PUT_BACK, DISCARDED}:
+            click.echo(f"  {count:,} {REDELIVERIES[Redelivery(result)]}")
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+@click.option("--below", type=int, metavar="N", help="Only numbers below this one, to page on.")
+@json_option
+def operations(limit: int, below: int | None, *, as_json: bool) -> None:
+    """List bulk retries and discards, newest first, whoever began them."""
+    with open_dead_letters(name=NAME) as dead_letters:
+        listed = dead_letters.operations.page(below=below, limit=limit)
+    if as_json:
+        print_json([_json(one) for one in listed])
+    elif not listed:
+        click.echo("There are none.")
+    else:
+        rows = [
+            (
+                one.id,
+                one.kind,
+                f"{one.processed:,} of {one.total:,}",
+                one.state,
+                second(one.begun_at),
+                one.who,
+                one.why,
+            )
+            for one in listed
+        ]
+        print_table(("OPERATION", "KIND", "LETTERS", "STATE", "BEGUN", "WHO", "WHY"), rows)
+        if len(listed) == limit:
+            click.echo(f"Older ones: --below {listed[-1].id}.")
+
+
+def _json(operation: Operation) -> dict[str, object]:
+    return {
+        "id": operation.id,
+        "kind": operation.kind,
+        "state": operation.state,
+        "total": operation.total,
+        "processed": operation.processed,
+        "counts": dict(operation.counts),
+        "who": operation.who,
+        "why": operation.why,
+        "rate": operation.rate,
+        "error": operation.error,
+        "begun_at": operation.begun_at,
+        "finished_at": operation.finished_at,
+    }
+
+
+number_argument = click.argument("number", metavar="OPERATION", type=click.IntRange(1, 2**63 - 1))
+
+
+@click.command()
+@number_argument
+@who_option
+def stop(number: int, who: str) -> None:
+    """Stop a bulk retry or discard after its batch."""
+    with open_dead_letters(name=NAME) as dead_letters:
+        if not dead_letters.operations.stop(number, who=who):
+            raise Failure(f"Operation {number} does not run. `cogento letters operations` lists them.")
+    click.echo(f"Operation {number} stops. `cogento letters continue {number}` goes on.")
+
+
+@click.command("continue")
+@number_argument
+@who_option
+@json_option
+def continue_(number: int, who: str, *, as_json: bool) -> None:
+    """Go on with a bulk retry or discard that was stopped, failed or lost its process. Nothing is done twice."""
+    with open_dead_letters(name=NAME) as dead_letters, StopSignal() as stopping, percent_bar() as show:
+        operation = dead_letters.operations.take_over(number, who=who)
+        report = Report(asked=max(operation.total - operation.processed, 1), operation=number)
+        _run(operation, report, dead_letters, stop=stopping, show=show)
+        details = dead_letters.operations.read(number)
+    ended = details.operation if details else operation
+    if as_json:
+        print_json(_json(ended))
+    else:
+        took = duration(report.seconds)
+        click.echo(
+            f"{DONE[ended.kind]} {len(report.done):,} letters in {took}; {ended.processed:,} of {ended.total:,} in all."
+        )
+        _print_others(ended.counts)
+    if ended.state is not OperationState.DONE:
+        raise Failure(f"It is {ended.state}. `cogento letters continue {number}` goes on.")
