@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
+import time
 import unicodedata
 
 # Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
@@ -32,6 +33,13 @@ def printable(text: object, *, longest: int = LONGEST) -> str:
 def second(when: dt.datetime) -> str:
     """A moment to the second, as tables of this project show it."""
     return f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def clock(stamp: float, *, now: float | None = None) -> str:
+    """A Unix second as a clock shows it, in UTC: `16:21`, with the date unless it is today's."""
+    when = dt.datetime.fromtimestamp(stamp, dt.UTC)
+    today = dt.datetime.fromtimestamp(time.time() if now is None else now, dt.UTC).date()
+    return f"{when:%H:%M}" if when.date() == today else f"{when:%Y-%m-%d %H:%M}"
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Polls queue and tables once a second, and keeps the last two minutes, so that every page shows what is known already.
+"""Polls queue and tables once a second, and keeps the last two minutes and each minute's totals of a day, so that every page shows what is known already.
 
 One thread asks, however many read; a page costs the servers nothing but its own explanations. A server that
 does not answer leaves a gap in the picture and nothing else.
@@ -10,31 +10,42 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+from msgspec.structs import replace as replace_struct
 
 from cogento import runtime
 from cogento.console.errors import postgres_problem
+from cogento.console.timeline import MINUTE, Bucket, shares
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.figures import read_figures
+from cogento.queue.minutes import MINUTES_KEPT, MinuteTotals
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
 from cogento.store.history import SettledCount
+from cogento.store.letter_records import LetterFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cogento.queue.figures import QueueFigures
     from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.waiting import WaitingPage
     from cogento.store.figures import TableFigures
     from cogento.store.history import NewCustomer, NewSubscription
+    from cogento.store.letter_records import LetterCount, LetterGroup
     from cogento.store.store import Store
 
 SECONDS_SHOWN = 120
 THROUGHPUT_SECONDS = 10
 LINES_SHOWN = 8
 EVERY_SECONDS = 1.0
+DETAILS_EVERY_SECONDS = 5
+"""So often it is asked who waits, and what letters died of: more than a figure, and read by people."""
+CUSTOMERS_NAMED = 20
+CAUSES_NAMED = 5
 ANSWER_SECONDS = 5.0
 
 # How far back rows that changed are looked for: since the last poll, and what a transaction may take to commit.
@@ -53,9 +64,13 @@ class StatusPoller:
         self._mailboxes = mailboxes
         self._store = store
         self._history = RecentHistory()
+        self._seen = self._history.overview()
         self._lock = threading.Lock()
         self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
         self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a sample
+        self._minutes: dict[int, MinuteTotals] | None = None  # None before Redis told of those that are kept
+        self._waiting: tuple[int, WaitingPage] | None = None
+        self._causes: tuple[int, Sequence[LetterCount], Sequence[LetterGroup]] = (0, (), ())
 
     def start(self) -> None:
         """Poll once a second from now on, in a thread of this process."""
@@ -65,7 +80,9 @@ class StatusPoller:
         """Poll once; that a server is away is part of the sample."""
         sample = StatusSample(second=int(time.time()))
         try:
-            sample = replace(sample, queue=read_figures(self._mailboxes))
+            sample = replace(
+                sample, queue=read_figures(self._mailboxes), waiting=self._read_waiting(sample.second)
+            )
         except MailboxDenied as denied:
             sample = replace(sample, queue_problem=str(denied))
         except MailboxUnavailable:
@@ -76,13 +93,15 @@ class StatusPoller:
             if classify(error) is FailureClass.BUG:
                 raise
             sample = replace(sample, tables_problem=postgres_problem(error))
+        sample = replace(sample, minutes=self._keep_minute(sample))
         with self._lock:
             self._history.add(sample)
+            self._seen = self._history.overview()
 
     def overview(self) -> Overview:
-        """Add up what was seen."""
+        """Return what was seen, added up."""
         with self._lock:
-            return self._history.overview()
+            return self._seen
 
     async def _read_tables(self, sample: StatusSample) -> StatusSample:
         # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.
@@ -97,11 +116,47 @@ class StatusPoller:
             sample,
             tables=tables,
             settled=settled,
+            causes=await self._read_causes(sample.second, tables),
             customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
             subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
         )
         self._counted = (sample.second, tables.outcomes)
         return seen
+
+    def _read_waiting(self, second: int) -> WaitingPage:
+        if self._waiting is None or second >= self._waiting[0] + DETAILS_EVERY_SECONDS:
+            self._waiting = (second, self._mailboxes.waiting(limit=CUSTOMERS_NAMED))
+        return self._waiting[1]
+
+    async def _read_causes(self, second: int, tables: TableFigures) -> Sequence[LetterGroup]:
+        """Read what unresolved letters died of, when others are unresolved than before."""
+        read_at, counted, causes = self._causes
+        if tables.letters != counted and second >= read_at + DETAILS_EVERY_SECONDS:
+            causes = await self._store.letters.groups(LetterFilter(), limit=CAUSES_NAMED)
+            self._causes = (second, tables.letters, causes)
+        return causes
+
+    def _keep_minute(self, sample: StatusSample) -> Sequence[MinuteTotals]:
+        """Keep the totals of a minute that has begun, here and in Redis, where the next console finds them."""
+        minute = sample.second // MINUTE
+        known_minutes = self._minutes or {}
+        try:
+            if self._minutes is None:
+                known_minutes = {one.minute: one for one in self._mailboxes.minutes.kept()}
+            known = known_minutes.get(minute)
+            if sample.queue and (known is None or (known.outcomes is None and sample.tables)):
+                totals = MinuteTotals(minute, sample.queue.received_total, sample.queue.waiting)
+                if sample.tables:
+                    missing = sample.tables.sweeping.missing
+                    outcomes = dict(sample.tables.outcomes)
+                    totals = replace_struct(totals, outcomes=outcomes, missing=missing)
+                self._mailboxes.minutes.keep(totals)
+                known_minutes[minute] = totals
+        except MailboxUnavailable:
+            return tuple(known_minutes.values())
+        kept = range(minute - MINUTES_KEPT, minute + 1)
+        self._minutes = {one: known_minutes[one] for one in sorted(known_minutes) if one in kept}
+        return tuple(self._minutes.values())
 
     def _repeat(self) -> None:
         """Poll at each second's beginning, so that every second is polled once."""
@@ -118,21 +173,12 @@ def _growth(
 ) -> list[SettledCount]:
     """Tell what totals have grown by between two polls, evenly over the seconds from one to the other."""
     seconds = range(since, until) or range(since, since + 1)
-    shares = {outcome: divmod(total - before[outcome], len(seconds)) for outcome, total in after.items()}
     return [
-        SettledCount(second, outcome, share + (place < rest))
-        for outcome, (share, rest) in shares.items()
-        for place, second in enumerate(seconds)
-        if share or place < rest
+        SettledCount(second, outcome, share)
+        for outcome, total in after.items()
+        for second, share in zip(seconds, shares(total - before[outcome], len(seconds)), strict=True)
+        if share
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class SecondBucket:
-    """One second: events by outcome, and how many waited; None where nobody looked."""
-
-    settled: Mapping[str, int]
-    waiting: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +191,23 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble."""
+    """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble.
+
+    `second` is when that was, `waiting` names some of the customers whose mail waits, `causes` what most letters died of.
+    """
 
     queue: QueueFigures | None
     tables: TableFigures | None
     throughput: Throughput
-    buckets: Sequence[SecondBucket]
+    buckets: Sequence[Bucket]
     customers: Sequence[NewCustomer]
     subscriptions: Sequence[NewSubscription]
     queue_problem: str | None = None
     tables_problem: str | None = None
+    second: int = 0
+    waiting: WaitingPage | None = None
+    causes: Sequence[LetterGroup] = ()
+    minutes: Sequence[MinuteTotals] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +222,9 @@ class StatusSample:
     subscriptions: Sequence[NewSubscription] = ()
     queue_problem: str | None = None
     tables_problem: str | None = None
+    waiting: WaitingPage | None = None
+    causes: Sequence[LetterGroup] = ()
+    minutes: Sequence[MinuteTotals] = ()
 
 
 @dataclass(slots=True)
@@ -204,20 +260,25 @@ class RecentHistory:
             return Overview(None, None, Throughput(0, 0), (), (), ())
         latest = self.samples[-1]
         waiting = {sample.second: sample.queue.waiting for sample in self.samples if sample.queue}
+        totals = [(sample.second, sample.queue.received_total) for sample in self.samples if sample.queue]
+        received_in = _received(totals)
         # The second under way is left out, or it would always look slow.
         buckets = [
-            SecondBucket(self.settled.get(second, {}), waiting.get(second))
+            Bucket(self.settled.get(second, {}), waiting.get(second), received_in.get(second))
             for second in range(latest.second - SECONDS_SHOWN, latest.second)
         ]
         settled = sum(sum(bucket.settled.values()) for bucket in buckets[-THROUGHPUT_SECONDS:])
-        totals = [(sample.second, sample.queue.received_total) for sample in self.samples if sample.queue]
         received = 0.0
         if totals:
             (since, before), (until, after) = totals[-THROUGHPUT_SECONDS - 1 :][0], totals[-1]
             received = max(after - before, 0) / (until - since) if until > since else 0.0
         return Overview(
+            second=latest.second,
             queue_problem=latest.queue_problem,
             tables_problem=latest.tables_problem,
+            waiting=latest.waiting,
+            causes=latest.causes,
+            minutes=latest.minutes,
             queue=latest.queue,
             tables=latest.tables,
             throughput=Throughput(received, settled / THROUGHPUT_SECONDS),
@@ -230,6 +291,14 @@ class RecentHistory:
                 for at, new in self.subscriptions.values()
             ],
         )
+
+
+def _received(totals: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Return how many events each second brought; those between two polls are spread evenly."""
+    received: dict[int, int] = {}
+    for (since, before), (until, after) in pairwise(totals):
+        received.update(zip(range(since, until), shares(after - before, max(until - since, 1)), strict=False))
+    return received
 
 
 def _newest(lines: Mapping[str, tuple[float, T]]) -> list[tuple[str, tuple[float, T]]]:

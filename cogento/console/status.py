@@ -6,11 +6,11 @@ What waits, what was done, what failed, and what a 2xx is worth, from one readin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cogento import runtime
+from cogento.console.attention import Tone
 from cogento.console.formatting import duration
 from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
@@ -124,14 +124,6 @@ def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
 
 def _ago(second: int | None, now: int) -> int | None:
     return None if second is None else max(now - second, 0)
-
-
-class Tone(StrEnum):
-    """How a summary looks."""
-
-    GOOD = "good"
-    BUSY = "busy"
-    BAD = "bad"
 
 
 @dataclass(frozen=True, slots=True)

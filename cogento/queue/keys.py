@@ -31,6 +31,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:inspected`       | string | while it exists nobody inspects all mailboxes; the first shard's only       |
 | `:tables`          | string | "read_ms samples": Postgres's metrics; gone after 1 h; the first shard's only |
 | `:reading`         | string | while it exists no other worker reads those; the first shard's only         |
+| `:minutes`         | hash   | minute of the day -> totals when it began, as minutes.py writes them; the first shard's only |
 | `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
@@ -99,6 +100,11 @@ def tables_key(tag: str) -> str:
 def reading_key(tag: str) -> str:
     """Return the key that says that a worker has read them lately."""
     return f"{tag}:reading"
+
+
+def minutes_key(tag: str) -> str:
+    """Return the key of the totals of the last day's minutes."""
+    return f"{tag}:minutes"
 
 
 def circuit_key(tag: str, dependency: str) -> str:

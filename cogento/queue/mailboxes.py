@@ -31,6 +31,7 @@ from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
+from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.pauses import format_reason, read_pause
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
@@ -90,6 +91,7 @@ class Mailboxes:
         self.workers = WorkerRegistry(server, self._clock, self._tags[0])
         self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
         self.tables = TablesKeeper(server, self._clock, self._tags[0])
+        self.minutes = MinutesKeeper(server, self._tags[0])
         self._orphans = OrphanedLeases()
 
     @classmethod

@@ -21,6 +21,7 @@ SEVERAL_SECONDS = 10_000
 
 def test_rows_arrive_on_an_open_page(page: Page, console: Console, applied: Happened) -> None:
     page.goto(console.url)
+    page.get_by_text("Recently changed").click()
     expect(page.get_by_text("No customer's row has changed in the last minutes.")).to_be_visible()
     applied("customer.created", ADA)
     expect(page.get_by_role("link", name="cus_ada")).to_be_visible(timeout=SEVERAL_SECONDS)
@@ -70,6 +71,7 @@ def test_page_fits_any_screen(page: Page, console: Console, applied: Happened, w
     applied("customer.created", ADA | {"name": "x" * 200})
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(console.url)
+    page.get_by_text("Recently changed").click()
     expect(page.get_by_role("link", name="cus_ada")).to_be_visible(timeout=SEVERAL_SECONDS)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

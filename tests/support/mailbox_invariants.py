@@ -12,10 +12,11 @@ STATES = ("ready", "leases", "sleeping", "paused")
 SINGLE_KEYS = {
     *STATES,
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
-    *("workers", "delays", "pace", "fence", "lost", "inspected", "tables", "reading"),
+    *("workers", "delays", "pace", "fence", "lost", "inspected", "tables", "reading", "minutes"),
 }
 TYPES = dict.fromkeys((*STATES, "parked", "since", "mail", "held"), "zset") | dict.fromkeys(
-    ("owners", "pauses", "crashes", "tries", "bell", "stats", "workers", "delays", "pace", "lost"), "hash"
+    ("owners", "pauses", "crashes", "tries", "bell", "stats", "workers", "delays", "pace", "lost", "minutes"),
+    "hash",
 )
 FAMILIES = {"event", "mail", "held", "circuit", "aside"}
 

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
 from cogento.console.errors import NOT_UNDERSTOOD, Failure
-from cogento.console.formatting import ago, duration
+from cogento.console.formatting import ago, clock, duration
 from cogento.console.messages import describe_outcome, describe_workers
 from cogento.console.web.access import LocalAccess
 from cogento.console.web.answers import show_message
@@ -57,6 +57,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "grouped": "{:,}".format,
     "second": SECOND.format,
     "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
+    "clock": clock,
+    "iso": lambda stamp: dt.datetime.fromtimestamp(stamp, dt.UTC).isoformat(timespec="seconds"),
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
     "workers": describe_workers,
     "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),

@@ -1,4 +1,4 @@
-"""The live picture as shapes: what was done each second, and how much waited.
+"""A span of time as shapes: what was done in each of its parts, and how much waited.
 
 Pure geometry: numbers in, rectangles and points out; the template draws them. Knows no SVG and no clock.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cogento.console.poller import SecondBucket
+    from cogento.console.timeline import Bucket
 
 WIDTH, BARS_HEIGHT, BACKLOG_HEIGHT = 960, 200, 72
 GAP = 0.2  # of a bar's width
@@ -40,7 +40,7 @@ KIND_OF_OUTCOME = {
 
 @dataclass(frozen=True, slots=True)
 class ChartBar:
-    """One kind's share of one second."""
+    """One kind's share of one part."""
 
     kind: BarKind
     x: float
@@ -61,7 +61,10 @@ class GridLine:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Everything that the template draws; `backlog` is an SVG path, empty when nothing was seen."""
+    """Everything that the template draws; `backlog` is an SVG path, empty when nothing was seen.
+
+    `seconds` is how long the whole is, `peak` how many events a second its fullest part had.
+    """
 
     bars: tuple[ChartBar, ...]
     lines: tuple[GridLine, ...]
@@ -69,20 +72,23 @@ class Chart:
     backlog_top: int
     backlog_most: int
     seconds: int
+    peak: float
 
 
-def draw(buckets: Sequence[SecondBucket]) -> Chart:
-    """Lay out the buckets, oldest first, the newest at the right edge."""
-    top = round_up(max((sum(bucket.settled.values()) for bucket in buckets), default=0))
+def draw(buckets: Sequence[Bucket], *, seconds: int = 1) -> Chart:
+    """Lay out the buckets, oldest first, the newest at the right edge; each stands for so many seconds."""
+    fullest = max((sum(bucket.settled.values()) for bucket in buckets), default=0)
+    top = round_up(fullest)
     most = max((bucket.waiting or 0 for bucket in buckets), default=0)
     backlog_top = round_up(most)
     return Chart(
-        bars=tuple(_bars(buckets, top)),
+        bars=tuple(_bars(buckets, top, seconds)),
         lines=tuple(GridLine(_y(value, top), value) for value in sorted({0, top // 2, top})),
         backlog=_area(buckets, backlog_top),
         backlog_top=backlog_top,
         backlog_most=most,
-        seconds=len(buckets),
+        seconds=len(buckets) * seconds,
+        peak=fullest / seconds,
     )
 
 
@@ -92,7 +98,7 @@ def round_up(value: int) -> int:
     return next(tenths * magnitude // 10 for tenths in TENTHS if tenths * magnitude >= value * 10)
 
 
-def _bars(buckets: Sequence[SecondBucket], top: int) -> Iterator[ChartBar]:
+def _bars(buckets: Sequence[Bucket], top: int, seconds: int) -> Iterator[ChartBar]:
     pitch = WIDTH / max(len(buckets), 1)
     for index, bucket in enumerate(buckets):
         counts = dict.fromkeys(BarKind, 0)
@@ -109,7 +115,7 @@ def _bars(buckets: Sequence[SecondBucket], top: int) -> Iterator[ChartBar]:
                     width=round(pitch * (1 - GAP), 1),
                     height=round(BARS_HEIGHT * count / top, 1),
                     count=count,
-                    seconds_ago=len(buckets) - 1 - index,
+                    seconds_ago=(len(buckets) - 1 - index) * seconds,
                 )
 
 
@@ -117,7 +123,7 @@ def _y(value: int, top: int) -> float:
     return round(BARS_HEIGHT * (1 - value / top), 1)
 
 
-def _area(buckets: Sequence[SecondBucket], top: int) -> str:
+def _area(buckets: Sequence[Bucket], top: int) -> str:
     """One closed shape from the first second that was looked at to the last."""
     pitch = WIDTH / max(len(buckets), 1)
     seen = [

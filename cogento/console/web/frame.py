@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import g, request, url_for
 
-from cogento.console.status import Tone
+from cogento.console.attention import Tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +72,22 @@ class NavigationItem:
     current: str
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several views of a page (see `tabs` in macros.html); `count` is how much it would show."""
+
+    label: str
+    url: str
+    is_chosen: bool
+    count: int | None = None
+
+
 def install_frame(app: Flask, poller: StatusPoller, account: StripeAccount) -> None:
     """Give every template of the application what its frame shows."""
+
+    def section_url(section: str, **filters: Any) -> str:
+        """Return where a page of the navigation is, filtered; the overview where there is none of it."""
+        return url_for(section if section in app.view_functions else Section.OVERVIEW, **filters)
 
     def frame() -> dict[str, object]:
         user = g.get("user")  # nobody's on public pages
@@ -81,6 +95,7 @@ def install_frame(app: Flask, poller: StatusPoller, account: StripeAccount) -> N
         return {"navigation": items, "stripe_account": account, "user": user}
 
     app.context_processor(frame)
+    app.jinja_env.globals["section_url"] = section_url
     app.jinja_env.filters["dashboard_url"] = account.dashboard_url
 
 

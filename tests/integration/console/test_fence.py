@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.console.attention import Tone
 from cogento.console.messages import describe_kept_out
-from cogento.console.status import Tone, health_summary
+from cogento.console.status import health_summary
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.queue import fence as fence_notes

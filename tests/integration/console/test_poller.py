@@ -8,9 +8,11 @@ import pytest
 from cogento import runtime
 from cogento.console.poller import LINES_SHOWN, StatusPoller
 from cogento.console.web.app import create_app
+from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.minutes import MinuteTotals
 from cogento.store.store import Store
 from tests.support import builders
 from tests.support.fake_console import FakeCustomers, FakeDeadLetters
@@ -72,7 +74,7 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
         watching, FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
     ).test_client()
     assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")
-    assert "A removal is dead" in client.get("/console").text
+    assert "1 removal" in client.get("/console").text
 
 
 def test_whole_second_in_which_events_were_settled_becomes_a_beat(
@@ -145,6 +147,35 @@ def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: StatusPolle
     seen = watching.overview()
     assert [line.customer_id for line in seen.customers] == ["cus_ada"]
     assert len(seen.subscriptions) == LINES_SHOWN
+
+
+def test_a_day_s_minutes_outlive_the_console(
+    mailboxes: Mailboxes, store: Store, applied: Happened, waiting: Happened
+) -> None:
+    hour_ago = MinuteTotals(int(time.time()) // 60 - 60, received=0, waiting=0, outcomes={"applied": 0})
+    mailboxes.minutes.keep(hour_ago)
+    applied("customer.created", ADA)
+    waiting("customer.updated", ADA)
+    StatusPoller(mailboxes, store).poll()
+    restarted = StatusPoller(mailboxes, store)
+    restarted.poll()
+    first, last = restarted.overview().minutes[0], restarted.overview().minutes[-1]
+    assert first == hour_ago
+    assert (last.received, last.waiting, last.outcomes) == (1, 1, dict(last.outcomes or {}) | {"applied": 1})
+
+
+def test_who_waits_and_what_letters_died_of_is_seen(
+    watching: StatusPoller, mailboxes: Mailboxes, store: Store
+) -> None:
+    mailboxes.pause(CustomerId("cus_ada"), who="ops-1", why="INC-7")
+    runtime.run(store.insert_dead_letters([letter("1"), letter("2")]))
+    watching.poll()
+    seen = watching.overview()
+    assert seen.waiting is not None
+    assert [(row.customer_id, row.who, row.why) for row in seen.waiting.rows] == [
+        ("cus_ada", "ops-1", "INC-7")
+    ]
+    assert [cause.letters for cause in seen.causes] == [2]
 
 
 def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cogento.console.explain import AmbiguousQuery
-from cogento.console.poller import Overview, SecondBucket, Throughput
+from cogento.console.poller import Overview, Throughput
+from cogento.console.timeline import Bucket
 from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId, ObjectId
 from cogento.queue.errors import MailboxUnavailable
@@ -31,7 +33,7 @@ BUSY = Overview(
     ),
     tables=table_figures(outcomes={"applied": 1100, "stale": 4}, unsure=1),
     throughput=Throughput(received=12.34, settled=11),
-    buckets=[SecondBucket({}, None)] * 118 + [SecondBucket({"applied": 5, "dead": 1}, 10)] * 2,
+    buckets=[Bucket({}, None)] * 118 + [Bucket({"applied": 5, "dead": 1}, 10)] * 2,
     customers=[NewCustomer(CustomerId("cus_1"), "ada@example.com", SCRIPT, deleted=False, age_seconds=3)],
     subscriptions=[NewSubscription(ObjectId("sub_1"), "past_due", unsure=False, age_seconds=65)],
 )
@@ -57,19 +59,41 @@ def browser(seen: Overview = BUSY) -> FlaskClient:
 def test_overview_shows_the_numbers() -> None:
     page = browser().get("/console").text
     assert "1,200" in page
-    assert "2 sleeping · 3 parked" in page
+    assert "2 retrying · 3 without customer" in page
     assert "12.3 a second" in page
 
 
 def test_overview_shows_who_works() -> None:
-    assert "At work: 1 worker (version 1.0), mail settled 3 s ago." in browser().get("/console").text
+    assert "1.0 · processed 3 s ago" in browser().get("/console").text
 
 
 def test_overview_draws_what_was_settled_and_what_waited() -> None:
     page = browser().get("/console").text
     assert page.count('class="applied" x=') == 2
-    assert "<title>1 dead, 0 s ago</title>" in page
+    assert "<title>1 dead, just now</title>" in page
     assert '<path class="backlog"' in page
+
+
+@pytest.mark.parametrize(
+    ("span", "unit", "rows"), [("2min", "a second", 12), ("1h", "a minute", 12), ("24h", "in 15 minutes", 24)]
+)
+def test_overview_spans_what_is_asked_for(span: str, unit: str, rows: int) -> None:
+    page = browser().get(f"/console?span={span}").text
+    assert f"<h2>Events {unit}</h2>" in page
+    assert page.count('<td><time datetime="') == rows
+    assert f'data-source="/console/live?span={span}"' in page
+
+
+def test_a_span_that_is_none_is_refused() -> None:
+    assert browser().get("/console?span=century").status_code == 400
+
+
+def test_overview_answers_the_same_values_as_json() -> None:
+    answer = json.loads(browser().get("/console", headers={"Accept": "application/json"}).text)
+    assert answer["queue"]["received_total"] == 1200
+    assert answer["verdict"]["headline"] == "Everything is in sync"
+    assert answer["timeline"][0]["settled"] == {"applied": 10, "dead": 2}
+    assert answer["customers"][0]["name"] == SCRIPT
 
 
 def test_live_part_is_the_same_without_the_page_around_it() -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cogento.console.status import Tone, health_summary
+from cogento.console.attention import Tone
+from cogento.console.status import health_summary
 from tests.support.figures import letters, queue_figures, table_figures, worker, workforce
 
 MAIL = queue_figures()

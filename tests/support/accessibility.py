@@ -1,0 +1,20 @@
+"""What axe-core, which knows what people with a screen reader, a keyboard or weak eyes stumble over, finds on an open page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from axe_playwright_python.sync_playwright import Axe
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def axe_problems(page: Page) -> list[str]:
+    """Return a line for each element that breaks one of axe's rules, with the rule and what would mend it."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{violation['id']} at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
+        for violation in found.response["violations"]
+        for node in violation["nodes"]
+    ]
