@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -23,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cogento import failpoints, urls
+from cogento.networks import Network, read_addresses, read_networks
 from cogento.queue.durability import AckDurability
 
 if TYPE_CHECKING:
@@ -35,11 +37,40 @@ MOST_EVENTS = 10**12
 """More than any Redis holds; numbers of Lua are exact up to 2**53."""
 MOST_DAYS = 36_500
 """A century: dates of Python and Postgres reach that far back."""
+ORDINARY_HEADERS = frozenset(
+    [
+        "accept",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "forwarded",
+        "from",
+        "host",
+        "origin",
+        "referer",
+        "sec-fetch-site",
+        "user-agent",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "x-request-id",
+    ]
+)
+"""Some of what clients and proxies send for other reasons."""
 
 
 def _judged_by(judge: Callable[[str], str]) -> AfterValidator:
     """Have a secret judged, and written as its judge returns it."""
     return AfterValidator(lambda value: SecretStr(judge(value.get_secret_value())))
+
+
+def _read_by(reader: Callable[[str], tuple[Network, ...]]) -> BeforeValidator:
+    """Have a text read; what is no text any more is left as it is."""
+    return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 
 def _matching(pattern: str, complaint: str) -> AfterValidator:
@@ -87,6 +118,8 @@ DatabaseUrl = Annotated[SecretStr, _judged_by(urls.postgres_url)]
 MetricsToken = Annotated[
     SecretStr, _matching("[!-~]+", "it is made of letters, digits and signs of ASCII, without spaces")
 ]
+ProxyAddresses = Annotated[tuple[Network, ...], NoDecode, _read_by(read_addresses)]
+ProxyNetworks = Annotated[tuple[Network, ...], NoDecode, _read_by(read_networks)]
 SentryDsn = Annotated[SecretStr, _judged_by(urls.sentry_dsn)]
 WebhookSecrets = Annotated[SecretStr, NoDecode, _judged_by(_webhook_secrets)]
 
@@ -270,6 +303,23 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     console_read_only_password_hash: SecretStr | None = Field(
         None, description="Of the viewers' password, who may look and not change, made by `cogento password`."
     )
+    console_trusted_proxy: ProxyAddresses = Field(
+        (),
+        description="Addresses of the proxy that logs people in and names them in CONSOLE_TRUSTED_HEADER.",
+    )
+    console_trusted_header: str | None = Field(
+        None,
+        validate_default=True,
+        description="The header in which CONSOLE_TRUSTED_PROXY names who is logged in, instead of a password.",
+    )
+    console_operators: str = Field(
+        "",
+        description="Whom of those named so may change something, comma-separated; the others look. Empty: all may.",
+    )
+    trusted_proxies: ProxyNetworks = Field(
+        (),
+        description="Addresses and networks of the proxies before the console, or private; they say whose a request is.",
+    )
     console_hosts: str = Field(
         "",
         description="Names by which browsers may reach the console, comma-separated; localhost always may.",
@@ -283,6 +333,38 @@ class ConsoleSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     def host_names(self) -> frozenset[str]:
         """The names, in lower case as browsers send them."""
         return frozenset(name for name in self.console_hosts.lower().replace(" ", "").split(",") if name)
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """The names of those whom a proxy names and who may change things; none: everybody may."""
+        return frozenset(filter(None, map(str.strip, self.console_operators.split(","))))
+
+    @field_validator("console_operators")
+    @classmethod
+    def _require_names(cls, operators: str, info: ValidationInfo) -> str:
+        """Beside a password the list would keep nobody from anything."""
+        if operators.strip(", ") and info.data.get("console_trusted_header", "") is None:
+            raise ValueError("it counts only with CONSOLE_TRUSTED_HEADER: set that as well, or remove it")
+        return operators
+
+    @field_validator("console_trusted_header")
+    @classmethod
+    def _require_one_way_in(cls, header: str | None, info: ValidationInfo) -> str | None:
+        """A header is safe only from a proxy that is named, and beside a password it is a way around it."""
+        proxies = info.data.get("console_trusted_proxy")  # absent when it was refused itself
+        if header is None:
+            if proxies:
+                raise ValueError("name the header of CONSOLE_TRUSTED_PROXY that says who is logged in")
+            return None
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", header) or header.lower() in ORDINARY_HEADERS:
+            raise ValueError(
+                "give the name of a header that only the proxy sets, X-Forwarded-User for example"
+            )
+        if proxies == ():
+            raise ValueError("name the proxy that it comes from in CONSOLE_TRUSTED_PROXY")
+        if info.data.get("console_password_hash") or info.data.get("console_read_only_password_hash"):
+            raise ValueError("a password is set as well: there is one way in, so remove one of the two")
+        return header
 
 
 def _secrets(given: SecretStr | None) -> tuple[str, ...]:

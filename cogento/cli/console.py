@@ -9,8 +9,9 @@ import click
 from cogento.cli.options import current_user
 from cogento.console.connections import require_access
 from cogento.console.passwords import hash_password, read_hash
-from cogento.console.web.access import LocalAccess
+from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.login import Role, User
+from cogento.console.web.proxies import Proxies
 from cogento.console.web.server import ConsoleServer, Exposure
 from cogento.settings import ConsoleSettings, load, refuse
 
@@ -25,14 +26,26 @@ def console(port: int | None, *, local: bool) -> None:
     """Serve the console's web pages.
 
     CONSOLE_PASSWORD_HASH, which `cogento password` makes, is needed unless --local is given;
-    CONSOLE_READ_ONLY_PASSWORD_HASH is that of viewers, who change nothing.
+    CONSOLE_READ_ONLY_PASSWORD_HASH is that of viewers, who change nothing. A proxy that logs people
+    in can take their place: CONSOLE_TRUSTED_HEADER and CONSOLE_TRUSTED_PROXY.
     """
     settings = load(ConsoleSettings)
-    access = LocalAccess(User(current_user(), Role.OPERATOR)) if local else _passwords(settings)
-    exposure = Exposure(port or settings.port, access)
+    exposure = Exposure(port or settings.port, _access(settings, local=local))
     require_access(settings)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
     ConsoleServer(settings, exposure).run()
+
+
+def _access(
+    settings: ConsoleSettings, *, local: bool
+) -> dict[Role, PasswordHash] | ProxyAccess | LocalAccess:
+    """Say who gets in; the command line's --local counts before any setting."""
+    if local:
+        return LocalAccess(User(current_user(), Role.OPERATOR))
+    if settings.console_trusted_header:
+        proxies = Proxies(settings.console_trusted_proxy)
+        return ProxyAccess(settings.console_trusted_header, proxies, settings.operators)
+    return _passwords(settings)
 
 
 def _passwords(settings: ConsoleSettings) -> dict[Role, PasswordHash]:

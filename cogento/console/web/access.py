@@ -1,17 +1,26 @@
-"""Who gets in without a password of the console's: whoever sits at this machine."""
+"""Who gets in without a password of the console's: whoever sits at this machine, or whom a trusted proxy names."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento.console.web.login import Role, User, admit
+import structlog
+from flask import abort, request
+
+from cogento.console.web.login import PUBLIC_ENDPOINTS, Role, User, admit, read_name
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from cogento.console.web.proxies import Proxies
+
 LOCAL_USER = User("local", Role.OPERATOR)
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +33,43 @@ class LocalAccess:
         """Let every request in; the token in the forms lives as long as the process."""
         token = secrets.token_urlsafe(32)
         app.before_request(lambda: admit(self.user, token))
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAccess:
+    """A proxy has logged people in, and names them in a header that it takes from nobody else.
+
+    The header counts only on connections of the proxy itself. `operators` may change things, or everybody
+    whom the proxy lets through, if it is empty.
+    """
+
+    header: str
+    proxies: Proxies
+    operators: frozenset[str] = frozenset()
+
+    def install(self, app: Flask) -> None:
+        """Require the header for the application's pages; tokens in forms are each user's own."""
+        key = secrets.token_bytes(32)
+        app.before_request(lambda: self._require_name(key))
+
+    def _require_name(self, key: bytes) -> None:
+        if request.endpoint in PUBLIC_ENDPOINTS:
+            return
+        if not self.proxies.include(request.remote_addr or ""):
+            _log.warning("untrusted_peer")
+            abort(403, "Only CONSOLE_TRUSTED_PROXY may ask. Go through the proxy that logs you in.")
+        name = self._name()
+        if name is None:
+            _log.warning("proxy_named_nobody", header=self.header)
+            abort(403, f"The proxy named nobody in {self.header}. Log in there first.")
+        is_operator = not self.operators or name in self.operators
+        token = hmac.new(key, name.encode(), hashlib.sha256).hexdigest()
+        admit(User(name, Role.OPERATOR if is_operator else Role.VIEWER), token)
+
+    def _name(self) -> str | None:
+        """Read the name; a comma is what several headers of this name become, one of them perhaps a client's."""
+        try:
+            said = request.headers.get(self.header, "").encode("latin-1").decode()
+        except UnicodeDecodeError:
+            return None
+        return None if "," in said else read_name(said)

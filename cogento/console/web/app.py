@@ -15,13 +15,14 @@ from werkzeug.exceptions import HTTPException
 from cogento.console.errors import NOT_UNDERSTOOD, Failure
 from cogento.console.formatting import ago, clock, duration
 from cogento.console.messages import describe_outcome, describe_workers
-from cogento.console.web.access import LocalAccess
+from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.answers import show_message
 from cogento.console.web.customers import CustomerPages
 from cogento.console.web.frame import StripeAccount, install_frame
 from cogento.console.web.letter import LetterPage
 from cogento.console.web.letters import LetterPages
 from cogento.console.web.overview import OverviewPages
+from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import protect
 from cogento.metrics.declarations import TABLE_METRICS, measure
 from cogento.metrics.exposition import ShownTables, exposition, is_trusted
@@ -80,8 +81,9 @@ def create_app(
     customers: CustomerService,
     *,
     hosts: Collection[str],
-    login: LoginViews | LocalAccess | None,
+    login: LoginViews | ProxyAccess | LocalAccess | None,
     metrics_token: str | None = None,
+    proxies: Proxies | None = None,
     account: StripeAccount | None = None,
     pages: Iterable[PageGroup] = (),
 ) -> Flask:
@@ -90,6 +92,7 @@ def create_app(
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
     protect(app, hosts=hosts)
+    (proxies or Proxies()).require_https(app)
     (login or LocalAccess()).install(app)
     groups: list[PageGroup] = [
         OverviewPages(poller),

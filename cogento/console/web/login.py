@@ -16,7 +16,12 @@ import structlog
 from flask import abort, g, make_response, redirect, render_template, request, url_for
 from redis.exceptions import RedisError
 
-from cogento.console.web.security import SAFE_METHODS, is_same_token, require_form_token
+from cogento.console.web.answers import show_message, wants_json
+from cogento.console.web.browsers import KnownBrowsers
+from cogento.console.web.proxies import Proxies
+from cogento.console.web.security import MAX_LOGIN_FORM_BYTES, SAFE_METHODS, is_same_token
+from cogento.console.web.sessions import whose
+from cogento.console.web.unsent import asked_page, kept_form, own_address, posted_form, show_unsent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +31,18 @@ if TYPE_CHECKING:
 
     from cogento.console.passwords import PasswordHash
     from cogento.console.web.sessions import LoginLimiter, Sessions
+    from cogento.console.web.unsent import UnsentForm
 
 # The prefix makes browsers refuse such a cookie from other hosts, other paths and plain HTTP.
 SESSION_COOKIE = "__Host-cogento-session"
 LOGIN_COOKIE = "__Host-cogento-login"
 MAX_NAME_LENGTH = 64
 MAX_PASSWORD_CHECKS = 3
+MAX_CHECKS_OF_KNOWN = 2
+NO_COOKIE = (
+    "This browser sent no cookie back. Allow cookies for the console, and open it with https or as localhost. "
+    "Then try again."
+)
 PUBLIC_ENDPOINTS = frozenset({"health", "login", "metrics", "static"})
 
 _log = structlog.get_logger()
@@ -75,24 +86,41 @@ def read_name(text: str) -> str | None:
 
 def admit(user: User, form_token: str) -> None:
     """Let a user's request through to its page: a change only from our own form, and from who may change."""
-    g.user = user
-    require_form_token(form_token)
-    if request.method not in SAFE_METHODS and request.endpoint != "logout" and not user.may_change:
+    g.user, g.form_token = user, form_token
+    if request.method in SAFE_METHODS or request.endpoint is None:
+        return
+    if not user.may_change and request.endpoint != "logout":
         abort(403, "You are logged in as a viewer. Only operators can change something.")
+    if is_same_token(request.form.get("token"), form_token):
+        return
+    form = posted_form()
+    if form is None:
+        abort(403, "This form has expired. Reload the page and try again.")
+    text = "This form has expired, so nothing was sent. Check it, and send it again."
+    abort(make_response(show_unsent(form, text), 403))
 
 
 class LoginViews:
     """Logs in who knows a role's password; everything but PUBLIC_ENDPOINTS needs a session."""
 
     def __init__(
-        self, passwords: Mapping[Role, PasswordHash], sessions: Sessions, limiter: LoginLimiter
+        self,
+        passwords: Mapping[Role, PasswordHash],
+        sessions: Sessions,
+        limiter: LoginLimiter,
+        *,
+        proxies: Proxies | None = None,
     ) -> None:
         self._passwords = passwords
         self._roles = {password.fingerprint: role for role, password in passwords.items()}
         self._sessions = sessions
         self._limiter = limiter
         self._hashing = threading.Lock()  # one at a time: each takes every core, and 64 MB or more
-        self._checks = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)  # the other threads are for the pages
+        # The other threads are for the pages, and no flood of strangers holds up a browser that is known.
+        self._checks = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)
+        self._checks_of_known = threading.BoundedSemaphore(MAX_CHECKS_OF_KNOWN)
+        self._browsers = KnownBrowsers(passwords.values())
+        self._proxies = proxies or Proxies()
 
     def install(self, app: Flask) -> None:
         """Require a session for the application's pages, and add those to log in and out."""
@@ -103,20 +131,26 @@ class LoginViews:
 
     def login(self) -> AnyResponse:
         """Show the form, or look at what was typed into it."""
-        if request.method == "GET":
+        if request.method in SAFE_METHODS:
             return _form()
-        if not is_same_token(request.form.get("token"), request.cookies.get(LOGIN_COOKIE)):
+        request.max_content_length = MAX_LOGIN_FORM_BYTES
+        if LOGIN_COOKIE not in request.cookies:
+            return _form(NO_COOKIE, status=403)
+        if not is_same_token(request.form.get("token"), request.cookies[LOGIN_COOKIE]):
             return _form("This form has expired. Try again.", status=403)
         name = read_name(request.form.get("name", ""))
         if name is None:
             return _form(f"Enter your name, in {MAX_NAME_LENGTH} characters or fewer.", status=400)
-        if not self._checks.acquire(blocking=False):  # before it counts as a try
+        browser = self._browsers.find()
+        checks = self._checks if browser is None else self._checks_of_known
+        if not checks.acquire(blocking=False):  # before it counts as a try
             _log.warning("login_busy")
             return _form("Others are logging in right now. Try again.", status=503)
         try:
-            return self._check_password(name, request.form.get("password", ""))
+            guesser = whose(self._proxies.client()) if browser is None else f"browser {browser}"
+            return self._check_password(name, request.form.get("password", ""), guesser)
         finally:
-            self._checks.release()
+            checks.release()
 
     def logout(self) -> AnyResponse:
         """End the session for good."""
@@ -126,8 +160,8 @@ class LoginViews:
         response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
         return response
 
-    def _check_password(self, name: str, typed: str) -> AnyResponse:
-        if not self._limiter.allow(_address()):
+    def _check_password(self, name: str, typed: str, guesser: str) -> AnyResponse:
+        if not self._limiter.allow(guesser):
             _log.warning("login_throttled")
             return _form("Too many attempts. Try again in 15 minutes.", status=429)
         with self._hashing:
@@ -135,11 +169,14 @@ class LoginViews:
         if right is None:
             _log.warning("login_failed")
             return _form("Wrong password.", status=401)
-        self._limiter.reset(_address())
+        self._limiter.forgive(guesser)
         self._sessions.end(request.cookies.get(SESSION_COOKIE, ""))
         session = self._sessions.begin(name=name, credential=right.fingerprint)
-        _log.info("logged_in", role=self._roles[right.fingerprint])
-        response = redirect(url_for("overview"), code=303)
+        user = User(name, self._roles[right.fingerprint])
+        _log.info("logged_in", role=user.role)
+        g.session, g.user, g.form_token = session, user, session.form_token
+        response = _go_on(user)
+        self._browsers.remember(response)
         _set_cookie(response, SESSION_COOKIE, session.id)
         response.delete_cookie(LOGIN_COOKIE, secure=True, httponly=True, samesite="Strict")
         return response
@@ -152,27 +189,55 @@ class LoginViews:
             self._roles.get(session.credential) if session else None
         )  # none: the password has changed since
         if session is None or role is None:
-            return make_response("", 401) if request.endpoint == "live" else redirect(url_for("login"))
+            return _ask_to_log_in()
         g.session = session
         admit(User(session.name, role), session.form_token)
         return None
 
 
-def _form(problem: str = "", *, status: int = 200) -> Response:
+def _ask_to_log_in() -> AnyResponse:
+    """Answer a request without a session: a page by the way to it, a form by one that keeps what was typed."""
+    if request.method not in SAFE_METHODS:
+        return _form(form=posted_form(), status=401)
+    if wants_json() or request.endpoint == "live" or request.headers.get("Sec-Fetch-Dest") == "empty":
+        return show_message("Not logged in", "Log in at /console/login first.", status=401)
+    page = asked_page()
+    if (
+        page
+        and request.headers.get("Sec-Fetch-Site") == "cross-site"
+        and SESSION_COOKIE not in request.cookies
+    ):
+        # Behind a link from elsewhere browsers hold back a SameSite=Strict cookie; from here they send it.
+        return make_response("", {"Refresh": f"0; url={page}"})
+    return redirect(url_for("login", next=page if page != url_for("overview") else None))
+
+
+def _go_on(user: User) -> AnyResponse:
+    """Answer who has just logged in: with the form that was not sent, or by the way to the page that was asked for."""
+    form = kept_form()
+    if form is not None and user.may_change:
+        return make_response(show_unsent(form, "You are logged in again. Check what you typed, and send it."))
+    page = form.back if form is not None else own_address(request.form.get("next", ""), "GET")
+    return redirect(page or url_for("overview"), code=303)
+
+
+def _form(problem: str = "", *, form: UnsentForm | None = None, status: int = 200) -> Response:
     token = request.cookies.get(LOGIN_COOKIE) or secrets.token_urlsafe(32)
-    name = request.form.get("name", "")
-    response = make_response(render_template("login.html", problem=problem, token=token, name=name), status)
+    page = render_template(
+        "login.html",
+        problem=problem,
+        token=token,
+        name=request.form.get("name", "") if request.endpoint == "login" else "",
+        next=own_address(request.values.get("next", ""), "GET") if request.endpoint == "login" else None,
+        form=form or (kept_form() if request.endpoint == "login" else None),
+    )
+    response = make_response(page, status)
     _set_cookie(response, LOGIN_COOKIE, token)
     return response
 
 
 def _set_cookie(response: AnyResponse, name: str, value: str) -> None:
     response.set_cookie(name, value, secure=True, httponly=True, samesite="Strict", path="/")
-
-
-def _address() -> str:
-    """The peer's address; headers that a client can write are not believed."""
-    return request.remote_addr or ""
 
 
 def _redis_unavailable(_error: RedisError) -> tuple[str, int]:

@@ -13,7 +13,7 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Response, abort, g, request
+from flask import Response, abort, request
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,7 +36,9 @@ HEADERS = {
 }
 SAME_SITE = frozenset({"same-origin", "none"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-MAX_FORM_BYTES = 4096
+MAX_FORM_BYTES = 8192
+MAX_LOGIN_FORM_BYTES = 4 * MAX_FORM_BYTES
+"""A login may carry a form along that was posted without a session, each of its fields under a longer name."""
 
 
 def protect(app: Flask, *, hosts: Collection[str]) -> None:
@@ -76,14 +78,6 @@ def _refuse_other_sites() -> None:
 def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
     return response
-
-
-def require_form_token(token: str) -> None:
-    """Give this request's pages the token for their forms, and refuse a form that comes without it."""
-    g.form_token = token
-    is_form = request.endpoint is not None and request.method not in SAFE_METHODS
-    if is_form and not is_same_token(request.form.get("token"), token):
-        abort(403, "This form has expired. Reload the page and try again.")
 
 
 def is_same_token(given: str | None, expected: str | None) -> bool:

@@ -18,11 +18,12 @@ from cogento.console.connections import CONNECTIONS, connect
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.poller import StatusPoller
-from cogento.console.web.access import LocalAccess
+from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
 from cogento.console.web.login import LoginViews
-from cogento.console.web.security import MAX_FORM_BYTES
+from cogento.console.web.proxies import Proxies
+from cogento.console.web.security import MAX_LOGIN_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import answer, refusal
@@ -45,20 +46,20 @@ OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Who gets in: whoever knows a role's password, or the local user, from this machine alone."""
+    """Who gets in: whoever knows a role's password, whom a proxy names, or the local user, from this machine alone."""
 
     port: int
-    access: Mapping[Role, PasswordHash] | LocalAccess
-
-    @property
-    def is_local(self) -> bool:
-        """Whether nobody but this machine is listened to."""
-        return isinstance(self.access, LocalAccess)
+    access: Mapping[Role, PasswordHash] | ProxyAccess | LocalAccess
 
     @property
     def address(self) -> str:
-        """What gunicorn binds to."""
-        return f"{LOOPBACK if self.is_local else '0.0.0.0'}:{self.port}"  # noqa: S104 - behind a password
+        """What gunicorn binds to: this machine's own address, if nobody else may ask."""
+        match self.access:
+            case LocalAccess() | ProxyAccess(proxies=Proxies(are_here=True)):
+                host = LOOPBACK
+            case _:
+                host = "0.0.0.0"  # noqa: S104 - behind a password, or for a proxy alone
+        return f"{host}:{self.port}"
 
 
 class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
@@ -99,11 +100,13 @@ class Buffered:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, or refuse it."""
+        # X_Forwarded_User would become the same variable of WSGI as X-Forwarded-User, past the proxy that sets this one.
+        scope = {**scope, "headers": [header for header in scope["headers"] if b"_" not in header[0]]}
         headers = dict(scope["headers"])
         if b"transfer-encoding" in headers:
             await answer(refusal("length_required"), send)
             return
-        if int(headers.get(b"content-length", b"0")) > MAX_FORM_BYTES:
+        if int(headers.get(b"content-length", b"0")) > MAX_LOGIN_FORM_BYTES:
             await answer(refusal("body_too_large"), send)
             return
 
@@ -138,12 +141,13 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     mailboxes = connect(settings)
     poller = StatusPoller(mailboxes, store)
     poller.start()
-    names = OWN_NAMES if exposure.is_local else OWN_NAMES | settings.host_names
-    if isinstance(exposure.access, LocalAccess):
-        login: LoginViews | LocalAccess = exposure.access
+    names = OWN_NAMES if isinstance(exposure.access, LocalAccess) else OWN_NAMES | settings.host_names
+    proxies = Proxies(settings.trusted_proxies + settings.console_trusted_proxy)
+    if isinstance(exposure.access, LocalAccess | ProxyAccess):
+        login: LoginViews | ProxyAccess | LocalAccess = exposure.access
     else:
         redis = connect_sessions(settings.redis_url.get_secret_value())
-        login = LoginViews(exposure.access, Sessions(redis), LoginLimiter(redis))
+        login = LoginViews(exposure.access, Sessions(redis), LoginLimiter(redis), proxies=proxies)
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     return create_app(
         poller,
@@ -152,5 +156,6 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         hosts=names,
         login=login,
         metrics_token=token,
+        proxies=proxies,
         account=StripeAccount(settings.stripe_livemode, settings.stripe_account),
     )

@@ -98,33 +98,43 @@ class Sessions:
 
 
 class LoginLimiter:
-    """Counts tries at the password in windows of fifteen minutes, by address: nobody's tries are another's."""
+    """Counts wrong passwords in windows of fifteen minutes, each guesser's by themselves: nobody's are another's.
+
+    A guesser is a browser that logged in before, else an address (see `whose`).
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def allow(self, address: str) -> bool:
+    def allow(self, guesser: str) -> bool:
         """Count a try and say whether it may be made; tries made at once count one by one."""
         with self._redis.pipeline() as together:
-            together.set(_tries_of(address), 0, ex=WINDOW_SECONDS, nx=True)
-            together.incr(_tries_of(address))
+            together.set(_tries_of(guesser), 0, ex=WINDOW_SECONDS, nx=True)
+            together.incr(_tries_of(guesser))
             _, tries = together.execute()
         return bool(tries <= MAX_LOGIN_ATTEMPTS)
 
-    def reset(self, address: str) -> None:
-        """Forget the tries of an address that knew the password in the end."""
-        self._redis.delete(_tries_of(address))
+    def forgive(self, guesser: str) -> None:
+        """Count the last try no more, because it was right.
+
+        The wrong ones before stay: else a viewer could guess on at the operators' password between logins.
+        """
+        if self._redis.decr(_tries_of(guesser)) < 0:  # the window has ended meanwhile
+            self._redis.delete(_tries_of(guesser))
+
+
+def whose(address: str) -> str:
+    """Return what an address is owned with: itself, or the network of an IPv6 one."""
+    try:
+        parsed = IPv6Address(address)
+    except AddressValueError:
+        return address
+    return str(parsed.ipv4_mapped or ip_network((int(parsed), NETWORK_BITS), strict=False))
 
 
 def _key_of(session_id: str) -> str:
     return SESSION_KEY.format(hashlib.sha256(session_id.encode()).hexdigest())
 
 
-def _tries_of(address: str) -> str:
-    """Return the key for what an address is owned with: itself, or the network of an IPv6 one."""
-    try:
-        parsed = IPv6Address(address)
-        owned = str(parsed.ipv4_mapped or ip_network((int(parsed), NETWORK_BITS), strict=False))
-    except AddressValueError:
-        owned = address
-    return TRIES_KEY.format(hashlib.sha256(owned.encode()).hexdigest()[:32])
+def _tries_of(guesser: str) -> str:
+    return TRIES_KEY.format(hashlib.sha256(guesser.encode()).hexdigest()[:32])

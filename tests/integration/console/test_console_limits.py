@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from cogento.console.web.security import MAX_FORM_BYTES
+from cogento.console.web.security import MAX_LOGIN_FORM_BYTES
 from cogento.console.web.server import THREADS
 from cogento.serving.connection import MOST_CONNECTIONS
 from tests.support import servers
@@ -106,7 +106,10 @@ def test_a7_half_a_body_is_refused_in_the_end(console: RunningConsole) -> None:
     ("said", "status", "code"),
     [
         pytest.param(
-            POST + b"Content-Length: %d\r\n\r\n" % (MAX_FORM_BYTES + 1), 413, "body_too_large", id="long"
+            POST + b"Content-Length: %d\r\n\r\n" % (MAX_LOGIN_FORM_BYTES + 1),
+            413,
+            "body_too_large",
+            id="long",
         ),
         pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\n", 411, "length_required", id="chunked"),
         pytest.param(b"rubbish\r\n\r\n", 400, "bad_request", id="rubbish"),

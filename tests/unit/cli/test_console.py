@@ -7,9 +7,11 @@ from click.testing import CliRunner
 
 from cogento.cli.main import main
 from cogento.console.passwords import hash_password
-from cogento.console.web.access import LocalAccess
+from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.login import Role
+from cogento.console.web.proxies import Proxies
 from cogento.console.web.server import Exposure
+from cogento.networks import read_addresses
 from cogento.settings import EX_CONFIG
 
 
@@ -45,6 +47,72 @@ def test_viewers_must_not_have_the_operators_password(monkeypatch: pytest.Monkey
     refused = CliRunner().invoke(main, ["console"])
     assert refused.exit_code == EX_CONFIG
     assert "CONSOLE_READ_ONLY_PASSWORD_HASH is CONSOLE_PASSWORD_HASH" in refused.stderr
+
+
+PROXY = {"CONSOLE_TRUSTED_HEADER": "X-Forwarded-User", "CONSOLE_TRUSTED_PROXY": "10.0.0.5"}
+A_HASH = str(hash_password("correct horse battery"))
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        pytest.param({"CONSOLE_TRUSTED_PROXY": ""}, "CONSOLE_TRUSTED_PROXY", id="no-proxy"),
+        pytest.param({"CONSOLE_TRUSTED_HEADER": ""}, "CONSOLE_TRUSTED_HEADER", id="no-header"),
+        pytest.param({"CONSOLE_TRUSTED_PROXY": "0.0.0.0/0"}, "single addresses", id="everybody"),
+        pytest.param({"CONSOLE_TRUSTED_PROXY": "0.0.0.0"}, "single addresses", id="no-address"),
+        pytest.param({"CONSOLE_TRUSTED_PROXY": "10.0.0.0/24"}, "single addresses", id="a-network"),
+        pytest.param({"CONSOLE_TRUSTED_PROXY": "private"}, "single addresses", id="private"),
+        pytest.param({"CONSOLE_TRUSTED_PROXY": "proxy"}, "single addresses", id="a-name"),
+        pytest.param({"CONSOLE_TRUSTED_HEADER": "X_Forwarded_User"}, "only the proxy sets", id="underscores"),
+        pytest.param({"CONSOLE_TRUSTED_HEADER": "X-Forwarded-For"}, "only the proxy sets", id="an-address"),
+        pytest.param({"CONSOLE_TRUSTED_HEADER": "User-Agent"}, "only the proxy sets", id="a-browser-s"),
+        pytest.param({"CONSOLE_TRUSTED_HEADER": "cookie"}, "only the proxy sets", id="a-cookie"),
+        pytest.param({"CONSOLE_TRUSTED_HEADER": "X-User: ada"}, "only the proxy sets", id="no-header-name"),
+        pytest.param({"CONSOLE_PASSWORD_HASH": A_HASH}, "one way in", id="a-password-besides"),
+        pytest.param(
+            {"CONSOLE_READ_ONLY_PASSWORD_HASH": A_HASH}, "one way in", id="a-viewers-password-besides"
+        ),
+    ],
+)
+def test_trusted_header_that_cannot_be_safe_is_refused_at_start(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], complaint: str
+) -> None:
+    for name, value in (PROXY | given).items():
+        monkeypatch.setenv(name, value)
+    refused = CliRunner().invoke(main, ["console"])
+    assert refused.exit_code == EX_CONFIG
+    assert len(refused.stderr.splitlines()) == 1
+    assert complaint in refused.stderr
+    assert A_HASH not in refused.output
+
+
+def test_operators_are_named_only_beside_a_trusted_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSOLE_PASSWORD_HASH", A_HASH)
+    monkeypatch.setenv("CONSOLE_OPERATORS", "ada")
+    refused = CliRunner().invoke(main, ["console"])
+    assert refused.exit_code == EX_CONFIG
+    assert "CONSOLE_OPERATORS" in refused.stderr
+
+
+@pytest.mark.parametrize("given", ["0.0.0.0/0", "heroku", "10.0.0.5/8"])
+def test_trusted_proxies_that_are_everybody_are_refused_at_start(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("CONSOLE_PASSWORD_HASH", A_HASH)
+    monkeypatch.setenv("TRUSTED_PROXIES", given)
+    refused = CliRunner().invoke(main, ["console"])
+    assert refused.exit_code == EX_CONFIG
+    assert refused.stderr.startswith("cogento: TRUSTED_PROXIES is not usable")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address"), [("127.0.0.1", "127.0.0.1:8001"), ("10.0.0.5,127.0.0.1", "0.0.0.0:8001")]
+)
+def test_console_for_a_proxy_on_this_machine_listens_to_this_machine_alone(
+    proxies: str, address: str
+) -> None:
+    access = ProxyAccess("X-Forwarded-User", Proxies(read_addresses(proxies)))
+    assert Exposure(port=8001, access=access).address == address
 
 
 def test_console_without_a_password_listens_to_this_machine_alone() -> None:

@@ -32,7 +32,9 @@ def fields() -> dict[str, FieldInfo]:
 def as_printed(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "unset" if field.default is None else str(field.default).lower() or "none"
+    if field.default in {"", ()}:
+        return "none"
+    return "unset" if field.default is None else str(field.default).lower()
 
 
 every_setting = pytest.mark.parametrize("name", sorted(fields()))

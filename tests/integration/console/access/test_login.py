@@ -1,99 +1,31 @@
-"""Logging in and out, with sessions and counted tries in a real Redis."""
+"""Logging in and out."""
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from argon2 import PasswordHasher
-from argon2.profiles import CHEAPEST
-from flask.testing import FlaskClient
-from redis import Redis
 
 from cogento.console.passwords import PasswordHash, hash_password
-from cogento.console.web.app import create_app
-from cogento.console.web.login import (
-    LOGIN_COOKIE,
-    MAX_NAME_LENGTH,
-    MAX_PASSWORD_CHECKS,
-    SESSION_COOKIE,
-    LoginViews,
-    Role,
-)
-from cogento.console.web.sessions import (
-    MAX_LOGIN_ATTEMPTS,
-    MAX_SESSION_SECONDS,
-    LoginLimiter,
-    Sessions,
-    connect_sessions,
-)
+from cogento.console.web.login import LOGIN_COOKIE, MAX_NAME_LENGTH, SESSION_COOKIE, Role
+from cogento.console.web.sessions import MAX_SESSION_SECONDS, Sessions, connect_sessions
 from cogento.local.ports import free_port
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller, kept
-from tests.support.servers import wait_until
+from tests.support.console_login import (
+    CHEAP,
+    HTTPS,
+    PASSWORD,
+    RETRY,
+    VIEWERS_PASSWORD,
+    Browser,
+    console_with_login,
+    is_in,
+    log_in,
+    token_of,
+)
+from tests.support.fake_console import FakeDeadLetters
 
 if TYPE_CHECKING:
-    from werkzeug.test import TestResponse
-
-CHEAP = PasswordHasher.from_parameters(CHEAPEST)
-PASSWORD = "correct horse battery"
-VIEWERS_PASSWORD = "staple correct horse"
-HTTPS = "https://localhost"
-RETRY = "/console/letters/1/retry"
-
-Browser = Callable[[], FlaskClient]
-
-
-@pytest.fixture(scope="module")
-def passwords() -> dict[Role, PasswordHash]:
-    return {
-        Role.OPERATOR: hash_password(PASSWORD, hasher=CHEAP),
-        Role.VIEWER: hash_password(VIEWERS_PASSWORD, hasher=CHEAP),
-    }
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        yield client
-
-
-@pytest.fixture
-def dead_letters() -> FakeDeadLetters:
-    """One letter."""
-    return FakeDeadLetters([kept()])
-
-
-@pytest.fixture
-def browser(passwords: dict[Role, PasswordHash], redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
-    """A new browser at the same console."""
-    login = LoginViews(passwords, Sessions(redis), LoginLimiter(redis))
-    app = create_app(FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=login)
-    return app.test_client
-
-
-def token_of(page: TestResponse) -> str:
-    token: str = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
-    return token
-
-
-def log_in(
-    client: FlaskClient, password: str = PASSWORD, address: str = "10.0.0.1", name: str = "ops-1"
-) -> TestResponse:
-    token = token_of(client.get("/console/login", base_url=HTTPS))
-    return client.post(
-        "/console/login",
-        base_url=HTTPS,
-        data={"name": name, "password": password, "token": token},
-        environ_overrides={"REMOTE_ADDR": address},
-    )
-
-
-def is_in(client: FlaskClient) -> bool:
-    return client.get("/console", base_url=HTTPS).status_code == 200
+    from redis import Redis
 
 
 def test_stranger_is_sent_to_the_login(browser: Browser) -> None:
@@ -223,9 +155,7 @@ def test_changed_password_ends_the_sessions_of_the_old_one(
     cookie = client.get_cookie(SESSION_COOKIE)
     assert cookie is not None
     changed = passwords | {Role.OPERATOR: hash_password("another horse battery", hasher=CHEAP)}
-    login = LoginViews(changed, Sessions(redis), LoginLimiter(redis))
-    app = create_app(FakePoller(), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=login)
-    restarted = app.test_client()
+    restarted = console_with_login(redis, changed).test_client()
     restarted.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
     assert not is_in(restarted)
     assert is_in(client)
@@ -253,7 +183,7 @@ def test_letter_is_retried_by_who_is_logged_in(browser: Browser, dead_letters: F
     client = browser()
     log_in(client)
     token = token_of(client.get("/console/letters/1", base_url=HTTPS))
-    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 303
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token, "why": "tried"}).status_code == 303
     assert [(done.action, done.who) for done in dead_letters.done] == [("retry", "ops-1 (console)")]
 
 
@@ -261,7 +191,7 @@ def test_stranger_retries_no_letter(browser: Browser, dead_letters: FakeDeadLett
     client, other = browser(), browser()
     log_in(other)
     token = token_of(other.get("/console/letters/1", base_url=HTTPS))
-    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).location == "/console/login"
+    assert client.post(RETRY, base_url=HTTPS, data={"token": token}).status_code == 401
     assert dead_letters.done == []
 
 
@@ -288,98 +218,6 @@ def test_logout_by_get_does_not_exist(browser: Browser) -> None:
     assert client.get("/console/logout", base_url=HTTPS).status_code == 405
 
 
-def test_guesser_has_to_wait_even_with_the_right_password(browser: Browser) -> None:
-    client = browser()
-    wrong = [log_in(client, "wrong wrong wrong").status_code for _ in range(MAX_LOGIN_ATTEMPTS)]
-    assert wrong == [401] * MAX_LOGIN_ATTEMPTS
-    assert log_in(client).status_code == 429
-
-
-def test_a8_wrong_passwords_lock_out_their_own_address_and_no_other(browser: Browser) -> None:
-    guesser = browser()
-    wrong = [log_in(guesser, "wrong wrong wrong", "10.0.0.9").status_code for _ in range(25)]
-    assert wrong == [401] * MAX_LOGIN_ATTEMPTS + [429] * (25 - MAX_LOGIN_ATTEMPTS)
-    assert log_in(browser(), address="10.0.0.1").status_code == 303
-    assert log_in(browser(), address="10.0.0.9").status_code == 429
-
-
-def test_a8_guessing_from_many_addresses_locks_out_nobody_else(browser: Browser, redis: Redis) -> None:
-    tries = LoginLimiter(redis)
-    assert all(tries.allow(f"10.0.{n // 200}.{n % 200}") for n in range(1000))
-    assert log_in(browser(), address="10.9.9.9").status_code == 303
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "are_one"),
-    [
-        pytest.param("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True, id="one-network"),
-        pytest.param("2001:db8:0:1::1", "2001:db8:0:2::1", False, id="two-networks"),
-        pytest.param("::ffff:10.0.0.1", "::ffff:10.0.0.2", False, id="two-of-ipv4"),
-        pytest.param("10.0.0.1", "10.0.0.2", False, id="neighbours-of-ipv4"),
-    ],
-)
-def test_a8_who_owns_a_network_of_ipv6_has_the_tries_of_one(
-    redis: Redis, one: str, other: str, *, are_one: bool
-) -> None:
-    tries = LoginLimiter(redis)
-    assert [tries.allow(one) for _ in range(MAX_LOGIN_ATTEMPTS + 1)][-1] is False
-    assert tries.allow(other) is not are_one
-
-
-class SlowPassword:
-    """One that is looked at for as long as the test likes."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-        self.go_on = threading.Event()
-
-    fingerprint = "slow"
-
-    def matches(self, _password: str) -> bool:
-        self.looks += 1
-        return self.go_on.wait(30)
-
-
-def test_a8_a_flood_of_tries_leaves_threads_for_the_pages_and_counts_against_nobody(redis: Redis) -> None:
-    slow = SlowPassword()
-    login = LoginViews({Role.OPERATOR: slow}, Sessions(redis), LoginLimiter(redis))  # type: ignore[dict-item]
-    app = create_app(FakePoller(), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=login)
-    with ThreadPoolExecutor(MAX_PASSWORD_CHECKS) as pool:
-        flood = [
-            pool.submit(log_in, app.test_client(), "x", f"10.0.1.{n}") for n in range(MAX_PASSWORD_CHECKS)
-        ]
-        wait_until(
-            lambda: len(list(redis.scan_iter())) == MAX_PASSWORD_CHECKS, what="the flood to wait for its turn"
-        )
-        late = [log_in(app.test_client(), address="10.0.0.1").status_code for _ in range(10)]
-        slow.go_on.set()
-    assert late == [503] * 10
-    assert slow.looks == MAX_PASSWORD_CHECKS
-    assert [each.result().status_code for each in flood] == [303] * MAX_PASSWORD_CHECKS
-    assert log_in(app.test_client(), address="10.0.0.1").status_code == 303
-
-
-def test_forwarded_address_is_not_believed(browser: Browser, redis: Redis) -> None:
-    tries = LoginLimiter(redis)
-    assert [tries.allow("127.0.0.1") for _ in range(MAX_LOGIN_ATTEMPTS + 1)][-1] is False
-    client = browser()
-    token = token_of(client.get("/console/login", base_url=HTTPS))
-    answer = client.post(
-        "/console/login",
-        base_url=HTTPS,
-        data={"name": "ops-1", "password": PASSWORD, "token": token},
-        headers={"X-Forwarded-For": "10.9.9.9"},
-    )
-    assert answer.status_code == 429
-
-
-def test_window_of_tries_ends_by_itself(redis: Redis) -> None:
-    LoginLimiter(redis).allow("10.0.0.1")
-    lives = [redis.ttl(key) for key in redis.scan_iter()]
-    assert len(lives) == 1
-    assert 0 < min(lives) <= max(lives) <= 900
-
-
 def test_idle_session_ends_by_itself(redis: Redis) -> None:
     Sessions(redis).begin(name="ops-1", credential="1")
     (key,) = redis.scan_iter()
@@ -394,14 +232,7 @@ def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
 
 def test_nobody_gets_in_while_redis_is_away(passwords: dict[Role, PasswordHash]) -> None:
     away = connect_sessions(f"redis://127.0.0.1:{free_port()}/0")
-    app = create_app(
-        FakePoller(),
-        FakeDeadLetters(),
-        FakeCustomers(),
-        hosts={"localhost"},
-        login=LoginViews(passwords, Sessions(away), LoginLimiter(away)),
-    )
-    client = app.test_client()
+    client = console_with_login(away, passwords).test_client()
     client.set_cookie(SESSION_COOKIE, "any", secure=True)
     answers = {client.get("/console", base_url=HTTPS).status_code, log_in(client).status_code}
     assert answers == {503}
