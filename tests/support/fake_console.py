@@ -7,8 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from cogento.console.bulk_operations import BulkOperations, OperationDetails
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService, LetterDetails
+from cogento.console.errors import Failure
 from cogento.console.messages import describe_letter
 from cogento.console.poller import Overview, StatusPoller, Throughput
 from cogento.events.names import CustomerId, EventId
@@ -20,11 +22,13 @@ from cogento.store.letter_records import (
     LetterGroup,
     LetterRow,
     LetterStatus,
+    LetterSummary,
     RowSince,
 )
+from cogento.store.operations import Operation, OperationKind, OperationOutcome, OperationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
 
@@ -99,6 +103,67 @@ class FakeCustomers(CustomerService):
         return self.explained(asked)
 
 
+def operation(number: int = 7, **fields: Any) -> Operation:
+    """A bulk operation as the tables keep it."""
+    return Operation(
+        **{
+            "id": number,
+            "kind": OperationKind.RETRY,
+            "filter": LetterFilter(),
+            "newest_letter": 449,
+            "total": 395,
+            "counts": {},
+            "state": OperationState.RUNNING,
+            "who": "ops-1 (console)",
+            "why": "INC-7",
+            "rate": None,
+            "runner": "a",
+            "error": None,
+            "begun_at": WHEN,
+            "heartbeat_at": WHEN,
+            "finished_at": None,
+            "seconds": 2,
+            **fields,
+        }
+    )
+
+
+@dataclass
+class FakeOperations(BulkOperations):
+    """Has the operations that it is given; `problem` is why none can be begun."""
+
+    operations: list[Operation] = field(default_factory=list)
+    outcomes: list[OperationOutcome] = field(default_factory=list)
+    problem: str = ""
+
+    def start(
+        self, kind: OperationKind, which: LetterFilter, *, who: str, why: str, rate: int | None = None
+    ) -> Operation:
+        if self.problem:
+            raise Failure(self.problem)
+        begun = operation(kind=kind, filter=which, who=who, why=why, rate=rate)
+        self.operations.append(begun)
+        return begun
+
+    def continue_(self, operation_id: int, *, who: str) -> Operation:
+        return self._change(operation_id, state=OperationState.RUNNING, who=who)
+
+    def stop(self, operation_id: int, *, who: str) -> bool:
+        return bool(self._change(operation_id, state=OperationState.STOPPING, who=who))
+
+    def read(self, operation_id: int) -> OperationDetails | None:
+        found = [one for one in self.operations if one.id == operation_id]
+        return OperationDetails(found[0], self.outcomes) if found else None
+
+    def page(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:
+        return [one for one in self.operations if below is None or one.id < below][:limit]
+
+    def _change(self, operation_id: int, **fields: Any) -> Operation:
+        (changed,) = (replace(one, **fields) for one in self.operations if one.id == operation_id)
+        self.operations = [changed]
+        return changed
+
+
 @dataclass
 class FakeDeadLetters(DeadLetterService):
     """Deals with the letters that it is given; `answer` is what a retry comes to."""
@@ -108,6 +173,8 @@ class FakeDeadLetters(DeadLetterService):
     done: list[LetterAction] = field(default_factory=list)
     row: LetterRow = NO_ROW
     payload: bytes | None = None
+    operations: FakeOperations = field(default_factory=FakeOperations)
+    paused_customers: int = 0
 
     def groups(self, which: LetterFilter, *, limit: int = 1) -> list[LetterGroup]:
         return [_group(letter) for letter in self.page(which, limit=limit)]
@@ -116,6 +183,15 @@ class FakeDeadLetters(DeadLetterService):
         older = [one for one in self.letters if below is None or one.id < below]
         wanted = [one for one in older if one.status in which.statuses]
         return [one for one in wanted if which.fingerprint in {None, one.fingerprint}][:limit]
+
+    def summary(self, which: LetterFilter) -> LetterSummary:
+        wanted = [one for one in self.page(which) if which.ids is None or one.id in which.ids]
+        return LetterSummary(
+            letters=len(wanted),
+            customers=len({one.customer_id for one in wanted}),
+            paused_customers=self.paused_customers,
+            newest=max((one.id for one in wanted), default=0),
+        )
 
     def statuses(self) -> dict[LetterStatus, int]:
         return dict(Counter(one.status for one in self.letters))

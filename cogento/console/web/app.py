@@ -21,6 +21,7 @@ from cogento.console.web.customers import CustomerPages
 from cogento.console.web.frame import StripeAccount, install_frame
 from cogento.console.web.letter import LetterPage
 from cogento.console.web.letters import LetterPages
+from cogento.console.web.operations import OperationPages
 from cogento.console.web.overview import OverviewPages
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import protect
@@ -98,6 +99,7 @@ def create_app(
         OverviewPages(poller),
         LetterPages(dead_letters),
         LetterPage(dead_letters),
+        OperationPages(dead_letters),
         CustomerPages(customers),
         *pages,
     ]

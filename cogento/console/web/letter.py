@@ -15,7 +15,7 @@ from cogento.console.errors import friendly_errors
 from cogento.console.messages import REDELIVERIES, describe_row_since
 from cogento.console.payload import payload_tree
 from cogento.console.web.answers import show, show_message
-from cogento.console.web.forms import reason
+from cogento.console.web.forms import read_reason
 from cogento.console.web.login import current_user
 from cogento.queue.redelivery import TAKEN_ALONG
 from cogento.store.letter_records import LetterFilter, LetterStatus
@@ -70,7 +70,7 @@ class LetterPage:
 
     def reveal(self, letter_id: int) -> Response:
         """Show one letter with everything its body says, and record first who wants to see it and why."""
-        why = reason("Say why its values have to be seen.")
+        why = read_reason("Say why its values have to be seen.")
         letter = self._find(letter_id)
         with friendly_errors():
             body = self._dead_letters.reveal(letter, who=current_user().who, why=why)
@@ -79,7 +79,7 @@ class LetterPage:
 
     def retry(self, letter_id: int) -> AnyResponse:
         """Put one letter back into its customer's mailbox, for a reason."""
-        why = reason("Say why it will work now.")
+        why = read_reason("Say why it will work now.")
         with friendly_errors():
             result = self._dead_letters.retry([letter_id], who=current_user().who, why=why)[letter_id]
         _log.info("letter_retried", letter=letter_id, result=result)
@@ -87,7 +87,7 @@ class LetterPage:
 
     def discard(self, letter_id: int) -> AnyResponse:
         """Close one letter, for a reason."""
-        why = reason("Say why it need not be applied.")
+        why = read_reason("Say why it need not be applied.")
         with friendly_errors():
             done = self._dead_letters.discard([letter_id], who=current_user().who, why=why)
         _log.info("letter_discarded", letter=letter_id, done=bool(done))
@@ -95,7 +95,7 @@ class LetterPage:
 
     def reopen(self, letter_id: int) -> AnyResponse:
         """Take back a discard, for a reason."""
-        why = reason("Say why it is needed after all.")
+        why = read_reason("Say why it is needed after all.")
         with friendly_errors():
             done = self._dead_letters.reopen([letter_id], who=current_user().who, why=why)
         _log.info("letter_reopened", letter=letter_id, done=bool(done))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ALL = "all"
 STATUSES = (*(status.value for status in LetterStatus), ALL)
 MAX_LENGTH = 255
-MAX_LETTER_ID = 2**63 - 1
+MAX_NUMBER = 2**63 - 1
 MAX_TICKED = 100
 AGE = "a length of time looks like 90s, 30min, 12h, 3d or 2w"
 
@@ -78,15 +78,18 @@ def read_query(given: MultiDict[str, str]) -> LetterQuery:
         newer_than_seconds=_age("newer", arguments),
         text=arguments.get("text"),
         removals="removals" in arguments,
+        operation=_number("operation", arguments["operation"]) if "operation" in arguments else None,
     )
-    ticked = tuple(dict.fromkeys(_letter_id("letter", word) for word in given.getlist("letter")))
+    ticked = tuple(dict.fromkeys(_number("letter", word) for word in given.getlist("letter")))
     if len(ticked) > MAX_TICKED:
         abort(400, f"At most {MAX_TICKED} letters can be ticked; filters take any number.")
     below = given.get("below", "").strip()
-    return LetterQuery(which, status, arguments, _letter_id("below", below) if below else None, ticked)
+    return LetterQuery(which, status, arguments, _number("below", below) if below else None, ticked)
 
 
-_FIELDS = ("status", "reason", "type", "customer", "fingerprint", "newer", "older", "text", "removals")
+_FIELDS = (
+    "status", "reason", "type", "customer", "fingerprint", "newer", "older", "text", "removals", "operation"
+)  # fmt: skip
 
 
 def _age(name: str, arguments: Mapping[str, str]) -> int | None:
@@ -98,7 +101,7 @@ def _age(name: str, arguments: Mapping[str, str]) -> int | None:
     return seconds
 
 
-def _letter_id(name: str, word: str) -> int:
-    if not (word.isascii() and word.isdecimal() and 0 < int(word[:20]) <= MAX_LETTER_ID):
-        abort(400, f"{name} is the number of a letter.")
+def _number(name: str, word: str) -> int:
+    if not (word.isascii() and word.isdecimal() and 0 < int(word[:20]) <= MAX_NUMBER):
+        abort(400, f"{name} is a number from 1 on.")
     return int(word)
