@@ -11,69 +11,82 @@ import click
 from cogento.cli.printing import json_option, print_facts, print_json, print_table, print_title
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
-from cogento.console.explain import AmbiguousQuery, PartialExplanation, explain_id
+from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplanation
+from cogento.console.explain import explain as explain_query
 from cogento.console.formatting import printable, second
+from cogento.events.names import EventId
 
 if TYPE_CHECKING:
-    from cogento.console.explain import Explanation
+    from collections.abc import Mapping, Sequence
 
-RECENT = 20
+    from cogento.console.explain import CustomerRecords, Explanation, WaitingEvent
+    from cogento.events.kinds.kind import Kind
+    from cogento.store.history import ObjectRecord
+
+SHOWN = 20
+MOST_SHOWN = 500
 
 
 @click.command()
 @click.argument("asked", metavar="ID")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST_SHOWN),
+    default=SHOWN,
+    show_default=True,
+    help="At most so many lines of each list.",
+)
 @json_option
-def explain(asked: str, *, as_json: bool) -> None:
-    """Tell the story of a customer, a subscription or an event.
+def explain(asked: str, *, limit: int, as_json: bool) -> None:
+    """Explain a customer, subscription or event: state, history, what it waits for.
 
-    ID is Stripe's (cus_…, sub_…, evt_… or of what else has a table), or an e-mail address.
+    ID is Stripe's (cus_…, sub_…, evt_… or of what else has a table), or an e-mail address. What no table knows is
+    looked for in the events that wait.
     """
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
-        found = explain_id(asked, mailboxes, store)
-    if found is None:
-        raise Failure("Nothing is known of this: no mailbox, row, ledger entry or dead letter has it.")
+        found = explain_query(asked, mailboxes, store, limit=limit + 1)
+    if isinstance(found, NothingFound):
+        raise Failure(printable(" ".join(found.sentences), longest=MOST_SHOWN))
     answer = found.explanation if isinstance(found, PartialExplanation) else found
     if as_json:
-        print_json(_plain(answer))
+        print_json(_plain(answer, limit=limit))
     elif isinstance(answer, AmbiguousQuery):
         click.echo(f"{len(answer.customers)} customers have this address in Stripe. Ask for one of them:")
         for customer_id in answer.customers:
             click.echo(f"  {printable(customer_id)}")
     else:
-        _print(answer)
+        _print(answer, limit=limit)
     if isinstance(found, PartialExplanation):
         with friendly_errors():
             raise found.error
 
 
-def _plain(found: Explanation | AmbiguousQuery) -> object:
-    """Name each kind of object by its table."""
+def _plain(found: Explanation | AmbiguousQuery, *, limit: int) -> object:
+    """Name each kind of object by its table; `cut` names the lists that have more than is printed."""
     if isinstance(found, AmbiguousQuery) or found.records is None:
         return found
     records = {field.name: getattr(found.records, field.name) for field in dataclasses.fields(found.records)}
-    objects = {kind.table: [one.row for one in rows] for kind, rows in records.pop("objects").items()}
-    found_ = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-    return {**found_, "records": {**records, **objects}}
+    lists = {kind.table: [one.row for one in rows] for kind, rows in records.pop("objects").items()}
+    lists |= {name: list(records[name]) for name in ("events", "letters", "unsure")}
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    cut = [name for name, rows in lists.items() if len(rows) > limit]
+    return {
+        **fields,
+        "records": {**records, **{name: rows[:limit] for name, rows in lists.items()}},
+        "cut": cut,
+    }
 
 
-def _print(found: Explanation) -> None:
+def _print(found: Explanation, *, limit: int) -> None:
     click.secho(printable(found.customer_id), bold=True)
-    for sentence in found.sentences or ("Everything that was received is applied.",):
+    for sentence in found.sentences or ("Nothing is waiting; all received events have been processed.",):
         click.echo(f"  {printable(sentence)}")
-
-    if found.mail:
-        print_title("In the mailbox, the oldest first")
-        waiting = [
-            (one.event_id, "parked" if one.is_parked else "waiting", one.waited, one.attempts, one.why)
-            for one in found.mail[:RECENT]
-        ]
-        print_table(("EVENT", "STATE", "SINCE", "FAILED TRIES", "WHY"), waiting)
-
+    _print_mail(found, limit=limit)
     records = found.records
     if records is None:
         return
     if (row := records.customer) is not None:
-        print_title("Row")
+        print_title("Database row")
         print_facts(
             [
                 ("email", row.email),
@@ -84,21 +97,75 @@ def _print(found: Explanation) -> None:
                 ("last event", row.last_webhook_event_id or "none"),
             ]
         )
-    for kind, objects in records.objects.items():
-        if objects:
-            print_title(kind.table.capitalize())
-            rows = [
-                (one.object_id, *(_short(one.row[column]) for column in kind.shown.values()))
-                for one in objects
-            ]
-            print_table(("ID", *map(str.upper, kind.shown)), rows)
+    _print_objects(records.objects, records, limit=limit)
     if records.events:
-        print_title("Events, the newest first")
+        print_title("Events, newest first")
         events = [
-            (second(one.record.event_created_at), one.record.event_id, one.record.event_type, one.meaning)
-            for one in records.events[:RECENT]
+            (
+                second(one.record.event_created_at),
+                one.record.event_id,
+                one.record.object_id,
+                one.record.event_type,
+                one.meaning,
+            )
+            for one in records.events
         ]
-        print_table(("HAPPENED", "EVENT", "TYPE", "WHAT BECAME OF IT"), events)
+        _print_list(("CREATED IN STRIPE", "EVENT", "OBJECT", "TYPE", "OUTCOME"), events, limit=limit)
+
+
+def _print_mail(found: Explanation, *, limit: int) -> None:
+    for title, events, total in (
+        ("Waiting, in order", [one for one in found.mail if not one.is_parked], found.mailbox.waiting_total),
+        (
+            "Waiting for the customer's own event",
+            [one for one in found.mail if one.is_parked],
+            found.mailbox.parked_total,
+        ),
+    ):
+        if events:
+            print_title(title)
+            _print_list(
+                ("EVENT", "OBJECT", "TYPE", "WAITED", "FAILED ATTEMPTS", "WHY"),
+                [_mail_line(one) for one in events],
+                limit=limit,
+                total=total,
+            )
+
+
+def _mail_line(one: WaitingEvent) -> Sequence[object]:
+    return (one.event_id, one.object_id, one.event_type, one.waited, one.attempts, one.why)
+
+
+def _print_objects(
+    objects_by_kind: Mapping[Kind, Sequence[ObjectRecord]], records: CustomerRecords, *, limit: int
+) -> None:
+    """Print the rows of each kind, with the event that each was written from as far as it is listed."""
+    known = {one.record.event_id: one.record for one in records.events}
+    for kind, objects in objects_by_kind.items():
+        if not objects:
+            continue
+        print_title(kind.table.capitalize())
+        rows = []
+        for one in objects:
+            event_id = EventId(str(one.row["last_webhook_event_id"] or ""))
+            event = known.get(event_id)
+            written = f"{event_id} {event.event_type} {second(event.event_created_at)}" if event else event_id
+            rows.append(
+                (one.object_id, *(_short(one.row[column]) for column in kind.shown.values()), written)
+            )
+        _print_list(("ID", *map(str.upper, kind.shown), "WRITTEN FROM"), rows, limit=limit)
+
+
+def _print_list(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], *, limit: int, total: int | None = None
+) -> None:
+    """Print at most `limit` rows, and say so where there are more."""
+    print_table(heads, rows[:limit])
+    shown = min(limit, len(rows))
+    if total is not None and total > shown:
+        click.echo(f"The first {shown:,} of {total:,}.")
+    elif total is None and len(rows) > shown:
+        click.echo(f"There are more: --limit shows up to {MOST_SHOWN}.")
 
 
 def _short(value: object) -> object:

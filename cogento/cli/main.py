@@ -30,7 +30,11 @@ COMMANDS = {
         ),
         _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
         _Place("cogento.cli.status", "status", "Show what waits, what was done and what failed."),
-        _Place("cogento.cli.explain", "explain", "Tell the story of a customer, a subscription or an event."),
+        _Place(
+            "cogento.cli.explain",
+            "explain",
+            "Explain a customer, subscription or event: state, history, what it waits for.",
+        ),
         _Place(
             "cogento.cli.letters",
             "letters",

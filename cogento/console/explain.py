@@ -18,7 +18,8 @@ from cogento.console.messages import (
     describe_row,
     waited,
 )
-from cogento.events.envelope import parse_envelope
+from cogento.events.addresses import canonical_address
+from cogento.events.envelope import ANY_TIME, parse_envelope, parse_whole
 from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.kinds import OWNED_KINDS
 from cogento.events.names import CustomerId, EventId, ObjectId
@@ -29,8 +30,9 @@ from cogento.store.errors import classify
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from cogento.events.envelope import Envelope
     from cogento.events.kinds.kind import Kind
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.status import MailboxView
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 LISTED = 50
 ANSWER_SECONDS = 20
-CUSTOMER = "cus_"
+CUSTOMER, EVENT = "cus_", "evt_"
 TABLES_UNREAD = (
     "The tables could not be read: nothing is told of the row, of past events and of dead letters."
 )
@@ -83,9 +85,14 @@ class CustomerRecords:
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvent:
-    """One event in the mailbox: how long it has waited, how often it failed, and why the last time."""
+    """One event in the mailbox: how long it has waited, how often it failed, and why the last time.
+
+    `object_id` is what it is about, and `event_type` what happened; both are empty of an event that cannot be read.
+    """
 
     event_id: EventId
+    event_type: str
+    object_id: str
     is_parked: bool
     waited: str
     attempts: int
@@ -120,28 +127,70 @@ class AmbiguousQuery:
     customers: Sequence[CustomerId]
 
 
+@dataclass(frozen=True, slots=True)
+class NothingFound:
+    """Nobody has heard of what was asked for; `looked_through` waiting events of `waiting` are about something else.
+
+    None were looked through where an id says by itself where it would be.
+    """
+
+    asked: str
+    looked_through: int
+    waiting: int
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """What was looked at."""
+        said = [f"Nothing found for “{self.asked}”: no row, processed event or dead letter matches."]
+        if self.looked_through < self.waiting:
+            said.append(
+                f"Of {self.waiting:,} waiting events the first {self.looked_through:,} were looked through, "
+                "and none is about it: ask again later, or for its customer."
+            )
+        elif self.looked_through:
+            said.append(f"All {self.looked_through:,} waiting events were looked through; none is about it.")
+        else:
+            said.append("No waiting event matches either.")
+        return said
+
+
 def explain_id(
     asked: str, mailboxes: Mailboxes, store: Store
 ) -> Explanation | PartialExplanation | AmbiguousQuery | None:
-    """Explain the customer that an id or address belongs to; None for one nobody has heard of.
+    """Explain as `explain` does; None for what nobody has heard of."""
+    found = explain(asked, mailboxes, store)
+    return None if isinstance(found, NothingFound) else found
 
-    While Postgres is away only what waits is explained, if the mailboxes know whose it is: of a customer's id,
-    and of an event that waits. Otherwise raises what they and the store raise when their servers are away.
+
+def explain(
+    asked: str, mailboxes: Mailboxes, store: Store, *, limit: int = LISTED
+) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
+    """Explain the customer that an id or address belongs to, with at most `limit` rows, events and letters of each kind.
+
+    What only waiting events are about is looked for in them, some thousands at most. While Postgres is away only what
+    waits is explained. Otherwise raises what the mailboxes and the store raise when their servers are away.
     """
+    asked = asked.strip()
+    found_in = None
     try:
         customers = _ask(store.history.whose(asked))
         if len(customers) > 1:
             return AmbiguousQuery(asked, customers)
-        customer_id = customers[0] if customers else _whose_mail(asked, mailboxes)
-        if customer_id is None:
-            return None
-        records = _ask(_read(store, customer_id, asked))
+        if not customers:
+            found = _search(asked, mailboxes)
+            if isinstance(found, NothingFound):
+                return found
+            found_in = found.event_id
+            customers = [found.customer_id]
+        records = _ask(_read(store, customers[0], asked, limit=limit))
     except _TablesUnavailableError as away:
-        customer_id = CustomerId(asked) if asked.startswith(CUSTOMER) else _whose_mail(asked, mailboxes)
-        if customer_id is None:
+        known = asked.startswith(CUSTOMER)
+        found = _WaitingIn(CustomerId(asked)) if known else _search(asked, mailboxes)
+        if isinstance(found, NothingFound):
             raise away.error from None
-        return PartialExplanation(_explanation(asked, customer_id, mailboxes, None), away.error)
-    return _explanation(asked, customer_id, mailboxes, records)
+        explanation = _explanation(asked, found.customer_id, mailboxes, None, found_in=found.event_id)
+        return PartialExplanation(explanation, away.error)
+    return _explanation(asked, customers[0], mailboxes, records, found_in=found_in)
 
 
 class _TablesUnavailableError(Exception):
@@ -163,7 +212,12 @@ def _ask(question: Coroutine[object, object, T]) -> T:
 
 
 def _explanation(
-    asked: str, customer_id: CustomerId, mailboxes: Mailboxes, records: CustomerRecords | None
+    asked: str,
+    customer_id: CustomerId,
+    mailboxes: Mailboxes,
+    records: CustomerRecords | None,
+    *,
+    found_in: EventId | None,
 ) -> Explanation:
     """Put into words what is known: the event that was asked for first, then what waits, then the rows."""
     mailbox, now_ms = mailboxes.view(customer_id), mailboxes.now_ms()
@@ -171,11 +225,16 @@ def _explanation(
 
     event = records.event if records else None
     if event is not None:
-        sentences.append(f"{asked} is {event.record.outcome}: {event.meaning}.")
+        sentences.append(f"{asked}: {event.meaning}.")
     elif asked in {listed.event_id for listed in mailbox.waiting}:
-        sentences.append(f"{asked} waits in the customer's mailbox.")
+        sentences.append(f"{asked} is waiting, in its customer's order.")
     elif asked in {listed.event_id for listed in mailbox.parked}:
-        sentences.append(f"{asked} is parked until the customer's own event arrives.")
+        sentences.append(f"{asked} is waiting for the customer's own event.")
+
+    elif found_in is not None:
+        sentences.append(
+            f"{asked} is what {found_in} is about, which waits: no row has been written from it yet."
+        )
 
     context = QueueContext(
         now_ms=now_ms,
@@ -184,17 +243,7 @@ def _explanation(
         workers=Workforce(mailboxes.workers.seen(), now_ms).alive,
     )
     sentences += describe_mailbox(mailbox, context)
-    mail = [
-        WaitingEvent(
-            event_id=listed.event_id,
-            is_parked=is_parked,
-            waited=waited(listed, now_ms),
-            attempts=listed.attempts,
-            why=" ".join(filter(None, (listed.error_class, listed.error_code))),
-        )
-        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
-        for listed in events
-    ]
+    mail = _read_mail(mailbox, mailboxes, now_ms)
     if records is not None:
         sentences += _of_records(records)
     else:
@@ -202,6 +251,34 @@ def _explanation(
             sentences.append("Nothing waits in the mailbox.")
         sentences.append(TABLES_UNREAD)
     return Explanation(asked, customer_id, tuple(sentences), mailbox, mail, records)
+
+
+def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[WaitingEvent]:
+    """Say of each event in a mailbox what it is about, how long it has waited, and how it failed."""
+    listed = [
+        (one, is_parked)
+        for events, is_parked in ((mailbox.waiting, False), (mailbox.parked, True))
+        for one in events
+    ]
+    bodies = (
+        mailboxes.search.bodies(mailbox.customer_id, [one.event_id for one, _ in listed]) if listed else {}
+    )
+    envelopes = {id_: _envelope_of(body) for id_, body in bodies.items()}
+    mail = []
+    for one, is_parked in listed:
+        envelope = envelopes.get(one.event_id)
+        mail.append(
+            WaitingEvent(
+                event_id=one.event_id,
+                event_type=envelope.type if envelope else "",
+                object_id=envelope.object_id if envelope else "",
+                is_parked=is_parked,
+                waited=waited(one, now_ms),
+                attempts=one.attempts,
+                why=" ".join(filter(None, (one.error_class, one.error_code))),
+            )
+        )
+    return mail
 
 
 def _of_records(records: CustomerRecords) -> list[str]:
@@ -214,39 +291,79 @@ def _of_records(records: CustomerRecords) -> list[str]:
         if letter.status in UNRESOLVED:
             died = f"{letter.died_at:%Y-%m-%d %H:%M} UTC"
             sentences.append(
-                f"{letter.event_id} is a dead letter since {died}. {letter.message} "
+                f"{letter.event_id} became a dead letter at {died}: {letter.message.rstrip('.')}. "
                 f"`cogento letters show {letter.id}` says what to do."
             )
     return sentences
 
 
-def _whose_mail(asked: str, mailboxes: Mailboxes) -> CustomerId | None:
-    """Find the customer of an id that only the mailboxes know."""
+@dataclass(frozen=True, slots=True)
+class _WaitingIn:
+    """The mailbox that something was found in, and the event, if it was looked for in the events."""
+
+    customer_id: CustomerId
+    event_id: EventId | None = None
+
+
+def _search(asked: str, mailboxes: Mailboxes) -> _WaitingIn | NothingFound:
+    """Find the mailbox of what only the mailboxes know."""
     as_customer = CustomerId(asked)
     mailbox = mailboxes.view(as_customer)
     if mailbox.waiting_total or mailbox.parked_total or mailbox.pause:
-        return as_customer
+        return _WaitingIn(as_customer)
     stored = mailboxes.find(EventId(asked))
-    if stored is None:
-        return None
+    envelope = _envelope_of(stored.body) if stored else None
+    if envelope is not None:
+        return _WaitingIn(envelope.customer_id)
+    if asked.startswith((CUSTOMER, EVENT)):
+        return NothingFound(asked, 0, 0)
+    status, wanted = mailboxes.status(), _mention(asked)
+    found = mailboxes.search.find(wanted)
+    if found.customer_id is None:
+        return NothingFound(
+            asked, found.looked_through, max(status.waiting + status.parked, found.looked_through)
+        )
+    return _WaitingIn(found.customer_id, found.event_id)
+
+
+def _mention(asked: str) -> Callable[[bytes], bool]:
+    """Tell what finds events about an object, or customers with an address, in the events' bodies."""
+    address = canonical_address(asked)
+    written = asked.lower().encode(errors="replace") if asked.isascii() else b""
+
+    def is_about(body: bytes) -> bool:
+        if written not in body.lower():
+            return False
+        try:
+            whole, envelope = parse_whole(body, now=ANY_TIME)
+        except RejectedError:
+            return False
+        email = whole.data.object.get("email")
+        is_address = isinstance(email, str) and canonical_address(email) == address
+        return envelope.object_id == asked or is_address
+
+    return is_about
+
+
+def _envelope_of(body: bytes) -> Envelope | None:
     try:
-        return parse_envelope(stored.body, now=mailboxes.now_ms() // 1000).customer_id
+        return parse_envelope(body, now=ANY_TIME)
     except RejectedError:
         return None
 
 
-async def _read(store: Store, customer_id: CustomerId, asked: str) -> CustomerRecords:
+async def _read(store: Store, customer_id: CustomerId, asked: str, *, limit: int) -> CustomerRecords:
     event = await store.history.event(EventId(asked))
-    events = await store.history.events(customer_id, limit=LISTED)
+    events = await store.history.events(customer_id, limit=limit)
     return CustomerRecords(
         customer=await store.history.customer(customer_id),
-        objects={kind: await store.history.objects(kind, customer_id, limit=LISTED) for kind in OWNED_KINDS},
+        objects={kind: await store.history.objects(kind, customer_id, limit=limit) for kind in OWNED_KINDS},
         events=[ExplainedEvent(record, describe_outcome(record)) for record in events],
         event=ExplainedEvent(event, describe_outcome(event)) if event else None,
         letters=await store.letters.page(
-            LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=LISTED
+            LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=limit
         ),
-        unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=LISTED)],
+        unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=limit)],
     )
 
 

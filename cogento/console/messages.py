@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 TIED_EVENTS_NAMED = 10
 OUTCOMES: dict[str, str] = {
-    Outcome.APPLIED: "the row was written from it",
-    Outcome.UNCHANGED: "the row already showed exactly this",
-    Outcome.DUPLICATE: "it had counted before",
-    Outcome.STALE: "the row already showed something later",
-    Outcome.SUPERSEDED: "a later event of the same batch was written instead",
-    Outcome.DEAD: "it could not be applied and is a dead letter",
+    Outcome.APPLIED: "applied",
+    Outcome.UNCHANGED: "no change",
+    Outcome.DUPLICATE: "duplicate",
+    Outcome.STALE: "out of date: a later event had been applied",
+    Outcome.SUPERSEDED: "skipped: a later event of the same batch was applied instead",
+    Outcome.DEAD: "failed: it is a dead letter",
 }
 REDELIVERIES = {
     Redelivery.PUT_BACK: "back in its mailbox",
@@ -50,10 +50,10 @@ SOURCES: dict[str, str] = {
 """How answers of Stripe's came to a row past the mailboxes."""
 
 REASONS: dict[str, str] = {
-    Reason.FIRST: "the first that was known of the object",
-    Reason.NEWER: "newer than everything known",
-    Reason.FOLLOWS: "its previous values prove that it came last in its second",
-    Reason.TIE_BREAK: "nothing decides between events of its second: the same choice is made everywhere",
+    Reason.FIRST: "first event of this object",
+    Reason.NEWER: "newest so far",
+    Reason.FOLLOWS: "its previous values show that it is the last of that second",
+    Reason.TIE_BREAK: "nothing decides between events of its second: every worker makes the same choice",
     Reason.AFTER_DELETE: "the object had ended before, and an end is final",
 }
 
@@ -105,7 +105,7 @@ def _describe_result(row: LedgerRecord) -> str:
         return "it only names its object: Stripe is asked, and the answer counts in its place"
     outcome = OUTCOMES.get(row.outcome, row.outcome)
     if row.superseded_by:
-        return f"{outcome}: {row.superseded_by}"
+        return f"skipped: {row.superseded_by} in the same batch is newer"
     reason = REASONS.get(row.reason or "")
     return f"{outcome} ({reason})" if reason else outcome
 
@@ -113,16 +113,16 @@ def _describe_result(row: LedgerRecord) -> str:
 def describe_row(row: CustomerRecord | None) -> list[str]:
     """Say what is remarkable about a customer's row."""
     if row is None:
-        return ["There is no row: the customer's own event has not been applied yet."]
+        return ["No database row yet: the customer's own event has not been applied."]
     said = []
     if row.deleted_at is not None:
-        said.append("Deleted in Stripe: the row stays, its personal data and roles are gone.")
+        said.append("Deleted in Stripe. The row is kept without personal data or roles.")
     elif row.stripe_email is not None and row.email != canonical_address(row.stripe_email):
         said.append(
-            "An older customer has the same e-mail address and signs in with it; this one shows a stand-in."
+            "An older customer has the same e-mail address and uses it to sign in; this row has a placeholder address."
         )
     elif row.stripe_email is None:
-        said.append("The customer has no e-mail address in Stripe; the row shows a stand-in.")
+        said.append("The customer has no e-mail address in Stripe; this row has a placeholder address.")
     return said
 
 
@@ -139,7 +139,7 @@ def describe_ambiguity(
     said = [*outlived, f"The row of {object_id} is unsure: {_describe_doubt(shown, tie)}."]
     last = [event for event in tie.events if event.may_be_last]
     if len(last) > 1:
-        said.append(f"Each of these can be the last: {_describe_tied(last)}.")
+        said.append(f"Any of these may be the latest: {_describe_tied(last)}.")
         said.append(f"{shown} is shown: {tie.choice}.")
     return said
 
@@ -154,8 +154,7 @@ def describe_letter(letter: Letter, *, waits: bool) -> str:
         case LetterStatus.RETRYING:
             return "It is on its way back. Should its event reach no mailbox, a worker opens it again in a minute."
         case LetterStatus.RESOLVED:
-            meaning = OUTCOMES.get(letter.resolution or "", "")
-            return f"Its retry ended as {letter.resolution}: {meaning}."
+            return f"Retried successfully: {OUTCOMES.get(letter.resolution or '', letter.resolution)}."
         case LetterStatus.DISCARDED:
             return f"Discarded by {letter.resolved_by}: {letter.resolution}"
         case _:
@@ -203,7 +202,7 @@ def _describe_tied(events: Sequence[TiedEvent]) -> str:
 
 def _describe_one(event: TiedEvent) -> str:
     second = dt.datetime.fromtimestamp(event.created, dt.UTC)
-    kind = "an edge: tells what it changed" if event.is_edge else "a sighting: tells only what it saw"
+    kind = "with previous values" if event.is_edge else "without previous values"
     return f"{event.event_id} of {second:%Y-%m-%d %H:%M:%S} UTC ({kind})"
 
 
@@ -243,7 +242,7 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
     if view.waiting_total:
         said += [_describe_circuit(circuit, now_ms) for circuit in context.circuits]
         if not context.workers:
-            said.append("No worker takes work: nothing goes on until one is started.")
+            said.append("No worker is running: nothing is processed until one is started.")
     if view.waiting_total and view.state is not None:
         lag = waited(view.waiting[0], now_ms) if view.waiting else ""
         first = f", the first for {lag}" if lag else ""
@@ -252,7 +251,9 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
         said.append(f"Earlier, {describe_failure(failed)}.")
     said += _describe_parked(view, now_ms)
     if view.crashes:
-        said.append(f"Workers have died {times(view.crashes)} in a row with this customer in hand.")
+        said.append(
+            f"Workers crashed {times(view.crashes)} in a row while processing this customer's events."
+        )
     return said
 
 
@@ -291,16 +292,16 @@ def _describe_state(view: MailboxView, now_ms: int) -> str:
     away = duration(abs(now_ms - (view.state_ms or now_ms)) / 1000)
     match view.state:
         case MailboxState.READY:
-            return f"in line for a worker for {away}"
+            return f"queued for {away}"
         case MailboxState.LEASED:
             who = f"worker {view.owner}" if view.owner else "a worker"
-            return f"{who} has them in hand, for {away} more at most"
+            return f"{who} is processing them (lease ends in {away})"
         case MailboxState.SLEEPING:
             failed = _failed(view)
             why = describe_failure(failed) if failed else "it was put off"
             return f"tried again in {away}, because {why}"
         case _:
-            return f"held for {away}"
+            return f"paused for {away}"
 
 
 def _failed(view: MailboxView) -> Listed | None:
@@ -314,7 +315,7 @@ def _describe_parked(view: MailboxView, now_ms: int) -> list[str]:
     )
     said = []
     if view.parked_total > unreadable:
-        parked = _events(view.parked_total - unreadable, verb="parked until the customer's own event arrives")
+        parked = _events(view.parked_total - unreadable, verb="waiting for the customer's own event")
         said.append(f"{parked}{look}.")
     if unreadable:
         aside = _events(

@@ -35,6 +35,7 @@ from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.pauses import format_reason, read_pause
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
+from cogento.queue.search import EventSearch
 from cogento.queue.status import Paused
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState, read_waiting
 from cogento.queue.worker_registry import WorkerRegistry
@@ -92,6 +93,7 @@ class Mailboxes:
         self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
         self.tables = TablesKeeper(server, self._clock, self._tags[0])
         self.minutes = MinutesKeeper(server, self._tags[0])
+        self.search = EventSearch(server, self._clock, self._tags)
         self._orphans = OrphanedLeases()
 
     @classmethod

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from contextlib import closing
@@ -7,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from cogento import runtime
+from cogento.console.formatting import second
 from cogento.events.names import CustomerId, EventId
 from cogento.ordering.explain import Choice
 from cogento.queue.circuit import Dependency
@@ -140,7 +142,7 @@ def test_explain_tells_a_customer_with_rows_and_history(run: Run, applied: Happe
     told = run("explain", "cus_ada").output
     assert "ada@example.com" in told
     assert "sub_ada" in told
-    assert "evt_b  customer.subscription.created  the row was written from it" in told
+    assert "evt_b  sub_ada  customer.subscription.created  applied" in told
 
 
 @pytest.mark.parametrize("asked", ["cus_ada", "sub_ada", "evt_b"])
@@ -153,7 +155,7 @@ def test_explain_finds_the_customer_of_any_id(run: Run, applied: Happened, asked
 def test_explain_says_what_became_of_an_event(run: Run, applied: Happened) -> None:
     applied("customer.updated", ADA, id_="evt_new", created=builders.NOW + 100)
     applied("customer.updated", ADA | {"name": "Old"}, id_="evt_old")
-    assert "evt_old is stale: the row already showed something later." in run("explain", "evt_old").output
+    assert "evt_old: out of date: a later event had been applied." in run("explain", "evt_old").output
 
 
 def test_t3_explain_says_why_a_deleted_customers_subscription_is_in_doubt(
@@ -174,16 +176,16 @@ def test_t8_explain_finds_a_customer_however_its_address_is_typed(
     applied("customer.created", ADA | {"email": "Ada@Example.com"}, id_="evt_a")
     told = run("explain", asked).output
     assert "cus_ada" in told
-    assert "stand-in" not in told
+    assert "placeholder" not in told
 
 
 def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailboxes: Mailboxes) -> None:
     waiting("customer.created", ADA, id_="evt_a")
     mailboxes.pause(CustomerId("cus_ada"), who="ops-1", why="INC-7")
     told = run("explain", "evt_a").output
-    assert "evt_a waits in the customer's mailbox." in told
+    assert "evt_a is waiting, in its customer's order." in told
     assert "Paused by ops-1 just now (INC-7): `cogento resume cus_ada` resumes it." in told
-    assert "There is no row" in told
+    assert "No database row yet" in told
 
 
 def test_explain_says_that_workers_wait_for_postgres_or_that_there_are_none(
@@ -195,8 +197,8 @@ def test_explain_says_that_workers_wait_for_postgres_or_that_there_are_none(
     circuit = mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("25006", begun_ms=circuit.now_ms(), errors_limit=1, probe_after_seconds=5)
     read_only = run("explain", "cus_ada").output
-    assert "No worker takes work: nothing goes on until one is started." in alone
-    assert "No worker takes work" not in read_only
+    assert "No worker is running: nothing is processed until one is started." in alone
+    assert "No worker is running" not in read_only
     assert "Workers take no mail: they have waited for postgres" in read_only
     assert "(25006: read-only)" in read_only
 
@@ -219,16 +221,16 @@ def test_explain_says_who_has_the_mail_and_how_its_first_event_failed(
         worker.settle(claim, [Settlement(CustomerId("cus_ada"), failed=(failed,))])
         worker.claim(max_customers=1, max_events=1, lease_seconds=60)
     told = run("explain", "cus_ada").output
-    assert "worker host:7 has them in hand, for 59 s more at most." in told
+    assert "worker host:7 is processing them (lease ends in 59 s)." in told
     assert "Earlier, evt_a failed 2 times (transient 57014)." in told
-    assert re.search(r"evt_a +waiting +\d+ \w+ +2 +transient 57014", told)
+    assert re.search(r"evt_a +cus_ada +customer.updated +\d+ \w+ +2 +transient 57014", told)
 
 
 def test_explain_names_the_events_that_tie_and_says_why_one_was_chosen(run: Run, applied: Happened) -> None:
     contradict(applied)
     told = run("explain", "cus_ada").output
     assert "The row of cus_ada is unsure: orders that fit end in different states." in told
-    assert "evt_back of 2025-10-09 08:53:20 UTC (an edge: tells what it changed); evt_there of" in told
+    assert "evt_back of 2025-10-09 08:53:20 UTC (with previous values); evt_there of" in told
     assert f"evt_there is shown: {Choice.GREATEST_ID}." in told
 
 
@@ -264,3 +266,66 @@ def test_explain_of_an_unknown_id_fails_in_one_line(run: Run) -> None:
     unknown = run("explain", "cus_nobody")
     assert unknown.exit_code == 1
     assert unknown.stderr.count("\n") == 1
+
+
+def test_explain_finds_a_subscription_whose_event_only_waits(run: Run, waiting: Happened) -> None:
+    waiting("customer.subscription.created", PLAN, id_="evt_b")
+    told = run("explain", "sub_ada").output
+    assert told.startswith("cus_ada\n  sub_ada is what evt_b is about, which waits")
+    assert "evt_b  sub_ada  customer.subscription.created" in told
+
+
+def test_explain_finds_a_subscription_whose_event_is_parked(
+    run: Run, waiting: Happened, mailboxes: Mailboxes
+) -> None:
+    waiting("customer.subscription.created", PLAN, id_="evt_b")
+    claimed = mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5)
+    assert claimed is not None
+    mailboxes.settle(claimed, [Settlement(CustomerId("cus_ada"), parked=(EventId("evt_b"),))])
+    told = run("explain", "sub_ada").output
+    assert "Waiting for the customer's own event\nEVENT  OBJECT   TYPE" in told
+    assert "evt_b  sub_ada  customer.subscription.created" in told
+
+
+@pytest.mark.parametrize("asked", ["ada@example.com", "  ADA@EXAMPLE.com "])
+def test_explain_finds_an_address_in_any_case_that_only_a_waiting_event_has(
+    run: Run, waiting: Happened, asked: str
+) -> None:
+    waiting("customer.created", ADA | {"email": "Ada@Example.com"}, id_="evt_a")
+    assert run("explain", asked).output.startswith("cus_ada\n")
+
+
+def test_explain_says_how_many_waiting_events_it_looked_through(
+    run: Run, waiting: Happened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting("customer.created", ADA, id_="evt_a")
+    waiting("customer.created", builders.customer("cus_bob"), id_="evt_b")
+    assert "All 2 waiting events were looked through" in run("explain", "sub_nobody").stderr
+    monkeypatch.setattr("cogento.queue.search.MAX_SEARCHED", 1)
+    assert "Of 2 waiting events the first 1 were looked through" in run("explain", "sub_nobody").stderr
+
+
+def test_explain_shows_the_object_of_each_event_and_what_rows_were_written_from(
+    run: Run, applied: Happened
+) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.subscription.created", PLAN, id_="evt_b", created=builders.NOW + 1)
+    told = run("explain", "cus_ada").output
+    assert (
+        f"evt_b customer.subscription.created {second(dt.datetime.fromtimestamp(builders.NOW + 1, dt.UTC))}"
+        in told
+    )
+    assert "  evt_a  cus_ada  customer.created " in told
+
+
+def test_explain_cuts_no_list_silently(run: Run, applied: Happened, waiting: Happened) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.updated", ADA | {"name": "B"}, id_="evt_b", created=builders.NOW + 1)
+    waiting("customer.updated", ADA, id_="evt_c")
+    waiting("customer.updated", ADA, id_="evt_d")
+    told = run("explain", "cus_ada", "--limit", "1").output
+    programs = json.loads(run("explain", "cus_ada", "--limit", "1", "--json").output)
+    assert "The first 1 of 2." in told
+    assert told.endswith("There are more: --limit shows up to 500.\n")
+    assert (programs["cut"], len(programs["records"]["events"])) == (["events"], 1)
+    assert "There are more" not in run("explain", "cus_ada").output

@@ -40,14 +40,14 @@ def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_mend
     assert (listed["event_id"], listed["reason"], listed["status"]) == ("evt_1", reason, "open")
     assert listed["api_version"] == "2025-06-30.basil"
     assert ADVICE[reason] in run("letters", "show", "evt_1").output
-    assert "is a dead letter since" in run("explain", "evt_1").output
+    assert "became a dead letter at" in run("explain", "evt_1").output
 
     ward.fix(reason)
     assert run("letters", "retry", "evt_1", "--why", "fixed").exit_code == 0
     ward.post.drain()
 
-    assert "Its retry ended as applied" in run("letters", "show", "evt_1").output
-    assert "evt_1 is applied" in run("explain", "evt_1").output
+    assert "Retried successfully: applied." in run("letters", "show", "evt_1").output
+    assert "evt_1: applied" in run("explain", "evt_1").output
     assert run("letters", "list").output == "There are none.\n"
 
 

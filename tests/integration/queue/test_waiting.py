@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from cogento.events.names import CustomerId
+from cogento.events.names import CustomerId, EventId
+from cogento.queue.claims import Settlement
+from cogento.queue.search import MAX_SEARCHED, SearchResult
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState
 from tests.support.mailbox_builders import envelope
 
@@ -110,3 +112,37 @@ def test_who_paused_and_why_is_kept_by_a_real_server(mailboxes: Mailboxes) -> No
     assert mailboxes.resume(CustomerId("cus_a"))
     assert mailboxes.resume()
     assert mailboxes.view(CustomerId("cus_a")).pause is None
+
+
+def test_waiting_events_are_looked_through_the_parked_ones_first(mailboxes: Mailboxes) -> None:
+    mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n}") for n in range(3)])
+    claimed = mailboxes.claim(max_customers=3, max_events=3, lease_seconds=5)
+    assert claimed is not None
+    parked = Settlement(CustomerId("cus_2"), parked=(EventId("evt_2"),))
+    mailboxes.settle(claimed, [Settlement(CustomerId("cus_0")), Settlement(CustomerId("cus_1")), parked])
+    found = mailboxes.search.find(lambda body: b"evt_2" in body)
+    assert (found.customer_id, found.event_id, found.looked_through) == ("cus_2", "evt_2", 1)
+    assert mailboxes.search.find(lambda body: b"evt_1" in body).looked_through == 3
+    assert mailboxes.search.find(lambda _body: False) == SearchResult(None, None, 3)
+
+
+def test_no_more_than_2000_waiting_events_are_looked_through_each_once(
+    mailboxes: Mailboxes, redis_url: str
+) -> None:
+    mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n % 450}") for n in range(2_100)])
+    seen: list[bytes] = []
+
+    def note(body: bytes) -> bool:
+        seen.append(body)
+        return False
+
+    assert mailboxes.search.find(note).looked_through == MAX_SEARCHED
+    assert len(set(seen)) == MAX_SEARCHED
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+
+
+def test_bodies_of_events_that_are_gone_are_left_out(mailboxes: Mailboxes) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_1")])
+    bodies = mailboxes.search.bodies(CustomerId("cus_1"), [EventId("evt_0"), EventId("evt_1")])
+    assert list(bodies) == ["evt_1"]

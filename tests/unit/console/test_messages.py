@@ -69,11 +69,15 @@ def row(**fields: Any) -> CustomerRecord:
 @pytest.mark.parametrize(
     ("outcome", "reason", "said"),
     [
-        ("applied", Reason.NEWER, "the row was written from it (newer than everything known)"),
-        ("stale", Reason.STALE, "the row already showed something later"),
-        ("stale", Reason.AFTER_DELETE, "the row already showed something later (the object had ended before"),
-        ("unchanged", Reason.UNCHANGED, "the row already showed exactly this"),
-        ("dead", "malformed", "it could not be applied and is a dead letter"),
+        ("applied", Reason.NEWER, "applied (newest so far)"),
+        ("stale", Reason.STALE, "out of date: a later event had been applied"),
+        (
+            "stale",
+            Reason.AFTER_DELETE,
+            "out of date: a later event had been applied (the object had ended before",
+        ),
+        ("unchanged", Reason.UNCHANGED, "no change"),
+        ("dead", "malformed", "failed: it is a dead letter"),
     ],
 )
 def test_outcome_is_told_with_its_reason(outcome: str, reason: str, said: str) -> None:
@@ -81,7 +85,8 @@ def test_outcome_is_told_with_its_reason(outcome: str, reason: str, said: str) -
 
 
 def test_superseded_event_names_its_successor() -> None:
-    assert describe_outcome(record("superseded", Reason.SUPERSEDED, "evt_2")).endswith(": evt_2")
+    told = describe_outcome(record("superseded", Reason.SUPERSEDED, "evt_2"))
+    assert told == "skipped: evt_2 in the same batch is newer"
 
 
 @pytest.mark.parametrize("outcome", FINAL_OUTCOMES)
@@ -90,7 +95,7 @@ def test_every_outcome_of_the_ledger_has_words(outcome: str) -> None:
 
 
 def test_missing_row_is_told() -> None:
-    assert describe_row(None) == ["There is no row: the customer's own event has not been applied yet."]
+    assert describe_row(None) == ["No database row yet: the customer's own event has not been applied."]
 
 
 def test_ordinary_row_says_nothing() -> None:
@@ -134,8 +139,8 @@ def test_unsure_row_names_the_events_that_tie_and_why_one_was_chosen() -> None:
     assert told == [
         "The row of sub_1 is unsure: orders that fit end in different states.",
         (
-            "Each of these can be the last: evt_1 of 2026-01-01 12:00:00 UTC (an edge: tells what it changed); "
-            "evt_2 of 2026-01-01 12:00:00 UTC (a sighting: tells only what it saw)."
+            "Any of these may be the latest: evt_1 of 2026-01-01 12:00:00 UTC (with previous values); "
+            "evt_2 of 2026-01-01 12:00:00 UTC (without previous values)."
         ),
         f"evt_2 is shown: {Choice.GREATEST_ID}.",
     ]
@@ -199,20 +204,20 @@ def told_in_line(**context: Any) -> list[str]:
     *first, in_line = describe_mailbox(
         view(waiting_total=1, state=READY, state_ms=NOW_MS), replace(CONTEXT, **context)
     )
-    assert in_line == "1 event is waiting: in line for a worker for 0 ms."
+    assert in_line == "1 event is waiting: queued for 0 ms."
     return first
 
 
 @pytest.mark.parametrize(
     ("state", "at", "said"),
     [
-        (MailboxState.READY, NOW_MS - 3_000, "2 events are waiting: in line for a worker for 3 s."),
+        (MailboxState.READY, NOW_MS - 3_000, "2 events are waiting: queued for 3 s."),
         (
             MailboxState.LEASED,
             NOW_MS + 9_000,
-            "2 events are waiting: a worker has them in hand, for 9 s more at most.",
+            "2 events are waiting: a worker is processing them (lease ends in 9 s).",
         ),
-        (MailboxState.PAUSED, NOW_MS - 60_000, "2 events are waiting: held for 1 min."),
+        (MailboxState.PAUSED, NOW_MS - 60_000, "2 events are waiting: paused for 1 min."),
     ],
 )
 def test_waiting_mail_says_what_it_waits_for(state: MailboxState, at: int, said: str) -> None:
@@ -238,7 +243,7 @@ def test_mail_that_waits_for_another_release_says_so_and_counts_no_failure() -> 
 def test_parked_mail_says_when_it_is_looked_at_again() -> None:
     parked = view(parked_total=1, parked_look_ms=NOW_MS + 120_000)
     assert describe_mailbox(parked, CONTEXT) == [
-        "1 event is parked until the customer's own event arrives; looked at again in 2 min."
+        "1 event is waiting for the customer's own event; looked at again in 2 min."
     ]
 
 
@@ -260,7 +265,7 @@ def test_a_pause_of_everything_is_told_where_something_waits() -> None:
 
 def test_crashes_are_told() -> None:
     told = describe_mailbox(view(crashes=1), CONTEXT)
-    assert told == ["Workers have died once in a row with this customer in hand."]
+    assert told == ["Workers crashed once in a row while processing this customer's events."]
 
 
 def test_empty_mailbox_says_nothing() -> None:
@@ -272,14 +277,14 @@ def test_empty_mailbox_says_nothing() -> None:
 def test_leased_mail_names_the_worker_that_has_it() -> None:
     leased = view(waiting_total=1, state=MailboxState.LEASED, state_ms=NOW_MS + 9_000, owner="host:7")
     assert describe_mailbox(leased, CONTEXT) == [
-        "1 event is waiting: worker host:7 has them in hand, for 9 s more at most."
+        "1 event is waiting: worker host:7 is processing them (lease ends in 9 s)."
     ]
 
 
 def test_mail_that_failed_and_is_in_line_again_says_both() -> None:
     again = view(waiting_total=1, state=MailboxState.READY, state_ms=NOW_MS, waiting=(FAILED,))
     assert describe_mailbox(again, CONTEXT) == [
-        "1 event is waiting, the first for 5 min: in line for a worker for 0 ms.",
+        "1 event is waiting, the first for 5 min: queued for 0 ms.",
         "Earlier, evt_1 failed 3 times (transient 57014).",
     ]
 
@@ -312,12 +317,12 @@ def test_workers_that_come_back_are_told_as_such() -> None:
 
 
 def test_mail_that_nobody_is_there_for_says_so() -> None:
-    assert told_in_line(workers=0) == ["No worker takes work: nothing goes on until one is started."]
+    assert told_in_line(workers=0) == ["No worker is running: nothing is processed until one is started."]
 
 
 def test_parked_mail_waits_for_its_customer_and_not_for_workers() -> None:
     (said,) = describe_mailbox(view(parked_total=1), replace(CONTEXT, circuits=[circuit()], workers=0))
-    assert said.startswith("1 event is parked")
+    assert said.startswith("1 event is waiting for")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""Looking into waiting events, for people: what they are about, and which of them is about something.
+
+There is no index from an object to the mailbox that its events wait in: it would be one more write for each event. So the
+parked ones and those that have waited longest are read, some at a time. Knows nothing of what is looked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.events.names import CustomerId, EventId
+from cogento.queue import codec, keys
+from cogento.queue.redis_commands import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cogento.queue.clock import RedisClock
+    from cogento.queue.redis_client import RedisClient
+
+MAX_SEARCHED = 2_000
+"""Events of each kind, parked and waiting: read and decoded in a few tenths of a second."""
+
+CUSTOMERS_AT_ONCE = 200
+EVENTS_AT_ONCE = 200
+BYTES_AT_ONCE = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Whose event it was that was looked for, if it was found; and how many events were looked through until then."""
+
+    customer_id: CustomerId | None
+    event_id: EventId | None
+    looked_through: int
+
+
+class EventSearch:
+    """Reads stored events and changes nothing; everything raises MailboxUnavailable."""
+
+    def __init__(self, server: RedisClient, clock: RedisClock, tags: Sequence[str]) -> None:
+        self._server = server
+        self._clock = clock
+        self._tags = tags
+
+    def bodies(self, customer_id: CustomerId, event_ids: Sequence[EventId]) -> dict[EventId, bytes]:
+        """Read what waits of one customer; left out is what is gone, newer than this release, or beyond BYTES_AT_ONCE."""
+        now_ms = self._clock.now_ms()
+        (tag,) = keys.by_shard(self._tags, [customer_id])
+        (values,) = self._server.run(Call("events", tag, (now_ms, BYTES_AT_ONCE, *event_ids)))
+        stored = (
+            (id_, codec.decode(value, now_ms=now_ms))
+            for id_, value in zip(event_ids, values, strict=True)
+            if value
+        )
+        return {id_: event.body for id_, event in stored if event is not None}
+
+    def find(self, is_wanted: Callable[[bytes], bool]) -> SearchResult:
+        """Look through parked events, then through the waiting ones, MAX_SEARCHED of each, until a body is wanted."""
+        looked_through = 0
+        for kind in ("parked", "waiting"):
+            for customer_id, event_id, body in self._events(kind):
+                looked_through += 1
+                if is_wanted(body):
+                    return SearchResult(customer_id, event_id, looked_through)
+        return SearchResult(None, None, looked_through)
+
+    def _events(self, kind: str) -> Iterator[tuple[CustomerId, EventId, bytes]]:
+        left = MAX_SEARCHED
+        for tag in self._tags:
+            first = 0
+            while left > 0:
+                now_ms = self._clock.now_ms()
+                limits = (CUSTOMERS_AT_ONCE, min(EVENTS_AT_ONCE, left), BYTES_AT_ONCE)
+                ((read, found),) = self._server.run(Call("scan", tag, (now_ms, kind, first, *limits)))
+                if not read:
+                    break
+                first += read
+                left -= len(found) // 3
+                for customer, id_, value in zip(found[::3], found[1::3], found[2::3], strict=True):
+                    stored = codec.decode(value, now_ms=now_ms)
+                    yield CustomerId(customer.decode()), EventId(id_.decode()), stored.body if stored else b""
