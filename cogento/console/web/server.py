@@ -18,6 +18,7 @@ from cogento.console.connections import CONNECTIONS, connect
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.poller import StatusPoller
+from cogento.console.queue_actions import QueueActions
 from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
@@ -25,6 +26,7 @@ from cogento.console.web.login import LoginViews
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import MAX_LOGIN_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
+from cogento.console.web.waiting import WaitingPages
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import answer, refusal
 from cogento.store.store import Store
@@ -158,4 +160,5 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         metrics_token=token,
         proxies=proxies,
         account=StripeAccount(settings.stripe_livemode, settings.stripe_account),
+        pages=[WaitingPages(poller, mailboxes, QueueActions(mailboxes, store))],
     )

@@ -1,26 +1,29 @@
 // What the pages gain by script; they work without it.
 // - `/` leads to the search box.
-// - An element with the id `live` is fetched again each second, as long as its box "Live updates" is checked. What did not change
-//   stays as it is, so that the focus, and what is open, stay where they are; while text is selected in it, it is left alone.
-const PAUSE_MS = 1000;
+// - An element with the id `live` is fetched again each second, or as often as it says, as long as its box "Live updates" is
+//   checked. What did not change stays as it is, so that the focus, and what is open, stay where they are; while text is selected or
+//   typed in it, it is left alone.
+const live = document.getElementById("live");
+const PAUSE_MS = 1000 * Number(live?.dataset.seconds ?? 1);
 const LONGEST_PAUSE_MS = 15000;
+const TYPING = "input:not([type=checkbox]), textarea, select";
 // What a person does to these stays theirs.
 const OWN_STATE = { DETAILS: ["open"], INPUT: ["value", "checked"] };
 
 let pause = PAUSE_MS;
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
   const search = document.querySelector(".search input");
-  if (event.key !== "/" || isTyping || !search || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key !== "/" || event.target.closest(TYPING) || !search || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   search.focus();
   search.select();
 });
 
-function isBeingRead(live) {
+function isInUse() {
   const selection = getSelection();
-  return !selection.isCollapsed && selection.containsNode(live, true);
+  const isSelected = !selection.isCollapsed && selection.containsNode(live, true);
+  return isSelected || live.contains(document.activeElement?.closest(TYPING));
 }
 
 function keyOf(node) {
@@ -68,14 +71,13 @@ function become(old, fresh) {
 }
 
 async function refresh() {
-  const live = document.getElementById("live");
   try {
-    const answer = await fetch(live.dataset.source, { redirect: "error" });
-    if (answer.status === 401) return location.reload();
+    const answer = await fetch(live.dataset.source, { redirect: "manual" });
+    if (answer.status === 401 || answer.type === "opaqueredirect") return location.reload(); // to log in again
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("live");
-    if (isOn() && !isBeingRead(live)) become(live, fresh);
+    if (isOn() && !isInUse()) become(live, fresh);
     pause = PAUSE_MS;
     document.body.classList.remove("lost");
   } catch {
@@ -95,4 +97,4 @@ function again() {
 }
 
 document.body.classList.add("scripted");
-if (document.getElementById("live")) again();
+if (live) again();

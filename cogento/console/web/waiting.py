@@ -1,0 +1,182 @@
+"""The page of those who wait: customers by state, why, since when, what comes next; and what an operator does about it.
+
+Looking is GET, and the address says what is shown. Each change is a POST with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import structlog
+from flask import abort, redirect, request, url_for
+
+from cogento.console.errors import friendly_errors
+from cogento.console.messages import describe_pause
+from cogento.console.queue_actions import is_customer_id
+from cogento.console.waiting import STATES, describe_unlisted, describe_waiting
+from cogento.console.web.answers import show, show_message
+from cogento.console.web.forms import read_reason
+from cogento.console.web.frame import Choice
+from cogento.console.web.login import current_user
+from cogento.events.names import CustomerId
+from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from cogento.console.poller import StatusPoller
+    from cogento.console.queue_actions import QueueActions
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.waiting import WaitingPage
+
+LISTED_OF_EACH = 50
+MAX_ID_LENGTH = 255
+NOTHING_CHANGED = "Nothing changed"
+
+_log = structlog.get_logger()
+
+
+class QueueAction(StrEnum):
+    """What can be done, by the last part of its address."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    TRY_NOW = "try-now"
+
+
+UNCHANGED = {
+    QueueAction.PAUSE: "{} is already paused.",
+    QueueAction.RESUME: "{} is not paused.",
+    QueueAction.TRY_NOW: "Nothing of {} waits for another attempt or for its customer.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingQuery:
+    """What the address asks for: one state or all, one customer or all."""
+
+    state: WaitingState | None
+    customer: CustomerId | None
+
+
+class WaitingPages:
+    """The list of those who wait, and the forms on it."""
+
+    def __init__(self, poller: StatusPoller, mailboxes: Mailboxes, actions: QueueActions) -> None:
+        self._poller = poller
+        self._mailboxes = mailboxes
+        self._actions = actions
+
+    def install(self, app: Flask) -> None:
+        """Put the pages into an application."""
+        app.add_url_rule("/console/waiting", "waiting", self.list)
+        app.add_url_rule(
+            "/console/waiting/<any(pause, resume, 'try-now'):action>",
+            "act_on_waiting",
+            self.act,
+            methods=["POST"],
+        )
+
+    def list(self) -> AnyResponse:
+        """Show who waits, of the state or the customer that the address asks for."""
+        asked = _read_query()
+        limit = LISTED_OF_EACH if asked.state is None else MAX_CUSTOMERS
+        with friendly_errors():
+            page = self._mailboxes.waiting(asked.state, customer=asked.customer, limit=limit)
+        states = () if asked.customer else tuple(WaitingState) if asked.state is None else (asked.state,)
+        queue = self._poller.overview().queue
+        values = {
+            "customers": page.customers,
+            "everything_paused": page.everything,
+            "rows": page.rows,
+            "unlisted": {state.value: page.unlisted(state) for state in states},
+            "now_ms": page.now_ms,
+        }
+        drawn = {
+            "asked": asked,
+            "lines": describe_waiting(page),
+            "more": describe_unlisted(page, states),
+            "tabs": _tabs(page, asked),
+            "events": None if queue is None else queue.waiting + queue.parked,
+            "everything": page.everything and describe_pause(page.everything, page.now_ms),
+        }
+        return show("waiting.html", values, drawn=drawn)
+
+    def act(self, action: str) -> AnyResponse:
+        """Do as the form says, to one customer or to all, and go back to where the form was."""
+        doing = QueueAction(action)
+        whose = self._whose(doing)
+        why = read_reason("Say why: it is kept with what you do.")
+        who = current_user().who
+        with friendly_errors():
+            if doing is QueueAction.PAUSE:
+                done = self._actions.pause(whose, who=who, why=why)
+            elif doing is QueueAction.RESUME:
+                done = self._actions.resume(whose, who=who, why=why)
+            else:
+                done = self._actions.try_now(whose or CustomerId(""), who=who, why=why)
+        _log.info("queue_action_done", action=action, customer=whose, changed=done.changed)
+        named = whose or "Everything"
+        if not done.changed:
+            return show_message(NOTHING_CHANGED, UNCHANGED[doing].format(named), status=409)
+        if done.unrecorded:
+            return show_message(
+                "Done, but not recorded", f"It is not in Activity: {done.unrecorded}", status=200
+            )
+        return redirect(_back(whose), code=303)
+
+    def _whose(self, action: QueueAction) -> CustomerId | None:
+        """Read whom the form is about: one customer, or all of them, which takes a field of its own."""
+        customer = request.form.get("customer", "").strip()
+        everything = request.form.get("everything") == "1"
+        if everything and not customer and action is not QueueAction.TRY_NOW:
+            return None
+        if everything or not _may_be_customer(customer):
+            abort(400, "Name one customer by its id, which begins with cus_.")
+        # What an earlier release let somebody pause that is no customer's id can still be resumed.
+        if not is_customer_id(customer):
+            with friendly_errors():
+                is_paused = self._mailboxes.view(CustomerId(customer)).pause is not None
+            if action is not QueueAction.RESUME or not is_paused:
+                abort(400, f"{customer} is not a customer id, which begins with cus_.")
+        return CustomerId(customer)
+
+
+def _may_be_customer(text: str) -> bool:
+    return 0 < len(text) <= MAX_ID_LENGTH and text.isprintable()
+
+
+def _read_query() -> WaitingQuery:
+    state, customer = request.args.get("state", ""), request.args.get("customer", "").strip()
+    if state and state not in set(WaitingState):
+        abort(400, f"A state is one of {', '.join(WaitingState)}.")
+    if customer and not is_customer_id(customer):
+        abort(400, "A customer's id begins with cus_. The search finds the customer of anything else.")
+    return WaitingQuery(WaitingState(state) if state else None, CustomerId(customer) if customer else None)
+
+
+def _tabs(page: WaitingPage, asked: WaitingQuery) -> list[Choice]:
+    everybody = url_for("waiting", customer=asked.customer)
+    return [
+        Choice("All", everybody, is_chosen=asked.state is None, count=sum(page.customers.values())),
+        *(
+            Choice(
+                STATES[state].capitalize(),
+                url_for("waiting", state=state, customer=asked.customer),
+                is_chosen=asked.state is state,
+                count=page.customers[state],
+            )
+            for state in WaitingState
+        ),
+    ]
+
+
+def _back(whose: CustomerId | None) -> str:
+    """Return where the form was: the customer's own page, or this one in the state that was looked at."""
+    if whose and request.form.get("back") == "customer":
+        return url_for("customer", customer_id=whose)
+    state = request.form.get("state", "")
+    return url_for("waiting", state=state if state in set(WaitingState) else None)
