@@ -19,17 +19,24 @@ STOP_SECONDS = 10
 
 
 class RunningConsole:
-    """A console on a port of this machine, without a password."""
+    """A console on a port of this machine, by default without a password."""
 
-    def __init__(self, database_url: str, redis_url: str, log: Path) -> None:
+    def __init__(
+        self, database_url: str, redis_url: str, log: Path, *options: str, **environment: str
+    ) -> None:
         self.port = free_port()
         self.log = log
         self.process = Process(
             Command(
-                argv=(sys.executable, "-m", "cogento", "console", "--local"),
+                argv=(sys.executable, "-m", "cogento", "console", *(options or ("--local",))),
                 log=log,
                 folder=ROOT,
-                environment={"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(self.port)},
+                environment={
+                    "DATABASE_URL": database_url,
+                    "REDIS_URL": redis_url,
+                    "PORT": str(self.port),
+                    **environment,
+                },
             )
         )
 

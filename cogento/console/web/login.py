@@ -24,7 +24,7 @@ from cogento.console.web.sessions import whose
 from cogento.console.web.unsent import asked_page, kept_form, own_address, posted_form, show_unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flask import Flask, Response
     from werkzeug.wrappers import Response as AnyResponse
@@ -110,6 +110,7 @@ class LoginViews:
         limiter: LoginLimiter,
         *,
         proxies: Proxies | None = None,
+        on_login: Callable[[User, str], None] = lambda _user, _address: None,
     ) -> None:
         self._passwords = passwords
         self._roles = {password.fingerprint: role for role, password in passwords.items()}
@@ -121,6 +122,7 @@ class LoginViews:
         self._checks_of_known = threading.BoundedSemaphore(MAX_CHECKS_OF_KNOWN)
         self._browsers = KnownBrowsers(passwords.values())
         self._proxies = proxies or Proxies()
+        self._on_login = on_login  # is told who has logged in, from which address
 
     def install(self, app: Flask) -> None:
         """Require a session for the application's pages, and add those to log in and out."""
@@ -174,6 +176,7 @@ class LoginViews:
         session = self._sessions.begin(name=name, credential=right.fingerprint)
         user = User(name, self._roles[right.fingerprint])
         _log.info("logged_in", role=user.role)
+        self._on_login(user, self._proxies.client())
         g.session, g.user, g.form_token = session, user, session.form_token
         response = _go_on(user)
         self._browsers.remember(response)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from a2wsgi import WSGIMiddleware
 from gunicorn.app.base import BaseApplication
 
@@ -17,6 +18,7 @@ from cogento import reporting, runtime
 from cogento.console.connections import CONNECTIONS, connect
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService
+from cogento.console.errors import Failure, friendly_errors
 from cogento.console.poller import StatusPoller
 from cogento.console.queue_actions import QueueActions
 from cogento.console.web.access import LocalAccess, ProxyAccess
@@ -24,11 +26,14 @@ from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
 from cogento.console.web.login import LoginViews
 from cogento.console.web.proxies import Proxies
-from cogento.console.web.security import MAX_LOGIN_FORM_BYTES
+from cogento.console.web.security import HEADERS, MAX_LOGIN_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
 from cogento.console.web.waiting import WaitingPages
 from cogento.nonblocking_output import make_output_nonblocking
-from cogento.serving.answers import answer, refusal
+from cogento.serving.answers import refusal
+from cogento.serving.connection import Connection
+from cogento.serving.worker import ServingWorker
+from cogento.store.activity import Action
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
@@ -37,13 +42,17 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from cogento.console.passwords import PasswordHash
-    from cogento.console.web.login import Role
-    from cogento.serving.answers import Application, Message, Receive, Scope, Send
+    from cogento.console.web.login import Role, User
+    from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
     from cogento.settings import ConsoleSettings
 
 LOOPBACK = "127.0.0.1"
 THREADS = 8
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+RECORD_SECONDS = 2
+RAW_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,19 @@ class Exposure:
         return f"{host}:{self.port}"
 
 
+class ConsoleConnection(Connection):
+    """A connection to the console: what is refused before Flask sees it has the headers of every other answer."""
+
+    def _refuse_with(self, answer: HttpAnswer, *headers: tuple[bytes, bytes]) -> None:
+        super()._refuse_with(answer, *headers, *RAW_HEADERS)
+
+
+class ConsoleWorker(ServingWorker):
+    """The process that serves, under gunicorn's first."""
+
+    connection = ConsoleConnection
+
+
 class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
     """gunicorn, configured here: one process, because its memory is the picture."""
 
@@ -77,7 +99,7 @@ class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries n
         """Set what gunicorn is to do."""
         options: dict[str, Any] = {
             "bind": self._exposure.address,
-            "worker_class": "cogento.serving.worker.ServingWorker",
+            "worker_class": "cogento.console.web.server.ConsoleWorker",
             "workers": 1,
             "timeout": 30,
             "graceful_timeout": 5,
@@ -106,10 +128,10 @@ class Buffered:
         scope = {**scope, "headers": [header for header in scope["headers"] if b"_" not in header[0]]}
         headers = dict(scope["headers"])
         if b"transfer-encoding" in headers:
-            await answer(refusal("length_required"), send)
+            await _refuse("length_required", send)
             return
         if int(headers.get(b"content-length", b"0")) > MAX_LOGIN_FORM_BYTES:
-            await answer(refusal("body_too_large"), send)
+            await _refuse("body_too_large", send)
             return
 
         body = bytearray()
@@ -119,7 +141,7 @@ class Buffered:
                 message = await receive()
                 body += message.get("body", b"")
         except TimeoutError:
-            await answer(refusal("body_too_slow"), send)
+            await _refuse("body_too_slow", send)
             return
 
         async def whole() -> Message:
@@ -127,6 +149,35 @@ class Buffered:
 
         if message["type"] == "http.request":  # else the client has gone
             await self.application(scope, whole, send)
+
+
+async def _refuse(code: str, send: Send) -> None:
+    refused = refusal(code)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": refused.http_status,
+            "headers": [*refused.headers, *RAW_HEADERS],
+        }
+    )
+    await send({"type": "http.response.body", "body": refused.body})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLogins:
+    """Writes logins down as activity; somebody gets in while Postgres is away, too."""
+
+    store: Store
+
+    def __call__(self, user: User, address: str) -> None:
+        """Write down who has logged in, from where."""
+        details = {"role": user.role, "address": address}
+        record = self.store.activity.record(who=user.who, action=Action.LOGIN, details=details)
+        try:
+            with friendly_errors():
+                runtime.run(record, timeout_seconds=RECORD_SECONDS)
+        except Failure as failure:
+            _log.warning("login_not_recorded", error=failure.message)
 
 
 def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
@@ -149,7 +200,13 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         login: LoginViews | ProxyAccess | LocalAccess = exposure.access
     else:
         redis = connect_sessions(settings.redis_url.get_secret_value())
-        login = LoginViews(exposure.access, Sessions(redis), LoginLimiter(redis), proxies=proxies)
+        login = LoginViews(
+            exposure.access,
+            Sessions(redis),
+            LoginLimiter(redis),
+            proxies=proxies,
+            on_login=RecordedLogins(store),
+        )
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     return create_app(
         poller,
