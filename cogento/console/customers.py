@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cogento import runtime
 from cogento.console.explain import Explanation, PartialExplanation, explain_id
+from cogento.console.queue_actions import QueueActions
 from cogento.events.names import EventId
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CustomerService:
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
         self._mailboxes = mailboxes
         self._store = store
+        self.queue = QueueActions(mailboxes, store)
 
     def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
         """Find the customer of an id or address; None for one nobody has heard of."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from flask import abort, redirect, request, url_for
 
 from cogento.console.customers import TimelinePart
 from cogento.console.errors import friendly_errors
 from cogento.console.explain import AmbiguousQuery, PartialExplanation
-from cogento.console.web.answers import show
+from cogento.console.queue_actions import is_customer_id
+from cogento.console.web.answers import show, show_message
+from cogento.console.web.forms import read_reason
+from cogento.console.web.login import current_user
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.store.letter_records import UNRESOLVED
 
@@ -28,6 +32,14 @@ if TYPE_CHECKING:
 MAX_ID_LENGTH = 255
 FILTERS = ("object", "changes", "event", "below")
 EVENT, CUSTOMER = "evt_", "cus_"
+TRY_NOW = "try-now"
+NOT_CHANGED = {
+    "pause": "The customer is paused already. Who paused it, and why, stays as it was.",
+    "resume": "The customer is not paused.",
+    TRY_NOW: "None of the customer's events waits for another try.",
+}
+
+_log = structlog.get_logger()
 
 
 class CustomerPages:
@@ -39,7 +51,14 @@ class CustomerPages:
     def install(self, app: Flask) -> None:
         """Put the pages into an application."""
         app.add_url_rule("/console/explain", "explain", self.find)
-        app.add_url_rule("/console/customers/<customer_id>", "customer", self.show)
+        one = "/console/customers/<customer_id>"
+        app.add_url_rule(one, "customer", self.show)
+        app.add_url_rule(
+            f"{one}/<any(pause, resume, '{TRY_NOW}'):action>",
+            "change_customer",
+            self.change,
+            methods=["POST"],
+        )
 
     def find(self) -> AnyResponse:
         """Go to the customer that an id or address is about."""
@@ -92,6 +111,23 @@ class CustomerPages:
             "link": link,
         }
         return show("customer.html", values, drawn=drawn, status=503 if view.error else 200)
+
+    def change(self, customer_id: str, action: str) -> AnyResponse:
+        """Hold a customer's events, let them go on, or have them tried now, for a reason."""
+        why = read_reason(f"Say why: it is kept with what you do to {customer_id[:MAX_ID_LENGTH]}.")
+        if not is_customer_id(customer_id):
+            abort(400, "That is no customer's id: it looks like cus_….")
+        queue, unchanged = self._customers.queue, NOT_CHANGED[action]
+        does = {"pause": queue.pause, "resume": queue.resume, TRY_NOW: queue.try_now}[action]
+        with friendly_errors():
+            result = does(CustomerId(customer_id), who=current_user().who, why=why)
+        _log.info("customer_changed", action=action, changed=result.changed)
+        if not result.changed:
+            return show_message("Nothing changed", unchanged, status=409)
+        if result.unrecorded:
+            text = f"It is done, and could not be written down with your reason: {result.unrecorded}"
+            return show_message("Done, and not recorded", text, status=200)
+        return redirect(url_for("customer", customer_id=customer_id), code=303)
 
 
 def _told(found: Explanation) -> dict[str, object]:

@@ -11,8 +11,10 @@ import pytest
 from cogento import runtime
 from cogento.console.customers import EVENTS_SHOWN, CustomerService
 from cogento.console.web.app import create_app
+from cogento.events.names import CustomerId, EventId
 from cogento.local.ports import free_port
 from cogento.queue.circuit import Dependency
+from cogento.queue.claims import Settlement
 from cogento.store.store import Store
 from tests.support import builders
 from tests.support.fake_console import FakeDeadLetters, FakePoller
@@ -20,6 +22,7 @@ from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
 
     from cogento.queue.mailboxes import Mailboxes
     from tests.integration.console.conftest import Happened
@@ -64,6 +67,66 @@ def happen(applied: Happened, total: int) -> None:
     for number in range(total):
         changed = ADA | {"name": f"Ada {number}"}
         applied("customer.updated", changed, id_=f"evt_{number}", created=NOW + number // 4)
+
+
+def press(browser: FlaskClient, action: str, **fields: str) -> TestResponse:
+    """Send one of the page's forms, with the token that the page gave."""
+    page = browser.get("/console/customers/cus_ada").text
+    token = re.findall(r'name="token" value="([^"]+)"', page)[0]
+    return browser.post(f"/console/customers/cus_ada/{action}", data={"token": token, **fields})
+
+
+def test_a_customer_is_paused_and_resumed_for_reasons_that_are_kept(
+    browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes, store: Store
+) -> None:
+    waiting("customer.created", ADA)
+    answer = press(browser, "pause", why="INC-7")
+    assert (answer.status_code, answer.location) == (303, "/console/customers/cus_ada")
+    assert mailboxes.view(CustomerId("cus_ada")).state == "paused"
+    page = browser.get("/console/customers/cus_ada").text
+    assert "INC-7" in page
+    assert ">Resume</button>" in page
+    assert press(browser, "pause", why="again").status_code == 409
+    assert press(browser, "resume", why="fixed").status_code == 303
+    assert mailboxes.view(CustomerId("cus_ada")).state == "ready"
+    done = [
+        (one.action, one.who, one.about, one.why) for one in runtime.run(store.activity.page(about="cus_ada"))
+    ]
+    assert done == [
+        ("resume", "local (console)", "cus_ada", "fixed"),
+        ("pause", "local (console)", "cus_ada", "INC-7"),
+    ]
+
+
+def test_what_waits_for_its_customer_can_be_tried_now(
+    browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes
+) -> None:
+    waiting("customer.subscription.created", PLAN, id_="evt_plan")
+    claim = mailboxes.claim(max_customers=1, max_events=1, lease_seconds=60)
+    assert claim is not None
+    mailboxes.settle(claim, [Settlement(CustomerId("cus_ada"), parked=(EventId("evt_plan"),))])
+    assert ">Try now</button>" in browser.get("/console/customers/cus_ada").text
+    assert press(browser, "try-now", why="it is there now").status_code == 303
+    assert mailboxes.view(CustomerId("cus_ada")).parked_total == 0
+    assert ">Try now</button>" not in browser.get("/console/customers/cus_ada").text
+    assert press(browser, "try-now", why="again").status_code == 409
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "try-now"])
+def test_nothing_is_done_to_a_customer_without_a_reason(
+    browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes, action: str
+) -> None:
+    waiting("customer.created", ADA)
+    assert press(browser, action, why="  ").status_code == 400
+    assert mailboxes.paused().customers == ()
+
+
+def test_only_customers_can_be_paused(browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes) -> None:
+    waiting("customer.created", ADA)
+    token = re.findall(r'name="token" value="([^"]+)"', browser.get("/console/customers/cus_ada").text)[0]
+    answer = browser.post("/console/customers/sub_1/pause", data={"token": token, "why": "x"})
+    assert answer.status_code == 400
+    assert mailboxes.paused().customers == ()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def filled(rule: str, piece: str) -> str:
         .replace("<customer_id>", piece)
         .replace("<int:number>", piece)
         .replace("<any(retry, discard):action>", "retry")
+        .replace("<any(pause, resume, 'try-now'):action>", "pause")
     )
 
 
