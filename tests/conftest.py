@@ -36,6 +36,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 TEMPLATE = "migrated"
+STRATEGY_SINCE = 150_000
 collect_ignore = ["data"]  # docs/adding-an-object.md says where its files go
 numbers = itertools.count(1)
 
@@ -129,8 +130,10 @@ def _fresh_database(server: servers.RunningServer[Postgres], *, template: str) -
 
 
 def _create(server: servers.RunningServer[Postgres], name: str, *, template: str) -> None:
+    """Copy a database, file by file: a third of the work of the default, which writes each page to the log."""
     with _administering(server) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        how = "STRATEGY FILE_COPY" if connection.info.server_version >= STRATEGY_SINCE else ""
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {how}")
 
 
 def _administering(server: servers.RunningServer[Postgres]) -> psycopg.Connection:
