@@ -155,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--histories", type=int, default=2_000, help="histories for the laws")
     parser.add_argument("--rendered", type=int, default=1_000, help="histories in whole Stripe objects")
-    parser.add_argument("--hard", type=int, default=1_000, help="histories for the comparison")
+    parser.add_argument("--hard", type=int, default=400, help="histories for the comparison")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     print(f"Wrong final rows, {arguments.hard:,} hard histories, {DELIVERIES} scrambled deliveries of each\n")

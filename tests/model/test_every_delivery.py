@@ -28,7 +28,7 @@ dice = st.randoms(use_true_random=False)
 
 
 @given(dice)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_f47_every_permutation_of_six_events_ends_in_the_row_that_the_evidence_determines(
     dice: Random,
 ) -> None:
@@ -38,7 +38,7 @@ def test_f47_every_permutation_of_six_events_ends_in_the_row_that_the_evidence_d
 
 
 @given(dice)
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_every_split_into_batches_ends_in_the_row_that_the_evidence_determines(dice: Random) -> None:
     history = excerpt(random_history(dice), dice, most=7)
     delivered = dice.sample(history.versions, len(history.versions))
@@ -47,7 +47,7 @@ def test_every_split_into_batches_ends_in_the_row_that_the_evidence_determines(d
 
 
 @given(dice)
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_every_repetition_of_an_event_leaves_the_row_as_it_is(dice: Random) -> None:
     history = excerpt(random_history(dice), dice, most=9)
     delivered = dice.sample(history.versions, len(history.versions))
@@ -56,7 +56,7 @@ def test_every_repetition_of_an_event_leaves_the_row_as_it_is(dice: Random) -> N
 
 
 @given(dice)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_a_crash_and_redelivery_at_every_point_leaves_the_row_as_it_is(dice: Random) -> None:
     history = random_history(dice)
     batches = list(split(dice, dice.sample(history.versions, len(history.versions))))

@@ -19,7 +19,7 @@ from tests.support.model.trials import Trial, trial_of, untraceable_steps
 if TYPE_CHECKING:
     from tests.support.model.deliveries import Row
 
-HISTORIES = int(os.environ.get("ORDER_HISTORIES", "500"))
+HISTORIES = int(os.environ.get("ORDER_HISTORIES", "300"))
 
 dice = st.randoms(use_true_random=False)
 
@@ -58,7 +58,7 @@ def test_law_3_what_lost_events_hide_and_an_answer_shows_is_never_sure_and_wrong
 
 
 @given(dice)
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_law_1_holds_for_outdated_answers_too(dice: Random) -> None:
     history = with_outdated_answers(with_answers(random_history(dice)), dice)
 
@@ -66,7 +66,7 @@ def test_law_1_holds_for_outdated_answers_too(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_an_outdated_answer_never_makes_a_row_sure_of_what_was_left(dice: Random) -> None:
     told = random_history(dice)
     history = with_outdated_answers(told, dice)
@@ -80,7 +80,7 @@ def test_an_outdated_answer_never_makes_a_row_sure_of_what_was_left(dice: Random
 
 
 @given(dice)
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_law_4_an_answer_has_its_reason_as_every_event_has(dice: Random) -> None:
     history = with_outdated_answers(with_answers(random_history(dice)), dice)
 

@@ -1,5 +1,7 @@
 """The five laws of the order, on random true histories judged by the oracle, and on half as many in whole objects.
 
+Of the mutants in test_rule_mutations.py, the one that is found last takes 122 histories, and 37 in whole objects. What
+Hypothesis finds are fewer, for it takes ten times as long over each, and makes it small.
 `ORDER_HISTORIES=100000 pytest tests/model/test_order_laws.py` runs longer; so does `python -m bench.ordering`.
 """
 
@@ -23,7 +25,7 @@ from tests.support.model.trials import Trial, trial_of, try_history, try_rendere
 if TYPE_CHECKING:
     from random import Random
 
-HISTORIES = int(os.environ.get("ORDER_HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("ORDER_HISTORIES", "600"))
 
 dice = st.randoms(use_true_random=False)
 
@@ -69,7 +71,7 @@ def test_the_histories_are_hard(trials: list[Trial]) -> None:
 
 
 @given(dice)
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_laws_1_to_3_hold_for_whatever_hypothesis_finds(dice: Random) -> None:
     history = random_history(dice)
 
@@ -79,7 +81,7 @@ def test_laws_1_to_3_hold_for_whatever_hypothesis_finds(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_laws_1_to_3_hold_for_whatever_bodies_hypothesis_finds(dice: Random) -> None:
     told = rendered_history(dice)
 
@@ -95,7 +97,7 @@ def test_law_1_holds_however_little_is_remembered(
     monkeypatch.setattr(memory, "MAX_GROUPS", groups)
     monkeypatch.setattr(memory, "MAX_RECORDS", members)
 
-    trials = [try_history(f"memory:{number}", deliveries=4) for number in range(300)]
+    trials = [try_history(f"memory:{number}", deliveries=4) for number in range(150)]
 
     assert [trial.history for trial in trials if trial.diverged] == []
     assert [trial.history for trial in trials if trial.is_rashly_sure] == []
@@ -103,7 +105,7 @@ def test_law_1_holds_however_little_is_remembered(
 
 
 @given(dice)
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
     history = with_gaps(random_history(dice), dice)
 
@@ -111,25 +113,25 @@ def test_law_1_holds_where_events_lack_columns(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_law_4_the_row_shows_its_events_snapshot_and_every_event_has_its_reason(dice: Random) -> None:
     assert untraceable_steps(scrambled(dice, random_history(dice).versions)) == []
 
 
 @given(dice)
-@settings(max_examples=100)
+@settings(max_examples=30)
 def test_law_4_holds_for_bodies(dice: Random) -> None:
     assert untraceable_steps(shuffled(dice, rendered_history(dice).copies)) == []
 
 
 @given(dice)
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_law_5_no_step_goes_back_to_a_state_known_to_be_older(dice: Random) -> None:
     assert backward_steps(scrambled(dice, random_history(dice).versions)) == []
 
 
 @given(dice)
-@settings(max_examples=100)
+@settings(max_examples=30)
 def test_law_5_holds_for_bodies(dice: Random) -> None:
     told = rendered_history(dice)
 
@@ -137,13 +139,13 @@ def test_law_5_holds_for_bodies(dice: Random) -> None:
 
 
 @given(dice)
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_law_5_no_step_goes_back_to_an_event_that_the_two_events_alone_show_to_be_older(dice: Random) -> None:
     assert regressions(scrambled(dice, random_history(dice).versions)) == []
 
 
 @given(dice)
-@settings(max_examples=300)
+@settings(max_examples=80)
 def test_law_5_a_row_told_in_true_order_is_never_sure_of_what_is_not_true(dice: Random) -> None:
     history = random_history(dice)
     assume(not history.lost)

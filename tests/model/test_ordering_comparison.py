@@ -10,7 +10,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "ordering.md").read_text()
 
 
 def test_the_documented_comparison_is_current_and_ours_is_never_wrong() -> None:
-    shares = compare(1_000, seed=1)
+    shares = compare(400, seed=1)
 
     assert table(shares) in DOCUMENT
     assert shares["this project"] == 0

@@ -102,6 +102,8 @@ class Step(NamedTuple):
 
 
 START = State(undelivered=tuple(DELIVERIES.values()))
+PARTS = {"one customer's events": State(undelivered=(1, 2, 0)), "two customers": State(undelivered=(0, 2, 1))}
+"""What leaves something out, and has a tenth of the states."""
 HURT = State(undelivered=(1, 1, 0), losses_left=1)
 
 
