@@ -1,4 +1,4 @@
-"""Options that commands share: who does it, and why."""
+"""Options and arguments that commands share: who does it, why, and which customer it is about."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 
 import click
 
+from cogento.console.formatting import printable
+from cogento.console.queue_actions import is_customer_id
+from cogento.events.names import CustomerId
 from cogento.queue.pauses import MAX_REASON_CHARACTERS
 
 
@@ -16,6 +19,17 @@ def current_user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return f"uid {os.getuid()}"
+
+
+def read_customer_id(text: str | None) -> CustomerId:
+    """Read what must be a customer's id; raises UsageError that says what to do."""
+    if text is None or not is_customer_id(text):
+        shown = printable(text or "")
+        raise click.UsageError(
+            f"{shown} is not a customer id, which begins with cus_. `cogento explain {shown}` finds the customer "
+            "of a subscription, an event or an e-mail address."
+        )
+    return CustomerId(text)
 
 
 def _reason(_context: click.Context, _option: click.Parameter, why: str) -> str:

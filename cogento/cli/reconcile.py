@@ -10,26 +10,31 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cogento.cli.options import read_customer_id, reason_option, who_option
 from cogento.cli.printing import json_option, print_facts, print_json, print_table, print_title
 from cogento.cli.progress import percent_bar
 from cogento.console.connections import open_reconciliation
 from cogento.console.errors import Failure
-from cogento.console.formatting import second
+from cogento.console.formatting import printable, second
 from cogento.events.kinds import KINDS
 from cogento.events.outcomes import Outcome
+from cogento.reconcile.verify import Verified
+from cogento.reconcile.verify_customer import UNDECIDED, ComparisonState, CustomerComparison
 from cogento.settings import EX_CONFIG
+from cogento.store.activity import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cogento.reconcile.backfill import Backfilled
+    from cogento.reconcile.reconciliation import Reconciliation
     from cogento.reconcile.verify import Drift
 
 OUTCOME_COLUMNS = {
     "WRITTEN": (Outcome.APPLIED,),
-    "ALREADY SO": (Outcome.UNCHANGED, Outcome.DUPLICATE),
-    "KNOWN LATER": (Outcome.STALE, Outcome.SUPERSEDED),
-    "BY MAIL": (Outcome.ENQUEUED,),
+    "UP TO DATE": (Outcome.UNCHANGED, Outcome.DUPLICATE),
+    "NEWER HERE": (Outcome.STALE, Outcome.SUPERSEDED),
+    "QUEUED": (Outcome.ENQUEUED,),
 }
 """What became of objects: the rows come from them, showed the same, showed something later, or will be by a worker."""
 
@@ -37,12 +42,25 @@ EQUAL, COULD_NOT_TELL, DRIFT = 0, 2, 3
 """Exit codes of `cogento verify`."""
 
 LONGEST_VALUE = 40
+SPELLED = {None: "NULL", True: "true", False: "false"}
+
+COMPARISONS = {
+    ComparisonState.EQUAL: "equal",
+    ComparisonState.DIFFERS: "differs",
+    ComparisonState.REPAIRED: "repaired",
+    ComparisonState.EVENTS_WAIT: "undecided: events are waiting",
+    ComparisonState.CHANGING: "undecided: it is changing in Stripe",
+    ComparisonState.NOT_IN_STRIPE: "undecided: Stripe returned 404",
+    ComparisonState.UNREADABLE: "undecided: it cannot be read",
+}
 
 
 @click.command()
 @click.option("--restart", is_flag=True, help="Begin again, where an earlier backfill was not finished.")
+@reason_option
+@who_option
 @json_option
-def backfill(*, restart: bool, as_json: bool) -> None:
+def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
     """Fill the tables with all that Stripe lists.
 
     All customers and subscriptions, canceled ones too. Deleted customers are not listed: only those that had
@@ -51,6 +69,9 @@ def backfill(*, restart: bool, as_json: bool) -> None:
     """
     with open_reconciliation(name="cogento backfill") as reconciliation, _backfill_bar() as report:
         done = reconciliation.backfill(anew=restart, report=report)
+        if done is not None:
+            objects = {f"{kind}s": done.objects(kind) for kind in KINDS}
+            reconciliation.record(Action.BACKFILL, who=who, why=why, details=objects)
     if as_json:
         print_json(
             done
@@ -94,28 +115,53 @@ def _backfill_bar() -> Iterator[Callable[[Backfilled], object]]:
 
 
 @click.command()
+@click.argument("customer", required=False)
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Compare N rows at random only.")
 @click.option("--repair", is_flag=True, help="Write what Stripe says where a row differs.")
+@reason_option
+@who_option
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, *, sample: int | None, repair: bool, as_json: bool) -> None:
+def verify(
+    ctx: click.Context,
+    customer: str | None,
+    *,
+    sample: int | None,
+    repair: bool,
+    why: str,
+    who: str,
+    as_json: bool,
+) -> None:
     """Compare the tables with Stripe, and repair them.
+
+    With CUSTOMER (cus_…) only its own rows, field by field: a request for the customer, one for each list of what it has,
+    and one for each row that no list has.
 
     What differs while its event waits or is on its way is no drift: it is looked at again after a moment.
     Ends with 0 when all is equal or was repaired, with 3 when something differs, with 2 when that cannot be
     told. Needs STRIPE_API_KEY.
     """
+    if customer is not None and sample is not None:
+        raise click.UsageError("Name one customer, or say --sample.")
+    whose = None if customer is None else read_customer_id(customer)
     try:
-        with open_reconciliation(name="cogento verify") as reconciliation, percent_bar() as show:
-            found = reconciliation.verify(
-                sample=sample,
-                repair=repair,
-                report=lambda compared, share: show(f"{compared:,} compared", share),
-            )
+        with open_reconciliation(name="cogento verify") as reconciliation:
+            if whose is None:
+                found = _verify_all(reconciliation, sample=sample, repair=repair)
+            else:
+                compared = reconciliation.verify_customer(whose, repair=repair)
+            details = _summary(found if whose is None else compared)
+            action = Action.REPAIR if repair else Action.VERIFY
+            reconciliation.record(action, who=who, why=why, about=whose, details=details)
     except Failure as failure:
         if failure.exit_code == EX_CONFIG:
             raise
         raise Failure(failure.message, exit_code=COULD_NOT_TELL) from failure
+    if whose is not None:
+        _print_customer(compared, as_json=as_json)
+        differs, undecided = compared.count(ComparisonState.DIFFERS), compared.count(*UNDECIDED)
+        is_known = bool(compared.objects) and compared.complete
+        ctx.exit(DRIFT if differs else COULD_NOT_TELL if undecided or not is_known else EQUAL)
     if as_json:
         print_json(found)
     else:
@@ -124,12 +170,61 @@ def verify(ctx: click.Context, *, sample: int | None, repair: bool, as_json: boo
                 ("compared", f"{found.compared:,} rows"),
                 ("differ", f"{len({one.object_id for one in found.drift}):,} rows"),
                 ("repaired", f"{len({one.object_id for one in found.repaired}):,} rows"),
-                ("undecided", f"{len(found.undecided):,} rows: mail waits, or Stripe does not know them"),
+                ("undecided", f"{len(found.undecided):,} rows: events are waiting, or Stripe returned 404"),
             ]
         )
         _print_columns("Differ", found.drift)
         _print_columns("Repaired", found.repaired)
     ctx.exit(DRIFT if found.drift else COULD_NOT_TELL if found.undecided else EQUAL)
+
+
+def _verify_all(reconciliation: Reconciliation, *, sample: int | None, repair: bool) -> Verified:
+    with percent_bar() as show:
+        return reconciliation.verify(
+            sample=sample,
+            repair=repair,
+            report=lambda compared, share: show(f"{compared:,} compared", share),
+        )
+
+
+def _summary(found: Verified | CustomerComparison) -> dict[str, object]:
+    """What a comparison came to, for whoever looks at it later."""
+    if isinstance(found, Verified):
+        return {
+            "compared": found.compared,
+            "differ": len({one.object_id for one in found.drift}),
+            "repaired": len({one.object_id for one in found.repaired}),
+            "undecided": len(found.undecided),
+        }
+    return {
+        "compared": len(found.objects),
+        "differ": found.count(ComparisonState.DIFFERS),
+        "repaired": found.count(ComparisonState.REPAIRED),
+        "undecided": found.count(*UNDECIDED),
+    }
+
+
+def _print_customer(found: CustomerComparison, *, as_json: bool) -> None:
+    """Print each object and what it came to, and both values of each field that differs."""
+    if as_json:
+        print_json(found)
+        return
+    if not found.objects:
+        click.echo(f"Stripe does not know {printable(found.customer_id)}, and no row is about it.")
+        return
+    rows = [(one.table, one.object_id, COMPARISONS[one.state], f"{len(one.fields)}") for one in found.objects]
+    print_table(("TABLE", "OBJECT", "RESULT", "FIELDS COMPARED"), rows)
+    if not found.complete:
+        click.echo("It has more objects than are compared at once: `cogento verify` compares all of them.")
+    fields = [
+        (one.object_id, field.column, _short(field.stripe), _short(field.row) if one.has_row else "no row")
+        for one in found.objects
+        for field in one.fields
+        if field.differs
+    ]
+    if fields:
+        print_title("Fields that differed")
+        print_table(("OBJECT", "COLUMN", "STRIPE SAYS", "THE ROW SHOWED"), fields)
 
 
 def _print_columns(head: str, drift: Iterable[Drift]) -> None:
@@ -149,13 +244,15 @@ def _print_columns(head: str, drift: Iterable[Drift]) -> None:
 
 
 def _short(value: object) -> str:
-    text = "nothing" if value is None else str(value)
+    text = SPELLED[value] if value is None or isinstance(value, bool) else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
 @click.command()
+@reason_option
+@who_option
 @json_option
-def sweep(*, as_json: bool) -> None:
+def sweep(*, why: str, who: str, as_json: bool) -> None:
     """Look for events that no webhook brought.
 
     They are put into their mailboxes, as their webhooks would have been. Workers do so every five minutes by themselves.
@@ -167,6 +264,9 @@ def sweep(*, as_json: bool) -> None:
             grace_seconds=0,
             report=lambda now: show(f"{now.listed:,} listed, {now.missing:,} missing", now.share),
         )
+        if swept is not None:
+            found = {"listed": swept.listed, "missing": swept.missing}
+            reconciliation.record(Action.SWEEP, who=who, why=why, details=found)
     if as_json:
         print_json(swept)
     elif swept is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.options import reason_option, who_option
+from cogento.cli.options import read_customer_id, reason_option, who_option
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.console.connections import open_mailboxes, open_store_if_configured
 from cogento.console.formatting import printable
@@ -46,7 +46,7 @@ all_option = click.option("--all", "everything", is_flag=True, help="Everyone's 
 @json_option
 def waiting(*, state: str | None, customer: str | None, limit: int, as_json: bool) -> None:
     """List customers whose events wait: why, since when, and what comes next."""
-    whose = None if customer is None else _customer(customer)
+    whose = None if customer is None else read_customer_id(customer)
     states = tuple(WaitingState) if state is None else (WaitingState(state),)
     with open_mailboxes() as mailboxes:
         page = mailboxes.waiting(None if state is None else states[0], customer=whose, limit=limit)
@@ -95,7 +95,7 @@ def pause(customer: str | None, *, everything: bool, why: str, who: str, as_json
     Events are still received and queued. A batch under way is finished. CUSTOMER is Stripe's id (cus_…), known here or not
     yet. What is paused already stays as it was, its reason included.
     """
-    whose = None if _names_all(customer, everything=everything) else _customer(customer)
+    whose = None if _names_all(customer, everything=everything) else read_customer_id(customer)
     with _open_actions("cogento pause") as (mailboxes, actions):
         done = actions.pause(whose, who=who, why=why)
         held = mailboxes.halted() if whose is None else mailboxes.view(whose).pause
@@ -130,7 +130,7 @@ def resume(customer: str | None, *, everything: bool, why: str, who: str, as_jso
     with _open_actions("cogento resume") as (mailboxes, actions):
         # What an earlier release let somebody pause that is no customer's id can still be resumed.
         if whose is not None and not is_customer_id(whose) and not mailboxes.view(whose).pause:
-            _customer(whose)
+            read_customer_id(whose)
         done = actions.resume(whose, who=who, why=why)
         everybody = mailboxes.halted()
         by_name = mailboxes.waiting(WaitingState.PAUSED, limit=1).customers[WaitingState.PAUSED]
@@ -162,16 +162,6 @@ def _names_all(customer: str | None, *, everything: bool) -> bool:
     if everything == bool(customer):
         raise click.UsageError("Name one customer (cus_…), or say --all.")
     return everything
-
-
-def _customer(text: str | None) -> CustomerId:
-    if text is None or not is_customer_id(text):
-        shown = printable(text or "")
-        raise click.UsageError(
-            f"{shown} is not a customer id, which begins with cus_. `cogento explain {shown}` finds the customer "
-            "of a subscription, an event or an e-mail address."
-        )
-    return CustomerId(text)
 
 
 def _named(whose: CustomerId | None) -> str:

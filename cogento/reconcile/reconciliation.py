@@ -22,15 +22,18 @@ from cogento.reconcile.refetch import AmbiguousRows, ObjectFetcher, Refetcher, T
 from cogento.reconcile.stripe import Stripe
 from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
 from cogento.reconcile.verify import Verified, Verify
+from cogento.reconcile.verify_customer import CustomerComparison, CustomerVerification
 from cogento.retries import INTERVALS
 from cogento.store.store import Store
 from cogento.stripe.errors import StripeApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from cogento.events.names import CustomerId
     from cogento.queue.mailboxes import Mailboxes
     from cogento.settings import ReconcileSettings, WorkerSettings
+    from cogento.store.activity import Action
     from cogento.store.progress import SweepStatus
 
 log = structlog.get_logger()
@@ -169,6 +172,32 @@ class Reconciliation:
         )
         comparison = Verify(self._store, self._stripe, self._mailboxes, applier, report=report)
         return comparison.run(sample=sample, repair=repair)
+
+    def verify_customer(self, customer_id: CustomerId, *, repair: bool = False) -> CustomerComparison:
+        """Compare one customer's rows with Stripe field by field, and repair those that differ where asked to.
+
+        Takes VERIFY.settle_seconds longer where anything differs.
+        """
+        self._check_account()
+        applier = BulkApplier(
+            self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.VERIFY
+        )
+        comparison = CustomerVerification(self._store, self._stripe, self._mailboxes, applier)
+        return comparison.run(customer_id, repair=repair)
+
+    def record(
+        self,
+        action: Action,
+        *,
+        who: str,
+        why: str = "",
+        about: CustomerId | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        """Write down what somebody had done here."""
+        runtime.run(
+            self._store.activity.record(who=who, action=action, about=about, why=why, details=details)
+        )
 
     def standing(self) -> SweepStatus:
         """How far sweeps have come."""

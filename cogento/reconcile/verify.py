@@ -45,7 +45,7 @@ AT_ONCE = 50
 ROW = "row"
 """The column in which a row that is not there differs."""
 
-_NAMES = {"deleted": "deleted_at", "customer_id": "user_id"}
+COLUMN_NAMES = {"deleted": "deleted_at", "customer_id": "user_id"}
 """Columns of a table that show a value of another name."""
 
 
@@ -154,7 +154,7 @@ class Verify:
                     self._suspects.append(_Suspect(doubt, None))
 
     async def _compare(self, answers: Sequence[StripeAnswer]) -> None:
-        read = (event for answer in answers if (event := _read(answer)))
+        read = (event for answer in answers if (event := read_answer(answer)))
         events = [event for event in read if event.object_id not in self._seen]
         for event, drift in await self._drifts(events):
             self._seen.add(event.object_id)
@@ -196,7 +196,11 @@ class Verify:
     async def _look_at(self, suspects: Sequence[_Suspect], found: list[_Found]) -> list[_Suspect]:
         """Ask for these once more; adds to `found`, and returns those to look at again."""
         answers = await asyncio.gather(*(self._ask(one.doubt) for one in suspects))
-        told = {event.object_id: (event, answer) for answer in answers if answer and (event := _read(answer))}
+        told = {
+            event.object_id: (event, answer)
+            for answer in answers
+            if answer and (event := read_answer(answer))
+        }
         by_id = {event.object_id: drift for event, drift in await self._drifts(e for e, _ in told.values())}
         again = []
         for suspect in suspects:
@@ -234,7 +238,7 @@ class Verify:
         return left
 
 
-def _read(answer: StripeAnswer) -> Event | None:
+def read_answer(answer: StripeAnswer) -> Event | None:
     """Read an answer; what no row can hold cannot be compared either."""
     try:
         return read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
@@ -258,12 +262,19 @@ def drifts(kind: Kind, object_id: ObjectId, said: Columns, copy: StoredRow | Non
     return [Drift(kind.table, object_id, *difference) for difference in found]
 
 
-def _columns(said: Columns, copy: StoredRow) -> Iterator[tuple[str, object, object]]:
+def told_columns(said: Columns) -> Iterator[tuple[str, object]]:
+    """Name what Stripe's answer carries, with its value."""
     for name in said.__struct_fields__:
-        expected, found = getattr(said, name), getattr(copy.columns, name)
-        is_told = expected is not None or name not in FILLED_COLUMNS[type(said)]
-        if is_told and expected != found:
-            yield _NAMES.get(name, name), expected, found
+        expected = getattr(said, name)
+        if expected is not None or name not in FILLED_COLUMNS[type(said)]:
+            yield name, expected
+
+
+def _columns(said: Columns, copy: StoredRow) -> Iterator[tuple[str, object, object]]:
+    for name, expected in told_columns(said):
+        found = getattr(copy.columns, name)
+        if expected != found:
+            yield COLUMN_NAMES.get(name, name), expected, found
 
 
 def _email(copy: StoredRow) -> Iterator[tuple[str, object, object]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 
     from cogento.events.kinds.kind import Kind, Parts
-    from cogento.events.names import ObjectId
+    from cogento.events.names import CustomerId, ObjectId
     from cogento.stripe.requests import RateLimit
 
 API_VERSION = "2026-06-24.dahlia"
@@ -99,11 +99,19 @@ class StripeApi:
         since: int | None = None,
         before: int | None = None,
         after_id: str | None = None,
+        customer_id: CustomerId | None = None,
     ) -> Page:
-        """List objects by the second of their creation: those that have ended, too, but no deleted customers."""
+        """List objects by the second of their creation: those that have ended, too, but no deleted customers.
+
+        With `customer_id` what belongs to that customer, of a kind that does.
+        """
         created = {name: second for name, second in (("gte", since), ("lt", before)) if second is not None}
         return await self._page(
-            kind.path, created=created or None, starting_after=after_id, **kind.list_parameters
+            kind.path,
+            created=created or None,
+            starting_after=after_id,
+            customer=customer_id,
+            **kind.list_parameters,
         )
 
     async def _page(self, path: str, **parameters: Any) -> Page:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from cogento import runtime
 from cogento.local.stripe.errors import Fault, FaultKind
-from cogento.reconcile import verify
+from cogento.reconcile import verify, verify_customer
 from cogento.settings import EX_CONFIG
 from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe
@@ -19,6 +21,7 @@ from tests.support.stripe_histories import lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cogento.store.store import Store
     from tests.integration.console.conftest import Run
 
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 def stripe(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
     """An account that the tables show whole."""
     change(monkeypatch, verify, "VERIFY", settle_seconds=0.0)
+    change(monkeypatch, verify_customer, "VERIFY", settle_seconds=0.0)
     simulated = SimulatedStripe(lived(steps=60, population=10))
     monkeypatch.setenv("STRIPE_API_KEY", KEY)
     monkeypatch.setenv("STRIPE_API_BASE", simulated.url)
@@ -94,3 +98,28 @@ def test_verify_with_a_refused_key_ends_as_wrongly_configured(run: Run, stripe: 
     stripe.trouble(Fault(kind=FaultKind.UNAUTHORIZED))
 
     assert run("verify").exit_code == EX_CONFIG
+
+
+def test_verify_of_one_customer_shows_both_values_and_repairs_on_request(
+    run: Run, planted: str, store: Store
+) -> None:
+    found, programs = run("verify", planted), json.loads(run("verify", planted, "--json").stdout)
+    assert found.exit_code == 3
+    assert re.search(rf"users +{planted} +differs", found.output)
+    assert re.search(rf"{planted} +name +\S.* +Planted\n", found.output)
+    assert [one["state"] for one in programs["objects"] if one["object_id"] == planted] == ["differs"]
+    repaired = run("verify", planted, "--repair", "--who", "ops-1", "--reason", "INC-7")
+    assert (repaired.exit_code, run("verify", planted).exit_code) == (0, 0)
+    (recorded,) = [one for one in runtime.run(store.activity.page(about=planted)) if one.action == "repair"]
+    assert (recorded.who, recorded.why, recorded.details["repaired"]) == ("ops-1", "INC-7", 1)
+
+
+def test_verify_of_a_customer_that_nobody_knows_ends_with_2(run: Run, stripe: SimulatedStripe) -> None:
+    found = run("verify", "cus_none")
+    assert (found.exit_code, stripe.requests > 0) == (2, True)
+    assert found.output == "Stripe does not know cus_none, and no row is about it.\n"
+
+
+@pytest.mark.parametrize("arguments", [("sub_1",), ("cus_1", "--sample", "3")])
+def test_verify_wants_a_customer_or_a_sample(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("verify", *arguments).exit_code == 2
