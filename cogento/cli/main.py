@@ -54,6 +54,9 @@ COMMANDS = {
         _Place("cogento.cli.reconcile", "backfill", "Fill the tables with all that Stripe lists."),
         _Place("cogento.cli.reconcile", "verify", "Compare the tables with Stripe, and repair them."),
         _Place("cogento.cli.reconcile", "sweep", "Look for events that no webhook brought."),
+        _Place(
+            "cogento.cli.forget", "forget", "Erase the personal data of CUSTOMER everywhere here, for good."
+        ),
         _Place("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
         _Place(
             "cogento.cli.send", "send", "Sign event files and send them to a receiver, one after the other."

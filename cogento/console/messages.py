@@ -46,6 +46,7 @@ REDELIVERIES = {
 SOURCES: dict[str, str] = {
     Source.BACKFILL: "`cogento backfill` wrote it",
     Source.VERIFY: "`cogento verify --repair` wrote it, as the row was not what Stripe said",
+    Source.FORGET: "`cogento forget` erased the person's data",
 }
 """How answers of Stripe's came to a row past the mailboxes."""
 

@@ -26,6 +26,7 @@ class Source(StrEnum):
     VERIFY = "verify"  # made of an object whose row was found to differ; past the queue
     BACKFILL = "backfill"  # made of an object that Stripe listed; past the queue
     SEND = "send"  # by hand: `cogento send`
+    FORGET = "forget"  # the end of somebody whose data was erased: `cogento forget`; past the queue
 
 
 class Outcome(StrEnum):

@@ -41,6 +41,7 @@ _LETTERS = {
     Source.VERIFY: b"v",
     Source.BACKFILL: b"b",
     Source.SEND: b"n",
+    Source.FORGET: b"o",
 }
 _SOURCES = {letter: source for source, letter in _LETTERS.items()}
 _DICTIONARY = resources.files(__package__).joinpath("dictionaries/a.txt").read_bytes()

@@ -42,7 +42,7 @@ from cogento.queue.worker_registry import WorkerRegistry
 from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.checks import ServerFacts
@@ -270,6 +270,17 @@ class Mailboxes:
     def remove(self, customer_id: CustomerId, event_id: EventId) -> Removed:
         """Take one waiting or parked event out for good, as an operator may."""
         return replies.REMOVED[self._one(customer_id, "remove", event_id)]
+
+    def forget(self, customer_id: CustomerId, *, names: Collection[str] = ()) -> int | None:
+        """Take all of a customer's events out for good, and erase reasons of pauses that are its own or name the person.
+
+        Returns how many events there were; None while the customer is being worked on: its events are left then.
+        `names` are in lower case.
+        """
+        spellings = sorted({form for name in names for form in (name, name.title(), name.upper())})
+        calls = [Call("forget", tag, (self.now_ms(), customer_id, *spellings)) for tag in self._tags]
+        removed = self._server.run(*calls)
+        return None if min(removed) < 0 else sum(removed)
 
     def status(self) -> MailboxStatus:
         """Return how much waits and how old it is, over all shards."""

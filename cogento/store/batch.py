@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from cogento.events.event import Event, Notice
+from cogento.events.kinds import CUSTOMER
 from cogento.events.kinds.customer import CustomerColumns
-from cogento.events.outcomes import Reason, Result, decided
+from cogento.events.outcomes import Reason, Result, Source, decided
 from cogento.failpoints import failpoint
 from cogento.store import dead_letters, email_ownership, ledger, refetches, roles, users
 from cogento.store.ledger import BatchResult
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.events.names import EventId
+    from cogento.events.names import CustomerId, EventId
     from cogento.store.email_ownership import EmailAssignment
     from cogento.store.ledger import Delivery
     from cogento.store.plan import Plan
     from cogento.store.users import Users
+
+
+WORKER = "worker"
+CUSTOMER_DELETED = "erased: the customer was deleted in Stripe"
 
 
 async def apply(
@@ -48,6 +55,7 @@ async def apply(
     fresh = [delivery for delivery in _once_each(deliveries) if delivery.event.id not in seen.done]
     events = [delivery.event for delivery in fresh if isinstance(delivery.event, Event)]
     locked = await users.lock(connection, locks)
+    events = _without_data_of_forgotten(events, locked)
     leaving = _leaving(events, locked)
     found: Objects = {}
     for kind, table in TABLES.items():
@@ -83,6 +91,9 @@ async def apply(
         await roles.sync_member_role(connection, plan.subscribers)
     retried = {delivery.event.id for delivery in deliveries if delivery.is_retry}
     await dead_letters.resolve(connection, {id_: results[id_] for id_ in seen.dead | retried})
+    deleted = _newly_deleted(plan)
+    if deleted and not any(delivery.source is Source.FORGET for delivery in fresh):
+        await dead_letters.erase(connection, whose=deleted, who=WORKER, why=CUSTOMER_DELETED)
     failpoint("before_commit", deliveries)
     return BatchResult(
         results=results,
@@ -97,6 +108,27 @@ def _once_each(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
     for delivery in deliveries:
         first.setdefault(delivery.event.id, delivery)
     return first.values()
+
+
+def _without_data_of_forgotten(events: Sequence[Event], locked: Users) -> list[Event]:
+    """Blank what may be personal in events of people who were forgotten; of nearly every batch there are none."""
+    forgotten = {id_ for id_, row in locked.items() if row.is_forgotten}
+    return [_blanked(event) if event.customer_id in forgotten else event for event in events]
+
+
+def _blanked(event: Event) -> Event:
+    if event.kind is CUSTOMER:  # the row has ended and shows nothing of it
+        return event
+    columns = event.kind.without_personal_data(event.columns)
+    return structs.replace(event, columns=columns, version=structs.replace(event.version, columns=columns))
+
+
+def _newly_deleted(plan: Plan) -> list[CustomerId]:
+    return [
+        change.customer_id
+        for change in plan.customers
+        if change.columns.deleted and not (change.row and change.row.claim.deleted)
+    ]
 
 
 def _leaving(events: Iterable[Event], locked: Users) -> set[UUID]:

@@ -64,6 +64,8 @@ _BODY = query("dead_letters_body")
 _ACTIONS = query("dead_letters_actions")
 _OUTCOMES = query("dead_letters_outcomes")
 _COUNT = query_of_all("dead_letters_count")
+_ERASE = query("forget_letters")
+_ERASE_OF_DELETED = query("dead_letters_erase_of_deleted")
 _STATUSES = query("dead_letters_statuses")
 _SUMMARY = query("dead_letters_summary")
 _ROWS = query_of_all("dead_letters_rows")
@@ -228,8 +230,9 @@ class DeadLetters:
         return [row["id"] for row in rows]
 
     async def erase_bodies(self, *, after_days: int = BODY_DAYS) -> None:
-        """Erase the bytes of letters that were closed long ago."""
+        """Erase the bytes of letters that were closed long ago, and of those whose customers are deleted."""
         await self._database.write(_ERASE_BODIES, after_days)
+        await self._database.write(_ERASE_OF_DELETED)
 
     async def count(self) -> list[LetterCount]:
         """Count the unresolved letters."""
@@ -278,6 +281,11 @@ async def discard(
     """Close open letters as part of a transaction; says which."""
     rows = await connection.fetch(_DISCARD, list(letter_ids), why, who, operation_id)
     return [row["id"] for row in rows]
+
+
+async def erase(connection: asyncpg.Connection, *, whose: Collection[str], who: str, why: str) -> int:
+    """Erase what the letters of these customers and objects say, and close them; how many is returned."""
+    return len(await connection.fetch(_ERASE, list(whose), who, why))
 
 
 async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Result]) -> None:

@@ -85,6 +85,7 @@ def _names(kind: Kind) -> dict[str, str]:
         "arrays": ", ".join(f"${place}::TEXT::{type_}[]" for place, (type_, _) in enumerate(arrays, 3)),
         "inserted": _listed(_inserted(name, type_) for name, type_ in types.items()),
         "updated": _listed(f"{name} = {_updated(kind, name, type_)}" for name, type_ in types.items()),
+        "erased": _listed(_erased(kind)),
         "selected": _listed(_selected(name, type_) for name, type_ in types.items()),
         "shown": _listed(
             f"s.{name}"
@@ -106,6 +107,13 @@ def _updated(kind: Kind, name: str, type_: ColumnType) -> str:
     if type_ is ColumnType.METADATA:
         return f"coalesce(new.{name}, {kind.table}.{name})"
     return _inserted(name, type_)
+
+
+def _erased(kind: Kind) -> list[str]:
+    blank = (
+        (name, "NULL" if value is None else f"'{value}'") for name, value in kind.personal_columns.items()
+    )
+    return [*(f"{name} = {value}" for name, value in blank), "synced_at = now()"]
 
 
 def _selected(name: str, type_: ColumnType) -> str:

@@ -73,8 +73,13 @@ def make_plan(events: Collection[Event], users: Users, objects: Objects) -> Plan
     customers = _decide_customers(events, users)
     owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
     owners |= {change.customer_id: change.user_id for change in customers}
-    gone = {id_ for id_, row in users.items() if row.claim.deleted}
-    gone |= {change.customer_id for change in customers if change.columns.deleted}
+    # Of somebody who was forgotten Stripe may still have subscriptions, which then have not ended.
+    gone = {id_ for id_, row in users.items() if row.claim.deleted and not row.is_forgotten}
+    gone |= {
+        change.customer_id
+        for change in customers
+        if change.columns.deleted and not (change.row and change.row.is_forgotten)
+    }
     of_objects = [event for event in events if event.kind is not CUSTOMER]
     housed = [event for event in of_objects if event.customer_id in owners]
     decided = tuple(_decide_object(id_, group, objects, gone) for id_, group in _by_object(housed).items())

@@ -19,6 +19,7 @@ from cogento.store.figures import TableFigures, read_figures
 from cogento.store.history import History, RecentActivity
 from cogento.store.ledger import BatchResult, Delivery
 from cogento.store.operations import Operations
+from cogento.store.personal_data import PersonalData
 from cogento.store.progress import BackfillProgress, SweepProgress
 from cogento.store.refetches import PendingRefetches, UnsureRows
 from cogento.store.roles import Roles
@@ -44,6 +45,7 @@ class Store:
         self.letters = DeadLetters(database)
         self.operations = Operations(database)
         self.activity = Activity(database)
+        self.personal_data = PersonalData(database)
         self.roles = Roles(database)
         self.history = History(database)
         self.recent = RecentActivity(database)

@@ -71,6 +71,11 @@ class UserRow(msgspec.Struct, frozen=True):
     record: asyncpg.Record
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether the person was erased, and nothing personal may be written again."""
+        return bool(self.record["forgotten"])
+
+    @property
     def is_foreign(self) -> bool:
         """Whether somebody else made it, and no event of a customer has ever written to it."""
         return self.record["evidence"] is None and self.claim.stripe_email is None

@@ -1,4 +1,5 @@
--- Keep dead letters; one that is not resolved yet is opened again with what it died of now.
+-- Keep dead letters; one that is not resolved yet is opened again with what it died of now. Of a customer that was deleted
+-- no bytes are kept.
 -- $1 VARCHAR[]: event ids
 -- $2 VARCHAR[]: types
 -- $3 VARCHAR[]: customer ids
@@ -45,7 +46,17 @@ SELECT
     new.fingerprint,
     new.worker_version,
     new.source,
-    decode(new.raw_body, 'base64'),
+    CASE
+        WHEN
+            NOT EXISTS (
+                SELECT
+                FROM users AS u
+                WHERE
+                    u.stripe_customer_id = new.customer_id
+                    AND u.deleted_at IS NOT NULL
+            )
+            THEN decode(new.raw_body, 'base64')
+    END,
     sha256(decode(new.raw_body, 'base64')),
     new.removal
 FROM unnest(
@@ -74,4 +85,5 @@ SET
     fingerprint = excluded.fingerprint,
     worker_version = excluded.worker_version,
     removal = excluded.removal,
+    raw_body = CASE WHEN excluded.raw_body IS NOT NULL THEN letter.raw_body END,
     status = 'open'

@@ -175,6 +175,16 @@ class Kind:
         hints = get_type_hints(self.columns, include_extras=True)
         return {name: _column_type(hint) for name, hint in hints.items() if name != "customer_id"}
 
+    @cached_property
+    def personal_columns(self) -> dict[str, str | None]:
+        """The columns that may hold personal data, whatever people put there, and what each is without: JSON of any form."""
+        blank = {ColumnType.JSON: None, ColumnType.METADATA: "{}"}
+        return {name: blank[type_] for name, type_ in self.column_types().items() if type_ in blank}
+
+    def without_personal_data(self, columns: Columns) -> Columns:
+        """Blank those columns of what a row shows."""
+        return msgspec.structs.replace(columns, **self.personal_columns)
+
 
 def _column_type(hint: Any) -> ColumnType:
     """Find what a column holds in its type, `Text` or `Text | None`."""

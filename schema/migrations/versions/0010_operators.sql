@@ -46,6 +46,12 @@ CREATE INDEX idx_dead_letter_actions_operation_id ON dead_letter_actions (operat
 WHERE operation_id IS NOT NULL;
 CREATE INDEX idx_dead_letter_actions_one_by_one ON dead_letter_actions (id) WHERE operation_id IS NULL;
 
+ALTER TABLE users ADD COLUMN forgotten_at TIMESTAMPTZ;
+
+COMMENT ON COLUMN users.forgotten_at IS 'When `cogento forget` erased the person: the row stays, so that no late event brings anything back. NULL: never.';
+
+COMMENT ON COLUMN webhook_events.source IS 'How it came: webhook, retry, sweep, fetch, backfill, verify, send or forget.';
+
 COMMENT ON TABLE activity IS 'What operators did: who, when, about what, why. Actions on single letters stand in dead_letter_actions. No personal data of customers.';
 COMMENT ON COLUMN activity.id IS 'Number of the line, in one sequence with dead_letter_actions.';
 COMMENT ON COLUMN activity.happened_at IS 'When it was done.';

@@ -12,4 +12,5 @@ stripe_email,
 claimed_email,
 deleted_at IS NOT NULL AS deleted,
 evidence,
-unsure
+unsure,
+forgotten_at IS NOT NULL AS forgotten

@@ -1,0 +1,36 @@
+"""Evidence of order without personal data, for the rows of somebody who is to be forgotten.
+
+What is left still decides the order of late events. Pure, as everything here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from cogento.ordering.evidence import Evidence, pack, record_of, unpack
+
+if TYPE_CHECKING:
+    from cogento.events.kinds.kind import Kind
+    from cogento.events.versions import Version
+
+
+def tombstone_evidence(deletion: Version) -> bytes:
+    """Make the evidence of a customer of whom nothing is known but that it has ended."""
+    return pack(Evidence(ended=True, records=(record_of(deletion),), newest_dropped=deletion.created))
+
+
+def without_personal_data(kind: Kind, stored: bytes) -> bytes:
+    """Blank what evidence remembers of columns that may hold personal data.
+
+    Hashes of states stay: they tell events apart, and nothing can be read from them. Raises OtherReleaseError for evidence
+    that another release wrote.
+    """
+    evidence = unpack(stored)
+    columns = tuple(
+        (state, structs.astuple(kind.without_personal_data(kind.columns(*values))))
+        for state, values in evidence.columns
+    )
+    kept = tuple(value for value in evidence.fill_values if value.column not in kind.personal_columns)
+    return pack(structs.replace(evidence, columns=columns, fill_values=kept)) if stored else stored

@@ -1,0 +1,44 @@
+-- forget: takes all of a customer's events out for good, and what people typed when they paused its mail or named the person.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   customer id
+-- ARGV[3…]  what names the person, to be looked for in the reasons of all pauses
+-- Returns   how many events were taken out, or -1: the customer is being worked on, and nothing was done
+
+local LEASED = -1
+local customer = ARGV[2]
+if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEASED end
+
+local mail = redis.call('ZRANGE', mail_of(customer), 0, -1)
+local held = redis.call('ZRANGE', held_of(customer), 0, -1)
+redis.call('DEL', mail_of(customer), held_of(customer), aside_of('mail:' .. customer), aside_of('held:' .. customer))
+for _, list in ipairs({READY, SLEEPING, PAUSED, PARKED, SINCE}) do redis.call('ZREM', list, customer) end
+redis.call('HDEL', CRASHES, customer)
+for _, ids in ipairs({mail, held}) do
+  incr_stat('bytes', -delete_events(ids))
+  if #ids > 0 then chunked_call('HDEL', TRIES, ids) end
+  for _, id in ipairs(ids) do redis.call('DEL', aside_of('event:' .. id)) end
+end
+incr_stat('waiting', -#mail)
+incr_stat('parked', -#held)
+incr_stat('removed', #mail + #held)
+
+local function names_person(value)
+  local text = string.lower(value)
+  for i = 3, #ARGV do
+    if string.find(value, ARGV[i], 1, true) or string.find(text, ARGV[i], 1, true) then return true end
+  end
+  return false
+end
+
+-- The pause stays; of who and why, which stand behind its time, nothing is left.
+local pauses = redis.call('HGETALL', PAUSES)
+for i = 1, #pauses, 2 do
+  if pauses[i] == customer or names_person(pauses[i + 1]) then
+    redis.call('HSET', PAUSES, pauses[i], string.match(pauses[i + 1], '^%d+') or now)
+  end
+end
+local halted = redis.call('GET', HALTED)
+if halted and names_person(halted) then redis.call('SET', HALTED, string.match(halted, '^%d+') or now) end
+return #mail + #held

@@ -1,0 +1,10 @@
+-- Read what letters say of somebody, to find what names the person.
+-- $1 VARCHAR[]: whose, customers and objects
+SELECT
+    id,
+    status,
+    raw_body
+FROM dead_letters
+WHERE
+    customer_id = ANY($1::VARCHAR[])
+    OR object_id = ANY($1::VARCHAR[])
