@@ -29,7 +29,11 @@ COMMANDS = {
             "Start everything on this machine and watch rows arrive; Ctrl-C stops it.",
         ),
         _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
-        _Place("cogento.cli.status", "status", "Show what waits, what was done and what failed."),
+        _Place(
+            "cogento.cli.status",
+            "status",
+            "Show what needs attention, what waits, what was done and what failed.",
+        ),
         _Place(
             "cogento.cli.explain",
             "explain",

@@ -1,63 +1,151 @@
-"""`cogento status`: what waits, what was done, what failed, and what needs attention."""
+"""`cogento status`: how things stand, what needs attention, and the figures behind it; for people, monitors and programs."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from cogento.cli.printing import json_option, print_facts, print_json
+from cogento.console.attention import Tone
 from cogento.console.connections import open_mailboxes, open_store
-from cogento.console.formatting import duration
+from cogento.console.errors import Failure, friendly_errors
+from cogento.console.formatting import duration, printable
 from cogento.console.messages import describe_workers
-from cogento.console.status import read_status
+from cogento.console.status import Level, read_status
+from cogento.settings import EX_CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cogento.console.status import Status, StatusReport
+
+MARKS = {Tone.BAD: "!!", Tone.BUSY: " !", Tone.NONE: "  ", Tone.GOOD: "  "}
+COLOURS = {Tone.BAD: "red", Tone.BUSY: "yellow", Tone.GOOD: "green", Tone.NONE: None}
 
 
 @click.command()
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Print the verdict alone, and end with 0, 1, 2 or 3 as plugins of Nagios do.",
+)
 @json_option
-def status(*, as_json: bool) -> None:
-    """Show what waits, what was done and what failed."""
-    with open_mailboxes() as mailboxes, open_store(name="cogento status") as store:
-        now = read_status(mailboxes, store)
+@click.pass_context
+def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
+    """Show what needs attention, what waits, what was done and what failed.
+
+    A server that is away leaves its figures out. Without --check that ends with 1 or 78. With --check the exit code is 0
+    (good), 1 (warning: something for the morning), 2 (critical: a server, all workers or an end in Stripe is concerned) or
+    3 (unknown: it could not be asked).
+    """
+    try:
+        with open_mailboxes() as mailboxes, open_store(name="cogento status") as store:
+            now = read_status(mailboxes, store)
+    except (Failure, SystemExit) as error:
+        if not check:
+            raise
+        if isinstance(error, Failure):
+            click.echo(f"{Level.UNKNOWN.name}: {error.message}")
+        ctx.exit(Level.UNKNOWN)
     if as_json:
-        print_json(now)
-        return
-    age = now.oldest_event_age_seconds
+        print_json({"level": now.report.level.name.lower(), **_plain(now.report)})
+    else:
+        _print_verdict(now.report, level=now.report.level.name if check else None)
+        if not check:
+            click.echo()
+            print_facts(list(_facts(now.report)))
+    if check:
+        ctx.exit(now.report.level)
+    _raise_first(now)
+
+
+def _plain(report: StatusReport) -> dict[str, object]:
+    return {name: getattr(report, name) for name in report.__dataclass_fields__}
+
+
+def _print_verdict(report: StatusReport, *, level: str | None) -> None:
+    verdict = report.verdict
+    headline = f"{level}: {verdict.headline}" if level else verdict.headline
+    click.secho(f"{headline}.", bold=True, fg=COLOURS[verdict.tone])
+    width = max((len(line.label) for line in verdict.lines), default=0)
+    for line in verdict.lines:
+        click.echo(f"{MARKS[line.tone]} {printable(line.label):<{width}}  {printable(line.text)}")
+    if verdict.detail:
+        click.echo(f"   {verdict.detail}")
+
+
+def _facts(now: StatusReport) -> Iterator[tuple[str, object]]:
+    """The figures, those of Redis first; of a server that is away, what is wrong with it."""
+    if now.received_total is None:
+        yield "redis", now.redis_problem
+    else:
+        yield from _queue_facts(now)
+    if now.dead is None:
+        yield "postgresql", now.postgres_problem
+    else:
+        yield from _table_facts(now)
+
+
+def _queue_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
+    age, paused_age = now.oldest_event_age_seconds, now.oldest_paused_age_seconds
     oldest = "" if age is None else f", the oldest for {duration(age)}"
-    paused_age = now.oldest_paused_age_seconds
     held = "" if paused_age is None else f", the oldest event for {duration(paused_age)}"
-    longest = ", ".join(f"{id_} for {duration(age)}" for id_, age in now.waits_longest.items())
-    removals = f", {now.dead_removals:,} of them about what has ended and is still shown"
-    swept = now.swept_until_seconds_ago
-    lost = f"{now.repaired_total:,} from the line, put back; {now.lost_total:,} events for good"
-    warning = f": WARNING, {now.ack_warning}" if now.ack_warning else ""
-    print_facts(
-        [
-            ("received", f"{now.received_total:,} events"),
-            *(("taken", why) for why in (now.kept_out,) if why),
-            ("applied", f"{now.applied_total:,} events"),
-            ("waiting", f"{now.waiting:,} events{oldest}"),
-            ("longest", longest or "nobody"),
-            ("parked", f"{now.parked:,} events, for their customer's own event"),
-            ("leased", f"{now.leased:,} customers in a worker's hands"),
-            ("sleeping", f"{now.sleeping:,} customers until their next try"),
-            (
-                "paused",
-                f"{'everything' if now.everything_paused else f'{now.paused:,} customers with mail'}{held}",
-            ),
-            (
-                "dead",
-                f"{now.dead:,} letters that nobody has dealt with{removals if now.dead_removals else ''}",
-            ),
-            ("unsure", f"{now.unsure:,} rows"),
-            ("to ask", f"{now.to_ask:,} objects that thin events told of"),
-            (
-                "missed",
-                "never looked for: Stripe is asked only with STRIPE_API_KEY"
-                if swept is None
-                else f"{now.missing_total:,} events, looked for up to {duration(swept)} ago",
-            ),
-            ("workers", describe_workers(now.worker_versions, now.idle_seconds)),
-            *(("workers wait", f"for {name} ({why})") for name, why in now.waits_for.items()),
-            ("a 2xx means", f"{now.ack_durability} ({now.ack_means}, {now.redis}){warning}"),
-            *((("redis lost", lost),) if now.repaired_total or now.lost_total else ()),
-        ]
+    longest = ", ".join(f"{id_} for {duration(age)}" for id_, age in (now.waits_longest or {}).items())
+    yield "received", f"{now.received_total:,} events"
+    if now.kept_out:
+        yield "taken", now.kept_out
+    yield "waiting", f"{now.waiting:,} events{oldest}"
+    yield "longest wait", longest or "none"
+    yield "in progress", f"{now.leased:,} customers"
+    yield "retrying later", f"{now.sleeping:,} customers"
+    yield (
+        "paused",
+        f"{'everything' if now.everything_paused else f'{now.paused:,} customers with events'}{held}",
     )
+    yield "waiting for their customer", f"{now.parked:,} events"
+    yield "workers", describe_workers(now.worker_versions or {}, now.idle_seconds)
+    for name, why in (now.waits_for or {}).items():
+        yield "workers wait", f"for {name} ({why})"
+    if now.ack_durability:
+        warning = f": WARNING, {now.ack_warning}" if now.ack_warning else ""
+        yield "accepted means", f"{now.ack_durability} ({now.ack_means}, {now.redis}){warning}"
+    else:
+        yield "accepted means", now.redis_problem
+    if now.repaired_total or now.lost_total:
+        yield (
+            "redis lost",
+            f"{now.repaired_total:,} from the line, put back; {now.lost_total:,} events for good",
+        )
+
+
+def _table_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
+    ends = (
+        f", {now.dead_removals:,} of them cancellations or deletions that rows do not show"
+        if now.dead_removals
+        else ""
+    )
+    swept = now.swept_until_seconds_ago
+    yield "applied", f"{now.applied_total:,} events"
+    yield "dead letters", f"{now.dead:,} open{ends}"
+    yield "ambiguous", f"{now.unsure:,} rows"
+    yield "to fetch", f"{now.to_ask:,} objects named by thin events"
+    yield (
+        "missed webhooks",
+        "never looked for: Stripe is asked only with STRIPE_API_KEY"
+        if swept is None
+        else f"{now.missing_total:,} recovered in all; checked up to {duration(swept)} ago",
+    )
+
+
+def _raise_first(now: Status) -> None:
+    """End with the error of a server that is away; one that refuses as configured comes first."""
+    failures = []
+    for error in now.errors:
+        try:
+            with friendly_errors():
+                raise error
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise min(failures, key=lambda one: one.exit_code != EX_CONFIG)

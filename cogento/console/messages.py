@@ -340,12 +340,12 @@ def times(count: int) -> str:
 
 
 def describe_workers(versions: Mapping[str, int], idle_seconds: float | None) -> str:
-    """Say it in a line: `2 workers (1 of 0.1.0, 1 of 0.2.0), mail settled 3 s ago`."""
+    """Say it in a line: `2 workers (1 of 0.1.0, 1 of 0.2.0), last processed 3 s ago`."""
     alive = sum(versions.values())
     if not alive:
-        return "no worker"
+        return "none running"
     workers = "1 worker" if alive == 1 else f"{alive:,} workers"
-    settled = "no mail settled yet" if idle_seconds is None else f"mail settled {ago(idle_seconds)}"
+    settled = "no events processed yet" if idle_seconds is None else f"last processed {ago(idle_seconds)}"
     each = ", ".join(f"{count} of {version}" for version, count in versions.items())
     which = f"version {next(iter(versions))}" if len(versions) == 1 else each
     return f"{workers} ({which}), {settled}"

@@ -1,44 +1,60 @@
-"""How things stand: the report of `cogento status`, and the sentence at the top of the overview page.
+"""How things stand: the report of `cogento status`, and the level that its `--check` tells a monitor.
 
-What waits, what was done, what failed, and what a 2xx is worth, from one reading of queue and tables.
+From one reading of queue and tables. A server that is away leaves its figures out, and the others are told all the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 from cogento import runtime
-from cogento.console.attention import Tone
-from cogento.console.formatting import duration
+from cogento.console.attention import Area, Seen, Tone, Verdict, judge
+from cogento.console.errors import postgres_problem
 from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
+from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from cogento.queue.figures import read_figures
+from cogento.retries import FailureClass
+from cogento.store.errors import classify
+from cogento.store.letter_records import LetterFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
+    from cogento.queue.checks import ServerFacts
     from cogento.queue.figures import QueueFigures
     from cogento.queue.mailboxes import Mailboxes
+    from cogento.queue.waiting import WaitingPage
     from cogento.store.figures import TableFigures
+    from cogento.store.letter_records import LetterGroup
     from cogento.store.store import Store
 
 LISTED = 5
-LATE_SECONDS = 10
-FAR_BEHIND_SECONDS = 300
-SEND_AGAIN = "Stripe is told to try again; nothing is lost."
-WAITING = "Events are received, and wait."
+ANSWER_SECONDS = 5
+
+
+class Level(IntEnum):
+    """What a monitor is told, and the exit code of `cogento status --check`: as plugins of Nagios end."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
+    `verdict` says how things stand and what needs attention. What only a server knows that is away is None, and
+    `redis_problem` or `postgres_problem` says why.
+
     `to_ask` are objects that thin events told of and Stripe was not asked for yet.
     `repaired_total` counts what Redis had lost from the line and was put back, `lost_total` events whose bytes it lost.
     `dead_removals` are those letters that end what a row still shows.
-    `workers` live, `worker_versions` says how many of each version, and one of them settled mail
+    `workers` live, `worker_versions` says how many of each version, and one of them settled events
     `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
     `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail does not count
@@ -47,149 +63,175 @@ class StatusReport:
     Field names are the keys of `cogento status --json`.
     """
 
-    waiting: int
-    leased: int
-    sleeping: int
-    parked: int
-    paused: int
-    everything_paused: bool
-    dead: int
-    dead_removals: int
-    unsure: int
-    oldest_event_age_seconds: float | None
-    oldest_paused_age_seconds: float | None
-    repaired_total: int
-    lost_total: int
-    received_total: int
-    settled_total: int
-    applied_total: int
-    ack_durability: str
-    ack_means: str
-    ack_warning: str | None
-    redis: str
-    workers: int
-    worker_versions: Mapping[str, int]
-    idle_seconds: float | None
-    waits_longest: Mapping[str, float]
-    waits_for: Mapping[str, str]
-    kept_out: str | None
-    to_ask: int
-    missing_total: int
-    swept_until_seconds_ago: int | None
-    swept_seconds_ago: int | None
+    verdict: Verdict
+    redis_problem: str | None
+    postgres_problem: str | None
+    waiting: int | None = None
+    leased: int | None = None
+    sleeping: int | None = None
+    parked: int | None = None
+    paused: int | None = None
+    everything_paused: bool | None = None
+    dead: int | None = None
+    dead_removals: int | None = None
+    unsure: int | None = None
+    oldest_event_age_seconds: float | None = None
+    oldest_paused_age_seconds: float | None = None
+    repaired_total: int | None = None
+    lost_total: int | None = None
+    received_total: int | None = None
+    settled_total: int | None = None
+    applied_total: int | None = None
+    ack_durability: str | None = None
+    ack_means: str | None = None
+    ack_warning: str | None = None
+    redis: str | None = None
+    workers: int | None = None
+    worker_versions: Mapping[str, int] | None = None
+    idle_seconds: float | None = None
+    waits_longest: Mapping[str, float] | None = None
+    waits_for: Mapping[str, str] | None = None
+    kept_out: str | None = None
+    to_ask: int | None = None
+    missing_total: int | None = None
+    swept_until_seconds_ago: int | None = None
+    swept_seconds_ago: int | None = None
+
+    @property
+    def level(self) -> Level:
+        """How bad it is: critical is what cannot wait until morning, as docs/alerts.yml has it."""
+        tones = {line.tone for line in self.verdict.lines if not _can_wait(line.area, line.filter)}
+        if Tone.BAD in tones:
+            return Level.CRITICAL
+        return Level.OK if self.verdict.tone is Tone.GOOD else Level.WARNING
 
 
-def read_status(mailboxes: Mailboxes, store: Store) -> StatusReport:
-    """Ask both servers; raises what they raise, and MailboxRefused when Redis cannot keep the promise."""
-    facts = mailboxes.check()
-    queue, now_ms = read_figures(mailboxes), mailboxes.now_ms()
-    tables = runtime.run(store.figures())
-    sweeping = tables.sweeping
-    return StatusReport(
-        waiting=queue.waiting,
-        leased=queue.leased,
-        sleeping=queue.sleeping,
-        parked=queue.parked,
-        paused=queue.paused,
-        everything_paused=queue.halted,
-        dead=tables.dead,
-        dead_removals=tables.removals,
-        unsure=tables.unsure,
-        oldest_event_age_seconds=queue.oldest_event_age_seconds,
-        oldest_paused_age_seconds=queue.oldest_paused_age_seconds,
-        repaired_total=queue.repaired_total,
-        lost_total=queue.lost_total,
-        received_total=queue.received_total,
-        settled_total=queue.settled_total,
-        applied_total=tables.applied_total,
-        ack_durability=facts.ack,
-        ack_means=facts.ack_means,
-        ack_warning=warning_of(facts.ack),
-        redis=f"{facts.name} {facts.version}",
-        workers=queue.workforce.alive,
-        worker_versions=queue.workforce.versions,
-        idle_seconds=queue.workforce.idle_seconds,
-        waits_longest={
-            customer_id: max(now_ms - received_ms, 0) / 1000
-            for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
-        },
-        waits_for=queue.waits_for,
-        kept_out=describe_kept_out(queue.kept_out),
-        to_ask=tables.to_ask,
-        missing_total=sweeping.missing,
-        swept_until_seconds_ago=_ago(sweeping.watermark, sweeping.now),
-        swept_seconds_ago=_ago(sweeping.finished, sweeping.now),
+def _can_wait(area: Area, filter_: Mapping[str, str]) -> bool:
+    """Tell dead letters that end nothing: nothing becomes worse while they lie."""
+    return area is Area.LETTERS and "removals" not in filter_
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The report, and what the servers raised that are away or refuse: for whoever ends with an error."""
+
+    report: StatusReport
+    errors: Sequence[Exception]
+
+
+def read_status(mailboxes: Mailboxes, store: Store) -> Status:
+    """Ask both servers; what either raises is part of the answer, but a mistake of ours."""
+    queue_error, figures, tables_error, tables = None, None, None, None
+    try:
+        figures = _read_queue(mailboxes)
+    except (MailboxRefused, MailboxUnavailable) as error:
+        queue_error = error
+    try:
+        tables = runtime.run(_read_tables(store), timeout_seconds=ANSWER_SECONDS)
+    except Exception as error:
+        if classify(error) is FailureClass.BUG:
+            raise
+        tables_error = error
+    told = isinstance(queue_error, MailboxRefused | MailboxDenied)
+    refusal = figures.refusal if figures else None
+    seen = Seen(
+        queue=figures.figures if figures else None,
+        tables=tables.figures if tables else None,
+        queue_problem=str(queue_error) if told else None,
+        tables_problem=postgres_problem(tables_error) if tables_error else None,
+        waiting=figures.waiting if figures else None,
+        causes=tables.causes if tables else (),
     )
+    report = StatusReport(
+        judge(seen),
+        _problem("Redis", queue_error or refusal, seen.queue_problem or (str(refusal) if refusal else None)),
+        _problem("PostgreSQL", tables_error, seen.tables_problem),
+        **(_of_queue(figures) if figures else {}),
+        **(_of_tables(tables.figures) if tables else {}),
+    )
+    return Status(report, [error for error in (queue_error, refusal, tables_error) if error])
+
+
+def _problem(name: str, error: Exception | None, said: str | None) -> str | None:
+    return None if error is None else said or f"{name} does not answer."
+
+
+@dataclass(frozen=True, slots=True)
+class _QueueReading:
+    figures: QueueFigures
+    facts: ServerFacts | None
+    refusal: MailboxRefused | None
+    waiting: WaitingPage
+    waits_longest: Mapping[str, float]
+
+
+def _read_queue(mailboxes: Mailboxes) -> _QueueReading:
+    refusal, facts = None, None
+    try:
+        facts = mailboxes.check()
+    except MailboxRefused as refused:
+        refusal = refused
+    figures, now_ms = read_figures(mailboxes), mailboxes.now_ms()
+    longest: dict[str, float] = {
+        customer_id: max(now_ms - received_ms, 0) / 1000
+        for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
+    }
+    return _QueueReading(figures, facts, refusal, mailboxes.waiting(limit=LISTED), longest)
+
+
+@dataclass(frozen=True, slots=True)
+class _TableReading:
+    figures: TableFigures
+    causes: Sequence[LetterGroup]
+
+
+async def _read_tables(store: Store) -> _TableReading:
+    figures = await store.figures()
+    causes = await store.letters.groups(LetterFilter(), limit=LISTED) if figures.dead else []
+    return _TableReading(figures, causes)
+
+
+def _of_queue(reading: _QueueReading) -> dict[str, Any]:
+    queue, facts = reading.figures, reading.facts
+    return {
+        "waiting": queue.waiting,
+        "leased": queue.leased,
+        "sleeping": queue.sleeping,
+        "parked": queue.parked,
+        "paused": queue.paused,
+        "everything_paused": queue.halted,
+        "oldest_event_age_seconds": queue.oldest_event_age_seconds,
+        "oldest_paused_age_seconds": queue.oldest_paused_age_seconds,
+        "repaired_total": queue.repaired_total,
+        "lost_total": queue.lost_total,
+        "received_total": queue.received_total,
+        "settled_total": queue.settled_total,
+        "ack_durability": facts and facts.ack,
+        "ack_means": facts and facts.ack_means,
+        "ack_warning": facts and warning_of(facts.ack),
+        "redis": facts and f"{facts.name} {facts.version}",
+        "workers": queue.workforce.alive,
+        "worker_versions": queue.workforce.versions,
+        "idle_seconds": queue.workforce.idle_seconds,
+        "waits_longest": reading.waits_longest,
+        "waits_for": queue.waits_for,
+        "kept_out": describe_kept_out(queue.kept_out),
+    }
+
+
+def _of_tables(tables: TableFigures) -> dict[str, Any]:
+    sweeping = tables.sweeping
+    return {
+        "dead": tables.dead,
+        "dead_removals": tables.removals,
+        "unsure": tables.unsure,
+        "applied_total": tables.applied_total,
+        "to_ask": tables.to_ask,
+        "missing_total": sweeping.missing,
+        "swept_until_seconds_ago": _ago(sweeping.watermark, sweeping.now),
+        "swept_seconds_ago": _ago(sweeping.finished, sweeping.now),
+    }
 
 
 def _ago(second: int | None, now: int) -> int | None:
     return None if second is None else max(now - second, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSummary:
-    """The sentence at the top of the page."""
-
-    tone: Tone
-    word: str
-    headline: str
-    detail: str
-
-
-def health_summary(
-    queue: QueueFigures | None,
-    tables: TableFigures | None,
-    *,
-    queue_problem: str | None = None,
-    tables_problem: str | None = None,
-) -> HealthSummary:
-    """Sum it up; what needs a person most comes first. Trouble is what a server said that is there."""
-    if queue is None:
-        return _of_absence("Redis", queue_problem, SEND_AGAIN)
-    if tables is None:
-        return _of_absence("PostgreSQL", tables_problem, WAITING)
-    if queue.halted:
-        return HealthSummary(
-            Tone.BUSY, "paused", "Everything is paused", "`cogento resume --all` lets it go on."
-        )
-    return next(_urgent(queue, tables), None) or _otherwise(queue, tables)
-
-
-def _of_absence(name: str, trouble: str | None, meanwhile: str) -> HealthSummary:
-    if trouble is None:
-        return HealthSummary(Tone.BAD, "away", f"{name} does not answer", meanwhile)
-    return HealthSummary(Tone.BAD, "refused", f"{name} cannot be used", f"{trouble} {meanwhile}")
-
-
-def _urgent(queue: QueueFigures, tables: TableFigures) -> Iterator[HealthSummary]:
-    """Yield what somebody has to do something about now."""
-    bad = partial(HealthSummary, Tone.BAD)
-    if queue.server is None:
-        detail = "Stripe is told to try again: see `GET /readyz?verbose`, or `cogento status`."
-        yield bad("refused", "Redis cannot keep what a 2xx promises", detail)
-    if not queue.workforce.alive and queue.received_total:
-        yield bad("nobody", "No worker takes events", "They are received, and wait.")
-    for name, why in queue.waits_for.items():
-        yield bad("waiting", f"Workers wait for {name} ({why})", WAITING)
-    if queue.kept_out is not None:
-        yield bad("fenced", "No event is taken", f"Taken is {describe_kept_out(queue.kept_out)}.")
-    if tables.removals:
-        headline = "A removal is dead" if tables.removals == 1 else f"{tables.removals:,} removals are dead"
-        yield bad("kept", headline, "Somebody keeps what has ended: see the dead letters.")
-    if (age := queue.oldest_event_age_seconds or 0) >= FAR_BEHIND_SECONDS:
-        yield bad("behind", f"The oldest event has waited {duration(age)}", "Do the workers run?")
-
-
-def _otherwise(queue: QueueFigures, tables: TableFigures) -> HealthSummary:
-    """Sum up what is not urgent, down to that all is well."""
-    busy, good = partial(HealthSummary, Tone.BUSY), partial(HealthSummary, Tone.GOOD)
-    if dead := tables.dead:
-        headline = "A dead letter wants a look" if dead == 1 else f"{dead:,} dead letters want a look"
-        return busy("look", headline, "Everything else goes on.")
-    if queue.server and (warning := warning_of(queue.server.ack)):
-        return busy("memory", "Waiting events are in memory only", f"{warning[0].upper()}{warning[1:]}.")
-    if (age := queue.oldest_event_age_seconds or 0) > LATE_SECONDS:
-        return busy("busy", f"Catching up: {queue.waiting:,} events wait", f"Behind by {duration(age)}.")
-    if not queue.received_total:
-        return good("ready", "Ready for the first event", "Nothing has been received yet.")
-    return good("in step", "The tables are in step with Stripe", "What was received is applied.")

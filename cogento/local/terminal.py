@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from cogento import runtime
-from cogento.console.status import read_status
+from cogento.queue.figures import read_figures
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
 
@@ -113,14 +113,14 @@ class StatusLine:
         while True:
             begun = time.monotonic()
             try:
-                now = read_status(self._mailboxes, self._store)
+                queue, tables = read_figures(self._mailboxes), runtime.run(self._store.figures())
             except Exception as error:  # noqa: BLE001 - whatever it is, the processes go on and so do we
                 self.text = f"no numbers just now ({type(error).__name__})"
             else:
-                waiting, lag = now.waiting + now.parked, now.oldest_event_age_seconds or 0.0
+                waiting, lag = queue.waiting + queue.parked, queue.oldest_event_age_seconds or 0.0
                 self.text = (
-                    f"received {now.received_total:,} · applied {now.applied_total:,} · waiting {waiting:,}"
-                    f" · dead {now.dead:,} · lag {lag:.1f} s"
+                    f"received {queue.received_total:,} · applied {tables.applied_total:,} · waiting {waiting:,}"
+                    f" · dead {tables.dead:,} · lag {lag:.1f} s"
                 )
             took = time.monotonic() - begun
             time.sleep(max(self._every_seconds, took / SHARE_OF_TIME))

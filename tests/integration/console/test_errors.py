@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
+from cogento.queue.mailboxes import Mailboxes
 from tests.integration.console.conftest import Happened, Run
 from tests.support import builders
 
@@ -111,3 +113,54 @@ def test_wrong_url_is_refused_without_showing_it(
     failed = run(*command)
     assert failed.exit_code == 78
     assert SECRET not in failed.output
+
+
+def test_status_shows_what_waits_while_postgres_is_away(
+    run: Run, waiting: Happened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting("customer.updated", builders.customer("cus_ada"), id_="evt_a")
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
+    failed, programs = run("status"), json.loads(run("status", "--json").stdout)
+    assert "PostgreSQL  PostgreSQL does not answer." in failed.stdout
+    assert "\nwaiting                     1 events, the oldest for" in failed.stdout
+    assert (programs["waiting"], programs["dead"], programs["level"]) == (1, None, "critical")
+    assert programs["postgres_problem"] == "PostgreSQL does not answer."
+
+
+def test_status_shows_the_tables_while_redis_is_away(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{free_port()}/0")
+    failed = run("status")
+    assert "Redis  Redis does not answer." in failed.stdout
+    assert "dead letters     0 open" in failed.stdout
+    assert SECRET not in failed.output
+
+
+def test_status_check_of_a_well_system_ends_with_0_and_says_no_more_than_that(run: Run) -> None:
+    told = run("status", "--check")
+    assert (told.exit_code, told.output) == (
+        0,
+        "OK: Ready for the first event.\n   Nothing has been received yet.\n",
+    )
+
+
+def test_status_check_ends_with_1_for_what_can_wait(run: Run, mailboxes: Mailboxes) -> None:
+    mailboxes.pause(CustomerId("cus_ada"), who="ops-1")
+    told = run("status", "--check")
+    assert (told.exit_code, told.output.startswith("WARNING: 1 thing needs attention.\n")) == (1, True)
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
+def test_status_check_ends_with_2_while_a_server_is_away(
+    variable: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = "postgresql" if variable == "DATABASE_URL" else "redis"
+    monkeypatch.setenv(variable, f"{scheme}://127.0.0.1:{free_port()}/0")
+    told, programs = run("status", "--check"), run("status", "--check", "--json")
+    assert (told.exit_code, programs.exit_code, told.stderr) == (2, 2, "")
+    assert told.stdout.startswith("CRITICAL: 1 thing needs attention.\n")
+    assert json.loads(programs.stdout)["level"] == "critical"
+
+
+def test_status_check_ends_with_3_where_it_cannot_ask(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    assert run("status", "--check").exit_code == 3

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.attention import Tone
+from cogento.console.attention import Seen, Tone, judge
 from cogento.console.messages import describe_kept_out
-from cogento.console.status import health_summary
 from cogento.events.fence import Fence, Fenced
 from cogento.events.names import EventId
 from cogento.queue import fence as fence_notes
@@ -58,18 +57,18 @@ def test_t16_status_names_the_setting_that_keeps_everything_out(
 
     assert why.startswith("none of the last 5 events: ")
     assert said in why
-    assert f"taken        {why}" in run("status").output
+    assert f"\ntaken                       {why}\n" in run("status").output
 
 
 def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxes) -> None:
     keep_out(mailboxes, OWN, NO_ACCOUNT)
 
-    verdict = health_summary(
-        queue_figures(kept_out=mailboxes.fence_notes.everything_kept_out()), table_figures()
-    )
+    kept_out = mailboxes.fence_notes.everything_kept_out()
+    verdict = judge(Seen(queue=queue_figures(kept_out=kept_out), tables=table_figures()))
 
-    assert (verdict.tone, verdict.headline) == (Tone.BAD, "No event is taken")
-    assert "STRIPE_ACCOUNT=acct_OWN" in verdict.detail
+    (line,) = verdict.lines
+    assert (verdict.tone, line.label) == (Tone.BAD, "not taken")
+    assert "STRIPE_ACCOUNT=acct_OWN" in line.text
 
 
 def test_t16_what_the_receiver_keeps_out_is_noted_by_itself(mailboxes: Mailboxes) -> None:

@@ -49,7 +49,7 @@ def test_status_says_how_far_sweeps_have_come(run: Run, stripe: SimulatedStripe)
     run("sweep")
 
     assert "never looked for" in before
-    assert f"missed       {len(stripe.account.events)} events, looked for up to" in run("status").output
+    assert f" {len(stripe.account.events)} recovered in all; checked up to" in run("status").output
 
 
 def test_f58_a_second_sweep_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:

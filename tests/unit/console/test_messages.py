@@ -328,10 +328,10 @@ def test_parked_mail_waits_for_its_customer_and_not_for_workers() -> None:
 @pytest.mark.parametrize(
     ("versions", "idle_seconds", "said"),
     [
-        ({}, None, "no worker"),
-        ({"1.0": 1}, None, "1 worker (version 1.0), no mail settled yet"),
-        ({"1.0": 2}, 3.0, "2 workers (version 1.0), mail settled 3 s ago"),
-        ({"1.0": 1, "2.0": 2}, 0.2, "3 workers (1 of 1.0, 2 of 2.0), mail settled just now"),
+        ({}, None, "none running"),
+        ({"1.0": 1}, None, "1 worker (version 1.0), no events processed yet"),
+        ({"1.0": 2}, 3.0, "2 workers (version 1.0), last processed 3 s ago"),
+        ({"1.0": 1, "2.0": 2}, 0.2, "3 workers (1 of 1.0, 2 of 2.0), last processed just now"),
     ],
 )
 def test_workers_are_told_in_a_line(versions: dict[str, int], idle_seconds: float, said: str) -> None:
