@@ -15,7 +15,7 @@ from cogento import runtime
 from cogento.events.errors import OtherReleaseError, PermanentError
 from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
-from cogento.events.kinds import KINDS
+from cogento.events.kinds import CUSTOMER, KINDS
 from cogento.events.names import ObjectId
 from cogento.ordering.evidence import short_id, unpack
 from cogento.ordering.row_values import FILLED_COLUMNS
@@ -253,11 +253,15 @@ def _chunks(suspects: Sequence[_T]) -> Iterable[Sequence[_T]]:
 def drifts(kind: Kind, object_id: ObjectId, said: Columns, copy: StoredRow | None) -> list[Drift]:
     """Compare a row with what Stripe said of its object.
 
-    What Stripe's answer does not carry cannot differ. Raises OtherReleaseError where another release wrote what
+    What Stripe's answer does not carry cannot differ, nor what was erased of somebody who was forgotten. Raises OtherReleaseError where another release wrote what
     the row remembers.
     """
     if copy is None:
         return [Drift(kind.table, object_id, ROW, "present", None)]
+    if copy.forgotten:
+        if kind is CUSTOMER:
+            return []
+        said = kind.without_personal_data(said)
     found = (*_columns(said, copy), *_email(copy), *_event(copy))
     return [Drift(kind.table, object_id, *difference) for difference in found]
 

@@ -37,7 +37,8 @@ _SAMPLE = query_of_all("stored_rows_sample")
 class StoredRow:
     """One row: what it shows, by which event of which second, and what it remembers of its events.
 
-    `email` is the address to sign in with and `email_due` the one that all claims come to; of customers alone.
+    `email` is the address to sign in with and `email_due` the one that all claims come to; of customers alone. Of somebody
+    who was `forgotten` it shows nothing personal, whatever Stripe has.
     """
 
     customer_id: CustomerId
@@ -47,6 +48,7 @@ class StoredRow:
     evidence: bytes
     email: str | None
     email_due: str | None
+    forgotten: bool = False
 
 
 class StoredRows:
@@ -98,12 +100,13 @@ def _claim(row: Any) -> EmailClaim:
 def _stored_row(kind: Kind, row: Any, email_due: str | None) -> StoredRow:
     return StoredRow(
         customer_id=CustomerId(row["stripe_customer_id"]),
-        columns=_customer(row) if kind is CUSTOMER else TABLES[kind].read(row["stripe_customer_id"], row[5:]),
+        columns=_customer(row) if kind is CUSTOMER else TABLES[kind].read(row["stripe_customer_id"], row[6:]),
         shown=row["last_webhook_event_id"] or "",
         shown_created=row["shown_created"],
         evidence=row["evidence"] or b"",
         email=row.get("email"),
         email_due=email_due,
+        forgotten=row["forgotten"],
     )
 
 

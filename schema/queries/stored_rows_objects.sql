@@ -6,6 +6,7 @@ SELECT
     extract(EPOCH FROM s.stripe_updated_at)::BIGINT AS shown_created,
     s.last_webhook_event_id,
     s.evidence,
+    u.forgotten_at IS NOT NULL AS forgotten,
     {selected}
 FROM {table} AS s
 INNER JOIN users AS u ON s.user_id = u.user_id

@@ -12,6 +12,7 @@ SELECT
     u.last_webhook_event_id,
     u.stripe_email,
     u.deleted_at IS NOT NULL AS deleted,
+    u.forgotten_at IS NOT NULL AS forgotten,
     u.evidence,
     u.email
 FROM users AS u

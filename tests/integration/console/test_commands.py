@@ -136,6 +136,20 @@ def test_roles_are_granted_listed_and_revoked_by_address(run: Run, applied: Happ
     assert run("roles", "list").output == "No roles are granted.\n"
 
 
+def test_who_granted_and_revoked_a_role_is_recorded_without_the_address(
+    run: Run, applied: Happened, store: Store
+) -> None:
+    applied("customer.created", builders.customer(email="ada@example.com"))
+    run("roles", "grant", "ada@example.com", "admin", "--who", "ops", "--reason", "INC-7")
+    run("roles", "revoke", "ada@example.com", "admin", "--who", "ops")
+    run("roles", "revoke", "ada@example.com", "admin", "--who", "ops")
+    entries = runtime.run(store.activity.page())
+    assert [(one.who, one.action, one.about, one.why, dict(one.details)) for one in entries] == [
+        ("ops", "roles", "cus_1", "", {"revoked": "admin"}),
+        ("ops", "roles", "cus_1", "INC-7", {"granted": "admin"}),
+    ]
+
+
 def test_role_of_nobody_is_refused_with_what_to_do(run: Run) -> None:
     refused = run("roles", "grant", "nobody@example.com", "admin")
     assert refused.exit_code == 1

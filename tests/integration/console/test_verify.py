@@ -57,6 +57,33 @@ def test_verify_of_equal_tables_ends_with_0(run: Run, stripe: SimulatedStripe) -
     assert f"compared   {listed} rows" in found.output
 
 
+def test_somebody_who_was_forgotten_and_lives_in_stripe_comes_back_with_nothing(
+    run: Run, stripe: SimulatedStripe, database_url: str
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        owner = (
+            "SELECT stripe_customer_id FROM users JOIN subscriptions USING (user_id) WHERE status = 'active'"
+        )
+        owners = {id_ for (id_,) in connection.execute(owner)}
+    person = next(id_ for id_ in stripe.account.live_customers if id_ in owners)
+    assert run("forget", person, "--yes").exit_code == 0
+
+    assert run("backfill", "--restart").exit_code == 0
+    found = run("verify", "--repair")
+
+    assert found.exit_code == 0, found.output
+    with psycopg.connect(database_url) as connection:
+        shown = "SELECT name, stripe_email, deleted_at IS NOT NULL FROM users WHERE stripe_customer_id = %s"
+        row = connection.execute(shown, [person]).fetchone()
+        of_them = (
+            "SELECT DISTINCT s.metadata, s.unsure FROM subscriptions AS s JOIN users AS u USING (user_id)"
+            " WHERE u.stripe_customer_id = %s"
+        )
+        subscriptions = connection.execute(of_them, [person]).fetchall()
+    assert row == (None, None, True)
+    assert subscriptions == [({}, False)]
+
+
 def test_verify_ends_with_3_and_shows_what_differs_by_column(run: Run, planted: str) -> None:
     found = run("verify")
 
