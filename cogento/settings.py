@@ -294,7 +294,7 @@ class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     """What a command that asks Stripe needs."""
 
 
-class ConsoleSettings(MailboxSettings, DatabaseSettings, AskingSettings):
+class ConsoleSettings(ReconcileSettings):
     """What the console needs."""
 
     console_password_hash: SecretStr | None = Field(

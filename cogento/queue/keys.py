@@ -102,6 +102,11 @@ def reading_key(tag: str) -> str:
     return f"{tag}:reading"
 
 
+def pace_key(tag: str) -> str:
+    """Return the key of the pace at which Stripe is asked."""
+    return f"{tag}:pace"
+
+
 def minutes_key(tag: str) -> str:
     """Return the key of the totals of the last day's minutes."""
     return f"{tag}:minutes"

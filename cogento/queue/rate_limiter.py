@@ -10,11 +10,21 @@ from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 
+RECOVERY_SECONDS = 60
+"""As in pace.lua: so long after a refusal the rate is whole again."""
+
 
 class SendSlot(NamedTuple):
     """When the next request may be sent; with `blocked_seconds` none may, for so long."""
 
     wait_seconds: float
+    blocked_seconds: float
+
+
+class Pace(NamedTuple):
+    """How many requests a second there may be now, and for how long there may be none."""
+
+    requests_per_second: float
     blocked_seconds: float
 
 
@@ -47,6 +57,15 @@ class RateLimiter:
     def block_for(self, *, seconds: float) -> None:
         """Hand out no moment at all for so long, and say so to whoever asks."""
         self._run("shut", seconds)
+
+    def pace(self) -> Pace:
+        """Say how fast it goes now, without taking a moment; pace.lua has the same sum."""
+        kept = self._server.ask("HMGET", keys.pace_key(self._tag), "rate", "since", "shut")
+        rate, since, shut = (None if value is None else float(value) for value in kept)
+        now_ms, most = self._clock.now_ms(), self._requests_per_second
+        recovered = most * (now_ms - (since or 0)) / 1000 / RECOVERY_SECONDS
+        slowed = most if rate is None else min(most, rate + recovered)
+        return Pace(slowed, max((shut or 0) - now_ms, 0) / 1000)
 
     def close(self) -> None:
         """Close the connections."""

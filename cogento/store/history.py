@@ -29,6 +29,7 @@ _NAMED_EVENTS = query("history_named_events")
 _TOTALS = query_of_all("history_totals")
 _UNSURE = query_of_all("history_unsure")
 _REVISION = query("revision")
+_SERVER = query("server_facts")
 _PACE = query("recent_counts")
 _CUSTOMERS_NOW = query("recent_customers")
 _SUBSCRIPTIONS_NOW = query("recent_subscriptions")
@@ -119,6 +120,16 @@ class Totals:
         return {outcome: getattr(self, outcome) for outcome in FINAL_OUTCOMES}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresFacts:
+    """What server it is, whether it takes no writes, and how many of its connections are in use."""
+
+    version: str
+    is_read_only: bool
+    connections: int
+    max_connections: int
+
+
 class History:
     """Answers of the tables to "what is this?" and "why is it like that?"."""
 
@@ -177,6 +188,11 @@ class History:
         """Say what became of one event; None when it is unknown, waiting, or forgotten."""
         rows = await self._database.fetch(_EVENT, event_id)
         return LedgerRecord(**rows[0]) if rows else None
+
+    async def server(self) -> PostgresFacts:
+        """Say what server it is."""
+        (row,) = await self._database.fetch(_SERVER)
+        return PostgresFacts(**row)
 
     async def revision(self) -> str:
         """Name the migration that the tables are at."""

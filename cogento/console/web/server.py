@@ -21,15 +21,20 @@ from cogento.console.dead_letters import DeadLetterService
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.poller import StatusPoller
 from cogento.console.queue_actions import QueueActions
+from cogento.console.sweeping import SweepRunner
+from cogento.console.system import SystemService
 from cogento.console.web.access import LocalAccess, ProxyAccess
+from cogento.console.web.activity import ActivityPages
 from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
 from cogento.console.web.login import LoginViews
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import HEADERS, MAX_LOGIN_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
+from cogento.console.web.system import SystemPages
 from cogento.console.web.waiting import WaitingPages
 from cogento.nonblocking_output import make_output_nonblocking
+from cogento.queue.rate_limiter import RateLimiter
 from cogento.serving.answers import refusal
 from cogento.serving.connection import Connection
 from cogento.serving.worker import ServingWorker
@@ -192,6 +197,9 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         )
     )
     mailboxes = connect(settings)
+    limiter = RateLimiter.connect(
+        settings.redis_url.get_secret_value(), requests_per_second=settings.stripe_requests_per_second
+    )
     poller = StatusPoller(mailboxes, store)
     poller.start()
     names = OWN_NAMES if isinstance(exposure.access, LocalAccess) else OWN_NAMES | settings.host_names
@@ -217,5 +225,13 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         metrics_token=token,
         proxies=proxies,
         account=StripeAccount(settings.stripe_livemode, settings.stripe_account),
-        pages=[WaitingPages(poller, mailboxes, QueueActions(mailboxes, store))],
+        pages=[
+            WaitingPages(poller, mailboxes, QueueActions(mailboxes, store)),
+            ActivityPages(store.activity),
+            SystemPages(
+                poller,
+                SystemService(settings, mailboxes, store, limiter),
+                SweepRunner(settings, mailboxes, store),
+            ),
+        ],
     )
