@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 MOST_SHOWN = 500
+MOST_NAMED = 100  # customers of one address (history_whose.sql)
 
 
 @click.command()
@@ -51,7 +52,8 @@ def explain(asked: str, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(_plain(answer, limit=limit))
     elif isinstance(answer, AmbiguousQuery):
-        click.echo(f"{len(answer.customers)} customers have this address in Stripe. Ask for one of them:")
+        count = f"{MOST_NAMED} or more" if len(answer.customers) >= MOST_NAMED else str(len(answer.customers))
+        click.echo(f"{count} customers have this address in Stripe. Ask for one of them:")
         for customer_id in answer.customers:
             click.echo(f"  {printable(customer_id)}")
     else:

@@ -6,10 +6,16 @@ once.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
+
+from cogento import VERSION
+from cogento.console.formatting import printable
+from cogento.console.local_run import data_option
 
 
 class _Place(NamedTuple):
@@ -72,7 +78,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """The commands above, imported when called."""
+    """The commands above, imported when called; each takes --data as well."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order in which a newcomer needs them."""
@@ -84,14 +90,45 @@ class Commands(click.Group):
         if place is None:
             return None
         command: click.Command = getattr(importlib.import_module(place.module), place.name)
+        _let_take_data(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed, or say which one is spelt like it."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            alike = difflib.get_close_matches(name, COMMANDS)
+            meant = f" Did you mean {' or '.join(alike)}?" if alike else " `cogento --help` lists them."
+            ctx.fail(f"No such command {printable(name)}.{meant}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any."""
+        named = [
+            CompletionItem(name, help=place.summary)
+            for name, place in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _let_take_data(command: click.Command) -> None:
+    """Give a command, or each of a group, the option that names a local run; some have a --data of their own."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _let_take_data(each)
+    elif all("--data" not in option.opts for option in command.params):
+        command.params.append(data_option())
+
 
 @click.group(cls=Commands)
+@click.version_option(VERSION, prog_name="cogento")
 def main() -> None:
     """Keep a Postgres copy of Stripe's customers and subscriptions right."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cogento.console.errors import friendly_errors
+from cogento.console.local_run import adopt_chosen_run
 from cogento.settings import DatabaseSettings, load
 from cogento.store.migrate import migrate as bring_up_to_date
 
@@ -15,6 +16,7 @@ def migrate() -> None:
 
     Safe while everything runs, and safe to run twice at once.
     """
+    adopt_chosen_run()
     settings = load(DatabaseSettings)
     with friendly_errors():
         done = bring_up_to_date(settings.database_url.get_secret_value())

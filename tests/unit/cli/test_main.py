@@ -4,8 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+import pytest
 from click.testing import CliRunner
 
+from cogento import VERSION
 from cogento.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[3]
@@ -25,3 +28,59 @@ def test_help_imports_none_of_what_the_commands_need() -> None:
 
 def test_unknown_command_is_a_usage_error() -> None:
     assert CliRunner().invoke(main, ["fly"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("statsu", "status"), ("wating", "waiting"), ("explian", "explain")]
+)
+def test_misspelt_command_is_answered_with_the_one_that_is_meant(typed: str, meant: str) -> None:
+    refused = CliRunner().invoke(main, [typed])
+    assert refused.exit_code == 2
+    assert f"No such command {typed}. Did you mean {meant}" in refused.stderr
+
+
+def test_command_like_no_other_is_answered_with_where_they_are_listed() -> None:
+    assert "`cogento --help` lists them." in CliRunner().invoke(main, ["xyzzy"]).stderr
+
+
+def test_misspelt_subcommand_is_answered_with_the_one_that_is_meant() -> None:
+    assert "Did you mean 'list'?" in CliRunner().invoke(main, ["letters", "lst"]).stderr
+
+
+def test_version_is_told() -> None:
+    told = CliRunner().invoke(main, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"cogento, version {VERSION}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("cogento wai", ["plain,waiting"]),
+        ("cogento letters dis", ["plain,discard"]),
+        ("cogento waiting --state in", ["plain,in_progress"]),
+        ("cogento pause --rea", ["plain,--reason"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_choices(words: str, completed: list[str]) -> None:
+    program = Path(sys.executable).with_name("cogento")
+    asked = {"_COGENTO_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    told = subprocess.run([program], capture_output=True, text=True, env=asked, check=True)
+    assert told.stdout.splitlines() == completed
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_a_data_folder(name: str) -> None:
+    context = click.Context(main)
+    command = main.get_command(context, name)
+    assert [leaf.name for leaf in leaves(command) if not takes_data(leaf)] == []
+
+
+def leaves(command: click.Command | None) -> list[click.Command]:
+    assert command is not None
+    if not isinstance(command, click.Group):
+        return [command]
+    return [leaf for each in command.commands.values() for leaf in leaves(each)]
+
+
+def takes_data(command: click.Command) -> bool:
+    return [option.opts for option in command.params].count(["--data"]) == 1

@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from cogento.console.local_run import adopt_local_run
+from cogento.console.local_run import adopt_local_run, data_option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from click.testing import Result
 
 RUN = {
     "database_url": "postgresql://here/cogento",
@@ -70,3 +74,34 @@ def test_without_a_run_nothing_is_made_up(folder: Path) -> None:
     environment: dict[str, str] = {}
     adopt_local_run(environment)
     assert environment == {}
+
+
+def chosen(folder: Path, environment: dict[str, str]) -> Result:
+    """Adopt a run from within a command that was given --data."""
+
+    @click.command(params=[data_option()])
+    def command() -> None:
+        adopt_local_run(environment)
+
+    return CliRunner().invoke(command, ["--data", str(folder)])
+
+
+def test_the_run_that_data_names_counts_before_the_environment(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "run.json").write_text(json.dumps({**RUN, "redis_url": "redis://other/0"}))
+    environment = {"REDIS_URL": "redis://elsewhere/0", "ACK_DURABILITY": "redis"}
+    assert chosen(other, environment).exit_code == 0
+    assert environment == {
+        "DATABASE_URL": RUN["database_url"],
+        "REDIS_URL": "redis://other/0",
+        "ACK_DURABILITY": "redis_fsync",
+    }
+
+
+def test_a_data_folder_in_which_nothing_runs_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    environment = {"REDIS_URL": "redis://elsewhere/0"}
+    refused = chosen(tmp_path, environment)
+    assert refused.exit_code == 1
+    assert "it has no run.json. Start `cogento run --data" in refused.stderr
+    assert environment == {"REDIS_URL": "redis://elsewhere/0"}
