@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _RECORD = query("activity_record")
 _PAGE = query("activity_page")
+_ABOUT = query("activity_about")
+_WORKERS = query("activity_workers")
+
+WORKER = "worker"
 
 
 class Action(StrEnum):
@@ -90,7 +94,12 @@ class Activity:
     ) -> list[ActivityEntry]:
         """List what was done, newest first; `below` is an id to page on.
 
-        What workers did to letters by themselves is listed for the `who` "worker" alone.
+        What workers did to letters by themselves is listed for the `who` "worker", and about something.
         """
-        rows = await self._database.fetch(_PAGE, who, action, about, below, limit)
+        if about is not None:
+            rows = await self._database.fetch(_ABOUT, about, who, action, below, limit)
+        elif who == WORKER:
+            rows = await self._database.fetch(_WORKERS, action, below, limit)
+        else:
+            rows = await self._database.fetch(_PAGE, who, action, below, limit)
         return [ActivityEntry(**{**row, "details": json.loads(row["details"])}) for row in rows]

@@ -5,7 +5,7 @@ SELECT
     id,
     customer_id,
     coalesce(octet_length(raw_body), 0) AS body_bytes
-FROM dead_letters AS letter
+FROM dead_letters
 WHERE
     -- include dead_letters_filter
     AND NOT EXISTS (
@@ -13,13 +13,13 @@ WHERE
         FROM dead_letter_actions AS mine
         WHERE
             mine.operation_id = $13::BIGINT
-            AND mine.letter_id = letter.id
+            AND mine.letter_id = dead_letters.id
             AND NOT (
                 mine.action IN ('retry', 'reopen')
                 AND 'reopen' = (
                     SELECT latest.action
                     FROM dead_letter_actions AS latest
-                    WHERE latest.letter_id = letter.id
+                    WHERE latest.letter_id = dead_letters.id
                     ORDER BY latest.id DESC
                     LIMIT 1
                 )

@@ -44,7 +44,8 @@ CREATE UNIQUE INDEX idx_operations_running ON operations ((TRUE)) WHERE state IN
 ALTER TABLE dead_letter_actions ADD COLUMN operation_id BIGINT;
 CREATE INDEX idx_dead_letter_actions_operation_id ON dead_letter_actions (operation_id, letter_id)
 WHERE operation_id IS NOT NULL;
-CREATE INDEX idx_dead_letter_actions_one_by_one ON dead_letter_actions (id) WHERE operation_id IS NULL;
+CREATE INDEX idx_dead_letter_actions_one_by_one ON dead_letter_actions (id)
+WHERE operation_id IS NULL AND who <> 'worker';
 
 ALTER TABLE users ADD COLUMN forgotten_at TIMESTAMPTZ;
 

@@ -35,5 +35,11 @@ AND ($10::BIGINT IS NULL OR id <= $10::BIGINT)
 AND ($11::BIGINT[] IS NULL OR id = ANY($11::BIGINT[]))
 AND (
     $12::BIGINT IS NULL
-    OR id IN (SELECT letter_id FROM dead_letter_actions WHERE operation_id = $12::BIGINT)
+    OR EXISTS (
+        SELECT
+        FROM dead_letter_actions AS done
+        WHERE
+            done.operation_id = $12::BIGINT
+            AND done.letter_id = dead_letters.id
+    )
 )

@@ -72,6 +72,8 @@ async def test_the_list_is_paged_through_without_a_gap_or_a_repetition(store: St
         ({"about": "sub_7"}, ["discard"]),
         ({"about": "evt_1"}, ["discard"]),
         ({"who": "bob", "action": "pause"}, []),
+        ({"who": "bob", "about": "cus_7"}, ["discard"]),
+        ({"who": "worker", "action": "retry"}, []),
     ],
 )
 async def test_the_list_is_narrowed_by_who_did_what_about_what(
@@ -88,10 +90,10 @@ async def test_what_a_worker_did_by_itself_is_listed_where_it_is_asked_for(store
     id_ = await letter_id(store)
     await store.letters.retry([id_], who="worker", why="its customer has come")
 
+    mine = [("worker", "retry", "cus_7", "its customer has come")]
     assert await store.activity.page() == []
-    assert told(await store.activity.page(who="worker")) == [
-        ("worker", "retry", "cus_7", "its customer has come")
-    ]
+    assert told(await store.activity.page(who="worker")) == mine
+    assert told(await store.activity.page(about="evt_1")) == mine
 
 
 async def test_text_that_postgres_cannot_hold_is_replaced(store: Store) -> None:

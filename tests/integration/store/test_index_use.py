@@ -38,6 +38,12 @@ HOT = (
     ("refetches_due", "idx_notices_waits_since"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
     ("dead_letters_count", "idx_users_stripe_customer_id"),
+    ("activity_page", "activity_pkey"),
+    ("activity_page", "idx_dead_letter_actions_one_by_one"),
+    ("activity_workers", "dead_letter_actions_pkey"),
+    ("activity_about", "idx_activity_about"),
+    ("activity_about", "idx_dead_letter_actions_letter_id"),
+    ("activity_about", "idx_dead_letters_customer_id"),
 )
 EVERY_HOT = [
     *(pytest.param(query_of_all(name), index, id=f"{name}-{index}") for name, index in HOT),
