@@ -24,6 +24,7 @@ QUICK = (
     ("bench.growth", "--share", "0.05", "--rounds", "1"),
     ("bench.memory", "--events", "50000"),
     ("bench.backfill", "--customers", "2000"),
+    ("bench.console", "--share", "0.1"),
     ("bench.soak", "--minutes", "1"),
 )
 FULL = (
@@ -38,6 +39,7 @@ FULL = (
     ("bench.memory", "--rounds", "3"),
     ("bench.backfill",),
     ("bench.backfill", "--customers", "20000", "--budget", "20", "--kills", "3"),
+    ("bench.console",),
     ("bench.soak", "--minutes", "10"),
     ("bench.scaling",),
 )

@@ -91,7 +91,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterGroup:
-    """The letters of one cause, `removals` among them; `message` is the first one's where they differ."""
+    """The letters of one cause, `removals` among them; `message` is the newest one's where they differ."""
 
     fingerprint: str
     event_type: str

@@ -14,7 +14,12 @@
 status = ANY($1::VARCHAR[])
 AND ($2::VARCHAR IS NULL OR reason = $2::VARCHAR)
 AND ($3::VARCHAR IS NULL OR event_type = $3::VARCHAR)
-AND ($4::VARCHAR IS NULL OR $4::VARCHAR IN (customer_id, object_id, event_id))
+AND (
+    $4::VARCHAR IS NULL
+    OR customer_id = $4::VARCHAR
+    OR object_id = $4::VARCHAR
+    OR event_id = $4::VARCHAR
+)
 AND ($5::VARCHAR IS NULL OR fingerprint = $5::VARCHAR)
 AND ($6::BIGINT IS NULL OR died_at <= now() - make_interval(secs => $6::BIGINT))
 AND ($7::BIGINT IS NULL OR died_at > now() - make_interval(secs => $7::BIGINT))
