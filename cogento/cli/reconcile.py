@@ -16,6 +16,7 @@ from cogento.cli.progress import percent_bar
 from cogento.console.connections import open_reconciliation
 from cogento.console.errors import Failure
 from cogento.console.formatting import printable, second
+from cogento.console.messages import COMPARISONS
 from cogento.events.kinds import KINDS
 from cogento.events.outcomes import Outcome
 from cogento.reconcile.verify import Verified
@@ -43,16 +44,6 @@ EQUAL, COULD_NOT_TELL, DRIFT = 0, 2, 3
 
 LONGEST_VALUE = 40
 SPELLED = {None: "NULL", True: "true", False: "false"}
-
-COMPARISONS = {
-    ComparisonState.EQUAL: "equal",
-    ComparisonState.DIFFERS: "differs",
-    ComparisonState.REPAIRED: "repaired",
-    ComparisonState.EVENTS_WAIT: "undecided: events are waiting",
-    ComparisonState.CHANGING: "undecided: it is changing in Stripe",
-    ComparisonState.NOT_IN_STRIPE: "undecided: Stripe returned 404",
-    ComparisonState.UNREADABLE: "undecided: it cannot be read",
-}
 
 
 @click.command()

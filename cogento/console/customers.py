@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento import runtime
+from cogento.console.errors import Failure
 from cogento.console.explain import Explanation, PartialExplanation, explain_id
 from cogento.console.queue_actions import QueueActions
 from cogento.events.names import EventId
+from cogento.reconcile.forget import Forgetting
+from cogento.reconcile.verify_customer import ComparisonState
+from cogento.store.activity import Action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,11 +23,14 @@ if TYPE_CHECKING:
     from cogento.console.explain import AmbiguousQuery
     from cogento.events.names import CustomerId, ObjectId
     from cogento.queue.mailboxes import Mailboxes
+    from cogento.reconcile.reconciliation import Reconciliation
+    from cogento.reconcile.verify_customer import CustomerComparison
     from cogento.store.history import LedgerRecord, ObjectRecord, TimelineEntry
     from cogento.store.store import Store
 
 ANSWER_SECONDS = 20
 EVENTS_SHOWN = 50
+NO_KEY = "Stripe is asked only with a key: set STRIPE_API_KEY for the console, too."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,19 @@ class CustomerView:
 class CustomerService:
     """Where customers are looked at."""
 
-    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+    def __init__(
+        self, mailboxes: Mailboxes, store: Store, reconciliation: Reconciliation | None = None
+    ) -> None:
         self._mailboxes = mailboxes
         self._store = store
+        self._reconciliation = reconciliation
         self.queue = QueueActions(mailboxes, store)
+        self.forgetting = Forgetting(mailboxes, store)
+
+    @property
+    def can_ask_stripe(self) -> bool:
+        """Whether there is a key to ask Stripe with."""
+        return self._reconciliation is not None
 
     def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
         """Find the customer of an id or address; None for one nobody has heard of."""
@@ -92,3 +108,17 @@ class CustomerService:
         causes = await history.named_events(shown)
         older = timeline[EVENTS_SHOWN - 1].event.event_id if len(timeline) > EVENTS_SHOWN else None
         return CustomerView(found, timeline[:EVENTS_SHOWN], older, causes)
+
+    def compare(self, customer_id: CustomerId, *, who: str, why: str, repair: bool) -> CustomerComparison:
+        """Compare a customer's rows with what Stripe says, and write that where asked to; either is written down."""
+        if self._reconciliation is None:
+            raise Failure(NO_KEY)
+        comparison = self._reconciliation.verify_customer(customer_id, repair=repair)
+        details = {
+            "compared": len(comparison.objects),
+            "differ": comparison.count(ComparisonState.DIFFERS),
+            "repaired": comparison.count(ComparisonState.REPAIRED),
+        }
+        action = Action.REPAIR if repair else Action.VERIFY
+        self._reconciliation.record(action, who=who, why=why, about=customer_id, details=details)
+        return comparison

@@ -13,6 +13,7 @@ from cogento.events.outcomes import Outcome, Reason, Source
 from cogento.ordering.walks import Why
 from cogento.queue.redelivery import Redelivery
 from cogento.queue.status import MailboxState
+from cogento.reconcile.verify_customer import ComparisonState
 from cogento.store.letter_records import LetterStatus, RowSince
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ SOURCES: dict[str, str] = {
     Source.FORGET: "`cogento forget` erased the person's data",
 }
 """How answers of Stripe's came to a row past the mailboxes."""
+
+COMPARISONS = {
+    ComparisonState.EQUAL: "equal",
+    ComparisonState.DIFFERS: "differs",
+    ComparisonState.REPAIRED: "repaired",
+    ComparisonState.EVENTS_WAIT: "undecided: events are waiting",
+    ComparisonState.CHANGING: "undecided: it is changing in Stripe",
+    ComparisonState.NOT_IN_STRIPE: "undecided: Stripe returned 404",
+    ComparisonState.UNREADABLE: "undecided: it cannot be read",
+}
 
 REASONS: dict[str, str] = {
     Reason.FIRST: "first event of this object",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from cogento.events.names import CustomerId
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.settings import ReconcileSettings, WorkerSettings
+    from cogento.settings import ConsoleSettings, ReconcileSettings, WorkerSettings
     from cogento.store.activity import Action
     from cogento.store.progress import SweepStatus
 
@@ -91,7 +91,7 @@ class Reconciliation:
     @classmethod
     def open(
         cls,
-        settings: WorkerSettings | ReconcileSettings,
+        settings: WorkerSettings | ReconcileSettings | ConsoleSettings,
         mailboxes: Mailboxes,
         *,
         name: str,

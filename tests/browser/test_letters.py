@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cogento.store.letter_records import Letter
 
 PASSWORD = "correct horse battery"
+WHO = f"{getpass.getuser()} (console)"
 CANARY = "ada.canary@example.com"
 EVERY = LetterFilter(statuses=frozenset(LetterStatus))
 
@@ -70,7 +72,7 @@ def test_a_letter_is_put_back(page: Page, console: Console, store: Store) -> Non
     page.get_by_label("Why it will work now").fill("fixed")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("the event waits in its customer's mailbox")).to_be_visible()
-    expect(page.get_by_role("cell", name="local (console)")).to_be_visible()
+    expect(page.get_by_role("cell", name=WHO)).to_be_visible()
     expect(page.get_by_role("button", name="Retry")).to_be_hidden()
     assert kept(store)["evt_1"].status is LetterStatus.RETRYING
 
@@ -113,7 +115,7 @@ def test_a_payload_is_masked_until_somebody_says_why_it_has_to_be_seen(
     expect(page.get_by_text("••• string").first).to_be_visible()
     assert CANARY not in page.content()
     (entry,) = runtime.run(store.activity.page(action="reveal"))
-    assert (entry.who, entry.about, entry.why) == ("local (console)", "cus_1", "support 811")
+    assert (entry.who, entry.about, entry.why) == (WHO, "cus_1", "support 811")
 
 
 @pytest.mark.parametrize("width", [360, 1280])

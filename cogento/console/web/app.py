@@ -18,6 +18,7 @@ from cogento.console.messages import describe_outcome, describe_workers
 from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.answers import show_message
 from cogento.console.web.customers import CustomerPages
+from cogento.console.web.forgetting import ForgetPage
 from cogento.console.web.frame import StripeAccount, install_frame
 from cogento.console.web.letter import LetterPage
 from cogento.console.web.letters import LetterPages
@@ -101,6 +102,7 @@ def create_app(
         LetterPage(dead_letters),
         OperationPages(dead_letters),
         CustomerPages(customers),
+        ForgetPage(customers),
         *pages,
     ]
     for group in groups:

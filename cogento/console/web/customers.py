@@ -14,11 +14,13 @@ from flask import abort, redirect, request, url_for
 from cogento.console.customers import TimelinePart
 from cogento.console.errors import friendly_errors
 from cogento.console.explain import AmbiguousQuery, PartialExplanation
+from cogento.console.messages import COMPARISONS
 from cogento.console.queue_actions import is_customer_id
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_reason
 from cogento.console.web.login import current_user
 from cogento.events.names import CustomerId, EventId, ObjectId
+from cogento.reconcile.verify_customer import ComparisonState
 from cogento.store.letter_records import UNRESOLVED
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ NOT_CHANGED = {
     "pause": "The customer is paused already. Who paused it, and why, stays as it was.",
     "resume": "The customer is not paused.",
     TRY_NOW: "None of the customer's events waits for another try.",
+}
+TONES_OF_COMPARISON = {
+    ComparisonState.EQUAL: "good",
+    ComparisonState.REPAIRED: "good",
+    ComparisonState.DIFFERS: "bad",
 }
 
 _log = structlog.get_logger()
@@ -59,6 +66,8 @@ class CustomerPages:
             self.change,
             methods=["POST"],
         )
+        app.add_url_rule(f"{one}/compare", "compare_customer", self.compare, methods=["POST"])
+        app.add_url_rule(f"{one}/repair", "repair_customer", self.repair, methods=["POST"])
 
     def find(self) -> AnyResponse:
         """Go to the customer that an id or address is about."""
@@ -109,18 +118,18 @@ class CustomerPages:
             "event_id": event_id,
             "open_letters": _open_letters(view.explanation),
             "link": link,
+            "can_ask_stripe": self._customers.can_ask_stripe,
         }
         return show("customer.html", values, drawn=drawn, status=503 if view.error else 200)
 
     def change(self, customer_id: str, action: str) -> AnyResponse:
         """Hold a customer's events, let them go on, or have them tried now, for a reason."""
         why = read_reason(f"Say why: it is kept with what you do to {customer_id[:MAX_ID_LENGTH]}.")
-        if not is_customer_id(customer_id):
-            abort(400, "That is no customer's id: it looks like cus_….")
+        whose = _customer_id(customer_id)
         queue, unchanged = self._customers.queue, NOT_CHANGED[action]
         does = {"pause": queue.pause, "resume": queue.resume, TRY_NOW: queue.try_now}[action]
         with friendly_errors():
-            result = does(CustomerId(customer_id), who=current_user().who, why=why)
+            result = does(whose, who=current_user().who, why=why)
         _log.info("customer_changed", action=action, changed=result.changed)
         if not result.changed:
             return show_message("Nothing changed", unchanged, status=409)
@@ -128,6 +137,29 @@ class CustomerPages:
             text = f"It is done, and could not be written down with your reason: {result.unrecorded}"
             return show_message("Done, and not recorded", text, status=200)
         return redirect(url_for("customer", customer_id=customer_id), code=303)
+
+    def compare(self, customer_id: str) -> Response:
+        """Show a customer's rows beside what Stripe says."""
+        return self._compare(customer_id, why="", repair=False)
+
+    def repair(self, customer_id: str) -> Response:
+        """Write what Stripe says into the rows that differ, for a reason, and show both."""
+        return self._compare(customer_id, why=read_reason("Say why the rows shall be written."), repair=True)
+
+    def _compare(self, customer_id: str, *, why: str, repair: bool) -> Response:
+        whose = _customer_id(customer_id)
+        with friendly_errors():
+            found = self._customers.compare(whose, who=current_user().who, why=why, repair=repair)
+        _log.info("customer_compared", repair=repair, objects=len(found.objects))
+        differs = found.count(ComparisonState.DIFFERS)
+        drawn = {"words": COMPARISONS, "tones": TONES_OF_COMPARISON, "differs": differs, "is_repair": repair}
+        return show("compare.html", {"comparison": found}, drawn=drawn)
+
+
+def _customer_id(text: str) -> CustomerId:
+    if not is_customer_id(text):
+        abort(400, "That is no customer's id: it looks like cus_….")
+    return CustomerId(text)
 
 
 def _told(found: Explanation) -> dict[str, object]:

@@ -35,6 +35,7 @@ from cogento.console.web.system import SystemPages
 from cogento.console.web.waiting import WaitingPages
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.rate_limiter import RateLimiter
+from cogento.reconcile.reconciliation import Reconciliation
 from cogento.serving.answers import refusal
 from cogento.serving.connection import Connection
 from cogento.serving.worker import ServingWorker
@@ -200,6 +201,7 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     limiter = RateLimiter.connect(
         settings.redis_url.get_secret_value(), requests_per_second=settings.stripe_requests_per_second
     )
+    reconciliation = Reconciliation.open(settings, mailboxes, name="cogento console", connections=CONNECTIONS)
     poller = StatusPoller(mailboxes, store)
     poller.start()
     names = OWN_NAMES if isinstance(exposure.access, LocalAccess) else OWN_NAMES | settings.host_names
@@ -219,7 +221,7 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     return create_app(
         poller,
         DeadLetterService(mailboxes, store),
-        CustomerService(mailboxes, store),
+        CustomerService(mailboxes, store, reconciliation),
         hosts=names,
         login=login,
         metrics_token=token,

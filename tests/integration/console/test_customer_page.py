@@ -112,6 +112,38 @@ def test_what_waits_for_its_customer_can_be_tried_now(
     assert press(browser, "try-now", why="again").status_code == 409
 
 
+def test_a_customer_is_forgotten_after_the_plan_was_shown_and_the_id_was_typed(
+    browser: FlaskClient, applied: Happened, waiting: Happened, store: Store
+) -> None:
+    applied("customer.created", ADA, id_="evt_1")
+    waiting("customer.updated", ADA, id_="evt_2")
+    plan = browser.get("/console/customers/cus_ada/forget").text
+    assert "<dt>Customers</dt><dd>1</dd>" in plan
+    assert "<dt>Waiting events</dt><dd>1</dd>" in plan
+    for typed in ({}, {"confirm": "cus_bob"}, {"confirm": "cus_ada", "why": "Ada@example.com asked"}):
+        refused = press(browser, "forget", **{"why": "request 4711", **typed})
+        assert refused.status_code == 400
+        assert typed.get("why", "request 4711") in refused.text
+    assert "Ada" in browser.get("/console/customers/cus_ada").text
+    done = press(browser, "forget", why="request 4711", confirm="cus_ada")
+    assert (done.status_code, "Forgotten" in done.text) == (200, True)
+    assert "ada@example.com" not in browser.get("/console/customers/cus_ada").text
+    (entry,) = runtime.run(store.activity.page(action="forget"))
+    assert (entry.who, entry.about, entry.why) == ("local (console)", "cus_ada", "request 4711")
+
+
+def test_nobody_is_forgotten_who_is_not_here(browser: FlaskClient) -> None:
+    assert browser.get("/console/customers/cus_nobody/forget").status_code == 404
+    assert browser.get("/console/customers/sub_1/forget").status_code == 400
+
+
+def test_without_a_key_nothing_is_compared(browser: FlaskClient, applied: Happened) -> None:
+    applied("customer.created", ADA)
+    assert "Compare with Stripe" not in browser.get("/console/customers/cus_ada").text
+    answer = press(browser, "compare")
+    assert (answer.status_code, "set STRIPE_API_KEY" in answer.text) == (503, True)
+
+
 @pytest.mark.parametrize("action", ["pause", "resume", "try-now"])
 def test_nothing_is_done_to_a_customer_without_a_reason(
     browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes, action: str
@@ -178,7 +210,7 @@ def test_the_event_that_was_asked_for_is_explained_and_marked(
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.updated", ADA, id_="evt_2", created=NOW + 2)
     page = browser.get("/console/customers/cus_ada?event=evt_2").text
-    assert "<li>evt_2 is unchanged" in page
+    assert "<li>evt_2: no change" in page
     assert page.count('<tr class="asked">') == 1
     assert page.index('<tr class="asked">') < page.index(">evt_2</a>") < page.index(">evt_1</a>")
 
