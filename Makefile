@@ -9,7 +9,7 @@ TEST_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-sql check lock measures bench bench-full chaos format clean
+.PHONY: help setup run test test-sql check lock measures bench bench-full chaos screenshots format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ chaos: $(READY) ## The fault tests that take minutes; SEED=n replays a run
 
 measures: ## How hard the project is to take over, in numbers
 	@$(PYTHON) tools/measures.py
+
+screenshots: $(READY) ## A picture of each page of the console, light, dark and on a phone, in OUT (two minutes)
+	@$(BIN)/python -m tools.screenshots $${OUT:-screenshots}
 
 format: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only -q .

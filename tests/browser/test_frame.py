@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -29,6 +30,7 @@ PAGES = [
     "/nowhere",
 ]
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada " + "x" * 200)
+SEVERAL_SECONDS = 20_000
 LONG = "cus_" + "l" * 200
 
 
@@ -67,3 +69,81 @@ def test_axe_finds_nothing_and_nothing_overflows(
     found = {address: look(page, f"{full.url}{address}") for address in PAGES}
     context.close()
     assert found == {address: [] for address in PAGES}
+
+
+def test_a_keyboard_reaches_the_content_and_the_search(page: Page, console: Console) -> None:
+    page.goto(console.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("cus_/")
+    expect(page.get_by_role("searchbox")).to_have_value("cus_/")
+
+
+def test_a_customer_is_paused_and_resumed_without_a_mouse(page: Page, console: Console) -> None:
+    page.goto(f"{console.url}/waiting")
+    page.get_by_label("Customer to pause").focus()
+    page.keyboard.type("cus_keys")
+    page.keyboard.press("Tab")
+    page.keyboard.type("INC-7")
+    page.keyboard.press("Enter")
+    summary = page.get_by_label("Act on cus_keys")
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("fixed")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing waits.")).to_be_visible()
+    page.get_by_role("link", name="Activity").click()
+    expect(page.get_by_role("row", name=re.compile("resume.*cus_keys.*fixed"))).to_be_visible()
+
+
+def test_the_pages_work_without_script(chromium: Browser, full: Console) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(full.url)
+    expect(page.get_by_label("Live updates")).to_be_hidden()
+    page.get_by_label("Pages").get_by_role("link", name="Waiting").click()
+    page.get_by_label("Act on cus_short").click()
+    row = page.get_by_role("row", name=re.compile("cus_short"))
+    row.get_by_label("Why?").fill("fixed")
+    row.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("link", name="cus_short")).to_have_count(0)
+    context.close()
+
+
+def test_nothing_overflows_at_twice_the_size(page: Page, full: Console) -> None:
+    page.set_viewport_size({"width": 640, "height": 450})  # what a window of 1280 px shows at 200 %
+    found = {address: look(page, f"{full.url}{address}") for address in PAGES[:3]}
+    assert found == {address: [] for address in PAGES[:3]}
+
+
+def test_live_updates_keep_focus_selection_and_what_is_open_and_can_be_stopped(
+    page: Page, console: Console, applied: Happened
+) -> None:
+    applied("customer.created", ADA, id_="evt_ada")
+    page.goto(console.url)
+    page.get_by_text("Recently changed").click()
+    link = page.get_by_role("link", name="cus_ada")
+    expect(link).to_be_visible(timeout=SEVERAL_SECONDS)
+    link.focus()
+    applied("customer.created", builders.customer("cus_new", email="new@example.com"), id_="evt_new")
+    expect(page.get_by_role("link", name="cus_new")).to_be_visible(timeout=SEVERAL_SECONDS)
+    expect(link).to_be_focused()
+
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+    checked = page.locator(".verdict time").inner_text()
+    for_nothing = [page.wait_for_event("response", lambda answer: "/live" in answer.url) for _ in range(2)]
+    assert [answer.status for answer in for_nothing] == [200, 200]
+    assert page.evaluate("String(getSelection())") == page.locator("h1").inner_text()
+    assert page.locator(".verdict time").inner_text() == checked
+
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(page.locator(".verdict time")).not_to_have_text(checked, timeout=SEVERAL_SECONDS)
+    page.get_by_label("Live updates").uncheck()
+    stopped = page.locator(".verdict time").inner_text()
+    page.wait_for_timeout(3000)  # nothing is to happen
+    assert page.locator(".verdict time").inner_text() == stopped

@@ -1,0 +1,132 @@
+"""Make a picture of each page of the console, light, dark and on a phone: `make screenshots`, or python -m tools.screenshots FOLDER.
+
+It starts everything on this machine with a simulated Stripe, in a folder of its own, and plays an incident: a constraint that
+refuses some customers' changes, and two paused customers. Needs Chromium.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from playwright.sync_api import Page
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+LOOKS = {
+    "light": (1280, "light"),
+    "dark": (1280, "dark"),
+    "phone": (390, "light"),
+    "phone-dark": (390, "dark"),
+}
+READY_SECONDS = 120
+BUSY_SECONDS = 45
+REFUSE = "ALTER TABLE users ADD CONSTRAINT users_refused CHECK (stripe_customer_id !~ '[0-4]$') NOT VALID"
+ALLOW = "ALTER TABLE users DROP CONSTRAINT IF EXISTS users_refused"
+CUSTOMERS = "SELECT stripe_customer_id FROM users WHERE deleted_at IS NULL ORDER BY synced_at DESC LIMIT 3"
+LETTER = "SELECT id, fingerprint FROM dead_letters WHERE status = 'open' ORDER BY id DESC LIMIT 1"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[dict[str, str]]:
+    """Run everything, and say where it is."""
+    command = (sys.executable, "-m", "cogento", "run", "--data", str(folder), "--rate", "8")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + READY_SECONDS
+        while not (folder / "run.json").exists():
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit("cogento run does not come up: try it by itself")
+            time.sleep(0.5)
+        yield json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def ask(database_url: str, *statements: str) -> Sequence[asyncpg.Record]:
+    """Run statements and return what the last one answers."""
+
+    async def work() -> Sequence[asyncpg.Record]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return [await connection.fetch(statement) for statement in statements][-1]
+        finally:
+            await connection.close()
+
+    return asyncio.run(work())
+
+
+def play(run: dict[str, str]) -> dict[str, str]:
+    """Let some seconds of an incident happen; return the addresses of the pages that it can be seen on."""
+    environment = os.environ | {"DATABASE_URL": run["database_url"], "REDIS_URL": run["redis_url"]}
+    time.sleep(BUSY_SECONDS)
+    customers = [row[0] for row in ask(run["database_url"], CUSTOMERS)]
+    ask(run["database_url"], REFUSE)
+    for customer in customers[1:]:
+        command = ("pause", customer, "--reason", "INC-7: wrong prices", "--who", "ops-1")
+        subprocess.run((sys.executable, "-m", "cogento", *command), env=environment, check=True)
+    time.sleep(BUSY_SECONDS)
+    ask(run["database_url"], ALLOW)
+    letters = ask(run["database_url"], LETTER)
+    pages = {
+        "overview": "",
+        "overview-day": "?span=1h",
+        "waiting": "/waiting",
+        "letters": "/letters",
+        "activity": "/activity",
+        "system": "/system",
+        "customer": f"/customers/{customers[0]}",
+        "not-found": "/nowhere",
+    }
+    if letters:
+        pages["letter"] = f"/letters/{letters[0]['id']}"
+        pages["cause"] = f"/letters?fingerprint={letters[0]['fingerprint']}"
+        pages["confirm"] = f"/letters/retry?fingerprint={letters[0]['fingerprint']}"
+    return pages
+
+
+def take(page: Page, address: str, file: Path) -> None:
+    """Take one picture of a whole page."""
+    page.goto(address)
+    page.screenshot(path=file, full_page=True)
+
+
+def main() -> None:
+    """Take them all."""
+    if not sys.argv[1:]:
+        raise SystemExit("usage: python -m tools.screenshots FOLDER")
+    pictures = Path(sys.argv[1])
+    pictures.mkdir(parents=True, exist_ok=True)
+    browser_path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as run:
+        pages = play(run)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+            for look, (width, scheme) in LOOKS.items():
+                context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+                page = context.new_page()
+                for name, path in pages.items():
+                    take(page, run["console_url"] + path, pictures / f"{name}-{look}.png")
+                context.close()
+            browser.close()
+    print(f"{len(LOOKS) * len(pages)} pictures in {pictures}")
+
+
+if __name__ == "__main__":
+    main()
