@@ -24,9 +24,13 @@ PAGES = [
     "/waiting",
     "/waiting?state=paused",
     "/letters",
+    "/letters/1",
+    "/letters/retry",
+    "/operations",
     "/activity",
     "/system",
     "/customers/cus_ada",
+    "/customers/cus_ada/forget",
     "/nowhere",
 ]
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada " + "x" * 200)
