@@ -22,13 +22,18 @@ class RunningConsole:
     """A console on a port of this machine, by default without a password."""
 
     def __init__(
-        self, database_url: str, redis_url: str, log: Path, *options: str, **environment: str
+        self,
+        database_url: str,
+        redis_url: str,
+        log: Path,
+        options: tuple[str, ...] = ("--local",),
+        **environment: str,
     ) -> None:
         self.port = free_port()
         self.log = log
         self.process = Process(
             Command(
-                argv=(sys.executable, "-m", "cogento", "console", *(options or ("--local",))),
+                argv=(sys.executable, "-m", "cogento", "console", *options),
                 log=log,
                 folder=ROOT,
                 environment={
@@ -41,7 +46,7 @@ class RunningConsole:
         )
 
     def await_answer(self) -> None:
-        wait_until(self._answers, what=f"the console to answer; its log is {self.log}", seconds=30)
+        wait_until(self._answers, what=f"the console to answer; its log is {self.log}", seconds=90)
 
     def connect(self) -> Connection:
         return Connection(self.port)
