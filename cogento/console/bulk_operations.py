@@ -138,6 +138,7 @@ class BulkOperations:
         """Take one over that ended before its end; the caller runs it."""
         with friendly_errors():
             flying = runtime.run(self._operations.in_flight(operation_id))
+            absent = self._absent(flying)
             try:
                 operation = runtime.run(self._operations.take_over(operation_id))
             except OperationRunningError as error:
@@ -147,7 +148,7 @@ class BulkOperations:
                     f"Operation {operation_id} cannot be continued: it runs, is done, or does not exist."
                 )
             self._record(operation, Action.CONTINUE, who=who)
-            return self._count_in_flight(operation, flying)
+            return self._count_in_flight(operation, flying, absent)
 
     def remaining(self, operation: Operation) -> Sequence[LetterMatch]:
         """Name the letters that one has still to deal with, oldest event first."""
@@ -225,16 +226,21 @@ class BulkOperations:
         closed = set(runtime.run(self._operations.discard(operation, batch)))
         return {id_: DISCARDED if id_ in closed else Redelivery.NOT_OPEN for id_ in batch}
 
-    def _count_in_flight(self, operation: Operation, flying: Sequence[InFlight]) -> Operation:
-        """Count the batch in which the last process ended; what lies in no mailbox is open again.
+    def _absent(self, flying: Sequence[InFlight]) -> list[int]:
+        """Find letters on their way whose events lie in no mailbox.
 
         A wrong guess is harmless: a letter whose event was just settled is closed already.
         """
-        absent = [
+        return [
             one.id
             for one in flying
             if one.status is LetterStatus.RETRYING and self._mailboxes.find(one.event_id) is None
         ]
+
+    def _count_in_flight(
+        self, operation: Operation, flying: Sequence[InFlight], absent: list[int]
+    ) -> Operation:
+        """Count the batch in which the last process ended; what lies in no mailbox is open again."""
         if absent:
             _LettersOfOperation(self._operations, self._letters, operation).give_back(absent, why=CUT_SHORT)
         result = Redelivery.PUT_BACK if operation.kind is OperationKind.RETRY else DISCARDED

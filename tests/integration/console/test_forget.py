@@ -393,6 +393,21 @@ def test_a_deletion_in_stripe_erases_the_letters_too(
     assert next(one for one in kept(store) if one.event_id == "evt_o1").status is LetterStatus.OPEN
 
 
+def test_a_deletion_that_was_a_letter_itself_ends_as_applied_and_without_bytes(
+    applied: Happened, store: Store
+) -> None:
+    applied("customer.created", person(), id_="evt_c1", created=NOW)
+    body = builders.event_body("customer.deleted", person(), id_="evt_end", created=NOW + 5)
+    own: dict[str, Any] = {"customer_id": "cus_1", "object_id": "cus_1", "created": NOW + 5}
+    runtime.run(store.insert_dead_letters([letter("end", raw_body=body, **own)]))
+
+    applied("customer.deleted", person(), id_="evt_end", created=NOW + 5)
+
+    (one,) = kept(store)
+    assert (one.status, one.resolution) == (LetterStatus.RESOLVED, "applied")
+    assert runtime.run(store.letters.body(one.id)) is None
+
+
 @pytest.mark.usefixtures("world")
 def test_letters_of_customers_deleted_before_are_erased_by_the_next_maintenance(
     applied: Happened, store: Store, database_url: str
