@@ -160,7 +160,8 @@ def _of_letters(tables: TableFigures, causes: Sequence[LetterGroup]) -> Iterator
     named = 0
     for cause in causes if tables.dead else ():
         named += cause.letters
-        code = f" ({cause.failure_code})" if cause.failure_code else ""
+        known = ", ".join(filter(None, (cause.constraint_name, cause.failure_code)))
+        code = f" ({known})" if known else ""
         first = cause.first_died_at.timestamp()
         by_cause = {"fingerprint": cause.fingerprint}
         text = f"{cause.event_type}: {cause.message.rstrip('.')}{code}."

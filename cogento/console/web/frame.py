@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cogento.console.poller import Overview, StatusPoller
 
 DASHBOARD = "https://dashboard.stripe.com"
-DASHBOARD_PAGES = {"cus_": "customers", "sub_": "subscriptions", "evt_": "events"}
-_ID = re.compile("[A-Za-z0-9_]+")
+DASHBOARD_PAGES = {"cus": "customers", "sub": "subscriptions", "evt": "events", "prod": "products"}
+_ID = re.compile("(cus|sub|evt|prod)_[A-Za-z0-9]+")
 
 
 class Section(StrEnum):
@@ -53,12 +53,17 @@ class StripeAccount:
     account: str | None = None
 
     def dashboard_url(self, id_: str | None) -> str | None:
-        """Return where Stripe's dashboard shows an object or event; None for what is no id of those."""
-        page = DASHBOARD_PAGES.get((id_ or "")[:4])
-        if page is None or not _ID.fullmatch(str(id_)):
+        """Return where Stripe's dashboard shows an object or event; None for what it shows on none.
+
+        So it is with `evt_fetched_…`, as we call what Stripe answered.
+        """
+        found = _ID.fullmatch(id_ or "")
+        if found is None:
             return None
         mode = () if self.livemode else ("test",)
-        return "/".join([DASHBOARD, *filter(None, [self.account]), *mode, page, str(id_)])
+        return "/".join(
+            [DASHBOARD, *filter(None, [self.account]), *mode, DASHBOARD_PAGES[found[1]], found[0]]
+        )
 
 
 @dataclass(frozen=True, slots=True)

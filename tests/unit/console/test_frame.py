@@ -64,6 +64,8 @@ def test_live_and_test_are_told_apart() -> None:
         (StripeAccount(livemode=True), "cus_1", "https://dashboard.stripe.com/customers/cus_1"),
         (StripeAccount(), "sub_1", "https://dashboard.stripe.com/test/subscriptions/sub_1"),
         (StripeAccount(account="acct_1"), "evt_1", "https://dashboard.stripe.com/acct_1/test/events/evt_1"),
+        (StripeAccount(), "prod_1", "https://dashboard.stripe.com/test/products/prod_1"),
+        (StripeAccount(), "evt_fetched_1", None),
         (StripeAccount(), "in_1", None),
         (StripeAccount(), None, None),
         (StripeAccount(), 'cus_"/><script>', None),
