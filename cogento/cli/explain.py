@@ -11,8 +11,7 @@ import click
 from cogento.cli.printing import json_option, print_facts, print_json, print_table, print_title
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
-from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplanation
-from cogento.console.explain import explain as explain_query
+from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplanation, explain_id
 from cogento.console.formatting import printable, second
 from cogento.events.names import EventId
 
@@ -45,7 +44,7 @@ def explain(asked: str, *, limit: int, as_json: bool) -> None:
     looked for in the events that wait.
     """
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
-        found = explain_query(asked, mailboxes, store, limit=limit + 1)
+        found = explain_id(asked, mailboxes, store, limit=limit + 1)
     if isinstance(found, NothingFound):
         raise Failure(printable(" ".join(found.sentences), longest=MOST_SHOWN))
     answer = found.explanation if isinstance(found, PartialExplanation) else found

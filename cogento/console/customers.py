@@ -20,7 +20,7 @@ from cogento.store.activity import Action
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.console.explain import AmbiguousQuery
+    from cogento.console.explain import AmbiguousQuery, NothingFound
     from cogento.events.names import CustomerId, ObjectId
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.reconciliation import Reconciliation
@@ -74,8 +74,8 @@ class CustomerService:
         """Whether there is a key to ask Stripe with."""
         return self._reconciliation is not None
 
-    def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
-        """Find the customer of an id or address; None for one nobody has heard of."""
+    def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
+        """Find the customer of an id or address."""
         return explain_id(asked, self._mailboxes, self._store)
 
     def view(

@@ -155,14 +155,6 @@ class NothingFound:
 
 
 def explain_id(
-    asked: str, mailboxes: Mailboxes, store: Store
-) -> Explanation | PartialExplanation | AmbiguousQuery | None:
-    """Explain as `explain` does; None for what nobody has heard of."""
-    found = explain(asked, mailboxes, store)
-    return None if isinstance(found, NothingFound) else found
-
-
-def explain(
     asked: str, mailboxes: Mailboxes, store: Store, *, limit: int = LISTED
 ) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
     """Explain the customer that an id or address belongs to, with at most `limit` rows, events and letters of each kind.

@@ -11,6 +11,7 @@ from cogento.console.bulk_operations import BulkOperations, OperationDetails
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService, LetterDetails
 from cogento.console.errors import Failure
+from cogento.console.explain import NothingFound
 from cogento.console.messages import describe_letter
 from cogento.console.poller import Overview, StatusPoller, Throughput
 from cogento.events.names import CustomerId, EventId
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
 
-    Explained = Callable[[str], Explanation | PartialExplanation | AmbiguousQuery | None]
+    Explained = Callable[[str], Explanation | PartialExplanation | AmbiguousQuery | NothingFound]
 
 UNSEEN = Overview(None, None, Throughput(0, 0), (), (), ())
 WHEN = dt.datetime(2025, 10, 9, 8, 53, 20, tzinfo=dt.UTC)
@@ -40,9 +41,10 @@ WHEN = dt.datetime(2025, 10, 9, 8, 53, 20, tzinfo=dt.UTC)
 NO_ROW = LetterRow(RowSince.ABSENT, None, None, has_ended=False)
 
 
-def nobody(asked: str) -> None:
+def nobody(asked: str) -> NothingFound:
     """Explain nothing; an id that no text can hold raises, as whoever sends it to a server."""
     asked.encode()
+    return NothingFound(asked, 0, 0)
 
 
 def kept(number: int = 1, **fields: Any) -> Letter:
@@ -99,7 +101,7 @@ class FakeCustomers(CustomerService):
     def __init__(self, explained: Explained = nobody) -> None:
         self.explained = explained
 
-    def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | None:
+    def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
         return self.explained(asked)
 
 

@@ -13,7 +13,7 @@ from flask import abort, redirect, request, url_for
 
 from cogento.console.customers import TimelinePart
 from cogento.console.errors import friendly_errors
-from cogento.console.explain import AmbiguousQuery, PartialExplanation
+from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplanation
 from cogento.console.messages import COMPARISONS
 from cogento.console.queue_actions import is_customer_id
 from cogento.console.web.answers import show, show_message
@@ -76,8 +76,8 @@ class CustomerPages:
             abort(400, "Enter a customer, subscription or event id, or an e-mail address.")
         with friendly_errors():
             found = self._customers.find(asked)
-        if found is None:
-            return show("unknown.html", {"asked": asked}, status=404)
+        if isinstance(found, NothingFound):
+            return show("unknown.html", {"asked": asked, "sentences": found.sentences}, status=404)
         if isinstance(found, AmbiguousQuery):
             return show("several.html", {"asked": asked, "found": found})
         customer_id = (found.explanation if isinstance(found, PartialExplanation) else found).customer_id

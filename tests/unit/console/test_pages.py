@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.explain import AmbiguousQuery
+from cogento.console.explain import AmbiguousQuery, NothingFound
 from cogento.console.poller import Overview, Throughput
 from cogento.console.timeline import Bucket
 from cogento.console.web.app import create_app
@@ -40,10 +40,12 @@ BUSY = Overview(
 AWAY = Overview(None, None, Throughput(0, 0), (), (), ())
 
 
-def explained(asked: str) -> AmbiguousQuery | None:
+def explained(asked: str) -> AmbiguousQuery | NothingFound:
     if asked == "away":
         raise MailboxUnavailable("Redis: ConnectionError: secret detail")
-    return AmbiguousQuery(asked, [CustomerId("cus_1"), CustomerId("cus_2")]) if "@" in asked else None
+    if "@" in asked:
+        return AmbiguousQuery(asked, [CustomerId("cus_1"), CustomerId("cus_2")])
+    return NothingFound(asked, 2_000, 5_000)
 
 
 def browser(seen: Overview = BUSY) -> FlaskClient:
@@ -183,6 +185,7 @@ def test_question_without_an_id_is_refused(asked: dict[str, str]) -> None:
 def test_unknown_id_is_not_found_and_says_so() -> None:
     answer = browser().get("/console/explain?id=cus_nobody")
     assert (answer.status_code, "Nothing is known of this" in answer.text) == (404, True)
+    assert "Of 5,000 waiting events the first 2,000 were looked through" in answer.text
 
 
 def test_shared_address_lists_its_customers() -> None:
