@@ -222,7 +222,6 @@ def _explanation(
         sentences.append(f"{asked} is waiting, in its customer's order.")
     elif asked in {listed.event_id for listed in mailbox.parked}:
         sentences.append(f"{asked} is waiting for the customer's own event.")
-
     elif found_in is not None:
         sentences.append(
             f"{asked} is what {found_in} is about, which waits: no row has been written from it yet."

@@ -22,13 +22,14 @@ for i = 4, #ARGV do wanted[ARGV[i]] = true end
 
 -- Those that an operator paused and that have no state: without mail, as the other states are looked at by themselves.
 local function paused_without_mail(most)
-  local found, cursor = {}, '0'
+  local found, seen, cursor = {}, {}, '0' -- a scan may name one twice
   for _ = 1, SCANS do
     local part = redis.call('HSCAN', PAUSES, cursor, 'COUNT', SCANNED)
     local customers = {}
     for i = 1, #part[2], 2 do customers[#customers + 1] = part[2][i] end
     for i, has_mail in ipairs(chunked_query('ZMSCORE', SINCE, customers)) do
-      if #found < most and not has_mail then found[#found + 1] = customers[i] end
+      local customer = customers[i]
+      if #found < most and not has_mail and not seen[customer] then found[#found + 1], seen[customer] = customer, true end
     end
     cursor = part[1]
     if cursor == '0' or #found >= most then break end
