@@ -1,5 +1,5 @@
 // What the pages gain by script; they work without it.
-// - `/` leads to the search box.
+// - `/` leads to the search box, and on a phone the navigation shows where one is.
 // - An element with the id `live` is fetched again each second, or as often as it says, as long as its box "Live updates" is
 //   checked. What did not change stays as it is, so that the focus, and what is open, stay where they are; while text is selected or
 //   typed in it, it is left alone.
@@ -97,4 +97,5 @@ function again() {
 }
 
 document.body.classList.add("scripted");
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 if (live) again();
