@@ -188,10 +188,8 @@ class LoginViews:
         if request.endpoint in PUBLIC_ENDPOINTS:
             return None
         session = self._sessions.find(request.cookies.get(SESSION_COOKIE, ""))
-        role = (
-            self._roles.get(session.credential) if session else None
-        )  # none: the password has changed since
-        if session is None or role is None:
+        role = self._roles.get(session.credential) if session else None
+        if session is None or role is None:  # no role: the password has changed since
             return _ask_to_log_in()
         g.session = session
         admit(User(session.name, role), session.form_token)
@@ -205,11 +203,8 @@ def _ask_to_log_in() -> AnyResponse:
     if wants_json() or request.endpoint == "live" or request.headers.get("Sec-Fetch-Dest") == "empty":
         return show_message("Not logged in", "Log in at /console/login first.", status=401)
     page = asked_page()
-    if (
-        page
-        and request.headers.get("Sec-Fetch-Site") == "cross-site"
-        and SESSION_COOKIE not in request.cookies
-    ):
+    is_from_elsewhere = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    if page and is_from_elsewhere and SESSION_COOKIE not in request.cookies:
         # Behind a link from elsewhere browsers hold back a SameSite=Strict cookie; from here they send it.
         return make_response("", {"Refresh": f"0; url={page}"})
     return redirect(url_for("login", next=page if page != url_for("overview") else None))

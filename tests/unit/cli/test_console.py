@@ -23,7 +23,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CONSOLE_READ_ONLY_PASSWORD_HASH", raising=False)
 
 
-def test_console_without_a_password_does_not_start() -> None:
+def test_b88_console_without_a_password_does_not_start() -> None:
     refused = CliRunner().invoke(main, ["console"])
     assert refused.exit_code == EX_CONFIG
     assert refused.stderr.splitlines() == [
@@ -31,7 +31,7 @@ def test_console_without_a_password_does_not_start() -> None:
     ]
 
 
-def test_console_with_a_password_in_clear_does_not_start_and_does_not_show_it(
+def test_b88_console_with_a_password_in_clear_does_not_start_and_does_not_show_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONSOLE_PASSWORD_HASH", "my secret password")
@@ -40,7 +40,7 @@ def test_console_with_a_password_in_clear_does_not_start_and_does_not_show_it(
     assert "my secret password" not in refused.output
 
 
-def test_viewers_must_not_have_the_operators_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b88_viewers_must_not_have_the_operators_password(monkeypatch: pytest.MonkeyPatch) -> None:
     made = str(hash_password("correct horse battery"))
     monkeypatch.setenv("CONSOLE_PASSWORD_HASH", made)
     monkeypatch.setenv("CONSOLE_READ_ONLY_PASSWORD_HASH", made)
@@ -74,7 +74,7 @@ A_HASH = str(hash_password("correct horse battery"))
         ),
     ],
 )
-def test_trusted_header_that_cannot_be_safe_is_refused_at_start(
+def test_b88_trusted_header_that_cannot_be_safe_is_refused_at_start(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], complaint: str
 ) -> None:
     for name, value in (PROXY | given).items():
@@ -95,7 +95,7 @@ def test_operators_are_named_only_beside_a_trusted_header(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("given", ["0.0.0.0/0", "heroku", "10.0.0.5/8"])
-def test_trusted_proxies_that_are_everybody_are_refused_at_start(
+def test_b88_trusted_proxies_that_are_everybody_are_refused_at_start(
     monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.setenv("CONSOLE_PASSWORD_HASH", A_HASH)

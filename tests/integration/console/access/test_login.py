@@ -63,7 +63,7 @@ def test_each_login_has_a_session_of_its_own(browser: Browser) -> None:
     assert client.get_cookie(SESSION_COOKIE) != first
 
 
-def test_session_that_was_fixed_beforehand_is_worth_nothing(browser: Browser) -> None:
+def test_b83_session_that_was_fixed_beforehand_is_worth_nothing(browser: Browser) -> None:
     client = browser()
     client.set_cookie(SESSION_COOKIE, "chosen-by-the-attacker", secure=True)
     log_in(client)
@@ -80,7 +80,7 @@ def test_redis_holds_no_session_id_that_could_be_used(browser: Browser, redis: R
     assert cookie.value not in repr(list(redis.scan_iter()))
 
 
-def test_logged_out_session_is_over_for_everyone_who_has_it(browser: Browser) -> None:
+def test_b83_logged_out_session_is_over_for_everyone_who_has_it(browser: Browser) -> None:
     client, copy = browser(), browser()
     log_in(client)
     cookie = client.get_cookie(SESSION_COOKIE)
