@@ -33,7 +33,8 @@ PAGES = [
     "/customers/cus_ada/forget",
     "/nowhere",
 ]
-ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada " + "x" * 200)
+SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+ADA = builders.customer("cus_ada", email="ada@example.com", name=SCRIPT + "x" * 200)
 SEVERAL_SECONDS = 20_000
 LONG = "cus_" + "l" * 200
 
@@ -43,9 +44,9 @@ def full(console: Console, applied: Happened, database_url: str, page: Page) -> 
     """A console with something to show on every page."""
     applied("customer.created", ADA, id_="evt_ada")
     store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
-    runtime.run(store.insert_dead_letters([letter("1"), letter("2")]))
+    runtime.run(store.insert_dead_letters([letter("1"), letter("2", message=SCRIPT, event_type=SCRIPT)]))
     page.goto(f"{console.url}/waiting")
-    for customer, why in ((LONG, "INC-7 " * 40), ("cus_short", "x" * 400)):
+    for customer, why in ((LONG, "INC-7 " * 40), ("cus_short", SCRIPT + "x" * 400)):
         page.get_by_label("Customer to pause").fill(customer)
         page.get_by_label("Why pause it?").fill(why)
         page.get_by_role("button", name="Pause customer").click()
@@ -151,3 +152,15 @@ def test_live_updates_keep_focus_selection_and_what_is_open_and_can_be_stopped(
     stopped = page.locator(".verdict time").inner_text()
     page.wait_for_timeout(3000)  # nothing is to happen
     assert page.locator(".verdict time").inner_text() == stopped
+
+
+def test_text_from_outside_runs_nothing_and_breaks_no_policy(page: Page, full: Console) -> None:
+    # Whatever the browser complains of, a policy that was broken or a dialog that opened, fails the test.
+    shown = {address: page.goto(f"{full.url}{address}") for address in PAGES[:-1]}
+    assert {address: answer and answer.status for address, answer in shown.items()} == dict.fromkeys(
+        shown, 200
+    )
+    page.goto(f"{full.url}/waiting?state=paused")
+    expect(page.get_by_text(SCRIPT)).to_be_visible()
+    page.goto(f"{full.url}/activity?about={SCRIPT}")
+    expect(page.get_by_label("About")).to_have_value(SCRIPT)
