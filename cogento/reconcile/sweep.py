@@ -144,7 +144,8 @@ class EventSweep:
         for page in self._pages(swept.at, before):
             listed, missing, pages = listed + len(page), missing + self._bring(page), pages + 1
         runtime.run(self._sweeps.advance(before))
-        slices.adapt(pages)
+        parts = len(range(0, len(TYPES), TYPES_AT_ONCE))
+        slices.adapt(pages - parts + 1)  # each part has a page, even an empty one
         return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
 
     def _pages(self, since: int, before: int) -> Iterator[Sequence[Envelope]]:
