@@ -5,7 +5,7 @@ from __future__ import annotations
 from cogento import reporting
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.settings import ReceiverSettings, load
-from receiver.composition import require_entry
+from receiver.start import require_entry
 
 
 def main() -> None:

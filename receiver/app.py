@@ -21,9 +21,10 @@ from cogento.events.errors import RejectedError
 from cogento.settings import ReceiverSettings, load
 from receiver import metrics
 from receiver.answers import RetryLaterError, accept, internal_error, refuse
-from receiver.composition import Composed, require_entry
+from receiver.composition import Composed
 from receiver.probes import respond
 from receiver.reading import METHOD, PATH, read_from, read_head
+from receiver.start import require_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,35 +1,30 @@
-"""The receiver put together from its settings, whatever serves it, and whether it may start with them."""
+"""The receiver put together from its settings, whatever serves it."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
 from cogento.events.fence import Fence
-from cogento.queue.checks import log_level
 from cogento.queue.claims import Limits
 from cogento.queue.durability import warning_of
 from cogento.queue.enqueue import AsyncEnqueuer
-from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.figures import read_figures
 from cogento.queue.group_commit import GroupCommit
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
 from cogento.reporting import ThrottledLog
-from cogento.settings import refuse
 from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes
+from receiver.start import open_mailboxes
 from receiver.tally import FenceTally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogento.queue.figures import KeptTables, QueueFigures
+    from cogento.queue.mailboxes import Mailboxes
     from cogento.settings import ReceiverSettings
 
 
@@ -79,22 +74,6 @@ def compose(settings: ReceiverSettings) -> ReceiverParts:
     )
 
 
-def require_entry(settings: ReceiverSettings) -> None:
-    """Check the environment, and the mailboxes if they are there.
-
-    What can never be right ends the process with exit code 78 and one line. Redis being away is no such thing: the
-    receiver starts, answers 503, and accepts when it is back.
-    """
-    if os.environ.get("FLASK_DEBUG"):
-        refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")
-    try:
-        log_level(open_mailboxes(settings).check())
-    except MailboxRefused as refused:
-        refuse(str(refused))
-    except MailboxUnavailable as unavailable:
-        structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
-
-
 def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
     """Say whose events these settings expect; a secret that signs both kinds is tried once."""
     secrets, thin_secrets = settings.webhook_secrets, settings.thin_webhook_secrets
@@ -103,15 +82,6 @@ def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
         thin_secrets=tuple(secret.encode() for secret in thin_secrets if secret not in secrets),
         can_ask=settings.stripe_api_key is not None,
         fence=Fence(settings.stripe_livemode, settings.stripe_account),
-    )
-
-
-def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
-    """Make what is asked whether the server keeps what we promise; nothing is sent yet."""
-    return Mailboxes.connect(
-        settings.redis_url.get_secret_value(),
-        shards=settings.mailbox_shards,
-        ack=settings.ack_durability,
     )
 
 

@@ -1,0 +1,41 @@
+"""Whether the receiver may start: asked before it listens, by a process of its own that loads no more than it takes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento.queue.checks import log_level
+from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
+from cogento.settings import refuse
+
+if TYPE_CHECKING:
+    from cogento.settings import ReceiverSettings
+
+
+def require_entry(settings: ReceiverSettings) -> None:
+    """Check the environment, and the mailboxes if they are there.
+
+    What can never be right ends the process with exit code 78 and one line. Redis being away is no such thing: the
+    receiver starts, answers 503, and accepts when it is back.
+    """
+    if os.environ.get("FLASK_DEBUG"):
+        refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")
+    try:
+        log_level(open_mailboxes(settings).check())
+    except MailboxRefused as refused:
+        refuse(str(refused))
+    except MailboxUnavailable as unavailable:
+        structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
+
+
+def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
+    """Make what is asked whether the server keeps what we promise; nothing is sent yet."""
+    return Mailboxes.connect(
+        settings.redis_url.get_secret_value(),
+        shards=settings.mailbox_shards,
+        ack=settings.ack_durability,
+    )
