@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
-import psycopg
 import pytest
 import redis
 import structlog
 
 from cogento.local.errors import ServerUnavailableError
 from tests.support import servers
+from tests.support.databases import Administration
 from tests.support.post import Post
 from tests.support.running_worker import RunningWorker
 
@@ -36,9 +35,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 TEMPLATE = "migrated"
-STRATEGY_SINCE = 150_000
 collect_ignore = ["data"]  # docs/adding-an-object.md says where its files go
-numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -76,24 +73,34 @@ def redis_url(valkey_server: servers.RunningServer[Valkey]) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: servers.RunningServer[Postgres]) -> str:
+def administration(postgres_server: servers.RunningServer[Postgres]) -> Iterator[Administration]:
+    """Makes databases on the session's server."""
+    made = Administration(postgres_server)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(
+    postgres_server: servers.RunningServer[Postgres], administration: Administration
+) -> str:
     """The name of a migrated database that is copied for each test."""
-    _create(postgres_server, TEMPLATE, template="template0")
+    administration.create(TEMPLATE, template="template0")
     if importlib.util.find_spec("cogento.store.migrate"):
         importlib.import_module("cogento.store.migrate").migrate(postgres_server.description.url_of(TEMPLATE))
     return TEMPLATE
 
 
 @pytest.fixture
-def database_url(postgres_server: servers.RunningServer[Postgres], migrated_template: str) -> Iterator[str]:
+def database_url(administration: Administration, migrated_template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
-    yield from _fresh_database(postgres_server, template=migrated_template)
+    yield from administration.lend(template=migrated_template)
 
 
 @pytest.fixture
-def empty_database_url(postgres_server: servers.RunningServer[Postgres]) -> Iterator[str]:
+def empty_database_url(administration: Administration) -> Iterator[str]:
     """The URL of a fresh database without our tables."""
-    yield from _fresh_database(postgres_server, template="template0")
+    yield from administration.lend(template="template0")
 
 
 @pytest.fixture
@@ -119,25 +126,6 @@ def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[
     yield start
     for worker in started:
         worker.process.kill()
-
-
-def _fresh_database(server: servers.RunningServer[Postgres], *, template: str) -> Iterator[str]:
-    name = f"test_{next(numbers)}"
-    _create(server, name, template=template)
-    yield server.description.url_of(name)
-    with _administering(server) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _create(server: servers.RunningServer[Postgres], name: str, *, template: str) -> None:
-    """Copy a database, file by file: a third of the work of the default, which writes each page to the log."""
-    with _administering(server) as connection:
-        how = "STRATEGY FILE_COPY" if connection.info.server_version >= STRATEGY_SINCE else ""
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {how}")
-
-
-def _administering(server: servers.RunningServer[Postgres]) -> psycopg.Connection:
-    return psycopg.connect(server.description.url_of("postgres"), autocommit=True)
 
 
 def _started_or_skipped(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from cogento.local.ports import LOCALHOST
 from cogento.metrics.declarations import READ_AT
@@ -15,14 +17,16 @@ from tests.support.metric_names import DECLARED, RECEIVERS
 from tests.support.proxy import Proxy
 from tests.support.running_console import RunningConsole
 from tests.support.running_receiver import RunningReceiver
-from tests.support.servers import wait_until
+from tests.support.running_worker import RunningWorker
+from tests.support.servers import RunningServer, wait_until
 from tests.support.wire import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.running_worker import RunningWorker
+    from cogento.local.valkey import Valkey
+    from tests.support.databases import Administration
 
 TAG = "{cogento:0}"
 APPLIED = 'cogento_events_processed_total{outcome="applied"}'
@@ -36,27 +40,65 @@ LEFT_OUT = NEVER_WITHOUT_A_SWEEP | NEVER_WITHOUT_A_DEATH | NEVER_WITHOUT_A_LIMIT
 OF_TABLES = {"cogento_events_processed_total", "cogento_ambiguous_rows", "cogento_build_info"}
 
 
-@pytest.fixture
-def wire(redis_url: str) -> Iterator[Proxy]:
-    """The wire between the receiver and its Redis; workers have another."""
-    with Proxy(redis_url) as between:
-        yield between
+@dataclass
+class Deployment:
+    """A receiver of two processes and a worker, by wires that a test may cut; all tests here look at one."""
+
+    to_redis: Proxy  # the receiver's; workers have another
+    to_postgres: Proxy
+    receiver: RunningReceiver
+    redis_url: str
+    database_url: str
+    folder: Path
+    workers: list[RunningWorker] = field(default_factory=list)
+
+    def start_worker(self) -> None:
+        """Start a worker, in place of the one before."""
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        self.workers.append(RunningWorker(self.redis_url, self.to_postgres.url, log))
+        self.workers[-1].await_start()
+
+
+@pytest.fixture(scope="module")
+def own_database_url(administration: Administration, migrated_template: str) -> Iterator[str]:
+    yield from administration.lend(template=migrated_template)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    own_database_url: str, valkey_server: RunningServer[Valkey], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """It, with one event received and applied, and its figures kept, delays and all."""
+    folder = tmp_path_factory.mktemp("metrics")
+    with redis.Redis.from_url(valkey_server.url) as client:
+        client.flushall()
+    with Proxy(valkey_server.url) as to_redis, Proxy(own_database_url) as to_postgres:
+        receiver = RunningReceiver(
+            to_redis.url, folder / "receiver.log", seen_at=valkey_server.url, WEB_CONCURRENCY="2"
+        )
+        running = Deployment(to_redis, to_postgres, receiver, valkey_server.url, own_database_url, folder)
+        running.start_worker()
+        receiver.await_answer()
+        settle_one_event(receiver)
+        yield running
+        for worker in running.workers:
+            worker.process.kill()
+        receiver.kill()
+        receiver.stop()
 
 
 @pytest.fixture
-def receiver(wire: Proxy, redis_url: str, tmp_path: Path) -> Iterator[RunningReceiver]:
-    """A receiver of two processes."""
-    log = tmp_path / "receiver.log"
-    receiver = RunningReceiver(
-        wire.url,
-        log,
-        seen_at=redis_url,
-        WEB_CONCURRENCY="2",
-    )
-    receiver.await_answer()
-    yield receiver
-    receiver.kill()
-    receiver.stop()
+def running(whole: Deployment) -> Iterator[Deployment]:
+    """It, as healthy after the test as before."""
+    yield whole
+    whole.to_redis.heal()
+    whole.to_postgres.heal()
+    wait_until(lambda: whole.receiver.metric("cogento_up{") == 2, what="both servers to be back", seconds=30)
+
+
+@pytest.fixture
+def receiver(running: Deployment) -> RunningReceiver:
+    return running.receiver
 
 
 def lines(receiver: RunningReceiver | RunningConsole) -> list[str]:
@@ -87,10 +129,10 @@ def settle_one_event(receiver: RunningReceiver) -> None:
 
 def let_a_minute_pass(receiver: RunningReceiver) -> None:
     """Make what workers told Redis a minute older."""
-    redis: Any = receiver.redis
-    redis.set(f"{TAG}:tables", older(redis.get(f"{TAG}:tables")), keepttl=True)
-    for slot, noted in redis.hgetall(f"{TAG}:workers").items():
-        redis.hset(f"{TAG}:workers", slot, older(noted))
+    client: Any = receiver.redis
+    client.set(f"{TAG}:tables", older(client.get(f"{TAG}:tables")), keepttl=True)
+    for slot, noted in client.hgetall(f"{TAG}:workers").items():
+        client.hset(f"{TAG}:workers", slot, older(noted))
 
 
 def older(told: bytes) -> bytes:
@@ -100,20 +142,14 @@ def older(told: bytes) -> bytes:
 
 
 def test_it_is_all_on_the_receiver_s_page_and_as_on_the_console_s(
-    receiver: RunningReceiver,
-    start_worker: Callable[..., RunningWorker],
-    database_url: str,
-    redis_url: str,
-    tmp_path: Path,
+    running: Deployment, receiver: RunningReceiver, tmp_path: Path
 ) -> None:
-    start_worker()
-    settle_one_event(receiver)
     shown = {name.removesuffix("_count") for name in names(receiver)}
     assert DECLARED.keys() - shown == LEFT_OUT
     assert receiver.metric("cogento_workers{") == 1
     assert receiver.metric('cogento_up{dependency="postgres"}') == 1
     assert receiver.metric('cogento_webhook_requests_total{outcome="queued"}') == 1
-    console = RunningConsole(database_url, redis_url, tmp_path / "console.log")
+    console = RunningConsole(running.database_url, running.redis_url, tmp_path / "console.log")
     try:
         console.await_answer()
         wait_until(lambda: APPLIED in series(console), what="the console to look", seconds=20)
@@ -123,11 +159,7 @@ def test_it_is_all_on_the_receiver_s_page_and_as_on_the_console_s(
         console.stop()
 
 
-def test_each_scrape_of_two_processes_is_complete_and_counts_nothing_twice(
-    receiver: RunningReceiver, start_worker: Callable[..., RunningWorker]
-) -> None:
-    start_worker()
-    settle_one_event(receiver)
+def test_each_scrape_of_two_processes_is_complete_and_counts_nothing_twice(receiver: RunningReceiver) -> None:
     for _ in range(20):
         shown = lines(receiver)
         assert len({line.rpartition(" ")[0] for line in shown}) == len(shown)
@@ -136,64 +168,55 @@ def test_each_scrape_of_two_processes_is_complete_and_counts_nothing_twice(
 
 
 def test_figures_of_workers_that_died_are_gone_after_a_minute_and_back_with_the_next(
-    receiver: RunningReceiver, start_worker: Callable[..., RunningWorker]
+    running: Deployment, receiver: RunningReceiver
 ) -> None:
-    worker = start_worker()
     wait_until(lambda: receiver.metric(READ_AT) > 0, what="figures to be kept", seconds=20)
     wait_until(lambda: receiver.metric("cogento_workers{") == 1, what="a heartbeat", seconds=20)
-    worker.process.kill()
+    running.workers[-1].process.kill()
     let_a_minute_pass(receiver)
     shown = names(receiver)
     assert not OF_TABLES & shown
     assert "cogento_workers" not in shown
     assert 'cogento_up{dependency="postgres"}' not in series(receiver)
     assert {READ_AT, "cogento_queue_events", "cogento_worker_last_heartbeat_timestamp_seconds"} <= shown
-    start_worker()
-    wait_until(
-        lambda: OF_TABLES - {"cogento_events_processed_total"} <= names(receiver),
-        what="new figures",
-        seconds=20,
-    )
+    running.start_worker()
+    wait_until(lambda: names(receiver) >= OF_TABLES, what="new figures", seconds=20)
     wait_until(lambda: receiver.metric("cogento_workers{") == 1, what="a heartbeat", seconds=20)
 
 
 def test_a_postgres_that_is_away_is_shown_within_seconds(
-    receiver: RunningReceiver, start_worker: Callable[..., RunningWorker], database_url: str
+    running: Deployment, receiver: RunningReceiver
 ) -> None:
     up = 'cogento_up{dependency="postgres"}'
-    with Proxy(database_url) as to_postgres:
-        start_worker(DATABASE_URL=to_postgres.url)
-        wait_until(lambda: receiver.metric(up) == 1, what="Postgres to be up", seconds=20)
-        to_postgres.refuse()
-        to_postgres.reset()
-        wait_until(lambda: f"{up} 0.0" in lines(receiver), what="Postgres to be away", seconds=30)
-        assert not OF_TABLES & names(receiver)
-        to_postgres.heal()
-        wait_until(lambda: receiver.metric(up) == 1, what="Postgres to be back", seconds=30)
+    wait_until(lambda: receiver.metric(up) == 1, what="Postgres to be up", seconds=20)
+    running.to_postgres.refuse()
+    running.to_postgres.reset()
+    wait_until(lambda: f"{up} 0.0" in lines(receiver), what="Postgres to be away", seconds=30)
+    assert not OF_TABLES & names(receiver)
+    running.to_postgres.heal()
+    wait_until(lambda: receiver.metric(up) == 1, what="Postgres to be back", seconds=30)
 
 
 def test_a_redis_that_is_away_leaves_the_receiver_s_own_figures(
-    receiver: RunningReceiver, wire: Proxy
+    running: Deployment, receiver: RunningReceiver
 ) -> None:
-    body = event_body("customer.created", customer("cus_1"), id_="evt_1")
-    assert receiver.ask(Request(body)).status == 200
-    wire.refuse()
-    wire.reset()
+    running.to_redis.refuse()
+    running.to_redis.reset()
     shown = lines(receiver)
     assert 'cogento_up{dependency="redis"} 0.0' in shown
     assert 'cogento_webhook_requests_total{outcome="queued"} 1.0' in shown
     assert not {line for line in shown if line.startswith(("cogento_queue", "cogento_workers"))}
-    wire.heal()
+    running.to_redis.heal()
     wait_until(
         lambda: receiver.metric('cogento_up{dependency="redis"}') == 1, what="Redis to be back", seconds=20
     )
 
 
 def test_a_redis_that_does_not_answer_delays_a_scrape_for_two_seconds_and_no_probe(
-    receiver: RunningReceiver, wire: Proxy
+    running: Deployment, receiver: RunningReceiver
 ) -> None:
     assert receiver.metric('cogento_up{dependency="redis"}') == 1
-    wire.black_hole()
+    running.to_redis.black_hole()
     begun = time.monotonic()
     with receiver.connect() as scraping:
         scraping.send(f"GET /metrics HTTP/1.1\r\nHost: {LOCALHOST}\r\n\r\n".encode())

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from tests.support import servers
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cogento.local.postgres import Postgres
     from cogento.local.process import Process
     from cogento.local.valkey import Valkey
+    from tests.support.databases import Administration
 
 StartReceiver = Callable[..., RunningReceiver]
 StartPair = Callable[..., Running]
 
-DATABASE = "faults_redis"
 numbers = itertools.count(1)
 SLOW_TO_LOAD = {"key-load-delay": "500", "loading-process-events-interval-bytes": "1024"}
 
@@ -41,14 +39,9 @@ def faults_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="package")
-def faults_database(
-    postgres_server: servers.RunningServer[Postgres], migrated_template: str
-) -> Iterator[str]:
+def faults_database(administration: Administration, migrated_template: str) -> Iterator[str]:
     """The URL of a migrated database for all of these tests."""
-    with psycopg.connect(postgres_server.description.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {migrated_template}")
-        yield postgres_server.description.url_of(DATABASE)
-        connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    yield from administration.lend(template=migrated_template)
 
 
 @pytest.fixture(scope="package")

@@ -7,7 +7,6 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import psycopg
 import pytest
 
 from cogento.store.store import Store
@@ -15,8 +14,7 @@ from cogento.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.local.postgres import Postgres
-    from tests.support.servers import RunningServer
+    from tests.support.databases import Administration
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +58,9 @@ def sql(loop: asyncio.Runner, database_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def untouched_url(postgres_server: RunningServer[Postgres], migrated_template: str) -> Iterator[str]:
+def untouched_url(administration: Administration, migrated_template: str) -> Iterator[str]:
     """One migrated database for all tests that only look."""
-    administration = postgres_server.description.url_of("postgres")
-    with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE untouched TEMPLATE {migrated_template}")
-        yield postgres_server.description.url_of("untouched")
-        connection.execute("DROP DATABASE untouched WITH (FORCE)")
+    yield from administration.lend(template=migrated_template)
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""Databases of the tests' server, made from a template and dropped again."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cogento.local.postgres import Postgres
+    from tests.support.servers import RunningServer
+
+STRATEGY_SINCE = 150_000  # PostgreSQL 15 can be told how to copy
+
+numbers = itertools.count(1)
+
+
+class Administration:
+    """Makes and drops databases over one connection, and over another once a test has ended that."""
+
+    def __init__(self, server: RunningServer[Postgres]) -> None:
+        self._server = server
+        self._connection = self._connect()
+
+    def create(self, name: str, *, template: str) -> None:
+        """Copy a database, file by file: a third of the work of the default, which writes each page to the log."""
+        how = "STRATEGY FILE_COPY" if self._connection.info.server_version >= STRATEGY_SINCE else ""
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {how}")
+
+    def lend(self, *, template: str) -> Iterator[str]:
+        """Give the URL of a copy that is dropped afterwards."""
+        name = f"test_{next(numbers)}"
+        self.create(name, template=template)
+        yield self._server.description.url_of(name)
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _execute(self, statement: str) -> None:
+        try:
+            self._connection.execute(statement)
+        except psycopg.OperationalError:
+            self._connection.close()
+            self._connection = self._connect()
+            self._connection.execute(statement)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self._server.description.url_of("postgres"), autocommit=True)
