@@ -12,6 +12,7 @@ import redis
 
 from cogento.local.ports import free_port
 from cogento.queue.wakeup import QUEUE
+from cogento.settings import ReceiverSettings, load
 from tests.support.builders import SECRET
 from tests.support.running_receiver import GUNICORN, ROOT, is_rewriting
 from tests.support.servers import wait_until
@@ -45,6 +46,30 @@ def refusal(**environment: str) -> str:
     return line
 
 
+def complaint_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **environment: str
+) -> str:
+    """Read the settings as the receiver does when it starts, and return the one line with which it refuses."""
+    for name, value in {"REDIS_URL": NOWHERE, "STRIPE_WEBHOOK_SECRET": SECRET, **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load(ReceiverSettings)
+    assert ended.value.code == EX_CONFIG
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("STRIPE_WEBHOOK_SECRET", "", id="B36-none"),
+        pytest.param("FLASK_DEBUG", "1", id="B88-debug"),
+    ],
+)
+def test_it_does_not_start_with_settings_that_cannot_be_right(name: str, value: str) -> None:
+    assert refusal(**{name: value}).startswith(f"cogento: {name} ")
+
+
 @pytest.mark.parametrize(
     ("secret", "complaint"),
     [
@@ -57,8 +82,10 @@ def refusal(**environment: str) -> str:
         pytest.param(f"{SECRET},", "whsec_", id="B37-empty-second"),
     ],
 )
-def test_it_refuses_a_secret_that_cannot_be_right(secret: str, complaint: str) -> None:
-    line = refusal(STRIPE_WEBHOOK_SECRET=secret)
+def test_it_refuses_a_secret_that_cannot_be_right(
+    secret: str, complaint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = complaint_about(monkeypatch, capsys, STRIPE_WEBHOOK_SECRET=secret)
     assert line.startswith("cogento: STRIPE_WEBHOOK_SECRET ")
     assert complaint in line
     assert SECRET.removeprefix("whsec_") not in line
@@ -72,11 +99,12 @@ def test_it_refuses_a_secret_that_cannot_be_right(secret: str, complaint: str) -
         pytest.param("ACK_DURABILITY", "foo", id="B88-ack-level"),
         pytest.param("STRIPE_LIVEMODE", "perhaps", id="B88-livemode"),
         pytest.param("PORT", "eighty", id="B88-port"),
-        pytest.param("FLASK_DEBUG", "1", id="B88-debug"),
     ],
 )
-def test_it_refuses_settings_that_cannot_be_right(name: str, value: str) -> None:
-    line = refusal(**{name: value})
+def test_it_refuses_settings_that_cannot_be_right(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = complaint_about(monkeypatch, capsys, **{name: value})
     assert line.startswith(f"cogento: {name} ")
     assert "hunter2" not in line
 
