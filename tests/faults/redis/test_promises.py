@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Valkeys = servers.RunningServer[Valkey]
     Start = Callable[[str], RunningReceiver]
 
-LEVELS = pytest.mark.parametrize("level", ["", "memory", "redis", "redis_fsync"])
+LEVELS = ("", "memory", "redis", "redis_fsync")
 NOTICED_SECONDS = 5
 MOST_LINES = 5  # one in ten seconds, however many requests
 FULL_BYTES = "4mb"
@@ -64,6 +64,31 @@ def start(own_valkey: Valkeys, tmp_path: Path) -> Iterator[Start]:
         receiver.stop()
 
 
+@dataclass(frozen=True)
+class Promise:
+    """A receiver that demands a level, or none, and a server of its own."""
+
+    receiver: RunningReceiver
+    server: Valkeys
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def promise(
+    request: pytest.FixtureRequest, valkey_server: Valkeys, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Promise]:
+    """One for each level."""
+    assert valkey_server
+    home = servers.make_home()
+    server = servers.start_valkey(home)
+    log = tmp_path_factory.mktemp("promise") / "receiver.log"
+    receiver = RunningReceiver(server.url, log, ACK_DURABILITY=request.param)
+    receiver.await_answer()
+    yield Promise(receiver, server)
+    receiver.stop()
+    server.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
 def with_settings(server: Valkeys, settings: Mapping[str, str]) -> Valkeys:
     """Start the same server again, after `kill`, with other settings."""
     return servers.RunningServer(replace(server.description, settings={**servers.QUICK_VALKEY, **settings}))
@@ -82,11 +107,11 @@ def _padded(request: Request) -> Request:
     return Request(json.dumps(event).encode())
 
 
-@LEVELS
 def test_a1_a_server_that_is_told_to_evict_loses_nothing_that_was_acknowledged_and_a_line_says_so(
-    level: str, client: redis.Redis, start: Start
+    promise: Promise,
 ) -> None:
-    receiver = start(level)
+    receiver, client = promise.receiver, promise.receiver.redis
+    client.flushall()
     first = new_event()
     assert receiver.ask(first).status == 200
     client.config_set("maxmemory-policy", "allkeys-lru")
@@ -104,22 +129,22 @@ def test_a1_a_server_that_is_told_to_evict_loses_nothing_that_was_acknowledged_a
     assert all("allkeys-lru" in line for line in lines)
     assert_unavailable(receiver.ask(new_event()))
     client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", "0")
     wait_until(lambda: receiver.ask(new_event()).status == 200, what="the receiver to accept", seconds=10)
     assert receiver.get("/readyz").status == 200
 
 
-@LEVELS
 def test_f63_a_server_that_was_killed_and_evicts_when_it_is_back_is_never_answered_for(
-    level: str, own_valkey: Valkeys, start: Start
+    promise: Promise,
 ) -> None:
-    receiver = start(level)
+    receiver, server = promise.receiver, promise.server
     assert receiver.ask(new_event()).status == 200
-    own_valkey.kill()
-    back = with_settings(own_valkey, {"maxmemory-policy": "allkeys-lru"})
+    server.kill()
+    back = with_settings(server, {"maxmemory-policy": "allkeys-lru"})
     statuses = {receiver.ask(new_event()).status for _ in range(20)}
     ready = receiver.get("/readyz").status
     back.kill()
-    own_valkey.start()
+    server.start()
     assert (statuses, ready) == ({503}, 503)
 
 
