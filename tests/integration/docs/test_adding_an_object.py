@@ -59,16 +59,16 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "tests",
     [
         pytest.param(["tests/unit/events/kinds/test_invoice.py"], id="the page's own"),
-        pytest.param([TRIAL], id="queue, worker, tables, Stripe and commands"),
         pytest.param(
             [
+                TRIAL,
+                "tests/integration/console/test_backfill.py",
                 "tests/integration/store/test_queries.py",
                 "tests/integration/store/test_index_use.py",
                 "tests/integration/store/test_migrations.py",
             ],
-            id="the store's",
+            id="queue, worker, tables, Stripe, commands, the store's and the backfill's",
         ),
-        pytest.param(["tests/integration/console/test_backfill.py"], id="the backfill's"),
     ],
 )
 def test_with_an_invoice_for_a_kind_the_tests_hold(copy: Path, tests: list[str]) -> None:

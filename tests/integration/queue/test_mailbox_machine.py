@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def test_any_sequence_of_commands_does_what_the_reference_does(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        run: Callable[[], None] = machine_on(client, examples=30, steps=40)("runTest").runTest
+        run: Callable[[], None] = machine_on(client, examples=15, steps=40)("runTest").runTest
         run()
 
 
 def test_a9_whatever_is_lost_in_between_all_is_found_again(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        run: Callable[[], None] = loss_machine_on(client, examples=60, steps=25)("runTest").runTest
+        run: Callable[[], None] = loss_machine_on(client, examples=25, steps=25)("runTest").runTest
         run()
