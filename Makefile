@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Test files that run at once, each worker with servers of its own; 0 runs them one after another.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-sql check lock measures bench bench-full chaos screenshots format clean
+.PHONY: help setup run test test-sql check types unit lock measures bench bench-full chaos screenshots format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,15 +26,24 @@ run: $(READY) ## Start everything on this machine and watch rows arrive (Ctrl-C 
 check: $(READY) ## Style, types, import borders and the quick tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory -j2 unit types
+
+types: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+unit: $(READY)
 	@$(PYTEST) tests/unit
 
+# The files that take longest are begun first, so that no worker is left with one when the others are done.
 test: check ## Everything: real servers, processes, browser
-	@$(PYTEST) tests/{model,faults,e2e,browser,integration}
+	@$(PYTEST) tests/{e2e,browser,faults,model,integration}
+
+# What takes longest and sends the servers nothing that the others do not.
+SAID_ALREADY := reconcile/test_sweep.py worker/test_largest_event.py worker/test_cases_that_broke_others.py worker/test_shared_server.py
 
 test-sql: $(READY) ## What speaks SQL and Lua alone: TEST_POSTGRES_BIN and TEST_REDIS_SERVER choose its servers
-	@$(PYTEST) tests/integration/{store,queue,worker,reconcile}
+	@$(PYTEST) tests/integration/{store,queue,reconcile,worker} $(SAID_ALREADY:%=--ignore=tests/integration/%)
 
 bench: $(READY) ## The quick benchmarks, under ten minutes
 	@$(BIN)/python -m bench
