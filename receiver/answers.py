@@ -9,13 +9,13 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 import msgspec
-import sentry_sdk
 import structlog
 
 import cogento.serving.answers
 from cogento.events.errors import RejectedError
 from cogento.events.names import EventId
 from cogento.queue.claims import PutResult
+from cogento.reporting import send_to_sentry
 from cogento.serving.answers import HttpAnswer
 from receiver import metrics
 
@@ -73,7 +73,7 @@ def refuse(error: RejectedError | RetryLaterError) -> HttpAnswer:
 def internal_error(error: Exception) -> HttpAnswer:
     """Report an exception that nobody foresaw, and return what the client is told; nothing of it is quoted."""
     _log.error("request_failed", exc_info=error)
-    sentry_sdk.capture_exception(error)
+    send_to_sentry(error)
     answer = refuse(RejectedError("internal_error", "Internal error; try again."))
     metrics.count_answer(answer.outcome)
     return answer

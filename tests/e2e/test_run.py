@@ -164,9 +164,8 @@ def test_a_process_that_can_not_start_is_quoted(data: Path) -> None:
     assert "receiver | cogento: FLASK_DEBUG must not be set" in said
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_everything_has_stopped_soon_after_it_was_asked_to(data: Path, asked: signal.Signals) -> None:
-    run = LocalRun(data, "--no-simulate").until_ready()
+def stop(run: LocalRun, asked: signal.Signals) -> None:
+    """Ask it to stop, and see that everything has stopped soon after."""
     family = run.family()
     begun = time.monotonic()
 
@@ -176,7 +175,7 @@ def test_everything_has_stopped_soon_after_it_was_asked_to(data: Path, asked: si
     assert run.process.exit_code() == 0
     assert time.monotonic() - begun < STOP_SECONDS
     assert not any(map(servers.is_alive, family))
-    assert not (data / "run.json").exists()
+    assert not (run.data / "run.json").exists()
 
 
 def test_it_can_be_stopped_while_it_starts(data: Path) -> None:
@@ -219,7 +218,7 @@ def test_it_needs_neither_input_nor_output(data: Path) -> None:
     assert process.exit_code() == 0
 
 
-def test_the_simulated_stripe_makes_rows_arrive(data: Path) -> None:
+def test_the_simulated_stripe_makes_rows_arrive_and_everything_stops_soon_after_ctrl_c(data: Path) -> None:
     run = LocalRun(data, "--rate", "50").until_ready()
 
     with psycopg.connect(run.facts["database_url"], autocommit=True) as connection:
@@ -230,4 +229,8 @@ def test_the_simulated_stripe_makes_rows_arrive(data: Path) -> None:
         )
 
     assert servers.is_alive(run.facts["pids"]["stripe"])
-    run.end()
+    stop(run, signal.SIGINT)
+
+
+def test_everything_has_stopped_soon_after_sigterm(shared_run: LocalRun) -> None:
+    stop(shared_run, signal.SIGTERM)

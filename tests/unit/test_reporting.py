@@ -1,9 +1,30 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from structlog.testing import capture_logs
 
 from cogento.reporting import THROTTLE_SECONDS, ThrottledLog
+from tests.support.builders import SECRET
 from tests.support.receiver_fakes import SettableClock
+
+ROOT = Path(__file__).parents[2]
+LOADED = """
+import sys, receiver.app, receiver.asgi, worker.process, cogento.console.connections
+from cogento import reporting
+reporting.configure("test", level="INFO", sentry_dsn=None)
+print("sentry_sdk" in sys.modules)
+"""
+
+
+def test_who_has_no_dsn_does_not_load_sentry() -> None:
+    settings = {"REDIS_URL": "redis://127.0.0.1:1/0", "STRIPE_WEBHOOK_SECRET": SECRET}
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout == "False\n"
 
 
 def test_the_first_alarm_is_logged_at_once() -> None:
