@@ -30,11 +30,12 @@ from cogento.events.names import CustomerId
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import ConsoleSettings, load
+from cogento.store.connecting import connect
 from cogento.store.database import Database
 from tests.support import builders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from flask.testing import FlaskClient
 
@@ -138,6 +139,7 @@ class Asked:
 
     statement: str
     parameters: tuple[object, ...]
+    milliseconds: float
 
     @property
     def purpose(self) -> str:
@@ -235,8 +237,8 @@ def measure(client: FlaskClient, address: str, database_url: str, *, plans: bool
         flush=True,
     )
     for one in {one.statement: one for one in asked}.values():
-        milliseconds, lines = runtime.run(explain(database_url, one))
-        print(f"       {milliseconds:7.1f} ms  {one.purpose}")
+        lines = runtime.run(explain(database_url, one))
+        print(f"       {one.milliseconds:7.1f} ms  {one.purpose}")
         for line in lines if plans else summary(lines):
             print(f"                   {line}")
     return median
@@ -245,27 +247,33 @@ def measure(client: FlaskClient, address: str, database_url: str, *, plans: bool
 @contextmanager
 def recorded(asked: list[Asked]) -> Iterator[None]:
     """Note what is read from Postgres meanwhile, the poller's reading included."""
-    fetch = Database.fetch
+    kept = {name: getattr(Database, name) for name in ("fetch", "search")}
 
-    async def noting(database: Database, statement: str, *parameters: object) -> list[Any]:
-        asked.append(Asked(statement, parameters))
-        return await fetch(database, statement, *parameters)
+    def noting(read: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
+        async def note(database: Database, statement: str, *parameters: object) -> list[Any]:
+            begun = time.perf_counter()
+            rows = await read(database, statement, *parameters)
+            asked.append(Asked(statement, parameters, (time.perf_counter() - begun) * 1000))
+            return rows
 
-    Database.fetch = noting  # type: ignore[method-assign, assignment]
+        return note
+
     try:
+        for name, read in kept.items():
+            setattr(Database, name, noting(read))
         yield
     finally:
-        Database.fetch = fetch  # type: ignore[method-assign]
+        for name, read in kept.items():
+            setattr(Database, name, read)
 
 
-async def explain(database_url: str, asked: Asked) -> tuple[float, list[str]]:
-    """Run a statement once more, and return how long it took and how it was done."""
-    connection = await asyncpg.connect(database_url, statement_cache_size=0)
-    plan = f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY ON) {asked.statement}"
+async def explain(database_url: str, asked: Asked) -> list[str]:
+    """Say how a statement is answered, with the settings of the console's own connections."""
+    connection = await connect(database_url, application_name="bench")
+    plan = f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {asked.statement}"
     lines = [row[0] for row in await connection.fetch(plan, *asked.parameters)]
     await connection.close()
-    (took,) = (float(line.split()[2]) for line in lines if line.startswith("Execution Time"))
-    return took, lines
+    return lines
 
 
 def summary(lines: list[str]) -> list[str]:

@@ -127,22 +127,22 @@ class DeadLetters:
         self, which: LetterFilter = ALL_UNRESOLVED, *, below: int | None = None, limit: int = 100
     ) -> list[Letter]:
         """List letters, newest first; `below` is an id to page on."""
-        rows = await self._database.fetch(_LIST, *filter_terms(which), below, limit)
+        rows = await self._database.search(_LIST, *filter_terms(which), below, limit)
         return [_letter(row) for row in rows]
 
     async def groups(self, which: LetterFilter = ALL_UNRESOLVED, *, limit: int = 100) -> list[LetterGroup]:
         """Count letters by what they died of, the most first."""
         return [
-            LetterGroup(**row) for row in await self._database.fetch(_GROUPS, *filter_terms(which), limit)
+            LetterGroup(**row) for row in await self._database.search(_GROUPS, *filter_terms(which), limit)
         ]
 
     async def matching(self, which: LetterFilter) -> list[LetterMatch]:
         """Name every letter that matches, oldest event first."""
-        return [LetterMatch(**row) for row in await self._database.fetch(_MATCH, *filter_terms(which))]
+        return [LetterMatch(**row) for row in await self._database.search(_MATCH, *filter_terms(which))]
 
     async def summary(self, which: LetterFilter, *, paused: Collection[CustomerId]) -> LetterSummary:
         """Count what matches, and name the newest; `paused` are customers to count apart."""
-        (row,) = await self._database.fetch(_SUMMARY, *filter_terms(which), list(paused))
+        (row,) = await self._database.search(_SUMMARY, *filter_terms(which), list(paused))
         return LetterSummary(**row)
 
     async def statuses(self) -> dict[LetterStatus, int]:

@@ -173,7 +173,7 @@ class History:
         `customers` are the customer and what belongs to it: thin events of others name no customer.
         """
         place = (before.event_created_at, before.settled_at, before.event_id) if before else (None,) * 3
-        rows = await self._database.fetch(_TIMELINE, list(customers), object_id, changes_only, *place, limit)
+        rows = await self._database.search(_TIMELINE, list(customers), object_id, changes_only, *place, limit)
         return [
             TimelineEntry(letter_id=row.pop("letter_id"), event=LedgerRecord(**row))
             for row in map(dict, rows)

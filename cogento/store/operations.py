@@ -182,7 +182,7 @@ class Operations:
             newer_than_seconds=_aged(which.newer_than_seconds, operation.seconds),
         )
         terms = dead_letters.filter_terms(aged)
-        return [LetterMatch(**row) for row in await self._database.fetch(_REMAINING, *terms, operation.id)]
+        return [LetterMatch(**row) for row in await self._database.search(_REMAINING, *terms, operation.id)]
 
     async def in_flight(self, operation_id: int) -> Sequence[InFlight]:
         """Name the letters of the batch in which the last process ended; ask before taking over."""

@@ -28,6 +28,9 @@ HOT = (
     ("users_set_email", "users_pkey"),
     ("history_events", "customer_id"),
     ("history_event", "pkey"),
+    ("history_timeline", "customer_id"),
+    ("history_timeline", "idx_dead_letters_event_id"),
+    ("history_named_events", "pkey"),
     ("refetches_ambiguous_due", "idx_users_unsure"),
     ("refetches_ambiguous_due", "idx_dead_letters_unresolved_died_at"),
     ("refetches_ambiguous_due", "idx_dead_letters_object_id"),
@@ -38,6 +41,9 @@ HOT = (
     ("refetches_due", "idx_notices_waits_since"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
     ("dead_letters_count", "idx_users_stripe_customer_id"),
+    ("dead_letters_statuses", "idx_dead_letters_cause"),
+    ("dead_letters_rows", "dead_letters_pkey"),
+    ("dead_letters_rows", "idx_users_stripe_customer_id"),
     ("activity_page", "activity_pkey"),
     ("activity_page", "idx_dead_letter_actions_one_by_one"),
     ("activity_workers", "dead_letter_actions_pkey"),
@@ -59,6 +65,7 @@ EVERY_HOT = [
             ("refetches_ambiguous_due", UNSURE),
             ("refetches_ambiguous_due", BY_STRIPE_ID),
             ("dead_letters_count", BY_STRIPE_ID),
+            ("dead_letters_rows", BY_STRIPE_ID),
         )
     ),
 ]
