@@ -98,7 +98,7 @@ def test_explain_finds_an_invoice_and_shows_it(run: Run, post: Post) -> None:
         json.loads(run("explain", "in_1", "--json").stdout)["records"],
     )
 
-    assert _line(told, "in_1") == ["in_1", "paid", "N-1"]
+    assert _line(told, "in_1")[:3] == ["in_1", "paid", "N-1"]
     assert (records["customer"]["customer_id"], records["invoices"][0]["amount_paid"]) == ("cus_1", 1200)
 
 
