@@ -63,7 +63,9 @@ class RequestCycle(RequestResponseCycle):
         """Write a part of the answer, its head together with what comes first; nothing to a client that has gone."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if self.disconnected or self.transport.is_closing():
+        if self.transport.is_closing():
+            self.leave()  # a write has failed, and the loss of the connection is about to be told
+        if self.disconnected:
             return
         if message["type"] == "http.response.start":
             self.response_started, self.waiting_for_100_continue = True, False
