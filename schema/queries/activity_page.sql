@@ -42,10 +42,24 @@ letter_line AS (
     LIMIT $4::INTEGER
 )
 
-SELECT *
+SELECT
+    id,
+    at,
+    who,
+    action,
+    about,
+    why,
+    details
 FROM line
 UNION ALL
-SELECT *
+SELECT
+    id,
+    at,
+    who,
+    action,
+    about,
+    why,
+    details
 FROM letter_line
 ORDER BY id DESC
 LIMIT $4::INTEGER

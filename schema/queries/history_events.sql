@@ -15,7 +15,8 @@ FROM unnest(
     $1::VARCHAR
 ) AS asked (whose)
 CROSS JOIN LATERAL (
-    SELECT e.*
+    SELECT
+        -- include ledger_columns
     FROM webhook_events AS e
     WHERE e.customer_id = asked.whose
     ORDER BY

@@ -16,7 +16,8 @@ SELECT
     ) AS letter_id
 FROM unnest($1::VARCHAR[]) AS asked (customer_id)
 CROSS JOIN LATERAL (
-    SELECT e.*
+    SELECT
+        -- include ledger_columns
     FROM webhook_events AS e
     WHERE
         e.customer_id = asked.customer_id

@@ -16,6 +16,7 @@ from cogento.console.messages import describe_letter
 from cogento.console.poller import Overview, StatusPoller, Throughput
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.redelivery import Redelivery
+from cogento.reconcile.forget import ForgetReport, Forgetting
 from cogento.store.letter_records import (
     Letter,
     LetterAction,
@@ -27,6 +28,7 @@ from cogento.store.letter_records import (
     RowSince,
 )
 from cogento.store.operations import Operation, OperationKind, OperationOutcome, OperationState
+from cogento.store.personal_data import ErasedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -95,11 +97,21 @@ class FakePoller(StatusPoller):
         return self.seen
 
 
+class FakeForgetting(Forgetting):
+    """Knows nobody."""
+
+    def __init__(self) -> None: ...
+
+    def plan(self, customer_id: CustomerId) -> ForgetReport:
+        return ForgetReport(customer_id, ErasedRows(0, 0, 0, 0, 0, 0), 0)
+
+
 class FakeCustomers(CustomerService):
-    """Explains what a test gives it."""
+    """Explains what a test gives it, and has nobody to forget."""
 
     def __init__(self, explained: Explained = nobody) -> None:
         self.explained = explained
+        self.forgetting = FakeForgetting()
 
     def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
         return self.explained(asked)
