@@ -8,7 +8,7 @@ RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 
 FROM ${PYTHON_IMAGE}
-ENV PATH=/venv/bin:$PATH \
+ENV PATH=/venv/bin:/app/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PORT=8000

@@ -13,12 +13,13 @@ import sys
 import tempfile
 
 from cogento.nonblocking_output import make_output_nonblocking
+from cogento.serving.listening import everywhere
 from cogento.settings import ReceiverSettings, load
 
 make_output_nonblocking()  # before gunicorn's logger asks for standard output, and in its first process as well
 _settings = load(ReceiverSettings)
 
-bind = f"0.0.0.0:{_settings.port}"
+bind = everywhere(_settings.port)
 workers = _settings.web_concurrency
 worker_class = "receiver.fastpath.server.ReceiverWorker"
 # Stop: listeners close, requests in flight end, idle connections are closed; under 10 s in all.

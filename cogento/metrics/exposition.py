@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 60
 """Figures of the tables that a worker read longer ago are left out, so that none shows an old number."""
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 
 

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from cogento.reporting import ThrottledLog
 from cogento.serving.answers import CLOSE, refusal
 from cogento.serving.crowd import Crowd, Stage
+from cogento.serving.listening import plain_address
 from cogento.serving.request_cycle import WRITE_SECONDS, RequestCycle, render_head
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head; with too many connections, another one makes room, or this one is refused."""
         super().connection_made(transport)
+        if self.client is not None:
+            self.client = (plain_address(self.client[0]), self.client[1])
         if len(self.connections) > MOST_CONNECTIONS:
             other = self._crowd.first_to_go()
             if other is None:

@@ -16,6 +16,7 @@ import pytest
 
 from cogento.local.ports import free_port
 from tests.support import builders
+from tests.support.proxy import Proxy
 from tests.support.servers import is_alive, processes_under, wait_until
 
 if TYPE_CHECKING:
@@ -32,18 +33,27 @@ PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")
 class Dynos:
     """The release, then the web and worker processes of the Procfile, in one honcho."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], output: Path) -> None:
+        self.output = output
         self._environment = {
             **os.environ,
             **environment,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        self.url = f"http://127.0.0.1:{environment['PORT']}"
+        self.url = f"http://[::1]:{environment['PORT']}"
         subprocess.run(
             (*HONCHO, "run", *self._release()), env=self._environment, cwd=ROOT, check=True, timeout=60
         )
         command = (*HONCHO, "start", "--port", environment["PORT"], "web", "worker")
-        self.process = subprocess.Popen(command, env=self._environment, cwd=ROOT, stdin=subprocess.DEVNULL)
+        with output.open("wb") as written:
+            self.process = subprocess.Popen(
+                command,
+                env=self._environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=written,
+            )
         wait_until(self._is_ready, what="the receiver to be ready", seconds=60)
 
     def post(self, type_: str, object_: builders.Json, *, id_: str) -> int:
@@ -55,6 +65,12 @@ class Dynos:
         request = urllib.request.Request(f"{self.url}/webhooks/stripe", data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return int(answer.status)
+
+    def sees_metrics_at(self, host: str) -> bool:
+        """Tell whether a request of this machine is known as one, at whichever address it comes in."""
+        place = f"http://{host}:{self._environment['PORT']}/metrics"
+        with urllib.request.urlopen(place, timeout=10) as answer:
+            return b"cogento_webhook_requests_total" in answer.read()
 
     def stop(self) -> list[int]:
         """Ask everything to stop, as a dyno is asked; return what lived on."""
@@ -76,18 +92,23 @@ class Dynos:
 
 
 @pytest.fixture
-def dynos(empty_database_url: str, redis_url: str) -> Iterator[Dynos]:
-    started = Dynos(
-        {
-            "DATABASE_URL": empty_database_url,
-            "REDIS_URL": redis_url,
-            "ACK_DURABILITY": "redis_fsync",
-            "STRIPE_WEBHOOK_SECRET": builders.SECRET,
-            "PORT": str(free_port()),
-        }
-    )
-    yield started
-    started.stop()
+def dynos(empty_database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Dynos]:
+    """With what Heroku's Python buildpack adds for a dyno of 512 MB, and with both servers at IPv6 addresses."""
+    with Proxy(empty_database_url, host="::1") as postgres, Proxy(redis_url, host="::1") as valkey:
+        started = Dynos(
+            {
+                "DATABASE_URL": postgres.url,
+                "REDIS_URL": valkey.url,
+                "ACK_DURABILITY": "redis_fsync",
+                "STRIPE_WEBHOOK_SECRET": builders.SECRET,
+                "PORT": str(free_port()),
+                "WEB_CONCURRENCY": "2",
+                "GUNICORN_CMD_ARGS": "--access-logfile -",
+            },
+            tmp_path / "output",
+        )
+        yield started
+        started.stop()
 
 
 def test_procfile_turns_signed_events_into_rows_and_stops_in_time(
@@ -103,4 +124,8 @@ def test_procfile_turns_signed_events_into_rows_and_stops_in_time(
             ).fetchall()
 
     wait_until(lambda: rows() == [("ada@example.com", "active")], what="the rows", seconds=30)
+    assert [dynos.sees_metrics_at(host) for host in ("127.0.0.1", "[::1]")] == [True, True]
     assert dynos.stop() == []
+    said = dynos.output.read_text()
+    assert said.count("Booting worker with pid") == 2
+    assert "/webhooks/stripe" not in said

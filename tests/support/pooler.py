@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cogento.local.ports import LOCALHOST
 from cogento.local.process import Command
 from cogento.local.server_folder import locked_folder
+from tests.support.programs import installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +55,7 @@ class PgBouncer:
                 )
             )
             return Command(
-                argv=(program(), "--quiet", str(locked.inside / "pgbouncer.ini")),
+                argv=(installed("pgbouncer"), "--quiet", str(locked.inside / "pgbouncer.ini")),
                 log=self.log,
                 user=locked.user,
                 inherited=tuple(locked.inherited),
@@ -68,13 +65,3 @@ class PgBouncer:
         """Say whether it listens."""
         with socket.socket() as probe:
             return probe.connect_ex((LOCALHOST, self.port)) == 0
-
-
-def program() -> str:
-    """Find the program; without it a laptop skips, and CI fails."""
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("pgbouncer is not installed")
-        pytest.skip("pgbouncer is not installed")
-    return found

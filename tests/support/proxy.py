@@ -52,9 +52,10 @@ class Proxy:
     `lead_to` has another server behind it from now on.
     """
 
-    def __init__(self, target: str, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, target: str, *, tls: ssl.SSLContext | None = None, host: str = LOCALHOST) -> None:
         self._target = urlsplit(target)
         self._tls = tls
+        self._host = host
         self.port = free_port()
         self.cuts_done = 0
         self._delay_seconds = 0.0
@@ -70,7 +71,7 @@ class Proxy:
     def url(self) -> str:
         """The target's URL, with this proxy in the server's place."""
         login = self._target.netloc.rpartition("@")[0]
-        place = f"{LOCALHOST}:{self.port}"
+        place = f"[{self._host}]:{self.port}" if ":" in self._host else f"{self._host}:{self.port}"
         return urlunsplit(self._target._replace(netloc=f"{login}@{place}" if login else place))
 
     def __enter__(self) -> Self:
@@ -122,7 +123,8 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._listener is None:
-            self._listener = socket.create_server((LOCALHOST, self.port), backlog=BACKLOG)
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            self._listener = socket.create_server((self._host, self.port), family=family, backlog=BACKLOG)
             self._listener.settimeout(0)
             self._loop.add_reader(self._listener, self._accept, self._listener)
 

@@ -38,6 +38,7 @@ from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.serving.answers import refusal
 from cogento.serving.connection import Connection
+from cogento.serving.listening import everywhere
 from cogento.serving.worker import ServingWorker
 from cogento.store.activity import Action
 from cogento.store.store import Store
@@ -73,10 +74,9 @@ class Exposure:
         """What gunicorn binds to: this machine's own address, if nobody else may ask."""
         match self.access:
             case LocalAccess() | ProxyAccess(proxies=Proxies(are_here=True)):
-                host = LOOPBACK
-            case _:
-                host = "0.0.0.0"  # noqa: S104 - behind a password, or for a proxy alone
-        return f"{host}:{self.port}"
+                return f"{LOOPBACK}:{self.port}"
+            case _:  # behind a password, or for a proxy alone
+                return everywhere(self.port)
 
 
 class ConsoleConnection(Connection):

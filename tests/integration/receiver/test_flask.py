@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from tests.integration.receiver.test_chunked import LAST, chunk, chunked, new_event
 from tests.support.bad_inputs import (
     BEFORE,
     GOOD,
@@ -91,6 +92,14 @@ def test_what_is_signed_is_queued_byte_for_byte(
     receiver: RunningReceiver, address: str, id_: str, body: bytes
 ) -> None:
     assert receiver.ask(Request(body, target=address)).json == {"status": "queued", "event": id_}
+    assert receiver.stored_body(id_) == body
+
+
+def test_t12_a_chunked_event_is_taken_without_the_fast_path(receiver: RunningReceiver, address: str) -> None:
+    id_, body = new_event()
+    sent = chunk(body[:100]) + chunk(body[100:]) + LAST
+    answer = receiver.ask(replace(chunked(body, sent), target=address))
+    assert answer.outcome == (200, "queued")
     assert receiver.stored_body(id_) == body
 
 

@@ -36,7 +36,7 @@ def test_image_says_how_to_see_whether_it_is_healthy() -> None:
 def test_image_holds_the_packages_that_run_in_production_and_nothing_else() -> None:
     allowed = {line.removeprefix("!").rstrip("/") for line in IGNORED if line.startswith("!")}
     packaged = set(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
-    assert allowed - {"requirements.lock"} == packaged
+    assert allowed - {"requirements.lock", "bin/cogento"} == packaged
     assert LOCAL_ONLY in IGNORED
 
 
@@ -47,6 +47,12 @@ def test_everything_is_kept_out_of_the_image_unless_listed() -> None:
 def test_image_and_heroku_run_the_same_python() -> None:
     version = (ROOT / ".python-version").read_text().strip()
     assert f"PYTHON_IMAGE=python:{version}-slim" in DOCKERFILE
+
+
+def test_image_has_the_command() -> None:
+    assert "ENV PATH=/venv/bin:/app/bin:$PATH" in DOCKERFILE
+    assert "WORKDIR /app\n" in DOCKERFILE
+    assert (ROOT / "bin" / "cogento").stat().st_mode & 0o111 == 0o111
 
 
 def test_nothing_in_the_image_asks_for_the_installed_package_which_it_is_not() -> None:
