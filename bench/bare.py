@@ -10,10 +10,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
+from cogento.store.connecting import connect_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import asyncpg
 
 Json = dict[str, Any]
 
@@ -65,7 +67,7 @@ AS new (id, created, type, customer_id, object_id)
 
 async def write(database_url: str, bodies: Sequence[bytes], *, size: int) -> float:
     """Write all events, `size` a transaction, over one connection; how many seconds it took."""
-    connection = await asyncpg.connect(database_url)
+    connection = await connect_plainly(database_url, application_name="bench")
     try:
         begun = time.perf_counter()
         for at in range(0, len(bodies), size):

@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
 from bench.ground import ground
 from cogento import runtime
 from cogento.console.web.access import LocalAccess
@@ -30,7 +28,7 @@ from cogento.events.names import CustomerId
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import ConsoleSettings, load
-from cogento.store.connecting import connect
+from cogento.store.connecting import connect, connect_plainly
 from cogento.store.database import Database
 from tests.support import builders
 
@@ -175,7 +173,7 @@ def main() -> int:
 
 async def fill(database_url: str, sizes: Sizes) -> None:
     """Fill the tables, the ledger's days first."""
-    connection = await asyncpg.connect(database_url)
+    connection = await connect_plainly(database_url, application_name="bench")
     days = await connection.fetch(
         "SELECT (now() - n * INTERVAL '1 day')::DATE FROM generate_series(0, 36) AS n"
     )
@@ -208,7 +206,7 @@ def put(redis_url: str, waiting: int) -> None:
 
 async def names(database_url: str, sizes: Sizes) -> dict[str, object]:
     """Choose what the addresses name."""
-    connection = await asyncpg.connect(database_url)
+    connection = await connect_plainly(database_url, application_name="bench")
     letter = await connection.fetchval(NEWEST_LETTER)
     fingerprint = await connection.fetchval("SELECT fingerprint FROM dead_letters WHERE id = $1", letter)
     await connection.close()

@@ -18,6 +18,7 @@ from bench.crew import Crew, at_work, await_fewer, number, opened_mailboxes
 from bench.ground import ground
 from bench.stream import bodies
 from bench.working import fill
+from tests.support.databases import LIBPQ_OPTIONS
 
 if TYPE_CHECKING:
     from bench.ground import Ground
@@ -53,7 +54,7 @@ def row_bytes(customers: int) -> dict[str, float]:
         with at_work(servers, crew):
             await_fewer(mailboxes, 1)
         rows = {table: bytes_of(servers, table) for table in ("users", "subscriptions")}
-        with psycopg.connect(servers.postgres.url, autocommit=True) as connection:
+        with psycopg.connect(servers.postgres.url, autocommit=True, options=LIBPQ_OPTIONS) as connection:
             connection.execute("TRUNCATE webhook_events")
             connection.execute(FILL_LEDGER, {"rows": LEDGER_ROWS})
         return {**rows, "ledger": bytes_of(servers, "webhook_events")}

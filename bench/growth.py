@@ -20,6 +20,7 @@ from bench.ground import ground
 from bench.rounds import medians
 from bench.stream import START, bodies
 from bench.working import fill, opened_mailboxes, pace
+from tests.support.databases import LIBPQ_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ def tables(users: int) -> Pace:
 def grow(database_url: str, *, users: int) -> None:
     """Fill the tables with the past of an account, and have the planner know of it."""
     sizes = {"users": users, "events": LEDGER_ROWS_A_USER * users, "days": LEDGER_DAYS, "start": START}
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True, options=LIBPQ_OPTIONS) as connection:
         connection.execute(FILL_USERS, sizes)
         connection.execute(FILL_SUBSCRIPTIONS, sizes)
         connection.execute(FILL_LEDGER, sizes)

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cogento import failpoints, urls
+from cogento.database_schema import DEFAULT_SCHEMA, schema_name, with_schema
 from cogento.networks import Network, read_addresses, read_networks
 from cogento.queue.durability import AckDurability
 
@@ -177,7 +178,17 @@ class MailboxSettings(_Environment):
 class DatabaseSettings(_Environment):
     """Where the tables are."""
 
+    database_schema: Annotated[str, AfterValidator(schema_name)] = Field(
+        DEFAULT_SCHEMA, description="The schema of the tables; made by `cogento migrate` if it is missing."
+    )
     database_url: DatabaseUrl = Field(description="The PostgreSQL (14 or newer) with the tables.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _say_the_schema(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        """Let the URL say the schema to whoever is given it."""
+        schema = info.data.get("database_schema", DEFAULT_SCHEMA)  # absent when it was refused itself
+        return SecretStr(with_schema(url.get_secret_value(), schema))
 
 
 class StripeSettings(_Environment):

@@ -192,7 +192,7 @@ def _judge_postgres_parameter(name: str, value: str) -> None:
         )
     elif name == "schema":
         raise UnusableUrlError(
-            "its parameter schema is another tool's: remove it, or choose a schema by options=-csearch_path%3Dname"
+            "its parameter schema is another tool's: remove it, and name the schema of the tables in DATABASE_SCHEMA"
         )
     elif value != "system" or name != "sslrootcert":
         _judge(name, value, POSTGRES_PARAMETERS)

@@ -14,7 +14,7 @@ import structlog
 
 from cogento.local.errors import ServerUnavailableError
 from tests.support import servers
-from tests.support.databases import Administration
+from tests.support.databases import LIBPQ_OPTIONS, Administration
 from tests.support.post import Post
 from tests.support.running_worker import RunningWorker
 
@@ -33,6 +33,8 @@ structlog.configure(
 # A machine that others share may take its time over an example.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+os.environ["PGOPTIONS"] = LIBPQ_OPTIONS  # for psycopg; asyncpg knows nothing of it
 
 TEMPLATE = "migrated"
 collect_ignore = ["data"]  # docs/adding-an-object.md says where its files go

@@ -19,12 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 from playwright.sync_api import sync_playwright
+
+from cogento.store.connecting import connect_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import asyncpg
     from playwright.sync_api import Page
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -63,7 +65,7 @@ def ask(database_url: str, *statements: str) -> Sequence[asyncpg.Record]:
     """Run statements and return what the last one answers."""
 
     async def work() -> Sequence[asyncpg.Record]:
-        connection = await asyncpg.connect(database_url)
+        connection = await connect_plainly(database_url, application_name="screenshots")
         try:
             return [await connection.fetch(statement) for statement in statements][-1]
         finally:

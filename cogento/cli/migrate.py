@@ -24,3 +24,8 @@ def migrate() -> None:
         click.echo(f"The tables are up to date (revision {done.after}).")
     else:
         click.echo(f"The tables went from revision {done.before or 'none'} to {done.after}.")
+    if done.old_sessions:
+        click.echo(
+            f"{done.old_sessions} sessions of an earlier release are connected, so the ledger and the other tables of "
+            "ours stay where it looks for them; the next `cogento migrate` without such sessions moves them."
+        )

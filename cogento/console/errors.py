@@ -29,7 +29,7 @@ from cogento.stripe.errors import StripeApiError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLES_MISSING = frozenset({"42P01", "42703"})
+TABLES_MISSING = frozenset({"42P01", "42703", "42883"})
 NOT_GRANTED = "42501"
 NO_CONNECTION_LEFT = "53300"
 NOT_UNDERSTOOD = 2

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = Path(".data")
 SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
+TABLES = {"DATABASE_SCHEMA": "database_schema"}
 CHOSEN = "cogento.data"
 """Where click's context keeps the folder that --data names."""
 
@@ -64,7 +65,8 @@ def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
         return
     facts = read_run()
     if not any(environment.get(variable) for variable in SERVERS):
-        environment.update({variable: facts[fact] for variable, fact in SERVERS.items() if fact in facts})
+        known = {**SERVERS, **TABLES}
+        environment.update({variable: facts[fact] for variable, fact in known.items() if fact in facts})
         if not environment.get("STRIPE_API_KEY"):
             environment.update(
                 {variable: facts[fact] for variable, fact in STRIPE.items() if facts.get(fact)}
@@ -86,6 +88,6 @@ def adopt_chosen_run(environment: MutableMapping[str, str] = os.environ) -> bool
                 f"Nothing runs with the data folder {data}: it has no run.json. Start `cogento run --data {data}`."
             )
         )
-    known = {**SERVERS, **STRIPE, "ACK_DURABILITY": "ack_durability"}
+    known = {**SERVERS, **TABLES, **STRIPE, "ACK_DURABILITY": "ack_durability"}
     environment.update({variable: facts[fact] for variable, fact in known.items() if facts.get(fact)})
     return True

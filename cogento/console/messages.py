@@ -223,6 +223,7 @@ AWAY = {
     "42501": "a grant is missing",
     "42P01": "tables are missing",
     "42703": "the tables are older than the workers",
+    "42883": "the tables are older than the workers",
     "53100": "its disk is full",
     "53300": "no connection is left",
     "57P03": "starting or shutting down",

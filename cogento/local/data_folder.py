@@ -34,6 +34,7 @@ class RunInfo:
     receiver_url: str
     console_url: str | None
     database_url: str
+    database_schema: str
     redis_url: str
     ack_durability: str
     webhook_secret: str

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from cogento.database_schema import split_schema
 from cogento.local.data_folder import DataFolder, RunInfo
 from cogento.local.errors import LocalError
 from cogento.local.ports import Ports
@@ -126,11 +127,13 @@ def _supervise(system: LocalSystem, supervisor: Supervisor, terminal: Terminal) 
 
 def _write_run_file(system: LocalSystem, pids: Mapping[str, int]) -> None:
     simulation = system.simulation
+    database_url, database_schema = split_schema(system.servers.database_url)
     system.folder.write_run_file(
         RunInfo(
             receiver_url=system.receiver_url,
             console_url=system.console_url,
-            database_url=system.servers.database_url,
+            database_url=database_url,
+            database_schema=database_schema,
             redis_url=system.servers.redis_url,
             ack_durability=system.servers.ack_durability,
             webhook_secret=system.webhook_secret.split(",")[0],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cogento.database_schema import split_schema
 from cogento.local.ports import LOCALHOST, require_free
 from cogento.local.process import Command, log_size, rotate
 from cogento.local.stripe.control import PREFIX
@@ -147,8 +148,10 @@ class LocalSystem:
 
     def environment(self) -> dict[str, str]:
         """Return the settings that all of our processes share."""
+        database_url, database_schema = split_schema(self.servers.database_url)
         settings = {
-            "DATABASE_URL": self.servers.database_url,
+            "DATABASE_URL": database_url,
+            "DATABASE_SCHEMA": database_schema,
             "REDIS_URL": self.servers.redis_url,
             "ACK_DURABILITY": self.servers.ack_durability,
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,

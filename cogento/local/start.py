@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.console.errors import friendly_errors
+from cogento.database_schema import with_schema
 from cogento.local.errors import InUseError
 from cogento.local.postgres import Postgres
 from cogento.local.services import LocalSystem, Servers, StripeSimulation
@@ -146,7 +147,9 @@ def _start_servers(
     supervisor.start([server for server in (postgres, valkey) if server])
     usual = AckDurability.REDIS_FSYNC if valkey else ""  # of another's server we take what it gives
     return Servers(
-        database_url=postgres.url if postgres else settings.database_url.get_secret_value(),
+        database_url=with_schema(
+            postgres.url if postgres else settings.database_url.get_secret_value(), settings.database_schema
+        ),
         redis_url=valkey.url if valkey else settings.redis_url.get_secret_value(),
         ack_durability=os.environ.get("ACK_DURABILITY") or usual,
     )

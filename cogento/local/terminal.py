@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from cogento import runtime
+from cogento.database_schema import for_people
 from cogento.queue.figures import read_figures
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
@@ -84,7 +85,7 @@ def describe_run(system: LocalSystem, given: Mapping[str, str]) -> str:
             "Everything runs; Ctrl-C stops it.",
             f"  webhooks   {system.receiver_url}",
             f"  console    {system.console_url}",
-            f"  Postgres   {'from DATABASE_URL' if given.get('DATABASE_URL') else system.servers.database_url}",
+            f"  Postgres   {'from DATABASE_URL' if given.get('DATABASE_URL') else for_people(system.servers.database_url)}",
             f"  Redis      {'from REDIS_URL' if given.get('REDIS_URL') else system.servers.redis_url}",
             f"  Stripe     {stripe}",
             f"  logs       {system.folder.path / 'logs'}",

@@ -5,10 +5,12 @@ Settings are made once a connection, so a pooler must give each client a session
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import asyncpg
 
+from cogento.database_schema import search_path, split_schema
 from cogento.events.errors import DependencyUnavailableError
 from cogento.store.errors import PostgresRefusedError, as_refusal
 
@@ -40,16 +42,24 @@ that no other time-out ends it: a process that was frozen just then held its loc
 """
 
 
+RELEASE_LOCK = (0xC06F, 1)
+"""A lock that each session shares as long as it lives: by it one is told from a session of an earlier release.
+
+Those look for the tables in one schema alone (`cogento/store/internal_tables.py`).
+"""
+
+
 async def open_pool(database_url: str, *, pool_size: int, application_name: str) -> asyncpg.Pool:
     """Make a pool that connects on first use, so that a process starts while Postgres is away."""
+    address, schema = split_schema(database_url)
     return await asyncpg.create_pool(
-        database_url,
+        address,
         min_size=0,
         max_size=pool_size,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings={"application_name": application_name},
-        init=_set_session,
+        init=partial(_set_session, schema=schema),
         reset=_keep,
     )
 
@@ -60,7 +70,7 @@ async def connect(database_url: str, *, application_name: str) -> asyncpg.Connec
         database_url, application_name=application_name, command_seconds=COMMAND_SECONDS
     )
     try:
-        await _set_session(connection)
+        await _set_session(connection, schema=split_schema(database_url)[1])
     except Exception as error:
         raise as_refusal(error) from error
     return connection
@@ -69,16 +79,22 @@ async def connect(database_url: str, *, application_name: str) -> asyncpg.Connec
 async def connect_plainly(
     database_url: str, *, application_name: str, command_seconds: float | None = None
 ) -> asyncpg.Connection:
-    """Open one connection with the server's own settings, for what may take its time; raises as `connect` does."""
+    """Open one connection with the server's own settings, for what may take its time; raises as `connect` does.
+
+    It finds the tables as every other one does.
+    """
+    address, schema = split_schema(database_url)
     try:
-        return await asyncpg.connect(
-            database_url,
+        connection = await asyncpg.connect(
+            address,
             timeout=CONNECT_SECONDS,
             command_timeout=command_seconds,
             server_settings={"application_name": application_name},
         )
+        await connection.execute(_find_tables(schema))
     except Exception as error:
         raise as_refusal(error) from error
+    return connection
 
 
 async def greet(database_url: str, *, application_name: str) -> None:
@@ -127,7 +143,7 @@ async def _require_own_session(database_url: str, pid: int, *, application_name:
         )
 
 
-async def _set_session(connection: asyncpg.Connection) -> None:
+async def _set_session(connection: asyncpg.Connection, *, schema: str) -> None:
     """Set up a new session, by statements: as start-up parameters PgBouncer refuses what it does not know.
 
     https://github.com/pgbouncer/pgbouncer/issues/1074
@@ -135,7 +151,14 @@ async def _set_session(connection: asyncpg.Connection) -> None:
     chosen = dict(SESSION)
     if connection.get_server_version() >= (17,):  # older ones do not know the setting
         chosen["transaction_timeout"] = TRANSACTION_TIMEOUT
-    await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in chosen.items()))
+    await connection.execute(
+        _find_tables(schema) + "".join(f"; SET {name} = '{value}'" for name, value in chosen.items())
+    )
+
+
+def _find_tables(schema: str) -> str:
+    of_all, of_this = RELEASE_LOCK
+    return f"SET search_path = {search_path(schema)}; SELECT pg_advisory_lock_shared({of_all}, {of_this})"
 
 
 async def _keep(_connection: Any) -> None:

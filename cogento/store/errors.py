@@ -59,6 +59,7 @@ BY_SQLSTATE = {
     "42501": FailureClass.INFRASTRUCTURE,  # a grant is missing
     "42P01": FailureClass.INFRASTRUCTURE,  # a table is missing: not migrated
     "42703": FailureClass.INFRASTRUCTURE,  # a column is missing: not migrated
+    "42883": FailureClass.INFRASTRUCTURE,  # a function is missing: not migrated
     "57P01": FailureClass.INFRASTRUCTURE,  # terminated by an administrator
     "57P02": FailureClass.INFRASTRUCTURE,  # another process of the server crashed
     "57P03": FailureClass.INFRASTRUCTURE,  # starting up or shutting down

@@ -22,8 +22,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from cogento import runtime
+from cogento.database_schema import DEFAULT_SCHEMA, search_path, split_schema
 from cogento.retries import MIGRATION
-from cogento.store import partitions
+from cogento.store import partitions, table_schemas
 from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
 from cogento.store.errors import (
@@ -44,7 +45,7 @@ APPLICATION_NAME = "cogento migrate"
 CONNECTION_LOST = ("08", "57P")
 """How the SQLSTATE begins of what says that this connection has ended, or the server."""
 
-_TAKE_LOCK = "SELECT pg_advisory_lock(hashtext('cogento.migrate'))"
+_TAKE_LOCK = "SELECT pg_advisory_lock(hashtext(concat_ws('.', 'cogento.migrate', nullif($1, 'public'))))"
 _LOCKED = (
     "Another session holds locks on our tables and does not let go: find it in pg_stat_activity, end it, and "
     "migrate again. Nothing was changed."
@@ -59,36 +60,39 @@ MADE_BY = {
     "0005": "notices",
 }
 """A table that each revision made which those releases had; by these we know ours, whoever else's revision says 0003."""
+_WHERE = "SELECT relnamespace::REGNAMESPACE::TEXT FROM pg_class WHERE oid = to_regclass($1)"
 _READABLE = "SELECT has_table_privilege(to_regclass($1), 'SELECT')"
 IN_THE_WAY = {
     "42P07": "Something of one of our tables' names is here already and is not ours ({said})",
     "42710": "Something of one of our tables' names is here already and is not ours ({said})",
     "42723": "Something of one of our tables' names is here already and is not ours ({said})",
     "42501": "PostgreSQL does not let this user change the tables ({said})",
-    "3F000": "There is no schema to make the tables in ({said})",
     "25006": "PostgreSQL takes no writes here: it is a standby, or read-only",
 }
 ADVICE = {
-    "42501": "GRANT CREATE ON SCHEMA public (or make the tables' owner migrate), and migrate again.",
-    "3F000": "Make one, or set the user's search_path, and migrate again.",
+    "42501": "GRANT CREATE ON SCHEMA {schema} (or make the tables' owner migrate), and migrate again.",
     "25006": "Name the primary in DATABASE_URL, and migrate again.",
 }
-OWN_PLACE = "Give the tables a database of their own, or a schema of their own by options=-csearch_path%3Dname in DATABASE_URL."
+OWN_PLACE = "Give the tables a schema of their own, by DATABASE_SCHEMA=cogento for example, or a database of their own."
 
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What it took: the revision before and after, and the ledger's days that were made."""
+    """What it took: the revision before and after, and the ledger's days that were made.
+
+    `old_sessions` of an earlier release kept the machinery where they look for it.
+    """
 
     before: str | None
     after: str | None
+    old_sessions: int
     days_made: tuple[dt.date, ...]
 
 
 def migrate(
     database_url: str, *, to: str = "head", patience_seconds: float = MIGRATION.limit_seconds
 ) -> Migrated:
-    """Bring the tables to this release's revision, or to an earlier one, and make the ledger's days.
+    """Bring the tables to this release's revision and make the ledger's days, or bring them to an earlier one.
 
     A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
     done: all revisions are one transaction.
@@ -102,26 +106,30 @@ def migrate(
 
 async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
     await greet(database_url, application_name=APPLICATION_NAME)
+    _, schema = split_schema(database_url)
     while True:
         try:
-            before, after = await run_on_connection(database_url, partial(_upgrade, to=to))
+            upgrade = partial(_upgrade, to=to, schema=schema)
+            before, after, old_sessions = await run_on_connection(database_url, upgrade)
             break
         except (asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
             # SQLAlchemy wraps the errors of its statements, and those of files come as they are.
             cause: BaseException = error
             while not isinstance(cause, asyncpg.PostgresError) and cause.__cause__ is not None:
                 cause = cause.__cause__
-            if not isinstance(cause, asyncpg.LockNotAvailableError):
-                raise _explained(cause) from error
+            if not isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+                raise _explained(cause, schema) from error
             if time.monotonic() > deadline:
                 raise MigrationError(_LOCKED) from error
             await asyncio.sleep(MIGRATION.longest_pause_seconds * random.random())  # noqa: S311 - not a secret
-    database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
-    try:
-        kept = await partitions.maintain(database)
-    finally:
-        await database.close()
-    return Migrated(before=before, after=after, days_made=kept.made)
+    days_made: tuple[dt.date, ...] = ()
+    if to == "head":
+        database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
+        try:
+            days_made = (await partitions.maintain(database)).made
+        finally:
+            await database.close()
+    return Migrated(before=before, after=after, old_sessions=old_sessions, days_made=days_made)
 
 
 async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T]) -> T:
@@ -137,18 +145,36 @@ async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T])
         return await connection.run_sync(do)
 
 
-def _upgrade(connection: sa.Connection, *, to: str) -> tuple[str | None, str | None]:
-    """Upgrade in the transaction of a connection; gives the revision before and after."""
+def _upgrade(connection: sa.Connection, *, to: str, schema: str) -> tuple[str | None, str | None, int]:
+    """Upgrade in the transaction of a connection; gives the revision before and after, and the sessions of old releases."""
+    old_sessions = 0
     scripts = ScriptDirectory(str(FOLDER))
-    connection.exec_driver_sql(_TAKE_LOCK)  # of the session: it ends with this connection
-    _take_over_version(connection, scripts)
+    connection.exec_driver_sql(_TAKE_LOCK, (schema,))  # of the session: it ends with this connection
+    _require_no_other_place(connection, schema)
+    table_schemas.make_schemas(connection, schema)
+    _take_over_version(connection, scripts, schema)
     before = _revision(connection)
     if before is None or _is_known(scripts, before):
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
         command.upgrade(config, to)
+        old_sessions = table_schemas.arrange(connection, schema)
         connection.commit()
-    return before, _revision(connection)
+    return before, _revision(connection), old_sessions
+
+
+def _require_no_other_place(connection: sa.Connection, schema: str) -> None:
+    """Refuse to make tables anew where the user's search_path led the releases to that knew no DATABASE_SCHEMA."""
+    if schema != DEFAULT_SCHEMA or _exists(connection, VERSION_TABLE):
+        return
+    connection.exec_driver_sql("SET LOCAL search_path TO DEFAULT")
+    found = connection.exec_driver_sql(_WHERE, (VERSION_TABLE,)).scalar()
+    connection.exec_driver_sql(f"SET LOCAL search_path = {search_path(schema)}")
+    if found is not None:
+        raise MigrationRefusedError(
+            f"The tables are in the schema {found}, where this user's search_path leads: set DATABASE_SCHEMA={found}. "
+            "Nothing was changed."
+        )
 
 
 def _revision(connection: sa.Connection) -> str | None:
@@ -156,7 +182,7 @@ def _revision(connection: sa.Connection) -> str | None:
     return context.get_current_revision()
 
 
-def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory) -> None:
+def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory, schema: str) -> None:
     """Rename the table in which earlier releases kept the revision, if it is ours: every Alembic calls its own so.
 
     Theirs may even name a revision of ours, so the tables have to be what that revision made of them.
@@ -172,7 +198,9 @@ def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory) -> N
     made = [_exists(connection, table) for table in MADE_BY.values()]
     if made != [at <= revision for at in MADE_BY]:
         return
+    connection.exec_driver_sql(f'SET LOCAL search_path = "{schema}"')  # where those releases find the view
     run_statements(connection, FOLDER / "take_over.sql")
+    connection.exec_driver_sql(f"SET LOCAL search_path = {search_path(schema)}")
 
 
 def _exists(connection: sa.Connection, relation: str) -> bool:
@@ -184,7 +212,7 @@ def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
     return any(script.revision == revision for script in scripts.walk_revisions())
 
 
-def _explained(cause: BaseException) -> Exception:
+def _explained(cause: BaseException, schema: str) -> Exception:
     """Say what kept the tables from being changed; a connection that was lost is no refusal."""
     code = sqlstate(cause)
     if code is None or code.startswith(CONNECTION_LOST):
@@ -192,4 +220,5 @@ def _explained(cause: BaseException) -> Exception:
     said = str(cause).partition("\n")[0]  # asyncpg adds the detail in lines of its own
     sentence = IN_THE_WAY.get(code, "PostgreSQL refused a change of the tables ({code}: {said})")
     first = sentence.format(said=said, code=code)
-    return MigrationRefusedError(f"{first}. {ADVICE.get(code, OWN_PLACE)} Nothing was changed.")
+    advice = ADVICE.get(code, OWN_PLACE).format(schema=schema)
+    return MigrationRefusedError(f"{first}. {advice} Nothing was changed.")

@@ -1,5 +1,5 @@
 -- Wait for the right to say who holds these addresses, in order, until the transaction ends.
 -- $1 INTEGER: the lock's class
 -- $2 INTEGER[]: buckets of addresses, sorted: they are taken as they come
-SELECT count(pg_advisory_xact_lock($1::INTEGER, bucket))
+SELECT count(pg_advisory_xact_lock($1::INTEGER # coalesce(hashtext(nullif(current_schema(), 'cogento_internal')), 0), bucket))
 FROM unnest($2::INTEGER[]) AS bucket

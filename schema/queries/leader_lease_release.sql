@@ -1,3 +1,5 @@
 -- Let the next one have a turn.
 -- $1 VARCHAR: name of the work
-SELECT pg_advisory_unlock(hashtext('cogento.turn'), hashtext($1::VARCHAR))
+SELECT pg_advisory_unlock(
+    hashtext(concat_ws('.', 'cogento.turn', nullif(current_schema(), 'cogento_internal'))), hashtext($1::VARCHAR)
+)

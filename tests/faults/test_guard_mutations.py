@@ -79,12 +79,12 @@ MUTATIONS = {
         (
             Edit(
                 "schema/queries/emails_lock.sql",
-                r"pg_advisory_xact_lock\(\$1::INTEGER, bucket\)",
+                r"pg_advisory_xact_lock\(\$1::INTEGER # .*, bucket\)",
                 "$1 + bucket",
             ),
             Edit(
                 "schema/queries/emails_try_lock.sql",
-                r"pg_try_advisory_xact_lock\(\$1::INTEGER, bucket\)",
+                r"pg_try_advisory_xact_lock\(\$1::INTEGER # .*, bucket\)",
                 "$1 + bucket IS NOT NULL",
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import asyncpg
 import psycopg
 
 if TYPE_CHECKING:
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
 
 STRATEGY_SINCE = 150_000  # PostgreSQL 15 can be told how to copy
 
+SEARCH_PATH = "public,cogento_internal"
+"""Where tests look for tables; our own sessions set another one."""
+LIBPQ_OPTIONS = f"-csearch_path={SEARCH_PATH}"
+
 numbers = itertools.count(1)
+
+
+async def look(database_url: str) -> asyncpg.Connection:
+    """Connect as a stranger who knows where the tables are."""
+    return await asyncpg.connect(database_url, server_settings={"search_path": SEARCH_PATH})
 
 
 class Administration:

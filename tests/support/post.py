@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import asyncpg
-
 from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
 from tests.support import builders
+from tests.support.databases import look
 from tests.support.servers import patiently
 from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat
@@ -105,7 +104,7 @@ class Post:
 
 
 async def _fetch(database_url: str, query: str, *parameters: object) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(database_url)
+    connection = await look(database_url)
     try:
         return [dict(row) for row in await connection.fetch(query, *parameters)]
     finally:

@@ -280,7 +280,7 @@ def test_a_password_reaches_every_client_as_it_was_meant(password: str) -> None:
 @pytest.mark.parametrize(
     ("url", "named"),
     [
-        ("postgresql://h/x?schema=public", "schema"),
+        ("postgresql://h/x?schema=public", "DATABASE_SCHEMA"),
         ("postgresql://h/x?pgbouncer=true", "pgbouncer"),
         ("postgresql://h/x?connection_limit=5", "connection_limit"),
         ("postgresql://h/x?pool_timeout=5", "pool_timeout"),

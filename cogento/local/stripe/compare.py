@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import asyncpg
 import click
 import msgspec
 
+from cogento.database_schema import DEFAULT_SCHEMA, with_schema
 from cogento.local.stripe.truth import Truth, read_truth
+from cogento.store.connecting import connect_plainly
 
 FETCHED_ID = "evt_fetched_"
 _FOLDER = Path(__file__).parent
@@ -65,7 +66,7 @@ async def compare(database_url: str, truth: Truth, *, ignored: Collection[str] =
 
     Reads both in one snapshot, so that a running system is caught at one moment.
     """
-    connection = await asyncpg.connect(database_url)
+    connection = await connect_plainly(database_url, application_name="compare")
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             users = _by_stripe_id(await connection.fetch(_query("compare_users.sql")))
@@ -130,12 +131,19 @@ def _event_columns(events: Mapping[str, int], found: Row) -> Iterator[tuple[str,
 
 @click.command()
 @click.option("--database-url", envvar="DATABASE_URL", required=True, help="The tables.")
+@click.option("--database-schema", envvar="DATABASE_SCHEMA", default=DEFAULT_SCHEMA, help="Their schema.")
 @click.option("--truth", "source", required=True, help="The simulation's /_sim/truth, or a file of it.")
 @click.option("--ignore", "ignored", multiple=True, help="A column that may differ; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every difference.")
 @click.pass_context
 def main(
-    ctx: click.Context, *, database_url: str, source: str, ignored: tuple[str, ...], as_json: bool
+    ctx: click.Context,
+    *,
+    database_url: str,
+    database_schema: str,
+    source: str,
+    ignored: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Compare the tables with the simulated Stripe; exit code 1 when a sure row differs."""
     if source.startswith("http"):
@@ -143,7 +151,8 @@ def main(
             lines: bytes = answer.read()
     else:
         lines = Path(source).read_bytes()
-    comparison = asyncio.run(compare(database_url, read_truth(lines), ignored=ignored))
+    place = with_schema(database_url, database_schema)
+    comparison = asyncio.run(compare(place, read_truth(lines), ignored=ignored))
     click.echo(msgspec.json.encode(comparison).decode() if as_json else _summary(comparison))
     ctx.exit(0 if comparison.is_equal else 1)
 

@@ -122,7 +122,7 @@ def cells(database_url: str) -> Iterator[tuple[str, str]]:
     """Everything in every table, by where it stands."""
     with psycopg.connect(database_url) as connection:
         tables = connection.execute(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::REGNAMESPACE"
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = ANY('{public,cogento_internal}'::REGNAMESPACE[])"
         ).fetchall()
         for (table,) in tables:
             cursor = connection.execute(f'SELECT * FROM "{table}"')

@@ -17,5 +17,5 @@ STATEMENTS = [statement.strip() for block in BLOCKS for statement in block.split
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_query_on_the_page_runs_on_our_tables(database_url: str, statement: str) -> None:
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(database_url, options="-csearch_path=public") as connection:
         assert connection.execute(statement.encode()).fetchall() == []

@@ -6,10 +6,10 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from cogento.store.store import Store
+from tests.support.databases import look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def another_store(loop: asyncio.Runner, database_url: str) -> Iterator[Store]:
 @pytest.fixture
 def sql(loop: asyncio.Runner, database_url: str) -> Iterator[Any]:
     """A connection that is not the store's."""
-    connection = loop.run(asyncpg.connect(database_url))
+    connection = loop.run(look(database_url))
     yield connection
     loop.run(connection.close())
 
@@ -66,7 +66,7 @@ def untouched_url(administration: Administration, migrated_template: str) -> Ite
 @pytest.fixture
 def catalogue(loop: asyncio.Runner, untouched_url: str) -> Iterator[Any]:
     """A connection to a migrated database, to look at it."""
-    connection = loop.run(asyncpg.connect(untouched_url))
+    connection = loop.run(look(untouched_url))
     yield connection
     loop.run(connection.close())
 
@@ -74,6 +74,6 @@ def catalogue(loop: asyncio.Runner, untouched_url: str) -> Iterator[Any]:
 @pytest.fixture
 def more_sql(loop: asyncio.Runner, database_url: str) -> Iterator[Any]:
     """A second one, for what takes two."""
-    connection = loop.run(asyncpg.connect(database_url))
+    connection = loop.run(look(database_url))
     yield connection
     loop.run(connection.close())

@@ -28,6 +28,7 @@ EXPECTED = {
     "42501": FailureClass.INFRASTRUCTURE,
     "42P01": FailureClass.INFRASTRUCTURE,
     "42703": FailureClass.INFRASTRUCTURE,
+    "42883": FailureClass.INFRASTRUCTURE,
     "57P01": FailureClass.INFRASTRUCTURE,
     "57P02": FailureClass.INFRASTRUCTURE,
     "57P03": FailureClass.INFRASTRUCTURE,

@@ -116,7 +116,7 @@ async def test_every_table_and_column_is_commented(catalogue: Any) -> None:
         SELECT c.relname, a.attname
         FROM pg_class AS c
         INNER JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
-        WHERE c.relnamespace = 'public'::REGNAMESPACE
+        WHERE c.relnamespace = ANY('{public,cogento_internal}'::REGNAMESPACE[])
           AND c.relkind IN ('r', 'p')
           AND c.relname <> 'cogento_alembic_version'
           AND (col_description(c.oid, a.attnum) IS NULL

@@ -13,11 +13,11 @@ from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import asyncpg
 import pytest
 
 from cogento import runtime
 from tests.support.builders import NOW, Json, Shape, customer, deleted_customer, item, subscription
+from tests.support.databases import look
 from tests.support.post import Post
 from worker.batch import BatchProcessor
 from worker.decode import decode_batch
@@ -509,7 +509,7 @@ def at_once(first: Post, second: Post, *, behind: str) -> None:
 @contextmanager
 def lock(database_url: str, statement: str) -> Iterator[None]:
     """Hold what the statement locks, over a connection of its own."""
-    connection = runtime.run(asyncpg.connect(database_url))
+    connection = runtime.run(look(database_url))
     runtime.run(connection.execute(f"BEGIN; {statement}"))
     try:
         yield

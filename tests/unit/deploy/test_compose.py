@@ -117,7 +117,7 @@ def test_t24_a_setting_that_is_left_out_has_the_default_that_is_documented(name:
 
 
 def test_t24_the_migration_is_given_where_the_tables_are_and_nothing_else() -> None:
-    assert set(SERVICES["migrate"]["environment"]) == {"DATABASE_URL"}
+    assert set(SERVICES["migrate"]["environment"]) == {"DATABASE_SCHEMA", "DATABASE_URL"}
 
 
 def test_t24_compose_passes_nothing_on_that_nothing_reads() -> None:

@@ -1,0 +1,70 @@
+"""The schema of the tables, and the one of the machinery beside them. Pure: knows names, and no server.
+
+Once the settings are read, the schema travels as the parameter `schema` of the database's URL, so that whoever gets the
+URL cannot forget it; only `cogento/store/connecting.py` takes it off again, and no server ever sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+DEFAULT_SCHEMA = "public"
+LONGEST_SCHEMA = 54
+"""PostgreSQL cuts names after 63 bytes, and the machinery's has nine more."""
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_PARAMETER = "schema"
+
+
+def schema_name(text: str) -> str:
+    """Return the name of a schema as it is given; raises ValueError, which says what a name is made of."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            "a schema's name is made of small letters, digits and underscores, and begins with no digit"
+        )
+    if len(text) > LONGEST_SCHEMA:
+        raise ValueError(f"a schema's name has at most {LONGEST_SCHEMA} characters")
+    if text.startswith("pg_") or text == "information_schema":
+        raise ValueError("names that begin with pg_ and information_schema are PostgreSQL's own")
+    return text
+
+
+def internal_schema(schema: str) -> str:
+    """Name the schema of the machinery: what belongs to the tables of `schema` and is nobody's to look at."""
+    return "cogento_internal" if schema == DEFAULT_SCHEMA else f"{schema}_internal"
+
+
+def search_path(schema: str) -> str:
+    """Say where every session of ours looks for names, and in which order.
+
+    First where nobody else may make anything, so that what has the name of a table of ours in `schema` is not taken for it.
+    """
+    return f'"{internal_schema(schema)}", "{schema}", pg_temp'
+
+
+def with_schema(url: str, schema: str) -> str:
+    """Return the URL of a database that says which schema the tables are in; of the default one it says nothing."""
+    bare, _ = split_schema(url)
+    if schema == DEFAULT_SCHEMA:
+        return bare
+    return f"{bare}{'&' if urlsplit(bare).query else '?'}{_PARAMETER}={schema}"
+
+
+def split_schema(url: str) -> tuple[str, str]:
+    """Return the URL as drivers read it, and the schema that it said."""
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = asked.pop(_PARAMETER, None)
+    if schema is None:
+        return url, DEFAULT_SCHEMA
+    query = "&".join(f"{name}={quote(value, safe='/')}" for name, value in asked.items())
+    return urlunsplit(parts._replace(query=query)), schema
+
+
+def for_people(url: str) -> str:
+    """Return the URL as psql takes it, which then finds the tables without naming their schema."""
+    bare, schema = split_schema(url)
+    if schema == DEFAULT_SCHEMA:
+        return bare
+    return f"{bare}{'&' if urlsplit(bare).query else '?'}options=-csearch_path%3D{schema}"
