@@ -1,6 +1,6 @@
 # One image, three commands (docker-compose.yml): the receiver (default), the worker, the console.
-# For a reproducible base give a digest: --build-arg PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:…
-ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+# The base is chosen by its digest, of all platforms; another one: --build-arg PYTHON_IMAGE=python:3.13-slim-bookworm
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:ed86c82274b3c69b52fb5820f358f0bd7df0b603332063cb5c6e32bd220c3e6e
 
 FROM ${PYTHON_IMAGE} AS packages
 COPY requirements.lock ./

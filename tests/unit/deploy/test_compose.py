@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from cogento.settings import ConsoleSettings, ReceiverSettings, WorkerSettings
+from tests.support.interpolation import MissingError, interpolated
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -26,7 +27,7 @@ READ: dict[str, type[BaseSettings]] = {
     "worker": WorkerSettings,
     "console": ConsoleSettings,
 }
-SET_BY_COMPOSE = {"DATABASE_URL", "REDIS_URL", "PORT"}
+SET_BY_COMPOSE = {"PORT"}
 PASSWORDS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 OFFERED = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
 SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields}
@@ -94,8 +95,70 @@ def test_no_password_is_written_in_the_compose_file() -> None:
 
 
 def test_example_environment_names_every_variable_without_a_default() -> None:
-    needed = set(re.findall(r"\$\{(\w+):\?", TEXT))
-    assert needed <= set(OFFERED)
+    interpolated(SERVICES, dict.fromkeys(OFFERED, "given"))
+
+
+@pytest.mark.parametrize("password", sorted(PASSWORDS))
+def test_nothing_starts_without_a_password(password: str) -> None:
+    with pytest.raises(MissingError, match=password):
+        interpolated(SERVICES, dict.fromkeys(PASSWORDS - {password}, "given"))
+
+
+def test_servers_are_those_of_the_file_unless_others_are_named() -> None:
+    own = interpolated(SERVICES, {"POSTGRES_PASSWORD": "p1", "REDIS_PASSWORD": "p2"})
+    for name in ("migrate", "worker", "console"):
+        assert own[name]["environment"]["DATABASE_URL"] == "postgresql://cogento:p1@postgres:5432/cogento"
+    for name in READ:
+        assert own[name]["environment"]["REDIS_URL"] == "redis://:p2@redis:6379/0"
+
+
+def test_servers_of_ones_own_need_no_password_here() -> None:
+    named = {"DATABASE_URL": "postgresql://u:p@db.example/x", "REDIS_URL": "rediss://:p@kv.example:6380/0"}
+    services = interpolated(SERVICES, named)
+    for name in (*READ, "migrate"):
+        given = services[name]["environment"]
+        assert {key: given[key] for key in named if key in given}.items() <= named.items()
+    assert services["worker"]["environment"].items() >= named.items()
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "deploy" / "compose").glob("*.yml")), ids=lambda file: file.stem
+)
+def test_file_beside_it_is_valid_and_speaks_of_services_and_networks_that_there_are(file: Path) -> None:
+    added = yaml.safe_load(file.read_text())
+    jsonschema.Draft7Validator(json.loads(SCHEMA.read_text())).validate(added)
+    assert added["services"].keys() <= SERVICES.keys()
+    for name, service in added["services"].items():
+        assert set(service.get("networks", [])) <= COMPOSE["networks"].keys()
+        assert set(service.get("depends_on", {})) <= SERVICES[name].get("depends_on", {}).keys()
+    assert f"COMPOSE_FILE=docker-compose.yml:deploy/compose/{file.name}" in file.read_text()
+
+
+@pytest.mark.parametrize("server", ["postgres", "redis"])
+def test_whoever_waits_for_a_server_does_not_where_it_is_elsewhere(server: str) -> None:
+    added = yaml.safe_load((ROOT / "deploy" / "compose" / f"external-{server}.yml").read_text())["services"]
+    assert added[server] == {"profiles": ["unused"]}
+    waiting = {name for name, service in SERVICES.items() if server in service.get("depends_on", {})}
+    assert {name for name in added if name != server} == waiting
+    assert {added[name]["depends_on"][server]["required"] for name in waiting} == {False}
+
+
+@pytest.mark.parametrize("name", ["receiver", "worker", "console", "migrate"])
+def test_whoever_reaches_a_server_elsewhere_may_leave_the_host(name: str) -> None:
+    added = yaml.safe_load((ROOT / "deploy" / "compose" / "external-postgres.yml").read_text())["services"]
+    networks = SERVICES[name]["networks"] + added.get(name, {}).get("networks", [])
+    assert "outside" in networks
+
+
+@every_service
+def test_image_is_ours_or_chosen_by_its_digest(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert image == "cogento-stripe-sync" or re.fullmatch(r"\w+:[\w.-]+@sha256:[0-9a-f]{64}", image)
+
+
+@every_service
+def test_memory_is_bounded(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
 
 
 @pytest.mark.parametrize("name", READ)
@@ -113,7 +176,9 @@ def test_t24_a_setting_that_is_left_out_has_the_default_that_is_documented(name:
         setting: found[1] for setting, value in values if (found := re.fullmatch(r"\$\{\w+:-(.*)\}", value))
     }
     chosen_here = {"ACK_DURABILITY": "redis_fsync"}  # whose server is ours, and keeps it
-    assert {setting: value for setting, value in defaults.items() if value} == chosen_here
+    servers_here = {"DATABASE_URL", "REDIS_URL"}
+    chosen = {setting: value for setting, value in defaults.items() if value and setting not in servers_here}
+    assert chosen == chosen_here
 
 
 def test_t24_the_migration_is_given_where_the_tables_are_and_nothing_else() -> None:

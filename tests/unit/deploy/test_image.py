@@ -46,7 +46,9 @@ def test_everything_is_kept_out_of_the_image_unless_listed() -> None:
 
 def test_image_and_heroku_run_the_same_python() -> None:
     version = (ROOT / ".python-version").read_text().strip()
-    assert f"PYTHON_IMAGE=python:{version}-slim" in DOCKERFILE
+    assert re.search(
+        rf"^ARG PYTHON_IMAGE=python:{version}-slim-\w+@sha256:[0-9a-f]{{64}}$", DOCKERFILE, re.MULTILINE
+    )
 
 
 def test_image_has_the_command() -> None:
