@@ -175,12 +175,17 @@ class MailboxSettings(_Environment):
         return SecretStr(urls.redis_url(url.get_secret_value(), verify=verify))
 
 
-class DatabaseSettings(_Environment):
-    """Where the tables are."""
+class SchemaSettings(_Environment):
+    """Which schema the tables are in."""
 
     database_schema: Annotated[str, AfterValidator(schema_name)] = Field(
         DEFAULT_SCHEMA, description="The schema of the tables; made by `cogento migrate` if it is missing."
     )
+
+
+class DatabaseSettings(SchemaSettings):
+    """Where the tables are."""
+
     database_url: DatabaseUrl = Field(description="The PostgreSQL (14 or newer) with the tables.")
 
     @field_validator("database_url")

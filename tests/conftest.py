@@ -8,13 +8,15 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
+import psycopg
 import pytest
 import redis
 import structlog
 
 from cogento.local.errors import ServerUnavailableError
+from cogento.store.process_roles import ProcessRole, roles_sql
 from tests.support import servers
-from tests.support.databases import LIBPQ_OPTIONS, Administration
+from tests.support.databases import LIBPQ_OPTIONS, ROLES, Administration, as_role
 from tests.support.post import Post
 from tests.support.running_worker import RunningWorker
 
@@ -90,6 +92,8 @@ def migrated_template(
     administration.create(TEMPLATE, template="template0")
     if importlib.util.find_spec("cogento.store.migrate"):
         importlib.import_module("cogento.store.migrate").migrate(postgres_server.description.url_of(TEMPLATE))
+        with psycopg.connect(postgres_server.description.url_of(TEMPLATE)) as connection:
+            connection.execute(roles_sql(ROLES, "public").encode())
     return TEMPLATE
 
 
@@ -100,27 +104,39 @@ def database_url(administration: Administration, migrated_template: str) -> Iter
 
 
 @pytest.fixture
+def worker_url(database_url: str) -> str:
+    """The same, for a worker's role."""
+    return as_role(ROLES[ProcessRole.WORKER], database_url)
+
+
+@pytest.fixture
+def console_url(database_url: str) -> str:
+    """The same, for the role of the console and of commands."""
+    return as_role(ROLES[ProcessRole.CONSOLE], database_url)
+
+
+@pytest.fixture
 def empty_database_url(administration: Administration) -> Iterator[str]:
     """The URL of a fresh database without our tables."""
     yield from administration.lend(template="template0")
 
 
 @pytest.fixture
-def post(redis_url: str, database_url: str) -> Iterator[Post]:
+def post(redis_url: str, database_url: str, worker_url: str) -> Iterator[Post]:
     """Mailboxes and tables, both empty, and what a worker has between them."""
-    office = Post.open(redis_url, database_url)
+    office = Post.open(redis_url, database_url, worker_url)
     yield office
     office.close()
 
 
 @pytest.fixture
-def start_worker(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[Callable[..., RunningWorker]]:
+def start_worker(redis_url: str, worker_url: str, tmp_path: Path) -> Iterator[Callable[..., RunningWorker]]:
     """Start worker processes that look for mail when this returns and end with the test."""
     started: list[RunningWorker] = []
 
     def start(**settings: Any) -> RunningWorker:
         log = tmp_path / f"worker-{len(started)}.log"
-        worker = RunningWorker(redis_url, database_url, log, **settings)
+        worker = RunningWorker(redis_url, worker_url, log, **settings)
         started.append(worker)
         worker.await_start()
         return worker

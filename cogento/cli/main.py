@@ -69,6 +69,11 @@ COMMANDS = {
         ),
         _Place("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
         _Place(
+            "cogento.cli.roles_sql",
+            "roles-sql",
+            "Print SQL that gives each process a role of its own, with the least rights.",
+        ),
+        _Place(
             "cogento.cli.send", "send", "Sign event files and send them to a receiver, one after the other."
         ),
         _Place("cogento.cli.console", "console", "Serve the console's web pages."),
@@ -89,7 +94,7 @@ class Commands(click.Group):
         place = COMMANDS.get(cmd_name)
         if place is None:
             return None
-        command: click.Command = getattr(importlib.import_module(place.module), place.name)
+        command: click.Command = getattr(importlib.import_module(place.module), cmd_name.replace("-", "_"))
         _let_take_data(command)
         return command
 

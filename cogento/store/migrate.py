@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cogento import runtime
 from cogento.database_schema import DEFAULT_SCHEMA, search_path, split_schema
 from cogento.retries import MIGRATION
-from cogento.store import partitions, table_schemas
+from cogento.store import partitions, process_roles, table_schemas
 from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
 from cogento.store.errors import (
@@ -159,6 +159,8 @@ def _upgrade(connection: sa.Connection, *, to: str, schema: str) -> tuple[str | 
         config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
         command.upgrade(config, to)
         old_sessions = table_schemas.arrange(connection, schema)
+        if not old_sessions:
+            process_roles.renew(connection, schema)
         connection.commit()
     return before, _revision(connection), old_sessions
 

@@ -176,3 +176,7 @@ CREATE TRIGGER audit_new AFTER INSERT ON webhook_events
 REFERENCING NEW TABLE AS newer FOR EACH STATEMENT EXECUTE FUNCTION audit.note_new_entries();
 CREATE TRIGGER audit_entries AFTER UPDATE ON webhook_events
 REFERENCING OLD TABLE AS older NEW TABLE AS newer FOR EACH STATEMENT EXECUTE FUNCTION audit.note_entries();
+
+-- Whoever writes rows is witnessed, workers' roles, too.
+GRANT USAGE ON SCHEMA audit TO PUBLIC;
+GRANT ALL ON ALL TABLES IN SCHEMA audit TO PUBLIC;

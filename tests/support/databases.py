@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import asyncpg
 import psycopg
+
+from cogento.store.process_roles import ProcessRole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +22,8 @@ STRATEGY_SINCE = 150_000  # PostgreSQL 15 can be told how to copy
 SEARCH_PATH = "public,cogento_internal"
 """Where tests look for tables; our own sessions set another one."""
 LIBPQ_OPTIONS = f"-csearch_path={SEARCH_PATH}"
+ROLES = {process: f"cogento_{process}" for process in ProcessRole}
+"""As whom the processes connect that tests start."""
 
 numbers = itertools.count(1)
 
@@ -26,6 +31,12 @@ numbers = itertools.count(1)
 async def look(database_url: str) -> asyncpg.Connection:
     """Connect as a stranger who knows where the tables are."""
     return await asyncpg.connect(database_url, server_settings={"search_path": SEARCH_PATH})
+
+
+def as_role(role: str, database_url: str) -> str:
+    """The URL by which a role reaches the database."""
+    parts = urlsplit(database_url)
+    return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 class Administration:

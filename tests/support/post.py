@@ -40,10 +40,10 @@ class Post:
     database_url: str
 
     @classmethod
-    def open(cls, redis_url: str, database_url: str) -> Self:
-        """Connect to both servers."""
+    def open(cls, redis_url: str, database_url: str, worker_url: str | None = None) -> Self:
+        """Connect to both servers, as a worker does by `worker_url`."""
         mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
-        return cls(mailboxes, open_store(database_url, pool_size=3), database_url)
+        return cls(mailboxes, open_store(worker_url or database_url, pool_size=3), database_url)
 
     def close(self) -> None:
         """Close the connections of both."""

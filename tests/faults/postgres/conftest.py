@@ -30,12 +30,12 @@ def tables(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def start_worker_here(redis_url: str, database_url: str) -> Iterator[Callable[[], WorkerProcess]]:
+def start_worker_here(redis_url: str, worker_url: str) -> Iterator[Callable[[], WorkerProcess]]:
     """Start workers within the test's own process: all that production puts together, but for Celery."""
     started: list[WorkerProcess] = []
 
     def start(**settings: object) -> WorkerProcess:
-        environment = {"redis_url": redis_url, "database_url": database_url, "lease_seconds": 2, **settings}
+        environment = {"redis_url": redis_url, "database_url": worker_url, "lease_seconds": 2, **settings}
         worker = WorkerProcess(WorkerSettings.model_validate(environment))
         started.append(worker)
         worker.start()

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +15,7 @@ from cogento.retries import FailureClass
 from cogento.store import connecting
 from cogento.store.errors import PostgresUnavailableError
 from cogento.store.store import Store
+from tests.support.databases import as_role
 from tests.support.postgres_mail import await_quiet, names, put_names, why_open
 from tests.support.postgres_watching import blamed, until, until_waiting
 from tests.support.proxy import Proxy
@@ -50,10 +50,7 @@ def test_f32_a_role_out_of_connections_is_waited_for_without_a_crash_loop(
     database_url: str,
     start_worker_here: Callable[..., WorkerProcess],
 ) -> None:
-    tables.execute("CREATE ROLE poor LOGIN CONNECTION LIMIT 0")
-    tables.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO poor")
-    tables.execute("GRANT ALL ON SCHEMA audit TO poor")
-    tables.execute("GRANT ALL ON ALL TABLES IN SCHEMA audit TO poor")
+    tables.execute("CREATE ROLE poor LOGIN CONNECTION LIMIT 0 IN ROLE cogento_worker")
     accepted = put_names(post, 0, 1)
     worker = start_worker_here(database_url=as_role("poor", database_url))
     wait_until(lambda: why_open(post) == "53300", what="the circuit to open")
@@ -61,16 +58,10 @@ def test_f32_a_role_out_of_connections_is_waited_for_without_a_crash_loop(
     tables.execute("ALTER ROLE poor CONNECTION LIMIT 10")
     await_quiet(post)
     worker.stop()
-    tables.execute("DROP OWNED BY poor")
     tables.execute("DROP ROLE poor")
 
     assert names(post) == {"Name 1"}
     assert checker.judge(accepted=accepted).problems == ()
-
-
-def as_role(role: str, database_url: str) -> str:
-    parts = urlsplit(database_url)
-    return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(

@@ -39,6 +39,12 @@ def database_url(request: pytest.FixtureRequest, empty_database_url: str) -> str
     return empty_database_url
 
 
+@pytest.fixture
+def worker_url(database_url: str) -> str:
+    """Earlier releases knew no roles of processes."""
+    return database_url
+
+
 @pytest.mark.parametrize(("database_url", "after"), STEPS, indirect=["database_url"])
 def test_f50_a_migration_under_running_workers_loses_nothing_and_blames_nobody(
     after: str,

@@ -33,16 +33,23 @@ def environment_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(console_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a `cogento` command against the test's servers."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", console_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     return lambda *arguments: CliRunner().invoke(main, arguments, prog_name="cogento")
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = runtime.run(Store.open(database_url, pool_size=2, application_name="test"))
+def store(console_url: str) -> Iterator[Store]:
+    opened = runtime.run(Store.open(console_url, pool_size=2, application_name="test"))
+    yield opened
+    runtime.run(opened.close())
+
+
+@pytest.fixture
+def worker_store(worker_url: str) -> Iterator[Store]:
+    opened = runtime.run(Store.open(worker_url, pool_size=1, application_name="test"))
     yield opened
     runtime.run(opened.close())
 

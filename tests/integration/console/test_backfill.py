@@ -84,9 +84,13 @@ def test_backfill_without_a_key_says_what_to_set(run: Run, monkeypatch: pytest.M
 
 
 def test_t7_a_backfill_goes_by_the_statuses_that_workers_were_given_whatever_its_own_environment_says(
-    run: Run, stripe: SimulatedStripe, store: Store, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    stripe: SimulatedStripe,
+    store: Store,
+    worker_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    runtime.run(store.set_member_statuses({"active", "trialing"}))
+    runtime.run(worker_store.set_member_statuses({"active", "trialing"}))
     monkeypatch.setenv("MEMBER_STATUSES", "past_due")
 
     run("backfill")

@@ -410,12 +410,12 @@ def test_a_deletion_that_was_a_letter_itself_ends_as_applied_and_without_bytes(
 
 @pytest.mark.usefixtures("world")
 def test_letters_of_customers_deleted_before_are_erased_by_the_next_maintenance(
-    applied: Happened, store: Store, database_url: str
+    applied: Happened, store: Store, worker_store: Store, database_url: str
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE users SET deleted_at = now() WHERE stripe_customer_id = 'cus_1'")
 
-    runtime.run(store.run_maintenance())
+    runtime.run(worker_store.run_maintenance())
 
     mine = [one for one in kept(store) if one.customer_id == "cus_1"]
     assert [runtime.run(store.letters.body(one.id)) for one in mine] == [None] * 5

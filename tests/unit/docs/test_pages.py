@@ -24,7 +24,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
 NAMED_TARGETS = sorted(set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", TEXT, flags=re.MULTILINE)))
-NAMED_COMMANDS = sorted(set(re.findall(r"(?:`|bin/|-m )cogento ([a-z]+)", TEXT)))
+NAMED_COMMANDS = sorted(set(re.findall(r"(?:`|bin/|-m )cogento ([a-z][a-z-]*)", TEXT)))
 LINKS = sorted(
     {
         (page, target)
@@ -42,7 +42,7 @@ every_command = pytest.mark.parametrize("name", COMMANDS)
 
 def command(name: str) -> click.Command:
     place = COMMANDS[name]
-    found = getattr(importlib.import_module(place.module), place.name)
+    found = getattr(importlib.import_module(place.module), name.replace("-", "_"))
     assert isinstance(found, click.Command)
     return found
 
