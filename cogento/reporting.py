@@ -26,7 +26,9 @@ THROTTLE_SECONDS = 10
 _log = structlog.get_logger()
 
 
-def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
+def configure(
+    process: str, *, level: str, sentry_dsn: str | None, sentry_environment: str = "production"
+) -> None:
     """Set up this process's logs and error reports; call it once, at the start."""
 
     def add_process(_logger: object, _method: str, fields: Fields) -> Fields:
@@ -47,7 +49,7 @@ def configure(process: str, *, level: str, sentry_dsn: str | None) -> None:
         cache_logger_on_first_use=True,
     )
     if sentry_dsn:
-        importlib.import_module("cogento.sentry").start(process, sentry_dsn)
+        importlib.import_module("cogento.sentry").start(process, sentry_dsn, environment=sentry_environment)
     if failpoints.armed:
         # At the highest level, so that no LOG_LEVEL hides it.
         structlog.get_logger().critical("failpoints_armed", failpoints=failpoints.armed)

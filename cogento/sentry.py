@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
 
 FLUSH_SECONDS = 2
-HARMLESS = ("event_id", "timestamp", "platform", "release", "level", "tags")
+HARMLESS = ("event_id", "timestamp", "platform", "release", "environment", "level", "tags")
 """Fields kept in a Sentry event besides the stack frames. Without the id its client silently drops the event."""
+OURS = ("cogento/", "receiver/", "worker/", "schema/")
 
 
-def start(process: str, dsn: str) -> None:
+def start(process: str, dsn: str, *, environment: str) -> None:
     """Send what is reported from now on, under the process's name."""
     sentry_sdk.init(
         dsn=dsn,
-        release=VERSION,
+        release=f"cogento@{VERSION}",
+        environment=environment,
         include_local_variables=False,
         max_request_body_size="never",
         send_default_pii=False,
@@ -52,5 +54,11 @@ def _scrubbed(event: Event, hint: Hint) -> Event:
             for frame in (values[-1].get("stacktrace") or {}).get("frames", [])
         ]
         allowed["exception"] = {"values": [{"type": code, "value": "", "stacktrace": {"frames": frames}}]}
-        allowed["fingerprint"] = [code]
+        allowed["fingerprint"] = [code, _place(frames)]
     return allowed
+
+
+def _place(frames: list[dict[str, object]]) -> str:
+    """Name the innermost function of ours: the same error from two places is two issues, and a moved line is the same one."""
+    ours = [frame for frame in frames if str(frame["filename"]).startswith(OURS)] or frames
+    return f"{ours[-1]['filename']}:{ours[-1]['function']}" if ours else ""

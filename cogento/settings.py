@@ -138,6 +138,11 @@ class _Environment(BaseSettings):
     )
 
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere.")
+    sentry_environment: str = Field(
+        "production",
+        pattern=r"^[^\s/]{1,64}$",  # as Sentry has it
+        description="What Sentry calls this deployment.",
+    )
     log_level: str = Field(
         "INFO", description="Least severe log lines written.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
     )

@@ -43,7 +43,10 @@ def create_app(settings: ReceiverSettings | None = None) -> Flask:
     settings = settings or load(ReceiverSettings)
     dsn = settings.sentry_dsn
     reporting.configure(
-        "receiver", level=settings.log_level, sentry_dsn=dsn.get_secret_value() if dsn else None
+        "receiver",
+        level=settings.log_level,
+        sentry_dsn=dsn.get_secret_value() if dsn else None,
+        sentry_environment=settings.sentry_environment,
     )
     require_entry(settings)
     return create_flask(Composed(settings))

@@ -11,7 +11,10 @@ _settings = load(ReceiverSettings)
 _dsn = _settings.sentry_dsn
 
 reporting.configure(
-    "receiver", level=_settings.log_level, sentry_dsn=_dsn.get_secret_value() if _dsn else None
+    "receiver",
+    level=_settings.log_level,
+    sentry_dsn=_dsn.get_secret_value() if _dsn else None,
+    sentry_environment=_settings.sentry_environment,
 )
 app = accelerated(compose(_settings))
 runtime.freeze_startup_objects()

@@ -189,7 +189,9 @@ class RecordedLogins:
 def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     """Open both servers, begin to poll them, and make the application."""
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    reporting.configure("console", level=settings.log_level, sentry_dsn=dsn)
+    reporting.configure(
+        "console", level=settings.log_level, sentry_dsn=dsn, sentry_environment=settings.sentry_environment
+    )
     store = runtime.run(
         Store.open(
             settings.database_url.get_secret_value(),
