@@ -64,6 +64,7 @@ COMMANDS = {
         _Place("cogento.cli.reconcile", "backfill", "Fill the tables with all that Stripe lists."),
         _Place("cogento.cli.reconcile", "verify", "Compare the tables with Stripe, and repair them."),
         _Place("cogento.cli.reconcile", "sweep", "Look for events that no webhook brought."),
+        _Place("cogento.cli.endpoint", "endpoint", "Make and check the webhook endpoint at Stripe."),
         _Place(
             "cogento.cli.forget", "forget", "Erase the personal data of CUSTOMER everywhere here, for good."
         ),

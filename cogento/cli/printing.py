@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cogento.console.findings import Grade
 from cogento.console.formatting import plain, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cogento.console.findings import Finding
+
 WIDTH = 100
+LONGEST_TEXT = 1000
+COLOURS = {Grade.GOOD: "green", Grade.WARNING: "yellow", Grade.BAD: "red"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -37,6 +42,18 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in facts), default=0)
     for name, value in facts:
         click.echo(f"{name:<{width}}  {printable(value)}")
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print what was looked at, a line each; under it what to do, where something is to be done."""
+    width = max((len(finding.subject) for finding in findings), default=0)
+    for finding in findings:
+        grade = click.style(f"{finding.grade:<7}", fg=COLOURS[finding.grade])
+        lines = textwrap.wrap(printable(finding.text, longest=LONGEST_TEXT), WIDTH - width - 11) or [""]
+        click.echo(f"{grade}  {finding.subject:<{width}}  {lines[0]}")
+        advice = textwrap.wrap(printable(finding.advice, longest=LONGEST_TEXT), WIDTH - width - 11)
+        for line in (*lines[1:], *advice):
+            click.echo(" " * (width + 11) + line)
 
 
 def print_table(

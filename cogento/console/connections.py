@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -87,12 +87,17 @@ def open_dead_letters(*, name: str) -> Iterator[DeadLetterService]:
         yield DeadLetterService(mailboxes, store)
 
 
+def silent_logs() -> AbstractContextManager[None]:
+    """Log nothing, where a command says itself all that there is to say."""
+    return _logs_aside(least=logging.CRITICAL)
+
+
 @contextmanager
-def _logs_aside() -> Iterator[None]:
+def _logs_aside(least: int = logging.WARNING) -> Iterator[None]:
     """Keep the log out of what a command prints: warnings and worse go to standard error."""
     before = structlog.get_config()
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
     try:

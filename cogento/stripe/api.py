@@ -1,6 +1,6 @@
 """Stripe's REST API as far as this project asks: objects that have a table, and events, as raw JSON.
 
-Read only. What crosses this border are bytes that cogento.events can read: the SDK's own objects are no dicts and
+Read only, as a restricted key may be (what is set up at Stripe is in cogento/stripe/account.py). What crosses this border are bytes that cogento.events can read: the SDK's own objects are no dicts and
 hold Decimals. Knows neither Redis nor Postgres, nor what the answers mean.
 """
 
@@ -67,7 +67,7 @@ class StripeApi:
         from cogento.stripe.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
 
         sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
-        return cls(Requests(sdk.get, limit, jitter=jitter), sdk.close)
+        return cls(Requests(sdk.send, limit, jitter=jitter), sdk.close)
 
     async def fetch(self, kind: Kind, object_id: ObjectId) -> StripeAnswer:
         """Ask for one object as it is now; whole, a subscription for example with all of its items.

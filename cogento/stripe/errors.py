@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from cogento.retries import FailureClass
 
-MISSING, TOO_MANY = 404, 429
-REFUSES_THE_KEY = frozenset({401, 403})
+UNKNOWN_KEY, FORBIDDEN, MISSING, TOO_MANY = 401, 403, 404, 429
+REFUSES_THE_KEY = frozenset({UNKNOWN_KEY, FORBIDDEN})
 
 BY_STATUS = {
     400: FailureClass.PERMANENT,  # the request is wrong, and stays so

@@ -27,8 +27,8 @@ class RawResponse(NamedTuple):
     headers: Mapping[str, str]
 
 
-Transport = Callable[[str, Mapping[str, Any]], Awaitable[RawResponse]]
-"""One attempt at a GET of a path with parameters; raises StripeApiError."""
+Transport = Callable[[str, str, Mapping[str, Any]], Awaitable[RawResponse]]
+"""One attempt at a request: method, path and parameters; raises StripeApiError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,20 @@ class RateLimit(Protocol):
         """Send nothing at all for so long: Stripe refuses the key."""
 
 
+class Unlimited:
+    """RateLimit of a command that sends a handful of requests: it waits for nobody, and what it hears concerns it alone."""
+
+    async def reserve(self) -> Grant:
+        """As RateLimit.reserve."""
+        return Grant(wait_seconds=0)
+
+    async def slow_down(self, *, wait_seconds: float) -> None:
+        """As RateLimit.slow_down."""
+
+    async def block_for(self, *, seconds: float) -> None:
+        """As RateLimit.block_for."""
+
+
 @dataclass(frozen=True, slots=True)
 class StripeAnswer:
     """The JSON that Stripe sent, and the second at which it did so, by its own clock."""
@@ -70,24 +84,31 @@ class Requests:
 
     async def get(self, path: str, **parameters: Any) -> StripeAnswer:
         """Ask, at most as often as REQUEST allows; raises StripeApiError."""
+        return await self._send("get", path, parameters)
+
+    async def post(self, path: str, *, idempotency_key: str, **parameters: Any) -> StripeAnswer:
+        """Have something made, once however often it is tried (docs.stripe.com/api/idempotent_requests); as `get` otherwise."""
+        return await self._send("post", path, {"idempotency_key": idempotency_key, **parameters})
+
+    async def _send(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
         for attempt in range(1, REQUEST.attempts_limit):
             try:
-                return await self._once(path, parameters)
+                return await self._once(method, path, parameters)
             except StripeApiError as error:
                 if not _may_pass(error):
                     raise
                 asked = error.retry_after_seconds
                 delay = next_delay(FailureClass.TRANSIENT, attempt, jitter=self._jitter(), retry_after=asked)
                 await asyncio.sleep(delay)
-        return await self._once(path, parameters)
+        return await self._once(method, path, parameters)
 
-    async def _once(self, path: str, parameters: dict[str, Any]) -> StripeAnswer:
+    async def _once(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
         grant = await self._limit.reserve()
         if grant.refused_seconds > 0:
             raise StripeApiError("Stripe refused the key a moment ago", failure=FailureClass.INFRASTRUCTURE)
         await asyncio.sleep(grant.wait_seconds)
         try:
-            response = await self._transport(path, parameters)
+            response = await self._transport(method, path, parameters)
             return StripeAnswer(response.body, _second(response.headers))
         except StripeApiError as error:
             await self._apply_rate_limit(error, path)

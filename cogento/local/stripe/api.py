@@ -1,4 +1,4 @@
-"""The part of Stripe's REST API that this project reads: customers, subscriptions and events.
+"""The part of Stripe's REST API that this project uses: customers, subscriptions, events and webhook endpoints.
 
 Answers as the real one does, errors included (docs.stripe.com/api), and misbehaves on request. Knows the account
 and what became of deliveries; never the clock.
@@ -11,11 +11,13 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from email.utils import formatdate
+from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cogento.events.kinds import KINDS
 from cogento.local.stripe import errors
 from cogento.local.stripe.account import Account
+from cogento.local.stripe.endpoints import Endpoints
 from cogento.local.stripe.errors import Fault, FaultKind, Faults
 from cogento.local.stripe.events import Event, event_json, indented
 from cogento.local.stripe.http_server import HangUpError, Request, Response
@@ -76,6 +78,7 @@ class Api:
         now: Callable[[], int],
     ) -> None:
         self.requests: Counter[int] = Counter()
+        self.endpoints = Endpoints(Random(api_key))
         self._account = account
         self._deliveries = deliveries
         self._faults = faults
@@ -108,17 +111,20 @@ class Api:
         version = request.headers.get("stripe-version", self._account.api_version)
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["v1", "customers"]:
-                return self._list_customers(request, version)
+                found = self._list_customers(request, version)
             case "GET", ["v1", "subscriptions"]:
-                return self._list_subscriptions(request, version)
+                found = self._list_subscriptions(request, version)
             case "GET", ["v1", "customers" | "subscriptions" as listed, object_id]:
-                return self._retrieve(listed.removesuffix("s"), object_id, version, stale=stale)
+                found = self._retrieve(listed.removesuffix("s"), object_id, version, stale=stale)
             case "GET", ["v1", "events"]:
-                return self._list_events(request)
+                found = self._list_events(request)
             case "GET", ["v1", "events", event_id]:
-                return self._retrieve_event(event_id)
+                found = self._retrieve_event(event_id)
+            case _, ["v1", "webhook_endpoints", *_]:
+                found = self.endpoints.answer(request, now=self._now())
             case _:
-                return _nothing(request)
+                found = _nothing(request)
+        return found
 
     def _retrieve(self, kind: str, object_id: str, version: str, *, stale: bool) -> Any:
         states = self._account.customers if kind == "customer" else self._account.subscriptions
