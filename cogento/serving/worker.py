@@ -57,6 +57,10 @@ class ServingWorker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typ
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - 1)
         self.config.timeout_notify = NOTIFY_SECONDS
 
+    def handle_exit(self, *_signal: object) -> None:
+        """End as on SIGTERM: called on SIGQUIT, which gunicorn sends on SIGINT and uvicorn does not know."""
+        os.kill(os.getpid(), signal.SIGTERM)
+
     async def callback_notify(self) -> None:
         """Tell gunicorn's first process that this one goes on; end like it, when it was killed."""
         if os.getppid() == self.ppid:

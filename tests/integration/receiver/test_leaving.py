@@ -102,7 +102,7 @@ def test_t22_a_request_on_its_way_when_the_receiver_is_told_to_stop_is_answered(
     assert [answer and answer.headers.get("connection") for answer in answers] == ["close"] * 3
 
 
-def test_t22_no_request_of_a_kept_connection_is_lost_when_the_receiver_stops(
+def test_t22_no_request_of_a_kept_connection_is_lost_when_the_receiver_is_interrupted(
     own_valkey: Valkeys, start: Start
 ) -> None:
     receiver = start(own_valkey.url)
@@ -118,4 +118,4 @@ def test_t22_no_request_of_a_kept_connection_is_lost_when_the_receiver_stops(
 
 def _stop_at_work(receiver: RunningReceiver, before: int) -> None:
     wait_until(lambda: receiver.waiting() > before + 100, what="the storm to be at work")
-    send(receiver.process.pid, signal.SIGTERM)
+    send(receiver.process.pid, signal.SIGINT)
