@@ -1,4 +1,4 @@
-"""A real console process, seen through a real Chromium."""
+"""Real console processes, seen through a real Chromium; most tests share one, over tables that are emptied before each."""
 
 from __future__ import annotations
 
@@ -17,14 +17,24 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cogento import runtime
+from cogento.console.passwords import hash_password
 from cogento.events.event import read_event
 from cogento.events.outcomes import Source
 from cogento.local.ports import free_port
+from cogento.local.valkey import Valkey
 from cogento.store.store import Delivery, Store
 from tests.support import builders
-from tests.support.servers import wait_until
+from tests.support.databases import Administration, empty_tables
+from tests.support.servers import RunningServer, wait_until
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The shell needs a third of what a browser with windows needs, and draws the same.
+CHROMIUMS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -35,6 +45,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+PASSWORD = "correct horse battery"
+VIEWERS_PASSWORD = "staple correct horse"
 
 Happened = Callable[..., None]
 
@@ -59,7 +72,7 @@ class Console:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.send_signal(signal.SIGINT)  # gunicorn's quick end: open pages are not waited for
+            self.process.send_signal(signal.SIGINT)
             self.process.wait(timeout=15)
 
     def _answers(self) -> bool:
@@ -70,9 +83,41 @@ class Console:
             return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def shared_database(administration: Administration, migrated_template: str) -> Iterator[str]:
+    yield from administration.lend(template=migrated_template)
+
+
+@pytest.fixture
+def database_url(shared_database: str) -> str:
+    """The URL of the database of all these tests, whose tables are empty."""
+    empty_tables(shared_database)
+    return shared_database
+
+
+@pytest.fixture(scope="session")
+def shared_console(
+    shared_database: str, valkey_server: RunningServer[Valkey]
+) -> Iterator[Callable[..., Console]]:
+    """Start a console that all tests with the same options share; it remembers what the tests before did."""
+    shared: dict[tuple[Any, ...], Console] = {}
+
+    def share(*arguments: str, **environment: str) -> Console:
+        key = (arguments, *sorted(environment.items()))
+        if key not in shared:
+            urls = {"DATABASE_URL": shared_database, "REDIS_URL": valkey_server.url}
+            shared[key] = Console(arguments, urls | environment)
+            shared[key].start()
+        return shared[key]
+
+    yield share
+    for console in shared.values():
+        console.stop()
+
+
+@pytest.fixture(scope="package")
 def chromium(migrated_template: str) -> Iterator[Browser]:
-    """A browser for one module: while Playwright runs, this thread has a loop, which migrations refuse."""
+    """A browser for this folder alone: while Playwright runs, this thread has a loop, which migrations refuse."""
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None and os.environ.get("CI") != "true":
         pytest.skip("no Chromium here")
@@ -97,25 +142,34 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def make_console(database_url: str, redis_url: str) -> Iterator[Callable[..., Console]]:
-    made: list[Console] = []
-
-    def make(*arguments: str, **environment: str) -> Console:
-        urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-        console = Console(arguments, urls | environment)
-        made.append(console)
-        console.start()
-        return console
-
-    yield make
-    for console in made:
-        console.stop()
+def own_console(database_url: str, redis_url: str) -> Iterator[Console]:
+    """A console that remembers nothing, and that the test may stop, for this machine alone."""
+    console = Console(("--local",), {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+    console.start()
+    yield console
+    console.stop()
 
 
 @pytest.fixture
-def console(make_console: Callable[..., Console]) -> Console:
+def console(shared_console: Callable[..., Console], database_url: str, redis_url: str) -> Console:
     """A console for this machine alone."""
-    return make_console("--local")
+    return shared_console("--local")
+
+
+@pytest.fixture(scope="session")
+def hashes() -> dict[str, str]:
+    return {
+        "CONSOLE_PASSWORD_HASH": str(hash_password(PASSWORD)),
+        "CONSOLE_READ_ONLY_PASSWORD_HASH": str(hash_password(VIEWERS_PASSWORD)),
+    }
+
+
+@pytest.fixture
+def guarded(
+    shared_console: Callable[..., Console], hashes: dict[str, str], database_url: str, redis_url: str
+) -> Console:
+    """A console with both passwords, behind a proxy."""
+    return shared_console(**hashes, TRUSTED_PROXIES="127.0.0.1")
 
 
 @pytest.fixture
@@ -131,3 +185,9 @@ def applied(database_url: str) -> Iterator[Happened]:
 
     yield apply
     runtime.run(store.close())
+
+
+def pixels_too_wide(page: Page, width: int) -> int:
+    """Show the page in a window of this width, and return how much of it does not fit."""
+    page.set_viewport_size({"width": width, "height": 800})
+    return max(0, int(page.evaluate("document.documentElement.scrollWidth")) - width)

@@ -12,33 +12,21 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from redis import Redis
 
-from cogento.console.passwords import hash_password
 from cogento.console.web.sessions import MAX_LOGIN_ATTEMPTS, SESSION_KEY
-from tests.browser.conftest import Console, Happened
+from tests.browser.conftest import PASSWORD, VIEWERS_PASSWORD, Console, Happened
 from tests.support import builders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PASSWORD = "correct horse battery"
-VIEWERS_PASSWORD = "staple correct horse"
 SCRIPT = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>"
 CUSTOMER = "customers/cus_ada"
 
 
-@pytest.fixture(scope="module")
-def hashes() -> dict[str, str]:
-    return {
-        "CONSOLE_PASSWORD_HASH": str(hash_password(PASSWORD)),
-        "CONSOLE_READ_ONLY_PASSWORD_HASH": str(hash_password(VIEWERS_PASSWORD)),
-    }
-
-
-@pytest.fixture
-def guarded(make_console: Callable[..., Console], hashes: dict[str, str], applied: Happened) -> Console:
-    """A console with both passwords, over one customer."""
+@pytest.fixture(autouse=True)
+def ada(applied: Happened) -> None:
+    """One customer."""
     applied("customer.created", builders.customer("cus_ada", email="ada@example.com", name="Ada"))
-    return make_console(**hashes)
 
 
 @pytest.fixture
@@ -117,19 +105,16 @@ def test_form_that_was_typed_while_the_session_ended_is_sent_after_the_login(
     assert rows == [("ops-1 (console)", "cus_ada", "INC-7 <b>& more")]
 
 
-def test_stranger_behind_the_same_proxy_locks_nobody_out(
-    chromium: Browser, make_console: Callable[..., Console], hashes: dict[str, str]
-) -> None:
-    console = make_console(**hashes, TRUSTED_PROXIES="127.0.0.1")
+def test_stranger_behind_the_same_proxy_locks_nobody_out(chromium: Browser, guarded: Console) -> None:
     stranger = chromium.new_context(extra_http_headers={"X-Forwarded-For": "203.0.113.9"}).new_page()
     operator = chromium.new_context(extra_http_headers={"X-Forwarded-For": "203.0.113.1"}).new_page()
-    stranger.goto(console.url)
+    stranger.goto(guarded.url)
     for _ in range(MAX_LOGIN_ATTEMPTS):
         log_in(stranger, "wrong wrong wrong")
         expect(stranger.get_by_text("Wrong password.")).to_be_visible()
     log_in(stranger, PASSWORD)
     expect(stranger.get_by_text("Too many attempts. Try again in 15 minutes.")).to_be_visible()
-    operator.goto(console.url)
+    operator.goto(guarded.url)
     log_in(operator, PASSWORD)
     expect(operator.get_by_text("ops-1 · operator")).to_be_visible()
     stranger.context.close()

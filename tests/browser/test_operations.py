@@ -58,11 +58,11 @@ def kill(console: Console) -> None:
 
 
 def test_letters_of_one_cause_are_retried_stopped_and_continued_after_a_crash(
-    page: Page, console: Console, store: Store
+    page: Page, own_console: Console, store: Store
 ) -> None:
     bury(store, range(MANY))
     bury(store, range(MANY, MANY + 3), reason="malformed")
-    page.goto(f"{console.url}/letters")
+    page.goto(f"{own_console.url}/letters")
     page.get_by_role("link", name=f"The {MANY} of this cause").click()
     page.get_by_role("link", name=f"Retry all {MANY} …").click()
     expect(
@@ -83,10 +83,10 @@ def test_letters_of_one_cause_are_retried_stopped_and_continued_after_a_crash(
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("running", exact=True)).to_be_visible()
     address = page.url
-    kill(console)
+    kill(own_console)
     killed_at = count(store, LetterStatus.RETRYING)
     assert killed_at < MANY
-    console.start()
+    own_console.start()
     page.goto(address)
     expect(page.get_by_text("interrupted", exact=True)).to_be_visible(timeout=2 * HALF_A_MINUTE)
     page.get_by_role("button", name="Continue").click()

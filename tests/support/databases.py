@@ -10,6 +10,7 @@ import asyncpg
 import psycopg
 
 from cogento.store.process_roles import ProcessRole
+from schema.migrations import VERSION_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,13 @@ SEARCH_PATH = "public,cogento_internal"
 LIBPQ_OPTIONS = f"-csearch_path={SEARCH_PATH}"
 ROLES = {process: f"cogento_{process}" for process in ProcessRole}
 """As whom the processes connect that tests start."""
+
+WRITTEN_BY_MIGRATIONS = [VERSION_TABLE, "sweep_progress", "backfill_progress"]
+OTHER_TABLES = """
+SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
+WHERE relnamespace::regnamespace::text IN ('public', 'cogento_internal')
+  AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> ALL (%s)
+"""
 
 numbers = itertools.count(1)
 
@@ -71,3 +79,10 @@ class Administration:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self._server.description.url_of("postgres"), autocommit=True)
+
+
+def empty_tables(url: str) -> None:
+    """Make a migrated database as new, whoever is connected to it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        (tables,) = connection.execute(OTHER_TABLES, [WRITTEN_BY_MIGRATIONS]).fetchone() or ("",)
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
