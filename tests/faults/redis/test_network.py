@@ -67,8 +67,8 @@ def test_f21_a_frozen_redis_is_a_503_in_about_a_second_and_holds_up_nothing_else
     assert {reply.answer.error for reply in replies if reply.answer} == {(503, "mailbox_unavailable")}
     assert max(reply.seconds for reply in replies) < SOON_SECONDS
     assert (health.status, ready.status) == (200, 503)
-    assert health_seconds < 0.2
-    assert ready_seconds < 0.5
+    assert health_seconds < 1
+    assert ready_seconds < SOON_SECONDS
 
 
 def test_f21_a_worker_that_could_not_settle_does_so_when_redis_moves_again(pipeline: Pipeline) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.support.redis_pipeline import Pipeline
 
 CLIENTS = 32
+FAST_SECONDS = 2
+"""Of a machine that others use, too; by itself an answer takes a hundredth of it."""
 HOT = "cus_hot"
 CUSTOMER_EVENTS = 50
 SETTLED = """
@@ -41,7 +43,7 @@ def test_f44_all_that_an_outage_held_back_is_taken_in_time_and_drained(
     with pipeline.worker_asleep():
         replies = pipeline.deliver(requests, clients=CLIENTS)
     assert {reply.answer.status for reply in missed if reply.answer} == {503}
-    assert percentile(replies, 0.99) < 0.5
+    assert percentile(replies, 0.99) < FAST_SECONDS
     pipeline.await_applied(seconds=drained_within_seconds)
 
 

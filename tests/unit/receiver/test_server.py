@@ -146,11 +146,11 @@ def test_an_idle_connection_is_kept_past_the_time_for_a_head_and_then_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.02)
-    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 1)
 
     async def ask_twice(client: Client) -> None:
         await client.send(EMPTY)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
         await client.send(EMPTY)
 
     assert statuses(said_to(ask_twice)) == [400, 400]

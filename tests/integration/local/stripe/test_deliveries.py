@@ -137,7 +137,7 @@ def test_a_receiver_that_does_not_answer_in_time_gets_the_event_again() -> None:
         return await answered.answer(request)
 
     async def deliver() -> Deliveries:
-        async with serving(silent_once) as url, delivering(url, timeout_seconds=0.05) as deliveries:
+        async with serving(silent_once) as url, delivering(url, timeout_seconds=1) as deliveries:
             _send(deliveries, "evt_1")
             await deliveries.drain()
             return deliveries
