@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from cogento import runtime
 from cogento.console.passwords import hash_password
@@ -127,17 +127,23 @@ def chromium(migrated_template: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def profile(chromium: Browser) -> BrowserContext:
+    """What all windows share that are not of another kind; a new one for each costs as much as a test."""
+    return chromium.new_context(viewport={"width": 1280, "height": 900})
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A new window; anything that the browser complains of fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
+def page(profile: BrowserContext) -> Iterator[Page]:
+    """A new window, logged in nowhere; anything that the browser complains of fails the test."""
+    profile.clear_cookies()
+    opened = profile.new_page()
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     yield opened
-    context.close()
+    opened.close()
     assert [text for text in complaints if "ERR_CONNECTION" not in text] == []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
 from cogento.console.web.sessions import MAX_LOGIN_ATTEMPTS, SESSION_KEY
@@ -30,16 +30,16 @@ def ada(applied: Happened) -> None:
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def page(profile: BrowserContext) -> Iterator[Page]:
     """A new window, which may be refused: whatever else the browser complains of fails the test."""
-    context = chromium.new_context()
-    opened = context.new_page()
+    profile.clear_cookies()
+    opened = profile.new_page()
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     yield opened
-    context.close()
+    opened.close()
     assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
 
 
@@ -193,10 +193,8 @@ def test_b85_other_sites_frame_no_page(
 
 
 def test_b81_form_of_another_site_is_refused_though_the_browser_is_logged_in(
-    chromium: Browser, guarded: Console, elsewhere: Callable[[str], str]
+    page: Page, guarded: Console, elsewhere: Callable[[str], str]
 ) -> None:
-    context = chromium.new_context()
-    page = context.new_page()
     page.goto(guarded.url)
     log_in(page, PASSWORD)
     expect(page.get_by_text("ops-1 · operator")).to_be_visible()
@@ -206,4 +204,3 @@ def test_b81_form_of_another_site_is_refused_though_the_browser_is_logged_in(
     )
     page.get_by_role("button", name="Win").click()
     expect(page.get_by_text("This request came from another site.")).to_be_visible()
-    context.close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, Console, Happened, pixels_too_wide
 from tests.support import builders
@@ -70,10 +70,8 @@ def test_page_fits_any_screen(page: Page, console: Console, applied: Happened) -
     assert too_wide == dict.fromkeys(too_wide, 0)
 
 
-def test_page_is_dark_where_the_system_is_dark(chromium: Browser, console: Console) -> None:
-    context = chromium.new_context(color_scheme="dark")
-    page = context.new_page()
+def test_page_is_dark_where_the_system_is_dark(page: Page, console: Console) -> None:
+    page.emulate_media(color_scheme="dark")
     page.goto(console.url)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    context.close()
     assert background == "rgb(18, 22, 20)"

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from axe_playwright_python.sync_playwright import Axe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from playwright.sync_api import Page
 
 
-def axe_problems(page: Page) -> list[str]:
-    """Return a line for each element that breaks one of axe's rules, with the rule and what would mend it."""
-    found = Axe().run(page, options={"resultTypes": ["violations"]})
+def axe_problems(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
+    """Return a line for each element that breaks one of axe's rules, all or these, with what would mend it."""
+    only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+    found = Axe().run(page, options={"resultTypes": ["violations"], **only})
     return [
         f"{violation['id']} at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
         for violation in found.response["violations"]
