@@ -10,23 +10,21 @@ import socket
 import stat
 import subprocess
 import time
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import redis
 
-from cogento.local.ports import free_port
-from cogento.local.process import Command, Process
 from cogento.local.services import ROOT
 from tests.support import servers
 from tests.support.local_run import (
     COGENTO_RUN,
     NOTHING_GIVEN,
-    READY_SECONDS,
     STOP_SECONDS,
     LocalRun,
     wait_until_gone,
@@ -34,6 +32,8 @@ from tests.support.local_run import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+NO_STREAMS = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
 
 
 def refused(*options: str, **given: str) -> str:
@@ -158,12 +158,6 @@ def test_a_server_that_was_named_and_is_away_is_one_clear_line(data: Path, name:
     assert len(said.splitlines()) == 1
 
 
-def test_a_process_that_can_not_start_is_quoted(data: Path) -> None:
-    said = refused("--data", str(data), FLASK_DEBUG="1")
-
-    assert "receiver | cogento: FLASK_DEBUG must not be set" in said
-
-
 def stop(run: LocalRun, asked: signal.Signals) -> None:
     """Ask it to stop, and see that everything has stopped soon after."""
     family = run.family()
@@ -190,37 +184,47 @@ def test_it_can_be_stopped_while_it_starts(data: Path) -> None:
     wait_until_gone(family)
 
 
-def test_a_killed_run_leaves_no_orphans_and_its_data_to_the_next_run(data: Path) -> None:
-    run = LocalRun(data, "--no-simulate").until_ready()
-    family, secret = run.family(), run.facts["webhook_secret"]
-    with psycopg.connect(run.facts["database_url"]) as connection:
+@dataclass(frozen=True)
+class Succession:
+    """A run that was killed, what it had, and the run that follows it on the same data."""
+
+    family: list[int]
+    facts: dict[str, Any]
+    following: LocalRun
+
+
+@pytest.fixture(scope="module")
+def succession() -> Iterator[Succession]:
+    """The first run has neither input nor output, the second a simulated Stripe."""
+    home = servers.make_home()
+    killed = LocalRun(home / "data", "--no-simulate", through=NO_STREAMS).until_ready()
+    family, facts = killed.family(), killed.facts
+    with psycopg.connect(facts["database_url"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-
-    run.kill_alone()
-    following = LocalRun(data, "--no-simulate").until_ready()
-
-    wait_until_gone(family)
-    assert following.facts["webhook_secret"] == secret
-    assert following.facts["pids"]["postgres"] not in family
-    with psycopg.connect(following.facts["database_url"]) as connection:
-        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+    killed.kill_alone()
+    following = LocalRun(home / "data", "--rate", "50").until_ready()
+    yield Succession(family, facts, following)
     following.end()
+    shutil.rmtree(home)
 
 
-def test_it_needs_neither_input_nor_output(data: Path) -> None:
-    closing = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
-    argv = (*closing, *COGENTO_RUN, "--no-simulate", "--data", str(data), "--port", str(free_port()))
-    process = Process(Command(argv=argv, log=data.with_name("log"), environment=NOTHING_GIVEN, folder=ROOT))
-
-    servers.wait_until((data / "run.json").exists, what="run.json", seconds=READY_SECONDS)
-
-    process.stop(within_seconds=STOP_SECONDS)
-    assert process.exit_code() == 0
+def test_it_needs_neither_input_nor_output(succession: Succession) -> None:
+    assert {"postgres", "valkey", "receiver", "worker"} <= succession.facts["pids"].keys()
 
 
-def test_the_simulated_stripe_makes_rows_arrive_and_everything_stops_soon_after_ctrl_c(data: Path) -> None:
-    run = LocalRun(data, "--rate", "50").until_ready()
+def test_a_killed_run_leaves_no_orphans_and_its_data_to_the_next_run(succession: Succession) -> None:
+    facts = succession.following.facts
+    wait_until_gone(succession.family)
+    assert facts["webhook_secret"] == succession.facts["webhook_secret"]
+    assert facts["pids"]["postgres"] not in succession.family
+    with psycopg.connect(facts["database_url"]) as connection:
+        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
+
+def test_the_simulated_stripe_makes_rows_arrive_and_everything_stops_soon_after_ctrl_c(
+    succession: Succession,
+) -> None:
+    run = succession.following
     with psycopg.connect(run.facts["database_url"], autocommit=True) as connection:
         servers.wait_until(
             lambda: connection.execute("SELECT count(*) > 5 FROM users").fetchone() == (True,),
@@ -234,3 +238,11 @@ def test_the_simulated_stripe_makes_rows_arrive_and_everything_stops_soon_after_
 
 def test_everything_has_stopped_soon_after_sigterm(shared_run: LocalRun) -> None:
     stop(shared_run, signal.SIGTERM)
+
+
+def test_a_process_that_can_not_start_is_quoted(shared_run: LocalRun) -> None:
+    shared_run.end()
+
+    said = refused("--data", str(shared_run.data), FLASK_DEBUG="1")
+
+    assert "receiver | cogento: FLASK_DEBUG must not be set" in said

@@ -16,12 +16,12 @@ from tests.support.whole_system import WholeSystem, whole_system
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EVENTS_OF_A_BURST = 400
+EVENTS_OF_A_BURST = 200
 BURSTS = 2
 DISORDER = {
     "window_seconds": 1,
     "late_share": 0.02,
-    "late_seconds": 8,
+    "late_seconds": 4,
     "duplicate_share": 0.2,
     "lost_share": 0,
 }

@@ -22,12 +22,15 @@ STOP_SECONDS = 10
 
 
 class LocalRun:
-    """One `cogento run` on a folder of data; what it prints is in `output`, beside that folder."""
+    """One `cogento run` on a folder of data; what it prints is in `output`, beside that folder.
 
-    def __init__(self, data: Path, *options: str) -> None:
+    `through` is a program that becomes it.
+    """
+
+    def __init__(self, data: Path, *options: str, through: tuple[str, ...] = ()) -> None:
         self.data = data
         self.output = data.with_name("output")
-        argv = (*COGENTO_RUN, "--data", str(data), "--port", str(free_port()), *options)
+        argv = (*through, *COGENTO_RUN, "--data", str(data), "--port", str(free_port()), *options)
         self.process = Process(Command(argv=argv, log=self.output, environment=NOTHING_GIVEN, folder=ROOT))
 
     @property

@@ -25,7 +25,15 @@ PLACES = {
     "test_invoice.py": "tests/unit/events/kinds",
 }
 LINES = re.search(r"```python\n(from .*)\n\nKINDS = \(\n(?: +.*\n)*( +.*\n)\)\n```", PAGE)
-TRIAL = "tests/integration/console/invoice_trial.py"
+TESTS = (
+    "tests/unit/events/kinds/test_invoice.py",
+    "tests/integration/console/invoice_trial.py",
+    "tests/integration/console/test_backfill.py",
+    "tests/integration/store/test_queries.py",
+    "tests/integration/store/test_index_use.py",
+    "tests/integration/store/test_migrations.py",
+)
+"""The page's own; queue, worker, tables, Stripe and commands; the backfill's and the store's."""
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "docs", "bench")
 
 
@@ -55,25 +63,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "tests",
-    [
-        pytest.param(["tests/unit/events/kinds/test_invoice.py"], id="the page's own"),
-        pytest.param(
-            [
-                TRIAL,
-                "tests/integration/console/test_backfill.py",
-                "tests/integration/store/test_queries.py",
-                "tests/integration/store/test_index_use.py",
-                "tests/integration/store/test_migrations.py",
-            ],
-            id="queue, worker, tables, Stripe, commands, the store's and the backfill's",
-        ),
-    ],
-)
-def test_with_an_invoice_for_a_kind_the_tests_hold(copy: Path, tests: list[str]) -> None:
+def test_with_an_invoice_for_a_kind_the_tests_hold(copy: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *TESTS],
         cwd=copy,
         capture_output=True,
         text=True,
