@@ -26,11 +26,11 @@ from cogento.console.web.server import Exposure, compose
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import ConsoleSettings, load
 from cogento.store.connecting import connect, connect_plainly
 from cogento.store.database import Database
 from tests.support import builders
+from tests.support.looped import LoopedMailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -191,7 +191,7 @@ async def fill(database_url: str, sizes: Sizes) -> None:
 
 def put(redis_url: str, waiting: int) -> None:
     """Put one event of each of so many customers; half of a thousand of them are paused."""
-    mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+    mailboxes = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
     now = mailboxes.now_ms() // 1000
     for first in range(0, waiting, PUT_TOGETHER):
         bodies = [

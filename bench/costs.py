@@ -23,11 +23,11 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
 from cogento.queue.claims import Settlement
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.store.ledger import Delivery
 from cogento.store.store import Store
 from receiver.signature import verify
 from tests.support.builders import SECRET, signed_header
+from tests.support.looped import LoopedMailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def main() -> None:
     stream = list(bodies(arguments.events, customers=arguments.customers))
     with ground() as servers:
         costs = Costs(servers, len(stream))
-        mailboxes = Mailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS_FSYNC)
+        mailboxes = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS_FSYNC)
         mailboxes.check()
         receive(costs, mailboxes, stream, together=arguments.group)
         work(costs, mailboxes, servers.postgres.url, together=arguments.batch)
@@ -95,7 +95,7 @@ def main() -> None:
     show(costs)
 
 
-def receive(costs: Costs, mailboxes: Mailboxes, stream: Sequence[bytes], *, together: int) -> None:
+def receive(costs: Costs, mailboxes: LoopedMailboxes, stream: Sequence[bytes], *, together: int) -> None:
     """What the receiver does with every body."""
     headers = [signed_header(body, timestamp=NOW) for body in stream]
     with costs.charged_to("signature"):
@@ -107,13 +107,13 @@ def receive(costs: Costs, mailboxes: Mailboxes, stream: Sequence[bytes], *, toge
         put_all(mailboxes, envelopes, together=together)
 
 
-def put_all(mailboxes: Mailboxes, envelopes: Sequence[Envelope], *, together: int) -> None:
+def put_all(mailboxes: LoopedMailboxes, envelopes: Sequence[Envelope], *, together: int) -> None:
     """Put so many at a time."""
     for at in range(0, len(envelopes), together):
         mailboxes.put(envelopes[at : at + together])
 
 
-def work(costs: Costs, mailboxes: Mailboxes, database_url: str, *, together: int) -> None:
+def work(costs: Costs, mailboxes: LoopedMailboxes, database_url: str, *, together: int) -> None:
     """What a worker does until no mail is ready."""
     with asyncio.Runner() as runner:
         store = runner.run(Store.open(database_url, pool_size=1, application_name="bench"))

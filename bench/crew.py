@@ -25,7 +25,7 @@ from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
 from bench.working import fill, worker
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def side_by_side(events: int) -> dict[str, float]:
 
 
 @contextmanager
-def opened_mailboxes(servers: Ground, crew: Crew) -> Iterator[Mailboxes]:
+def opened_mailboxes(servers: Ground, crew: Crew) -> Iterator[LoopedMailboxes]:
     """The crew's mailboxes."""
-    mailboxes = Mailboxes.connect(servers.valkey.url, shards=crew.shards, ack=AckDurability.REDIS)
+    mailboxes = LoopedMailboxes.connect(servers.valkey.url, shards=crew.shards, ack=AckDurability.REDIS)
     try:
         yield mailboxes
     finally:
@@ -122,7 +122,7 @@ def at_work(servers: Ground, crew: Crew) -> Iterator[list[Process]]:
         yield [stack.enter_context(worker(servers, **crew.settings)) for _ in range(crew.workers)]
 
 
-def warm_up(mailboxes: Mailboxes, stream: Iterable[bytes], crew: Crew) -> None:
+def warm_up(mailboxes: LoopedMailboxes, stream: Iterable[bytes], crew: Crew) -> None:
     """Have everybody connect, prepare statements and drain a little; then pause."""
     mailboxes.pause()
     fill(mailboxes, stream)
@@ -132,13 +132,13 @@ def warm_up(mailboxes: Mailboxes, stream: Iterable[bytes], crew: Crew) -> None:
     mailboxes.pause()
 
 
-def await_all(mailboxes: Mailboxes, workers: int) -> None:
+def await_all(mailboxes: LoopedMailboxes, workers: int) -> None:
     """Wait until all of them look for mail."""
     seen = mailboxes.workers.seen
     wait_until(lambda: len(seen()) == workers, what=f"{workers} workers to beat", seconds=START_SECONDS)
 
 
-def rate_to_empty(mailboxes: Mailboxes, full: int) -> float:
+def rate_to_empty(mailboxes: LoopedMailboxes, full: int) -> float:
     """Events a second from the first settled batch to the last; a look costs Valkey little, and there are few."""
     await_fewer(mailboxes, full)
     begun, left = time.perf_counter(), mailboxes.status().waiting
@@ -146,7 +146,7 @@ def rate_to_empty(mailboxes: Mailboxes, full: int) -> float:
     return left / (time.perf_counter() - begun)
 
 
-def await_fewer(mailboxes: Mailboxes, events: int) -> None:
+def await_fewer(mailboxes: LoopedMailboxes, events: int) -> None:
     """Wait until fewer wait than that."""
     deadline = time.perf_counter() + DRAIN_SECONDS
     while mailboxes.status().waiting >= events:

@@ -26,7 +26,7 @@ from bench.serving import RECEIVER, served
 from bench.wire import wire
 from bench.working import worker
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def carried(events: int) -> dict[str, float]:
 
 def await_empty(servers: Ground) -> None:
     """Wait until nothing waits."""
-    mailboxes = Mailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
+    mailboxes = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
     wait_until(lambda: mailboxes.status().waiting == 0, what="empty mailboxes", seconds=EMPTY_SECONDS)
     mailboxes.close()
 

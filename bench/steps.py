@@ -27,9 +27,9 @@ from bench.stream import bodies
 from cogento.events.envelope import parse_envelope
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from cogento.store.store import Store
 from tests.support.cluster import client_of, cluster
+from tests.support.looped import LoopedMailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,9 +89,9 @@ def line(alone: Mapping[str, float], together: Mapping[str, float], size: int) -
 
 
 @contextmanager
-def opened_mailboxes(servers: Ground, *, shards: int) -> Iterator[Mailboxes]:
+def opened_mailboxes(servers: Ground, *, shards: int) -> Iterator[LoopedMailboxes]:
     """Mailboxes that promise the disk."""
-    mailboxes = Mailboxes.connect(servers.valkey.url, shards=shards, ack=AckDurability.REDIS_FSYNC)
+    mailboxes = LoopedMailboxes.connect(servers.valkey.url, shards=shards, ack=AckDurability.REDIS_FSYNC)
     mailboxes.check()
     try:
         yield mailboxes
@@ -105,7 +105,7 @@ def pids(servers: Ground) -> dict[str, int]:
 
 
 def puts(
-    servers: Ground, mailboxes: Mailboxes, stream: Sequence[Envelope], together: int
+    servers: Ground, mailboxes: LoopedMailboxes, stream: Sequence[Envelope], together: int
 ) -> dict[str, float]:
     """Put a stream, so many a call, and forget it again."""
     meter = Meter(pids(servers))
@@ -115,13 +115,13 @@ def puts(
     return meter.us(len(stream))
 
 
-def sync_us(servers: Ground, mailboxes: Mailboxes, stream: Sequence[Envelope]) -> float:
+def sync_us(servers: Ground, mailboxes: LoopedMailboxes, stream: Sequence[Envelope]) -> float:
     """How much longer a put of one event takes when it waits for the disk."""
     with redis.Redis.from_url(servers.valkey.url) as client:
         synced = median_put_us(mailboxes, stream)
         empty(servers)
         client.config_set("appendfsync", "no")
-        unsynced = Mailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
+        unsynced = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
         quick = median_put_us(unsynced, stream)
         unsynced.close()
         client.config_set("appendfsync", "always")
@@ -129,7 +129,7 @@ def sync_us(servers: Ground, mailboxes: Mailboxes, stream: Sequence[Envelope]) -
     return max(0.0, synced - quick)
 
 
-def median_put_us(mailboxes: Mailboxes, stream: Sequence[Envelope]) -> float:
+def median_put_us(mailboxes: LoopedMailboxes, stream: Sequence[Envelope]) -> float:
     """The median time of a put of one event."""
     return statistics.median(timed_us(lambda: mailboxes.put([one])) for one in stream)  # noqa: B023
 
@@ -154,13 +154,13 @@ def turns(servers: Ground, stream: Sequence[Envelope], size: int) -> dict[str, d
     return {step: meter.us(len(stream)) for step, meter in meters.items()}
 
 
-def claimed(mailboxes: Mailboxes, meter: Meter, size: int) -> list[Claim]:
+def claimed(mailboxes: LoopedMailboxes, meter: Meter, size: int) -> list[Claim]:
     """Claim all that is ready, so many events at a time; a customer comes once."""
     with meter.running():
         return list(iter(lambda: claim_of(mailboxes, size), None))
 
 
-def claim_of(mailboxes: Mailboxes, size: int) -> Claim | None:
+def claim_of(mailboxes: LoopedMailboxes, size: int) -> Claim | None:
     """Claim the next so many events."""
     return mailboxes.claim(max_customers=size, max_events=size, lease_seconds=LEASE_SECONDS)
 
@@ -198,8 +198,8 @@ def shards(events: int) -> dict[str, float]:
 def over_a_cluster(stream: Sequence[Envelope]) -> dict[str, float]:
     """The same over MASTERS Valkeys, and the share of the busiest of them."""
     with cluster(masters=MASTERS) as nodes:
-        mailboxes = Mailboxes(
-            RedisClient(client_of(nodes)), shards=max(SHARDS), ack=AckDurability.REDIS_FSYNC
+        mailboxes = LoopedMailboxes(
+            Mailboxes(client_of(nodes), shards=max(SHARDS), ack=AckDurability.REDIS_FSYNC)
         )
         before = [cpu_seconds(node.pid) for node in nodes]
         us = put_and_taken(mailboxes, Meter({}), stream)
@@ -212,7 +212,7 @@ def over_a_cluster(stream: Sequence[Envelope]) -> dict[str, float]:
     }
 
 
-def put_and_taken(mailboxes: Mailboxes, meter: Meter, stream: Sequence[Envelope]) -> dict[str, float]:
+def put_and_taken(mailboxes: LoopedMailboxes, meter: Meter, stream: Sequence[Envelope]) -> dict[str, float]:
     """Put a stream and settle it, without writing anything anywhere."""
     with meter.running():
         put_all(mailboxes, stream, together=TOGETHER)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds, running
 from cogento.events.envelope import parse_envelope
+from cogento.local.services import ROOT
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
+from tests.support.looped import LoopedMailboxes
 from tests.support.whole_system import WORKER
 
 if TYPE_CHECKING:
@@ -33,23 +34,23 @@ class Pace:
 
 
 @contextmanager
-def opened_mailboxes(servers: Ground) -> Iterator[Mailboxes]:
+def opened_mailboxes(servers: Ground) -> Iterator[LoopedMailboxes]:
     """The mailboxes, with nothing promised: they are filled from here."""
-    mailboxes = Mailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
+    mailboxes = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
     try:
         yield mailboxes
     finally:
         mailboxes.close()
 
 
-def fill(mailboxes: Mailboxes, stream: Iterable[bytes]) -> None:
+def fill(mailboxes: LoopedMailboxes, stream: Iterable[bytes]) -> None:
     """Put all events of a stream."""
     envelopes = (parse_envelope(body, now=NOW) for body in stream)
     while together := list(islice(envelopes, PUT_TOGETHER)):
         mailboxes.put(together)
 
 
-def pace(servers: Ground, mailboxes: Mailboxes, *, events: int) -> Pace:
+def pace(servers: Ground, mailboxes: LoopedMailboxes, *, events: int) -> Pace:
     """Start a worker and time how it settles the next `events` events; its start-up is not counted."""
     with worker(servers) as process:
         full = mailboxes.status().waiting
@@ -66,5 +67,5 @@ def pace(servers: Ground, mailboxes: Mailboxes, *, events: int) -> Pace:
 def worker(servers: Ground, **settings: str) -> Iterator[Process]:
     """One worker process, with the settings it has by default where none are given."""
     environment = {"DATABASE_URL": servers.postgres.url, "REDIS_URL": servers.valkey.url, **settings}
-    with running(WORKER, **environment) as process:
+    with running(WORKER, folder=ROOT, **environment) as process:
         yield process

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import threading
-import time
-from concurrent.futures import wait
 from typing import TYPE_CHECKING, TypeVar
 
 import uvloop
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     ErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, object]], object]
 
 T = TypeVar("T")
-
-TICK_SECONDS = 0.5
 
 GC_THRESHOLD = 50_000
 """New containers before a collection of the youngest generation: about what a batch of 500 events holds at once."""
@@ -44,26 +39,15 @@ def on_error(handler: ErrorHandler) -> None:
     _error_handler = handler
 
 
-def run(
-    work: Coroutine[object, object, T],
-    *,
-    timeout_seconds: float = math.inf,
-    meanwhile: Callable[[], object] = lambda: None,
-) -> T:
+def run(work: Coroutine[object, object, T], *, timeout_seconds: float | None = None) -> T:
     """Run a coroutine on this process's loop and wait for its result from a thread outside it.
 
-    While it waits this thread calls `meanwhile` every TICK_SECONDS. Raises whatever the coroutine raises;
-    what `meanwhile` raises, and TimeoutError after `timeout_seconds`, cancel the coroutine.
+    Raises whatever the coroutine raises; what interrupts this thread, and TimeoutError after `timeout_seconds`, cancel the
+    coroutine.
     """
     future = asyncio.run_coroutine_threadsafe(work, _running_loop())
-    deadline = time.monotonic() + timeout_seconds
     try:
-        while (left := deadline - time.monotonic()) > 0:
-            wait([future], min(left, TICK_SECONDS))
-            if future.done():
-                return future.result()
-            meanwhile()
-        raise TimeoutError
+        return future.result(timeout_seconds)
     finally:
         future.cancel()  # which does nothing to one that is done
 

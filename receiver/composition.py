@@ -8,9 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from cogento.events.fence import Fence
-from cogento.queue.claims import Limits
 from cogento.queue.durability import warning_of
-from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.figures import read_figures
 from cogento.queue.group_commit import GroupCommit
 from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
@@ -54,24 +52,18 @@ class Composed:
 def compose(settings: ReceiverSettings) -> ReceiverParts:
     """Make the parts that these settings describe; Redis is not needed yet."""
     policy, mailboxes = accept_policy(settings), open_mailboxes(settings)
-    enqueuer = AsyncEnqueuer(
-        settings.redis_url.get_secret_value(),
-        shards=settings.mailbox_shards,
-        ack=settings.ack_durability,
-        limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
-    )
     intake = Intake(
         policy=policy,
-        mailbox=GroupCommit(enqueuer),
+        mailbox=GroupCommit(mailboxes),
         wakeup=BackgroundWakeup(WorkerWakeup(settings.redis_url.get_secret_value())),
         log=ThrottledLog(time.monotonic),
         tally=FenceTally(policy.fence, mailboxes.fence_notes),
         clock=time.time,
     )
     token = settings.metrics_token
-    return ReceiverParts(
-        intake, Probes(RedisReadiness(mailboxes), token.get_secret_value() if token else None)
-    )
+    # Probes are answered on the process's loop (cogento/runtime.py); webhooks on the server's, if it has one.
+    readiness = RedisReadiness(open_mailboxes(settings))
+    return ReceiverParts(intake, Probes(readiness, token.get_secret_value() if token else None))
 
 
 def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
@@ -86,7 +78,7 @@ def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
 
 
 class RedisReadiness:
-    """Says whether Redis would keep an event now, as promised; for threads, over connections of their own.
+    """Says whether Redis would keep an event now, as promised, over connections of its own.
 
     The server is asked each time, for it may be another one or configured anew.
     """
@@ -94,16 +86,16 @@ class RedisReadiness:
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes
 
-    def probe(self) -> Mapping[str, str]:
+    async def probe(self) -> Mapping[str, str]:
         """Write to the server and return the ack level, and what has to be said of it; raises MailboxUnavailable."""
-        level = self._mailboxes.ping_write().ack
+        level = (await self._mailboxes.ping_write()).ack
         warning = warning_of(level)
         return {"ack_durability": level} | ({"warning": warning} if warning else {})
 
-    def describe(self) -> Mapping[str, object]:
+    async def describe(self) -> Mapping[str, object]:
         """Return what the server says of itself now; raises MailboxUnavailable."""
-        return asdict(self._mailboxes.ping_write())
+        return asdict(await self._mailboxes.ping_write())
 
-    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
         """Return what Redis knows, and what a worker kept there of Postgres; raises MailboxUnavailable."""
-        return read_figures(self._mailboxes), self._mailboxes.tables.kept()
+        return await read_figures(self._mailboxes), await self._mailboxes.tables.kept()

@@ -10,16 +10,15 @@ own: a Redis that is slow delays a scrape, and neither webhooks nor the other pr
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from flask import Response, abort, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from cogento import runtime
 from cogento.events.errors import TransientError
 from cogento.metrics.exposition import NOTHING_KNOWN, exposition, is_trusted, shown_tables
 from cogento.serving.answers import HttpAnswer
@@ -27,27 +26,24 @@ from receiver import metrics
 from receiver.answers import RetryLaterError, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cogento.queue.figures import KeptTables, QueueFigures
 
-T = TypeVar("T")
-
 PROBE_SECONDS = 0.3
-ASKERS = 4
 SCRAPE_SECONDS = 2.0
 
 
 class Readiness(Protocol):
     """Tells whether the mailbox would keep an envelope now; all raise TransientError."""
 
-    def probe(self) -> Mapping[str, str]:
+    async def probe(self) -> Mapping[str, str]:
         """Write to the mailbox's server and return what a 2xx promises, and what has to be said of that."""
 
-    def describe(self) -> Mapping[str, object]:
+    async def describe(self) -> Mapping[str, object]:
         """Return what is known of the server that keeps the promise."""
 
-    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
         """Return what Redis knows, and what a worker kept there of Postgres."""
 
 
@@ -57,8 +53,6 @@ class Probes:
 
     readiness: Readiness
     token: str | None = field(repr=False)
-    askers: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, ASKERS))
-    scraper: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1))
 
     def health(self) -> Response:
         """Answer that this process can answer."""
@@ -70,7 +64,8 @@ class Probes:
         if verbose and not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
         try:
-            return _page(_within(PROBE_SECONDS, self.askers, self._described if verbose else self._shown))
+            asked = self._described() if verbose else self._shown()
+            return _page(runtime.run(asked, timeout_seconds=PROBE_SECONDS))
         except (TransientError, TimeoutError):
             return respond(
                 refuse(RetryLaterError("mailbox_unavailable", "The queue cannot keep events now."))
@@ -85,25 +80,16 @@ class Probes:
     def _known(self) -> bytes:
         """Show what Redis knows, or that it does not answer."""
         try:
-            queue, tables = _within(SCRAPE_SECONDS, self.scraper, self.readiness.figures)
+            queue, tables = runtime.run(self.readiness.figures(), timeout_seconds=SCRAPE_SECONDS)
         except (TransientError, TimeoutError):
             return exposition(None, NOTHING_KNOWN)
         return exposition(queue, shown_tables(tables))
 
-    def _shown(self) -> Mapping[str, object]:
-        return {"status": "ready", **self.readiness.probe()}
+    async def _shown(self) -> Mapping[str, object]:
+        return {"status": "ready", **await self.readiness.probe()}
 
-    def _described(self) -> Mapping[str, object]:
-        return {**self._shown(), "server": self.readiness.describe()}
-
-
-def _within(seconds: float, threads: ThreadPoolExecutor, ask: Callable[[], T]) -> T:
-    """Ask in a thread that is left to itself when it takes too long; raises TimeoutError."""
-    asked = threads.submit(ask)
-    try:
-        return asked.result(seconds)
-    finally:
-        asked.cancel()
+    async def _described(self) -> Mapping[str, object]:
+        return {**await self._shown(), "server": await self.readiness.describe()}
 
 
 def _page(content: Mapping[str, object]) -> Response:

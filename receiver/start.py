@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
 import structlog
 
 from cogento.queue.checks import log_level
+from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import refuse
 
 if TYPE_CHECKING:
+    from cogento.queue.checks import ServerFacts
     from cogento.settings import ReceiverSettings
 
 
@@ -25,17 +28,26 @@ def require_entry(settings: ReceiverSettings) -> None:
     if os.environ.get("FLASK_DEBUG"):
         refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")
     try:
-        log_level(open_mailboxes(settings).check())
+        log_level(asyncio.run(_check(settings)))  # on a loop of its own: a server may fork after this
     except MailboxRefused as refused:
         refuse(str(refused))
     except MailboxUnavailable as unavailable:
         structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
 
 
+async def _check(settings: ReceiverSettings) -> ServerFacts:
+    mailboxes = open_mailboxes(settings)
+    try:
+        return await mailboxes.check()
+    finally:
+        await mailboxes.close()
+
+
 def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
-    """Make what is asked whether the server keeps what we promise; nothing is sent yet."""
+    """Make the mailboxes for one event loop; nothing is sent yet."""
     return Mailboxes.connect(
         settings.redis_url.get_secret_value(),
         shards=settings.mailbox_shards,
         ack=settings.ack_durability,
+        limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
     )

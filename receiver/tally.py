@@ -1,12 +1,11 @@
 """What the fence lets in and keeps out, told to the mailboxes now and then so that people can see it.
 
-Counting is for every event and costs no more than an addition; telling is for a thread of its own.
+Counting is for every event and costs no more than an addition; telling is for a task of its own.
 """
 
 from __future__ import annotations
 
-import threading
-import time
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,31 +33,30 @@ class FenceTally:
         self._let_in = 0
         self._kept_out: dict[Fenced, int] = {}
         self._unnamed: EventId | None = None
-        self._wanted = threading.Event()
-        threading.Thread(target=self._tell, name="fence tally", daemon=True).start()
+        self._telling: asyncio.Task[None] | None = None
 
     def let_in(self) -> None:
         """Note an event on this side of the fence."""
         self._let_in += 1
-        if not self._wanted.is_set():
-            self._wanted.set()
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
 
     def keep_out(self, reason: Fenced, event_id: EventId) -> None:
         """Note an event on the other side."""
         self._kept_out[reason] = self._kept_out.get(reason, 0) + 1
         if reason is Fenced.NO_ACCOUNT:
             self._unnamed = event_id
-        if not self._wanted.is_set():
-            self._wanted.set()
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
 
-    def _tell(self) -> None:
-        """A count that comes in between two lines may be lost: what matters is which of them are none."""
-        while self._wanted.wait():
-            self._wanted.clear()
+    async def _tell(self) -> None:
+        """Tell what was counted, and rest; as often as there is something to tell."""
+        while self._let_in or self._kept_out:
             let_in, self._let_in = self._let_in, 0
             kept_out, self._kept_out = self._kept_out, {}
             try:
-                self._notes.note(self._fence, let_in=let_in, kept_out=kept_out, unnamed=self._unnamed)
+                await self._notes.note(self._fence, let_in=let_in, kept_out=kept_out, unnamed=self._unnamed)
             except MailboxUnavailable as error:
                 _log.info("fence_not_noted", reason=str(error))
-            time.sleep(self._every_seconds)
+            await asyncio.sleep(self._every_seconds)
+        self._telling = None

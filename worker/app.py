@@ -1,18 +1,24 @@
-"""Where a worker is composed: `celery --app worker.app worker --pool=threads`."""
+"""Where a worker is composed: `celery --app worker.app worker --pool=threads`.
+
+Celery starts, stops and wakes; each of them crosses here to the event loop in which everything else happens.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
 
 from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking
+from cogento.queue.errors import MailboxRefused
 from cogento.queue.wakeup import DRAIN_TASK
-from cogento.settings import WorkerSettings, load
+from cogento.settings import WorkerSettings, load, refuse
+from cogento.store.errors import PostgresRefusedError
 from worker import out_of_memory
 from worker.celery_app import make_celery, purge_wakeups
-from worker.process import WorkerProcess
+from worker.process import STOP_SECONDS, WorkerProcess
 
 make_output_nonblocking()  # before Celery greets
 settings = load(WorkerSettings)
@@ -22,8 +28,8 @@ reporting.configure(
     sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
 )
 runtime.on_error(out_of_memory.exit_if_out_of_memory)
-app = make_celery(settings.redis_url.get_secret_value(), concurrency=settings.worker_concurrency)
-process = WorkerProcess(settings)
+app = make_celery(settings.redis_url.get_secret_value())
+process = runtime.run(WorkerProcess.open(settings))
 
 
 class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -35,14 +41,23 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(parent)
 
     def start(self, _parent: Any) -> None:
-        """Begin to look for events, with an empty queue of wake-ups."""
-        process.require_entry()
+        """Begin to look for events, with an empty queue of wake-ups.
+
+        Ends the process with exit code 78 when Redis cannot keep the promise that is configured, and when either
+        server will not let us in as configured. Servers that are away are waited for.
+        """
+        try:
+            runtime.run(process.check())
+        except (MailboxRefused, PostgresRefusedError) as refused:
+            refuse(str(refused))
         purge_wakeups(app)
-        process.start()
+        runtime.freeze_startup_objects()
+        runtime.run(process.start())
 
     def stop(self, _parent: Any) -> None:
-        """Finish what is under way."""
-        process.stop()
+        """Finish what is under way; a loop that hangs is left to its end, which is the process's."""
+        with suppress(TimeoutError):
+            runtime.run(process.stop(), timeout_seconds=STOP_SECONDS)
 
 
 app.steps["worker"].add(DrainStep)
@@ -51,7 +66,4 @@ app.steps["worker"].add(DrainStep)
 @app.task(name=DRAIN_TASK)  # type: ignore[untyped-decorator]
 def drain() -> None:
     """Process what is ready."""
-    try:
-        process.wake()
-    except MemoryError:
-        out_of_memory.exit_now()
+    runtime.run(process.wake())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.letters import AUTO_RETRY_REASONS
+from cogento.events.letters import AUTO_RETRY_REASONS, LetterReason
 from cogento.queue.redelivery import redeliver
 from cogento.retries import LETTER_RETRY
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.dead_letters import DeadLetters
     from cogento.store.letter_records import Replay
-    from worker.store import BridgedLetters
 
 log = structlog.get_logger()
 
 PAGE = 100
+WHO = "worker"
 LOST = "the retry was cut short: the event is in no mailbox"
 NOT_PUT = "it could not be put back"
 
@@ -33,47 +34,60 @@ NOT_PUT = "it could not be put back"
 class DeadLetterAutoRetry:
     """Harmless when several workers do it at once: each letter is taken by one, and an open one is not reopened."""
 
-    def __init__(self, letters: BridgedLetters, mailboxes: Mailboxes) -> None:
+    def __init__(self, letters: DeadLetters, mailboxes: Mailboxes) -> None:
         self._letters = letters
         self._mailboxes = mailboxes
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Reopen what got lost, then retry what can succeed now."""
-        self.reopen_lost()
-        self.retry_due()
+        await self.reopen_lost()
+        await self.retry_due()
 
-    def reopen_lost(self) -> None:
+    async def reopen_lost(self) -> None:
         """Reopen letters whose retry was cut short between the tables and the mailboxes.
 
         A wrong guess is harmless: a letter whose event was just settled is closed already, and one whose event comes
         later is closed by that. No letter stays `retrying` for ever.
         """
         above = 0
-        while page := self._letters.taken(for_seconds=LETTER_RETRY.lost_seconds, above=above):
+        while page := await self._letters.taken(for_seconds=LETTER_RETRY.lost_seconds, above=above):
             above = max(page)
-            lost = [id_ for id_, event_id in page.items() if self._mailboxes.find(event_id) is None]
+            lost = [id_ for id_, event_id in page.items() if await self._mailboxes.find(event_id) is None]
             if lost:
-                count = self._letters.reopen(lost, why=LOST, after_seconds=LETTER_RETRY.lost_seconds)
+                count = await self._letters.reopen(
+                    lost, who=WHO, why=LOST, after_seconds=LETTER_RETRY.lost_seconds
+                )
                 log.warning("letters_reopened", letters=count)
 
-    def retry_due(self) -> None:
+    async def retry_due(self) -> None:
         """Retry a page of letters of each reason whose cause has gone; the rest follows next time."""
         for reason, why in AUTO_RETRY_REASONS.items():
-            ids = self._letters.retryable(reason, limit=PAGE)
+            ids = await self._retryable(reason)
             if ids:
-                results = redeliver(ids, _LettersToRetry(self._letters, why), self._mailboxes)
+                results = await redeliver(ids, _LettersToRetry(self._letters, why), self._mailboxes)
                 log.info("letters_retried", reason=reason, **Counter(map(str, results.values())))
+
+    async def _retryable(self, reason: LetterReason) -> list[int]:
+        """Find open letters of `reason` whose cause has gone, as far as the tables can tell."""
+        match reason:
+            case LetterReason.CUSTOMER_MISSING:
+                return await self._letters.whose_customer_arrived(reason, limit=PAGE)
+            case LetterReason.GAVE_UP:
+                rest = LETTER_RETRY.gave_up_seconds
+                return await self._letters.since_which_was_written(reason, after_seconds=rest, limit=PAGE)
+            case _:
+                return []
 
 
 @dataclass(frozen=True, slots=True)
 class _LettersToRetry:
     """Letters that are retried for one reason."""
 
-    letters: BridgedLetters
+    letters: DeadLetters
     why: str
 
-    def take(self, letter_ids: Collection[int]) -> Sequence[Replay]:
-        return self.letters.take(letter_ids, why=self.why)
+    async def take(self, letter_ids: Collection[int]) -> Sequence[Replay]:
+        return await self.letters.retry(letter_ids, who=WHO, why=self.why)
 
-    def give_back(self, letter_ids: Collection[int]) -> None:
-        self.letters.reopen(letter_ids, why=NOT_PUT)
+    async def give_back(self, letter_ids: Collection[int]) -> None:
+        await self.letters.reopen(letter_ids, who=WHO, why=NOT_PUT)

@@ -6,6 +6,7 @@ attempt. Knows no SQL and no Redis commands.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,20 @@ from cogento.reporting import report
 from cogento.retries import PARKING, POLICIES, FailureClass, next_delay, spent
 from cogento.store.errors import classify, code_of, ran_out_of_time
 from worker.dead_letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
-from worker.lease import ReleaseClaimError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from cogento.events.names import EventId, ObjectId
     from cogento.store.dead_letters import DeadLetter
     from cogento.store.ledger import BatchResult, Delivery
+    from cogento.store.store import Store
     from worker.decode import DecodedBatch
-    from worker.store import BridgedStore
 
 log = structlog.get_logger()
+
+BATCH_SECONDS = 300.0
+"""After that Postgres counts as away: many times what its own time-outs let a batch take."""
 
 TOO_SLOW_ATTEMPTS = 3
 """From here on an event whose statements take too long is reported: the query may need to be fixed."""
@@ -101,17 +104,13 @@ class BatchProcessor:
     """Takes decoded events to their outcomes. `now_ms` is the queue's clock; `jitter` is uniform in [0, 1)."""
 
     def __init__(
-        self, store: BridgedStore, *, now_ms: Callable[[], int], jitter: Callable[[], float]
+        self, store: Store, *, now_ms: Callable[[], Awaitable[int]], jitter: Callable[[], float]
     ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._jitter = jitter
 
-    def with_lease(self, renew: Callable[[], None]) -> BatchProcessor:
-        """Return this processor for one claim, whose lease `renew` renews; what that raises ends the processing."""
-        return BatchProcessor(self._store.with_lease(renew), now_ms=self._now_ms, jitter=self._jitter)
-
-    def process(self, batches: Sequence[DecodedBatch]) -> ProcessedClaim:
+    async def process(self, batches: Sequence[DecodedBatch]) -> ProcessedClaim:
         """Apply what can be applied, make dead letters of what never can, and say what became of each event.
 
         When it returns everything final is committed. Raises DatabaseAwayError when Postgres is away.
@@ -125,54 +124,58 @@ class BatchProcessor:
             if claimed.crashes >= CRASHES_LIMIT and customer.batch.deliveries:
                 customer.give_up(crash_letter(claimed, claimed.events[0]))
 
-        self._apply(customers)
+        await self._apply(customers)
 
-        longest_ago = self._now_ms() - int(PARKING.limit_seconds * 1000)
+        longest_ago = await self._now_ms() - int(PARKING.limit_seconds * 1000)
         for customer in customers:
             for queued in customer.batch.claimed.events:
                 is_parked = customer.results.get(queued.event_id) == PARKED
                 if is_parked and queued.received_ms < longest_ago:
                     customer.give_up(orphan_letter(customer.batch.claimed, queued))
 
-        self._insert_dead_letters([customer for customer in customers if customer.letters])
+        await self._insert_dead_letters([customer for customer in customers if customer.letters])
         return ProcessedClaim(
             settlements=tuple(customer.settlement() for customer in customers),
             results=tuple(result for customer in customers for result in customer.results.values()),
             unsure=frozenset().union(*(customer.unsure for customer in customers)),
         )
 
-    def _apply(self, customers: Sequence[CustomerProgress]) -> None:
+    async def _apply(self, customers: Sequence[CustomerProgress]) -> None:
         """Apply many customers' events at once; on failure each half by itself, down to single events."""
         deliveries = [delivery for customer in customers for delivery in customer.pending()]
         if not deliveries:
             return
         try:
-            result = self._store.apply(deliveries)
+            result = await self._write(deliveries)
         except Exception as error:  # noqa: BLE001 - every failure has a class
             failure = _classify(error)
             middle = len(customers) // 2
             if middle:
-                self._apply(customers[:middle])
-                self._apply(customers[middle:])
+                await self._apply(customers[:middle])
+                await self._apply(customers[middle:])
             elif len(deliveries) > 1:
-                self._apply_one_by_one(customers[0])
+                await self._apply_one_by_one(customers[0])
             else:
-                self._fail(customers[0], deliveries[0], failure, error)
+                await self._fail(customers[0], deliveries[0], failure, error)
         else:
             for customer in customers:
                 customer.record(result)
 
-    def _apply_one_by_one(self, customer: CustomerProgress) -> None:
+    async def _write(self, deliveries: Sequence[Delivery]) -> BatchResult:
+        async with asyncio.timeout(BATCH_SECONDS):
+            return await self._store.apply(deliveries)
+
+    async def _apply_one_by_one(self, customer: CustomerProgress) -> None:
         """One event at a time, oldest first, until one has to be waited for."""
         for delivery in customer.pending():
             try:
-                customer.record(self._store.apply([delivery]))
+                customer.record(await self._write([delivery]))
             except Exception as error:  # noqa: BLE001 - as above
-                self._fail(customer, delivery, _classify(error), error)
+                await self._fail(customer, delivery, _classify(error), error)
             if customer.failed:
                 return
 
-    def _fail(
+    async def _fail(
         self, customer: CustomerProgress, delivery: Delivery, failure: FailureClass, error: Exception
     ) -> None:
         """Let one event that failed alone be tried again later, or become a dead letter."""
@@ -180,24 +183,28 @@ class BatchProcessor:
         queued = next(one for one in claimed.events if one.event_id == delivery.event.id)
         if failure is FailureClass.OTHER_RELEASE:
             tried, first_ms = queued.attempts, queued.first_attempt_ms
-            self._postpone(customer, FailedAttempt(queued.event_id, tried, first_ms, failure, code_of(error)))
+            await self._postpone(
+                customer, FailedAttempt(queued.event_id, tried, first_ms, failure, code_of(error))
+            )
             return
-        attempts, first_ms = queued.attempts + 1, queued.first_attempt_ms or self._now_ms()
+        attempts, first_ms = queued.attempts + 1, queued.first_attempt_ms or await self._now_ms()
         if failure is FailureClass.BUG and attempts == 1:
             report(error)
-        if failure is FailureClass.PERMANENT or spent(failure, attempts, (self._now_ms() - first_ms) / 1000):
+        if failure is FailureClass.PERMANENT or spent(
+            failure, attempts, (await self._now_ms() - first_ms) / 1000
+        ):
             last = structs.replace(queued, attempts=attempts, first_attempt_ms=first_ms)
             customer.give_up(failed_letter(claimed, last, failure, error))
             return
         if ran_out_of_time(error) and attempts >= TOO_SLOW_ATTEMPTS:
             log.error("statements_too_slow", event_id=queued.event_id, attempts=attempts)
-        self._postpone(
+        await self._postpone(
             customer,
             FailedAttempt(queued.event_id, attempts, first_ms, failure, code_of(error)),
             retry_after=getattr(error, "retry_after_seconds", None),
         )
 
-    def _postpone(
+    async def _postpone(
         self, customer: CustomerProgress, failed: FailedAttempt, *, retry_after: float | None = None
     ) -> None:
         """Let an event keep its place, and its customer wait, at least for `retry_after` seconds."""
@@ -205,9 +212,9 @@ class BatchProcessor:
         delay = next_delay(failure, failed.attempts, jitter=self._jitter(), retry_after=retry_after)
         customer.failed.append(failed)
         customer.results[failed.event_id] = Result(Outcome.RETRY_AT, failure, attempts=failed.attempts)
-        customer.wake_ms = self._now_ms() + int(delay * 1000)
+        customer.wake_ms = await self._now_ms() + int(delay * 1000)
 
-    def _insert_dead_letters(self, customers: Sequence[CustomerProgress]) -> None:
+    async def _insert_dead_letters(self, customers: Sequence[CustomerProgress]) -> None:
         """Insert all dead letters in one transaction; when that fails, each customer's by themselves.
 
         An event whose dead letter cannot be inserted stays in the queue, in its place.
@@ -215,27 +222,30 @@ class BatchProcessor:
         if not customers:
             return
         try:
-            self._store.insert_dead_letters([letter for one in customers for letter in one.letters])
+            async with asyncio.timeout(BATCH_SECONDS):
+                await self._store.insert_dead_letters([letter for one in customers for letter in one.letters])
         except Exception as error:  # noqa: BLE001 - as above
             failure = _classify(error)
             if len(customers) > 1:
                 for customer in customers:
-                    self._insert_dead_letters([customer])
+                    await self._insert_dead_letters([customer])
             else:
-                self._keep_in_queue(customers[0], failure, error)
+                await self._keep_in_queue(customers[0], failure, error)
 
-    def _keep_in_queue(self, customer: CustomerProgress, failure: FailureClass, error: Exception) -> None:
+    async def _keep_in_queue(
+        self, customer: CustomerProgress, failure: FailureClass, error: Exception
+    ) -> None:
         log.error("dead_letters_not_written", letters=len(customer.letters), failure=failure, exc_info=error)
         for letter in customer.letters:
-            first_ms = letter.first_attempt_ms or self._now_ms()
-            self._postpone(
+            first_ms = letter.first_attempt_ms or await self._now_ms()
+            await self._postpone(
                 customer,
                 FailedAttempt(letter.event_id, letter.attempts + 1, first_ms, FailureClass.TRANSIENT),
             )
 
 
 def _classify(error: Exception) -> FailureClass:
-    if isinstance(error, ReleaseClaimError | MemoryError):
+    if isinstance(error, MemoryError):
         raise error  # no event's fault; a claim that memory did not suffice for counts as its worker's crash
     failure = classify(error)
     if failure is FailureClass.INFRASTRUCTURE:

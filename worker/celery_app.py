@@ -1,4 +1,4 @@
-"""The Celery application: a wake-up task arrives, and a worker loop begins.
+"""The Celery application: a wake-up task arrives, and wakes a worker loop.
 
 A message carries nothing: losing or doubling one is harmless, so nothing of Celery's reliability is
 needed and everything that costs (results, events, gossip, remote control) is off. JSON only: another
@@ -48,10 +48,10 @@ CONFIGURATION = {
 }
 
 
-def make_celery(broker_url: str, *, concurrency: int) -> Celery:
-    """An application that takes wake-ups from `broker_url`; it has no task yet."""
+def make_celery(broker_url: str) -> Celery:
+    """An application that takes wake-ups from `broker_url`, one at a time; it has no task yet."""
     app = Celery("cogento", broker=broker_url)
-    app.conf.update(CONFIGURATION, worker_concurrency=concurrency)
+    app.conf.update(CONFIGURATION, worker_concurrency=1)
     return app
 
 

@@ -5,6 +5,7 @@ Ends with 1 only for what a restart fixes: that Redis is away is told, and no wo
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Say it, and end with 0 or 1."""
-    settings = load(MailboxSettings)
-    mailboxes = Mailboxes.connect(
-        settings.redis_url.get_secret_value(), shards=settings.mailbox_shards, ack=settings.ack_durability
-    )
     try:
-        seen = mailboxes.workers.seen()
+        seen = asyncio.run(_seen(load(MailboxSettings)))
     except MailboxUnavailable:
         click.echo("unknown: Redis does not answer")
         return
@@ -35,6 +32,16 @@ def main() -> None:
         click.echo("no worker of this host takes work")
         raise SystemExit(1)
     click.echo("at work")
+
+
+async def _seen(settings: MailboxSettings) -> Sequence[SeenWorker]:
+    mailboxes = Mailboxes.connect(
+        settings.redis_url.get_secret_value(), shards=settings.mailbox_shards, ack=settings.ack_durability
+    )
+    try:
+        return await mailboxes.workers.seen()
+    finally:
+        await mailboxes.close()
 
 
 def is_at_work(seen: Sequence[SeenWorker], host: str) -> bool:

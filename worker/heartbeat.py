@@ -5,7 +5,6 @@ With it goes what was counted since the last one, such as how long settled event
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from cogento.queue.worker_registry import Heartbeat
 from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from cogento.queue.claims import Settlement
     from cogento.queue.worker_registry import WorkerRegistry
@@ -31,7 +30,7 @@ class WorkerHeartbeat:
         *,
         worker: str,
         version: str,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], Awaitable[int]],
         clock: Callable[[], float],
     ) -> None:
         self._heartbeats = heartbeats
@@ -43,24 +42,22 @@ class WorkerHeartbeat:
         self._started_ms: int | None = None
         self._took_ms: int | None = None
         self._delays: Counter[str] = Counter()
-        self._changing = threading.Lock()
 
-    def beat(self) -> None:
+    async def beat(self) -> None:
         """Note that a loop looks for events; raises MailboxUnavailable, and then its delays and counts are lost."""
-        with self._changing:
-            if self._clock() < self._due:
-                return
-            self._due = self._clock() + INTERVALS.heartbeat_seconds
-            counted, self._delays = self._delays + take_counted(), Counter()
-        self._started_ms = self._started_ms or self._now_ms()
-        self._heartbeats.beat(
+        if self._clock() < self._due:
+            return
+        self._due = self._clock() + INTERVALS.heartbeat_seconds
+        counted, self._delays = self._delays + take_counted(), Counter()
+        self._started_ms = self._started_ms or await self._now_ms()
+        await self._heartbeats.beat(
             Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), counted
         )
 
-    def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
+    async def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
         """Count how long the events of a settled claim had waited; `settlements` in the order of `batches`."""
-        now_ms = self._took_ms = self._now_ms()
-        delays: Counter[str] = Counter()
+        now_ms = self._took_ms = await self._now_ms()
+        delays = self._delays
         for batch, settlement in zip(batches, settlements, strict=True):
             done = frozenset(settlement.done)
             for delivery in batch.deliveries:
@@ -68,12 +65,9 @@ class WorkerHeartbeat:
                     source = delivery.source
                     count(delays, Delay.QUEUE, source, (now_ms - delivery.received_ms) / 1000)
                     count(delays, Delay.FRESHNESS, source, now_ms / 1000 - delivery.event.created)
-        with self._changing:
-            self._delays += delays
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Send the last delays and leave; raises MailboxUnavailable."""
-        with self._changing:
-            self._due = self._clock()
-        self.beat()
-        self._heartbeats.unregister(self._worker)
+        self._due = self._clock()
+        await self.beat()
+        await self._heartbeats.unregister(self._worker)

@@ -1,24 +1,31 @@
 """A claim's lease while its events are processed: renewed in time, and the work ended once the lease is lost.
 
-The thread that works on the claim renews it, before each step and while it waits for one: a thread beside it would go
-on renewing while the working one hangs. Knows neither Redis commands nor the database.
+The loop that works on the claim renews it, while it waits for the work: a task beside it would go on renewing for a loop
+that waits for something else. A step that blocks the process renews nothing, and each question to Postgres ends by itself
+(worker/batch.py), so what hangs loses its lease. Knows neither Redis commands nor the database.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from cogento.queue.claims import Claim
     from cogento.queue.mailboxes import Mailboxes
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
+
+TICK_SECONDS = 0.5
+"""How often it is looked whether to renew, or to stop."""
 
 RENEWALS_A_LEASE = 3
 
@@ -45,7 +52,22 @@ class Lease:
         self._wait_ms = claim.lease_ms // RENEWALS_A_LEASE
         self._due_ms = claim.claimed_ms + self._wait_ms
 
-    def renew_if_due(self) -> None:
+    async def hold(self, work: Coroutine[object, object, T]) -> T:
+        """Await `work`, renewing the lease meanwhile; raises ReleaseClaimError when the work must end, and ends it.
+
+        Nothing of a batch that was ended is written, unless it was being committed just then.
+        """
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                await self.renew_if_due()
+                await asyncio.wait({task}, timeout=TICK_SECONDS)
+            return task.result()
+        finally:
+            task.cancel()  # which does nothing to one that is done
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
+    async def renew_if_due(self) -> None:
         """Renew the lease when it is time; raises ReleaseClaimError when the work must end.
 
         While Redis is away the work goes on: nobody can claim either, and the ledger shows what another worker did
@@ -54,10 +76,10 @@ class Lease:
         if self._is_stopping():
             raise StoppingError
         try:
-            now_ms = self._mailboxes.now_ms()
+            now_ms = await self._mailboxes.now_ms()
             if now_ms < self._due_ms:
                 return
-            if not self._mailboxes.renew(self._claim):
+            if not await self._mailboxes.renew(self._claim):
                 raise LeaseLostError
         except MailboxUnavailable as error:
             log.warning("lease_not_renewed", exc_info=error)

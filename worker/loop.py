@@ -6,7 +6,7 @@ are claimed again, and the ledger calls them duplicates. Knows neither SQL nor R
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from worker.decode import decode_batch
 from worker.lease import Lease, ReleaseClaimError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from cogento.events.fence import Fence
     from cogento.events.names import ObjectId
@@ -69,7 +69,6 @@ class BatchLinger:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._next = clock()
-        self._changing = threading.Lock()
 
     def seconds_left(self) -> float:
         """Return how long to wait before the next claim; not above 0: claim."""
@@ -78,12 +77,32 @@ class BatchLinger:
     def claimed(self, events: int, *, is_full: bool) -> None:
         """Note how much a claim has found."""
         rest = 0.0 if is_full else linger_ms(events) / 1000
-        with self._changing:
-            self._next = max(self._next, self._clock() + rest)
+        self._next = max(self._next, self._clock() + rest)
+
+
+class Wakeups:
+    """Wake-ups of a process's loops: one ends the wait of one loop, or the next wait where all are busy.
+
+    So events that arrived between the last claim of a loop and its wait do not wait for the next poll.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
+
+    def wake(self) -> None:
+        """Wake one loop; for the event loop that the loops run in."""
+        if self._waiting.empty():
+            self._waiting.put_nowait(None)
+
+    async def wait(self, longest_seconds: float) -> None:
+        """Wait for a wake-up, but no longer than so."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_seconds):
+                await self._waiting.get()
 
 
 class WorkerLoop:
-    """Processes batch after batch; several threads may run it at once.
+    """Processes batch after batch; several tasks of one event loop may run it at once.
 
     `on_ambiguous` is called after the commit with the objects whose last event is not known; it must neither wait
     nor raise.
@@ -111,36 +130,45 @@ class WorkerLoop:
         self._on_ambiguous = on_ambiguous
         self._heartbeat = heartbeat
         self._linger = linger
-        self._pending_acks: deque[Callable[[], object]] = deque()
-        self._stopping = threading.Event()
+        self._pending_acks: deque[Callable[[], Awaitable[object]]] = deque()
+        self._is_stopping = False
 
-    def stop(self) -> None:
-        """Claim no more; a batch that is not done in a moment is released for the next worker."""
-        self._stopping.set()
+    async def run(self) -> None:
+        """Process batches until no event is ready, or something it needs is away.
 
-    def run(self) -> None:
-        """Process batches until no event is ready, the worker stops, or something it needs is away."""
-        while self._backoff.is_over() and not self._stopping.is_set():
+        Cancelled, it claims no more and cuts no step in two: a batch that is not done in a moment is released for the
+        next worker.
+        """
+        batches = asyncio.create_task(self._process_ready())
+        try:
+            await asyncio.shield(batches)
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            await asyncio.wait({batches})
+            raise
+
+    async def _process_ready(self) -> None:
+        while self._backoff.is_over() and not self._is_stopping:
+            if (left := self._linger.seconds_left()) > 0:
+                await asyncio.sleep(left)
+                continue
             try:
-                self._heartbeat.beat()
-                self._flush_pending_acks()
-                if not self._circuit.lets_through():
+                await self._heartbeat.beat()
+                await self._flush_pending_acks()
+                if not await self._circuit.lets_through():
                     return
-                while (left := self._linger.seconds_left()) > 0:
-                    if self._stopping.wait(left):
-                        return
-                claim = self._claim()
+                claim = await self._claim()
                 self._backoff.succeeded()
                 if claim is None:
                     return
-                self._process(claim)
+                await self._process(claim)
             except MailboxUnavailable as error:
                 pause = self._backoff.failed()
                 log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
 
-    def _claim(self) -> Claim | None:
+    async def _claim(self) -> Claim | None:
         size = self._size
-        claim = self._mailboxes.claim(
+        claim = await self._mailboxes.claim(
             max_customers=size.customers, max_events=size.events, lease_seconds=size.lease_seconds
         )
         if claim is not None:
@@ -149,33 +177,33 @@ class WorkerLoop:
             self._linger.claimed(events, is_full=is_full)
         return claim
 
-    def _process(self, claim: Claim) -> None:
+    async def _process(self, claim: Claim) -> None:
         """Decode, apply and settle a claim."""
         failpoint("after_claim", claim)
         decoded = [decode_batch(batch, self._fence) for batch in claim.batches]
 
-        lease = Lease(claim, self._mailboxes, is_stopping=self._stopping.is_set)
+        lease = Lease(claim, self._mailboxes, is_stopping=lambda: self._is_stopping)
         try:
-            processed = self._processor.with_lease(lease.renew_if_due).process(decoded)
+            processed = await lease.hold(self._processor.process(decoded))
         except ReleaseClaimError as reason:
             BATCHES.count("released")
             log.warning("batch_released", customers=len(decoded), exc_info=reason)
-            self._acknowledge(partial(self._mailboxes.release, claim))
+            await self._acknowledge(partial(self._mailboxes.release, claim))
             return
         except DatabaseAwayError as away:
             BATCHES.count("database_away")
             log.warning("database_away", exc_info=away.error)
-            self._acknowledge(partial(self._mailboxes.release, claim))
-            self._circuit.failed(away.error, begun_ms=claim.claimed_ms)
+            await self._acknowledge(partial(self._mailboxes.release, claim))
+            await self._circuit.failed(away.error, begun_ms=claim.claimed_ms)
             return
         self._on_ambiguous(processed.unsure)
 
         failpoint("before_settle", claim)
-        self._acknowledge(partial(self._settle, claim, processed.settlements))
+        await self._acknowledge(partial(self._settle, claim, processed.settlements))
         failpoint("after_settle", claim)
 
         BATCHES.count("settled")
-        self._heartbeat.settled(decoded, processed.settlements)
+        await self._heartbeat.settled(decoded, processed.settlements)
         # A thin event is counted by its reason: nothing was written in its place yet.
         words = (Reason.ASKED if one.reason is Reason.ASKED else one.outcome for one in processed.results)
         log.info("batch_settled", **Counter[str](words))
@@ -185,72 +213,23 @@ class WorkerLoop:
             elif result.outcome is Outcome.RETRY_AT:
                 log.warning("event_postponed", failure=result.reason, attempts=result.attempts)
 
-    def _settle(self, claim: Claim, settlements: Sequence[Settlement]) -> None:
-        lost = self._mailboxes.settle(claim, settlements)
+    async def _settle(self, claim: Claim, settlements: Sequence[Settlement]) -> None:
+        lost = await self._mailboxes.settle(claim, settlements)
         if lost:
             log.warning("leases_lost", customers=len(lost))
 
-    def _acknowledge(self, ack: Callable[[], object]) -> None:
+    async def _acknowledge(self, ack: Callable[[], Awaitable[object]]) -> None:
         """Settle or release a claim; what Redis does not take is sent again before the next claim.
 
         Else its customers would wait for their lease to end, and that would count as their worker's crash.
         """
         try:
-            ack()
+            await ack()
         except MailboxUnavailable:
             self._pending_acks.append(ack)
             raise
 
-    def _flush_pending_acks(self) -> None:
+    async def _flush_pending_acks(self) -> None:
         with suppress(IndexError):  # there is none, or another loop sends it
             while True:
-                self._acknowledge(self._pending_acks.popleft())
-
-
-class LoopPool:
-    """At most `slots` threads run the loop at once; a wake-up that finds them all busy makes one of them run again."""
-
-    def __init__(self, run: Callable[[], None], *, slots: int) -> None:
-        self._run = run
-        self._slots = slots
-        self._busy = 0
-        self._woken_meanwhile = False
-        self._changing = threading.Condition()
-
-    def wake(self) -> None:
-        """Run the loop until nothing is ready, or return at once when every slot already does so.
-
-        Whoever is turned away leaves a mark under the lock, so that the last loop to finish runs once more: events
-        that arrived between its last claim and its leaving do not wait for the next poll.
-        """
-        with self._changing:
-            if self._busy >= self._slots:
-                self._woken_meanwhile = True
-                return
-            self._busy += 1
-        try:
-            self._run()
-            while not self._is_finished():
-                self._run()
-        except BaseException:
-            with self._changing:
-                self._free_slot()
-            raise
-
-    def wait_until_idle(self, timeout_seconds: float) -> bool:
-        """Wait until no loop runs; False when one still does after `timeout_seconds`."""
-        with self._changing:
-            return self._changing.wait_for(lambda: self._busy == 0, timeout_seconds)
-
-    def _is_finished(self) -> bool:
-        """Free the slot, unless somebody was turned away: reading the mark and freeing the slot are one step."""
-        with self._changing:
-            if self._woken_meanwhile:
-                self._woken_meanwhile = False
-                return False
-            self._free_slot()
-            return True
-
-    def _free_slot(self) -> None:
-        self._busy -= 1
-        self._changing.notify_all()
+                await self._acknowledge(self._pending_acks.popleft())

@@ -7,7 +7,6 @@ well. From Redis each process backs off alone.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +16,7 @@ from cogento.retries import CIRCUIT, REDIS_CAP_SECONDS, FailureClass, next_delay
 from cogento.store.errors import code_of, says_away
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from cogento.queue.circuit import Circuit
 
@@ -27,11 +26,13 @@ log = structlog.get_logger()
 class LocalCircuit:
     """A process's copy of the shared circuit: says whether it may claim events.
 
-    `probe` writes something to Postgres, or raises. Closed until a failure. After one it asks the circuit, and again whenever the circuit says, until it is let
-    through. For any number of threads; `jitter` is uniform in [0, 1).
+    Closed until a failure. After one it asks the circuit, and again whenever the circuit says, until it is let through.
+    `probe` writes something to Postgres, or raises; `jitter` is uniform in [0, 1). For any number of loops.
     """
 
-    def __init__(self, circuit: Circuit, *, probe: Callable[[], object], jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, circuit: Circuit, *, probe: Callable[[], Awaitable[object]], jitter: Callable[[], float]
+    ) -> None:
         self._circuit = circuit
         self._probe = probe
         self._jitter = jitter
@@ -39,48 +40,51 @@ class LocalCircuit:
         self._ask_at_ms = 0
         self._failures = 0
         self._failures_count_until_ms = 0
-        self._asking = threading.Lock()
+        self._is_asking = False
 
-    def lets_through(self) -> bool:
+    async def lets_through(self) -> bool:
         """Whether to claim events now; probes when the circuit chose this worker."""
         if self._is_closed:
             return True
-        if self._circuit.now_ms() < self._ask_at_ms or not self._asking.acquire(blocking=False):
+        if await self._circuit.now_ms() < self._ask_at_ms or self._is_asking:
             return False
+        self._is_asking = True
         try:
-            self._is_closed = self._ask()
+            self._is_closed = await self._ask()
         finally:
-            self._asking.release()
+            self._is_asking = False
         return self._is_closed
 
-    def failed(self, error: BaseException, *, begun_ms: int) -> None:
+    async def failed(self, error: BaseException, *, begun_ms: int) -> None:
         """Note that work which began at `begun_ms` failed, through no event's fault."""
         self._is_closed, self._ask_at_ms = False, 0
         why, errors_limit = code_of(error), 1 if says_away(error) else CIRCUIT.errors_limit
-        before = self._failures if self._circuit.now_ms() < self._failures_count_until_ms else 0
+        before = self._failures if await self._circuit.now_ms() < self._failures_count_until_ms else 0
         pause = probe_pause(before + 1, jitter=self._jitter())
-        if self._circuit.failed(why, begun_ms=begun_ms, errors_limit=errors_limit, probe_after_seconds=pause):
+        if await self._circuit.failed(
+            why, begun_ms=begun_ms, errors_limit=errors_limit, probe_after_seconds=pause
+        ):
             log.error("circuit_opened", code=why)
 
-    def _ask(self) -> bool:
-        answer = self._circuit.ask()
+    async def _ask(self) -> bool:
+        answer = await self._circuit.ask()
         self._failures = answer.failures
-        self._failures_count_until_ms = self._circuit.now_ms() + int(CIRCUIT.recovery_seconds * 1000)
+        self._failures_count_until_ms = await self._circuit.now_ms() + int(CIRCUIT.recovery_seconds * 1000)
         if answer.code is AskCode.PROBE:
-            return self._probe_for_all(answer.failures)
+            return await self._probe_for_all(answer.failures)
         self._ask_at_ms = answer.at_ms
         return answer.code is AskCode.GO
 
-    def _probe_for_all(self, failures: int) -> bool:
+    async def _probe_for_all(self, failures: int) -> bool:
         try:
-            self._probe()
+            await self._probe()
         except Exception as error:  # noqa: BLE001 - whatever it is, events would meet it too
             pause = probe_pause(failures + 1, jitter=self._jitter())
             log.warning("probe_failed", code=code_of(error), again_in_seconds=pause)
-            self._circuit.probed(code_of(error), again_after_seconds=pause)
+            await self._circuit.probed(code_of(error), again_after_seconds=pause)
             return False
         log.info("circuit_recovering")
-        self._circuit.probed(None, again_after_seconds=0)
+        await self._circuit.probed(None, again_after_seconds=0)
         return True
 
 
@@ -95,7 +99,6 @@ class Backoff:
         self._jitter = jitter
         self._failures = 0
         self._until = 0.0
-        self._changing = threading.Lock()
 
     def is_over(self) -> bool:
         """Whether the pause is over, if there was one."""
@@ -103,16 +106,13 @@ class Backoff:
 
     def failed(self) -> float:
         """Begin a pause, and return its seconds."""
-        with self._changing:
-            self._failures += 1
-            delay = next_delay(FailureClass.INFRASTRUCTURE, self._failures, jitter=self._jitter())
-            delay = min(delay, REDIS_CAP_SECONDS)
-            self._until = self._clock() + delay
-            return delay
+        self._failures += 1
+        delay = next_delay(FailureClass.INFRASTRUCTURE, self._failures, jitter=self._jitter())
+        delay = min(delay, REDIS_CAP_SECONDS)
+        self._until = self._clock() + delay
+        return delay
 
     def succeeded(self) -> None:
         """Begin with the shortest pause again."""
-        if self._failures:
-            with self._changing:
-                self._failures = 0
-                self._until = 0.0
+        self._failures = 0
+        self._until = 0.0

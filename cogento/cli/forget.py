@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cogento import runtime
 from cogento.cli.options import reason_option, who_option
 from cogento.cli.printing import json_option, print_facts, print_json
 from cogento.console.connections import open_mailboxes, open_store
@@ -32,12 +33,12 @@ def forget(customer: str, *, yes: bool, why: str, who: str, as_json: bool) -> No
         )
     with open_mailboxes() as mailboxes, open_store(name="cogento forget") as store:
         forgetting = Forgetting(mailboxes, store)
-        report = forgetting.plan(CustomerId(customer))
+        report = runtime.run(forgetting.plan(CustomerId(customer)))
         if report.is_empty:
             raise Failure(f"Nothing here is about {customer}.")
         try:
             if yes:
-                report = forgetting.run(CustomerId(customer), who=who, why=why)
+                report = runtime.run(forgetting.run(CustomerId(customer), who=who, why=why))
         except ReasonNamesPersonError as error:
             raise Failure(
                 "The reason names the person, and it is kept. Say it without; nothing was changed."

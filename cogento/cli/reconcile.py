@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cogento import runtime
 from cogento.cli.options import read_customer_id, reason_option, who_option
 from cogento.cli.printing import json_option, print_facts, print_json, print_table, print_title
 from cogento.cli.progress import percent_bar
@@ -59,10 +60,10 @@ def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
     STRIPE_API_KEY. Ctrl-C is safe: the next backfill goes on from there.
     """
     with open_reconciliation(name="cogento backfill") as reconciliation, _backfill_bar() as report:
-        done = reconciliation.backfill(anew=restart, report=report)
+        done = runtime.run(reconciliation.backfill(anew=restart, report=report))
         if done is not None:
             objects = {f"{kind}s": done.objects(kind) for kind in KINDS}
-            reconciliation.record(Action.BACKFILL, who=who, why=why, details=objects)
+            runtime.run(reconciliation.record(Action.BACKFILL, who=who, why=why, details=objects))
     if as_json:
         print_json(
             done
@@ -140,10 +141,10 @@ def verify(
             if whose is None:
                 found = _verify_all(reconciliation, sample=sample, repair=repair)
             else:
-                compared = reconciliation.verify_customer(whose, repair=repair)
+                compared = runtime.run(reconciliation.verify_customer(whose, repair=repair))
             details = _summary(found if whose is None else compared)
             action = Action.REPAIR if repair else Action.VERIFY
-            reconciliation.record(action, who=who, why=why, about=whose, details=details)
+            runtime.run(reconciliation.record(action, who=who, why=why, about=whose, details=details))
     except Failure as failure:
         if failure.exit_code == EX_CONFIG:
             raise
@@ -171,10 +172,12 @@ def verify(
 
 def _verify_all(reconciliation: Reconciliation, *, sample: int | None, repair: bool) -> Verified:
     with percent_bar() as show:
-        return reconciliation.verify(
-            sample=sample,
-            repair=repair,
-            report=lambda compared, share: show(f"{compared:,} compared", share),
+        return runtime.run(
+            reconciliation.verify(
+                sample=sample,
+                repair=repair,
+                report=lambda compared, share: show(f"{compared:,} compared", share),
+            )
         )
 
 
@@ -251,13 +254,15 @@ def sweep(*, why: str, who: str, as_json: bool) -> None:
     nothing is done.
     """
     with open_reconciliation(name="cogento sweep") as reconciliation, percent_bar() as show:
-        swept = reconciliation.sweep(
-            grace_seconds=0,
-            report=lambda now: show(f"{now.listed:,} listed, {now.missing:,} missing", now.share),
+        swept = runtime.run(
+            reconciliation.sweep(
+                grace_seconds=0,
+                report=lambda now: show(f"{now.listed:,} listed, {now.missing:,} missing", now.share),
+            )
         )
         if swept is not None:
             found = {"listed": swept.listed, "missing": swept.missing}
-            reconciliation.record(Action.SWEEP, who=who, why=why, details=found)
+            runtime.run(reconciliation.record(Action.SWEEP, who=who, why=why, details=found))
     if as_json:
         print_json(swept)
     elif swept is None:

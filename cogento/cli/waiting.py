@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cogento import runtime
 from cogento.cli.options import read_customer_id, reason_option, who_option
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.console.connections import open_mailboxes, open_store_if_configured
@@ -49,7 +50,9 @@ def waiting(*, state: str | None, customer: str | None, limit: int, as_json: boo
     whose = None if customer is None else read_customer_id(customer)
     states = tuple(WaitingState) if state is None else (WaitingState(state),)
     with open_mailboxes() as mailboxes:
-        page = mailboxes.waiting(None if state is None else states[0], customer=whose, limit=limit)
+        page = runtime.run(
+            mailboxes.waiting(None if state is None else states[0], customer=whose, limit=limit)
+        )
     unlisted = {} if whose else {one.value: page.unlisted(one) for one in states}
     if as_json:
         print_json(
@@ -98,8 +101,8 @@ def pause(customer: str | None, *, everything: bool, why: str, who: str, as_json
     whose = None if _names_all(customer, everything=everything) else read_customer_id(customer)
     with _open_actions("cogento pause") as (mailboxes, actions):
         done = actions.pause(whose, who=who, why=why)
-        held = mailboxes.halted() if whose is None else mailboxes.view(whose).pause
-        now_ms = mailboxes.now_ms()
+        held = runtime.run(mailboxes.halted()) if whose is None else runtime.run(mailboxes.view(whose)).pause
+        now_ms = runtime.run(mailboxes.now_ms())
         is_known = whose is None or actions.is_known(whose)
     if as_json:
         print_json({"customer": whose, "paused": True, "changed": done.changed, "pause": held})
@@ -129,11 +132,11 @@ def resume(customer: str | None, *, everything: bool, why: str, who: str, as_jso
     whose = None if _names_all(customer, everything=everything) else CustomerId(customer or "")
     with _open_actions("cogento resume") as (mailboxes, actions):
         # What an earlier release let somebody pause that is no customer's id can still be resumed.
-        if whose is not None and not is_customer_id(whose) and not mailboxes.view(whose).pause:
+        if whose is not None and not is_customer_id(whose) and not runtime.run(mailboxes.view(whose)).pause:
             read_customer_id(whose)
         done = actions.resume(whose, who=who, why=why)
-        everybody = mailboxes.halted()
-        by_name = mailboxes.waiting(WaitingState.PAUSED, limit=1).customers[WaitingState.PAUSED]
+        everybody = runtime.run(mailboxes.halted())
+        by_name = runtime.run(mailboxes.waiting(WaitingState.PAUSED, limit=1)).customers[WaitingState.PAUSED]
     if as_json:
         print_json(
             {"customer": whose, "paused": False, "changed": done.changed, "everything_paused": everybody}

@@ -222,7 +222,7 @@ class BulkOperations:
     def _do(self, operation: Operation, batch: list[int]) -> dict[int, str]:
         if operation.kind is OperationKind.RETRY:
             letters = _LettersOfOperation(self._operations, self._letters, operation)
-            return {**redeliver(batch, letters, self._mailboxes)}
+            return {**runtime.run(redeliver(batch, letters, self._mailboxes))}
         closed = set(runtime.run(self._operations.discard(operation, batch)))
         return {id_: DISCARDED if id_ in closed else Redelivery.NOT_OPEN for id_ in batch}
 
@@ -234,7 +234,7 @@ class BulkOperations:
         return [
             one.id
             for one in flying
-            if one.status is LetterStatus.RETRYING and self._mailboxes.find(one.event_id) is None
+            if one.status is LetterStatus.RETRYING and runtime.run(self._mailboxes.find(one.event_id)) is None
         ]
 
     def _count_in_flight(
@@ -242,7 +242,8 @@ class BulkOperations:
     ) -> Operation:
         """Count the batch in which the last process ended; what lies in no mailbox is open again."""
         if absent:
-            _LettersOfOperation(self._operations, self._letters, operation).give_back(absent, why=CUT_SHORT)
+            letters = _LettersOfOperation(self._operations, self._letters, operation)
+            runtime.run(letters.give_back(absent, why=CUT_SHORT))
         result = Redelivery.PUT_BACK if operation.kind is OperationKind.RETRY else DISCARDED
         counts = Counter(operation.counts)
         counts[result] += len(flying) - len(absent)
@@ -298,12 +299,12 @@ class _LettersOfOperation:
     letters: DeadLetters
     operation: Operation
 
-    def take(self, letter_ids: Collection[int]) -> Sequence[Replay]:
-        return runtime.run(self.operations.retry(self.operation, letter_ids))
+    async def take(self, letter_ids: Collection[int]) -> Sequence[Replay]:
+        return await self.operations.retry(self.operation, letter_ids)
 
-    def give_back(self, letter_ids: Collection[int], *, why: str = NOT_PUT) -> None:
+    async def give_back(self, letter_ids: Collection[int], *, why: str = NOT_PUT) -> None:
         who, operation_id = self.operation.who, self.operation.id
-        runtime.run(self.letters.reopen(letter_ids, who=who, why=why, operation_id=operation_id))
+        await self.letters.reopen(letter_ids, who=who, why=why, operation_id=operation_id)
 
 
 def batches(

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -77,7 +77,7 @@ def open_mailboxes() -> Iterator[Mailboxes]:
         try:
             yield mailboxes
         finally:
-            mailboxes.close()
+            runtime.run(mailboxes.close())
 
 
 @contextmanager
@@ -113,30 +113,38 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     settings = load(ReconcileSettings)
     with _logs_aside(), friendly_errors():
         mailboxes = connect(settings)
-        mailboxes.check()
-        reconciliation = Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
-        if reconciliation is None:
-            raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
         try:
-            yield reconciliation
+            runtime.run(mailboxes.check())
+            reconciliation = runtime.run(
+                Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
+            )
+            if reconciliation is None:
+                raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
+            try:
+                yield reconciliation
+            finally:
+                runtime.run(reconciliation.close())
         finally:
-            reconciliation.close()
-            mailboxes.close()
+            runtime.run(mailboxes.close())
 
 
 def require_access(settings: ConsoleSettings) -> None:
     """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
-    with friendly_errors(), closing(connect(settings)) as mailboxes:
-        try:
-            mailboxes.status()
-        except MailboxDenied:
-            raise
-        except MailboxUnavailable:
-            pass
-        # On a loop of its own: this process is yet to fork.
-        asyncio.run(
-            greet_if_there(settings.database_url.get_secret_value(), application_name="cogento console")
-        )
+    with friendly_errors():
+        asyncio.run(_ask_for_access(settings))  # on a loop of its own: this process is yet to fork
+
+
+async def _ask_for_access(settings: ConsoleSettings) -> None:
+    mailboxes = connect(settings)
+    try:
+        await mailboxes.status()
+    except MailboxDenied:
+        raise
+    except MailboxUnavailable:
+        pass
+    finally:
+        await mailboxes.close()
+    await greet_if_there(settings.database_url.get_secret_value(), application_name="cogento console")
 
 
 def connect(settings: MailboxSettings) -> Mailboxes:

@@ -113,12 +113,12 @@ class CustomerService:
         """Compare a customer's rows with what Stripe says, and write that where asked to; either is written down."""
         if self._reconciliation is None:
             raise Failure(NO_KEY)
-        comparison = self._reconciliation.verify_customer(customer_id, repair=repair)
+        comparison = runtime.run(self._reconciliation.verify_customer(customer_id, repair=repair))
         details = {
             "compared": len(comparison.objects),
             "differ": comparison.count(ComparisonState.DIFFERS),
             "repaired": comparison.count(ComparisonState.REPAIRED),
         }
         action = Action.REPAIR if repair else Action.VERIFY
-        self._reconciliation.record(action, who=who, why=why, about=customer_id, details=details)
+        runtime.run(self._reconciliation.record(action, who=who, why=why, about=customer_id, details=details))
         return comparison

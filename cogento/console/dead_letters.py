@@ -90,7 +90,7 @@ class DeadLetterService:
 
     def summary(self, which: LetterFilter) -> LetterSummary:
         """Count what matches, and those customers apart who are paused."""
-        paused = self._mailboxes.paused().customers
+        paused = runtime.run(self._mailboxes.paused()).customers
         return runtime.run(self._letters.summary(which, paused=paused), timeout_seconds=ANSWER_SECONDS)
 
     def matching(self, which: LetterFilter) -> list[LetterMatch]:
@@ -107,7 +107,10 @@ class DeadLetterService:
 
     def open(self, letter: Letter) -> LetterDetails:
         """Say how a letter stands, what to do about it and what was done."""
-        waits = letter.status is LetterStatus.RETRYING and self._mailboxes.find(letter.event_id) is not None
+        waits = (
+            letter.status is LetterStatus.RETRYING
+            and runtime.run(self._mailboxes.find(letter.event_id)) is not None
+        )
         return LetterDetails(
             letter,
             standing=describe_letter(letter, waits=waits),
@@ -140,7 +143,7 @@ class DeadLetterService:
 
     def retry(self, letter_ids: Collection[int], *, who: str, why: str | None) -> dict[int, Redelivery]:
         """Put letters back into their mailboxes, and say of each what became of it."""
-        return redeliver(letter_ids, _LetterClaim(self._letters, who, why), self._mailboxes)
+        return runtime.run(redeliver(letter_ids, _LetterClaim(self._letters, who, why), self._mailboxes))
 
     def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
         """Close open letters without applying them; how many, is returned."""
@@ -163,8 +166,8 @@ class _LetterClaim:
     who: str
     why: str | None
 
-    def take(self, letter_ids: Collection[int]) -> list[Replay]:
-        return runtime.run(self.letters.retry(letter_ids, who=self.who, why=self.why))
+    async def take(self, letter_ids: Collection[int]) -> list[Replay]:
+        return await self.letters.retry(letter_ids, who=self.who, why=self.why)
 
-    def give_back(self, letter_ids: Collection[int]) -> None:
-        runtime.run(self.letters.reopen(letter_ids, who=self.who, why=NOT_PUT))
+    async def give_back(self, letter_ids: Collection[int]) -> None:
+        await self.letters.reopen(letter_ids, who=self.who, why=NOT_PUT)

@@ -212,7 +212,7 @@ def _explanation(
     found_in: EventId | None,
 ) -> Explanation:
     """Put into words what is known: the event that was asked for first, then what waits, then the rows."""
-    mailbox, now_ms = mailboxes.view(customer_id), mailboxes.now_ms()
+    mailbox, now_ms = runtime.run(mailboxes.view(customer_id)), runtime.run(mailboxes.now_ms())
     sentences = []
 
     event = records.event if records else None
@@ -229,9 +229,9 @@ def _explanation(
 
     context = QueueContext(
         now_ms=now_ms,
-        halted=mailboxes.halted(),
-        circuits=mailboxes.open_circuits(),
-        workers=Workforce(mailboxes.workers.seen(), now_ms).alive,
+        halted=runtime.run(mailboxes.halted()),
+        circuits=runtime.run(mailboxes.open_circuits()),
+        workers=Workforce(runtime.run(mailboxes.workers.seen()), now_ms).alive,
     )
     sentences += describe_mailbox(mailbox, context)
     mail = _read_mail(mailbox, mailboxes, now_ms)
@@ -252,7 +252,9 @@ def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[
         for one in events
     ]
     bodies = (
-        mailboxes.search.bodies(mailbox.customer_id, [one.event_id for one, _ in listed]) if listed else {}
+        runtime.run(mailboxes.search.bodies(mailbox.customer_id, [one.event_id for one, _ in listed]))
+        if listed
+        else {}
     )
     envelopes = {id_: _envelope_of(body) for id_, body in bodies.items()}
     mail = []
@@ -299,17 +301,17 @@ class _WaitingIn:
 def _search(asked: str, mailboxes: Mailboxes) -> _WaitingIn | NothingFound:
     """Find the mailbox of what only the mailboxes know."""
     as_customer = CustomerId(asked)
-    mailbox = mailboxes.view(as_customer)
+    mailbox = runtime.run(mailboxes.view(as_customer))
     if mailbox.waiting_total or mailbox.parked_total or mailbox.pause:
         return _WaitingIn(as_customer)
-    stored = mailboxes.find(EventId(asked))
+    stored = runtime.run(mailboxes.find(EventId(asked)))
     envelope = _envelope_of(stored.body) if stored else None
     if envelope is not None:
         return _WaitingIn(envelope.customer_id)
     if asked.startswith((CUSTOMER, EVENT)):
         return NothingFound(asked, 0, 0)
-    status, wanted = mailboxes.status(), _mention(asked)
-    found = mailboxes.search.find(wanted)
+    status, wanted = runtime.run(mailboxes.status()), _mention(asked)
+    found = runtime.run(mailboxes.search.find(wanted))
     if found.customer_id is None:
         return NothingFound(
             asked, found.looked_through, max(status.waiting + status.parked, found.looked_through)

@@ -81,7 +81,9 @@ class StatusPoller:
         sample = StatusSample(second=int(time.time()))
         try:
             sample = replace(
-                sample, queue=read_figures(self._mailboxes), waiting=self._read_waiting(sample.second)
+                sample,
+                queue=runtime.run(read_figures(self._mailboxes)),
+                waiting=self._read_waiting(sample.second),
             )
         except MailboxDenied as denied:
             sample = replace(sample, queue_problem=str(denied))
@@ -125,7 +127,7 @@ class StatusPoller:
 
     def _read_waiting(self, second: int) -> WaitingPage:
         if self._waiting is None or second >= self._waiting[0] + DETAILS_EVERY_SECONDS:
-            self._waiting = (second, self._mailboxes.waiting(limit=CUSTOMERS_NAMED))
+            self._waiting = (second, runtime.run(self._mailboxes.waiting(limit=CUSTOMERS_NAMED)))
         return self._waiting[1]
 
     async def _read_causes(self, second: int, tables: TableFigures) -> Sequence[LetterGroup]:
@@ -142,7 +144,7 @@ class StatusPoller:
         known_minutes = self._minutes or {}
         try:
             if self._minutes is None:
-                known_minutes = {one.minute: one for one in self._mailboxes.minutes.kept()}
+                known_minutes = {one.minute: one for one in runtime.run(self._mailboxes.minutes.kept())}
             known = known_minutes.get(minute)
             if sample.queue and (known is None or (known.outcomes is None and sample.tables)):
                 totals = MinuteTotals(minute, sample.queue.received_total, sample.queue.waiting)
@@ -150,7 +152,7 @@ class StatusPoller:
                     missing = sample.tables.sweeping.missing
                     outcomes = dict(sample.tables.outcomes)
                     totals = replace_struct(totals, outcomes=outcomes, missing=missing)
-                self._mailboxes.minutes.keep(totals)
+                runtime.run(self._mailboxes.minutes.keep(totals))
                 known_minutes[minute] = totals
         except MailboxUnavailable:
             return tuple(known_minutes.values())

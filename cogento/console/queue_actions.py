@@ -49,22 +49,22 @@ class QueueActions:
 
     def pause(self, customer_id: CustomerId | None, *, who: str, why: str = "") -> ActionResult:
         """Hold one customer's events, or all; no change where they are held already."""
-        changed = self._mailboxes.pause(customer_id, who=who, why=why)
+        changed = runtime.run(self._mailboxes.pause(customer_id, who=who, why=why))
         return self._recorded(Action.PAUSE, customer_id, changed=changed, who=who, why=why)
 
     def resume(self, customer_id: CustomerId | None, *, who: str, why: str = "") -> ActionResult:
         """End a pause; no change where there is none."""
-        changed = self._mailboxes.resume(customer_id)
+        changed = runtime.run(self._mailboxes.resume(customer_id))
         return self._recorded(Action.RESUME, customer_id, changed=changed, who=who, why=why)
 
     def try_now(self, customer_id: CustomerId, *, who: str, why: str = "") -> ActionResult:
         """Have a customer's events tried now that are retried later, or wait for the customer's own."""
-        changed = self._mailboxes.replay(customer_id)
+        changed = runtime.run(self._mailboxes.replay(customer_id))
         return self._recorded(Action.TRY_NOW, customer_id, changed=changed, who=who, why=why)
 
     def is_known(self, customer_id: CustomerId) -> bool | None:
         """Tell whether anything here is about a customer; None where nobody can say now."""
-        mailbox = self._mailboxes.view(customer_id)
+        mailbox = runtime.run(self._mailboxes.view(customer_id))
         if mailbox.waiting_total or mailbox.parked_total:
             return True
         if self._store is None:

@@ -168,15 +168,15 @@ class _QueueReading:
 def _read_queue(mailboxes: Mailboxes) -> _QueueReading:
     refusal, facts = None, None
     try:
-        facts = mailboxes.check()
+        facts = runtime.run(mailboxes.check())
     except MailboxRefused as refused:
         refusal = refused
-    figures, now_ms = read_figures(mailboxes), mailboxes.now_ms()
+    figures, now_ms = runtime.run(read_figures(mailboxes)), runtime.run(mailboxes.now_ms())
     longest: dict[str, float] = {
         customer_id: max(now_ms - received_ms, 0) / 1000
-        for customer_id, received_ms in mailboxes.waits_longest(limit=LISTED)
+        for customer_id, received_ms in runtime.run(mailboxes.waits_longest(limit=LISTED))
     }
-    return _QueueReading(figures, facts, refusal, mailboxes.waiting(limit=LISTED), longest)
+    return _QueueReading(figures, facts, refusal, runtime.run(mailboxes.waiting(limit=LISTED)), longest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,13 +88,13 @@ class SweepRunner:
             self._last = replace(self._last, is_running=False, problem=problem)
 
     def _sweep(self) -> str | None:
-        reconciliation = Reconciliation.open(self._settings, self._mailboxes, name=NAME)
+        reconciliation = runtime.run(Reconciliation.open(self._settings, self._mailboxes, name=NAME))
         if reconciliation is None:
             return "Stripe is asked only with a key: set STRIPE_API_KEY."
         try:
-            swept = reconciliation.sweep(grace_seconds=0, report=self._report)
+            swept = runtime.run(reconciliation.sweep(grace_seconds=0, report=self._report))
         finally:
-            reconciliation.close()
+            runtime.run(reconciliation.close())
         if swept is None:
             return ELSEWHERE
         self._report(swept)

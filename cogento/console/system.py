@@ -80,9 +80,9 @@ class SystemService:
         begun = time.perf_counter()
         try:
             with friendly_errors():
-                facts = self._mailboxes.ping_write()
+                facts = runtime.run(self._mailboxes.ping_write())
                 took = time.perf_counter() - begun
-                return RedisAnswer(facts, self._limiter.pace(), took)
+                return RedisAnswer(facts, runtime.run(self._limiter.pace()), took)
         except Failure as failure:
             return RedisAnswer(problem=failure.message)
 

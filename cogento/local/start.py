@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cogento import runtime
 from cogento.console.errors import friendly_errors
 from cogento.database_schema import with_schema
 from cogento.local.errors import InUseError
@@ -81,8 +82,10 @@ def start_everything(
         migrate(servers.database_url)
         demand = AckDurability(servers.ack_durability) if servers.ack_durability else None
         mailboxes = Mailboxes.connect(servers.redis_url, ack=demand)
-        mailboxes.check()
-        mailboxes.close()
+        try:
+            runtime.run(mailboxes.check())
+        finally:
+            runtime.run(mailboxes.close())
 
     supervisor.start([system.receiver(), system.worker(), system.console()])
     supervisor.start([system.stripe(simulation)] if simulation else [])

@@ -114,7 +114,7 @@ class StatusLine:
         while True:
             begun = time.monotonic()
             try:
-                queue, tables = read_figures(self._mailboxes), runtime.run(self._store.figures())
+                queue, tables = runtime.run(read_figures(self._mailboxes)), runtime.run(self._store.figures())
             except Exception as error:  # noqa: BLE001 - whatever it is, the processes go on and so do we
                 self.text = f"no numbers just now ({type(error).__name__})"
             else:

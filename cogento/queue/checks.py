@@ -11,12 +11,11 @@ from redis.exceptions import ResponseError
 
 from cogento.queue.durability import AckDurability, DurabilityMechanism, warning_of
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
-from cogento.queue.redis_commands import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cogento.queue.redis_commands import RedisCommands
+    from cogento.queue.redis_client import RedisConnection
 
 log = structlog.get_logger()
 
@@ -58,21 +57,21 @@ class Disk:
     has_true_waitaof: bool
 
 
-def check_server(demand: AckDurability | None) -> RedisCommands[ServerFacts]:
+async def check_server(connection: RedisConnection, demand: AckDurability | None) -> ServerFacts:
     """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
 
     Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
     can say.
     """
     try:
-        info: Mapping[str, Any] = yield Command(("INFO",))
+        info: Mapping[str, Any] = await connection.ask("INFO")
     except MailboxDenied as denied:
         raise MailboxRefused(str(denied)) from denied
     if info.get("loading"):  # until it has read its files it says that it keeps none
         raise MailboxUnavailable("Redis is still loading its data")
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
-    disk = _disk(info, (yield from _configured()))
+    disk = _disk(info, await _configured(connection))
     require_version(version, disk)
     _require_noeviction(policy)
     given = given_for(demand, disk)
@@ -118,10 +117,10 @@ def has_true_waitaof(info: Mapping[str, Any]) -> bool:
     return _commands_of(info) >= TRUE_WAITAOF_SINCE and "valkey_version" not in info
 
 
-def _configured() -> RedisCommands[Mapping[str, str]]:
+async def _configured(connection: RedisConnection) -> Mapping[str, str]:
     """Hosted servers often forbid CONFIG; what they do not tell is not relied on."""
     try:
-        told: Mapping[str, str] = yield Command(("CONFIG GET", "*appendfsync*"))
+        told: Mapping[str, str] = await connection.ask("CONFIG GET", "*appendfsync*")
     except MailboxUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return {}

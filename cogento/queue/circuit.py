@@ -66,37 +66,37 @@ class Circuit:
         self._tag = tag
         self._dependency = dependency
 
-    def now_ms(self) -> int:
+    async def now_ms(self) -> int:
         """Return the time by the clock of all workers."""
-        return self._clock.now_ms()
+        return await self._clock.now_ms()
 
-    def ask(self) -> CircuitDecision:
+    async def ask(self) -> CircuitDecision:
         """Ask for a place; one worker at a time is told to probe, and reports with `probed`."""
         times = (CIRCUIT.probe_seconds, CIRCUIT.step_seconds, CIRCUIT.forgotten_seconds)
-        code, at_ms, failures = self._run("circuit_ask", *map(_ms, times))
+        code, at_ms, failures = await self._run("circuit_ask", *map(_ms, times))
         return CircuitDecision(AskCode(code), at_ms, failures)
 
-    def failed(self, why: str, *, begun_ms: int, errors_limit: int, probe_after_seconds: float) -> bool:
+    async def failed(self, why: str, *, begun_ms: int, errors_limit: int, probe_after_seconds: float) -> bool:
         """Count a failure of work that began at `begun_ms`; True when this opened the circuit.
 
         It opens at `errors_limit` failures within the window, and is then probed after that time.
         """
         window_ms, forgotten_ms = _ms(CIRCUIT.window_seconds), _ms(CIRCUIT.forgotten_seconds)
-        probe_ms = self.now_ms() + _ms(probe_after_seconds)
+        probe_ms = await self.now_ms() + _ms(probe_after_seconds)
         terms = (begun_ms, errors_limit, window_ms, probe_ms, forgotten_ms, why)
-        return bool(self._run("circuit_failed", *terms))
+        return bool(await self._run("circuit_failed", *terms))
 
-    def probed(self, failure: str | None, *, again_after_seconds: float) -> None:
+    async def probed(self, failure: str | None, *, again_after_seconds: float) -> None:
         """Report a probe: what it failed with, or None when workers may come back, this one first."""
         if failure is None:
-            self._run("circuit_probed", 0, _ms(CIRCUIT.recovery_seconds), "")
+            await self._run("circuit_probed", 0, _ms(CIRCUIT.recovery_seconds), "")
         else:
-            again_ms = self.now_ms() + _ms(again_after_seconds)
-            self._run("circuit_probed", again_ms, _ms(CIRCUIT.forgotten_seconds), failure)
+            again_ms = await self.now_ms() + _ms(again_after_seconds)
+            await self._run("circuit_probed", again_ms, _ms(CIRCUIT.forgotten_seconds), failure)
 
-    def read(self) -> OpenCircuit | None:
+    async def read(self) -> OpenCircuit | None:
         """Return what a person should know; None when all is well."""
-        found = self._server.ask("HGETALL", circuit_key(self._tag, self._dependency))
+        found = await self._server.ask("HGETALL", circuit_key(self._tag, self._dependency))
         if b"opened" not in found:
             return None
         return OpenCircuit(
@@ -107,9 +107,9 @@ class Circuit:
             probe_ms=int(found.get(b"probe", 0)),
         )
 
-    def _run(self, script: str, *terms: Argument) -> Reply:
-        call = Call(script, self._tag, (self.now_ms(), self._dependency, *terms))
-        return self._server.run(call)[0]
+    async def _run(self, script: str, *terms: Argument) -> Reply:
+        call = Call(script, self._tag, (await self.now_ms(), self._dependency, *terms))
+        return (await self._server.run(call))[0]
 
 
 def _ms(seconds: float) -> int:

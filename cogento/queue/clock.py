@@ -9,14 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento.queue.redis_commands import Command
-
 if TYPE_CHECKING:
     from cogento.queue.redis_client import RedisClient
-    from cogento.queue.redis_commands import RedisCommands, RedisConnection
 
 RESYNCHRONISE_SECONDS = 30.0  # a quartz clock drifts less than 1 ms in that time
-REQUEST = ("TIME",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,44 +22,32 @@ class _Reading:
     connection_epoch: int
 
 
-class RedisTime:
+class RedisClock:
     """Redis's TIME once, then the local monotonic clock, asked again now and then and after trouble."""
 
-    def __init__(self, connection: RedisConnection) -> None:
-        self._connection = connection
+    def __init__(self, client: RedisClient) -> None:
+        self._client = client
         self._reading: _Reading | None = None
 
-    def now_ms(self) -> RedisCommands[int]:
-        """Return milliseconds since 1970 by Redis's clock."""
+    async def now_ms(self) -> int:
+        """Return milliseconds since 1970 by Redis's clock; raises MailboxUnavailable."""
         reading = self._reading
         if (
             reading is None
-            or reading.connection_epoch != self._connection.connection_epoch
+            or reading.connection_epoch != self._client.connection_epoch
             or time.monotonic() - reading.taken >= RESYNCHRONISE_SECONDS
         ):
-            reading = self._reading = yield from self._read()
+            reading = self._reading = await self._read()
         return int(reading.offset_ms + time.monotonic() * 1000)
 
-    def _read(self) -> RedisCommands[_Reading]:
+    async def _read(self) -> _Reading:
         """Ask once; half the round trip is taken as the way back.
 
         The connection_epoch is noted before: when the connection changes meanwhile, the next look asks again.
         """
-        connection_epoch = self._connection.connection_epoch
+        connection_epoch = self._client.connection_epoch
         asked = time.monotonic()
-        seconds, micros = yield Command(REQUEST)
+        seconds, micros = await self._client.ask("TIME")
         answered = time.monotonic()
         there = (asked + answered) / 2
         return _Reading((int(seconds) + int(micros) / 1e6 - there) * 1000, answered, connection_epoch)
-
-
-class RedisClock:
-    """That time, for threads."""
-
-    def __init__(self, server: RedisClient) -> None:
-        self._server = server
-        self._time = RedisTime(server)
-
-    def now_ms(self) -> int:
-        """Return milliseconds since 1970 by Redis's clock; raises MailboxUnavailable."""
-        return self._server.execute(self._time.now_ms())

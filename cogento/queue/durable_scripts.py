@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.queue import redis_commands
 from cogento.queue.checks import ServerFacts, check_server
 from cogento.queue.durability import DurabilityMechanism, warning_of
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
@@ -18,15 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cogento.queue.durability import AckDurability
-    from cogento.queue.redis_commands import Call, RedisCommands, RedisConnection, Reply
+    from cogento.queue.redis_client import RedisConnection
+    from cogento.queue.redis_commands import Call, Reply
 
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 0.6
 """How long one answer of Redis may take: a caller may wait for two, and the receiver says 503 in about 1 s."""
-
-SLOWEST_BYTES_A_SECOND = 10 * 1024**2
-"""What is long may take longer, by what a slow wire and disk carry: the longest event is of 48 MiB."""
 
 WAITAOF_MS = 2000
 """An `everysec` file reaches the disk within a second, and the disk takes its time."""
@@ -39,9 +35,11 @@ KNOWN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _CheckedFacts:
+class CheckedFacts:
+    """What a server said of itself over a connection, of which epoch, and until when that is believed."""
+
     facts: ServerFacts
-    connection_epoch: int
+    epoch: int
     until: float
 
 
@@ -49,63 +47,54 @@ class DurableScripts:
     """Runs what must be durable, by the means that the server has.
 
     After a reconnection (another epoch) the server may be another one, or configured anew: it is asked again before
-    anything is acknowledged, over the same connections. Without a demand the level is what the server gives.
+    anything is acknowledged, over the same connection. Without a demand the level is what the server gives.
     """
 
-    def __init__(self, connection: RedisConnection, demand: AckDurability | None) -> None:
-        self._connection = connection
+    def __init__(self, demand: AckDurability | None) -> None:
         self._demand = demand
-        self._known: _CheckedFacts | None = None
+        self._latest: ServerFacts | None = None
 
-    def facts(self) -> RedisCommands[ServerFacts]:
-        """Return what the server gives, asking unless it told so lately."""
-        connection_epoch, now = self._connection.connection_epoch, time.monotonic()
-        known = self._known
-        if known is None or known.connection_epoch != connection_epoch or known.until < now:
-            self._known = _CheckedFacts(
-                (yield from check_server(self._demand)), connection_epoch, now + KNOWN_SECONDS
-            )
-            if known and known.facts.ack is not self._known.facts.ack:
-                facts = self._known.facts
-                log.warning(
-                    "ack_durability_changed",
-                    before=known.facts.ack,
-                    after=facts.ack,
-                    warning=warning_of(facts.ack),
-                )
-            return self._known.facts
-        return known.facts
-
-    def check(self) -> RedisCommands[ServerFacts]:
+    async def check(self, connection: RedisConnection) -> ServerFacts:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
-        if self._known is not None:
-            self._known = replace(self._known, until=-inf)
-        return (yield from self.facts())
+        epoch, now = connection.epoch, time.monotonic()
+        facts = await check_server(connection, self._demand)
+        connection.checked = CheckedFacts(facts, epoch, now + KNOWN_SECONDS)
+        before, self._latest = self._latest, facts
+        if before and before.ack is not facts.ack:
+            warning = warning_of(facts.ack)
+            log.warning("ack_durability_changed", before=before.ack, after=facts.ack, warning=warning)
+        return facts
 
-    def means(self) -> RedisCommands[DurabilityMechanism]:
-        """Return how the level is given; raises MailboxUnavailable where it is not, or not any more."""
+    async def means(self, connection: RedisConnection) -> DurabilityMechanism:
+        """Return how the level is given, asking unless the server said so lately.
+
+        Raises MailboxUnavailable where it is not, or not any more.
+        """
+        known = connection.checked
+        if known is not None and known.epoch == connection.epoch and known.until >= time.monotonic():
+            return known.facts.ack_means
         try:
-            return (yield from self.facts()).ack_means
+            return (await self.check(connection)).ack_means
         except MailboxRefused as refused:
             raise MailboxUnavailable(str(refused)) from refused
 
     def longest_seconds(self) -> float:
         """Return how long `run` may take, as far as is known yet."""
-        waits = self._known is not None and self._known.facts.ack_means is DurabilityMechanism.WAITAOF
+        waits = self._latest is not None and self._latest.ack_means is DurabilityMechanism.WAITAOF
         return LONG_TIMEOUT_SECONDS if waits else TIMEOUT_SECONDS
 
-    def run(self, calls: Sequence[Call]) -> RedisCommands[list[Reply]]:
+    async def run(self, connection: RedisConnection, calls: Sequence[Call]) -> list[Reply]:
         """Run scripts; when this returns, what they wrote is as durable as promised.
 
         The means are looked at before and after: a server that was exchanged in between did not give them.
         """
-        means = yield from self.means()
+        means = await self.means(connection)
         if means is DurabilityMechanism.WAITAOF:
-            replies, files = yield from redis_commands.run_and_wait(calls, wait_ms=WAITAOF_MS)
+            replies, files = await connection.run_and_wait(*calls, wait_ms=WAITAOF_MS)
             if files < 1:
                 raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
         else:
-            replies = yield from redis_commands.run(calls)
-        if (yield from self.means()) is not means:
+            replies = await connection.run(*calls)
+        if await self.means(connection) is not means:
             raise MailboxUnavailable("the server changed its durability during a put")
         return replies

@@ -40,24 +40,22 @@ class FenceNotes:
         self._clock = clock
         self._tag = tag
 
-    def note(
+    async def note(
         self, fence: Fence, *, let_in: int, kept_out: Mapping[Fenced, int], unnamed: EventId | None = None
     ) -> None:
         """Note what a receiver with this fence did since its last note."""
         counts = [term for reason, count in kept_out.items() for term in (reason, count)]
         expects = f"{int(fence.livemode)} {fence.account or ''}"
-        terms = (self._clock.now_ms(), expects, let_in, unnamed or "", *counts)
-        self._server.run(Call("fence", self._tag, terms))
+        terms = (await self._clock.now_ms(), expects, let_in, unnamed or "", *counts)
+        await self._server.run(Call("fence", self._tag, terms))
 
-    def everything_kept_out(self) -> KeptOut | None:
+    async def everything_kept_out(self) -> KeptOut | None:
         """Return what was kept out since receivers let nothing in; None while they let events in, or get none."""
-        noted = {
-            name.decode(): value.decode()
-            for name, value in self._server.ask("HGETALL", keys.fence_key(self._tag)).items()
-        }
+        fields = await self._server.ask("HGETALL", keys.fence_key(self._tag))
+        noted = {name.decode(): value.decode() for name, value in fields.items()}
         counts = {reason: int(noted[reason]) for reason in Fenced if reason in noted}
         let_in_ms = int(noted.get("let_in_ms", -QUIET_MS))
-        if not counts or self._clock.now_ms() - let_in_ms < QUIET_MS:
+        if not counts or await self._clock.now_ms() - let_in_ms < QUIET_MS:
             return None
         livemode, _, account = noted["expects"].partition(" ")
         unnamed = EventId(noted["unnamed"]) if "unnamed" in noted else None

@@ -53,11 +53,11 @@ class QueueFigures:
     server: ServerFacts | None
 
 
-def read_figures(mailboxes: Mailboxes) -> QueueFigures:
+async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
     """Ask Redis, in a handful of short commands; raises MailboxUnavailable."""
-    status = mailboxes.status()
+    status = await mailboxes.status()
     try:
-        server = mailboxes.check()
+        server = await mailboxes.check()
     except MailboxRefused:
         server = None
     return QueueFigures(
@@ -74,17 +74,17 @@ def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         halted=status.halted,
         oldest_event_age_seconds=status.oldest_event_age_seconds,
         oldest_paused_age_seconds=status.oldest_paused_age_seconds,
-        waits_for=waits_for_what(mailboxes),
-        kept_out=mailboxes.fence_notes.everything_kept_out(),
-        workforce=Workforce(mailboxes.workers.seen(), status.now_ms),
-        counters=mailboxes.workers.delays(),
+        waits_for=await waits_for_what(mailboxes),
+        kept_out=await mailboxes.fence_notes.everything_kept_out(),
+        workforce=Workforce(await mailboxes.workers.seen(), status.now_ms),
+        counters=await mailboxes.workers.delays(),
         server=server,
     )
 
 
-def waits_for_what(mailboxes: Mailboxes) -> dict[str, str]:
+async def waits_for_what(mailboxes: Mailboxes) -> dict[str, str]:
     """Name what workers have stopped for, and why."""
-    return {str(circuit.dependency): circuit.why for circuit in mailboxes.open_circuits()}
+    return {str(circuit.dependency): circuit.why for circuit in await mailboxes.open_circuits()}
 
 
 class KeptTables(NamedTuple):
@@ -105,20 +105,20 @@ class TablesKeeper:
         self._clock = clock
         self._tag = tag
 
-    def begin(self) -> bool:
+    async def begin(self) -> bool:
         """Tell whether the caller is the one worker who reads the tables now; its death holds nobody up."""
         every_ms = int(INTERVALS.figures_seconds * 1000)
-        return bool(self._server.ask("SET", keys.reading_key(self._tag), 1, "NX", "PX", every_ms))
+        return bool(await self._server.ask("SET", keys.reading_key(self._tag), 1, "NX", "PX", every_ms))
 
-    def keep(self, packed: bytes) -> None:
+    async def keep(self, packed: bytes) -> None:
         """Keep what was read just now, in place of whatever was kept before."""
-        value = b"%d %b" % (self._clock.now_ms(), packed)
-        self._server.ask("SET", keys.tables_key(self._tag), value, "PX", KEPT_MS)
+        value = b"%d %b" % (await self._clock.now_ms(), packed)
+        await self._server.ask("SET", keys.tables_key(self._tag), value, "PX", KEPT_MS)
 
-    def kept(self) -> KeptTables | None:
+    async def kept(self) -> KeptTables | None:
         """Return what was kept last; None where nothing of ours is."""
-        value: bytes = self._server.ask("GET", keys.tables_key(self._tag)) or b""
+        value: bytes = await self._server.ask("GET", keys.tables_key(self._tag)) or b""
         read_ms, _, packed = value.partition(b" ")
         if not read_ms.isdigit():
             return None
-        return KeptTables(packed, max(self._clock.now_ms() - int(read_ms), 0) / 1000)
+        return KeptTables(packed, max(await self._clock.now_ms() - int(read_ms), 0) / 1000)

@@ -11,15 +11,15 @@ from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from cogento.queue.durable_scripts import SLOWEST_BYTES_A_SECOND
 from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.redis_client import SLOWEST_BYTES_A_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.claims import Put
-    from cogento.queue.enqueue import AsyncEnqueuer
+    from cogento.queue.mailboxes import Mailboxes
 
 MAX_IN_FLIGHT = 2
 """While the server works on one, the other is written and read: alternately, neither waits for the other."""
@@ -80,8 +80,8 @@ class GroupCommit:
     wait, each no longer than for two puts (one under way and its own) and a moment.
     """
 
-    def __init__(self, enqueuer: AsyncEnqueuer) -> None:
-        self._enqueuer = enqueuer
+    def __init__(self, mailboxes: Mailboxes) -> None:
+        self._mailboxes = mailboxes
         self._queue: deque[_PendingPut] = deque()
         self._flights: list[_Flight] = []  # while there is none, nobody waits
         self._is_starting = False
@@ -96,7 +96,7 @@ class GroupCommit:
         if len(self._queue) >= MAX_WAITING:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()
-        longest = 2 * self._enqueuer.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
+        longest = 2 * self._mailboxes.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
         pending = _PendingPut(envelope, loop.create_future(), loop.time() + longest)
         self._queue.append(pending)
         if not self._is_starting and len(self._flights) < MAX_IN_FLIGHT:
@@ -127,7 +127,7 @@ class GroupCommit:
         """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""
         group: list[_PendingPut] = []
         room = MAX_BATCH_BYTES
-        done_by = asyncio.get_running_loop().time() + self._enqueuer.longest_put_seconds()
+        done_by = asyncio.get_running_loop().time() + self._mailboxes.longest_put_seconds()
         while self._queue and len(group) < MAX_BATCH and room > 0:
             pending = self._queue.popleft()
             if pending.deadline < done_by:
@@ -142,7 +142,7 @@ class GroupCommit:
             return
         failure: Exception | None = MailboxUnavailable("the put was interrupted")
         try:
-            puts = await self._enqueuer.put([pending.envelope for pending in group])
+            puts = await self._mailboxes.put([pending.envelope for pending in group])
             for pending, put in zip(group, puts, strict=True):
                 pending.resolve(put)
             failure = None

@@ -8,6 +8,7 @@ after each, so that Redis serves others meanwhile: measured in docs/operations.m
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import defaultdict
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cogento.events.names import EventId
-from cogento.queue import codec, keys, redis_commands, replies
+from cogento.queue import codec, keys, replies
 from cogento.queue.enqueue import restoring_terms
 from cogento.queue.errors import JunkFound
 from cogento.queue.redis_commands import Call
 from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
@@ -73,10 +74,7 @@ class _Shard:
 
 
 class Inspection:
-    """Inspects all shards of one server; everything raises MailboxUnavailable.
-
-    `rest` waits for so many seconds, and is False when the round shall end now.
-    """
+    """Inspects all shards of one server; everything raises MailboxUnavailable."""
 
     def __init__(
         self,
@@ -85,21 +83,20 @@ class Inspection:
         tags: Sequence[str],
         *,
         lease_seconds: float,
-        rest: Callable[[float], bool],
     ) -> None:
         self._server = server
         self._clock = clock
         self._tags = tags
         self._lease_ms = int(lease_seconds * 1000)
-        self._rest = rest
         self._suspects: set[tuple[str, str]] = set()  # gauges that the last round found to be off
 
-    def run(self) -> Findings | None:
+    async def run(self) -> Findings | None:
         """Go through everything once and say what was put right; None where somebody did so lately, or does."""
         inspected = keys.inspected_key(self._tags[0])
-        if not self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
+        if not await self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
             return None
         begun = time.monotonic()
+        left = 0.0
         round_ = _Round(
             self._server,
             self._clock,
@@ -109,25 +106,19 @@ class Inspection:
             suspects=self._suspects,
         )
         try:
-            findings = round_.go()
-        except _StoppingError:
-            findings = None
-        left = INTERVALS.inspection_seconds - (time.monotonic() - begun)
-        if left > 0 and findings is not None:
-            self._server.ask("PEXPIRE", inspected, int(left * 1000))
-        else:
-            self._server.ask("DEL", inspected)
+            findings = await round_.go()
+            left = INTERVALS.inspection_seconds - (time.monotonic() - begun)
+        finally:  # whatever cut it short, the next one begins at once
+            if left > 0:
+                await self._server.ask("PEXPIRE", inspected, int(left * 1000))
+            else:
+                await self._server.ask("DEL", inspected)
         return findings
 
-    def _pause(self, begun: float) -> None:
+    async def _pause(self, begun: float) -> None:
         """Rest after a slice, and go on saying that a round is under way."""
-        self._server.ask("PEXPIRE", keys.inspected_key(self._tags[0]), UNDER_WAY_MS)
-        if not self._rest(REST * (time.monotonic() - begun)):
-            raise _StoppingError
-
-
-class _StoppingError(Exception):
-    """The process was asked to stop."""
+        await self._server.ask("PEXPIRE", keys.inspected_key(self._tags[0]), UNDER_WAY_MS)
+        await asyncio.sleep(REST * (time.monotonic() - begun))
 
 
 class _Round:
@@ -140,7 +131,7 @@ class _Round:
         tags: Sequence[str],
         *,
         lease_ms: int,
-        pause: Callable[[float], None],
+        pause: Callable[[float], Awaitable[None]],
         suspects: set[tuple[str, str]],
     ) -> None:
         self._server = server
@@ -149,42 +140,43 @@ class _Round:
         self._lease_ms = lease_ms
         self._pause = pause
         self._suspects = suspects
-        self._begun_ms = clock.now_ms()
+        self._begun_ms = 0
         self._seen = _Filter()
         self._shards: dict[str, _Shard] = {}
 
-    def go(self) -> Findings:
+    async def go(self) -> Findings:
+        self._begun_ms = await self._clock.now_ms()
         for tag in self._tags:
-            self._server.execute(redis_commands.set_aside(tag, self._clock.now_ms()))
-            self._shards[tag] = _Shard(self._stats(tag))
-        self._through_keys("mail", partial(self._repair, "mail"))
-        self._through_keys("held", partial(self._repair, "held"))
-        self._through_lists()
-        after = {tag: self._stats(tag) for tag in self._tags}
-        self._through_keys("event", self._restore)
+            await self._server.set_aside(tag, await self._clock.now_ms())
+            self._shards[tag] = _Shard(await self._stats(tag))
+        await self._through_keys("mail", partial(self._repair, "mail"))
+        await self._through_keys("held", partial(self._repair, "held"))
+        await self._through_lists()
+        after = {tag: await self._stats(tag) for tag in self._tags}
+        await self._through_keys("event", self._restore)
         for tag, shard in self._shards.items():
-            self._recount(tag, shard, after[tag])
-            self._tell_lost(tag)
+            await self._recount(tag, shard, after[tag])
+            await self._tell_lost(tag)
         return self._findings()
 
-    def _through_keys(self, family: str, inspect: Callable[[str, list[str]], None]) -> None:
+    async def _through_keys(self, family: str, inspect: Callable[[str, list[str]], Awaitable[None]]) -> None:
         """Show every key of a family that is there all the time; some may be shown twice."""
         cursor = 0
         while True:
             begun = time.monotonic()
             match = f"{{cogento:*}}:{family}:*"
-            cursor, found = self._server.ask("SCAN", cursor, "MATCH", match, "COUNT", KEYS_AT_ONCE)
+            cursor, found = await self._server.ask("SCAN", cursor, "MATCH", match, "COUNT", KEYS_AT_ONCE)
             ids: defaultdict[str, list[str]] = defaultdict(list)
             for key in found:
                 tag, _, id_ = key.decode(errors="replace").partition(f":{family}:")
                 ids[tag].append(id_)
             for tag in ids.keys() & self._shards.keys():
-                inspect(tag, ids[tag])
+                await inspect(tag, ids[tag])
             if not int(cursor):
                 return
-            self._pause(begun)
+            await self._pause(begun)
 
-    def _repair(self, family: str, tag: str, customers: list[str]) -> None:
+    async def _repair(self, family: str, tag: str, customers: list[str]) -> None:
         shard = self._shards[tag]
         while customers:
             begun = time.monotonic()
@@ -194,33 +186,33 @@ class _Round:
                 family,
                 *customers[:CUSTOMERS_AT_ONCE],
             )
-            looked, waiting, parked, size, repaired, ids = self._run("inspect", tag, *terms)
+            looked, waiting, parked, size, repaired, ids = await self._run("inspect", tag, *terms)
             for gauge, number in zip(GAUGES, (waiting, parked, size), strict=True):
                 shard.found[gauge] += number
             shard.repaired += repaired
             self._seen.add(tag, ids)
             customers = customers[looked:]
             if customers:
-                self._pause(begun)
+                await self._pause(begun)
 
-    def _through_lists(self) -> None:
+    async def _through_lists(self) -> None:
         for tag, shard in self._shards.items():
             for name in LISTS:
                 cursor = b"0"
                 while True:
                     begun = time.monotonic()
-                    cursor, gone = self._run("remove_stale", tag, name, cursor, ENTRIES_AT_ONCE)
+                    cursor, gone = await self._run("remove_stale", tag, name, cursor, ENTRIES_AT_ONCE)
                     shard.stale += gone
                     if cursor == b"0":
                         break
-                    self._pause(begun)
+                    await self._pause(begun)
 
-    def _restore(self, tag: str, ids: list[str]) -> None:
+    async def _restore(self, tag: str, ids: list[str]) -> None:
         """Lay what was seen in no mailbox, and was there when the round began, into the mailbox that it names."""
         unseen = [id_ for id_ in ids if not self._seen.may_have(tag, id_.encode())]
         if not unseen:
             return
-        values = self._server.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in unseen))
+        values = await self._server.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in unseen))
         terms: list[Argument] = []
         for id_, value in zip(unseen, values, strict=True):
             header = None if value is None else codec.decode_header(value)
@@ -232,13 +224,13 @@ class _Round:
             elif value is not None and header is not None:
                 log.error("stored_event_unreadable", event_id=id_)
         if terms:
-            self._shards[tag].restored += sum(self._run("restore", tag, *terms))
+            self._shards[tag].restored += sum(await self._run("restore", tag, *terms))
         if None in values:
             # Settled meanwhile, or of another type.
             empty = [id_ for id_, value in zip(unseen, values, strict=True) if value is None]
-            self._server.execute(redis_commands.set_aside(tag, self._clock.now_ms(), empty))
+            await self._server.set_aside(tag, await self._clock.now_ms(), empty)
 
-    def _recount(self, tag: str, shard: _Shard, after: Mapping[str, int]) -> None:
+    async def _recount(self, tag: str, shard: _Shard, after: Mapping[str, int]) -> None:
         """Set gauges that were off in the last round as well, by more than came and went while we counted.
 
         Counting takes time, and SCAN may show a key twice: once is no proof.
@@ -256,14 +248,14 @@ class _Round:
                 self._suspects.discard((tag, gauge))
         if wrong:
             log.warning("gauges_recounted", gauges=wrong[::3], shard=tag)
-            self._run("recount", tag, *wrong)
+            await self._run("recount", tag, *wrong)
 
-    def _tell_lost(self, tag: str) -> None:
-        lost = self._server.ask("HGETALL", keys.lost_key(tag))
+    async def _tell_lost(self, tag: str) -> None:
+        lost = await self._server.ask("HGETALL", keys.lost_key(tag))
         if lost:
             named = sorted(id_.decode(errors="replace") for id_ in lost)
             log.error("events_lost", events=len(lost), event_ids=named[:NAMED])
-            self._server.ask("HDEL", keys.lost_key(tag), *lost)
+            await self._server.ask("HDEL", keys.lost_key(tag), *lost)
 
     def _findings(self) -> Findings:
         shards = self._shards.values()
@@ -276,18 +268,18 @@ class _Round:
             log.warning("mailboxes_repaired", **asdict(findings))
         return findings
 
-    def _stats(self, tag: str) -> dict[str, int]:
+    async def _stats(self, tag: str) -> dict[str, int]:
         names = dict.fromkeys((*GAUGES, *MOVES))
-        values = self._server.ask("HMGET", keys.stats_key(tag), *names)
+        values = await self._server.ask("HMGET", keys.stats_key(tag), *names)
         return {name: replies.read_number(value) for name, value in zip(names, values, strict=True)}
 
-    def _run(self, script: str, tag: str, *terms: Argument) -> Reply:
+    async def _run(self, script: str, tag: str, *terms: Argument) -> Reply:
         """Run a script on one shard, once more where junk was in the way."""
-        call = Call(script, tag, (self._clock.now_ms(), *terms))
+        call = Call(script, tag, (await self._clock.now_ms(), *terms))
         try:
-            (reply,) = self._server.run(call)
+            (reply,) = await self._server.run(call)
         except JunkFound:
-            (reply,) = self._server.run(call)
+            (reply,) = await self._server.run(call)
         return reply
 
 

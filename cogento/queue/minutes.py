@@ -38,14 +38,14 @@ class MinutesKeeper:
         self._server = server
         self._key = keys.minutes_key(tag)
 
-    def keep(self, totals: MinuteTotals) -> None:
+    async def keep(self, totals: MinuteTotals) -> None:
         """Keep a minute's totals."""
-        self._server.ask("HSET", self._key, totals.minute % MINUTES_KEPT, msgspec.json.encode(totals))
+        await self._server.ask("HSET", self._key, totals.minute % MINUTES_KEPT, msgspec.json.encode(totals))
 
-    def kept(self) -> list[MinuteTotals]:
+    async def kept(self) -> list[MinuteTotals]:
         """Return all that are kept, oldest first, without those that another release wrote differently."""
         found = []
-        for value in self._server.ask("HGETALL", self._key).values():
+        for value in (await self._server.ask("HGETALL", self._key)).values():
             try:
                 found.append(msgspec.json.decode(value, type=MinuteTotals))
             except (msgspec.DecodeError, UnicodeDecodeError):

@@ -45,33 +45,33 @@ class RateLimiter:
         server = RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS)
         return cls(server, requests_per_second=requests_per_second)
 
-    def reserve(self) -> SendSlot:
+    async def reserve(self) -> SendSlot:
         """Take the next free moment; it is gone, whether it is used or not."""
-        wait_ms, shut_ms = self._run("take")
+        wait_ms, shut_ms = await self._run("take")
         return SendSlot(wait_ms / 1000, shut_ms / 1000)
 
-    def slow_down(self, *, wait_seconds: float) -> None:
+    async def slow_down(self, *, wait_seconds: float) -> None:
         """Halve the rate and hand out no moment for so long; the rate is whole again a minute later."""
-        self._run("slow", wait_seconds)
+        await self._run("slow", wait_seconds)
 
-    def block_for(self, *, seconds: float) -> None:
+    async def block_for(self, *, seconds: float) -> None:
         """Hand out no moment at all for so long, and say so to whoever asks."""
-        self._run("shut", seconds)
+        await self._run("shut", seconds)
 
-    def pace(self) -> Pace:
+    async def pace(self) -> Pace:
         """Say how fast it goes now, without taking a moment; pace.lua has the same sum."""
-        kept = self._server.ask("HMGET", keys.pace_key(self._tag), "rate", "since", "shut")
+        kept = await self._server.ask("HMGET", keys.pace_key(self._tag), "rate", "since", "shut")
         rate, since, shut = (None if value is None else float(value) for value in kept)
-        now_ms, most = self._clock.now_ms(), self._requests_per_second
+        now_ms, most = await self._clock.now_ms(), self._requests_per_second
         recovered = most * (now_ms - (since or 0)) / 1000 / RECOVERY_SECONDS
         slowed = most if rate is None else min(most, rate + recovered)
         return Pace(slowed, max((shut or 0) - now_ms, 0) / 1000)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections."""
-        self._server.close()
+        await self._server.close()
 
-    def _run(self, what: str, seconds: float = 0) -> tuple[int, int]:
-        arguments = (self._clock.now_ms(), str(self._requests_per_second), what, int(seconds * 1000))
-        (reply,) = self._server.run(Call("pace", self._tag, arguments))
+    async def _run(self, what: str, seconds: float = 0) -> tuple[int, int]:
+        arguments = (await self._clock.now_ms(), str(self._requests_per_second), what, int(seconds * 1000))
+        (reply,) = await self._server.run(Call("pace", self._tag, arguments))
         return int(reply[0]), int(reply[1])

@@ -62,14 +62,14 @@ class TakenLetter(Protocol):
 class LetterSource(Protocol):
     """Where letters are taken from, on behalf of somebody and for a reason."""
 
-    def take(self, letter_ids: Collection[int]) -> Sequence[TakenLetter]:
+    async def take(self, letter_ids: Collection[int]) -> Sequence[TakenLetter]:
         """Take those that are open, oldest event first."""
 
-    def give_back(self, letter_ids: Collection[int]) -> None:
+    async def give_back(self, letter_ids: Collection[int]) -> None:
         """Have letters open again that could not be put back."""
 
 
-def redeliver(
+async def redeliver(
     letter_ids: Collection[int], letters: LetterSource, mailboxes: Mailboxes
 ) -> dict[int, Redelivery]:
     """Put letters back into their customers' mailboxes, and say of each what became of it.
@@ -78,24 +78,24 @@ def redeliver(
     event's outcome closes the letter though it is open. A process that dies in between leaves letters that a
     worker finds and opens (worker/auto_retry.py).
     """
-    taken = letters.take(letter_ids)
+    taken = await letters.take(letter_ids)
     try:
-        results = _put(taken, mailboxes)
+        results = await _put(taken, mailboxes)
     except BaseException:
-        letters.give_back([letter.id for letter in taken])
+        await letters.give_back([letter.id for letter in taken])
         raise
     left = [id_ for id_, result in results.items() if result not in TAKEN_ALONG]
     if left:
-        letters.give_back(left)
+        await letters.give_back(left)
     return dict.fromkeys(letter_ids, Redelivery.NOT_OPEN) | results
 
 
-def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, Redelivery]:
+async def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, Redelivery]:
     opened = [(letter.id, envelope) for letter in taken if (envelope := _open(letter))]
     # No wake-up is sent for what is put: an idle worker polls by itself.
     results = dict.fromkeys((letter.id for letter in taken), Redelivery.UNREADABLE)
     if opened:
-        puts = mailboxes.put([envelope for _, envelope in opened], source=Source.RETRY)
+        puts = await mailboxes.put([envelope for _, envelope in opened], source=Source.RETRY)
         results |= {id_: _OF_PUT[put.result] for (id_, _), put in zip(opened, puts, strict=True)}
     return results
 

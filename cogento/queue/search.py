@@ -14,7 +14,7 @@ from cogento.queue import codec, keys
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
@@ -44,11 +44,11 @@ class EventSearch:
         self._clock = clock
         self._tags = tags
 
-    def bodies(self, customer_id: CustomerId, event_ids: Sequence[EventId]) -> dict[EventId, bytes]:
+    async def bodies(self, customer_id: CustomerId, event_ids: Sequence[EventId]) -> dict[EventId, bytes]:
         """Read what waits of one customer; left out is what is gone, newer than this release, or beyond BYTES_AT_ONCE."""
-        now_ms = self._clock.now_ms()
+        now_ms = await self._clock.now_ms()
         (tag,) = keys.by_shard(self._tags, [customer_id])
-        (values,) = self._server.run(Call("events", tag, (now_ms, BYTES_AT_ONCE, *event_ids)))
+        (values,) = await self._server.run(Call("events", tag, (now_ms, BYTES_AT_ONCE, *event_ids)))
         stored = (
             (id_, codec.decode(value, now_ms=now_ms))
             for id_, value in zip(event_ids, values, strict=True)
@@ -56,24 +56,24 @@ class EventSearch:
         )
         return {id_: event.body for id_, event in stored if event is not None}
 
-    def find(self, is_wanted: Callable[[bytes], bool]) -> SearchResult:
+    async def find(self, is_wanted: Callable[[bytes], bool]) -> SearchResult:
         """Look through parked events, then through the waiting ones, MAX_SEARCHED of each, until a body is wanted."""
         looked_through = 0
         for kind in ("parked", "waiting"):
-            for customer_id, event_id, body in self._events(kind):
+            async for customer_id, event_id, body in self._events(kind):
                 looked_through += 1
                 if is_wanted(body):
                     return SearchResult(customer_id, event_id, looked_through)
         return SearchResult(None, None, looked_through)
 
-    def _events(self, kind: str) -> Iterator[tuple[CustomerId, EventId, bytes]]:
+    async def _events(self, kind: str) -> AsyncIterator[tuple[CustomerId, EventId, bytes]]:
         left = MAX_SEARCHED
         for tag in self._tags:
             first = 0
             while left > 0:
-                now_ms = self._clock.now_ms()
+                now_ms = await self._clock.now_ms()
                 limits = (CUSTOMERS_AT_ONCE, min(EVENTS_AT_ONCE, left), BYTES_AT_ONCE)
-                ((read, found),) = self._server.run(Call("scan", tag, (now_ms, kind, first, *limits)))
+                ((read, found),) = await self._server.run(Call("scan", tag, (now_ms, kind, first, *limits)))
                 if not read:
                     break
                 first += read

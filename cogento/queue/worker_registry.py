@@ -86,32 +86,33 @@ class WorkerRegistry:
         self._clock = clock
         self._tag = tag
 
-    def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> int:
+    async def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> int:
         """Note that a worker takes work, add to the workers' counters, and return the worker's slot."""
         facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version}"
         counts = [term for field, count in delays.items() for term in (field, count)]
-        return int(self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
+        return int(await self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
 
-    def unregister(self, worker: str) -> None:
+    async def unregister(self, worker: str) -> None:
         """Forget a worker that stops."""
-        self._run("unregister", worker)
+        await self._run("unregister", worker)
 
-    def seen(self) -> tuple[SeenWorker, ...]:
+    async def seen(self) -> tuple[SeenWorker, ...]:
         """Return the workers by their slots."""
-        now_ms = self._clock.now_ms()
-        noted = self._fields(keys.workers_key(self._tag))
+        now_ms = await self._clock.now_ms()
+        noted = await self._fields(keys.workers_key(self._tag))
         return tuple(sorted((_read(slot, text, now_ms) for slot, text in noted), key=lambda seen: seen.slot))
 
-    def delays(self) -> dict[str, int]:
+    async def delays(self) -> dict[str, int]:
         """Return the counters of delays and of whatever else workers count; they begin again with an empty Redis."""
-        counters = self._fields(keys.delays_key(self._tag))
+        counters = await self._fields(keys.delays_key(self._tag))
         return {field: read_number(count.encode()) for field, count in counters}
 
-    def _fields(self, key: str) -> Sequence[tuple[str, str]]:
-        return [(field.decode(), text.decode()) for field, text in self._server.ask("HGETALL", key).items()]
+    async def _fields(self, key: str) -> Sequence[tuple[str, str]]:
+        fields = await self._server.ask("HGETALL", key)
+        return [(field.decode(), text.decode()) for field, text in fields.items()]
 
-    def _run(self, script: str, *terms: Argument) -> int:
-        (reply,) = self._server.run(Call(script, self._tag, (self._clock.now_ms(), *terms)))
+    async def _run(self, script: str, *terms: Argument) -> int:
+        (reply,) = await self._server.run(Call(script, self._tag, (await self._clock.now_ms(), *terms)))
         return int(reply)
 
 

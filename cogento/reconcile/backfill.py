@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from cogento import runtime
 from cogento.events.envelope import EARLIEST_CREATED
 from cogento.events.kinds import KINDS
 from cogento.store.progress import BackfillRange, TimeRange
@@ -84,9 +83,15 @@ class Backfill:
         self._seconds = 0
         self._seconds_left = 0
 
-    def run(self, *, anew: bool) -> Backfilled:
+    async def run(self, *, anew: bool) -> Backfilled:
         """Go on with what an earlier run left, or begin; with `anew` forget what was left."""
-        return runtime.run(self._run(anew=anew))
+        await self._begin_or_resume(anew=anew)
+        left = await self._backfills.left()
+        self._seconds_left = sum(part.left.seconds for part in left)
+        for kind in KINDS:
+            await ListScan(self._stripe.api, self).over(part for part in left if part.left.kind is kind)
+        await self._backfills.finish()
+        return self._standing()
 
     async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:
         """Write a page's objects, and after them what is left of its slice: it may be written twice, never not at all."""
@@ -99,15 +104,6 @@ class Backfill:
     async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """As BackfillProgress.halve."""
         return await self._backfills.split(part, second)
-
-    async def _run(self, *, anew: bool) -> Backfilled:
-        await self._begin_or_resume(anew=anew)
-        left = await self._backfills.left()
-        self._seconds_left = sum(part.left.seconds for part in left)
-        for kind in KINDS:
-            await ListScan(self._stripe.api, self).over(part for part in left if part.left.kind is kind)
-        await self._backfills.finish()
-        return self._standing()
 
     async def _begin_or_resume(self, *, anew: bool) -> None:
         """Begin, unless an earlier run left something."""

@@ -108,7 +108,7 @@ class BulkApplier:
             await self._enqueue([one.body for one in documents], counts)
             return []
         _count(documents, result, counts)
-        await asyncio.to_thread(self._wake_parked, result.customers)
+        await self._wake_parked(result.customers)
         return [one for one in documents if result.results[one.delivery.event.id].outcome is Outcome.PARKED]
 
     async def _customers_of(self, orphans: Iterable[_Document], counts: AppliedCounts) -> list[_Document]:
@@ -126,16 +126,16 @@ class BulkApplier:
             log.warning("customer_unknown_to_stripe", customer_id=customer_id)
             return None
 
-    def _wake_parked(self, customers: frozenset[CustomerId]) -> None:
+    async def _wake_parked(self, customers: frozenset[CustomerId]) -> None:
         """Let mail that waited for these customers' rows be tried now."""
-        parked = self._mailboxes.parked_customers(quiet_seconds=0, limit=MAX_PARKED)
+        parked = await self._mailboxes.parked_customers(quiet_seconds=0, limit=MAX_PARKED)
         for customer_id in customers.intersection(parked):
-            self._mailboxes.replay(customer_id)
+            await self._mailboxes.replay(customer_id)
 
     async def _enqueue(self, bodies: Iterable[bytes], counts: AppliedCounts) -> None:
         """Put objects into the queues; raises QueueFullError when a queue is full."""
         envelopes = [envelope for body in bodies if (envelope := _opened(body))]
-        await asyncio.to_thread(self._enqueuer.put, envelopes, source=Source.FETCH)
+        await self._enqueuer.put(envelopes, source=Source.FETCH)
         counts.update((str(kind_of(envelope.type)), Outcome.ENQUEUED) for envelope in envelopes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,18 +26,18 @@ class QueueFullError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Enqueuer:
-    """Puts envelopes into their customers' queues; `wake_workers` sends a wake-up and never raises."""
+    """Puts envelopes into their customers' queues; `wake_workers` sends a wake-up, blocks and never raises."""
 
     mailboxes: Mailboxes
     wake_workers: Callable[[], object]
 
-    def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
+    async def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
         """Put envelopes; returns how many were not queued already. Raises QueueFullError if any queue is full."""
         if not envelopes:
             return 0
-        puts = self.mailboxes.put(envelopes, source=source)
+        puts = await self.mailboxes.put(envelopes, source=source)
         if any(put.needs_wakeup for put in puts):
-            self.wake_workers()
+            await asyncio.to_thread(self.wake_workers)
         if any(put.result is PutResult.FULL for put in puts):
             raise QueueFullError("a mailbox is full")
         return sum(put.result is PutResult.QUEUED for put in puts)

@@ -7,12 +7,12 @@ a crash at any point.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogento import runtime
 from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
 from cogento.events.names import CustomerId
@@ -20,7 +20,7 @@ from cogento.store.activity import Action
 from cogento.store.personal_data import names_in, worth_looking_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.personal_data import ErasedRows
@@ -74,61 +74,65 @@ class Forgetting:
     """Forgets people one at a time."""
 
     def __init__(
-        self, mailboxes: Mailboxes, store: Store, *, sleep: Callable[[float], object] = time.sleep
+        self,
+        mailboxes: Mailboxes,
+        store: Store,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._mailboxes = mailboxes
         self._activity = store.activity
         self._personal_data = store.personal_data
         self._sleep = sleep
 
-    def plan(self, customer_id: CustomerId) -> ForgetReport:
+    async def plan(self, customer_id: CustomerId) -> ForgetReport:
         """Say what would be erased, exactly; nothing is changed."""
-        names = self._names(customer_id)
-        rows = self._erase(self._deletion(customer_id), who="", names=names, dry_run=True)
-        mailbox = self._mailboxes.view(customer_id)
+        names = await self._names(customer_id)
+        rows = await self._erase(await self._deletion(customer_id), who="", names=names, dry_run=True)
+        mailbox = await self._mailboxes.view(customer_id)
         return ForgetReport(customer_id, rows, mailbox.waiting_total + mailbox.parked_total)
 
-    def run(self, customer_id: CustomerId, *, who: str, why: str = "") -> ForgetReport:
+    async def run(self, customer_id: CustomerId, *, who: str, why: str = "") -> ForgetReport:
         """Erase it, and record that without the data.
 
         Raises ReasonNamesPersonError, and nothing is changed; CustomerBusyError when events are left in the mailbox
         because a worker holds it: the tables are done then.
         """
-        names = self._names(customer_id)
+        names = await self._names(customer_id)
         if any(name in why.lower() for name in names):
             raise ReasonNamesPersonError
-        deletion = self._deletion(customer_id)
-        rows = self._erase(deletion, who=who, names=names)
-        events = self._empty_mailbox(customer_id, names)
-        late = self._erase(deletion, who=who, names=names)
+        deletion = await self._deletion(customer_id)
+        rows = await self._erase(deletion, who=who, names=names)
+        events = await self._empty_mailbox(customer_id, names)
+        late = await self._erase(deletion, who=who, names=names)
         report = ForgetReport(customer_id, rows, events)
         details = {"letters": rows.letters + late.letters, "events": events, "objects": rows.objects}
-        runtime.run(
-            self._activity.record(who=who, action=Action.FORGET, about=customer_id, why=why, details=details)
+        await self._activity.record(
+            who=who, action=Action.FORGET, about=customer_id, why=why, details=details
         )
         return report
 
-    def _names(self, customer_id: CustomerId) -> frozenset[str]:
-        known = runtime.run(self._personal_data.names_of(customer_id))
-        mailbox = self._mailboxes.view(customer_id)
-        stored = (self._mailboxes.find(one.event_id) for one in (*mailbox.waiting, *mailbox.parked))
+    async def _names(self, customer_id: CustomerId) -> frozenset[str]:
+        known = await self._personal_data.names_of(customer_id)
+        mailbox = await self._mailboxes.view(customer_id)
+        stored = [await self._mailboxes.find(one.event_id) for one in (*mailbox.waiting, *mailbox.parked)]
         return known | worth_looking_for(name for one in stored if one for name in names_in(one.body))
 
-    def _deletion(self, customer_id: CustomerId) -> Event:
+    async def _deletion(self, customer_id: CustomerId) -> Event:
         """Make the event that ends the customer, as if Stripe had been asked and had said that it is deleted."""
         stub = json.dumps({"id": customer_id, "object": "customer", "deleted": True}).encode()
-        second = self._mailboxes.now_ms() // 1000
+        second = await self._mailboxes.now_ms() // 1000
         return read_event(fetched_event_body(stub, fetched_at=second, api_version=""))
 
-    def _erase(
+    async def _erase(
         self, deletion: Event, *, who: str, names: frozenset[str], dry_run: bool = False
     ) -> ErasedRows:
-        return runtime.run(self._personal_data.erase(deletion, who=who, names=names, dry_run=dry_run))
+        return await self._personal_data.erase(deletion, who=who, names=names, dry_run=dry_run)
 
-    def _empty_mailbox(self, customer_id: CustomerId, names: frozenset[str]) -> int:
+    async def _empty_mailbox(self, customer_id: CustomerId, names: frozenset[str]) -> int:
         deadline = time.monotonic() + LEASE_WAIT_SECONDS
-        while (removed := self._mailboxes.forget(customer_id, names=names)) is None:
+        while (removed := await self._mailboxes.forget(customer_id, names=names)) is None:
             if time.monotonic() > deadline:
                 raise CustomerBusyError
-            self._sleep(POLL_SECONDS)
+            await self._sleep(POLL_SECONDS)
         return removed

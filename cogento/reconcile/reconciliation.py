@@ -5,13 +5,11 @@ Each is one process's at a time, whichever takes the turn first; a process that 
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import runtime
 from cogento.events.fence import Fence
 from cogento.events.outcomes import Source
 from cogento.queue.wakeup import WorkerWakeup
@@ -76,7 +74,6 @@ class Reconciliation:
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
         self._fence = fence
-        self._stopping = threading.Event()
         self._sweep = EventSweep(stripe, store, mailboxes, enqueuer, fence=fence)
         fetcher = ObjectFetcher(stripe, enqueuer)
         self._refetcher = Refetcher(
@@ -85,11 +82,10 @@ class Reconciliation:
                 AmbiguousRows(store.unsure_rows, mailboxes, fetcher, clock=clock),
                 ThinEventObjects(store, mailboxes, fetcher, clock=clock),
             ),
-            goes_on=self._goes_on,
         )
 
     @classmethod
-    def open(
+    async def open(
         cls,
         settings: WorkerSettings | ReconcileSettings | ConsoleSettings,
         mailboxes: Mailboxes,
@@ -102,63 +98,59 @@ class Reconciliation:
             return None
         redis_url = settings.redis_url.get_secret_value()
         database_url = settings.database_url.get_secret_value()
-        opening = Store.open(
-            database_url,
-            pool_size=connections,
-            application_name=name,
-        )
         return cls(
-            runtime.run(opening),
+            await Store.open(database_url, pool_size=connections, application_name=name),
             mailboxes,
             Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
             Enqueuer(mailboxes, WorkerWakeup(redis_url).send),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 
-    def ask(self) -> None:
+    async def ask(self) -> None:
         """Ask for what is in doubt and for what thin events told of, if it is this process's turn."""
-        self._refetcher.run()
+        await self._refetcher.run()
 
-    def sweep_if_due(self) -> None:
+    async def sweep_if_due(self) -> None:
         """Sweep, if five minutes have passed since any process did, and no other is at it."""
-        standing = runtime.run(self._store.sweeps.status())
+        standing = await self._store.sweeps.status()
         _warn_if_late(standing)
         if standing.finished is None or standing.now - standing.finished >= INTERVALS.sweep_seconds:
             try:
-                self.sweep(grace_seconds=INTERVALS.sweep_grace_seconds)
+                await self.sweep(grace_seconds=INTERVALS.sweep_grace_seconds)
             except OwnAccountError as error:
                 log.warning("own_account_named", exc_info=error)
 
-    def sweep(
+    async def sweep(
         self, *, grace_seconds: int, report: Callable[[Swept], object] = lambda _: None
     ) -> Swept | None:
         """Sweep now; None when another process is at it."""
-        self._check_account()
-        turn = runtime.run(self._store.try_leader_lease(SWEEP_TURN))
+        await self._check_account()
+        turn = await self._store.try_leader_lease(SWEEP_TURN)
         if turn is None:
             return None
         try:
-            return self._sweep.run(grace_seconds=grace_seconds, report=report, goes_on=self._goes_on)
+            return await self._sweep.run(grace_seconds=grace_seconds, report=report)
         finally:
-            runtime.run(turn.end())
+            await turn.end()
 
-    def backfill(
+    async def backfill(
         self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
     ) -> Backfilled | None:
         """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
-        self._check_account()
-        turn = runtime.run(self._store.try_leader_lease(BACKFILL_TURN))
+        await self._check_account()
+        turn = await self._store.try_leader_lease(BACKFILL_TURN)
         if turn is None:
             return None
         applier = BulkApplier(
             self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.BACKFILL
         )
         try:
-            return Backfill(self._stripe, self._store.backfills, applier, report=report).run(anew=anew)
+            backfill = Backfill(self._stripe, self._store.backfills, applier, report=report)
+            return await backfill.run(anew=anew)
         finally:
-            runtime.run(turn.end())
+            await turn.end()
 
-    def verify(
+    async def verify(
         self,
         *,
         sample: int | None = None,
@@ -166,26 +158,26 @@ class Reconciliation:
         report: Callable[[int, float], object] = lambda *_: None,
     ) -> Verified:
         """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
-        self._check_account()
+        await self._check_account()
         applier = BulkApplier(
             self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.VERIFY
         )
         comparison = Verify(self._store, self._stripe, self._mailboxes, applier, report=report)
-        return comparison.run(sample=sample, repair=repair)
+        return await comparison.run(sample=sample, repair=repair)
 
-    def verify_customer(self, customer_id: CustomerId, *, repair: bool = False) -> CustomerComparison:
+    async def verify_customer(self, customer_id: CustomerId, *, repair: bool = False) -> CustomerComparison:
         """Compare one customer's rows with Stripe field by field, and repair those that differ where asked to.
 
         Takes VERIFY.settle_seconds longer where anything differs.
         """
-        self._check_account()
+        await self._check_account()
         applier = BulkApplier(
             self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.VERIFY
         )
         comparison = CustomerVerification(self._store, self._stripe, self._mailboxes, applier)
-        return comparison.run(customer_id, repair=repair)
+        return await comparison.run(customer_id, repair=repair)
 
-    def record(
+    async def record(
         self,
         action: Action,
         *,
@@ -195,43 +187,34 @@ class Reconciliation:
         details: Mapping[str, object] | None = None,
     ) -> None:
         """Write down what somebody had done here."""
-        runtime.run(
-            self._store.activity.record(who=who, action=action, about=about, why=why, details=details)
-        )
+        await self._store.activity.record(who=who, action=action, about=about, why=why, details=details)
 
-    def standing(self) -> SweepStatus:
+    async def standing(self) -> SweepStatus:
         """How far sweeps have come."""
-        return runtime.run(self._store.sweeps.status())
+        return await self._store.sweeps.status()
 
-    def stop(self) -> None:
-        """Begin nothing further; what is under way ends at its next step."""
-        self._stopping.set()
-
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give up what turns are held, and close every connection."""
-        self._refetcher.stop()
-        self._stripe.close()
-        runtime.run(self._store.close())
+        await self._refetcher.stop()
+        await self._stripe.close()
+        await self._store.close()
 
-    def _check_account(self) -> None:
+    async def _check_account(self) -> None:
         """Let in nothing by asking where receivers keep everything out; raises OwnAccountError.
 
         An event that they kept out because it named no account is of the endpoint's own account. Where Stripe
         knows it as one of the account that we ask for, the two are the same.
         """
-        kept_out = self._mailboxes.fence_notes.everything_kept_out()
+        kept_out = await self._mailboxes.fence_notes.everything_kept_out()
         if kept_out is None or kept_out.unnamed is None or kept_out.fence != self._fence:
             return
         try:
-            self._stripe.event(kept_out.unnamed)
+            await self._stripe.api.event(kept_out.unnamed)
         except StripeApiError as error:
             if not error.is_missing:
                 raise
         else:
             raise OwnAccountError
-
-    def _goes_on(self) -> bool:
-        return not self._stopping.is_set()
 
 
 def _warn_if_late(standing: SweepStatus) -> None:

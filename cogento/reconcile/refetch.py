@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import VERSION, runtime
+from cogento import VERSION
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import read_notice
 from cogento.events.kinds import CUSTOMER
@@ -48,7 +48,7 @@ MAX_NAMED = 100
 
 
 class Refetcher:
-    """Refetches objects while this process is the leader, for as long as it `goes_on`.
+    """Refetches objects while this process is the leader.
 
     The leader keeps its lock, so that one memory knows what was fetched; the lock is released when the process dies
     or a pass fails.
@@ -58,39 +58,36 @@ class Refetcher:
         self,
         store: Store,
         sources: Sequence[AmbiguousRows | ThinEventObjects],
-        *,
-        goes_on: Callable[[], bool],
     ) -> None:
         self._store = store
         self._sources = sources
-        self._goes_on = goes_on
         self._lease: LeaderLease | None = None
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Refetch everything that is due, if this process is the leader or can become it."""
         if self._lease is None:
-            self._lease = runtime.run(self._store.try_leader_lease(LEASE))
+            self._lease = await self._store.try_leader_lease(LEASE)
         if self._lease is None:
             return
         there_is_more = True
         try:
-            while there_is_more and self._goes_on():
+            while there_is_more:
                 # A page of each source in turn, so that much of one keeps none of another waiting.
-                pages = [source.refetch_page() for source in self._sources]
+                pages = [await source.refetch_page() for source in self._sources]
                 there_is_more = any(pages)
         except Exception:
-            self._release(self._lease)
+            await self._release(self._lease)
             raise
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Let another process become the leader."""
         if self._lease is not None:
-            self._release(self._lease)
+            await self._release(self._lease)
 
-    def _release(self, lease: LeaderLease) -> None:
+    async def _release(self, lease: LeaderLease) -> None:
         self._lease = None
         with suppress(Exception):  # its connection may be what failed; then the lease has ended already
-            runtime.run(lease.end())
+            await lease.end()
 
 
 class AmbiguousRows:
@@ -113,36 +110,34 @@ class AmbiguousRows:
         self._fetcher = fetcher
         self._backoff = RetryBackoff(clock)
 
-    def refetch_page(self) -> bool:
+    async def refetch_page(self) -> bool:
         """Refetch what is in doubt now; returns whether there may be more."""
-        page = self._due()
+        page = await self._due()
         is_full = len(page) == MAX_AMBIGUOUS
-        doubts = [doubt for doubt in page if not self._has_events(doubt.customer_id)]
+        doubts = [doubt for doubt in page if not await self._has_events(doubt.customer_id)]
         if is_full:
             self._backoff.set_aside(
                 {doubt.object_id for doubt in page} - {doubt.object_id for doubt in doubts}
             )
         if doubts:
-            failures = self._fetcher.fetch(doubts)
+            failures = await self._fetcher.fetch(doubts)
             for doubt in doubts:
                 self._backoff.record(doubt.object_id, failures.get(doubt.object_id))
         return is_full
 
-    def _due(self) -> list[RefetchTarget]:
+    async def _due(self) -> list[RefetchTarget]:
         resting = self._backoff.paused()
-        rows = runtime.run(
-            self._rows.due(quiet_seconds=REFETCH.quiet_seconds, besides=resting, limit=MAX_AMBIGUOUS)
-        )
-        unknown = self._mailboxes.parked_customers(
+        rows = await self._rows.due(quiet_seconds=REFETCH.quiet_seconds, besides=resting, limit=MAX_AMBIGUOUS)
+        unknown = await self._mailboxes.parked_customers(
             quiet_seconds=REFETCH.quiet_seconds, limit=10 * MAX_AMBIGUOUS
         )
         customers = (RefetchTarget(CUSTOMER, ObjectId(one), one) for one in unknown)
         wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
         return list(wanted[:MAX_AMBIGUOUS])
 
-    def _has_events(self, customer_id: CustomerId) -> bool:
+    async def _has_events(self, customer_id: CustomerId) -> bool:
         """Whether events wait that may settle the doubt: an earlier answer, or paused ones."""
-        return self._mailboxes.view(customer_id).waiting_total > 0
+        return (await self._mailboxes.view(customer_id)).waiting_total > 0
 
 
 class ThinEventObjects:
@@ -160,16 +155,16 @@ class ThinEventObjects:
         self._fetcher = fetcher
         self._backoff = RetryBackoff(clock)
 
-    def refetch_page(self) -> bool:
+    async def refetch_page(self) -> bool:
         """Refetch objects that thin events named; returns whether there may be more."""
-        due = self._due()
+        due = await self._due()
         is_full = len(due) == MAX_NAMED
-        noticed = [one for one in due if not self._has_events(one)]
+        noticed = [one for one in due if not await self._has_events(one)]
         if is_full:
             self._backoff.set_aside({one.object_id for one in due} - {one.object_id for one in noticed})
         if not noticed:
             return is_full
-        failures = self._fetcher.fetch(
+        failures = await self._fetcher.fetch(
             [RefetchTarget(one.kind, one.object_id, _queue_of(one)) for one in noticed]
         )
         for one in noticed:
@@ -178,28 +173,27 @@ class ThinEventObjects:
             )
         missing = {object_id for object_id, error in failures.items() if error.is_missing}
         too_late = (one for one in noticed if one.waited_seconds > PARKING.limit_seconds)
-        self._give_up([one for one in too_late if one.object_id in missing])
+        await self._give_up([one for one in too_late if one.object_id in missing])
         return is_full
 
-    def _due(self) -> list[RefetchRequest]:
-        due = self._store.refetches.due(
+    async def _due(self) -> list[RefetchRequest]:
+        return await self._store.refetches.due(
             quiet_seconds=REFETCH.quiet_seconds,
             longest_seconds=REFETCH.longest_seconds,
             besides=self._backoff.paused(),
             limit=MAX_NAMED,
         )
-        return runtime.run(due)
 
-    def _has_events(self, noticed: RefetchRequest) -> bool:
+    async def _has_events(self, noticed: RefetchRequest) -> bool:
         """Whether more of its events wait, or an earlier answer."""
-        return self._mailboxes.view(_queue_of(noticed)).waiting_total > 0
+        return (await self._mailboxes.view(_queue_of(noticed))).waiting_total > 0
 
-    def _give_up(self, hopeless: Sequence[RefetchRequest]) -> None:
+    async def _give_up(self, hopeless: Sequence[RefetchRequest]) -> None:
         """Insert dead letters first: after a crash in between it is done again."""
         if hopeless:
             log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
-            runtime.run(self._store.insert_dead_letters([_letter(one) for one in hopeless]))
-            runtime.run(self._store.refetches.give_up([one.object_id for one in hopeless]))
+            await self._store.insert_dead_letters([_letter(one) for one in hopeless])
+            await self._store.refetches.give_up([one.object_id for one in hopeless])
 
 
 def _queue_of(noticed: RefetchRequest) -> CustomerId:
@@ -234,13 +228,13 @@ class ObjectFetcher:
     stripe: Stripe
     enqueuer: Enqueuer
 
-    def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
+    async def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
         """Fetch objects; when this returns every answer is queued. Objects without an answer are returned with the error.
 
         Raises QueueFullError, and what Redis raises; then some may be in none.
         """
         envelopes, failures = [], {}
-        for doubt, answer in zip(wanted, self.stripe.fetch(wanted), strict=True):
+        for doubt, answer in zip(wanted, await self.stripe.fetch(wanted), strict=True):
             if isinstance(answer, StripeApiError):
                 # No event pays an attempt: what failed is fetched again, at growing intervals.
                 log.warning(
@@ -252,7 +246,7 @@ class ObjectFetcher:
                 failures[doubt.object_id] = answer
             elif envelope := _envelope_of(doubt, answer):
                 envelopes.append(envelope)
-        self.enqueuer.put(envelopes, source=Source.FETCH)
+        await self.enqueuer.put(envelopes, source=Source.FETCH)
         log.info("objects_asked_for", asked=len(wanted), answered=len(envelopes))
         return failures
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
@@ -23,7 +22,7 @@ from cogento.store.progress import BEFORE_ALL_EVENTS, ListedEvent
 from cogento.store.refetches import SnapshotEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.events.fence import Fence
@@ -86,74 +85,72 @@ class EventSweep:
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
 
-    def run(
-        self, *, grace_seconds: int, report: Callable[[Swept], object], goes_on: Callable[[], bool]
-    ) -> Swept:
-        """Sweep up to `grace_seconds` ago (later events may be on their way) for as long as it `goes_on`."""
-        now = self._stripe.now()
-        since = self._beginning(now)
+    async def run(self, *, grace_seconds: int, report: Callable[[Swept], object]) -> Swept:
+        """Sweep up to `grace_seconds` ago: later events may be on their way."""
+        now = await self._stripe.api.now()
+        since = await self._beginning(now)
         swept = Swept(since=since, until=max(now - grace_seconds, since), at=since)
         slices = Slices(swept.until)
-        while not swept.is_whole and goes_on() and self._has_room():
-            swept = self._sweep_slice(swept, slices)
+        while not swept.is_whole and await self._has_room():
+            swept = await self._sweep_slice(swept, slices)
             report(swept)
         if swept.is_whole:
-            runtime.run(self._sweeps.finish())
+            await self._sweeps.finish()
         log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
         return swept
 
-    def _beginning(self, now: int) -> int:
+    async def _beginning(self, now: int) -> int:
         """Begin before the watermark, and before whatever was awaited and has vanished."""
         oldest = now - REACH_SECONDS
-        watermark = runtime.run(self._sweeps.status()).watermark
+        watermark = (await self._sweeps.status()).watermark
         if watermark is None:
             return oldest
-        vanished = self._vanished(oldest)
+        vanished = await self._vanished(oldest)
         begins = min([watermark - OVERLAP_SECONDS, *(event.created for event in vanished)])
         if begins < oldest:
             log.error("sweep_gap_exceeds_stripe_retention", days=(now - begins) // DAY_SECONDS)
         return max(begins, oldest)
 
-    def _vanished(self, oldest: int) -> list[ListedEvent]:
+    async def _vanished(self, oldest: int) -> list[ListedEvent]:
         """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
         vanished: list[ListedEvent] = []
         last = BEFORE_ALL_EVENTS
-        while awaited := runtime.run(self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE)):
-            vanished += self._vanished_of(awaited, oldest)
+        while awaited := await self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE):
+            vanished += await self._vanished_of(awaited, oldest)
             last = awaited[-1]
         return vanished
 
-    def _vanished_of(self, awaited: Sequence[ListedEvent], oldest: int) -> list[ListedEvent]:
-        unsettled = runtime.run(self._sweeps.unsettled(awaited))
+    async def _vanished_of(self, awaited: Sequence[ListedEvent], oldest: int) -> list[ListedEvent]:
+        unsettled = await self._sweeps.unsettled(awaited)
         settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
-        gone = [event for event in unsettled if self._mailboxes.find(event.event_id) is None]
-        vanished = runtime.run(self._sweeps.unsettled(gone))  # what left its mailbox a moment ago is settled
+        gone = [event for event in unsettled if await self._mailboxes.find(event.event_id) is None]
+        vanished = await self._sweeps.unsettled(gone)  # what left its mailbox a moment ago is settled
         lost = {event.event_id for event in vanished if event.created < oldest}
-        runtime.run(self._sweeps.forget(settled | lost))
+        await self._sweeps.forget(settled | lost)
         return vanished
 
-    def _has_room(self) -> bool:
-        has_room = runtime.run(self._sweeps.status()).awaited < MOST_AWAITED
+    async def _has_room(self) -> bool:
+        has_room = (await self._sweeps.status()).awaited < MOST_AWAITED
         if not has_room:
             log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
         return has_room
 
-    def _sweep_slice(self, swept: Swept, slices: Slices) -> Swept:
+    async def _sweep_slice(self, swept: Swept, slices: Slices) -> Swept:
         before = slices.end_after(swept.at)
         listed = missing = pages = 0
-        for page in self._pages(swept.at, before):
-            listed, missing, pages = listed + len(page), missing + self._bring(page), pages + 1
-        runtime.run(self._sweeps.advance(before))
+        async for page in self._pages(swept.at, before):
+            listed, missing, pages = listed + len(page), missing + await self._bring(page), pages + 1
+        await self._sweeps.advance(before)
         parts = len(range(0, len(TYPES), TYPES_AT_ONCE))
         slices.adapt(pages - parts + 1)  # each part has a page, even an empty one
         return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
 
-    def _pages(self, since: int, before: int) -> Iterator[Sequence[Envelope]]:
+    async def _pages(self, since: int, before: int) -> AsyncIterator[Sequence[Envelope]]:
         for first in range(0, len(TYPES), TYPES_AT_ONCE):
             types = TYPES[first : first + TYPES_AT_ONCE]
             after_id, has_more = None, True
             while has_more:
-                page = self._stripe.events(types, since=since, before=before, after_id=after_id)
+                page = await self._stripe.api.events(types, since=since, before=before, after_id=after_id)
                 after_id, has_more = page.last_id, page.has_more
                 opened = [envelope for body in page.objects if (envelope := _opened(body, page.at))]
                 yield [envelope for envelope in opened if self._is_ours(envelope)]
@@ -165,25 +162,25 @@ class EventSweep:
             log.warning("swept_event_fenced", event_id=envelope.event_id, reason=reason)
         return reason is None and not is_placeholder(envelope)
 
-    def _bring(self, envelopes: Sequence[Envelope]) -> int:
+    async def _bring(self, envelopes: Sequence[Envelope]) -> int:
         """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""
-        wanted = self._uncovered(self._unsettled(envelopes))
+        wanted = await self._uncovered(await self._unsettled(envelopes))
         if not wanted:
             return 0
-        missing = self._enqueuer.put(wanted, source=Source.SWEEP)
+        missing = await self._enqueuer.put(wanted, source=Source.SWEEP)
         awaited = [ListedEvent(envelope.event_id, envelope.created) for envelope in wanted]
-        runtime.run(self._sweeps.note(missing=missing, awaited=awaited))
+        await self._sweeps.note(missing=missing, awaited=awaited)
         return missing
 
-    def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+    async def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         seen = [ListedEvent(envelope.event_id, envelope.created) for envelope in envelopes]
-        ids = {event.event_id for event in runtime.run(self._sweeps.unsettled(seen))}
+        ids = {event.event_id for event in await self._sweeps.unsettled(seen)}
         return [envelope for envelope in envelopes if envelope.event_id in ids]
 
-    def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+    async def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Leave out events whose object a thin event told of: an answer of Stripe's stands for them."""
         told = [SnapshotEvent(one.event_id, one.object_id, one.created) for one in envelopes]
-        covered = runtime.run(self._notices.covered(told)) if told else set()
+        covered = await self._notices.covered(told) if told else set()
         return [envelope for envelope in envelopes if envelope.event_id not in covered]
 
 

@@ -11,7 +11,6 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from cogento import runtime
 from cogento.events.errors import OtherReleaseError, PermanentError
 from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
@@ -110,23 +109,8 @@ class Verify:
         self._suspects: list[_Suspect] = []
         self._numbers = itertools.count(1)
 
-    def run(self, *, sample: int | None, repair: bool) -> Verified:
+    async def run(self, *, sample: int | None, repair: bool) -> Verified:
         """Compare every row, or so many at random: a question to Stripe each."""
-        return runtime.run(self._run(sample=sample, repair=repair))
-
-    async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
-        """Compare a page of a list."""
-        await self._compare([StripeAnswer(one, page.at) for one in page.objects])
-        self._seconds_left -= seconds
-        self._report(self._compared, 1 - self._seconds_left / self._seconds)
-
-    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
-        """Cut a slice in two, which nobody needs to remember."""
-        whole = part.left
-        older = BackfillRange(next(self._numbers), TimeRange(whole.kind, whole.since, second))
-        return older, BackfillRange(part.id, TimeRange(whole.kind, second, whole.before))
-
-    async def _run(self, *, sample: int | None, repair: bool) -> Verified:
         if sample is None:
             await self._compare_all()
         else:
@@ -140,6 +124,18 @@ class Verify:
         fixed = {drift for one in found for drift in one.drift}.difference(remains)
         repaired = tuple(drift for one in found for drift in one.drift if drift in fixed)
         return Verified(self._compared, remains, repaired, tuple(undecided))
+
+    async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:  # noqa: ARG002 - the port's signature
+        """Compare a page of a list."""
+        await self._compare([StripeAnswer(one, page.at) for one in page.objects])
+        self._seconds_left -= seconds
+        self._report(self._compared, 1 - self._seconds_left / self._seconds)
+
+    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
+        """Cut a slice in two, which nobody needs to remember."""
+        whole = part.left
+        older = BackfillRange(next(self._numbers), TimeRange(whole.kind, whole.since, second))
+        return older, BackfillRange(part.id, TimeRange(whole.kind, second, whole.before))
 
     async def _compare_all(self) -> None:
         """Compare what Stripe lists; what it does not list is suspect."""
@@ -223,7 +219,7 @@ class Verify:
             return None
 
     async def _has_events(self, event: Event) -> bool:
-        view = await asyncio.to_thread(self._mailboxes.view, event.customer_id)
+        view = await self._mailboxes.view(event.customer_id)
         return view.waiting_total > 0 or view.parked_total > 0
 
     async def _repair(self, found: Sequence[_Found]) -> list[_Found]:

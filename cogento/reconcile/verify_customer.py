@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cogento import runtime
 from cogento.events.errors import OtherReleaseError
 from cogento.events.kinds import CUSTOMER, OWNED_KINDS
 from cogento.events.names import ObjectId
@@ -120,11 +119,8 @@ class CustomerVerification:
         self._applier = applier
         self._is_complete = True
 
-    def run(self, customer_id: CustomerId, *, repair: bool) -> CustomerComparison:
+    async def run(self, customer_id: CustomerId, *, repair: bool) -> CustomerComparison:
         """Compare, and write what Stripe says where asked to."""
-        return runtime.run(self._run(customer_id, repair=repair))
-
-    async def _run(self, customer_id: CustomerId, *, repair: bool) -> CustomerComparison:
         answers = await self._ask_all(customer_id)
         compared = await self._compare(answers)
         compared = await self._look_again(customer_id, compared)
@@ -229,7 +225,7 @@ class CustomerVerification:
         ]
 
     async def _has_events(self, customer_id: CustomerId) -> bool:
-        view = await asyncio.to_thread(self._mailboxes.view, customer_id)
+        view = await self._mailboxes.view(customer_id)
         return view.waiting_total > 0 or view.parked_total > 0
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import redis
 
+from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.local.stripe.truth import Truth
 from tests.support import builders
@@ -141,14 +142,14 @@ def test_an_open_letter_of_an_applied_event_is_found(checker: Checker, tables: p
 
 
 def test_the_buried_are_found_unless_they_may_be(checker: Checker, post: Post) -> None:
-    post.store.insert_dead_letters([letter("9", attempts=0)])
+    runtime.run(post.store.insert_dead_letters([letter("9", attempts=0)]))
 
     assert checker.judge(accepted=["evt_9"]).problems == ("I1: buried: 1 (evt_9)",)
     assert checker.judge(accepted=["evt_9"], dead_allowed=["evt_9"]).problems == ()
 
 
 def test_a_letter_that_was_discarded_is_as_dead(checker: Checker, post: Post) -> None:
-    post.store.insert_dead_letters([letter("9", attempts=0)])
+    runtime.run(post.store.insert_dead_letters([letter("9", attempts=0)]))
     with psycopg.connect(post.database_url) as connection:
         connection.execute("UPDATE dead_letters SET status = 'discarded', resolved_at = now()")
 

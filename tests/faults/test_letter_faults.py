@@ -65,7 +65,7 @@ def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(
     trial: LetterTrial, checker: Checker
 ) -> None:
     trial.bury(customers=50)
-    dead_letters = DeadLetterService(trial.post.mailboxes, trial.post.store._store)
+    dead_letters = DeadLetterService(trial.post.mailboxes.looped, trial.post.store)
     ids = [match.id for match in dead_letters.matching(LetterFilter())]
 
     typed = trial.type("retry", "--all", "--yes", "--json")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cogento.queue.mailboxes import Mailboxes
     from tests.support.checker import Checker
+    from tests.support.looped import LoopedMailboxes
     from tests.support.post import Post
 
     StartWorker = Callable[..., RunningWorker]
@@ -34,19 +34,23 @@ if TYPE_CHECKING:
 NEXT = "99.0.0"
 CUSTOMER = CustomerId("cus_1")
 PUT = """
-import sys, time
+import asyncio, sys, time
 from cogento.events.envelope import parse_envelope
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS)
-envelope = parse_envelope(sys.stdin.buffer.read(), now=int(time.time()))
-for _ in range(5):  # a disk that others share stalls for a moment
+async def put(envelope):
+    mailboxes = Mailboxes.connect(sys.argv[1], ack=AckDurability.REDIS)
     try:
-        sys.exit(not mailboxes.put([envelope]))
-    except MailboxUnavailable as error:
-        print(error, file=sys.stderr)
-sys.exit("the event could not be put")
+        for _ in range(5):  # a disk that others share stalls for a moment
+            try:
+                sys.exit(not await mailboxes.put([envelope]))
+            except MailboxUnavailable as error:
+                print(error, file=sys.stderr)
+    finally:
+        await mailboxes.close()
+    sys.exit("the event could not be put")
+asyncio.run(put(parse_envelope(sys.stdin.buffer.read(), now=int(time.time()))))
 """
 
 
@@ -85,7 +89,7 @@ def put_by(release: Path, redis_url: str, event_id: str, name: str) -> None:
     subprocess.run([sys.executable, "-c", PUT, redis_url], cwd=release, input=body, check=True)
 
 
-def versions_at_work(mailboxes: Mailboxes) -> set[str]:
+def versions_at_work(mailboxes: LoopedMailboxes) -> set[str]:
     return {seen.version for seen in mailboxes.workers.seen() if seen.is_alive}
 
 

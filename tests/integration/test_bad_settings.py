@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import redis
 
+from cogento import runtime
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.local.postgres import Postgres
@@ -249,7 +250,9 @@ def test_a5_what_keeps_a_connection_from_being_made_spends_no_attempt(
         post.put("customer.created", customer("cus_1"), id_="evt_1")
         worker.await_line("database_away")
         servers.wait_until(
-            lambda: bool(waits_for_what(post.mailboxes)), what="the circuit to tell", seconds=30
+            lambda: bool(runtime.run(waits_for_what(post.mailboxes.looped))),
+            what="the circuit to tell",
+            seconds=30,
         )
         attempts = post.mailboxes.view(CustomerId("cus_1")).waiting[0].attempts
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

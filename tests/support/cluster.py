@@ -5,20 +5,22 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import redis
-from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
-from redis.retry import Retry
+from redis.asyncio import Redis
+from redis.crc import key_slot
 
 from cogento.local.ports import LOCALHOST, free_port
+from cogento.queue.durable_scripts import TIMEOUT_SECONDS
+from cogento.queue.redis_client import RedisClient, RedisConnection
 from tests.support import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cogento.local.valkey import Valkey
+    from cogento.queue.redis_commands import Argument, CommandWords, Reply
 
     Node = servers.RunningServer[Valkey]
 
@@ -44,17 +46,48 @@ def cluster(*, masters: int) -> Iterator[Sequence[Node]]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def client_of(nodes: Sequence[Node]) -> redis.Redis:
-    """A client of the whole cluster that tries once, as cogento/queue/redis_client.py has it.
+def client_of(nodes: Sequence[Node]) -> RedisClient:
+    """A client of the whole cluster that tries once, as cogento/queue/redis_client.py has it."""
+    return _ClusterClient([RedisClient.connect(node.url, timeout_seconds=TIMEOUT_SECONDS) for node in nodes])
 
-    It is no `redis.Redis`, but has all that `cogento.queue.redis_client.RedisClient` asks of one.
-    """
-    client = RedisCluster(
-        startup_nodes=[ClusterNode(LOCALHOST, node.description.port) for node in nodes],  # type: ignore[no-untyped-call]
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-    return cast("redis.Redis", client)
+
+class _ClusterClient(RedisClient):
+    """Asks each node for the keys in its slots, and the first for what concerns no key."""
+
+    def __init__(self, nodes: Sequence[RedisClient]) -> None:
+        super().__init__(Redis(), timeout_seconds=TIMEOUT_SECONDS)
+        self._nodes = nodes
+
+    def _borrow(self) -> RedisConnection:
+        return _ClusterConnection([node._borrow() for node in self._nodes])
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
+
+class _ClusterConnection(RedisConnection):
+    def __init__(self, nodes: Sequence[RedisConnection]) -> None:
+        super().__init__(Redis(), timeout_seconds=TIMEOUT_SECONDS, on_change=lambda: None)
+        self._nodes = nodes
+
+    async def ask(self, *command: Argument) -> Reply:
+        return await self._node_of(command[1] if len(command) > 1 else "").ask(*command)
+
+    async def close(self) -> None:
+        for node in self._nodes:
+            await node.close()
+
+    async def _send(self, commands: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
+        # EVALSHA and EVAL name the script and how many keys follow.
+        return [
+            reply for words in commands for reply in await self._node_of(words[3])._send([words], wait_ms)
+        ]
+
+    def _node_of(self, key: Argument) -> RedisConnection:
+        if not str(key).startswith("{"):
+            return self._nodes[0]
+        return self._nodes[key_slot(str(key).encode()) * len(self._nodes) // SLOTS]
 
 
 def ask(node: Node, *command: str | int) -> object:

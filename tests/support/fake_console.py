@@ -102,7 +102,7 @@ class FakeForgetting(Forgetting):
 
     def __init__(self) -> None: ...
 
-    def plan(self, customer_id: CustomerId) -> ForgetReport:
+    async def plan(self, customer_id: CustomerId) -> ForgetReport:
         return ForgetReport(customer_id, ErasedRows(0, 0, 0, 0, 0, 0), 0)
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fakeredis
+from fakeredis.aioredis import FakeAsyncRedisConnection, FakeWriter
+from redis.asyncio import ConnectionPool, Redis
+
+from cogento.queue.durable_scripts import TIMEOUT_SECONDS
+from cogento.queue.redis_client import RedisClient
+
+if TYPE_CHECKING:
+    import redis
 
 INFO = {
     "redis_version": "7.2.0",
@@ -18,13 +26,40 @@ CONFIG = {"appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
 
 
 class FakeRedis(fakeredis.FakeRedis):
+    """What tests look with; `client_on` gives what the mailboxes ask with."""
+
+
+class _Writer(FakeWriter):
     """Answers INFO and CONFIG GET, which fakeredis does not know."""
 
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        match args[0]:
-            case "INFO":
-                return INFO
-            case "CONFIG GET":
-                return CONFIG
-            case _:
-                return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+    def is_closing(self) -> bool:
+        return self._socket is None
+
+    def writelines(self, data: Any) -> None:
+        if self._socket is None:
+            return
+        sent = b"".join(data)
+        if b"\r\nINFO\r\n" in sent:
+            self._socket.put_response("".join(f"{name}:{value}\r\n" for name, value in INFO.items()).encode())
+        elif b"\r\nCONFIG\r\n" in sent:
+            self._socket.put_response([word.encode() for pair in CONFIG.items() for word in pair])
+        else:
+            super().writelines([sent])
+
+
+class _Connection(FakeAsyncRedisConnection):
+    async def _connect(self) -> None:
+        await super()._connect()
+        assert self._sock is not None
+        self._writer = _Writer(self._sock)
+
+
+def client_on(client: redis.Redis) -> RedisClient:
+    """Make a client of the server, real or fake, that a synchronous one is of."""
+    options = client.connection_pool.connection_kwargs
+    if isinstance(client, fakeredis.FakeRedis):
+        kept = {name: options[name] for name in ("host", "port", "db", "server", "version", "server_type")}
+        pool = ConnectionPool(connection_class=_Connection, protocol=2, lua_modules=None, **kept)
+        return RedisClient(Redis(connection_pool=pool), timeout_seconds=TIMEOUT_SECONDS)
+    url = f"redis://{options['host']}:{options['port']}/{options.get('db') or 0}"
+    return RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS)

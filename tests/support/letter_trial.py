@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cogento import runtime
 from cogento.events.names import CustomerId
 from cogento.local.services import ROOT
 from tests.support.builders import NOW, customer, event_body
@@ -59,8 +60,10 @@ class LetterTrial:
 
     def bury(self, *, customers: int = 1, events: int = 1) -> None:
         """Bury so many events of so many customers: each event gives its customer another name."""
-        self.post.store.insert_dead_letters(
-            [self._letter(f"cus_{n}", turn) for turn in range(events) for n in range(customers)]
+        runtime.run(
+            self.post.store.insert_dead_letters(
+                [self._letter(f"cus_{n}", turn) for turn in range(events) for n in range(customers)]
+            )
         )
 
     def type(self, *arguments: str) -> Typed:

@@ -12,7 +12,7 @@ from cogento.queue.clock import RedisClock
 
 if TYPE_CHECKING:
     from cogento.queue.claims import Claim
-    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.looped import LoopedMailboxes
 
 START_MS = 1_760_000_000_000
 
@@ -23,7 +23,7 @@ class ManualClock(RedisClock):
 
     ms: int = START_MS
 
-    def now_ms(self) -> int:
+    async def now_ms(self) -> int:
         return self.ms
 
 
@@ -57,7 +57,7 @@ def envelope(
 
 
 def claim(
-    mailboxes: Mailboxes,
+    mailboxes: LoopedMailboxes,
     *,
     max_customers: int = 10,
     max_events: int = 100,
@@ -75,7 +75,7 @@ def claim(
     return claimed
 
 
-def is_idle(mailboxes: Mailboxes) -> bool:
+def is_idle(mailboxes: LoopedMailboxes) -> bool:
     """Claim, and say whether nothing was ready."""
     return mailboxes.claim(max_customers=10, max_events=100, lease_seconds=10) is None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from cogento.queue.inspection import Inspection
+    from tests.support.looped import LoopedInspection
 
 TAG = "{cogento:0}"
 SURE_OF_A_GAUGE = 3
@@ -74,7 +74,7 @@ def failing_half_way(script: str, *, writes: int) -> Iterator[None]:
         redis_commands.load_script = before
 
 
-def inspect(inspection: Inspection, client: redis.Redis) -> None:
+def inspect(inspection: LoopedInspection, client: redis.Redis) -> None:
     """Inspect as often as it takes to be sure of a gauge, however lately somebody did."""
     for _ in range(SURE_OF_A_GAUGE):
         client.delete(f"{TAG}:inspected")

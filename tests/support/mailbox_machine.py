@@ -14,8 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.claims import Claim, FailedAttempt, Limits, PutResult, Settlement
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import START_MS, ManualClock, envelope
 from tests.support.mailbox_harm import HARMS, SINGLE_KEYS, TAG, failing_half_way, inspect
 from tests.support.mailbox_invariants import broken_invariants
@@ -54,7 +53,7 @@ class MailboxMachine(RuleBasedStateMachine):
         super().__init__()
         self.client.flushall()
         self.clock = ManualClock()
-        self.mailboxes = Mailboxes(RedisClient(self.client), clock=self.clock, limits=LIMITS)
+        self.mailboxes = LoopedMailboxes.on(self.client, clock=self.clock, limits=LIMITS)
         self.reference = Reference(LIMITS)
         self.latest: Claim | None = None
 
@@ -233,8 +232,8 @@ class LossMachine(RuleBasedStateMachine):
         super().__init__()
         self.client.flushall()
         self.clock = ManualClock()
-        self.mailboxes = Mailboxes(RedisClient(self.client), clock=self.clock)
-        self.inspection = self.mailboxes.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: True)
+        self.mailboxes = LoopedMailboxes.on(self.client, clock=self.clock)
+        self.inspection = self.mailboxes.inspection(lease_seconds=LEASE_SECONDS)
         self.owed: set[str] = set()
         self.perhaps: set[str] = set()
         self.latest: Claim | None = None

@@ -12,15 +12,15 @@ from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.queue.circuit import Dependency
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
+from cogento.store.store import Store
 from tests.support import builders
 from tests.support.databases import look
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import patiently
 from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat
 from worker.loop import BatchLinger, BatchSize, WorkerLoop, warn_ambiguous
 from worker.outages import Backoff, LocalCircuit
-from worker.store import BridgedStore, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -35,19 +35,20 @@ SIZE = BatchSize(customers=100, events=200, lease_seconds=30)
 class Post:
     """What a test of the worker holds in its hands."""
 
-    mailboxes: Mailboxes
-    store: BridgedStore
+    mailboxes: LoopedMailboxes
+    store: Store
     database_url: str
 
     @classmethod
     def open(cls, redis_url: str, database_url: str, worker_url: str | None = None) -> Self:
         """Connect to both servers, as a worker does by `worker_url`."""
-        mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
-        return cls(mailboxes, open_store(worker_url or database_url, pool_size=3), database_url)
+        mailboxes = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        opening = Store.open(worker_url or database_url, pool_size=3, application_name="cogento worker")
+        return cls(mailboxes, runtime.run(opening), database_url)
 
     def close(self) -> None:
         """Close the connections of both."""
-        self.store.close()
+        runtime.run(self.store.close())
         self.mailboxes.close()
 
     @cached_property
@@ -55,10 +56,10 @@ class Post:
         """The heartbeat of the worker that drains here."""
         mailboxes = self.mailboxes
         return WorkerHeartbeat(
-            mailboxes.workers,
+            mailboxes.looped.workers,
             worker="post:1",
             version="1",
-            now_ms=mailboxes.now_ms,
+            now_ms=mailboxes.looped.now_ms,
             clock=time.monotonic,
         )
 
@@ -77,20 +78,28 @@ class Post:
         on_ambiguous: Callable[[Collection[ObjectId]], object] = warn_ambiguous,
     ) -> None:
         """Process events until none is ready."""
-        circuit = self.mailboxes.circuit(Dependency.POSTGRES)
-        local = LocalCircuit(circuit, probe=self.store.ping_write, jitter=random.random)
-        backoff = Backoff(clock=time.monotonic, jitter=random.random)
-        processor = BatchProcessor(store or self.store, now_ms=self.mailboxes.now_ms, jitter=random.random)
-        WorkerLoop(
-            self.mailboxes,
-            processor,
-            circuit=local,
-            backoff=backoff,
+        runtime.run(self.loop(store, size=size, on_ambiguous=on_ambiguous).run())
+
+    def loop(
+        self,
+        store: Any = None,
+        *,
+        size: BatchSize = SIZE,
+        on_ambiguous: Callable[[Collection[ObjectId]], object] = warn_ambiguous,
+    ) -> WorkerLoop:
+        """Make a worker's loop between mailboxes and tables."""
+        mailboxes = self.mailboxes.looped
+        circuit = mailboxes.circuit(Dependency.POSTGRES)
+        return WorkerLoop(
+            mailboxes,
+            BatchProcessor(store or self.store, now_ms=mailboxes.now_ms, jitter=random.random),
+            circuit=LocalCircuit(circuit, probe=self.store.ping_write, jitter=random.random),
+            backoff=Backoff(clock=time.monotonic, jitter=random.random),
             size=size,
             on_ambiguous=on_ambiguous,
             heartbeat=self.heartbeat,
             linger=BatchLinger(clock=time.monotonic),
-        ).run()
+        )
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read from the tables, over a connection of its own."""

@@ -56,15 +56,15 @@ class FakeMailbox(GroupCommit):
         self.kept[envelope.event_id] = envelope.body
         return Put(PutResult.QUEUED, needs_wakeup=len(self.kept) == 1)
 
-    def probe(self) -> Mapping[str, str]:
+    async def probe(self) -> Mapping[str, str]:
         if self.failure:
             raise self.failure
         return {"ack_durability": "redis_fsync"}
 
-    def describe(self) -> Mapping[str, object]:
+    async def describe(self) -> Mapping[str, object]:
         return {"version": "9.1.0"}
 
-    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
         if self.failure:
             raise self.failure
         return queue_figures(waiting=len(self.kept)), self.tables

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import redis
 
     from cogento.local.valkey import Valkey
-    from cogento.queue.mailboxes import Mailboxes
     from tests.support.checker import Checker
+    from tests.support.looped import LoopedMailboxes
     from tests.support.proxy import Proxy
     from tests.support.servers import RunningServer
     from tests.support.storm import Reply
@@ -113,7 +113,7 @@ class Pipeline:
         return self.running.worker
 
     @property
-    def mailboxes(self) -> Mailboxes:
+    def mailboxes(self) -> LoopedMailboxes:
         """The mailboxes, seen past the proxy."""
         return self.receiver.mailboxes
 

@@ -14,8 +14,8 @@ import redis
 from cogento.local.ports import LOCALHOST, free_port
 from cogento.local.process import Command, Process
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from tests.support.builders import SECRET
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import is_alive, processes_under, send, wait_until
 from tests.support.wire import Connection, HttpAnswer, Request
 
@@ -59,7 +59,7 @@ class RunningReceiver:
                 environment={"REDIS_URL": redis_url, "STRIPE_WEBHOOK_SECRET": SECRET, **environment},
             )
         )
-        self.mailboxes = Mailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
+        self.mailboxes = LoopedMailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
 
     def await_answer(self) -> None:
         """Wait until it answers /healthz, which touches nothing."""

@@ -10,9 +10,9 @@ from urllib.request import Request, urlopen
 import redis
 
 from cogento.local.stripe.truth import read_truth
-from cogento.queue.mailboxes import Mailboxes
 from tests.support import servers
 from tests.support.hearsay import Hearsay
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Sender:
 
     def status(self) -> MailboxStatus:
         """How much waits."""
-        mailboxes = Mailboxes.connect(self.redis_url, ack=None)
+        mailboxes = LoopedMailboxes.connect(self.redis_url, ack=None)
         try:
             return mailboxes.status()
         finally:

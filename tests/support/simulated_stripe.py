@@ -24,6 +24,7 @@ from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.store import Store
+from tests.support.looped import LoopedReconciliation
 from tests.support.stripe_asking import KEY, EverythingDelivered
 from tests.support.stripe_histories import START
 
@@ -109,15 +110,16 @@ def open_reconciliation(
     *,
     clock: Callable[[], float] = time.monotonic,
     fence: Fence = EVERYTHING_SIMULATED,
-) -> Reconciliation:
+) -> LoopedReconciliation:
     """One process's part in asking; `clock` says how long it has let things rest."""
     store = runtime.run(
         Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
     )
-    enqueuer = Enqueuer(post.mailboxes, lambda: None)  # tests drain by hand
-    return Reconciliation(
-        store, post.mailboxes, open_stripe(stripe, redis_url), enqueuer, fence=fence, clock=clock
+    enqueuer = Enqueuer(post.mailboxes.looped, lambda: None)  # tests drain by hand
+    process = Reconciliation(
+        store, post.mailboxes.looped, open_stripe(stripe, redis_url), enqueuer, fence=fence, clock=clock
     )
+    return LoopedReconciliation(process)
 
 
 def compared(stripe: SimulatedStripe, post: Post) -> Comparison:

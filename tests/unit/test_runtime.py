@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import weakref
 from typing import TYPE_CHECKING
 
@@ -14,25 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class EndedError(Exception):
-    pass
-
-
 async def for_ever(seen: list[str] | None = None) -> None:
     try:
         await asyncio.Event().wait()
     finally:
         (seen if seen is not None else []).append("cancelled")
-
-
-async def until(event: threading.Event) -> str:
-    await asyncio.to_thread(event.wait)
-    return "done"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "TICK_SECONDS", 0.001)
 
 
 async def fail() -> None:
@@ -42,24 +27,6 @@ async def fail() -> None:
 def test_what_the_work_raises_is_raised_here_also_when_it_is_a_time_out() -> None:
     with pytest.raises(TimeoutError, match="its own"):
         runtime.run(fail())
-
-
-def test_while_it_waits_the_caller_does_something_else() -> None:
-    enough = threading.Event()
-
-    assert runtime.run(until(enough), meanwhile=enough.set) == "done"
-
-
-def test_what_is_raised_meanwhile_ends_the_work() -> None:
-    seen: list[str] = []
-
-    def end() -> None:
-        raise EndedError
-
-    with pytest.raises(EndedError):
-        runtime.run(for_ever(seen), meanwhile=end)
-    runtime.run(asyncio.sleep(0))
-    assert seen == ["cancelled"]
 
 
 def test_work_that_takes_too_long_is_ended() -> None:

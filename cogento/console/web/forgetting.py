@@ -8,6 +8,7 @@ import structlog
 from flask import abort, request
 from werkzeug.exceptions import BadRequest
 
+from cogento import runtime
 from cogento.console.errors import friendly_errors
 from cogento.console.queue_actions import is_customer_id
 from cogento.console.web.answers import show, show_message
@@ -56,7 +57,7 @@ class ForgetPage:
             return self._plan(whose, problem=TYPE_THE_ID)
         try:
             with friendly_errors():
-                report = self._customers.forgetting.run(whose, who=current_user().who, why=why)
+                report = runtime.run(self._customers.forgetting.run(whose, who=current_user().who, why=why))
         except ReasonNamesPersonError:
             return self._plan(whose, problem=NAMES_PERSON)
         except CustomerBusyError:
@@ -66,7 +67,7 @@ class ForgetPage:
 
     def _plan(self, customer_id: CustomerId, *, problem: str = "") -> Response:
         with friendly_errors():
-            report = self._customers.forgetting.plan(customer_id)
+            report = runtime.run(self._customers.forgetting.plan(customer_id))
         typed = {"why": request.form.get("why", ""), "confirm": request.form.get("confirm", "")}
         values = {"report": report, "is_done": False, "problem": problem}
         return show("forget.html", values, drawn=typed, status=400 if problem else _status(report))

@@ -203,7 +203,9 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     limiter = RateLimiter.connect(
         settings.redis_url.get_secret_value(), requests_per_second=settings.stripe_requests_per_second
     )
-    reconciliation = Reconciliation.open(settings, mailboxes, name="cogento console", connections=CONNECTIONS)
+    reconciliation = runtime.run(
+        Reconciliation.open(settings, mailboxes, name="cogento console", connections=CONNECTIONS)
+    )
     poller = StatusPoller(mailboxes, store)
     poller.start()
     names = OWN_NAMES if isinstance(exposure.access, LocalAccess) else OWN_NAMES | settings.host_names

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import abort, redirect, request, url_for
 
+from cogento import runtime
 from cogento.console.errors import friendly_errors
 from cogento.console.messages import describe_pause
 from cogento.console.queue_actions import is_customer_id
@@ -85,7 +86,7 @@ class WaitingPages:
         asked = _read_query()
         limit = LISTED_OF_EACH if asked.state is None else MAX_CUSTOMERS
         with friendly_errors():
-            page = self._mailboxes.waiting(asked.state, customer=asked.customer, limit=limit)
+            page = runtime.run(self._mailboxes.waiting(asked.state, customer=asked.customer, limit=limit))
         states = () if asked.customer else tuple(WaitingState) if asked.state is None else (asked.state,)
         queue = self._poller.overview().queue
         values = {
@@ -139,7 +140,7 @@ class WaitingPages:
         # What an earlier release let somebody pause that is no customer's id can still be resumed.
         if not is_customer_id(customer):
             with friendly_errors():
-                is_paused = self._mailboxes.view(CustomerId(customer)).pause is not None
+                is_paused = runtime.run(self._mailboxes.view(CustomerId(customer))).pause is not None
             if action is not QueueAction.RESUME or not is_paused:
                 abort(400, f"{customer} is not a customer id, which begins with cus_.")
         return CustomerId(customer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cogento import runtime
 from tests.support.builders import customer, event_body, subscription
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter
@@ -26,7 +27,7 @@ ENDS = "SELECT status, resolution FROM dead_letters"
 def test_a_worker_erases_the_bodies_of_letters_a_month_after_they_were_closed(
     post: Post, start_worker: Callable[[], RunningWorker]
 ) -> None:
-    post.store.insert_dead_letters([letter("1"), letter("2")])
+    runtime.run(post.store.insert_dead_letters([letter("1"), letter("2")]))
     post.rows(CLOSE)
 
     start_worker()
@@ -39,7 +40,7 @@ def test_a_worker_retries_a_letter_whose_customer_has_come(
     post: Post, start_worker: Callable[[], RunningWorker]
 ) -> None:
     body = event_body("customer.subscription.created", subscription(), id_="evt_1")
-    post.store.insert_dead_letters([letter(reason="customer_missing", raw_body=body)])
+    runtime.run(post.store.insert_dead_letters([letter(reason="customer_missing", raw_body=body)]))
     post.put("customer.created", customer(), id_="evt_0")
     post.drain()
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from cogento import runtime
 from cogento.settings import WorkerSettings
 from tests.integration.store import conftest as stores
+from tests.support.looped import looped
 from tests.support.proxy import Proxy
 from worker.process import WorkerProcess
 
@@ -29,14 +31,24 @@ def tables(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture
-def start_worker_here(redis_url: str, worker_url: str) -> Iterator[Callable[[], WorkerProcess]]:
-    """Start workers within the test's own process: all that production puts together, but for Celery."""
-    started: list[WorkerProcess] = []
+class WorkerHere:
+    """WorkerProcess, for tests that have no loop."""
 
-    def start(**settings: object) -> WorkerProcess:
+    def __init__(self, process: WorkerProcess) -> None:
+        self.looped = process
+
+    start = looped(WorkerProcess.start)
+    stop = looped(WorkerProcess.stop)
+
+
+@pytest.fixture
+def start_worker_here(redis_url: str, worker_url: str) -> Iterator[Callable[[], WorkerHere]]:
+    """Start workers within the test's own process: all that production puts together, but for Celery."""
+    started: list[WorkerHere] = []
+
+    def start(**settings: object) -> WorkerHere:
         environment = {"redis_url": redis_url, "database_url": worker_url, "lease_seconds": 2, **settings}
-        worker = WorkerProcess(WorkerSettings.model_validate(environment))
+        worker = WorkerHere(runtime.run(WorkerProcess.open(WorkerSettings.model_validate(environment))))
         started.append(worker)
         worker.start()
         return worker

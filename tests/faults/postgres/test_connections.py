@@ -21,7 +21,6 @@ from tests.support.postgres_watching import blamed, until, until_waiting
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
 from tests.support.store_deliveries import customer, new_customer
-from worker.store import BridgedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     import psycopg
 
     from cogento.local.postgres import Postgres
+    from tests.faults.postgres.conftest import WorkerHere
     from tests.support.checker import Checker
     from tests.support.post import Post
     from tests.support.servers import RunningServer
-    from worker.process import WorkerProcess
 
 OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"
 END_WORKERS = """
@@ -48,7 +47,7 @@ def test_f32_a_role_out_of_connections_is_waited_for_without_a_crash_loop(
     post: Post,
     tables: psycopg.Connection,
     database_url: str,
-    start_worker_here: Callable[..., WorkerProcess],
+    start_worker_here: Callable[..., WorkerHere],
 ) -> None:
     tables.execute("CREATE ROLE poor LOGIN CONNECTION LIMIT 0 IN ROLE cogento_worker")
     accepted = put_names(post, 0, 1)
@@ -73,16 +72,16 @@ def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
     assert held is not None
     accepted = put_names(post, 0)
 
-    post.drain(BridgedStore(store))
+    post.drain(store)
     assert (why_open(post), post.mailboxes.status().ready) == ("PostgresSilentError", 25)
     runtime.run(held.end())
-    wait_until(lambda: drained(post, BridgedStore(store)), what="the circuit to let mail through")
+    wait_until(lambda: drained(post, store), what="the circuit to let mail through")
     runtime.run(store.close())
 
     assert checker.judge(accepted=accepted).problems == ()
 
 
-def drained(post: Post, store: BridgedStore) -> bool:
+def drained(post: Post, store: Store) -> bool:
     post.drain(store)
     return post.mailboxes.status().waiting == 0
 
@@ -193,7 +192,7 @@ def test_f37_workers_whose_connections_are_ended_again_and_again_lose_nothing(
     checker: Checker,
     post: Post,
     tables: psycopg.Connection,
-    start_worker_here: Callable[..., WorkerProcess],
+    start_worker_here: Callable[..., WorkerHere],
 ) -> None:
     start_worker_here(batch_events=10)
     accepted = [id_ for version in range(6) for id_ in put_names_and_end_workers(post, tables, version)]

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from cogento import runtime
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Reason, decided
 from cogento.retries import FailureClass
@@ -20,7 +21,6 @@ from tests.support.builders import customer as stripe_customer
 from tests.support.postgres_mail import names, put_names
 from tests.support.postgres_watching import until_waiting
 from tests.support.store_deliveries import new_customer, subscription
-from worker.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from tests.support.checker import Checker
     from tests.support.post import Post
-    from worker.store import BridgedStore
 
 FAIL_SOMETIMES = """
 CREATE SEQUENCE tries;
@@ -99,17 +98,17 @@ async def test_f30_a_deadlock_with_a_stranger_is_survived(
 
 
 @pytest.fixture
-def impatient_store(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[BridgedStore]:
+def impatient_store(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Store]:
     """A store whose statements may take 200 ms, and 20 ms of it for a lock."""
     monkeypatch.setitem(connecting.SESSION, "statement_timeout", "200ms")
     monkeypatch.setitem(connecting.SESSION, "lock_timeout", "20ms")
-    store = open_store(database_url, pool_size=1)
+    store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
     yield store
-    store.close()
+    runtime.run(store.close())
 
 
 def test_f35_a_row_that_stays_locked_makes_its_customer_wait_and_nobody_else(
-    checker: Checker, post: Post, impatient_store: BridgedStore, tables: psycopg.Connection
+    checker: Checker, post: Post, impatient_store: Store, tables: psycopg.Connection
 ) -> None:
     accepted = put_names(post, 0)
     post.drain()
@@ -128,7 +127,7 @@ def test_f35_a_row_that_stays_locked_makes_its_customer_wait_and_nobody_else(
 
 
 def test_f34_a_statement_that_takes_too_long_is_waited_out_and_reported_the_third_time(
-    checker: Checker, post: Post, impatient_store: BridgedStore, tables: psycopg.Connection
+    checker: Checker, post: Post, impatient_store: Store, tables: psycopg.Connection
 ) -> None:
     tables.execute(SLOW_CUSTOMER)
     accepted = put_names(post, 0)
@@ -145,7 +144,7 @@ def test_f34_a_statement_that_takes_too_long_is_waited_out_and_reported_the_thir
 
 
 def test_f34_the_customers_later_events_wait_behind_the_slow_one(
-    checker: Checker, post: Post, impatient_store: BridgedStore, tables: psycopg.Connection
+    checker: Checker, post: Post, impatient_store: Store, tables: psycopg.Connection
 ) -> None:
     tables.execute(SLOW_CUSTOMER)
     accepted = put_names(post, 0)
@@ -159,13 +158,13 @@ def test_f34_the_customers_later_events_wait_behind_the_slow_one(
     assert checker.judge(accepted=accepted, waiting_allowed=2).problems == ()
 
 
-def try_again(post: Post, store: BridgedStore) -> None:
+def try_again(post: Post, store: Store) -> None:
     """Take the slow customer's turn now, and everybody's."""
     post.mailboxes.replay(SLOW)
     post.drain(store)
 
 
-def try_often(post: Post, store: BridgedStore, *, times: int) -> None:
+def try_often(post: Post, store: Store, *, times: int) -> None:
     """Take turns until the slow customer's event has failed so often."""
     while not (mail := waiting(post)) or mail[0][1] < times:
         try_again(post, store)

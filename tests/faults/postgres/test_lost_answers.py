@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from cogento import runtime
 from cogento.events.outcomes import Reason, decided
 from cogento.retries import FailureClass
 from cogento.store.errors import says_away
@@ -15,7 +16,6 @@ from tests.support.postgres_mail import put_names
 from tests.support.postgres_watching import blamed
 from tests.support.proxy import Proxy, Way
 from tests.support.store_deliveries import new_customer
-from worker.store import BridgedStore, open_store
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,10 +35,10 @@ def proxied_store(loop: asyncio.Runner, proxy: Proxy) -> Iterator[Store]:
 
 
 @pytest.fixture
-def proxied_worker_store(proxy: Proxy) -> Iterator[BridgedStore]:
-    opened = open_store(proxy.url, pool_size=1)
+def proxied_worker_store(proxy: Proxy) -> Iterator[Store]:
+    opened = runtime.run(Store.open(proxy.url, pool_size=1, application_name="test"))
     yield opened
-    opened.close()
+    runtime.run(opened.close())
 
 
 @pytest.mark.parametrize("fault", ["restart", "crash"])
@@ -95,9 +95,9 @@ async def test_f27_a_commit_that_never_arrived_is_done_by_the_next_try(
 
 
 def test_f27_a_worker_takes_a_batch_again_whose_commit_is_unknown(
-    checker: Checker, post: Post, proxy: Proxy, proxied_worker_store: BridgedStore
+    checker: Checker, post: Post, proxy: Proxy, proxied_worker_store: Store
 ) -> None:
-    proxied_worker_store.ping_write()
+    runtime.run(proxied_worker_store.ping_write())
     accepted = put_names(post, 0, 1)
     proxy.cut_on(b"COMMIT", delivered=True)
 

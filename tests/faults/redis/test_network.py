@@ -11,8 +11,8 @@ import pytest
 
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_commands import load_script
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import claim
 from tests.support.redis_pipeline import assert_unavailable, new_event, new_events
 from tests.support.servers import wait_until
@@ -83,7 +83,10 @@ def test_f21_a_worker_that_could_not_settle_does_so_when_redis_moves_again(pipel
 
 
 def test_f21_what_a_frozen_redis_does_late_is_nobodys_crash(pipeline: Pipeline) -> None:
-    with pipeline.worker_asleep(), closing(Mailboxes.connect(pipeline.proxy.url, ack=REPLY)) as mailboxes:
+    with (
+        pipeline.worker_asleep(),
+        closing(LoopedMailboxes.connect(pipeline.proxy.url, ack=REPLY)) as mailboxes,
+    ):
         pipeline.ask(new_event())
         mailboxes.now_ms()  # connects, which makes it ask for the time once more
         mailboxes.now_ms()

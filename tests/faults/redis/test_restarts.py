@@ -11,7 +11,7 @@ import redis
 
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mailboxes import Mailboxes
+from tests.support.looped import LoopedMailboxes
 from tests.support.redis_pipeline import assert_unavailable, new_event, new_events
 from tests.support.running_receiver import is_rewriting
 from tests.support.servers import wait_until
@@ -90,7 +90,7 @@ def _let_it_load_slowly(pipeline: Pipeline) -> None:
 
 def _check_while_loading(pipeline: Pipeline) -> None:
     wait_until(lambda: _is_loading(pipeline.redis), what="the server to load")
-    with closing(Mailboxes.connect(pipeline.valkey.url, ack=AckDurability.REDIS_FSYNC)) as mailboxes:
+    with closing(LoopedMailboxes.connect(pipeline.valkey.url, ack=AckDurability.REDIS_FSYNC)) as mailboxes:
         mailboxes.check()
 
 

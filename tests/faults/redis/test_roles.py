@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cogento import runtime
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import RedisClient
 from tests.support import servers
+from tests.support.looped import LoopedMailboxes
 from tests.support.proxy import Proxy
 from tests.support.redis_pipeline import assert_unavailable, event_id, new_event, new_events
 from tests.support.servers import wait_until
@@ -114,7 +115,7 @@ def test_f24_at_the_limit_who_is_connected_goes_on(pipeline: Pipeline) -> None:
     allowed: Any = pipeline.redis.config_get("maxclients")
     pipeline.send(new_events(20))
     pipeline.redis.config_set("maxclients", 1)
-    with closing(Mailboxes.connect(pipeline.valkey.url, ack=AckDurability.REDIS)) as stranger:
+    with closing(LoopedMailboxes.connect(pipeline.valkey.url, ack=AckDurability.REDIS)) as stranger:
         with pytest.raises(MailboxUnavailable):
             stranger.now_ms()
         assert pipeline.ask(new_event()) == 200
@@ -194,8 +195,15 @@ def test_every_new_connection_over_tls_can_be_used_at_once(pipeline: Pipeline, t
 
 def ask_once(url: str) -> object:
     """Ask over a connection of its own."""
-    with closing(RedisClient.connect(url, timeout_seconds=1)) as server:
-        return server.ask("ECHO", "heard")
+
+    async def ask() -> object:
+        server = RedisClient.connect(url, timeout_seconds=1)
+        try:
+            return await server.ask("ECHO", "heard")
+        finally:
+            await server.close()
+
+    return runtime.run(ask())
 
 
 def test_f25_a_certificate_that_is_not_known_is_refused_and_never_ignored(

@@ -15,9 +15,9 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.event import read_event
 from cogento.events.outcomes import Source
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Delivery, Store
 from tests.support import builders
+from tests.support.looped import LoopedMailboxes
 
 Run = Callable[..., Result]
 Happened = Callable[..., None]
@@ -55,8 +55,8 @@ def worker_store(worker_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def mailboxes(redis_url: str) -> Iterator[Mailboxes]:
-    connected = Mailboxes.connect(redis_url, ack=AckDurability.REDIS)
+def mailboxes(redis_url: str) -> Iterator[LoopedMailboxes]:
+    connected = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
     yield connected
     connected.close()
 
@@ -75,7 +75,7 @@ def applied(store: Store) -> Happened:
 
 
 @pytest.fixture
-def waiting(mailboxes: Mailboxes) -> Happened:
+def waiting(mailboxes: LoopedMailboxes) -> Happened:
     """Put an event as the receiver would."""
 
     def put(type_: str, object_: dict[str, Any], **fields: Any) -> None:

@@ -13,11 +13,11 @@ from cogento.console.errors import Failure
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.operations import Operation, OperationKind, OperationOutcome, OperationState
 from tests.support import builders
 from tests.support.builders import NOW
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter
 
@@ -51,8 +51,8 @@ class StopsAfter:
 
 
 @pytest.fixture
-def bulk(mailboxes: Mailboxes, store: Store) -> BulkOperations:
-    return BulkOperations(mailboxes, store)
+def bulk(mailboxes: LoopedMailboxes, store: Store) -> BulkOperations:
+    return BulkOperations(mailboxes.looped, store)
 
 
 def bury(store: Store, count: int, **fields: Any) -> None:
@@ -98,7 +98,7 @@ def execute(database_url: str, statement: str) -> None:
 
 
 def test_a_retry_started_from_a_page_puts_everything_back_and_says_so(
-    bulk: BulkOperations, store: Store, mailboxes: Mailboxes
+    bulk: BulkOperations, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
     bury(store, 450)
 
@@ -252,7 +252,7 @@ def test_after_a_crash_between_two_batches_the_rest_is_done_and_nothing_twice(
 
 
 def test_after_a_crash_between_tables_and_mailboxes_the_batch_is_put_back_all_the_same(
-    bulk: BulkOperations, store: Store, mailboxes: Mailboxes, database_url: str
+    bulk: BulkOperations, store: Store, mailboxes: LoopedMailboxes, database_url: str
 ) -> None:
     bury(store, 3)
     operation = begin(bulk)
@@ -322,11 +322,11 @@ def test_what_cannot_be_put_back_is_counted_and_open(bulk: BulkOperations, store
 
 def test_when_redis_is_away_it_fails_in_words_and_goes_on_later(bulk: BulkOperations, store: Store) -> None:
     bury(store, 2)
-    away = Mailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
+    away = LoopedMailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
     operation = begin(bulk)
 
     with pytest.raises(Failure, match="Redis does not do as asked"):
-        run(BulkOperations(away, store), operation)
+        run(BulkOperations(away.looped, store), operation)
 
     failed = now(bulk, operation)
     assert (failed.state, failed.counts) == (OperationState.FAILED, {})

@@ -14,11 +14,11 @@ from cogento.ordering.explain import Choice
 from cogento.queue.circuit import Dependency
 from cogento.queue.claims import FailedAttempt, Settlement
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.worker_registry import Heartbeat
 from cogento.store.store import Store
 from tests.integration.console.conftest import Happened, Run
 from tests.support import builders
+from tests.support.looped import LoopedMailboxes
 from tests.support.store_letters import letter
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
@@ -79,7 +79,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
     }
 
 
-def test_status_says_what_workers_wait_for(run: Run, mailboxes: Mailboxes) -> None:
+def test_status_says_what_workers_wait_for(run: Run, mailboxes: LoopedMailboxes) -> None:
     circuit = mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("25006", begun_ms=circuit.now_ms(), errors_limit=1, probe_after_seconds=5)
     assert json.loads(run("status", "--json").output)["waits_for"] == {"postgres": "25006"}
@@ -113,7 +113,7 @@ def test_status_names_who_waits_longest(run: Run, waiting: Happened) -> None:
     assert re.search(r"longest wait +cus_ada for ", run("status").output)
 
 
-def test_status_tells_which_workers_live(run: Run, mailboxes: Mailboxes) -> None:
+def test_status_tells_which_workers_live(run: Run, mailboxes: LoopedMailboxes) -> None:
     mailboxes.workers.beat(Heartbeat("host:1", "1", started_ms=1, took_ms=mailboxes.now_ms()), {})
     standing = json.loads(run("status", "--json").output)
     assert (standing["workers"], standing["worker_versions"]) == (1, {"1": 1})
@@ -203,7 +203,9 @@ def test_t8_explain_finds_a_customer_however_its_address_is_typed(
     assert "placeholder" not in told
 
 
-def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailboxes: Mailboxes) -> None:
+def test_explain_says_what_an_event_waits_for(
+    run: Run, waiting: Happened, mailboxes: LoopedMailboxes
+) -> None:
     waiting("customer.created", ADA, id_="evt_a")
     mailboxes.pause(CustomerId("cus_ada"), who="ops-1", why="INC-7")
     told = run("explain", "evt_a").output
@@ -213,7 +215,7 @@ def test_explain_says_what_an_event_waits_for(run: Run, waiting: Happened, mailb
 
 
 def test_explain_says_that_workers_wait_for_postgres_or_that_there_are_none(
-    run: Run, waiting: Happened, mailboxes: Mailboxes
+    run: Run, waiting: Happened, mailboxes: LoopedMailboxes
 ) -> None:
     waiting("customer.updated", ADA)
     alone = run("explain", "cus_ada").output
@@ -238,7 +240,7 @@ def test_explain_says_who_has_the_mail_and_how_its_first_event_failed(
     run: Run, waiting: Happened, redis_url: str
 ) -> None:
     waiting("customer.updated", ADA, id_="evt_a")
-    with closing(Mailboxes.connect(redis_url, ack=AckDurability.REDIS, name="host:7")) as worker:
+    with closing(LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS, name="host:7")) as worker:
         failed = FailedAttempt(EventId("evt_a"), 2, worker.now_ms(), "transient", "57014")
         claim = worker.claim(max_customers=1, max_events=1, lease_seconds=60)
         assert claim is not None
@@ -300,7 +302,7 @@ def test_explain_finds_a_subscription_whose_event_only_waits(run: Run, waiting: 
 
 
 def test_explain_finds_a_subscription_whose_event_is_parked(
-    run: Run, waiting: Happened, mailboxes: Mailboxes
+    run: Run, waiting: Happened, mailboxes: LoopedMailboxes
 ) -> None:
     waiting("customer.subscription.created", PLAN, id_="evt_b")
     claimed = mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5)

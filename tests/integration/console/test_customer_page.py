@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
-    from cogento.queue.mailboxes import Mailboxes
     from tests.integration.console.conftest import Happened
+    from tests.support.looped import LoopedMailboxes
 
 NOW = builders.NOW
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
@@ -33,15 +33,15 @@ PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")
 SCRIPT = "<script>alert(1)</script>"
 
 
-def browser_of(mailboxes: Mailboxes, store: Store) -> FlaskClient:
-    customers = CustomerService(mailboxes, store)
+def browser_of(mailboxes: LoopedMailboxes, store: Store) -> FlaskClient:
+    customers = CustomerService(mailboxes.looped, store)
     return create_app(
         FakePoller(), FakeDeadLetters(), customers, hosts={"localhost"}, login=None
     ).test_client()
 
 
 @pytest.fixture
-def browser(mailboxes: Mailboxes, store: Store) -> FlaskClient:
+def browser(mailboxes: LoopedMailboxes, store: Store) -> FlaskClient:
     return browser_of(mailboxes, store)
 
 
@@ -77,7 +77,7 @@ def press(browser: FlaskClient, action: str, **fields: str) -> TestResponse:
 
 
 def test_a_customer_is_paused_and_resumed_for_reasons_that_are_kept(
-    browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes, store: Store
+    browser: FlaskClient, waiting: Happened, mailboxes: LoopedMailboxes, store: Store
 ) -> None:
     waiting("customer.created", ADA)
     answer = press(browser, "pause", why="INC-7")
@@ -99,7 +99,7 @@ def test_a_customer_is_paused_and_resumed_for_reasons_that_are_kept(
 
 
 def test_what_waits_for_its_customer_can_be_tried_now(
-    browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes
+    browser: FlaskClient, waiting: Happened, mailboxes: LoopedMailboxes
 ) -> None:
     waiting("customer.subscription.created", PLAN, id_="evt_plan")
     claim = mailboxes.claim(max_customers=1, max_events=1, lease_seconds=60)
@@ -146,14 +146,16 @@ def test_without_a_key_nothing_is_compared(browser: FlaskClient, applied: Happen
 
 @pytest.mark.parametrize("action", ["pause", "resume", "try-now"])
 def test_nothing_is_done_to_a_customer_without_a_reason(
-    browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes, action: str
+    browser: FlaskClient, waiting: Happened, mailboxes: LoopedMailboxes, action: str
 ) -> None:
     waiting("customer.created", ADA)
     assert press(browser, action, why="  ").status_code == 400
     assert mailboxes.paused().customers == ()
 
 
-def test_only_customers_can_be_paused(browser: FlaskClient, waiting: Happened, mailboxes: Mailboxes) -> None:
+def test_only_customers_can_be_paused(
+    browser: FlaskClient, waiting: Happened, mailboxes: LoopedMailboxes
+) -> None:
     waiting("customer.created", ADA)
     token = re.findall(r'name="token" value="([^"]+)"', browser.get("/console/customers/cus_ada").text)[0]
     answer = browser.post("/console/customers/sub_1/pause", data={"token": token, "why": "x"})
@@ -282,7 +284,7 @@ def test_programs_get_it_as_json(browser: FlaskClient, applied: Happened) -> Non
     assert [one["event"]["event_id"] for one in told["timeline"]] == ["evt_2", "evt_1"]
 
 
-def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: Mailboxes, waiting: Happened) -> None:
+def test_postgres_away_leaves_a_page_of_what_waits(mailboxes: LoopedMailboxes, waiting: Happened) -> None:
     waiting("customer.created", ADA)
     circuit = mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("ConnectionRefusedError", begun_ms=1, errors_limit=1, probe_after_seconds=5)

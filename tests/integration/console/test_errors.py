@@ -8,9 +8,9 @@ import pytest
 
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
-from cogento.queue.mailboxes import Mailboxes
 from tests.integration.console.conftest import Happened, Run
 from tests.support import builders
+from tests.support.looped import LoopedMailboxes
 
 SECRET = "hunter2-canary"
 
@@ -143,7 +143,7 @@ def test_status_check_of_a_well_system_ends_with_0_and_says_no_more_than_that(ru
     )
 
 
-def test_status_check_ends_with_1_for_what_can_wait(run: Run, mailboxes: Mailboxes) -> None:
+def test_status_check_ends_with_1_for_what_can_wait(run: Run, mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CustomerId("cus_ada"), who="ops-1")
     told = run("status", "--check")
     assert (told.exit_code, told.output.startswith("WARNING: 1 thing needs attention.\n")) == (1, True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento import runtime
 from cogento.console.attention import Seen, Tone, judge
 from cogento.console.messages import describe_kept_out
 from cogento.events.fence import Fence, Fenced
@@ -17,23 +19,25 @@ from tests.support.figures import queue_figures, table_figures
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
-    from cogento.queue.mailboxes import Mailboxes
+    from collections.abc import Callable
+
     from tests.integration.console.conftest import Run
+    from tests.support.looped import LoopedMailboxes
 
 OWN = Fence(livemode=False, account="acct_OWN")
 TEST, LIVE = Fence(livemode=False, account=None), Fence(livemode=True, account=None)
 OTHER_MODE, OTHER_ACCOUNT, NO_ACCOUNT = Fenced
 
 
-def keep_out(mailboxes: Mailboxes, fence: Fence, reason: Fenced, *, events: int = 1) -> None:
+def keep_out(mailboxes: LoopedMailboxes, fence: Fence, reason: Fenced, *, events: int = 1) -> None:
     mailboxes.fence_notes.note(fence, let_in=0, kept_out={reason: events})
 
 
-def let_in(mailboxes: Mailboxes, fence: Fence) -> None:
+def let_in(mailboxes: LoopedMailboxes, fence: Fence) -> None:
     mailboxes.fence_notes.note(fence, let_in=1, kept_out={})
 
 
-def told(mailboxes: Mailboxes) -> str | None:
+def told(mailboxes: LoopedMailboxes) -> str | None:
     return describe_kept_out(mailboxes.fence_notes.everything_kept_out())
 
 
@@ -48,7 +52,7 @@ def told(mailboxes: Mailboxes) -> str | None:
     ],
 )
 def test_t16_status_names_the_setting_that_keeps_everything_out(
-    run: Run, mailboxes: Mailboxes, fence: Fence, reason: Fenced, said: str
+    run: Run, mailboxes: LoopedMailboxes, fence: Fence, reason: Fenced, said: str
 ) -> None:
     keep_out(mailboxes, fence, reason, events=4)
     keep_out(mailboxes, fence, reason)
@@ -60,7 +64,7 @@ def test_t16_status_names_the_setting_that_keeps_everything_out(
     assert f"\ntaken                       {why}\n" in run("status").output
 
 
-def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxes) -> None:
+def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: LoopedMailboxes) -> None:
     keep_out(mailboxes, OWN, NO_ACCOUNT)
 
     kept_out = mailboxes.fence_notes.everything_kept_out()
@@ -71,25 +75,34 @@ def test_t16_the_console_says_that_no_event_is_taken_and_why(mailboxes: Mailboxe
     assert "STRIPE_ACCOUNT=acct_OWN" in line.text
 
 
-def test_t16_what_the_receiver_keeps_out_is_noted_by_itself(mailboxes: Mailboxes) -> None:
-    tally = FenceTally(OWN, mailboxes.fence_notes)
+def on_the_loop(count: Callable[[], object]) -> None:
+    """Count as an intake does."""
 
-    tally.keep_out(NO_ACCOUNT, EventId("evt_1"))
+    async def call() -> None:
+        count()
+
+    runtime.run(call())
+
+
+def test_t16_what_the_receiver_keeps_out_is_noted_by_itself(mailboxes: LoopedMailboxes) -> None:
+    tally = FenceTally(OWN, mailboxes.looped.fence_notes)
+
+    on_the_loop(partial(tally.keep_out, NO_ACCOUNT, EventId("evt_1")))
 
     wait_until(lambda: told(mailboxes) is not None, what="a note of the receiver's")
 
 
-def test_what_the_receiver_lets_in_after_that_is_noted_as_well(mailboxes: Mailboxes) -> None:
-    tally = FenceTally(OWN, mailboxes.fence_notes, every_seconds=0.01)
-    tally.keep_out(NO_ACCOUNT, EventId("evt_1"))
+def test_what_the_receiver_lets_in_after_that_is_noted_as_well(mailboxes: LoopedMailboxes) -> None:
+    tally = FenceTally(OWN, mailboxes.looped.fence_notes, every_seconds=0.01)
+    on_the_loop(partial(tally.keep_out, NO_ACCOUNT, EventId("evt_1")))
     wait_until(lambda: told(mailboxes) is not None, what="a note of what was kept out")
 
-    tally.let_in()
+    on_the_loop(tally.let_in)
 
     wait_until(lambda: told(mailboxes) is None, what="a note of what was let in")
 
 
-def test_nothing_is_said_while_nothing_comes_or_events_are_let_in(mailboxes: Mailboxes) -> None:
+def test_nothing_is_said_while_nothing_comes_or_events_are_let_in(mailboxes: LoopedMailboxes) -> None:
     assert told(mailboxes) is None
     let_in(mailboxes, OWN)
     keep_out(mailboxes, OWN, OTHER_ACCOUNT)
@@ -97,7 +110,7 @@ def test_nothing_is_said_while_nothing_comes_or_events_are_let_in(mailboxes: Mai
 
 
 def test_events_of_others_between_ours_are_not_added_up(
-    mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+    mailboxes: LoopedMailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fence_notes, "QUIET_MS", 0)
     keep_out(mailboxes, OWN, OTHER_ACCOUNT, events=7)
@@ -107,7 +120,7 @@ def test_events_of_others_between_ours_are_not_added_up(
     assert (told(mailboxes) or "").startswith("none of the last 2 events")
 
 
-def test_other_settings_begin_anew(mailboxes: Mailboxes) -> None:
+def test_other_settings_begin_anew(mailboxes: LoopedMailboxes) -> None:
     let_in(mailboxes, TEST)
     keep_out(mailboxes, OWN, NO_ACCOUNT)
     assert told(mailboxes) is not None

@@ -25,9 +25,9 @@ from tests.support.store_letters import letter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.queue.mailboxes import Mailboxes
     from cogento.store.letter_records import Letter
     from cogento.store.store import Store
+    from tests.support.looped import LoopedMailboxes
 
 CANARY = "zeisig"
 """Stands in everything that the person is known by."""
@@ -55,7 +55,7 @@ def of_person(id_: str = "sub_1", **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def world(
-    store: Store, mailboxes: Mailboxes, applied: Happened, waiting: Happened, database_url: str
+    store: Store, mailboxes: LoopedMailboxes, applied: Happened, waiting: Happened, database_url: str
 ) -> None:
     """A person who stands everywhere, beside another one."""
     applied("customer.created", builders.customer("cus_2", name="Bob"), id_="evt_other", created=NOW)
@@ -215,7 +215,7 @@ def test_without_yes_it_says_what_it_would_do_and_changes_nothing(
 
 
 @pytest.mark.usefixtures("world")
-def test_others_keep_what_is_theirs(run: Run, store: Store, mailboxes: Mailboxes) -> None:
+def test_others_keep_what_is_theirs(run: Run, store: Store, mailboxes: LoopedMailboxes) -> None:
     run("forget", "cus_1", "--yes")
 
     other = runtime.run(store.history.customer(CustomerId("cus_2")))
@@ -351,32 +351,33 @@ def test_the_address_goes_to_the_next_customer_who_has_it(run: Run, store: Store
 
 @pytest.mark.usefixtures("world")
 def test_events_in_a_worker_s_hands_are_waited_for(
-    store: Store, mailboxes: Mailboxes, database_url: str, redis_url: str
+    store: Store, mailboxes: LoopedMailboxes, database_url: str, redis_url: str
 ) -> None:
     mailboxes.resume(CustomerId("cus_1"))
     claim = mailboxes.claim(max_customers=1, max_events=9, lease_seconds=60)
     assert claim is not None
     waits: list[float] = []
 
-    def then_released(seconds: float) -> None:
+    async def then_released(seconds: float) -> None:
         waits.append(seconds)
-        mailboxes.release(claim)
+        await mailboxes.looped.release(claim)
 
-    report = Forgetting(mailboxes, store, sleep=then_released).run(CustomerId("cus_1"), who="ada")
+    forgetting = Forgetting(mailboxes.looped, store, sleep=then_released)
+    report = runtime.run(forgetting.run(CustomerId("cus_1"), who="ada"))
 
     assert (report.events, len(waits)) == (2, 1)
     assert places(database_url, redis_url) == set()
 
 
 def test_a_worker_that_keeps_the_events_is_told_of(
-    store: Store, mailboxes: Mailboxes, waiting: Happened, monkeypatch: pytest.MonkeyPatch
+    store: Store, mailboxes: LoopedMailboxes, waiting: Happened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.reconcile.forget.LEASE_WAIT_SECONDS", 0.0)
     waiting("customer.updated", person(), id_="evt_w1")
     assert mailboxes.claim(max_customers=1, max_events=9, lease_seconds=60)
 
     with pytest.raises(CustomerBusyError):
-        Forgetting(mailboxes, store).run(CustomerId("cus_1"), who="ada")
+        runtime.run(Forgetting(mailboxes.looped, store).run(CustomerId("cus_1"), who="ada"))
 
 
 @pytest.mark.usefixtures("world")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento import runtime
 from cogento.events.letters import ADVICE, AUTO_RETRY_REASONS, MESSAGES, LetterReason
 from tests.integration.console.conftest import Run
 from tests.support.builders import customer
@@ -28,7 +29,9 @@ every_reason_of_a_turn = pytest.mark.parametrize(
 @pytest.fixture
 def ward(post: Post, redis_url: str) -> Iterator[Ward]:
     with pytest.MonkeyPatch.context() as patch:
-        yield Ward.make(post, redis_url, patch)
+        made = Ward.make(post, redis_url, patch)
+        yield made
+        made.post.mailboxes.close()
 
 
 @every_reason_of_a_turn
@@ -88,7 +91,7 @@ def test_the_row_of_a_quiet_customer_whose_event_was_given_up_comes_right_by_its
     ward.post.drain()
     ward.sql("UPDATE dead_letters SET died_at = died_at - INTERVAL '10 min'")
 
-    DeadLetterAutoRetry(ward.post.store.letters, ward.post.mailboxes).run()
+    runtime.run(DeadLetterAutoRetry(ward.post.store.letters, ward.post.mailboxes.looped).run())
     ward.post.drain()
 
     assert ward.post.ledger() == {"evt_1": "applied", "evt_2": "applied"}

@@ -27,9 +27,9 @@ from tests.support.store_letters import letter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cogento.queue.mailboxes import Mailboxes
     from cogento.store.letter_records import Letter
     from cogento.store.store import Store
+    from tests.support.looped import LoopedMailboxes
 
 EVERY = LetterFilter(statuses=frozenset(LetterStatus))
 CANARY = "ada.canary@example.com"
@@ -71,7 +71,7 @@ def found(store: Store, number: int) -> Operation:
     return operation
 
 
-def waiting(mailboxes: Mailboxes, customer: str = "cus_1") -> list[str]:
+def waiting(mailboxes: LoopedMailboxes, customer: str = "cus_1") -> list[str]:
     return [listed.event_id for listed in mailboxes.view(CustomerId(customer)).waiting]
 
 
@@ -240,7 +240,7 @@ def test_a_letter_that_does_not_exist_fails_in_one_line(
 
 
 def test_a_named_letter_is_put_back_and_the_record_says_who_and_why(
-    run: Run, store: Store, mailboxes: Mailboxes
+    run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
     bury(store, dead(1), dead(2))
     done = run("letters", "retry", "evt_1", "--who", "ada", "--why", "release 7")
@@ -261,7 +261,9 @@ def test_who_is_the_systems_user_unless_said_otherwise(
     assert kept(store)[0].resolved_by == "grace"
 
 
-def test_many_are_only_counted_until_somebody_says_yes(run: Run, store: Store, mailboxes: Mailboxes) -> None:
+def test_many_are_only_counted_until_somebody_says_yes(
+    run: Run, store: Store, mailboxes: LoopedMailboxes
+) -> None:
     bury(store, *(dead(n, customer=f"cus_{n % 3}") for n in range(7)))
     assert "This would retry 7 letters of 3 customers." in run("letters", "retry", "--all").output
     assert mailboxes.status().waiting == 0
@@ -274,7 +276,9 @@ def test_what_would_be_done_is_told_to_programs_too(run: Run, store: Store) -> N
     assert (told["would"], told["letters"], told["customers"]) == ("discard", 1, 1)
 
 
-def test_all_that_match_are_put_back_in_their_order(run: Run, store: Store, mailboxes: Mailboxes) -> None:
+def test_all_that_match_are_put_back_in_their_order(
+    run: Run, store: Store, mailboxes: LoopedMailboxes
+) -> None:
     bury(store, *(dead(n, created=NOW - n) for n in range(1, 6)), dead(9, reason="malformed"))
     done = run("letters", "retry", "--reason", "bug", "--yes")
     assert "Put back 5 of 5 letters" in done.output
@@ -293,7 +297,7 @@ def test_many_are_one_operation_that_others_see(run: Run, store: Store) -> None:
 
 
 def test_several_named_letters_are_one_operation_and_those_not_open_are_said_so(
-    run: Run, store: Store, mailboxes: Mailboxes
+    run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
     bury(store, *(dead(n) for n in range(4)))
     run("letters", "discard", "evt_0", "--why", "test data")
@@ -314,7 +318,7 @@ def test_one_named_letter_is_dealt_with_while_an_operation_runs(run: Run, store:
 
 
 def test_an_operation_is_stopped_and_continued_by_its_number(
-    run: Run, store: Store, mailboxes: Mailboxes
+    run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
     bury(store, dead(1), dead(2))
     number = str(begin(store).id)
@@ -380,7 +384,7 @@ def test_a_discard_wants_a_reason(run: Run, store: Store, why: tuple[str, ...]) 
 
 
 def test_a_discarded_letter_is_reopened_and_can_be_retried(
-    run: Run, store: Store, mailboxes: Mailboxes
+    run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
     bury(store, dead(1))
     run("letters", "discard", "evt_1", "--why", "test data")

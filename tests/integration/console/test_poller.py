@@ -11,11 +11,11 @@ from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.minutes import MinuteTotals
 from cogento.store.store import Store
 from tests.support import builders
 from tests.support.fake_console import FakeCustomers, FakeDeadLetters
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter
 
@@ -27,8 +27,8 @@ PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")
 
 
 @pytest.fixture
-def watching(mailboxes: Mailboxes, store: Store) -> StatusPoller:
-    return StatusPoller(mailboxes, store)
+def watching(mailboxes: LoopedMailboxes, store: Store) -> StatusPoller:
+    return StatusPoller(mailboxes.looped, store)
 
 
 def test_what_was_applied_and_what_waits_is_seen(
@@ -150,14 +150,14 @@ def test_many_rows_of_one_kind_crowd_out_none_of_the_other(watching: StatusPolle
 
 
 def test_a_day_s_minutes_outlive_the_console(
-    mailboxes: Mailboxes, store: Store, applied: Happened, waiting: Happened
+    mailboxes: LoopedMailboxes, store: Store, applied: Happened, waiting: Happened
 ) -> None:
     hour_ago = MinuteTotals(int(time.time()) // 60 - 60, received=0, waiting=0, outcomes={"applied": 0})
     mailboxes.minutes.keep(hour_ago)
     applied("customer.created", ADA)
     waiting("customer.updated", ADA)
-    StatusPoller(mailboxes, store).poll()
-    restarted = StatusPoller(mailboxes, store)
+    StatusPoller(mailboxes.looped, store).poll()
+    restarted = StatusPoller(mailboxes.looped, store)
     restarted.poll()
     first, last = restarted.overview().minutes[0], restarted.overview().minutes[-1]
     assert first == hour_ago
@@ -165,7 +165,7 @@ def test_a_day_s_minutes_outlive_the_console(
 
 
 def test_who_waits_and_what_letters_died_of_is_seen(
-    watching: StatusPoller, mailboxes: Mailboxes, store: Store
+    watching: StatusPoller, mailboxes: LoopedMailboxes, store: Store
 ) -> None:
     mailboxes.pause(CustomerId("cus_ada"), who="ops-1", why="INC-7")
     runtime.run(store.insert_dead_letters([letter("1"), letter("2")]))
@@ -178,10 +178,12 @@ def test_who_waits_and_what_letters_died_of_is_seen(
     assert [cause.letters for cause in seen.causes] == [2]
 
 
-def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, waiting: Happened) -> None:
+def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: LoopedMailboxes, waiting: Happened) -> None:
     waiting("customer.created", ADA)
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
-    watching = StatusPoller(mailboxes, runtime.run(Store.open(url, pool_size=1, application_name="test")))
+    watching = StatusPoller(
+        mailboxes.looped, runtime.run(Store.open(url, pool_size=1, application_name="test"))
+    )
     watching.poll()
     seen = watching.overview()
     assert seen.tables is None
@@ -191,8 +193,8 @@ def test_postgres_away_leaves_the_mailboxes_to_be_seen(mailboxes: Mailboxes, wai
 
 def test_redis_away_leaves_the_tables_to_be_seen(store: Store, applied: Happened) -> None:
     applied("customer.created", ADA)
-    away = Mailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
-    watching = StatusPoller(away, store)
+    away = LoopedMailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
+    watching = StatusPoller(away.looped, store)
     watching.poll()
     seen = watching.overview()
     assert seen.queue is None

@@ -19,16 +19,18 @@ from cogento.console.web.app import create_app
 from cogento.console.web.system import SystemPages
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.queue.worker_registry import Heartbeat
 from cogento.settings import ConsoleSettings
 from cogento.store.activity import Action
 from cogento.store.store import Store
 from tests.support.fake_console import FakeCustomers, FakeDeadLetters
+from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask.testing import FlaskClient
 
 SCRIPT = "<script>alert(1)</script>"
@@ -40,12 +42,24 @@ def settings_of(database_url: str, redis_url: str, **more: Any) -> ConsoleSettin
     return ConsoleSettings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), **more)
 
 
-def browser(store: Store, mailboxes: Mailboxes, settings: ConsoleSettings) -> FlaskClient:
-    poller = StatusPoller(mailboxes, store)
+limiters: list[RateLimiter] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """Close what `browser` opened."""
+    yield
+    while limiters:
+        runtime.run(limiters.pop().close())
+
+
+def browser(store: Store, mailboxes: LoopedMailboxes, settings: ConsoleSettings) -> FlaskClient:
+    poller = StatusPoller(mailboxes.looped, store)
     poller.poll()
     limiter = RateLimiter.connect(
         settings.redis_url.get_secret_value(), requests_per_second=settings.stripe_requests_per_second
     )
+    limiters.append(limiter)
     return create_app(
         poller,
         FakeDeadLetters(),
@@ -56,8 +70,8 @@ def browser(store: Store, mailboxes: Mailboxes, settings: ConsoleSettings) -> Fl
             ActivityPages(store.activity),
             SystemPages(
                 poller,
-                SystemService(settings, mailboxes, store, limiter),
-                SweepRunner(settings, mailboxes, store),
+                SystemService(settings, mailboxes.looped, store, limiter),
+                SweepRunner(settings, mailboxes.looped, store),
             ),
         ],
     ).test_client()
@@ -69,7 +83,7 @@ def settings(database_url: str, redis_url: str) -> ConsoleSettings:
 
 
 @pytest.fixture
-def client(store: Store, mailboxes: Mailboxes, settings: ConsoleSettings) -> FlaskClient:
+def client(store: Store, mailboxes: LoopedMailboxes, settings: ConsoleSettings) -> FlaskClient:
     mailboxes.workers.beat(Heartbeat("host:1", "0.1.0", mailboxes.now_ms() - 60_000, None), {})
     return browser(store, mailboxes, settings)
 
@@ -132,7 +146,9 @@ def test_the_system_as_json_has_the_same_values(client: FlaskClient) -> None:
     assert found["workers"][0]["worker"] == "host:1"
 
 
-def test_no_secret_is_shown(store: Store, mailboxes: Mailboxes, database_url: str, redis_url: str) -> None:
+def test_no_secret_is_shown(
+    store: Store, mailboxes: LoopedMailboxes, database_url: str, redis_url: str
+) -> None:
     settings = settings_of(
         database_url, redis_url, stripe_api_key=SecretStr(SECRET), metrics_token=SecretStr("canary" * 6)
     )
@@ -146,15 +162,17 @@ def test_no_secret_is_shown(store: Store, mailboxes: Mailboxes, database_url: st
 
 
 def test_a_worker_that_vanished_is_told(
-    store: Store, mailboxes: Mailboxes, settings: ConsoleSettings
+    store: Store, mailboxes: LoopedMailboxes, settings: ConsoleSettings
 ) -> None:
     vanished_ms = mailboxes.now_ms() - 60_000
-    mailboxes._server.ask("HSET", "{cogento:0}:workers", "0", f"{vanished_ms} host:9 1 0 0.1.0")
+    runtime.run(
+        mailboxes.looped._server.ask("HSET", "{cogento:0}:workers", "0", f"{vanished_ms} host:9 1 0 0.1.0")
+    )
     page = browser(store, mailboxes, settings).get("/console/system").text
     assert re.search(r'host:9.*?<i class="bad">vanished</i>', page, flags=re.DOTALL)
 
 
-def test_postgres_away_leaves_redis_to_be_shown(mailboxes: Mailboxes, redis_url: str) -> None:
+def test_postgres_away_leaves_redis_to_be_shown(mailboxes: LoopedMailboxes, redis_url: str) -> None:
     url = f"postgresql://cogento@127.0.0.1:{free_port()}/cogento"
     store = runtime.run(Store.open(url, pool_size=1, application_name="test"))
     answer = browser(store, mailboxes, settings_of(url, redis_url)).get("/console/system")
@@ -165,7 +183,7 @@ def test_postgres_away_leaves_redis_to_be_shown(mailboxes: Mailboxes, redis_url:
 
 def test_redis_away_leaves_postgres_to_be_shown(store: Store, database_url: str) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
-    away = Mailboxes.connect(url, ack=AckDurability.REDIS)
+    away = LoopedMailboxes.connect(url, ack=AckDurability.REDIS)
     answer = browser(store, away, settings_of(database_url, url)).get("/console/system")
     assert answer.status_code == 200
     assert "Redis does not do as asked" in answer.text
@@ -184,7 +202,7 @@ def test_a_sweep_without_a_key_is_not_offered(client: FlaskClient) -> None:
 
 
 def test_a_sweep_that_is_asked_for_is_recorded_and_says_how_it_ended(
-    store: Store, mailboxes: Mailboxes, database_url: str, redis_url: str
+    store: Store, mailboxes: LoopedMailboxes, database_url: str, redis_url: str
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     settings = settings_of(database_url, redis_url, stripe_api_key=SecretStr(SECRET), stripe_api_base=nowhere)

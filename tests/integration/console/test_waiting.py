@@ -15,14 +15,14 @@ from cogento.queue.status import MailboxState
 from tests.support import builders
 
 if TYPE_CHECKING:
-    from cogento.queue.mailboxes import Mailboxes
     from cogento.store.store import Store
     from tests.integration.console.conftest import Happened, Run
+    from tests.support.looped import LoopedMailboxes
 
 ADA = builders.customer("cus_ada")
 
 
-def test_waiting_lists_each_state_in_words(run: Run, waiting: Happened, mailboxes: Mailboxes) -> None:
+def test_waiting_lists_each_state_in_words(run: Run, waiting: Happened, mailboxes: LoopedMailboxes) -> None:
     waiting("customer.created", builders.customer("cus_bob"), id_="evt_b")
     failed = FailedAttempt(EventId("evt_b"), 7, mailboxes.now_ms(), "transient", "57014")
     claimed = mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5)
@@ -59,7 +59,7 @@ def test_waiting_can_be_narrowed_to_a_state_or_a_customer(run: Run, waiting: Hap
 
 
 def test_pause_holds_one_customer_and_resume_lets_it_go(
-    run: Run, waiting: Happened, mailboxes: Mailboxes, store: Store
+    run: Run, waiting: Happened, mailboxes: LoopedMailboxes, store: Store
 ) -> None:
     waiting("customer.created", ADA)
     assert run("pause", "cus_ada", "--who", "ops-1", "--reason", "INC-7").output == "Paused cus_ada.\n"
@@ -94,7 +94,7 @@ def test_pause_of_everything_is_told_by_status_and_waiting(run: Run, waiting: Ha
 @pytest.mark.parametrize("command", ["pause", "resume", "waiting --customer"])
 @pytest.mark.parametrize("id_", ["nonsense", "sub_1", "cus_", "cus_a b", "ada@example.com", "cus_ü"])
 def test_what_is_no_customer_id_is_refused_with_what_to_do(
-    command: str, id_: str, run: Run, mailboxes: Mailboxes
+    command: str, id_: str, run: Run, mailboxes: LoopedMailboxes
 ) -> None:
     refused = run(*command.split(), id_)
     assert refused.exit_code == 2
@@ -102,7 +102,9 @@ def test_what_is_no_customer_id_is_refused_with_what_to_do(
     assert mailboxes.paused().customers == ()
 
 
-def test_what_an_earlier_release_paused_under_any_name_can_be_resumed(run: Run, mailboxes: Mailboxes) -> None:
+def test_what_an_earlier_release_paused_under_any_name_can_be_resumed(
+    run: Run, mailboxes: LoopedMailboxes
+) -> None:
     mailboxes.pause(CustomerId("nonsense"))
     assert run("resume", "nonsense").output == "Resumed nonsense.\n"
     assert mailboxes.paused().customers == ()
@@ -115,7 +117,7 @@ def test_pause_of_a_customer_that_nobody_knows_says_so(run: Run) -> None:
 
 
 def test_pause_works_without_postgres_and_says_that_it_is_not_recorded(
-    run: Run, monkeypatch: pytest.MonkeyPatch, mailboxes: Mailboxes
+    run: Run, monkeypatch: pytest.MonkeyPatch, mailboxes: LoopedMailboxes
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento@127.0.0.1:{free_port()}/cogento")
     paused = run("pause", "cus_ada")

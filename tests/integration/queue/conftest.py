@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,65 +9,34 @@ import pytest
 import redis
 
 from cogento.queue.durability import AckDurability
-from cogento.queue.enqueue import AsyncEnqueuer
-from cogento.queue.mailboxes import Mailboxes
 from tests.support import servers
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Protocol
 
-    from cogento.events.envelope import Envelope
     from cogento.local.valkey import Valkey
-    from cogento.queue.checks import ServerFacts
-    from cogento.queue.claims import Put
 
     OwnServer = servers.RunningServer[Valkey]
     StartServer = Callable[[Mapping[str, str]], OwnServer]
 
     class Connect(Protocol):
-        def __call__(self, url: str, *, ack: AckDurability | None = ..., shards: int = ...) -> Mailboxes: ...
-
-    class Putter(Protocol):
-        """What can be put into, from a thread or from an event loop."""
-
-        def check(self) -> ServerFacts: ...
-
-        def put(self, envelopes: Sequence[Envelope]) -> list[Put]: ...
-
-    class ConnectPutter(Protocol):
-        def __call__(self, url: str, *, ack: AckDurability | None = ..., shards: int = ...) -> Putter: ...
-
-
-class LoopedEnqueuer:
-    """A postbox with an event loop of its own, for tests that have none."""
-
-    def __init__(self, postbox: AsyncEnqueuer) -> None:
-        self._postbox = postbox
-        self._runner = asyncio.Runner()
-
-    def check(self) -> ServerFacts:
-        return self._runner.run(self._postbox.check())
-
-    def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
-        self._runner.run(asyncio.sleep(0.01))  # a loop that is never idle has seen by now who hung up
-        return self._runner.run(self._postbox.put(envelopes))
-
-    def close(self) -> None:
-        self._runner.run(self._postbox.close())
-        self._runner.close()
+        def __call__(
+            self, url: str, *, ack: AckDurability | None = ..., shards: int = ...
+        ) -> LoopedMailboxes: ...
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """Connect to the mailboxes of a server for the length of the test."""
-    connected: list[Mailboxes] = []
+    connected: list[LoopedMailboxes] = []
 
     def connect(
         url: str, *, ack: AckDurability | None = AckDurability.REDIS_FSYNC, shards: int = 1
-    ) -> Mailboxes:
-        connected.append(Mailboxes.connect(url, ack=ack, shards=shards))
+    ) -> LoopedMailboxes:
+        connected.append(LoopedMailboxes.connect(url, ack=ack, shards=shards))
         return connected[-1]
 
     yield connect
@@ -76,24 +44,8 @@ def connect() -> Iterator[Connect]:
         mailboxes.close()
 
 
-@pytest.fixture(params=["from a thread", "from an event loop"])
-def connect_putter(request: pytest.FixtureRequest, connect: Connect) -> Iterator[ConnectPutter]:
-    """Connect what puts, for the length of the test: each test that asks for it runs with both kinds."""
-    looped: list[LoopedEnqueuer] = []
-
-    def connect_looped(
-        url: str, *, ack: AckDurability | None = AckDurability.REDIS_FSYNC, shards: int = 1
-    ) -> LoopedEnqueuer:
-        looped.append(LoopedEnqueuer(AsyncEnqueuer(url, ack=ack, shards=shards)))
-        return looped[-1]
-
-    yield connect if request.param == "from a thread" else connect_looped
-    for postbox in looped:
-        postbox.close()
-
-
 @pytest.fixture
-def mailboxes(redis_url: str, connect: Connect) -> Iterator[Mailboxes]:
+def mailboxes(redis_url: str, connect: Connect) -> Iterator[LoopedMailboxes]:
     yield connect(redis_url)
     with redis.Redis.from_url(redis_url) as client:
         assert broken_invariants(client) == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from cogento import runtime
 from cogento.events.outcomes import Source
 from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability, DurabilityMechanism
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from cogento.events.names import EventId
-    from tests.integration.queue.conftest import Connect, ConnectPutter, OwnServer, Putter, StartServer
+    from tests.integration.queue.conftest import Connect, OwnServer, StartServer
+    from tests.support.looped import LoopedMailboxes
 
 FSYNC, REPLY = AckDurability.REDIS_FSYNC, AckDurability.REDIS
 
@@ -40,11 +42,11 @@ class _OneLetter:
 
     given_back: list[int] = field(default_factory=list)
 
-    def take(self, letter_ids: Collection[int]) -> Sequence[_Letter]:
+    async def take(self, letter_ids: Collection[int]) -> Sequence[_Letter]:
         one = envelope()
         return [_Letter(id_, one.event_id, one.body) for id_ in letter_ids]
 
-    def give_back(self, letter_ids: Collection[int]) -> None:
+    async def give_back(self, letter_ids: Collection[int]) -> None:
         self.given_back += letter_ids
 
 
@@ -59,9 +61,9 @@ def believed(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_syncs_every_write_gives_the_fsync_level(
-    own_server: OwnServer, connect_putter: ConnectPutter
+    own_server: OwnServer, connect: Connect
 ) -> None:
-    facts = connect_putter(own_server.url, ack=FSYNC).check()
+    facts = connect(own_server.url, ack=FSYNC).check()
     assert (facts.ack, facts.ack_means) == (FSYNC, DurabilityMechanism.FSYNC_ALWAYS)
     assert (facts.role, facts.maxmemory_policy, facts.appendfsync) == ("master", "noeviction", "always")
     assert facts.name in ("redis", "valkey")
@@ -70,24 +72,24 @@ def test_a_server_that_syncs_every_write_gives_the_fsync_level(
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
 @pytest.mark.parametrize("ack", AckDurability)
 def test_a_server_that_may_throw_mail_away_is_refused(
-    policy: str, ack: AckDurability, start_server: StartServer, connect_putter: ConnectPutter
+    policy: str, ack: AckDurability, start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"maxmemory-policy": policy})
     with pytest.raises(MailboxRefused, match=rf"{policy}.*Set `maxmemory-policy noeviction`"):
-        connect_putter(server.url, ack=ack).check()
+        connect(server.url, ack=ack).check()
 
 
 def test_t23_without_an_append_only_file_only_the_level_memory_is_given(
-    start_server: StartServer, connect_putter: ConnectPutter
+    start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"appendonly": "no"})
-    facts = connect_putter(server.url, ack=None).check()
+    facts = connect(server.url, ack=None).check()
     assert (facts.ack, facts.ack_means) == (AckDurability.MEMORY, DurabilityMechanism.REPLY)
-    assert connect_putter(server.url, ack=AckDurability.MEMORY).check().ack is AckDurability.MEMORY
+    assert connect(server.url, ack=AckDurability.MEMORY).check().ack is AckDurability.MEMORY
     with pytest.raises(MailboxRefused, match="Set `appendonly yes`"):
-        connect_putter(server.url, ack=REPLY).check()
+        connect(server.url, ack=REPLY).check()
     with pytest.raises(MailboxRefused, match="Set `appendonly yes`"):
-        connect_putter(server.url, ack=FSYNC).check()
+        connect(server.url, ack=FSYNC).check()
 
 
 @pytest.mark.parametrize(
@@ -104,9 +106,9 @@ def test_t23_without_a_demand_the_level_is_what_the_server_gives(
     settings: Mapping[str, str],
     level: AckDurability,
     start_server: StartServer,
-    connect_putter: ConnectPutter,
+    connect: Connect,
 ) -> None:
-    assert connect_putter(start_server(settings).url, ack=None).check().ack is level
+    assert connect(start_server(settings).url, ack=None).check().ack is level
 
 
 LEVELS = pytest.mark.parametrize("ack", [None, *AckDurability])
@@ -130,9 +132,9 @@ def test_a1_a_server_that_was_told_to_evict_takes_no_event_by_any_route(
 
 @LEVELS
 def test_a1_a_server_that_evicts_when_it_comes_back_takes_nothing(
-    ack: AckDurability | None, own_server: OwnServer, connect_putter: ConnectPutter
+    ack: AckDurability | None, own_server: OwnServer, connect: Connect
 ) -> None:
-    mailboxes = connect_putter(own_server.url, ack=ack)
+    mailboxes = connect(own_server.url, ack=ack)
     mailboxes.put([envelope("evt_1")])
     own_server.kill()
     evicting = replace(
@@ -147,7 +149,7 @@ def test_a1_a_server_that_evicts_when_it_comes_back_takes_nothing(
     assert "volatile-lru" in refused[-1]
 
 
-def _refusal(putter: Putter) -> str:
+def _refusal(putter: LoopedMailboxes) -> str:
     with pytest.raises(MailboxUnavailable) as refused:
         putter.put([envelope("evt_2")])
     return str(refused.value)
@@ -160,7 +162,7 @@ def test_a1_letters_are_given_back_where_the_server_may_evict(
     with redis.Redis.from_url(own_server.url) as client:
         client.config_set("maxmemory-policy", "allkeys-random")
     with pytest.raises(MailboxUnavailable, match="allkeys-random"):
-        redeliver([7], letters, mailboxes)
+        runtime.run(redeliver([7], letters, mailboxes.looped))
     assert letters.given_back == [7]
 
 
@@ -174,9 +176,9 @@ def test_a1_letters_are_given_back_where_the_server_may_evict(
     ],
 )
 def test_a1_a_level_that_does_not_hold_any_more_is_given_to_nobody_within_five_seconds(
-    ack: AckDurability, setting: tuple[str, str], own_server: OwnServer, connect_putter: ConnectPutter
+    ack: AckDurability, setting: tuple[str, str], own_server: OwnServer, connect: Connect
 ) -> None:
-    mailboxes, numbers = connect_putter(own_server.url, ack=ack), itertools.count()
+    mailboxes, numbers = connect(own_server.url, ack=ack), itertools.count()
     mailboxes.put([envelope("evt_first")])
     with redis.Redis.from_url(own_server.url) as client:
         client.config_set(*setting)
@@ -185,7 +187,7 @@ def test_a1_a_level_that_does_not_hold_any_more_is_given_to_nobody_within_five_s
         mailboxes.put([envelope("evt_last")])
 
 
-def _takes(putter: Putter, id_: str) -> bool:
+def _takes(putter: LoopedMailboxes, id_: str) -> bool:
     try:
         putter.put([envelope(id_)])
     except MailboxUnavailable:
@@ -194,9 +196,9 @@ def _takes(putter: Putter, id_: str) -> bool:
 
 
 def test_t23_a_level_that_changes_while_nothing_is_demanded_is_named_anew(
-    own_server: OwnServer, connect_putter: ConnectPutter, capsys: pytest.CaptureFixture[str]
+    own_server: OwnServer, connect: Connect, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mailboxes = connect_putter(own_server.url, ack=None)
+    mailboxes = connect(own_server.url, ack=None)
     assert mailboxes.check().ack is FSYNC
     with redis.Redis.from_url(own_server.url) as client:
         client.config_set("appendonly", "no")
@@ -205,30 +207,28 @@ def test_t23_a_level_that_changes_while_nothing_is_demanded_is_named_anew(
     assert "in memory only" in line
 
 
-def test_a_file_that_is_never_synced_is_refused(
-    start_server: StartServer, connect_putter: ConnectPutter
-) -> None:
+def test_a_file_that_is_never_synced_is_refused(start_server: StartServer, connect: Connect) -> None:
     server = start_server({"appendfsync": "no"})
     with pytest.raises(MailboxRefused, match="appendfsync no"):
-        connect_putter(server.url, ack=FSYNC).check()
+        connect(server.url, ack=FSYNC).check()
 
 
 @pytest.mark.usefixtures("believed")
 def test_a_file_synced_each_second_gives_the_fsync_level_by_waitaof(
-    start_server: StartServer, connect_putter: ConnectPutter
+    start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"appendfsync": "everysec"})
-    mailboxes = connect_putter(server.url, ack=FSYNC)
+    mailboxes = connect(server.url, ack=FSYNC)
     assert mailboxes.check().ack_means is DurabilityMechanism.WAITAOF
     assert mailboxes.put([envelope()])[0].result is PutResult.QUEUED
 
 
 @pytest.mark.usefixtures("believed")
 def test_every_put_waits_for_the_disk_where_waitaof_gives_the_level(
-    start_server: StartServer, connect_putter: ConnectPutter
+    start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"appendfsync": "everysec"})
-    mailboxes = connect_putter(server.url, ack=FSYNC)
+    mailboxes = connect(server.url, ack=FSYNC)
     mailboxes.put([envelope("evt_1")])
     with redis.Redis.from_url(server.url) as client:
         client.config_resetstat()
@@ -238,10 +238,10 @@ def test_every_put_waits_for_the_disk_where_waitaof_gives_the_level(
 
 @pytest.mark.usefixtures("believed")
 def test_a_put_that_did_not_reach_the_disk_in_time_is_not_acknowledged(
-    start_server: StartServer, connect_putter: ConnectPutter
+    start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"appendfsync": "everysec"})
-    mailboxes = connect_putter(server.url, ack=FSYNC)
+    mailboxes = connect(server.url, ack=FSYNC)
     mailboxes.put([envelope("evt_1")])
     with redis.Redis.from_url(server.url) as client:
         client.config_set("appendfsync", "no")
@@ -250,26 +250,24 @@ def test_a_put_that_did_not_reach_the_disk_in_time_is_not_acknowledged(
 
 
 @pytest.mark.usefixtures("believed")
-def test_a_rewrite_that_suspends_fsync_is_seen(
-    start_server: StartServer, connect_putter: ConnectPutter
-) -> None:
+def test_a_rewrite_that_suspends_fsync_is_seen(start_server: StartServer, connect: Connect) -> None:
     server = start_server({"no-appendfsync-on-rewrite": "yes"})
-    assert connect_putter(server.url, ack=FSYNC).check().ack_means is DurabilityMechanism.WAITAOF
+    assert connect(server.url, ack=FSYNC).check().ack_means is DurabilityMechanism.WAITAOF
 
 
 @pytest.mark.usefixtures("believed")
 def test_a_server_that_hides_its_configuration_is_believed_nothing(
-    own_server: OwnServer, connect_putter: ConnectPutter
+    own_server: OwnServer, connect: Connect
 ) -> None:
     with redis.Redis.from_url(own_server.url) as client:
         client.acl_setuser(
             "app", enabled=True, passwords=["+pw"], keys=["*"], categories=["+@all"], commands=["-config"]
         )
     url = own_server.url.replace("redis://", "redis://app:pw@")
-    facts = connect_putter(url, ack=FSYNC).check()
+    facts = connect(url, ack=FSYNC).check()
     assert (facts.appendfsync, facts.ack_means) == (None, DurabilityMechanism.WAITAOF)
 
 
-def test_a_server_that_is_away_is_unavailable_and_not_refused(connect_putter: ConnectPutter) -> None:
+def test_a_server_that_is_away_is_unavailable_and_not_refused(connect: Connect) -> None:
     with pytest.raises(MailboxUnavailable):
-        connect_putter("redis://127.0.0.1:1/0", ack=FSYNC).check()
+        connect("redis://127.0.0.1:1/0", ack=FSYNC).check()

@@ -15,8 +15,8 @@ from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxRefused
 from cogento.queue.keys import tags
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from tests.support.cluster import ask, client_of, cluster
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import all_done, claim, envelope, is_idle, taken
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def nodes(valkey_server: Node) -> Iterator[Sequence[Node]]:
 
 
 @pytest.fixture
-def mailboxes(nodes: Sequence[Node]) -> Iterator[Mailboxes]:
+def mailboxes(nodes: Sequence[Node]) -> Iterator[LoopedMailboxes]:
     for node in nodes:
         ask(node, "FLUSHALL")
         ask(node, "SCRIPT FLUSH")
-    connected = Mailboxes(RedisClient(client_of(nodes)), shards=SHARDS, ack=AckDurability.REDIS_FSYNC)
+    connected = LoopedMailboxes(Mailboxes(client_of(nodes), shards=SHARDS, ack=AckDurability.REDIS_FSYNC))
     yield connected
     connected.close()
 
@@ -54,7 +54,7 @@ def mail() -> list[Envelope]:
     ]
 
 
-def test_mail_of_all_shards_is_put_and_claimed_in_order_and_settled(mailboxes: Mailboxes) -> None:
+def test_mail_of_all_shards_is_put_and_claimed_in_order_and_settled(mailboxes: LoopedMailboxes) -> None:
     puts = mailboxes.put(mail())
     claimed = claim(mailboxes, max_customers=CUSTOMERS, max_events=CUSTOMERS * EVENTS_EACH)
     lost = mailboxes.settle(claimed, all_done(claimed))
@@ -69,12 +69,14 @@ def test_mail_of_all_shards_is_put_and_claimed_in_order_and_settled(mailboxes: M
     assert is_idle(mailboxes)
 
 
-def test_an_event_that_comes_again_is_a_duplicate_wherever_its_shard_is(mailboxes: Mailboxes) -> None:
+def test_an_event_that_comes_again_is_a_duplicate_wherever_its_shard_is(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put(mail())
     assert {put.result for put in mailboxes.put(mail())} == {PutResult.DUPLICATE}
 
 
-def test_every_master_holds_mail_and_no_shard_is_divided(nodes: Sequence[Node], mailboxes: Mailboxes) -> None:
+def test_every_master_holds_mail_and_no_shard_is_divided(
+    nodes: Sequence[Node], mailboxes: LoopedMailboxes
+) -> None:
     mailboxes.put(mail())
     kept = [frozenset(tag for tag in tags(SHARDS) if ask(node, "KEYS", f"{tag}:*")) for node in nodes]
     assert all(kept)
@@ -82,7 +84,7 @@ def test_every_master_holds_mail_and_no_shard_is_divided(nodes: Sequence[Node], 
 
 
 @pytest.mark.xfail(reason="one master is asked, and its answer taken for all: docs/scaling.md")
-def test_every_master_has_to_give_what_is_promised(nodes: Sequence[Node], mailboxes: Mailboxes) -> None:
+def test_every_master_has_to_give_what_is_promised(nodes: Sequence[Node], mailboxes: LoopedMailboxes) -> None:
     ask(nodes[-1], "CONFIG SET", "appendfsync", "no")
     try:
         with pytest.raises(MailboxRefused):

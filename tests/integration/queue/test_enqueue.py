@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from redis.asyncio import Redis
 
 from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability
-from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import Mailboxes
 from tests.support import servers
 from tests.support.mailbox_builders import envelope
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def test_puts_at_a_time_have_a_connection_each_and_keep_them(own_server: OwnServer) -> None:
     async def scenario() -> None:
-        postbox = AsyncEnqueuer(own_server.url, ack=AckDurability.REDIS_FSYNC)
+        postbox = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
         for number in range(5):
             await asyncio.gather(*(postbox.put([envelope(f"evt_{number}_{one}")]) for one in range(2)))
         await postbox.close()
@@ -52,9 +53,9 @@ def test_each_put_is_confirmed_by_the_server_that_it_reached(
     """After a failover one connection may still lead to the old server while the next leads to a new one."""
 
     async def scenario() -> tuple[list[Put] | BaseException, list[Put] | BaseException]:
-        postbox = AsyncEnqueuer(own_server.url, ack=AckDurability.REDIS_FSYNC)
+        postbox = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
         await postbox.put([envelope("evt_1")])
-        postbox._url = without_a_file.url
+        postbox._server._redis = Redis.from_url(without_a_file.url, protocol=2)
         there, elsewhere = await asyncio.gather(
             postbox.put([envelope("evt_2")]), postbox.put([envelope("evt_3")]), return_exceptions=True
         )

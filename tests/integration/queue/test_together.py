@@ -13,19 +13,21 @@ import pytest
 
 from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability
-from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.group_commit import GroupCommit
+from cogento.queue.mailboxes import Mailboxes
 from tests.support.mailbox_builders import all_done, envelope, is_idle
 
 if TYPE_CHECKING:
     from cogento.queue.claims import Claim
-    from cogento.queue.mailboxes import Mailboxes
     from tests.integration.queue.conftest import Connect
+    from tests.support.looped import LoopedMailboxes
 
 
-def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailboxes, redis_url: str) -> None:
+def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(
+    mailboxes: LoopedMailboxes, redis_url: str
+) -> None:
     async def storm() -> Counter[PutResult]:
-        postbox = AsyncEnqueuer(redis_url, ack=AckDurability.REDIS_FSYNC)
+        postbox = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
         together = GroupCommit(postbox)
         puts = [await asyncio.gather(*(together.put(envelope()) for _ in range(50))) for _ in range(40)]
         await postbox.close()
@@ -35,7 +37,7 @@ def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(mailboxes: Mailb
     assert mailboxes.status().waiting == 1
 
 
-def test_f12_of_many_workers_one_gets_the_customer(mailboxes: Mailboxes) -> None:
+def test_f12_of_many_workers_one_gets_the_customer(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope()])
     with ThreadPoolExecutor(8) as workers:
         idle = list(workers.map(lambda _: is_idle(mailboxes), range(100)))
@@ -55,7 +57,7 @@ def test_racing_workers_that_die_and_freeze_handle_every_event_in_order(
 class Race:
     """Four workers take mail while it arrives; now and then one dies with its claim or freezes beyond it."""
 
-    def __init__(self, mailboxes: Mailboxes, *, seed: int) -> None:
+    def __init__(self, mailboxes: LoopedMailboxes, *, seed: int) -> None:
         self.mailboxes = mailboxes
         self.sent = {f"cus_{c}": [f"evt_{c}_{n:03}" for n in range(40)] for c in range(10)}
         self.handled: dict[str, list[str]] = {customer: [] for customer in self.sent}

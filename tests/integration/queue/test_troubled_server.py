@@ -20,12 +20,12 @@ from tests.support.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.queue.mailboxes import Mailboxes
-    from tests.integration.queue.conftest import Connect, ConnectPutter, OwnServer, Putter
+    from tests.integration.queue.conftest import Connect, OwnServer
+    from tests.support.looped import LoopedMailboxes
 
 
 @pytest.fixture
-def fragile(own_server: OwnServer, connect: Connect) -> Mailboxes:
+def fragile(own_server: OwnServer, connect: Connect) -> LoopedMailboxes:
     """Mailboxes on a server that the test may hurt."""
     mailboxes = connect(own_server.url)
     mailboxes.check()
@@ -38,24 +38,26 @@ def admin(own_server: OwnServer) -> Iterator[redis.Redis]:
         yield client
 
 
-def failure(mailboxes: Putter) -> str:
+def failure(mailboxes: LoopedMailboxes) -> str:
     with pytest.raises(MailboxUnavailable) as raised:
         mailboxes.put([envelope()])
     return str(raised.value)
 
 
 def test_a_frozen_server_is_tried_once_a_call_also_for_new_connections(
-    own_server: OwnServer, connect_putter: ConnectPutter
+    own_server: OwnServer, connect: Connect
 ) -> None:
     own_server.freeze()
     began = time.monotonic()
     with pytest.raises(MailboxUnavailable):
-        connect_putter(own_server.url, ack=AckDurability.REDIS).put([envelope()])
+        connect(own_server.url, ack=AckDurability.REDIS).put([envelope()])
     assert time.monotonic() - began < 2 * TIMEOUT_SECONDS
     own_server.thaw()
 
 
-def test_scripts_are_sent_again_to_a_server_that_forgot_them(mailboxes: Mailboxes, redis_url: str) -> None:
+def test_scripts_are_sent_again_to_a_server_that_forgot_them(
+    mailboxes: LoopedMailboxes, redis_url: str
+) -> None:
     mailboxes.put([envelope("evt_1")])
     with redis.Redis.from_url(redis_url) as client:
         client.script_flush()
@@ -64,7 +66,7 @@ def test_scripts_are_sent_again_to_a_server_that_forgot_them(mailboxes: Mailboxe
 
 
 def test_a_full_server_takes_no_more_and_is_drained_all_the_same(
-    fragile: Mailboxes, admin: redis.Redis
+    fragile: LoopedMailboxes, admin: redis.Redis
 ) -> None:
     fragile.put([envelope(f"evt_{number}", customer=f"cus_{number % 7}") for number in range(50)])
     admin.config_set("maxmemory", 1)
@@ -84,7 +86,7 @@ def test_a_full_server_takes_no_more_and_is_drained_all_the_same(
     assert list(taken(claim(fragile))) == [asleep]
 
 
-def test_a_full_server_recovers_leases_and_parks(fragile: Mailboxes, admin: redis.Redis) -> None:
+def test_a_full_server_recovers_leases_and_parks(fragile: LoopedMailboxes, admin: redis.Redis) -> None:
     fragile.put([envelope("evt_1")])
     admin.config_set("maxmemory", 1)
     claim(fragile, lease_seconds=0)
@@ -96,7 +98,7 @@ def test_a_full_server_recovers_leases_and_parks(fragile: Mailboxes, admin: redi
 
 
 def test_the_write_probe_sees_a_full_server_that_still_answers_pings(
-    fragile: Mailboxes, admin: redis.Redis
+    fragile: LoopedMailboxes, admin: redis.Redis
 ) -> None:
     fragile.ping_write()
     admin.config_set("maxmemory", 1)
@@ -106,9 +108,9 @@ def test_the_write_probe_sees_a_full_server_that_still_answers_pings(
 
 
 def test_after_a_reconnection_durability_is_asked_for_anew(
-    own_server: OwnServer, connect_putter: ConnectPutter, admin: redis.Redis
+    own_server: OwnServer, connect: Connect, admin: redis.Redis
 ) -> None:
-    putter = connect_putter(own_server.url)
+    putter = connect(own_server.url)
     putter.put([envelope("evt_1")])
     admin.config_set("appendonly", "no")
     admin.client_kill_filter(skipme=True, _type="normal")
@@ -116,19 +118,19 @@ def test_after_a_reconnection_durability_is_asked_for_anew(
 
 
 def test_a_connection_that_was_closed_while_nobody_put_costs_no_put(
-    own_server: OwnServer, connect_putter: ConnectPutter, admin: redis.Redis
+    own_server: OwnServer, connect: Connect, admin: redis.Redis
 ) -> None:
-    putter = connect_putter(own_server.url)
+    putter = connect(own_server.url)
     putter.put([envelope("evt_1")])
     admin.client_kill_filter(skipme=True, _type="normal")
     assert putter.put([envelope("evt_2")])[0].result is PutResult.QUEUED
 
 
 def test_a_connection_that_was_reset_while_nobody_put_costs_no_put(
-    own_server: OwnServer, connect_putter: ConnectPutter
+    own_server: OwnServer, connect: Connect
 ) -> None:
     with Proxy(own_server.url) as proxy:
-        putter = connect_putter(proxy.url)
+        putter = connect(proxy.url)
         putter.put([envelope("evt_1")])
         proxy.reset()
         proxy.heal()
@@ -136,9 +138,9 @@ def test_a_connection_that_was_reset_while_nobody_put_costs_no_put(
 
 
 def test_scripts_are_sent_again_with_what_they_were_to_do(
-    own_server: OwnServer, connect_putter: ConnectPutter, admin: redis.Redis
+    own_server: OwnServer, connect: Connect, admin: redis.Redis
 ) -> None:
-    putter = connect_putter(own_server.url, shards=3)
+    putter = connect(own_server.url, shards=3)
     letters = [envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(6)]
     putter.put(letters[:2])
     admin.script_flush()
@@ -146,8 +148,8 @@ def test_scripts_are_sent_again_with_what_they_were_to_do(
     assert results == [PutResult.DUPLICATE] * 2 + [PutResult.QUEUED] * 4
 
 
-def test_a_put_that_fails_is_no_end_of_putting(own_server: OwnServer, connect_putter: ConnectPutter) -> None:
-    putter = connect_putter(own_server.url)
+def test_a_put_that_fails_is_no_end_of_putting(own_server: OwnServer, connect: Connect) -> None:
+    putter = connect(own_server.url)
     putter.put([envelope("evt_1")])
     own_server.freeze()
     failure(putter)
@@ -155,7 +157,7 @@ def test_a_put_that_fails_is_no_end_of_putting(own_server: OwnServer, connect_pu
     wait_until(lambda: is_put(putter), what="Redis to be back")
 
 
-def is_put(putter: Putter) -> bool:
+def is_put(putter: LoopedMailboxes) -> bool:
     try:
         return putter.put([envelope("evt_2")])[0].result in (PutResult.QUEUED, PutResult.DUPLICATE)
     except MailboxUnavailable:

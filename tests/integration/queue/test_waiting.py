@@ -17,7 +17,7 @@ from tests.support.mailbox_builders import envelope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.looped import LoopedMailboxes
 
     Fill = Callable[[int, int], int]
 
@@ -39,7 +39,7 @@ end
 
 
 @pytest.fixture
-def fill(mailboxes: Mailboxes, redis_url: str) -> Iterator[Fill]:
+def fill(mailboxes: LoopedMailboxes, redis_url: str) -> Iterator[Fill]:
     """Let very many customers wait, the first of them paused as an older release notes it; gives the first one's ms."""
     with redis.Redis.from_url(redis_url) as client:
         script = client.register_script(FILL)
@@ -66,7 +66,7 @@ def seconds(asked: Callable[[], object]) -> float:
 
 
 def test_of_100_000_waiting_customers_those_of_each_state_and_the_oldest_are_found_quickly(
-    mailboxes: Mailboxes, fill: Fill
+    mailboxes: LoopedMailboxes, fill: Fill
 ) -> None:
     first_ms = fill(100_000, 20_000)
     page = mailboxes.waiting()
@@ -85,7 +85,7 @@ def test_of_100_000_waiting_customers_those_of_each_state_and_the_oldest_are_fou
 
 @pytest.mark.parametrize("paused", [0, 1, 1_500])
 def test_the_oldest_is_found_past_those_that_are_paused(
-    paused: int, mailboxes: Mailboxes, fill: Fill
+    paused: int, mailboxes: LoopedMailboxes, fill: Fill
 ) -> None:
     first_ms = fill(2_000, paused)
     status = mailboxes.status()
@@ -94,13 +94,15 @@ def test_the_oldest_is_found_past_those_that_are_paused(
     assert mailboxes.waits_longest(limit=2)[1] == (f"cus_{paused + 2}", first_ms + paused + 1)
 
 
-def test_the_only_paused_customer_is_found_behind_very_many_others(mailboxes: Mailboxes, fill: Fill) -> None:
+def test_the_only_paused_customer_is_found_behind_very_many_others(
+    mailboxes: LoopedMailboxes, fill: Fill
+) -> None:
     first_ms = fill(12_000, 0)
     mailboxes.pause(CustomerId("cus_11999"))
     assert mailboxes.status().oldest_paused_ms == first_ms + 11_998
 
 
-def test_who_paused_and_why_is_kept_by_a_real_server(mailboxes: Mailboxes) -> None:
+def test_who_paused_and_why_is_kept_by_a_real_server(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CustomerId("cus_a"), who="ops-1", why="INC-7")
     mailboxes.put([envelope("evt_1", customer="cus_a")])
     (row,) = mailboxes.waiting(WaitingState.PAUSED).rows
@@ -114,7 +116,7 @@ def test_who_paused_and_why_is_kept_by_a_real_server(mailboxes: Mailboxes) -> No
     assert mailboxes.view(CustomerId("cus_a")).pause is None
 
 
-def test_waiting_events_are_looked_through_the_parked_ones_first(mailboxes: Mailboxes) -> None:
+def test_waiting_events_are_looked_through_the_parked_ones_first(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n}") for n in range(3)])
     claimed = mailboxes.claim(max_customers=3, max_events=3, lease_seconds=5)
     assert claimed is not None
@@ -127,7 +129,7 @@ def test_waiting_events_are_looked_through_the_parked_ones_first(mailboxes: Mail
 
 
 def test_no_more_than_2000_waiting_events_are_looked_through_each_once(
-    mailboxes: Mailboxes, redis_url: str
+    mailboxes: LoopedMailboxes, redis_url: str
 ) -> None:
     mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n % 450}") for n in range(2_100)])
     seen: list[bytes] = []
@@ -142,7 +144,7 @@ def test_no_more_than_2000_waiting_events_are_looked_through_each_once(
         client.flushall()
 
 
-def test_bodies_of_events_that_are_gone_are_left_out(mailboxes: Mailboxes) -> None:
+def test_bodies_of_events_that_are_gone_are_left_out(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1", customer="cus_1")])
     bodies = mailboxes.search.bodies(CustomerId("cus_1"), [EventId("evt_0"), EventId("evt_1")])
     assert list(bodies) == ["evt_1"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue.durability import AckDurability
-from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.group_commit import GroupCommit
+from cogento.queue.mailboxes import Mailboxes
 from tests.support.mailbox_contract import MailboxContract
 
 if TYPE_CHECKING:
@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 class TestGroupCommit(MailboxContract):
     @pytest.fixture
     def mailbox(self, redis_url: str, runner: asyncio.Runner) -> Iterator[GroupCommit]:
-        postbox = AsyncEnqueuer(redis_url, ack=AckDurability.REDIS_FSYNC)
+        postbox = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
         yield GroupCommit(postbox)
         runner.run(postbox.close())

@@ -12,7 +12,7 @@ from tests.support.simulated_stripe import SimulatedStripe, open_reconciliation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.reconcile.reconciliation import Reconciliation
+    from tests.support.looped import LoopedReconciliation
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def stripe() -> Iterator[SimulatedStripe]:
 
 
 @pytest.fixture
-def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reconciliation]:
+def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[LoopedReconciliation]:
     """A process that asks it."""
     process = open_reconciliation(stripe, post, redis_url)
     yield process

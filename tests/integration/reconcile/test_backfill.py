@@ -23,7 +23,7 @@ from tests.support.stripe_histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cogento.reconcile.reconciliation import Reconciliation
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
 
@@ -45,14 +45,14 @@ def empty() -> Iterator[SimulatedStripe]:
 
 
 @pytest.fixture
-def asking_empty(empty: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reconciliation]:
+def asking_empty(empty: SimulatedStripe, post: Post, redis_url: str) -> Iterator[LoopedReconciliation]:
     process = open_reconciliation(empty, post, redis_url)
     yield process
     process.close()
 
 
 def fill(
-    asking: Reconciliation, *, anew: bool = False, report: Callable[..., object] = lambda _: None
+    asking: LoopedReconciliation, *, anew: bool = False, report: Callable[..., object] = lambda _: None
 ) -> Backfilled:
     done = asking.backfill(anew=anew, report=report)
     assert done is not None
@@ -60,7 +60,7 @@ def fill(
 
 
 def test_a_backfill_of_an_empty_database_ends_in_stripes_truth(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     done = fill(asking)
 
@@ -72,7 +72,7 @@ def test_a_backfill_of_an_empty_database_ends_in_stripes_truth(
 
 
 def test_what_a_backfill_wrote_stands_in_the_ledger_with_its_source(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     fill(asking)
 
@@ -81,7 +81,7 @@ def test_what_a_backfill_wrote_stands_in_the_ledger_with_its_source(
 
 
 def test_canceled_subscriptions_and_deleted_customers_that_had_some_are_filled_too(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     fill(asking)
 
@@ -90,7 +90,7 @@ def test_canceled_subscriptions_and_deleted_customers_that_had_some_are_filled_t
 
 
 def test_a_backfill_that_fails_goes_on_where_it_was(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "LANES", 1)
     fill(asking)
@@ -109,13 +109,13 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
     assert stripe.requests - before < whole / 2  # the customers are not listed again
 
 
-def lift_the_refusal(asking: Reconciliation) -> None:
+def lift_the_refusal(asking: LoopedReconciliation) -> None:
     """Let requests through at once, as a minute would."""
-    asking._stripe._pace._server.ask("FLUSHALL")
+    runtime.run(asking.looped._stripe._pace._server.ask("FLUSHALL"))
 
 
 def test_a_backfill_that_ended_begins_anew(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     fill(asking)
     stripe.now += 100
@@ -127,7 +127,7 @@ def test_a_backfill_that_ended_begins_anew(
 
 
 def test_nothing_newer_is_overwritten(
-    empty: SimulatedStripe, asking_empty: Reconciliation, post: Post
+    empty: SimulatedStripe, asking_empty: LoopedReconciliation, post: Post
 ) -> None:
     """The answer is of the second before the change, whose webhook came first."""
     ada = empty.customer(name="Ada")
@@ -145,7 +145,7 @@ def test_nothing_newer_is_overwritten(
 
 
 def test_mail_that_waited_for_a_customer_is_applied_once_it_is_filled(
-    empty: SimulatedStripe, asking_empty: Reconciliation, post: Post
+    empty: SimulatedStripe, asking_empty: LoopedReconciliation, post: Post
 ) -> None:
     empty.account.begin(empty.customer(), at=START)
     post.put("customer.subscription.updated", builders.subscription("sub_1", customer="cus_1"))
@@ -160,7 +160,7 @@ def test_mail_that_waited_for_a_customer_is_applied_once_it_is_filled(
 
 
 def test_what_cannot_be_written_is_left_to_the_mailboxes_and_buried_there(
-    empty: SimulatedStripe, asking_empty: Reconciliation, post: Post
+    empty: SimulatedStripe, asking_empty: LoopedReconciliation, post: Post
 ) -> None:
     empty.account.begin(empty.customer("cus_1"), at=START)
     empty.account.begin(empty.customer("cus_2", created=2**60), at=START)
@@ -176,7 +176,7 @@ def test_what_cannot_be_written_is_left_to_the_mailboxes_and_buried_there(
 
 
 def test_a_batch_that_postgres_refuses_is_left_to_the_mailboxes(
-    empty: SimulatedStripe, asking_empty: Reconciliation, post: Post
+    empty: SimulatedStripe, asking_empty: LoopedReconciliation, post: Post
 ) -> None:
     empty.account.begin(empty.customer("cus_1"), at=START)
     empty.account.begin(empty.customer("cus_2", name="unwanted"), at=START)
@@ -190,10 +190,10 @@ def test_a_batch_that_postgres_refuses_is_left_to_the_mailboxes(
 
 
 def test_a_list_whose_last_object_was_deleted_meanwhile_goes_on(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "LANES", 1)
-    api = asking._stripe.api
+    api = asking.looped._stripe.api
     ask, refused = api.objects, list[object]()
 
     async def objects(*args: object, **given: object) -> object:
@@ -211,7 +211,7 @@ def test_a_list_whose_last_object_was_deleted_meanwhile_goes_on(
 
 
 def test_a_slice_that_others_wait_for_is_halved_and_nothing_is_lost(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "SHORTEST_SECONDS", 1)
     monkeypatch.setattr(backfill, "SLICES", 1)
@@ -223,10 +223,10 @@ def test_a_slice_that_others_wait_for_is_halved_and_nothing_is_lost(
 
 
 def test_one_backfill_runs_at_a_time(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     another = open_reconciliation(stripe, post, redis_url)
-    turn = runtime.run(asking._store.try_leader_lease(BACKFILL_TURN))
+    turn = runtime.run(asking.looped._store.try_leader_lease(BACKFILL_TURN))
     assert turn is not None
     meanwhile = another.backfill()
     runtime.run(turn.end())
@@ -239,9 +239,9 @@ def test_one_backfill_runs_at_a_time(
 
 
 def test_slices_cover_all_time_since_the_account_began_and_are_begun_far_apart(
-    stripe: SimulatedStripe, asking: Reconciliation
+    stripe: SimulatedStripe, asking: LoopedReconciliation
 ) -> None:
-    parts = runtime.run(backfill.stretches(asking._stripe.api, CUSTOMER, until=stripe.now))
+    parts = runtime.run(backfill.stretches(asking.looped._stripe.api, CUSTOMER, until=stripe.now))
     in_order = sorted(parts, key=lambda one: one.since)
 
     assert START - backfill.CLOSE_SECONDS < in_order[0].since <= START

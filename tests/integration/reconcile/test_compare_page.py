@@ -52,7 +52,7 @@ def browser(post: Post, store: Store, redis_url: str) -> Iterator[FlaskClient]:
     deliver(post, stripe.account.begin(stripe.customer(name="Ada"), at=START))
     post.drain()
     post.rows(f"UPDATE users SET name = '{PLANTED}' WHERE stripe_customer_id = 'cus_1'")
-    customers = CustomerService(post.mailboxes, store, reconciliation)
+    customers = CustomerService(post.mailboxes.looped, store, reconciliation.looped)
     app = create_app(FakePoller(), FakeDeadLetters(), customers, hosts={"localhost"}, login=None)
     yield app.test_client()
     reconciliation.close()

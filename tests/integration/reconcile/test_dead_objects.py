@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cogento import runtime
 from cogento.events.names import CustomerId
 from tests.support.simulated_stripe import compared, deliver, subscription
 from tests.support.store_letters import letter
@@ -15,7 +16,7 @@ from tests.support.stripe_histories import START
 if TYPE_CHECKING:
     from cogento.local.stripe.events import Event
     from cogento.local.stripe.objects import Subscription
-    from cogento.reconcile.reconciliation import Reconciliation
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
     from tests.support.simulated_stripe import SimulatedStripe
 
@@ -56,13 +57,13 @@ def later(post: Post, *, seconds: int = 601) -> None:
     post.rows(LATER.format(seconds))
 
 
-def ask(asking: Reconciliation, post: Post) -> None:
+def ask(asking: LoopedReconciliation, post: Post) -> None:
     asking.ask()
     post.drain()
 
 
 def test_a_change_that_died_is_asked_for_after_ten_minutes_and_once(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     die(post, stripe.account.change(replace(begun(stripe, post), name="Bob"), at=START + 50))
     later(post, seconds=590)
@@ -79,7 +80,7 @@ def test_a_change_that_died_is_asked_for_after_ten_minutes_and_once(
 
 
 def test_a_change_that_is_followed_by_another_is_not_asked_for(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     ada = begun(stripe, post)
     die(post, stripe.account.change(replace(ada, name="Bob"), at=START + 50))
@@ -94,7 +95,7 @@ def test_a_change_that_is_followed_by_another_is_not_asked_for(
 
 
 def test_an_end_that_died_is_asked_for_although_a_later_event_came(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     ada = begun(stripe, post)
     stray = stripe.account.change(replace(ada, name="Cleo"), at=START + 51)
@@ -114,7 +115,7 @@ def test_an_end_that_died_is_asked_for_although_a_later_event_came(
 
 
 def test_an_answer_that_dies_like_its_event_is_not_asked_for_again(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     changed = stripe.account.change(replace(begun(stripe, post), name="Bob"), at=START + 50)
     post.rows(REFUSED.format("users", "name <> 'Bob'"))
@@ -134,7 +135,7 @@ def test_an_answer_that_dies_like_its_event_is_not_asked_for_again(
 
 
 def test_a_subscription_that_died_is_asked_for_with_its_end(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     begun(stripe, post)
     active = subscribed(stripe)
@@ -151,12 +152,12 @@ def test_a_subscription_that_died_is_asked_for_with_its_end(
 
 
 def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answer(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     stripe.account.begin(stripe.customer(), at=START)
     subscribed(stripe)
     died = {"event_type": "customer.subscription.created", "object_id": "sub_1", "created": START}
-    post.store.insert_dead_letters([letter("1", customer_id=CustomerId("cus_1"), **died)])
+    runtime.run(post.store.insert_dead_letters([letter("1", customer_id=CustomerId("cus_1"), **died)]))
     later(post)
     ask(asking, post)
     customers = post.rows("SELECT count(*) FROM users")
@@ -172,10 +173,10 @@ def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answe
     "fields", [{"object_id": "ch_1"}, {"object_id": ""}, {"event_type": "customer.fetched"}]
 )
 def test_what_has_no_row_and_what_was_an_answer_is_not_asked_for(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, fields: dict[str, Any]
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, fields: dict[str, Any]
 ) -> None:
     begun(stripe, post)
-    post.store.insert_dead_letters([letter("1", created=START + 50, **fields)])
+    runtime.run(post.store.insert_dead_letters([letter("1", created=START + 50, **fields)]))
     later(post)
 
     ask(asking, post)
@@ -184,11 +185,15 @@ def test_what_has_no_row_and_what_was_an_answer_is_not_asked_for(
 
 
 def test_a_letter_that_is_on_its_way_back_is_not_asked_for(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     die(post, stripe.account.change(replace(begun(stripe, post), name="Bob"), at=START + 50))
     later(post)
-    post.store.letters.take([row["id"] for row in post.rows("SELECT id FROM dead_letters")], why="test")
+    runtime.run(
+        post.store.letters.retry(
+            [row["id"] for row in post.rows("SELECT id FROM dead_letters")], why="test", who="worker"
+        )
+    )
 
     ask(asking, post)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.events.kinds import CUSTOMER
 from cogento.events.names import CustomerId, ObjectId
@@ -32,7 +33,7 @@ from tests.support.stripe_histories import START, lived
 
 if TYPE_CHECKING:
     from cogento.local.stripe.objects import Customer
-    from cogento.reconcile.reconciliation import Reconciliation
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -70,13 +71,13 @@ def subscribed(stripe: SimulatedStripe) -> dict[str, Any]:
     return builders.subscription("sub_1", customer="cus_1")
 
 
-def ask(asking: Reconciliation, post: Post) -> None:
+def ask(asking: LoopedReconciliation, post: Post) -> None:
     asking.ask()
     post.drain()
 
 
 def test_what_events_cannot_decide_ends_in_stripes_truth(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *there_and_back(stripe))
     post.drain()
@@ -90,7 +91,7 @@ def test_what_events_cannot_decide_ends_in_stripes_truth(
 
 
 def test_an_answer_stands_in_the_ledger_with_its_source(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *there_and_back(stripe))
     post.drain()
@@ -102,7 +103,7 @@ def test_an_answer_stands_in_the_ledger_with_its_source(
 
 
 def test_what_is_settled_is_not_asked_for_again(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *there_and_back(stripe))
     post.drain()
@@ -157,7 +158,7 @@ def test_t3_what_a_deletion_ended_is_asked_for_when_its_own_end_never_came(
 
 
 def test_the_customer_of_a_parked_subscription_is_fetched(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     post.put("customer.subscription.updated", subscribed(stripe))
     post.drain()
@@ -172,7 +173,7 @@ def test_the_customer_of_a_parked_subscription_is_fetched(
 
 
 def test_an_unknown_customer_that_is_deleted_meanwhile_gets_a_row_that_says_so(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     post.put("customer.subscription.updated", subscribed(stripe))
     post.drain()
@@ -186,7 +187,7 @@ def test_an_unknown_customer_that_is_deleted_meanwhile_gets_a_row_that_says_so(
 
 
 def test_f54_a_customer_that_stripe_does_not_know_is_not_taken_for_deleted(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     post.put("customer.subscription.updated", builders.subscription(customer="cus_unknown"))
     post.drain()
@@ -200,7 +201,7 @@ def test_f54_a_customer_that_stripe_does_not_know_is_not_taken_for_deleted(
 
 
 def test_f52_while_stripe_is_in_trouble_the_row_is_marked_and_asked_for_later(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     deliver(post, *there_and_back(stripe))
@@ -217,7 +218,7 @@ def test_f52_while_stripe_is_in_trouble_the_row_is_marked_and_asked_for_later(
 
 
 def test_f53_while_the_key_is_refused_events_go_on_and_nobody_asks(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *there_and_back(stripe))
     stripe.trouble(Fault(kind=FaultKind.FORBIDDEN))
@@ -236,15 +237,15 @@ def test_f53_while_the_key_is_refused_events_go_on_and_nobody_asks(
 def fetch(stripe: SimulatedStripe, post: Post, redis_url: str) -> None:
     """Ask for the customer, whether it is in doubt or not."""
     way = open_stripe(stripe, redis_url)
-    (answer,) = way.fetch([RefetchTarget(CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))])
-    way.close()
+    (answer,) = runtime.run(way.fetch([RefetchTarget(CUSTOMER, ObjectId("cus_1"), CustomerId("cus_1"))]))
+    runtime.run(way.close())
     assert isinstance(answer, StripeAnswer)
     post.mailboxes.put([fetched_envelope(answer)], source=Source.FETCH)
     post.drain()
 
 
 def test_f55_a_copy_that_lags_changes_no_row_and_is_asked_again(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     bob = stripe.customer(name="Bob")
     created = stripe.account.begin(bob, at=START + 40)
@@ -262,7 +263,7 @@ def test_f55_a_copy_that_lags_changes_no_row_and_is_asked_again(
 
 
 def test_one_process_asks_at_a_time_and_another_takes_over(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     another = open_reconciliation(stripe, post, redis_url)
     asking.ask()
@@ -270,7 +271,7 @@ def test_one_process_asks_at_a_time_and_another_takes_over(
     post.drain()
     ask(another, post)
     meanwhile = row(post)
-    asking._refetcher.stop()
+    runtime.run(asking.looped._refetcher.stop())
 
     ask(another, post)
     another.close()
@@ -280,7 +281,7 @@ def test_one_process_asks_at_a_time_and_another_takes_over(
 
 
 def test_while_mail_waits_for_the_customer_nobody_is_asked(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *there_and_back(stripe))
     post.drain()
@@ -296,7 +297,7 @@ def test_while_mail_waits_for_the_customer_nobody_is_asked(
 
 
 def test_customers_whose_events_wait_keep_no_other_in_doubt(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refetch, "MAX_AMBIGUOUS", 1)
     deliver(post, *there_and_back(stripe, "cus_1"))
@@ -329,7 +330,7 @@ def test_what_stays_in_doubt_is_asked_for_more_and_more_rarely(
     assert asked_at == [0, 10, 30, 70]
 
 
-def asks(asking: Reconciliation, stripe: SimulatedStripe, seconds: list[float], at: int) -> bool:
+def asks(asking: LoopedReconciliation, stripe: SimulatedStripe, seconds: list[float], at: int) -> bool:
     """Look at a second, and tell whether Stripe was asked."""
     seconds[0], before = at, stripe.requests
     asking.ask()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Source
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cogento.local.stripe.events import Event
-    from cogento.reconcile.reconciliation import Reconciliation
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -49,7 +50,7 @@ def busy(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedS
     simulated.close()
 
 
-def ask(asking: Reconciliation, post: Post) -> None:
+def ask(asking: LoopedReconciliation, post: Post) -> None:
     """Take what was told, ask, and apply the answers; a second time for customers that only answers name."""
     for _ in range(2):
         post.drain()
@@ -83,7 +84,7 @@ def waiting(post: Post) -> list[str]:
 def retry_all(post: Post) -> None:
     """Put every letter back into its mailbox."""
     letters = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
-    for replay in post.store.letters.take(letters, why="fixed"):
+    for replay in runtime.run(post.store.letters.retry(letters, who="worker", why="fixed")):
         envelope = parse_envelope(replay.body, now=START)
         post.mailboxes.put([envelope], source=Source.RETRY)
 
@@ -96,7 +97,7 @@ def shuffled(events: Sequence[Event]) -> list[Event]:
 
 
 def test_what_a_thin_event_names_is_asked_for_and_written(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     notify(post, begun(stripe, name="Ada"))
 
@@ -108,7 +109,7 @@ def test_what_a_thin_event_names_is_asked_for_and_written(
 
 
 def test_a_kind_that_only_a_newer_release_knows_is_left_to_it(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     notify(post, begun(stripe, name="Ada"))
     post.drain()
@@ -141,7 +142,7 @@ def test_a_stream_of_thin_events_alone_shuffled_and_doubled_ends_in_stripes_trut
 
 
 def test_all_that_is_told_of_an_object_in_a_burst_costs_one_request(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     first = begun(stripe, name="Ada")
     changes = [renamed(stripe, f"Ada {n}", at=START + 1) for n in range(5)]
@@ -154,7 +155,7 @@ def test_all_that_is_told_of_an_object_in_a_burst_costs_one_request(
 
 
 def test_what_was_told_before_the_answer_and_comes_late_is_not_asked_for_again(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     first = begun(stripe, name="Ada")
     late = renamed(stripe, "Bob", at=START + 1)
@@ -169,7 +170,7 @@ def test_what_was_told_before_the_answer_and_comes_late_is_not_asked_for_again(
 
 
 def test_what_changes_after_the_answer_is_asked_for_again(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     first = begun(stripe, name="Ada")
     notify(post, first)
@@ -185,7 +186,7 @@ def test_what_changes_after_the_answer_is_asked_for_again(
 
 
 def test_an_answer_of_the_second_of_the_change_does_not_settle_it(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     stripe.now = START + 1
     first = begun(stripe, name="Ada")
@@ -200,7 +201,7 @@ def test_an_answer_of_the_second_of_the_change_does_not_settle_it(
 
 
 def test_a_deletion_is_asked_for_until_the_answer_shows_it(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     first = begun(stripe, name="Ada")
     stripe.trouble(Fault(kind=FaultKind.STALE, times=2))
@@ -215,7 +216,7 @@ def test_a_deletion_is_asked_for_until_the_answer_shows_it(
 
 
 def test_what_is_told_beside_snapshots_changes_nothing(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     first = begun(stripe, name="Ada")
     deliver(post, first)
@@ -228,7 +229,7 @@ def test_what_is_told_beside_snapshots_changes_nothing(
 
 
 def test_a_sweep_counts_nothing_as_missing_that_thin_events_told_of(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     notify(post, begun(stripe, name="Ada"))
     ask(asking, post)
@@ -240,7 +241,7 @@ def test_a_sweep_counts_nothing_as_missing_that_thin_events_told_of(
 
 
 def test_a_sweep_brings_back_what_no_thin_event_told_of(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     first = begun(stripe, name="Ada")
     notify(post, first)
@@ -257,7 +258,7 @@ def test_a_sweep_brings_back_what_no_thin_event_told_of(
 
 
 def test_answers_that_a_wiped_redis_held_are_asked_for_again(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     notify(post, begun(stripe, name="Ada"))
     post.drain()
@@ -271,7 +272,7 @@ def test_answers_that_a_wiped_redis_held_are_asked_for_again(
 
 
 def test_while_the_key_is_refused_everything_waits_and_then_ends_right(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     notify(post, begun(stripe, name="Ada"))
     stripe.trouble(Fault(kind=FaultKind.UNAVAILABLE, times=8))
@@ -286,7 +287,7 @@ def test_while_the_key_is_refused_everything_waits_and_then_ends_right(
 
 
 def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(monkeypatch, refetch, "REFETCH", missing_seconds=0)
     first = begun(stripe, name="Ada")
@@ -305,7 +306,7 @@ def test_an_object_that_stripe_does_not_know_is_a_dead_letter_after_three_days(
 
 
 def test_a_dead_deletion_takes_something_away(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(monkeypatch, refetch, "PARKING", limit_seconds=0)
     first = begun(stripe, name="Ada")
@@ -318,7 +319,7 @@ def test_a_dead_deletion_takes_something_away(
 
 
 def test_a_letter_about_an_object_that_stripe_knows_by_now_ends_well(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(monkeypatch, refetch, "PARKING", limit_seconds=0)
     change(monkeypatch, refetch, "REFETCH", missing_seconds=0)
@@ -337,7 +338,7 @@ def test_a_letter_about_an_object_that_stripe_knows_by_now_ends_well(
 
 
 def test_while_more_is_told_of_an_object_nobody_asks(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     first = begun(stripe, name="Ada")
     notify(post, first)
@@ -351,7 +352,7 @@ def test_while_more_is_told_of_an_object_nobody_asks(
 
 
 def test_objects_whose_events_wait_keep_no_other_waiting(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refetch, "MAX_NAMED", 1)
     notify(post, begun(stripe, name="Ada"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cogento import runtime
 from cogento.events.kinds import CUSTOMER
 from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.errors import Fault, FaultKind
@@ -15,6 +16,7 @@ from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.refetches import RefetchTarget
 from cogento.stripe.requests import StripeAnswer
+from tests.support.looped import LoopedRateLimiter
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 from tests.support.stripe_histories import START
@@ -46,12 +48,17 @@ def all_answered(answers: Sequence[StripeAnswer | StripeApiError]) -> bool:
 
 def test_two_processes_share_one_budget(stripe: SimulatedStripe, redis_url: str) -> None:
     wanted = customers(stripe, 2 * EACH)
-    with closing(way(stripe, redis_url)) as one, closing(way(stripe, redis_url)) as other:
+
+    async def ask() -> tuple[list[StripeAnswer | StripeApiError], float]:
+        one, other = way(stripe, redis_url), way(stripe, redis_url)
         began = time.monotonic()
-        with ThreadPoolExecutor() as threads:
-            asked = [threads.submit(one.fetch, wanted[:EACH]), threads.submit(other.fetch, wanted[EACH:])]
-            answers = [answer for future in asked for answer in future.result()]
+        asked = await asyncio.gather(one.fetch(wanted[:EACH]), other.fetch(wanted[EACH:]))
         took = time.monotonic() - began
+        await one.close()
+        await other.close()
+        return [*asked[0], *asked[1]], took
+
+    answers, took = runtime.run(ask())
 
     assert all_answered(answers)
     assert took >= (2 * EACH - 1) / PER_SECOND
@@ -60,12 +67,11 @@ def test_two_processes_share_one_budget(stripe: SimulatedStripe, redis_url: str)
 def test_f51_too_many_slows_the_other_processes_too(stripe: SimulatedStripe, redis_url: str) -> None:
     (wanted,) = customers(stripe, 1)
     stripe.trouble(Fault(kind=FaultKind.RATE_LIMITED, times=1))
-    with (
-        closing(way(stripe, redis_url)) as asking,
-        closing(RateLimiter.connect(redis_url, requests_per_second=PER_SECOND)) as other,
-    ):
-        answers = asking.fetch([wanted])
+    asking = way(stripe, redis_url)
+    with closing(LoopedRateLimiter(RateLimiter.connect(redis_url, requests_per_second=PER_SECOND))) as other:
+        answers = runtime.run(asking.fetch([wanted]))
         first, second = other.reserve().wait_seconds, other.reserve().wait_seconds
+    runtime.run(asking.close())
 
     assert all_answered(answers)
     assert second - first > 1.5 / PER_SECOND

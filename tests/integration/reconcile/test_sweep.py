@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +18,11 @@ from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.claims import Limits
 from cogento.reconcile import sweep as missed_events
 from cogento.reconcile.enqueue import QueueFullError
-from cogento.reconcile.reconciliation import OwnAccountError, Reconciliation
+from cogento.reconcile.reconciliation import SWEEP_TURN, OwnAccountError
 from cogento.reconcile.sweep import DAY_SECONDS, REACH_SECONDS, TYPES, Slices, Swept
 from cogento.retries import INTERVALS
 from cogento.stripe.errors import StripeApiError
+from tests.support.looped import LoopedReconciliation
 from tests.support.simulated_stripe import SimulatedStripe, compared, deliver, open_reconciliation
 from tests.support.stripe_histories import START, lived
 
@@ -40,13 +43,13 @@ def stripe() -> Iterator[SimulatedStripe]:
     simulated.close()
 
 
-def sweep(asking: Reconciliation, grace_seconds: int = 0) -> Swept:
+def sweep(asking: LoopedReconciliation, grace_seconds: int = 0) -> Swept:
     swept = asking.sweep(grace_seconds=grace_seconds)
     assert swept is not None
     return swept
 
 
-def standing(asking: Reconciliation) -> SweepStatus:
+def standing(asking: LoopedReconciliation) -> SweepStatus:
     return asking.standing()
 
 
@@ -56,7 +59,7 @@ def wipe(redis_url: str) -> None:
 
 
 def test_the_first_sweep_brings_everything_that_stripe_still_lists(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     swept = sweep(asking)
     post.drain()
@@ -67,7 +70,7 @@ def test_the_first_sweep_brings_everything_that_stripe_still_lists(
 
 
 def test_where_nothing_is_missing_nothing_is_put(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *stripe.account.events)
     post.drain()
@@ -79,7 +82,7 @@ def test_where_nothing_is_missing_nothing_is_put(
 
 
 def test_what_waits_in_a_mailbox_is_not_missing(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *stripe.account.events)
 
@@ -90,7 +93,7 @@ def test_what_waits_in_a_mailbox_is_not_missing(
 
 
 def test_the_missing_are_counted_and_remembered(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     lost = stripe.account.events[::10]
     deliver(post, *(event for event in stripe.account.events if event not in lost))
@@ -105,7 +108,7 @@ def test_the_missing_are_counted_and_remembered(
 
 
 def test_f17_what_a_wiped_redis_held_is_brought_back_though_the_watermark_had_passed_it(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     deliver(post, *stripe.account.events)
     sweep(asking)
@@ -121,7 +124,7 @@ def test_f17_what_a_wiped_redis_held_is_brought_back_though_the_watermark_had_pa
 
 
 def test_what_was_awaited_and_is_settled_is_waited_for_no_longer(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     sweep(asking)
     post.drain()
@@ -132,7 +135,7 @@ def test_what_was_awaited_and_is_settled_is_waited_for_no_longer(
 
 
 def test_the_next_sweep_begins_at_the_watermark_and_a_little_before(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     sweep(asking)
     post.drain()
@@ -145,7 +148,7 @@ def test_the_next_sweep_begins_at_the_watermark_and_a_little_before(
 
 
 def test_a_sweep_that_was_cut_short_is_taken_up_where_it_was(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     done: list[Swept] = []
@@ -168,7 +171,7 @@ def test_a_sweep_that_was_cut_short_is_taken_up_where_it_was(
 
 
 def test_events_that_may_still_be_on_their_way_are_left_alone(
-    stripe: SimulatedStripe, asking: Reconciliation
+    stripe: SimulatedStripe, asking: LoopedReconciliation
 ) -> None:
     stripe.now = START + STEPS // 15
 
@@ -179,9 +182,9 @@ def test_events_that_may_still_be_on_their_way_are_left_alone(
 
 
 def test_a_full_mailbox_holds_the_watermark_back(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
-    post.mailboxes._enqueue._limits = Limits(total_events=10)
+    post.mailboxes.looped._enqueue._limits = Limits(total_events=10)
 
     with pytest.raises(QueueFullError):
         sweep(asking)
@@ -191,12 +194,12 @@ def test_a_full_mailbox_holds_the_watermark_back(
 
 
 def test_a_sweep_goes_no_further_while_the_workers_are_behind(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.reconcile.sweep.MOST_AWAITED", 10)
     monkeypatch.setattr("cogento.reconcile.sweep.AWAITED_AT_ONCE", 7)
     monkeypatch.setattr(Slices, "LENGTHS", (8, 8, 8, 8))
-    runtime.run(asking._store.sweeps.advance(START))
+    runtime.run(asking.looped._store.sweeps.advance(START))
     deliver(post, *stripe.account.events)
 
     stuck = sweep(asking)
@@ -209,21 +212,23 @@ def test_a_sweep_goes_no_further_while_the_workers_are_behind(
 
 
 def test_f58_while_one_sweeps_another_does_not(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, redis_url: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
     another = open_reconciliation(stripe, post, redis_url)
-    meanwhile: list[Swept | None] = []
+    turn = runtime.run(asking.looped._store.try_leader_lease(SWEEP_TURN))
+    assert turn is not None
+    meanwhile = another.sweep(grace_seconds=0)
+    runtime.run(turn.end())
 
-    asking.sweep(grace_seconds=0, report=lambda _: meanwhile.append(another.sweep(grace_seconds=0)))
     afterwards = another.sweep(grace_seconds=0)
     another.close()
 
-    assert set(meanwhile) == {None}
+    assert meanwhile is None
     assert afterwards is not None
 
 
 def test_a_sweep_is_due_five_minutes_after_the_last_one(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     asking.sweep_if_due()
     first = stripe.requests
@@ -238,7 +243,7 @@ def test_a_sweep_is_due_five_minutes_after_the_last_one(
 
 @pytest.mark.parametrize(("days", "level"), [(4, "warning"), (21, "error")])
 def test_a_watermark_that_stands_still_is_told_before_stripe_forgets(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post, days: int, level: str
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, days: int, level: str
 ) -> None:
     post.rows(f"UPDATE sweep_progress SET finished_at = now(), watermark_at = now() - interval '{days} days'")
 
@@ -248,8 +253,10 @@ def test_a_watermark_that_stands_still_is_told_before_stripe_forgets(
     assert [(line["log_level"], line["days"]) for line in told] == [(level, days)]
 
 
-def test_a_gap_that_stripe_no_longer_lists_is_told(stripe: SimulatedStripe, asking: Reconciliation) -> None:
-    runtime.run(asking._store.sweeps.advance(stripe.now - REACH_SECONDS - DAY_SECONDS))
+def test_a_gap_that_stripe_no_longer_lists_is_told(
+    stripe: SimulatedStripe, asking: LoopedReconciliation
+) -> None:
+    runtime.run(asking.looped._store.sweeps.advance(stripe.now - REACH_SECONDS - DAY_SECONDS))
 
     with structlog.testing.capture_logs() as told:
         swept = sweep(asking)
@@ -258,13 +265,25 @@ def test_a_gap_that_stripe_no_longer_lists_is_told(stripe: SimulatedStripe, aski
     assert swept.since == stripe.now - REACH_SECONDS
 
 
-def test_a_process_that_stops_ends_its_sweep_between_two_slices(
-    stripe: SimulatedStripe, asking: Reconciliation
+def test_another_process_goes_on_with_a_sweep_that_was_cut_short(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
 ) -> None:
-    swept = asking.sweep(grace_seconds=0, report=lambda _: asking.stop())
+    def cut_short(_: Swept) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
 
-    assert swept is not None
-    assert not swept.is_whole
+    another = open_reconciliation(stripe, post, redis_url)
+    with pytest.raises(CancelledError):
+        asking.sweep(grace_seconds=0, report=cut_short)
+
+    begun = standing(asking).watermark
+    swept = sweep(another)
+    another.close()
+
+    assert begun is not None
+    assert swept.since >= begun - missed_events.OVERLAP_SECONDS
+    assert swept.is_whole
 
 
 def test_every_type_that_is_listed_has_a_table() -> None:
@@ -272,7 +291,7 @@ def test_every_type_that_is_listed_has_a_table() -> None:
 
 
 def test_more_types_than_stripe_lists_at_once_are_listed_one_part_after_the_other(
-    stripe: SimulatedStripe, asking: Reconciliation, monkeypatch: pytest.MonkeyPatch
+    stripe: SimulatedStripe, asking: LoopedReconciliation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(missed_events, "TYPES_AT_ONCE", 4)
 
@@ -294,7 +313,7 @@ OWN = Fence(livemode=False, account="acct_OWN")
 
 
 @pytest.fixture
-def asking_for_one(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reconciliation]:
+def asking_for_one(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[LoopedReconciliation]:
     """A process with STRIPE_ACCOUNT set."""
     process = open_reconciliation(stripe, post, redis_url, fence=OWN)
     yield process
@@ -308,7 +327,7 @@ def keep_out(post: Post, event_id: str) -> None:
 
 
 def test_t16_where_receivers_keep_our_own_events_out_no_way_of_asking_lets_them_in(
-    stripe: SimulatedStripe, asking_for_one: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking_for_one: LoopedReconciliation, post: Post
 ) -> None:
     keep_out(post, stripe.account.events[0].id)
 
@@ -322,7 +341,7 @@ def test_t16_where_receivers_keep_our_own_events_out_no_way_of_asking_lets_them_
 
 
 def test_t16_a_worker_says_so_at_every_look_and_sweeps_nothing(
-    stripe: SimulatedStripe, asking_for_one: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking_for_one: LoopedReconciliation, post: Post
 ) -> None:
     keep_out(post, stripe.account.events[0].id)
 
@@ -334,7 +353,7 @@ def test_t16_a_worker_says_so_at_every_look_and_sweeps_nothing(
 
 
 def test_an_event_of_the_platform_that_was_kept_out_stops_no_sweep_of_its_connected_account(
-    stripe: SimulatedStripe, asking_for_one: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking_for_one: LoopedReconciliation, post: Post
 ) -> None:
     keep_out(post, "evt_of_the_platform")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.local.stripe.events import Event
-    from cogento.reconcile.reconciliation import Reconciliation
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -95,7 +95,7 @@ def test_without_a_key_the_row_is_marked(
 
 @each_case
 def test_with_a_key_the_row_ends_in_stripes_truth(
-    case: Callable[[SimulatedStripe], Told], stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    case: Callable[[SimulatedStripe], Told], stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, case(stripe))
 

@@ -21,8 +21,8 @@ from tests.support.stripe_histories import START, STEPS_A_SECOND, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.reconcile.reconciliation import Reconciliation
     from cogento.reconcile.verify import Verified
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
 STEPS = 300
@@ -70,7 +70,7 @@ def stripe() -> Iterator[SimulatedStripe]:
 
 
 @pytest.fixture
-def filled(stripe: SimulatedStripe, asking: Reconciliation, post: Post) -> Reconciliation:
+def filled(stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post) -> LoopedReconciliation:
     """Tables that show all of it."""
     asking.backfill()
     stripe.now += 100
@@ -94,7 +94,9 @@ def columns(drift: Any) -> set[tuple[str, str]]:
     return {(one.table, one.column) for one in drift}
 
 
-def test_tables_that_show_what_stripe_says_are_equal(stripe: SimulatedStripe, filled: Reconciliation) -> None:
+def test_tables_that_show_what_stripe_says_are_equal(
+    stripe: SimulatedStripe, filled: LoopedReconciliation
+) -> None:
     found = filled.verify()
 
     assert (found.drift, found.undecided) == ((), ())
@@ -102,7 +104,7 @@ def test_tables_that_show_what_stripe_says_are_equal(stripe: SimulatedStripe, fi
     assert found.compared == listed
 
 
-def test_drift_in_every_column_is_found(filled: Reconciliation, post: Post) -> None:
+def test_drift_in_every_column_is_found(filled: LoopedReconciliation, post: Post) -> None:
     planted = plant(post)
 
     found = filled.verify()
@@ -112,7 +114,7 @@ def test_drift_in_every_column_is_found(filled: Reconciliation, post: Post) -> N
 
 
 def test_drift_in_every_column_is_repaired_and_stands_in_the_ledger(
-    stripe: SimulatedStripe, filled: Reconciliation, post: Post
+    stripe: SimulatedStripe, filled: LoopedReconciliation, post: Post
 ) -> None:
     planted = plant(post)
 
@@ -126,7 +128,7 @@ def test_drift_in_every_column_is_repaired_and_stands_in_the_ledger(
 
 
 def test_a_row_that_is_missing_is_found_and_made(
-    stripe: SimulatedStripe, filled: Reconciliation, post: Post
+    stripe: SimulatedStripe, filled: LoopedReconciliation, post: Post
 ) -> None:
     post.rows("DELETE FROM subscriptions WHERE status = 'canceled'")
 
@@ -137,7 +139,7 @@ def test_a_row_that_is_missing_is_found_and_made(
 
 
 def test_a_customer_that_was_deleted_without_our_knowing_is_found(
-    stripe: SimulatedStripe, filled: Reconciliation, post: Post
+    stripe: SimulatedStripe, filled: LoopedReconciliation, post: Post
 ) -> None:
     gone = next(one for one in stripe.account.customers.values() if not one.deleted)
     stripe.account.end(replace(gone, deleted=True), at=stripe.now - 50)
@@ -149,7 +151,7 @@ def test_a_customer_that_was_deleted_without_our_knowing_is_found(
 
 
 def test_a_sample_is_compared_by_asking_for_each_of_its_rows(
-    stripe: SimulatedStripe, filled: Reconciliation, post: Post
+    stripe: SimulatedStripe, filled: LoopedReconciliation, post: Post
 ) -> None:
     post.rows("UPDATE users SET phone = 'planted' WHERE deleted_at IS NULL")
     rows = len(post.rows("SELECT FROM users UNION ALL SELECT FROM subscriptions"))
@@ -163,7 +165,7 @@ def test_a_sample_is_compared_by_asking_for_each_of_its_rows(
 
 
 @pytest.fixture
-def empty(post: Post, redis_url: str) -> Iterator[tuple[SimulatedStripe, Reconciliation]]:
+def empty(post: Post, redis_url: str) -> Iterator[tuple[SimulatedStripe, LoopedReconciliation]]:
     """An account of one customer, that the tables show."""
     stripe = SimulatedStripe(Account(Random(1)))
     asking = open_reconciliation(stripe, post, redis_url)
@@ -183,7 +185,7 @@ def renamed(stripe: SimulatedStripe, name: str) -> Any:
 
 
 def test_a_row_whose_mail_waits_has_not_drifted(
-    empty: tuple[SimulatedStripe, Reconciliation], post: Post
+    empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post
 ) -> None:
     stripe, asking = empty
     post.mailboxes.pause(CustomerId("cus_1"))
@@ -200,14 +202,14 @@ class LateWebhooks:
 
     stripe: SimulatedStripe
     post: Post
-    asking: Reconciliation
+    asking: LoopedReconciliation
     names: Iterator[str]
 
     def __post_init__(self) -> None:
-        self.ask = self.asking._stripe.api.fetch
+        self.ask = self.asking.looped._stripe.api.fetch
 
     async def fetch(self, *what: Any) -> Any:
-        deliver(self.post, self.stripe.account.events[-1])
+        await asyncio.to_thread(deliver, self.post, self.stripe.account.events[-1])
         await asyncio.to_thread(self.post.drain)
         for name in islice(self.names, 1):
             self.stripe.account.change(renamed(self.stripe, name), at=START + 60)
@@ -215,12 +217,12 @@ class LateWebhooks:
 
 
 def test_a_change_whose_webhook_arrives_before_the_second_look_is_no_drift(
-    empty: tuple[SimulatedStripe, Reconciliation], post: Post, monkeypatch: pytest.MonkeyPatch
+    empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stripe, asking = empty
     changed(stripe)
     late = LateWebhooks(stripe, post, asking, iter([]))
-    monkeypatch.setattr(asking._stripe.api, "fetch", late.fetch)
+    monkeypatch.setattr(asking.looped._stripe.api, "fetch", late.fetch)
 
     found = asking.verify()
 
@@ -228,12 +230,12 @@ def test_a_change_whose_webhook_arrives_before_the_second_look_is_no_drift(
 
 
 def test_what_changes_between_two_looks_is_looked_at_once_more(
-    empty: tuple[SimulatedStripe, Reconciliation], post: Post, monkeypatch: pytest.MonkeyPatch
+    empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stripe, asking = empty
     changed(stripe)
     late = LateWebhooks(stripe, post, asking, iter(["Cem", "Dora"]))
-    monkeypatch.setattr(asking._stripe.api, "fetch", late.fetch)
+    monkeypatch.setattr(asking.looped._stripe.api, "fetch", late.fetch)
 
     found = asking.verify()
 
@@ -242,7 +244,7 @@ def test_what_changes_between_two_looks_is_looked_at_once_more(
 
 
 def test_what_stripe_does_not_know_is_left_undecided(
-    empty: tuple[SimulatedStripe, Reconciliation], post: Post
+    empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post
 ) -> None:
     _, asking = empty
     post.put("customer.created", builders.customer("cus_unknown"))
@@ -255,7 +257,7 @@ def test_what_stripe_does_not_know_is_left_undecided(
 
 
 def test_evidence_of_another_release_is_left_undecided(
-    empty: tuple[SimulatedStripe, Reconciliation], post: Post
+    empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post
 ) -> None:
     _, asking = empty
     post.rows("UPDATE users SET evidence = 'unreadable'")
@@ -264,7 +266,7 @@ def test_evidence_of_another_release_is_left_undecided(
 
 
 def test_what_stripe_no_longer_tells_of_a_deleted_customer_is_no_drift(
-    empty: tuple[SimulatedStripe, Reconciliation], post: Post
+    empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post
 ) -> None:
     stripe, asking = empty
     gone = replace(stripe.account.customers["cus_1"], deleted=True)

@@ -19,8 +19,8 @@ from tests.support.stripe_histories import START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.reconcile.reconciliation import Reconciliation
     from cogento.reconcile.verify_customer import ComparedObject, CustomerComparison
+    from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
 CUS_1 = CustomerId("cus_1")
@@ -40,7 +40,7 @@ def stripe() -> Iterator[SimulatedStripe]:
 
 
 @pytest.fixture
-def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[Reconciliation]:
+def asking(stripe: SimulatedStripe, post: Post, redis_url: str) -> Iterator[LoopedReconciliation]:
     """Tables that show a customer with a subscription, and another customer."""
     process = open_reconciliation(stripe, post, redis_url)
     for state in (stripe.customer(name="Ada"), stripe.customer("cus_2"), subscription()):
@@ -59,7 +59,7 @@ def differing(one: ComparedObject) -> dict[str, tuple[object, object]]:
 
 
 def test_rows_that_show_what_stripe_says_are_equal_in_every_field(
-    stripe: SimulatedStripe, asking: Reconciliation
+    stripe: SimulatedStripe, asking: LoopedReconciliation
 ) -> None:
     before = stripe.requests
     found = asking.verify_customer(CUS_1)
@@ -73,7 +73,7 @@ def test_rows_that_show_what_stripe_says_are_equal_in_every_field(
 
 
 def test_a_field_that_differs_is_shown_with_both_values_and_nothing_is_changed(
-    asking: Reconciliation, post: Post
+    asking: LoopedReconciliation, post: Post
 ) -> None:
     post.rows("UPDATE users SET name = 'Planted' WHERE stripe_customer_id = 'cus_1'")
     post.rows("UPDATE subscriptions SET status = 'planted'")
@@ -84,7 +84,7 @@ def test_a_field_that_differs_is_shown_with_both_values_and_nothing_is_changed(
     assert states(asking.verify_customer(CUS_1)) == states(found)
 
 
-def test_what_differs_is_repaired_and_stands_in_the_ledger(asking: Reconciliation, post: Post) -> None:
+def test_what_differs_is_repaired_and_stands_in_the_ledger(asking: LoopedReconciliation, post: Post) -> None:
     post.rows("UPDATE subscriptions SET status = 'planted'")
     found = asking.verify_customer(CUS_1, repair=True)
     assert states(found) == {"cus_1": ComparisonState.EQUAL, "sub_1": ComparisonState.REPAIRED}
@@ -96,7 +96,7 @@ def test_what_differs_is_repaired_and_stands_in_the_ledger(asking: Reconciliatio
 
 
 def test_a_subscription_without_a_row_is_found_by_stripes_list_and_made(
-    asking: Reconciliation, post: Post
+    asking: LoopedReconciliation, post: Post
 ) -> None:
     post.rows("DELETE FROM subscriptions")
     found = asking.verify_customer(CUS_1, repair=True)
@@ -107,7 +107,7 @@ def test_a_subscription_without_a_row_is_found_by_stripes_list_and_made(
 
 
 def test_a_subscription_that_stripe_does_not_know_is_undecided_and_stays(
-    asking: Reconciliation, post: Post
+    asking: LoopedReconciliation, post: Post
 ) -> None:
     post.rows("UPDATE subscriptions SET stripe_subscription_id = 'sub_none'")
     found = asking.verify_customer(CUS_1, repair=True)
@@ -119,7 +119,7 @@ def test_a_subscription_that_stripe_does_not_know_is_undecided_and_stays(
 
 
 def test_a_deleted_customer_is_compared_and_repaired(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     gone = stripe.account.customers["cus_1"]
     stripe.account.end(replace(gone, deleted=True), at=START + 50)
@@ -129,7 +129,7 @@ def test_a_deleted_customer_is_compared_and_repaired(
 
 
 def test_what_differs_while_an_event_waits_is_no_difference_yet(
-    stripe: SimulatedStripe, asking: Reconciliation, post: Post
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     post.mailboxes.pause(CUS_1)
     renamed = replace(stripe.account.customers["cus_1"], name="Bob")
@@ -139,5 +139,5 @@ def test_what_differs_while_an_event_waits_is_no_difference_yet(
     assert post.rows("SELECT name FROM users WHERE stripe_customer_id = 'cus_1'")[0]["name"] == "Ada"
 
 
-def test_a_customer_that_nobody_knows_has_nothing_to_compare(asking: Reconciliation) -> None:
+def test_a_customer_that_nobody_knows_has_nothing_to_compare(asking: LoopedReconciliation) -> None:
     assert asking.verify_customer(CustomerId("cus_none")).objects == []

@@ -487,9 +487,8 @@ def test_a_worker_that_outlived_its_lease_changes_nothing(known: Post) -> None:
     put(known, NEWER)
     until(partial(_is_settled_by_another, known, "evt_name_20"))
 
-    BatchProcessor(known.store, now_ms=known.mailboxes.now_ms, jitter=lambda: 0.5).process(
-        [decode_batch(batch) for batch in late.batches]
-    )
+    processor = BatchProcessor(known.store, now_ms=known.mailboxes.looped.now_ms, jitter=lambda: 0.5)
+    runtime.run(processor.process([decode_batch(batch) for batch in late.batches]))
 
     assert shown_customer(known) == ("newer", False, "evt_name_20")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cogento import runtime
 from cogento.queue.circuit import Dependency
 from cogento.queue.delays import Delay, histograms
 from tests.support.builders import customer
@@ -18,7 +19,7 @@ def test_a_worker_tells_how_long_what_it_settled_had_waited(post: Post) -> None:
     post.put("customer.created", customer())
 
     post.drain()
-    post.heartbeat.stop()
+    runtime.run(post.heartbeat.stop())
 
     counted = {(found.delay, found.source): found.counts[-1] for found in _histograms(post)}
     assert counted == {(Delay.QUEUE, "webhook"): 1, (Delay.FRESHNESS, "webhook"): 1}
@@ -36,7 +37,7 @@ def test_a_worker_that_may_not_take_mail_lives_all_the_same(post: Post) -> None:
 def test_a_worker_that_stopped_is_no_longer_seen(post: Post) -> None:
     post.drain()
 
-    post.heartbeat.stop()
+    runtime.run(post.heartbeat.stop())
 
     assert post.mailboxes.workers.seen() == ()
 

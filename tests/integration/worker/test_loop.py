@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import asyncio
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 import redis
 from msgspec.structs import replace
 
+from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from cogento.metrics.declarations import take_counted
@@ -14,7 +16,7 @@ from tests.support.builders import NOW, Json, customer, event_body, subscription
 from worker.loop import BatchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from cogento.store.dead_letters import DeadLetter
     from cogento.store.ledger import BatchResult, Delivery
@@ -34,21 +36,18 @@ class Failing:
         self.calls: list[list[str]] = []
         self.unburiable: set[str] = set()
 
-    def with_lease(self, _renew: Callable[[], None]) -> Self:
-        return self
-
-    def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
+    async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         ids = [delivery.event.id for delivery in deliveries]
         self.calls.append(list(ids))
         error = next((self._errors[id_] for id_ in ids if id_ in self._errors), None)
         if error:
             raise error
-        return self._store.apply(deliveries)
+        return await self._store.apply(deliveries)
 
-    def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+    async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         if any(letter.event_id in self.unburiable for letter in letters):
             raise asyncpg.CheckViolationError("no")
-        self._store.insert_dead_letters(letters)
+        await self._store.insert_dead_letters(letters)
 
 
 def test_a_customer_and_its_subscription_become_rows_and_leave_the_mailbox(post: Post) -> None:
@@ -286,3 +285,45 @@ def test_b78_an_event_in_another_customers_mailbox_is_buried_and_changes_no_row(
         ("evt_1", "misrouted")
     ]
     assert post.rows(USERS) == []
+
+
+class Held(Failing):
+    """A store that holds a batch until it is let go on."""
+
+    def __init__(self, post: Post) -> None:
+        super().__init__(post, {})
+        self.begun = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
+        self.begun.set()
+        await self.may_go_on.wait()
+        return await super().apply(deliveries)
+
+
+async def stop_during_a_batch(post: Post, store: Held, *, let_go_on: bool) -> None:
+    """Cancel a loop while its batch is in the store."""
+    loop = asyncio.create_task(post.loop(store).run())
+    await store.begun.wait()
+    loop.cancel()
+    await asyncio.sleep(0)
+    if let_go_on:
+        store.may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
+
+
+def test_a_loop_that_is_stopped_gives_a_batch_back_that_is_not_done_in_a_moment(post: Post) -> None:
+    post.put("customer.created", customer(), id_="evt_1")
+    store = Held(post)
+    runtime.run(stop_during_a_batch(post, store, let_go_on=False))
+    assert (post.mailboxes.status().ready, post.mailboxes.view(CUSTOMER).crashes) == (1, 0)
+    assert post.ledger() == {}
+
+
+def test_a_loop_that_is_stopped_settles_a_batch_that_is_done_in_a_moment(post: Post) -> None:
+    post.put("customer.created", customer(), id_="evt_1")
+    store = Held(post)
+    runtime.run(stop_during_a_batch(post, store, let_go_on=True))
+    assert post.mailboxes.status().waiting == 0
+    assert post.ledger() == {"evt_1": "applied"}

@@ -71,7 +71,7 @@ def test_t17_a_consumer_gives_no_message_of_others_back_to_its_queue(
 ) -> None:
     shared.delete("unacked_mutex")
     before = theirs(shared)
-    with make_celery(redis_url, concurrency=1).connection_for_read() as connection:
+    with make_celery(redis_url).connection_for_read() as connection:
         connection.default_channel.qos.restore_visible(interval=1)
     assert theirs(shared) == before
 
@@ -82,6 +82,6 @@ def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: st
     wakeup.send()
     wakeup.close()
     shared.hset("cogento.unacked", "1", "a wake-up of a worker that died")
-    purge_wakeups(make_celery(redis_url, concurrency=1))
+    purge_wakeups(make_celery(redis_url))
     assert not shared.exists(QUEUE, "cogento.unacked", "cogento.unacked_index")
     assert theirs(shared) == before

@@ -14,10 +14,9 @@ from cogento.console.web.app import create_app
 from cogento.console.web.login import Role, User
 from cogento.console.web.waiting import WaitingPages
 from cogento.events.names import CustomerId
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
 from tests.support.fake_redis import FakeRedis
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import envelope
 from tests.unit.console.test_pages import BUSY
 
@@ -30,11 +29,11 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def mailboxes() -> Mailboxes:
-    return Mailboxes(RedisClient(FakeRedis()))
+def mailboxes() -> LoopedMailboxes:
+    return LoopedMailboxes.on(FakeRedis())
 
 
-def browser(mailboxes: Mailboxes, role: Role = Role.OPERATOR) -> FlaskClient:
+def browser(mailboxes: LoopedMailboxes, role: Role = Role.OPERATOR) -> FlaskClient:
     poller = FakePoller(BUSY)
     return create_app(
         poller,
@@ -42,7 +41,7 @@ def browser(mailboxes: Mailboxes, role: Role = Role.OPERATOR) -> FlaskClient:
         FakeCustomers(),
         hosts={"localhost"},
         login=LocalAccess(User("ops-1", role)),
-        pages=[WaitingPages(poller, mailboxes, QueueActions(mailboxes, None))],
+        pages=[WaitingPages(poller, mailboxes.looped, QueueActions(mailboxes.looped, None))],
     ).test_client()
 
 
@@ -52,7 +51,7 @@ def send(client: FlaskClient, action: str, **fields: str) -> TestResponse:
     return client.post(f"/console/waiting/{action}", data={"token": token, **fields})
 
 
-def test_each_customer_is_shown_with_what_it_waits_for(mailboxes: Mailboxes) -> None:
+def test_each_customer_is_shown_with_what_it_waits_for(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     mailboxes.pause(CUS_A, who="ops-1 (console)", why="INC-7")
     page = browser(mailboxes).get("/console/waiting").text
@@ -62,7 +61,7 @@ def test_each_customer_is_shown_with_what_it_waits_for(mailboxes: Mailboxes) -> 
     assert ">Queued 1</a>" in page
 
 
-def test_the_address_chooses_a_state_and_a_customer(mailboxes: Mailboxes) -> None:
+def test_the_address_chooses_a_state_and_a_customer(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     mailboxes.pause(CUS_A)
     client = browser(mailboxes)
@@ -73,11 +72,13 @@ def test_the_address_chooses_a_state_and_a_customer(mailboxes: Mailboxes) -> Non
 
 
 @pytest.mark.parametrize("query", ["state=dead", "customer=sub_1", "customer=%00", "customer=<script>"])
-def test_an_address_that_names_no_state_and_no_customer_is_refused(mailboxes: Mailboxes, query: str) -> None:
+def test_an_address_that_names_no_state_and_no_customer_is_refused(
+    mailboxes: LoopedMailboxes, query: str
+) -> None:
     assert browser(mailboxes).get(f"/console/waiting?{query}").status_code == 400
 
 
-def test_the_page_as_json_has_the_keys_of_the_command(mailboxes: Mailboxes) -> None:
+def test_the_page_as_json_has_the_keys_of_the_command(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A, who="ops-1", why="INC-7")
     answer = browser(mailboxes).get("/console/waiting", headers={"Accept": "application/json"})
     found = json.loads(answer.text)
@@ -85,7 +86,7 @@ def test_the_page_as_json_has_the_keys_of_the_command(mailboxes: Mailboxes) -> N
     assert (found["rows"][0]["customer_id"], found["rows"][0]["why"]) == ("cus_a", "INC-7")
 
 
-def test_a_customer_is_paused_and_resumed_with_who_and_why(mailboxes: Mailboxes) -> None:
+def test_a_customer_is_paused_and_resumed_with_who_and_why(mailboxes: LoopedMailboxes) -> None:
     client = browser(mailboxes)
     answer = send(client, "pause", customer="cus_a", why=" INC-7 ", state="queued")
     # There are no tables here to write it down in, and the page says so.
@@ -97,7 +98,7 @@ def test_a_customer_is_paused_and_resumed_with_who_and_why(mailboxes: Mailboxes)
     assert mailboxes.view(CUS_A).pause is None
 
 
-def test_everything_is_paused_only_where_that_is_said(mailboxes: Mailboxes) -> None:
+def test_everything_is_paused_only_where_that_is_said(mailboxes: LoopedMailboxes) -> None:
     client = browser(mailboxes)
     assert send(client, "pause", why="INC-7").status_code == 400
     assert mailboxes.halted() is None
@@ -108,7 +109,7 @@ def test_everything_is_paused_only_where_that_is_said(mailboxes: Mailboxes) -> N
     assert mailboxes.halted() is None
 
 
-def test_what_changes_nothing_says_so(mailboxes: Mailboxes) -> None:
+def test_what_changes_nothing_says_so(mailboxes: LoopedMailboxes) -> None:
     client = browser(mailboxes)
     for_nothing = [send(client, action, customer="cus_a", why="x") for action in ("resume", "try-now")]
     assert [answer.status_code for answer in for_nothing] == [409, 409]
@@ -120,39 +121,41 @@ def test_what_changes_nothing_says_so(mailboxes: Mailboxes) -> None:
 @pytest.mark.parametrize("customer", ["nonsense", "sub_1", "cus_", "cus_a b", SCRIPT, "x" * 256, "cus_\x01"])
 @pytest.mark.parametrize("action", ["pause", "resume", "try-now"])
 def test_what_is_no_customer_is_refused_and_shown_as_text(
-    mailboxes: Mailboxes, action: str, customer: str
+    mailboxes: LoopedMailboxes, action: str, customer: str
 ) -> None:
     answer = send(browser(mailboxes), action, customer=customer, why="x")
     assert (answer.status_code, SCRIPT in answer.text) == (400, False)
     assert mailboxes.paused().customers == ()
 
 
-def test_a_pause_that_an_earlier_release_made_under_another_name_can_be_ended(mailboxes: Mailboxes) -> None:
+def test_a_pause_that_an_earlier_release_made_under_another_name_can_be_ended(
+    mailboxes: LoopedMailboxes,
+) -> None:
     mailboxes.pause(CustomerId("nonsense"))
     send(browser(mailboxes), "resume", customer="nonsense", why="a typo")
     assert mailboxes.paused().customers == ()
 
 
 @pytest.mark.parametrize("why", ["", "   ", "x" * 501])
-def test_nothing_is_done_without_a_reason(mailboxes: Mailboxes, why: str) -> None:
+def test_nothing_is_done_without_a_reason(mailboxes: LoopedMailboxes, why: str) -> None:
     assert send(browser(mailboxes), "pause", customer="cus_a", why=why).status_code == 400
     assert mailboxes.paused().customers == ()
 
 
-def test_a_form_without_its_token_does_nothing(mailboxes: Mailboxes) -> None:
+def test_a_form_without_its_token_does_nothing(mailboxes: LoopedMailboxes) -> None:
     answer = browser(mailboxes).post("/console/waiting/pause", data={"customer": "cus_a", "why": "x"})
     assert answer.status_code == 403
     assert mailboxes.paused().customers == ()
 
 
-def test_a_viewer_sees_the_page_and_no_form(mailboxes: Mailboxes) -> None:
+def test_a_viewer_sees_the_page_and_no_form(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A)
     page = browser(mailboxes, Role.VIEWER).get("/console/waiting").text
     assert "cus_a" in page
     assert 'method="post"' not in page
 
 
-def test_what_operators_typed_is_shown_as_text(mailboxes: Mailboxes) -> None:
+def test_what_operators_typed_is_shown_as_text(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A, who=SCRIPT, why=SCRIPT)
     page = browser(mailboxes).get("/console/waiting").text
     assert SCRIPT not in page

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
+from cogento import runtime
 from cogento.metrics import declarations
 from cogento.metrics.declarations import WORKER_COUNTERS, WorkerCounter, take_counted
 from cogento.queue.delays import Delay, count, histograms
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from tests.support.fake_redis import FakeRedis
 from tests.support.figures import queue_figures
+from tests.support.looped import LoopedMailboxes
 from worker.heartbeat import WorkerHeartbeat
 
 PLAIN = WorkerCounter("cogento_made_up", "Counted by a test.")
@@ -25,17 +25,18 @@ def _nothing_counted_before() -> None:
 
 
 @pytest.fixture
-def mailboxes() -> Mailboxes:
-    return Mailboxes(RedisClient(FakeRedis()))
+def mailboxes() -> LoopedMailboxes:
+    return LoopedMailboxes.on(FakeRedis())
 
 
-def beat(mailboxes: Mailboxes) -> None:
+def beat(mailboxes: LoopedMailboxes) -> None:
     """Beat as a worker does that has just started."""
-    now = mailboxes.now_ms
-    WorkerHeartbeat(mailboxes.workers, worker="host:1", version="1", now_ms=now, clock=time.monotonic).beat()
+    now, workers = mailboxes.looped.now_ms, mailboxes.looped.workers
+    heartbeat = WorkerHeartbeat(workers, worker="host:1", version="1", now_ms=now, clock=time.monotonic)
+    runtime.run(heartbeat.beat())
 
 
-def test_what_workers_counted_is_added_up_with_their_heartbeats(mailboxes: Mailboxes) -> None:
+def test_what_workers_counted_is_added_up_with_their_heartbeats(mailboxes: LoopedMailboxes) -> None:
     PLAIN.count(by=2)
     LABELLED.count("a", "large")
     beat(mailboxes)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from tests.support.fake_redis import FakeRedis
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import ManualClock
 from tests.support.mailbox_invariants import broken_invariants
 
@@ -29,5 +28,5 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def mailboxes(client: FakeRedis, clock: ManualClock) -> Mailboxes:
-    return Mailboxes(RedisClient(client), clock=clock)
+def mailboxes(client: FakeRedis, clock: ManualClock) -> LoopedMailboxes:
+    return LoopedMailboxes.on(client, clock=clock)

@@ -16,36 +16,36 @@ from tests.support.mailbox_builders import all_done, claim, envelope, ids, is_id
 if TYPE_CHECKING:
     import fakeredis
 
-    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.looped import LoopedMailboxes
     from tests.support.mailbox_builders import ManualClock
 
 CUS_A = CustomerId("cus_a")
 NEWER = bytes((codec.VERSION + 1,))
 
 
-def fill(mailboxes: Mailboxes, customer: str, events: int) -> None:
+def fill(mailboxes: LoopedMailboxes, customer: str, events: int) -> None:
     mailboxes.put([envelope(f"evt_{customer[-1]}{number}", customer=customer) for number in range(events)])
 
 
-def test_nothing_waits_at_first(mailboxes: Mailboxes) -> None:
+def test_nothing_waits_at_first(mailboxes: LoopedMailboxes) -> None:
     assert is_idle(mailboxes)
 
 
-def test_a_claimed_customer_is_nobody_elses(mailboxes: Mailboxes) -> None:
+def test_a_claimed_customer_is_nobody_elses(mailboxes: LoopedMailboxes) -> None:
     fill(mailboxes, "cus_a", 1)
     claim(mailboxes)
     fill(mailboxes, "cus_a", 3)
     assert is_idle(mailboxes)
 
 
-def test_who_waits_longest_is_served_first(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_who_waits_longest_is_served_first(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     fill(mailboxes, "cus_b", 1)
     clock.ms += 1
     fill(mailboxes, "cus_a", 1)
     assert list(taken(claim(mailboxes, max_customers=1))) == ["cus_b"]
 
 
-def test_a_claim_holds_no_more_than_was_asked(mailboxes: Mailboxes) -> None:
+def test_a_claim_holds_no_more_than_was_asked(mailboxes: LoopedMailboxes) -> None:
     fill(mailboxes, "cus_a", 3)
     fill(mailboxes, "cus_b", 3)
     assert taken(claim(mailboxes, max_events=4)) == {
@@ -55,7 +55,7 @@ def test_a_claim_holds_no_more_than_was_asked(mailboxes: Mailboxes) -> None:
 
 
 def test_a_claim_of_large_events_ends_before_it_fills_the_workers_memory(
-    mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+    mailboxes: LoopedMailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(mailboxes, "cus_a", 3)
     fill(mailboxes, "cus_b", 1)
@@ -64,7 +64,7 @@ def test_a_claim_of_large_events_ends_before_it_fills_the_workers_memory(
 
 
 def test_a_hot_customer_goes_to_the_back_of_the_line_after_its_share(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     fill(mailboxes, "cus_a", 120)
     clock.ms += 1
@@ -78,7 +78,7 @@ def test_a_hot_customer_goes_to_the_back_of_the_line_after_its_share(
 
 
 def test_an_expired_lease_makes_the_customer_ready_again_and_counts_a_crash(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     claim(mailboxes, lease_seconds=10)
@@ -88,7 +88,7 @@ def test_an_expired_lease_makes_the_customer_ready_again_and_counts_a_crash(
     assert claim(mailboxes).batches[0].crashes == 1
 
 
-def test_a_renewed_lease_lasts_from_then_on(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_renewed_lease_lasts_from_then_on(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     fill(mailboxes, "cus_a", 1)
     held = claim(mailboxes, lease_seconds=10)
     clock.ms += 9_000
@@ -98,7 +98,7 @@ def test_a_renewed_lease_lasts_from_then_on(mailboxes: Mailboxes, clock: ManualC
 
 
 def test_a_claim_that_has_lost_one_of_its_customers_is_not_renewed_as_a_whole(
-    mailboxes: Mailboxes, clock: ManualClock, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, clock: ManualClock, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     fill(mailboxes, "cus_b", 1)
@@ -108,7 +108,7 @@ def test_a_claim_that_has_lost_one_of_its_customers_is_not_renewed_as_a_whole(
 
 
 def test_a_lease_that_passed_to_another_is_neither_renewed_nor_released(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     frozen = claim(mailboxes, lease_seconds=10)
@@ -120,7 +120,9 @@ def test_a_lease_that_passed_to_another_is_neither_renewed_nor_released(
     assert mailboxes.settle(successor, all_done(successor)) == frozenset()
 
 
-def test_a_late_settlement_changes_nothing_and_says_so(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_late_settlement_changes_nothing_and_says_so(
+    mailboxes: LoopedMailboxes, clock: ManualClock
+) -> None:
     fill(mailboxes, "cus_a", 2)
     frozen = claim(mailboxes, lease_seconds=10)
     clock.ms += 10_000
@@ -134,13 +136,15 @@ def test_a_late_settlement_changes_nothing_and_says_so(mailboxes: Mailboxes, clo
     assert mailboxes.settle(successor, all_done(successor)) == frozenset()
 
 
-def test_released_mail_is_ready_at_once_and_no_crash(mailboxes: Mailboxes) -> None:
+def test_released_mail_is_ready_at_once_and_no_crash(mailboxes: LoopedMailboxes) -> None:
     fill(mailboxes, "cus_a", 1)
     mailboxes.release(claim(mailboxes))
     assert claim(mailboxes).batches[0].crashes == 0
 
 
-def test_a_customer_that_crashed_twice_is_claimed_alone(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_customer_that_crashed_twice_is_claimed_alone(
+    mailboxes: LoopedMailboxes, clock: ManualClock
+) -> None:
     fill(mailboxes, "cus_a", 1)
     claim(mailboxes, lease_seconds=1)
     clock.ms += 1_000
@@ -154,7 +158,7 @@ def test_a_customer_that_crashed_twice_is_claimed_alone(mailboxes: Mailboxes, cl
 
 
 def test_a_suspect_at_the_head_of_the_line_shares_its_claim_with_nobody(
-    mailboxes: Mailboxes, clock: ManualClock, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, clock: ManualClock, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     clock.ms += 1
@@ -163,7 +167,7 @@ def test_a_suspect_at_the_head_of_the_line_shares_its_claim_with_nobody(
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_a0"]}
 
 
-def test_a_settled_turn_clears_the_crashes(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_settled_turn_clears_the_crashes(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     fill(mailboxes, "cus_a", 2)
     claim(mailboxes, lease_seconds=1)
     clock.ms += 1_000
@@ -173,7 +177,7 @@ def test_a_settled_turn_clears_the_crashes(mailboxes: Mailboxes, clock: ManualCl
 
 
 def test_a_suspect_stays_one_until_its_mailbox_is_empty(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 2)
     client.hset("{cogento:0}:crashes", "cus_a", "3")
@@ -186,7 +190,7 @@ def test_a_suspect_stays_one_until_its_mailbox_is_empty(
 
 
 def test_what_a_newer_version_stored_is_parked_and_the_rest_is_read(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 2)
     stored = client.get("{cogento:0}:event:evt_a0")
@@ -199,7 +203,7 @@ def test_what_a_newer_version_stored_is_parked_and_the_rest_is_read(
 
 
 def test_a_turn_of_nothing_but_newer_versions_is_parked_at_once(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     size = client.strlen("{cogento:0}:event:evt_a0")
@@ -210,7 +214,7 @@ def test_a_turn_of_nothing_but_newer_versions_is_parked_at_once(
 
 @pytest.mark.parametrize("value", [b"", b"not json", b"\x01w123", b"\x01w0000000000001ajunk", b"\xff\x00"])
 def test_what_no_version_wrote_reaches_the_worker_as_it_is(
-    value: bytes, mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    value: bytes, mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 1)
     client.hincrby("{cogento:0}:stats", "bytes", len(value) - client.strlen("{cogento:0}:event:evt_a0"))
@@ -219,7 +223,7 @@ def test_what_no_version_wrote_reaches_the_worker_as_it_is(
 
 
 def test_an_id_whose_payload_was_deleted_by_hand_leaves_the_mailbox(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     fill(mailboxes, "cus_a", 2)
     client.hincrby("{cogento:0}:stats", "bytes", -client.strlen("{cogento:0}:event:evt_a0"))
@@ -228,14 +232,14 @@ def test_an_id_whose_payload_was_deleted_by_hand_leaves_the_mailbox(
 
 
 def test_a_customer_put_in_line_by_hand_without_mail_harms_nobody(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     client.zadd("{cogento:0}:ready", {"cus_ghost": 0})
     fill(mailboxes, "cus_a", 1)
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_a0"]}
 
 
-def test_a_flushed_server_is_an_empty_one(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
+def test_a_flushed_server_is_an_empty_one(mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis) -> None:
     fill(mailboxes, "cus_a", 1)
     held = claim(mailboxes)
     client.flushall()

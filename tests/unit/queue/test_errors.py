@@ -5,23 +5,19 @@ from __future__ import annotations
 import asyncio
 import socketserver
 import threading
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cogento.local.ports import LOCALHOST
-from cogento.queue.async_redis_client import AsyncRedisClient
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.redis_client import RedisClient
-from cogento.queue.redis_commands import Command, Pipeline
+from cogento.queue.redis_commands import Call
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from cogento.queue.redis_commands import RedisCommands, Request
+    from collections.abc import Awaitable, Callable, Iterator
 
 SILENCE = b""
 
@@ -71,33 +67,24 @@ ANSWERS = pytest.mark.parametrize(
 )
 
 WANTED = pytest.mark.parametrize(
-    "wanted", [Command(("SET", "a", 1)), Pipeline([("SET", "a", 1)])], ids=["asked", "sent"]
+    "ask",
+    [lambda client: client.ask("SET", "a", 1), lambda client: client.run(Call("status", "{a}", (1,)))],
+    ids=["asked", "run"],
 )
 
 
-def asking(wanted: Request) -> RedisCommands[object]:
-    return (yield wanted)
-
-
 @ANSWERS
 @WANTED
-def test_an_error_of_redis_is_infrastructure(url: str, wanted: Request) -> None:
-    with closing(RedisClient.connect(url, timeout_seconds=0.5)) as server:
-        with pytest.raises(MailboxUnavailable) as caught:
-            server.execute(asking(wanted))
-        assert classify(caught.value) is FailureClass.INFRASTRUCTURE
-
-
-@ANSWERS
-@WANTED
-def test_it_is_so_for_an_event_loop(url: str, wanted: Request) -> None:
-    async def ask() -> None:
-        line = AsyncRedisClient(url, timeout_seconds=0.5)
+def test_an_error_of_redis_is_infrastructure(
+    url: str, ask: Callable[[RedisClient], Awaitable[object]]
+) -> None:
+    async def fail() -> None:
+        client = RedisClient.connect(url, timeout_seconds=0.5)
         try:
-            await line.execute(asking(wanted))
+            await ask(client)
         finally:
-            await line.close()
+            await client.close()
 
     with pytest.raises(MailboxUnavailable) as caught:
-        asyncio.run(ask())
+        asyncio.run(fail())
     assert classify(caught.value) is FailureClass.INFRASTRUCTURE

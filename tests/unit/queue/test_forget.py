@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.names import CustomerId
 from cogento.queue.claims import Settlement
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def keys_with(client: fakeredis.FakeRedis, text: bytes) -> list[bytes]:
 
 
 def test_waiting_parked_and_sleeping_events_go_with_all_that_is_known_of_them(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis, clock: ManualClock
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope(f"evt_{n}") for n in range(1, 4)])
     parked = Settlement(CUS_A, parked=ids("evt_1"), postponed_until_ms=clock.ms + 60_000)
@@ -43,7 +42,7 @@ def test_waiting_parked_and_sleeping_events_go_with_all_that_is_known_of_them(
 
 
 def test_others_keep_their_events_in_every_shard(client: fakeredis.FakeRedis, clock: ManualClock) -> None:
-    mailboxes = Mailboxes(RedisClient(client, client), clock=clock, shards=4)
+    mailboxes = LoopedMailboxes.on(client, clock=clock, shards=4)
     mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n}") for n in range(8)])
 
     assert mailboxes.forget(CustomerId("cus_3")) == 1
@@ -51,7 +50,7 @@ def test_others_keep_their_events_in_every_shard(client: fakeredis.FakeRedis, cl
     assert sorted(taken(claim(mailboxes))) == [f"cus_{n}" for n in (0, 1, 2, 4, 5, 6, 7)]
 
 
-def test_events_in_a_worker_s_hands_are_left_until_it_gives_them_back(mailboxes: Mailboxes) -> None:
+def test_events_in_a_worker_s_hands_are_left_until_it_gives_them_back(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope()])
     held = claim(mailboxes)
 
@@ -61,7 +60,7 @@ def test_events_in_a_worker_s_hands_are_left_until_it_gives_them_back(mailboxes:
     assert mailboxes.forget(CUS_A) == 0
 
 
-def test_a_new_event_finds_its_way_afterwards(mailboxes: Mailboxes) -> None:
+def test_a_new_event_finds_its_way_afterwards(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.forget(CUS_A)
 
@@ -70,7 +69,7 @@ def test_a_new_event_finds_its_way_afterwards(mailboxes: Mailboxes) -> None:
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_2"]}
 
 
-def test_a_pause_stays_without_the_words_of_who_made_it(mailboxes: Mailboxes) -> None:
+def test_a_pause_stays_without_the_words_of_who_made_it(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A, who="ops", why="she rang")
     mailboxes.pause(CUS_B, who="ops", why="asked by ADA of cus_a")
     mailboxes.pause(who="ops", why="because of ada")
@@ -81,7 +80,7 @@ def test_a_pause_stays_without_the_words_of_who_made_it(mailboxes: Mailboxes) ->
     assert [(one.who, one.why) for one in pauses if one] == [("", "")] * 3
 
 
-def test_a_reason_that_does_not_name_the_person_is_kept(mailboxes: Mailboxes) -> None:
+def test_a_reason_that_does_not_name_the_person_is_kept(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_B, who="ops", why="INC-7")
 
     mailboxes.forget(CUS_A, names=["ada", "élodie"])
@@ -91,7 +90,7 @@ def test_a_reason_that_does_not_name_the_person_is_kept(mailboxes: Mailboxes) ->
     assert (pause.who, pause.why) == ("ops", "INC-7")
 
 
-def test_a_name_is_found_in_any_case_beyond_ascii(mailboxes: Mailboxes) -> None:
+def test_a_name_is_found_in_any_case_beyond_ascii(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_B, who="ops", why="for Élodie")
 
     mailboxes.forget(CUS_A, names=["élodie"])

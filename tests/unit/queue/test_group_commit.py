@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.events.outcomes import Source
 from cogento.queue import group_commit
 from cogento.queue.claims import Put, PutResult
-from cogento.queue.enqueue import AsyncEnqueuer
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.group_commit import GroupCommit
+from cogento.queue.mailboxes import Mailboxes
 from tests.support.mailbox_builders import envelope
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 QUEUED = Put(PutResult.QUEUED)
 
 
-class GatedMailboxes(AsyncEnqueuer):
+class GatedMailboxes(Mailboxes):
     """Notes each call, and lets it end when the gate is open."""
 
     def __init__(self) -> None:
@@ -33,7 +34,7 @@ class GatedMailboxes(AsyncEnqueuer):
         self.failures: list[BaseException] = []
         self.seconds = 5.0
 
-    async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+    async def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:  # noqa: ARG002
         self.calls.append([one.event_id for one in envelopes])
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -317,7 +318,7 @@ def test_callers_are_told_when_their_put_is_cut_off(mailboxes: GatedMailboxes, t
 class FrozenOnce(GatedMailboxes):
     """Never answers the first put, and all others at once."""
 
-    async def put(self, envelopes: Sequence[Envelope]) -> list[Put]:
+    async def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:  # noqa: ARG002
         if not self.calls:
             self.calls.append([])
             await asyncio.Event().wait()

@@ -18,8 +18,8 @@ from tests.support.mailbox_invariants import broken_invariants
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cogento.queue.mailboxes import Mailboxes
     from tests.support.fake_redis import FakeRedis
+    from tests.support.looped import LoopedMailboxes
     from tests.support.mailbox_builders import ManualClock
 
 CUS_A, CUS_B = CustomerId("cus_a"), CustomerId("cus_b")
@@ -27,37 +27,37 @@ MOST_WRITES = 12
 LEASE_SECONDS = 10
 
 
-def put_more(mailboxes: Mailboxes) -> None:
+def put_more(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_a2", customer=CUS_A), envelope("evt_c0", customer="cus_c")])
 
 
-def claim_all(mailboxes: Mailboxes) -> None:
+def claim_all(mailboxes: LoopedMailboxes) -> None:
     mailboxes.claim(max_customers=9, max_events=9, lease_seconds=LEASE_SECONDS)
 
 
-def park_one(mailboxes: Mailboxes) -> None:
+def park_one(mailboxes: LoopedMailboxes) -> None:
     mailboxes.settle(claim(mailboxes, max_customers=1), [Settlement(CUS_A, parked=ids("evt_a0"))])
 
 
-def postpone(mailboxes: Mailboxes) -> None:
+def postpone(mailboxes: LoopedMailboxes) -> None:
     claimed = claim(mailboxes, max_customers=1)
     mailboxes.settle(claimed, [Settlement(CUS_A, postponed_until_ms=mailboxes.now_ms() + 5_000)])
 
 
-def release(mailboxes: Mailboxes) -> None:
+def release(mailboxes: LoopedMailboxes) -> None:
     mailboxes.release(claim(mailboxes))
 
 
-def pause(mailboxes: Mailboxes) -> None:
+def pause(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A)
 
 
-def pause_and_resume(mailboxes: Mailboxes) -> None:
+def pause_and_resume(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A)
     mailboxes.resume(CUS_A)
 
 
-def park_and_replay(mailboxes: Mailboxes) -> None:
+def park_and_replay(mailboxes: LoopedMailboxes) -> None:
     park_one(mailboxes)
     mailboxes.replay(CUS_A)
 
@@ -75,11 +75,11 @@ EVERY_WRITE = pytest.mark.parametrize("writes", range(MOST_WRITES))
 
 
 @pytest.fixture
-def inspected(mailboxes: Mailboxes, client: FakeRedis, clock: ManualClock) -> Callable[[], list[str]]:
+def inspected(mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock) -> Callable[[], list[str]]:
     """Let whatever lease there is end, inspect, and name the broken invariants."""
 
     def inspected() -> list[str]:
-        inspection = mailboxes.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: True)
+        inspection = mailboxes.inspection(lease_seconds=LEASE_SECONDS)
         clock.ms += 1
         inspect(inspection, client)
         clock.ms += LEASE_SECONDS * 1000
@@ -91,12 +91,12 @@ def inspected(mailboxes: Mailboxes, client: FakeRedis, clock: ManualClock) -> Ca
 
 
 @pytest.fixture
-def filled(mailboxes: Mailboxes) -> Mailboxes:
+def filled(mailboxes: LoopedMailboxes) -> LoopedMailboxes:
     mailboxes.put([envelope(f"evt_{name}{n}", customer=f"cus_{name}") for name in "ab" for n in range(2)])
     return mailboxes
 
 
-def here(mailboxes: Mailboxes) -> set[str]:
+def here(mailboxes: LoopedMailboxes) -> set[str]:
     views = [mailboxes.view(customer) for customer in (CUS_A, CUS_B)]
     return {one.event_id for view in views for one in (*view.waiting, *view.parked)}
 
@@ -104,7 +104,7 @@ def here(mailboxes: Mailboxes) -> set[str]:
 @EVERY_WRITE
 @pytest.mark.parametrize("script", STEPS)
 def test_f64_what_a_command_left_half_done_is_put_right(
-    script: str, writes: int, filled: Mailboxes, inspected: Callable[[], list[str]]
+    script: str, writes: int, filled: LoopedMailboxes, inspected: Callable[[], list[str]]
 ) -> None:
     with failing_half_way(script, writes=writes), suppress(MailboxUnavailable):
         STEPS[script](filled)
@@ -114,7 +114,7 @@ def test_f64_what_a_command_left_half_done_is_put_right(
 
 @EVERY_WRITE
 def test_a9_a_put_that_failed_half_way_is_made_good_by_the_repetition(
-    writes: int, filled: Mailboxes, inspected: Callable[[], list[str]]
+    writes: int, filled: LoopedMailboxes, inspected: Callable[[], list[str]]
 ) -> None:
     with failing_half_way("put", writes=writes), suppress(MailboxUnavailable):
         put_more(filled)
@@ -127,7 +127,7 @@ def test_a9_a_put_that_failed_half_way_is_made_good_by_the_repetition(
 
 @EVERY_WRITE
 def test_f64_a_turn_that_was_settled_half_way_is_settled_again(
-    writes: int, filled: Mailboxes, inspected: Callable[[], list[str]]
+    writes: int, filled: LoopedMailboxes, inspected: Callable[[], list[str]]
 ) -> None:
     claimed = claim(filled)
     with failing_half_way("settle", writes=writes), suppress(MailboxUnavailable):
@@ -140,7 +140,7 @@ def test_f64_a_turn_that_was_settled_half_way_is_settled_again(
 @EVERY_WRITE
 @pytest.mark.parametrize("script", ["recover", "wake"])
 def test_f64_who_was_half_way_back_in_line_gets_there(
-    script: str, writes: int, filled: Mailboxes, clock: ManualClock, inspected: Callable[[], list[str]]
+    script: str, writes: int, filled: LoopedMailboxes, clock: ManualClock, inspected: Callable[[], list[str]]
 ) -> None:
     postpone(filled)
     claim_all(filled)

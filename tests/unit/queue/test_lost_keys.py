@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento import runtime
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.claims import FailedAttempt, PutResult, Settlement
 from cogento.queue.inspection import NOTHING
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
 
     import fakeredis
 
-    from cogento.queue.inspection import Inspection
-    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.looped import LoopedInspection, LoopedMailboxes
     from tests.support.mailbox_builders import ManualClock
 
     Harm = Callable[[fakeredis.FakeRedis, str], None]
@@ -53,12 +54,12 @@ HARMS = pytest.mark.parametrize("harm", [delete, overwrite])
 
 
 @pytest.fixture
-def inspection(mailboxes: Mailboxes) -> Inspection:
-    return mailboxes.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: True)
+def inspection(mailboxes: LoopedMailboxes) -> LoopedInspection:
+    return mailboxes.inspection(lease_seconds=LEASE_SECONDS)
 
 
 @pytest.fixture
-def look(inspection: Inspection, client: fakeredis.FakeRedis, clock: ManualClock) -> Callable[[], None]:
+def look(inspection: LoopedInspection, client: fakeredis.FakeRedis, clock: ManualClock) -> Callable[[], None]:
     """Inspect as often as it takes to be sure of a gauge, however lately somebody did."""
 
     def look() -> None:
@@ -71,7 +72,7 @@ def look(inspection: Inspection, client: fakeredis.FakeRedis, clock: ManualClock
 
 
 @pytest.fixture
-def crowded(mailboxes: Mailboxes, clock: ManualClock) -> Mailboxes:
+def crowded(mailboxes: LoopedMailboxes, clock: ManualClock) -> LoopedMailboxes:
     """A customer in each state, with two events each; of the parked one's, one waits and one is parked."""
     mailboxes.put([envelope("evt_leased_0", customer=LEASED), envelope("evt_leased_1", customer=LEASED)])
     claim(mailboxes, lease_seconds=LEASE_SECONDS)
@@ -92,7 +93,7 @@ def crowded(mailboxes: Mailboxes, clock: ManualClock) -> Mailboxes:
     return mailboxes
 
 
-def waiting_and_parked(mailboxes: Mailboxes) -> dict[str, list[str]]:
+def waiting_and_parked(mailboxes: LoopedMailboxes) -> dict[str, list[str]]:
     """Every event by its customer, in order."""
     views = [mailboxes.view(customer) for customer in EVERYBODY]
     return {view.customer_id: [one.event_id for one in (*view.waiting, *view.parked)] for view in views}
@@ -103,7 +104,7 @@ def everything() -> dict[str, list[str]]:
 
 
 def test_a9_nothing_is_changed_where_nothing_was_lost(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, inspection: Inspection
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, inspection: LoopedInspection
 ) -> None:
     before = {key: client.dump(key) for key in sorted(client.keys())}
     assert inspection.run() == NOTHING
@@ -114,7 +115,7 @@ def test_a9_nothing_is_changed_where_nothing_was_lost(
 @HARMS
 @pytest.mark.parametrize("key", KEYS)
 def test_a9_whatever_key_is_lost_every_event_is_in_line_again_soon(
-    key: str, harm: Harm, crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    key: str, harm: Harm, crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     harm(client, f"{TAG}:{key}")
     look()
@@ -125,7 +126,7 @@ def test_a9_whatever_key_is_lost_every_event_is_in_line_again_soon(
 @HARMS
 @pytest.mark.parametrize("key", sorted(set(KEYS) - {"pauses", "paused"}))
 def test_a9_what_was_paused_stays_so_whatever_else_is_lost(
-    key: str, harm: Harm, crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    key: str, harm: Harm, crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     harm(client, f"{TAG}:{key}")
     look()
@@ -136,7 +137,7 @@ def test_a9_what_was_paused_stays_so_whatever_else_is_lost(
 @HARMS
 @pytest.mark.parametrize("key", ["pauses", "paused"])
 def test_a9_of_the_two_keys_that_tell_of_a_pause_either_one_is_enough(
-    key: str, harm: Harm, crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    key: str, harm: Harm, crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     harm(client, f"{TAG}:{key}")
     look()
@@ -145,7 +146,7 @@ def test_a9_of_the_two_keys_that_tell_of_a_pause_either_one_is_enough(
 
 
 def test_a9_everything_stays_paused_when_the_halt_is_overwritten(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     crowded.pause()
     overwrite(client, f"{TAG}:halted")
@@ -157,7 +158,7 @@ def test_a9_everything_stays_paused_when_the_halt_is_overwritten(
 @HARMS
 @pytest.mark.parametrize("key", ["ready", "leases", "sleeping", "since", "stats"])
 def test_a9_who_is_in_a_workers_hands_is_no_other_workers(
-    key: str, harm: Harm, crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    key: str, harm: Harm, crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     harm(client, f"{TAG}:{key}")
     crowded.put([envelope("evt_leased_2", customer=LEASED)])
@@ -166,7 +167,7 @@ def test_a9_who_is_in_a_workers_hands_is_no_other_workers(
 
 
 def test_a9_a_lease_that_was_lost_ends_all_the_same_when_its_worker_is_dead(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, clock: ManualClock, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, clock: ManualClock, look: Callable[[], None]
 ) -> None:
     client.delete(f"{TAG}:leases")
     look()
@@ -175,7 +176,7 @@ def test_a9_a_lease_that_was_lost_ends_all_the_same_when_its_worker_is_dead(
 
 
 def test_a9_a_worker_whose_name_was_lost_is_not_taken_for_one_that_died(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, clock: ManualClock, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, clock: ManualClock, look: Callable[[], None]
 ) -> None:
     client.delete(f"{TAG}:owners")
     look()
@@ -187,7 +188,7 @@ def test_a9_a_worker_whose_name_was_lost_is_not_taken_for_one_that_died(
 @HARMS
 @pytest.mark.parametrize("key", [*KEYS, "owners"])
 def test_a9_a_repetition_right_after_the_loss_waits_and_comes_out(
-    key: str, harm: Harm, mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    key: str, harm: Harm, mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     mailboxes.put([envelope("evt_ready_0", customer=READY)])
     harm(client, f"{TAG}:{key}")
@@ -199,7 +200,7 @@ def test_a9_a_repetition_right_after_the_loss_waits_and_comes_out(
 
 
 def test_a9_a_repetition_with_other_bytes_brings_back_the_one_that_lies_nowhere(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     mailboxes.put([envelope("evt_1", customer=READY)])
     client.delete(f"{TAG}:mail:{READY}")
@@ -210,7 +211,7 @@ def test_a9_a_repetition_with_other_bytes_brings_back_the_one_that_lies_nowhere(
 
 
 def test_a9_an_id_that_waits_for_one_customer_is_not_laid_into_anothers_mailbox(
-    mailboxes: Mailboxes,
+    mailboxes: LoopedMailboxes,
 ) -> None:
     mailboxes.put([envelope("evt_1", customer="cus_a")])
     (put,) = mailboxes.put([envelope("evt_1", customer="cus_b")])
@@ -221,7 +222,7 @@ def test_a9_an_id_that_waits_for_one_customer_is_not_laid_into_anothers_mailbox(
 @HARMS
 def test_a9_an_event_whose_bytes_are_gone_is_counted_and_told_of_and_holds_nobody_up(
     harm: Harm,
-    crowded: Mailboxes,
+    crowded: LoopedMailboxes,
     client: fakeredis.FakeRedis,
     look: Callable[[], None],
     capsys: pytest.CaptureFixture[str],
@@ -236,7 +237,7 @@ def test_a9_an_event_whose_bytes_are_gone_is_counted_and_told_of_and_holds_nobod
 
 
 def test_a9_a_claim_that_finds_an_event_without_bytes_counts_it_and_takes_the_next(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     client.delete(f"{TAG}:event:evt_ready_0")
     assert taken(claim(crowded)) == {READY: ["evt_ready_1"]}
@@ -245,7 +246,7 @@ def test_a9_a_claim_that_finds_an_event_without_bytes_counts_it_and_takes_the_ne
 
 
 def test_a9_an_event_that_was_lost_and_is_sent_again_is_queued(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     client.delete(f"{TAG}:event:evt_ready_0")
     look()
@@ -254,7 +255,7 @@ def test_a9_an_event_that_was_lost_and_is_sent_again_is_queued(
 
 
 def test_a9_junk_is_kept_aside_for_whoever_misses_it(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     overwrite(client, f"{TAG}:ready")
     look()
@@ -263,7 +264,7 @@ def test_a9_junk_is_kept_aside_for_whoever_misses_it(
 
 
 def test_a9_a_counter_that_is_no_number_fails_no_command(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     client.hset(f"{TAG}:stats", "waiting", "junk")
     crowded.put([envelope("evt_new", customer=READY)])
@@ -272,7 +273,7 @@ def test_a9_a_counter_that_is_no_number_fails_no_command(
 
 
 def test_a9_a_turn_that_was_settled_meanwhile_is_done_again_and_no_more(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     claimed = claim(crowded)
     client.delete(f"{TAG}:mail:{READY}")
@@ -286,7 +287,7 @@ def test_a9_a_turn_that_was_settled_meanwhile_is_done_again_and_no_more(
 
 
 def test_a9_order_is_kept_among_what_is_laid_back(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     mailboxes.put([envelope(f"evt_{second}", customer=READY, second=second) for second in (3, 1, 2)])
     client.delete(f"{TAG}:mail:{READY}")
@@ -295,24 +296,30 @@ def test_a9_order_is_kept_among_what_is_laid_back(
     look()
 
 
-def test_a9_one_process_inspects_at_a_time(inspection: Inspection, client: fakeredis.FakeRedis) -> None:
+def test_a9_one_process_inspects_at_a_time(inspection: LoopedInspection, client: fakeredis.FakeRedis) -> None:
     assert inspection.run() == NOTHING
     assert inspection.run() is None
     assert 0 < client.pttl(f"{TAG}:inspected") <= 5_000
 
 
 def test_a9_an_inspection_that_is_asked_to_stop_leaves_the_next_one_to_go_on(
-    crowded: Mailboxes, client: fakeredis.FakeRedis, monkeypatch: pytest.MonkeyPatch
+    crowded: LoopedMailboxes, client: fakeredis.FakeRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.queue.inspection.CUSTOMERS_AT_ONCE", 1)
-    stopping = crowded.inspection(lease_seconds=LEASE_SECONDS, rest=lambda _seconds: False)
-    assert stopping.run() is None
+    monkeypatch.setattr("cogento.queue.inspection.REST", 1e9)
+
+    async def cut_short() -> None:
+        async with asyncio.timeout(0.1):
+            await crowded.looped.inspection(lease_seconds=LEASE_SECONDS).run()
+
+    with pytest.raises(TimeoutError):
+        runtime.run(cut_short())
     assert not client.exists(f"{TAG}:inspected")
 
 
 @pytest.mark.parametrize("key", ["since", f"mail:{LEASED}"])
 def test_a9_a_put_right_after_the_loss_takes_nobody_out_of_a_workers_hands(
-    key: str, crowded: Mailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
+    key: str, crowded: LoopedMailboxes, client: fakeredis.FakeRedis, look: Callable[[], None]
 ) -> None:
     client.delete(f"{TAG}:{key}")
     crowded.put([envelope("evt_leased_2", customer=LEASED)])
@@ -323,7 +330,7 @@ def test_a9_a_put_right_after_the_loss_takes_nobody_out_of_a_workers_hands(
 @pytest.mark.parametrize("replays", [(), (READY,)], ids=["in time", "at once"])
 def test_a9_parked_mail_that_returns_takes_nobody_out_of_a_workers_hands(
     replays: tuple[CustomerId, ...],
-    mailboxes: Mailboxes,
+    mailboxes: LoopedMailboxes,
     client: fakeredis.FakeRedis,
     clock: ManualClock,
     look: Callable[[], None],

@@ -9,9 +9,8 @@ import pytest
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Source
 from cogento.queue.claims import Settlement
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from cogento.queue.status import Counters, MailboxState, Paused, Removed
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ CUS_A = CustomerId("cus_a")
 EVT_1 = EventId("evt_1")
 
 
-def test_a_paused_customer_waits_until_resumed_and_others_go_on(mailboxes: Mailboxes) -> None:
+def test_a_paused_customer_waits_until_resumed_and_others_go_on(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A)
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     assert taken(claim(mailboxes)) == {"cus_b": ["evt_2"]}
@@ -32,7 +31,7 @@ def test_a_paused_customer_waits_until_resumed_and_others_go_on(mailboxes: Mailb
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
 
 
-def test_a_turn_under_way_ends_before_the_pause_begins(mailboxes: Mailboxes) -> None:
+def test_a_turn_under_way_ends_before_the_pause_begins(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     held = claim(mailboxes)
     mailboxes.pause(CUS_A)
@@ -42,7 +41,7 @@ def test_a_turn_under_way_ends_before_the_pause_begins(mailboxes: Mailboxes) -> 
 
 
 def test_a_sleeper_can_be_paused_and_tries_at_once_when_resumed(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope()])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, postponed_until_ms=clock.ms + 60_000)])
@@ -57,7 +56,7 @@ def test_a_sleeper_can_be_paused_and_tries_at_once_when_resumed(
 def test_everything_can_be_paused_and_resumed(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(RedisClient(client), clock=clock, shards=shards)
+    mailboxes = LoopedMailboxes.on(client, clock=clock, shards=shards)
     mailboxes.put([envelope()])
     assert mailboxes.pause()
     assert not mailboxes.pause()
@@ -67,7 +66,7 @@ def test_everything_can_be_paused_and_resumed(
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
 
 
-def test_who_is_paused_is_told_with_mail_or_without(mailboxes: Mailboxes) -> None:
+def test_who_is_paused_is_told_with_mail_or_without(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CustomerId("cus_b"))
     mailboxes.pause(CUS_A)
     assert mailboxes.paused() == Paused(everything=None, customers=(CUS_A, CustomerId("cus_b")))
@@ -75,14 +74,14 @@ def test_who_is_paused_is_told_with_mail_or_without(mailboxes: Mailboxes) -> Non
     assert mailboxes.paused().everything
 
 
-def test_pausing_twice_and_resuming_twice_say_that_nothing_changed(mailboxes: Mailboxes) -> None:
+def test_pausing_twice_and_resuming_twice_say_that_nothing_changed(mailboxes: LoopedMailboxes) -> None:
     assert mailboxes.pause(CUS_A)
     assert not mailboxes.pause(CUS_A)
     assert mailboxes.resume(CUS_A)
     assert not mailboxes.resume(CUS_A)
 
 
-def test_one_event_can_be_taken_out_by_its_id(mailboxes: Mailboxes) -> None:
+def test_one_event_can_be_taken_out_by_its_id(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     assert mailboxes.remove(CUS_A, EVT_1) is Removed.REMOVED
     assert mailboxes.remove(CUS_A, EVT_1) is Removed.ABSENT
@@ -90,7 +89,7 @@ def test_one_event_can_be_taken_out_by_its_id(mailboxes: Mailboxes) -> None:
 
 
 def test_the_last_event_leaves_no_trace_of_the_customer(
-    mailboxes: Mailboxes, client: fakeredis.FakeRedis, clock: ManualClock
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope()])
     claim(mailboxes, lease_seconds=1)
@@ -101,21 +100,23 @@ def test_the_last_event_leaves_no_trace_of_the_customer(
     assert client.keys("*") == [b"{cogento:0}:stats"]
 
 
-def test_a_parked_event_can_be_taken_out(mailboxes: Mailboxes) -> None:
+def test_a_parked_event_can_be_taken_out(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope()])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=(EVT_1,))])
     assert mailboxes.remove(CUS_A, EVT_1) is Removed.REMOVED
     assert mailboxes.status().parked == 0
 
 
-def test_nothing_is_taken_out_under_a_workers_hands(mailboxes: Mailboxes) -> None:
+def test_nothing_is_taken_out_under_a_workers_hands(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope()])
     held = claim(mailboxes)
     assert mailboxes.remove(CUS_A, EVT_1) is Removed.LEASED
     assert mailboxes.settle(held, all_done(held)) == frozenset()
 
 
-def test_status_counts_what_is_there_and_what_happened(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_status_counts_what_is_there_and_what_happened(
+    mailboxes: LoopedMailboxes, clock: ManualClock
+) -> None:
     mailboxes.put(
         [envelope("evt_1"), envelope("evt_1"), envelope("evt_2"), envelope("evt_3", customer="cus_b")]
     )
@@ -129,7 +130,7 @@ def test_status_counts_what_is_there_and_what_happened(mailboxes: Mailboxes, clo
 
 
 def test_the_oldest_event_is_the_one_that_has_waited_longest(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope("evt_1")])
     clock.ms += 7
@@ -138,11 +139,11 @@ def test_the_oldest_event_is_the_one_that_has_waited_longest(
     assert mailboxes.status().oldest_event_ms == START_MS + 7
 
 
-def test_an_empty_mailbox_has_no_oldest_event(mailboxes: Mailboxes) -> None:
+def test_an_empty_mailbox_has_no_oldest_event(mailboxes: LoopedMailboxes) -> None:
     assert mailboxes.status().oldest_event_ms is None
 
 
-def test_a_look_shows_events_in_order_with_when_and_how_they_came(mailboxes: Mailboxes) -> None:
+def test_a_look_shows_events_in_order_with_when_and_how_they_came(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_2", second=2), envelope("evt_1", second=1)], source=Source.VERIFY)
     view = mailboxes.view(CUS_A)
     assert [one.event_id for one in view.waiting] == ["evt_1", "evt_2"]
@@ -150,14 +151,14 @@ def test_a_look_shows_events_in_order_with_when_and_how_they_came(mailboxes: Mai
     assert (first.created, first.received_ms, first.source) == (START_MS // 1000 + 1, START_MS, Source.VERIFY)
 
 
-def test_a_look_at_a_long_mailbox_shows_its_head_and_its_length(mailboxes: Mailboxes) -> None:
+def test_a_look_at_a_long_mailbox_shows_its_head_and_its_length(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope(f"evt_{number}") for number in range(150)])
     view = mailboxes.view(CUS_A)
     assert view.waiting_total == 150
     assert len(view.waiting) == 100
 
 
-def test_a_look_at_nobody_shows_nothing(mailboxes: Mailboxes) -> None:
+def test_a_look_at_nobody_shows_nothing(mailboxes: LoopedMailboxes) -> None:
     view = mailboxes.view(CUS_A)
     assert (view.state, view.waiting, view.parked, view.crashes) == (None, (), (), 0)
 
@@ -166,7 +167,7 @@ def test_a_look_at_nobody_shows_nothing(mailboxes: Mailboxes) -> None:
 def test_who_waits_longest_is_named_first(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(RedisClient(client), clock=clock, shards=shards)
+    mailboxes = LoopedMailboxes.on(client, clock=clock, shards=shards)
     mailboxes.put([envelope("evt_1", customer="cus_b")])
     clock.ms += 1000
     mailboxes.put([envelope("evt_2", customer="cus_a"), envelope("evt_3", customer="cus_b")])

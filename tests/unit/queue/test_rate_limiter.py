@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.queue.rate_limiter import RateLimiter, SendSlot
-from cogento.queue.redis_client import RedisClient
+from tests.support.fake_redis import client_on
+from tests.support.looped import LoopedRateLimiter
 
 if TYPE_CHECKING:
     import fakeredis
@@ -16,28 +17,30 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def pace(client: fakeredis.FakeRedis, clock: ManualClock) -> RateLimiter:
-    return RateLimiter(RedisClient(client), requests_per_second=20, clock=clock)
+def pace(client: fakeredis.FakeRedis, clock: ManualClock) -> LoopedRateLimiter:
+    return LoopedRateLimiter(RateLimiter(client_on(client), requests_per_second=20, clock=clock))
 
 
-def waits(pace: RateLimiter, count: int) -> list[float]:
+def waits(pace: LoopedRateLimiter, count: int) -> list[float]:
     return [pace.reserve().wait_seconds for _ in range(count)]
 
 
-def test_requests_are_spaced_evenly(pace: RateLimiter) -> None:
+def test_requests_are_spaced_evenly(pace: LoopedRateLimiter) -> None:
     assert waits(pace, 4) == [0, 0.053, 0.105, 0.158]
 
 
-def test_no_second_holds_more_than_it_may_though_requests_arrive_a_little_late(pace: RateLimiter) -> None:
+def test_no_second_holds_more_than_it_may_though_requests_arrive_a_little_late(
+    pace: LoopedRateLimiter,
+) -> None:
     leave = waits(pace, 60)
     late = [at + 0.04 if number % 21 == 0 else at for number, at in enumerate(leave)]
     assert max(sum(start <= at < start + 1 for at in late) for start in late) <= 20
 
 
 def test_two_processes_share_one_pace(
-    pace: RateLimiter, client: fakeredis.FakeRedis, clock: ManualClock
+    pace: LoopedRateLimiter, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    other = RateLimiter(RedisClient(client), requests_per_second=20, clock=clock)
+    other = LoopedRateLimiter(RateLimiter(client_on(client), requests_per_second=20, clock=clock))
 
     assert [pace.reserve().wait_seconds, other.reserve().wait_seconds, pace.reserve().wait_seconds] == [
         0,
@@ -46,27 +49,27 @@ def test_two_processes_share_one_pace(
     ]
 
 
-def test_moments_that_passed_unused_are_not_made_up_for(pace: RateLimiter, clock: ManualClock) -> None:
+def test_moments_that_passed_unused_are_not_made_up_for(pace: LoopedRateLimiter, clock: ManualClock) -> None:
     pace.reserve()
     clock.ms += 10_000
 
     assert waits(pace, 2) == [0, 0.053]
 
 
-def test_after_too_many_nobody_asks_until_stripe_says_and_then_half_as_often(pace: RateLimiter) -> None:
+def test_after_too_many_nobody_asks_until_stripe_says_and_then_half_as_often(pace: LoopedRateLimiter) -> None:
     pace.slow_down(wait_seconds=2)
 
     assert waits(pace, 3) == [2, 2.105, 2.21]
 
 
-def test_one_limit_met_by_many_halves_once(pace: RateLimiter) -> None:
+def test_one_limit_met_by_many_halves_once(pace: LoopedRateLimiter) -> None:
     pace.slow_down(wait_seconds=1)
     pace.slow_down(wait_seconds=1)
 
     assert waits(pace, 2) == [1, 1.105]
 
 
-def test_the_rate_comes_back_within_a_minute(pace: RateLimiter, clock: ManualClock) -> None:
+def test_the_rate_comes_back_within_a_minute(pace: LoopedRateLimiter, clock: ManualClock) -> None:
     pace.slow_down(wait_seconds=1)
     clock.ms += 15_000
     midway = waits(pace, 2)
@@ -76,7 +79,7 @@ def test_the_rate_comes_back_within_a_minute(pace: RateLimiter, clock: ManualClo
     assert waits(pace, 2) == [0, 0.053]
 
 
-def test_the_rate_never_falls_below_one_a_second(pace: RateLimiter, clock: ManualClock) -> None:
+def test_the_rate_never_falls_below_one_a_second(pace: LoopedRateLimiter, clock: ManualClock) -> None:
     for _ in range(10):
         pace.slow_down(wait_seconds=0)
         clock.ms += 1001
@@ -87,7 +90,7 @@ def test_the_rate_never_falls_below_one_a_second(pace: RateLimiter, clock: Manua
     assert second - first <= 1.05
 
 
-def test_nobody_asks_while_the_key_is_refused(pace: RateLimiter, clock: ManualClock) -> None:
+def test_nobody_asks_while_the_key_is_refused(pace: LoopedRateLimiter, clock: ManualClock) -> None:
     pace.block_for(seconds=60)
 
     assert pace.reserve() == SendSlot(wait_seconds=0, blocked_seconds=60)

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento import runtime
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Source
 from cogento.queue import redelivery
 from cogento.queue.claims import Limits, Put, PutResult
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redelivery import Redelivery, redeliver
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.redelivery import Redelivery
 from tests.support.builders import NOW, customer, event_body
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import ManualClock, claim
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class Drawer:
     kept: dict[int, Kept]
     given_back: list[int] = field(default_factory=list)
 
-    def take(self, letter_ids: Collection[int]) -> list[Kept]:
+    async def take(self, letter_ids: Collection[int]) -> list[Kept]:
         return [self.kept.pop(id_) for id_ in letter_ids if id_ in self.kept]
 
-    def give_back(self, letter_ids: Collection[int]) -> None:
+    async def give_back(self, letter_ids: Collection[int]) -> None:
         self.given_back += letter_ids
 
 
@@ -57,7 +58,7 @@ class Away(Mailboxes):
     def __init__(self) -> None:
         pass
 
-    def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:  # noqa: ARG002
+    async def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:  # noqa: ARG002
         raise MailboxUnavailable("Redis: TimeoutError")
 
 
@@ -70,7 +71,11 @@ def drawer(*letters: Kept) -> Drawer:
     return Drawer({letter.id: letter for letter in letters})
 
 
-def test_letters_go_to_their_places_in_the_customers_order(mailboxes: Mailboxes) -> None:
+def redeliver(ids: list[int], letters: Drawer, mailboxes: LoopedMailboxes) -> dict[int, Redelivery]:
+    return runtime.run(redelivery.redeliver(ids, letters, mailboxes.looped))
+
+
+def test_letters_go_to_their_places_in_the_customers_order(mailboxes: LoopedMailboxes) -> None:
     letters = drawer(kept(1, created=NOW), kept(2, created=NOW + 60))
     assert redeliver([2], letters, mailboxes) == {2: Redelivery.PUT_BACK}
     assert redeliver([1], letters, mailboxes) == {1: Redelivery.PUT_BACK}
@@ -81,14 +86,14 @@ def test_letters_go_to_their_places_in_the_customers_order(mailboxes: Mailboxes)
     ]
 
 
-def test_a_letter_that_somebody_else_took_is_left_alone(mailboxes: Mailboxes) -> None:
+def test_a_letter_that_somebody_else_took_is_left_alone(mailboxes: LoopedMailboxes) -> None:
     letters = drawer(kept(1))
     redeliver([1], letters, mailboxes)
     assert redeliver([1], letters, mailboxes) == {1: Redelivery.NOT_OPEN}
     assert mailboxes.status().waiting == 1
 
 
-def test_an_event_that_waits_already_is_not_put_twice(mailboxes: Mailboxes) -> None:
+def test_an_event_that_waits_already_is_not_put_twice(mailboxes: LoopedMailboxes) -> None:
     redeliver([1], drawer(kept(1)), mailboxes)
     letters = drawer(kept(1))
     assert redeliver([1], letters, mailboxes) == {1: Redelivery.WAITS_ALREADY}
@@ -97,21 +102,23 @@ def test_an_event_that_waits_already_is_not_put_twice(mailboxes: Mailboxes) -> N
 
 
 def test_what_finds_no_room_is_given_back(client: fakeredis.FakeRedis) -> None:
-    small = Mailboxes(RedisClient(client), clock=ManualClock(), limits=Limits(customer_events=1))
+    small = LoopedMailboxes.on(client, clock=ManualClock(), limits=Limits(customer_events=1))
     letters = drawer(kept(1), kept(2))
     assert redeliver([1, 2], letters, small) == {1: Redelivery.PUT_BACK, 2: Redelivery.FULL}
     assert letters.given_back == [2]
 
 
 @pytest.mark.parametrize("body", [b"\x01scribble", event_body("customer.updated", customer(), id_="evt_9")])
-def test_bytes_that_are_not_the_letters_event_are_given_back(mailboxes: Mailboxes, body: bytes) -> None:
+def test_bytes_that_are_not_the_letters_event_are_given_back(mailboxes: LoopedMailboxes, body: bytes) -> None:
     letters = drawer(kept(1, body=body))
     assert redeliver([1], letters, mailboxes) == {1: Redelivery.UNREADABLE}
     assert letters.given_back == [1]
     assert mailboxes.status().waiting == 0
 
 
-def test_a_letter_that_lay_in_a_wrong_mailbox_goes_to_the_one_its_bytes_name(mailboxes: Mailboxes) -> None:
+def test_a_letter_that_lay_in_a_wrong_mailbox_goes_to_the_one_its_bytes_name(
+    mailboxes: LoopedMailboxes,
+) -> None:
     stray = kept(1, body=event_body("customer.updated", customer("cus_mine"), id_="evt_1"))
     redeliver([1], drawer(stray), mailboxes)
     assert mailboxes.view(CustomerId("cus_mine")).waiting_total == 1
@@ -120,7 +127,7 @@ def test_a_letter_that_lay_in_a_wrong_mailbox_goes_to_the_one_its_bytes_name(mai
 def test_what_was_taken_is_given_back_when_redis_does_not_answer() -> None:
     letters = drawer(kept(1), kept(2))
     with pytest.raises(MailboxUnavailable):
-        redeliver([1, 2], letters, Away())
+        runtime.run(redelivery.redeliver([1, 2], letters, Away()))
     assert letters.given_back == [1, 2]
 
 

@@ -13,14 +13,16 @@ from tests.support.mailbox_builders import START_MS, all_done, claim, envelope, 
 if TYPE_CHECKING:
     import fakeredis
 
-    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.looped import LoopedMailboxes
     from tests.support.mailbox_builders import ManualClock
 
 CUS_A, CUS_B = CustomerId("cus_a"), CustomerId("cus_b")
 PARKED_LOOK_MS = 300_000
 
 
-def test_memory_is_flat_once_everything_is_settled(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
+def test_memory_is_flat_once_everything_is_settled(
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
+) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     held = claim(mailboxes)
     mailboxes.settle(held, all_done(held))
@@ -28,7 +30,7 @@ def test_memory_is_flat_once_everything_is_settled(mailboxes: Mailboxes, client:
     assert client.keys("*") == [b"{cogento:0}:stats"]
 
 
-def test_mail_that_came_during_the_turn_stays(mailboxes: Mailboxes) -> None:
+def test_mail_that_came_during_the_turn_stays(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1")])
     held = claim(mailboxes)
     mailboxes.put([envelope("evt_2")])
@@ -36,7 +38,7 @@ def test_mail_that_came_during_the_turn_stays(mailboxes: Mailboxes) -> None:
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_2"]}
 
 
-def test_older_mail_that_came_during_the_turn_stays_at_the_head(mailboxes: Mailboxes) -> None:
+def test_older_mail_that_came_during_the_turn_stays_at_the_head(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_2", second=10)])
     held = claim(mailboxes)
     mailboxes.put([envelope("evt_1", second=0)])
@@ -44,7 +46,7 @@ def test_older_mail_that_came_during_the_turn_stays_at_the_head(mailboxes: Mailb
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
 
 
-def test_part_of_a_claim_can_be_settled_before_the_rest(mailboxes: Mailboxes) -> None:
+def test_part_of_a_claim_can_be_settled_before_the_rest(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     held = claim(mailboxes)
     mailboxes.settle(held, [Settlement(CUS_A, done=ids("evt_1"))])
@@ -53,7 +55,7 @@ def test_part_of_a_claim_can_be_settled_before_the_rest(mailboxes: Mailboxes) ->
     assert mailboxes.view(CUS_B).state is MailboxState.LEASED
 
 
-def test_an_id_of_another_customer_is_left_alone(mailboxes: Mailboxes) -> None:
+def test_an_id_of_another_customer_is_left_alone(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2", customer="cus_b")])
     held = claim(mailboxes)
     mailboxes.settle(held, [Settlement(CUS_A, done=ids("evt_1", "evt_2"))])
@@ -61,7 +63,7 @@ def test_an_id_of_another_customer_is_left_alone(mailboxes: Mailboxes) -> None:
 
 
 def test_a_postponed_customer_sleeps_with_all_its_mail_and_others_go_on(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, postponed_until_ms=clock.ms + 1_000)])
@@ -71,7 +73,7 @@ def test_a_postponed_customer_sleeps_with_all_its_mail_and_others_go_on(
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1", "evt_2"]}
 
 
-def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: Mailboxes) -> None:
+def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     failed = FailedAttempt(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(failed,))])
@@ -81,7 +83,7 @@ def test_the_next_attempt_knows_of_the_earlier_ones(mailboxes: Mailboxes) -> Non
     assert mailboxes.view(CUS_A).waiting[0].error_class == "transient"
 
 
-def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: Mailboxes) -> None:
+def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1")])
     waits = FailedAttempt(EventId("evt_1"), attempts=0, first_attempt_ms=None, error_class="other_release")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(waits,))])
@@ -90,7 +92,9 @@ def test_an_event_that_only_waits_has_no_attempts_and_says_why(mailboxes: Mailbo
     assert mailboxes.view(CUS_A).waiting[0].error_class == "other_release"
 
 
-def test_the_attempts_are_forgotten_with_the_event(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
+def test_the_attempts_are_forgotten_with_the_event(
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
+) -> None:
     mailboxes.put([envelope("evt_1")])
     failed = FailedAttempt(EventId("evt_1"), attempts=3, first_attempt_ms=START_MS, error_class="transient")
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, failed=(failed,))])
@@ -99,7 +103,7 @@ def test_the_attempts_are_forgotten_with_the_event(mailboxes: Mailboxes, client:
     assert not client.exists("{cogento:0}:tries")
 
 
-def test_parked_events_step_aside_and_block_nobody(mailboxes: Mailboxes) -> None:
+def test_parked_events_step_aside_and_block_nobody(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"))])
     status = mailboxes.status()
@@ -107,7 +111,7 @@ def test_parked_events_step_aside_and_block_nobody(mailboxes: Mailboxes) -> None
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_2"]}
 
 
-def test_parked_events_return_to_their_places_when_the_customer_is_there(mailboxes: Mailboxes) -> None:
+def test_parked_events_return_to_their_places_when_the_customer_is_there(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_2", second=2), envelope("evt_1", second=1)])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1", "evt_2"))])
     mailboxes.put([envelope("evt_3", second=3)])
@@ -115,7 +119,7 @@ def test_parked_events_return_to_their_places_when_the_customer_is_there(mailbox
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1", "evt_2"]}
 
 
-def test_an_event_that_arrives_while_its_second_is_parked_comes_after_it(mailboxes: Mailboxes) -> None:
+def test_an_event_that_arrives_while_its_second_is_parked_comes_after_it(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_2")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_2"))])
     mailboxes.put([envelope("evt_1")])
@@ -124,7 +128,7 @@ def test_an_event_that_arrives_while_its_second_is_parked_comes_after_it(mailbox
 
 
 def test_parked_events_are_looked_at_again_after_some_minutes(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"))])
@@ -135,7 +139,7 @@ def test_parked_events_are_looked_at_again_after_some_minutes(
 
 
 def test_the_first_parked_event_sets_the_time_of_the_next_look(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"))])
@@ -145,7 +149,7 @@ def test_the_first_parked_event_sets_the_time_of_the_next_look(
     assert mailboxes.view(CUS_A).parked_look_ms == START_MS + PARKED_LOOK_MS
 
 
-def test_a_look_at_parked_events_moves_nobody_in_line(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_look_at_parked_events_moves_nobody_in_line(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"))])
     clock.ms += 1_000
@@ -154,7 +158,7 @@ def test_a_look_at_parked_events_moves_nobody_in_line(mailboxes: Mailboxes, cloc
     assert list(taken(claim(mailboxes, max_customers=1))) == ["cus_a"]
 
 
-def test_a_sleeper_with_due_parked_events_sleeps_on(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_sleeper_with_due_parked_events_sleeps_on(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     mailboxes.settle(
         claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"), postponed_until_ms=clock.ms + 999_999)]
@@ -164,7 +168,7 @@ def test_a_sleeper_with_due_parked_events_sleeps_on(mailboxes: Mailboxes, clock:
     assert [one.event_id for one in mailboxes.view(CUS_A).waiting] == ["evt_1", "evt_2"]
 
 
-def test_replay_ends_sleep_and_parking(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_replay_ends_sleep_and_parking(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     mailboxes.settle(
         claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_2"), postponed_until_ms=clock.ms + 999_999)]
@@ -174,7 +178,7 @@ def test_replay_ends_sleep_and_parking(mailboxes: Mailboxes, clock: ManualClock)
     assert not mailboxes.replay(CUS_A)
 
 
-def test_replay_of_parked_events_alone_makes_the_customer_ready(mailboxes: Mailboxes) -> None:
+def test_replay_of_parked_events_alone_makes_the_customer_ready(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"))])
     assert mailboxes.replay(CUS_A)

@@ -8,10 +8,9 @@ import pytest
 
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.claims import FailedAttempt, Settlement
-from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.pauses import Pause
-from cogento.queue.redis_client import RedisClient
 from cogento.queue.waiting import WaitingState
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import START_MS, claim, envelope, ids
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def only(page: WaitingPage) -> WaitingCustomer:
 
 
 @pytest.fixture
-def crowded(mailboxes: Mailboxes, clock: ManualClock) -> Mailboxes:
+def crowded(mailboxes: LoopedMailboxes, clock: ManualClock) -> LoopedMailboxes:
     """A customer in each state; the parked one has an event that waits, too."""
     mailboxes.put([envelope("evt_leased", customer="cus_leased")])
     claim(mailboxes, lease_seconds=20)
@@ -59,7 +58,7 @@ def crowded(mailboxes: Mailboxes, clock: ManualClock) -> Mailboxes:
     return mailboxes
 
 
-def test_every_state_lists_its_customers(crowded: Mailboxes) -> None:
+def test_every_state_lists_its_customers(crowded: LoopedMailboxes) -> None:
     page = crowded.waiting()
     assert names(page) == [
         ("paused", "cus_paused"),
@@ -74,7 +73,7 @@ def test_every_state_lists_its_customers(crowded: Mailboxes) -> None:
 
 
 def test_a_paused_customer_is_listed_with_who_why_and_since_when(
-    crowded: Mailboxes, clock: ManualClock
+    crowded: LoopedMailboxes, clock: ManualClock
 ) -> None:
     clock.ms += 5_000
     first, quiet = crowded.waiting(WaitingState.PAUSED).rows
@@ -84,7 +83,7 @@ def test_a_paused_customer_is_listed_with_who_why_and_since_when(
 
 
 def test_a_retrying_customer_is_listed_with_what_failed_and_when_it_is_tried_again(
-    crowded: Mailboxes,
+    crowded: LoopedMailboxes,
 ) -> None:
     row = only(crowded.waiting(WaitingState.RETRYING))
     assert (row.failed_event_id, row.attempts, row.why) == ("evt_asleep", 7, "transient 57014")
@@ -94,7 +93,7 @@ def test_a_retrying_customer_is_listed_with_what_failed_and_when_it_is_tried_aga
 def test_a_customer_in_progress_is_listed_with_its_worker_and_the_end_of_its_lease(
     client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(RedisClient(client), clock=clock, name="vm:7")
+    mailboxes = LoopedMailboxes.on(client, clock=clock, name="vm:7")
     mailboxes.put([envelope()])
     claim(mailboxes, lease_seconds=20)
     row = only(mailboxes.waiting(WaitingState.IN_PROGRESS))
@@ -105,7 +104,7 @@ def test_a_customer_in_progress_is_listed_with_its_worker_and_the_end_of_its_lea
 
 
 def test_a_customer_whose_workers_died_is_listed_with_how_often(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope()])
     claim(mailboxes, lease_seconds=1)
@@ -114,13 +113,13 @@ def test_a_customer_whose_workers_died_is_listed_with_how_often(
     assert only(mailboxes.waiting()).crashes == 1
 
 
-def test_a_queued_customer_is_listed_with_how_long_it_has_been_in_line(mailboxes: Mailboxes) -> None:
+def test_a_queued_customer_is_listed_with_how_long_it_has_been_in_line(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1"), envelope("evt_2")])
     row = only(mailboxes.waiting())
     assert (row.state, row.since_ms, row.events, row.why) == (WaitingState.QUEUED, START_MS, 2, "")
 
 
-def test_what_waits_for_its_customer_is_listed_with_the_next_look(crowded: Mailboxes) -> None:
+def test_what_waits_for_its_customer_is_listed_with_the_next_look(crowded: LoopedMailboxes) -> None:
     row = only(crowded.waiting(WaitingState.WAITING_FOR_CUSTOMER))
     assert (row.event_id, row.events, row.oldest_ms, row.next_ms) == (
         "evt_parked",
@@ -134,14 +133,14 @@ def test_what_waits_for_its_customer_is_listed_with_the_next_look(crowded: Mailb
 def test_a_long_list_says_how_many_more_there_are(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
-    mailboxes = Mailboxes(RedisClient(client), clock=clock, shards=shards)
+    mailboxes = LoopedMailboxes.on(client, clock=clock, shards=shards)
     mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n}") for n in range(9)])
     page = mailboxes.waiting(limit=4)
     assert (len(page.rows), page.unlisted(WaitingState.QUEUED)) == (4, 5)
     assert page.unlisted(WaitingState.PAUSED) == 0
 
 
-def test_customers_paused_without_mail_are_listed_up_to_the_limit(mailboxes: Mailboxes) -> None:
+def test_customers_paused_without_mail_are_listed_up_to_the_limit(mailboxes: LoopedMailboxes) -> None:
     paused = [mailboxes.pause(CustomerId(f"cus_{n}")) for n in range(30)]
     page = mailboxes.waiting(WaitingState.PAUSED, limit=10)
     assert all(paused)
@@ -157,19 +156,19 @@ def test_customers_paused_without_mail_are_listed_up_to_the_limit(mailboxes: Mai
         ("cus_nobody", []),
     ],
 )
-def test_one_customer_can_be_listed_alone(customer: str, states: list[str], crowded: Mailboxes) -> None:
+def test_one_customer_can_be_listed_alone(customer: str, states: list[str], crowded: LoopedMailboxes) -> None:
     page = crowded.waiting(customer=CustomerId(customer))
     assert names(page) == [(state, customer) for state in states]
 
 
-def test_a_pause_keeps_its_first_reason(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_pause_keeps_its_first_reason(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     mailboxes.pause(CUS_A, who="ops-1", why="INC-7")
     clock.ms += 1
     assert not mailboxes.pause(CUS_A, who="ops-2", why="other")
     assert mailboxes.view(CUS_A).pause == Pause(START_MS, "ops-1", "INC-7")
 
 
-def test_a_pause_of_everything_tells_who_and_why(mailboxes: Mailboxes) -> None:
+def test_a_pause_of_everything_tells_who_and_why(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(who="ops-1", why="INC-7")
     assert mailboxes.waiting().everything == mailboxes.halted() == Pause(START_MS, "ops-1", "INC-7")
     mailboxes.resume()
@@ -180,7 +179,7 @@ def test_a_pause_of_everything_tells_who_and_why(mailboxes: Mailboxes) -> None:
     "value", [b"1234", b"1234 ", b"1234 {}", b'1234 {"by": 1}', b"1234 junk", b"1234 \xff"]
 )
 def test_a_pause_that_another_release_wrote_is_one_without_who_and_why(
-    value: bytes, mailboxes: Mailboxes, client: fakeredis.FakeRedis
+    value: bytes, mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     client.hset(f"{TAG}:pauses", "cus_a", value)
     client.set(f"{TAG}:halted", value)
@@ -189,18 +188,18 @@ def test_a_pause_that_another_release_wrote_is_one_without_who_and_why(
     client.flushall()
 
 
-def test_a_pause_without_a_time_is_still_one(mailboxes: Mailboxes, client: fakeredis.FakeRedis) -> None:
+def test_a_pause_without_a_time_is_still_one(mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis) -> None:
     client.hset(f"{TAG}:pauses", "cus_a", "junk")
     assert mailboxes.view(CUS_A).pause == Pause(None)
 
 
-def test_text_of_any_kind_comes_back_as_it_was(mailboxes: Mailboxes) -> None:
+def test_text_of_any_kind_comes_back_as_it_was(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A, who='"ops" 1', why="a\nb \x00 ü")
     assert mailboxes.view(CUS_A).pause == Pause(START_MS, '"ops" 1', "a\nb \x00 ü")
 
 
 def test_paused_mail_is_not_the_oldest_that_waits_and_has_an_age_of_its_own(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.pause(CUS_A)
     mailboxes.put([envelope("evt_1", customer="cus_a")])
@@ -212,7 +211,7 @@ def test_paused_mail_is_not_the_oldest_that_waits_and_has_an_age_of_its_own(
     assert (status.oldest_event_age_seconds, status.oldest_paused_age_seconds) == (0.0, 0.007)
 
 
-def test_while_everything_is_paused_nothing_waits_for_a_worker(mailboxes: Mailboxes) -> None:
+def test_while_everything_is_paused_nothing_waits_for_a_worker(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope()])
     mailboxes.pause()
     status = mailboxes.status()

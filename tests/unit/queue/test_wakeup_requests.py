@@ -10,30 +10,30 @@ from cogento.queue.claims import Settlement
 from tests.support.mailbox_builders import all_done, claim, envelope, is_idle
 
 if TYPE_CHECKING:
-    from cogento.queue.mailboxes import Mailboxes
+    from tests.support.looped import LoopedMailboxes
     from tests.support.mailbox_builders import ManualClock
 
 CUS_A = CustomerId("cus_a")
 
 
-def wakeups(mailboxes: Mailboxes, *names: str) -> list[bool]:
+def wakeups(mailboxes: LoopedMailboxes, *names: str) -> list[bool]:
     return [
         put.needs_wakeup for put in mailboxes.put([envelope(name, customer=f"cus_{name}") for name in names])
     ]
 
 
-def test_the_first_put_rings_and_only_once(mailboxes: Mailboxes) -> None:
+def test_the_first_put_rings_and_only_once(mailboxes: LoopedMailboxes) -> None:
     assert wakeups(mailboxes, "evt_1", "evt_2") == [True, False]
     assert wakeups(mailboxes, "evt_3") == [False]
 
 
-def test_a_duplicate_does_not_ring(mailboxes: Mailboxes) -> None:
+def test_a_duplicate_does_not_ring(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     is_idle(mailboxes)
     assert wakeups(mailboxes, "evt_1") == [False]
 
 
-def test_every_put_rings_while_the_workers_are_idle(mailboxes: Mailboxes) -> None:
+def test_every_put_rings_while_the_workers_are_idle(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     held = claim(mailboxes)
     mailboxes.settle(held, all_done(held))
@@ -41,27 +41,29 @@ def test_every_put_rings_while_the_workers_are_idle(mailboxes: Mailboxes) -> Non
     assert wakeups(mailboxes, "evt_2") == [True]
 
 
-def test_no_put_rings_while_a_worker_is_awake(mailboxes: Mailboxes) -> None:
+def test_no_put_rings_while_a_worker_is_awake(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     claim(mailboxes)
     assert wakeups(mailboxes, "evt_2", "evt_3") == [False, False]
 
 
-def test_a_worker_that_finds_nothing_does_not_speak_for_one_that_works(mailboxes: Mailboxes) -> None:
+def test_a_worker_that_finds_nothing_does_not_speak_for_one_that_works(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     claim(mailboxes)
     assert is_idle(mailboxes)
     assert wakeups(mailboxes, "evt_2") == [False]
 
 
-def test_a_worker_long_silent_no_longer_counts_as_awake(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_worker_long_silent_no_longer_counts_as_awake(
+    mailboxes: LoopedMailboxes, clock: ManualClock
+) -> None:
     wakeups(mailboxes, "evt_1")
     claim(mailboxes, lease_seconds=30)
     clock.ms += 100
     assert wakeups(mailboxes, "evt_2") == [True]
 
 
-def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     wakeups(mailboxes, *(f"evt_{number}" for number in range(75)))
     claim(mailboxes, max_customers=100)
     clock.ms += 299
@@ -70,7 +72,7 @@ def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: Mailboxes, cloc
     assert wakeups(mailboxes, "evt_76") == [True]
 
 
-def test_unanswered_rings_grow_rare(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_unanswered_rings_grow_rare(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     times = []
     for number in range(64):
         clock.ms += 100
@@ -80,7 +82,7 @@ def test_unanswered_rings_grow_rare(mailboxes: Mailboxes, clock: ManualClock) ->
 
 
 def test_unanswered_rings_never_grow_rarer_than_one_a_minute(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     answers = []
     for number in range(20):
@@ -89,13 +91,13 @@ def test_unanswered_rings_never_grow_rarer_than_one_a_minute(
     assert all(answers)
 
 
-def test_mail_for_someone_who_sleeps_does_not_ring(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_mail_for_someone_who_sleeps_does_not_ring(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, postponed_until_ms=clock.ms + 60_000)])
     is_idle(mailboxes)
     assert [put.needs_wakeup for put in mailboxes.put([envelope("evt_2")])] == [False]
 
 
-def test_nothing_rings_while_everything_is_paused(mailboxes: Mailboxes) -> None:
+def test_nothing_rings_while_everything_is_paused(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause()
     assert wakeups(mailboxes, "evt_1") == [False]

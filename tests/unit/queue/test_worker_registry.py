@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
 from cogento.queue.worker_registry import Heartbeat
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import START_MS
 
 if TYPE_CHECKING:
@@ -17,15 +16,15 @@ if TYPE_CHECKING:
 MINUTE_MS = 60_000
 
 
-def beat(mailboxes: Mailboxes, worker: str, *, version: str = "1.0", took_ms: int | None = None) -> int:
+def beat(mailboxes: LoopedMailboxes, worker: str, *, version: str = "1.0", took_ms: int | None = None) -> int:
     return mailboxes.workers.beat(Heartbeat(worker, version, START_MS, took_ms), {})
 
 
-def slots(mailboxes: Mailboxes) -> dict[int, str]:
+def slots(mailboxes: LoopedMailboxes) -> dict[int, str]:
     return {seen.slot: seen.worker for seen in mailboxes.workers.seen()}
 
 
-def test_what_a_worker_tells_is_seen(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_what_a_worker_tells_is_seen(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     clock.ms += 7_000
     beat(mailboxes, "host:1", version="2.0", took_ms=START_MS + 5_000)
     (seen,) = mailboxes.workers.seen()
@@ -33,16 +32,16 @@ def test_what_a_worker_tells_is_seen(mailboxes: Mailboxes, clock: ManualClock) -
     assert (seen.beat_ms, seen.took_ms) == (START_MS + 7_000, START_MS + 5_000)
 
 
-def test_a_worker_that_took_nothing_yet_has_no_such_time(mailboxes: Mailboxes) -> None:
+def test_a_worker_that_took_nothing_yet_has_no_such_time(mailboxes: LoopedMailboxes) -> None:
     beat(mailboxes, "host:1")
     assert mailboxes.workers.seen()[0].took_ms is None
 
 
-def test_a_worker_keeps_its_slot(mailboxes: Mailboxes) -> None:
+def test_a_worker_keeps_its_slot(mailboxes: LoopedMailboxes) -> None:
     assert [beat(mailboxes, worker) for worker in ("a", "b", "a", "b")] == [0, 1, 0, 1]
 
 
-def test_the_slot_of_a_worker_that_stopped_is_the_next_one_s(mailboxes: Mailboxes) -> None:
+def test_the_slot_of_a_worker_that_stopped_is_the_next_one_s(mailboxes: LoopedMailboxes) -> None:
     beat(mailboxes, "a")
     beat(mailboxes, "b")
     mailboxes.workers.unregister("a")
@@ -51,7 +50,7 @@ def test_the_slot_of_a_worker_that_stopped_is_the_next_one_s(mailboxes: Mailboxe
 
 
 def test_the_slot_of_a_worker_that_died_is_taken_after_a_minute(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     beat(mailboxes, "a")
     clock.ms += MINUTE_MS
@@ -60,7 +59,7 @@ def test_the_slot_of_a_worker_that_died_is_taken_after_a_minute(
     assert beat(mailboxes, "c") == 0
 
 
-def test_a_worker_whose_slot_was_taken_gets_another(mailboxes: Mailboxes, clock: ManualClock) -> None:
+def test_a_worker_whose_slot_was_taken_gets_another(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     beat(mailboxes, "a")
     clock.ms += 2 * MINUTE_MS
     beat(mailboxes, "b")
@@ -68,7 +67,7 @@ def test_a_worker_whose_slot_was_taken_gets_another(mailboxes: Mailboxes, clock:
 
 
 def test_a_silent_worker_is_shown_as_such_and_forgotten_after_an_hour(
-    mailboxes: Mailboxes, clock: ManualClock
+    mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     beat(mailboxes, "a")
     clock.ms += 30_000
@@ -80,7 +79,7 @@ def test_a_silent_worker_is_shown_as_such_and_forgotten_after_an_hour(
     assert "a" not in slots(mailboxes).values()
 
 
-def test_delays_of_all_workers_add_up(mailboxes: Mailboxes) -> None:
+def test_delays_of_all_workers_add_up(mailboxes: LoopedMailboxes) -> None:
     first, second = Heartbeat("a", "1", START_MS, None), Heartbeat("b", "1", START_MS, None)
     mailboxes.workers.beat(first, {"queue webhook 0.5": 2})
     mailboxes.workers.beat(second, {"queue webhook 0.5": 3, "queue webhook ms": 700})
@@ -88,5 +87,5 @@ def test_delays_of_all_workers_add_up(mailboxes: Mailboxes) -> None:
 
 
 def test_workers_are_noted_once_however_many_shards(client: fakeredis.FakeRedis, clock: ManualClock) -> None:
-    beat(Mailboxes(RedisClient(client), clock=clock, shards=3), "a")
+    beat(LoopedMailboxes.on(client, clock=clock, shards=3), "a")
     assert client.keys("*:workers") == [b"{cogento:0}:workers"]

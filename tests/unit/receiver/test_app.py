@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -259,9 +260,9 @@ class StuckMailbox(FakeMailbox):
         super().__init__()
         self.answers = threading.Event()
 
-    def figures(self) -> tuple[QueueFigures, KeptTables | None]:
-        self.answers.wait(10)
-        return super().figures()
+    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+        await asyncio.to_thread(self.answers.wait, 10)
+        return await super().figures()
 
 
 def test_answers_are_counted_by_outcome() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
 import pytest
@@ -28,11 +29,11 @@ from worker.batch import BatchProcessor, DatabaseAwayError
 from worker.decode import decode_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from cogento.store.dead_letters import DeadLetter
+    from cogento.store.store import Store
     from worker.batch import ProcessedClaim
-    from worker.store import BridgedStore
 
 NOW_MS = NOW * 1000
 DAY_MS = 24 * 3600 * 1000
@@ -48,17 +49,14 @@ class FailingStore:
     buried: list[DeadLetter] = field(default_factory=list)
     calls: int = 0
 
-    def with_lease(self, _renew: Callable[[], None]) -> Self:
-        return self
-
-    def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
+    async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
         self.calls += 1
         ids = [delivery.event.id for delivery in deliveries]
         if self.later_too or "evt_1" in ids:
             raise self.error
         return BatchResult(dict.fromkeys(ids, GOOD), frozenset())
 
-    def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+    async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         self.buried += letters
 
 
@@ -68,10 +66,14 @@ def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> Queu
     return QueuedEvent(event.id, body, NOW_MS, Source.WEBHOOK, attempts, first_ms)
 
 
+async def now_ms() -> int:
+    return NOW_MS
+
+
 def process(store: FailingStore, *mail: QueuedEvent, jitter: float = 0.5, crashes: int = 0) -> ProcessedClaim:
     """Process one customer's events."""
-    processor = BatchProcessor(cast("BridgedStore", store), now_ms=lambda: NOW_MS, jitter=lambda: jitter)
-    return processor.process([decode_batch(CustomerBatch(CustomerId("cus_1"), mail, crashes))])
+    processor = BatchProcessor(cast("Store", store), now_ms=now_ms, jitter=lambda: jitter)
+    return asyncio.run(processor.process([decode_batch(CustomerBatch(CustomerId("cus_1"), mail, crashes))]))
 
 
 def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) -> ProcessedClaim:
@@ -212,3 +214,19 @@ def test_a_statement_that_is_too_slow_three_times_is_reported(attempts: int, ala
     with capture_logs() as logs:
         after(FailingStore(asyncpg.QueryCanceledError("slow")), attempts=attempts)
     assert [line["event"] for line in logs].count("statements_too_slow") == alarms
+
+
+class SilentStore(FailingStore):
+    """Never answers."""
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:  # noqa: ARG002 - as FailingStore
+        never: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
+        return await never
+
+
+def test_a_batch_that_postgres_never_answers_is_given_up_and_costs_nobody_an_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.batch.BATCH_SECONDS", 0.01)
+    with pytest.raises(DatabaseAwayError):
+        process(SilentStore(KeyError()), waiting("evt_1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -27,13 +28,17 @@ class FakeHeartbeats:
     left: list[str] = field(default_factory=list)
     is_away: bool = False
 
-    def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> None:  # noqa: ARG002 - the port's signature
+    async def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> None:  # noqa: ARG002 - the port's signature
         if self.is_away:
             raise MailboxUnavailable("away")
         self.beats.append(beat)
 
-    def unregister(self, worker: str) -> None:
+    async def unregister(self, worker: str) -> None:
         self.left.append(worker)
+
+
+async def now_ms() -> int:
+    return NOW_MS
 
 
 @dataclass
@@ -59,32 +64,32 @@ def clock() -> Seconds:
 @pytest.fixture
 def heartbeat(heartbeats: FakeHeartbeats, clock: Seconds) -> WorkerHeartbeat:
     return WorkerHeartbeat(
-        cast("WorkerRegistry", heartbeats), worker="host:1", version="2.0", now_ms=lambda: NOW_MS, clock=clock
+        cast("WorkerRegistry", heartbeats), worker="host:1", version="2.0", now_ms=now_ms, clock=clock
     )
 
 
 def test_the_first_look_for_work_is_a_beat(heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats) -> None:
-    heartbeat.beat()
+    asyncio.run(heartbeat.beat())
     assert heartbeats.beats == [Heartbeat("host:1", "2.0", NOW_MS, None)]
 
 
 def test_it_beats_every_five_seconds_however_often_loops_look(
     heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats, clock: Seconds
 ) -> None:
-    heartbeat.beat()
+    asyncio.run(heartbeat.beat())
     clock.now += 4.9
-    heartbeat.beat()
+    asyncio.run(heartbeat.beat())
     assert len(heartbeats.beats) == 1
     clock.now += 0.1
-    heartbeat.beat()
+    asyncio.run(heartbeat.beat())
     assert len(heartbeats.beats) == 2
 
 
 def test_a_settled_turn_is_told_with_the_next_beat(
     heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats, clock: Seconds
 ) -> None:
-    heartbeat.settled([], [])
-    heartbeat.beat()
+    asyncio.run(heartbeat.settled([], []))
+    asyncio.run(heartbeat.beat())
     assert heartbeats.beats[0].took_ms == NOW_MS
 
 
@@ -93,18 +98,18 @@ def test_what_could_not_be_told_is_told_five_seconds_later(
 ) -> None:
     heartbeats.is_away = True
     with pytest.raises(MailboxUnavailable):
-        heartbeat.beat()
-    heartbeat.beat()
+        asyncio.run(heartbeat.beat())
+    asyncio.run(heartbeat.beat())
     heartbeats.is_away, clock.now = False, clock.now + 5
-    heartbeat.beat()
+    asyncio.run(heartbeat.beat())
     assert len(heartbeats.beats) == 1
 
 
 def test_a_worker_that_stops_tells_the_rest_and_leaves(
     heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats
 ) -> None:
-    heartbeat.beat()
-    heartbeat.settled([], [])
-    heartbeat.stop()
+    asyncio.run(heartbeat.beat())
+    asyncio.run(heartbeat.settled([], []))
+    asyncio.run(heartbeat.stop())
     assert [beat.took_ms for beat in heartbeats.beats] == [None, NOW_MS]
     assert heartbeats.left == ["host:1"]

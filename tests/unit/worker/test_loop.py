@@ -1,85 +1,56 @@
 from __future__ import annotations
 
-import threading
+import asyncio
 
 import pytest
 
 from cogento.retries import MAX_LINGER_MS
-from worker.loop import BatchLinger, LoopPool
+from worker.loop import BatchLinger, Wakeups
 
 PATIENCE = 5
 
 
-class Drain:
-    """A drain that counts its runs and can be held inside one."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-        self.inside = threading.Event()
-        self.may_end = threading.Event()
-
-    def __call__(self) -> None:
-        self.runs += 1
-        self.inside.set()
-        assert self.may_end.wait(PATIENCE)
+async def waited(wakeups: Wakeups) -> None:
+    """Wait for a wake-up, which must come."""
+    async with asyncio.timeout(PATIENCE):
+        await wakeups.wait(2 * PATIENCE)
 
 
-def started(loops: LoopPool) -> threading.Thread:
-    thread = threading.Thread(target=loops.wake, daemon=True)
-    thread.start()
-    return thread
+def test_a_wakeup_while_every_loop_is_busy_ends_the_next_wait() -> None:
+    async def scenario() -> None:
+        wakeups = Wakeups()
+        wakeups.wake()
+        await waited(wakeups)
+
+    asyncio.run(scenario())
 
 
-def test_a_ring_while_every_slot_is_busy_makes_the_busy_loop_look_again() -> None:
-    drain = Drain()
-    loops = LoopPool(drain, slots=1)
-    busy = started(loops)
-    assert drain.inside.wait(PATIENCE)
+def test_wakeups_while_busy_end_one_wait() -> None:
+    async def scenario() -> set[asyncio.Task[None]]:
+        wakeups = Wakeups()
+        wakeups.wake()
+        wakeups.wake()
+        await waited(wakeups)
+        another = asyncio.create_task(wakeups.wait(PATIENCE))
+        ended, _ = await asyncio.wait({another}, timeout=0.1)
+        another.cancel()
+        return ended
 
-    loops.wake()
-    drain.may_end.set()
-    busy.join(PATIENCE)
-
-    assert drain.runs == 2
-
-
-def test_many_rings_while_busy_cost_one_more_look() -> None:
-    drain = Drain()
-    loops = LoopPool(drain, slots=1)
-    busy = started(loops)
-    assert drain.inside.wait(PATIENCE)
-
-    for _ in range(100):
-        loops.wake()
-    drain.may_end.set()
-    busy.join(PATIENCE)
-
-    assert drain.runs == 2
+    assert asyncio.run(scenario()) == set()
 
 
-def test_a_drain_that_raises_gives_its_slot_back() -> None:
-    def fail() -> None:
-        raise ArithmeticError
+def test_a_wakeup_ends_the_wait_of_one_loop() -> None:
+    async def scenario() -> int:
+        wakeups = Wakeups()
+        waits = [asyncio.create_task(wakeups.wait(PATIENCE)) for _ in range(2)]
+        await asyncio.sleep(0)
+        wakeups.wake()
+        done, idle = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in idle:
+            one.cancel()
+        return len(done)
 
-    loops = LoopPool(fail, slots=1)
-    with pytest.raises(ArithmeticError):
-        loops.wake()
-    with pytest.raises(ArithmeticError):
-        loops.wake()
-
-
-def test_two_slots_drain_at_once() -> None:
-    both = threading.Barrier(2, timeout=PATIENCE)
-
-    def meet() -> None:
-        both.wait()
-
-    loops = LoopPool(meet, slots=2)
-    first, second = started(loops), started(loops)
-    first.join(PATIENCE)
-    second.join(PATIENCE)
-
-    assert not both.broken
+    assert asyncio.run(scenario()) == 1
 
 
 class Clock:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
-import fakeredis
 import pytest
 
+from cogento import runtime
 from cogento.queue.circuit import Circuit, CircuitDecision, Dependency
-from cogento.queue.redis_client import RedisClient
+from tests.support.fake_redis import FakeRedis, client_on
+from tests.support.looped import looped
 from tests.support.mailbox_builders import ManualClock
 from worker.outages import LocalCircuit
 
@@ -28,7 +29,7 @@ class Postgres:
     is_away: bool = False
     probes: int = 0
 
-    def probe(self) -> None:
+    async def probe(self) -> None:
         self.probes += 1
         if self.is_away:
             raise REFUSED
@@ -39,9 +40,19 @@ class CountedCircuit(Circuit):
 
     asked = 0
 
-    def ask(self) -> CircuitDecision:
+    async def ask(self) -> CircuitDecision:
         self.asked += 1
-        return super().ask()
+        return await super().ask()
+
+
+class Worker:
+    """What a worker's loop asks of its copy of the circuit."""
+
+    def __init__(self, circuit: Circuit, postgres: Postgres) -> None:
+        self.looped = LocalCircuit(circuit, probe=postgres.probe, jitter=lambda: 0.5)
+
+    lets_through = looped(LocalCircuit.lets_through)
+    failed = looped(LocalCircuit.failed)
 
 
 @pytest.fixture
@@ -51,7 +62,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def circuit(clock: ManualClock) -> CountedCircuit:
-    server = RedisClient(fakeredis.FakeRedis())
+    server = client_on(FakeRedis())
     return CountedCircuit(server, clock, tag="{cogento:0}", dependency=Dependency.POSTGRES)
 
 
@@ -61,33 +72,31 @@ def postgres() -> Postgres:
 
 
 @pytest.fixture
-def make_worker(circuit: Circuit, postgres: Postgres) -> Callable[[], LocalCircuit]:
+def make_worker(circuit: Circuit, postgres: Postgres) -> Callable[[], Worker]:
     """Make one more worker on the same circuit, whose pauses are half of the longest."""
-    return lambda: LocalCircuit(circuit, probe=postgres.probe, jitter=lambda: 0.5)
+    return lambda: Worker(circuit, postgres)
 
 
-def fail(*workers: LocalCircuit, at: ManualClock, error: Exception = REFUSED) -> None:
+def fail(*workers: Worker, at: ManualClock, error: Exception = REFUSED) -> None:
     """Work that these began now has failed."""
     for worker in workers:
         worker.failed(error, begun_ms=at.ms)
 
 
 def test_while_all_is_well_nobody_is_asked(circuit: CountedCircuit, postgres: Postgres) -> None:
-    worker = LocalCircuit(circuit, probe=postgres.probe, jitter=lambda: 0.5)
+    worker = Worker(circuit, postgres)
     assert all(worker.lets_through() for _ in range(100))
     assert (circuit.asked, postgres.probes) == (0, 0)
 
 
-def test_a_single_cut_connection_stops_nobody(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock
-) -> None:
+def test_a_single_cut_connection_stops_nobody(make_worker: Callable[[], Worker], clock: ManualClock) -> None:
     worker = make_worker()
     fail(worker, at=clock, error=CUT)
     assert worker.lets_through()
 
 
 def test_five_cut_connections_of_any_workers_stop_them(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock
+    make_worker: Callable[[], Worker], clock: ManualClock
 ) -> None:
     workers = [make_worker() for _ in range(5)]
     fail(*workers, at=clock, error=CUT)
@@ -104,7 +113,7 @@ def test_five_cut_connections_of_any_workers_stop_them(
     ids=lambda error: type(error).__name__,
 )
 def test_proof_of_absence_stops_at_once(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock, error: Exception
+    make_worker: Callable[[], Worker], clock: ManualClock, error: Exception
 ) -> None:
     worker = make_worker()
     fail(worker, at=clock, error=error)
@@ -112,7 +121,7 @@ def test_proof_of_absence_stops_at_once(
 
 
 def test_one_of_many_workers_probes(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock, postgres: Postgres
+    make_worker: Callable[[], Worker], clock: ManualClock, postgres: Postgres
 ) -> None:
     workers = [make_worker() for _ in range(8)]
     postgres.is_away = True
@@ -123,7 +132,7 @@ def test_one_of_many_workers_probes(
 
 
 def test_probes_become_rarer_up_to_half_a_minute(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock, postgres: Postgres
+    make_worker: Callable[[], Worker], clock: ManualClock, postgres: Postgres
 ) -> None:
     worker = make_worker()
     postgres.is_away = True
@@ -133,7 +142,7 @@ def test_probes_become_rarer_up_to_half_a_minute(
     ]
 
 
-def seconds_to_probe(worker: LocalCircuit, clock: ManualClock, postgres: Postgres) -> float:
+def seconds_to_probe(worker: Worker, clock: ManualClock, postgres: Postgres) -> float:
     """Look every 100 ms until there is a probe."""
     began, probes = clock.ms, postgres.probes
     while postgres.probes == probes:
@@ -143,7 +152,7 @@ def seconds_to_probe(worker: LocalCircuit, clock: ManualClock, postgres: Postgre
 
 
 def test_after_an_outage_workers_come_back_one_two_four_and_not_all_at_once(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock
+    make_worker: Callable[[], Worker], clock: ManualClock
 ) -> None:
     workers = [make_worker() for _ in range(12)]
     fail(*workers, at=clock)
@@ -151,7 +160,7 @@ def test_after_an_outage_workers_come_back_one_two_four_and_not_all_at_once(
     assert [second_of(workers, clock) for _ in range(5)] == [1, 2, 4, 8, 12]
 
 
-def second_of(workers: list[LocalCircuit], clock: ManualClock) -> int:
+def second_of(workers: list[Worker], clock: ManualClock) -> int:
     """How many workers take mail by the end of another second in which all look twice."""
     came = {id(worker) for _ in range(2) for worker in workers if worker.lets_through()}
     clock.ms += 1000
@@ -159,7 +168,7 @@ def second_of(workers: list[LocalCircuit], clock: ManualClock) -> int:
 
 
 def test_f28_ten_minutes_away_cost_a_probe_each_half_minute_of_one_worker_and_an_orderly_return(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock, postgres: Postgres, circuit: CountedCircuit
+    make_worker: Callable[[], Worker], clock: ManualClock, postgres: Postgres, circuit: CountedCircuit
 ) -> None:
     workers = [make_worker() for _ in range(12)]
     postgres.is_away = True
@@ -173,7 +182,7 @@ def test_f28_ten_minutes_away_cost_a_probe_each_half_minute_of_one_worker_and_an
 
 
 def test_a_failure_while_they_come_back_stops_those_who_wait(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock
+    make_worker: Callable[[], Worker], clock: ManualClock
 ) -> None:
     first, second = make_worker(), make_worker()
     fail(first, second, at=clock)
@@ -185,21 +194,21 @@ def test_a_failure_while_they_come_back_stops_those_who_wait(
 
 
 def test_what_fails_again_and_again_although_probes_succeed_is_tried_more_and_more_rarely(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock, postgres: Postgres
+    make_worker: Callable[[], Worker], clock: ManualClock, postgres: Postgres
 ) -> None:
     worker = make_worker()
     fail(worker, at=clock)
     assert [seconds_to_work_again(worker, clock) for _ in range(6)] == [0.5, 0.5, 1.0, 2.0, 4.0, 8.0]
 
 
-def seconds_to_work_again(worker: LocalCircuit, clock: ManualClock) -> float:
+def seconds_to_work_again(worker: Worker, clock: ManualClock) -> float:
     """Wait until it takes mail, and let that fail."""
     seconds = seconds_until_let_in(worker, clock)
     fail(worker, at=clock)
     return seconds
 
 
-def seconds_until_let_in(worker: LocalCircuit, clock: ManualClock) -> float:
+def seconds_until_let_in(worker: Worker, clock: ManualClock) -> float:
     began = clock.ms
     while not worker.lets_through():
         clock.ms += 100
@@ -207,13 +216,13 @@ def seconds_until_let_in(worker: LocalCircuit, clock: ManualClock) -> float:
 
 
 def test_long_after_an_outage_the_next_one_is_probed_soon(
-    make_worker: Callable[[], LocalCircuit], clock: ManualClock, circuit: Circuit, postgres: Postgres
+    make_worker: Callable[[], Worker], clock: ManualClock, circuit: Circuit, postgres: Postgres
 ) -> None:
     worker = make_worker()
     fail(worker, at=clock)
     [seconds_to_work_again(worker, clock) for _ in range(6)]
     seconds_until_let_in(worker, clock)
     clock.ms += 60_000
-    circuit._server.ask("DEL", "{cogento:0}:circuit:postgres")  # its time is up
+    runtime.run(circuit._server.ask("DEL", "{cogento:0}:circuit:postgres"))  # its time is up
     fail(worker, at=clock)
     assert seconds_to_probe(worker, clock, postgres) == 0.5

@@ -1,50 +1,62 @@
 from __future__ import annotations
 
-import threading
+import asyncio
 
-from worker.periodic import PeriodicTask, PeriodicTasks
+import pytest
+
+from worker.periodic import PeriodicTask
 
 PATIENCE = 5
 NEVER_AGAIN = 3600
 
 
-def test_every_task_runs_at_once_and_no_more_once_stopped() -> None:
-    done = threading.Event()
-    tasks = PeriodicTasks([PeriodicTask("quick", NEVER_AGAIN, done.set)])
+async def repeated(task: PeriodicTask, *, until: asyncio.Event) -> None:
+    """Repeat a task until this happens, and no longer."""
+    repeating = asyncio.create_task(task.repeat())
+    async with asyncio.timeout(PATIENCE):
+        await until.wait()
+    repeating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await repeating
 
-    tasks.start()
 
-    assert done.wait(PATIENCE)
-    assert tasks.stop(timeout_seconds=PATIENCE)
+def test_a_task_runs_at_once_and_no_more_once_cancelled() -> None:
+    async def scenario() -> None:
+        done = asyncio.Event()
+
+        async def run() -> None:
+            done.set()
+
+        await repeated(PeriodicTask("quick", NEVER_AGAIN, run), until=done)
+
+    asyncio.run(scenario())
 
 
 def test_a_task_that_fails_runs_again() -> None:
-    third = threading.Event()
-    tries: list[int] = []
+    async def scenario() -> int:
+        third, tries = asyncio.Event(), 0
 
-    def fail() -> None:
-        tries.append(1)
-        if len(tries) == 3:
-            third.set()
-        raise ArithmeticError
+        async def fail() -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 3:
+                third.set()
+            raise ArithmeticError
 
-    tasks = PeriodicTasks([PeriodicTask("failing", 0.001, fail)])
-    tasks.start()
+        await repeated(PeriodicTask("failing", 0.001, fail), until=third)
+        return tries
 
-    assert third.wait(PATIENCE)
-    assert tasks.stop(timeout_seconds=PATIENCE)
+    assert asyncio.run(scenario()) == 3
 
 
-def test_a_task_under_way_does_not_delay_the_stop() -> None:
-    begun, may_end = threading.Event(), threading.Event()
+def test_a_task_under_way_is_cut_and_does_not_delay_the_stop() -> None:
+    async def scenario() -> None:
+        begun = asyncio.Event()
 
-    def hang() -> None:
-        begun.set()
-        may_end.wait(PATIENCE)
+        async def hang() -> None:
+            begun.set()
+            await asyncio.Event().wait()
 
-    tasks = PeriodicTasks([PeriodicTask("slow", NEVER_AGAIN, hang)])
-    tasks.start()
-    assert begun.wait(PATIENCE)
+        await repeated(PeriodicTask("slow", NEVER_AGAIN, hang), until=begun)
 
-    assert not tasks.stop(timeout_seconds=0.01)
-    may_end.set()
+    asyncio.run(scenario())

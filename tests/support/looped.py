@@ -1,0 +1,205 @@
+"""What is asynchronous, for tests and benchmarks that are not: each method runs on this process's loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from cogento import runtime
+from cogento.queue.circuit import Circuit
+from cogento.queue.fence import FenceNotes
+from cogento.queue.figures import TablesKeeper
+from cogento.queue.inspection import Inspection
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.minutes import MinutesKeeper
+from cogento.queue.rate_limiter import RateLimiter
+from cogento.queue.search import EventSearch
+from cogento.queue.worker_registry import WorkerRegistry
+from cogento.reconcile.reconciliation import Reconciliation
+from tests.support.fake_redis import client_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    import redis
+
+    from cogento.queue.circuit import Dependency
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Looped(Protocol[S]):
+    """Something synchronous around something asynchronous."""
+
+    looped: S
+
+
+def looped(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Looped[S], P], T]:
+    """Return the same method for whoever has no loop."""
+
+    def run(self: Looped[S], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return runtime.run(method(self.looped, *args, **kwargs))
+
+    return run
+
+
+class LoopedWorkers:
+    """WorkerRegistry."""
+
+    def __init__(self, workers: WorkerRegistry) -> None:
+        self.looped = workers
+
+    beat = looped(WorkerRegistry.beat)
+    unregister = looped(WorkerRegistry.unregister)
+    seen = looped(WorkerRegistry.seen)
+    delays = looped(WorkerRegistry.delays)
+
+
+class LoopedFenceNotes:
+    """FenceNotes."""
+
+    def __init__(self, notes: FenceNotes) -> None:
+        self.looped = notes
+
+    note = looped(FenceNotes.note)
+    everything_kept_out = looped(FenceNotes.everything_kept_out)
+
+
+class LoopedTables:
+    """TablesKeeper."""
+
+    def __init__(self, tables: TablesKeeper) -> None:
+        self.looped = tables
+
+    begin = looped(TablesKeeper.begin)
+    keep = looped(TablesKeeper.keep)
+    kept = looped(TablesKeeper.kept)
+
+
+class LoopedMinutes:
+    """MinutesKeeper."""
+
+    def __init__(self, minutes: MinutesKeeper) -> None:
+        self.looped = minutes
+
+    keep = looped(MinutesKeeper.keep)
+    kept = looped(MinutesKeeper.kept)
+
+
+class LoopedSearch:
+    """EventSearch."""
+
+    def __init__(self, search: EventSearch) -> None:
+        self.looped = search
+
+    bodies = looped(EventSearch.bodies)
+    find = looped(EventSearch.find)
+
+
+class LoopedCircuit:
+    """Circuit."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.looped = circuit
+
+    now_ms = looped(Circuit.now_ms)
+    ask = looped(Circuit.ask)
+    failed = looped(Circuit.failed)
+    probed = looped(Circuit.probed)
+    read = looped(Circuit.read)
+
+
+class LoopedInspection:
+    """Inspection."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        self.looped = inspection
+
+    run = looped(Inspection.run)
+
+
+class LoopedRateLimiter:
+    """RateLimiter."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self.looped = limiter
+
+    reserve = looped(RateLimiter.reserve)
+    slow_down = looped(RateLimiter.slow_down)
+    block_for = looped(RateLimiter.block_for)
+    pace = looped(RateLimiter.pace)
+    close = looped(RateLimiter.close)
+
+
+class LoopedReconciliation:
+    """Reconciliation."""
+
+    def __init__(self, reconciliation: Reconciliation) -> None:
+        self.looped = reconciliation
+
+    ask = looped(Reconciliation.ask)
+    sweep_if_due = looped(Reconciliation.sweep_if_due)
+    sweep = looped(Reconciliation.sweep)
+    backfill = looped(Reconciliation.backfill)
+    verify = looped(Reconciliation.verify)
+    verify_customer = looped(Reconciliation.verify_customer)
+    record = looped(Reconciliation.record)
+    standing = looped(Reconciliation.standing)
+    close = looped(Reconciliation.close)
+
+
+class LoopedMailboxes:
+    """Mailboxes; `looped` are the real ones, for coroutines of the same loop."""
+
+    def __init__(self, mailboxes: Mailboxes) -> None:
+        self.looped = mailboxes
+        self.workers = LoopedWorkers(mailboxes.workers)
+        self.fence_notes = LoopedFenceNotes(mailboxes.fence_notes)
+        self.tables = LoopedTables(mailboxes.tables)
+        self.minutes = LoopedMinutes(mailboxes.minutes)
+        self.search = LoopedSearch(mailboxes.search)
+
+    @classmethod
+    def connect(cls, url: str, **options: Any) -> LoopedMailboxes:
+        """As Mailboxes.connect."""
+        return cls(Mailboxes.connect(url, **options))
+
+    @classmethod
+    def on(cls, client: redis.Redis, **options: Any) -> LoopedMailboxes:
+        """Make the mailboxes of the server that a synchronous client, real or fake, is of."""
+        return cls(Mailboxes(client_on(client), **options))
+
+    def circuit(self, dependency: Dependency) -> LoopedCircuit:
+        """As Mailboxes.circuit."""
+        return LoopedCircuit(self.looped.circuit(dependency))
+
+    def inspection(self, *, lease_seconds: float) -> LoopedInspection:
+        """As Mailboxes.inspection."""
+        return LoopedInspection(self.looped.inspection(lease_seconds=lease_seconds))
+
+    check = looped(Mailboxes.check)
+    ping_write = looped(Mailboxes.ping_write)
+    now_ms = looped(Mailboxes.now_ms)
+    open_circuits = looped(Mailboxes.open_circuits)
+    put = looped(Mailboxes.put)
+    claim = looped(Mailboxes.claim)
+    renew = looped(Mailboxes.renew)
+    settle = looped(Mailboxes.settle)
+    release = looped(Mailboxes.release)
+    replay = looped(Mailboxes.replay)
+    pause = looped(Mailboxes.pause)
+    resume = looped(Mailboxes.resume)
+    paused = looped(Mailboxes.paused)
+    halted = looped(Mailboxes.halted)
+    waiting = looped(Mailboxes.waiting)
+    parked_customers = looped(Mailboxes.parked_customers)
+    remove = looped(Mailboxes.remove)
+    forget = looped(Mailboxes.forget)
+    status = looped(Mailboxes.status)
+    waits_longest = looped(Mailboxes.waits_longest)
+    view = looped(Mailboxes.view)
+    find = looped(Mailboxes.find)
+    close = looped(Mailboxes.close)
