@@ -202,6 +202,9 @@ class MailboxMachine(RuleBasedStateMachine):
         left = status.waiting + status.parked + status.counters.settled + status.counters.removed
         assert left == status.counters.accepted
 
+    def teardown(self) -> None:
+        self.mailboxes.close()
+
 
 def machine_on(client: redis.Redis, *, examples: int, steps: int) -> type[Any]:
     """Return the unittest case of the machine on this server."""
@@ -315,6 +318,7 @@ class LossMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.all_is_found_again()
+        self.mailboxes.close()
 
     def _done(self, script: str, writes: int | None, command: Callable[[], object]) -> bool:
         """Run a command, that fails after so many writes or not; False when it failed, by this or by a lost key."""
