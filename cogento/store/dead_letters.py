@@ -42,9 +42,15 @@ if TYPE_CHECKING:
     from cogento.retries import FailureClass
     from cogento.store.database import Database
 
+LONG_BYTES = 1024**2
+LONG_SECONDS = 50.0
+"""Letters of more bytes may take so long to write: tens of megabytes want 8 s of a quiet machine, and a letter that
+cannot be written holds its customer up."""
+
 BODY_DAYS = 30
 """How long a resolved letter keeps its bytes."""
 
+_LONG_TIMEOUT = f"SET LOCAL statement_timeout = '{LONG_SECONDS:.0f}s'"
 _DEAD_LETTER = query("ledger_dead_letter")
 _INSERT = query("dead_letters_insert")
 _RESOLVE = query("dead_letters_resolve")
@@ -250,7 +256,9 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     dead = {row["event_id"] for row in rows}
     kept = [letter for letter in ordered if letter.event_id in dead]
     messages = [safe_text(letter.message) for letter in kept]
-    await write(connection, _INSERT, _columns(_INSERT, kept) | {"message": messages})
+    if sum(len(letter.raw_body) for letter in kept) > LONG_BYTES:
+        await connection.execute(_LONG_TIMEOUT)
+    await write(connection, _INSERT, _columns(_INSERT, kept) | {"message": messages}, seconds=LONG_SECONDS)
 
 
 async def retry(

@@ -2,13 +2,15 @@
 
 Columns of many rows go to Postgres as one text an array, `$1::TEXT::VARCHAR[]` in SQL: the driver's own arrays ask of
 every single value whether it is another array, which was a fifth of what a worker spent on writing
-(docs/decisions/0027).
+(docs/decisions/0027). Where the statement takes `$1::BYTEA[]`, bytes go as they are: tens of megabytes of base64 take
+Postgres longer to read than to keep.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +29,7 @@ _JSON = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 
 _MAY_NAME_CONTROL = re.compile(r"\\[bfnrtu]")
+_BYTES = re.compile(r"\$(\d+)::BYTEA\[\]")
 _ESCAPE = re.compile(r"\\(?:u....|.)")
 
 
@@ -48,9 +51,15 @@ def canonical(stored: str | None) -> str | None:
 
 
 async def write(
-    connection: asyncpg.Connection, statement: str, values: Mapping[str, Sequence[object]]
+    connection: asyncpg.Connection,
+    statement: str,
+    values: Mapping[str, Sequence[object]],
+    *,
+    seconds: float | None = None,
 ) -> None:
     """Write rows, given by the names of their columns, with one statement; none cost nothing.
+
+    The answer may take so many seconds; without them, as many as any statement's.
 
     Every row must be written: one that vanished under its lock would be a lost event, and
     it is better not to commit then. Raises AssertionError, which nobody retries in place.
@@ -58,12 +67,12 @@ async def write(
     count = len(next(iter(values.values())))
     if not count:
         return
-    status = await connection.execute(statement, *named_arrays(statement, values))
+    status = await connection.execute(statement, *named_arrays(statement, values), timeout=seconds)
     if status.rpartition(" ")[2] != str(count):
         raise AssertionError(f"{status}, but there were {count} rows to write")
 
 
-def named_arrays(statement: str, values: Mapping[str, Sequence[object]]) -> list[str]:
+def named_arrays(statement: str, values: Mapping[str, Sequence[object]]) -> list[str | Sequence[object]]:
     """Turn columns into one array each, in the order in which the statement names them.
 
     Raises where the statement names others than are given.
@@ -71,7 +80,14 @@ def named_arrays(statement: str, values: Mapping[str, Sequence[object]]) -> list
     names = column_names(statement)
     if len(names) != len(values):
         raise ValueError(f"the statement names {names}, and there are {tuple(values)}")
-    return [array(values[name]) for name in names]
+    of_bytes = _columns_of_bytes(statement)
+    return [values[name] if name in of_bytes else array(values[name]) for name in names]
+
+
+@cache
+def _columns_of_bytes(statement: str) -> frozenset[str]:
+    names = column_names(statement)
+    return frozenset(names[int(place) - 1] for place in _BYTES.findall(statement))
 
 
 def array(values: Sequence[object]) -> str:

@@ -19,7 +19,7 @@
 -- $17 VARCHAR[]: fingerprints
 -- $18 VARCHAR[]: worker versions
 -- $19 VARCHAR[]: sources
--- $20 TEXT[]: raw bodies, in base64
+-- $20 BYTEA[]: raw bodies
 -- $21 BOOLEAN[]: whether they tell of an end
 INSERT INTO dead_letters AS letter (
     event_id, event_type, customer_id, object_id, livemode, api_version, event_created_at,
@@ -55,16 +55,16 @@ SELECT
                     u.stripe_customer_id = new.customer_id
                     AND u.deleted_at IS NOT NULL
             )
-            THEN decode(new.raw_body, 'base64')
+            THEN new.raw_body
     END,
-    sha256(decode(new.raw_body, 'base64')),
+    sha256(new.raw_body),
     new.removal
 FROM unnest(
     $1::TEXT::VARCHAR[], $2::TEXT::VARCHAR[], $3::TEXT::VARCHAR[], $4::TEXT::VARCHAR[],
     $5::TEXT::BOOLEAN[], $6::TEXT::VARCHAR[], $7::TEXT::BIGINT[], $8::TEXT::BIGINT[],
     $9::TEXT::BIGINT[], $10::TEXT::INTEGER[], $11::TEXT::INTEGER[], $12::TEXT::VARCHAR[],
     $13::TEXT::VARCHAR[], $14::TEXT::VARCHAR[], $15::TEXT::VARCHAR[], $16::TEXT::VARCHAR[],
-    $17::TEXT::VARCHAR[], $18::TEXT::VARCHAR[], $19::TEXT::VARCHAR[], $20::TEXT::TEXT[],
+    $17::TEXT::VARCHAR[], $18::TEXT::VARCHAR[], $19::TEXT::VARCHAR[], $20::BYTEA[],
     $21::TEXT::BOOLEAN[]
 ) AS new (
     event_id, event_type, customer_id, object_id, livemode, api_version,

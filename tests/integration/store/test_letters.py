@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from cogento.events.outcomes import Source
 from cogento.retries import FailureClass
+from cogento.store.dead_letters import LONG_BYTES
 from cogento.store.ledger import Delivery
 from cogento.store.letter_records import Letter, LetterFilter, LetterStatus
 from cogento.store.store import Store
@@ -97,6 +98,23 @@ async def test_a_message_that_postgres_refuses_is_buried_all_the_same(store: Sto
     await store.insert_dead_letters([letter(message="a\x00b")])
     (kept,) = await store.letters.page()
     assert kept.message == "a\ufffdb"
+
+
+async def test_a_long_letter_may_take_longer_than_other_statements(store: Store, sql: Any) -> None:
+    await sql.execute(
+        """
+        CREATE FUNCTION say_timeout() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.message := current_setting('statement_timeout');
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER say_timeout BEFORE INSERT ON dead_letters FOR EACH ROW EXECUTE FUNCTION say_timeout();
+        """
+    )
+    await store.insert_dead_letters([letter("long", raw_body=b"{" * (LONG_BYTES + 1))])
+    await store.insert_dead_letters([letter("short")])
+    seconds = {one.event_id: one.message for one in await store.letters.page()}
+    assert seconds == {"evt_long": "50s", "evt_short": "15s"}
 
 
 async def test_letters_of_one_cause_share_a_fingerprint(store: Store) -> None:
