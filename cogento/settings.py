@@ -151,9 +151,10 @@ class _Environment(BaseSettings):
 class MailboxSettings(_Environment):
     """Where the mailboxes are and what they may hold."""
 
-    redis_tls_verify: RedisTlsVerify = Field(
-        RedisTlsVerify.REQUIRED,
-        description="Whether a rediss:// server's certificate is checked; none where it signs its own (Heroku).",
+    redis_tls_verify: RedisTlsVerify | None = Field(
+        None,
+        description="Whether a rediss:// server's certificate is checked (required, as when unset) or not (none, for one "
+        "that signs its own, as Heroku's does).",
     )
     redis_url: SecretStr = Field(
         description="The Redis (6.2 or newer) or Valkey with the mailboxes and the wake-ups of workers."
@@ -176,7 +177,7 @@ class MailboxSettings(_Environment):
     @field_validator("redis_url")
     @classmethod
     def _judge_redis_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        verify = info.data.get("redis_tls_verify", RedisTlsVerify.REQUIRED)
+        verify = info.data.get("redis_tls_verify")  # absent when it was refused itself
         return SecretStr(urls.redis_url(url.get_secret_value(), verify=verify))
 
 

@@ -84,21 +84,32 @@ def postgres_url(text: str) -> str:
     return url.written(query={name: value for name, value in asked.items() if name not in POSTGRES_FOR_LIBPQ})
 
 
-def redis_url(text: str, *, verify: str) -> str:
+def redis_url(text: str, *, verify: str | None) -> str:
     """Return the URL of a Redis as redis-py and Celery both read it; raises UnusableUrlError.
 
-    `verify` is written into it where TLS is asked for and it does not say itself, for Celery's client checks no
-    certificate unless the URL says so.
+    `verify` is what is said elsewhere of the server's certificate: `required` or `none`. It is written into a URL that
+    asks for TLS and does not say so itself, for Celery's client checks no certificate unless the URL says so.
     """
     url = _read(text, schemes=("redis", "rediss"), example="redis://host:6379/0 or rediss://host:6379/0")
     _require_hosts([url.hosts] if url.hosts else [])
     if not re.fullmatch(r"/?[0-9]{0,9}", url.path):
         raise UnusableUrlError("what stands after the host is the number of a database, /0 for example")
     asked = _parameters(url.query)
+    if said := asked.get("ssl_cert_reqs"):
+        asked["ssl_cert_reqs"] = said.removeprefix("CERT_").lower()  # as Celery has it: CERT_NONE
     for name, value in asked.items():
         _judge(name, value, REDIS_PARAMETERS if url.scheme == "rediss" else {})
     if url.scheme == "rediss":
-        asked.setdefault("ssl_cert_reqs", verify)
+        said = asked.setdefault("ssl_cert_reqs", verify or "required")
+        if verify not in (None, said):
+            raise UnusableUrlError(
+                f"its parameter ssl_cert_reqs says {said}, and REDIS_TLS_VERIFY says {verify}: remove one of them"
+            )
+        if said == "none" and asked.get("ssl_check_hostname", "").lower() == "true":
+            raise UnusableUrlError(
+                "its parameter ssl_check_hostname asks for what ssl_cert_reqs=none or REDIS_TLS_VERIFY=none forgoes: "
+                "remove one of them"
+            )
     return url.written(query=asked)
 
 
@@ -178,11 +189,15 @@ def _is_address(host: str) -> bool:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """The names and values behind the question mark; of a name that comes twice the last counts."""
+    """The names and values behind the question mark; of a name with two values clients take either."""
     pairs = [part.partition("=") for part in query.split("&") if part]
     if not all(name and equals and value for name, equals, value in pairs):
         raise UnusableUrlError("what stands after ? is not written name=value")
-    return {unquote(name): unquote(value) for name, _, value in pairs}
+    values: dict[str, str] = {}
+    for name, _, value in pairs:
+        if values.setdefault(unquote(name), unquote(value)) != unquote(value):
+            raise UnusableUrlError("what stands after ? gives one parameter two values: remove one of them")
+    return values
 
 
 def _judge_postgres_parameter(name: str, value: str) -> None:

@@ -5,7 +5,6 @@ Settings are made once a connection, so a pooler must give each client a session
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import asyncpg
@@ -49,9 +48,25 @@ Those look for the tables in one schema alone (`cogento/store/internal_tables.py
 """
 
 
+SHARED_SESSIONS = (
+    "The pooler at DATABASE_URL lends sessions out by transaction, and ours hold settings and locks. Name PostgreSQL "
+    "itself, or a pooler that lends them whole: pool_mode = session in PgBouncer, port 5432 instead of 6543 at Supabase, "
+    "the host without -pooler at Neon, DATABASE_URL instead of DATABASE_CONNECTION_POOL_URL at Heroku."
+)
+
+
 async def open_pool(database_url: str, *, pool_size: int, application_name: str) -> asyncpg.Pool:
     """Make a pool that connects on first use, so that a process starts while Postgres is away."""
     address, schema = split_schema(database_url)
+    is_known = False
+
+    async def begin(connection: asyncpg.Connection) -> None:
+        nonlocal is_known
+        if not is_known:
+            await _require_own_session(connection, address, application_name=application_name)
+            is_known = True
+        await _set_session(connection, schema=schema)
+
     return await asyncpg.create_pool(
         address,
         min_size=0,
@@ -59,7 +74,7 @@ async def open_pool(database_url: str, *, pool_size: int, application_name: str)
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings={"application_name": application_name},
-        init=partial(_set_session, schema=schema),
+        init=begin,
         reset=_keep,
     )
 
@@ -85,12 +100,8 @@ async def connect_plainly(
     """
     address, schema = split_schema(database_url)
     try:
-        connection = await asyncpg.connect(
-            address,
-            timeout=CONNECT_SECONDS,
-            command_timeout=command_seconds,
-            server_settings={"application_name": application_name},
-        )
+        connection = await _dial(address, application_name=application_name, command_seconds=command_seconds)
+        await _require_own_session(connection, address, application_name=application_name)
         await connection.execute(_find_tables(schema))
     except Exception as error:
         raise as_refusal(error) from error
@@ -103,14 +114,7 @@ async def greet(database_url: str, *, application_name: str) -> None:
     Raises PostgresRefusedError when it never can as configured, and whatever says that Postgres is away.
     """
     connection = await connect(database_url, application_name=application_name)
-    try:
-        pid = await connection.fetchval("SELECT pg_backend_pid()")
-        if (
-            pid != connection.get_server_pid()
-        ):  # a pooler stands between: it gives its clients numbers of its own
-            await _require_own_session(database_url, pid, application_name=application_name)
-    finally:
-        await connection.close(timeout=CONNECT_SECONDS)
+    await connection.close(timeout=CONNECT_SECONDS)
 
 
 async def greet_if_there(database_url: str, *, application_name: str) -> None:
@@ -123,24 +127,56 @@ async def greet_if_there(database_url: str, *, application_name: str) -> None:
         return
 
 
-async def _require_own_session(database_url: str, pid: int, *, application_name: str) -> None:
-    """Find out whether a pooler lends the same server session to a second client while the first stays connected.
+async def _dial(
+    address: str, *, application_name: str, command_seconds: float | None = COMMAND_SECONDS
+) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        address,
+        timeout=CONNECT_SECONDS,
+        command_timeout=command_seconds,
+        server_settings={"application_name": application_name},
+    )
 
-    Another client may come between, and then it is not noticed; what is noticed is true.
+
+async def _require_own_session(
+    connection: asyncpg.Connection, address: str, *, application_name: str
+) -> None:
+    """Raise PostgresRefusedError where a pooler lends sessions out by transaction or statement; closes the connection then.
+
+    Asked before anything is set or locked, which would hit whoever gets the same session next. Both connections stay open
+    meanwhile, so one that changes its session, or shares it, has none of its own. Where many other clients come between, it may
+    not be noticed; what is noticed is true.
     """
+    first = {await _session_of(connection)}
+    if first == {connection.get_server_pid()}:
+        return  # a pooler gives its clients numbers of its own
     try:
-        second = await connect(database_url, application_name=application_name)
-    except (DependencyUnavailableError, asyncpg.PostgresError, OSError):
+        other = await _dial(address, application_name=application_name)
+    except (asyncpg.PostgresError, OSError):
         return  # it has no second one to give
     try:
-        is_shared = await second.fetchval("SELECT pg_backend_pid()") == pid
+        second = {await _session_of(other), await _session_of(other)}
+        first |= {await _session_of(connection)}
+        second |= {await _session_of(other)}
     finally:
-        await second.close(timeout=CONNECT_SECONDS)
-    if is_shared:
-        raise PostgresRefusedError(
-            "The pooler at DATABASE_URL lends sessions out by transaction, and ours hold settings and locks. "
-            "Set pool_mode = session for this database, or name PostgreSQL itself."
-        )
+        await other.close(timeout=CONNECT_SECONDS)
+    if first & second or len(first) > 1 or len(second) > 1:
+        await connection.close(timeout=CONNECT_SECONDS)
+        raise PostgresRefusedError(SHARED_SESSIONS)
+
+
+async def _session_of(connection: asyncpg.Connection) -> int:
+    """Ask in which of the server's sessions a statement runs.
+
+    By the simple protocol, as COPY goes: what is prepared may be gone by the time that it is to be executed.
+    """
+    parts: list[bytes] = []
+
+    async def take(part: bytes) -> None:
+        parts.append(part)
+
+    await connection.copy_from_query("SELECT pg_backend_pid()", output=take)
+    return int(b"".join(parts))
 
 
 async def _set_session(connection: asyncpg.Connection, *, schema: str) -> None:

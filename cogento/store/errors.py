@@ -6,6 +6,8 @@ guessed to be harmless.
 
 from __future__ import annotations
 
+import re
+
 import asyncpg
 
 from cogento.events.errors import (
@@ -125,8 +127,16 @@ OTHER_REFUSAL = (
     "PostgreSQL takes no connection with these settings ({code}). Check what stands after the ? of DATABASE_URL, and "
     "the environment variables PG…"
 )
-UNKNOWN_PARAMETER = "unsupported startup parameter"
-"""How PgBouncer begins, under the code that it has for everything (08P01)."""
+POOLER_CODE = "08P01"
+"""What PgBouncer gave for everything before 1.20; so its words tell, and those of the server that it passes on."""
+POOLER_WORDS = {
+    r"(password|SASL) authentication failed": "28P01",
+    r"no such user|login rejected|no pg_hba.conf entry|role \".*\" (does not exist|is not permitted to log in)": "28000",
+    r"no such database|database \".*\" does not exist": "3D000",
+    r"permission denied for database": "42501",
+    r"unsupported startup parameter": "22023",
+}
+"""How it begins, and the code that PostgreSQL itself would have given."""
 
 
 def as_refusal(error: Exception) -> Exception:
@@ -137,8 +147,11 @@ def as_refusal(error: Exception) -> Exception:
     """
     code = sqlstate(error) or ""
     failure = classify(error)
+    if code == POOLER_CODE:
+        said = (known for words, known in POOLER_WORDS.items() if re.match(words, str(error)))
+        code = next(said, code)
     sentence = REFUSALS.get(code) or REFUSALS.get(code[:2])
-    if failure in (FailureClass.BUG, FailureClass.PERMANENT) or str(error).startswith(UNKNOWN_PARAMETER):
+    if failure in (FailureClass.BUG, FailureClass.PERMANENT) or code == "22023":
         sentence = sentence or OTHER_REFUSAL
     if sentence:
         return PostgresRefusedError(sentence.format(code=code or type(error).__name__), sqlstate=code or None)

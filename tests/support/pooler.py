@@ -22,17 +22,21 @@ CONFIGURATION = """\
 listen_addr = {host}
 listen_port = {port}
 unix_socket_dir =
-auth_type = trust
+auth_type = md5
 auth_file = {users}
 pool_mode = {mode}
 logfile =
 pidfile =
 """
 
+PASSWORD = "right"
+ABSENT_USER = "absent"
+"""One whom the pooler lets in and the server does not know."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PgBouncer:
-    """One that is as it comes, but for where it listens and whom it believes."""
+    """One that is as it comes, but for where it listens and whom it lets in."""
 
     folder: Path
     log: Path
@@ -44,7 +48,8 @@ class PgBouncer:
     def prepare(self) -> Command:
         """Write its configuration and return the command to start."""
         with locked_folder(self.folder, what="PgBouncer", port=self.port) as locked:
-            (self.folder / "users.txt").write_text('"postgres" ""\n')
+            users = "".join(f'"{user}" "{PASSWORD}"\n' for user in ("postgres", ABSENT_USER))
+            (self.folder / "users.txt").write_text(users)
             (self.folder / "pgbouncer.ini").write_text(
                 CONFIGURATION.format(
                     host=LOCALHOST,

@@ -16,7 +16,9 @@ from cogento.settings import EX_CONFIG, AskingSettings, ConsoleSettings, Mailbox
             "none",
             "rediss://host:6379/0?ssl_check_hostname=false&ssl_cert_reqs=none",
         ),
-        ("rediss://host?ssl_cert_reqs=none", "required", "rediss://host?ssl_cert_reqs=none"),
+        ("rediss://host?ssl_cert_reqs=none", None, "rediss://host?ssl_cert_reqs=none"),
+        ("rediss://host?ssl_cert_reqs=CERT_NONE", "none", "rediss://host?ssl_cert_reqs=none"),
+        ("rediss://host?ssl_cert_reqs=required", "required", "rediss://host?ssl_cert_reqs=required"),
     ],
 )
 def test_tls_to_redis_is_verified_unless_that_is_switched_off(
@@ -25,6 +27,30 @@ def test_tls_to_redis_is_verified_unless_that_is_switched_off(
     monkeypatch.setenv("REDIS_URL", url)
     monkeypatch.setenv("REDIS_TLS_VERIFY", verify or "")
     assert load(MailboxSettings).redis_url.get_secret_value() == used
+
+
+@pytest.mark.parametrize(
+    ("query", "verify"),
+    [
+        ("ssl_cert_reqs=none", "required"),
+        ("ssl_cert_reqs=required", "none"),
+        ("ssl_cert_reqs=optional", "none"),
+        ("ssl_cert_reqs=none&ssl_cert_reqs=required", ""),
+        ("ssl_cert_reqs=none&ssl_check_hostname=true", ""),
+        ("ssl_check_hostname=True", "none"),
+    ],
+)
+def test_a_certificate_is_not_told_twice_and_differently_how_it_is_verified(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], query: str, verify: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"rediss://host?{query}")
+    monkeypatch.setenv("REDIS_TLS_VERIFY", verify)
+    with pytest.raises(SystemExit) as refused:
+        load(MailboxSettings)
+    assert refused.value.code == EX_CONFIG
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("cogento: REDIS_URL is not usable: ")
+    assert line.endswith("remove one of them")
 
 
 def test_unknown_way_to_verify_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

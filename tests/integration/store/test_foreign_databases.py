@@ -11,27 +11,18 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
-from cogento.local.ports import free_port
 from cogento.store import migrate as migration
-from cogento.store.connecting import SESSION, greet
-from cogento.store.errors import MigrationRefusedError, PostgresRefusedError
+from cogento.store.connecting import SESSION
+from cogento.store.errors import MigrationRefusedError
 from cogento.store.migrate import migrate
 from cogento.store.store import Store
 from schema import migrations
 from schema.migrations import VERSION_TABLE
-from tests.support.pooler import PgBouncer
-from tests.support.servers import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from sqlalchemy import Connection
-
-    from cogento.local.postgres import Postgres
-    from tests.support.servers import RunningServer
-
-    Pooled = Callable[[str], str]
 
 RELATIONS = "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::REGNAMESPACE ORDER BY 1"
 
@@ -205,65 +196,6 @@ def test_t19_a_role_that_owns_nothing_is_told_so_where_the_tables_are_anothers(
     with pytest.raises(MigrationRefusedError, match="must be owner"):
         migrate(empty_database_url.replace("postgres@", f"{role}@"))
     assert execute(empty_database_url, RELATIONS) == before
-
-
-@pytest.fixture
-def pooled(
-    postgres_server: RunningServer[Postgres], empty_database_url: str, servers_home: Path
-) -> Iterator[Pooled]:
-    """Stand a PgBouncer before the database and return the URL; the argument is its mode."""
-    running: list[Running[PgBouncer]] = []
-
-    def start(mode: str) -> str:
-        port = free_port()
-        server_port = postgres_server.description.port
-        home = servers_home / f"pgbouncer-{port}"
-        running.append(
-            Running(
-                PgBouncer(
-                    folder=home,
-                    log=servers_home / f"pgbouncer-{port}.log",
-                    port=port,
-                    server_port=server_port,
-                    mode=mode,
-                )
-            )
-        )
-        return empty_database_url.replace(f":{server_port}/", f":{port}/")
-
-    yield start
-    for each in running:
-        each.kill()
-
-
-def test_t20_a_pgbouncer_that_lends_sessions_whole_is_worked_with_as_it_comes(
-    pooled: Pooled, loop: asyncio.Runner
-) -> None:
-    database_url = pooled("session")
-    assert migrate(database_url).after is not None
-    loop.run(greet(database_url, application_name="test"))
-    store = loop.run(Store.open(database_url, pool_size=2, application_name="test"))
-    loop.run(store.ping_write())
-    (row,) = loop.run(store._database.fetch("SELECT current_setting('lock_timeout') AS it"))
-    assert row["it"] == SESSION["lock_timeout"]
-    loop.run(store.close())
-
-
-@pytest.mark.parametrize("mode", ["transaction", "statement"])
-def test_t20_a_pgbouncer_that_shares_sessions_is_named_before_anything_is_done(
-    pooled: Pooled, empty_database_url: str, mode: str
-) -> None:
-    with pytest.raises(PostgresRefusedError, match="pool_mode = session"):
-        migrate(pooled(mode))
-    assert execute(empty_database_url, RELATIONS) == []
-
-
-def test_t20_a_parameter_that_a_pooler_does_not_know_is_no_outage(
-    pooled: Pooled, loop: asyncio.Runner
-) -> None:
-    database_url = pooled("session") + "?options=-cgeqo%3Doff"
-    with pytest.raises(PostgresRefusedError, match="what stands after the"):
-        loop.run(greet(database_url, application_name="test"))
 
 
 @pytest.mark.parametrize(("name", "value"), SESSION.items())
