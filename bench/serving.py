@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds, running
 from cogento.local.ports import LOCALHOST, free_port, is_free
+from cogento.local.services import ROOT
 from tests.support.builders import SECRET
 from tests.support.servers import wait_until
 
@@ -50,7 +51,7 @@ def served(app: str, servers: Ground, **settings: str) -> Iterator[Served]:
         "LOG_LEVEL": "WARNING",
         **settings,
     }
-    with running((*gunicorn, "--bind", f"{LOCALHOST}:{port}", app), **environment) as process:
+    with running((*gunicorn, "--bind", f"{LOCALHOST}:{port}", app), folder=ROOT, **environment) as process:
         wait_until(lambda: not is_free(port), what=f"{app} to listen", seconds=START_SECONDS)
         yield Served(port, process)
         process.stop(within_seconds=STOP_SECONDS)

@@ -17,7 +17,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from playwright.sync_api import sync_playwright
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-LOOKS = {
+LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
     "light": (1280, "light"),
     "dark": (1280, "dark"),
     "phone": (390, "light"),
@@ -67,7 +67,10 @@ def ask(database_url: str, *statements: str) -> Sequence[asyncpg.Record]:
     async def work() -> Sequence[asyncpg.Record]:
         connection = await connect_plainly(database_url, application_name="screenshots")
         try:
-            return [await connection.fetch(statement) for statement in statements][-1]
+            answers: list[Sequence[asyncpg.Record]] = [
+                await connection.fetch(statement) for statement in statements
+            ]
+            return answers[-1]
         finally:
             await connection.close()
 
