@@ -31,9 +31,10 @@ class Ground:
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
-    """Start both and migrate the database."""
-    home = servers.make_home()
+def ground(kept: Path | None = None) -> Iterator[Ground]:
+    """Start both and migrate the database; in a folder that is `kept` for later runs, or in one that is gone in the end."""
+    home = kept or servers.make_home()
+    home.mkdir(exist_ok=True)
     postgres = servers.start_postgres(home, settings={})
     valkey = servers.start_valkey(home)
     try:
@@ -41,8 +42,9 @@ def ground() -> Iterator[Ground]:
         yield Ground(postgres, valkey)
     finally:
         for server in (postgres, valkey):
-            server.kill()
-        shutil.rmtree(home, ignore_errors=True)
+            server.stop() if kept else server.kill()
+        if kept is None:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager

@@ -112,16 +112,17 @@ def find_letter(dead_letters: DeadLetterService, asked: str) -> Letter:
 
 def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, as_json: bool) -> None:
     """Say exactly how many letters of how many customers it would be."""
-    matches = dead_letters.matching(which)
-    customers = len({match.customer_id for match in matches})
+    found = dead_letters.summary(which)
     groups = dead_letters.groups(which)
     if as_json:
-        print_json({"would": verb, "letters": len(matches), "customers": customers, "groups": groups})
+        print_json({"would": verb, "letters": found.letters, "customers": found.customers, "groups": groups})
         return
     if groups:
         print_groups(groups)
         click.echo()
-    click.echo(f"This would {verb} {len(matches):,} letters of {customers:,} customers. --yes does it.")
+    click.echo(
+        f"This would {verb} {found.letters:,} letters of {found.customers:,} customers. --yes does it."
+    )
 
 
 def print_groups(groups: Sequence[LetterGroup]) -> None:

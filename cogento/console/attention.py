@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cogento.queue.figures import QueueFigures
     from cogento.queue.waiting import WaitingCustomer, WaitingPage
     from cogento.store.figures import TableFigures
-    from cogento.store.letter_records import LetterGroup
+    from cogento.store.letter_records import LetterCause
 
 CRASHES_IN_A_ROW = 2
 """One is any worker that was killed; from two on it is the customer's doing, and it is claimed alone."""
@@ -89,7 +89,7 @@ class Seen:
     queue_problem: str | None = None
     tables_problem: str | None = None
     waiting: WaitingPage | None = None
-    causes: Sequence[LetterGroup] = ()
+    causes: Sequence[LetterCause] = ()
     recovered: int = 0
 
 
@@ -147,7 +147,7 @@ def _of_workers(queue: QueueFigures) -> Iterator[Attention]:
         yield Attention(Tone.BAD, "not taken", text, Area.SYSTEM)
 
 
-def _of_letters(tables: TableFigures, causes: Sequence[LetterGroup]) -> Iterator[Attention]:
+def _of_letters(tables: TableFigures, causes: Sequence[LetterCause]) -> Iterator[Attention]:
     if removals := tables.removals:
         text = (
             "A cancellation or deletion could not be applied: its row still shows what has ended in Stripe."

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 BATCH_LETTERS = 200
 BATCH_BYTES = 4 * 1024**2
 ANSWER_SECONDS = 20
+COUNTING_SHARE = 0.05
+"""At most so much of the time is spent counting what has become of an operation's letters, while somebody looks."""
+COUNTS_KEPT = 20
 DISCARDED = "discarded"
 """What counts beside the results of a retry (cogento/queue/redelivery.py)."""
 
@@ -82,10 +85,20 @@ class NeverStops:
 
 @dataclass(frozen=True, slots=True)
 class OperationDetails:
-    """An operation, and what has become of its letters."""
+    """An operation, and what has become of its letters, counted a while ago where there are many."""
 
     operation: Operation
     outcomes: Sequence[OperationOutcome]
+    outcomes_age_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What was counted of an operation, when by the monotonic clock, and how long it took."""
+
+    outcomes: Sequence[OperationOutcome]
+    at: float
+    took: float
 
 
 class BulkOperations:
@@ -96,6 +109,7 @@ class BulkOperations:
         self._letters = store.letters
         self._operations = store.operations
         self._activity = store.activity
+        self._counted: dict[int, _Counted] = {}
 
     def start(
         self, kind: OperationKind, which: LetterFilter, *, who: str, why: str, rate: int | None = None
@@ -113,19 +127,19 @@ class BulkOperations:
         Letters that die from now on are not part of it.
         """
         with friendly_errors():
-            matches = runtime.run(self._letters.matching(replace(which, statuses=OPEN)))
-            if not matches:
+            found = runtime.run(self._letters.summary(replace(which, statuses=OPEN), customers_of=0))
+            if not found.letters:
                 raise NothingMatches
-            newest = max(match.id for match in matches)
+            newest, total = found.newest, found.letters
             try:
                 operation = runtime.run(
                     self._operations.begin(
-                        kind, which, newest_letter=newest, total=len(matches), who=who, why=why, rate=rate
+                        kind, which, newest_letter=newest, total=total, who=who, why=why, rate=rate
                     )
                 )
             except OperationRunningError as error:
                 raise self._occupied() from error
-            self._record(operation, Action(kind), who=who, why=why, letters=len(matches))
+            self._record(operation, Action(kind), who=who, why=why, letters=found.letters)
         return operation
 
     def continue_(self, operation_id: int, *, who: str) -> Operation:
@@ -169,8 +183,8 @@ class BulkOperations:
             operation = self._read(operation_id)
             if operation is None:
                 return None
-            outcomes = runtime.run(self._operations.outcomes(operation_id), timeout_seconds=ANSWER_SECONDS)
-        return OperationDetails(operation, outcomes)
+            counted = self._count(operation_id)
+        return OperationDetails(operation, counted.outcomes, time.monotonic() - counted.at)
 
     def page(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:
         """List operations, newest first; `below` is a number to page on."""
@@ -262,6 +276,17 @@ class BulkOperations:
             log.warning("operation_failed", operation=operation.id, problem=failure.message)
         except Exception:
             log.exception("operation_failed", operation=operation.id)
+
+    def _count(self, operation_id: int) -> _Counted:
+        """Count its letters by what has become of them, or take a count for which counting would take its share of time."""
+        begun, last = time.monotonic(), self._counted.pop(operation_id, None)
+        if last is None or begun - last.at > last.took / COUNTING_SHARE:
+            outcomes = runtime.run(self._operations.outcomes(operation_id), timeout_seconds=ANSWER_SECONDS)
+            last = _Counted(outcomes, begun, time.monotonic() - begun)
+        self._counted[operation_id] = last
+        for id_ in list(self._counted)[:-COUNTS_KEPT]:
+            self._counted.pop(id_, None)
+        return last
 
     def _read(self, operation_id: int) -> Operation | None:
         return runtime.run(self._operations.read(operation_id), timeout_seconds=ANSWER_SECONDS)

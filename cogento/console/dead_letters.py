@@ -27,9 +27,9 @@ if TYPE_CHECKING:
         Letter,
         LetterAction,
         LetterGroup,
-        LetterMatch,
         LetterOutcome,
         LetterRow,
+        LetterStatuses,
         LetterSummary,
         Replay,
     )
@@ -68,9 +68,12 @@ class DeadLetterService:
         self._activity = store.activity
         self.operations = BulkOperations(mailboxes, store)
 
-    def groups(self, which: LetterFilter, *, limit: int = 100) -> list[LetterGroup]:
-        """Count letters by what they died of, the most first."""
-        return runtime.run(self._letters.groups(which, limit=limit), timeout_seconds=ANSWER_SECONDS)
+    def groups(
+        self, which: LetterFilter, *, newest: int | None = None, limit: int = 100
+    ) -> list[LetterGroup]:
+        """Count letters by what they died of, the most first: all of them, or the `newest` so many."""
+        groups = self._letters.groups(which, newest=newest, limit=limit)
+        return runtime.run(groups, timeout_seconds=ANSWER_SECONDS)
 
     def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
         """List letters, newest first; `below` is an id to page on."""
@@ -78,9 +81,9 @@ class DeadLetterService:
             self._letters.page(which, below=below, limit=limit), timeout_seconds=ANSWER_SECONDS
         )
 
-    def statuses(self) -> dict[LetterStatus, int]:
-        """Count the letters of each status."""
-        return runtime.run(self._letters.statuses(), timeout_seconds=ANSWER_SECONDS)
+    def statuses(self, *, count_to: int) -> LetterStatuses:
+        """Count the letters of each status; closed ones up to a number."""
+        return runtime.run(self._letters.statuses(count_to=count_to), timeout_seconds=ANSWER_SECONDS)
 
     def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:
         """Say what the rows of letters' objects show by now."""
@@ -88,14 +91,13 @@ class DeadLetterService:
             self._letters.rows([letter.id for letter in letters]), timeout_seconds=ANSWER_SECONDS
         )
 
-    def summary(self, which: LetterFilter) -> LetterSummary:
-        """Count what matches, and those customers apart who are paused."""
+    def summary(
+        self, which: LetterFilter, *, customers_of: int | None = None, causes: int = 1
+    ) -> LetterSummary:
+        """Count what matches, exactly, and the customers of at most so many letters, those apart who are paused."""
         paused = runtime.run(self._mailboxes.paused()).customers
-        return runtime.run(self._letters.summary(which, paused=paused), timeout_seconds=ANSWER_SECONDS)
-
-    def matching(self, which: LetterFilter) -> list[LetterMatch]:
-        """Name every letter that matches, oldest event first."""
-        return runtime.run(self._letters.matching(which))
+        summary = self._letters.summary(which, paused=paused, customers_of=customers_of, causes=causes)
+        return runtime.run(summary, timeout_seconds=ANSWER_SECONDS)
 
     def find(self, asked: str) -> Letter | None:
         """Find a letter by its number, or by its event: the unresolved one, else the last."""
@@ -135,7 +137,8 @@ class DeadLetterService:
 
     def record_export(self, which: LetterFilter, *, who: str, why: str) -> None:
         """Record that somebody takes the bytes of all letters that match, before it is done."""
-        details = {"exported": len(self.matching(which))}
+        summary = runtime.run(self._letters.summary(which, customers_of=0))
+        details = {"exported": summary.letters}
         runtime.run(
             self._activity.record(who=who, action=Action.REVEAL, about=which.about, why=why, details=details),
             timeout_seconds=ANSWER_SECONDS,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cogento.queue.waiting import WaitingPage
     from cogento.store.figures import TableFigures
     from cogento.store.history import NewCustomer, NewSubscription
-    from cogento.store.letter_records import LetterCount, LetterGroup
+    from cogento.store.letter_records import LetterCause, LetterCount
     from cogento.store.store import Store
 
 SECONDS_SHOWN = 120
@@ -70,7 +70,7 @@ class StatusPoller:
         self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a sample
         self._minutes: dict[int, MinuteTotals] | None = None  # None before Redis told of those that are kept
         self._waiting: tuple[int, WaitingPage] | None = None
-        self._causes: tuple[int, Sequence[LetterCount], Sequence[LetterGroup]] = (0, (), ())
+        self._causes: tuple[int, Sequence[LetterCount], Sequence[LetterCause]] = (0, (), ())
 
     def start(self) -> None:
         """Poll once a second from now on, in a thread of this process."""
@@ -130,11 +130,12 @@ class StatusPoller:
             self._waiting = (second, runtime.run(self._mailboxes.waiting(limit=CUSTOMERS_NAMED)))
         return self._waiting[1]
 
-    async def _read_causes(self, second: int, tables: TableFigures) -> Sequence[LetterGroup]:
+    async def _read_causes(self, second: int, tables: TableFigures) -> Sequence[LetterCause]:
         """Read what unresolved letters died of, when others are unresolved than before."""
         read_at, counted, causes = self._causes
         if tables.letters != counted and second >= read_at + DETAILS_EVERY_SECONDS:
-            causes = await self._store.letters.groups(LetterFilter(), limit=CAUSES_NAMED)
+            summary = await self._store.letters.summary(LetterFilter(), customers_of=0, causes=CAUSES_NAMED)
+            causes = summary.causes
             self._causes = (second, tables.letters, causes)
         return causes
 
@@ -208,7 +209,7 @@ class Overview:
     tables_problem: str | None = None
     second: int = 0
     waiting: WaitingPage | None = None
-    causes: Sequence[LetterGroup] = ()
+    causes: Sequence[LetterCause] = ()
     minutes: Sequence[MinuteTotals] = ()
 
 
@@ -225,7 +226,7 @@ class StatusSample:
     queue_problem: str | None = None
     tables_problem: str | None = None
     waiting: WaitingPage | None = None
-    causes: Sequence[LetterGroup] = ()
+    causes: Sequence[LetterCause] = ()
     minutes: Sequence[MinuteTotals] = ()
 
 

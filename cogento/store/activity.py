@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _RECORD = query("activity_record")
 _PAGE = query("activity_page")
-_ABOUT = query("activity_about")
-_WORKERS = query("activity_workers")
+_FORGET = query("activity_forget")
 
-WORKER = "worker"
+RETENTION_DAYS = 400
+"""So long it is kept, and what ended of bulk operations, too: an audit looks back a year."""
 
 
 class Action(StrEnum):
@@ -96,10 +96,9 @@ class Activity:
 
         What workers did to letters by themselves is listed for the `who` "worker", and about something.
         """
-        if about is not None:
-            rows = await self._database.fetch(_ABOUT, about, who, action, below, limit)
-        elif who == WORKER:
-            rows = await self._database.fetch(_WORKERS, action, below, limit)
-        else:
-            rows = await self._database.fetch(_PAGE, who, action, below, limit)
+        rows = await self._database.search(_PAGE, who, action, about, below, limit)
         return [ActivityEntry(**{**row, "details": json.loads(row["details"])}) for row in rows]
+
+    async def forget_old(self, *, days: int) -> None:
+        """Delete what was done longer ago, but not that somebody was forgotten: after a restored backup it is needed."""
+        await self._database.write(_FORGET, days)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _TAKE = query("leader_lease_take")
 _END = query("leader_lease_release")
-_PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+_PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '16MB'"
 
 ACQUIRE_SECONDS = CONNECT_SECONDS + 5.0
 CLOSE_SECONDS = 5.0
@@ -69,7 +69,8 @@ class Database:
     async def search(self, statement: str, *parameters: object) -> list[Any]:
         """Read by terms of which any may be NULL: the plan is made for those that are given, which takes a millisecond.
 
-        The plan that a session keeps holds for all terms, and so finds nothing by an index.
+        The plan that a session keeps holds for all terms, and so finds nothing by an index. What is counted on the way
+        finds room in memory.
         """
 
         async def work(connection: asyncpg.Connection) -> list[Any]:

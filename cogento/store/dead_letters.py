@@ -7,7 +7,7 @@ of it resolves the letter (cogento/store/batch.py) or opens it again.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,13 +18,14 @@ from cogento.store.kind_queries import query_of_all
 from cogento.store.letter_records import (
     Letter,
     LetterAction,
+    LetterCause,
     LetterCount,
     LetterFilter,
     LetterGroup,
-    LetterMatch,
     LetterOutcome,
     LetterRow,
     LetterStatus,
+    LetterStatuses,
     LetterSummary,
     Replay,
     RowSince,
@@ -64,7 +65,6 @@ _WRITTEN_AGAIN = query("dead_letters_written_again")
 _TAKEN = query("dead_letters_taken")
 _LIST = query("dead_letters_list")
 _GROUPS = query("dead_letters_groups")
-_MATCH = query("dead_letters_match")
 _READ = query("dead_letters_read")
 _BODY = query("dead_letters_body")
 _ACTIONS = query("dead_letters_actions")
@@ -75,6 +75,7 @@ _ERASE_OF_DELETED = query("dead_letters_erase_of_deleted")
 _STATUSES = query("dead_letters_statuses")
 _SUMMARY = query("dead_letters_summary")
 _ROWS = query_of_all("dead_letters_rows")
+_CAUSE = [field.name for field in fields(LetterCause)]
 
 ALL_UNRESOLVED = LetterFilter()
 
@@ -136,25 +137,41 @@ class DeadLetters:
         rows = await self._database.search(_LIST, *filter_terms(which), below, limit)
         return [_letter(row) for row in rows]
 
-    async def groups(self, which: LetterFilter = ALL_UNRESOLVED, *, limit: int = 100) -> list[LetterGroup]:
-        """Count letters by what they died of, the most first."""
-        return [
-            LetterGroup(**row) for row in await self._database.search(_GROUPS, *filter_terms(which), limit)
-        ]
+    async def groups(
+        self, which: LetterFilter = ALL_UNRESOLVED, *, newest: int | None = None, limit: int = 100
+    ) -> list[LetterGroup]:
+        """Count letters by what they died of, the most first: all of them, or the `newest` so many."""
+        rows = await self._database.search(_GROUPS, *filter_terms(which), newest, limit)
+        return [LetterGroup(**row) for row in rows]
 
-    async def matching(self, which: LetterFilter) -> list[LetterMatch]:
-        """Name every letter that matches, oldest event first."""
-        return [LetterMatch(**row) for row in await self._database.search(_MATCH, *filter_terms(which))]
+    async def summary(
+        self,
+        which: LetterFilter,
+        *,
+        paused: Collection[CustomerId] = (),
+        customers_of: int | None = None,
+        causes: int = 1,
+    ) -> LetterSummary:
+        """Count what matches, exactly, and name the newest and the most frequent causes.
 
-    async def summary(self, which: LetterFilter, *, paused: Collection[CustomerId]) -> LetterSummary:
-        """Count what matches, and name the newest; `paused` are customers to count apart."""
-        (row,) = await self._database.search(_SUMMARY, *filter_terms(which), list(paused))
-        return LetterSummary(**row)
+        Customers are counted over at most `customers_of` letters, and those who are `paused` apart.
+        """
+        rows = await self._database.search(
+            _SUMMARY, *filter_terms(which), list(paused), customers_of, max(causes, 1)
+        )
+        return LetterSummary(
+            letters=rows[0]["all_letters"],
+            newest=rows[0]["newest_of_all"],
+            customers=rows[0]["customers"],
+            paused_customers=rows[0]["paused_customers"],
+            customers_of=rows[0]["customers_of"],
+            causes=[LetterCause(**{name: row[name] for name in _CAUSE}) for row in rows if row["letters"]],
+        )
 
-    async def statuses(self) -> dict[LetterStatus, int]:
-        """Count the letters of each status."""
-        rows = await self._database.fetch(_STATUSES)
-        return dict.fromkeys(LetterStatus, 0) | {LetterStatus(row["status"]): row["letters"] for row in rows}
+    async def statuses(self, *, count_to: int) -> LetterStatuses:
+        """Count the letters of each status; closed ones up to a number."""
+        (row,) = await self._database.fetch(_STATUSES, count_to)
+        return LetterStatuses({status: row[status] for status in LetterStatus}, row["newest"] or 0)
 
     async def rows(self, letter_ids: Collection[int]) -> dict[int, LetterRow]:
         """Say what the rows of letters' objects show by now."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping, Sequence
 
     from cogento.events.names import CustomerId, EventId
 
@@ -33,8 +34,8 @@ class LetterFilter:
 
     `about` is a customer, object or event; `text` stands anywhere in an id, a code, a message or a resolution,
     in any case. Ages are counted from the letter's last death, in seconds by Postgres's clock. `removals` asks for
-    those only that tell of an end, `newest` for those up to this number, `ids` for these alone, `operation` for those
-    that a bulk operation dealt with.
+    those only that tell of an end, `newest` for those up to this number, `oldest` for those from this one on, `ids` for
+    these alone, `operation` for those that a bulk operation dealt with.
     """
 
     statuses: frozenset[LetterStatus] = UNRESOLVED
@@ -47,6 +48,7 @@ class LetterFilter:
     text: str | None = None
     removals: bool = False
     newest: int | None = None
+    oldest: int | None = None
     ids: tuple[int, ...] | None = None
     operation: int | None = None
 
@@ -90,8 +92,8 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterGroup:
-    """The letters of one cause, `removals` among them; `message` is the newest one's where they differ."""
+class LetterCause:
+    """What letters died of, and how many did, `removals` among them; `message` is the newest one's where they differ."""
 
     fingerprint: str
     event_type: str
@@ -101,28 +103,51 @@ class LetterGroup:
     constraint_name: str | None
     message: str
     letters: int
-    customers: int
     removals: int
     first_died_at: dt.datetime
     last_died_at: dt.datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterGroup(LetterCause):
+    """The letters of one cause, and how many customers they are of."""
+
+    customers: int
+
+
 @dataclass(frozen=True, slots=True)
 class LetterMatch:
-    """A letter that a filter found, and how large its body is; 0 when it was erased."""
+    """A letter that is still to be dealt with, and how large its body is; 0 when it was erased."""
 
     id: int
-    customer_id: CustomerId
     body_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterSummary:
-    """How many letters of how many customers a filter finds, and the newest of them; 0 where it finds none."""
+    """How many letters a filter finds, exactly, and the newest of them, 0 where it finds none; and their most frequent causes.
+
+    Customers, and those of them who are paused, are counted over `customers_of` of the letters: at least so many there are.
+    """
 
     letters: int
+    newest: int
     customers: int
     paused_customers: int
+    customers_of: int
+    causes: Sequence[LetterCause]
+
+    @property
+    def has_all_customers(self) -> bool:
+        """Whether the customers are counted exactly."""
+        return self.customers_of == self.letters
+
+
+@dataclass(frozen=True, slots=True)
+class LetterStatuses:
+    """How many letters of each status there are, closed ones counted up to a number; and the newest of all, or 0."""
+
+    counts: Mapping[LetterStatus, int]
     newest: int
 
 

@@ -11,7 +11,7 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cogento.events.names import EventId
 from cogento.events.strict_json import safe_json, safe_text
@@ -21,11 +21,13 @@ from schema.queries import query
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     import asyncpg
 
     from cogento.store.database import Database
+
+T = TypeVar("T")
 
 _BEGIN = query("operations_begin")
 _END_SILENT = query("operations_end_silent")
@@ -39,6 +41,7 @@ _LIST = query("operations_list")
 _REMAINING = query("operations_remaining")
 _IN_FLIGHT = query("operations_in_flight")
 _OUTCOMES = query("operations_outcomes")
+_FORGET = query("operations_forget")
 
 OPEN = frozenset({LetterStatus.OPEN})
 
@@ -191,33 +194,11 @@ class Operations:
 
     async def retry(self, operation: Operation, letter_ids: Collection[int]) -> Sequence[Replay]:
         """Take a batch of open letters, oldest event first; raises OperationEndedError when it shall stop."""
-
-        async def work(connection: asyncpg.Connection) -> list[Replay]:
-            await _hold(connection, operation)
-            return await dead_letters.retry(
-                connection,
-                letter_ids=letter_ids,
-                who=operation.who,
-                why=operation.why,
-                operation_id=operation.id,
-            )
-
-        return await self._database.transaction(work)
+        return await self._batch(operation, dead_letters.retry, letter_ids)
 
     async def discard(self, operation: Operation, letter_ids: Collection[int]) -> Sequence[int]:
         """Close a batch of open letters, and say which; raises OperationEndedError when it shall stop."""
-
-        async def work(connection: asyncpg.Connection) -> Sequence[int]:
-            await _hold(connection, operation)
-            return await dead_letters.discard(
-                connection,
-                letter_ids=letter_ids,
-                who=operation.who,
-                why=operation.why,
-                operation_id=operation.id,
-            )
-
-        return await self._database.transaction(work)
+        return await self._batch(operation, dead_letters.discard, letter_ids)
 
     async def progress(self, operation: Operation, counts: Mapping[str, int]) -> None:
         """Say what was done so far, in all; raises OperationEndedError when another process continues it."""
@@ -246,15 +227,34 @@ class Operations:
             for row in await self._database.fetch(_OUTCOMES, operation_id)
         ]
 
+    async def forget_old(self, *, days: int) -> None:
+        """Delete those that ended longer ago; their letters, and what was done to these, stay."""
+        await self._database.write(_FORGET, days)
+
     async def list(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:
         """List operations, newest first; `below` is a number to page on."""
         return [_operation(row) for row in await self._database.fetch(_LIST, below, limit)]
 
+    async def _batch(
+        self,
+        operation: Operation,
+        change: Callable[..., Awaitable[Sequence[T]]],
+        letter_ids: Collection[int],
+    ) -> Sequence[T]:
+        """Change letters in one transaction with the proof that the operation runs, and is this process's."""
 
-async def _hold(connection: asyncpg.Connection, operation: Operation) -> None:
-    """Prove, until the transaction ends, that the operation runs and is this process's."""
-    if not await connection.fetch(_HOLD, operation.id, operation.runner):
-        raise OperationEndedError
+        async def work(connection: asyncpg.Connection) -> Sequence[T]:
+            if not await connection.fetch(_HOLD, operation.id, operation.runner):
+                raise OperationEndedError
+            return await change(
+                connection,
+                letter_ids=letter_ids,
+                who=operation.who,
+                why=operation.why,
+                operation_id=operation.id,
+            )
+
+        return await self._database.transaction(work)
 
 
 def _operation(row: Any) -> Operation:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cogento.events.event import Event
 from cogento.failpoints import failpoint
-from cogento.store import batch, database, email_ownership, objects, partitions, refetches, roles
+from cogento.store import activity, batch, database, email_ownership, objects, partitions, refetches, roles
 from cogento.store.activity import Activity
 from cogento.store.database import Database
 from cogento.store.dead_letters import DeadLetter, DeadLetters
@@ -131,4 +131,6 @@ class Store:
         """Make the ledger's days ahead, drop those past retention, and forget what goes with them."""
         await self.letters.erase_bodies()
         await refetches.forget_requests(self._database, days=retention_days)
+        await self.activity.forget_old(days=max(activity.RETENTION_DAYS, retention_days))
+        await self.operations.forget_old(days=max(activity.RETENTION_DAYS, retention_days))
         return await partitions.maintain(self._database, retention_days=retention_days)

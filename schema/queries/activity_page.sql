@@ -1,9 +1,11 @@
--- List what operators did, newest first: their activity and, as lines of the same list, what they did to single letters.
--- $1 VARCHAR: who; NULL for all, as with the next
+-- List what operators did, newest first: their activity and, as lines of the same list, what was done to single letters. What
+-- workers did to letters by themselves, and letters of bulk operations, are told where they are asked for.
+-- $1 VARCHAR: who; NULL for all, as with the next two
 -- $2 VARCHAR: action
--- $3 BIGINT: only numbers below this one, to page on
--- $4 INTEGER: at most so many
-WITH line AS (
+-- $3 VARCHAR: about, a customer, object or event
+-- $4 BIGINT: only numbers below this one, to page on
+-- $5 INTEGER: at most so many
+(
     SELECT
         id,
         happened_at AS at,
@@ -16,50 +18,37 @@ WITH line AS (
     WHERE
         ($1::VARCHAR IS NULL OR who = $1::VARCHAR)
         AND ($2::VARCHAR IS NULL OR action = $2::VARCHAR)
-        AND ($3::BIGINT IS NULL OR id < $3::BIGINT)
+        AND ($3::VARCHAR IS NULL OR about = $3::VARCHAR)
+        AND ($4::BIGINT IS NULL OR id < $4::BIGINT)
     ORDER BY id DESC
-    LIMIT $4::INTEGER
-),
-
-letter_line AS (
+    LIMIT $5::INTEGER
+)
+UNION ALL
+(
     SELECT
         a.id,
-        a.happened_at AS at,
+        a.happened_at,
         a.who,
         a.action,
-        letter.customer_id AS about,
-        coalesce(a.why, '') AS why,
-        jsonb_build_object('letter', letter.id, 'event', letter.event_id) AS details
+        letter.customer_id,
+        coalesce(a.why, ''),
+        jsonb_strip_nulls(
+            jsonb_build_object('letter', letter.id, 'event', letter.event_id, 'operation', a.operation_id)
+        )
     FROM dead_letter_actions AS a
-    INNER JOIN dead_letters AS letter ON letter.id = a.letter_id
+    INNER JOIN dead_letters AS letter ON a.letter_id = letter.id
     WHERE
-        a.operation_id IS NULL
-        AND a.who <> 'worker'
-        AND ($1::VARCHAR IS NULL OR a.who = $1::VARCHAR)
+        ($1::VARCHAR IS NULL OR a.who = $1::VARCHAR)
         AND ($2::VARCHAR IS NULL OR a.action = $2::VARCHAR)
-        AND ($3::BIGINT IS NULL OR a.id < $3::BIGINT)
+        AND (
+            letter.customer_id = $3::VARCHAR
+            OR letter.object_id = $3::VARCHAR
+            OR letter.event_id = $3::VARCHAR
+            OR ($3::VARCHAR IS NULL AND a.operation_id IS NULL AND (a.who <> 'worker' OR $1::VARCHAR = 'worker'))
+        )
+        AND ($4::BIGINT IS NULL OR a.id < $4::BIGINT)
     ORDER BY a.id DESC
-    LIMIT $4::INTEGER
+    LIMIT $5::INTEGER
 )
-
-SELECT
-    id,
-    at,
-    who,
-    action,
-    about,
-    why,
-    details
-FROM line
-UNION ALL
-SELECT
-    id,
-    at,
-    who,
-    action,
-    about,
-    why,
-    details
-FROM letter_line
 ORDER BY id DESC
-LIMIT $4::INTEGER
+LIMIT $5::INTEGER

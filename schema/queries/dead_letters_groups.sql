@@ -1,6 +1,21 @@
 -- Count letters by what they died of, the most letters first; what is told of a cause is the newest of its letters.
--- $13 INTEGER: at most so many groups
-WITH causes AS (
+-- $14 BIGINT: only the newest so many letters; NULL for all
+-- $15 INTEGER: at most so many groups
+WITH counted AS (
+    SELECT
+        id,
+        fingerprint,
+        customer_id,
+        died_at,
+        removal
+    FROM dead_letters
+    WHERE
+        -- include dead_letters_filter
+    ORDER BY id DESC
+    LIMIT $14::BIGINT
+),
+
+causes AS (
     SELECT
         fingerprint,
         count(*) AS letters,
@@ -9,15 +24,13 @@ WITH causes AS (
         min(died_at) AS first_died_at,
         max(died_at) AS last_died_at,
         max(id) AS newest
-    FROM dead_letters
-    WHERE
-        -- include dead_letters_filter
+    FROM counted
     GROUP BY fingerprint
     ORDER BY
         letters DESC,
         last_died_at DESC,
         fingerprint
-    LIMIT $13::INTEGER
+    LIMIT $15::INTEGER
 )
 
 SELECT

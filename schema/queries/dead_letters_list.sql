@@ -1,11 +1,11 @@
 -- List letters without their bodies, newest first.
--- $13 BIGINT: only ids below this one, to page on; NULL from the newest
--- $14 INTEGER: at most so many
+-- $14 BIGINT: only ids below this one, to page on; NULL from the newest
+-- $15 INTEGER: at most so many
 SELECT
     -- include dead_letters_columns
 FROM dead_letters
 WHERE
     -- include dead_letters_filter
-    AND ($13::BIGINT IS NULL OR id < $13::BIGINT)
+    AND ($14::BIGINT IS NULL OR id < $14::BIGINT)
 ORDER BY id DESC
-LIMIT $14::INTEGER
+LIMIT $15::INTEGER

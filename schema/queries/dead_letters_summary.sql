@@ -1,10 +1,74 @@
--- Say how many letters of how many customers match, and which of them is the newest.
--- $13 VARCHAR[]: customers who are paused
+-- Say how many letters match, exactly, which is the newest, and what most of them died of; count the customers of some. One row
+-- a cause, each with the totals; one row without a cause when nothing matches. What matches is read once.
+-- $14 VARCHAR[]: customers who are paused
+-- $15 BIGINT: letters whose customers are counted, at most; NULL for all
+-- $16 INTEGER: at most so many causes, one at least
+WITH matching AS MATERIALIZED (
+    SELECT
+        id,
+        fingerprint,
+        customer_id,
+        died_at,
+        removal
+    FROM dead_letters
+    WHERE
+        -- include dead_letters_filter
+),
+
+causes AS (
+    SELECT
+        fingerprint,
+        count(*) AS letters,
+        count(*) FILTER (WHERE removal) AS removals,
+        min(died_at) AS first_died_at,
+        max(died_at) AS last_died_at,
+        max(id) AS newest,
+        (sum(count(*)) OVER ())::BIGINT AS all_letters,
+        max(max(id)) OVER () AS newest_of_all
+    FROM matching
+    GROUP BY fingerprint
+    ORDER BY
+        letters DESC,
+        last_died_at DESC,
+        fingerprint
+    LIMIT $16::INTEGER
+),
+
+some_letters AS (
+    SELECT customer_id
+    FROM matching
+    LIMIT $15::BIGINT
+),
+
+whose AS (
+    SELECT
+        count(*) AS customers_of,
+        count(DISTINCT customer_id) AS customers,
+        count(DISTINCT customer_id) FILTER (WHERE customer_id = ANY($14::VARCHAR[])) AS paused_customers
+    FROM some_letters
+)
+
 SELECT
-    count(*) AS letters,
-    count(DISTINCT customer_id) AS customers,
-    count(DISTINCT customer_id) FILTER (WHERE customer_id = ANY($13::VARCHAR[])) AS paused_customers,
-    coalesce(max(id), 0) AS newest
-FROM dead_letters
-WHERE
-    -- include dead_letters_filter
+    coalesce(causes.all_letters, 0) AS all_letters,
+    coalesce(causes.newest_of_all, 0) AS newest_of_all,
+    whose.customers,
+    whose.paused_customers,
+    whose.customers_of,
+    causes.fingerprint,
+    letter.event_type,
+    letter.reason,
+    letter.failure_class,
+    letter.failure_code,
+    letter.constraint_name,
+    letter.message,
+    causes.letters,
+    causes.removals,
+    causes.first_died_at,
+    causes.last_died_at
+FROM whose
+LEFT JOIN causes ON TRUE
+LEFT JOIN dead_letters AS letter ON causes.newest = letter.id
+ORDER BY
+    causes.letters DESC,
+    causes.last_died_at DESC,
+    causes.fingerprint

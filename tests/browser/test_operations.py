@@ -46,7 +46,7 @@ def bury(store: Store, numbers: range, **fields: str) -> None:
 
 
 def count(store: Store, status: LetterStatus) -> int:
-    return runtime.run(store.letters.statuses())[status]
+    return runtime.run(store.letters.statuses(count_to=1000)).counts[status]
 
 
 def kill(console: Console) -> None:

@@ -66,7 +66,7 @@ def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(
 ) -> None:
     trial.bury(customers=50)
     dead_letters = DeadLetterService(trial.post.mailboxes.looped, trial.post.store)
-    ids = [match.id for match in dead_letters.matching(LetterFilter())]
+    ids = sorted(kept.id for kept in dead_letters.page(LetterFilter()))
 
     typed = trial.type("retry", "--all", "--yes", "--json")
     wait_until(lambda: trial.statuses() != {"open": 50}, what="the command to begin")

@@ -24,6 +24,7 @@ from cogento.store.letter_records import (
     LetterGroup,
     LetterRow,
     LetterStatus,
+    LetterStatuses,
     LetterSummary,
     RowSince,
 )
@@ -190,25 +191,31 @@ class FakeDeadLetters(DeadLetterService):
     operations: FakeOperations = field(default_factory=FakeOperations)
     paused_customers: int = 0
 
-    def groups(self, which: LetterFilter, *, limit: int = 1) -> list[LetterGroup]:
-        return [_group(letter) for letter in self.page(which, limit=limit)]
+    def groups(self, which: LetterFilter, *, newest: int | None = None, limit: int = 1) -> list[LetterGroup]:
+        return [_group(letter) for letter in self.page(which, limit=limit)][:newest]
 
     def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
         older = [one for one in self.letters if below is None or one.id < below]
         wanted = [one for one in older if one.status in which.statuses]
         return [one for one in wanted if which.fingerprint in {None, one.fingerprint}][:limit]
 
-    def summary(self, which: LetterFilter) -> LetterSummary:
+    def summary(
+        self, which: LetterFilter, *, customers_of: int | None = None, causes: int = 1
+    ) -> LetterSummary:
         wanted = [one for one in self.page(which) if which.ids is None or one.id in which.ids]
         return LetterSummary(
             letters=len(wanted),
             customers=len({one.customer_id for one in wanted}),
             paused_customers=self.paused_customers,
             newest=max((one.id for one in wanted), default=0),
+            customers_of=len(wanted) if customers_of is None else min(customers_of, len(wanted)),
+            causes=[_group(one) for one in wanted[:causes]],
         )
 
-    def statuses(self) -> dict[LetterStatus, int]:
-        return dict(Counter(one.status for one in self.letters))
+    def statuses(self, *, count_to: int) -> LetterStatuses:
+        counted = Counter(one.status for one in self.letters)
+        counts = {status: min(count, count_to) for status, count in counted.items()}
+        return LetterStatuses(counts, max((one.id for one in self.letters), default=0))
 
     def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:
         return {one.id: self.row for one in letters}

@@ -16,6 +16,7 @@ from cogento.console.messages import REDELIVERIES, describe_row_since
 from cogento.console.payload import payload_tree
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_reason
+from cogento.console.web.letters import COUNTED
 from cogento.console.web.login import current_user
 from cogento.queue.redelivery import TAKEN_ALONG
 from cogento.store.letter_records import LetterFilter, LetterStatus
@@ -114,7 +115,7 @@ class LetterPage:
             opened = self._dead_letters.open(letter)
             row = self._dead_letters.rows([letter]).get(letter.id)
             alike = LetterFilter(statuses=OPEN, fingerprint=letter.fingerprint)
-            same_cause = sum(group.letters for group in self._dead_letters.groups(alike))
+            same_cause = sum(group.letters for group in self._dead_letters.groups(alike, newest=COUNTED + 1))
         values = {
             "letter": letter,
             "standing": opened.standing,

@@ -5,6 +5,7 @@ Looking is GET, and the address says what is shown. Shows no body.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -12,15 +13,20 @@ from flask import request
 from cogento.console.dead_letters import advice_for
 from cogento.console.errors import friendly_errors
 from cogento.console.web.answers import show
-from cogento.console.web.letter_filters import STATUSES, read_query
+from cogento.console.web.letter_filters import STATUSES, LetterQuery, read_query
 from cogento.events.letters import LetterReason
 
 if TYPE_CHECKING:
     from flask import Flask, Response
 
     from cogento.console.dead_letters import DeadLetterService
+    from cogento.store.letter_records import LetterFilter
 
 LISTED = 100
+COUNTED = 10_000
+"""So many letters are counted for a list; of more it is said that there are more. What is done to letters counts all."""
+LOOKED_THROUGH = 20_000
+"""So many are looked through for a text, which no index finds, and then it is said which they were."""
 
 
 class LetterPages:
@@ -32,29 +38,48 @@ class LetterPages:
     def install(self, app: Flask) -> None:
         """Put the pages into an application."""
         app.add_url_rule("/console/letters", "letters", self.list)
+        app.jinja_env.filters["counted"] = _counted
 
     def list(self) -> Response:
         """Show the letters that the address asks for: their causes, then the newest of them one by one."""
         asked = read_query(request.args)
         with friendly_errors():
-            counts = self._dead_letters.statuses()
-            groups = self._dead_letters.groups(asked.which, limit=LISTED)
-            letters = self._dead_letters.page(asked.which, below=asked.below, limit=LISTED + 1)
+            found = self._dead_letters.statuses(count_to=COUNTED + 1)
+            which = _window(asked, newest=found.newest) if asked.which.text else asked.which
+            groups = self._dead_letters.groups(which, newest=COUNTED, limit=LISTED)
+            letters = self._dead_letters.page(which, below=asked.below, limit=LISTED + 1)
             rows = self._dead_letters.rows(letters[:LISTED])
-        is_one_cause = len(groups) == 1
+        matching = sum(group.letters for group in groups)
+        is_all = matching < COUNTED and len(groups) < LISTED and (which.oldest or 1) == 1
+        older = letters[LISTED - 1].id if len(letters) > LISTED else None
+        unread = which.oldest if older is None and which.oldest != 1 else None
         values = {
-            "counts": counts,
+            "counts": found.counts,
             "groups": groups,
             "letters": letters[:LISTED],
             "rows": rows,
-            "older": letters[LISTED - 1].id if len(letters) > LISTED else None,
+            "older": older or unread,
+            "looked_through": [which.oldest, which.newest] if which.text else None,
         }
         drawn = {
             "asked": asked,
             "statuses": STATUSES,
             "reasons": LetterReason,
-            "cause": groups[0] if is_one_cause else None,
-            "advice": advice_for(groups[0].reason) if is_one_cause else None,
-            "matching": f"{sum(group.letters for group in groups):,}" if len(groups) < LISTED else "of them",
+            "cause": groups[0] if len(groups) == 1 else None,
+            "advice": advice_for(groups[0].reason) if len(groups) == 1 else None,
+            "matching": f"{matching:,}" if is_all else "of them",
+            "of_the_newest": COUNTED if matching >= COUNTED else None,
+            "unread": unread,
         }
         return show("letters.html", values, drawn=drawn)
+
+
+def _window(asked: LetterQuery, *, newest: int) -> LetterFilter:
+    """Bound what is looked through for a text: the newest letters, or those below the one that the address names."""
+    newest = newest if asked.below is None else min(asked.below - 1, newest)
+    return replace(asked.which, newest=newest, oldest=max(newest - LOOKED_THROUGH + 1, 1))
+
+
+def _counted(letters: int) -> str:
+    """Write how many there are, as far as they are counted."""
+    return f"more than {COUNTED:,}" if letters > COUNTED else f"{letters:,}"

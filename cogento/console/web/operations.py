@@ -18,6 +18,7 @@ from cogento.console.messages import REDELIVERIES
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_number, read_reason
 from cogento.console.web.letter_filters import read_query
+from cogento.console.web.letters import COUNTED
 from cogento.console.web.login import current_user
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterStatus
@@ -98,12 +99,11 @@ class OperationPages:
         asked = read_query(request.form or request.args)
         which = replace(asked.which, statuses=OPEN, ids=asked.ticked or None)
         with friendly_errors():
-            summary = self._dead_letters.summary(which)
-            groups = self._dead_letters.groups(which, limit=CAUSES_LISTED)
-        values = {"action": kind, "summary": summary, "causes": groups, "problem": problem}
+            summary = self._dead_letters.summary(which, customers_of=COUNTED, causes=CAUSES_LISTED)
+        values = {"action": kind, "summary": summary, "problem": problem}
         drawn = {
             "asked": asked,
-            "advice": list(dict.fromkeys(advice_for(group.reason) for group in groups)),
+            "advice": list(dict.fromkeys(advice_for(cause.reason) for cause in summary.causes)),
             "why": request.form.get("why", ""),
             "rate": request.form.get("rate", ""),
         }
@@ -123,7 +123,11 @@ class OperationPages:
         found = self._operations.read(number) if number <= MAX_NUMBER else None
         if found is None:
             abort(404, "There is no operation of this number.")
-        values = {"operation": found.operation, "outcomes": found.outcomes}
+        values = {
+            "operation": found.operation,
+            "outcomes": found.outcomes,
+            "outcomes_age_seconds": found.outcomes_age_seconds,
+        }
         return show("operation.html", values, drawn={"is_running": found.operation.state in RUNNING})
 
     def stop(self, number: int) -> AnyResponse:

@@ -9,8 +9,9 @@
 -- $8 VARCHAR: text in an id, a code, a message or a resolution, in any case
 -- $9 BOOLEAN: removals, for those only that take something away
 -- $10 BIGINT: newest, for those up to this number
--- $11 BIGINT[]: ids, for those only
--- $12 BIGINT: operation, for those that it dealt with
+-- $11 BIGINT: oldest, for those from this number on
+-- $12 BIGINT[]: ids, for those only
+-- $13 BIGINT: operation, for those that it dealt with
 status = ANY($1::VARCHAR[])
 AND ($2::VARCHAR IS NULL OR reason = $2::VARCHAR)
 AND ($3::VARCHAR IS NULL OR event_type = $3::VARCHAR)
@@ -37,14 +38,15 @@ AND (
 )
 AND (NOT $9::BOOLEAN OR removal)
 AND ($10::BIGINT IS NULL OR id <= $10::BIGINT)
-AND ($11::BIGINT[] IS NULL OR id = ANY($11::BIGINT[]))
+AND ($11::BIGINT IS NULL OR id >= $11::BIGINT)
+AND ($12::BIGINT[] IS NULL OR id = ANY($12::BIGINT[]))
 AND (
-    $12::BIGINT IS NULL
-    OR EXISTS (
-        SELECT
-        FROM dead_letter_actions AS done
-        WHERE
-            done.operation_id = $12::BIGINT
-            AND done.letter_id = dead_letters.id
+    $13::BIGINT IS NULL
+    OR id = ANY(
+        ARRAY( -- of the operation's letters, so that they are found by number
+            SELECT done.letter_id
+            FROM dead_letter_actions AS done
+            WHERE done.operation_id = $13::BIGINT
+        )
     )
 )

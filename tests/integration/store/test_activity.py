@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -103,3 +103,23 @@ async def test_text_that_postgres_cannot_hold_is_replaced(store: Store) -> None:
 
     assert (entry.who, entry.about, entry.why) == ("a\ufffd", "\ufffd", "\ufffd")
     assert entry.details == {"x": "\ufffd"}
+
+
+async def test_what_was_done_long_ago_is_forgotten_but_not_who_was_forgotten(store: Store, sql: Any) -> None:
+    await store.activity.record(who="ada", action=Action.FORGET, about="cus_1")
+    await store.activity.record(who="ada", action=Action.PAUSE, about="cus_2")
+    await sql.execute("UPDATE activity SET happened_at = now() - INTERVAL '401 days'")
+    await store.activity.record(who="ada", action=Action.PAUSE, about="cus_3")
+
+    await store.run_maintenance()
+
+    assert [entry.about for entry in await store.activity.page()] == ["cus_3", "cus_1"]
+
+
+async def test_activity_is_kept_as_long_as_the_ledger_where_that_is_longer(store: Store, sql: Any) -> None:
+    await store.activity.record(who="ada", action=Action.PAUSE, about="cus_2")
+    await sql.execute("UPDATE activity SET happened_at = now() - INTERVAL '401 days'")
+
+    await store.run_maintenance(retention_days=500)
+
+    assert len(await store.activity.page()) == 1

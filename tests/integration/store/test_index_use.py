@@ -9,13 +9,16 @@ import pytest
 
 from cogento.events.kinds import OWNED_KINDS
 from cogento.store.connecting import connect
+from cogento.store.dead_letters import filter_terms
 from cogento.store.kind_queries import query_of, query_of_all
+from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.store import Store
 from tests.support.store_deliveries import customer, new_customer, subscription
 
 if TYPE_CHECKING:
     import asyncpg
 
+ANY_STATUS = frozenset(LetterStatus)
 BY_STRIPE_ID, UNSURE = "idx_{0.table}_stripe_{0}_id", "idx_{0.table}_unsure"
 
 HOT = (
@@ -44,12 +47,6 @@ HOT = (
     ("dead_letters_statuses", "idx_dead_letters_cause"),
     ("dead_letters_rows", "dead_letters_pkey"),
     ("dead_letters_rows", "idx_users_stripe_customer_id"),
-    ("activity_page", "activity_pkey"),
-    ("activity_page", "idx_dead_letter_actions_one_by_one"),
-    ("activity_workers", "dead_letter_actions_pkey"),
-    ("activity_about", "idx_activity_about"),
-    ("activity_about", "idx_dead_letter_actions_letter_id"),
-    ("activity_about", "idx_dead_letters_customer_id"),
 )
 EVERY_HOT = [
     *(pytest.param(query_of_all(name), index, id=f"{name}-{index}") for name, index in HOT),
@@ -82,6 +79,33 @@ async def test_the_query_goes_by_key_whatever_the_statistics(
     assert "Seq Scan" not in plan
     assert "Hash Join" not in plan
     assert "Merge Join" not in plan
+
+
+@pytest.mark.parametrize(
+    ("name", "terms", "indexes"),
+    [
+        ("activity_page", (None, None, None, None, 50), {"activity_pkey", "idx_dead_letter_actions_one_by_one"}),
+        ("activity_page", ("ada", None, None, None, 50), {"idx_activity_who", "idx_dead_letter_actions_who"}),
+        ("activity_page", ("worker", None, None, None, 50), {"idx_activity_who", "idx_dead_letter_actions_who"}),
+        ("activity_page", (None, "forget", None, None, 50), {"idx_activity_action"}),
+        (
+            "activity_page",
+            (None, None, "cus_1", None, 50),
+            {"idx_activity_about", "idx_dead_letters_customer_id", "idx_dead_letters_object_id", "idx_dead_letters_event_id"},
+        ),
+        ("dead_letters_list", (*filter_terms(LetterFilter(fingerprint="f")), None, 100), {"idx_dead_letters_cause"}),
+        ("dead_letters_list", (*filter_terms(LetterFilter(statuses=ANY_STATUS, operation=7)), None, 100), {"dead_letters_pkey"}),
+        ("operations_remaining", (*filter_terms(LetterFilter()), 7), {"idx_dead_letter_actions_operation_id", "idx_dead_letter_actions_letter_id"}),
+    ],
+)  # fmt: skip
+async def test_what_is_searched_for_goes_by_the_index_of_its_terms(
+    untouched_url: str, name: str, terms: tuple[object, ...], indexes: set[str]
+) -> None:
+    session = await connect(untouched_url, application_name="test")
+    await session.execute("SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off")
+    plan = json.loads(await session.fetchval(f"EXPLAIN (FORMAT JSON) {query_of_all(name)}", *terms))
+    await session.close()
+    assert {node["Index Name"] for node in _nodes(plan[0]["Plan"]) if "Index Name" in node} >= indexes
 
 
 async def test_totals_go_by_index_but_for_the_table_that_has_a_few_rows(untouched_url: str) -> None:

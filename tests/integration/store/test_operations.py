@@ -15,7 +15,7 @@ from cogento.store.operations import (
     OperationRunningError,
     OperationState,
 )
-from tests.support.store_letters import letter
+from tests.support.store_letters import BODY, letter
 
 if TYPE_CHECKING:
     from cogento.store.store import Store
@@ -116,6 +116,17 @@ async def test_it_takes_no_more_than_the_letters_that_were_ticked(store: Store) 
     operation = await begun(store, LetterFilter(ids=(first, third)))
 
     assert await remaining(store, operation) == [first, third]
+
+
+async def test_letters_come_oldest_event_first_with_the_size_of_their_bodies(store: Store) -> None:
+    await store.insert_dead_letters(
+        [letter("1", created=200_000_000, raw_body=b"12345"), letter("2", created=100_000_000)]
+    )
+
+    older, newer = await store.operations.remaining(await begun(store))
+
+    assert older.id > newer.id
+    assert (older.body_bytes, newer.body_bytes) == (len(BODY), 5)
 
 
 async def test_ages_are_counted_from_when_it_began(store: Store, sql: Any) -> None:
@@ -296,3 +307,23 @@ async def test_what_a_newer_release_asks_for_is_shown_and_not_continued(store: S
 
     assert found is not None
     assert (found.filter, found.may_continue) == (None, False)
+
+
+async def test_one_that_ended_long_ago_is_forgotten_and_what_was_done_to_its_letters_is_not(
+    store: Store, sql: Any
+) -> None:
+    (first,) = await buried(store, "1")
+    old = await begun(store)
+    await store.operations.retry(old, [first])
+    await store.operations.finish(old, OperationState.DONE)
+    await sql.execute("UPDATE operations SET finished_at = now() - INTERVAL '401 days'")
+    await store.operations.finish(await begun(store), OperationState.DONE)
+    running = await begun(store)
+    await sql.execute(
+        "UPDATE operations SET heartbeat_at = now() - INTERVAL '500 days' WHERE id = $1", running.id
+    )
+
+    await store.run_maintenance()
+
+    assert [one.id for one in await store.operations.list()] == [running.id, running.id - 1]
+    assert [done.action for done in await store.letters.actions(first)] == ["retry"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from cogento.console.bulk_operations import batches
-from cogento.events.names import CustomerId
 from cogento.store.letter_records import LetterMatch
 
 
 def matches(*sizes: int) -> list[LetterMatch]:
-    return [LetterMatch(n, CustomerId("cus_1"), size) for n, size in enumerate(sizes)]
+    return [LetterMatch(n, size) for n, size in enumerate(sizes)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,13 @@
+"""What keeps the console quick over many letters: bodies apart, and indexes that counting needs nothing beside."""
+
+from __future__ import annotations
+
+from schema.migrations import run_file
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Change how letters are kept and found; the release before this one reads and writes them as before."""
+    run_file("0013_console_reading.sql")
