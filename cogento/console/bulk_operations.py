@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 BATCH_LETTERS = 200
 BATCH_BYTES = 4 * 1024**2
 ANSWER_SECONDS = 20
+COUNTED_ANEW = 10_000
+"""What has become of so many letters is counted whenever somebody looks; of more, COUNTING_SHARE of the time at most."""
 COUNTING_SHARE = 0.05
-"""At most so much of the time is spent counting what has become of an operation's letters, while somebody looks."""
 COUNTS_KEPT = 20
 DISCARDED = "discarded"
 """What counts beside the results of a retry (cogento/queue/redelivery.py)."""
@@ -183,7 +184,7 @@ class BulkOperations:
             operation = self._read(operation_id)
             if operation is None:
                 return None
-            counted = self._count(operation_id)
+            counted = self._count(operation)
         return OperationDetails(operation, counted.outcomes, time.monotonic() - counted.at)
 
     def page(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:
@@ -277,13 +278,14 @@ class BulkOperations:
         except Exception:
             log.exception("operation_failed", operation=operation.id)
 
-    def _count(self, operation_id: int) -> _Counted:
-        """Count its letters by what has become of them, or take a count for which counting would take its share of time."""
-        begun, last = time.monotonic(), self._counted.pop(operation_id, None)
-        if last is None or begun - last.at > last.took / COUNTING_SHARE:
-            outcomes = runtime.run(self._operations.outcomes(operation_id), timeout_seconds=ANSWER_SECONDS)
-            last = _Counted(outcomes, begun, time.monotonic() - begun)
-        self._counted[operation_id] = last
+    def _count(self, operation: Operation) -> _Counted:
+        """Count its letters by what has become of them; of many a count is taken again while it is young."""
+        begun, last = time.monotonic(), self._counted.pop(operation.id, None)
+        is_young = last is not None and begun - last.at < last.took / COUNTING_SHARE
+        if last is None or not is_young or operation.processed <= COUNTED_ANEW:
+            outcomes = runtime.run(self._operations.outcomes(operation.id), timeout_seconds=ANSWER_SECONDS)
+            last = _Counted(outcomes, time.monotonic(), time.monotonic() - begun)
+        self._counted[operation.id] = last
         for id_ in list(self._counted)[:-COUNTS_KEPT]:
             self._counted.pop(id_, None)
         return last

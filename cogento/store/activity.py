@@ -24,7 +24,7 @@ _PAGE = query("activity_page")
 _FORGET = query("activity_forget")
 
 RETENTION_DAYS = 400
-"""So long it is kept, and what ended of bulk operations, too: an audit looks back a year."""
+"""So long it is kept, and bulk operations that have ended, too: an audit looks back a year."""
 
 
 class Action(StrEnum):
@@ -100,5 +100,8 @@ class Activity:
         return [ActivityEntry(**{**row, "details": json.loads(row["details"])}) for row in rows]
 
     async def forget_old(self, *, days: int) -> None:
-        """Delete what was done longer ago, but not that somebody was forgotten: after a restored backup it is needed."""
+        """Delete what was done longer ago, and bulk operations that ended then.
+
+        That somebody was forgotten stays: whoever restores a backup needs it.
+        """
         await self._database.write(_FORGET, days)

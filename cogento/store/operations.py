@@ -41,7 +41,6 @@ _LIST = query("operations_list")
 _REMAINING = query("operations_remaining")
 _IN_FLIGHT = query("operations_in_flight")
 _OUTCOMES = query("operations_outcomes")
-_FORGET = query("operations_forget")
 
 OPEN = frozenset({LetterStatus.OPEN})
 
@@ -226,10 +225,6 @@ class Operations:
             OperationOutcome(LetterStatus(row["status"]), row["resolution"], row["letters"])
             for row in await self._database.fetch(_OUTCOMES, operation_id)
         ]
-
-    async def forget_old(self, *, days: int) -> None:
-        """Delete those that ended longer ago; their letters, and what was done to these, stay."""
-        await self._database.write(_FORGET, days)
 
     async def list(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:
         """List operations, newest first; `below` is a number to page on."""

@@ -71,7 +71,9 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
 }
 """By table, of the schema for people and of the machinery's. What a role of a process may do, and nothing beside it."""
 
-FUNCTIONS = {ProcessRole.WORKER: ("make_ledger_day(DATE)", "drop_ledger_day(DATE)")}
+FUNCTIONS = {
+    ProcessRole.WORKER: ("make_ledger_day(DATE)", "drop_ledger_day(DATE)", "forget_old_activity(INTEGER)")
+}
 
 _MARKED = """
 SELECT pg_get_userbyid(grantee)::TEXT, 'worker'
@@ -86,6 +88,11 @@ WHERE pg_class.oid = to_regclass('activity') AND privilege_type = 'INSERT' AND g
 _LACKS = """
 SELECT bool_or(NOT has_table_privilege($1::TEXT::NAME, relation, verb))
 FROM unnest($2::TEXT[], $3::TEXT[]) AS needed (relation, verb)
+"""
+
+_MAY_NOT_RUN = """
+SELECT coalesce(bool_or(NOT has_function_privilege($1::TEXT::NAME, needed, 'EXECUTE')), FALSE)
+FROM unnest($2::TEXT[]) AS needed
 """
 
 
@@ -119,7 +126,11 @@ def renew(connection: sa.Connection, schema: str) -> None:
             for verb in verbs.split(", ")
         ]
         tables, verbs = zip(*needed, strict=True)
-        if connection.exec_driver_sql(_LACKS, (role, list(tables), list(verbs))).scalar_one():
+        functions = [
+            f'"{internal_schema(schema)}".{name}' for name in FUNCTIONS.get(ProcessRole(process), ())
+        ]
+        lacks_rights = connection.exec_driver_sql(_LACKS, (role, list(tables), list(verbs))).scalar_one()
+        if lacks_rights or connection.exec_driver_sql(_MAY_NOT_RUN, (role, functions)).scalar_one():
             for statement in grants(ProcessRole(process), quoted(role), schema):
                 connection.exec_driver_sql(statement)
 

@@ -132,5 +132,4 @@ class Store:
         await self.letters.erase_bodies()
         await refetches.forget_requests(self._database, days=retention_days)
         await self.activity.forget_old(days=max(activity.RETENTION_DAYS, retention_days))
-        await self.operations.forget_old(days=max(activity.RETENTION_DAYS, retention_days))
         return await partitions.maintain(self._database, retention_days=retention_days)

@@ -1,12 +1,3 @@
--- Delete old activity, the oldest first; what names those who were forgotten stays.
--- $1 INTEGER: days since it was done
-DELETE FROM activity
-WHERE id IN (
-    SELECT id
-    FROM activity
-    WHERE
-        happened_at < now() - make_interval(days => $1::INTEGER)
-        AND action <> 'forget'
-    ORDER BY id
-    LIMIT 10000
-)
+-- Delete old activity, and bulk operations that ended long ago. What was done to a letter stays with it.
+-- $1 INTEGER: days since, 400 at least
+SELECT forget_old_activity($1::INTEGER)

@@ -179,6 +179,9 @@ class FakeOperations(BulkOperations):
         return changed
 
 
+MORE = 2**63
+
+
 @dataclass
 class FakeDeadLetters(DeadLetterService):
     """Deals with the letters that it is given; `answer` is what a retry comes to."""
@@ -190,12 +193,15 @@ class FakeDeadLetters(DeadLetterService):
     payload: bytes | None = None
     operations: FakeOperations = field(default_factory=FakeOperations)
     paused_customers: int = 0
+    many: bool = False
+    """Whether there are more of a cause, and of resolved letters, than are counted."""
 
     def groups(self, which: LetterFilter, *, newest: int | None = None, limit: int = 1) -> list[LetterGroup]:
-        return [_group(letter) for letter in self.page(which, limit=limit)][:newest]
+        groups = [_group(letter) for letter in self.page(which, limit=limit)][:newest]
+        return [replace(group, letters=newest or 1) for group in groups] if self.many else groups
 
     def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
-        older = [one for one in self.letters if below is None or one.id < below]
+        older = [one for one in self.letters if (which.oldest or 1) <= one.id < (below or MORE)]
         wanted = [one for one in older if one.status in which.statuses]
         return [one for one in wanted if which.fingerprint in {None, one.fingerprint}][:limit]
 
@@ -215,6 +221,7 @@ class FakeDeadLetters(DeadLetterService):
     def statuses(self, *, count_to: int) -> LetterStatuses:
         counted = Counter(one.status for one in self.letters)
         counts = {status: min(count, count_to) for status, count in counted.items()}
+        counts |= {LetterStatus.RESOLVED: count_to} if self.many else {}
         return LetterStatuses(counts, max((one.id for one in self.letters), default=0))
 
     def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:

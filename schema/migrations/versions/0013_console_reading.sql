@@ -26,3 +26,24 @@ CREATE INDEX idx_dead_letter_actions_letter_id ON dead_letter_actions (letter_id
 CREATE INDEX idx_activity_who ON activity (who, id);
 CREATE INDEX idx_activity_action ON activity (action, id);
 CREATE INDEX idx_dead_letter_actions_who ON dead_letter_actions (who, id) WHERE operation_id IS NULL;
+
+-- What operators did is kept for an audit that looks back a year, and then deleted with the rights of the tables' owner: no
+-- process may delete what was done itself. That somebody was forgotten is never deleted.
+CREATE FUNCTION forget_old_activity(days INTEGER) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF days < 400 THEN
+        RAISE EXCEPTION 'activity is kept for 400 days at least' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    DELETE FROM activity
+    WHERE happened_at < now() - make_interval(days => days) AND action <> 'forget';
+    DELETE FROM operations
+    WHERE
+        state NOT IN ('running', 'stopping')
+        AND coalesce(finished_at, heartbeat_at) < now() - make_interval(days => days);
+END
+$$;
+
+REVOKE ALL ON FUNCTION forget_old_activity(INTEGER) FROM PUBLIC;
+
+COMMENT ON FUNCTION forget_old_activity(INTEGER) IS 'Deletes activity older than so many days, 400 at least, and bulk operations that ended before; not that somebody was forgotten.';

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from cogento import runtime
+from cogento.console import bulk_operations
 from cogento.console.bulk_operations import BulkOperations, NeverStops
 from cogento.console.errors import Failure
 from cogento.events.names import CustomerId
@@ -232,6 +233,29 @@ def test_a_rate_is_kept_by_small_batches_with_waits_between(bulk: BulkOperations
     assert sizes == [4] * 5
     assert len(stop.waited) == 5
     assert max(stop.waited) <= 0.1
+
+
+def test_what_has_become_of_many_letters_is_counted_a_share_of_the_time(
+    bulk: BulkOperations, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(store, 3)
+    operation = begin(bulk)
+    run(bulk, operation)
+    monkeypatch.setattr(bulk_operations, "COUNTED_ANEW", 2)
+    monkeypatch.setattr(bulk_operations, "COUNTING_SHARE", 1e-6)
+    first = bulk.read(operation.id)
+    runtime.run(store.insert_dead_letters([dead(0)]))  # put back, and dead again
+
+    young = bulk.read(operation.id)
+    monkeypatch.setattr(bulk_operations, "COUNTING_SHARE", 1e6)
+    anew = bulk.read(operation.id)
+
+    assert first is not None
+    assert young is not None
+    assert anew is not None
+    assert young.outcomes == first.outcomes == [OperationOutcome(LetterStatus.RETRYING, None, 3)]
+    assert young.outcomes_age_seconds > first.outcomes_age_seconds
+    assert [one.letters for one in anew.outcomes] == [1, 2]
 
 
 def test_after_a_crash_between_two_batches_the_rest_is_done_and_nothing_twice(

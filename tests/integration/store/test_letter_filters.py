@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cogento.events.names import CustomerId
 from cogento.retries import FailureClass
 from cogento.store.letter_records import LetterFilter
 from cogento.store.store import Store
@@ -48,6 +49,7 @@ async def bury_three(store: Store, sql: Any) -> None:
         (LetterFilter(text="23514", about="cus_8"), {"evt_old2"}),
         (LetterFilter(text="100%_"), set()),
         (LetterFilter(removals=True), {"evt_old2"}),
+        (LetterFilter(oldest=2**40), set()),
         (LetterFilter(statuses=frozenset()), set()),
     ],
 )
@@ -70,6 +72,47 @@ async def test_a_group_counts_its_letters_and_customers(store: Store) -> None:
     assert (first.reason, first.letters, first.customers, first.removals) == ("bug", 3, 2, 1)
     assert (second.reason, second.letters, second.customers, second.removals) == ("odd", 1, 1, 0)
     assert first.first_died_at <= first.last_died_at
+
+
+async def test_of_many_letters_the_newest_are_counted_by_cause(store: Store) -> None:
+    await store.insert_dead_letters([letter("1", reason="odd"), letter("2")])
+    await store.insert_dead_letters([letter("3")])
+    (group,) = await store.letters.groups(newest=2)
+    assert (group.reason, group.letters) == ("bug", 2)
+
+
+async def test_a_summary_counts_all_letters_and_the_customers_of_some(store: Store) -> None:
+    ends = letter("3", customer_id="cus_2", removal=True)
+    await store.insert_dead_letters([letter("1"), letter("2"), ends, letter("4", reason="odd")])
+    newest = max(one.id for one in await store.letters.page())
+
+    summary = await store.letters.summary(LetterFilter(), paused=[CustomerId("cus_2")], causes=5)
+    bounded = await store.letters.summary(LetterFilter(), customers_of=1)
+
+    assert (summary.letters, summary.newest, summary.has_all_customers) == (4, newest, True)
+    assert (summary.customers, summary.paused_customers) == (2, 1)
+    assert [(one.reason, one.letters, one.removals) for one in summary.causes] == [
+        ("bug", 3, 1),
+        ("odd", 1, 0),
+    ]
+    assert (bounded.letters, bounded.newest, bounded.has_all_customers) == (4, newest, False)
+    assert (bounded.customers, [one.letters for one in bounded.causes]) == (1, [3])
+
+
+async def test_a_summary_of_nothing_has_no_causes(store: Store) -> None:
+    summary = await store.letters.summary(LetterFilter())
+    assert (summary.letters, summary.newest, summary.customers, summary.causes) == (0, 0, 0, [])
+
+
+async def test_letters_are_counted_by_status_and_closed_ones_up_to_a_number(store: Store) -> None:
+    await store.insert_dead_letters([letter(number) for number in "12345"])
+    ids = sorted(one.id for one in await store.letters.page())
+    await store.letters.discard(ids[:3], who="ada", why="test data")
+
+    found = await store.letters.statuses(count_to=2)
+
+    assert found.newest == ids[-1]
+    assert found.counts == {"open": 2, "retrying": 0, "resolved": 0, "discarded": 2}
 
 
 async def test_letters_of_a_group_are_found_by_its_fingerprint(store: Store) -> None:

@@ -22,7 +22,7 @@ from tests.support.store_deliveries import customer, new_customer, subscription
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORKERS_OWN = {"partitions_make", "partitions_drop", "partitions_forget", "members_decide"}
+WORKERS_OWN = {"partitions_make", "partitions_drop", "partitions_forget", "members_decide", "activity_forget"}
 CHANGES_OF_TABLES = [
     "CREATE TABLE mine (id INT)",
     "CREATE TABLE cogento_internal.mine (id INT)",
@@ -49,9 +49,11 @@ REFUSED = [
     ("worker", "UPDATE dead_letter_actions SET who = 'somebody else'"),
     ("worker", "SELECT make_ledger_day((now() + INTERVAL '40 days')::DATE)"),
     ("worker", "SELECT drop_ledger_day(now()::DATE)"),
+    ("worker", "SELECT forget_old_activity(399)"),
     ("worker", "DROP TABLE webhook_events_default"),
     ("console", "SELECT make_ledger_day(now()::DATE)"),
     ("console", "SELECT drop_ledger_day('2020-01-01')"),
+    ("console", "SELECT forget_old_activity(400)"),
     ("console", "INSERT INTO member_statuses (statuses) VALUES ('{}')"),
     ("reader", "INSERT INTO users (email, stripe_customer_id) VALUES ('a@b.c', 'cus_1')"),
     ("reader", "UPDATE users SET email = 'mine@example.com'"),
@@ -155,8 +157,10 @@ async def test_owner_worker_and_console_work_together_and_an_upgrade_renews_thei
     execute(owner, script)
     execute(owner, script)
     execute(
-        owner, "REVOKE ALL ON billing_internal.notices FROM strict_worker, strict_console"
-    )  # as a new table
+        owner,
+        "REVOKE ALL ON billing_internal.notices FROM strict_console",  # as a new table
+        "REVOKE EXECUTE ON FUNCTION billing_internal.forget_old_activity(INTEGER) FROM strict_worker",  # as a new function
+    )
 
     migrate(owner_url)
 

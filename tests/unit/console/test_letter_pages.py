@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.console.web.app import create_app
-from cogento.console.web.letters import LISTED
+from cogento.console.web.letters import LISTED, LOOKED_THROUGH
 from cogento.events.names import EventId
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterAction, LetterRow, LetterStatus, RowSince
@@ -100,6 +100,29 @@ def test_there_is_a_way_to_older_letters_and_back() -> None:
     assert ">evt_1</span>" in older
     assert "Older →" not in older
     assert '<a href="/console/letters">← Newest</a>' in older
+
+
+def test_a_text_is_looked_for_in_the_newest_letters_and_then_in_older_ones() -> None:
+    client = browser(FakeDeadLetters([kept(LOOKED_THROUGH + 2), kept(1)]))
+    first = client.get("/console/letters?text=evt").text
+    assert "looked for in letters 3 to 20,002." in first
+    assert ">evt_20002</span>" in first
+    assert ">evt_1</span>" not in first
+    assert 'href="/console/letters?text=evt&amp;below=3">Look through older letters →' in first
+    older = client.get("/console/letters?text=evt&below=3").text
+    assert "looked for in letters 1 to 2." in older
+    assert ">evt_1</span>" in older
+    assert "Look through older letters" not in older
+
+
+def test_a_list_says_where_it_counts_no_further() -> None:
+    dead_letters = FakeDeadLetters([kept()], many=True)
+    client = browser(dead_letters)
+    page = client.get("/console/letters").text
+    assert "Causes, of the newest 10,000 letters" in page
+    assert "Retry all of them …" in page
+    assert "Resolved more than 10,000" in page
+    assert "Open letters with the same cause: more than 10,000" in client.get("/console/letters/1").text
 
 
 def test_the_page_says_whether_the_row_still_lacks_the_event() -> None:

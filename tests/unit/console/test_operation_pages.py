@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cogento.console.web import operations as operations_pages
 from cogento.console.web.access import LocalAccess
 from cogento.console.web.app import create_app
 from cogento.console.web.login import Role, User
@@ -62,6 +63,16 @@ def test_the_question_says_how_many_of_how_many_customers_and_what_it_leaves_out
     assert f"{action.capitalize()} 2 dead letters of 2 customers?" in page
     assert "the newest of these is 3." in page
     assert "2 of the customers are paused" in page
+
+
+def test_of_more_letters_than_are_looked_at_the_customers_are_at_least_so_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operations_pages, "COUNTED", 1)
+    client = browser(FakeDeadLetters([kept(3), kept(2, customer_id="cus_2")], paused_customers=1))
+    page = client.get("/console/letters/retry").text
+    assert "Retry 2 dead letters of at least 2 customers?" in page
+    assert "At least 1 of the customers is paused" in page
 
 
 def test_only_open_letters_are_asked_about_whatever_the_list_showed() -> None:
