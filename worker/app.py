@@ -17,7 +17,7 @@ from cogento.queue.wakeup import DRAIN_TASK
 from cogento.settings import WorkerSettings, load, refuse
 from cogento.store.errors import PostgresRefusedError
 from worker import out_of_memory
-from worker.celery_app import make_celery, purge_wakeups
+from worker.celery_app import drop_celery_environment, make_celery, purge_wakeups
 from worker.process import STOP_SECONDS, WorkerProcess
 
 make_output_nonblocking()  # before Celery greets
@@ -27,6 +27,7 @@ reporting.configure(
     level=settings.log_level,
     sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
 )
+drop_celery_environment()
 runtime.on_error(out_of_memory.exit_if_out_of_memory)
 app = make_celery(settings.redis_url.get_secret_value())
 process = runtime.run(WorkerProcess.open(settings))

@@ -8,25 +8,23 @@ countdown, which a Redis broker keeps in worker memory.
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import structlog
-from celery import Celery
 from kombu.exceptions import OperationalError
 
-from cogento.queue.wakeup import QUEUE, UNACKNOWLEDGED_KEYS
+from cogento.queue.wakeup import QUEUE, WakeupCelery
 
 log = structlog.get_logger()
 
-CONFIGURATION = {
+CONFIGURATION: dict[str, object] = {
+    "worker_concurrency": 1,
     "accept_content": ["json"],
-    "task_serializer": "json",
     "result_serializer": "json",
     "event_serializer": "json",
     "result_accept_content": ["json"],
-    "result_backend": None,
-    "task_ignore_result": True,
-    "task_default_queue": QUEUE,
     "task_acks_late": False,
-    "task_send_sent_event": False,
     "worker_send_task_events": False,
     "worker_enable_remote_control": False,
     "worker_prefetch_multiplier": 1,
@@ -38,24 +36,30 @@ CONFIGURATION = {
     "broker_connection_max_retries": None,
     # A broker that is full, read-only or cannot write its file is away: without this Celery would end.
     "broker_channel_error_retry": True,
-    "broker_transport_options": {
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
-        "health_check_interval": 10,
-        **UNACKNOWLEDGED_KEYS,
-    },
     "enable_utc": True,
 }
+TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 10}
 
 
-def make_celery(broker_url: str) -> Celery:
+def make_celery(broker_url: str) -> WakeupCelery:
     """An application that takes wake-ups from `broker_url`, one at a time; it has no task yet."""
-    app = Celery("cogento", broker=broker_url)
-    app.conf.update(CONFIGURATION, worker_concurrency=1)
-    return app
+    return WakeupCelery(broker_url, transport_options=TRANSPORT_OPTIONS, **CONFIGURATION)
 
 
-def purge_wakeups(app: Celery) -> None:
+def drop_celery_environment() -> None:
+    """Unset what Celery's command would read from the environment for this worker: queues, a purge, another pool.
+
+    It reads the options of `worker` after it has imported the application, so call this while that is imported. The
+    variables are another application's; ours are in docs/settings.md.
+    """
+    dropped = sorted(name for name in os.environ if name.startswith("CELERY_"))
+    for name in dropped:
+        del os.environ[name]
+    if dropped:
+        log.info("celery_environment_ignored", variables=dropped)
+
+
+def purge_wakeups(app: WakeupCelery) -> None:
     """Drop every wake-up that waits: a worker that starts looks at the mailboxes anyway. Others' messages stay.
 
     Celery ends the process on a message whose frame it cannot read and puts that message back, so that
@@ -65,7 +69,9 @@ def purge_wakeups(app: Celery) -> None:
     try:
         with connection:
             connection.ensure_connection(max_retries=1)
-            connection.default_channel.queue_purge(QUEUE)
-            connection.default_channel.client.delete(*UNACKNOWLEDGED_KEYS.values())
+            channel: Any = connection.default_channel
+            channel.queue_purge(QUEUE)
+            # Prefixed by the client, as everything is that goes through it.
+            channel.client.delete(channel.unacked_key, channel.unacked_index_key, channel.unacked_mutex_key)
     except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors) as error:
         log.warning("wakeups_not_purged", exc_info=error)

@@ -1,14 +1,15 @@
 """The wake-up of a worker: one Celery message, by its task's name, that carries nothing.
 
 To lose or double one is harmless, for every worker polls once a second. So a failed one is counted and forgotten.
-Knows the name of the worker's task, and nothing else of the worker.
+Knows the name of the worker's task, and nothing else of the worker. What Celery's transport keeps in Redis for it stands
+under a prefix of ours, and its broker is ours whatever the environment says: Redis and environment may be shared.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery
@@ -16,23 +17,59 @@ from celery import Celery
 from cogento.retries import BROKER_PAUSE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 DRAIN_TASK = "cogento.drain"
-QUEUE = "cogento"
-UNACKNOWLEDGED_KEYS = {
-    "unacked_key": f"{QUEUE}.unacked",
-    "unacked_index_key": f"{QUEUE}.unacked_index",
-    "unacked_mutex_key": f"{QUEUE}.unacked_mutex",
-}
-"""Where kombu's Redis transport keeps messages that a consumer took and did not acknowledge, by the names of its
-options. Its own names are every Celery application's on the same server: whoever consumes would give others'
-messages back to their queues, and whoever empties these keys would lose them (celery/celery#4284).
+QUEUE = "wakeups"
+KEY_PREFIX = "cogento:"
+"""Before the name of every key that Celery's transport keeps for us: the queue, its bindings, and what was taken and not
+acknowledged.
+
+Its own names are every Celery application's on the same server: whoever consumes would give others' messages back to
+their queues, and whoever empties these keys would lose them (celery/celery#4284).
 """
 
 TIMEOUT_SECONDS = 0.5
 
 log = structlog.get_logger()
+
+
+class WakeupCelery(Celery):  # type: ignore[misc]
+    """A Celery application that is configured by its arguments alone.
+
+    Celery itself believes CELERY_BROKER_URL, CELERY_CONFIG_MODULE and their like more than its caller, and where one
+    environment holds several applications they are another one's. There are no results here, and no Django.
+    """
+
+    backend_cls = "disabled"
+
+    def __init__(
+        self, broker_url: str, *, transport_options: Mapping[str, object], **configuration: object
+    ) -> None:
+        self._broker_url = broker_url
+        super().__init__(
+            "cogento",
+            broker=broker_url,
+            loader="celery.loaders.app:AppLoader",
+            fixups=(),
+            set_as_current=False,
+            config_source={
+                "task_default_queue": QUEUE,
+                "task_serializer": "json",
+                "task_ignore_result": True,
+                "task_send_sent_event": False,
+                "broker_transport_options": {"global_keyprefix": KEY_PREFIX, **transport_options},
+                **configuration,
+            },
+        )
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Make a connection to take messages over."""
+        return super().connection_for_read(url or self._broker_url, **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """Make a connection to send messages over."""
+        return super().connection_for_write(url or self._broker_url, **options)
 
 
 class WorkerWakeup:
@@ -46,17 +83,13 @@ class WorkerWakeup:
         self.failures = 0
         self._monotonic = monotonic
         self._quiet_until = -float("inf")
-        self._celery = Celery(broker=broker_url, set_as_current=False, fixups=())
-        self._celery.conf.update(
-            task_serializer="json",
-            task_ignore_result=True,
-            task_send_sent_event=False,
-            broker_transport_options={
+        self._celery = WakeupCelery(
+            broker_url,
+            transport_options={
                 "socket_timeout": TIMEOUT_SECONDS,
                 "socket_connect_timeout": TIMEOUT_SECONDS,
                 "health_check_interval": 0,
                 "max_retries": 0,  # of connecting, which `retry=False` below does not cover
-                **UNACKNOWLEDGED_KEYS,
             },
         )
 

@@ -29,7 +29,7 @@ FLASK_UNDER_GUNICORN = (str(GUNICORN), "--threads", "8", *BIND, "receiver.app:cr
 FLASK_ALONE = (sys.executable, "-m", "flask", "--app", "receiver.app", "run", "--port", "{port}")
 MOUNTED = (sys.executable, "-m", "flask", "--app", "tests.support.shop", "run", "--port", "{port}")
 """The same view without the fast path: under gunicorn's threads, Flask's own server, and in another application."""
-WRITTEN_BESIDE = (b"cogento", b"_kombu", b"{cogento:0}:fence")
+WRITTEN_BESIDE = (b"cogento:", b"{cogento:0}:fence")
 
 
 class RunningReceiver:

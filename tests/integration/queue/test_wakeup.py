@@ -10,7 +10,7 @@ import pytest
 import redis
 from kombu.connection import Connection
 
-from cogento.queue.wakeup import DRAIN_TASK, QUEUE, TIMEOUT_SECONDS, WorkerWakeup
+from cogento.queue.wakeup import DRAIN_TASK, KEY_PREFIX, QUEUE, TIMEOUT_SECONDS, WorkerWakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,8 @@ def wakeup(redis_url: str, make: Callable[..., WorkerWakeup]) -> WorkerWakeup:
 
 
 def received(redis_url: str) -> Message:
-    connection = Connection(redis_url)  # type: ignore[no-untyped-call]
+    options = {"global_keyprefix": KEY_PREFIX}
+    connection = Connection(redis_url, transport_options=options)  # type: ignore[no-untyped-call]
     with connection, connection.SimpleQueue(QUEUE) as queue:  # type: ignore[no-untyped-call]
         message: Message = queue.get(timeout=5)
         message.ack()  # type: ignore[no-untyped-call]

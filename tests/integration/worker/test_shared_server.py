@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
-from cogento.queue.wakeup import QUEUE, WorkerWakeup
-from tests.support.builders import customer
+from cogento.local.process import Command, Process
+from cogento.queue.wakeup import KEY_PREFIX, QUEUE, WorkerWakeup
+from tests.support.builders import customer, event_body
+from tests.support.other_application import GATE, wait_for_gate
+from tests.support.running_console import RunningConsole
+from tests.support.running_receiver import RunningReceiver
+from tests.support.running_worker import ROOT
 from tests.support.servers import wait_until
+from tests.support.wire import Request
 from worker.celery_app import make_celery, purge_wakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.post import Post
     from tests.support.running_worker import RunningWorker
 
 AN_HOUR_AGO_AND_MORE = 1_600_000_000.0
 TAKEN = [{"body": "W10=", "headers": {"task": "theirs"}, "properties": {"delivery_tag": "1"}}, "", "celery"]
-OURS = (b"{cogento:", b"cogento", b"_kombu.binding.cogento", b"_kombu.binding_permanent.cogento")
+OURS = (b"{cogento:", b"cogento:")
+NOWHERE = "redis://127.0.0.1:1/0"
+FOREIGN_ENVIRONMENT = {
+    "CELERY_BROKER_URL": NOWHERE,
+    "CELERY_BROKER_READ_URL": NOWHERE,
+    "CELERY_BROKER_WRITE_URL": NOWHERE,
+    "CELERY_RESULT_BACKEND": "nowhere://",
+    "CELERY_CONFIG_MODULE": "nowhere",
+    "CELERY_LOADER": "nowhere",
+    "CELERY_WORKER_QUEUES": "celery",
+    "CELERY_WORKER_EXCLUDE_QUEUES": QUEUE,
+    "CELERY_WORKER_PURGE": "true",
+    "CELERY_WORKER_CONCURRENCY": "many",
+    "CELERY_WORKER_INCLUDE": "nowhere",
+    "BROKER_URL": "amqp://nowhere//",
+    "RESULT_BACKEND": "nowhere://",
+    "CONFIG_MODULE": "nowhere",
+    "LOADER": "nowhere",
+    "DJANGO_SETTINGS_MODULE": "nowhere",
+}
+"""What another Celery application's processes are told, and what Celery's command takes from the environment."""
 
 
 @pytest.fixture
@@ -58,7 +86,7 @@ def test_t17_a_worker_that_starts_works_and_stops_leaves_all_that_is_others(
     event = post.put("customer.created", customer("cus_1"))
     wakeup.send()
     wait_until(lambda: event in post.ledger(), what="the event to be applied")
-    wait_until(lambda: not shared.llen(QUEUE), what="the wake-up to be taken")
+    wait_until(lambda: not shared.llen(KEY_PREFIX + QUEUE), what="the wake-up to be taken")
     worker.send(signal.SIGTERM)
     worker.await_death()
     wakeup.close()
@@ -81,7 +109,76 @@ def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: st
     wakeup = WorkerWakeup(redis_url)
     wakeup.send()
     wakeup.close()
-    shared.hset("cogento.unacked", "1", "a wake-up of a worker that died")
+    shared.hset("cogento:unacked", "1", "a wake-up of a worker that died")
     purge_wakeups(make_celery(redis_url))
-    assert not shared.exists(QUEUE, "cogento.unacked", "cogento.unacked_index")
+    assert not shared.exists(KEY_PREFIX + QUEUE, "cogento:unacked", "cogento:unacked_index")
     assert theirs(shared) == before
+
+
+@pytest.fixture
+def other_worker(redis_url: str, tmp_path: Path) -> Iterator[Process]:
+    """A worker of another Celery application on the same server."""
+    wait_for_gate.app.conf.update(broker_url=redis_url, result_backend=redis_url)
+    argv = (
+        sys.executable,
+        *("-m", "celery", "--app", "tests.support.other_application", "worker"),
+        *("--pool=threads", "--concurrency=1"),
+    )
+    environment = {"OTHER_REDIS_URL": redis_url}
+    process = Process(Command(argv=argv, log=tmp_path / "other.log", environment=environment, folder=ROOT))
+    yield process
+    process.kill()
+    wait_for_gate.app.close()
+
+
+@pytest.fixture
+def receiver(redis_url: str, tmp_path: Path) -> Iterator[RunningReceiver]:
+    running = RunningReceiver(redis_url, tmp_path / "receiver.log", **FOREIGN_ENVIRONMENT)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def console(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[RunningConsole]:
+    running = RunningConsole(
+        database_url, redis_url, tmp_path / "console.log", ("--local",), **FOREIGN_ENVIRONMENT
+    )
+    yield running
+    running.stop()
+
+
+def test_t17_another_application_and_everything_of_ours_work_on_one_redis_and_neither_meets_the_other(
+    other_worker: Process,
+    post: Post,
+    receiver: RunningReceiver,
+    console: RunningConsole,
+    start_worker: Callable[..., RunningWorker],
+) -> None:
+    shared = receiver.redis
+    results = [f"celery-task-meta-{wait_for_gate.delay(number).id}" for number in range(4)]
+    wait_until(lambda: shared.exists("unacked", "their runs of 0") == 2, what="theirs to run", seconds=40)
+    shared.set("celery-task-meta-1", "an earlier result")
+    before = theirs(shared)
+
+    # Ours, from the first start over a crash to the end, with the environment of theirs.
+    killed = start_worker(**FOREIGN_ENVIRONMENT)
+    receiver.await_answer()
+    for number in range(3):
+        receiver.keep(Request(event_body("customer.created", customer(f"cus_{number}"), id_=f"evt_{number}")))
+    wait_until(lambda: len(post.ledger()) == 3, what="the events to be applied")
+    console.await_answer()
+    assert console.get("/console").status == 200
+    killed.process.kill()
+    second = start_worker(**FOREIGN_ENVIRONMENT)
+    receiver.keep(Request(event_body("customer.created", customer("cus_3"), id_="evt_3")))
+    wait_until(lambda: len(post.ledger()) == 4, what="another event to be applied")
+    wait_until(lambda: not shared.llen(KEY_PREFIX + QUEUE), what="the wake-ups to be taken")
+    second.send(signal.SIGTERM)
+    assert second.await_death() == 0
+
+    assert theirs(shared) == before
+    assert not receiver.lines("wakeup_failed")
+    shared.set(GATE, "open")
+    wait_until(lambda: shared.exists(*results) == 4, what="their tasks to be done")
+    assert [json.loads(shared.get(done) or "")["result"] for done in results] == [0, 1, 2, 3]
+    assert shared.mget([f"their runs of {number}" for number in range(4)]) == [b"1"] * 4
