@@ -38,7 +38,7 @@ def require_entry(settings: ReceiverSettings) -> None:
 async def _check(settings: ReceiverSettings) -> ServerFacts:
     mailboxes = open_mailboxes(settings)
     try:
-        return await mailboxes.check()
+        return await mailboxes.greet()
     finally:
         await mailboxes.close()
 

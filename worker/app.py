@@ -49,9 +49,9 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
         """
         try:
             runtime.run(process.check())
+            purge_wakeups(app)
         except (MailboxRefused, PostgresRefusedError) as refused:
             refuse(str(refused))
-        purge_wakeups(app)
         runtime.freeze_startup_objects()
         runtime.run(process.start())
 

@@ -14,7 +14,10 @@ from typing import Any
 import structlog
 from kombu.exceptions import OperationalError
 
-from cogento.queue.wakeup import QUEUE, WakeupCelery
+from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
+from cogento.queue.keys import WAKEUP_QUEUE
+from cogento.queue.redis_commands import translated
+from cogento.queue.wakeup import WakeupCelery
 
 log = structlog.get_logger()
 
@@ -63,15 +66,22 @@ def purge_wakeups(app: WakeupCelery) -> None:
     """Drop every wake-up that waits: a worker that starts looks at the mailboxes anyway. Others' messages stay.
 
     Celery ends the process on a message whose frame it cannot read and puts that message back, so that
-    without this the next process would end on it too.
+    without this the next process would end on it too. Raises MailboxRefused where the user may not do this.
     """
     connection = app.connection_for_write()
     try:
-        with connection:
+        with connection, translated(lambda: None):
             connection.ensure_connection(max_retries=1)
             channel: Any = connection.default_channel
-            channel.queue_purge(QUEUE)
+            channel.queue_purge(WAKEUP_QUEUE)
             # Prefixed by the client, as everything is that goes through it.
             channel.client.delete(channel.unacked_key, channel.unacked_index_key, channel.unacked_mutex_key)
-    except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors) as error:
+    except MailboxDenied as denied:
+        raise MailboxRefused(str(denied)) from denied
+    except (
+        OperationalError,
+        MailboxUnavailable,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    ) as error:
         log.warning("wakeups_not_purged", exc_info=error)

@@ -195,7 +195,7 @@ class WorkerProcess:
     async def _check_mailboxes(self) -> bool:
         """Say whether Redis is there; raises MailboxRefused when it promises too little."""
         try:
-            log_level(await self._mailboxes.check())
+            log_level(await self._mailboxes.greet())
         except MailboxUnavailable as error:
             log.warning("mailboxes_unavailable", reason=str(error))
             return False

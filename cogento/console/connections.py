@@ -114,7 +114,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     with _logs_aside(), friendly_errors():
         mailboxes = connect(settings)
         try:
-            runtime.run(mailboxes.check())
+            runtime.run(mailboxes.greet())
             reconciliation = runtime.run(
                 Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
             )

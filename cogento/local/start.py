@@ -83,7 +83,7 @@ def start_everything(
         demand = AckDurability(servers.ack_durability) if servers.ack_durability else None
         mailboxes = Mailboxes.connect(servers.redis_url, ack=demand)
         try:
-            runtime.run(mailboxes.check())
+            runtime.run(mailboxes.greet())
         finally:
             runtime.run(mailboxes.close())
 

@@ -1,5 +1,7 @@
 """The map of every Redis key, and which shard a customer belongs to.
 
+Every key of ours begins with `{cogento:` or `cogento:`; all others on the server are somebody else's.
+
 All keys of a shard start with its hash tag, so that a shard stands in one slot of a cluster and one
 script may touch them all. The Lua files build the same names from the tag (lua/shard.lua).
 
@@ -34,6 +36,9 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:minutes`         | hash   | minute of the day -> totals when it began, as minutes.py writes them; the first shard's only |
 | `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 
+Under `cogento:` is what Celery's transport keeps: `wakeups`, the list of wake-ups (wakeup.py), `_kombu.binding…`, that there
+is such a queue, and `unacked…`, what workers took and did not acknowledge.
+
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
 """
 
@@ -46,6 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cogento.events.names import CustomerId, EventId
+
+CELERY_PREFIX = "cogento:"
+WAKEUP_QUEUE = "wakeups"
 
 
 def tags(shards: int) -> tuple[str, ...]:
@@ -65,6 +73,11 @@ def by_shard(tags: Sequence[str], customers: Iterable[CustomerId]) -> dict[str, 
         tag = tags[shard_of(customer_id, shards=len(tags))]
         groups.setdefault(tag, []).append(i)
     return groups
+
+
+def wakeups_key() -> str:
+    """Return the key of the wake-ups that wait for a worker."""
+    return CELERY_PREFIX + WAKEUP_QUEUE
 
 
 def event_key(tag: str, event_id: EventId) -> str:

@@ -26,7 +26,7 @@ from cogento.queue.claims import (
 from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.enqueue import EnqueueCommands
-from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
@@ -116,6 +116,21 @@ class Mailboxes:
         """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
         async with self._server.connection() as connection:
             return await self._enqueue.scripts.check(connection)
+
+    async def greet(self) -> ServerFacts:
+        """Check the server as a process starts, and that its user may run our commands on our keys.
+
+        Raises MailboxRefused where that is no use until somebody changes something, and MailboxUnavailable otherwise.
+        """
+        try:
+            facts = await self.check()
+            # A script, a write, and what Celery keeps there: rights are given by command and by key.
+            await self._server.run(Call("status", self._tags[0], (0,)))
+            await self._server.ask("DEL", keys.probe_key(self._tags[0]))
+            await self._server.ask("EXISTS", keys.wakeups_key())
+        except MailboxDenied as denied:
+            raise MailboxRefused(str(denied)) from denied
+        return facts
 
     async def ping_write(self) -> ServerFacts:
         """Write something, and return what the server gives: one that is full or read-only still answers a PING.

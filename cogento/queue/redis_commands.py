@@ -24,6 +24,11 @@ from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+NOT_PERMITTED = (
+    "Redis does not let the user in REDIS_URL run a command, or use a key, that we need (NOPERM). Grant it what "
+    "docs/settings.md says by ACL SETUSER."
+)
+
 Argument = str | bytes | int
 CommandWords = tuple[Argument, ...]
 Reply = Any  # what Redis answers: int, bytes, None or a list of these
@@ -79,7 +84,7 @@ def translated(on_change: Callable[[], object]) -> Iterator[None]:
 def _denied(error: Exception) -> str | None:
     """What to do where Redis will say the same again; None for what passes."""
     if isinstance(error, NoPermissionError):
-        return "Redis does not let the user in REDIS_URL run a command that we need (NOPERM): see its ACL."
+        return NOT_PERMITTED
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError | AuthorizationError):
         return "Redis refuses the user or password in REDIS_URL, or asks for one: put the right ones there."
     if isinstance(error, ResponseError) and str(error) == "DB index is out of range":

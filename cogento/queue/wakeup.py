@@ -14,21 +14,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery import Celery
 
+from cogento.queue.keys import CELERY_PREFIX, WAKEUP_QUEUE
 from cogento.retries import BROKER_PAUSE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DRAIN_TASK = "cogento.drain"
-QUEUE = "wakeups"
-KEY_PREFIX = "cogento:"
-"""Before the name of every key that Celery's transport keeps for us: the queue, its bindings, and what was taken and not
-acknowledged.
-
-Its own names are every Celery application's on the same server: whoever consumes would give others' messages back to
-their queues, and whoever empties these keys would lose them (celery/celery#4284).
-"""
-
 TIMEOUT_SECONDS = 0.5
 
 log = structlog.get_logger()
@@ -39,6 +31,10 @@ class WakeupCelery(Celery):  # type: ignore[misc]
 
     Celery itself believes CELERY_BROKER_URL, CELERY_CONFIG_MODULE and their like more than its caller, and where one
     environment holds several applications they are another one's. There are no results here, and no Django.
+
+    All that its transport keeps in Redis stands under our prefix. The names that it has by default are every Celery
+    application's on the same server: whoever consumes would give others' messages back to their queues, and whoever
+    empties these keys would lose them (celery/celery#4284).
     """
 
     backend_cls = "disabled"
@@ -54,11 +50,11 @@ class WakeupCelery(Celery):  # type: ignore[misc]
             fixups=(),
             set_as_current=False,
             config_source={
-                "task_default_queue": QUEUE,
+                "task_default_queue": WAKEUP_QUEUE,
                 "task_serializer": "json",
                 "task_ignore_result": True,
                 "task_send_sent_event": False,
-                "broker_transport_options": {"global_keyprefix": KEY_PREFIX, **transport_options},
+                "broker_transport_options": {"global_keyprefix": CELERY_PREFIX, **transport_options},
                 **configuration,
             },
         )
@@ -99,7 +95,7 @@ class WorkerWakeup:
             self.failures += 1
             return
         try:
-            self._celery.send_task(DRAIN_TASK, queue=QUEUE, ignore_result=True, retry=False)
+            self._celery.send_task(DRAIN_TASK, queue=WAKEUP_QUEUE, ignore_result=True, retry=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, the event itself is safe
             self._quiet_until = self._monotonic() + BROKER_PAUSE_SECONDS
             self.failures += 1

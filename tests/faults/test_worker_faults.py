@@ -13,8 +13,9 @@ import pytest
 import redis
 
 from cogento.events.names import CustomerId
+from cogento.queue.keys import wakeups_key
 from cogento.queue.status import MailboxState
-from cogento.queue.wakeup import KEY_PREFIX, QUEUE, WorkerWakeup
+from cogento.queue.wakeup import WorkerWakeup
 from tests.support.builders import NOW, customer
 from tests.support.running_worker import LEASE_SECONDS
 from tests.support.servers import wait_until
@@ -142,7 +143,7 @@ def test_f12_of_several_workers_and_rings_for_one_customer_one_works_and_the_oth
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ring_often, [redis_url] * 4))
     with redis.Redis.from_url(redis_url) as client:
-        wait_until(lambda: client.llen(KEY_PREFIX + QUEUE) == 0, what="every wake-up to be taken")
+        wait_until(lambda: client.llen(wakeups_key()) == 0, what="every wake-up to be taken")
     assert other.cpu_seconds() - used < 2
     assert other.lines("batch_settled") == []
     holder.send(signal.SIGCONT)

@@ -139,6 +139,12 @@ def guarded_valkey() -> Iterator[servers.RunningServer[Valkey]]:
     running = servers.start_valkey(home)
     with redis.Redis.from_url(running.url) as client:
         client.acl_setuser("limited", enabled=True, passwords=["+secret"], commands=["+ping", "+select"])
+        many = ["+@all", "-@dangerous", "+info", "+config|get"]
+        client.acl_setuser("keyless", enabled=True, passwords=["+secret"], commands=many, keys=["other:*"])
+        client.acl_setuser(
+            "wordless", enabled=True, passwords=["+secret"], commands=[*many, "-@write"], keys=["*"]
+        )
+        client.acl_setuser("half", enabled=True, passwords=["+secret"], commands=many, keys=["{cogento:*"])
         client.config_set("requirepass", "secret")
     yield running
     running.kill()
@@ -192,6 +198,9 @@ def redis_urls(server: servers.RunningServer[Valkey]) -> dict[str, str]:
         "wrong password": f"redis://:{CANARY}@{where}/0",
         "wrong user": f"redis://{CANARY}:secret@{where}/0",
         "no permission": f"redis://limited:secret@{where}/0",
+        "no keys": f"redis://keyless:secret@{where}/0",
+        "no writes": f"redis://wordless:secret@{where}/0",
+        "no keys of Celery's": f"redis://half:secret@{where}/0",
         "no database": f"redis://:secret@{where}/999",
     }
 
@@ -204,6 +213,10 @@ def redis_urls(server: servers.RunningServer[Valkey]) -> dict[str, str]:
         ("status", "wrong user"),
         ("console", "no permission"),
         ("run", "no database"),
+        ("gunicorn", "no writes"),
+        ("worker", "no keys of Celery's"),
+        ("sweep", "no keys"),
+        ("console", "no keys"),
     ],
 )
 def test_a10_what_redis_refuses_for_good_is_named_and_is_no_outage(

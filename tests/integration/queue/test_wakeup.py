@@ -10,7 +10,8 @@ import pytest
 import redis
 from kombu.connection import Connection
 
-from cogento.queue.wakeup import DRAIN_TASK, KEY_PREFIX, QUEUE, TIMEOUT_SECONDS, WorkerWakeup
+from cogento.queue.keys import CELERY_PREFIX, WAKEUP_QUEUE
+from cogento.queue.wakeup import DRAIN_TASK, TIMEOUT_SECONDS, WorkerWakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +45,9 @@ def wakeup(redis_url: str, make: Callable[..., WorkerWakeup]) -> WorkerWakeup:
 
 
 def received(redis_url: str) -> Message:
-    options = {"global_keyprefix": KEY_PREFIX}
+    options = {"global_keyprefix": CELERY_PREFIX}
     connection = Connection(redis_url, transport_options=options)  # type: ignore[no-untyped-call]
-    with connection, connection.SimpleQueue(QUEUE) as queue:  # type: ignore[no-untyped-call]
+    with connection, connection.SimpleQueue(WAKEUP_QUEUE) as queue:  # type: ignore[no-untyped-call]
         message: Message = queue.get(timeout=5)
         message.ack()  # type: ignore[no-untyped-call]
         return message

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from cogento.local.ports import free_port
-from cogento.queue.wakeup import KEY_PREFIX, QUEUE
+from cogento.queue.keys import wakeups_key
 from cogento.settings import ReceiverSettings, load
 from tests.support.builders import SECRET
 from tests.support.running_receiver import GUNICORN, ROOT, is_rewriting
@@ -159,7 +159,7 @@ def test_a_queued_event_wakes_workers(own_valkey: Valkeys, start: Start) -> None
     receiver = start(own_valkey.url)
     receiver.redis.flushall()
     assert receiver.ask(event_request("evt_ring")).outcome == (200, "queued")
-    wait_until(lambda: receiver.redis.llen(KEY_PREFIX + QUEUE) == 1, what="the wake-up to be sent")
+    wait_until(lambda: receiver.redis.llen(wakeups_key()) == 1, what="the wake-up to be sent")
 
 
 def test_one_scrape_sees_all_processes(own_valkey: Valkeys, start: Start) -> None:

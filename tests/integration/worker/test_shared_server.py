@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ import pytest
 import redis
 
 from cogento.local.process import Command, Process
-from cogento.queue.wakeup import KEY_PREFIX, QUEUE, WorkerWakeup
+from cogento.queue.keys import WAKEUP_QUEUE, wakeups_key
+from cogento.queue.wakeup import WorkerWakeup
 from tests.support.builders import customer, event_body
 from tests.support.other_application import GATE, wait_for_gate
 from tests.support.running_console import RunningConsole
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 AN_HOUR_AGO_AND_MORE = 1_600_000_000.0
 TAKEN = [{"body": "W10=", "headers": {"task": "theirs"}, "properties": {"delivery_tag": "1"}}, "", "celery"]
 OURS = (b"{cogento:", b"cogento:")
+SETTINGS_PAGE = ROOT / "docs" / "settings.md"
 NOWHERE = "redis://127.0.0.1:1/0"
 FOREIGN_ENVIRONMENT = {
     "CELERY_BROKER_URL": NOWHERE,
@@ -40,7 +43,7 @@ FOREIGN_ENVIRONMENT = {
     "CELERY_CONFIG_MODULE": "nowhere",
     "CELERY_LOADER": "nowhere",
     "CELERY_WORKER_QUEUES": "celery",
-    "CELERY_WORKER_EXCLUDE_QUEUES": QUEUE,
+    "CELERY_WORKER_EXCLUDE_QUEUES": WAKEUP_QUEUE,
     "CELERY_WORKER_PURGE": "true",
     "CELERY_WORKER_CONCURRENCY": "many",
     "CELERY_WORKER_INCLUDE": "nowhere",
@@ -86,7 +89,7 @@ def test_t17_a_worker_that_starts_works_and_stops_leaves_all_that_is_others(
     event = post.put("customer.created", customer("cus_1"))
     wakeup.send()
     wait_until(lambda: event in post.ledger(), what="the event to be applied")
-    wait_until(lambda: not shared.llen(KEY_PREFIX + QUEUE), what="the wake-up to be taken")
+    wait_until(lambda: not shared.llen(wakeups_key()), what="the wake-up to be taken")
     worker.send(signal.SIGTERM)
     worker.await_death()
     wakeup.close()
@@ -111,7 +114,7 @@ def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: st
     wakeup.close()
     shared.hset("cogento:unacked", "1", "a wake-up of a worker that died")
     purge_wakeups(make_celery(redis_url))
-    assert not shared.exists(KEY_PREFIX + QUEUE, "cogento:unacked", "cogento:unacked_index")
+    assert not shared.exists(wakeups_key(), "cogento:unacked", "cogento:unacked_index")
     assert theirs(shared) == before
 
 
@@ -132,26 +135,38 @@ def other_worker(redis_url: str, tmp_path: Path) -> Iterator[Process]:
 
 
 @pytest.fixture
-def receiver(redis_url: str, tmp_path: Path) -> Iterator[RunningReceiver]:
-    running = RunningReceiver(redis_url, tmp_path / "receiver.log", **FOREIGN_ENVIRONMENT)
+def limited_url(redis_url: str) -> Iterator[str]:
+    """The server as a user sees it who has the rights that docs/settings.md gives, and no others."""
+    (rule,) = re.findall(r"`ACL SETUSER cogento (.+)`", SETTINGS_PAGE.read_text())
+    with redis.Redis.from_url(redis_url) as client:
+        client.execute_command("ACL", "SETUSER", "cogento", *rule.split())
+        client.acl_log_reset()
+        yield redis_url.replace("redis://", "redis://cogento:password@")
+        client.acl_deluser("cogento")
+
+
+@pytest.fixture
+def receiver(limited_url: str, redis_url: str, tmp_path: Path) -> Iterator[RunningReceiver]:
+    log = tmp_path / "receiver.log"
+    running = RunningReceiver(limited_url, log, seen_at=redis_url, **FOREIGN_ENVIRONMENT)
     yield running
     running.stop()
 
 
 @pytest.fixture
-def console(redis_url: str, database_url: str, tmp_path: Path) -> Iterator[RunningConsole]:
-    running = RunningConsole(
-        database_url, redis_url, tmp_path / "console.log", ("--local",), **FOREIGN_ENVIRONMENT
-    )
+def console(limited_url: str, database_url: str, tmp_path: Path) -> Iterator[RunningConsole]:
+    log = tmp_path / "console.log"
+    running = RunningConsole(database_url, limited_url, log, ("--local",), **FOREIGN_ENVIRONMENT)
     yield running
     running.stop()
 
 
+@pytest.mark.usefixtures("other_worker")
 def test_t17_another_application_and_everything_of_ours_work_on_one_redis_and_neither_meets_the_other(
-    other_worker: Process,
     post: Post,
     receiver: RunningReceiver,
     console: RunningConsole,
+    limited_url: str,
     start_worker: Callable[..., RunningWorker],
 ) -> None:
     shared = receiver.redis
@@ -160,8 +175,8 @@ def test_t17_another_application_and_everything_of_ours_work_on_one_redis_and_ne
     shared.set("celery-task-meta-1", "an earlier result")
     before = theirs(shared)
 
-    # Ours, from the first start over a crash to the end, with the environment of theirs.
-    killed = start_worker(**FOREIGN_ENVIRONMENT)
+    # Ours, from the first start over a crash to the end, with the environment of theirs and rights on our keys alone.
+    killed = start_worker(REDIS_URL=limited_url, **FOREIGN_ENVIRONMENT)
     receiver.await_answer()
     for number in range(3):
         receiver.keep(Request(event_body("customer.created", customer(f"cus_{number}"), id_=f"evt_{number}")))
@@ -169,15 +184,16 @@ def test_t17_another_application_and_everything_of_ours_work_on_one_redis_and_ne
     console.await_answer()
     assert console.get("/console").status == 200
     killed.process.kill()
-    second = start_worker(**FOREIGN_ENVIRONMENT)
+    second = start_worker(REDIS_URL=limited_url, **FOREIGN_ENVIRONMENT)
     receiver.keep(Request(event_body("customer.created", customer("cus_3"), id_="evt_3")))
     wait_until(lambda: len(post.ledger()) == 4, what="another event to be applied")
-    wait_until(lambda: not shared.llen(KEY_PREFIX + QUEUE), what="the wake-ups to be taken")
+    wait_until(lambda: not shared.llen(wakeups_key()), what="the wake-ups to be taken")
     second.send(signal.SIGTERM)
     assert second.await_death() == 0
 
     assert theirs(shared) == before
     assert not receiver.lines("wakeup_failed")
+    assert not {entry["object"] for entry in shared.acl_log() if entry["username"] == "cogento"}
     shared.set(GATE, "open")
     wait_until(lambda: shared.exists(*results) == 4, what="their tasks to be done")
     assert [json.loads(shared.get(done) or "")["result"] for done in results] == [0, 1, 2, 3]
