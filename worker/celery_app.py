@@ -53,7 +53,7 @@ def drop_celery_environment() -> None:
     """Unset what Celery's command would read from the environment for this worker: queues, a purge, another pool.
 
     It reads the options of `worker` after it has imported the application, so call this while that is imported. The
-    variables are another application's; ours are in docs/settings.md.
+    variables are another application's; docs/shared-redis.md.
     """
     dropped = sorted(name for name in os.environ if name.startswith("CELERY_"))
     for name in dropped:

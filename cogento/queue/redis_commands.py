@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NOT_PERMITTED = (
     "Redis does not let the user in REDIS_URL run a command, or use a key, that we need (NOPERM). Grant it what "
-    "docs/settings.md says by ACL SETUSER."
+    "docs/shared-redis.md says, by ACL SETUSER."
 )
 
 Argument = str | bytes | int

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 AN_HOUR_AGO_AND_MORE = 1_600_000_000.0
 TAKEN = [{"body": "W10=", "headers": {"task": "theirs"}, "properties": {"delivery_tag": "1"}}, "", "celery"]
 OURS = (b"{cogento:", b"cogento:")
-SETTINGS_PAGE = ROOT / "docs" / "settings.md"
+PAGE = ROOT / "docs" / "shared-redis.md"
 NOWHERE = "redis://127.0.0.1:1/0"
 FOREIGN_ENVIRONMENT = {
     "CELERY_BROKER_URL": NOWHERE,
@@ -136,8 +136,8 @@ def other_worker(redis_url: str, tmp_path: Path) -> Iterator[Process]:
 
 @pytest.fixture
 def limited_url(redis_url: str) -> Iterator[str]:
-    """The server as a user sees it who has the rights that docs/settings.md gives, and no others."""
-    (rule,) = re.findall(r"`ACL SETUSER cogento (.+)`", SETTINGS_PAGE.read_text())
+    """The server as a user sees it who has the rights that docs/shared-redis.md gives, and no others."""
+    (rule,) = re.findall(r"`ACL SETUSER cogento (.+)`", PAGE.read_text())
     with redis.Redis.from_url(redis_url) as client:
         client.execute_command("ACL", "SETUSER", "cogento", *rule.split())
         client.acl_log_reset()
