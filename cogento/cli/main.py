@@ -35,6 +35,7 @@ COMMANDS = {
             "Start everything on this machine and watch rows arrive; Ctrl-C stops it.",
         ),
         _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
+        _Place("cogento.cli.adopt", "adopt", "Take over tables that another program made and filled."),
         _Place(
             "cogento.cli.status",
             "status",

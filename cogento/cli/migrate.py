@@ -11,7 +11,13 @@ from cogento.store.migrate import migrate as bring_up_to_date
 
 
 @click.command()
-def migrate() -> None:
+@click.option(
+    "--sync-engine-views",
+    "with_views",
+    is_flag=True,
+    help="Make the views stripe.customers and stripe.subscriptions, named as the tables of the sync engines, too.",
+)
+def migrate(*, with_views: bool) -> None:
     """Bring the tables up to date.
 
     Safe while everything runs, and safe to run twice at once.
@@ -19,7 +25,7 @@ def migrate() -> None:
     adopt_chosen_run()
     settings = load(DatabaseSettings)
     with friendly_errors():
-        done = bring_up_to_date(settings.database_url.get_secret_value())
+        done = bring_up_to_date(settings.database_url.get_secret_value(), with_views=with_views)
     if done.before == done.after:
         click.echo(f"The tables are up to date (revision {done.after}).")
     else:

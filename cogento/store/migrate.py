@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cogento import runtime
 from cogento.database_schema import DEFAULT_SCHEMA, search_path, split_schema
 from cogento.retries import MIGRATION
-from cogento.store import partitions, process_roles, table_schemas
+from cogento.store import partitions, process_roles, sync_engine_views, table_schemas
 from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
 from cogento.store.errors import (
@@ -73,7 +73,10 @@ ADVICE = {
     "42501": "GRANT CREATE ON SCHEMA {schema} (or make the tables' owner migrate), and migrate again.",
     "25006": "Name the primary in DATABASE_URL, and migrate again.",
 }
-OWN_PLACE = "Give the tables a schema of their own, by DATABASE_SCHEMA=cogento for example, or a database of their own."
+OWN_PLACE = (
+    "Give the tables a schema of their own, by DATABASE_SCHEMA=cogento for example, or a database of their own; "
+    "`cogento adopt` takes over users, subscriptions and user_roles that another program made."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,15 @@ class Migrated:
 
 
 def migrate(
-    database_url: str, *, to: str = "head", patience_seconds: float = MIGRATION.limit_seconds
+    database_url: str,
+    *,
+    to: str = "head",
+    with_views: bool = False,
+    patience_seconds: float = MIGRATION.limit_seconds,
 ) -> Migrated:
     """Bring the tables to this release's revision and make the ledger's days, or bring them to an earlier one.
 
+    `with_views` makes those that are named as the sync engines' tables, too.
     A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
     done: all revisions are one transaction.
 
@@ -101,17 +109,32 @@ def migrate(
     the way, MigrationError when locks of others did not go away within `patience_seconds`, and whatever says that
     Postgres is away.
     """
-    return runtime.run(_migrate(database_url, to, time.monotonic() + patience_seconds))
+    return runtime.run(_migrate(database_url, to, time.monotonic() + patience_seconds, with_views=with_views))
 
 
-async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
+async def _migrate(database_url: str, to: str, deadline: float, *, with_views: bool) -> Migrated:
+    _, schema = split_schema(database_url)
+    upgrade = partial(_upgrade, to=to, schema=schema, with_views=with_views)
+    before, after, old_sessions = await change_tables(database_url, upgrade, deadline=deadline)
+    days_made = await _make_days(database_url) if to == "head" else ()
+    return Migrated(before=before, after=after, old_sessions=old_sessions, days_made=days_made)
+
+
+async def _make_days(database_url: str) -> tuple[dt.date, ...]:
+    database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
+    try:
+        return (await partitions.maintain(database)).made
+    finally:
+        await database.close()
+
+
+async def change_tables(database_url: str, change: Callable[[sa.Connection], T], *, deadline: float) -> T:
+    """Call what changes tables in a transaction, again when it met a lock; raises as `migrate` does."""
     await greet(database_url, application_name=APPLICATION_NAME)
     _, schema = split_schema(database_url)
     while True:
         try:
-            upgrade = partial(_upgrade, to=to, schema=schema)
-            before, after, old_sessions = await run_on_connection(database_url, upgrade)
-            break
+            return await run_on_connection(database_url, change)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
             # SQLAlchemy wraps the errors of its statements, and those of files come as they are.
             cause: BaseException = error
@@ -122,14 +145,6 @@ async def _migrate(database_url: str, to: str, deadline: float) -> Migrated:
             if time.monotonic() > deadline:
                 raise MigrationError(_LOCKED) from error
             await asyncio.sleep(MIGRATION.longest_pause_seconds * random.random())  # noqa: S311 - not a secret
-    days_made: tuple[dt.date, ...] = ()
-    if to == "head":
-        database = await Database.open(database_url, pool_size=1, application_name=APPLICATION_NAME)
-        try:
-            days_made = (await partitions.maintain(database)).made
-        finally:
-            await database.close()
-    return Migrated(before=before, after=after, old_sessions=old_sessions, days_made=days_made)
 
 
 async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T]) -> T:
@@ -145,24 +160,38 @@ async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T])
         return await connection.run_sync(do)
 
 
-def _upgrade(connection: sa.Connection, *, to: str, schema: str) -> tuple[str | None, str | None, int]:
+def _upgrade(
+    connection: sa.Connection, *, to: str, schema: str, with_views: bool
+) -> tuple[str | None, str | None, int]:
     """Upgrade in the transaction of a connection; gives the revision before and after, and the sessions of old releases."""
     old_sessions = 0
     scripts = ScriptDirectory(str(FOLDER))
-    connection.exec_driver_sql(_TAKE_LOCK, (schema,))  # of the session: it ends with this connection
+    lock_out_others(connection, schema)
     _require_no_other_place(connection, schema)
     table_schemas.make_schemas(connection, schema)
     _take_over_version(connection, scripts, schema)
     before = _revision(connection)
     if before is None or _is_known(scripts, before):
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-        command.upgrade(config, to)
+        upgrade_to(connection, to)
         old_sessions = table_schemas.arrange(connection, schema)
         if not old_sessions:
             process_roles.renew(connection, schema)
+        if with_views:
+            sync_engine_views.make_views(connection, schema)
         connection.commit()
     return before, _revision(connection), old_sessions
+
+
+def lock_out_others(connection: sa.Connection, schema: str) -> None:
+    """Hold off whoever else would change these tables, until the connection ends."""
+    connection.exec_driver_sql(_TAKE_LOCK, (schema,))
+
+
+def upgrade_to(connection: sa.Connection, revision: str) -> None:
+    """Run the migrations up to a revision, in the transaction of the connection."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    command.upgrade(config, revision)
 
 
 def _require_no_other_place(connection: sa.Connection, schema: str) -> None:
