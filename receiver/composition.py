@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from receiver.start import open_mailboxes
 from receiver.tally import FenceTally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from cogento.queue.figures import KeptTables, QueueFigures
     from cogento.queue.mailboxes import Mailboxes
@@ -78,7 +79,7 @@ def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
 
 
 class RedisReadiness:
-    """Says whether Redis would keep an event now, as promised, over connections of its own.
+    """Says whether Redis would keep an event now, as promised, over connections of its own that end with each question.
 
     The server is asked each time, for it may be another one or configured anew.
     """
@@ -88,14 +89,25 @@ class RedisReadiness:
 
     async def probe(self) -> Mapping[str, str]:
         """Write to the server and return the ack level, and what has to be said of it; raises MailboxUnavailable."""
-        level = (await self._mailboxes.ping_write()).ack
+        async with self._connected() as mailboxes:
+            level = (await mailboxes.ping_write()).ack
         warning = warning_of(level)
         return {"ack_durability": level} | ({"warning": warning} if warning else {})
 
     async def describe(self) -> Mapping[str, object]:
         """Return what the server says of itself now; raises MailboxUnavailable."""
-        return asdict(await self._mailboxes.ping_write())
+        async with self._connected() as mailboxes:
+            return asdict(await mailboxes.ping_write())
 
     async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
         """Return what Redis knows, and what a worker kept there of Postgres; raises MailboxUnavailable."""
-        return await read_figures(self._mailboxes), await self._mailboxes.tables.kept()
+        async with self._connected() as mailboxes:
+            return await read_figures(mailboxes), await mailboxes.tables.kept()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Mailboxes]:
+        """Keep no connection for what is asked every few seconds, or never: small plans have few."""
+        try:
+            yield self._mailboxes
+        finally:
+            await self._mailboxes.close()

@@ -24,6 +24,7 @@ from cogento.queue.circuit import Dependency
 from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.redis_client import MAX_CONNECTIONS
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.retries import INTERVALS, FailureClass
 from cogento.store.connecting import greet_if_there
@@ -68,6 +69,7 @@ class WorkerProcess:
         mailboxes: Mailboxes,
         store: Store,
         reconciliation: Reconciliation | None,
+        wakeups: Wakeups,
         *,
         name: str,
     ) -> None:
@@ -94,7 +96,7 @@ class WorkerProcess:
         )
         self._inspection = mailboxes.inspection(lease_seconds=settings.lease_seconds)
         self._auto_retry = DeadLetterAutoRetry(store.letters, mailboxes)
-        self._wakeups = Wakeups()
+        self._wakeups = wakeups
         self._is_checked = False
         self._work: asyncio.Task[None] | None = None
         self._are_loops_done = asyncio.Event()
@@ -110,14 +112,21 @@ class WorkerProcess:
             limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
             name=name,
             timeout_seconds=REDIS_SECONDS,
+            max_connections=max(MAX_CONNECTIONS, settings.worker_concurrency),
         )
         store = await Store.open(
             settings.database_url.get_secret_value(),
             pool_size=settings.worker_concurrency + 1,
             application_name=NAME,
         )
-        reconciliation = await Reconciliation.open(settings, mailboxes, name="cogento worker asks")
-        return cls(settings, mailboxes, store, reconciliation, name=name)
+        wakeups, loop = Wakeups(), asyncio.get_running_loop()
+        reconciliation = await Reconciliation.open(
+            settings,
+            mailboxes,
+            name="cogento worker asks",
+            wake_workers=lambda: loop.call_soon_threadsafe(wakeups.wake),
+        )
+        return cls(settings, mailboxes, store, reconciliation, wakeups, name=name)
 
     async def check(self) -> None:
         """Check Redis and Postgres; servers that are away are waited for.

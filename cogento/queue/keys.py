@@ -34,6 +34,7 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 | `:tables`          | string | "read_ms samples": Postgres's metrics; gone after 1 h; the first shard's only |
 | `:reading`         | string | while it exists no other worker reads those; the first shard's only         |
 | `:minutes`         | hash   | minute of the day -> totals when it began, as minutes.py writes them; the first shard's only |
+| `:alerts`          | hash   | name of an alert that was sent -> second when; the first shard's only       |
 | `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 
 Under `cogento:` is what Celery's transport keeps: `wakeups`, the list of wake-ups (wakeup.py), `_kombu.binding…`, that there
@@ -123,6 +124,11 @@ def pace_key(tag: str) -> str:
 def minutes_key(tag: str) -> str:
     """Return the key of the totals of the last day's minutes."""
     return f"{tag}:minutes"
+
+
+def alerts_key(tag: str) -> str:
+    """Return the key of the alerts that were sent and not withdrawn."""
+    return f"{tag}:alerts"
 
 
 def circuit_key(tag: str, dependency: str) -> str:

@@ -17,6 +17,7 @@ from msgspec import structs
 from cogento.events.names import CustomerId, EventId, LeaseToken
 from cogento.events.outcomes import Source
 from cogento.queue import codec, keys, replies
+from cogento.queue.alerts import SentAlerts
 from cogento.queue.circuit import Circuit, Dependency
 from cogento.queue.claims import (
     Claim,
@@ -32,7 +33,8 @@ from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
 from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.pauses import format_reason, read_pause
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.rate_limiter import RateLimiter
+from cogento.queue.redis_client import MAX_CONNECTIONS, RedisClient
 from cogento.queue.redis_commands import Call
 from cogento.queue.search import EventSearch
 from cogento.queue.status import Paused
@@ -91,6 +93,7 @@ class Mailboxes:
         self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
         self.tables = TablesKeeper(server, self._clock, self._tags[0])
         self.minutes = MinutesKeeper(server, self._tags[0])
+        self.sent_alerts = SentAlerts(server, self._tags[0])
         self.search = EventSearch(server, self._clock, self._tags)
         self._orphans = OrphanedLeases()
 
@@ -104,12 +107,13 @@ class Mailboxes:
         limits: Limits | None = None,
         name: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> Mailboxes:
         """Make the mailboxes of a Redis URL; nothing is sent before it is needed.
 
         `name` is the process's, and tells people who has claimed a mailbox.
         """
-        client = RedisClient.connect(url, timeout_seconds=timeout_seconds)
+        client = RedisClient.connect(url, timeout_seconds=timeout_seconds, max_connections=max_connections)
         return cls(client, shards=shards, ack=ack, limits=limits, name=name)
 
     async def check(self) -> ServerFacts:
@@ -151,6 +155,10 @@ class Mailboxes:
     def circuit(self, dependency: Dependency) -> Circuit:
         """Return the circuit that all workers share for a dependency."""
         return Circuit(self._server, self._clock, tag=self._tags[0], dependency=dependency)
+
+    def rate_limiter(self, *, requests_per_second: float) -> RateLimiter:
+        """Return the pace at which all processes ask Stripe."""
+        return RateLimiter(self._server, requests_per_second=requests_per_second, clock=self._clock)
 
     def inspection(self, *, lease_seconds: float) -> Inspection:
         """Return what looks through everything for what Redis has lost; see Inspection."""

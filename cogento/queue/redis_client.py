@@ -33,25 +33,33 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+MAX_CONNECTIONS = 2
+"""Of one client, where nothing else is said; docs/deploying.md adds up those of each process."""
 SLOWEST_BYTES_A_SECOND = 10 * 1024**2
 """What is long may take longer, by what a slow wire and disk carry: the longest event is of 48 MiB."""
 
 
 class RedisClient:
-    """Runs scripts and commands over as many connections as there are callers at a time; belongs to one event loop.
+    """Runs scripts and commands over as many connections as there are callers at a time, and no more than so many.
 
-    Anything that goes wrong is a MailboxUnavailable. `connection_epoch` changes whenever another server may be at the
+    Whoever comes when all are at work waits for one, so a caller that has one must not ask for another. Belongs to one
+    event loop. Anything that goes wrong is a MailboxUnavailable. `connection_epoch` changes whenever another server may be at the
     other end (a new connection, an error): its clock is then asked again.
     """
 
-    def __init__(self, redis: Redis, *, timeout_seconds: float) -> None:
+    def __init__(
+        self, redis: Redis, *, timeout_seconds: float, max_connections: int = MAX_CONNECTIONS
+    ) -> None:
         self.connection_epoch = 0
         self._redis = redis
+        self._places = asyncio.Semaphore(max_connections)
         self._timeout_seconds = timeout_seconds
         self._idle: list[RedisConnection] = []
 
     @classmethod
-    def connect(cls, url: str, *, timeout_seconds: float) -> RedisClient:
+    def connect(
+        cls, url: str, *, timeout_seconds: float, max_connections: int = MAX_CONNECTIONS
+    ) -> RedisClient:
         """Make a client of a URL (redis, rediss, unix); connections open when first needed."""
         redis = Redis.from_url(
             url,
@@ -62,32 +70,35 @@ class RedisClient:
             protocol=2,  # the same types of replies everywhere, and no greeting to wait for
             driver_info=None,
         )
-        return cls(redis, timeout_seconds=timeout_seconds)
+        return cls(redis, timeout_seconds=timeout_seconds, max_connections=max_connections)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[RedisConnection]:
         """Lend a connection for several requests, the one that was used last if any is free."""
-        connection = self._borrow()
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
+        async with self._places:
+            connection = self._borrow()
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
 
     async def run(self, *calls: Call) -> list[Reply]:
         """Run scripts in one round trip; see RedisConnection.run."""
-        connection = self._borrow()
-        try:
-            return await connection.run(*calls)
-        finally:
-            self._idle.append(connection)
+        async with self._places:
+            connection = self._borrow()
+            try:
+                return await connection.run(*calls)
+            finally:
+                self._idle.append(connection)
 
     async def ask(self, *command: Argument) -> Reply:
         """Run one command."""
-        connection = self._borrow()
-        try:
-            return await connection.ask(*command)
-        finally:
-            self._idle.append(connection)
+        async with self._places:
+            connection = self._borrow()
+            try:
+                return await connection.ask(*command)
+            finally:
+                self._idle.append(connection)
 
     async def set_aside(self, tag: str, now: Argument, ids: Sequence[Argument] = ()) -> bool:
         """Set junk aside; see RedisConnection.set_aside."""

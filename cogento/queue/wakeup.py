@@ -95,7 +95,12 @@ class WorkerWakeup:
             self.failures += 1
             return
         try:
-            self._celery.send_task(DRAIN_TASK, queue=WAKEUP_QUEUE, ignore_result=True, retry=False)
+            with self._celery.producer_pool.acquire(block=True) as producer:
+                # kombu greets over a connection that only consumers go on to use, and would keep it.
+                producer.channel.async_pool.disconnect()
+                self._celery.send_task(
+                    DRAIN_TASK, queue=WAKEUP_QUEUE, ignore_result=True, retry=False, producer=producer
+                )
         except Exception as error:  # noqa: BLE001 - whatever it is, the event itself is safe
             self._quiet_until = self._monotonic() + BROKER_PAUSE_SECONDS
             self.failures += 1

@@ -92,17 +92,24 @@ class Reconciliation:
         *,
         name: str,
         connections: int = CONNECTIONS,
+        wake_workers: Callable[[], object] | None = None,
     ) -> Reconciliation | None:
-        """Open it, with a pool of its own; None without a key. Postgres and Redis may be away."""
+        """Open it, with a pool of its own; None without a key. Postgres and Redis may be away.
+
+        A worker wakes itself, by `wake_workers`, which any thread may call; others send a wake-up.
+        """
         if settings.stripe_api_key is None:
             return None
-        redis_url = settings.redis_url.get_secret_value()
         database_url = settings.database_url.get_secret_value()
         return cls(
             await Store.open(database_url, pool_size=connections, application_name=name),
             mailboxes,
-            Stripe.connect(settings, settings.stripe_api_key.get_secret_value(), redis_url),
-            Enqueuer(mailboxes, WorkerWakeup(redis_url).send),
+            Stripe.connect(
+                settings,
+                settings.stripe_api_key.get_secret_value(),
+                mailboxes.rate_limiter(requests_per_second=settings.stripe_requests_per_second),
+            ),
+            Enqueuer(mailboxes, wake_workers or WorkerWakeup(settings.redis_url.get_secret_value()).send),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 

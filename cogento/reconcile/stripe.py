@@ -46,9 +46,8 @@ class Stripe:
         self._pace = pace
 
     @classmethod
-    def connect(cls, settings: AskingSettings, key: str, redis_url: str) -> Stripe:
+    def connect(cls, settings: AskingSettings, key: str, pace: RateLimiter) -> Stripe:
         """Make the way to Stripe of a process; nothing is asked before it is needed."""
-        pace = RateLimiter.connect(redis_url, requests_per_second=settings.stripe_requests_per_second)
         api = StripeApi.connect(
             key,
             SharedRateLimit(pace),

@@ -19,6 +19,7 @@ from cogento.local.stripe.events import thin_body, webhook_body
 from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
 from cogento.local.stripe.truth import Truth, truth
+from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.enqueue import Enqueuer
 from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
 from cogento.reconcile.stripe import Stripe
@@ -100,7 +101,7 @@ def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     settings = AskingSettings.model_validate(
         {"stripe_api_base": stripe.url, "stripe_requests_per_second": FAST}
     )
-    return Stripe.connect(settings, KEY, redis_url)
+    return Stripe.connect(settings, KEY, RateLimiter.connect(redis_url, requests_per_second=FAST))
 
 
 def open_reconciliation(

@@ -32,7 +32,8 @@ EACH = 15
 
 def way(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     settings = {"stripe_api_base": stripe.url, "stripe_requests_per_second": PER_SECOND}
-    return Stripe.connect(AskingSettings.model_validate(settings), KEY, redis_url)
+    pace = RateLimiter.connect(redis_url, requests_per_second=PER_SECOND)
+    return Stripe.connect(AskingSettings.model_validate(settings), KEY, pace)
 
 
 def customers(stripe: SimulatedStripe, count: int) -> list[RefetchTarget]:

@@ -29,5 +29,5 @@ def test_every_key_that_lua_makes_is_on_the_map() -> None:
         )
     )
     mapped = set(re.findall(r"^\| `:(\w+)", keys.__doc__ or "", flags=re.MULTILINE))
-    assert made | {"probe", "inspected", "tables", "reading", "minutes"} == mapped
+    assert made | {"probe", "inspected", "tables", "reading", "minutes", "alerts"} == mapped
     assert mapped == SINGLE_KEYS | FAMILIES
