@@ -108,6 +108,11 @@ def _stripe_api_base(value: str) -> str:
     return value
 
 
+def _webhook_url(value: str) -> str:
+    urls.http_url(value)
+    return value
+
+
 ApiKey = Annotated[
     SecretStr,
     _matching(
@@ -115,6 +120,7 @@ ApiKey = Annotated[
         "it must be a restricted (rk_…) or secret (sk_…) key of Stripe's, and nothing around it",
     ),
 ]
+AlertWebhookUrl = Annotated[SecretStr, _judged_by(_webhook_url)]
 DatabaseUrl = Annotated[SecretStr, _judged_by(urls.postgres_url)]
 MetricsToken = Annotated[
     SecretStr, _matching("[!-~]+", "it is made of letters, digits and signs of ASCII, without spaces")
@@ -316,7 +322,22 @@ class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
     """What a command that asks Stripe needs."""
 
 
-class ConsoleSettings(ReconcileSettings):
+class AlertSettings(StripeSettings):
+    """Where alerts go, and what this deployment is called there."""
+
+    alert_webhook_url: AlertWebhookUrl | None = Field(
+        None, description="Where alerts that page are sent, as JSON that Slack understands; unset: nowhere."
+    )
+
+    @property
+    def deployment(self) -> str:
+        """Which one it is, for people who have several."""
+        return " ".join(
+            filter(None, ("Cogento", "live" if self.stripe_livemode else "test", self.stripe_account))
+        )
+
+
+class ConsoleSettings(ReconcileSettings, AlertSettings):
     """What the console needs."""
 
     console_password_hash: SecretStr | None = Field(

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento.cli.printing import json_option, print_facts, print_json
+from cogento.console.alerting import Alerts, AlertWebhook
 from cogento.console.attention import Tone
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.formatting import duration, printable
 from cogento.console.messages import describe_workers
 from cogento.console.status import Level, read_status
-from cogento.settings import EX_CONFIG
+from cogento.settings import EX_CONFIG, AlertSettings, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cogento.console.status import Status, StatusReport
+    from cogento.queue.mailboxes import Mailboxes
 
 MARKS = {Tone.BAD: "!!", Tone.BUSY: " !", Tone.NONE: "  ", Tone.GOOD: "  "}
 COLOURS = {Tone.BAD: "red", Tone.BUSY: "yellow", Tone.GOOD: "green", Tone.NONE: None}
@@ -42,6 +44,8 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     try:
         with open_mailboxes() as mailboxes, open_store(name="cogento status") as store:
             now = read_status(mailboxes, store)
+            if check:
+                _alert(now.report, mailboxes)
     except (Failure, SystemExit) as error:
         if not check:
             raise
@@ -58,6 +62,15 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
     if check:
         ctx.exit(now.report.level)
     _raise_first(now)
+
+
+def _alert(report: StatusReport, mailboxes: Mailboxes) -> None:
+    """Tell ALERT_WEBHOOK_URL what has changed since the last check."""
+    settings = load(AlertSettings)
+    if settings.alert_webhook_url:
+        webhook = AlertWebhook(settings.alert_webhook_url.get_secret_value())
+        alerts = Alerts(webhook, mailboxes.sent_alerts, deployment=settings.deployment, hold_seconds=0)
+        alerts.look(report.verdict.lines)
 
 
 def _plain(report: StatusReport) -> dict[str, object]:

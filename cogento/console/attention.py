@@ -7,6 +7,7 @@ is red. Knows nothing of addresses: each line names the page that shows more, an
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -65,6 +66,16 @@ class Attention:
     area: Area
     since: float | None = None
     filter: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pages(self) -> bool:
+        """Whether it cannot wait until morning, as docs/alerts.yml has it: all that is red but dead letters that end nothing."""
+        return self.tone is Tone.BAD and (self.area is not Area.LETTERS or "removals" in self.filter)
+
+    @property
+    def name(self) -> str:
+        """What it is called however many there are: its label without a count."""
+        return re.sub(r"^[\d,]+ (\w+?)s?$", r"\1", self.label)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from cogento import runtime
-from cogento.console.attention import Area, Seen, Tone, Verdict, judge
+from cogento.console.attention import Seen, Tone, Verdict, judge
 from cogento.console.errors import postgres_problem
 from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
@@ -100,15 +100,9 @@ class StatusReport:
     @property
     def level(self) -> Level:
         """How bad it is: critical is what cannot wait until morning, as docs/alerts.yml has it."""
-        tones = {line.tone for line in self.verdict.lines if not _can_wait(line.area, line.filter)}
-        if Tone.BAD in tones:
+        if any(line.pages for line in self.verdict.lines):
             return Level.CRITICAL
         return Level.OK if self.verdict.tone is Tone.GOOD else Level.WARNING
-
-
-def _can_wait(area: Area, filter_: Mapping[str, str]) -> bool:
-    """Tell dead letters that end nothing: nothing becomes worse while they lie."""
-    return area is Area.LETTERS and "removals" not in filter_
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class OverviewPages:
 
     def _show(self, template: str) -> Response:
         seen, span = self._poller.overview(), _span()
-        verdict = judge(_judged(seen))
+        verdict = judge(judged(seen))
         buckets = buckets_of(span, seen)
         rows = rows_of(span, buckets, second=seen.second)
         values = {
@@ -82,7 +82,8 @@ def _span() -> Span:
         abort(400, f"A chart spans {', '.join(Span)}.")
 
 
-def _judged(seen: Overview) -> Seen:
+def judged(seen: Overview) -> Seen:
+    """Return what there is to judge."""
     return Seen(
         queue=seen.queue,
         tables=seen.tables,

@@ -15,6 +15,8 @@ from a2wsgi import WSGIMiddleware
 from gunicorn.app.base import BaseApplication
 
 from cogento import reporting, runtime
+from cogento.console.alerting import Alerts, AlertWebhook, keep_alerting
+from cogento.console.attention import judge
 from cogento.console.connections import CONNECTIONS, connect
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService
@@ -28,6 +30,7 @@ from cogento.console.web.activity import ActivityPages
 from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
 from cogento.console.web.login import LoginViews
+from cogento.console.web.overview import judged
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import HEADERS, MAX_LOGIN_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
@@ -44,10 +47,11 @@ from cogento.store.activity import Action
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flask import Flask
 
+    from cogento.console.attention import Attention
     from cogento.console.passwords import PasswordHash
     from cogento.console.web.login import Role, User
     from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
@@ -186,6 +190,12 @@ class RecordedLogins:
             _log.warning("login_not_recorded", error=failure.message)
 
 
+def _attention(poller: StatusPoller) -> Sequence[Attention] | None:
+    """What needs attention now; None before the first poll."""
+    seen = poller.overview()
+    return judge(judged(seen)).lines if seen.second else None
+
+
 def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     """Open both servers, begin to poll them, and make the application."""
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
@@ -208,6 +218,13 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     )
     poller = StatusPoller(mailboxes, store)
     poller.start()
+    if settings.alert_webhook_url:
+        alerts = Alerts(
+            AlertWebhook(settings.alert_webhook_url.get_secret_value()),
+            mailboxes.sent_alerts,
+            deployment=settings.deployment,
+        )
+        keep_alerting(alerts, lambda: _attention(poller))
     names = OWN_NAMES if isinstance(exposure.access, LocalAccess) else OWN_NAMES | settings.host_names
     proxies = Proxies(settings.trusted_proxies + settings.console_trusted_proxy)
     if isinstance(exposure.access, LocalAccess | ProxyAccess):
