@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import MailboxSettings, load
 
@@ -25,8 +25,8 @@ def main() -> None:
     """Say it, and end with 0 or 1."""
     try:
         seen = asyncio.run(_seen(load(MailboxSettings)))
-    except MailboxUnavailable:
-        click.echo("unknown: Redis does not answer")
+    except MailboxUnavailable as error:
+        click.echo(f"unknown: {error if isinstance(error, MailboxDenied) else 'Redis does not answer'}")
         return
     if not is_at_work(seen, socket.gethostname()):
         click.echo("no worker of this host takes work")

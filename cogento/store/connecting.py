@@ -155,6 +155,10 @@ async def _require_own_session(
     except (asyncpg.PostgresError, OSError):
         return  # it has no second one to give
     try:
+        # RDS Proxy keeps a session for whoever sets something in it; with others this name is each client's own anyway.
+        for each in (connection, other):
+            await each.execute(f"SET application_name = '{application_name}'")
+        first = {await _session_of(connection)}
         second = {await _session_of(other), await _session_of(other)}
         first |= {await _session_of(connection)}
         second |= {await _session_of(other)}

@@ -231,6 +231,14 @@ def test_a10_what_redis_refuses_for_good_is_named_and_is_no_outage(
     assert "REDIS_URL" in line
 
 
+def test_a10_a_health_check_names_what_redis_refuses_and_restarts_nobody_for_it(
+    guarded_valkey: servers.RunningServer[Valkey], tmp_path: Path
+) -> None:
+    done = ended("health", tmp_path, REDIS_URL=redis_urls(guarded_valkey)["wrong password"])
+    assert done.returncode == 0
+    assert done.stdout.startswith("unknown: Redis refuses the user or password")
+
+
 @pytest.fixture
 def crowded_url(database_url: str) -> Iterator[str]:
     """A database of a role that has all the connections that it may have."""
