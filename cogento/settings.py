@@ -38,6 +38,8 @@ MOST_EVENTS = 10**12
 """More than any Redis holds; numbers of Lua are exact up to 2**53."""
 MOST_DAYS = 36_500
 """A century: dates of Python and Postgres reach that far back."""
+LONGEST_POLL_SECONDS = 240
+"""Shorter than the five minutes between sweeps, which bring the same."""
 ORDINARY_HEADERS = frozenset(
     [
         "accept",
@@ -237,7 +239,10 @@ class StripeSettings(_Environment):
         """A key of the other mode would fill the tables with what webhooks are fenced from."""
         livemode = info.data.get("stripe_livemode")  # absent when it was refused itself
         if key and livemode is not None and ("_live_" in key.get_secret_value()) is not livemode:
-            raise ValueError("it is a key of the other mode than STRIPE_LIVEMODE says")
+            raise ValueError(
+                "it is a key of the other mode than STRIPE_LIVEMODE says: a live key goes with STRIPE_LIVEMODE=true, "
+                "a test key with false"
+            )
         return key
 
 
@@ -316,6 +321,20 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
     ledger_retention_days: int = Field(
         35, ge=35, le=MOST_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
     )
+    stripe_poll_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=LONGEST_POLL_SECONDS,
+        description="How often Stripe's list of events is read where no webhook can come; unset: webhooks bring them.",
+    )
+
+    @field_validator("stripe_poll_seconds")
+    @classmethod
+    def _require_a_key(cls, seconds: int | None, info: ValidationInfo) -> int | None:
+        """A key that was refused itself is absent, and told of."""
+        if seconds is not None and info.data.get("stripe_api_key", "") is None:
+            raise ValueError("Stripe is asked only with a key: set STRIPE_API_KEY as well")
+        return seconds
 
 
 class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):

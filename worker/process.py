@@ -25,6 +25,7 @@ from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_client import MAX_CONNECTIONS
+from cogento.reconcile.poll import EventPoll
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.retries import INTERVALS, FailureClass
 from cogento.store.connecting import greet_if_there
@@ -191,9 +192,14 @@ class WorkerProcess:
         yield PeriodicTask("dead letter retry", INTERVALS.letter_retry_seconds, self._auto_retry.run)
         yield PeriodicTask("repair", INTERVALS.repair_seconds, self._repair)
         if self._reconciliation:
-            sweep = self._reconciliation.sweep_if_due
             yield PeriodicTask("refetch", INTERVALS.refetch_seconds, self._reconciliation.ask)
-            yield PeriodicTask("missed events", INTERVALS.missed_events_seconds, sweep)
+            if self._settings.stripe_poll_seconds is None:
+                sweep = self._reconciliation.sweep_if_due
+                yield PeriodicTask("missed events", INTERVALS.missed_events_seconds, sweep)
+            else:
+                every_seconds = self._settings.stripe_poll_seconds
+                poll = EventPoll(self._reconciliation, every_seconds=every_seconds)
+                yield PeriodicTask("event poll", every_seconds, poll.run)
 
     async def _close(self) -> None:
         await self._store.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from cogento.console.connections import silent_logs
 from cogento.database_schema import split_schema
 from cogento.local.data_folder import DataFolder, RunInfo
 from cogento.local.errors import LocalError
@@ -21,6 +22,7 @@ from cogento.local.start import RunOptions, start_everything
 from cogento.local.stripe.events import Payloads
 from cogento.local.supervisor import Supervisor
 from cogento.local.terminal import StatusLine, Terminal, describe_run, occupy_standard_streams
+from cogento.settings import LONGEST_POLL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,16 +80,24 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     default=True,
     help="Let workers ask the simulated Stripe when in doubt and for lost events, or not.",
 )
+@click.option(
+    "--poll",
+    type=click.IntRange(min=0, max=LONGEST_POLL_SECONDS),
+    metavar="SECONDS",
+    help="Read Stripe's list of events every so many seconds, so that no webhook is needed; 0: don't. With STRIPE_API_KEY else 3.",
+)
 @click.option("--seed", type=int, help="Seed of the simulation: the same seed, the same history.")
 def run(**options: Any) -> None:
     """Start everything on this machine and watch rows arrive; Ctrl-C stops it.
 
-    PostgreSQL and Valkey come along, unless DATABASE_URL or REDIS_URL name others.
+    PostgreSQL and Valkey come along, unless DATABASE_URL or REDIS_URL name others. With STRIPE_API_KEY the tables are filled from
+    that account and stay up to date, without a public address; else a simulated Stripe is started.
     """
     occupy_standard_streams()
     terminal = Terminal(sys.stdout)
     try:
-        _run(RunOptions(**options), terminal)
+        with silent_logs():
+            _run(RunOptions(**options), terminal)
     except LocalError as error:
         raise click.ClickException(str(error)) from error
 
@@ -100,6 +110,8 @@ def _run(options: RunOptions, terminal: Terminal) -> None:
             system = start_everything(options, folder, supervisor=supervisor, ports=ports, say=terminal.say)
             _write_run_file(system, supervisor.pids)
             terminal.say(describe_run(system, os.environ))
+            if system.fill:
+                system.fill.start()
             _supervise(system, supervisor, terminal)
         except KeyboardInterrupt:
             terminal.end_status()
@@ -119,8 +131,11 @@ def _supervise(system: LocalSystem, supervisor: Supervisor, terminal: Terminal) 
     while True:
         if supervisor.restart_ended():
             _write_run_file(system, supervisor.pids)
+        for line in system.fill.lines() if system.fill else ():
+            terminal.say(line)
         if time.monotonic() >= show_at and status.text:
-            terminal.show_status(status.text)
+            filling = f"{system.fill.text} · " if system.fill and system.fill.text else ""
+            terminal.show_status(filling + status.text)
             show_at = time.monotonic() + every_seconds
         time.sleep(CHECK_SECONDS)
 

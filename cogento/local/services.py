@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cogento.local.data_folder import DataFolder
+    from cogento.local.fill import AccountFill
 
 WEBHOOK_PATH = "/webhooks/stripe"
 CONSOLE_PATH = "/console"
@@ -112,6 +113,7 @@ class StripeSimulation:
             "STRIPE_API_BASE": self.api_url,
             "STRIPE_LIVEMODE": "false",
             "STRIPE_ACCOUNT": "",
+            "STRIPE_POLL_SECONDS": "",
         }
 
 
@@ -126,7 +128,10 @@ class Servers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSystem:
-    """What `cogento run` runs: the processes, and everything that they must know."""
+    """What `cogento run` runs: the processes, and everything that they must know.
+
+    With `poll_seconds` the worker reads Stripe's list of events so often; `fill` fills the tables from a real account.
+    """
 
     folder: DataFolder
     servers: Servers
@@ -135,6 +140,8 @@ class LocalSystem:
     receiver_port: int
     console_port: int
     simulation: StripeSimulation | None
+    poll_seconds: int | None = None
+    fill: AccountFill | None = None
 
     @property
     def receiver_url(self) -> str:
@@ -158,7 +165,8 @@ class LocalSystem:
             "STRIPE_THIN_WEBHOOK_SECRET": self.thin_webhook_secret,
             "LOG_LEVEL": "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "INFO",
         }
-        return settings | (self.simulation.settings() if self.simulation else {})
+        polls = {"STRIPE_POLL_SECONDS": str(self.poll_seconds or "")}
+        return settings | (self.simulation.settings() if self.simulation else {}) | polls
 
     def receiver(self) -> Program:
         """The process that takes webhooks."""

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from cogento import runtime
 from cogento.console.errors import friendly_errors
-from cogento.database_schema import with_schema
-from cogento.local.errors import InUseError
+from cogento.database_schema import split_schema, with_schema
+from cogento.local.errors import InUseError, LocalError
+from cogento.local.fill import AccountFill
 from cogento.local.postgres import Postgres
 from cogento.local.services import LocalSystem, Servers, StripeSimulation
 from cogento.local.stripe.events import Payloads
 from cogento.local.valkey import Valkey
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from cogento.settings import ConsoleSettings, ReceiverSettings, WorkerSettings, load
+from cogento.settings import ConsoleSettings, ReceiverSettings, ReconcileSettings, WorkerSettings, load
 from cogento.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ STAND_INS: dict[str, str | None] = {
 }
 """What is there in place of settings that are found or made later."""
 REAL_THINGS = ("DATABASE_URL", "STRIPE_API_KEY")
+POLL_SECONDS = 3
+"""How often a real account's events are polled for where nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class RunOptions:
     payloads: str = Payloads.SNAPSHOT
     seed: int | None
     ask: bool = True
+    poll: int | None = None
 
 
 def start_everything(
@@ -66,6 +70,7 @@ def start_everything(
     console_port = choose_console_port(ports)
     simulation = plan_simulation(options, ports, say)
     settings = check_settings(simulation)
+    poll_seconds = plan_polls(options, simulation, settings)
     servers = _start_servers(folder, supervisor, settings, ports)
     system = LocalSystem(
         folder=folder,
@@ -75,6 +80,8 @@ def start_everything(
         receiver_port=receiver_port,
         console_port=console_port,
         simulation=simulation,
+        poll_seconds=poll_seconds,
+        fill=plan_fill(simulation, servers),
     )
 
     # The tables are brought up to date, and Redis has to keep what is promised of it: another's may not.
@@ -86,6 +93,8 @@ def start_everything(
             runtime.run(mailboxes.greet())
         finally:
             runtime.run(mailboxes.close())
+    if system.fill:
+        system.fill.prepare()
 
     supervisor.start([system.receiver(), system.worker(), system.console()])
     supervisor.start([system.stripe(simulation)] if simulation else [])
@@ -123,6 +132,32 @@ def plan_simulation(options: RunOptions, ports: Ports, say: Callable[[str], None
         seed=options.seed,
         may_be_asked=options.ask,
     )
+
+
+def plan_polls(
+    options: RunOptions, simulation: StripeSimulation | None, settings: WorkerSettings
+) -> int | None:
+    """Say how often Stripe's list of events is read; of a real account always, for no webhook finds this machine by itself."""
+    if options.poll is None:
+        is_real = simulation is None and settings.stripe_api_key is not None
+        return settings.stripe_poll_seconds or (POLL_SECONDS if is_real else None)
+    if options.poll and settings.stripe_api_key is None:
+        raise LocalError("--poll asks Stripe, which takes a key: set STRIPE_API_KEY")
+    return options.poll or None
+
+
+def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountFill | None:
+    """A real account fills the tables; the simulated one begins with nobody."""
+    key = os.environ.get("STRIPE_API_KEY")
+    if simulation is not None or not key:
+        return None
+    settings = load(
+        ReconcileSettings,
+        database_url=split_schema(servers.database_url)[0],  # the environment names the schema
+        redis_url=servers.redis_url,
+        ack_durability=servers.ack_durability or None,
+    )
+    return AccountFill(settings, key)
 
 
 def check_settings(simulation: StripeSimulation | None) -> WorkerSettings:

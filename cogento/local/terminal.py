@@ -78,8 +78,12 @@ def describe_run(system: LocalSystem, given: Mapping[str, str]) -> str:
     stripe = (
         "not simulated: send events with `cogento send`, or with `stripe listen --events … --forward-to …`"
     )
+    if system.fill is not None:
+        stripe = "your account; the tables are filled from it, and webhooks are taken"
     if simulation is not None:
         stripe = f"simulated, {simulation.events_per_second:g} events a second, API at {simulation.api_url}"
+    if system.poll_seconds is not None:
+        stripe += f"; its events are read every {system.poll_seconds} s"
     return "\n".join(
         [
             "Everything runs; Ctrl-C stops it.",

@@ -18,7 +18,7 @@ from cogento.reconcile.bulk_apply import BulkApplier
 from cogento.reconcile.enqueue import Enqueuer
 from cogento.reconcile.refetch import AmbiguousRows, ObjectFetcher, Refetcher, ThinEventObjects
 from cogento.reconcile.stripe import Stripe
-from cogento.reconcile.sweep import DAY_SECONDS, EventSweep, Swept
+from cogento.reconcile.sweep import DAY_SECONDS, OVERLAP_SECONDS, REACH_SECONDS, EventSweep, SweepScope, Swept
 from cogento.reconcile.verify import Verified, Verify
 from cogento.reconcile.verify_customer import CustomerComparison, CustomerVerification
 from cogento.retries import INTERVALS
@@ -131,12 +131,37 @@ class Reconciliation:
         self, *, grace_seconds: int, report: Callable[[Swept], object] = lambda _: None
     ) -> Swept | None:
         """Sweep now; None when another process is at it."""
+        return await self._sweep_in_turn(SweepScope(grace_seconds=grace_seconds), report)
+
+    async def poll_if_due(self, *, every_seconds: int, overlap_seconds: int) -> Swept | None:
+        """Bring what Stripe lists since the last look; None if any process looked less than `every_seconds` ago, or is at it."""
+        standing = await self._store.sweeps.status()
+        _warn_if_late(standing)
+        if standing.finished is not None and standing.now - standing.finished < every_seconds:
+            return None
+        scope = SweepScope(grace_seconds=0, overlap_seconds=overlap_seconds, replaces_webhooks=True)
+        return await self._sweep_in_turn(scope, lambda _: None)
+
+    async def begin_polling(self) -> bool:
+        """Let polls begin now where none has begun, and say whether a backfill must bring what was before.
+
+        It must where none came to its end, and where nobody has looked for longer than Stripe lists events.
+        """
+        now = await self._stripe.api.now()
+        watermark = (await self._store.sweeps.status()).watermark
+        backfill = await self._store.backfills.status()
+        if watermark is None:
+            await self._store.sweeps.advance(now)
+        is_out_of_reach = watermark is not None and watermark - OVERLAP_SECONDS < now - REACH_SECONDS
+        return backfill.finished is None or is_out_of_reach
+
+    async def _sweep_in_turn(self, scope: SweepScope, report: Callable[[Swept], object]) -> Swept | None:
         await self._check_account()
         turn = await self._store.try_leader_lease(SWEEP_TURN)
         if turn is None:
             return None
         try:
-            return await self._sweep.run(grace_seconds=grace_seconds, report=report)
+            return await self._sweep.run(scope, report=report)
         finally:
             await turn.end()
 

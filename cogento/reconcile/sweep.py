@@ -46,6 +46,9 @@ REACH_SECONDS = 30 * DAY_SECONDS
 OVERLAP_SECONDS = 600
 """How far before the watermark a sweep begins: Stripe may list an event later than its second."""
 
+POLL_OVERLAP_SECONDS = 60
+"""The same where events are polled for. Stripe promises no bound; others who read this list saw seconds, and allow 5 to 60."""
+
 AWAITED_AT_ONCE = 1000
 MOST_AWAITED = 10_000
 """Beyond so many events that nobody has applied yet a sweep goes no further: the workers are behind."""
@@ -53,7 +56,10 @@ MOST_AWAITED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep has done: from which Unix second to which, how far it is, and events by what was found."""
+    """What a sweep has done: from which Unix second to which, how far it is, and events by what was found.
+
+    Missing are those that were neither in the ledger nor in a mailbox.
+    """
 
     since: int
     until: int
@@ -72,6 +78,18 @@ class Swept:
         return 1.0 if self.is_whole else (self.at - self.since) / (self.until - self.since)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepScope:
+    """What a sweep lists, from how far before the watermark until how long ago, and whether it takes the place of webhooks.
+
+    Where it does, nothing that it finds was missed.
+    """
+
+    grace_seconds: int
+    overlap_seconds: int = OVERLAP_SECONDS
+    replaces_webhooks: bool = False
+
+
 class EventSweep:
     """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
 
@@ -85,28 +103,29 @@ class EventSweep:
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
 
-    async def run(self, *, grace_seconds: int, report: Callable[[Swept], object]) -> Swept:
-        """Sweep up to `grace_seconds` ago: later events may be on their way."""
+    async def run(self, scope: SweepScope, *, report: Callable[[Swept], object]) -> Swept:
+        """Sweep what the scope says."""
         now = await self._stripe.api.now()
-        since = await self._beginning(now)
-        swept = Swept(since=since, until=max(now - grace_seconds, since), at=since)
+        since = await self._beginning(now, scope.overlap_seconds)
+        swept = Swept(since=since, until=max(now - scope.grace_seconds, since), at=since)
         slices = Slices(swept.until)
         while not swept.is_whole and await self._has_room():
-            swept = await self._sweep_slice(swept, slices)
+            swept = await self._sweep_slice(swept, slices, scope)
             report(swept)
         if swept.is_whole:
             await self._sweeps.finish()
-        log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
+        if not scope.replaces_webhooks:  # which it does every few seconds
+            log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
         return swept
 
-    async def _beginning(self, now: int) -> int:
+    async def _beginning(self, now: int, overlap_seconds: int) -> int:
         """Begin before the watermark, and before whatever was awaited and has vanished."""
         oldest = now - REACH_SECONDS
         watermark = (await self._sweeps.status()).watermark
         if watermark is None:
             return oldest
         vanished = await self._vanished(oldest)
-        begins = min([watermark - OVERLAP_SECONDS, *(event.created for event in vanished)])
+        begins = min([watermark - overlap_seconds, *(event.created for event in vanished)])
         if begins < oldest:
             log.error("sweep_gap_exceeds_stripe_retention", days=(now - begins) // DAY_SECONDS)
         return max(begins, oldest)
@@ -135,11 +154,11 @@ class EventSweep:
             log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
         return has_room
 
-    async def _sweep_slice(self, swept: Swept, slices: Slices) -> Swept:
+    async def _sweep_slice(self, swept: Swept, slices: Slices, scope: SweepScope) -> Swept:
         before = slices.end_after(swept.at)
         listed = missing = pages = 0
         async for page in self._pages(swept.at, before):
-            listed, missing, pages = listed + len(page), missing + await self._bring(page), pages + 1
+            listed, missing, pages = listed + len(page), missing + await self._bring(page, scope), pages + 1
         await self._sweeps.advance(before)
         parts = len(range(0, len(TYPES), TYPES_AT_ONCE))
         slices.adapt(pages - parts + 1)  # each part has a page, even an empty one
@@ -162,14 +181,14 @@ class EventSweep:
             log.warning("swept_event_fenced", event_id=envelope.event_id, reason=reason)
         return reason is None and not is_placeholder(envelope)
 
-    async def _bring(self, envelopes: Sequence[Envelope]) -> int:
+    async def _bring(self, envelopes: Sequence[Envelope], scope: SweepScope) -> int:
         """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""
         wanted = await self._uncovered(await self._unsettled(envelopes))
         if not wanted:
             return 0
         missing = await self._enqueuer.put(wanted, source=Source.SWEEP)
         awaited = [ListedEvent(envelope.event_id, envelope.created) for envelope in wanted]
-        await self._sweeps.note(missing=missing, awaited=awaited)
+        await self._sweeps.note(missing=0 if scope.replaces_webhooks else missing, awaited=awaited)
         return missing
 
     async def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:

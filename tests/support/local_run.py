@@ -13,6 +13,7 @@ from cogento.local.services import ROOT
 from tests.support import servers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 COGENTO_RUN = (sys.executable, "-m", "cogento", "run")
@@ -24,14 +25,21 @@ STOP_SECONDS = 10
 class LocalRun:
     """One `cogento run` on a folder of data; what it prints is in `output`, beside that folder.
 
-    `through` is a program that becomes it.
+    `through` is a program that becomes it; `given` are settings of its environment.
     """
 
-    def __init__(self, data: Path, *options: str, through: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        through: tuple[str, ...] = (),
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self.data = data
         self.output = data.with_name("output")
         argv = (*through, *COGENTO_RUN, "--data", str(data), "--port", str(free_port()), *options)
-        self.process = Process(Command(argv=argv, log=self.output, environment=NOTHING_GIVEN, folder=ROOT))
+        environment = NOTHING_GIVEN | dict(given or {})
+        self.process = Process(Command(argv=argv, log=self.output, environment=environment, folder=ROOT))
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings, load
+from cogento.settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings, WorkerSettings, load
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,19 @@ def test_key_that_would_ask_for_the_wrong_things_is_refused(
     said = capsys.readouterr().err
     assert complaint in said
     assert "1234" not in said
+
+
+def test_polling_without_a_key_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://host")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
+    monkeypatch.setenv("STRIPE_POLL_SECONDS", "3")
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    assert capsys.readouterr().err == (
+        "cogento: STRIPE_POLL_SECONDS is not usable: Stripe is asked only with a key: set STRIPE_API_KEY as well\n"
+    )
 
 
 def test_key_of_the_right_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

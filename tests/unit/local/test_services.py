@@ -52,6 +52,15 @@ def test_processes_get_what_they_need_in_their_environment() -> None:
     assert environment["PORT"] == "8000"
 
 
+@pytest.mark.parametrize(("seconds", "given"), [(None, ""), (3, "3")])
+def test_the_worker_polls_as_often_as_the_run_says_whatever_the_environment_has(
+    seconds: int | None, given: str
+) -> None:
+    system = replace(SYSTEM, simulation=SIMULATION, poll_seconds=seconds)
+
+    assert system.worker().environment["STRIPE_POLL_SECONDS"] == given
+
+
 def test_secrets_are_not_among_the_arguments_which_anybody_can_list() -> None:
     system = replace(SYSTEM, simulation=SIMULATION)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.local import start
-from cogento.local.errors import InUseError
+from cogento.local.errors import InUseError, LocalError
 from cogento.local.ports import Ports, free_port, is_free
 from cogento.local.services import Program
 from cogento.local.supervisor import Supervisor
@@ -58,9 +58,16 @@ def taken_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def options(*, simulate: bool | None = None) -> start.RunOptions:
+def options(*, simulate: bool | None = None, poll: int | None = None) -> start.RunOptions:
     return start.RunOptions(
-        port=None, data=Path(".data"), simulate=simulate, rate=5, customers=200, payloads="snapshot", seed=1
+        port=None,
+        data=Path(".data"),
+        simulate=simulate,
+        rate=5,
+        customers=200,
+        payloads="snapshot",
+        seed=1,
+        poll=poll,
     )
 
 
@@ -89,6 +96,34 @@ def test_made_up_customers_go_anywhere_when_asked_for(
 
     assert start.plan_simulation(options(simulate=True), ports, said.append)
     assert said == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "set_to", "polled"), [(None, None, 3), (None, "20", 20), (5, "20", 5), (0, "20", None)]
+)
+def test_a_real_account_is_polled_unless_that_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, asked: int | None, set_to: str | None, polled: int | None
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_1")
+    monkeypatch.setenv("STRIPE_POLL_SECONDS", set_to or "")
+
+    assert start.plan_polls(options(poll=asked), None, start.check_settings(None)) == polled
+
+
+@pytest.mark.parametrize(("asked", "polled"), [(None, None), (2, 2)])
+def test_the_simulated_stripe_is_polled_when_asked_for_and_never_as_often_as_a_real_one_was(
+    monkeypatch: pytest.MonkeyPatch, ports: Ports, said: list[str], asked: int | None, polled: int | None
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_1")
+    monkeypatch.setenv("STRIPE_POLL_SECONDS", "20")
+    simulation = start.plan_simulation(options(simulate=True), ports, said.append)
+
+    assert start.plan_polls(options(poll=asked), simulation, start.check_settings(simulation)) == polled
+
+
+def test_polls_without_a_key_are_refused() -> None:
+    with pytest.raises(LocalError, match="set STRIPE_API_KEY"):
+        start.plan_polls(options(poll=3), None, start.check_settings(None))
 
 
 def test_a_port_that_was_asked_for_is_taken_or_refused(

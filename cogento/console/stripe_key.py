@@ -1,0 +1,43 @@
+"""What the key to Stripe may read, asked once before anything relies on it, and told in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cogento import runtime
+from cogento.console.errors import Failure, friendly_errors
+from cogento.settings import EX_CONFIG
+from cogento.stripe.account import KeyRights, StripeAccount
+
+if TYPE_CHECKING:
+    from cogento.settings import AskingSettings
+
+ADVICE = (
+    "In Stripe's dashboard, under Developers, API keys, give the restricted key Read for Customers, "
+    "Subscriptions and Events."
+)
+
+
+def read_rights(settings: AskingSettings, key: str) -> KeyRights:
+    """Ask for a little of everything that is ever asked for; raises Failure, also for a key that Stripe does not know."""
+
+    async def ask() -> KeyRights:
+        async with StripeAccount.open(
+            key, base=settings.stripe_api_base, connected=settings.stripe_account
+        ) as account:
+            return await account.rights()
+
+    with friendly_errors():
+        return runtime.run(ask())
+
+
+def describe_denied(rights: KeyRights) -> str:
+    """Say what the key may not read."""
+    return f"STRIPE_API_KEY may not read {', '.join(rights.denied)}."
+
+
+def require_rights(settings: AskingSettings, key: str) -> None:
+    """Raise Failure, with exit code 78, unless the key may read everything that is asked for."""
+    rights = read_rights(settings, key)
+    if rights.denied:
+        raise Failure(f"{describe_denied(rights)} {ADVICE}", exit_code=EX_CONFIG)
