@@ -29,7 +29,7 @@ from cogento.networks import Network, read_addresses, read_networks
 from cogento.queue.durability import AckDurability
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 EX_CONFIG = 78
 MINIMUM_SECRET_LENGTH = 32
@@ -444,16 +444,27 @@ def load(kind: type[S], **given: Any) -> S:
     try:
         return kind(**given)
     except ValidationError as error:
-        problems = []
-        for problem in error.errors():
-            variable = ".".join(map(str, problem["loc"])).upper()
-            message = problem["msg"].removeprefix("Value error, ")
-            problems.append(
-                f"{variable} is not set; docs/settings.md says what it holds"
-                if problem["type"] == "missing"
-                else f"{variable} is not usable: {message}"
-            )
-        refuse(*problems)
+        refuse(*_complaints(error))
+
+
+def problems_of(kind: type[BaseSettings]) -> tuple[str, ...]:
+    """Say what is wrong with one process's settings, in the words in which `load` refuses them; nothing if all is well."""
+    try:
+        kind()
+    except ValidationError as error:
+        return tuple(_complaints(error))
+    return ()
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        variable = ".".join(map(str, problem["loc"])).upper()
+        message = problem["msg"].removeprefix("Value error, ")
+        yield (
+            f"{variable} is not set; docs/settings.md says what it holds"
+            if problem["type"] == "missing"
+            else f"{variable} is not usable: {message}"
+        )
 
 
 def refuse(*problems: str) -> NoReturn:

@@ -37,6 +37,11 @@ COMMANDS = {
         _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
         _Place("cogento.cli.adopt", "adopt", "Take over tables that another program made and filled."),
         _Place(
+            "cogento.cli.check",
+            "check",
+            "Check settings, servers, rights, clocks and the endpoint at Stripe.",
+        ),
+        _Place(
             "cogento.cli.status",
             "status",
             "Show what needs attention, what waits, what was done and what failed.",

@@ -30,6 +30,7 @@ _TOTALS = query_of_all("history_totals")
 _UNSURE = query_of_all("history_unsure")
 _REVISION = query("revision")
 _SERVER = query("server_facts")
+_RIGHTS_LACKING = query("rights_lacking")
 _PACE = query("recent_counts")
 _CUSTOMERS_NOW = query("recent_customers")
 _SUBSCRIPTIONS_NOW = query("recent_subscriptions")
@@ -198,6 +199,10 @@ class History:
         """Name the migration that the tables are at."""
         (row,) = await self._database.fetch(_REVISION)
         return str(row["version_num"])
+
+    async def rights_lacking(self, tables: Collection[str]) -> list[str]:
+        """Name those of these tables that this user may not read and write."""
+        return [str(row["relation"]) for row in await self._database.fetch(_RIGHTS_LACKING, list(tables))]
 
     async def totals(self) -> Totals:
         """Sum up."""

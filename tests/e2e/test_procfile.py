@@ -81,7 +81,8 @@ class Dynos:
 
     def _release(self) -> list[str]:
         lines = (ROOT / "Procfile").read_text().splitlines()
-        return next(line for line in lines if line.startswith("release: ")).removeprefix("release: ").split()
+        line = next(line for line in lines if line.startswith("release: "))
+        return ["sh", "-c", line.removeprefix("release: ")]  # as Heroku runs it
 
     def _is_ready(self) -> bool:
         try:

@@ -1,0 +1,102 @@
+"""`cogento check`: whether everything is as it must be, a line each; for people, the release phase and programs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from cogento import runtime
+from cogento.cli.printing import json_option, print_findings, print_json
+from cogento.console.check import (
+    check_postgres,
+    check_redis,
+    check_settings,
+    check_state,
+    exit_code,
+)
+from cogento.console.check_stripe import check_endpoints, check_key
+from cogento.console.connections import connect, silent_logs
+from cogento.console.findings import worst
+from cogento.console.local_run import adopt_local_run, read_run
+from cogento.console.public_address import check_address
+from cogento.settings import EX_CONFIG, ReconcileSettings, load, problems_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cogento.console.findings import Finding
+
+
+@click.command()
+@click.option(
+    "--release",
+    is_flag=True,
+    help="End with 78 where a process would refuse to start, else with 0: what is away, or wrong at Stripe, stops no release.",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Ask this address of a receiver too; by default those of the endpoints at Stripe.",
+)
+@json_option
+@click.pass_context
+def check(ctx: click.Context, *, release: bool, url: str | None, as_json: bool) -> None:
+    """Check settings, servers, rights, clocks and the endpoint at Stripe.
+
+    Each line is good, warning or bad, and says what to do. Ends with 0 when nothing is bad, with 78 when something must be
+    configured differently, else with 1.
+    """
+    adopt_local_run()
+    _adopt_secret()
+    with silent_logs():
+        ours = list(_check_ours())
+        findings = ours + list(_check_others(url))
+    if as_json:
+        print_json({"grade": worst(findings), "findings": findings})
+    else:
+        print_findings(findings)
+    code = exit_code(ours if release else findings)
+    ctx.exit(0 if release and code != EX_CONFIG else code)
+
+
+def _polls() -> bool:
+    return bool(os.environ.get("STRIPE_POLL_SECONDS"))
+
+
+def _check_ours() -> Iterator[Finding]:
+    """Look at what keeps a process from starting."""
+    yield from check_settings(polls=_polls())
+    if problems_of(ReconcileSettings):
+        return  # they were told; nothing can be asked with them
+    settings = load(ReconcileSettings)
+    mailboxes = connect(settings)
+    try:
+        yield from check_redis(mailboxes)
+    finally:
+        runtime.run(mailboxes.close())
+    yield from check_postgres(settings.database_url.get_secret_value())
+
+
+def _check_others(url: str | None) -> Iterator[Finding]:
+    """Look at how things stand, at Stripe, and at the way from there to here."""
+    if problems_of(ReconcileSettings):
+        return
+    settings = load(ReconcileSettings)
+    yield from check_state(settings)
+    yield from check_key(settings)
+    urls = [url] if url else []
+    if not _polls():
+        findings, endpoints = check_endpoints(settings)
+        yield from findings
+        urls = urls or [one.url for one in endpoints]
+    for address in urls:
+        yield from check_address(address)
+
+
+def _adopt_secret() -> None:
+    """Take the receiver's secret of the local run whose servers are meant."""
+    facts = read_run()
+    if facts.get("redis_url") and facts["redis_url"] == os.environ.get("REDIS_URL"):
+        os.environ.setdefault("STRIPE_WEBHOOK_SECRET", facts["webhook_secret"])
