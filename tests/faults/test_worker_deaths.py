@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.support.worker_trial import WorkerTrial
 
     StartWorker = Callable[..., RunningWorker]
+    StartHere = Callable[..., object]
 
 
 def die(trial: WorkerTrial, start_worker: StartWorker, failpoints: str, **settings: str) -> None:
@@ -24,13 +25,13 @@ def die(trial: WorkerTrial, start_worker: StartWorker, failpoints: str, **settin
 
 
 def test_f5_a_worker_killed_before_its_transaction_leaves_all_to_the_next(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
     die(trial, start_worker, "before_tx=kill")
     assert trial.post.ledger() == {}
     assert trial.post.mailboxes.status().waiting == len(trial.ids)
 
-    start_worker()
+    start_worker_here()
     trial.await_quiet()
 
     assert trial.named() == trial.names
@@ -39,13 +40,13 @@ def test_f5_a_worker_killed_before_its_transaction_leaves_all_to_the_next(
 
 @pytest.mark.parametrize("instant", ["in_tx", "before_commit"])
 def test_f6_a_worker_killed_inside_its_transaction_leaves_nothing_behind(
-    instant: str, trial: WorkerTrial, start_worker: StartWorker
+    instant: str, trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
     die(trial, start_worker, f"{instant}=kill")
     assert trial.post.ledger() == {}
     assert trial.named() == {}
 
-    start_worker()
+    start_worker_here()
     trial.await_quiet()
 
     assert trial.named() == trial.names
@@ -71,13 +72,13 @@ def test_f7_a_worker_killed_between_commit_and_settle_has_one_effect(
 
 
 def test_f8_a_worker_killed_at_its_third_batch_has_applied_three_and_the_rest_follows(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
     die(trial, start_worker, "after_commit@3=kill", BATCH_EVENTS="4")
     assert len(trial.post.ledger()) == 12
     assert trial.post.mailboxes.status().waiting == len(trial.ids) - 8
 
-    start_worker()
+    start_worker_here()
     trial.await_quiet()
 
     assert trial.named() == trial.names

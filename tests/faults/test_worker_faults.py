@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.worker_trial import WorkerTrial
 
     StartWorker = Callable[..., RunningWorker]
+    StartHere = Callable[..., object]
 
 HELD = CustomerId("cus_0")
 LEASE_MS = LEASE_SECONDS * 1000
@@ -35,20 +36,22 @@ NEARLY_A_MEBIBYTE = random.Random(1).randbytes(160_000).hex() + " " * 720_000
 LETTERS = "SELECT event_id, reason, attempts FROM dead_letters"
 
 
-def freeze(trial: WorkerTrial, start_worker: StartWorker, instant: str) -> RunningWorker:
+def freeze(
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere, instant: str
+) -> RunningWorker:
     """Let a worker take the mail, freeze at an instant, and another finish it."""
     frozen = start_worker(FAILPOINTS=f"{instant}@1=stop")
     trial.put()
     frozen.await_frozen()
-    start_worker()
+    start_worker_here()
     trial.await_quiet()
     return frozen
 
 
 def test_f9_a_worker_frozen_inside_its_transaction_has_lost_it_when_it_wakes(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
-    frozen = freeze(trial, start_worker, "in_tx")
+    frozen = freeze(trial, start_worker, start_worker_here, "in_tx")
 
     frozen.send(signal.SIGCONT)
 
@@ -59,9 +62,9 @@ def test_f9_a_worker_frozen_inside_its_transaction_has_lost_it_when_it_wakes(
 
 
 def test_f9_a_worker_frozen_before_it_settles_can_settle_nothing_when_it_wakes(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
-    frozen = freeze(trial, start_worker, "before_settle")
+    frozen = freeze(trial, start_worker, start_worker_here, "before_settle")
 
     frozen.send(signal.SIGCONT)
 
@@ -71,9 +74,9 @@ def test_f9_a_worker_frozen_before_it_settles_can_settle_nothing_when_it_wakes(
 
 
 def test_f10_a_worker_frozen_outside_of_a_transaction_begins_none_when_it_wakes(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
-    frozen = freeze(trial, start_worker, "after_claim")
+    frozen = freeze(trial, start_worker, start_worker_here, "after_claim")
 
     frozen.send(signal.SIGCONT)
 
@@ -100,7 +103,7 @@ def test_a_worker_that_waits_for_a_slow_database_keeps_its_lease(
 
 
 def test_f11_a_worker_short_of_memory_loses_nothing_and_makes_no_event_pay(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
     worker = start_worker(LEASE_SECONDS=LONG_LEASE)
     worker.limit_memory(more_bytes=16 * 1024**2)
@@ -109,7 +112,7 @@ def test_f11_a_worker_short_of_memory_loses_nothing_and_makes_no_event_pay(
 
     assert worker.await_death() == os.EX_OSERR
     assert worker.lines("circuit_opened") == []
-    start_worker(LEASE_SECONDS=LONG_LEASE)
+    start_worker_here(lease_seconds=int(LONG_LEASE))
     trial.await_quiet(seconds=120)
     assert trial.named() == trial.names
     assert trial.post.rows(LETTERS) == []
@@ -117,7 +120,7 @@ def test_f11_a_worker_short_of_memory_loses_nothing_and_makes_no_event_pay(
 
 
 def test_f11_an_event_that_memory_does_not_suffice_for_is_its_workers_fault(
-    trial: WorkerTrial, start_worker: StartWorker
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
     worker = start_worker(FAILPOINTS="in_tx@1=raise:MemoryError")
 
@@ -125,7 +128,7 @@ def test_f11_an_event_that_memory_does_not_suffice_for_is_its_workers_fault(
 
     assert worker.await_death() == os.EX_OSERR
     assert worker.lines("out_of_memory") != []
-    start_worker()
+    start_worker_here()
     trial.await_quiet()
     assert trial.post.ledger() == {"evt_cus_0_0": "applied"}
     assert trial.problems() == ()
@@ -174,7 +177,7 @@ def test_f48_a_worker_asked_to_stop_under_load_is_quick_and_the_next_goes_on_at_
     trial: WorkerTrial, start_worker: StartWorker
 ) -> None:
     worker = start_worker(BATCH_EVENTS="5")
-    trial.put(customers=6000, events=1)
+    trial.put(customers=3000, events=1)
     wait_until(lambda: bool(trial.named()), what="the first rows")
 
     worker.process.ask_to_stop()
@@ -191,7 +194,7 @@ def test_f48_a_worker_asked_to_stop_under_load_is_quick_and_the_next_goes_on_at_
 
 
 def test_f48_a_worker_asked_to_stop_gives_back_what_it_waits_for(
-    trial: WorkerTrial, start_worker: StartWorker, held_row: psycopg.Connection
+    trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere, held_row: psycopg.Connection
 ) -> None:
     worker = start_worker(LEASE_SECONDS="600")
     trial.put(customers=1)
@@ -204,7 +207,7 @@ def test_f48_a_worker_asked_to_stop_gives_back_what_it_waits_for(
     view = trial.post.mailboxes.view(HELD)
     assert (view.state, view.crashes) == (MailboxState.READY, 0)
     held_row.rollback()
-    start_worker()
+    start_worker_here()
     trial.await_quiet()
     assert trial.problems() == ()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from cogento.local.postgres import Postgres
-    from tests.faults.postgres.conftest import WorkerHere
+    from tests.faults.conftest import WorkerHere
     from tests.support.checker import Checker
     from tests.support.post import Post
     from tests.support.servers import RunningServer
