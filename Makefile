@@ -40,7 +40,10 @@ test: check ## Everything: real servers, processes, browser
 	@$(PYTEST) tests/{e2e,browser,faults,model,integration}
 
 # What takes longest and sends the servers nothing that the others do not.
-SAID_ALREADY := reconcile/test_sweep.py worker/test_largest_event.py worker/test_cases_that_broke_others.py worker/test_shared_server.py
+SAID_ALREADY := \
+  reconcile/test_compare_page.py reconcile/test_dead_objects.py reconcile/test_sweep.py reconcile/test_undecidable.py \
+  reconcile/test_verify.py reconcile/test_verify_customer.py store/test_address_rule.py store/test_convergence.py \
+  worker/test_cases_that_broke_others.py worker/test_largest_event.py worker/test_shared_server.py
 
 test-sql: $(READY) ## What speaks SQL and Lua alone: TEST_POSTGRES_BIN and TEST_REDIS_SERVER choose its servers
 	@$(PYTEST) tests/integration/{store,queue,reconcile,worker} $(SAID_ALREADY:%=--ignore=tests/integration/%)
