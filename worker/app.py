@@ -26,6 +26,7 @@ reporting.configure(
     "worker",
     level=settings.log_level,
     sentry_dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
+    sentry_environment=settings.sentry_environment,
 )
 drop_celery_environment()
 runtime.on_error(out_of_memory.exit_if_out_of_memory)

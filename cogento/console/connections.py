@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECTIONS = 2
+REDIS_CONNECTIONS = 4  # several pages at once, and the poller beside them
 ASKING_CONNECTIONS = 6  # one for the turn, the others to write with
 
 
@@ -156,4 +157,5 @@ def connect(settings: MailboxSettings) -> Mailboxes:
         limits=Limits(
             customer_events=settings.mailbox_customer_limit, total_events=settings.mailbox_total_limit
         ),
+        max_connections=REDIS_CONNECTIONS,
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text()
 SMALL_PLAN = 20
-EVENTS = 2000
+EVENTS = 1000
 WEB_PROCESSES = 2
 
 
