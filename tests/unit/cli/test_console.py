@@ -106,7 +106,7 @@ def test_b88_trusted_proxies_that_are_everybody_are_refused_at_start(
 
 
 @pytest.mark.parametrize(
-    ("proxies", "address"), [("127.0.0.1", "127.0.0.1:8001"), ("10.0.0.5,127.0.0.1", "0.0.0.0:8001")]
+    ("proxies", "address"), [("127.0.0.1", "127.0.0.1:8001"), ("10.0.0.5,127.0.0.1", "[::]:8001")]
 )
 def test_console_for_a_proxy_on_this_machine_listens_to_this_machine_alone(
     proxies: str, address: str
@@ -121,7 +121,7 @@ def test_console_without_a_password_listens_to_this_machine_alone() -> None:
 
 def test_console_behind_a_password_listens_to_everyone() -> None:
     password = hash_password("correct horse battery", hasher=PasswordHasher.from_parameters(CHEAPEST))
-    assert Exposure(port=8001, access={Role.OPERATOR: password}).address == "0.0.0.0:8001"
+    assert Exposure(port=8001, access={Role.OPERATOR: password}).address == "[::]:8001"
 
 
 def test_password_is_asked_for_and_printed_as_the_line_to_set() -> None:
