@@ -17,6 +17,12 @@ WORKDIR /app
 # .dockerignore is an allow-list: this copies the packages that run in production and nothing else.
 COPY . .
 RUN python -m compileall -q .
+# Which commit it is of: --build-arg COGENTO_COMMIT=$(git rev-parse HEAD). Last, for all before it is the same for every commit.
+ARG COGENTO_COMMIT=
+ENV COGENTO_COMMIT=${COGENTO_COMMIT}
+LABEL org.opencontainers.image.title="Cogento Stripe sync" \
+      org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.revision=${COGENTO_COMMIT}
 # A number, so that an orchestrator can see that it is not root. Nothing in the image is its own:
 # the file system may be read-only, with a tmpfs at /tmp.
 USER 10001:10001

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento import VERSION
+from cogento import RELEASE, VERSION
 from cogento.events.names import CustomerId
 from cogento.ordering import evidence
 from cogento.queue import codec
@@ -60,7 +60,7 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("next-release")
     for name in ("cogento", "schema", "worker"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    _change(copy / "cogento/__init__.py", f'VERSION = "{VERSION}"', f'VERSION = "{NEXT}"')
+    _change(copy / "cogento/__init__.py", f'RELEASE = "{RELEASE}"', f'RELEASE = "{NEXT}"')
     _renew(copy / "cogento/queue/codec.py", "VERSION", codec.VERSION)
     _renew(copy / "cogento/ordering/evidence.py", "FORMAT", evidence.FORMAT)
     return copy

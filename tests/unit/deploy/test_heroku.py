@@ -13,6 +13,7 @@ import jsonschema
 import yaml
 
 from cogento import VERSION
+from cogento.release import find_commit
 from cogento.settings import ReceiverSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[3]
@@ -51,6 +52,18 @@ def test_cogento_is_a_command_after_the_build(tmp_path: Path) -> None:
         [command, "--version"], cwd=ROOT, env=path, check=True, capture_output=True, text=True
     )
     assert VERSION in said.stdout
+
+
+def test_a_slug_knows_which_commit_it_was_built_of(tmp_path: Path) -> None:
+    for folder in ("bin", "cogento", "path"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "path/python").symlink_to(sys.executable)
+    shutil.copy(ROOT / "bin/cogento", tmp_path / "bin")
+    path = os.environ | {"PATH": f"{tmp_path}/path:{os.defpath}", "SOURCE_VERSION": "1a2b3c4d5e"}
+
+    subprocess.run([ROOT / "bin/post_compile"], cwd=tmp_path, env=path, check=True)
+
+    assert find_commit({}, tmp_path / "cogento") == "1a2b3c4d5e"
 
 
 def test_app_json_starts_every_process_of_the_procfile() -> None:
