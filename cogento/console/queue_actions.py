@@ -7,17 +7,33 @@ the result says. For commands and pages alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
 
 from cogento import runtime
 from cogento.console.errors import Failure, friendly_errors
-from cogento.events.names import is_object_id
+from cogento.events.names import CustomerId, is_object_id
 from cogento.store.activity import Action
 
 if TYPE_CHECKING:
-    from cogento.events.names import CustomerId
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.store import Store
+
+
+class QueueAction(StrEnum):
+    """What an operator can do, by the last part of its address on the pages."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    TRY_NOW = "try-now"
+
+
+UNCHANGED = {
+    QueueAction.PAUSE: "{} is already paused. Who paused it, and why, stays as it was.",
+    QueueAction.RESUME: "{} is not paused.",
+    QueueAction.TRY_NOW: "Nothing of {} waits for another attempt or for its customer.",
+}
+"""What there is to say where an action changes nothing."""
 
 ANSWER_SECONDS = 5
 PREFIX = "cus_"
@@ -61,6 +77,18 @@ class QueueActions:
         """Have a customer's events tried now that are retried later, or wait for the customer's own."""
         changed = runtime.run(self._mailboxes.replay(customer_id))
         return self._recorded(Action.TRY_NOW, customer_id, changed=changed, who=who, why=why)
+
+    def do(self, action: QueueAction, customer_id: CustomerId | None, *, who: str, why: str) -> ActionResult:
+        """Do one of these to a customer, or pause or resume everything."""
+        match action:
+            case QueueAction.PAUSE:
+                return self.pause(customer_id, who=who, why=why)
+            case QueueAction.RESUME:
+                return self.resume(customer_id, who=who, why=why)
+            case QueueAction.TRY_NOW:
+                return self.try_now(customer_id or CustomerId(""), who=who, why=why)
+            case _:
+                assert_never(action)
 
     def is_known(self, customer_id: CustomerId) -> bool | None:
         """Tell whether anything here is about a customer; None where nobody can say now."""

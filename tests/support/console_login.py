@@ -11,11 +11,10 @@ from argon2.profiles import CHEAPEST
 from flask.testing import FlaskClient
 
 from cogento.console.passwords import PasswordHash, hash_password
-from cogento.console.web.app import create_app
 from cogento.console.web.login import LoginViews, Role
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.sessions import LoginLimiter, Sessions
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.fake_console import FakeDeadLetters, fake_console
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -51,9 +50,7 @@ def console_with_login(
     """Make the application."""
     login = LoginViews(passwords, Sessions(redis), LoginLimiter(redis), proxies=proxies)
     letters = dead_letters or FakeDeadLetters()
-    return create_app(
-        FakePoller(), letters, FakeCustomers(), hosts={"localhost"}, login=login, proxies=proxies
-    )
+    return fake_console(dead_letters=letters, login=login, proxies=proxies)
 
 
 def token_of(page: TestResponse) -> str:

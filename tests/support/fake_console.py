@@ -1,4 +1,4 @@
-"""What the console's pages show, from memory: a poller that has seen a given overview, and dead letters."""
+"""A console whose pages show what they are given, from memory: every page is there, whatever a test asks of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from fakeredis import FakeServer
+
 from cogento.console.bulk_operations import BulkOperations, OperationDetails
 from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService, LetterDetails
@@ -14,9 +16,14 @@ from cogento.console.errors import Failure
 from cogento.console.explain import NothingFound
 from cogento.console.messages import describe_letter
 from cogento.console.poller import Overview, StatusPoller, Throughput
+from cogento.console.queue_actions import QueueActions
+from cogento.console.sweeping import SweepRunner
+from cogento.console.system import PostgresAnswer, RedisAnswer, Release, Setting, SystemService
+from cogento.console.web.app import ConsoleServices, create_app
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.redelivery import Redelivery
 from cogento.reconcile.forget import ForgetReport, Forgetting
+from cogento.store.activity import Activity, ActivityEntry
 from cogento.store.letter_records import (
     Letter,
     LetterAction,
@@ -30,11 +37,20 @@ from cogento.store.letter_records import (
 )
 from cogento.store.operations import Operation, OperationKind, OperationOutcome, OperationState
 from cogento.store.personal_data import ErasedRows
+from tests.support.fake_redis import FakeRedis
+from tests.support.looped import LoopedMailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from flask import Flask
+
     from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
+    from cogento.console.web.access import LocalAccess, ProxyAccess
+    from cogento.console.web.frame import StripeAccount
+    from cogento.console.web.login import LoginViews
+    from cogento.console.web.proxies import Proxies
+    from cogento.queue.mailboxes import Mailboxes
 
     Explained = Callable[[str], Explanation | PartialExplanation | AmbiguousQuery | NothingFound]
 
@@ -108,14 +124,88 @@ class FakeForgetting(Forgetting):
 
 
 class FakeCustomers(CustomerService):
-    """Explains what a test gives it, and has nobody to forget."""
+    """Explains what a test gives it, has nobody to forget and no tables to write down what is done to the queue."""
 
-    def __init__(self, explained: Explained = nobody) -> None:
+    def __init__(self, explained: Explained = nobody, mailboxes: Mailboxes | None = None) -> None:
         self.explained = explained
         self.forgetting = FakeForgetting()
+        self.queue = QueueActions(mailboxes or empty_mailboxes(), None)
+        self._reconciliation = None
 
     def find(self, asked: str) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
         return self.explained(asked)
+
+
+@dataclass
+class FakeActivity(Activity):
+    """Tells what it is given."""
+
+    entries: list[ActivityEntry] = field(default_factory=list)
+
+    async def page(self, *_args: Any, **_terms: Any) -> list[ActivityEntry]:
+        return self.entries
+
+
+class FakeSystem(SystemService):
+    """Knows servers that are away."""
+
+    def __init__(self) -> None:
+        self.release = Release("0.1.0", "0001", "3.12.0")
+
+    def redis(self) -> RedisAnswer:
+        return RedisAnswer(problem="Redis does not answer.")
+
+    def postgres(self) -> PostgresAnswer:
+        return PostgresAnswer(problem="PostgreSQL does not answer.")
+
+    def settings(self) -> Sequence[Setting]:
+        return [Setting("PORT", "8001")]
+
+
+class FakeSweeps(SweepRunner):
+    """Has no key to ask Stripe with."""
+
+    is_possible = False
+    last = None
+
+    def __init__(self) -> None: ...
+
+
+def empty_mailboxes() -> Mailboxes:
+    """Make mailboxes in a Redis of their own, which is a fake."""
+    return LoopedMailboxes.on(FakeRedis(server=FakeServer())).looped
+
+
+def fake_console(
+    seen: Overview = UNSEEN,
+    *,
+    login: LoginViews | ProxyAccess | LocalAccess | None = None,
+    hosts: Collection[str] = frozenset({"localhost"}),
+    metrics_token: str | None = None,
+    proxies: Proxies | None = None,
+    account: StripeAccount | None = None,
+    **given: Any,
+) -> Flask:
+    """Make the application; `given` are the services that are no fakes, or fakes with something in them."""
+    mailboxes = given.get("mailboxes") or empty_mailboxes()
+    services: dict[str, Any] = {
+        "poller": FakePoller(seen),
+        "mailboxes": mailboxes,
+        "dead_letters": FakeDeadLetters(),
+        "customers": FakeCustomers(mailboxes=mailboxes),
+        "activity": FakeActivity(),
+        "system": FakeSystem(),
+        "sweeps": FakeSweeps(),
+        **given,
+    }
+    return create_app(
+        ConsoleServices(**services),
+        hosts=hosts,
+        login=login,
+        metrics_token=metrics_token,
+        proxies=proxies,
+        account=account,
+    )
 
 
 def operation(number: int = 7, **fields: Any) -> Operation:
@@ -161,7 +251,10 @@ class FakeOperations(BulkOperations):
         return begun
 
     def continue_(self, operation_id: int, *, who: str) -> Operation:
-        return self._change(operation_id, state=OperationState.RUNNING, who=who)
+        changed = self._change(operation_id, state=OperationState.RUNNING, who=who)
+        if changed is None:
+            raise Failure(f"Operation {operation_id} cannot be continued.")
+        return changed
 
     def stop(self, operation_id: int, *, who: str) -> bool:
         return bool(self._change(operation_id, state=OperationState.STOPPING, who=who))
@@ -173,10 +266,10 @@ class FakeOperations(BulkOperations):
     def page(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:
         return [one for one in self.operations if below is None or one.id < below][:limit]
 
-    def _change(self, operation_id: int, **fields: Any) -> Operation:
-        (changed,) = (replace(one, **fields) for one in self.operations if one.id == operation_id)
-        self.operations = [changed]
-        return changed
+    def _change(self, operation_id: int, **fields: Any) -> Operation | None:
+        changed = [replace(one, **fields) for one in self.operations if one.id == operation_id]
+        self.operations = changed or self.operations
+        return changed[0] if changed else None
 
 
 MORE = 2**63

@@ -6,6 +6,7 @@ Each group of pages is a module beside this one, which adds its own addresses.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask, Response, abort, redirect, request, url_for
@@ -16,6 +17,7 @@ from cogento.console.errors import NOT_UNDERSTOOD, Failure
 from cogento.console.formatting import ago, clock, duration
 from cogento.console.messages import describe_outcome, describe_workers
 from cogento.console.web.access import LocalAccess, ProxyAccess
+from cogento.console.web.activity import ActivityPages
 from cogento.console.web.answers import show_message
 from cogento.console.web.customers import CustomerPages
 from cogento.console.web.forgetting import ForgetPage
@@ -26,18 +28,24 @@ from cogento.console.web.operations import OperationPages
 from cogento.console.web.overview import OverviewPages
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import protect
+from cogento.console.web.system import SystemPages
+from cogento.console.web.waiting import WaitingPages
 from cogento.metrics.declarations import TABLE_METRICS, measure
 from cogento.metrics.exposition import ShownTables, exposition, is_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from werkzeug.wrappers import Response as AnyResponse
 
     from cogento.console.customers import CustomerService
     from cogento.console.dead_letters import DeadLetterService
     from cogento.console.poller import StatusPoller
+    from cogento.console.sweeping import SweepRunner
+    from cogento.console.system import SystemService
     from cogento.console.web.login import LoginViews
+    from cogento.queue.mailboxes import Mailboxes
+    from cogento.store.activity import Activity
 
 SECOND = "{:%Y-%m-%d %H:%M:%S}"
 TONE_OF_STATUS = {
@@ -54,7 +62,7 @@ TONE_OF_STATUS = {
 
 TONE_OF_OUTCOME = {"applied": "good", "dead": "bad"}
 TONE_OF_LETTER = {"open": "bad", "retrying": "busy", "resolved": "good", "discarded": ""}
-FILTERS: dict[str, Callable[..., str]] = {
+FILTERS: dict[str, Callable[..., object]] = {
     "ago": ago,
     "duration": duration,
     "grouped": "{:,}".format,
@@ -65,7 +73,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
     "workers": describe_workers,
     "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),
-    "meaning": describe_outcome,
+    "result": describe_outcome,
     "outcome_tone": lambda outcome: TONE_OF_OUTCOME.get(outcome, ""),
 }
 
@@ -77,19 +85,30 @@ class PageGroup(Protocol):
         """Put the pages into an application."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleServices:
+    """Everything that the pages ask."""
+
+    poller: StatusPoller
+    mailboxes: Mailboxes
+    dead_letters: DeadLetterService
+    customers: CustomerService
+    activity: Activity
+    system: SystemService
+    sweeps: SweepRunner
+
+
 def create_app(
-    poller: StatusPoller,
-    dead_letters: DeadLetterService,
-    customers: CustomerService,
+    services: ConsoleServices,
     *,
     hosts: Collection[str],
     login: LoginViews | ProxyAccess | LocalAccess | None,
     metrics_token: str | None = None,
     proxies: Proxies | None = None,
     account: StripeAccount | None = None,
-    pages: Iterable[PageGroup] = (),
 ) -> Flask:
     """Make the application; without a login everyone who reaches it may do everything."""
+    poller, dead_letters, customers = services.poller, services.dead_letters, services.customers
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters.update(FILTERS)
@@ -103,7 +122,9 @@ def create_app(
         OperationPages(dead_letters),
         CustomerPages(customers),
         ForgetPage(customers),
-        *pages,
+        WaitingPages(poller, services.mailboxes, customers.queue),
+        ActivityPages(services.activity),
+        SystemPages(poller, services.system, services.sweeps),
     ]
     for group in groups:
         group.install(app)

@@ -15,10 +15,11 @@ from cogento.console.customers import TimelinePart
 from cogento.console.errors import friendly_errors
 from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplanation
 from cogento.console.messages import COMPARISONS
-from cogento.console.queue_actions import is_customer_id
-from cogento.console.web.answers import show, show_message
+from cogento.console.queue_actions import QueueAction, is_customer_id
+from cogento.console.web.answers import show
 from cogento.console.web.forms import read_reason
 from cogento.console.web.login import current_user
+from cogento.console.web.queue_forms import answer_form
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.reconcile.verify_customer import ComparisonState
 from cogento.store.letter_records import UNRESOLVED
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 MAX_ID_LENGTH = 255
 FILTERS = ("object", "changes", "event", "below")
 EVENT, CUSTOMER = "evt_", "cus_"
-TRY_NOW = "try-now"
-NOT_CHANGED = {
-    "pause": "The customer is paused already. Who paused it, and why, stays as it was.",
-    "resume": "The customer is not paused.",
-    TRY_NOW: "None of the customer's events waits for another try.",
-}
 TONES_OF_COMPARISON = {
     ComparisonState.EQUAL: "good",
     ComparisonState.REPAIRED: "good",
@@ -61,7 +56,7 @@ class CustomerPages:
         one = "/console/customers/<customer_id>"
         app.add_url_rule(one, "customer", self.show)
         app.add_url_rule(
-            f"{one}/<any(pause, resume, '{TRY_NOW}'):action>",
+            f"{one}/<any(pause, resume, 'try-now'):action>",
             "change_customer",
             self.change,
             methods=["POST"],
@@ -124,19 +119,9 @@ class CustomerPages:
 
     def change(self, customer_id: str, action: str) -> AnyResponse:
         """Hold a customer's events, let them go on, or have them tried now, for a reason."""
-        why = read_reason(f"Say why: it is kept with what you do to {customer_id[:MAX_ID_LENGTH]}.")
         whose = _customer_id(customer_id)
-        queue, unchanged = self._customers.queue, NOT_CHANGED[action]
-        does = {"pause": queue.pause, "resume": queue.resume, TRY_NOW: queue.try_now}[action]
-        with friendly_errors():
-            result = does(whose, who=current_user().who, why=why)
-        _log.info("customer_changed", action=action, changed=result.changed)
-        if not result.changed:
-            return show_message("Nothing changed", unchanged, status=409)
-        if result.unrecorded:
-            text = f"It is done, and could not be written down with your reason: {result.unrecorded}"
-            return show_message("Done, and not recorded", text, status=200)
-        return redirect(url_for("customer", customer_id=customer_id), code=303)
+        back = url_for("customer", customer_id=customer_id)
+        return answer_form(self._customers.queue, QueueAction(action), whose, back=back)
 
     def compare(self, customer_id: str) -> Response:
         """Show a customer's rows beside what Stripe says."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from flask import g, request, url_for
 
@@ -87,28 +87,28 @@ class Choice:
     count: int | None = None
 
 
+def overview_seen(poller: StatusPoller) -> Overview:
+    """Return what the poller has seen, the same for all of one request: a page and its frame tell the same figures."""
+    if "overview_seen" not in g:
+        g.overview_seen = poller.overview()
+    return cast("Overview", g.overview_seen)
+
+
 def install_frame(app: Flask, poller: StatusPoller, account: StripeAccount) -> None:
     """Give every template of the application what its frame shows."""
 
-    def section_url(section: str, **filters: Any) -> str:
-        """Return where a page of the navigation is, filtered; the overview where there is none of it."""
-        return url_for(section if section in app.view_functions else Section.OVERVIEW, **filters)
-
     def frame() -> dict[str, object]:
         user = g.get("user")  # nobody's on public pages
-        items = list(_navigation(app, poller.overview())) if user else []
+        items = list(_navigation(overview_seen(poller))) if user else []
         return {"navigation": items, "stripe_account": account, "user": user}
 
     app.context_processor(frame)
-    app.jinja_env.globals["section_url"] = section_url
     app.jinja_env.filters["dashboard_url"] = account.dashboard_url
 
 
-def _navigation(app: Flask, seen: Overview) -> Iterator[NavigationItem]:
+def _navigation(seen: Overview) -> Iterator[NavigationItem]:
     counts = {Section.WAITING: _waiting(seen), Section.LETTERS: _dead(seen)}
     for section in Section:
-        if section not in app.view_functions:
-            continue
         url = url_for(section)
         count, tone = counts.get(section, (None, ""))
         is_here = request.path == url

@@ -14,7 +14,7 @@ from cogento.console.attention import Seen, judge
 from cogento.console.timeline import PARTS, Span, buckets_of, recovered, rows_of
 from cogento.console.web.answers import show
 from cogento.console.web.chart import KIND_OF_OUTCOME, BarKind, draw
-from cogento.console.web.frame import Choice
+from cogento.console.web.frame import Choice, overview_seen
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -49,7 +49,7 @@ class OverviewPages:
         app.add_url_rule("/console/live", "live", lambda: self._show("live.html"))
 
     def _show(self, template: str) -> Response:
-        seen, span = self._poller.overview(), _span()
+        seen, span = overview_seen(self._poller), _span()
         verdict = judge(judged(seen))
         buckets = buckets_of(span, seen)
         rows = rows_of(span, buckets, second=seen.second)
@@ -91,6 +91,7 @@ def judged(seen: Overview) -> Seen:
         tables_problem=seen.tables_problem,
         waiting=seen.waiting,
         causes=seen.causes,
+        not_ended=seen.not_ended,
         recovered=recovered(seen.minutes),
     )
 

@@ -22,20 +22,16 @@ from cogento.console.customers import CustomerService
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.poller import StatusPoller
-from cogento.console.queue_actions import QueueActions
 from cogento.console.sweeping import SweepRunner
 from cogento.console.system import SystemService
 from cogento.console.web.access import LocalAccess, ProxyAccess
-from cogento.console.web.activity import ActivityPages
-from cogento.console.web.app import create_app
+from cogento.console.web.app import ConsoleServices, create_app
 from cogento.console.web.frame import StripeAccount
 from cogento.console.web.login import LoginViews
 from cogento.console.web.overview import judged
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import HEADERS, MAX_LOGIN_FORM_BYTES
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
-from cogento.console.web.system import SystemPages
-from cogento.console.web.waiting import WaitingPages
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.reconciliation import Reconciliation
@@ -239,22 +235,20 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
             on_login=RecordedLogins(store),
         )
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    services = ConsoleServices(
+        poller=poller,
+        mailboxes=mailboxes,
+        dead_letters=DeadLetterService(mailboxes, store),
+        customers=CustomerService(mailboxes, store, reconciliation),
+        activity=store.activity,
+        system=SystemService(settings, mailboxes, store, limiter),
+        sweeps=SweepRunner(settings, mailboxes, store),
+    )
     return create_app(
-        poller,
-        DeadLetterService(mailboxes, store),
-        CustomerService(mailboxes, store, reconciliation),
+        services,
         hosts=names,
         login=login,
         metrics_token=token,
         proxies=proxies,
         account=StripeAccount(settings.stripe_livemode, settings.stripe_account),
-        pages=[
-            WaitingPages(poller, mailboxes, QueueActions(mailboxes, store)),
-            ActivityPages(store.activity),
-            SystemPages(
-                poller,
-                SystemService(settings, mailboxes, store, limiter),
-                SweepRunner(settings, mailboxes, store),
-            ),
-        ],
     )

@@ -10,6 +10,7 @@ from cogento.console.errors import friendly_errors
 from cogento.console.messages import describe_kept_out
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_reason
+from cogento.console.web.frame import overview_seen
 from cogento.console.web.login import current_user
 from cogento.queue.durability import warning_of
 
@@ -37,7 +38,7 @@ class SystemPages:
 
     def show(self) -> Response:
         """Show everything that is known; a server that is away is said to be, and the rest is shown."""
-        seen, redis, postgres = self._poller.overview(), self._system.redis(), self._system.postgres()
+        seen, redis, postgres = overview_seen(self._poller), self._system.redis(), self._system.postgres()
         queue, tables = seen.queue, seen.tables
         values = {
             "redis": redis,

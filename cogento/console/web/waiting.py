@@ -6,21 +6,18 @@ Looking is GET, and the address says what is shown. Each change is a POST with i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import structlog
-from flask import abort, redirect, request, url_for
+from flask import abort, request, url_for
 
 from cogento import runtime
 from cogento.console.errors import friendly_errors
 from cogento.console.messages import describe_pause
-from cogento.console.queue_actions import is_customer_id
+from cogento.console.queue_actions import QueueAction, is_customer_id
 from cogento.console.waiting import STATES, describe_unlisted, describe_waiting
-from cogento.console.web.answers import show, show_message
-from cogento.console.web.forms import read_reason
-from cogento.console.web.frame import Choice
-from cogento.console.web.login import current_user
+from cogento.console.web.answers import show
+from cogento.console.web.frame import Choice, overview_seen
+from cogento.console.web.queue_forms import answer_form
 from cogento.events.names import CustomerId
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState
 
@@ -35,24 +32,6 @@ if TYPE_CHECKING:
 
 LISTED_OF_EACH = 50
 MAX_ID_LENGTH = 255
-NOTHING_CHANGED = "Nothing changed"
-
-_log = structlog.get_logger()
-
-
-class QueueAction(StrEnum):
-    """What can be done, by the last part of its address."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    TRY_NOW = "try-now"
-
-
-UNCHANGED = {
-    QueueAction.PAUSE: "{} is already paused.",
-    QueueAction.RESUME: "{} is not paused.",
-    QueueAction.TRY_NOW: "Nothing of {} waits for another attempt or for its customer.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +67,7 @@ class WaitingPages:
         with friendly_errors():
             page = runtime.run(self._mailboxes.waiting(asked.state, customer=asked.customer, limit=limit))
         states = () if asked.customer else tuple(WaitingState) if asked.state is None else (asked.state,)
-        queue = self._poller.overview().queue
+        queue = overview_seen(self._poller).queue
         values = {
             "customers": page.customers,
             "everything_paused": page.everything,
@@ -108,26 +87,9 @@ class WaitingPages:
 
     def act(self, action: str) -> AnyResponse:
         """Do as the form says, to one customer or to all, and go back to where the form was."""
-        doing = QueueAction(action)
-        whose = self._whose(doing)
-        why = read_reason("Say why: it is kept with what you do.")
-        who = current_user().who
-        with friendly_errors():
-            if doing is QueueAction.PAUSE:
-                done = self._actions.pause(whose, who=who, why=why)
-            elif doing is QueueAction.RESUME:
-                done = self._actions.resume(whose, who=who, why=why)
-            else:
-                done = self._actions.try_now(whose or CustomerId(""), who=who, why=why)
-        _log.info("queue_action_done", action=action, customer=whose, changed=done.changed)
-        named = whose or "Everything"
-        if not done.changed:
-            return show_message(NOTHING_CHANGED, UNCHANGED[doing].format(named), status=409)
-        if done.unrecorded:
-            return show_message(
-                "Done, but not recorded", f"It is not in Activity: {done.unrecorded}", status=200
-            )
-        return redirect(_back(whose), code=303)
+        doing, state = QueueAction(action), request.form.get("state", "")
+        back = url_for("waiting", state=state if state in set(WaitingState) else None)
+        return answer_form(self._actions, doing, self._whose(doing), back=back)
 
     def _whose(self, action: QueueAction) -> CustomerId | None:
         """Read whom the form is about: one customer, or all of them, which takes a field of its own."""
@@ -173,11 +135,3 @@ def _tabs(page: WaitingPage, asked: WaitingQuery) -> list[Choice]:
             for state in WaitingState
         ),
     ]
-
-
-def _back(whose: CustomerId | None) -> str:
-    """Return where the form was: the customer's own page, or this one in the state that was looked at."""
-    if whose and request.form.get("back") == "customer":
-        return url_for("customer", customer_id=whose)
-    state = request.form.get("state", "")
-    return url_for("waiting", state=state if state in set(WaitingState) else None)

@@ -10,14 +10,13 @@ import pytest
 
 from cogento import runtime
 from cogento.console.customers import EVENTS_SHOWN, CustomerService
-from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId, EventId
 from cogento.local.ports import free_port
 from cogento.queue.circuit import Dependency
 from cogento.queue.claims import Settlement
 from cogento.store.store import Store
 from tests.support import builders
-from tests.support.fake_console import FakeDeadLetters, FakePoller
+from tests.support.fake_console import fake_console
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
@@ -35,9 +34,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 def browser_of(mailboxes: LoopedMailboxes, store: Store) -> FlaskClient:
     customers = CustomerService(mailboxes.looped, store)
-    return create_app(
-        FakePoller(), FakeDeadLetters(), customers, hosts={"localhost"}, login=None
-    ).test_client()
+    return fake_console(mailboxes=mailboxes.looped, customers=customers).test_client()
 
 
 @pytest.fixture

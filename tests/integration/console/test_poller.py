@@ -7,14 +7,13 @@ import pytest
 
 from cogento import runtime
 from cogento.console.poller import LINES_SHOWN, StatusPoller
-from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
 from cogento.queue.minutes import MinuteTotals
 from cogento.store.store import Store
 from tests.support import builders
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters
+from tests.support.fake_console import fake_console
 from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 from tests.support.store_letters import letter
@@ -51,12 +50,7 @@ def test_metrics_tell_what_was_applied_and_what_is_unsure(watching: StatusPoller
     applied("customer.updated", grace, before=ADA, id_="evt_there")
     applied("customer.updated", ADA, before=grace, id_="evt_back")
     watching.poll()
-    lines = (
-        create_app(watching, FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None)
-        .test_client()
-        .get("/metrics")
-        .text.split("\n")
-    )
+    lines = fake_console(poller=watching).test_client().get("/metrics").text.split("\n")
     assert "cogento_ambiguous_rows 1.0" in lines
     assert 'cogento_up{dependency="postgres"} 1.0' in lines
     assert 'cogento_events_processed_total{outcome="stale"} 1.0' in lines
@@ -70,11 +64,9 @@ def test_metrics_tell_of_an_end_that_is_dead_while_its_row_still_lives(
     end = letter("3", event_type="customer.subscription.deleted", object_id="sub_ada", removal=True)
     runtime.run(store.insert_dead_letters([end]))
     watching.poll()
-    client = create_app(
-        watching, FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
-    ).test_client()
+    client = fake_console(poller=watching).test_client()
     assert "cogento_dead_letters_terminal 1.0" in client.get("/metrics").text.split("\n")
-    assert "1 removal" in client.get("/console").text
+    assert "1 cancellation or deletion of sub_ada could not be applied" in client.get("/console").text
 
 
 def test_whole_second_in_which_events_were_settled_becomes_a_beat(

@@ -13,10 +13,7 @@ from cogento import runtime
 from cogento.console.poller import StatusPoller
 from cogento.console.sweeping import SweepRunner
 from cogento.console.system import SystemService, newest_revision
-from cogento.console.web.access import LocalAccess
-from cogento.console.web.activity import LISTED, ActivityPages
-from cogento.console.web.app import create_app
-from cogento.console.web.system import SystemPages
+from cogento.console.web.activity import LISTED
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
 from cogento.queue.rate_limiter import RateLimiter
@@ -24,7 +21,7 @@ from cogento.queue.worker_registry import Heartbeat
 from cogento.settings import ConsoleSettings
 from cogento.store.activity import Action
 from cogento.store.store import Store
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters
+from tests.support.fake_console import fake_console
 from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 
@@ -60,20 +57,11 @@ def browser(store: Store, mailboxes: LoopedMailboxes, settings: ConsoleSettings)
         settings.redis_url.get_secret_value(), requests_per_second=settings.stripe_requests_per_second
     )
     limiters.append(limiter)
-    return create_app(
-        poller,
-        FakeDeadLetters(),
-        FakeCustomers(),
-        hosts={"localhost"},
-        login=LocalAccess(),
-        pages=[
-            ActivityPages(store.activity),
-            SystemPages(
-                poller,
-                SystemService(settings, mailboxes.looped, store, limiter),
-                SweepRunner(settings, mailboxes.looped, store),
-            ),
-        ],
+    return fake_console(
+        poller=poller,
+        activity=store.activity,
+        system=SystemService(settings, mailboxes.looped, store, limiter),
+        sweeps=SweepRunner(settings, mailboxes.looped, store),
     ).test_client()
 
 

@@ -10,11 +10,10 @@ import pytest
 
 from cogento import runtime
 from cogento.console.customers import CustomerService
-from cogento.console.web.app import create_app
 from cogento.local.stripe.account import Account
 from cogento.reconcile import verify_customer
 from cogento.store.store import Store
-from tests.support.fake_console import FakeDeadLetters, FakePoller
+from tests.support.fake_console import fake_console
 from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe, deliver, open_reconciliation
 from tests.support.stripe_histories import START
@@ -53,7 +52,7 @@ def browser(post: Post, store: Store, redis_url: str) -> Iterator[FlaskClient]:
     post.drain()
     post.rows(f"UPDATE users SET name = '{PLANTED}' WHERE stripe_customer_id = 'cus_1'")
     customers = CustomerService(post.mailboxes.looped, store, reconciliation.looped)
-    app = create_app(FakePoller(), FakeDeadLetters(), customers, hosts={"localhost"}, login=None)
+    app = fake_console(customers=customers)
     yield app.test_client()
     reconciliation.close()
     stripe.close()

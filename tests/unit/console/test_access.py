@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.console.web.access import LocalAccess, ProxyAccess
-from cogento.console.web.app import create_app
 from cogento.console.web.login import Role, User
 from cogento.console.web.proxies import Proxies
 from cogento.networks import read_addresses
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller, kept
+from tests.support.fake_console import FakeDeadLetters, fake_console, kept
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -30,9 +29,7 @@ def dead_letters() -> FakeDeadLetters:
 
 def client(dead_letters: FakeDeadLetters, *operators: str) -> FlaskClient:
     access = ProxyAccess(HEADER, Proxies(read_addresses(PROXY)), frozenset(operators))
-    return create_app(
-        FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=access
-    ).test_client()
+    return fake_console(dead_letters=dead_letters, login=access).test_client()
 
 
 def ask(
@@ -113,9 +110,7 @@ def test_there_is_no_login_beside_the_proxy(dead_letters: FakeDeadLetters) -> No
 
 def test_local_user_has_a_name(dead_letters: FakeDeadLetters) -> None:
     access = LocalAccess(User("grace", Role.OPERATOR))
-    browser = create_app(
-        FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=access
-    ).test_client()
+    browser = fake_console(dead_letters=dead_letters, login=access).test_client()
     page = browser.get("/console/letters/1")
     assert "grace · operator" in page.text
     (token, *_) = re.findall(r'name="token" value="([^"]+)"', page.text)

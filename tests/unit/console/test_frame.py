@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.web.app import create_app
 from cogento.console.web.frame import StripeAccount
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.fake_console import fake_console
 from tests.support.figures import letters, queue_figures, table_figures
 from tests.unit.console.test_pages import AWAY, BUSY
 
@@ -28,9 +27,7 @@ JSON = {"Accept": "application/json"}
 
 
 def browser(seen: Overview = TROUBLED, account: StripeAccount | None = None) -> FlaskClient:
-    return create_app(
-        FakePoller(seen), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None, account=account
-    ).test_client()
+    return fake_console(seen, account=account).test_client()
 
 
 @pytest.mark.parametrize("address", ["/console", "/console/letters", "/console/letters/7", "/nowhere"])

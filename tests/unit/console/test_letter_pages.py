@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.web.app import create_app
 from cogento.console.web.letters import LISTED, LOOKED_THROUGH
 from cogento.events.names import EventId
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterAction, LetterRow, LetterStatus, RowSince
-from tests.support.fake_console import WHEN, FakeCustomers, FakeDeadLetters, FakePoller, kept
+from tests.support.fake_console import WHEN, FakeDeadLetters, fake_console, kept
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -23,9 +22,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 def browser(dead_letters: FakeDeadLetters) -> FlaskClient:
-    return create_app(
-        FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=None
-    ).test_client()
+    return fake_console(dead_letters=dead_letters).test_client()
 
 
 def press(client: FlaskClient, action: str, **fields: str) -> TestResponse:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.web.app import create_app
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.fake_console import fake_console
 from tests.unit.console.test_pages import AWAY, BUSY
 
 TOKEN = "t" * 32
@@ -14,39 +13,26 @@ ELSEWHERE = {"REMOTE_ADDR": "10.0.0.7"}
 
 
 def status(environ: dict[str, str], *, token: str | None = None, **headers: str) -> int:
-    app = create_app(
-        FakePoller(BUSY),
-        FakeDeadLetters(),
-        FakeCustomers(),
-        hosts={"localhost"},
-        login=None,
-        metrics_token=token,
-    )
+    app = fake_console(BUSY, metrics_token=token)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return app.test_client().get("/metrics", environ_overrides=environ, headers=sent).status_code
 
 
 def test_shows_what_the_watch_saw_of_both_servers() -> None:
-    client = create_app(
-        FakePoller(BUSY), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
-    ).test_client()
+    client = fake_console(BUSY).test_client()
     lines = client.get("/metrics").text.splitlines()
     assert {"cogento_queue_events 10.0", "cogento_ambiguous_rows 1.0"} <= set(lines)
     assert {'cogento_up{dependency="redis"} 1.0', 'cogento_up{dependency="postgres"} 1.0'} <= set(lines)
 
 
 def test_shows_that_servers_are_away() -> None:
-    client = create_app(
-        FakePoller(AWAY), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
-    ).test_client()
+    client = fake_console(AWAY).test_client()
     lines = [line for line in client.get("/metrics").text.splitlines() if not line.startswith("#")]
     assert lines == ['cogento_up{dependency="redis"} 0.0', 'cogento_up{dependency="postgres"} 0.0']
 
 
 def test_says_in_which_format_it_speaks() -> None:
-    client = create_app(
-        FakePoller(BUSY), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
-    ).test_client()
+    client = fake_console(BUSY).test_client()
     assert client.get("/metrics").content_type.startswith("text/plain; version=")
 
 

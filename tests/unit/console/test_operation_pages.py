@@ -9,15 +9,13 @@ import pytest
 
 from cogento.console.web import operations as operations_pages
 from cogento.console.web.access import LocalAccess
-from cogento.console.web.app import create_app
 from cogento.console.web.login import Role, User
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.operations import OPEN, OperationKind, OperationOutcome, OperationState
 from tests.support.fake_console import (
-    FakeCustomers,
     FakeDeadLetters,
     FakeOperations,
-    FakePoller,
+    fake_console,
     kept,
     operation,
 )
@@ -31,8 +29,7 @@ VIEWER = LocalAccess(User("bob", Role.VIEWER))
 
 
 def browser(dead_letters: FakeDeadLetters, login: LocalAccess | None = None) -> FlaskClient:
-    app = create_app(FakePoller(), dead_letters, FakeCustomers(), hosts={"localhost"}, login=login)
-    return app.test_client()
+    return fake_console(dead_letters=dead_letters, login=login).test_client()
 
 
 def token_of(client: FlaskClient, address: str) -> str:

@@ -10,11 +10,10 @@ import pytest
 from cogento.console.explain import AmbiguousQuery, NothingFound
 from cogento.console.poller import Overview, Throughput
 from cogento.console.timeline import Bucket
-from cogento.console.web.app import create_app
 from cogento.events.names import CustomerId, ObjectId
 from cogento.queue.errors import MailboxUnavailable
 from cogento.store.history import NewCustomer, NewSubscription
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.fake_console import FakeCustomers, fake_console
 from tests.support.figures import queue_figures, table_figures
 
 if TYPE_CHECKING:
@@ -49,12 +48,8 @@ def explained(asked: str) -> AmbiguousQuery | NothingFound:
 
 
 def browser(seen: Overview = BUSY) -> FlaskClient:
-    return create_app(
-        FakePoller(seen),
-        FakeDeadLetters(),
-        FakeCustomers(explained),
-        hosts={"localhost", "console.example.com"},
-        login=None,
+    return fake_console(
+        seen, customers=FakeCustomers(explained), hosts={"localhost", "console.example.com"}
     ).test_client()
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from cogento.console.web.app import create_app
 from cogento.console.web.proxies import Proxies
 from cogento.networks import read_networks
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.fake_console import fake_console
 
 PROXIES = Proxies(read_networks("10.0.0.5,10.0.1.0/24,2001:db8::5"))
 NONE = Proxies()
@@ -59,9 +58,7 @@ def test_b22_without_trusted_proxies_no_header_counts() -> None:
 
 @pytest.fixture
 def console() -> Flask:
-    return create_app(
-        FakePoller(), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None, proxies=PROXIES
-    )
+    return fake_console(proxies=PROXIES)
 
 
 def test_page_asked_for_without_encryption_is_answered_by_the_way_to_https(console: Flask) -> None:

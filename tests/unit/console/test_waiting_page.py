@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.queue_actions import QueueActions
 from cogento.console.web.access import LocalAccess
-from cogento.console.web.app import create_app
 from cogento.console.web.login import Role, User
-from cogento.console.web.waiting import WaitingPages
 from cogento.events.names import CustomerId
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.fake_console import FakeCustomers, fake_console
 from tests.support.fake_redis import FakeRedis
 from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import envelope
@@ -34,15 +31,8 @@ def mailboxes() -> LoopedMailboxes:
 
 
 def browser(mailboxes: LoopedMailboxes, role: Role = Role.OPERATOR) -> FlaskClient:
-    poller = FakePoller(BUSY)
-    return create_app(
-        poller,
-        FakeDeadLetters(),
-        FakeCustomers(),
-        hosts={"localhost"},
-        login=LocalAccess(User("ops-1", role)),
-        pages=[WaitingPages(poller, mailboxes.looped, QueueActions(mailboxes.looped, None))],
-    ).test_client()
+    customers, login = FakeCustomers(mailboxes=mailboxes.looped), LocalAccess(User("ops-1", role))
+    return fake_console(BUSY, mailboxes=mailboxes.looped, customers=customers, login=login).test_client()
 
 
 def send(client: FlaskClient, action: str, **fields: str) -> TestResponse:

@@ -15,6 +15,11 @@ from tests.support.fake_console import FakeDeadLetters, kept
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
+
+    from cogento.local.valkey import Valkey
+    from tests.support.servers import RunningServer
+
 
 @pytest.fixture(scope="session")
 def passwords() -> dict[Role, PasswordHash]:
@@ -27,13 +32,34 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield client
 
 
-@pytest.fixture
-def dead_letters() -> FakeDeadLetters:
-    """One letter."""
-    return FakeDeadLetters([kept()])
+@pytest.fixture(scope="session")
+def console_letters() -> FakeDeadLetters:
+    """What the console shows; `dead_letters` fills it for each test."""
+    return FakeDeadLetters()
 
 
 @pytest.fixture
-def browser(passwords: dict[Role, PasswordHash], redis: Redis, dead_letters: FakeDeadLetters) -> Browser:
-    """A new browser at the same console."""
-    return console_with_login(redis, passwords, dead_letters=dead_letters).test_client
+def dead_letters(console_letters: FakeDeadLetters) -> FakeDeadLetters:
+    """One letter, to which nothing was done."""
+    console_letters.letters, console_letters.done = [kept()], []
+    console_letters.operations.operations = []
+    return console_letters
+
+
+@pytest.fixture(scope="session")
+def console(
+    valkey_server: RunningServer[Valkey],
+    passwords: dict[Role, PasswordHash],
+    console_letters: FakeDeadLetters,
+) -> Iterator[Flask]:
+    """One for all tests: what it remembers is in Redis, which each test finds empty."""
+    with Redis.from_url(valkey_server.url) as client:
+        yield console_with_login(client, passwords, dead_letters=console_letters)
+
+
+@pytest.fixture
+def browser(request: pytest.FixtureRequest, console: Flask) -> Browser:
+    """A new browser at the same console, where nothing has happened yet."""
+    request.getfixturevalue("redis")
+    request.getfixturevalue("dead_letters")
+    return console.test_client

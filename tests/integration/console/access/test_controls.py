@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from unittest import mock
 
 import pytest
 
-from cogento.console.web.app import create_app
+from cogento.console import web
 from cogento.console.web.browsers import BROWSER_COOKIE
 from cogento.console.web.login import LOGIN_COOKIE, SESSION_COOKIE, Role
 from cogento.console.web.proxies import Proxies
@@ -24,7 +25,7 @@ from tests.support.console_login import (
     log_in,
     token_of,
 )
-from tests.support.fake_console import FakeCustomers, FakeDeadLetters, FakePoller
+from tests.support.console_routes import addresses
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -32,35 +33,29 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from cogento.console.passwords import PasswordHash
+    from tests.support.fake_console import FakeDeadLetters
 
 SCRIPT = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}"
-FIELDS = ("fingerprint", "id", "next", "text", "customer", "status", "type", "about", "who")
-PUBLIC = {"health", "login", "metrics", "static"}
-PIECES = {"int:letter_id": "1", "int:number": "1", "customer_id": "cus_1", "path:filename": "console.css"}
+WEB = Path(web.__file__).parent
+SOURCES = "\n".join(file.read_text() for file in (*WEB.glob("*.py"), *WEB.glob("templates/*.html")))
+FIELDS = sorted(
+    {*re.findall(r'name="([a-z_]+)"', SOURCES), *re.findall(r'(?:args|form)\.get\("([a-z_]+)"', SOURCES)}
+    - {"token"}
+)
+"""Every field of a form, and every argument of an address."""
 
-
-def filled(rule: str) -> str:
-    """An address of a rule, with something that exists in place of what varies."""
-    choice = re.sub(r"<any\('?([a-z-]+).*?\):\w+>", r"\1", rule)
-    return re.sub(r"<([^>]+)>", lambda found: PIECES[found[1]], choice)
-
-
-RULES = [
-    (filled(rule.rule), method, rule.endpoint)
-    for rule in create_app(
-        FakePoller(), FakeDeadLetters(), FakeCustomers(), hosts={"localhost"}, login=None
-    ).url_map.iter_rules()
-    for method in sorted(rule.methods or ())
-]
-PAGES = sorted(path for path, method, endpoint in RULES if method == "GET" and endpoint not in PUBLIC)
-FORMS = sorted(path for path, method, endpoint in RULES if method == "POST" and endpoint not in PUBLIC)
+PIECES = {"letter_id": "1", "number": "1", "customer_id": "cus_1"}
+PAGES = addresses("GET", PIECES)
+FORMS = addresses("POST", PIECES)
 ONLY_FORMS = sorted(set(FORMS) - set(PAGES))
 
 
-def test_there_are_pages_and_forms_to_try() -> None:
-    assert "/console/letters/1" in PAGES
-    assert "/console/letters/1/reveal" in FORMS
-    assert len(FORMS) >= 8
+def test_there_are_pages_forms_and_fields_to_try() -> None:
+    assert {"/console/letters/1", "/console/waiting", "/console/activity", "/console/system"} <= set(PAGES)
+    assert {"/console/letters/1/reveal", "/console/waiting/try-now", "/console/system/sweep"} <= set(FORMS)
+    assert {"why", "customer", "fingerprint", "id", "next", "about", "state", "confirm", "rate"} <= set(
+        FIELDS
+    )
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -235,6 +230,19 @@ def test_b84_what_the_address_says_is_shown_as_text(browser: Browser, path: str)
     ).text
     assert "<img src=x" not in page
     assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("more", [{}, {"newest": "1"}], ids=["as typed", "of letters"])
+def test_b84_what_a_form_says_is_shown_as_text(browser: Browser, path: str, more: dict[str, str]) -> None:
+    client = browser()
+    log_in(client, name="ops-1")
+    token = token_of(client.get("/console", base_url=HTTPS))
+    data = dict.fromkeys(FIELDS, SCRIPT) | {"token": token} | more
+    answer = client.post(path, base_url=HTTPS, data=data, follow_redirects=True)
+    assert answer.status_code != 500
+    assert "<img src=x" not in answer.text
+    assert "<script>alert" not in answer.text
 
 
 def test_b84_name_is_shown_as_text(browser: Browser) -> None:
