@@ -115,6 +115,8 @@ def _print(found: Explanation, *, limit: int) -> None:
 
 
 def _print_mail(found: Explanation, *, limit: int) -> None:
+    if found.mailbox is None:
+        return
     for title, events, total in (
         ("Waiting, in order", [one for one in found.mail if not one.is_parked], found.mailbox.waiting_total),
         (
@@ -134,7 +136,8 @@ def _print_mail(found: Explanation, *, limit: int) -> None:
 
 
 def _mail_line(one: WaitingEvent) -> Sequence[object]:
-    return (one.event_id, one.object_id, one.event_type, one.waited, one.attempts, one.why)
+    happened = f"{one.event_type} {one.change}".strip()
+    return (one.event_id, one.object_id, happened, one.waited, one.attempts, one.why)
 
 
 def _print_objects(

@@ -92,7 +92,8 @@ class Verdict:
 class Seen:
     """What there is to judge; `queue` or `tables` is None while its server does not answer, or is in trouble.
 
-    `waiting` names some of those whose mail waits, `causes` what most letters died of; `recovered` events had been missed.
+    `waiting` names some of those whose mail waits, `causes` what most letters died of, `not_ended` objects whose end
+    is among them; `recovered` events had been missed.
     """
 
     queue: QueueFigures | None
@@ -101,6 +102,7 @@ class Seen:
     tables_problem: str | None = None
     waiting: WaitingPage | None = None
     causes: Sequence[LetterCause] = ()
+    not_ended: Sequence[str] = ()
     recovered: int = 0
 
 
@@ -127,7 +129,7 @@ def _lines(seen: Seen) -> Iterator[Attention]:
     if seen.queue is not None:
         yield from _of_workers(seen.queue)
     if seen.tables is not None:
-        yield from _of_letters(seen.tables, seen.causes)
+        yield from _of_letters(seen.tables, seen.causes, seen.not_ended)
     if seen.queue is not None and seen.waiting is not None:
         yield from _of_waiting(seen.queue, seen.waiting)
     if seen.queue is not None and seen.queue.server and (warning := warning_of(seen.queue.server.ack)):
@@ -158,16 +160,17 @@ def _of_workers(queue: QueueFigures) -> Iterator[Attention]:
         yield Attention(Tone.BAD, "not taken", text, Area.SYSTEM)
 
 
-def _of_letters(tables: TableFigures, causes: Sequence[LetterCause]) -> Iterator[Attention]:
+def _of_letters(
+    tables: TableFigures, causes: Sequence[LetterCause], not_ended: Sequence[str]
+) -> Iterator[Attention]:
     if removals := tables.removals:
-        text = (
-            "A cancellation or deletion could not be applied: its row still shows what has ended in Stripe."
-            if removals == 1
-            else "Cancellations or deletions could not be applied: rows still show what has ended in Stripe."
-        )
+        what = "1 cancellation or deletion" if removals == 1 else f"{removals:,} cancellations or deletions"
+        unnamed = removals - len(not_ended)
+        objects = [*not_ended, f"{unnamed:,} more"] if not_ended and unnamed > 0 else not_ended
+        of = f" of {', '.join(objects)}" if objects else ""
+        text = f"{what}{of} could not be applied: what has ended in Stripe is still shown as if it had not."
         first = min((count.oldest.timestamp() for count in tables.letters if count.removals), default=None)
-        label = _counted(removals, "removal")
-        yield Attention(Tone.BAD, label, text, Area.LETTERS, first, {"removals": "1"})
+        yield Attention(Tone.BAD, "access not removed", text, Area.LETTERS, first, {"removals": "1"})
     named = 0
     for cause in causes if tables.dead else ():
         named += cause.letters

@@ -5,7 +5,7 @@ Every call asks the servers and raises what they raise. Knows nothing of how a c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cogento import runtime
@@ -46,8 +46,8 @@ class TimelinePart:
 class CustomerView:
     """A customer explained; `timeline` is the newest first, and `older` the event below which there is more of it.
 
-    `causes` are the events behind the rows, as far as the ledger still knows them. Where the tables could not be
-    read, the error says why, and there is no timeline.
+    `causes` are the events behind the rows, as far as the ledger still knows them. Where a server could not be read, the
+    error says why; without the tables there is no timeline.
     """
 
     explanation: Explanation
@@ -55,6 +55,16 @@ class CustomerView:
     older: EventId | None = None
     causes: Mapping[EventId, LedgerRecord] | None = None
     error: Exception | None = None
+
+    @property
+    def statuses(self) -> Mapping[str, str]:
+        """What the rows show by the events that they were written from: the ledger keeps no status of any other."""
+        objects = self.explanation.records.objects if self.explanation.records else {}
+        return {
+            str(one.row["last_webhook_event_id"]): str(one.row[kind.ended_by])
+            for kind, rows in objects.items()
+            for one in rows
+        }
 
 
 class CustomerService:
@@ -82,15 +92,21 @@ class CustomerService:
         self, customer_id: CustomerId, part: TimelinePart, *, event_id: EventId | None
     ) -> CustomerView | None:
         """Read everything about a customer, and about one of its events if that is asked for."""
-        found = self.find(event_id) if event_id else None
-        if not (isinstance(found, Explanation) and found.customer_id == customer_id):
-            found = self.find(customer_id)
-        if isinstance(found, PartialExplanation):
-            return CustomerView(found.explanation, error=found.error)
-        if not isinstance(found, Explanation) or found.records is None:
-            return None
+        found, error = self._explain(event_id) if event_id else (None, None)
+        if found is None or found.customer_id != customer_id:
+            found, error = self._explain(customer_id)
+        if found is None or found.records is None:
+            return None if found is None else CustomerView(found, error=error)
         owned = [one for objects in found.records.objects.values() for one in objects]
-        return runtime.run(self._with_timeline(found, owned, part), timeout_seconds=ANSWER_SECONDS)
+        view = runtime.run(self._with_timeline(found, owned, part), timeout_seconds=ANSWER_SECONDS)
+        return replace(view, error=error)
+
+    def _explain(self, asked: str) -> tuple[Explanation | None, Exception | None]:
+        """Explain a customer as far as the servers that answer can, with the error of one that does not."""
+        found = self.find(asked)
+        if isinstance(found, PartialExplanation):
+            return found.explanation, found.error
+        return (found if isinstance(found, Explanation) else None), None
 
     async def _with_timeline(
         self, found: Explanation, owned: Sequence[ObjectRecord], part: TimelinePart

@@ -6,16 +6,17 @@ dealt with in bulk_operations.py. Knows nothing of how letters are shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cogento import runtime
 from cogento.console.bulk_operations import NOT_PUT, BulkOperations
 from cogento.console.messages import describe_letter
 from cogento.events.letters import ADVICE
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.redelivery import redeliver
 from cogento.store.activity import Action
-from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
+from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus, RowSince
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.redelivery import Redelivery
     from cogento.store.dead_letters import DeadLetters
+    from cogento.store.figures import TableFigures
     from cogento.store.letter_records import (
         Letter,
         LetterAction,
+        LetterCause,
         LetterGroup,
         LetterOutcome,
         LetterRow,
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
     from cogento.store.store import Store
 
 ANSWER_SECONDS = 20
+CAUSES_NAMED = 5
+ENDS_NAMED = 3
+ENDS_LOOKED_AT = 100
+"""Of the newest letters that tell of an end: rows of some may have shown it since."""
 UNKNOWN_REASON = "Another release made it a dead letter, for a reason that this one does not know."
 
 
@@ -52,6 +59,31 @@ class LetterDetails:
     def what_to_do(self) -> tuple[str, ...]:
         """The advice, for a letter that somebody has to deal with."""
         return (self.advice,) if self.letter.status is LetterStatus.OPEN else ()
+
+
+@dataclass(frozen=True, slots=True)
+class LettersInShort:
+    """What most unresolved letters died of, and objects that a row still shows although their end is among them."""
+
+    causes: Sequence[LetterCause] = ()
+    not_ended: Sequence[str] = ()
+
+
+async def read_letters_in_short(letters: DeadLetters, tables: TableFigures) -> LettersInShort:
+    """Read what needs attention of the letters that were counted; asks nothing where there are none."""
+    if not tables.dead:
+        return LettersInShort()
+    summary = await letters.summary(LetterFilter(), customers_of=0, causes=CAUSES_NAMED)
+    if not tables.removals:
+        return LettersInShort(summary.causes)
+    ends = await letters.page(LetterFilter(removals=True), limit=ENDS_LOOKED_AT)
+    rows = await letters.rows([one.id for one in ends])
+    shown = [
+        one.object_id
+        for one in ends
+        if rows[one.id].since is not RowSince.ABSENT and not rows[one.id].has_ended
+    ]
+    return LettersInShort(summary.causes, tuple(dict.fromkeys(shown))[:ENDS_NAMED])
 
 
 def advice_for(reason: str) -> str:
@@ -94,10 +126,17 @@ class DeadLetterService:
     def summary(
         self, which: LetterFilter, *, customers_of: int | None = None, causes: int = 1
     ) -> LetterSummary:
-        """Count what matches, exactly, and the customers of at most so many letters, those apart who are paused."""
-        paused = runtime.run(self._mailboxes.paused()).customers
-        summary = self._letters.summary(which, paused=paused, customers_of=customers_of, causes=causes)
-        return runtime.run(summary, timeout_seconds=ANSWER_SECONDS)
+        """Count what matches, exactly, and the customers of at most so many letters, those apart who are paused.
+
+        Who is paused, nobody knows while Redis is away.
+        """
+        try:
+            paused = runtime.run(self._mailboxes.paused()).customers
+        except MailboxUnavailable:
+            paused = None
+        asked = self._letters.summary(which, paused=paused or (), customers_of=customers_of, causes=causes)
+        summary = runtime.run(asked, timeout_seconds=ANSWER_SECONDS)
+        return summary if paused is not None else replace(summary, paused_customers=None)
 
     def find(self, asked: str) -> Letter | None:
         """Find a letter by its number, or by its event: the unresolved one, else the last."""
@@ -109,10 +148,12 @@ class DeadLetterService:
 
     def open(self, letter: Letter) -> LetterDetails:
         """Say how a letter stands, what to do about it and what was done."""
-        waits = (
-            letter.status is LetterStatus.RETRYING
-            and runtime.run(self._mailboxes.find(letter.event_id)) is not None
-        )
+        waits: bool | None = False
+        try:
+            if letter.status is LetterStatus.RETRYING:
+                waits = runtime.run(self._mailboxes.find(letter.event_id)) is not None
+        except MailboxUnavailable:
+            waits = None
         return LetterDetails(
             letter,
             standing=describe_letter(letter, waits=waits),

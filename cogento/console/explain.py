@@ -18,12 +18,14 @@ from cogento.console.messages import (
     describe_row,
     waited,
 )
+from cogento.console.status_change import describe_status_change
 from cogento.events.addresses import canonical_address
 from cogento.events.envelope import ANY_TIME, parse_envelope, parse_whole
 from cogento.events.errors import OtherReleaseError, RejectedError
 from cogento.events.kinds import OWNED_KINDS
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.ordering.explain import Tie, tie_of
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.worker_registry import Workforce
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
@@ -46,6 +48,7 @@ CUSTOMER, EVENT = "cus_", "evt_"
 TABLES_UNREAD = (
     "The tables could not be read: nothing is told of the row, of past events and of dead letters."
 )
+MAILBOX_UNREAD = "Redis could not be read: nothing is told of what waits, and of pauses."
 
 T = TypeVar("T")
 
@@ -87,12 +90,14 @@ class CustomerRecords:
 class WaitingEvent:
     """One event in the mailbox: how long it has waited, how often it failed, and why the last time.
 
-    `object_id` is what it is about, and `event_type` what happened; both are empty of an event that cannot be read.
+    `object_id` is what it is about, `event_type` what happened and `change` how that changes the status, if it does; all
+    are empty of an event that cannot be read.
     """
 
     event_id: EventId
     event_type: str
     object_id: str
+    change: str
     is_parked: bool
     waited: str
     attempts: int
@@ -101,19 +106,19 @@ class WaitingEvent:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything known of one customer; `sentences` say what matters first. No records: see PartialExplanation."""
+    """Everything known of one customer; `sentences` say what matters first. No mailbox or no records: see PartialExplanation."""
 
     asked: str
     customer_id: CustomerId
     sentences: Sequence[str]
-    mailbox: MailboxView
+    mailbox: MailboxView | None
     mail: Sequence[WaitingEvent]
     records: CustomerRecords | None
 
 
 @dataclass(frozen=True, slots=True)
 class PartialExplanation:
-    """What waits, and nothing else: the tables could not be read, for this error."""
+    """What one server tells: the other could not be read, for this error."""
 
     explanation: Explanation
     error: Exception
@@ -160,7 +165,8 @@ def explain_id(
     """Explain the customer that an id or address belongs to, with at most `limit` rows, events and letters of each kind.
 
     What only waiting events are about is looked for in them, some thousands at most. While Postgres is away only what
-    waits is explained. Otherwise raises what the mailboxes and the store raise when their servers are away.
+    waits is explained, while Redis is only what the tables know. Raises what the mailboxes and the store raise when that
+    takes the server that is away.
     """
     asked = asked.strip()
     found_in = None
@@ -182,7 +188,10 @@ def explain_id(
             raise away.error from None
         explanation = _explanation(asked, found.customer_id, mailboxes, None, found_in=found.event_id)
         return PartialExplanation(explanation, away.error)
-    return _explanation(asked, customers[0], mailboxes, records, found_in=found_in)
+    try:
+        return _explanation(asked, customers[0], mailboxes, records, found_in=found_in)
+    except MailboxUnavailable as error:
+        return PartialExplanation(_of_tables_alone(asked, customers[0], records), error)
 
 
 class _TablesUnavailableError(Exception):
@@ -244,6 +253,12 @@ def _explanation(
     return Explanation(asked, customer_id, tuple(sentences), mailbox, mail, records)
 
 
+def _of_tables_alone(asked: str, customer_id: CustomerId, records: CustomerRecords) -> Explanation:
+    event = [f"{asked}: {records.event.meaning}."] if records.event else []
+    sentences = (*event, MAILBOX_UNREAD, *_of_records(records))
+    return Explanation(asked, customer_id, sentences, None, (), records)
+
+
 def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[WaitingEvent]:
     """Say of each event in a mailbox what it is about, how long it has waited, and how it failed."""
     listed = [
@@ -265,6 +280,7 @@ def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[
                 event_id=one.event_id,
                 event_type=envelope.type if envelope else "",
                 object_id=envelope.object_id if envelope else "",
+                change=describe_status_change(envelope.body) if envelope else "",
                 is_parked=is_parked,
                 waited=waited(one, now_ms),
                 attempts=one.attempts,
@@ -351,8 +367,8 @@ async def _read(store: Store, customer_id: CustomerId, asked: str, *, limit: int
     return CustomerRecords(
         customer=await store.history.customer(customer_id),
         objects={kind: await store.history.objects(kind, customer_id, limit=limit) for kind in OWNED_KINDS},
-        events=[ExplainedEvent(record, describe_outcome(record)) for record in events],
-        event=ExplainedEvent(event, describe_outcome(event)) if event else None,
+        events=[ExplainedEvent(record, str(describe_outcome(record))) for record in events],
+        event=ExplainedEvent(event, str(describe_outcome(event))) if event else None,
         letters=await store.letters.page(
             LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=limit
         ),

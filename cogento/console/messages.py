@@ -33,10 +33,17 @@ OUTCOMES: dict[str, str] = {
     Outcome.APPLIED: "applied",
     Outcome.UNCHANGED: "no change",
     Outcome.DUPLICATE: "duplicate",
-    Outcome.STALE: "out of date: a later event had been applied",
-    Outcome.SUPERSEDED: "skipped: a later event of the same batch was applied instead",
-    Outcome.DEAD: "failed: it is a dead letter",
+    Outcome.STALE: "out of date",
+    Outcome.SUPERSEDED: "skipped",
+    Outcome.DEAD: "failed",
 }
+OUTCOMES_MEAN: dict[str, str] = {
+    Outcome.STALE: "a later event had been applied",
+    Outcome.SUPERSEDED: "a later event of the same batch was applied instead",
+    Outcome.DEAD: "it is a dead letter",
+}
+"""What an outcome's own word leaves to be said."""
+
 REDELIVERIES = {
     Redelivery.PUT_BACK: "back in its mailbox",
     Redelivery.WAITS_ALREADY: "waiting in its mailbox already",
@@ -106,20 +113,29 @@ _KEPT_OUT: dict[Fenced, Callable[[Fence], str]] = {
 }
 
 
-def describe_outcome(row: LedgerRecord) -> str:
+@dataclass(frozen=True, slots=True)
+class EventResult:
+    """What became of an event: in a word or two, and what there is to say beside them."""
+
+    word: str
+    why: str
+
+    def __str__(self) -> str:
+        """Both, as part of a sentence."""
+        return f"{self.word}: {self.why}" if self.why else self.word
+
+
+def describe_outcome(row: LedgerRecord) -> EventResult:
     """Say what became of an event, and why where there is more to say."""
-    asked_by = SOURCES.get(row.source)
-    return f"{_describe_result(row)}; {asked_by}" if asked_by else _describe_result(row)
-
-
-def _describe_result(row: LedgerRecord) -> str:
+    word, why = OUTCOMES.get(row.outcome, row.outcome), OUTCOMES_MEAN.get(row.outcome, "")
     if row.reason == Reason.ASKED:
-        return "it only names its object: Stripe is asked, and the answer counts in its place"
-    outcome = OUTCOMES.get(row.outcome, row.outcome)
-    if row.superseded_by:
-        return f"skipped: {row.superseded_by} in the same batch is newer"
-    reason = REASONS.get(row.reason or "")
-    return f"{outcome} ({reason})" if reason else outcome
+        word, why = "asked", "it only names its object: Stripe is asked, and the answer counts in its place"
+    elif row.superseded_by:
+        why = f"{row.superseded_by} in the same batch is newer"
+    elif row.reason in REASONS:
+        why = f"{why}; {REASONS[row.reason]}" if why else REASONS[row.reason]
+    asked_by = SOURCES.get(row.source, "")
+    return EventResult(word, "; ".join(filter(None, (why, asked_by))))
 
 
 def describe_row(row: CustomerRecord | None) -> list[str]:
@@ -156,11 +172,13 @@ def describe_ambiguity(
     return said
 
 
-def describe_letter(letter: Letter, *, waits: bool) -> str:
-    """Say how a dead letter stands; `waits` when its event is in a mailbox."""
+def describe_letter(letter: Letter, *, waits: bool | None) -> str:
+    """Say how a dead letter stands; `waits` when its event is in a mailbox, None where Redis does not tell."""
     match letter.status:
         case LetterStatus.OPEN:
             return "Nobody has dealt with it yet."
+        case LetterStatus.RETRYING if waits is None:
+            return "It is on its way back. Redis could not be read: where its event is by now is not known."
         case LetterStatus.RETRYING if waits:
             return "It is on its way back: the event waits in its customer's mailbox."
         case LetterStatus.RETRYING:

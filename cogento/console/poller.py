@@ -17,6 +17,7 @@ import structlog
 from msgspec.structs import replace as replace_struct
 
 from cogento import runtime
+from cogento.console.dead_letters import LettersInShort, read_letters_in_short
 from cogento.console.errors import postgres_problem
 from cogento.console.timeline import MINUTE, Bucket, shares
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
@@ -25,7 +26,6 @@ from cogento.queue.minutes import MINUTES_KEPT, MinuteTotals
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
 from cogento.store.history import SettledCount
-from cogento.store.letter_records import LetterFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,9 @@ EVERY_SECONDS = 1.0
 DETAILS_EVERY_SECONDS = 5
 """So often it is asked who waits, and what letters died of: more than a figure, and read by people."""
 CUSTOMERS_NAMED = 20
-CAUSES_NAMED = 5
 ANSWER_SECONDS = 5.0
+FIRST_POLL_SECONDS = 2.0
+"""How long a page waits for it: without, it would show servers as away that nobody has asked yet."""
 
 # How far back rows that changed are looked for: since the last poll, and what a transaction may take to commit.
 LOOK_BACK_SECONDS = 3
@@ -66,14 +67,17 @@ class StatusPoller:
         self._history = RecentHistory()
         self._seen = self._history.overview()
         self._lock = threading.Lock()
+        self._has_polled = threading.Event()
+        self._has_polled.set()
         self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
         self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a sample
         self._minutes: dict[int, MinuteTotals] | None = None  # None before Redis told of those that are kept
         self._waiting: tuple[int, WaitingPage] | None = None
-        self._causes: tuple[int, Sequence[LetterCount], Sequence[LetterCause]] = (0, (), ())
+        self._letters: tuple[int, Sequence[LetterCount], LettersInShort] = (0, (), LettersInShort())
 
     def start(self) -> None:
         """Poll once a second from now on, in a thread of this process."""
+        self._has_polled.clear()
         threading.Thread(target=self._repeat, name="poller", daemon=True).start()
 
     def poll(self) -> None:
@@ -101,7 +105,8 @@ class StatusPoller:
             self._seen = self._history.overview()
 
     def overview(self) -> Overview:
-        """Return what was seen, added up."""
+        """Return what was seen, added up; for a moment after the start the first poll is waited for."""
+        self._has_polled.wait(FIRST_POLL_SECONDS)
         with self._lock:
             return self._seen
 
@@ -114,11 +119,13 @@ class StatusPoller:
             settled = await recent.pace(look_back_seconds=back)
         else:
             settled = _growth(*self._counted, until=sample.second, after=tables.outcomes)
+        letters = await self._read_letters(sample.second, tables)
         seen = replace(
             sample,
             tables=tables,
             settled=settled,
-            causes=await self._read_causes(sample.second, tables),
+            causes=letters.causes,
+            not_ended=letters.not_ended,
             customers=await recent.customers(look_back_seconds=back, limit=LINES_SHOWN),
             subscriptions=await recent.subscriptions(look_back_seconds=back, limit=LINES_SHOWN),
         )
@@ -130,14 +137,13 @@ class StatusPoller:
             self._waiting = (second, runtime.run(self._mailboxes.waiting(limit=CUSTOMERS_NAMED)))
         return self._waiting[1]
 
-    async def _read_causes(self, second: int, tables: TableFigures) -> Sequence[LetterCause]:
-        """Read what unresolved letters died of, when others are unresolved than before."""
-        read_at, counted, causes = self._causes
+    async def _read_letters(self, second: int, tables: TableFigures) -> LettersInShort:
+        """Read what unresolved letters died of and what they leave shown, when others are unresolved than before."""
+        read_at, counted, letters = self._letters
         if tables.letters != counted and second >= read_at + DETAILS_EVERY_SECONDS:
-            summary = await self._store.letters.summary(LetterFilter(), customers_of=0, causes=CAUSES_NAMED)
-            causes = summary.causes
-            self._causes = (second, tables.letters, causes)
-        return causes
+            letters = await read_letters_in_short(self._store.letters, tables)
+            self._letters = (second, tables.letters, letters)
+        return letters
 
     def _keep_minute(self, sample: StatusSample) -> Sequence[MinuteTotals]:
         """Keep the totals of a minute that has begun, here and in Redis, where the next console finds them."""
@@ -168,6 +174,7 @@ class StatusPoller:
                 self.poll()
             except Exception as error:  # noqa: BLE001 - a mistake in one poll must not end the thread
                 _log.error("poll_failed", exc_info=error)
+            self._has_polled.set()
             time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
 
 
@@ -196,7 +203,8 @@ class Throughput:
 class Overview:
     """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble.
 
-    `second` is when that was, `waiting` names some of the customers whose mail waits, `causes` what most letters died of.
+    `second` is when that was, `waiting` names some of the customers whose mail waits, `causes` what most letters died of,
+    `not_ended` objects whose end is among them.
     """
 
     queue: QueueFigures | None
@@ -210,6 +218,7 @@ class Overview:
     second: int = 0
     waiting: WaitingPage | None = None
     causes: Sequence[LetterCause] = ()
+    not_ended: Sequence[str] = ()
     minutes: Sequence[MinuteTotals] = ()
 
 
@@ -227,6 +236,7 @@ class StatusSample:
     tables_problem: str | None = None
     waiting: WaitingPage | None = None
     causes: Sequence[LetterCause] = ()
+    not_ended: Sequence[str] = ()
     minutes: Sequence[MinuteTotals] = ()
 
 
@@ -281,6 +291,7 @@ class RecentHistory:
             tables_problem=latest.tables_problem,
             waiting=latest.waiting,
             causes=latest.causes,
+            not_ended=latest.not_ended,
             minutes=latest.minutes,
             queue=latest.queue,
             tables=latest.tables,

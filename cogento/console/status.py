@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cogento import runtime
 from cogento.console.attention import Seen, Tone, Verdict, judge
+from cogento.console.dead_letters import LettersInShort, read_letters_in_short
 from cogento.console.errors import postgres_problem
 from cogento.console.messages import describe_kept_out
 from cogento.queue.durability import warning_of
@@ -18,7 +19,6 @@ from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailab
 from cogento.queue.figures import read_figures
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
-from cogento.store.letter_records import LetterFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.waiting import WaitingPage
     from cogento.store.figures import TableFigures
-    from cogento.store.letter_records import LetterGroup
     from cogento.store.store import Store
 
 LISTED = 5
@@ -134,7 +133,8 @@ def read_status(mailboxes: Mailboxes, store: Store) -> Status:
         queue_problem=str(queue_error) if told else None,
         tables_problem=postgres_problem(tables_error) if tables_error else None,
         waiting=figures.waiting if figures else None,
-        causes=tables.causes if tables else (),
+        causes=tables.letters.causes if tables else (),
+        not_ended=tables.letters.not_ended if tables else (),
     )
     report = StatusReport(
         judge(seen),
@@ -176,13 +176,12 @@ def _read_queue(mailboxes: Mailboxes) -> _QueueReading:
 @dataclass(frozen=True, slots=True)
 class _TableReading:
     figures: TableFigures
-    causes: Sequence[LetterGroup]
+    letters: LettersInShort
 
 
 async def _read_tables(store: Store) -> _TableReading:
     figures = await store.figures()
-    causes = await store.letters.groups(LetterFilter(), limit=LISTED) if figures.dead else []
-    return _TableReading(figures, causes)
+    return _TableReading(figures, await read_letters_in_short(store.letters, figures))
 
 
 def _of_queue(reading: _QueueReading) -> dict[str, Any]:

@@ -128,12 +128,13 @@ class LetterSummary:
     """How many letters a filter finds, exactly, and the newest of them, 0 where it finds none; and their most frequent causes.
 
     Customers, and those of them who are paused, are counted over `customers_of` of the letters: at least so many there are.
+    How many of them are paused is None where nobody can say.
     """
 
     letters: int
     newest: int
     customers: int
-    paused_customers: int
+    paused_customers: int | None
     customers_of: int
     causes: Sequence[LetterCause]
 

@@ -14,6 +14,7 @@ from flask import abort, redirect, url_for
 from cogento.console.errors import friendly_errors
 from cogento.console.messages import REDELIVERIES, describe_row_since
 from cogento.console.payload import payload_tree
+from cogento.console.status_change import describe_status_change
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_reason
 from cogento.console.web.letters import COUNTED
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from cogento.console.dead_letters import DeadLetterService, LetterDetails
-    from cogento.console.payload import PayloadNode
     from cogento.store.letter_records import Letter
 
 OPEN = frozenset({LetterStatus.OPEN})
@@ -67,7 +67,7 @@ class LetterPage:
         letter = self._find(letter_id)
         with friendly_errors():
             body = self._dead_letters.body(letter.id)
-        return self._page(letter, None if body is None else payload_tree(body))
+        return self._page(letter, body)
 
     def reveal(self, letter_id: int) -> Response:
         """Show one letter with everything its body says, and record first who wants to see it and why."""
@@ -76,7 +76,7 @@ class LetterPage:
         with friendly_errors():
             body = self._dead_letters.reveal(letter, who=current_user().who, why=why)
         _log.info("letter_revealed", letter=letter.id)
-        return self._page(letter, None if body is None else payload_tree(body, reveal=True), is_revealed=True)
+        return self._page(letter, body, is_revealed=True)
 
     def retry(self, letter_id: int) -> AnyResponse:
         """Put one letter back into its customer's mailbox, for a reason."""
@@ -110,7 +110,7 @@ class LetterPage:
             abort(404, "There is no dead letter of this number.")
         return letter
 
-    def _page(self, letter: Letter, payload: PayloadNode | None, *, is_revealed: bool = False) -> Response:
+    def _page(self, letter: Letter, body: bytes | None, *, is_revealed: bool = False) -> Response:
         with friendly_errors():
             opened = self._dead_letters.open(letter)
             row = self._dead_letters.rows([letter]).get(letter.id)
@@ -123,7 +123,8 @@ class LetterPage:
             "row": row,
             "same_cause": same_cause,
             "history": sorted(_history(opened), key=lambda entry: entry.at),
-            "payload": payload,
+            "change": describe_status_change(body or b""),
+            "payload": payload_tree(body, reveal=is_revealed) if body is not None else None,
         }
         drawn = {
             "opened": opened,

@@ -167,7 +167,7 @@ SUBSCRIPTION = Kind(
     ended_values=("canceled", "incomplete_expired"),
     ends_with_customer=True,
     table="subscriptions",
-    shown={"Status": "status", "Until": "current_period_end", "Product": "product_id"},
+    shown={"Status": "status", "Period ends": "current_period_end", "Product": "product_id"},
     path="/v1/subscriptions",
     list_parameters={"status": "all"},  # else without those that have ended
     parts=Parts("items", "/v1/subscription_items", parameter="subscription"),

@@ -130,7 +130,7 @@ def test_lines_come_in_the_order_of_urgency() -> None:
         "no promise",
         "no worker",
         "circuit open",
-        "1 removal",
+        "access not removed",
         "29 letters",
         "1 letter",
         "behind",
@@ -165,6 +165,20 @@ def test_each_line_leads_to_the_page_that_shows_more() -> None:
         (Area.LETTERS, {"fingerprint": "beef"}),
         (Area.WAITING, {"state": "paused"}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("removals", "not_ended", "said"),
+    [
+        (1, ["sub_1"], "1 cancellation or deletion of sub_1 could not be applied: "),
+        (5, ["sub_1", "cus_2"], "5 cancellations or deletions of sub_1, cus_2, 3 more could not"),
+        (1, [], "1 cancellation or deletion could not be applied: "),
+    ],
+)
+def test_what_has_ended_and_is_still_shown_is_named(removals: int, not_ended: list[str], said: str) -> None:
+    tables = table_figures(letters=(letters(removals, removals=removals),))
+    first = judge(replace(CALM, tables=tables, not_ended=not_ended)).lines[0]
+    assert first.text.startswith(said)
 
 
 def test_a_pause_is_told_with_who_and_why_and_what_it_holds() -> None:

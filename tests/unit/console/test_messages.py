@@ -69,23 +69,23 @@ def row(**fields: Any) -> CustomerRecord:
 @pytest.mark.parametrize(
     ("outcome", "reason", "said"),
     [
-        ("applied", Reason.NEWER, "applied (newest so far)"),
+        ("applied", Reason.NEWER, "applied: newest so far"),
         ("stale", Reason.STALE, "out of date: a later event had been applied"),
         (
             "stale",
             Reason.AFTER_DELETE,
-            "out of date: a later event had been applied (the object had ended before",
+            "out of date: a later event had been applied; the object had ended before",
         ),
         ("unchanged", Reason.UNCHANGED, "no change"),
         ("dead", "malformed", "failed: it is a dead letter"),
     ],
 )
 def test_outcome_is_told_with_its_reason(outcome: str, reason: str, said: str) -> None:
-    assert describe_outcome(record(outcome, reason)).startswith(said)
+    assert str(describe_outcome(record(outcome, reason))).startswith(said)
 
 
 def test_superseded_event_names_its_successor() -> None:
-    told = describe_outcome(record("superseded", Reason.SUPERSEDED, "evt_2"))
+    told = str(describe_outcome(record("superseded", Reason.SUPERSEDED, "evt_2")))
     assert told == "skipped: evt_2 in the same batch is newer"
 
 

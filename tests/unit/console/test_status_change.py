@@ -1,0 +1,31 @@
+"""What an event tells of a status, and what is never shown of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from cogento.console.status_change import describe_status_change
+from tests.support.builders import customer, event_body, subscription
+
+SCRIPT = "<script>alert(1)</script>"
+OVERDUE = subscription(status="past_due")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (event_body("customer.subscription.updated", subscription(), before=OVERDUE), "past_due → active"),
+        (event_body("customer.subscription.deleted", subscription(status="canceled")), "canceled"),
+        (
+            event_body("customer.subscription.updated", subscription(status=SCRIPT), before=OVERDUE),
+            "past_due",
+        ),
+        (event_body("customer.subscription.updated", subscription(status=7)), ""),
+        (event_body("customer.updated", customer()), ""),
+        (event_body("invoice.paid", {"id": "in_1", "object": "invoice", "status": "paid"}), ""),
+        (b"\xff", ""),
+        (b"", ""),
+    ],
+)
+def test_what_an_event_tells_of_a_status(body: bytes, said: str) -> None:
+    assert describe_status_change(body) == said
