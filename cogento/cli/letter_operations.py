@@ -39,16 +39,16 @@ DID = frozenset({*TAKEN_ALONG, DISCARDED})
 """Results that leave a letter as it was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody asked for: to do this to these letters, or to all that a filter describes."""
+    """What somebody asked for: to do this to letters, named by number or event, or to all that a filter describes."""
 
     kind: OperationKind
-    ids: tuple[int, ...]
+    letters: tuple[str, ...]
     described: LetterFilter | None
     who: str
     why: str
-    rate: int | None = None
+    rate: int | None
 
 
 @dataclass(slots=True)
@@ -83,32 +83,37 @@ class Report:
 
 
 def carry_out(
-    order: Order, report: Report, dead_letters: DeadLetterService, *, stop: StopSignal, show: Show
+    order: Order,
+    ids: tuple[int, ...],
+    report: Report,
+    dead_letters: DeadLetterService,
+    *,
+    stop: StopSignal,
+    show: Show,
 ) -> None:
-    """Do what was asked for, and keep the report while it is being done."""
+    """Do what was asked for, to these letters if they were named, and keep the report while it is being done."""
     begun = time.monotonic()
-    if len(order.ids) == 1:
+    if len(ids) == 1:
         report.asked = 1
-        report.results |= _one(order, dead_letters)
+        report.results |= _one(order, ids[0], dead_letters)
         report.seconds = time.monotonic() - begun
         return
-    which = order.described or LetterFilter(ids=order.ids)
+    which = order.described or LetterFilter(ids=ids)
     try:
         operation = dead_letters.operations.begin(
             order.kind, which, who=order.who, why=order.why, rate=order.rate
         )
     except NothingMatches:
-        report.asked = len(order.ids)
-        report.results |= dict.fromkeys(order.ids, Redelivery.NOT_OPEN)
+        report.asked = len(ids)
+        report.results |= dict.fromkeys(ids, Redelivery.NOT_OPEN)
         return
-    open_ids = {match.id for match in dead_letters.operations.remaining(operation)} if order.ids else set()
-    report.asked, report.operation = max(len(order.ids), operation.total), operation.id
-    report.results |= {id_: Redelivery.NOT_OPEN for id_ in order.ids if id_ not in open_ids}
+    open_ids = {match.id for match in dead_letters.operations.remaining(operation)} if ids else set()
+    report.asked, report.operation = max(len(ids), operation.total), operation.id
+    report.results |= {id_: Redelivery.NOT_OPEN for id_ in ids if id_ not in open_ids}
     _run(operation, report, dead_letters, stop=stop, show=show)
 
 
-def _one(order: Order, dead_letters: DeadLetterService) -> Mapping[int, str]:
-    (id_,) = order.ids
+def _one(order: Order, id_: int, dead_letters: DeadLetterService) -> Mapping[int, str]:
     if order.kind is OperationKind.RETRY:
         return dead_letters.retry([id_], who=order.who, why=order.why or None)
     done = dead_letters.discard([id_], who=order.who, why=order.why)

@@ -36,6 +36,10 @@ POLL_SECONDS = 0.25
 MAX_WAIT_SECONDS = 30.0
 """How long none of the letters waited for may come to an end before nobody waits any more."""
 LISTED = 20
+NOT_ALL = {
+    OperationKind.RETRY: "Not every letter came through: `cogento letters list` shows those that are open.",
+    OperationKind.DISCARD: "The others are not open: `cogento letters show` says how they stand.",
+}
 
 rate_option = click.option(
     "--rate", type=click.IntRange(min=1), metavar="N", help="At most so many a second."
@@ -74,26 +78,8 @@ def retry(
     is a dead letter again. It never makes a row older.
     """
     described = matching_filter(which, letters=letters, everything=everything)
-    with open_dead_letters(name=NAME) as dead_letters:
-        if described and not yes:
-            dry_run(dead_letters, described, verb="retry", as_json=as_json)
-            return
-        ids = tuple(dict.fromkeys(find_letter(dead_letters, asked).id for asked in letters))
-        kind = OperationKind.RETRY
-        order = Order(kind=kind, ids=ids, described=described, who=who, why=(why or "").strip(), rate=rate)
-        report = Report(asked=len(ids))
-        outcomes: list[LetterOutcome] = []
-        try:
-            with StopSignal() as stop, percent_bar() as show:
-                carry_out(order, report, dead_letters, stop=stop, show=show)
-                if wait:
-                    for outcomes in poll_outcomes(dead_letters, report.done, stop=stop):
-                        ended = sum(outcome.status is not LetterStatus.RETRYING for outcome in outcomes)
-                        show(f"Ended: {ended:,} of {len(outcomes):,}", ended / max(len(outcomes), 1))
-        finally:
-            _print_json(report, outcomes) if as_json else _print(report, outcomes)
-    if not report.is_good or any(outcome.status is LetterStatus.OPEN for outcome in outcomes):
-        raise Failure("Not every letter came through: `cogento letters list` shows those that are open.")
+    order = Order(OperationKind.RETRY, letters, described, who=who, why=(why or "").strip(), rate=rate)
+    _do(order, yes=yes, wait=wait, as_json=as_json)
 
 
 @click.command()
@@ -125,26 +111,8 @@ def discard(
     if not why.strip():
         raise click.UsageError("--why wants a reason.")
     described = matching_filter(which, letters=letters, everything=everything)
-    with open_dead_letters(name=NAME) as dead_letters:
-        if described and not yes:
-            dry_run(dead_letters, described, verb="discard", as_json=as_json)
-            return
-        ids = tuple(dict.fromkeys(find_letter(dead_letters, asked).id for asked in letters))
-        kind = OperationKind.DISCARD
-        order = Order(kind=kind, ids=ids, described=described, who=who, why=why.strip(), rate=rate)
-        report = Report(asked=len(ids))
-        try:
-            with StopSignal() as stop, percent_bar() as show:
-                carry_out(order, report, dead_letters, stop=stop, show=show)
-        finally:
-            if as_json:
-                print_json(
-                    {"asked": report.asked, "discarded": len(report.done), "operation": report.operation}
-                )
-            else:
-                report.print(kind)
-    if not report.is_good:
-        raise Failure("The others are not open: `cogento letters show` says how they stand.")
+    order = Order(OperationKind.DISCARD, letters, described, who=who, why=why.strip(), rate=rate)
+    _do(order, yes=yes, wait=False, as_json=as_json)
 
 
 @click.command()
@@ -173,8 +141,33 @@ def reopen(letters: tuple[str, ...], *, why: str, who: str, as_json: bool) -> No
         )
 
 
-def _print(report: Report, outcomes: Sequence[LetterOutcome]) -> None:
-    report.print(OperationKind.RETRY)
+def _do(order: Order, *, yes: bool, wait: bool, as_json: bool) -> None:
+    """Do what was asked for and say how it went, also where it ends early; many are only counted without a yes."""
+    with open_dead_letters(name=NAME) as dead_letters:
+        if order.described and not yes:
+            dry_run(dead_letters, order.described, verb=order.kind, as_json=as_json)
+            return
+        ids = tuple(dict.fromkeys(find_letter(dead_letters, asked).id for asked in order.letters))
+        report = Report(asked=len(ids))
+        outcomes: list[LetterOutcome] = []
+        try:
+            with StopSignal() as stop, percent_bar() as show:
+                carry_out(order, ids, report, dead_letters, stop=stop, show=show)
+                if wait:
+                    for outcomes in poll_outcomes(dead_letters, report.done, stop=stop):
+                        ended = sum(outcome.status is not LetterStatus.RETRYING for outcome in outcomes)
+                        show(f"Ended: {ended:,} of {len(outcomes):,}", ended / max(len(outcomes), 1))
+        finally:
+            if as_json:
+                print_json(_json(order.kind, report, outcomes))
+            else:
+                _print(order.kind, report, outcomes)
+    if not report.is_good or any(outcome.status is LetterStatus.OPEN for outcome in outcomes):
+        raise Failure(NOT_ALL[order.kind])
+
+
+def _print(kind: OperationKind, report: Report, outcomes: Sequence[LetterOutcome]) -> None:
+    report.print(kind)
     if outcomes:
         ends = Counter(map(_end, outcomes))
         click.echo()
@@ -195,20 +188,18 @@ def _end(outcome: LetterOutcome) -> str:
             return str(outcome.resolution)
 
 
-def _print_json(report: Report, outcomes: Sequence[LetterOutcome]) -> None:
+def _json(kind: OperationKind, report: Report, outcomes: Sequence[LetterOutcome]) -> dict[str, object]:
+    done: dict[str, object] = {"asked": report.asked, "operation": report.operation}
+    if kind is OperationKind.DISCARD:
+        return done | {"discarded": len(report.done)}
     ends = {outcome.id: _end(outcome) for outcome in outcomes}
-    print_json(
-        {
-            "asked": report.asked,
-            "put_back": len(report.done),
-            "seconds": round(report.seconds, 3),
-            "operation": report.operation,
-            "letters": [
-                {"id": id_, "result": result, "ended_as": ends.get(id_)}
-                for id_, result in report.results.items()
-            ],
-        }
-    )
+    return done | {
+        "put_back": len(report.done),
+        "seconds": round(report.seconds, 3),
+        "letters": [
+            {"id": id_, "result": result, "ended_as": ends.get(id_)} for id_, result in report.results.items()
+        ],
+    }
 
 
 def poll_outcomes(

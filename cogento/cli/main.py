@@ -67,6 +67,11 @@ COMMANDS = {
             "resume",
             "Resume processing of CUSTOMER's events, or everyone's with --all.",
         ),
+        _Place(
+            "cogento.cli.waiting",
+            "try-now",
+            "Try CUSTOMER's events now that are retried later, or wait for the customer's own event.",
+        ),
         _Place("cogento.cli.reconcile", "backfill", "Fill the tables with all that Stripe lists."),
         _Place("cogento.cli.reconcile", "verify", "Compare the tables with Stripe, and repair them."),
         _Place("cogento.cli.reconcile", "sweep", "Look for events that no webhook brought."),

@@ -1,4 +1,4 @@
-"""`cogento waiting`, `pause` and `resume`: customers whose events wait, seen, held and released."""
+"""`cogento waiting`, `pause`, `resume` and `try-now`: customers whose events wait, seen, held, released and hurried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cogento.cli.printing import json_option, print_json, print_table
 from cogento.console.connections import open_mailboxes, open_store_if_configured
 from cogento.console.formatting import printable
 from cogento.console.messages import describe_pause
-from cogento.console.queue_actions import QueueActions, is_customer_id
+from cogento.console.queue_actions import UNCHANGED, QueueAction, QueueActions, is_customer_id
 from cogento.console.waiting import describe_unlisted, describe_waiting
 from cogento.events.names import CustomerId
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState
@@ -152,6 +152,28 @@ def resume(customer: str | None, *, everything: bool, why: str, who: str, as_jso
         if whose is None and by_name:
             still = "1 customer is" if by_name == 1 else f"{by_name:,} customers are"
             click.echo(f"{still} still paused by name: `cogento waiting --state paused` lists them.")
+    _tell_unrecorded(done)
+
+
+@click.command("try-now")
+@click.argument("customer")
+@reason_option
+@who_option
+@json_option
+def try_now(customer: str, *, why: str, who: str, as_json: bool) -> None:
+    """Try CUSTOMER's events now that are retried later, or wait for the customer's own event.
+
+    Their attempts so far still count. What is paused stays paused.
+    """
+    whose = read_customer_id(customer)
+    with _open_actions("cogento try-now") as (_, actions):
+        done = actions.try_now(whose, who=who, why=why)
+    if as_json:
+        print_json({"customer": whose, "changed": done.changed})
+    elif done.changed:
+        click.echo(f"The events of {_named(whose)} are tried now.")
+    else:
+        click.echo(f"Nothing changed. {UNCHANGED[QueueAction.TRY_NOW].format(_named(whose))}")
     _tell_unrecorded(done)
 
 

@@ -91,7 +91,27 @@ def test_pause_of_everything_is_told_by_status_and_waiting(run: Run, waiting: Ha
     ]
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "waiting --customer"])
+def test_try_now_hurries_what_is_retried_later_and_is_recorded(
+    run: Run, waiting: Happened, mailboxes: LoopedMailboxes, store: Store
+) -> None:
+    waiting("customer.created", ADA, id_="evt_a")
+    claimed = mailboxes.claim(max_customers=1, max_events=1, lease_seconds=5)
+    assert claimed is not None
+    later = mailboxes.now_ms() + 90_000
+    mailboxes.settle(claimed, [Settlement(CustomerId("cus_ada"), postponed_until_ms=later)])
+    assert mailboxes.view(CustomerId("cus_ada")).state is MailboxState.SLEEPING
+    hurried = run("try-now", "cus_ada", "--who", "ops-1", "--reason", "the constraint is gone")
+    assert (hurried.exit_code, hurried.output) == (0, "The events of cus_ada are tried now.\n")
+    assert mailboxes.view(CustomerId("cus_ada")).state is MailboxState.READY
+    assert json.loads(run("try-now", "cus_ada", "--json").stdout) == {"customer": "cus_ada", "changed": False}
+    assert run("try-now", "cus_ada").output.startswith(
+        "Nothing changed. Nothing of cus_ada waits for another"
+    )
+    (entry,) = runtime.run(store.activity.page(about="cus_ada"))
+    assert (entry.who, entry.action, entry.why) == ("ops-1", "try_now", "the constraint is gone")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "try-now", "waiting --customer"])
 @pytest.mark.parametrize("id_", ["nonsense", "sub_1", "cus_", "cus_a b", "ada@example.com", "cus_ü"])
 def test_what_is_no_customer_id_is_refused_with_what_to_do(
     command: str, id_: str, run: Run, mailboxes: LoopedMailboxes
