@@ -236,6 +236,7 @@ class Intervals:
         60  # how old an event is before it counts as missing: its webhook may be on the way
     )
     letter_retry_seconds: float = 30
+    paused_deletions_seconds: float = 30  # of customers who are paused and deleted in Stripe
     maintenance_seconds: float = 3600  # of the ledger's partitions
     repair_seconds: float = _DAY_SECONDS  # of rows that another release wrote
     after_failure_seconds: float = 60  # at most: what a task needs may have been away for a moment only

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
+from cogento.events.kinds import CUSTOMER
 from cogento.events.outcomes import PARKED, Outcome, Result
 from cogento.queue.claims import FailedAttempt, Settlement
 from cogento.reporting import report
 from cogento.retries import PARKING, POLICIES, FailureClass, next_delay, spent
 from cogento.store.errors import classify, code_of, ran_out_of_time
 from worker.dead_letters import crash_letter, failed_letter, orphan_letter, unreadable_letter
+from worker.decode import is_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -166,8 +168,15 @@ class BatchProcessor:
             return await self._store.apply(deliveries)
 
     async def _apply_one_by_one(self, customer: CustomerProgress) -> None:
-        """One event at a time, oldest first, until one has to be waited for."""
-        for delivery in customer.pending():
+        """One event at a time, oldest first, until one has to be waited for.
+
+        A deletion comes before them, and the customer's own events behind it: it is final wherever it stands in the order,
+        and erases what another event that fails would keep for a day.
+        """
+        pending = customer.pending()
+        if any(map(is_deletion, pending)):
+            pending.sort(key=lambda one: (not is_deletion(one), one.event.kind is not CUSTOMER))
+        for delivery in pending:
             try:
                 customer.record(await self._write([delivery]))
             except Exception as error:  # noqa: BLE001 - as above

@@ -13,7 +13,8 @@ import msgspec
 
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
-from cogento.events.event import read_stored_event
+from cogento.events.event import Event, read_stored_event
+from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.letters import MESSAGES, LetterReason
 from cogento.events.outcomes import Source
 from cogento.store.ledger import Delivery
@@ -56,6 +57,12 @@ def decode_batch(batch: CustomerBatch, fence: Fence | None = None) -> DecodedBat
         except PermanentError as error:
             unreadable.append(Unreadable(queued, error))
     return DecodedBatch(batch, tuple(deliveries), tuple(unreadable))
+
+
+def is_deletion(delivery: Delivery) -> bool:
+    """Tell whether an event says that its customer is deleted."""
+    event = delivery.event
+    return isinstance(event, Event) and isinstance(event.columns, CustomerColumns) and event.columns.deleted
 
 
 def _deliver(queued: QueuedEvent, customer_id: CustomerId) -> Delivery:

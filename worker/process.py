@@ -36,6 +36,7 @@ from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat
 from worker.loop import BatchLinger, BatchSize, Wakeups, WorkerLoop, note_ambiguous, warn_ambiguous
 from worker.outages import Backoff, LocalCircuit
+from worker.paused_deletions import PausedDeletions
 from worker.periodic import PeriodicTask
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class WorkerProcess:
         )
         self._inspection = mailboxes.inspection(lease_seconds=settings.lease_seconds)
         self._auto_retry = DeadLetterAutoRetry(store.letters, mailboxes)
+        self._paused_deletions = PausedDeletions(store, mailboxes)
         self._wakeups = wakeups
         self._is_checked = False
         self._work: asyncio.Task[None] | None = None
@@ -191,6 +193,8 @@ class WorkerProcess:
         yield PeriodicTask("maintenance", INTERVALS.maintenance_seconds, maintain)
         yield PeriodicTask("dead letter retry", INTERVALS.letter_retry_seconds, self._auto_retry.run)
         yield PeriodicTask("repair", INTERVALS.repair_seconds, self._repair)
+        deletions = self._apply_paused_deletions
+        yield PeriodicTask("paused deletions", INTERVALS.paused_deletions_seconds, deletions)
         if self._reconciliation:
             yield PeriodicTask("refetch", INTERVALS.refetch_seconds, self._reconciliation.ask)
             if self._settings.stripe_poll_seconds is None:
@@ -236,6 +240,10 @@ class WorkerProcess:
         """Look for what Redis has lost; that it is away, the loops report."""
         with suppress(MailboxUnavailable):
             await self._inspection.run()
+
+    async def _apply_paused_deletions(self) -> None:
+        with suppress(MailboxUnavailable):
+            await self._paused_deletions.run()
 
     async def _keep_figures(self) -> None:
         """Keep what Postgres knows where receivers can show it, unless another worker does so just now."""

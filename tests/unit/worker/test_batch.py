@@ -24,7 +24,7 @@ from cogento.queue.claims import CustomerBatch, FailedAttempt, QueuedEvent
 from cogento.retries import FailureClass
 from cogento.store.errors import code_of
 from cogento.store.ledger import BatchResult, Delivery
-from tests.support.builders import NOW, customer, event_body
+from tests.support.builders import NOW, Json, customer, event_body, subscription
 from worker.batch import BatchProcessor, DatabaseAwayError
 from worker.decode import decode_batch
 
@@ -61,7 +61,13 @@ class FailingStore:
 
 
 def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> QueuedEvent:
-    body = event_body("customer.updated", customer(), id_=id_)
+    return waiting_of(id_, "customer.updated", customer(), attempts=attempts, first_ms=first_ms)
+
+
+def waiting_of(
+    id_: str, type_: str, object_: Json, *, attempts: int = 0, first_ms: int | None = None
+) -> QueuedEvent:
+    body = event_body(type_, object_, id_=id_)
     event = read_event(body)
     return QueuedEvent(event.id, body, NOW_MS, Source.WEBHOOK, attempts, first_ms)
 
@@ -100,6 +106,23 @@ def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception
         process(store, waiting("evt_1"), waiting("evt_2"))
     assert caught.value.error is error
     assert (store.calls, store.buried) == (1, [])
+
+
+def test_a_deletion_and_the_customer_s_own_events_wait_for_no_other_that_fails() -> None:
+    plan = subscription("sub_1", customer="cus_1")
+    failing = waiting_of("evt_1", "customer.subscription.updated", plan)
+    own = waiting_of("evt_2", "customer.updated", customer())
+    more = waiting_of("evt_3", "customer.subscription.updated", plan)
+    end = waiting_of("evt_4", "customer.deleted", customer())
+    store = FailingStore(TransientError("later"))
+    (settled,) = process(store, failing, own, more, end).settlements
+    assert (settled.done, [one.event_id for one in settled.failed]) == (("evt_4", "evt_2"), ["evt_1"])
+
+
+def test_without_a_deletion_what_fails_keeps_the_rest_waiting_in_order() -> None:
+    store = FailingStore(TransientError("later"))
+    (settled,) = process(store, waiting("evt_1"), waiting("evt_2")).settlements
+    assert (settled.done, [one.event_id for one in settled.failed]) == ((), ["evt_1"])
 
 
 @pytest.mark.parametrize(

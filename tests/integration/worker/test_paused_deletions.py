@@ -1,0 +1,90 @@
+"""A pause holds no erasure back: deletions that wait behind one are applied, and the person's events leave Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import redis
+
+from cogento import runtime
+from cogento.events.names import CustomerId
+from tests.support.builders import NOW, customer, subscription
+from worker.paused_deletions import LEADER, PausedDeletions
+
+if TYPE_CHECKING:
+    from tests.support.post import Post
+
+CUS = CustomerId("cus_1")
+ROW = "SELECT name, deleted_at IS NOT NULL AS deleted FROM users WHERE stripe_customer_id = 'cus_1'"
+
+
+def put_life_of_a_paused_customer(post: Post, *, deleted: bool = True) -> None:
+    """A row, then a pause, and behind it changes, a subscription and perhaps the deletion."""
+    post.put("customer.created", customer(name="Zeisig"), id_="evt_1", created=NOW)
+    post.drain()
+    post.mailboxes.pause(CUS, who="ops-1", why="INC-7")
+    post.put("customer.updated", customer(name="Zeisig Two"), id_="evt_2", created=NOW + 1)
+    post.put("customer.subscription.created", subscription(), id_="evt_3", created=NOW + 2)
+    if deleted:
+        post.put("customer.deleted", customer(name="Zeisig Two"), id_="evt_4", created=NOW + 3)
+
+
+def apply_paused_deletions(post: Post) -> None:
+    runtime.run(PausedDeletions(post.store, post.mailboxes.looped).run())
+
+
+def waiting(post: Post) -> list[str]:
+    return [one.event_id for one in post.mailboxes.view(CUS).waiting]
+
+
+def test_a_deletion_behind_a_pause_is_applied_and_the_customer_s_events_leave_redis(
+    post: Post, redis_url: str
+) -> None:
+    put_life_of_a_paused_customer(post)
+    apply_paused_deletions(post)
+    assert post.rows(ROW) == [{"name": None, "deleted": True}]
+    assert waiting(post) == ["evt_3"]
+    with redis.Redis.from_url(redis_url) as client:
+        assert list(client.scan_iter("*:event:*")) == [b"{cogento:0}:event:evt_3"]
+    assert post.ledger() == {"evt_1": "applied", "evt_2": "superseded", "evt_4": "applied"}
+
+
+def test_what_is_about_a_subscription_stays_paused_and_is_applied_when_resumed(post: Post) -> None:
+    put_life_of_a_paused_customer(post)
+    apply_paused_deletions(post)
+    post.drain()
+    assert waiting(post) == ["evt_3"]
+    post.mailboxes.resume(CUS)
+    post.drain()
+    assert post.ledger()["evt_3"] == "applied"
+    assert post.mailboxes.status().waiting == 0
+
+
+def test_a_pause_without_a_deletion_is_kept_whole(post: Post) -> None:
+    put_life_of_a_paused_customer(post, deleted=False)
+    apply_paused_deletions(post)
+    assert waiting(post) == ["evt_2", "evt_3"]
+    assert post.rows(ROW) == [{"name": "Zeisig", "deleted": False}]
+
+
+def test_what_comes_late_or_was_left_by_a_crash_leaves_with_the_next_look(post: Post) -> None:
+    put_life_of_a_paused_customer(post)
+    apply_paused_deletions(post)
+    post.put(
+        "customer.updated", customer(name="Zeisig Two"), id_="evt_2", created=NOW + 1
+    )  # as if not removed
+    post.put("customer.updated", customer(name="Zeisig Late"), id_="evt_5", created=NOW + 2)
+    apply_paused_deletions(post)
+    assert waiting(post) == ["evt_3"]
+    assert (post.ledger()["evt_2"], post.ledger()["evt_5"]) == ("superseded", "stale")
+
+
+def test_while_another_worker_looks_nothing_is_done_twice(post: Post) -> None:
+    put_life_of_a_paused_customer(post)
+    lease = runtime.run(post.store.try_leader_lease(LEADER))
+    assert lease is not None
+    apply_paused_deletions(post)
+    assert waiting(post) == ["evt_2", "evt_3", "evt_4"]
+    runtime.run(lease.end())
+    apply_paused_deletions(post)
+    assert waiting(post) == ["evt_3"]
