@@ -10,8 +10,9 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -25,7 +26,10 @@ from cogento.local.valkey import Valkey
 from cogento.store.store import Delivery, Store
 from tests.support import builders
 from tests.support.databases import Administration, empty_tables
-from tests.support.servers import RunningServer, wait_until
+from tests.support.servers import RunningServer, processes_under, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The shell needs a third of what a browser with windows needs, and draws the same.
 CHROMIUMS = (
@@ -54,10 +58,11 @@ Happened = Callable[..., None]
 
 @dataclass(slots=True)
 class Console:
-    """A console process that can be stopped and started again on its port."""
+    """A console process that can be stopped and started again on its port; what it says goes to `log`, if there is one."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str]
+    log: Path | None = None
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -67,13 +72,27 @@ class Console:
 
     def start(self) -> None:
         command = (sys.executable, "-m", "cogento", "console", "--port", str(self.port), *self.arguments)
-        self.process = subprocess.Popen(command, env=os.environ | self.environment, stdin=subprocess.DEVNULL)
+        with nullcontext() if self.log is None else self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=os.environ | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log and subprocess.STDOUT,
+            )
         wait_until(self._answers, what="the console to answer")
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(timeout=15)
+
+    def kill(self) -> None:
+        """End it and its worker as a crash does."""
+        assert self.process is not None
+        for pid in reversed(processes_under(self.process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
 
     def _answers(self) -> bool:
         try:
@@ -148,12 +167,27 @@ def page(profile: BrowserContext) -> Iterator[Page]:
 
 
 @pytest.fixture
-def own_console(database_url: str, redis_url: str) -> Iterator[Console]:
-    """A console that remembers nothing, and that the test may stop, for this machine alone."""
-    console = Console(("--local",), {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
-    console.start()
-    yield console
-    console.stop()
+def start_console(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Console]]:
+    """Start a console that remembers nothing, and that the test may stop, for this machine alone; with these settings."""
+    started: list[Console] = []
+
+    def start(**environment: str) -> Console:
+        urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        console = Console(("--local",), urls | environment, tmp_path / "console.log")
+        started.append(console)
+        console.start()
+        return console
+
+    yield start
+    for console in started:
+        console.stop()
+        sys.stderr.write(console.log.read_text() if console.log else "")
+
+
+@pytest.fixture
+def own_console(start_console: Callable[..., Console]) -> Console:
+    """One that was told nothing."""
+    return start_console()
 
 
 @pytest.fixture
@@ -179,9 +213,16 @@ def guarded(
 
 
 @pytest.fixture
-def applied(database_url: str) -> Iterator[Happened]:
+def store(database_url: str) -> Iterator[Store]:
+    """The tables as a console reaches them."""
+    opened = runtime.run(Store.open(database_url, pool_size=1, application_name="cogento console"))
+    yield opened
+    runtime.run(opened.close())
+
+
+@pytest.fixture
+def applied(store: Store) -> Happened:
     """Apply an event as a worker would."""
-    store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
 
     def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
         event = read_event(builders.event_body(type_, object_, **fields))
@@ -189,8 +230,7 @@ def applied(database_url: str) -> Iterator[Happened]:
             store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source=Source.WEBHOOK)])
         )
 
-    yield apply
-    runtime.run(store.close())
+    return apply
 
 
 def pixels_too_wide(page: Page, width: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from cogento import runtime
@@ -14,8 +13,6 @@ from tests.support import builders
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.browser.conftest import Console, Happened
 
 NOW = builders.NOW
@@ -23,13 +20,6 @@ WHO = f"{getpass.getuser()} (console)"
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
-    yield opened
-    runtime.run(opened.close())
 
 
 def test_a_customer_is_found_paused_and_resumed(

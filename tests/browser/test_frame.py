@@ -9,10 +9,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cogento import runtime
+from cogento.store.activity import Action
+from cogento.store.letter_records import LetterFilter
+from cogento.store.operations import OperationKind, OperationState
 from cogento.store.store import Store
 from tests.browser.conftest import Console, Happened, pixels_too_wide
 from tests.support import builders
 from tests.support.accessibility import axe_problems
+from tests.support.console_routes import addresses
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
@@ -20,23 +24,36 @@ if TYPE_CHECKING:
 
 WIDTHS = (390, 640, 1280)
 """The one in the middle is what a window of 1280 px shows at twice the size."""
+ROOT = "/console"
+THERE = {"letter_id": "1", "number": "1", "customer_id": "cus_ada"}
+NO_PAGES = {"/", f"{ROOT}/live", f"{ROOT}/explain"}  # a redirect, a part of a page, and a redirect again
 PAGES = [
-    "",
+    *(path.removeprefix(ROOT) for path in addresses("GET", THERE) if path not in NO_PAGES),
     "?span=24h",
-    "/waiting",
     "/waiting?state=paused",
-    "/letters",
-    "/letters/1",
-    "/letters/retry",
-    "/operations",
-    "/activity",
-    "/system",
-    "/customers/cus_ada",
-    "/customers/cus_ada/forget",
+    "/letters?status=all",
+    "/letters/2",
+    "/letters/3",
+    "/customers/cus_ada?object=sub_ada",
     "/nowhere",
 ]
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-ADA = builders.customer("cus_ada", email="ada@example.com", name=SCRIPT + "x" * 200)
+ADA = builders.customer(
+    "cus_ada",
+    email=f"{SCRIPT}@example.com",
+    name=SCRIPT + "x" * 200,
+    phone=SCRIPT,
+    description=SCRIPT,
+    address={"line1": SCRIPT, SCRIPT: SCRIPT},
+    metadata={SCRIPT: SCRIPT},
+)
+PLAN = builders.subscription(
+    "sub_ada",
+    customer="cus_ada",
+    status=SCRIPT,
+    metadata={SCRIPT: SCRIPT},
+    items=[builders.item(product=SCRIPT)],
+)
 SEVERAL_SECONDS = 20_000
 LONG = "cus_" + "l" * 200
 
@@ -45,8 +62,9 @@ LONG = "cus_" + "l" * 200
 def full(console: Console, applied: Happened, database_url: str, page: Page) -> Iterator[Console]:
     """A console with something to show on every page."""
     applied("customer.created", ADA, id_="evt_ada")
+    applied("customer.subscription.created", PLAN, id_="evt_plan", created=builders.NOW + 1)
     store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
-    runtime.run(store.insert_dead_letters([letter("1"), letter("2", message=SCRIPT, event_type=SCRIPT)]))
+    runtime.run(bury_script(store))
     page.goto(f"{console.url}/waiting")
     for customer, why in ((LONG, "INC-7 " * 40), ("cus_short", SCRIPT + "x" * 400)):
         page.get_by_label("Customer to pause").fill(customer)
@@ -55,6 +73,29 @@ def full(console: Console, applied: Happened, database_url: str, page: Page) -> 
         expect(page.get_by_role("link", name=customer, exact=True)).to_be_visible()
     yield console
     runtime.run(store.close())
+
+
+async def bury_script(store: Store) -> None:
+    """Let script stand in every field of letters, open and closed, in what was done to them, and in an operation."""
+    body = builders.event_body("customer.updated", ADA, id_="evt_2")
+    foreign = dict.fromkeys(("event_type", "object_id", "message", "failure_code", "constraint_name"), SCRIPT)
+    odd = {"customer_id": "cus_ada", "raw_body": body, "api_version": SCRIPT, **foreign}
+    await store.insert_dead_letters([letter("1"), letter("2", **odd), letter("3", **odd)])
+    ids = {str(one.event_id): one.id for one in await store.letters.page()}
+    await store.letters.discard([ids["evt_3"]], who=SCRIPT, why=SCRIPT)
+    begun = await store.operations.begin(
+        OperationKind.RETRY, LetterFilter(text=SCRIPT), newest_letter=9, total=3, who=SCRIPT, why=SCRIPT
+    )
+    await store.operations.finish(begun, OperationState.FAILED, SCRIPT)
+    details = {"letter": 1, SCRIPT: SCRIPT}
+    record = store.activity.record
+    await record(who=SCRIPT, action=Action.PAUSE, about=SCRIPT, why=SCRIPT, details=details)
+
+
+def text_of(page: Page, address: str) -> str:
+    """Open a page and read what it says."""
+    page.goto(address)
+    return page.get_by_role("main").inner_text()
 
 
 def problems(page: Page, address: str) -> dict[str, list[str]]:
@@ -159,6 +200,10 @@ def test_text_from_outside_runs_nothing_and_breaks_no_policy(page: Page, full: C
     assert {address: answer and answer.status for address, answer in shown.items()} == dict.fromkeys(
         shown, 200
     )
+    # What stands everywhere is seen on every page but those that tell of no customer and no letter of it.
+    telling = [address for address in PAGES if address.startswith(("/letters", "/customers", "/op", "/act"))]
+    silent = [address for address in telling if SCRIPT not in text_of(page, f"{full.url}{address}")]
+    assert silent == ["/customers/cus_ada/forget", "/letters/1"]
     page.goto(f"{full.url}/waiting?state=paused")
     expect(page.get_by_text(SCRIPT)).to_be_visible()
     page.goto(f"{full.url}/activity?about={SCRIPT}")

@@ -6,7 +6,6 @@ import getpass
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from cogento import runtime
@@ -17,20 +16,11 @@ from tests.support import builders
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cogento.store.letter_records import Letter
 
 WHO = f"{getpass.getuser()} (console)"
 CANARY = "ada.canary@example.com"
 EVERY = LetterFilter(statuses=frozenset(LetterStatus))
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
-    yield opened
-    runtime.run(opened.close())
 
 
 def bury(store: Store, *numbers: int, reason: str = "bug") -> None:
@@ -96,23 +86,6 @@ def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in_and_opened_agai
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
     expect(page.get_by_role("cell", name="wrong letter")).to_be_visible()
     assert kept(store)["evt_1"].status is LetterStatus.OPEN
-
-
-def test_a_payload_is_masked_until_somebody_says_why_it_has_to_be_seen(
-    page: Page, console: Console, store: Store
-) -> None:
-    bury(store, 1)
-    page.goto(f"{console.url}/letters/{kept(store)['evt_1'].id}")
-    expect(page.get_by_text("••• string").first).to_be_visible()
-    assert CANARY not in page.content()
-    page.get_by_label("Why its values have to be seen").fill("support 811")
-    page.get_by_role("button", name="Reveal").click()
-    expect(page.get_by_text(CANARY)).to_be_visible()
-    page.get_by_role("link", name="Mask it again").click()
-    expect(page.get_by_text("••• string").first).to_be_visible()
-    assert CANARY not in page.content()
-    (entry,) = runtime.run(store.activity.page(action="reveal"))
-    assert (entry.who, entry.about, entry.why) == (WHO, "cus_1", "support 811")
 
 
 def test_the_pages_fit_any_screen(page: Page, console: Console, store: Store) -> None:

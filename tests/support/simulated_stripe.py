@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import AsyncExitStack
 from random import Random
@@ -125,12 +124,12 @@ def open_reconciliation(
 
 def compared(stripe: SimulatedStripe, post: Post) -> Comparison:
     """Hold the tables against the account."""
-    return asyncio.run(compare(post.database_url, truth(stripe.account)))
+    return runtime.run(compare(post.database_url, truth(stripe.account)))
 
 
 def differences(stripe: SimulatedStripe, post: Post) -> tuple[Difference, ...]:
     """Tell where the tables are not what Stripe can still tell when it is asked."""
-    found = asyncio.run(compare(post.database_url, truth(stripe.account))).differences
+    found = compared(stripe, post).differences
     return askable(found, truth(stripe.account))
 
 

@@ -44,14 +44,6 @@ def test_sweep_tells_programs_what_it_found(run: Run, stripe: SimulatedStripe) -
     assert (swept["missing"], swept["at"]) == (len(stripe.account.events), stripe.now)
 
 
-def test_status_says_how_far_sweeps_have_come(run: Run, stripe: SimulatedStripe) -> None:
-    before = run("status").output
-    run("sweep")
-
-    assert "never looked for" in before
-    assert f" {len(stripe.account.events)} recovered in all; checked up to" in run("status").output
-
-
 def test_f58_a_second_sweep_ends_as_done(run: Run, stripe: SimulatedStripe, store: Store) -> None:
     turn = runtime.run(store.try_leader_lease("sweep"))
     assert turn is not None

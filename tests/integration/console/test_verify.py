@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from cogento import runtime
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import verify, verify_customer
 from cogento.settings import EX_CONFIG
@@ -21,7 +19,6 @@ from tests.support.stripe_histories import lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.store.store import Store
     from tests.integration.console.conftest import Run
 
 
@@ -125,20 +122,6 @@ def test_verify_with_a_refused_key_ends_as_wrongly_configured(run: Run, stripe: 
     stripe.trouble(Fault(kind=FaultKind.UNAUTHORIZED))
 
     assert run("verify").exit_code == EX_CONFIG
-
-
-def test_verify_of_one_customer_shows_both_values_and_repairs_on_request(
-    run: Run, planted: str, store: Store
-) -> None:
-    found, programs = run("verify", planted), json.loads(run("verify", planted, "--json").stdout)
-    assert found.exit_code == 3
-    assert re.search(rf"users +{planted} +differs", found.output)
-    assert re.search(rf"{planted} +name +\S.* +Planted\n", found.output)
-    assert [one["state"] for one in programs["objects"] if one["object_id"] == planted] == ["differs"]
-    repaired = run("verify", planted, "--repair", "--who", "ops-1", "--reason", "INC-7")
-    assert (repaired.exit_code, run("verify", planted).exit_code) == (0, 0)
-    (recorded,) = [one for one in runtime.run(store.activity.page(about=planted)) if one.action == "repair"]
-    assert (recorded.who, recorded.why, recorded.details["repaired"]) == ("ops-1", "INC-7", 1)
 
 
 def test_verify_of_a_customer_that_nobody_knows_ends_with_2(run: Run, stripe: SimulatedStripe) -> None:
