@@ -116,6 +116,10 @@ class Database:
             yield connection
         except TimeoutError as error:
             raise PostgresSilentError("Postgres did not answer in time") from error
+        except asyncpg.InternalClientError as error:
+            # The driver lost its place: the server has said goodbye, and its end of the wire was not seen yet.
+            connection.terminate()
+            raise PostgresUnavailableError("the connection to Postgres was lost") from error
         except asyncpg.InterfaceError as error:
             if _is_lost(connection):
                 raise PostgresUnavailableError("the connection to Postgres was lost") from error

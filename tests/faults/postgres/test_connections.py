@@ -13,6 +13,7 @@ from cogento import runtime
 from cogento.events.outcomes import Reason, decided
 from cogento.retries import FailureClass
 from cogento.store import connecting
+from cogento.store.database import Database
 from cogento.store.errors import PostgresUnavailableError
 from cogento.store.store import Store
 from tests.support.databases import as_role
@@ -66,13 +67,14 @@ def test_f32_a_role_out_of_connections_is_waited_for_without_a_crash_loop(
 def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
     monkeypatch: pytest.MonkeyPatch, checker: Checker, post: Post, database_url: str
 ) -> None:
-    monkeypatch.setattr("cogento.store.database.ACQUIRE_SECONDS", 0.05)
     store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
     held = runtime.run(store.try_leader_lease("everything"))
     assert held is not None
     accepted = put_names(post, 0)
 
-    post.drain(store)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("cogento.store.database.ACQUIRE_SECONDS", 0.05)
+        post.drain(store)
     assert (why_open(post), post.mailboxes.status().ready) == ("PostgresSilentError", 25)
     runtime.run(held.end())
     wait_until(lambda: drained(post, store), what="the circuit to let mail through")
@@ -84,6 +86,25 @@ def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
 def drained(post: Post, store: Store) -> bool:
     post.drain(store)
     return post.mailboxes.status().waiting == 0
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_f37_a_commit_after_half_a_goodbye_is_a_lost_connection(
+    tables: psycopg.Connection, database_url: str, steps: int
+) -> None:
+    database = await Database.open(database_url, pool_size=1, application_name="test")
+
+    async def work(connection: asyncpg.Connection) -> None:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+        tables.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+        for _ in range(
+            steps
+        ):  # what the server said is read in one step of the loop, that it has gone in the next
+            await asyncio.sleep(0)
+
+    assert await blamed(database.transaction(work)) is FailureClass.INFRASTRUCTURE
+    assert await database.fetch("SELECT 1")
+    await database.close()
 
 
 async def test_f36_a_server_that_swallows_everything_is_given_up_and_its_connection_too(
