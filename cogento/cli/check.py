@@ -19,7 +19,7 @@ from cogento.console.check import (
 from cogento.console.check_stripe import check_endpoints, check_key
 from cogento.console.connections import connect, silent_logs
 from cogento.console.findings import worst
-from cogento.console.local_run import adopt_local_run, read_run
+from cogento.console.local_run import CHOSEN, DEFAULT_DATA, adopt_local_run, read_run
 from cogento.console.public_address import check_address
 from cogento.settings import EX_CONFIG, ReconcileSettings, load, problems_of
 
@@ -97,6 +97,6 @@ def _check_others(url: str | None) -> Iterator[Finding]:
 
 def _adopt_secret() -> None:
     """Take the receiver's secret of the local run whose servers are meant."""
-    facts = read_run()
+    facts = read_run(click.get_current_context().meta.get(CHOSEN, DEFAULT_DATA))
     if facts.get("redis_url") and facts["redis_url"] == os.environ.get("REDIS_URL"):
         os.environ.setdefault("STRIPE_WEBHOOK_SECRET", facts["webhook_secret"])

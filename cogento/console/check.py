@@ -55,6 +55,8 @@ WRITTEN_BY_WORKERS = (
 )
 FULL_SHARE = 0.8
 CLOCKS_DIFFER_SECONDS = 30
+NOTHING_SIGNED = "STRIPE_WEBHOOK_SECRET is not set"
+RECEIVER_SECONDS = 60
 MIGRATE = "Run `cogento migrate`."
 
 
@@ -64,8 +66,12 @@ def check_settings(*, polls: bool) -> Iterator[Finding]:
     for process, kind in PROCESSES.items():
         for problem in problems_of(kind):
             said.setdefault(problem, []).append(process)
-    if polls:  # nothing is sent to a receiver
-        said = {problem: processes for problem, processes in said.items() if processes != ["receiver"]}
+    if polls:  # no webhook is sent, and nothing signs one
+        said = {
+            problem: processes
+            for problem, processes in said.items()
+            if not problem.startswith(NOTHING_SIGNED)
+        }
     for problem, processes in said.items():
         yield wrong("settings", f"{problem} ({', '.join(processes)})")
     if not said:
@@ -76,9 +82,16 @@ def check_settings(*, polls: bool) -> Iterator[Finding]:
 
 def _check_receiver() -> Finding:
     """Have the receiver say whether it would start, as its server does before it listens."""
-    asked = subprocess.run(
-        [sys.executable, "-m", "receiver"], check=False, capture_output=True, text=True, timeout=60
-    )
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-m", "receiver"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=RECEIVER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return away("receiver", f"it does not say within {RECEIVER_SECONDS} s whether it may start")
     if asked.returncode == 0:
         return good("receiver", "may start")
     said = asked.stderr.strip().rpartition("\n")[2].removeprefix("cogento: ")

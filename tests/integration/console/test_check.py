@@ -24,6 +24,7 @@ from tests.support.stripe_asking import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from click.testing import Result
 
@@ -285,6 +286,27 @@ def test_an_address_that_is_no_receivers_is_found(
 
     assert found == grade
     assert text in said
+
+
+def test_a_local_run_is_checked_with_its_own_secret(
+    run: Run, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STRIPE_WEBHOOK_SECRET")
+    facts = {"redis_url": redis_url, "webhook_secret": SECRET}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+
+    assert graded(run("check", "--json", "--data", str(tmp_path)), "settings") == [
+        ("good", "usable by every process")
+    ]
+
+
+def test_a_receiver_that_polls_has_no_need_of_is_judged_all_the_same(
+    run: Run, stripe: SimulatedStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_POLL_SECONDS", "3")
+    monkeypatch.setenv("WEB_CONCURRENCY", "many")
+
+    assert graded(run("check", "--json"), "settings")[0][0] == "bad"
 
 
 def test_without_a_key_that_is_a_warning_and_no_fault(run: Run) -> None:
