@@ -32,6 +32,6 @@ def migrate(*, with_views: bool) -> None:
         click.echo(f"The tables went from revision {done.before or 'none'} to {done.after}.")
     if done.old_sessions:
         click.echo(
-            f"{done.old_sessions} sessions of an earlier release are connected, so the ledger and the other tables of "
-            "ours stay where it looks for them; the next `cogento migrate` without such sessions moves them."
+            f"Sessions of an earlier release are connected ({done.old_sessions}). The ledger and the other tables of ours "
+            "stay where it looks for them; the next `cogento migrate` without such sessions moves them."
         )
