@@ -83,9 +83,13 @@ def play(run: dict[str, str]) -> dict[str, str]:
     time.sleep(BUSY_SECONDS)
     customers = [row[0] for row in ask(run["database_url"], CUSTOMERS)]
     ask(run["database_url"], REFUSE)
+
+    def command(*words: str) -> None:
+        argv = (sys.executable, "-m", "cogento", *words, "--who", "ops-1")
+        subprocess.run(argv, env=environment, check=True, stdout=subprocess.DEVNULL)
+
     for customer in customers[1:]:
-        command = ("pause", customer, "--reason", "INC-7: wrong prices", "--who", "ops-1")
-        subprocess.run((sys.executable, "-m", "cogento", *command), env=environment, check=True)
+        command("pause", customer, "--reason", "INC-7: wrong prices")
     time.sleep(BUSY_SECONDS)
     ask(run["database_url"], ALLOW)
     letters = ask(run["database_url"], LETTER)
@@ -97,12 +101,18 @@ def play(run: dict[str, str]) -> dict[str, str]:
         "activity": "/activity",
         "system": "/system",
         "customer": f"/customers/{customers[0]}",
+        "forget": f"/customers/{customers[0]}/forget",
+        "operations": "/operations",
         "not-found": "/nowhere",
     }
     if letters:
         pages["letter"] = f"/letters/{letters[0]['id']}"
         pages["cause"] = f"/letters?fingerprint={letters[0]['fingerprint']}"
-        pages["confirm"] = f"/letters/retry?fingerprint={letters[0]['fingerprint']}"
+        pages["confirm"] = "/letters/retry"
+        command(
+            "letters", "retry", "--fingerprint", letters[0]["fingerprint"], "--yes", "--why", "INC-7: fixed"
+        )
+        pages["operation"] = "/operations/1"
     return pages
 
 
