@@ -25,6 +25,7 @@ QUICK = (
     ("bench.memory", "--events", "50000"),
     ("bench.backfill", "--customers", "2000"),
     ("bench.console", "--share", "0.1"),
+    ("bench.console_bulk", "--share", "0.1"),
     ("bench.soak", "--minutes", "1"),
 )
 FULL = (
@@ -39,11 +40,12 @@ FULL = (
     ("bench.memory", "--rounds", "3"),
     ("bench.backfill",),
     ("bench.backfill", "--customers", "20000", "--budget", "20", "--kills", "3"),
-    ("bench.console",),
+    ("bench.console", "--save"),
+    ("bench.console_bulk",),
     ("bench.soak", "--minutes", "10"),
     ("bench.scaling",),
 )
-ON_THE_PAGE = frozenset({"peer", "costs", "drain", "receiver", "freshness", "growth", "memory"})
+ON_THE_PAGE = frozenset({"peer", "costs", "drain", "receiver", "freshness", "growth", "memory", "console"})
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ from unittest.mock import patch
 
 import redis
 
-from bench.console_data import ALL_LETTERS, FULL, Sizes, fill, is_filled, note_filled, put
+from bench.console_data import ALL_LETTERS, Sizes, fill, is_filled, note_filled, put, scaled
 from bench.ground import ground
 from cogento import runtime
 from cogento.console.poller import StatusPoller
@@ -35,6 +35,7 @@ from cogento.console.web.server import Exposure, compose
 from cogento.settings import ConsoleSettings, load
 from cogento.store.connecting import connect, connect_plainly
 from cogento.store.database import Database
+from tests.support.servers import processes_under
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -108,7 +109,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a page took, its median and its longest; `redis_ms` is the longest command that it sent to Redis."""
+    """What a page took, its median and its longest.
+
+    `cpu_ms` is the processor time of page, Postgres and Redis together, the least of the answers: what it takes where nobody
+    else computes. `redis_ms` is for how long its longest command keeps Redis.
+    """
 
     page: str
     status: int
@@ -120,8 +125,8 @@ class Measured:
 
     @property
     def is_over(self) -> bool:
-        """Whether it took too long."""
-        return self.median_ms > LIMIT_MS or self.redis_ms > REDIS_LIMIT_MS
+        """Whether it took too long, or would where nobody else computes."""
+        return min(self.median_ms, self.cpu_ms) > LIMIT_MS or self.redis_ms > REDIS_LIMIT_MS
 
     def figures(self) -> dict[str, object]:
         """What is kept of it."""
@@ -159,18 +164,18 @@ class Console:
         asked: list[Asked] = []
         with _recorded(asked):
             status = ask()
-        took, held, cpu = [], [], 0.0
+        took, held, cpu = [], [], []
         for _ in range(REPEATS):
             self._redis.slowlog_reset()
-            begun, cpu_begun = time.perf_counter(), time.thread_time()
+            servers = processes_under(os.getpid())[1:]
+            cpu_begun, begun = _cpu_of(servers), time.perf_counter()
             ask()
             took.append((time.perf_counter() - begun) * 1000)
-            cpu += (time.thread_time() - cpu_begun) * 1000 / REPEATS
+            cpu.append(_cpu_of(servers) - cpu_begun)
             held.append(max((entry["duration"] for entry in self._redis.slowlog_get(10_000)), default=0))
         unique = list({one.statement: one for one in asked}.values())
-        return Measured(
-            page, status, statistics.median(took), max(took), cpu, statistics.median(held) / 1000, unique
-        )
+        # The least of them: on a busy machine Redis is interrupted in the middle of a command.
+        return Measured(page, status, statistics.median(took), max(took), min(cpu), min(held) / 1000, unique)
 
     def plan(self, asked: Asked) -> list[str]:
         """Say how a statement is answered, with the settings of the console's own connections."""
@@ -187,9 +192,7 @@ def main() -> int:
     parser.add_argument("--plans", action="store_true", help="print every plan whole")
     parser.add_argument("--save", action="store_true", help=f"write the plans to {PLANS.name}")
     arguments = parser.parse_args()
-    sizes = Sizes(
-        *(int(size * arguments.share) for size in (FULL.events, FULL.letters, FULL.customers, FULL.waiting))
-    )
+    sizes = scaled(arguments.share)
     kept: Path | None = arguments.keep
     is_ready = kept is not None and is_filled(kept, sizes)
     with ground(kept) as servers:
@@ -205,6 +208,7 @@ def main() -> int:
         console.poll()
         named = asyncio.run(names(database_url, sizes))
         pages = {page: page.format(**named) for page in PAGES if arguments.only in page}
+        load = os.getloadavg()[0]
         results = [console.measure(page, address) for page, address in pages.items()]
         if arguments.only in POLL:
             results.append(console.measure_poller())
@@ -216,7 +220,8 @@ def main() -> int:
     if arguments.save:
         PLANS.write_text(plans_page(results, plans), encoding="utf-8")
     figures = {result.page: result.figures() for result in results}
-    print(json.dumps({"load": round(os.getloadavg()[0], 1), "pages": figures}))
+    kept_sizes = {"events": sizes.events, "letters": sizes.letters, "waiting": sizes.waiting}
+    print(json.dumps({**kept_sizes, "repeats": REPEATS, "load": round(load, 1), "pages": figures}))
     return 1 if over else 0
 
 
@@ -237,7 +242,9 @@ async def names(database_url: str, sizes: Sizes) -> dict[str, object]:
 
 def tell(result: Measured, plans: Mapping[str, list[str]], *, whole: bool) -> None:
     """Print what a page took, and how Postgres answered it."""
-    parts = f"at most {result.most_ms:.1f}, {result.cpu_ms:.1f} of the page's own CPU, {result.redis_ms:.2f} of Redis at once"
+    parts = (
+        f"at most {result.most_ms:.1f}, {result.cpu_ms:.1f} of CPU, {result.redis_ms:.2f} of Redis at once"
+    )
     print(f"{result.median_ms:6.1f} ms ({parts})  {result.status}  {result.page}")
     for one in result.asked:
         print(f"       {one.milliseconds:7.1f} ms  {one.purpose}")
@@ -263,6 +270,21 @@ def _recorded(asked: list[Asked]) -> Iterator[None]:
         patch.object(Database, "search", noting(Database.search)),
     ):
         yield
+
+
+def _cpu_of(servers: Sequence[int]) -> float:
+    """Processor time of this process and of these so far."""
+    return time.process_time() * 1000 + sum(map(_cpu_ms, servers))
+
+
+def _cpu_ms(pid: int) -> float:
+    """Processor time of a process's threads, and of its children that have gone; nothing of one that has itself."""
+    try:
+        threads = [int(one.read_text().split()[0]) for one in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+        gone = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+    except OSError:
+        return 0.0
+    return sum(threads) / 1e6 + sum(map(int, gone)) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 async def _explain(database_url: str, asked: Asked) -> list[str]:

@@ -66,10 +66,15 @@ SELECT
     now() - ({letters} - n) * INTERVAL '30 days' / {letters}, now(), now() - ({letters} - n) * INTERVAL '30 days' / {letters}, 5,
     CASE n % 3 WHEN 0 THEN 'bug' ELSE 'impossible_value' END, 'permanent', '23514', 'PostgreSQL rejected a value.',
     md5((CASE WHEN n % 2 = 0 THEN 0 ELSE n % 40 END)::TEXT), 'webhook',
-    (
-        SELECT convert_to(string_agg('"a field of the object, as Stripe has it ' || k || '": {{"value": "' || md5(n::TEXT || k) ||
-            '", "livemode": false, "object": "of a kind"}}', ', '), 'UTF8')
-        FROM generate_series(1, 36) AS k
+    convert_to(
+        '{{"id": "evt_dead_' || n || '", "object": "event", "type": "customer.updated", "livemode": false, "created": ' ||
+        extract(EPOCH FROM now())::BIGINT - 1 || ', "data": {{"object": {{"id": "cus_' || n % {customers} + 1 ||
+        '", "object": "customer", ' || (
+            SELECT string_agg('"a field of the object, as Stripe has it ' || k || '": {{"value": "' || md5(n::TEXT || k) ||
+                '", "livemode": false, "object": "of a kind"}}', ', ')
+            FROM generate_series(1, 36) AS k
+        ) || '}}}}}}',
+        'UTF8'
     ),
     sha256(n::TEXT::BYTEA), (ARRAY['open', 'open', 'open', 'resolved', 'discarded'])[n % 5 + 1],
     CASE n % 5 WHEN 3 THEN 'applied' WHEN 4 THEN 'test data' END, CASE WHEN n % 5 > 2 THEN 'retry' END,
@@ -105,7 +110,9 @@ class Sizes:
     waiting: int
 
 
-FULL = Sizes(events=1_000_000, letters=100_000, customers=100_000, waiting=100_000)
+def scaled(share: float) -> Sizes:
+    """Return a share of the full sizes."""
+    return Sizes(*(int(size * share) for size in (1_000_000, 100_000, 100_000, 100_000)))
 
 
 def is_filled(folder: Path, sizes: Sizes) -> bool:

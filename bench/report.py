@@ -65,6 +65,16 @@ medians of other runs on the same day were 3.3, 3.7 and 3.9.
 The first tenth of a stream only makes customers and subscriptions where there are many, and the worker grows until it has met every kind of
 event: the growth of memory is that of a stream over 10,000 customers, which shows all kinds within the first tenth."""
 
+CONSOLE = """\
+## The console's pages
+
+Made by `python -m bench.console`, over {events:,} ledger rows of 35 days, {letters:,} dead letters, half of them of one cause, and {waiting:,}
+waiting customers in every state; one operation dealt with all letters, and a hundredth of them changed since the last vacuum. Median and
+longest of {repeats} answers, on two cores under a load of {load:g}, with a low priority: processor time is what page, PostgreSQL and Valkey spent together, and
+so what an answer takes where nobody else computes. A page may take 100 ms of it, and keep Valkey for 5 ms. [Plans](benchmarks/console-plans.md) of every
+statement.
+"""
+
 TARGETS = (
     Target(
         what="accepted events/s over those of @supabase/stripe-sync-engine, while a worker applies them",
@@ -202,6 +212,7 @@ def page(results: Results) -> str:
             "",
             f"{WHAT_LIMITS}\n",
             *_pictured(results),
+            *(_pages(results["console"]) if "console" in results else ()),
         )
     )
 
@@ -239,6 +250,17 @@ def _pictured(results: Results) -> Iterator[str]:
     for name, picture in pictures(results):
         title = picture.partition('aria-label="')[2].partition('"')[0]
         yield f"![{title}](benchmarks/{name})\n"
+
+
+def _pages(console: Mapping[str, Any]) -> Iterator[str]:
+    """The console's pages, each with what it took."""
+    yield CONSOLE.format(**console)
+    yield "| page | processor time | median | longest | of Redis at once |"
+    yield "| --- | --- | --- | --- | --- |"
+    for page, figures in console["pages"].items():
+        times = (figures[name] for name in ("cpu_ms", "median_ms", "most_ms", "redis_ms"))
+        yield f"| `{page}` | {' | '.join(f'{one:g} ms' for one in times)} |"
+    yield ""
 
 
 def _rates(figures: Mapping[str, float], prefix: str, label: str, title: str) -> str:

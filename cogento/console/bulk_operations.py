@@ -282,7 +282,7 @@ class BulkOperations:
         """Count its letters by what has become of them; of many a count is taken again while it is young."""
         begun, last = time.monotonic(), self._counted.pop(operation.id, None)
         is_young = last is not None and begun - last.at < last.took / COUNTING_SHARE
-        if last is None or not is_young or operation.processed <= COUNTED_ANEW:
+        if last is None or not is_young or operation.total <= COUNTED_ANEW:
             outcomes = runtime.run(self._operations.outcomes(operation.id), timeout_seconds=ANSWER_SECONDS)
             last = _Counted(outcomes, time.monotonic(), time.monotonic() - begun)
         self._counted[operation.id] = last

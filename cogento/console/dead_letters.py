@@ -114,7 +114,7 @@ class DeadLetterService:
         )
 
     def statuses(self, *, count_to: int) -> LetterStatuses:
-        """Count the letters of each status; closed ones up to a number."""
+        """Count the letters of each status, up to a number."""
         return runtime.run(self._letters.statuses(count_to=count_to), timeout_seconds=ANSWER_SECONDS)
 
     def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:

@@ -65,6 +65,7 @@ CLAIMED_BYTES = 8 * 1024**2
 SWEPT_AT_ONCE = 1000
 MAX_ORPHANED_LEASES = 100
 LISTED_EVENTS = 100
+PAUSES_AT_ONCE = 1000
 EVERYTHING = ""
 
 
@@ -259,10 +260,15 @@ class Mailboxes:
         return await self._hold("resume", customer_id)
 
     async def paused(self) -> Paused:
-        """Return what is held."""
-        held = [await self._server.ask("HKEYS", keys.pauses_key(tag)) for tag in self._tags]
-        customers = sorted(CustomerId(id_.decode()) for id_ in chain.from_iterable(held))
-        return Paused(await self.halted(), tuple(customers))
+        """Return what is held; in parts, for there may be very many, and Redis takes in nothing while it lists them."""
+        held: set[bytes] = set()
+        for tag in self._tags:
+            cursor = None
+            while cursor != 0:
+                scan = ("HSCAN", keys.pauses_key(tag), cursor or 0, "COUNT", PAUSES_AT_ONCE)
+                cursor, part = await self._server.ask(*scan)
+                held.update(part)
+        return Paused(await self.halted(), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
 
     async def halted(self) -> Pause | None:
         """Return who holds everything, since when and why; None when nobody does."""

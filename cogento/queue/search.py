@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
 
-MAX_SEARCHED = 2_000
-"""Events of each kind, parked and waiting: read and decoded in a few tenths of a second."""
+MAX_SEARCHED = 1_000
+"""Events of each kind, parked and waiting: read and decoded within a tenth of a second."""
 
-CUSTOMERS_AT_ONCE = 200
-EVENTS_AT_ONCE = 200
+CUSTOMERS_AT_ONCE = 100
+EVENTS_AT_ONCE = 100
 BYTES_AT_ONCE = 4 * 1024**2
 
 

@@ -169,7 +169,7 @@ class DeadLetters:
         )
 
     async def statuses(self, *, count_to: int) -> LetterStatuses:
-        """Count the letters of each status; closed ones up to a number."""
+        """Count the letters of each status, up to a number."""
         (row,) = await self._database.fetch(_STATUSES, count_to)
         return LetterStatuses({status: row[status] for status in LetterStatus}, row["newest"] or 0)
 

@@ -103,7 +103,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """How many events ever ended how; `letters` are the unresolved ones, then unsure rows, then what to ask Stripe for."""
+    """How many events ever ended how; how many rows are unsure, and what Stripe is to be asked for."""
 
     applied: int
     unchanged: int
@@ -111,7 +111,6 @@ class Totals:
     stale: int
     superseded: int
     dead: int
-    letters: int
     unsure: int
     to_ask: int
 

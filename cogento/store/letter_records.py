@@ -146,7 +146,7 @@ class LetterSummary:
 
 @dataclass(frozen=True, slots=True)
 class LetterStatuses:
-    """How many letters of each status there are, closed ones counted up to a number; and the newest of all, or 0."""
+    """How many letters of each status there are, counted up to a number; and the newest of all, or 0."""
 
     counts: Mapping[LetterStatus, int]
     newest: int

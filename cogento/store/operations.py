@@ -223,7 +223,7 @@ class Operations:
         """Count its letters by where they are now."""
         return [
             OperationOutcome(LetterStatus(row["status"]), row["resolution"], row["letters"])
-            for row in await self._database.fetch(_OUTCOMES, operation_id)
+            for row in await self._database.search(_OUTCOMES, operation_id)
         ]
 
     async def list(self, *, below: int | None = None, limit: int = 50) -> Sequence[Operation]:

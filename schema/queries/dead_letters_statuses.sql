@@ -1,8 +1,14 @@
--- Count the letters of each status, and find the newest of all. Closed ones are counted up to a number, for they only grow more.
+-- Count the letters of each status, up to a number, and find the newest of all.
 -- $1 BIGINT: count no further
 SELECT
-    (SELECT count(*) FROM dead_letters WHERE status = 'open') AS open,
-    (SELECT count(*) FROM dead_letters WHERE status = 'retrying') AS retrying,
+    (
+        SELECT count(*)
+        FROM (SELECT FROM dead_letters WHERE status = 'open' LIMIT $1::BIGINT) AS counted
+    ) AS open,
+    (
+        SELECT count(*)
+        FROM (SELECT FROM dead_letters WHERE status = 'retrying' LIMIT $1::BIGINT) AS counted
+    ) AS retrying,
     (
         SELECT count(*)
         FROM (SELECT FROM dead_letters WHERE status = 'resolved' LIMIT $1::BIGINT) AS counted

@@ -6,7 +6,6 @@ SELECT
     coalesce(sum(stale), 0)::BIGINT AS stale,
     coalesce(sum(superseded), 0)::BIGINT AS superseded,
     coalesce(sum(dead), 0)::BIGINT AS dead,
-    (SELECT count(*) FROM dead_letters WHERE status IN ('open', 'retrying')) AS letters,
     (SELECT count(*) FROM users WHERE unsure)
     -- for each kind
     + (SELECT count(*) FROM {table} WHERE unsure)

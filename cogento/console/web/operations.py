@@ -18,7 +18,6 @@ from cogento.console.messages import REDELIVERIES
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_number, read_reason
 from cogento.console.web.letter_filters import read_query
-from cogento.console.web.letters import COUNTED
 from cogento.console.web.login import current_user
 from cogento.queue.redelivery import Redelivery
 from cogento.store.letter_records import LetterStatus
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 LISTED = 50
 CAUSES_LISTED = 20
+CUSTOMERS_OF = 2_000
+"""Of so many letters the customers are counted; of more it is said that there are at least so many."""
 MAX_RATE = 10_000
 MAX_NUMBER = 2**63 - 1
 RUNNING = frozenset({OperationState.RUNNING, OperationState.STOPPING})
@@ -99,7 +100,7 @@ class OperationPages:
         asked = read_query(request.form or request.args)
         which = replace(asked.which, statuses=OPEN, ids=asked.ticked or None)
         with friendly_errors():
-            summary = self._dead_letters.summary(which, customers_of=COUNTED, causes=CAUSES_LISTED)
+            summary = self._dead_letters.summary(which, customers_of=CUSTOMERS_OF, causes=CAUSES_LISTED)
         values = {"action": kind, "summary": summary, "problem": problem}
         drawn = {
             "asked": asked,

@@ -9,13 +9,13 @@
 -- `since` lists paused customers too. Behind so many that nobody can look at all of them in time, each answer is the
 -- oldest among the first customers of its state.
 
-local MOST_LOOKED_AT, MOST_AT_ONCE = 10000, 1000
+local MOST_LOOKED_AT, AT_ONCE, FIRST_OF_STATE = 2000, 100, 1000
 local limit, paused_customers = tonumber(ARGV[2]), redis.call('ZCARD', PAUSED)
 
 -- The oldest of a state's first customers, and whose it is.
 local function oldest_of(state)
   local oldest, whose
-  local customers = redis.call('ZRANGE', state, 0, MOST_AT_ONCE - 1)
+  local customers = redis.call('ZRANGE', state, 0, FIRST_OF_STATE - 1)
   for i, received in ipairs(chunked_query('ZMSCORE', SINCE, customers)) do
     if received and (not oldest or tonumber(received) < tonumber(oldest)) then oldest, whose = received, customers[i] end
   end
@@ -25,11 +25,9 @@ end
 if redis.call('EXISTS', HALTED) == 1 then
   return {redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')[2] or false}
 end
-local held, waiting = false, {}
-if paused_customers > 0 and paused_customers <= MOST_AT_ONCE then held = oldest_of(PAUSED) or false end
-local at_once = math.min(paused_customers + limit, MOST_AT_ONCE)
-for first = 0, MOST_LOOKED_AT - 1, at_once do
-  local found, customers = redis.call('ZRANGE', SINCE, first, first + at_once - 1, 'WITHSCORES'), {}
+local held, waiting, is_all = false, {}, false
+for first = 0, MOST_LOOKED_AT - 1, AT_ONCE do
+  local found, customers = redis.call('ZRANGE', SINCE, first, first + AT_ONCE - 1, 'WITHSCORES'), {}
   for i = 1, #found, 2 do customers[#customers + 1] = found[i] end
   local paused = paused_customers > 0 and chunked_query('ZMSCORE', PAUSED, customers) or {}
   for i, customer in ipairs(customers) do
@@ -39,11 +37,11 @@ for first = 0, MOST_LOOKED_AT - 1, at_once do
       waiting[#waiting + 1], waiting[#waiting + 2] = customer, found[2 * i]
     end
   end
-  local is_all = #customers < at_once
-  if is_all or (#waiting == 2 * limit and (held or paused_customers == 0)) then return {held, unpack(waiting)} end
+  is_all = #customers < AT_ONCE
+  if is_all or #waiting == 2 * limit then break end
 end
-held = held or oldest_of(PAUSED) or false
-if #waiting == 0 then
+if paused_customers > 0 then held = held or oldest_of(PAUSED) or false end
+if #waiting == 0 and not is_all then
   for _, state in ipairs({READY, LEASES, SLEEPING}) do
     local received, customer = oldest_of(state)
     if received and (not waiting[2] or tonumber(received) < tonumber(waiting[2])) then waiting = {customer, received} end

@@ -73,7 +73,8 @@ for _, pair in ipairs(STATES) do
     if state == 'waiting_for_customer' then received = ids[1] and tostring(received_of(ids[1])) end
     local failed, tries = failed_of(ids)
     rows[#rows + 1] = {
-      state, customer, scores[i], received or false, redis.call('ZCARD', mailbox), ids[1] or false, failed, tries,
+      state, customer, scores[i], received or false, #ids < LOOKED_AT and #ids or redis.call('ZCARD', mailbox),
+      ids[1] or false, failed, tries,
       crashes[i] or false, owners[i] or false, pauses[i] or false,
     }
   end

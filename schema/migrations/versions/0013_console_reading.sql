@@ -15,8 +15,10 @@ CREATE INDEX idx_dead_letters_cause ON dead_letters (status, fingerprint);
 -- Unresolved letters are counted from the index alone, once a second for each console.
 DROP INDEX idx_dead_letters_unresolved_died_at;
 CREATE INDEX idx_dead_letters_unresolved_died_at ON dead_letters (died_at)
-INCLUDE (status, failure_class, removal, object_id)
+INCLUDE (status, failure_class)
 WHERE status IN ('open', 'retrying');
+CREATE INDEX idx_dead_letters_unresolved_removals ON dead_letters (object_id)
+WHERE removal AND status IN ('open', 'retrying');
 
 -- The latest action of a letter is found, not sorted for.
 DROP INDEX idx_dead_letter_actions_letter_id;

@@ -128,10 +128,10 @@ def test_waiting_events_are_looked_through_the_parked_ones_first(mailboxes: Loop
     assert mailboxes.search.find(lambda _body: False) == SearchResult(None, None, 3)
 
 
-def test_no_more_than_2000_waiting_events_are_looked_through_each_once(
+def test_no_more_than_1000_waiting_events_are_looked_through_each_once(
     mailboxes: LoopedMailboxes, redis_url: str
 ) -> None:
-    mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n % 450}") for n in range(2_100)])
+    mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n % 450}") for n in range(1_100)])
     seen: list[bytes] = []
 
     def note(body: bytes) -> bool:

@@ -43,6 +43,7 @@ HOT = (
     ("refetches_cover", "notices_pkey"),
     ("refetches_due", "idx_notices_waits_since"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
+    ("dead_letters_count", "idx_dead_letters_unresolved_removals"),
     ("dead_letters_count", "idx_users_stripe_customer_id"),
     ("dead_letters_statuses", "idx_dead_letters_cause"),
     ("dead_letters_rows", "dead_letters_pkey"),

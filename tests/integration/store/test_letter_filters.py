@@ -104,15 +104,15 @@ async def test_a_summary_of_nothing_has_no_causes(store: Store) -> None:
     assert (summary.letters, summary.newest, summary.customers, summary.causes) == (0, 0, 0, [])
 
 
-async def test_letters_are_counted_by_status_and_closed_ones_up_to_a_number(store: Store) -> None:
+async def test_letters_are_counted_by_status_up_to_a_number(store: Store) -> None:
     await store.insert_dead_letters([letter(number) for number in "12345"])
     ids = sorted(one.id for one in await store.letters.page())
-    await store.letters.discard(ids[:3], who="ada", why="test data")
+    await store.letters.discard(ids[:4], who="ada", why="test data")
 
     found = await store.letters.statuses(count_to=2)
 
     assert found.newest == ids[-1]
-    assert found.counts == {"open": 2, "retrying": 0, "resolved": 0, "discarded": 2}
+    assert found.counts == {"open": 1, "retrying": 0, "resolved": 0, "discarded": 2}
 
 
 async def test_letters_of_a_group_are_found_by_its_fingerprint(store: Store) -> None:

@@ -65,7 +65,7 @@ def test_the_question_says_how_many_of_how_many_customers_and_what_it_leaves_out
 def test_of_more_letters_than_are_looked_at_the_customers_are_at_least_so_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(operations_pages, "COUNTED", 1)
+    monkeypatch.setattr(operations_pages, "CUSTOMERS_OF", 1)
     client = browser(FakeDeadLetters([kept(3), kept(2, customer_id="cus_2")], paused_customers=1))
     page = client.get("/console/letters/retry").text
     assert "Retry 2 dead letters of at least 2 customers?" in page
