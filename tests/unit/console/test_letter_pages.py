@@ -110,6 +110,7 @@ def test_a_text_is_looked_for_in_the_newest_letters_and_then_in_older_ones() -> 
     assert "looked for in letters 1 to 2." in older
     assert ">evt_1</span>" in older
     assert "Look through older letters" not in older
+    assert "looked for in letters" not in browser(FakeDeadLetters()).get("/console/letters?text=evt").text
 
 
 def test_a_list_says_where_it_counts_no_further() -> None:
