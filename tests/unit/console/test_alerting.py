@@ -139,7 +139,7 @@ def test_more_of_the_same_is_no_new_alert(make: Make, webhook: Webhook) -> None:
     alerts = make()
     for removals in (1, 2, 1):
         alerts.look(lines(tables=replace(TABLES, letters=(letters(3, removals=removals),))))
-    assert webhook.told == [("removal", "firing")]
+    assert webhook.told == [("access not removed", "firing")]
 
 
 def test_what_can_wait_until_morning_is_not_sent(make: Make, webhook: Webhook) -> None:
