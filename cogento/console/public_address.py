@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from cogento.console.findings import away, good, warning, wrong
 from cogento.serving.connection import IDLE_SECONDS
+from cogento.urls import UnusableUrlError, host_and_port, http_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,11 +44,16 @@ class _Answer:
 
 def check_address(url: str) -> Iterator[Finding]:
     """Ask a webhook address once, and say who answers there."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=ANSWER_SECONDS)
     try:
-        first = _ask(connection, parts.path)
+        parts = http_url(url)
+        host, port = host_and_port(parts.hosts)
+    except UnusableUrlError as error:
+        yield wrong(SUBJECT, f"{url!r} is no address of a receiver", f"Correct it: {error}.")
+        return
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(host, port, timeout=ANSWER_SECONDS)
+    try:
+        first = _ask(connection, quote(parts.path) or "/")
         yield _judge(url, first)
         if between := _between(first.headers):
             yield good("proxy", f"{between}; the receiver keeps them for {IDLE_SECONDS:g} s")
@@ -61,7 +67,11 @@ def check_address(url: str) -> Iterator[Finding]:
             f"{url}: its certificate does not hold ({error.verify_message})",
             "Stripe sends nothing there: renew it.",
         )
-    except (OSError, http.client.HTTPException) as error:
+    except (
+        OSError,
+        http.client.HTTPException,
+        UnicodeError,
+    ) as error:  # the last for a name that DNS cannot hold
         yield away(
             SUBJECT, f"{url} does not answer ({type(error).__name__})", "Check DNS, TLS and the proxy."
         )

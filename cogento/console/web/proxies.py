@@ -31,10 +31,12 @@ class Proxies:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def include(self, address: str) -> bool:
-        """Tell whether an address is one of these machines."""
+        """Tell whether an address is one of these machines; a proxy on this one may call by 127.0.0.1 or ::1."""
         found = _parse(address)
         return found is not None and any(
-            found.version == network.version and found in network for network in self.networks
+            (found.is_loopback and network.is_loopback)
+            or (found.version == network.version and found in network)
+            for network in self.networks
         )
 
     @property

@@ -97,3 +97,9 @@ def test_other_requests_are_answered(console: Flask, peer: str, scheme: str, pat
         path, headers={"X-Forwarded-Proto": scheme}, environ_overrides={"REMOTE_ADDR": peer}
     )
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(("listed", "peer"), [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
+def test_a_proxy_on_this_machine_may_call_by_either_loopback_address(listed: str, peer: str) -> None:
+    assert client_of(Proxies(read_networks(listed)), peer, "203.0.113.7") == "203.0.113.7"
+    assert client_of(Proxies(read_networks("10.0.0.5")), peer, "203.0.113.7") == peer
