@@ -95,7 +95,7 @@ async def test_the_query_goes_by_key_whatever_the_statistics(
             {"idx_activity_about", "idx_dead_letters_customer_id", "idx_dead_letters_object_id", "idx_dead_letters_event_id"},
         ),
         ("dead_letters_list", (*filter_terms(LetterFilter(fingerprint="f")), None, 100), {"idx_dead_letters_cause"}),
-        ("dead_letters_list", (*filter_terms(LetterFilter(statuses=ANY_STATUS, operation=7)), None, 100), {"dead_letters_pkey"}),
+        ("dead_letters_list", (*filter_terms(LetterFilter(statuses=ANY_STATUS, operation=7)), None, 100), {"idx_dead_letter_actions_operation_id"}),
         ("operations_remaining", (*filter_terms(LetterFilter()), 7), {"idx_dead_letter_actions_operation_id", "idx_dead_letter_actions_letter_id"}),
     ],
 )  # fmt: skip
