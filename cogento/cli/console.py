@@ -11,7 +11,7 @@ from cogento.console.connections import require_access
 from cogento.console.local_run import adopt_chosen_run
 from cogento.console.passwords import hash_password, read_hash
 from cogento.console.web.access import LocalAccess, ProxyAccess
-from cogento.console.web.login import Role, User
+from cogento.console.web.login import ConsoleRole, User
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.server import ConsoleServer, Exposure
 from cogento.settings import ConsoleSettings, load, refuse
@@ -40,21 +40,21 @@ def console(port: int | None, *, local: bool) -> None:
 
 def _access(
     settings: ConsoleSettings, *, local: bool
-) -> dict[Role, PasswordHash] | ProxyAccess | LocalAccess:
+) -> dict[ConsoleRole, PasswordHash] | ProxyAccess | LocalAccess:
     """Say who gets in; the command line's --local counts before any setting."""
     if local:
-        return LocalAccess(User(current_user(), Role.OPERATOR))
+        return LocalAccess(User(current_user(), ConsoleRole.OPERATOR))
     if settings.console_trusted_header:
         proxies = Proxies(settings.console_trusted_proxy)
         return ProxyAccess(settings.console_trusted_header, proxies, settings.operators)
     return _passwords(settings)
 
 
-def _passwords(settings: ConsoleSettings) -> dict[Role, PasswordHash]:
+def _passwords(settings: ConsoleSettings) -> dict[ConsoleRole, PasswordHash]:
     """Read each role's password, or end the process with what is wrong."""
     given = {
-        Role.OPERATOR: ("CONSOLE_PASSWORD_HASH", settings.console_password_hash),
-        Role.VIEWER: ("CONSOLE_READ_ONLY_PASSWORD_HASH", settings.console_read_only_password_hash),
+        ConsoleRole.OPERATOR: ("CONSOLE_PASSWORD_HASH", settings.console_password_hash),
+        ConsoleRole.VIEWER: ("CONSOLE_READ_ONLY_PASSWORD_HASH", settings.console_read_only_password_hash),
     }
     passwords = {}
     for role, (variable, secret) in given.items():

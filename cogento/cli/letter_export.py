@@ -39,7 +39,7 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Letter))
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRow:
+class ExportedLetter:
     """A letter to write; with its body (None when that was erased) or without."""
 
     letter: Letter
@@ -47,7 +47,7 @@ class LetterRow:
     with_body: bool
 
 
-def write_ndjson(stream: TextIO, rows: Iterable[LetterRow]) -> int:
+def write_ndjson(stream: TextIO, rows: Iterable[ExportedLetter]) -> int:
     """Write one JSON object a line, ASCII only; how many, is returned."""
     count = 0
     for row in rows:
@@ -56,7 +56,7 @@ def write_ndjson(stream: TextIO, rows: Iterable[LetterRow]) -> int:
     return count
 
 
-def write_csv(stream: TextIO, rows: Iterable[LetterRow]) -> int:
+def write_csv(stream: TextIO, rows: Iterable[ExportedLetter]) -> int:
     """Write a line of names and one a letter (RFC 4180); how many letters, is returned.
 
     A text that begins like a formula has an apostrophe put before it.
@@ -77,7 +77,7 @@ def write_csv(stream: TextIO, rows: Iterable[LetterRow]) -> int:
     return count
 
 
-def _fields(row: LetterRow) -> dict[str, object]:
+def _fields(row: ExportedLetter) -> dict[str, object]:
     values = ((name, getattr(row.letter, name)) for name in COLUMNS)
     fields = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in values}
     if row.with_body:
@@ -85,7 +85,10 @@ def _fields(row: LetterRow) -> dict[str, object]:
     return fields
 
 
-FORMATS: dict[str, Callable[[TextIO, Iterable[LetterRow]], int]] = {"ndjson": write_ndjson, "csv": write_csv}
+FORMATS: dict[str, Callable[[TextIO, Iterable[ExportedLetter]], int]] = {
+    "ndjson": write_ndjson,
+    "csv": write_csv,
+}
 
 
 @click.command()
@@ -128,12 +131,12 @@ def export(
     click.echo(f"Wrote {count:,} letters to {printable(file)}, {what}.", err=True)
 
 
-def _rows(dead_letters: DeadLetterService, which: LetterFilter, *, bodies: bool) -> Iterator[LetterRow]:
+def _rows(dead_letters: DeadLetterService, which: LetterFilter, *, bodies: bool) -> Iterator[ExportedLetter]:
     below = None
     while page := dead_letters.page(which, below=below, limit=PAGE):
         below = page[-1].id
         for letter in page:
-            yield LetterRow(letter, dead_letters.body(letter.id) if bodies else None, with_body=bodies)
+            yield ExportedLetter(letter, dead_letters.body(letter.id) if bodies else None, with_body=bodies)
 
 
 @contextmanager

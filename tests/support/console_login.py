@@ -11,7 +11,7 @@ from argon2.profiles import CHEAPEST
 from flask.testing import FlaskClient
 
 from cogento.console.passwords import PasswordHash, hash_password
-from cogento.console.web.login import LoginViews, Role
+from cogento.console.web.login import ConsoleRole, LoginViews
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.sessions import LoginLimiter, Sessions
 from tests.support.fake_console import FakeDeadLetters, fake_console
@@ -32,17 +32,17 @@ DISCARD = "/console/letters/1/discard"
 Browser = Callable[[], FlaskClient]
 
 
-def cheap_passwords() -> dict[Role, PasswordHash]:
+def cheap_passwords() -> dict[ConsoleRole, PasswordHash]:
     """Each role's, quick to look at."""
     return {
-        Role.OPERATOR: hash_password(PASSWORD, hasher=CHEAP),
-        Role.VIEWER: hash_password(VIEWERS_PASSWORD, hasher=CHEAP),
+        ConsoleRole.OPERATOR: hash_password(PASSWORD, hasher=CHEAP),
+        ConsoleRole.VIEWER: hash_password(VIEWERS_PASSWORD, hasher=CHEAP),
     }
 
 
 def console_with_login(
     redis: Redis,
-    passwords: Mapping[Role, PasswordHash],
+    passwords: Mapping[ConsoleRole, PasswordHash],
     *,
     dead_letters: FakeDeadLetters | None = None,
     proxies: Proxies | None = None,

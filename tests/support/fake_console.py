@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
     from cogento.console.web.access import LocalAccess, ProxyAccess
-    from cogento.console.web.frame import StripeAccount
+    from cogento.console.web.frame import DashboardAccount
     from cogento.console.web.login import LoginViews
     from cogento.console.web.proxies import Proxies
     from cogento.queue.mailboxes import Mailboxes
@@ -183,7 +183,7 @@ def fake_console(
     hosts: Collection[str] = frozenset({"localhost"}),
     metrics_token: str | None = None,
     proxies: Proxies | None = None,
-    account: StripeAccount | None = None,
+    account: DashboardAccount | None = None,
     **given: Any,
 ) -> Flask:
     """Make the application; `given` are the services that are no fakes, or fakes with something in them."""

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import abort, request
 
-from cogento.console.web.login import PUBLIC_ENDPOINTS, Role, User, admit, read_name
+from cogento.console.web.login import PUBLIC_ENDPOINTS, ConsoleRole, User, admit, read_name
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from cogento.console.web.proxies import Proxies
 
-LOCAL_USER = User("local", Role.OPERATOR)
+LOCAL_USER = User("local", ConsoleRole.OPERATOR)
 
 _log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ class ProxyAccess:
             abort(403, f"The proxy named nobody in {self.header}. Log in there first.")
         is_operator = not self.operators or name in self.operators
         token = hmac.new(key, name.encode(), hashlib.sha256).hexdigest()
-        admit(User(name, Role.OPERATOR if is_operator else Role.VIEWER), token)
+        admit(User(name, ConsoleRole.OPERATOR if is_operator else ConsoleRole.VIEWER), token)
 
     def _name(self) -> str | None:
         """Read the name; a comma is what several headers of this name become, one of them perhaps a client's."""

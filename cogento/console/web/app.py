@@ -21,7 +21,7 @@ from cogento.console.web.activity import ActivityPages
 from cogento.console.web.answers import show_message
 from cogento.console.web.customers import CustomerPages
 from cogento.console.web.forgetting import ForgetPage
-from cogento.console.web.frame import StripeAccount, install_frame
+from cogento.console.web.frame import DashboardAccount, install_frame
 from cogento.console.web.letter import LetterPage
 from cogento.console.web.letters import LetterPages
 from cogento.console.web.operations import OperationPages
@@ -105,7 +105,7 @@ def create_app(
     login: LoginViews | ProxyAccess | LocalAccess | None,
     metrics_token: str | None = None,
     proxies: Proxies | None = None,
-    account: StripeAccount | None = None,
+    account: DashboardAccount | None = None,
 ) -> Flask:
     """Make the application; without a login everyone who reaches it may do everything."""
     poller, dead_letters, customers = services.poller, services.dead_letters, services.customers
@@ -128,7 +128,7 @@ def create_app(
     ]
     for group in groups:
         group.install(app)
-    install_frame(app, poller, account or StripeAccount())
+    install_frame(app, poller, account or DashboardAccount())
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
     app.add_url_rule("/metrics", "metrics", lambda: _answer_metrics(poller, metrics_token))

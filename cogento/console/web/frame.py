@@ -46,7 +46,7 @@ LABELS = {
 
 
 @dataclass(frozen=True, slots=True)
-class StripeAccount:
+class DashboardAccount:
     """Whose events are ours: live or test ones, of the account that is configured, or else of one's own."""
 
     livemode: bool = False
@@ -78,7 +78,7 @@ class NavigationItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Tab:
     """One of several views of a page (see `tabs` in macros.html); `count` is how much it would show."""
 
     label: str
@@ -94,7 +94,7 @@ def overview_seen(poller: StatusPoller) -> Overview:
     return cast("Overview", g.overview_seen)
 
 
-def install_frame(app: Flask, poller: StatusPoller, account: StripeAccount) -> None:
+def install_frame(app: Flask, poller: StatusPoller, account: DashboardAccount) -> None:
     """Give every template of the application what its frame shows."""
 
     def frame() -> dict[str, object]:

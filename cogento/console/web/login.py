@@ -48,7 +48,7 @@ PUBLIC_ENDPOINTS = frozenset({"health", "login", "metrics", "static"})
 _log = structlog.get_logger()
 
 
-class Role(StrEnum):
+class ConsoleRole(StrEnum):
     """What somebody may do: an operator everything, a viewer look."""
 
     OPERATOR = "operator"
@@ -60,12 +60,12 @@ class User:
     """Whose request this is."""
 
     name: str
-    role: Role
+    role: ConsoleRole
 
     @property
     def may_change(self) -> bool:
         """Whether this user may do more than look."""
-        return self.role is Role.OPERATOR
+        return self.role is ConsoleRole.OPERATOR
 
     @property
     def who(self) -> str:
@@ -105,7 +105,7 @@ class LoginViews:
 
     def __init__(
         self,
-        passwords: Mapping[Role, PasswordHash],
+        passwords: Mapping[ConsoleRole, PasswordHash],
         sessions: Sessions,
         limiter: LoginLimiter,
         *,

@@ -14,7 +14,7 @@ from cogento.console.attention import Seen, judge
 from cogento.console.timeline import PARTS, Span, buckets_of, recovered, rows_of
 from cogento.console.web.answers import show
 from cogento.console.web.chart import KIND_OF_OUTCOME, BarKind, draw
-from cogento.console.web.frame import Choice, overview_seen
+from cogento.console.web.frame import Tab, overview_seen
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -67,9 +67,7 @@ class OverviewPages:
         drawn = {
             "chart": draw(buckets, seconds=PARTS[span].seconds),
             "unit": UNITS[span],
-            "spans": [
-                Choice(LABELS[one], url_for("overview", span=one), is_chosen=one is span) for one in Span
-            ],
+            "spans": [Tab(LABELS[one], url_for("overview", span=one), is_chosen=one is span) for one in Span],
             "table": [_line(row) for row in rows],
         }
         return show(template, values, drawn=drawn)

@@ -26,7 +26,7 @@ from cogento.console.sweeping import SweepRunner
 from cogento.console.system import SystemService
 from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.app import ConsoleServices, create_app
-from cogento.console.web.frame import StripeAccount
+from cogento.console.web.frame import DashboardAccount
 from cogento.console.web.login import LoginViews
 from cogento.console.web.overview import judged
 from cogento.console.web.proxies import Proxies
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from cogento.console.attention import Attention
     from cogento.console.passwords import PasswordHash
-    from cogento.console.web.login import Role, User
+    from cogento.console.web.login import ConsoleRole, User
     from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
     from cogento.settings import ConsoleSettings
 
@@ -67,7 +67,7 @@ class Exposure:
     """Who gets in: whoever knows a role's password, whom a proxy names, or the local user, from this machine alone."""
 
     port: int
-    access: Mapping[Role, PasswordHash] | ProxyAccess | LocalAccess
+    access: Mapping[ConsoleRole, PasswordHash] | ProxyAccess | LocalAccess
 
     @property
     def address(self) -> str:
@@ -250,5 +250,5 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
         login=login,
         metrics_token=token,
         proxies=proxies,
-        account=StripeAccount(settings.stripe_livemode, settings.stripe_account),
+        account=DashboardAccount(settings.stripe_livemode, settings.stripe_account),
     )

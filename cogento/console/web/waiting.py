@@ -16,7 +16,7 @@ from cogento.console.messages import describe_pause
 from cogento.console.queue_actions import QueueAction, is_customer_id
 from cogento.console.waiting import STATES, describe_unlisted, describe_waiting
 from cogento.console.web.answers import show
-from cogento.console.web.frame import Choice, overview_seen
+from cogento.console.web.frame import Tab, overview_seen
 from cogento.console.web.queue_forms import answer_form
 from cogento.events.names import CustomerId
 from cogento.queue.waiting import WaitingState
@@ -123,12 +123,12 @@ def _read_query() -> WaitingQuery:
     return WaitingQuery(WaitingState(state) if state else None, CustomerId(customer) if customer else None)
 
 
-def _tabs(page: WaitingPage, asked: WaitingQuery) -> list[Choice]:
+def _tabs(page: WaitingPage, asked: WaitingQuery) -> list[Tab]:
     everybody = url_for("waiting", customer=asked.customer)
     return [
-        Choice("All", everybody, is_chosen=asked.state is None, count=sum(page.customers.values())),
+        Tab("All", everybody, is_chosen=asked.state is None, count=sum(page.customers.values())),
         *(
-            Choice(
+            Tab(
                 STATES[state].capitalize(),
                 url_for("waiting", state=state, customer=asked.customer),
                 is_chosen=asked.state is state,

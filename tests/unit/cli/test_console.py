@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from cogento.cli.main import main
 from cogento.console.passwords import hash_password
 from cogento.console.web.access import LocalAccess, ProxyAccess
-from cogento.console.web.login import Role
+from cogento.console.web.login import ConsoleRole
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.server import Exposure
 from cogento.networks import read_addresses
@@ -121,7 +121,7 @@ def test_console_without_a_password_listens_to_this_machine_alone() -> None:
 
 def test_console_behind_a_password_listens_to_everyone() -> None:
     password = hash_password("correct horse battery", hasher=PasswordHasher.from_parameters(CHEAPEST))
-    assert Exposure(port=8001, access={Role.OPERATOR: password}).address == "[::]:8001"
+    assert Exposure(port=8001, access={ConsoleRole.OPERATOR: password}).address == "[::]:8001"
 
 
 def test_password_is_asked_for_and_printed_as_the_line_to_set() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.console.web.access import LocalAccess, ProxyAccess
-from cogento.console.web.login import Role, User
+from cogento.console.web.login import ConsoleRole, User
 from cogento.console.web.proxies import Proxies
 from cogento.networks import read_addresses
 from tests.support.fake_console import FakeDeadLetters, fake_console, kept
@@ -109,7 +109,7 @@ def test_there_is_no_login_beside_the_proxy(dead_letters: FakeDeadLetters) -> No
 
 
 def test_local_user_has_a_name(dead_letters: FakeDeadLetters) -> None:
-    access = LocalAccess(User("grace", Role.OPERATOR))
+    access = LocalAccess(User("grace", ConsoleRole.OPERATOR))
     browser = fake_console(dead_letters=dead_letters, login=access).test_client()
     page = browser.get("/console/letters/1")
     assert "grace · operator" in page.text

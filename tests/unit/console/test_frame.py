@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.console.web.frame import StripeAccount
+from cogento.console.web.frame import DashboardAccount
 from tests.support.fake_console import fake_console
 from tests.support.figures import letters, queue_figures, table_figures
 from tests.unit.console.test_pages import AWAY, BUSY
@@ -26,7 +26,7 @@ TROUBLED = replace(
 JSON = {"Accept": "application/json"}
 
 
-def browser(seen: Overview = TROUBLED, account: StripeAccount | None = None) -> FlaskClient:
+def browser(seen: Overview = TROUBLED, account: DashboardAccount | None = None) -> FlaskClient:
     return fake_console(seen, account=account).test_client()
 
 
@@ -48,7 +48,7 @@ def test_what_is_not_known_is_not_counted() -> None:
 
 
 def test_live_and_test_are_told_apart() -> None:
-    live = StripeAccount(livemode=True, account="acct_1")
+    live = DashboardAccount(livemode=True, account="acct_1")
     page = browser(account=live).get("/nowhere").text
     assert '<span class="mode live">LIVE</span>' in page
     assert "acct_1" in page
@@ -58,19 +58,23 @@ def test_live_and_test_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("account", "id_", "url"),
     [
-        (StripeAccount(livemode=True), "cus_1", "https://dashboard.stripe.com/customers/cus_1"),
-        (StripeAccount(), "sub_1", "https://dashboard.stripe.com/test/subscriptions/sub_1"),
-        (StripeAccount(account="acct_1"), "evt_1", "https://dashboard.stripe.com/acct_1/test/events/evt_1"),
-        (StripeAccount(), "prod_1", "https://dashboard.stripe.com/test/products/prod_1"),
-        (StripeAccount(), "evt_fetched_1", None),
-        (StripeAccount(), "in_1", None),
-        (StripeAccount(), None, None),
-        (StripeAccount(), 'cus_"/><script>', None),
-        (StripeAccount(), "cus_/../../login", None),
+        (DashboardAccount(livemode=True), "cus_1", "https://dashboard.stripe.com/customers/cus_1"),
+        (DashboardAccount(), "sub_1", "https://dashboard.stripe.com/test/subscriptions/sub_1"),
+        (
+            DashboardAccount(account="acct_1"),
+            "evt_1",
+            "https://dashboard.stripe.com/acct_1/test/events/evt_1",
+        ),
+        (DashboardAccount(), "prod_1", "https://dashboard.stripe.com/test/products/prod_1"),
+        (DashboardAccount(), "evt_fetched_1", None),
+        (DashboardAccount(), "in_1", None),
+        (DashboardAccount(), None, None),
+        (DashboardAccount(), 'cus_"/><script>', None),
+        (DashboardAccount(), "cus_/../../login", None),
     ],
 )
 def test_stripe_s_dashboard_is_linked_by_mode_and_account(
-    account: StripeAccount, id_: str | None, url: str | None
+    account: DashboardAccount, id_: str | None, url: str | None
 ) -> None:
     assert account.dashboard_url(id_) == url
 

@@ -9,7 +9,7 @@ import pytest
 
 from cogento.console.web import operations as operations_pages
 from cogento.console.web.access import LocalAccess
-from cogento.console.web.login import Role, User
+from cogento.console.web.login import ConsoleRole, User
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.operations import OPEN, OperationKind, OperationOutcome, OperationState
 from tests.support.fake_console import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 SCRIPT = "<script>alert(1)</script>"
-VIEWER = LocalAccess(User("bob", Role.VIEWER))
+VIEWER = LocalAccess(User("bob", ConsoleRole.VIEWER))
 
 
 def browser(dead_letters: FakeDeadLetters, login: LocalAccess | None = None) -> FlaskClient:

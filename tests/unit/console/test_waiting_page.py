@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.console.web.access import LocalAccess
-from cogento.console.web.login import Role, User
+from cogento.console.web.login import ConsoleRole, User
 from cogento.events.names import CustomerId
 from tests.support.fake_console import FakeCustomers, fake_console
 from tests.support.fake_redis import FakeRedis
@@ -30,7 +30,7 @@ def mailboxes() -> LoopedMailboxes:
     return LoopedMailboxes.on(FakeRedis())
 
 
-def browser(mailboxes: LoopedMailboxes, role: Role = Role.OPERATOR) -> FlaskClient:
+def browser(mailboxes: LoopedMailboxes, role: ConsoleRole = ConsoleRole.OPERATOR) -> FlaskClient:
     customers, login = FakeCustomers(mailboxes=mailboxes.looped), LocalAccess(User("ops-1", role))
     return fake_console(BUSY, mailboxes=mailboxes.looped, customers=customers, login=login).test_client()
 
@@ -140,7 +140,7 @@ def test_a_form_without_its_token_does_nothing(mailboxes: LoopedMailboxes) -> No
 
 def test_a_viewer_sees_the_page_and_no_form(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CUS_A)
-    page = browser(mailboxes, Role.VIEWER).get("/console/waiting").text
+    page = browser(mailboxes, ConsoleRole.VIEWER).get("/console/waiting").text
     assert "cus_a" in page
     assert 'method="post"' not in page
 

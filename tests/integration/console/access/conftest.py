@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from cogento.console.passwords import PasswordHash
-from cogento.console.web.login import Role
+from cogento.console.web.login import ConsoleRole
 from tests.support.console_login import Browser, cheap_passwords, console_with_login
 from tests.support.fake_console import FakeDeadLetters, kept
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def passwords() -> dict[Role, PasswordHash]:
+def passwords() -> dict[ConsoleRole, PasswordHash]:
     return cheap_passwords()
 
 
@@ -49,7 +49,7 @@ def dead_letters(console_letters: FakeDeadLetters) -> FakeDeadLetters:
 @pytest.fixture(scope="session")
 def console(
     valkey_server: RunningServer[Valkey],
-    passwords: dict[Role, PasswordHash],
+    passwords: dict[ConsoleRole, PasswordHash],
     console_letters: FakeDeadLetters,
 ) -> Iterator[Flask]:
     """One for all tests: what it remembers is in Redis, which each test finds empty."""

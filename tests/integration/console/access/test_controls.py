@@ -11,7 +11,7 @@ import pytest
 
 from cogento.console import web
 from cogento.console.web.browsers import BROWSER_COOKIE
-from cogento.console.web.login import LOGIN_COOKIE, SESSION_COOKIE, Role
+from cogento.console.web.login import LOGIN_COOKIE, SESSION_COOKIE, ConsoleRole
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.security import HEADERS
 from cogento.networks import read_networks
@@ -182,8 +182,8 @@ class CountingPassword:
 
 @pytest.mark.parametrize("name", ["ops-1", "nobody", "x" * 64])
 def test_b82_wrong_password_takes_as_long_for_every_name(redis: Redis, name: str) -> None:
-    passwords = {Role.OPERATOR: CountingPassword("1"), Role.VIEWER: CountingPassword("2")}
-    app = console_with_login(redis, cast("dict[Role, PasswordHash]", passwords))
+    passwords = {ConsoleRole.OPERATOR: CountingPassword("1"), ConsoleRole.VIEWER: CountingPassword("2")}
+    app = console_with_login(redis, cast("dict[ConsoleRole, PasswordHash]", passwords))
     answer = log_in(app.test_client(), WRONG, name=name)
     assert (answer.status_code, "Wrong password." in answer.text) == (401, True)
     assert [password.looks for password in passwords.values()] == [1, 1]
@@ -327,7 +327,7 @@ def test_b87_nothing_is_exported_as_a_spreadsheet(browser: Browser, path: str) -
 
 
 @pytest.fixture
-def behind_proxy(redis: Redis, passwords: dict[Role, PasswordHash]) -> FlaskClient:
+def behind_proxy(redis: Redis, passwords: dict[ConsoleRole, PasswordHash]) -> FlaskClient:
     app: Flask = console_with_login(redis, passwords, proxies=Proxies(read_networks("private")))
     return app.test_client()
 

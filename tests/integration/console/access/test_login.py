@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento.console.passwords import PasswordHash, hash_password
-from cogento.console.web.login import LOGIN_COOKIE, MAX_NAME_LENGTH, SESSION_COOKIE, Role
+from cogento.console.web.login import LOGIN_COOKIE, MAX_NAME_LENGTH, SESSION_COOKIE, ConsoleRole
 from cogento.console.web.sessions import MAX_SESSION_SECONDS, Sessions, connect_sessions
 from cogento.local.ports import free_port
 from tests.support.console_login import (
@@ -116,13 +116,13 @@ def test_viewer_logs_out(browser: Browser) -> None:
 
 
 def test_changed_password_ends_the_sessions_of_the_old_one(
-    browser: Browser, passwords: dict[Role, PasswordHash], redis: Redis
+    browser: Browser, passwords: dict[ConsoleRole, PasswordHash], redis: Redis
 ) -> None:
     client = browser()
     log_in(client)
     cookie = client.get_cookie(SESSION_COOKIE)
     assert cookie is not None
-    changed = passwords | {Role.OPERATOR: hash_password("another horse battery", hasher=CHEAP)}
+    changed = passwords | {ConsoleRole.OPERATOR: hash_password("another horse battery", hasher=CHEAP)}
     restarted = console_with_login(redis, changed).test_client()
     restarted.set_cookie(SESSION_COOKIE, cookie.value, secure=True)
     assert not is_in(restarted)
@@ -174,7 +174,7 @@ def test_session_ends_after_a_working_day_however_busy(redis: Redis) -> None:
     assert Sessions(redis, clock=lambda: 1_000_000 + MAX_SESSION_SECONDS).find(began.id) is None
 
 
-def test_nobody_gets_in_while_redis_is_away(passwords: dict[Role, PasswordHash]) -> None:
+def test_nobody_gets_in_while_redis_is_away(passwords: dict[ConsoleRole, PasswordHash]) -> None:
     away = connect_sessions(f"redis://127.0.0.1:{free_port()}/0")
     client = console_with_login(away, passwords).test_client()
     client.set_cookie(SESSION_COOKIE, "any", secure=True)

@@ -10,7 +10,7 @@ import pytest
 
 from cogento.console.passwords import PasswordHash
 from cogento.console.web.browsers import BROWSER_COOKIE
-from cogento.console.web.login import MAX_PASSWORD_CHECKS, Role
+from cogento.console.web.login import MAX_PASSWORD_CHECKS, ConsoleRole
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.sessions import MAX_LOGIN_ATTEMPTS, TRIES_KEY, LoginLimiter, whose
 from cogento.networks import read_networks
@@ -88,7 +88,7 @@ class SlowPassword:
 
 def test_a8_a_flood_of_tries_leaves_threads_for_the_pages_and_counts_against_nobody(redis: Redis) -> None:
     slow = SlowPassword()
-    app = console_with_login(redis, {Role.OPERATOR: slow})  # type: ignore[dict-item]
+    app = console_with_login(redis, {ConsoleRole.OPERATOR: slow})  # type: ignore[dict-item]
     with ThreadPoolExecutor(MAX_PASSWORD_CHECKS) as pool:
         flood = [
             pool.submit(log_in, app.test_client(), "x", address=f"10.0.1.{n}")
@@ -142,7 +142,7 @@ PROXY = Proxies(read_networks("10.0.0.5"))
 
 
 @pytest.fixture
-def behind_proxy(redis: Redis, passwords: dict[Role, PasswordHash]) -> Browser:
+def behind_proxy(redis: Redis, passwords: dict[ConsoleRole, PasswordHash]) -> Browser:
     """A new browser at a console behind a proxy, whose address is 10.0.0.5."""
     return console_with_login(redis, passwords, proxies=PROXY).test_client
 
@@ -226,7 +226,7 @@ def test_a8_cookie_of_a_known_browser_lets_nobody_in(browser: Browser) -> None:
 def test_a8_a_flood_of_strangers_holds_up_no_browser_that_logged_in_before(redis: Redis) -> None:
     slow = SlowPassword()
     slow.go_on.set()
-    app = console_with_login(redis, {Role.OPERATOR: slow})  # type: ignore[dict-item]
+    app = console_with_login(redis, {ConsoleRole.OPERATOR: slow})  # type: ignore[dict-item]
     known = app.test_client()
     log_in(known)
     slow.go_on.clear()
