@@ -114,11 +114,14 @@ def database_url(shared_database: str) -> str:
     return shared_database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_console(
     shared_database: str, valkey_server: RunningServer[Valkey]
 ) -> Iterator[Callable[..., Console]]:
-    """Start a console that all tests with the same options share; it remembers what the tests before did."""
+    """Start a console that all tests with the same options share; it remembers what the tests before did.
+
+    It ends with this folder: what it keeps in Redis would surprise tests elsewhere.
+    """
     shared: dict[tuple[Any, ...], Console] = {}
 
     def share(*arguments: str, **environment: str) -> Console:
