@@ -40,7 +40,9 @@ def page(profile: BrowserContext) -> Iterator[Page]:
     opened.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     yield opened
     opened.close()
-    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+    # A field that was filled in before the browser came to focus it is a fast typist's, and no fault of the page.
+    expected = ("Failed to load resource", "Autofocus processing was blocked")
+    assert [text for text in complaints if not text.startswith(expected)] == []
 
 
 def log_in(page: Page, password: str, name: str = "ops-1") -> None:
