@@ -67,6 +67,19 @@ def test_an_honest_history_has_no_problems(checker: Checker, post: Post) -> None
     assert judgement.changes == 3
 
 
+def test_it_finds_the_tables_outside_of_pytest_too(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(
+        "PGOPTIONS"
+    )  # what the tests set for themselves, and `python -m bench.nemesis` does not
+
+    nothing_happened = Checker(database_url, redis_url, logs=tmp_path)
+    nothing_happened.install()
+
+    assert nothing_happened.judge().problems == ()
+
+
 def test_t3_a_doubt_about_what_outlives_its_customer_is_due(checker: Checker, post: Post) -> None:
     post.put("customer.deleted", builders.customer(), id_="evt_4", created=builders.NOW + 2 * AN_HOUR)
     post.drain()

@@ -26,6 +26,7 @@ import redis
 from cogento.local.stripe.compare import Comparison, compare
 from tests.support import audit_rules
 from tests.support.canaries import leaks, passwords
+from tests.support.databases import LIBPQ_OPTIONS
 from tests.support.hearsay import Hearsay
 from tests.support.mailbox_invariants import broken_invariants
 
@@ -85,12 +86,12 @@ class Checker:
 
     def install(self) -> None:
         """Let triggers witness every write from here on; once per database, workers may be running."""
-        with psycopg.connect(self._database_url) as connection:
+        with psycopg.connect(self._database_url, options=LIBPQ_OPTIONS) as connection:
             connection.execute(AUDIT.read_bytes())
 
     def standing(self) -> Standing:
         """Read what became of events, and which rows are unsure."""
-        with psycopg.connect(self._database_url) as connection:
+        with psycopg.connect(self._database_url, options=LIBPQ_OPTIONS) as connection:
             return Standing(
                 dict(connection.execute(audit_rules.LEDGER).fetchall()),
                 dict(connection.execute(audit_rules.UNSURE).fetchall()),
@@ -149,7 +150,7 @@ class Checker:
         )
 
     def _witnessed(self, **allowed: object) -> _Witnessed:
-        with psycopg.connect(self._database_url) as connection:
+        with psycopg.connect(self._database_url, options=LIBPQ_OPTIONS) as connection:
             return _Witnessed(
                 broken=tuple(_broken_rules(connection, allowed)),
                 sources=dict(connection.execute(audit_rules.SOURCES).fetchall()),
