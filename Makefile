@@ -9,7 +9,7 @@ TEST_WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-sql check types unit lock measures bench bench-full chaos screenshots format clean
+.PHONY: help setup run psql compare test test-sql check types unit lock docs measures bench bench-full chaos screenshots format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,12 @@ $(READY): pyproject.toml requirements-dev.lock tools/setup
 
 run: $(READY) ## Start everything on this machine and watch rows arrive (Ctrl-C stops)
 	@$(BIN)/cogento run $(ARGS)
+
+psql: $(READY) ## psql on the tables of `make run`; SQL='SELECT …' asks one thing
+	@$(BIN)/python -m tools.psql $(if $(SQL),--command "$$SQL")
+
+compare: $(READY) ## Hold every row of `make run` against its simulated Stripe
+	@$(BIN)/python -m tools.compare_run
 
 check: $(READY) ## Style, types, import borders and the quick tests
 	@$(BIN)/ruff check .
@@ -62,6 +68,9 @@ measures: ## How hard the project is to take over, in numbers
 
 screenshots: $(READY) ## A picture of each page of the console, light, dark and on a phone, in OUT (two minutes)
 	@$(BIN)/python -m tools.screenshots $${OUT:-screenshots}
+
+docs: $(READY) ## Write the pages that are made from the code: docs/cli.md, the index of decisions
+	@$(BIN)/python -m tools.generate_docs
 
 format: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only -q .

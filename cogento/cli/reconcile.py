@@ -40,8 +40,8 @@ OUTCOME_COLUMNS = {
 }
 """What became of objects: the rows come from them, showed the same, showed something later, or will be by a worker."""
 
-EQUAL, COULD_NOT_TELL, DRIFT = 0, 2, 3
-"""Exit codes of `cogento verify`."""
+EQUAL, DRIFT, COULD_NOT_TELL = 0, 3, 4
+"""Exit codes of `cogento verify`; 2 is what click gives a command line that it does not understand."""
 
 LONGEST_VALUE = 40
 SPELLED = {None: "NULL", True: "true", False: "false"}
@@ -130,7 +130,7 @@ def verify(
     and one for each row that no list has.
 
     What differs while its event waits or is on its way is no drift: it is looked at again after a moment.
-    Ends with 0 when all is equal or was repaired, with 3 when something differs, with 2 when that cannot be
+    Ends with 0 when all is equal or was repaired, with 3 when something differs, with 4 when that cannot be
     told. Needs STRIPE_API_KEY.
     """
     if customer is not None and sample is not None:

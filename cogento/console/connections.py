@@ -11,14 +11,16 @@ import logging
 import os
 import sys
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import click
 import structlog
+from pydantic_settings import BaseSettings
 
 from cogento import runtime
 from cogento.console.dead_letters import DeadLetterService
 from cogento.console.errors import Failure, friendly_errors
-from cogento.console.local_run import adopt_local_run
+from cogento.console.local_run import SERVERS, adopt_local_run
 from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
@@ -37,16 +39,29 @@ from cogento.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+S = TypeVar("S", bound=BaseSettings)
+
 CONNECTIONS = 2
 REDIS_CONNECTIONS = 4  # several pages at once, and the poller beside them
+NOTHING_HERE = "or start `make run` in this folder; --data DIR names the folder of another run"
 ASKING_CONNECTIONS = 6  # one for the turn, the others to write with
+
+
+def _load_for_command(kind: type[S]) -> S:
+    """Read settings, and where no server is named say how else a command finds some."""
+    adopt_local_run()
+    try:
+        return load(kind)
+    except SystemExit:
+        if not any(map(os.environ.get, SERVERS)):
+            click.echo(f"cogento: {NOTHING_HERE}", err=True)
+        raise
 
 
 @contextmanager
 def open_store(*, name: str) -> Iterator[Store]:
     """Open the tables; `name` is what pg_stat_activity shows."""
-    adopt_local_run()
-    settings = load(DatabaseSettings)
+    settings = _load_for_command(DatabaseSettings)
     with friendly_errors():
         store = runtime.run(
             Store.open(settings.database_url.get_secret_value(), pool_size=CONNECTIONS, application_name=name)
@@ -71,8 +86,7 @@ def open_store_if_configured(*, name: str) -> Iterator[Store | None]:
 @contextmanager
 def open_mailboxes() -> Iterator[Mailboxes]:
     """Open the mailboxes as this process's settings name them."""
-    adopt_local_run()
-    settings = load(MailboxSettings)
+    settings = _load_for_command(MailboxSettings)
     with friendly_errors():
         mailboxes = connect(settings)
         try:
@@ -110,8 +124,7 @@ def _logs_aside(least: int = logging.WARNING) -> Iterator[None]:
 @contextmanager
 def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     """Open the way to Stripe, between the mailboxes and the tables."""
-    adopt_local_run()
-    settings = load(ReconcileSettings)
+    settings = _load_for_command(ReconcileSettings)
     with _logs_aside(), friendly_errors():
         mailboxes = connect(settings)
         try:

@@ -122,10 +122,10 @@ class StatusLine:
             except Exception as error:  # noqa: BLE001 - whatever it is, the processes go on and so do we
                 self.text = f"no numbers just now ({type(error).__name__})"
             else:
-                waiting, lag = queue.waiting + queue.parked, queue.oldest_event_age_seconds or 0.0
+                parked = f" · waiting for their customer {queue.parked:,}" if queue.parked else ""
                 self.text = (
-                    f"received {queue.received_total:,} · applied {tables.applied_total:,} · waiting {waiting:,}"
-                    f" · dead {tables.dead:,} · lag {lag:.1f} s"
+                    f"received {queue.received_total:,} · processed {queue.settled_total:,} (applied {tables.applied_total:,})"
+                    f" · waiting {queue.waiting:,}{parked} · dead {tables.dead:,} · lag {queue.oldest_event_age_seconds or 0.0:.1f} s"
                 )
             took = time.monotonic() - begun
             time.sleep(max(self._every_seconds, took / SHARE_OF_TIME))

@@ -29,6 +29,7 @@ from tests.support.local_run import (
     LocalRun,
     wait_until_gone,
 )
+from tests.support.pages import Ended, clone_beside, commands_of, follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,8 @@ def test_the_servers_listen_on_this_machine_only(shared_run: LocalRun) -> None:
 
 def test_it_shows_where_to_look_and_how_things_stand(shared_run: LocalRun) -> None:
     servers.wait_until(
-        lambda: "received 0 · applied 0" in shared_run.output.read_text(), what="the live line"
+        lambda: "received 0 · processed 0 (applied 0) · waiting 0 · dead 0" in shared_run.output.read_text(),
+        what="the live line",
     )
 
     assert shared_run.facts["receiver_url"] in shared_run.output.read_text()
@@ -219,6 +221,39 @@ def test_a_killed_run_leaves_no_orphans_and_its_data_to_the_next_run(succession:
     assert facts["pids"]["postgres"] not in succession.family
     with psycopg.connect(facts["database_url"]) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+@pytest.fixture(scope="module")
+def toured(succession: Succession) -> list[Ended]:
+    """What README's first commands and those of docs/tour.md said, beside the run with a simulated Stripe."""
+    run = succession.following
+    with psycopg.connect(run.facts["database_url"], autocommit=True) as connection:
+        servers.wait_until(
+            lambda: connection.execute("SELECT count(*) > 20 FROM subscriptions").fetchone() == (True,),
+            what="rows",
+            seconds=30,
+        )
+    page = [*commands_of("README.md", below="Try it"), *commands_of("docs/tour.md")]
+    return follow(page, run, clone_beside(run, run.data.with_name("clone")))
+
+
+def said(toured: list[Ended], start: str) -> list[str]:
+    return [ended.output for ended in toured if ended.command.startswith(start)]
+
+
+def test_every_command_of_the_readme_and_the_tour_works(toured: list[Ended]) -> None:
+    assert [ended for ended in toured if ended.exit_code != 0] == []
+    assert len(toured) > 14
+
+
+def test_the_tour_shows_what_its_page_says(toured: list[Ended]) -> None:
+    _, paused, resumed = said(toured, ".venv/bin/cogento status")
+
+    assert "all paused" in paused
+    assert "all paused" not in resumed
+    assert "@example.com" in said(toured, "make psql")[0]
+    assert "malformed" in said(toured, ".venv/bin/cogento letters list")[0]
+    assert " rows, 0 differences" in said(toured, "make compare")[0]
 
 
 def test_the_simulated_stripe_makes_rows_arrive_and_everything_stops_soon_after_ctrl_c(

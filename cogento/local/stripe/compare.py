@@ -153,11 +153,12 @@ def main(
         lines = Path(source).read_bytes()
     place = with_schema(database_url, database_schema)
     comparison = asyncio.run(compare(place, read_truth(lines), ignored=ignored))
-    click.echo(msgspec.json.encode(comparison).decode() if as_json else _summary(comparison))
+    click.echo(msgspec.json.encode(comparison).decode() if as_json else describe(comparison))
     ctx.exit(0 if comparison.is_equal else 1)
 
 
-def _summary(comparison: Comparison) -> str:
+def describe(comparison: Comparison) -> str:
+    """Say in words what differs, a line for each of the first 20, and count all."""
     lines = [
         f"{one.table} {one.stripe_id} {one.column}: expected {one.expected!r}, found {one.found!r}"
         f"{' (unsure)' if one.unsure else ''}"

@@ -104,6 +104,20 @@ def test_missing_configuration_names_the_variable(
     assert "is not set; docs/settings.md says what it holds" in failed.stderr
 
 
+def test_missing_servers_are_said_to_come_with_a_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.delenv("REDIS_URL")
+    assert "or start `make run` in this folder" in run("status").stderr
+
+
+def test_configuration_that_is_there_and_wrong_is_not_answered_with_another_way(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://")
+    monkeypatch.setenv("MAILBOX_SHARDS", "none")
+    assert "make run" not in run("status").stderr
+
+
 @every_command
 def test_wrong_url_is_refused_without_showing_it(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]

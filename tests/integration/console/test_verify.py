@@ -109,13 +109,14 @@ def test_a_repair_ends_with_0_and_is_explained(run: Run, planted: str) -> None:
     )
 
 
-def test_verify_that_could_not_tell_ends_with_2(
+def test_verify_that_could_not_tell_ends_with_4_and_a_mistyped_one_with_2(
     run: Run, stripe: SimulatedStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.stripe.requests.next_delay", lambda *_, **__: 0)
     stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR))
 
-    assert run("verify").exit_code == 2
+    assert run("verify").exit_code == 4
+    assert run("verify", "--sample", "x").exit_code == 2
 
 
 def test_verify_with_a_refused_key_ends_as_wrongly_configured(run: Run, stripe: SimulatedStripe) -> None:
@@ -124,9 +125,9 @@ def test_verify_with_a_refused_key_ends_as_wrongly_configured(run: Run, stripe: 
     assert run("verify").exit_code == EX_CONFIG
 
 
-def test_verify_of_a_customer_that_nobody_knows_ends_with_2(run: Run, stripe: SimulatedStripe) -> None:
+def test_verify_of_a_customer_that_nobody_knows_ends_with_4(run: Run, stripe: SimulatedStripe) -> None:
     found = run("verify", "cus_none")
-    assert (found.exit_code, stripe.requests > 0) == (2, True)
+    assert (found.exit_code, stripe.requests > 0) == (4, True)
     assert found.output == "Stripe does not know cus_none, and no row is about it.\n"
 
 

@@ -13,6 +13,7 @@ import pytest
 from cogento.cli.main import COMMANDS
 from cogento.events.kinds import kind_of
 from cogento.reconcile.sweep import TYPES
+from tools.generate_docs import commands_page, decisions_page
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
@@ -32,12 +33,28 @@ LINKS = sorted(
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     }
 )
+ANCHORED_LINKS = sorted(
+    {
+        (page, target, anchor)
+        for page, text in PAGES.items()
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text)
+    }
+)
+INDEXED_PAGES = sorted(path.name for path in ROOT.glob("docs/*.md") if path.name != "README.md")
 
 PRINTED = (ROOT / "cogento" / "local" / "terminal.py").read_text()
 LISTENING = re.findall(r"stripe listen (?:[^`#\\\n]|\\\n)*", f"{TEXT}\n{PRINTED}")
 WHOLE_COMMANDS = [line for line in LISTENING if "…" not in line]
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+def anchors(page: Path) -> set[str]:
+    """What can stand behind the # of a link to this page: its headings as GitHub spells them, and marks of its own."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    spelled = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return spelled | set(re.findall(r'<a id="([^"]+)"', text))
 
 
 def command(name: str) -> click.Command:
@@ -76,6 +93,25 @@ def test_line_in_the_help_is_the_command_s_own(name: str) -> None:
 @pytest.mark.parametrize(("page", "target"), LINKS)
 def test_link_leads_somewhere(page: str, target: str) -> None:
     assert (ROOT / page).parent.joinpath(target).exists()
+
+
+@pytest.mark.parametrize(("page", "target", "anchor"), ANCHORED_LINKS)
+def test_link_leads_to_a_place_on_its_page(page: str, target: str, anchor: str) -> None:
+    there = (ROOT / page).parent / target if target else ROOT / page
+    assert anchor in anchors(there)
+
+
+@pytest.mark.parametrize("name", INDEXED_PAGES)
+def test_page_is_in_the_index_of_pages(name: str) -> None:
+    assert f"]({name})" in PAGES["docs/README.md"]
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    assert PAGES["docs/cli.md"] == commands_page(), "`make docs` writes it anew"
+
+
+def test_the_index_of_decisions_has_every_title() -> None:
+    assert PAGES["docs/decisions/README.md"] == decisions_page(), "`make docs` writes it anew"
 
 
 def test_readme_prints_the_promise() -> None:

@@ -1,4 +1,4 @@
-"""docs/ordering.md says what the code does: its examples, its sizes, its rules and its picture."""
+"""docs/ordering.md says what the code does: its examples, its sizes, its rules and its picture. So does README's example."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ CHECKOUT = [
     version("evt_C", NOW, "active, metadata", "active"),
     version("evt_C", NOW, "active, metadata", "active"),
 ]
+OF_ONE_SECOND = [
+    version("evt_B", NOW, "active", "incomplete"),
+    version("evt_C", NOW, "active, gold", "active"),
+    version("evt_A", NOW, "incomplete", lifecycle=CREATED),
+]
+README = (TESTS.parent / "README.md").read_text()
 RESUMED, PAUSED = version("evt_R", NOW, "active", "paused"), version("evt_P", NOW, "paused", "active")
 MONDAY = version("evt_M", NOW - 86_400, "active")
 
@@ -51,6 +57,18 @@ def told(versions: list[Version]) -> list[tuple[str, str, str]]:
 
 def test_the_checkout_goes_as_documented() -> None:
     assert told(CHECKOUT) == documented("**A checkout.**", "Newest `created`")
+
+
+def test_the_problem_that_the_readme_shows_goes_as_shown() -> None:
+    shown = re.findall(
+        r"^\| (?:1st|2nd|3rd) \| `(\w+)`.* \| \**([\w, ]+)\**.* \| ([\w, ]+) \|$", README, re.MULTILINE
+    )
+
+    written_if_not_older = [getattr(version.columns, "status", "") for version in OF_ONE_SECOND]
+    ours = [(event, status) for event, status, _ in told(OF_ONE_SECOND)]
+
+    assert [(event, row) for event, _, row in shown] == ours
+    assert [row for _, row, _ in shown] == written_if_not_older
 
 
 def test_there_and_back_goes_as_documented() -> None:

@@ -1,0 +1,68 @@
+"""Hold every row of this folder's `cogento run` against its simulated Stripe: `make compare`.
+
+The simulated Stripe stops making events, delivers what is left, and goes on afterwards. Ends with 1 when a row
+differs that does not call itself unsure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
+
+from cogento.console.local_run import DEFAULT_DATA, read_run
+from cogento.database_schema import with_schema
+from cogento.local.stripe.compare import compare, describe
+from cogento.local.stripe.truth import read_truth
+
+if TYPE_CHECKING:
+    from cogento.local.stripe.compare import Comparison
+
+DELIVERY_SECONDS = 60
+PROCESSING_SECONDS = 60
+"""For what is delivered and not processed yet; a killed worker's events wait for half a minute."""
+
+
+def main() -> None:
+    """Print what differs, or that nothing does, and end with 1 or 0."""
+    facts = read_run(DEFAULT_DATA)
+    if "stripe_control_url" not in facts:
+        raise SystemExit(
+            f"{DEFAULT_DATA}/run.json names no simulated Stripe: start `make run` in another terminal."
+        )
+    stripe = facts["stripe_control_url"]
+    _ask(stripe, "drain", {"timeout_seconds": DELIVERY_SECONDS})
+    try:
+        comparison = _compare_until_equal(
+            stripe, with_schema(facts["database_url"], facts["database_schema"])
+        )
+    finally:
+        _ask(stripe, "start", {})
+    print(describe(comparison))
+    sys.exit(0 if comparison.is_equal else 1)
+
+
+def _compare_until_equal(stripe: str, database_url: str) -> Comparison:
+    truth = read_truth(_ask(stripe, "truth"))
+    until = time.monotonic() + PROCESSING_SECONDS
+    while True:
+        comparison = asyncio.run(compare(database_url, truth))
+        if comparison.is_equal or time.monotonic() > until:
+            return comparison
+        time.sleep(0.5)
+
+
+def _ask(stripe: str, what: str, body: object = None) -> bytes:
+    """POST a body, or GET without one."""
+    content = None if body is None else json.dumps(body).encode()
+    request = Request(f"{stripe}/{what}", data=content, headers={"Content-Type": "application/json"})
+    with urlopen(request, timeout=2 * DELIVERY_SECONDS) as response:
+        answer: bytes = response.read()
+    return answer
+
+
+if __name__ == "__main__":
+    main()
