@@ -78,7 +78,7 @@ format: $(READY) ## Format and fix what can be fixed
 
 lock: ## Pin every dependency with its hashes (needs uv)
 	@uv pip compile pyproject.toml -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" -o requirements.lock
-	@uv pip compile pyproject.toml -q --extra local --group dev --universal --generate-hashes --python-version 3.11 -c requirements.lock --custom-compile-command "make lock" -o requirements-dev.lock
+	@uv pip compile pyproject.toml -q --extra local --extra otel --group dev --universal --generate-hashes --python-version 3.11 -c requirements.lock --custom-compile-command "make lock" -o requirements-dev.lock
 
 clean: ## Remove what was built here (not your data)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,13 +1,15 @@
-"""Logs and error reports of a process: JSON lines on standard output, and Sentry when a DSN is set.
+"""Logs, error reports and traces of a process: JSON lines on standard output, Sentry when a DSN is set, OpenTelemetry when asked.
 
-Neither may carry payloads, secrets or personal data. A log line holds an event name in the past tense and its
-fields. Sentry, in sentry.py, takes a fifth of a second to load: who has no DSN does not load it.
+None may carry payloads, secrets or personal data. A log line holds an event name in the past tense and its
+fields. Sentry, in sentry.py, takes a fifth of a second to load: who has no DSN does not load it. So with OpenTelemetry, in
+tracing.py, which is an extra and may not be installed.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
 
 THROTTLE_SECONDS = 10
 
+TRACES_GO_TO = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")
+"""Variables of OpenTelemetry that name a receiver of traces; with none of them there are no traces."""
+
 _log = structlog.get_logger()
 
 
 def configure(
     process: str, *, level: str, sentry_dsn: str | None, sentry_environment: str = "production"
 ) -> None:
-    """Set up this process's logs and error reports; call it once, at the start."""
+    """Set up this process's logs, error reports and traces; call it once, at the start."""
 
     def add_process(_logger: object, _method: str, fields: Fields) -> Fields:
         # In every thread, as context variables would not.
@@ -53,6 +58,7 @@ def configure(
     if failpoints.armed:
         # At the highest level, so that no LOG_LEVEL hides it.
         structlog.get_logger().critical("failpoints_armed", failpoints=failpoints.armed)
+    _start_tracing(process)
 
 
 def report(error: BaseException) -> None:
@@ -66,6 +72,34 @@ def send_to_sentry(error: BaseException) -> None:
     sentry = sys.modules.get("sentry_sdk")
     if sentry is not None:
         sentry.capture_exception(error)
+
+
+def is_tracing() -> bool:
+    """Tell whether this process makes traces, by its OTEL_* variables or because an application around us does."""
+    return "opentelemetry.sdk.trace" in sys.modules
+
+
+def _start_tracing(process: str) -> None:
+    """Begin to send traces if they are asked for. A platform may set these variables for every program: that we cannot is a warning."""
+    is_off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if (
+        is_off
+        or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
+        or not any(map(os.environ.get, TRACES_GO_TO))
+    ):
+        return
+    try:
+        importlib.import_module("cogento.tracing").start(process)
+    except ImportError as error:
+        _log.warning(
+            "traces_not_sent", missing=error.name, fix='pip install ".[otel]", or OTEL_SDK_DISABLED=true'
+        )
+    except LookupError as error:
+        _log.warning(
+            "traces_not_sent",
+            missing=f"an exporter named {error}",
+            fix="install it, or change OTEL_TRACES_EXPORTER",
+        )
 
 
 def _replace_error(_logger: object, _method: str, fields: Fields) -> Fields:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from cogento import reporting
 from cogento.events.fence import Fence
 from cogento.queue.durability import warning_of
 from cogento.queue.figures import read_figures
@@ -53,7 +54,12 @@ class Composed:
 def compose(settings: ReceiverSettings) -> ReceiverParts:
     """Make the parts that these settings describe; Redis is not needed yet."""
     policy, mailboxes = accept_policy(settings), open_mailboxes(settings)
-    intake = Intake(
+    intake_class = Intake
+    if reporting.is_tracing():
+        from receiver import traced  # noqa: PLC0415 - loads OpenTelemetry
+
+        intake_class = traced.TracedIntake
+    intake = intake_class(
         policy=policy,
         mailbox=GroupCommit(mailboxes),
         wakeup=BackgroundWakeup(WorkerWakeup(settings.redis_url.get_secret_value())),

@@ -23,7 +23,7 @@ from worker.dead_letters import crash_letter, failed_letter, orphan_letter, unre
 from worker.decode import is_deletion
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from cogento.events.names import EventId, ObjectId
     from cogento.store.dead_letters import DeadLetter
@@ -55,7 +55,7 @@ class ProcessedClaim:
     """What is to be settled, what became of each event, and the objects whose last event is not known."""
 
     settlements: tuple[Settlement, ...]
-    results: tuple[Result, ...]
+    results: Mapping[EventId, Result]
     unsure: frozenset[ObjectId]
 
 
@@ -138,7 +138,7 @@ class BatchProcessor:
         await self._insert_dead_letters([customer for customer in customers if customer.letters])
         return ProcessedClaim(
             settlements=tuple(customer.settlement() for customer in customers),
-            results=tuple(result for customer in customers for result in customer.results.values()),
+            results={id_: result for customer in customers for id_, result in customer.results.items()},
             unsure=frozenset().union(*(customer.unsure for customer in customers)),
         )
 

@@ -205,13 +205,16 @@ class WorkerLoop:
         BATCHES.count("settled")
         await self._heartbeat.settled(decoded, processed.settlements)
         # A thin event is counted by its reason: nothing was written in its place yet.
-        words = (Reason.ASKED if one.reason is Reason.ASKED else one.outcome for one in processed.results)
+        results = processed.results
+        words = (Reason.ASKED if one.reason is Reason.ASKED else one.outcome for one in results.values())
         log.info("batch_settled", **Counter[str](words))
-        for result in processed.results:
+        for event_id, result in results.items():
             if result.outcome is Outcome.DEAD:
-                log.warning("event_dead_lettered", reason=result.reason, why=result.code)
+                log.warning("event_dead_lettered", event_id=event_id, reason=result.reason, why=result.code)
             elif result.outcome is Outcome.RETRY_AT:
-                log.warning("event_postponed", failure=result.reason, attempts=result.attempts)
+                log.warning(
+                    "event_postponed", event_id=event_id, failure=result.reason, attempts=result.attempts
+                )
 
     async def _settle(self, claim: Claim, settlements: Sequence[Settlement]) -> None:
         lost = await self._mailboxes.settle(claim, settlements)

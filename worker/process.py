@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from cogento import VERSION
+from cogento import VERSION, reporting
 from cogento.events.fence import Fence
 from cogento.metrics.declarations import TABLE_METRICS, measure, pack
 from cogento.queue.checks import log_level
@@ -83,9 +83,14 @@ class WorkerProcess:
         self._heartbeat = WorkerHeartbeat(
             mailboxes.workers, worker=name, version=VERSION, now_ms=mailboxes.now_ms, clock=time.monotonic
         )
-        self._loop = WorkerLoop(
+        loop_class, processor_class = WorkerLoop, BatchProcessor
+        if reporting.is_tracing():
+            from worker import traced  # noqa: PLC0415 - loads OpenTelemetry
+
+            loop_class, processor_class = traced.TracedLoop, traced.TracedProcessor
+        self._loop = loop_class(
             mailboxes,
-            BatchProcessor(store, now_ms=mailboxes.now_ms, jitter=random.random),
+            processor_class(store, now_ms=mailboxes.now_ms, jitter=random.random),
             circuit=LocalCircuit(
                 mailboxes.circuit(Dependency.POSTGRES), probe=store.ping_write, jitter=random.random
             ),

@@ -35,7 +35,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
     `livemode` None means that the event does not say, `account` None that it names none. For types that are not
     ours, `object_id` and `customer_id` may be empty: some objects have no id (a balance, an upcoming invoice). A thin
-    event tells of no customer: it lies in a mailbox of its object's own.
+    event tells of no customer: it lies in a mailbox of its object's own. `trace` goes with an event that is traced
+    (cogento/tracing.py).
     """
 
     event_id: EventId
@@ -46,6 +47,7 @@ class Envelope(msgspec.Struct, frozen=True):
     object_id: ObjectId
     customer_id: CustomerId
     body: bytes
+    trace: bytes = b""
 
 
 def is_ours(type_: str) -> bool:

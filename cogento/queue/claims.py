@@ -39,7 +39,10 @@ class Limits:
 
 
 class QueuedEvent(msgspec.Struct, frozen=True):
-    """One event of a claim; `attempts` failed so far, the first one at `first_attempt_ms`."""
+    """One event of a claim; `attempts` failed so far, the first one at `first_attempt_ms`.
+
+    `trace` is empty for an event that is not traced (cogento/tracing.py).
+    """
 
     event_id: EventId
     body: bytes
@@ -47,6 +50,7 @@ class QueuedEvent(msgspec.Struct, frozen=True):
     source: Source
     attempts: int = 0
     first_attempt_ms: int | None = None
+    trace: bytes = b""
 
 
 class CustomerBatch(msgspec.Struct, frozen=True):

@@ -1,11 +1,11 @@
 """How one event is stored: a short header that Lua can read, then the body, compressed where that helps.
 
-    version (1) · source (1) · received_ms (13 digits) · codec (1) · body
+    version (1) · source (1) · received_ms (13 digits) · in version 3 a trace (24) · codec (1) · body
 
-Lua compares from the codec on, to tell a plain repetition from another content under the same id, and
-reads received_ms. A dictionary is never changed once events were stored with it: a better one gets a new
-letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0015). Knows
-nothing of Redis.
+Lua compares from behind received_ms on, to tell a plain repetition from another content under the same id, and
+reads received_ms. Version 3 is written of events that are traced (docs/tracing.md), and of no others. A dictionary is never changed once events were stored with it: a better one gets a new
+letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0015), version 3 the trace
+(docs/decisions/0054). Knows nothing of Redis.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import zstandard
 
 from cogento.events.outcomes import Source
 
-VERSION = 2
-READABLE = frozenset({1, 2})
+VERSION, TRACED_VERSION = 2, 3
+READABLE = frozenset({1, 2, 3})
 """A version is best made readable one release before it is written: then no worker ever has to set it aside."""
 HEADER_BYTES = 15
+TRACE_BYTES = 24
 PLAIN = b"="
 DEFLATED = b"a"
 ZSTANDARD = b"b"
@@ -61,11 +62,12 @@ _zstandard = _Zstandard()
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """An event as it was put."""
+    """An event as it was put; `trace` is empty for one that is not traced."""
 
     body: bytes
     received_ms: int
     source: Source
+    trace: bytes = b""
 
 
 class Header(NamedTuple):
@@ -80,9 +82,10 @@ class _Content(msgspec.Struct):
     api_version: Any = None
 
 
-def encode(body: bytes, *, received_ms: int, source: Source) -> bytes:
-    """Return the value to store."""
-    head = bytes((VERSION,)) + _LETTERS[source] + b"%013d" % received_ms
+def encode(body: bytes, *, received_ms: int, source: Source, trace: bytes = b"") -> bytes:
+    """Return the value to store; `trace` has TRACE_BYTES, or none."""
+    version = TRACED_VERSION if trace else VERSION
+    head = bytes((version,)) + _LETTERS[source] + b"%013d" % received_ms + trace
     compressed = _zstandard.compress(body)
     # A claim is bounded by what it holds as stored: a large body must not expand to very much more.
     is_worth_it = len(compressed) < len(body) <= max(SMALL_BYTES, MAX_EXPANSION_RATIO * len(compressed))
@@ -98,8 +101,11 @@ def decode(value: bytes, *, now_ms: int) -> Stored | None:
     if value[:1] and value[0] in _NEWER_VERSIONS:
         return None
     header = decode_header(value)
+    if header is None:
+        return Stored(value, now_ms, Source.WEBHOOK)
+    behind = HEADER_BYTES + TRACE_BYTES if value[0] == TRACED_VERSION else HEADER_BYTES
     try:
-        return Stored(_body(value), *header) if header else Stored(value, now_ms, Source.WEBHOOK)
+        return Stored(_body(value, behind), *header, value[HEADER_BYTES:behind])
     except (ValueError, zlib.error, zstandard.ZstdError):
         return Stored(value, now_ms, Source.WEBHOOK)
 
@@ -124,8 +130,8 @@ def same_content(stored: bytes, value: bytes) -> bool:
     return bool(first.api_version != second.api_version or first.data == second.data)
 
 
-def _body(value: bytes) -> bytes:
-    codec, body = value[HEADER_BYTES : HEADER_BYTES + 1], value[HEADER_BYTES + 1 :]
+def _body(value: bytes, at: int) -> bytes:
+    codec, body = value[at : at + 1], value[at + 1 :]
     if codec == ZSTANDARD:
         return _decompress(body)
     if codec == PLAIN:

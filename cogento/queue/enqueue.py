@@ -37,7 +37,10 @@ class EnqueueCommands:
 
     async def put(self, envelopes: Sequence[Envelope], *, source: Source, now_ms: int) -> list[Put]:
         """Put these; an id that waits already stays as it is. At most one result asks for a wake-up."""
-        values = [codec.encode(envelope.body, received_ms=now_ms, source=source) for envelope in envelopes]
+        values = [
+            codec.encode(envelope.body, received_ms=now_ms, source=source, trace=envelope.trace)
+            for envelope in envelopes
+        ]
         groups = keys.by_shard(self._tags, [envelope.customer_id for envelope in envelopes])
         calls = [
             self._call(tag, now_ms, [(envelopes[i], values[i]) for i in places])

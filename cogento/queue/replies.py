@@ -67,9 +67,8 @@ def read_batch(reply: Reply, *, now_ms: int) -> CustomerBatch:
             unknown.append(event_id)
             continue
         attempts, first_ms, *_ = read_attempts(tries)
-        events.append(
-            QueuedEvent(event_id, stored.body, stored.received_ms, stored.source, attempts, first_ms)
-        )
+        known = (stored.received_ms, stored.source, attempts, first_ms, stored.trace)
+        events.append(QueuedEvent(event_id, stored.body, *known))
     return CustomerBatch(CustomerId(customer_id.decode()), tuple(events), int(crashes), tuple(unknown))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cogento import reporting
 from cogento.events.fence import Fence
 from cogento.events.outcomes import Source
 from cogento.queue.wakeup import WorkerWakeup
@@ -69,13 +70,18 @@ class Reconciliation:
         fence: Fence,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        fetcher = ObjectFetcher(stripe, enqueuer)
+        if reporting.is_tracing():
+            from cogento.reconcile.traced import TracedEnqueuer, TracedFetcher  # noqa: PLC0415 - loads OpenTelemetry
+
+            enqueuer = TracedEnqueuer(mailboxes, enqueuer.wake_workers)
+            fetcher = TracedFetcher(stripe, enqueuer)
         self._store = store
         self._stripe = stripe
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
         self._fence = fence
         self._sweep = EventSweep(stripe, store, mailboxes, enqueuer, fence=fence)
-        fetcher = ObjectFetcher(stripe, enqueuer)
         self._refetcher = Refetcher(
             store,
             (

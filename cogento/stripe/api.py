@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from cogento import reporting
 from cogento.stripe.requests import Requests, StripeAnswer
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from cogento.events.kinds.kind import Kind, Parts
     from cogento.events.names import CustomerId, ObjectId
-    from cogento.stripe.requests import RateLimit
+    from cogento.stripe.requests import RateLimit, Transport
 
 API_VERSION = "2026-06-24.dahlia"
 """The version that answers are asked for in, whatever the account's own is."""
@@ -67,7 +68,12 @@ class StripeApi:
         from cogento.stripe.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
 
         sdk = Sdk(key, base=base, account=account, api_version=API_VERSION, timeout_seconds=timeout_seconds)
-        return cls(Requests(sdk.send, limit, jitter=jitter), sdk.close)
+        send: Transport = sdk.send
+        if reporting.is_tracing():
+            from cogento.tracing import traced_transport  # noqa: PLC0415 - loads OpenTelemetry
+
+            send = traced_transport(send)
+        return cls(Requests(send, limit, jitter=jitter), sdk.close)
 
     async def fetch(self, kind: Kind, object_id: ObjectId) -> StripeAnswer:
         """Ask for one object as it is now; whole, a subscription for example with all of its items.

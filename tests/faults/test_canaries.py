@@ -24,7 +24,7 @@ from cogento.local.process import Command, Process
 from cogento.local.services import ROOT
 from tests.support.builders import SECRET, Json, customer, event_body
 from tests.support.canaries import leaks, passwords
-from tests.support.sentry import Sentry, listening_sentry
+from tests.support.listeners import Sentry, listening
 from tests.support.servers import wait_until
 from tests.support.wire import UNSIGNED, Request
 
@@ -129,7 +129,7 @@ def suspect(
 ) -> Iterator[Suspect]:
     """A deployment whose database takes any password, and who is told of its mistakes."""
     port = free_port()
-    with listening_sentry() as sentry:
+    with listening(Sentry()) as sentry:
         told = {"SENTRY_DSN": sentry.dsn, "LOG_LEVEL": "DEBUG", "METRICS_TOKEN": METRICS_TOKEN}
         stores = {"DATABASE_URL": database_url.replace("@", ":canary-password@"), "REDIS_URL": redis_url}
         asking = {"STRIPE_API_KEY": KEY, "STRIPE_API_BASE": "http://127.0.0.1:9"}

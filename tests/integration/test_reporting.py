@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cogento import VERSION
-from tests.support.sentry import listening_sentry
+from tests.support.listeners import Sentry, listening
 
 ROOT = Path(__file__).parents[2]
 CANARY = "ada@example.com"
@@ -27,7 +27,7 @@ for mistake in (lambda: next_delay(canary, 1, jitter=0.5), lambda: http_url(cana
 
 
 def test_a_mistake_is_told_before_the_process_ends_and_quotes_nothing() -> None:
-    with listening_sentry() as sentry:
+    with listening(Sentry()) as sentry:
         code = MISTAKE.replace("{dsn}", sentry.dsn)
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from cogento.reporting import THROTTLE_SECONDS, ThrottledLog
@@ -15,16 +16,52 @@ LOADED = """
 import sys, receiver.app, receiver.asgi, worker.process, cogento.console.connections
 from cogento import reporting
 reporting.configure("test", level="INFO", sentry_dsn=None)
-print("sentry_sdk" in sys.modules)
+print([name for name in ("sentry_sdk", "cogento.tracing", "opentelemetry.sdk.trace") if name in sys.modules])
 """
+NOT_INSTALLED = """
+import sys; sys.modules["opentelemetry"] = None
+from cogento import reporting
+reporting.configure("test", level="INFO", sentry_dsn=None)
+"""
+ELSEWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 
 
-def test_who_has_no_dsn_does_not_load_sentry() -> None:
-    settings = {"REDIS_URL": "redis://127.0.0.1:1/0", "STRIPE_WEBHOOK_SECRET": SECRET}
-    loaded = subprocess.run(
-        [sys.executable, "-c", LOADED], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
-    )
-    assert loaded.stdout == "False\n"
+def run(code: str, **settings: str) -> str:
+    """Run code in a process with these settings and no others, and return what it printed."""
+    settings |= {"REDIS_URL": "redis://127.0.0.1:1/0", "STRIPE_WEBHOOK_SECRET": SECRET}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        ELSEWHERE | {"OTEL_SDK_DISABLED": "true"},
+        ELSEWHERE | {"OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_SERVICE_NAME": "shop"},
+    ],
+    ids=",".join,
+)
+def test_who_asks_for_neither_error_reports_nor_traces_does_not_load_them(settings: dict[str, str]) -> None:
+    assert run(LOADED, **settings) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "settings", "missing"),
+    [
+        (NOT_INSTALLED, ELSEWHERE, '"missing": "opentelemetry"'),
+        (LOADED, ELSEWHERE | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "an exporter named otlp_proto_grpc"),
+        (LOADED, {"OTEL_TRACES_EXPORTER": "pigeon"}, "an exporter named pigeon"),
+    ],
+)
+def test_traces_that_cannot_be_sent_are_told_of_and_nothing_else_changes(
+    code: str, settings: dict[str, str], missing: str
+) -> None:
+    told = run(code, **settings)
+    assert '"event": "traces_not_sent"' in told
+    assert missing in told
 
 
 def test_the_first_alarm_is_logged_at_once() -> None:

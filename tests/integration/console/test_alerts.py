@@ -8,7 +8,7 @@ import pytest
 
 from cogento.settings import EX_CONFIG
 from tests.support import builders
-from tests.support.webhook import Webhook, listening_webhook
+from tests.support.listeners import Webhook, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    with listening_webhook() as listening:
-        monkeypatch.setenv("ALERT_WEBHOOK_URL", listening.url)
+    with listening(Webhook()) as told:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", told.url)
         monkeypatch.setenv("STRIPE_LIVEMODE", "true")
-        yield listening
+        yield told
 
 
 def test_every_check_says_what_is_wrong_and_the_webhook_hears_it_once(

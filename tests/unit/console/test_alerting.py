@@ -15,7 +15,7 @@ from cogento.queue.alerts import SentAlerts
 from cogento.queue.keys import tags
 from tests.support.fake_redis import client_on
 from tests.support.figures import letters, queue_figures, table_figures, worker, workforce
-from tests.support.webhook import Webhook, listening_webhook
+from tests.support.listeners import Webhook, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,8 +46,8 @@ class Clock:
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with listening_webhook() as listening:
-        yield listening
+    with listening(Webhook()) as told:
+        yield told
 
 
 @pytest.fixture

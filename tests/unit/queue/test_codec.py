@@ -64,7 +64,21 @@ def test_lua_and_python_agree_on_the_header() -> None:
     assert value[codec.HEADER_BYTES :] == codec.PLAIN + b"{}"  # sub from HEADER + 1 in put.lua
 
 
-@pytest.mark.parametrize("version", [codec.VERSION + 1, 31])
+@given(body=st.binary(), trace=st.binary(min_size=codec.TRACE_BYTES, max_size=codec.TRACE_BYTES))
+def test_a_trace_comes_back_with_its_event(body: bytes, trace: bytes) -> None:
+    value = encode(body, received_ms=NOW_MS, source=Source.WEBHOOK, trace=trace)
+    assert decode(value, now_ms=0) == Stored(body, NOW_MS, Source.WEBHOOK, trace)
+    assert codec.decode_header(value) == (NOW_MS, Source.WEBHOOK)
+
+
+def test_a_trace_costs_its_own_bytes_and_an_event_without_one_nothing() -> None:
+    plain = encode(b"{}" * 99, received_ms=NOW_MS, source=Source.WEBHOOK)
+    traced = encode(b"{}" * 99, received_ms=NOW_MS, source=Source.WEBHOOK, trace=b"t" * codec.TRACE_BYTES)
+    assert traced == b"\x03" + plain[1:15] + b"t" * codec.TRACE_BYTES + plain[15:]
+    assert plain[:1] == b"\x02"
+
+
+@pytest.mark.parametrize("version", [max(codec.READABLE) + 1, 31])
 def test_a_newer_version_is_not_read(version: int) -> None:
     value = bytes((version,)) + encode(b"{}", received_ms=NOW_MS, source=Source.WEBHOOK)[1:]
     assert decode(value, now_ms=NOW_MS) is None
@@ -84,6 +98,7 @@ def test_a_newer_version_is_not_read(version: int) -> None:
         b"\x01w1760000000123anot deflated",
         b"\x02w1760000000123bnot compressed",
         b"\x02w1760000000123b",
+        b"\x03w1760000000123" + b"t" * 23,
         encode(b"{}" * 99, received_ms=NOW_MS, source=Source.WEBHOOK)[:-3],
     ],
 )

@@ -171,12 +171,13 @@ def test_what_another_release_must_apply_waits_and_spends_no_attempt(
 
 def test_what_another_release_must_apply_holds_back_only_its_customers_later_events() -> None:
     store = FailingStore(OtherReleaseError("newer"))
-    result = process(store, waiting("evt_0"), waiting("evt_1"), waiting("evt_2"))
-    assert result.settlements[0].done == ("evt_0",)
-    assert [outcome for outcome in result.results if outcome != GOOD] == [
-        Result(Outcome.RETRY_AT, FailureClass.OTHER_RELEASE, attempts=0)
-    ]
-    assert result.settlements[0].postponed_until_ms == NOW_MS + 15_000
+    processed = process(store, waiting("evt_0"), waiting("evt_1"), waiting("evt_2"))
+    assert processed.settlements[0].done == ("evt_0",)
+    assert processed.results == {
+        "evt_0": GOOD,
+        "evt_1": Result(Outcome.RETRY_AT, FailureClass.OTHER_RELEASE, attempts=0),
+    }
+    assert processed.settlements[0].postponed_until_ms == NOW_MS + 15_000
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,9 @@ def test_what_another_release_must_apply_holds_back_only_its_customers_later_eve
 def test_transient_waits_with_full_jitter(jitter: float, attempts: int, delay_ms: int) -> None:
     mail = waiting("evt_1", attempts=attempts, first_ms=NOW_MS)
     processed = process(FailingStore(TransientError("later")), mail, jitter=jitter)
-    assert processed.results == (Result(Outcome.RETRY_AT, FailureClass.TRANSIENT, attempts=attempts + 1),)
+    assert processed.results == {
+        "evt_1": Result(Outcome.RETRY_AT, FailureClass.TRANSIENT, attempts=attempts + 1)
+    }
     assert processed.settlements[0].postponed_until_ms == NOW_MS + delay_ms
 
 
@@ -222,7 +225,7 @@ def test_after_five_times_a_bug_is_buried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
     result = process(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
     assert [(letter.reason, letter.attempts) for letter in store.buried] == [("bug", 5)]
-    assert result.results == (Result(Outcome.DEAD, LetterReason.BUG, code="KeyError"), GOOD)
+    assert result.results == {"evt_1": Result(Outcome.DEAD, LetterReason.BUG, code="KeyError"), "evt_2": GOOD}
 
 
 def test_a_killer_is_buried_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:

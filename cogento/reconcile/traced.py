@@ -1,0 +1,49 @@
+"""What is fetched from Stripe, with a trace from the question to the row, where traces are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from cogento.reconcile.enqueue import Enqueuer
+from cogento.reconcile.refetch import ObjectFetcher
+from cogento.tracing import SpanKind, pack_current, span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cogento.events.envelope import Envelope
+    from cogento.events.names import ObjectId
+    from cogento.events.outcomes import Source
+    from cogento.store.refetches import RefetchTarget
+    from cogento.stripe.errors import StripeApiError
+    from cogento.tracing import Attributes
+
+
+class TracedFetcher(ObjectFetcher):
+    """An ObjectFetcher whose requests and events are one trace."""
+
+    __slots__ = ()
+
+    async def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
+        """As ObjectFetcher.fetch."""
+        with span("fetch objects", {"cogento.objects": len(wanted)}):
+            return await super().fetch(wanted)
+
+
+class TracedEnqueuer(Enqueuer):
+    """An Enqueuer whose events go on in the trace in which they are put."""
+
+    __slots__ = ()
+
+    async def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
+        """As Enqueuer.put."""
+        if not envelopes:
+            return 0
+        size: Attributes = {"cogento.events": len(envelopes), "cogento.source": source}
+        with span("put into mailboxes", size, kind=SpanKind.PRODUCER):
+            trace = pack_current()
+            return await super().put(
+                [structs.replace(envelope, trace=trace) for envelope in envelopes], source=source
+            )
