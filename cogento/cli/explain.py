@@ -12,7 +12,7 @@ from cogento.cli.printing import json_option, print_facts, print_json, print_tab
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplanation, explain_id
-from cogento.console.formatting import printable, second
+from cogento.console.formatting import items_in_words, printable, second
 from cogento.events.names import EventId
 
 if TYPE_CHECKING:
@@ -175,4 +175,6 @@ def _print_list(
 def _short(value: object) -> object:
     if value is None:
         return ""
+    if isinstance(value, list):
+        return items_in_words(value)
     return f"{value:%Y-%m-%d}" if isinstance(value, dt.datetime) else value

@@ -11,6 +11,10 @@ import datetime as dt
 import re
 import time
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 # Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -59,6 +63,14 @@ def parse_age(text: str) -> int | None:
     """Count a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`, in seconds; None for another."""
     found = re.fullmatch(r"([0-9]{1,6})(s|min|h|d|w)", text)
     return int(found[1]) * SECONDS_IN[found[2]] if found else None
+
+
+def items_in_words(items: Sequence[Mapping[str, object]]) -> str:
+    """Say what a subscription's items sell: `2 x price_a, price_b`."""
+    return ", ".join(
+        f"{item['price']}" if item["quantity"] in {None, 1} else f"{item['quantity']} x {item['price']}"
+        for item in items
+    )
 
 
 def plain(value: object) -> object:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from cogento.ordering.evidence import Evidence, pack, record_of, unpack
+from cogento.ordering.row_values import remembered_values
 
 if TYPE_CHECKING:
     from cogento.events.kinds.kind import Kind
@@ -28,9 +29,7 @@ def without_personal_data(kind: Kind, stored: bytes) -> bytes:
     that another release wrote.
     """
     evidence = unpack(stored)
-    columns = tuple(
-        (state, structs.astuple(kind.without_personal_data(kind.columns(*values))))
-        for state, values in evidence.columns
-    )
+    shown = ((state, kind.columns(*values)) for state, values in evidence.remembered_values)
+    blanked = remembered_values((state, kind.without_personal_data(columns)) for state, columns in shown)
     kept = tuple(value for value in evidence.fill_values if value.column not in kind.personal_columns)
-    return pack(structs.replace(evidence, columns=columns, fill_values=kept)) if stored else stored
+    return pack(structs.replace(evidence, **blanked, fill_values=kept)) if stored else stored

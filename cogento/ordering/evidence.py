@@ -10,10 +10,13 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 
 from cogento.events.errors import OtherReleaseError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cogento.events.kinds.kind import Columns, Kind
     from cogento.events.versions import Version
 
@@ -61,7 +64,9 @@ class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """All that is remembered; `records` newest first.
 
     `newest_dropped` is the second of the newest dropped event of this stage of life. `columns` holds what each
-    state of the newest window looks like, unless the row itself shows exactly that.
+    state of the newest window looks like, unless the row itself shows exactly that. `added_columns` holds, in the same
+    order, the values of the columns that later releases added: apart and last, where an earlier release passes over them.
+    Empty, if that one wrote it: then nothing is known of those columns.
     """
 
     format: int = FORMAT
@@ -71,6 +76,14 @@ class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     newest_dropped: int | None = None
     columns: tuple[tuple[bytes, tuple[Any, ...]], ...] = ()
     fill_values: tuple[FillValue, ...] = ()
+    added_columns: tuple[tuple[Any, ...], ...] = ()
+
+    @property
+    def remembered_values(self) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
+        """Each state of the newest window that is remembered, with the values of its columns as far as they are known."""
+        every_added = self.added_columns or ((),) * len(self.columns)
+        for (state, values), added in zip(self.columns, every_added, strict=True):
+            yield state, (*values, *added)
 
     @property
     def candidates(self) -> tuple[EventRecord, ...]:
@@ -90,8 +103,9 @@ _decode = msgspec.msgpack.Decoder(Evidence).decode
 
 
 def pack(evidence: Evidence) -> bytes:
-    """Write evidence as stored in the row: equal evidence gives equal bytes."""
-    return _encode(evidence)
+    """Write evidence as stored in the row: equal evidence gives equal bytes, of every release that knows its columns."""
+    values = structs.astuple(evidence)
+    return _encode(values if evidence.added_columns else values[:-1])
 
 
 def unpack(stored: bytes) -> Evidence:

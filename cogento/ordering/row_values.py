@@ -29,7 +29,8 @@ FILLED_COLUMNS: Mapping[type[Columns], tuple[str, ...]] = {
 
 _CARRIED = {columns: attrgetter("stripe_created_at", *names) for columns, names in FILLED_COLUMNS.items()}
 
-_VALUES = {kind.columns: attrgetter(*kind.columns.__struct_fields__) for kind in KINDS}
+_ADDED = {kind.columns: len(kind.columns.__struct_defaults__) for kind in KINDS}
+"""How many columns, the last ones, later releases added: they have a default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RowValues:
     """The columns that a row shows, and what it must remember because it does not show it."""
 
     columns: Columns
-    unseen: tuple[tuple[bytes, tuple[Any, ...]], ...]
+    unseen: tuple[tuple[bytes, Columns], ...]
     fill_values: tuple[FillValue, ...]
 
     def remembered_in(self, stage: Evidence) -> Evidence:
@@ -47,9 +48,20 @@ class RowValues:
             records=stage.records,
             creation=stage.creation,
             newest_dropped=stage.newest_dropped,
-            columns=self.unseen,
             fill_values=self.fill_values,
+            **remembered_values(self.unseen),
         )
+
+
+def remembered_values(unseen: Iterable[tuple[bytes, Columns]]) -> dict[str, Any]:
+    """Give what states look like as evidence keeps it: the columns that every release knows, and apart from them the added."""
+    columns, added_columns = [], []
+    for state, shown in unseen:
+        values = structs.astuple(shown)
+        known = len(values) - _ADDED[type(shown)]
+        columns.append((state, values[:known]))
+        added_columns.append(values[known:])
+    return {"columns": tuple(columns), "added_columns": tuple(added_columns) if any(added_columns) else ()}
 
 
 def has_gaps(columns: Columns) -> bool:
@@ -84,7 +96,7 @@ def row_values_of(
         columns=structs.replace(columns, **{value.column: value.value for value in fill_values})
         if fill_values
         else columns,
-        unseen=tuple((state, _VALUES[type(columns)](own[state])) for state in sorted(hidden)),
+        unseen=tuple((state, own[state]) for state in sorted(hidden)),
         fill_values=fill_values,
     )
 
@@ -92,7 +104,7 @@ def row_values_of(
 def _remembered(current: CurrentRow, evidence: Evidence) -> dict[bytes, Columns]:
     """The own columns of every state of the newest window; the row holds those of the shown one."""
     kind = type(current.columns)
-    stored: dict[bytes, Columns] = {state: kind(*values) for state, values in evidence.columns}
+    stored: dict[bytes, Columns] = {state: kind(*values) for state, values in evidence.remembered_values}
     return {
         m.state: current.columns for m in evidence.candidates if m.event_id == current.last_event_id
     } | stored

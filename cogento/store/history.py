@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cogento.events.addresses import canonical_address
 from cogento.events.kinds import OWNED_KINDS
+from cogento.events.kinds.kind import ColumnType
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import FINAL_OUTCOMES
 from cogento.store.kind_queries import query_of, query_of_all
@@ -149,7 +152,7 @@ class History:
     async def objects(self, kind: Kind, customer_id: CustomerId, *, limit: int = 100) -> list[ObjectRecord]:
         """Read what a customer has of one kind, the newest first."""
         rows = await self._database.fetch(_OBJECTS[kind], customer_id, limit)
-        return [ObjectRecord(kind, ObjectId(row[0]), dict(row)) for row in rows]
+        return [ObjectRecord(kind, ObjectId(row[0]), _with_json_read(kind, row)) for row in rows]
 
     async def unsure(self, customer_id: CustomerId, *, limit: int = 100) -> list[UnsureRecord]:
         """Read what the unsure ones among a customer's own row and of what belongs to it remember."""
@@ -237,6 +240,12 @@ class NewSubscription:
     status: str
     unsure: bool
     age_seconds: float
+
+
+def _with_json_read(kind: Kind, row: Mapping[str, object]) -> dict[str, object]:
+    closed = [name for name, type_ in kind.column_types().items() if type_ is ColumnType.CLOSED_JSON]
+    read = {name: msgspec.json.decode(str(row[name])) for name in closed if row[name] is not None}
+    return {**row, **read}
 
 
 class RecentActivity:

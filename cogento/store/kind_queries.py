@@ -28,6 +28,7 @@ _ARRAYS = {
     ColumnType.TIME: "BIGINT",
     ColumnType.JSON: "JSONB",
     ColumnType.METADATA: "JSONB",
+    ColumnType.CLOSED_JSON: "JSONB",
 }
 """As what the values of a column go to Postgres."""
 

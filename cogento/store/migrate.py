@@ -66,10 +66,12 @@ IN_THE_WAY = {
     "42P07": "Something of one of our tables' names is here already and is not ours ({said})",
     "42710": "Something of one of our tables' names is here already and is not ours ({said})",
     "42723": "Something of one of our tables' names is here already and is not ours ({said})",
+    "42701": "One of our tables has a column of others, of a name that this release uses ({said})",
     "42501": "PostgreSQL does not let this user change the tables ({said})",
     "25006": "PostgreSQL takes no writes here: it is a standby, or read-only",
 }
 ADVICE = {
+    "42701": "Give that column another name (ALTER TABLE … RENAME COLUMN …), and migrate again.",
     "42501": "GRANT CREATE ON SCHEMA {schema} (or make the tables' owner migrate), and migrate again.",
     "25006": "Name the primary in DATABASE_URL, and migrate again.",
 }

@@ -74,7 +74,9 @@ class ObjectTable:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self._types = kind.column_types()
-        self._json = [name for name, type_ in self._types.items() if type_ is ColumnType.JSON]
+        self._json = [
+            name for name, type_ in self._types.items() if type_ in {ColumnType.JSON, ColumnType.CLOSED_JSON}
+        ]
         self._metadata = [name for name, type_ in self._types.items() if type_ is ColumnType.METADATA]
         self._lock = query_of("objects_lock", kind)
         self._update = query_of("objects_update", kind)

@@ -23,6 +23,32 @@ SELECT attname::TEXT FROM pg_attribute
 WHERE attrelid = format('%I.%I', $1::TEXT, $2::TEXT)::REGCLASS AND attnum > 0 AND NOT attisdropped
 """
 _SECONDS = "extract(EPOCH FROM t.{0})::INTEGER"
+_ITEMS = """(
+    SELECT jsonb_build_object(
+        'object', 'list',
+        'has_more', FALSE,
+        'data', coalesce(jsonb_agg(jsonb_build_object(
+            'id', item.value -> 'id',
+            'object', 'subscription_item',
+            'created', item.value -> 'created',
+            'quantity', item.value -> 'quantity',
+            'subscription', t.stripe_subscription_id,
+            'price', jsonb_build_object(
+                'id', item.value -> 'price',
+                'object', 'price',
+                'product', item.value -> 'product',
+                'currency', item.value -> 'currency',
+                'unit_amount', item.value -> 'unit_amount',
+                'recurring', jsonb_build_object(
+                    'interval', item.value -> 'interval', 'interval_count', item.value -> 'interval_count'
+                )
+            )
+        ) ORDER BY item.place), '[]')
+    )
+    FROM jsonb_array_elements(t.items) WITH ORDINALITY AS item (value, place)
+    HAVING t.items IS NOT NULL
+)"""
+"""Our short form of the items as Stripe's list, with as much of each as we keep."""
 VIEWS = {
     "customers": (
         "users",
@@ -54,7 +80,7 @@ VIEWS = {
             "updated_at": ("synced_at", "t.synced_at"),
             "last_synced_at": ("stripe_updated_at", "t.stripe_updated_at"),
             # Kept by releases whose subscriptions have these columns.
-            "items": ("items", "t.items"),
+            "items": ("items", _ITEMS),
             "cancel_at_period_end": ("cancel_at_period_end", "t.cancel_at_period_end"),
             "cancel_at": ("cancel_at", _SECONDS.format("cancel_at")),
             "canceled_at": ("canceled_at", _SECONDS.format("canceled_at")),

@@ -40,7 +40,11 @@ USERS = """SELECT stripe_customer_id, stripe_email, name, phone, address, metada
 SUBSCRIPTIONS = """SELECT s.stripe_subscription_id, u.stripe_customer_id AS customer_id, s.product_id, s.status,
     extract(epoch FROM s.current_period_start)::BIGINT AS current_period_start,
     extract(epoch FROM s.current_period_end)::BIGINT AS current_period_end, s.metadata,
-    extract(epoch FROM s.stripe_created_at)::BIGINT AS stripe_created_at
+    extract(epoch FROM s.stripe_created_at)::BIGINT AS stripe_created_at,
+    s.items, s.cancel_at_period_end, extract(epoch FROM s.cancel_at)::BIGINT AS cancel_at,
+    extract(epoch FROM s.canceled_at)::BIGINT AS canceled_at, extract(epoch FROM s.ended_at)::BIGINT AS ended_at,
+    extract(epoch FROM s.trial_end)::BIGINT AS trial_end, extract(epoch FROM s.start_date)::BIGINT AS start_date,
+    s.collection_method, s.pause_collection
     FROM subscriptions AS s JOIN users AS u USING (user_id)"""
 
 

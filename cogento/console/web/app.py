@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
 from cogento.console.errors import NOT_UNDERSTOOD, Failure
-from cogento.console.formatting import ago, clock, duration
+from cogento.console.formatting import ago, clock, duration, items_in_words
 from cogento.console.messages import describe_outcome, describe_workers
 from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.activity import ActivityPages
@@ -70,6 +70,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "moment": lambda stamp: SECOND.format(dt.datetime.fromtimestamp(stamp, dt.UTC)),
     "clock": clock,
     "iso": lambda stamp: dt.datetime.fromtimestamp(stamp, dt.UTC).isoformat(timespec="seconds"),
+    "items_in_words": items_in_words,
     "tone": lambda status: TONE_OF_STATUS.get(status, ""),
     "workers": describe_workers,
     "letter_tone": lambda status: TONE_OF_LETTER.get(status, ""),

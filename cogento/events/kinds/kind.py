@@ -34,6 +34,7 @@ class ColumnType(Enum):
     METADATA = (
         auto()
     )  # as JSON and never NULL; written only when it changes, so that its index gains no entry
+    CLOSED_JSON = auto()  # as JSON, in a form of our own that has no place for personal data
 
 
 Text = Annotated[str, ColumnType.TEXT]
@@ -42,13 +43,15 @@ Boolean = Annotated[bool, ColumnType.BOOLEAN]
 Time = Annotated[int, ColumnType.TIME]
 JsonText = Annotated[str, ColumnType.JSON]
 Metadata = Annotated[str, ColumnType.METADATA]
+ClosedJson = Annotated[str, ColumnType.CLOSED_JSON]
 
 
 class Columns(msgspec.Struct, frozen=True):
     """What a row shows of its object, under the names of its table's columns.
 
     A subclass names every column with its type; each has `stripe_created_at: Time | None`. Rows remember values by
-    their places: a column that is added later comes last.
+    their places: a column that is added later comes last, and is None by default, which is what it shows of a row that
+    an earlier release wrote.
     """
 
 

@@ -8,22 +8,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogento.events import fields, reductions
+from cogento.events import fields, lenient, reductions
 from cogento.events.fields import Json
 from cogento.events.kinds.customer import owner_of
-from cogento.events.kinds.kind import Kind, Metadata, OwnedColumns, Parts, Projection, Text, Time
+from cogento.events.kinds.items import items_text
+from cogento.events.kinds.kind import (
+    Boolean,
+    ClosedJson,
+    Kind,
+    Metadata,
+    OwnedColumns,
+    Parts,
+    Projection,
+    Text,
+    Time,
+)
 from cogento.events.names import referenced_id
+from cogento.events.strict_json import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+AUTOMATICALLY = "charge_automatically"
 
 _LONGEST_INDEXED = 255
 
 
 class SubscriptionColumns(OwnedColumns, frozen=True):
-    """A subscription as `subscriptions` shows it; times in Unix seconds, `metadata` JSON text.
+    """A subscription as `subscriptions` shows it; times in Unix seconds, `items`, `pause_collection` and `metadata` JSON text.
 
-    A period or product that the event's shape does not carry is None and never overwrites a known one.
+    A period or product that the event's shape does not carry is None and never overwrites a known one. From `items` on the
+    columns are for reports: odd values are None, and all are where `items` is None, which an earlier release left so.
     """
 
     product_id: Text | None
@@ -32,10 +47,22 @@ class SubscriptionColumns(OwnedColumns, frozen=True):
     current_period_end: Time | None
     metadata: Metadata
     stripe_created_at: Time | None
+    items: ClosedJson | None = None
+    cancel_at_period_end: Boolean | None = None
+    cancel_at: Time | None = None
+    canceled_at: Time | None = None
+    ended_at: Time | None = None
+    trial_end: Time | None = None
+    start_date: Time | None = None
+    collection_method: Text | None = None
+    pause_collection: ClosedJson | None = None
 
 
 def read_subscription(obj: Json) -> SubscriptionColumns:
-    """Read a subscription. Raises PermanentError when it has no customer or no status, or an impossible value."""
+    """Read a subscription.
+
+    Raises PermanentError when it has no customer or no status, or an impossible value that is not only for reports.
+    """
     items = fields.rows(obj, "items")
     status = fields.text(obj, "status", longest=_LONGEST_INDEXED)
     if not status:
@@ -48,6 +75,24 @@ def read_subscription(obj: Json) -> SubscriptionColumns:
         current_period_end=min(_times(obj, items, "current_period_end"), default=None),
         metadata=fields.nested_text(obj, "metadata") or "{}",
         stripe_created_at=fields.time(obj, "created"),
+        items=items_text(obj, sorted(_items(obj), key=_age) if items or obj.get("plan") else ()),
+        cancel_at_period_end=lenient.boolean(obj, "cancel_at_period_end"),
+        cancel_at=lenient.time(obj, "cancel_at"),
+        canceled_at=lenient.time(obj, "canceled_at"),
+        ended_at=lenient.time(obj, "ended_at"),
+        trial_end=lenient.time(obj, "trial_end"),
+        start_date=lenient.time(obj, "start_date"),
+        collection_method=lenient.text(obj, "collection_method") or lenient.text(obj, "billing"),
+        pause_collection=_pause_text(obj),
+    )
+
+
+def _pause_text(obj: Json) -> str | None:
+    pause = lenient.nested(obj, "pause_collection")
+    if not pause:
+        return None
+    return canonical_json(
+        {"behavior": lenient.text(pause, "behavior"), "resumes_at": lenient.time(pause, "resumes_at")}
     )
 
 
@@ -100,7 +145,25 @@ def project_subscription(subscription: Json) -> Projection:
         get("ended_at"),
         get("trial_end"),
         reductions.id_of(get("latest_invoice")),
+        *_seldom_told(subscription),
     ]
+
+
+def _seldom_told(subscription: Json) -> Projection:
+    """Reduce what few subscriptions have, with its name; of most it adds nothing.
+
+    So their states are those of releases that did not know it, whose evidence goes on to count.
+    """
+    method = subscription.get("collection_method") or subscription.get("billing")  # renamed in 2019-10-17
+    pause = subscription.get("pause_collection")
+    told = (
+        ("collection_method", None if method == AUTOMATICALLY else method),
+        (
+            "pause_collection",
+            (pause.get("behavior"), pause.get("resumes_at")) if isinstance(pause, dict) and pause else None,
+        ),
+    )
+    return [[name, value] for name, value in told if value is not None]
 
 
 def subscription_growth(_subscription: Json, projection: Projection) -> tuple[int, ...]:
@@ -161,13 +224,17 @@ SUBSCRIPTION = Kind(
     projected=frozenset({
         "customer", "status", "metadata", "current_period_start", "current_period_end", "items", "plan",
         "quantity", "cancel_at_period_end", "cancel_at", "canceled_at", "ended_at", "trial_end", "latest_invoice",
+        "collection_method", "billing", "pause_collection",
     }),
     growth=subscription_growth,
     ended_by="status",
     ended_values=("canceled", "incomplete_expired"),
     ends_with_customer=True,
     table="subscriptions",
-    shown={"Status": "status", "Period ends": "current_period_end", "Product": "product_id"},
+    shown={
+        "Status": "status", "Period ends": "current_period_end", "Cancels": "cancel_at", "Product": "product_id",
+        "Items": "items",
+    },
     path="/v1/subscriptions",
     list_parameters={"status": "all"},  # else without those that have ended
     parts=Parts("items", "/v1/subscription_items", parameter="subscription"),

@@ -22,6 +22,7 @@ from cogento.local.stripe.truth import Truth, read_truth
 from cogento.store.connecting import connect_plainly
 
 FETCHED_ID = "evt_fetched_"
+JSON_COLUMNS = ("address", "metadata", "items", "pause_collection")
 _FOLDER = Path(__file__).parent
 _SHOWN = 20
 
@@ -98,7 +99,7 @@ def _by_stripe_id(records: Iterable[Any]) -> dict[str, Row]:
     """Key rows by their first column, JSON parsed."""
     rows: dict[str, Row] = {}
     for record in records:
-        json_columns = [name for name in ("address", "metadata") if record.get(name) is not None]
+        json_columns = [name for name in JSON_COLUMNS if record.get(name) is not None]
         rows[record[0]] = {**record, **{name: json.loads(record[name]) for name in json_columns}}
     return rows
 

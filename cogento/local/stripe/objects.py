@@ -100,6 +100,7 @@ class Subscription:
     trial_start: int | None = None
     trial_end: int | None = None
     paused_collection: str | None = None
+    collection_method: str = "charge_automatically"
 
     @property
     def is_ended(self) -> bool:
@@ -121,10 +122,19 @@ class Subscription:
         return min(item.period_end for item in self.items)
 
     @property
+    def cancel_at(self) -> int | None:
+        """When a planned end comes."""
+        return self.period_end if self.cancel_at_period_end else None
+
+    @property
+    def oldest_first(self) -> list[Item]:
+        """The items by their age, wherever they are listed."""
+        return sorted(self.items, key=lambda item: (item.created, item.id))
+
+    @property
     def product(self) -> str:
-        """What the oldest item sells, wherever it is listed."""
-        oldest, *_ = sorted(self.items, key=lambda item: (item.created, item.id))
-        return oldest.price.product
+        """What the oldest item sells."""
+        return self.oldest_first[0].price.product
 
 
 StripeObject = Customer | Subscription

@@ -202,6 +202,13 @@ def pause_or_resume_collection(burst: Burst) -> None:
         burst.change(subscription, paused_collection=None if subscription.paused_collection else "void")
 
 
+def change_collection(burst: Burst) -> None:
+    """From now on an invoice is sent, or the payment method charged again."""
+    if subscription := burst.subscription("active"):
+        other = {"charge_automatically": "send_invoice"}.get(subscription.collection_method)
+        burst.change(subscription, collection_method=other or "charge_automatically")
+
+
 def schedule_or_keep(burst: Burst) -> None:
     """A customer plans to leave at the end of the period, or stays after all."""
     if not (subscription := burst.subscription("active", "trialing")):

@@ -18,7 +18,7 @@ import msgspec
 
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.events import Event
-from cogento.local.stripe.objects import Customer, StripeObject, Subscription
+from cogento.local.stripe.objects import Customer, Item, StripeObject, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +66,15 @@ class SubscriptionTruth:
     current_period_end: int
     metadata: Mapping[str, str]
     stripe_created_at: int
+    items: Sequence[Mapping[str, str | int | None]]
+    cancel_at_period_end: bool
+    cancel_at: int | None
+    canceled_at: int | None
+    ended_at: int | None
+    trial_end: int | None
+    start_date: int
+    collection_method: str
+    pause_collection: Mapping[str, str | int | None] | None
     events: Mapping[str, int]
 
 
@@ -170,6 +179,31 @@ def _shown_of_subscription(subscription: Subscription) -> dict[str, Any]:
         "current_period_start": subscription.period_start,
         "current_period_end": subscription.period_end,
         "metadata": subscription.metadata,
+        "items": [_item(item) for item in subscription.oldest_first],
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "cancel_at": subscription.cancel_at,
+        "canceled_at": subscription.canceled_at,
+        "ended_at": subscription.ended_at,
+        "trial_end": subscription.trial_end,
+        "start_date": subscription.created,
+        "collection_method": subscription.collection_method,
+        "pause_collection": {"behavior": subscription.paused_collection, "resumes_at": None}
+        if subscription.paused_collection
+        else None,
+    }
+
+
+def _item(item: Item) -> dict[str, str | int | None]:
+    return {
+        "id": item.id,
+        "created": item.created,
+        "price": item.price.id,
+        "product": item.price.product,
+        "quantity": item.quantity,
+        "unit_amount": item.price.amount,
+        "currency": "eur",
+        "interval": item.price.interval,
+        "interval_count": 1,
     }
 
 

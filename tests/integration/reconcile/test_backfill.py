@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento import runtime
-from cogento.events.kinds import CUSTOMER
+from cogento.events.kinds import CUSTOMER, SUBSCRIPTION
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import backfill
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
     from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
+
+
+ADDED = SUBSCRIPTION.columns.__struct_fields__[-len(SUBSCRIPTION.columns.__struct_defaults__) :]
+"""The columns of 0014: they have defaults."""
 
 
 @pytest.fixture
@@ -112,6 +116,20 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
 def lift_the_refusal(asking: LoopedReconciliation) -> None:
     """Let requests through at once, as a minute would."""
     runtime.run(asking.looped._stripe._pace._server.ask("FLUSHALL"))
+
+
+def test_rows_of_the_release_before_are_filled_with_what_reports_ask_for(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    fill(asking)
+    post.rows(f"UPDATE subscriptions SET {', '.join(f'{name} = NULL' for name in ADDED)}")
+    stripe.now += 100
+
+    fill(asking, anew=True)
+
+    assert differences(stripe, post) == ()
+    assert post.rows("SELECT FROM subscriptions WHERE items IS NOT NULL")
+    assert post.rows("SELECT FROM subscriptions WHERE items IS NULL") == []
 
 
 def test_a_backfill_that_ended_begins_anew(

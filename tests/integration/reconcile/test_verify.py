@@ -49,6 +49,15 @@ SUBSCRIPTIONS = {
     "stripe_created_at": "now()",
     "stripe_updated_at": "now()",
     "last_webhook_event_id": "'evt_planted'",
+    "items": "'[]'",
+    "cancel_at_period_end": "NOT cancel_at_period_end",
+    "cancel_at": "'2001-01-01'",
+    "canceled_at": "'2001-01-01'",
+    "ended_at": "'2001-01-01'",
+    "trial_end": "'2001-01-01'",
+    "start_date": "'2001-01-01'",
+    "collection_method": "'planted'",
+    "pause_collection": """'{"behavior": "planted"}'""",
 }
 
 

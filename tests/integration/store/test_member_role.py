@@ -166,9 +166,9 @@ async def test_t25_a_pause_of_collection_leaves_status_and_role_as_they_are(
     await club.apply([subscription(1, event="s1")])
     paused = {"behavior": behavior, "resumes_at": None}
     result = await club.apply([subscription(1, event="s2", at=10, pause_collection=paused)])
-    row = await sql.fetchrow("SELECT status, unsure FROM subscriptions")
-    assert result.results == {"evt_s2": decided(Reason.UNCHANGED)}
-    assert tuple(row) == ("active", False)
+    row = await sql.fetchrow("SELECT status, unsure, pause_collection ->> 'behavior' FROM subscriptions")
+    assert result.results == {"evt_s2": decided(Reason.NEWER)}
+    assert tuple(row) == ("active", False, behavior)
     assert [granted.role for granted in await club.roles.granted(ADA)] == [Role.MEMBER]
 
 

@@ -158,3 +158,73 @@ async def _subscription(sql: Any, subscription_id: str = "sub_1") -> dict[str, A
         subscription_id,
     )
     return dict(row)
+
+
+async def test_what_reports_ask_for_is_written_from_the_same_snapshot(store: Store, sql: Any) -> None:
+    leaving = subscription(
+        event="s",
+        items=[item(quantity=3)],
+        cancel_at_period_end=True,
+        cancel_at=NOW + 9,
+        canceled_at=NOW,
+        trial_end=NOW - 1,
+        start_date=NOW - 5,
+        collection_method="send_invoice",
+        pause_collection={"behavior": "void", "resumes_at": NOW + 3},
+    )
+    await store.apply([new_customer(event="c"), leaving])
+    row = await sql.fetchrow(_REPORTED)
+    assert dict(row) == {
+        "quantities": "[3]",
+        "cancel_at_period_end": True,
+        "cancel_at": NOW + 9,
+        "canceled_at": NOW,
+        "ended_at": None,
+        "trial_end": NOW - 1,
+        "start_date": NOW - 5,
+        "collection_method": "send_invoice",
+        "resumes_at": str(NOW + 3),
+    }
+
+
+async def test_an_end_comes_also_with_a_value_that_no_report_can_show(store: Store, sql: Any) -> None:
+    odd = subscription(
+        event="s",
+        status="canceled",
+        type_="customer.subscription.deleted",
+        cancel_at="soon",
+        items=[{**item(), "quantity": "many"}],
+    )
+    result = await store.apply([new_customer(event="c"), odd])
+    assert set(result.results.values()) == {decided(Reason.FIRST)}
+    assert (await _subscription(sql))["status"] == "canceled"
+
+
+async def test_a_row_of_the_release_before_is_written_once_by_an_event_that_changes_nothing_else(
+    store: Store, sql: Any
+) -> None:
+    await store.apply([new_customer(event="c"), subscription(event="1")])
+    await sql.execute("UPDATE subscriptions SET items = NULL, start_date = NULL, collection_method = NULL")
+    again = await store.apply([subscription(event="2", at=10)])
+    assert again.results == {"evt_2": decided(Reason.NEWER)}
+    assert (await sql.fetchrow(_REPORTED))["quantities"] == "[1]"
+    unchanged = await store.apply([subscription(event="3", at=20)])
+    assert unchanged.results == {"evt_3": decided(Reason.UNCHANGED)}
+
+
+async def test_a_late_event_puts_nothing_old_into_a_row_of_the_release_before(store: Store, sql: Any) -> None:
+    await store.apply([new_customer(event="c"), subscription(event="2", at=20)])
+    await sql.execute("UPDATE subscriptions SET items = NULL, start_date = NULL, collection_method = NULL")
+    await store.apply([subscription(event="1", items=[item(quantity=9)])])
+    row = await sql.fetchrow(_REPORTED)
+    assert (row["quantities"], row["start_date"]) == (None, None)
+
+
+_REPORTED = """
+SELECT jsonb_path_query_array(items, '$[*].quantity')::TEXT AS quantities, cancel_at_period_end,
+       extract(EPOCH FROM cancel_at)::BIGINT AS cancel_at, extract(EPOCH FROM canceled_at)::BIGINT AS canceled_at,
+       extract(EPOCH FROM ended_at)::BIGINT AS ended_at, extract(EPOCH FROM trial_end)::BIGINT AS trial_end,
+       extract(EPOCH FROM start_date)::BIGINT AS start_date, collection_method,
+       pause_collection ->> 'resumes_at' AS resumes_at
+FROM subscriptions
+"""

@@ -12,7 +12,7 @@ from cogento.database_schema import with_schema
 from cogento.store.errors import MigrationRefusedError
 from cogento.store.migrate import migrate
 from tests.integration.store.test_foreign_databases import execute
-from tests.support.builders import NOW
+from tests.support.builders import NOW, item
 from tests.support.store_deliveries import deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
@@ -49,6 +49,28 @@ async def test_queries_written_for_a_sync_engine_find_our_rows(
     assert [row[0] for row in execute(database_url, created)] == ["customer", "customer"]
     assert [row[2] for row in execute(database_url, created)] == [False, True]
     assert execute(database_url, created)[0][1] <= NOW
+
+
+THEIR_ITEMS = """
+SELECT i ->> 'id', i -> 'price' ->> 'id', (i -> 'price' ->> 'unit_amount')::INTEGER, (i ->> 'quantity')::INTEGER,
+       i -> 'price' -> 'recurring' ->> 'interval', s.cancel_at_period_end, s.start_date
+FROM stripe.subscriptions AS s, jsonb_array_elements(s.items -> 'data') AS i
+"""
+
+
+async def test_items_are_where_their_queries_look_for_them(store: Store, database_url: str) -> None:
+    price = {"id": "price_9", "unit_amount": 900, "recurring": {"interval": "year", "interval_count": 1}}
+    await store.apply(
+        [
+            new_customer(event="1"),
+            subscription(event="2", items=[{**item("si_1", quantity=2), "price": price}]),
+        ]
+    )
+    migrate(database_url, with_views=True)
+
+    assert execute(database_url, THEIR_ITEMS) == [("si_1", "price_9", 900, 2, "year", False, NOW)]
+    execute(database_url, "UPDATE subscriptions SET items = NULL")
+    assert execute(database_url, "SELECT items FROM stripe.subscriptions") == [(None,)]
 
 
 def test_without_being_asked_nothing_is_made(database_url: str) -> None:

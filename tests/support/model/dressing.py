@@ -136,6 +136,8 @@ def _living_subscription(dice: Random) -> Subscription:
         latest_invoice=dice.choice(("in_1", "in_2", None)),
         cancel_at_period_end=dice.random() < 0.3,
         trial_end=dice.choice((START, None)),
+        paused_collection=dice.choice((None, None, "void", "keep_as_draft")),
+        collection_method=dice.choice(("charge_automatically", "charge_automatically", "send_invoice")),
     )
 
 

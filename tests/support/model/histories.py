@@ -247,4 +247,10 @@ def columns(state: str) -> SubscriptionColumns:
         current_period_end=START + 1,
         metadata="{}",
         stripe_created_at=START,
+        items=f'["{state}"]',
+        cancel_at_period_end=state < "c",
+        cancel_at=START + ord(state[0]),
+        canceled_at=START if state < "b" else None,
+        start_date=START,
+        collection_method=state,
     )

@@ -18,13 +18,13 @@ from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.kinds.subscription import SubscriptionColumns
 from cogento.events.versions import Lifecycle, Version
 from cogento.local.stripe import events, shapes
-from cogento.local.stripe.objects import Customer, StripeObject, Subscription
+from cogento.local.stripe.objects import Customer, Item, StripeObject, Subscription
 from tests.support import builders
 from tests.support.model.dressing import Moment, lived_by_customer, lived_by_subscription, tell_one_change
 from tests.support.model.histories import History, random_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from random import Random
 
     Json = dict[str, Any]
@@ -116,10 +116,35 @@ def _subscription_columns(state: Subscription) -> SubscriptionColumns:
         current_period_end=state.period_end,
         metadata=_text(state.metadata),
         stripe_created_at=state.created,
+        items=_text([_sold_item(item) for item in state.oldest_first]),
+        cancel_at_period_end=state.cancel_at_period_end,
+        cancel_at=state.cancel_at,
+        canceled_at=state.canceled_at,
+        ended_at=state.ended_at,
+        trial_end=state.trial_end,
+        start_date=state.created,
+        collection_method=state.collection_method,
+        pause_collection=_text({"behavior": state.paused_collection, "resumes_at": None})
+        if state.paused_collection
+        else None,
     )
 
 
-def _text(value: Mapping[str, str | None]) -> str:
+def _sold_item(item: Item) -> Json:
+    return {
+        "created": item.created,
+        "currency": "eur",
+        "id": item.id,
+        "interval": item.price.interval,
+        "interval_count": 1,
+        "price": item.price.id,
+        "product": item.price.product,
+        "quantity": item.quantity,
+        "unit_amount": item.price.amount,
+    }
+
+
+def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 

@@ -17,7 +17,8 @@ from tests.support.stripe_files import GOLDEN, LATER, MALFORMED, NAMES, NOT_OURS
 def row(event: Event) -> dict[str, Any]:
     """What the event's table would show, under the table's names."""
     columns = asdict(event.columns)
-    parsed = {key: json.loads(columns[key]) for key in ("address", "metadata") if columns.get(key)}
+    json_columns = ("address", "metadata", "items", "pause_collection")
+    parsed = {key: json.loads(columns[key]) for key in json_columns if columns.get(key)}
     return {event.kind.table: {event.kind.stripe_id_column: event.object_id, **columns, **parsed}}
 
 

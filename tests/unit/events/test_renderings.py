@@ -181,6 +181,54 @@ def test_t2_what_carries_no_period_never_puts_null_over_a_good_one(bare: Json, l
     assert shown(row)[1:] == (NOW, NOW + MONTH)
 
 
+# What reports show, in every rendering.
+
+LEAVING = replace(
+    MIXED,
+    cancel_at_period_end=True,
+    canceled_at=NOW,
+    trial_end=STARTED + 5,
+    paused_collection="void",
+    collection_method="send_invoice",
+)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_rendering_shows_reports_the_same(version: str) -> None:
+    read_, other = told(LEAVING, api_version=version), told(LEAVING, api_version=DAHLIA)
+
+    assert read_.columns == other.columns
+    assert isinstance(read_.columns, SubscriptionColumns)
+    assert read_.columns.cancel_at == NOW + MONTH
+    assert read_.columns.pause_collection == '{"behavior":"void","resumes_at":null}'
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "change", [{"paused_collection": "void"}, {"collection_method": "send_invoice"}], ids=str
+)
+def test_a_change_that_only_reports_show_is_a_change_and_leads_from_the_state_before(
+    change: dict[str, str], version: str
+) -> None:
+    after = replace(MIXED, **change)  # type: ignore[arg-type]
+    there, back = (
+        told(after, MIXED, api_version=version, id_="evt_2"),
+        told(MIXED, after, api_version=version, id_="evt_1"),
+    )
+
+    assert (there.before, back.before) == (back.state, there.state)
+    assert there.state != back.state
+
+
+def test_what_reports_show_adds_nothing_to_the_state_of_most_subscriptions() -> None:
+    """A state's hash is remembered: those that the release before this one knew stay as they are."""
+    plain = subscription()
+    bare = {key: value for key, value in plain.items() if key not in {"collection_method", "start_date"}}
+
+    assert read(plain).state == read({**bare, "pause_collection": None}).state
+    assert read(plain).state.hex() == "e1fda35beb79"
+
+
 # The product of several items, and their order.
 
 PLAN = Item("si_plan", STARTED, TEAM_MONTHLY, 1, NOW, NOW + MONTH)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from msgspec import structs
 from msgspec.structs import replace
 
+from cogento.events.kinds import SUBSCRIPTION
 from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.kinds.subscription import SubscriptionColumns
-from cogento.ordering.order import Lifecycle, Version
+from cogento.ordering.erasure import without_personal_data
+from cogento.ordering.order import CurrentRow, Lifecycle, Version, decide
 from cogento.ordering.row_values import gaps
 from tests.support.builders import NOW
 from tests.support.model.deliveries import last_step, rows_of_every_order
@@ -89,3 +93,56 @@ def test_the_look_of_an_event_comes_back_when_a_late_link_makes_it_the_last() ->
 
     assert (before.columns, after.columns) == (columns("a"), columns("b"))
     assert (after.last_event_id, after.changed) == ("evt_1", True)
+
+
+# Columns that a later release added, beside a release that does not know them.
+
+
+class EvidenceBefore(msgspec.Struct, array_like=True):
+    """The form in which the release before the added columns read and wrote evidence."""
+
+    format: int
+    ended: bool
+    records: tuple[Any, ...]
+    creation: Any
+    newest_dropped: int | None
+    columns: tuple[tuple[bytes, tuple[Any, ...]], ...]
+    fill_values: tuple[Any, ...]
+
+
+THERE, BACK = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")
+ANCHOR = version("evt_3", NOW - 60, "b")
+COLUMNS_BEFORE = 7
+
+
+def test_the_release_before_reads_the_evidence_of_this_one_and_finds_as_many_columns_as_it_knows() -> None:
+    read = msgspec.msgpack.decode(last_step([THERE, BACK]).evidence, type=EvidenceBefore)
+
+    assert [len(values) for _, values in read.columns] == [COLUMNS_BEFORE]
+
+
+def test_what_the_release_before_wrote_again_comes_back_without_what_it_does_not_know() -> None:
+    kept = last_step([THERE, BACK])
+    read = msgspec.msgpack.decode(kept.evidence, type=EvidenceBefore)
+    by_release_before = CurrentRow(msgspec.msgpack.encode(read), kept.last_event_id, kept.columns)
+
+    after = decide(by_release_before, [ANCHOR])
+
+    assert after.last_event_id == "evt_1"
+    assert after.columns == SubscriptionColumns(*structs.astuple(columns("b"))[:COLUMNS_BEFORE])
+
+
+def test_evidence_that_remembers_no_other_state_is_what_the_release_before_would_write() -> None:
+    alone = last_step([ANCHOR]).evidence
+
+    read = msgspec.msgpack.decode(alone, type=EvidenceBefore)
+    assert msgspec.msgpack.encode(read) == alone
+
+
+def test_nothing_personal_is_left_of_the_other_states_and_what_reports_show_stays() -> None:
+    row = last_step([THERE, BACK])
+
+    unpersonal = without_personal_data(SUBSCRIPTION, row.evidence)
+
+    shown = decide(CurrentRow(unpersonal, row.last_event_id, row.columns), [ANCHOR])
+    assert shown.columns == replace(columns("b"), metadata="{}")

@@ -75,6 +75,15 @@ def test_a_wrong_column_of_a_user_is_found(filled_url: str, known: Truth, column
         ("current_period_start", "current_period_start = NULL"),
         ("current_period_end", "current_period_end = now()"),
         ("metadata", 'metadata = \'{"a": "b"}\''),
+        ("items", "items = '[]'"),
+        ("cancel_at_period_end", "cancel_at_period_end = NULL"),
+        ("cancel_at", "cancel_at = '2001-01-01'"),
+        ("canceled_at", "canceled_at = '2001-01-01'"),
+        ("ended_at", "ended_at = '2001-01-01'"),
+        ("trial_end", "trial_end = '2001-01-01'"),
+        ("start_date", "start_date = NULL"),
+        ("collection_method", "collection_method = 'other'"),
+        ("pause_collection", 'pause_collection = \'{"behavior": "other"}\''),
         ("stripe_created_at", "stripe_created_at = NULL"),
         ("stripe_updated_at", "stripe_updated_at = now()"),
         ("last_webhook_event_id", "last_webhook_event_id = NULL"),
@@ -163,9 +172,12 @@ INSERT INTO users (
 _INSERT_SUBSCRIPTION = """
 INSERT INTO subscriptions (
     user_id, stripe_subscription_id, product_id, status, current_period_start, current_period_end,
-    metadata, stripe_created_at, last_webhook_event_id, stripe_updated_at
+    metadata, items, cancel_at_period_end, cancel_at, canceled_at, ended_at, trial_end, start_date,
+    collection_method, pause_collection, stripe_created_at, last_webhook_event_id, stripe_updated_at
 )
-SELECT user_id, %s, %s, %s, to_timestamp(%s), to_timestamp(%s), %s, to_timestamp(%s), %s, to_timestamp(%s)
+SELECT user_id, %s, %s, %s, to_timestamp(%s), to_timestamp(%s), %s,
+       %s, %s, to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), %s, %s,
+       to_timestamp(%s), %s, to_timestamp(%s)
 FROM users
 WHERE stripe_customer_id = %s
 """
@@ -192,6 +204,9 @@ def _subscriptions(known: Truth) -> list[tuple[Any, ...]]:
         (
             *(one.stripe_subscription_id, one.product_id, one.status),
             *(one.current_period_start, one.current_period_end, json.dumps(one.metadata)),
+            *(json.dumps(one.items), one.cancel_at_period_end, one.cancel_at, one.canceled_at, one.ended_at),
+            *(one.trial_end, one.start_date, one.collection_method),
+            one.pause_collection and json.dumps(one.pause_collection),
             *(one.stripe_created_at, *Random(1).choice(list(one.events.items())), one.stripe_customer_id),
         )
         for one in sorted(known.subscriptions, key=_number_of_events)

@@ -34,6 +34,16 @@ def test_every_shape_of_one_subscription_gives_the_same_columns(shape: Shape) ->
         current_period_end=END,
         metadata='{"tier":"gold"}',
         stripe_created_at=NOW,
+        items=f'[{{"created":{NOW},"currency":"usd","id":"si_1","interval":null,"interval_count":null,'
+        '"price":"price_1","product":"prod_1","quantity":1,"unit_amount":null}]',
+        cancel_at_period_end=False,
+        cancel_at=None,
+        canceled_at=None,
+        ended_at=None,
+        trial_end=None,
+        start_date=NOW,
+        collection_method="charge_automatically",
+        pause_collection=None,
     )
 
 
