@@ -34,6 +34,7 @@ FULL = (
     ("bench.costs",),
     ("bench.peer", "--rounds", "5"),
     ("bench.drain", "--rounds", "5"),
+    ("bench.changes", "--rounds", "5"),
     ("bench.receiver", "--rounds", "5"),
     ("bench.freshness", "--rounds", "5"),
     ("bench.growth", "--rounds", "3"),

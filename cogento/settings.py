@@ -210,6 +210,19 @@ class DatabaseSettings(SchemaSettings):
         return SecretStr(with_schema(url.get_secret_value(), schema))
 
 
+class ChangesSettings(_Environment):
+    """Whether changes of the tables are announced."""
+
+    changes: bool | None = Field(
+        None,
+        description="on has `cogento migrate` keep and announce what changes in the tables, off no longer; unset: as before.",
+    )
+
+
+class MigrationSettings(DatabaseSettings, ChangesSettings):
+    """What `cogento migrate` needs."""
+
+
 class StripeSettings(_Environment):
     """Whose events are ours, and the key to ask Stripe with."""
 
@@ -320,6 +333,9 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
     )
     ledger_retention_days: int = Field(
         35, ge=35, le=MOST_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
+    )
+    changes_retention_days: int = Field(
+        7, ge=1, le=MOST_DAYS, description="Days that changes are kept for readers that were away."
     )
     stripe_poll_seconds: int | None = Field(
         None,

@@ -192,7 +192,11 @@ class WorkerProcess:
             await self._loop.run()
 
     def _periodic_tasks(self) -> Iterator[PeriodicTask]:
-        maintain = partial(self._store.run_maintenance, retention_days=self._settings.ledger_retention_days)
+        maintain = partial(
+            self._store.run_maintenance,
+            retention_days=self._settings.ledger_retention_days,
+            changes_days=self._settings.changes_retention_days,
+        )
         yield PeriodicTask("inspection", INTERVALS.inspection_seconds, self._inspect)
         yield PeriodicTask("figures", INTERVALS.figures_seconds, self._keep_figures)
         yield PeriodicTask("maintenance", INTERVALS.maintenance_seconds, maintain)

@@ -79,6 +79,11 @@ COMMANDS = {
         _Place(
             "cogento.cli.forget", "forget", "Erase the personal data of CUSTOMER everywhere here, for good."
         ),
+        _Place(
+            "cogento.cli.changes",
+            "changes",
+            "List what changed in the tables, a line each; with --follow as it happens.",
+        ),
         _Place("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
         _Place(
             "cogento.cli.roles_sql",

@@ -12,6 +12,7 @@ import re
 import time
 import unicodedata
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,11 +75,13 @@ def items_in_words(items: Sequence[Mapping[str, object]]) -> str:
 
 
 def plain(value: object) -> object:
-    """What `json.dumps` makes of a frozen dataclass, a set or a time: fields by name, sorted, ISO 8601."""
+    """What `json.dumps` makes of a frozen dataclass, a set, a time or a UUID: fields by name, sorted, ISO 8601, its text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, dt.datetime):
         return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

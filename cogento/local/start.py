@@ -17,7 +17,14 @@ from cogento.local.stripe.events import Payloads
 from cogento.local.valkey import Valkey
 from cogento.queue.durability import AckDurability
 from cogento.queue.mailboxes import Mailboxes
-from cogento.settings import ConsoleSettings, ReceiverSettings, ReconcileSettings, WorkerSettings, load
+from cogento.settings import (
+    ChangesSettings,
+    ConsoleSettings,
+    ReceiverSettings,
+    ReconcileSettings,
+    WorkerSettings,
+    load,
+)
 from cogento.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -71,6 +78,7 @@ def start_everything(
     simulation = plan_simulation(options, ports, say)
     settings = check_settings(simulation)
     poll_seconds = plan_polls(options, simulation, settings)
+    changes = load(ChangesSettings).changes
     servers = _start_servers(folder, supervisor, settings, ports)
     system = LocalSystem(
         folder=folder,
@@ -86,7 +94,7 @@ def start_everything(
 
     # The tables are brought up to date, and Redis has to keep what is promised of it: another's may not.
     with friendly_errors():
-        migrate(servers.database_url)
+        migrate(servers.database_url, changes=changes)
         demand = AckDurability(servers.ack_durability) if servers.ack_durability else None
         mailboxes = Mailboxes.connect(servers.redis_url, ack=demand)
         try:

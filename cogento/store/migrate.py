@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from cogento import runtime
 from cogento.database_schema import DEFAULT_SCHEMA, search_path, split_schema
 from cogento.retries import MIGRATION
-from cogento.store import partitions, process_roles, sync_engine_views, table_schemas
+from cogento.store import change_triggers, partitions, process_roles, sync_engine_views, table_schemas
 from cogento.store.connecting import connect_plainly, greet
 from cogento.store.database import Database
 from cogento.store.errors import (
@@ -85,13 +85,15 @@ OWN_PLACE = (
 class Migrated:
     """What it took: the revision before and after, and the ledger's days that were made.
 
-    `old_sessions` of an earlier release kept the machinery where they look for it.
+    `old_sessions` of an earlier release kept the machinery where they look for it. `announces_changes` is as CHANGES has switched
+    it, now or before.
     """
 
     before: str | None
     after: str | None
     old_sessions: int
-    days_made: tuple[dt.date, ...]
+    announces_changes: bool
+    days_made: tuple[dt.date, ...] = ()
 
 
 def migrate(
@@ -99,11 +101,13 @@ def migrate(
     *,
     to: str = "head",
     with_views: bool = False,
+    changes: bool | None = None,
     patience_seconds: float = MIGRATION.limit_seconds,
 ) -> Migrated:
     """Bring the tables to this release's revision and make the ledger's days, or bring them to an earlier one.
 
-    `with_views` makes those that are named as the sync engines' tables, too.
+    `with_views` makes those that are named as the sync engines' tables, too; `changes` has them announced, or no longer
+    (None: as before).
     A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
     done: all revisions are one transaction.
 
@@ -111,15 +115,16 @@ def migrate(
     the way, MigrationError when locks of others did not go away within `patience_seconds`, and whatever says that
     Postgres is away.
     """
-    return runtime.run(_migrate(database_url, to, time.monotonic() + patience_seconds, with_views=with_views))
-
-
-async def _migrate(database_url: str, to: str, deadline: float, *, with_views: bool) -> Migrated:
     _, schema = split_schema(database_url)
-    upgrade = partial(_upgrade, to=to, schema=schema, with_views=with_views)
-    before, after, old_sessions = await change_tables(database_url, upgrade, deadline=deadline)
-    days_made = await _make_days(database_url) if to == "head" else ()
-    return Migrated(before=before, after=after, old_sessions=old_sessions, days_made=days_made)
+    upgrade = partial(_upgrade, to=to, schema=schema, with_views=with_views, changes=changes)
+    return runtime.run(_migrate(database_url, upgrade, to, time.monotonic() + patience_seconds))
+
+
+async def _migrate(
+    database_url: str, upgrade: Callable[[sa.Connection], Migrated], to: str, deadline: float
+) -> Migrated:
+    done = await change_tables(database_url, upgrade, deadline=deadline)
+    return replace(done, days_made=await _make_days(database_url)) if to == "head" else done
 
 
 async def _make_days(database_url: str) -> tuple[dt.date, ...]:
@@ -163,10 +168,10 @@ async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T])
 
 
 def _upgrade(
-    connection: sa.Connection, *, to: str, schema: str, with_views: bool
-) -> tuple[str | None, str | None, int]:
-    """Upgrade in the transaction of a connection; gives the revision before and after, and the sessions of old releases."""
-    old_sessions = 0
+    connection: sa.Connection, *, to: str, schema: str, with_views: bool, changes: bool | None
+) -> Migrated:
+    """Upgrade in the transaction of a connection."""
+    old_sessions, announces_changes = 0, False
     scripts = ScriptDirectory(str(FOLDER))
     lock_out_others(connection, schema)
     _require_no_other_place(connection, schema)
@@ -180,8 +185,14 @@ def _upgrade(
             process_roles.renew(connection, schema)
         if with_views:
             sync_engine_views.make_views(connection, schema)
+        announces_changes = change_triggers.arrange(connection, switch=changes)
         connection.commit()
-    return before, _revision(connection), old_sessions
+    return Migrated(
+        before=before,
+        after=_revision(connection),
+        old_sessions=old_sessions,
+        announces_changes=announces_changes,
+    )
 
 
 def lock_out_others(connection: sa.Connection, schema: str) -> None:
@@ -232,7 +243,7 @@ def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory, sche
     if made != [at <= revision for at in MADE_BY]:
         return
     connection.exec_driver_sql(f'SET LOCAL search_path = "{schema}"')  # where those releases find the view
-    run_statements(connection, FOLDER / "take_over.sql")
+    run_statements(connection, (FOLDER / "take_over.sql").read_text(encoding="utf-8"))
     connection.exec_driver_sql(f"SET LOCAL search_path = {search_path(schema)}")
 
 

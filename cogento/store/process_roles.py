@@ -42,6 +42,7 @@ _OF_BOTH = {
     "sweep_progress": _WRITE,
     "awaited_events": _ALL,
 }
+_CHANGES = {"changes": _READ, "change_feed": _READ}
 RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
     ProcessRole.WORKER: (
         _FOR_PEOPLE,
@@ -65,14 +66,20 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "backfill_progress": _WRITE,
             "backfill_slices": _ALL,
             "backfill_totals": _ALL,
+            **_CHANGES,
         },
     ),
-    ProcessRole.READER: (dict.fromkeys(FOR_PEOPLE, _READ), {}),
+    ProcessRole.READER: (dict.fromkeys(FOR_PEOPLE, _READ), _CHANGES),
 }
 """By table, of the schema for people and of the machinery's. What a role of a process may do, and nothing beside it."""
 
 FUNCTIONS = {
-    ProcessRole.WORKER: ("make_ledger_day(DATE)", "drop_ledger_day(DATE)", "forget_old_activity(INTEGER)")
+    ProcessRole.WORKER: (
+        "make_ledger_day(DATE)",
+        "drop_ledger_day(DATE)",
+        "forget_old_activity(INTEGER)",
+        "trim_changes(INTEGER, INTEGER)",
+    )
 }
 
 _MARKED = """

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING
 
 from cogento.events.event import Event
 from cogento.failpoints import failpoint
-from cogento.store import activity, batch, database, email_ownership, objects, partitions, refetches, roles
+from cogento.store import (
+    activity,
+    batch,
+    changes,
+    database,
+    email_ownership,
+    objects,
+    partitions,
+    refetches,
+    roles,
+)
 from cogento.store.activity import Activity
+from cogento.store.changes import Changes
 from cogento.store.database import Database
 from cogento.store.dead_letters import DeadLetter, DeadLetters
 from cogento.store.figures import TableFigures, read_figures
@@ -54,6 +65,7 @@ class Store:
         self.refetches = PendingRefetches(database)
         self.backfills = BackfillProgress(database)
         self.stored_rows = StoredRows(database)
+        self.changes = Changes(database)
 
     @classmethod
     async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
@@ -126,10 +138,15 @@ class Store:
         return await database.try_leader_lease(self._database, name)
 
     async def run_maintenance(
-        self, *, retention_days: int = partitions.RETENTION_DAYS
+        self,
+        *,
+        retention_days: int = partitions.RETENTION_DAYS,
+        changes_days: int = changes.RETENTION_DAYS,
     ) -> partitions.PartitionChanges:
-        """Make the ledger's days ahead, drop those past retention, and forget what goes with them."""
+        """Make the ledger's days ahead, drop those past retention, forget what goes with them, and old changes."""
         await self.letters.erase_bodies()
         await refetches.forget_requests(self._database, days=retention_days)
         await self.activity.forget_old(days=max(activity.RETENTION_DAYS, retention_days))
-        return await partitions.maintain(self._database, retention_days=retention_days)
+        done = await partitions.maintain(self._database, retention_days=retention_days)
+        await self.changes.trim(days=changes_days)
+        return done

@@ -19,14 +19,13 @@ VERSION_TABLE = "cogento_alembic_version"
 
 def run_file(name: str) -> None:
     """Run every statement of a revision's file in its transaction."""
-    run_statements(op.get_bind(), FOLDER / "versions" / name)
+    run_statements(op.get_bind(), (FOLDER / "versions" / name).read_text(encoding="utf-8"))
 
 
-def run_statements(connection: sa.Connection, path: Path) -> None:
-    """Run every statement of a file in the transaction that the connection is in.
+def run_statements(connection: sa.Connection, statements: str) -> None:
+    """Run every statement in the transaction that the connection is in.
 
     Past SQLAlchemy, which prepares what it sends, and nothing of several statements can be prepared.
     """
-    statements = path.read_text(encoding="utf-8")
     driver = cast("Any", connection.connection.dbapi_connection)
     driver.run_async(lambda session: session.execute(statements))

@@ -26,7 +26,7 @@ LIBPQ_OPTIONS = f"-csearch_path={SEARCH_PATH}"
 ROLES = {process: f"cogento_{process}" for process in ProcessRole}
 """As whom the processes connect that tests start."""
 
-WRITTEN_BY_MIGRATIONS = [VERSION_TABLE, "sweep_progress", "backfill_progress"]
+WRITTEN_BY_MIGRATIONS = [VERSION_TABLE, "sweep_progress", "backfill_progress", "change_feed"]
 OTHER_TABLES = """
 SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
 WHERE relnamespace::regnamespace::text IN ('public', 'cogento_internal')

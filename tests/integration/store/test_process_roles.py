@@ -22,7 +22,14 @@ from tests.support.store_deliveries import customer, new_customer, subscription
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORKERS_OWN = {"partitions_make", "partitions_drop", "partitions_forget", "members_decide", "activity_forget"}
+WORKERS_OWN = {
+    "partitions_make",
+    "partitions_drop",
+    "partitions_forget",
+    "members_decide",
+    "activity_forget",
+    "changes_trim",
+}
 CHANGES_OF_TABLES = [
     "CREATE TABLE mine (id INT)",
     "CREATE TABLE cogento_internal.mine (id INT)",

@@ -30,7 +30,7 @@ READ: dict[str, type[BaseSettings]] = {
 SET_BY_COMPOSE = {"PORT"}
 PASSWORDS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 OFFERED = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
-SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields}
+SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields} | {"CHANGES"}
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -181,8 +181,8 @@ def test_t24_a_setting_that_is_left_out_has_the_default_that_is_documented(name:
     assert chosen == chosen_here
 
 
-def test_t24_the_migration_is_given_where_the_tables_are_and_nothing_else() -> None:
-    assert set(SERVICES["migrate"]["environment"]) == {"DATABASE_SCHEMA", "DATABASE_URL"}
+def test_t24_the_migration_is_given_where_the_tables_are_and_whether_changes_are_kept() -> None:
+    assert set(SERVICES["migrate"]["environment"]) == {"CHANGES", "DATABASE_SCHEMA", "DATABASE_URL"}
 
 
 def test_t24_compose_passes_nothing_on_that_nothing_reads() -> None:

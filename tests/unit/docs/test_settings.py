@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PAGE = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
-ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwc ]+ \| (?P<default>[^|]*) \| .+ \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwcm ]+ \| (?P<default>[^|]*) \| .+ \|$", re.MULTILINE)
 DOCUMENTED = {row["name"]: row["default"].strip("` ") for row in ROW.finditer(PAGE)}
 
 

@@ -1,0 +1,134 @@
+"""What changed in the tables, for whoever acts on it: read from a position on, and followed as it happens.
+
+Triggers write it (change_triggers.py). A position is the number of the last change that was read: numbers grow in the order of
+commits, so nothing is ever committed below one that was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from schema.queries import query
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import AsyncGenerator
+    from uuid import UUID
+
+    from cogento.store.database import Database
+
+RETENTION_DAYS = 7
+PAGE = 1000
+TRIMMED_AT_ONCE = 20_000
+LOOK_SECONDS = 5.0
+"""How often a follower looks by itself: an announcement may be left out, and a connection may be dead."""
+
+_AFTER = query("changes_after")
+_RANGE = query("changes_range")
+_TRIM = query("changes_trim")
+
+
+class ChangesNotKeptError(Exception):
+    """Changes are not kept, or no longer from where they were asked for; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row that changed, by names and ids alone; docs/reacting.md says what each means."""
+
+    change_id: int
+    changed_at: dt.datetime
+    kind: str
+    action: str
+    user_id: UUID
+    user_id_before: UUID | None
+    customer_id: str | None
+    row_id: UUID | None
+    object_id: str | None
+    role: str | None
+    columns: tuple[str, ...]
+    status_before: str | None
+    status_after: str | None
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesRange:
+    """Every change after `complete_after` is kept, up to `newest`; announced on `channel`."""
+
+    complete_after: int
+    newest: int
+    channel: str
+
+
+class Changes:
+    """The changes that a database keeps."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def range(self) -> ChangesRange:
+        """Say from where to where changes are kept."""
+        (row,) = await self._database.fetch(_RANGE)
+        return ChangesRange(**row)
+
+    async def after(self, seen: int, *, limit: int = PAGE) -> list[Change]:
+        """Read the changes after a position, the oldest first; raises ChangesNotKeptError when some of them are gone."""
+        async with self._database.connection() as connection:
+            return await _read(connection, seen, limit)
+
+    async def follow(self, seen: int) -> AsyncGenerator[list[Change], None]:
+        """Give the changes after a position and then each as it is committed, in pages that are never empty.
+
+        Keeps a connection of the pool until it is closed. Raises as `after` does, and what Postgres raises when it goes away: go
+        on from the last change that came.
+        """
+        channel = (await self.range()).channel
+        async with self._database.connection() as connection:
+            announced = asyncio.Event()
+
+            def note(*_: object) -> None:
+                announced.set()
+
+            await connection.add_listener(channel, note)
+            try:
+                while True:
+                    announced.clear()  # before looking: what is committed while we look is announced again
+                    if page := await _read(connection, seen, PAGE):
+                        seen = page[-1].change_id
+                        yield page
+                    else:
+                        await _wait(announced)
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(channel, note)
+
+    async def trim(self, *, days: int = RETENTION_DAYS) -> int:
+        """Delete what is older, a bounded number at a time; returns how many."""
+        trimmed = 0
+        while count := int((await self._database.write(_TRIM, days, TRIMMED_AT_ONCE))[0][0]):
+            trimmed += count
+        return trimmed
+
+
+async def _read(connection: asyncpg.Connection, seen: int, limit: int) -> list[Change]:
+    try:
+        rows = await connection.fetch(_AFTER, seen, limit)
+    except (asyncpg.InvalidCursorStateError, asyncpg.ObjectNotInPrerequisiteStateError) as error:
+        raise ChangesNotKeptError(_said(error)) from error
+    return [Change(**{**row, "columns": tuple(row["columns"])}) for row in rows]
+
+
+def _said(error: Any) -> str:
+    return f"{str(error).partition(chr(10))[0]}. {error.hint}"
+
+
+async def _wait(announced: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(announced.wait(), LOOK_SECONDS)
+    except TimeoutError:
+        return
