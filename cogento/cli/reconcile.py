@@ -275,8 +275,14 @@ def sweep(*, why: str, who: str, as_json: bool) -> None:
                     for name, at in (("from", swept.since), ("to", swept.at))
                 ),
                 ("listed", f"{swept.listed:,} events of ours"),
-                ("missing", f"{swept.missing:,} events, now in their mailboxes"),
+                ("missing", _describe_missing(swept.missing)),
             ]
         )
     if swept is not None and not swept.is_whole:
         raise Failure("The workers are behind: too many events wait to be applied. Sweep again later.")
+
+
+def _describe_missing(missing: int) -> str:
+    if not missing:
+        return "none"
+    return f"{missing:,} {'event' if missing == 1 else 'events'}, now queued"

@@ -115,7 +115,7 @@ def test_a_day_of_webhooks_was_missed(
         missed = len(stripe.account.events)
         assert "never looked for" in run("status").output
         swept = run("sweep", *ADA, "--reason", "the endpoint was disabled")
-        assert f"missing  {missed} events, now in their mailboxes" in swept.output
+        assert f"missing  {missed} events, now queued" in swept.output
         post.drain()
         assert f" {missed} recovered in all; checked up to" in run("status").output
         assert differences(stripe, post) == ()

@@ -35,7 +35,7 @@ def test_sweep_tells_what_it_found(run: Run, stripe: SimulatedStripe) -> None:
     found = run("sweep")
 
     assert found.exit_code == 0
-    assert f"missing  {len(stripe.account.events)} events, now in their mailboxes" in found.output
+    assert f"missing  {len(stripe.account.events)} events, now queued" in found.output
 
 
 def test_sweep_tells_programs_what_it_found(run: Run, stripe: SimulatedStripe) -> None:
