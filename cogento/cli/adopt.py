@@ -18,7 +18,7 @@ from cogento.store.adopt import AdoptionRefusedError
 def adopt(*, yes: bool, as_json: bool) -> None:
     """Take over tables that another program made and filled.
 
-    Those are users, subscriptions and user_roles in DATABASE_SCHEMA, of the columns that docs/queries.md names. They stay in
+    Those are users, subscriptions and user_roles in DATABASE_SCHEMA, of the columns that docs/reporting.md names. They stay in
     place: every row, user_id and role, your columns, views, grants and triggers. What is missing is added. Stop the other
     program first, and run `cogento backfill` afterwards.
     """

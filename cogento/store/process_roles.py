@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cogento.database_schema import internal_schema
-from cogento.store.table_schemas import FOR_PEOPLE
+from cogento.store.table_schemas import FOR_PEOPLE, VIEWS_FOR_PEOPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
             **_CHANGES,
         },
     ),
-    ProcessRole.READER: (dict.fromkeys(FOR_PEOPLE, _READ), _CHANGES),
+    ProcessRole.READER: (dict.fromkeys((*FOR_PEOPLE, *VIEWS_FOR_PEOPLE), _READ), _CHANGES),
 }
 """By table, of the schema for people and of the machinery's. What a role of a process may do, and nothing beside it."""
 

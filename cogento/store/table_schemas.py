@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 FOR_PEOPLE = (*(kind.table for kind in KINDS), "user_roles")
+VIEWS_FOR_PEOPLE = (
+    "subscription_items",
+    "live_subscriptions",
+    "mrr_by_month",
+    "churn_by_month",
+    "members_by_metadata",
+)
 ONCE_BESIDE_THEM = (
     VERSION_TABLE,
     "webhook_events",
@@ -130,7 +137,7 @@ def arrange(connection: sa.Connection, schema: str) -> int:
     Returns how many sessions of earlier releases kept the machinery where it was.
     """
     internal = internal_schema(schema)
-    for table in FOR_PEOPLE:
+    for table in (*FOR_PEOPLE, *VIEWS_FOR_PEOPLE):
         if connection.exec_driver_sql(_HOLDS, (internal, table)).scalar_one():
             connection.exec_driver_sql(f'ALTER TABLE "{internal}"."{table}" SET SCHEMA "{schema}"')
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 BLOCKS = [
     block
-    for page in ("README.md", "docs/queries.md", "docs/application-authors.md", "docs/sign-in.md")
+    for page in ("README.md", "docs/reporting.md", "docs/application-authors.md", "docs/sign-in.md")
     for block in re.findall(r"```sql\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
 ]
 STATEMENTS = [statement.strip() for block in BLOCKS for statement in block.split(";") if statement.strip()]
