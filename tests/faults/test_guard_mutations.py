@@ -7,6 +7,7 @@ the lock of the rows                             two workers decide on the same 
 the lock of the addresses                        new customers that share addresses wait for each other in a circle
 the owner's check in settle                      a worker that outlived its lease ends another's
 settling by id                                   mail that came meanwhile goes in place of what was done
+the lock of numbering changes                    a reader goes past a change that is committed later
 """
 
 from __future__ import annotations
@@ -108,6 +109,17 @@ MUTATIONS = {
             ),
         ),
         ("tests/unit/queue/test_settle.py::test_older_mail_that_came_during_the_turn_stays_at_the_head",),
+    ),
+    "the lock of numbering changes": Mutation(
+        (
+            Edit(
+                "schema/migrations/versions/0015_changes.sql",
+                r"PERFORM pg_advisory_xact_lock\(\n.*\n    \);",
+            ),
+        ),
+        (
+            "tests/integration/store/test_changes.py::test_between_its_number_and_the_end_of_its_commit_a_transaction_is_alone",
+        ),
     ),
 }
 

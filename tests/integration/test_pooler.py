@@ -6,12 +6,14 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from cogento.local.ports import free_port
+from cogento.store import changes
 from cogento.store.connecting import SESSION, greet
 from cogento.store.errors import PostgresRefusedError
 from cogento.store.migrate import migrate
@@ -22,6 +24,7 @@ from tests.support.post import Post
 from tests.support.running_console import RunningConsole
 from tests.support.running_worker import ROOT, RunningWorker
 from tests.support.servers import Running, wait_until
+from tests.support.store_deliveries import new_customer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,6 +112,24 @@ def test_t20_a_session_behind_a_pooler_has_our_settings(pooled: Pooled, loop: as
     rows = loop.run(store._database.fetch("SELECT current_setting('lock_timeout') AS it"))
     loop.run(store.close())
     assert rows[0]["it"] == SESSION["lock_timeout"]
+
+
+def test_changes_are_heard_through_a_pooler_that_lends_sessions_whole(
+    pooled: Pooled, loop: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "LOOK_SECONDS", 3600)  # what comes was announced
+    migrate(pooled("session"), changes=True)
+    store = loop.run(Store.open(pooled("session"), pool_size=2, application_name="test"))
+    assert loop.run(_first_heard(store)) == ["cus_1"]
+    loop.run(store.close())
+
+
+async def _first_heard(store: Store) -> list[str | None]:
+    """Follow, change something, and give whose change came."""
+    async with aclosing(store.changes.follow((await store.changes.range()).newest)) as pages:
+        first = asyncio.ensure_future(anext(pages))
+        await store.apply([new_customer(event="1")])
+        return [change.customer_id for change in await first]
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])

@@ -15,6 +15,7 @@ from cogento.events.addresses import placeholder
 from cogento.events.kinds import KINDS
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Source
+from cogento.store import changes
 from cogento.store.changes import ChangesNotKeptError
 from cogento.store.migrate import migrate
 from cogento.store.process_roles import ProcessRole
@@ -338,7 +339,10 @@ async def test_between_its_number_and_the_end_of_its_commit_a_transaction_is_alo
     assert [change.customer_id for change in await store.changes.after(seen)] == ["cus_1", "cus_2"]
 
 
-async def test_a_follower_is_given_what_there_is_and_then_each_as_it_comes(store: Store) -> None:
+async def test_a_follower_is_given_what_there_is_and_then_each_as_it_is_announced(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "LOOK_SECONDS", 3600)
     await store.apply([new_customer(1, event="1")])
     start = (await store.changes.range()).complete_after
     async with aclosing(store.changes.follow(start)) as pages:
@@ -346,6 +350,19 @@ async def test_a_follower_is_given_what_there_is_and_then_each_as_it_comes(store
         waiting = asyncio.ensure_future(anext(pages))
         await store.apply([new_customer(2, event="2")])
         assert [one.customer_id for one in await waiting] == ["cus_2"]
+
+
+async def test_a_follower_looks_by_itself_too_where_nothing_is_announced(
+    store: Store, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "LOOK_SECONDS", 0.01)
+    start = (await store.changes.range()).newest
+    async with aclosing(store.changes.follow(start)) as pages:
+        waiting = asyncio.ensure_future(anext(pages))
+        await sql.execute(
+            "INSERT INTO changes (kind, action, user_id) VALUES ('role', 'insert', gen_random_uuid())"
+        )
+        assert [one.kind for one in await waiting] == ["role"]
 
 
 async def test_changes_are_trimmed_and_a_reader_who_was_away_for_longer_is_told(
