@@ -85,16 +85,22 @@ class _AnnouncedTable:
         return f"Announces changes of {', '.join(self.columns)}."
 
 
-def arrange(connection: sa.Connection, *, switch: bool | None) -> bool:
-    """Make or drop the triggers, in the transaction of the connection; returns whether changes are announced.
+def are_on(connection: sa.Connection) -> bool:
+    """Tell whether changes are announced; of a release that knew none they are not."""
+    is_there = connection.exec_driver_sql(_IS_THERE).scalar_one()
+    return bool(is_there and connection.exec_driver_sql(_IS_ON).scalar_one())
+
+
+def arrange(connection: sa.Connection, *, switch: bool | None) -> None:
+    """Make or drop the triggers, in the transaction of the connection.
 
     With None they stay switched as they are, and are brought to this release's tables. Where the tables are of a release
     without changes there is nothing to do.
     """
-    if not connection.exec_driver_sql(_IS_THERE).scalar_one():
-        return False
-    was_on: bool = connection.exec_driver_sql(_IS_ON).scalar_one()
+    was_on = are_on(connection)
     is_on = was_on if switch is None else switch
+    if not connection.exec_driver_sql(_IS_THERE).scalar_one():
+        return
     if is_on:
         for table in _announced_tables():
             _make(connection, table)
@@ -102,7 +108,6 @@ def arrange(connection: sa.Connection, *, switch: bool | None) -> bool:
         _drop_all(connection)
     if is_on is not was_on:
         connection.exec_driver_sql(_SWITCH, (is_on,))
-    return is_on
 
 
 def _make(connection: sa.Connection, table: _AnnouncedTable) -> None:

@@ -171,7 +171,7 @@ def _upgrade(
     connection: sa.Connection, *, to: str, schema: str, with_views: bool, changes: bool | None
 ) -> Migrated:
     """Upgrade in the transaction of a connection."""
-    old_sessions, announces_changes = 0, False
+    old_sessions = 0
     scripts = ScriptDirectory(str(FOLDER))
     lock_out_others(connection, schema)
     _require_no_other_place(connection, schema)
@@ -185,13 +185,13 @@ def _upgrade(
             process_roles.renew(connection, schema)
         if with_views:
             sync_engine_views.make_views(connection, schema)
-        announces_changes = change_triggers.arrange(connection, switch=changes)
+        change_triggers.arrange(connection, switch=changes)
         connection.commit()
     return Migrated(
         before=before,
         after=_revision(connection),
         old_sessions=old_sessions,
-        announces_changes=announces_changes,
+        announces_changes=change_triggers.are_on(connection),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,7 @@ from cogento.events.addresses import placeholder
 from cogento.events.kinds import KINDS
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Source
+from cogento.local.binaries import postgres_binaries
 from cogento.store import changes
 from cogento.store.changes import ChangesNotKeptError
 from cogento.store.migrate import migrate
@@ -26,6 +28,7 @@ from tests.support import builders
 from tests.support.announcing import kept_changes, make_announcing_template
 from tests.support.databases import ROLES, as_role, look
 from tests.support.postgres_watching import until_waiting
+from tests.support.servers import chosen
 from tests.support.store_deliveries import (
     customer,
     deleted_customer,
@@ -36,6 +39,7 @@ from tests.support.store_deliveries import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from cogento.events.event import Event
     from cogento.local.postgres import Postgres
@@ -450,6 +454,36 @@ async def test_triggers_that_announce_other_columns_are_made_anew(
     assert (len(after), len({*before} & {*after})) == (len(before), len(before) - 2)
     await store.apply([new_customer(event="1")])
     assert len(await kept_changes(sql, "kind")) == 1
+
+
+async def test_the_changes_of_a_newer_release_are_left_as_they_are(database_url: str, sql: Any) -> None:
+    before = await sql.fetch(OUR_TRIGGERS)
+    await sql.execute("UPDATE cogento_alembic_version SET version_num = '9999'")
+    done = await asyncio.to_thread(migrate, database_url, changes=False)
+    assert done.announces_changes
+    assert await sql.fetch(OUR_TRIGGERS) == before
+
+
+async def test_a_dump_that_is_restored_announces_and_counts_on_and_nothing_of_it_is_a_change(
+    database_url: str, empty_database_url: str, store: Store, tmp_path: Path
+) -> None:
+    await store.apply([new_customer(1, event="1")])
+    seen = (await store.changes.range()).newest
+    await asyncio.to_thread(_restore, database_url, empty_database_url, tmp_path / "dump")
+
+    restored = await Store.open(empty_database_url, pool_size=1, application_name="test")
+    assert await restored.changes.after(seen) == []
+    await restored.apply([new_customer(2, event="2")])
+    changed = await restored.changes.after(seen)
+    await restored.close()
+
+    assert [change.customer_id for change in changed] == ["cus_2"]
+
+
+def _restore(url: str, into: str, dump: Path) -> None:
+    programs = postgres_binaries(chosen("TEST_POSTGRES_BIN"))
+    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    subprocess.run([programs / "pg_restore", "--exit-on-error", f"--dbname={into}", dump], check=True)
 
 
 async def test_it_is_off_until_it_is_switched_on(untouched_url: str) -> None:
