@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_every_reason_is_explained_and_no_other() -> None:
-    table = PAGE[PAGE.index("## What they die of") : PAGE.index("## Dealing with them")]
+    table = PAGE[PAGE.index("## Reasons") : PAGE.index("## Dealing with them")]
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(LetterReason)
 
 
