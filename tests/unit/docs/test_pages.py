@@ -42,9 +42,34 @@ ANCHORED_LINKS = sorted(
 )
 INDEXED_PAGES = sorted(path.name for path in ROOT.glob("docs/*.md") if path.name != "README.md")
 
+CODE = {
+    page: [
+        *re.findall(r"`([^`\n]+)`", text),
+        *(
+            line
+            for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+            for line in block.splitlines()
+        ),
+    ]
+    for page, text in PAGES.items()
+    if "decisions" not in page and page != "CHANGELOG.md"
+}
+CALLS = sorted(
+    {
+        call.strip()
+        for code in CODE.values()
+        for words in code
+        for call in re.findall(r"(?:^|[/(;] ?|-m |run |worker |-- )cogento ([a-z][^|;#&)>]*)", words)
+    }
+)
+"""What follows the word `cogento` wherever a page has a command, up to a pipe or a comment."""
+
 PRINTED = (ROOT / "cogento" / "local" / "terminal.py").read_text()
 LISTENING = re.findall(r"stripe listen (?:[^`#\\\n]|\\\n)*", f"{TEXT}\n{PRINTED}")
 WHOLE_COMMANDS = [line for line in LISTENING if "…" not in line]
+
+ALWAYS = {"--data", "--help"}
+"""What every command takes."""
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
@@ -72,6 +97,21 @@ def test_make_target_that_a_page_names_exists(target: str) -> None:
 @pytest.mark.parametrize("name", NAMED_COMMANDS)
 def test_command_that_a_page_names_exists(name: str) -> None:
     assert name in COMMANDS
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_command_line_that_a_page_shows_is_understood(call: str) -> None:
+    name, *words = call.split()
+    called = command(name)
+    if isinstance(called, click.Group) and words:
+        called = called.commands[words.pop(0)]
+    known = {option for parameter in called.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+    assert [word for word in words if word.startswith("--") and word not in known | ALWAYS] == []
+
+
+def test_pages_show_command_lines_with_options() -> None:
+    assert len([call for call in CALLS if "--" in call]) > 30
 
 
 @every_command
