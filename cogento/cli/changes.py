@@ -52,7 +52,10 @@ def changes(*, seen: int | None, follow: bool, limit: int, as_json: bool) -> Non
             if follow:
                 runtime.run(_follow(store.changes, position, as_json=as_json))
             else:
-                _print(runtime.run(store.changes.after(position, limit=limit)), as_json=as_json)
+                page = runtime.run(store.changes.after(position, limit=limit))
+                _print(page, as_json=as_json)
+                if not page and not as_json:
+                    click.echo(f"Nothing has changed after change {position}.")
         except ChangesNotKeptError as error:
             raise Failure(str(error)) from error
 

@@ -81,6 +81,14 @@ def test_following_shows_each_change_as_it_comes_until_it_is_interrupted(
     assert "Traceback" not in complaints.read_text()
 
 
+@pytest.mark.usefixtures("announcing")
+def test_where_nothing_has_changed_it_says_so(run: Run) -> None:
+    result = run("changes")
+    assert result.exit_code == 0
+    assert result.output.startswith("Nothing has changed after change ")
+    assert run("changes", "--json").output == ""
+
+
 def test_where_none_are_kept_it_says_how_to_switch_them_on(run: Run) -> None:
     result = run("changes")
     assert result.exit_code == 1

@@ -528,6 +528,17 @@ async def test_a_reader_may_read_changes_and_listen_with_a_search_path_of_its_ow
     await reader.close()
 
 
+async def test_nobody_else_may_run_what_has_the_rights_of_the_owner(sql: Any) -> None:
+    found = await sql.fetch(
+        "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'cogento_internal'::REGNAMESPACE "
+        "AND has_function_privilege('cogento_reader', oid, 'EXECUTE')"
+    )
+    announcing = await sql.fetchval(
+        "SELECT count(*) FROM pg_proc WHERE prosecdef AND proname LIKE 'announce%'"
+    )
+    assert (found, announcing) == ([], len(NOT_TOLD))
+
+
 async def test_tables_in_a_schema_of_their_own_have_a_channel_of_their_own(empty_database_url: str) -> None:
     url = with_schema(empty_database_url, "billing")
     await asyncio.to_thread(migrate, url, changes=True)
