@@ -2,6 +2,21 @@
 -- unit of their currency, months those of UTC. What began as null in a table, and is not known yet, is left out.
 
 -- A week is 7 of 365 days, so that twelve months are a year whatever the interval.
+CREATE FUNCTION monthly_amount(item JSONB) RETURNS NUMERIC
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT
+        (item ->> 'unit_amount')::NUMERIC * (item ->> 'quantity')::NUMERIC
+        * CASE item ->> 'interval'
+            WHEN 'year' THEN 1
+            WHEN 'month' THEN 12
+            WHEN 'week' THEN 365 / 7.0
+            WHEN 'day' THEN 365
+        END
+        / 12 / nullif((item ->> 'interval_count')::NUMERIC, 0)
+$$;
+
+COMMENT ON FUNCTION monthly_amount(JSONB) IS 'What an item of subscriptions.items comes to in a month, in the smallest unit of its currency; NULL where its amount, quantity or interval is.';
+
 CREATE VIEW subscription_items AS
 SELECT
     item.value ->> 'id' AS stripe_item_id,
@@ -18,14 +33,7 @@ SELECT
     item.value ->> 'interval' AS billing_interval,
     (item.value ->> 'interval_count')::INTEGER AS interval_count,
     to_timestamp((item.value ->> 'created')::BIGINT) AS created_at,
-    (item.value ->> 'unit_amount')::NUMERIC * (item.value ->> 'quantity')::NUMERIC
-    * CASE item.value ->> 'interval'
-        WHEN 'year' THEN 1
-        WHEN 'month' THEN 12
-        WHEN 'week' THEN 365 / 7.0
-        WHEN 'day' THEN 365
-    END
-    / 12 / nullif((item.value ->> 'interval_count')::NUMERIC, 0) AS monthly_amount
+    monthly_amount(item.value) AS monthly_amount
 FROM subscriptions AS s
 CROSS JOIN LATERAL jsonb_array_elements(s.items) WITH ORDINALITY AS item (value, place);
 
@@ -70,11 +78,10 @@ FROM subscriptions AS s
 INNER JOIN users AS u ON s.user_id = u.user_id
 LEFT JOIN LATERAL (
     SELECT
-        array_agg(DISTINCT i.product_id) AS product_ids,
-        round(sum(i.monthly_amount), 2) AS monthly_amount,
-        min(i.currency) AS currency
-    FROM subscription_items AS i
-    WHERE i.subscription_id = s.subscription_id
+        array_agg(DISTINCT item.value ->> 'product') AS product_ids,
+        round(sum(monthly_amount(item.value)), 2) AS monthly_amount,
+        min(item.value ->> 'currency') AS currency
+    FROM jsonb_array_elements(s.items) AS item (value)
 ) AS sold ON TRUE
 WHERE
     s.status IN ('active', 'trialing', 'past_due')
@@ -105,16 +112,16 @@ COMMENT ON COLUMN live_subscriptions.unsure IS 'True when it is not known which 
 CREATE VIEW mrr_by_month AS
 WITH phases AS (
     SELECT
-        i.product_id,
-        i.currency,
-        coalesce(i.monthly_amount, 0) AS amount,
+        item.value ->> 'product' AS product_id,
+        item.value ->> 'currency' AS currency,
+        coalesce(monthly_amount(item.value), 0) AS amount,
         s.pause_collection IS NOT NULL AS is_paused,
         coalesce(s.start_date, s.stripe_created_at) AS began_at,
         greatest(coalesce(s.start_date, s.stripe_created_at), s.trial_end) AS pays_from,
         coalesce(s.ended_at, u.deleted_at, 'infinity') AS ends_at
     FROM subscriptions AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
-    INNER JOIN subscription_items AS i ON s.subscription_id = i.subscription_id
+    CROSS JOIN LATERAL jsonb_array_elements(s.items) AS item (value)
     WHERE s.status IN ('active', 'trialing', 'past_due', 'canceled')
 ),
 
