@@ -13,7 +13,8 @@ from cogento import settings
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-PAGE = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "settings.md").read_text()
 ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwcm ]+ \| (?P<default>[^|]*) \| .+ \|$", re.MULTILINE)
 DOCUMENTED = {row["name"]: row["default"].strip("` ") for row in ROW.finditer(PAGE)}
 
@@ -37,6 +38,15 @@ def as_printed(field: FieldInfo) -> str:
     return "unset" if field.default is None else str(field.default).lower()
 
 
+PAGES = {
+    path.name: path.read_text()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
+    if path.name != "CHANGELOG.md"
+}
+OURS = r"\b(?:STRIPE|CONSOLE|MAILBOX|WORKER|WEB|ACK|LEDGER|LEASE|BATCH|METRICS|MEMBER|TRUSTED|REDIS|DATABASE|SENTRY|ALERT|LOG|KEEP)_[A-Z_]+\b"
+NO_SETTINGS = {"WORKER_COUNTERS", "DATABASE_CONNECTION_POOL_URL"}
+"""A constant in the code, and a variable of Heroku's that a page warns of."""
+
 every_setting = pytest.mark.parametrize("name", sorted(fields()))
 
 
@@ -52,6 +62,11 @@ def test_documented_default_is_the_real_one(name: str) -> None:
 
 def test_no_setting_is_documented_that_nothing_reads() -> None:
     assert set(DOCUMENTED) == set(fields())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_setting_that_a_page_names_exists(page: str) -> None:
+    assert set(re.findall(OURS, PAGES[page])) - set(DOCUMENTED) - NO_SETTINGS == set()
 
 
 def test_t25_the_page_says_what_a_pause_of_collection_does_to_members() -> None:
