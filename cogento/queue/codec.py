@@ -20,7 +20,8 @@ import zstandard
 
 from cogento.events.outcomes import Source
 
-VERSION, TRACED_VERSION = 2, 3
+VERSION = 2
+TRACED_VERSION = 3
 READABLE = frozenset({1, 2, 3})
 """A version is best made readable one release before it is written: then no worker ever has to set it aside."""
 HEADER_BYTES = 15

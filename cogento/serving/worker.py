@@ -9,6 +9,7 @@ import ctypes
 import gc
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,14 @@ class ServingWorker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typ
         # A second before gunicorn's patience ends: what is not done by then is told so.
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - 1)
         self.config.timeout_notify = NOTIFY_SECONDS
+
+    def init_signals(self) -> None:
+        """Have SIGTERM end the process in order: uvicorn raises it once more when it has stopped.
+
+        By default the process would die of that, and what is to be sent at its end, traces for example, would not be.
+        """
+        super().init_signals()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
     def handle_exit(self, *_signal: object) -> None:
         """End as on SIGTERM: called on SIGQUIT, which gunicorn sends on SIGINT and uvicorn does not know."""

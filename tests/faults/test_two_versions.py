@@ -61,8 +61,8 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("cogento", "schema", "worker"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     _change(copy / "cogento/__init__.py", f'RELEASE = "{RELEASE}"', f'RELEASE = "{NEXT}"')
-    _renew(copy / "cogento/queue/codec.py", "VERSION", codec.VERSION)
-    _renew(copy / "cogento/ordering/evidence.py", "FORMAT", evidence.FORMAT)
+    _renew(copy / "cogento/queue/codec.py", f"VERSION = {codec.VERSION}", max(codec.READABLE) + 1)
+    _renew(copy / "cogento/ordering/evidence.py", f"FORMAT = {evidence.FORMAT}", max(evidence.READABLE) + 1)
     return copy
 
 
@@ -209,11 +209,11 @@ def _taken(post: Post) -> bool:
     return post.ledger().get("evt_new") == "stale"
 
 
-def _renew(path: Path, name: str, written: int) -> None:
+def _renew(path: Path, written: str, following: int) -> None:
     """Let a module write the next form of something and read both."""
     readable = "READABLE = frozenset({"
-    _change(path, f"\n{name} = {written}\n", f"\n{name} = {written + 1}\n")
-    _change(path, readable, f"{readable}{written + 1}, ")
+    _change(path, f"\n{written}\n", f"\n{written.partition(' = ')[0]} = {following}\n")
+    _change(path, readable, f"{readable}{following}, ")
 
 
 def _change(path: Path, old: str, new: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from cogento.local.ports import LOCALHOST
 from cogento.reporting import THROTTLE_SECONDS, ThrottledLog
 from tests.support.builders import SECRET
 from tests.support.receiver_fakes import SettableClock
@@ -23,6 +25,12 @@ import sys; sys.modules["opentelemetry"] = None
 from cogento import reporting
 reporting.configure("test", level="INFO", sentry_dsn=None)
 """
+UNSENT = """
+from cogento import reporting
+reporting.configure("test", level="INFO", sentry_dsn=None)
+from cogento.tracing import begin
+begin("last").end()
+"""
 ELSEWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 
 
@@ -30,7 +38,13 @@ def run(code: str, **settings: str) -> str:
     """Run code in a process with these settings and no others, and return what it printed."""
     settings |= {"REDIS_URL": "redis://127.0.0.1:1/0", "STRIPE_WEBHOOK_SECRET": SECRET}
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=25,
     ).stdout
 
 
@@ -62,6 +76,13 @@ def test_traces_that_cannot_be_sent_are_told_of_and_nothing_else_changes(
     told = run(code, **settings)
     assert '"event": "traces_not_sent"' in told
     assert missing in told
+
+
+def test_a_collector_that_answers_nothing_holds_no_process_back_at_its_end() -> None:
+    # By itself the SDK would wait for half a minute, more than `run` does.
+    with socket.create_server((LOCALHOST, 0)) as deaf:
+        nowhere = f"http://{LOCALHOST}:{deaf.getsockname()[1]}"
+        run(UNSENT, OTEL_EXPORTER_OTLP_ENDPOINT=nowhere, OTEL_EXPORTER_OTLP_TIMEOUT="3600")
 
 
 def test_the_first_alarm_is_logged_at_once() -> None:

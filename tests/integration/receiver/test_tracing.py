@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.local.ports import LOCALHOST
 from tests.support.builders import customer, event_body
 from tests.support.listeners import TraceCollector, listening
-from tests.support.running_receiver import FLASK_UNDER_GUNICORN, RunningReceiver
+from tests.support.running_receiver import FASTPATH, FLASK_UNDER_GUNICORN, RunningReceiver
 from tests.support.wire import Request
 
 if TYPE_CHECKING:
@@ -69,22 +67,29 @@ def test_an_error_is_named_by_its_type_alone(
     assert list(put.events) == []
 
 
-def test_an_event_that_is_not_sampled_is_stored_as_without_traces_and_no_collector_delays_a_stop(
-    redis_url: str, tmp_path: Path
+@pytest.mark.parametrize("program", [FASTPATH, FLASK_UNDER_GUNICORN])
+def test_a_receiver_that_stops_sends_what_it_still_has(
+    redis_url: str, collector: TraceCollector, tmp_path: Path, program: tuple[str, ...]
 ) -> None:
-    with socket.create_server((LOCALHOST, 0)) as deaf:
-        nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOCALHOST}:{deaf.getsockname()[1]}"}
-        sampled, unsampled = (
-            RunningReceiver(redis_url, tmp_path / sampler, **nowhere, OTEL_TRACES_SAMPLER=sampler)
-            for sampler in ("always_on", "always_off")
-        )
-        sampled.await_answer()
-        unsampled.await_answer()
-        sampled.ask(event("sampled"))
-        unsampled.ask(event("unsampled"))
-        values = [sampled.redis.get("{cogento:0}:event:evt_" + name) for name in ("sampled", "unsampled")]
-        sampled.stop()
-        unsampled.stop()
+    late = collector.environment | {"OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    receiver = RunningReceiver(redis_url, tmp_path / "log", program, **late)
+    receiver.await_answer()
+    receiver.ask(event("last"))
+    receiver.stop()
+    assert [span.name for span in collector.spans] == [
+        "verify signature",
+        "put into mailbox",
+        "receive webhook",
+    ]
 
-    assert [value[:1] for value in values] == [b"\x03", b"\x02"]  # type: ignore[index]
-    assert [receiver.process.exit_code() for receiver in (sampled, unsampled)] == [0, 0]
+
+def test_an_event_that_is_not_sampled_is_stored_as_without_traces(
+    redis_url: str, collector: TraceCollector, tmp_path: Path
+) -> None:
+    receiver = start_flask(redis_url, tmp_path, collector, OTEL_TRACES_SAMPLER="always_off")
+    receiver.ask(event("unsampled"))
+    stored = receiver.redis.get("{cogento:0}:event:evt_unsampled")
+    receiver.stop()
+
+    assert stored[:1] == b"\x02"  # type: ignore[index]
+    assert collector.spans == []
