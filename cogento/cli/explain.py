@@ -106,7 +106,7 @@ def _print(found: Explanation, *, limit: int) -> None:
                 second(one.record.event_created_at),
                 one.record.event_id,
                 one.record.object_id,
-                one.record.event_type,
+                f"{one.record.event_type} {one.record.status_change}".strip(),
                 one.meaning,
             )
             for one in records.events

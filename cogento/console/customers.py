@@ -56,16 +56,6 @@ class CustomerView:
     causes: Mapping[EventId, LedgerRecord] | None = None
     error: Exception | None = None
 
-    @property
-    def statuses(self) -> Mapping[str, str]:
-        """What the rows show by the events that they were written from: the ledger keeps no status of any other."""
-        objects = self.explanation.records.objects if self.explanation.records else {}
-        return {
-            str(one.row["last_webhook_event_id"]): str(one.row[kind.ended_by])
-            for kind, rows in objects.items()
-            for one in rows
-        }
-
 
 class CustomerService:
     """Where customers are looked at."""

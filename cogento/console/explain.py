@@ -18,10 +18,10 @@ from cogento.console.messages import (
     describe_row,
     waited,
 )
-from cogento.console.status_change import describe_status_change
 from cogento.events.addresses import canonical_address
 from cogento.events.envelope import ANY_TIME, parse_envelope, parse_whole
 from cogento.events.errors import OtherReleaseError, RejectedError
+from cogento.events.event import read_status_change
 from cogento.events.kinds import OWNED_KINDS
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.ordering.explain import Tie, tie_of
@@ -280,7 +280,7 @@ def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[
                 event_id=one.event_id,
                 event_type=envelope.type if envelope else "",
                 object_id=envelope.object_id if envelope else "",
-                change=describe_status_change(envelope.body) if envelope else "",
+                change=str(read_status_change(envelope.body)) if envelope else "",
                 is_parked=is_parked,
                 waited=waited(one, now_ms),
                 attempts=one.attempts,

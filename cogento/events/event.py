@@ -5,6 +5,9 @@ A thin event only says of which object Stripe has to be asked. Knows nothing of 
 
 from __future__ import annotations
 
+import re
+from typing import Any, NamedTuple
+
 import msgspec
 
 from cogento.events import fields
@@ -19,6 +22,22 @@ from cogento.events.projection import version_of
 from cogento.events.thin import is_thin, read_thin
 from cogento.events.versions import Version
 
+_STATUS = re.compile(r"[a-z_]{1,40}")
+
+
+class StatusChange(NamedTuple):
+    """An object's status before and after an event, in Stripe's words, as far as the event tells.
+
+    Neither where it tells of another change, and for customers, who have no status.
+    """
+
+    before: str | None = None
+    after: str | None = None
+
+    def __str__(self) -> str:
+        """Both as people read them, `past_due → active`."""
+        return " → ".join(filter(None, self))
+
 
 class Event(msgspec.Struct, frozen=True):
     """A whole event: `columns` are what a row would show, `version` is its evidence of order."""
@@ -31,6 +50,7 @@ class Event(msgspec.Struct, frozen=True):
     customer_id: CustomerId
     columns: Columns
     version: Version
+    status_change: StatusChange = StatusChange()
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -48,6 +68,7 @@ class Notice(msgspec.Struct, frozen=True):
     ends: bool
     livemode: bool | None
     body: bytes
+    status_change: StatusChange = StatusChange()
 
 
 def read_stored_event(body: bytes) -> Event | Notice:
@@ -83,7 +104,18 @@ def read_event(body: bytes) -> Event:
         customer_id=envelope.customer_id,
         columns=columns,
         version=_version(kind, envelope, whole, columns),
+        status_change=_status_change(kind, whole),
     )
+
+
+def read_status_change(body: bytes) -> StatusChange:
+    """Read how a stored event changes its object's status, whatever else is wrong with it."""
+    try:
+        whole, _ = parse_whole(body, now=ANY_TIME)
+    except RejectedError:
+        return StatusChange()
+    kind = kind_of(whole.type)
+    return StatusChange() if kind is None else _status_change(kind, whole)
 
 
 def read_notice(body: bytes) -> Notice:
@@ -134,6 +166,18 @@ def _columns(kind: Kind, type_: str, obj: Json) -> Columns:
     if obj.get("deleted"):
         fields.malformed(f"the {kind} is deleted and the event is {type_}")
     return kind.read(obj)
+
+
+def _status_change(kind: Kind, whole: Whole) -> StatusChange:
+    previous = whole.data.previous_attributes
+    told = previous if isinstance(previous, dict) else {}
+    if told and kind.ended_by not in told:
+        return StatusChange()
+    return StatusChange(_status(told.get(kind.ended_by)), _status(whole.data.object.get(kind.ended_by)))
+
+
+def _status(value: Any) -> str | None:
+    return value if isinstance(value, str) and _STATUS.fullmatch(value) else None
 
 
 def _version(kind: Kind, envelope: Envelope, whole: Whole, columns: Columns) -> Version:

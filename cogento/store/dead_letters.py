@@ -75,6 +75,8 @@ _ERASE_OF_DELETED = query("dead_letters_erase_of_deleted")
 _STATUSES = query("dead_letters_statuses")
 _SUMMARY = query("dead_letters_summary")
 _ROWS = query_of_all("dead_letters_rows")
+_NOT_CHANGED = ("status_before", "status_after")
+"""What the ledger says of an event that changed a row, and of no other."""
 _CAUSE = [field.name for field in fields(LetterCause)]
 
 ALL_UNRESOLVED = LetterFilter()
@@ -269,7 +271,8 @@ async def insert(connection: asyncpg.Connection, letters: Sequence[DeadLetter]) 
     """Write the ledger first: an event that was applied meanwhile is no dead letter."""
     unique = {letter.event_id: letter for letter in letters}
     ordered = [unique[event_id] for event_id in sorted(unique)]
-    rows = await connection.fetch(_DEAD_LETTER, *named_arrays(_DEAD_LETTER, _columns(_DEAD_LETTER, ordered)))
+    entries = _columns(_DEAD_LETTER, ordered) | dict.fromkeys(_NOT_CHANGED, [None] * len(ordered))
+    rows = await connection.fetch(_DEAD_LETTER, *named_arrays(_DEAD_LETTER, entries))
     dead = {row["event_id"] for row in rows}
     kept = [letter for letter in ordered if letter.event_id in dead]
     messages = [safe_text(letter.message) for letter in kept]
@@ -322,7 +325,8 @@ async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Resu
 
 def _columns(statement: str, letters: Sequence[DeadLetter]) -> dict[str, list[Any]]:
     """Return the columns that a statement names, of letters."""
-    return {name: [getattr(letter, name) for letter in letters] for name in column_names(statement)}
+    names = [name for name in column_names(statement) if name not in _NOT_CHANGED]
+    return {name: [getattr(letter, name) for letter in letters] for name in names}
 
 
 def filter_terms(which: LetterFilter) -> tuple[object, ...]:

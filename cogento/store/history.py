@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cogento.events.addresses import canonical_address
+from cogento.events.event import StatusChange
 from cogento.events.kinds import OWNED_KINDS
 from cogento.events.kinds.kind import ColumnType
 from cogento.events.names import CustomerId, EventId, ObjectId
@@ -94,6 +95,13 @@ class LedgerRecord:
     superseded_by: EventId | None
     attempts: int
     source: str
+    status_before: str | None
+    status_after: str | None
+
+    @property
+    def status_change(self) -> StatusChange:
+        """How it changed its object's status; nothing for what was processed by a release that did not keep it."""
+        return StatusChange(self.status_before, self.status_after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

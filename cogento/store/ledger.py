@@ -101,6 +101,7 @@ async def write(
 def _columns(final: Sequence[Delivery], results: Mapping[EventId, Result]) -> dict[str, list[Any]]:
     events = [one.event for one in final]
     ends = [results[event.id] for event in events]
+    changes = [event.status_change for event in events]
     return {
         "event_id": [event.id for event in events],
         "created": [event.created for event in events],
@@ -113,4 +114,6 @@ def _columns(final: Sequence[Delivery], results: Mapping[EventId, Result]) -> di
         "superseded_by": [end.superseded_by for end in ends],
         "attempts": [one.attempts for one in final],
         "source": [one.source for one in final],
+        "status_before": [change.before for change in changes],
+        "status_after": [change.after for change in changes],
     }

@@ -10,7 +10,9 @@ WITH entered AS (
         reason = excluded.reason,
         superseded_by = excluded.superseded_by,
         attempts = excluded.attempts,
-        source = excluded.source
+        source = excluded.source,
+        status_before = excluded.status_before,
+        status_after = excluded.status_after
     WHERE entry.outcome = 'dead'
     RETURNING outcome
 ),

@@ -14,11 +14,11 @@ from flask import abort, redirect, url_for
 from cogento.console.errors import friendly_errors
 from cogento.console.messages import REDELIVERIES, describe_row_since
 from cogento.console.payload import payload_tree
-from cogento.console.status_change import describe_status_change
 from cogento.console.web.answers import show, show_message
 from cogento.console.web.forms import read_reason
 from cogento.console.web.letters import COUNTED
 from cogento.console.web.login import current_user
+from cogento.events.event import read_status_change
 from cogento.queue.redelivery import TAKEN_ALONG
 from cogento.store.letter_records import LetterFilter, LetterStatus
 
@@ -123,7 +123,7 @@ class LetterPage:
             "row": row,
             "same_cause": same_cause,
             "history": sorted(_history(opened), key=lambda entry: entry.at),
-            "change": describe_status_change(body or b""),
+            "change": str(read_status_change(body or b"")),
             "payload": payload_tree(body, reveal=is_revealed) if body is not None else None,
         }
         drawn = {

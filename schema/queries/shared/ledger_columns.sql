@@ -9,4 +9,6 @@ outcome,
 reason,
 superseded_by,
 attempts,
-source
+source,
+status_before,
+status_after

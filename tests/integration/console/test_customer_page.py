@@ -192,6 +192,34 @@ def test_a_subscription_shows_its_status_and_the_event_behind_it(
     assert ">evt_plan</a>" in row
 
 
+def test_the_timeline_shows_how_a_status_changed_and_says_nothing_of_other_changes(
+    browser: FlaskClient, applied: Happened
+) -> None:
+    applied("customer.created", ADA, id_="evt_0")
+    overdue = PLAN | {"status": "past_due"}
+    for second, (type_, before, after) in enumerate(
+        [
+            ("created", None, PLAN),
+            ("updated", PLAN, overdue),
+            ("updated", PLAN | {"metadata": {"a": "b"}}, PLAN),
+        ]
+    ):
+        applied(
+            f"customer.subscription.{type_}",
+            after,
+            before=before,
+            created=NOW + second,
+            id_=f"evt_{second + 1}",
+        )
+    page = browser.get("/console/customers/cus_ada?object=sub_ada").text
+    changes = re.findall(r'<td data-th="Change"><span[^>]*>([^<]*)</span>', page)
+    assert [change.strip() for change in changes] == [
+        "updated",
+        "updated active → past_due",
+        "created active",
+    ]
+
+
 def test_the_timeline_shows_every_object_newest_first(browser: FlaskClient, applied: Happened) -> None:
     applied("customer.created", ADA, id_="evt_1")
     applied("customer.subscription.created", PLAN, id_="evt_2", created=NOW + 1)

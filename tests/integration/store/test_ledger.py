@@ -55,6 +55,23 @@ async def test_every_final_outcome_has_a_row_with_its_reason(store: Store, sql: 
     }
 
 
+async def test_a_status_change_is_kept_with_its_event_also_with_one_that_was_dead(
+    store: Store, sql: Any
+) -> None:
+    overdue = builders.subscription("sub_1", customer="cus_1", status="past_due")
+    paid = builders.subscription("sub_1", customer="cus_1", status="active")
+    changed = delivery("customer.subscription.updated", paid, before=overdue, id_="evt_paid", created=NOW + 1)
+    await store.insert_dead_letters([letter("paid", created=NOW + 1)])
+    dead = await sql.fetchrow("SELECT outcome, status_before, status_after FROM webhook_events")
+    await store.apply([new_customer(event="c"), changed])
+    rows = await sql.fetch("SELECT event_id, outcome, status_before, status_after FROM webhook_events")
+    assert tuple(dead) == ("dead", None, None)
+    assert sorted(map(tuple, rows)) == [
+        ("evt_c", "applied", None, None),
+        ("evt_paid", "applied", "past_due", "active"),
+    ]
+
+
 async def test_an_event_that_fails_leaves_neither_row_nor_ledger(store: Store, sql: Any) -> None:
     await sql.execute("ALTER TABLE users ADD CONSTRAINT no_evil CHECK (name <> 'Evil')")
     with pytest.raises(Exception, match="no_evil"):

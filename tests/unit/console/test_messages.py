@@ -45,6 +45,8 @@ def record(outcome: str, reason: str | None, superseded_by: str | None = None) -
         superseded_by=EventId(superseded_by) if superseded_by else None,
         attempts=0,
         source="webhook",
+        status_before=None,
+        status_after=None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.status_change import describe_status_change
+from cogento.events.event import read_status_change
 from tests.support.builders import customer, event_body, subscription
 
 SCRIPT = "<script>alert(1)</script>"
@@ -21,6 +21,12 @@ OVERDUE = subscription(status="past_due")
             "past_due",
         ),
         (event_body("customer.subscription.updated", subscription(status=7)), ""),
+        (
+            event_body(
+                "customer.subscription.updated", subscription(), before=subscription(metadata={"a": "b"})
+            ),
+            "",
+        ),
         (event_body("customer.updated", customer()), ""),
         (event_body("invoice.paid", {"id": "in_1", "object": "invoice", "status": "paid"}), ""),
         (b"\xff", ""),
@@ -28,4 +34,4 @@ OVERDUE = subscription(status="past_due")
     ],
 )
 def test_what_an_event_tells_of_a_status(body: bytes, said: str) -> None:
-    assert describe_status_change(body) == said
+    assert str(read_status_change(body)) == said
