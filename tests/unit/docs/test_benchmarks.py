@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,17 @@ def test_a_median_is_shown_with_the_rounds_that_it_is_of() -> None:
     target = Target(what="x", figure=("x", "y"), bound=1, aim=1)
     assert "| 2 (1 to 4, 3 rounds) |" in target.line(2, [1, 4, 2])
     assert "| 2 |" in target.line(2, [2])
+
+
+def test_numbers_in_the_readme_are_measured_ones() -> None:
+    root = Path(__file__).parents[3]
+    readme, ordering = (root / "README.md").read_text(), (root / "docs" / "ordering.md").read_text()
+    numbers = readme[readme.index("## Numbers") : readme.index("## Compared with")]
+
+    measured = {*re.findall(r"[\d.]+\d", numbers)}
+
+    assert measured <= {*re.findall(r"[\d.]+\d", (root / "docs" / "benchmarks.md").read_text())}
+    assert len(measured) == 4
+    assert re.findall(r"([\d.]+) % of the rows wrong", readme) == re.findall(
+        r"newer `created` \| ([\d.]+)%", ordering
+    )
