@@ -90,11 +90,8 @@ def _some_customer(run: LocalRun) -> str:
 
 
 def _wait_for_letter(run: LocalRun) -> None:
+    asked = "SELECT count(*) FROM cogento_internal.dead_letters WHERE event_id = 'evt_tour'"
     with psycopg.connect(run.facts["database_url"], autocommit=True) as connection:
         wait_until(
-            lambda: (
-                connection.execute("SELECT count(*) FROM cogento_internal.dead_letters").fetchone() == (1,)
-            ),
-            what="the page's dead letter",
-            seconds=30,
+            lambda: connection.execute(asked).fetchone() == (1,), what="the tour's dead letter", seconds=30
         )
