@@ -61,8 +61,8 @@ def changes(*, seen: int | None, follow: bool, limit: int, as_json: bool) -> Non
 
 
 async def _position(kept: Changes, *, follow: bool) -> int:
-    kept_range = await kept.range()
-    return kept_range.newest if follow else kept_range.complete_after
+    state = await kept.state()
+    return state.newest if follow else state.complete_after
 
 
 async def _follow(kept: Changes, position: int, *, as_json: bool) -> None:

@@ -23,10 +23,12 @@ from cogento.console.system import newest_revision
 from cogento.queue.durability import warning_of
 from cogento.settings import (
     EX_CONFIG,
+    ChangesSettings,
     ConsoleSettings,
     ReceiverSettings,
     ReconcileSettings,
     WorkerSettings,
+    load,
     problems_of,
 )
 from cogento.store.connecting import greet
@@ -54,6 +56,8 @@ WRITTEN_BY_WORKERS = (
     "sweep_progress",
 )
 FULL_SHARE = 0.8
+QUEUE_FULL_SHARE = 0.5
+"""From here on nothing is announced (schema/migrations/versions/0015_changes.sql)."""
 CLOCKS_DIFFER_SECONDS = 30
 NOTHING_SIGNED = "STRIPE_WEBHOOK_SECRET is not set"
 RECEIVER_SECONDS = 60
@@ -179,7 +183,31 @@ def _check_tables(store: Store) -> Iterator[Finding]:
     elif not facts.is_read_only:
         runtime.run(store.ping_write(), timeout_seconds=ANSWER_SECONDS)
         yield good("rights", "this user reads and writes the tables")
+    if not lacking:
+        yield from _check_changes(store)
     yield _clock("postgresql", runtime.run(store.sweeps.status()).now - time.time())
+
+
+def _check_changes(store: Store) -> Iterator[Finding]:
+    """Judge whether changes are announced as CHANGES says; nothing is said where nobody wants them."""
+    if problems := [one for one in problems_of(ChangesSettings) if one.startswith("CHANGES ")]:
+        yield wrong("changes", problems[0])
+        return
+    wanted = load(ChangesSettings).changes
+    state = runtime.run(store.changes.state(), timeout_seconds=ANSWER_SECONDS)
+    if wanted not in {None, state.is_on}:
+        yield warning(
+            "changes", f"{'kept' if state.is_on else 'not kept'}, and CHANGES says otherwise", MIGRATE
+        )
+    elif state.is_on and state.queue_usage >= QUEUE_FULL_SHARE:
+        yield warning(
+            "changes",
+            f"kept and not announced: PostgreSQL's queue of announcements is {state.queue_usage:.0%} full, because a session "
+            "that listens stays in a transaction",
+            "End the oldest: SELECT pid, xact_start FROM pg_stat_activity ORDER BY xact_start.",
+        )
+    elif state.is_on:
+        yield good("changes", f"kept, and announced on {state.channel}")
 
 
 def check_state(settings: ReconcileSettings) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ LOOK_SECONDS = 5.0
 """How often a follower looks by itself: an announcement may be left out, and a connection may be dead."""
 
 _AFTER = query("changes_after")
-_RANGE = query("changes_range")
+_STATE = query("changes_state")
 _TRIM = query("changes_trim")
 
 
@@ -57,12 +57,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangesRange:
-    """Every change after `complete_after` is kept, up to `newest`; announced on `channel`."""
+class ChangesState:
+    """Whether changes are kept: every one after `complete_after`, up to `newest`, announced on `channel`.
 
+    `queue_usage` is the share of the server's queue of announcements that is taken, from 0 to 1.
+    """
+
+    is_on: bool
     complete_after: int
     newest: int
     channel: str
+    queue_usage: float
 
 
 class Changes:
@@ -71,10 +76,10 @@ class Changes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def range(self) -> ChangesRange:
-        """Say from where to where changes are kept."""
-        (row,) = await self._database.fetch(_RANGE)
-        return ChangesRange(**row)
+    async def state(self) -> ChangesState:
+        """Say whether changes are kept, and from where to where."""
+        (row,) = await self._database.fetch(_STATE)
+        return ChangesState(**row)
 
     async def after(self, seen: int, *, limit: int = PAGE) -> list[Change]:
         """Read the changes after a position, the oldest first; raises ChangesNotKeptError when some of them are gone."""
@@ -87,7 +92,7 @@ class Changes:
         Keeps a connection of the pool until it is closed. Raises as `after` does, and what Postgres raises when it goes away: go
         on from the last change that came.
         """
-        channel = (await self.range()).channel
+        channel = (await self.state()).channel
         async with self._database.connection() as connection:
             announced = asyncio.Event()
 

@@ -32,6 +32,7 @@ class ProcessRole(StrEnum):
 
 
 _FOR_PEOPLE = dict.fromkeys(FOR_PEOPLE, _WRITE) | {"user_roles": _ALL}
+_CHANGES = {"changes": _READ, "change_feed": _READ}
 _OF_BOTH = {
     "cogento_alembic_version": _READ,
     "webhook_events": _WRITE,
@@ -41,8 +42,8 @@ _OF_BOTH = {
     "notices": _ALL,
     "sweep_progress": _WRITE,
     "awaited_events": _ALL,
+    **_CHANGES,
 }
-_CHANGES = {"changes": _READ, "change_feed": _READ}
 RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
     ProcessRole.WORKER: (
         _FOR_PEOPLE,
@@ -66,7 +67,6 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "backfill_progress": _WRITE,
             "backfill_slices": _ALL,
             "backfill_totals": _ALL,
-            **_CHANGES,
         },
     ),
     ProcessRole.READER: (dict.fromkeys((*FOR_PEOPLE, *VIEWS_FOR_PEOPLE), _READ), _CHANGES),

@@ -55,7 +55,7 @@ def refused(*options: str, **given: str) -> str:
 def shared_run() -> Iterator[LocalRun]:
     """One run for the tests that leave it running."""
     home = servers.make_home()
-    run = LocalRun(home / "data", "--no-simulate").until_ready()
+    run = LocalRun(home / "data", "--no-simulate", given={"CHANGES": "on"}).until_ready()
     yield run
     run.end()
     shutil.rmtree(home)
@@ -81,6 +81,12 @@ def test_run_json_says_where_everything_is(shared_run: LocalRun) -> None:
     ):
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
         assert client.config_get("appendfsync") == {"appendfsync": "always"}
+
+
+def test_changes_are_kept_where_the_environment_says_so(shared_run: LocalRun) -> None:
+    with psycopg.connect(shared_run.facts["database_url"]) as connection:
+        kept = connection.execute("SELECT is_on FROM cogento_internal.change_feed").fetchone()
+    assert kept == (True,)
 
 
 def test_the_receiver_is_ready_when_run_json_appears(shared_run: LocalRun) -> None:

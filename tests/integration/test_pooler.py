@@ -126,7 +126,7 @@ def test_changes_are_heard_through_a_pooler_that_lends_sessions_whole(
 
 async def _first_heard(store: Store) -> list[str | None]:
     """Follow, change something, and give whose change came."""
-    async with aclosing(store.changes.follow((await store.changes.range()).newest)) as pages:
+    async with aclosing(store.changes.follow((await store.changes.state()).newest)) as pages:
         first = asyncio.ensure_future(anext(pages))
         await store.apply([new_customer(event="1")])
         return [change.customer_id for change in await first]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from cogento.console.check import check_postgres
+from cogento.console.findings import Grade
 from cogento.events.outcomes import Outcome
 from cogento.store.migrate import migrate
 from tests.support import servers
@@ -29,7 +31,7 @@ MORE_THAN_FITS = 200
 def database_url(servers_home: Path) -> Iterator[str]:
     """A server with the smallest queue that there is, and changes that are announced."""
     home = servers_home / "small-queue"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     server = servers.start_postgres(
         home, settings={**servers.QUICK_POSTGRES, "max_notify_queue_pages": str(PAGES)}
     )
@@ -56,3 +58,14 @@ async def test_f66_a_queue_that_nobody_empties_stops_no_worker_and_no_change_is_
     assert {one.outcome for one in result.results.values()} == {Outcome.APPLIED}
     assert len(await kept_changes(sql, "change_id")) == MORE_THAN_FITS
     assert 0.9 < before == after
+
+
+def test_f66_a_queue_that_nobody_empties_is_told_of(tables: psycopg.Connection, database_url: str) -> None:
+    with psycopg.connect(database_url) as deaf:
+        deaf.execute("LISTEN cogento_changes")
+        deaf.commit()
+        deaf.execute("SELECT 1")
+        tables.execute(FILL)
+        told = [one for one in check_postgres(database_url) if one.subject == "changes"]
+    assert [one.grade for one in told] == [Grade.WARNING]
+    assert "queue of announcements is 9" in told[0].text

@@ -18,6 +18,7 @@ from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.local.stripe.http_server import Response, serving
 from cogento.reconcile.sweep import TYPES
 from cogento.settings import EX_CONFIG
+from cogento.store.migrate import migrate
 from cogento.stripe.api import API_VERSION
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
@@ -120,6 +121,38 @@ def test_for_people_each_line_begins_with_its_grade(run: Run, receiver: dict[str
 
     assert lines[0].startswith("good     settings")
     assert {line.split(" ")[0] for line in lines} <= {"good", "warning", ""}
+
+
+def test_changes_are_not_spoken_of_where_nobody_wants_them(run: Run) -> None:
+    assert graded(run("check", "--json"), "changes") == []
+
+
+@pytest.mark.parametrize(
+    ("is_on", "setting", "said"),
+    [
+        (True, "", ("good", "kept, and announced on cogento_changes")),
+        (True, "on", ("good", "kept, and announced on cogento_changes")),
+        (True, "off", ("warning", "kept, and CHANGES says otherwise")),
+        (False, "on", ("warning", "not kept, and CHANGES says otherwise")),
+        (
+            False,
+            "perhaps",
+            ("bad", "CHANGES is not usable: Input should be a valid boolean, unable to interpret input"),
+        ),
+    ],
+)
+def test_whether_changes_are_announced_as_the_setting_says(
+    run: Run,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_on: bool,
+    setting: str,
+    said: tuple[str, str],
+) -> None:
+    migrate(database_url, changes=is_on)
+    monkeypatch.setenv("CHANGES", setting)
+    assert graded(run("check", "--json"), "changes") == [said]
 
 
 def test_settings_that_a_process_would_refuse_are_said_once_and_by_whom(

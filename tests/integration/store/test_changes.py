@@ -308,7 +308,7 @@ async def test_what_is_committed_last_has_the_greatest_number_whoever_wrote_firs
     await second.start()
     await sql.execute("UPDATE users SET name = 'First to write' WHERE stripe_customer_id = 'cus_1'")
     await more_sql.execute("UPDATE users SET name = 'First to commit' WHERE stripe_customer_id = 'cus_2'")
-    seen = (await store.changes.range()).newest
+    seen = (await store.changes.state()).newest
 
     await second.commit()
     page = await store.changes.after(seen)
@@ -324,7 +324,7 @@ async def test_between_its_number_and_the_end_of_its_commit_a_transaction_is_alo
 ) -> None:
     """One that has its number and is not committed is never passed by another: a reader would miss it."""
     await store.apply([new_customer(1, event="1"), new_customer(2, event="2")])
-    seen = (await store.changes.range()).newest
+    seen = (await store.changes.state()).newest
     slow = sql.transaction()
     await slow.start()
     await sql.execute("UPDATE users SET name = 'Slow' WHERE stripe_customer_id = 'cus_1'")
@@ -348,7 +348,7 @@ async def test_a_follower_is_given_what_there_is_and_then_each_as_it_is_announce
 ) -> None:
     monkeypatch.setattr(changes, "LOOK_SECONDS", 3600)
     await store.apply([new_customer(1, event="1")])
-    start = (await store.changes.range()).complete_after
+    start = (await store.changes.state()).complete_after
     async with aclosing(store.changes.follow(start)) as pages:
         assert [one.customer_id for one in await anext(pages)] == ["cus_1"]
         waiting = asyncio.ensure_future(anext(pages))
@@ -360,7 +360,7 @@ async def test_a_follower_looks_by_itself_too_where_nothing_is_announced(
     store: Store, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "LOOK_SECONDS", 0.01)
-    start = (await store.changes.range()).newest
+    start = (await store.changes.state()).newest
     async with aclosing(store.changes.follow(start)) as pages:
         waiting = asyncio.ensure_future(anext(pages))
         await sql.execute(
@@ -396,7 +396,7 @@ async def test_changes_are_kept_as_long_as_asked(store: Store, sql: Any) -> None
 
 
 async def test_a_position_of_another_database_is_refused(store: Store) -> None:
-    newest = (await store.changes.range()).newest
+    newest = (await store.changes.state()).newest
     assert await store.changes.after(newest) == []
     with pytest.raises(ChangesNotKeptError, match="older one than was read before"):
         await store.changes.after(newest + 1)
@@ -410,7 +410,7 @@ def test_a_reader_without_a_position_is_refused(database_url: str) -> None:
 async def test_off_there_is_no_trigger_and_readers_are_told(
     database_url: str, store: Store, sql: Any
 ) -> None:
-    seen = (await store.changes.range()).newest
+    seen = (await store.changes.state()).newest
     await asyncio.to_thread(migrate, database_url, changes=False)
 
     await store.apply([new_customer(event="1")])
@@ -424,14 +424,14 @@ async def test_off_there_is_no_trigger_and_readers_are_told(
 async def test_on_again_a_reader_of_before_is_told_that_something_is_missing(
     database_url: str, store: Store
 ) -> None:
-    seen = (await store.changes.range()).newest
+    seen = (await store.changes.state()).newest
     await asyncio.to_thread(migrate, database_url, changes=False)
     await store.apply([new_customer(event="1")])
     await asyncio.to_thread(migrate, database_url, changes=True)
 
     with pytest.raises(ChangesNotKeptError, match="newest_change"):
         await store.changes.after(seen)
-    assert await store.changes.after((await store.changes.range()).newest) == []
+    assert await store.changes.after((await store.changes.state()).newest) == []
 
 
 async def test_a_migration_that_is_told_nothing_leaves_the_triggers_as_they_are(
@@ -468,7 +468,7 @@ async def test_a_dump_that_is_restored_announces_and_counts_on_and_nothing_of_it
     database_url: str, empty_database_url: str, store: Store, tmp_path: Path
 ) -> None:
     await store.apply([new_customer(1, event="1")])
-    seen = (await store.changes.range()).newest
+    seen = (await store.changes.state()).newest
     await asyncio.to_thread(_restore, database_url, empty_database_url, tmp_path / "dump")
 
     restored = await Store.open(empty_database_url, pool_size=1, application_name="test")
@@ -543,7 +543,7 @@ async def test_tables_in_a_schema_of_their_own_have_a_channel_of_their_own(empty
     url = with_schema(empty_database_url, "billing")
     await asyncio.to_thread(migrate, url, changes=True)
     store = await Store.open(url, pool_size=2, application_name="test")
-    start = await store.changes.range()
+    start = await store.changes.state()
     await store.apply([new_customer(event="1")])
     changed = await store.changes.after(start.newest)
     await store.close()
