@@ -1,4 +1,4 @@
-"""README names every column of the tables that people read, and none besides."""
+"""README names every column of the tables that people read, and none besides; queries inside sentences run as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text()
+IN_SENTENCES = sorted(
+    {
+        query
+        for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
+        for query in re.findall(r"`(SELECT [^`]+)`", page.read_text())
+    }
+)
 SECTION = README[README.index("## The tables") : README.index("```sql", README.index("## The tables"))]
 OURS_ALONE = {"evidence"}
 """What README says may change."""
@@ -38,3 +46,9 @@ def test_no_column_is_in_the_readme_that_no_table_has(database_url: str) -> None
         ).fetchall()
 
     assert named - {name for (name,) in columns} == set()
+
+
+@pytest.mark.parametrize("query", IN_SENTENCES)
+def test_query_inside_a_sentence_runs_on_our_tables(database_url: str, query: str) -> None:
+    with psycopg.connect(database_url, options="-csearch_path=public") as connection:
+        assert len(connection.execute(query.encode()).fetchall()) <= 1
