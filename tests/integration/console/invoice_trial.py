@@ -17,6 +17,7 @@ from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.local.stripe.http_server import Response, serving
 from cogento.reconcile import refetch, verify
+from cogento.store.migrate import migrate
 from tests.support.builders import NOW, body, customer, thin_event
 from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe, deliver, open_reconciliation
@@ -177,3 +178,19 @@ def test_stripe_is_asked_for_what_a_thin_event_names(
     asking.close()
 
     assert [(row["id"], row["status"]) for row in post.rows(ROWS)] == [("in_1", "paid")]
+
+
+def test_its_changes_are_announced(post: Post, database_url: str) -> None:
+    migrate(database_url, changes=True)
+    for type_, object_, fields in LIFE:
+        post.put(type_, object_, **fields)
+        post.drain()
+    told = post.rows(
+        "SELECT action, object_id, status_after, columns FROM changes WHERE kind = 'invoice' ORDER BY change_id"
+    )
+    assert [(row["action"], row["object_id"], row["status_after"]) for row in told] == [
+        ("insert", "in_1", "draft"),
+        ("update", "in_1", "open"),
+        ("update", "in_1", "paid"),
+    ]
+    assert told[2]["columns"] == ["status", "amount_paid"]
