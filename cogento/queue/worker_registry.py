@@ -29,6 +29,9 @@ REMEMBERED_MS = 3600_000
 """A worker that died stays visible for an hour, unless another takes its slot."""
 
 NEVER = 0
+FACTS = ("beat_ms", "worker", "started_ms", "took_ms", "version")
+"""What is noted of a worker, one word each, in this order; a new fact comes last (see `_read`)."""
+UNKNOWN_VERSION = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +120,18 @@ class WorkerRegistry:
 
 
 def _read(slot: str, text: str, now_ms: int) -> SeenWorker:
-    beat_ms, worker, started_ms, took_ms, version = text.split()
+    """Read what a worker of any release noted: one may note fewer facts than we know, or more.
+
+    Of the first two there is no doubt: the script `beat` writes them. A word beyond ours is left alone.
+    """
+    facts = dict(zip(FACTS, text.split(), strict=False))
+    beat_ms = int(facts["beat_ms"])
     return SeenWorker(
         slot=int(slot),
-        worker=worker,
-        version=version,
-        started_ms=int(started_ms),
-        beat_ms=int(beat_ms),
-        took_ms=int(took_ms) or None,
-        is_alive=now_ms - int(beat_ms) <= ALIVE_SECONDS * 1000,
+        worker=facts["worker"],
+        version=facts.get("version", UNKNOWN_VERSION),
+        started_ms=int(facts.get("started_ms", beat_ms)),
+        beat_ms=beat_ms,
+        took_ms=int(facts.get("took_ms", NEVER)) or None,
+        is_alive=now_ms - beat_ms <= ALIVE_SECONDS * 1000,
     )

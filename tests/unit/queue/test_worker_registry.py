@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.support.mailbox_builders import ManualClock
 
 MINUTE_MS = 60_000
+WORKERS = "{cogento:0}:workers"
 
 
 def beat(mailboxes: LoopedMailboxes, worker: str, *, version: str = "1.0", took_ms: int | None = None) -> int:
@@ -35,6 +36,24 @@ def test_what_a_worker_tells_is_seen(mailboxes: LoopedMailboxes, clock: ManualCl
 def test_a_worker_that_took_nothing_yet_has_no_such_time(mailboxes: LoopedMailboxes) -> None:
     beat(mailboxes, "host:1")
     assert mailboxes.workers.seen()[0].took_ms is None
+
+
+def test_a_worker_of_a_later_release_that_tells_more_is_seen(
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
+) -> None:
+    client.hset(WORKERS, "0", f"{START_MS} host:1 {START_MS - 9} {START_MS - 5} 3.0 and more")
+    (seen,) = mailboxes.workers.seen()
+    assert (seen.worker, seen.version, seen.started_ms) == ("host:1", "3.0", START_MS - 9)
+    assert (seen.beat_ms, seen.took_ms, seen.is_alive) == (START_MS, START_MS - 5, True)
+
+
+def test_a_worker_of_an_earlier_release_that_tells_less_is_seen(
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
+) -> None:
+    client.hset(WORKERS, "0", f"{START_MS} host:1")
+    (seen,) = mailboxes.workers.seen()
+    assert (seen.worker, seen.version, seen.started_ms) == ("host:1", "unknown", START_MS)
+    assert (seen.beat_ms, seen.took_ms, seen.is_alive) == (START_MS, None, True)
 
 
 def test_a_worker_keeps_its_slot(mailboxes: LoopedMailboxes) -> None:
@@ -88,4 +107,4 @@ def test_delays_of_all_workers_add_up(mailboxes: LoopedMailboxes) -> None:
 
 def test_workers_are_noted_once_however_many_shards(client: fakeredis.FakeRedis, clock: ManualClock) -> None:
     beat(LoopedMailboxes.on(client, clock=clock, shards=3), "a")
-    assert client.keys("*:workers") == [b"{cogento:0}:workers"]
+    assert client.keys("*:workers") == [WORKERS.encode()]
