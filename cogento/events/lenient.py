@@ -1,4 +1,4 @@
-"""Looks into a Stripe object for values that only reports show: one that no column can hold is None.
+"""Looks at values of a Stripe object that only reports show: one that no column can hold is None.
 
 Nobody's access depends on these, so an odd one must not keep the rest of its event out of the tables, a cancellation least
 of all. What decides access and order is read strictly (cogento/events/fields.py). Knows no object.
@@ -15,52 +15,43 @@ LONGEST_TEXT = 255
 
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
 
-Values = dict[str, Any]
 
-
-def text(obj: Values, key: str) -> str | None:
-    """Read a text of at most LONGEST_TEXT characters; an empty one is none."""
-    value = obj.get(key)
+def text(value: object) -> str | None:
+    """Take a text of at most LONGEST_TEXT characters; an empty one is none."""
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT else None
 
 
-def id_of(obj: Values, key: str) -> str | None:
-    """Read an id, also where the object itself is expanded in its place."""
-    reference = obj.get(key)
-    return text(reference, "id") if isinstance(reference, dict) else text(obj, key)
+def id_of(reference: object) -> str | None:
+    """Take an id, also where the object itself is expanded in its place."""
+    return text(reference.get("id") if isinstance(reference, dict) else reference)
 
 
-def boolean(obj: Values, key: str) -> bool | None:
-    """Read true or false."""
-    value = obj.get(key)
+def boolean(value: object) -> bool | None:
+    """Take true or false."""
     return value if isinstance(value, bool) else None
 
 
-def number(obj: Values, key: str) -> int | None:
-    """Read a whole number of at most 64 bits."""
-    value = obj.get(key)
+def number(value: object) -> int | None:
+    """Take a whole number of at most 64 bits."""
     return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
-def time(obj: Values, key: str) -> int | None:
-    """Read a time in whole Unix seconds, from 1970 to 9999."""
-    value = obj.get(key)
+def time(value: object) -> int | None:
+    """Take a time in whole Unix seconds, from 1970 to 9999."""
     return value if type(value) is int and 0 <= value <= LATEST_TIME else None
 
 
-def decimal(obj: Values, key: str) -> int | float | None:
-    """Read a decimal number that Stripe writes as text; a whole one as a whole number.
+def decimal(value: object) -> int | float | None:
+    """Take a decimal number that Stripe writes as text; a whole one as a whole number.
 
     Beyond fifteen digits it is rounded, as every JSON reader would.
     """
-    value = obj.get(key)
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         return None
     read = float(value)
     return int(read) if read.is_integer() else read
 
 
-def nested(obj: Values, key: str) -> Values:
-    """Read an object inside an object; an empty one where there is none."""
-    value = obj.get(key)
+def nested(value: object) -> dict[str, Any]:
+    """Take an object inside an object; an empty one where there is none."""
     return value if isinstance(value, dict) else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cogento.events import lenient
+from cogento.events.lenient import decimal, id_of, nested, number, text, time
 from cogento.events.strict_json import canonical_json
 
 if TYPE_CHECKING:
@@ -27,28 +27,27 @@ def _item(subscription: Json, item: Json) -> dict[str, Any]:
 
     `unit_amount` is in the smallest unit of the currency and may have a fraction; a price in tiers has none.
     """
-    price, plan = lenient.nested(item, "price"), lenient.nested(item, "plan")
-    recurring = lenient.nested(price, "recurring")
+    get, price, plan = item.get, nested(item.get("price")), nested(item.get("plan"))
+    recurring = nested(price.get("recurring")) or plan
     return {
-        "created": lenient.time(item, "created"),
-        "currency": lenient.text(price, "currency")
-        or lenient.text(plan, "currency")
-        or lenient.text(subscription, "currency"),
-        "id": lenient.text(item, "id"),
-        "interval": lenient.text(recurring, "interval") or lenient.text(plan, "interval"),
-        "interval_count": lenient.number(recurring, "interval_count")
-        or lenient.number(plan, "interval_count"),
-        "price": lenient.id_of(item, "price") or lenient.id_of(item, "plan"),
-        "product": lenient.id_of(price, "product") or lenient.id_of(plan, "product"),
-        "quantity": lenient.number(item, "quantity"),
-        "unit_amount": _first_known(
-            lenient.number(price, "unit_amount"),
-            lenient.decimal(price, "unit_amount_decimal"),
-            lenient.number(plan, "amount"),
-            lenient.decimal(plan, "amount_decimal"),
-        ),
+        "created": time(get("created")),
+        "currency": text(price.get("currency") or plan.get("currency") or subscription.get("currency")),
+        "id": text(get("id")),
+        "interval": text(recurring.get("interval")),
+        "interval_count": number(recurring.get("interval_count")),
+        "price": id_of(get("price") or plan),
+        "product": id_of(price.get("product") or plan.get("product")),
+        "quantity": number(get("quantity")),
+        "unit_amount": _unit_amount(price, plan),
     }
 
 
-def _first_known(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
+def _unit_amount(price: Json, plan: Json) -> float | None:
+    whole = number(price.get("unit_amount"))
+    if whole is not None:
+        return whole
+    fraction = decimal(price.get("unit_amount_decimal"))
+    if fraction is not None:
+        return fraction
+    whole = number(plan.get("amount"))
+    return whole if whole is not None else decimal(plan.get("amount_decimal"))

@@ -63,7 +63,7 @@ def read_subscription(obj: Json) -> SubscriptionColumns:
 
     Raises PermanentError when it has no customer or no status, or an impossible value that is not only for reports.
     """
-    items = fields.rows(obj, "items")
+    get, items = obj.get, fields.rows(obj, "items")
     status = fields.text(obj, "status", longest=_LONGEST_INDEXED)
     if not status:
         fields.malformed("the subscription has no status")
@@ -75,25 +75,30 @@ def read_subscription(obj: Json) -> SubscriptionColumns:
         current_period_end=min(_times(obj, items, "current_period_end"), default=None),
         metadata=fields.nested_text(obj, "metadata") or "{}",
         stripe_created_at=fields.time(obj, "created"),
-        items=items_text(obj, sorted(_items(obj), key=_age) if items or obj.get("plan") else ()),
-        cancel_at_period_end=lenient.boolean(obj, "cancel_at_period_end"),
-        cancel_at=lenient.time(obj, "cancel_at"),
-        canceled_at=lenient.time(obj, "canceled_at"),
-        ended_at=lenient.time(obj, "ended_at"),
-        trial_end=lenient.time(obj, "trial_end"),
-        start_date=lenient.time(obj, "start_date"),
-        collection_method=lenient.text(obj, "collection_method") or lenient.text(obj, "billing"),
-        pause_collection=_pause_text(obj),
+        items=items_text(obj, _oldest_first(items or _items(obj)) if items or get("plan") else ()),
+        cancel_at_period_end=lenient.boolean(get("cancel_at_period_end")),
+        cancel_at=lenient.time(get("cancel_at")),
+        canceled_at=lenient.time(get("canceled_at")),
+        ended_at=lenient.time(get("ended_at")),
+        trial_end=lenient.time(get("trial_end")),
+        start_date=lenient.time(get("start_date")),
+        collection_method=lenient.text(_collection_method(obj)),
+        pause_collection=_pause_text(lenient.nested(get("pause_collection"))),
     )
 
 
-def _pause_text(obj: Json) -> str | None:
-    pause = lenient.nested(obj, "pause_collection")
+def _collection_method(obj: Json) -> object:
+    return obj.get("collection_method") or obj.get("billing")  # renamed in 2019-10-17
+
+
+def _pause_text(pause: Json) -> str | None:
     if not pause:
         return None
-    return canonical_json(
-        {"behavior": lenient.text(pause, "behavior"), "resumes_at": lenient.time(pause, "resumes_at")}
-    )
+    told = {
+        "behavior": lenient.text(pause.get("behavior")),
+        "resumes_at": lenient.time(pause.get("resumes_at")),
+    }
+    return canonical_json(told)
 
 
 def _times(obj: Json, items: list[Json], key: str) -> list[int]:
@@ -114,6 +119,10 @@ def _product_id(obj: Json, items: list[Json]) -> str | None:
 def oldest(items: Sequence[Json]) -> Json:
     """Give the item that was made first, of two the one with the smaller id: Stripe promises no order of items."""
     return items[0] if len(items) == 1 else min(items, key=_age)
+
+
+def _oldest_first(items: Sequence[Json]) -> Sequence[Json]:
+    return items if len(items) == 1 else sorted(items, key=_age)
 
 
 def _age(item: Json) -> tuple[bool, int, str, str]:
@@ -154,16 +163,14 @@ def _seldom_told(subscription: Json) -> Projection:
 
     So their states are those of releases that did not know it, whose evidence goes on to count.
     """
-    method = subscription.get("collection_method") or subscription.get("billing")  # renamed in 2019-10-17
+    told: Projection = []
+    method = _collection_method(subscription)
+    if method is not None and method != AUTOMATICALLY:
+        told.append(["collection_method", method])
     pause = subscription.get("pause_collection")
-    told = (
-        ("collection_method", None if method == AUTOMATICALLY else method),
-        (
-            "pause_collection",
-            (pause.get("behavior"), pause.get("resumes_at")) if isinstance(pause, dict) and pause else None,
-        ),
-    )
-    return [[name, value] for name, value in told if value is not None]
+    if pause and isinstance(pause, dict):
+        told.append(["pause_collection", (pause.get("behavior"), pause.get("resumes_at"))])
+    return told
 
 
 def subscription_growth(_subscription: Json, projection: Projection) -> tuple[int, ...]:
