@@ -17,8 +17,10 @@ from cogento.events.kinds import OWNED_KINDS
 from cogento.events.names import CustomerId
 from cogento.events.outcomes import Source
 from cogento.local.binaries import postgres_binaries
+from cogento.retries import FailureClass
 from cogento.store import changes
 from cogento.store.changes import ChangesNotKeptError
+from cogento.store.errors import classify
 from cogento.store.migrate import migrate
 from cogento.store.process_roles import ProcessRole
 from cogento.store.roles import Role
@@ -27,7 +29,7 @@ from tests.integration.store.test_foreign_databases import execute
 from tests.support import builders
 from tests.support.announcing import kept_changes, make_announcing_template
 from tests.support.databases import ROLES, as_role, look
-from tests.support.postgres_watching import until_waiting
+from tests.support.postgres_watching import until, until_waiting
 from tests.support.servers import chosen
 from tests.support.store_deliveries import (
     customer,
@@ -53,6 +55,7 @@ NOT_TOLD = {kind.table: {kind.row_id_column, kind.stripe_id_column} | ORDERING f
     "user_roles": {"user_id", "role", "created_at"},
 }
 """Keys, which do not change, and what is kept beside a row to order its events."""
+FOLLOWING = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'test' AND query LIKE '%changes_after%'"
 OUR_TRIGGERS = "SELECT oid FROM pg_trigger WHERE tgname LIKE 'announce%' ORDER BY oid"
 
 
@@ -370,6 +373,20 @@ async def test_a_follower_looks_by_itself_too_where_nothing_is_announced(
             "INSERT INTO changes (kind, action, user_id) VALUES ('role', 'insert', gen_random_uuid())"
         )
         assert [one.kind for one in await waiting] == ["role"]
+
+
+async def test_a_follower_that_loses_its_connection_is_told_that_postgres_is_away(
+    store: Store, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "LOOK_SECONDS", 0.01)
+    start = (await store.changes.state()).newest
+    async with aclosing(store.changes.follow(start)) as pages:
+        waiting = asyncio.ensure_future(anext(pages))
+        await until(sql, f"SELECT count(*) > 0 {FOLLOWING}")
+        await sql.execute(f"SELECT pg_terminate_backend(pid) {FOLLOWING}")
+        with pytest.raises(Exception) as caught:
+            await waiting
+    assert classify(caught.value) is FailureClass.INFRASTRUCTURE
 
 
 async def test_changes_are_trimmed_and_a_reader_who_was_away_for_longer_is_told(
