@@ -1,7 +1,7 @@
 """The triggers that keep and announce what changes in the tables for people, where CHANGES is on.
 
 Triggers, because nothing then changes unannounced: batches, backfills, repairs, roles, a hand in psql, and the release before
-that still runs (docs/decisions/0052). They name the columns that people look at; what is kept beside them to order events is no
+that still runs (docs/decisions/0052). They watch the columns that people look at; what is kept beside them to order events is no
 change. Where CHANGES is off there are none, and they cost nothing. `cogento migrate` makes and drops them: nobody else may.
 """
 
@@ -56,15 +56,15 @@ _OWN_EVENT = "nullif(NEW.last_webhook_event_id, OLD.last_webhook_event_id)"
 
 @dataclass(frozen=True, slots=True)
 class _AnnouncedTable:
-    """A table whose changes are announced: the columns that count, and what is told of a row, in SQL over OLD and NEW."""
+    """A table whose changes are announced: its columns that count, and the values recorded with a change, in SQL over OLD and NEW."""
 
     name: str
     kind: str
     columns: tuple[str, ...]
-    told: Mapping[str, str]
+    recorded: Mapping[str, str]
 
     def completed(self, template: str) -> str:
-        """Complete SQL of a template with what this table is; nothing is told of what the table does not have."""
+        """Complete the SQL of a template; values that this table does not have are NULL."""
         differs = [f"OLD.{name} IS DISTINCT FROM NEW.{name}" for name in self.columns]
         cases = [
             f"CASE WHEN {one} THEN '{name}' END" for one, name in zip(differs, self.columns, strict=True)
@@ -75,13 +75,13 @@ class _AnnouncedTable:
             "differs": "\n    OR ".join(differs),
             "differing": ",\n            ".join(cases),
             "purpose": self.purpose,
-            **self.told,
+            **self.recorded,
         }
         return _NAME.sub(lambda name: words.get(name[1], "NULL"), template)
 
     @property
     def purpose(self) -> str:
-        """What its trigger says of itself, by which one is known that announces other columns."""
+        """The comment on its trigger, by which a trigger for other columns is recognised."""
         return f"Announces changes of {', '.join(self.columns)}."
 
 
@@ -133,7 +133,7 @@ def _announced_tables() -> tuple[_AnnouncedTable, ...]:
         name=CUSTOMER.table,
         kind=CUSTOMER.name,
         columns=("email", *shown_of_users, "deleted_at", "forgotten_at", "unsure"),
-        told={
+        recorded={
             "customer_id": _either("stripe_customer_id"),
             "object_id": _either("stripe_customer_id"),
             "event_id": _OWN_EVENT,
@@ -143,7 +143,7 @@ def _announced_tables() -> tuple[_AnnouncedTable, ...]:
         name="user_roles",
         kind="role",
         columns=("granted_by",),
-        told={"customer_id": _OWNERS_CUSTOMER, "role": _either("role")},
+        recorded={"customer_id": _OWNERS_CUSTOMER, "role": _either("role")},
     )
     return (users, *map(_of_objects, OWNED_KINDS), roles)
 
@@ -153,7 +153,7 @@ def _of_objects(kind: Kind) -> _AnnouncedTable:
         name=kind.table,
         kind=kind.name,
         columns=("user_id", *kind.column_types(), "unsure"),
-        told={
+        recorded={
             "customer_id": _OWNERS_CUSTOMER,
             "row_id": _either(kind.row_id_column),
             "object_id": _either(kind.stripe_id_column),
