@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PAGES = 64
 FILL = f"SELECT pg_notify('somebody', repeat('x', 7900) || page) FROM generate_series(1, {PAGES - 4}) AS page"
-SETTABLE_SINCE = 170_000
 MORE_THAN_FITS = 200
 
 
