@@ -55,14 +55,14 @@ SPELLED = {None: "NULL", True: "true", False: "false"}
 def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
     """Fill the tables with all that Stripe lists.
 
-    All customers and subscriptions, canceled ones too. Deleted customers are not listed: only those that had
-    subscriptions get a row. Webhooks may arrive meanwhile: nothing newer is overwritten. Needs
+    All customers, and all objects of theirs that have a table: subscriptions, canceled ones too. Deleted customers are
+    not listed: they get a row if something of theirs is. Webhooks may arrive meanwhile: nothing newer is overwritten. Needs
     STRIPE_API_KEY. Ctrl-C is safe: the next backfill goes on from there.
     """
     with open_reconciliation(name="cogento backfill") as reconciliation, _backfill_bar() as report:
         done = runtime.run(reconciliation.backfill(anew=restart, report=report))
         if done is not None:
-            objects = {f"{kind}s": done.objects(kind) for kind in KINDS}
+            objects = {kind.plural: done.objects(kind) for kind in KINDS}
             runtime.run(reconciliation.record(Action.BACKFILL, who=who, why=why, details=objects))
     if as_json:
         print_json(
@@ -70,7 +70,7 @@ def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
             and {
                 "begun": done.begun,
                 **{
-                    f"{kind}s": {outcome: n for (one, outcome), n in done.counts.items() if one == kind.name}
+                    kind.plural: {outcome: n for (one, outcome), n in done.counts.items() if one == kind.name}
                     for kind in KINDS
                 },
             }
@@ -84,7 +84,7 @@ def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
                 sum(done.counts.get((kind.name, one), 0) for one in outcomes)
                 for outcomes in OUTCOME_COLUMNS.values()
             ]
-            rows.append((f"{kind}s", *(f"{number:,}" for number in (done.objects(kind), *numbers))))
+            rows.append((kind.plural, *(f"{number:,}" for number in (done.objects(kind), *numbers))))
         print_table(("", "OBJECTS", *OUTCOME_COLUMNS), rows)
 
 
@@ -99,7 +99,7 @@ def _backfill_bar() -> Iterator[Callable[[Backfilled], object]]:
         written = sum(objects.values())
         begun, before = first = first or (time.monotonic(), written)
         rate = (written - before) / max(time.monotonic() - begun, 1.0)
-        numbers = ", ".join(f"{number:,} {kind}s" for kind, number in objects.items())
+        numbers = ", ".join(f"{number:,} {kind.plural}" for kind, number in objects.items())
         show(f"{numbers}, {rate:,.0f} a second", done.share)
 
     with percent_bar() as show:

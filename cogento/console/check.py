@@ -33,6 +33,7 @@ from cogento.settings import (
 )
 from cogento.store.connecting import greet
 from cogento.store.store import Store
+from cogento.store.table_schemas import FOR_PEOPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +48,7 @@ PROCESSES: dict[str, type[ReceiverSettings | WorkerSettings | ConsoleSettings]] 
     "worker": WorkerSettings,
     "console": ConsoleSettings,
 }
-WRITTEN_BY_WORKERS = (
-    "users",
-    "subscriptions",
-    "user_roles",
-    "webhook_events",
-    "dead_letters",
-    "sweep_progress",
-)
+WRITTEN_BY_WORKERS = (*FOR_PEOPLE, "webhook_events", "dead_letters", "sweep_progress")
 FULL_SHARE = 0.8
 QUEUE_FULL_SHARE = 0.5
 """From here on nothing is announced (schema/migrations/versions/0015_changes.sql)."""

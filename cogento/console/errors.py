@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.console.formatting import printable
+from cogento.console.formatting import join_words, printable
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import OwnAccountError
@@ -24,6 +24,7 @@ from cogento.store.errors import (
     classify,
     sqlstate,
 )
+from cogento.stripe.account import LISTS
 from cogento.stripe.errors import StripeApiError
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ NO_CONNECTION_LEFT = "53300"
 NOT_UNDERSTOOD = 2
 NO_TEXT = "What was asked for holds what no text in the tables and mailboxes can hold."
 KEY_REFUSED = (
-    "Stripe refuses STRIPE_API_KEY: it was revoked, or may not read customers, subscriptions and events."
+    "Stripe refuses STRIPE_API_KEY: it was revoked, or may not read "
+    f"{join_words(name.lower() for name in LISTS.values())}."
 )
 BUSY = "PostgreSQL is busy with something that stands in the way. Try again."
 BY_CLASS = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Cc controls, Cf formats (direction overrides, zero width), Cs surrogates, Co private, Zl and Zp line breaks.
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -64,6 +64,12 @@ def parse_age(text: str) -> int | None:
     """Count a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`, in seconds; None for another."""
     found = re.fullmatch(r"([0-9]{1,6})(s|min|h|d|w)", text)
     return int(found[1]) * SECONDS_IN[found[2]] if found else None
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Name several things in a sentence: `a`, `a and b`, `a, b and c`."""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def items_in_words(items: Sequence[Mapping[str, object]]) -> str:

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from cogento import runtime
 from cogento.console.errors import Failure, friendly_errors
+from cogento.console.formatting import join_words
 from cogento.settings import EX_CONFIG
-from cogento.stripe.account import KeyRights, StripeAccount
+from cogento.stripe.account import LISTS, KeyRights, StripeAccount
 
 if TYPE_CHECKING:
     from cogento.settings import AskingSettings
 
 ADVICE = (
-    "In Stripe's dashboard, under Developers, API keys, give the restricted key Read for Customers, "
-    "Subscriptions and Events."
+    "In Stripe's dashboard, under Developers, API keys, give the restricted key Read for "
+    f"{join_words(LISTS.values())}."
 )
 
 
@@ -33,7 +34,7 @@ def read_rights(settings: AskingSettings, key: str) -> KeyRights:
 
 def describe_denied(rights: KeyRights) -> str:
     """Say what the key may not read."""
-    return f"STRIPE_API_KEY may not read {', '.join(rights.denied)}."
+    return f"STRIPE_API_KEY may not read {join_words(rights.denied)}."
 
 
 def require_rights(settings: AskingSettings, key: str) -> None:

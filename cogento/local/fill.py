@@ -15,6 +15,7 @@ from cogento import runtime
 from cogento.cli.options import current_user
 from cogento.console.connections import ASKING_CONNECTIONS, connect
 from cogento.console.errors import Failure, friendly_errors
+from cogento.console.formatting import join_words
 from cogento.console.stripe_key import require_rights
 from cogento.events.kinds import KINDS
 from cogento.reconcile.reconciliation import Reconciliation
@@ -99,7 +100,7 @@ class AccountFill:
         done = runtime.run(reconciliation.backfill(report=self._report))
         if done is None:
             raise Failure(ELSEWHERE)
-        objects = {f"{kind}s": done.objects(kind) for kind in KINDS}
+        objects = {kind.plural: done.objects(kind) for kind in KINDS}
         runtime.run(
             reconciliation.record(Action.BACKFILL, who=current_user(), why="cogento run", details=objects)
         )
@@ -128,4 +129,4 @@ class AccountFill:
 
 
 def _counts(done: Backfilled) -> str:
-    return " and ".join(f"{done.objects(kind):,} {kind}s" for kind in KINDS)
+    return join_words(f"{done.objects(kind):,} {kind.plural}" for kind in KINDS)

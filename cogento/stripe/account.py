@@ -22,11 +22,11 @@ from cogento.stripe.requests import Requests, Unlimited
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-LISTS = (*(kind.path for kind in KINDS), "/v1/events")
-"""What must be read, to answer every question of ours."""
+LISTS = {kind.path: kind.plural.replace("_", " ").capitalize() for kind in KINDS} | {"/v1/events": "Events"}
+"""What must be read, to answer every question of ours: paths, and what the rights of a key call them."""
 
 ENDPOINTS = "/v1/webhook_endpoints"
-DESCRIPTION = "cogento: customers and subscriptions"
+DESCRIPTION = f"cogento: {', '.join(kind.plural for kind in KINDS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ class StripeAccount:
         on_behalf = {"stripe_account": self._connected} if self._connected else {}
         denied: list[str] = []
         at = None
-        for path in LISTS:
+        for path, name in LISTS.items():
             try:
                 at = (await self._requests.get(path, limit=1, **on_behalf)).at
             except StripeApiError as error:
                 if error.status != FORBIDDEN:
                     raise
-                denied.append(path.rpartition("/")[2].capitalize())
+                denied.append(name)
         return KeyRights(tuple(denied), at)
 
     async def endpoints(self) -> list[WebhookEndpoint]:

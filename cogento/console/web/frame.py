@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from flask import g, request, url_for
 
 from cogento.console.attention import Tone
+from cogento.events.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from cogento.console.poller import Overview, StatusPoller
 
 DASHBOARD = "https://dashboard.stripe.com"
-DASHBOARD_PAGES = {"cus": "customers", "sub": "subscriptions", "evt": "events", "prod": "products"}
-_ID = re.compile("(cus|sub|evt|prod)_[A-Za-z0-9]+")
+DASHBOARD_PAGES = {kind.id_prefix: kind.plural for kind in KINDS} | {"evt_": "events", "prod_": "products"}
+"""How ids begin, and the page of Stripe's dashboard below which each is."""
+_ID = re.compile(f"({'|'.join(DASHBOARD_PAGES)})[A-Za-z0-9]+")
 
 
 class Section(StrEnum):

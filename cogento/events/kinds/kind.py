@@ -130,6 +130,11 @@ class Kind:
         return self.name
 
     @cached_property
+    def plural(self) -> str:
+        """What Stripe calls several of them, in its API and in the addresses of its dashboard: `customers`."""
+        return self.path.rpartition("/")[2]
+
+    @cached_property
     def types(self) -> tuple[str, ...]:
         """The types of its events, as far as they are known."""
         return tuple(f"{self.family}.{event}" for event in self.events)

@@ -14,6 +14,9 @@ import psycopg
 import pytest
 
 from cogento import runtime
+from cogento.console.errors import KEY_REFUSED
+from cogento.console.stripe_key import ADVICE
+from cogento.console.web.frame import DashboardAccount
 from cogento.events.envelope import parse_envelope
 from cogento.local.stripe.http_server import Response, serving
 from cogento.reconcile import refetch, verify
@@ -178,6 +181,32 @@ def test_stripe_is_asked_for_what_a_thin_event_names(
     asking.close()
 
     assert [(row["id"], row["status"]) for row in post.rows(ROWS)] == [("in_1", "paid")]
+
+
+def test_check_looks_at_the_rights_on_its_table(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS knows_no_invoices")
+        connection.execute("CREATE ROLE knows_no_invoices LOGIN PASSWORD 'none'")
+        connection.execute("GRANT USAGE ON SCHEMA cogento_internal TO knows_no_invoices")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public, cogento_internal TO knows_no_invoices")
+        connection.execute("REVOKE UPDATE ON invoices FROM knows_no_invoices")
+    monkeypatch.setenv(
+        "DATABASE_URL", f"postgresql://knows_no_invoices:none@{database_url.rpartition('@')[2]}"
+    )
+
+    assert "this user may not read and write invoices\n" in run("check").output
+
+
+def test_whoever_makes_a_key_is_told_that_it_must_read_invoices() -> None:
+    assert "Customers, Subscriptions, Invoices and Events" in ADVICE
+    assert "customers, subscriptions, invoices and events" in KEY_REFUSED
+
+
+def test_pages_lead_to_it_in_stripes_dashboard() -> None:
+    url = DashboardAccount(livemode=True).dashboard_url("in_1")
+    assert url == "https://dashboard.stripe.com/invoices/in_1"
 
 
 def test_its_changes_are_announced(post: Post, database_url: str) -> None:

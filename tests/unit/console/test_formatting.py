@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.formatting import ago, duration, printable
+from cogento.console.formatting import ago, duration, join_words, printable
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,13 @@ def test_long_text_is_cut() -> None:
 
 def test_text_of_the_longest_length_is_whole() -> None:
     assert printable("x" * 10, longest=10) == "x" * 10
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_several_things_are_named_as_a_sentence_names_them(words: list[str], sentence: str) -> None:
+    assert join_words(words) == sentence
 
 
 @pytest.mark.parametrize(

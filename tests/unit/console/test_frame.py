@@ -67,7 +67,7 @@ def test_live_and_test_are_told_apart() -> None:
         ),
         (DashboardAccount(), "prod_1", "https://dashboard.stripe.com/test/products/prod_1"),
         (DashboardAccount(), "evt_fetched_1", None),
-        (DashboardAccount(), "in_1", None),
+        (DashboardAccount(), "si_1", None),
         (DashboardAccount(), None, None),
         (DashboardAccount(), 'cus_"/><script>', None),
         (DashboardAccount(), "cus_/../../login", None),

@@ -13,6 +13,7 @@ import pytest
 from cogento.cli.main import COMMANDS
 from cogento.events.kinds import kind_of
 from cogento.reconcile.sweep import TYPES
+from cogento.stripe.account import LISTS
 from tools.generate_docs import commands_page, decisions_page
 
 ROOT = Path(__file__).parents[3]
@@ -159,6 +160,12 @@ def test_readme_prints_the_promise() -> None:
         "Once we answered 2xx, the event is applied, discarded for a recorded reason, waiting"
         in PAGES["README.md"]
     )
+
+
+def test_the_page_on_asking_stripe_names_what_a_key_must_read() -> None:
+    what = re.search(r"with \*Read\* for (.+?), and \*None\* for", PAGES["docs/asking-stripe.md"], re.DOTALL)
+    assert what is not None
+    assert re.findall(r"\*\*(.+?)\*\*", what[1]) == [*LISTS.values()]
 
 
 @pytest.mark.parametrize("line", LISTENING)
