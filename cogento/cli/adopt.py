@@ -13,7 +13,7 @@ from cogento.store.adopt import AdoptionRefusedError
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do it; without, it is only said what would be done.")
+@click.option("--yes", is_flag=True, help="Really do it (without: dry run).")
 @json_option
 def adopt(*, yes: bool, as_json: bool) -> None:
     """Take over tables that another program made and filled.
@@ -45,5 +45,5 @@ def adopt(*, yes: bool, as_json: bool) -> None:
     click.echo(
         "\nNow start the processes, and let `cogento backfill` ask Stripe for everything."
         if yes
-        else "\nNothing was changed. Stop the program that fills these tables; then --yes does it."
+        else "\nNothing was changed. Stop the program that fills these tables; then add --yes to do it."
     )

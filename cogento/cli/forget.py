@@ -16,7 +16,7 @@ from cogento.reconcile.forget import CustomerBusyError, ForgetReport, Forgetting
 
 @click.command()
 @click.argument("customer")
-@click.option("--yes", is_flag=True, help="Do it; without, it is only said what would be erased.")
+@click.option("--yes", is_flag=True, help="Really erase it (without: dry run).")
 @reason_option
 @who_option
 @json_option
@@ -71,4 +71,4 @@ def _print(report: ForgetReport, *, done: bool) -> None:
     for sentence in report.out_of_reach:
         click.echo(f"  {sentence}")
     if not done:
-        click.echo("\nIt cannot be taken back. --yes does it.")
+        click.echo("\nThis cannot be undone. Add --yes to do it.")

@@ -148,6 +148,8 @@ def _opened(file: str) -> Iterator[TextIO]:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise Failure(f"{printable(file)} cannot be made: {error.strerror}.") from error
+        raise Failure(
+            f"{printable(file)} cannot be written: {error.strerror}. Choose another name."
+        ) from error
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
         yield stream

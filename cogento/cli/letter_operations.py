@@ -18,7 +18,7 @@ from cogento.cli.progress import StopSignal, percent_bar
 from cogento.console.bulk_operations import DISCARDED, NothingMatches
 from cogento.console.connections import open_dead_letters
 from cogento.console.errors import Failure
-from cogento.console.formatting import duration, second
+from cogento.console.formatting import second
 from cogento.console.messages import REDELIVERIES
 from cogento.queue.redelivery import TAKEN_ALONG, Redelivery
 from cogento.store.letter_records import LetterFilter
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     Show = Callable[[str, float], object]
 
 NAME = "cogento letters"
-DOING = {OperationKind.RETRY: "Putting back", OperationKind.DISCARD: "Discarding"}
-DONE = {OperationKind.RETRY: "Put back", OperationKind.DISCARD: "Discarded"}
+DOING = {OperationKind.RETRY: "Requeuing", OperationKind.DISCARD: "Discarding"}
+DONE = {OperationKind.RETRY: "Requeued", OperationKind.DISCARD: "Discarded"}
 DID = frozenset({*TAKEN_ALONG, DISCARDED})
 """Results that leave a letter as it was asked for."""
 
@@ -73,13 +73,12 @@ class Report:
     def print(self, kind: OperationKind) -> None:
         """Say it in words."""
         done = len(self.done)
-        pace = f"{done / self.seconds:,.0f} a second" if self.seconds else "at once"
-        click.echo(f"{DONE[kind]} {done:,} of {self.asked:,} letters in {self.seconds:.1f} s ({pace}).")
+        click.echo(f"{DONE[kind]} {done:,} of {self.asked:,} letters{_pace(done, self.seconds)}.")
         _print_others(Counter(self.results.values()))
         if left := self.asked - len(self.results):
-            click.echo(f"  {left:,} not begun: stopped before; they are as they were")
+            click.echo(f"  {left:,} not begun: stopped before, and unchanged")
             if self.operation is not None:
-                click.echo(f"`cogento letters continue {self.operation}` goes on.")
+                click.echo(f"`cogento letters continue {self.operation}` continues it.")
 
 
 def carry_out(
@@ -129,6 +128,12 @@ def _run(
         report.seconds = time.monotonic() - begun
         settled = len(report.results)
         show(f"{DOING[operation.kind]}: {settled:,} of {report.asked:,}", settled / report.asked)
+
+
+def _pace(letters: int, seconds: float) -> str:
+    """Say how long it took and how many a second that is; nothing of what took less than a figure shows."""
+    shown = f"{seconds:.1f}"
+    return "" if shown == "0.0" else f" in {shown} s ({letters / seconds:,.0f} a second)"
 
 
 def _print_others(counts: Mapping[str, int]) -> None:
@@ -195,7 +200,7 @@ def stop(number: int, who: str) -> None:
     with open_dead_letters(name=NAME) as dead_letters:
         if not dead_letters.operations.stop(number, who=who):
             raise Failure(f"Operation {number} does not run. `cogento letters operations` lists them.")
-    click.echo(f"Operation {number} stops. `cogento letters continue {number}` goes on.")
+    click.echo(f"Operation {number} stops. `cogento letters continue {number}` continues it.")
 
 
 @click.command("continue")
@@ -213,10 +218,11 @@ def continue_(number: int, who: str, *, as_json: bool) -> None:
     if as_json:
         print_json(_json(ended))
     else:
-        took = duration(report.seconds)
+        done = len(report.done)
+        pace = _pace(done, report.seconds)
         click.echo(
-            f"{DONE[ended.kind]} {len(report.done):,} letters in {took}; {ended.processed:,} of {ended.total:,} in all."
+            f"{DONE[ended.kind]} {done:,} letters{pace}; {ended.processed:,} of {ended.total:,} in all."
         )
         _print_others(ended.counts)
     if ended.state is not OperationState.DONE:
-        raise Failure(f"It is {ended.state}. `cogento letters continue {number}` goes on.")
+        raise Failure(f"It is {ended.state}. `cogento letters continue {number}` continues it.")

@@ -37,12 +37,12 @@ MAX_WAIT_SECONDS = 30.0
 """How long none of the letters waited for may come to an end before nobody waits any more."""
 LISTED = 20
 NOT_ALL = {
-    OperationKind.RETRY: "Not every letter came through: `cogento letters list` shows those that are open.",
+    OperationKind.RETRY: "Some letters were not retried: `cogento letters list` shows those that are open.",
     OperationKind.DISCARD: "The others are not open: `cogento letters show` says how they stand.",
 }
 
 rate_option = click.option(
-    "--rate", type=click.IntRange(min=1), metavar="N", help="At most so many a second."
+    "--rate", type=click.IntRange(min=1), metavar="N", help="Retry at most N letters a second."
 )
 
 
@@ -68,13 +68,13 @@ def retry(
     who: str,
     as_json: bool,
 ) -> None:
-    """Put dead letters back into their mailboxes, each in its place in the order.
+    """Retry dead letters; order is kept.
 
-    LETTER is a number or the id of an event. Instead of naming letters they can be described by filters:
-    then it is said how many there are, and --yes does it. Ctrl-C stops between two batches: what was taken is in
-    its mailbox, the rest is as it was, and `cogento letters continue` goes on.
+    LETTER is a number or the id of an event. Filters choose letters instead: without --yes this only reports how
+    many match. Ctrl-C stops between two batches: what was requeued stays so, the rest is as it was, and
+    `cogento letters continue` continues it.
 
-    A retried event is decided like any other: it ends as applied, unchanged, duplicate, stale or superseded, or
+    A retried event is processed like any other: it ends as applied, unchanged, duplicate, stale or superseded, or
     is a dead letter again. It never makes a row older.
     """
     described = matching_filter(which, letters=letters, everything=everything)
@@ -104,12 +104,12 @@ def discard(
 ) -> None:
     """Close open letters without applying them.
 
-    LETTER is a number or the id of an event. Instead of naming letters they can be described by filters:
-    then it is said how many there are, and --yes does it. The record stays; the bytes go in a month. Until then
-    `cogento letters reopen` takes it back.
+    LETTER is a number or the id of an event. Filters choose letters instead: without --yes this only reports how
+    many match. The record is kept; the payload is deleted after a month. Until then `cogento letters reopen`
+    takes the discard back.
     """
     if not why.strip():
-        raise click.UsageError("--why wants a reason.")
+        raise click.UsageError("--why must not be empty.")
     described = matching_filter(which, letters=letters, everything=everything)
     order = Order(OperationKind.DISCARD, letters, described, who=who, why=why.strip(), rate=rate)
     _do(order, yes=yes, wait=False, as_json=as_json)
@@ -127,7 +127,7 @@ def reopen(letters: tuple[str, ...], *, why: str, who: str, as_json: bool) -> No
     has another open letter.
     """
     if not why.strip():
-        raise click.UsageError("--why wants a reason.")
+        raise click.UsageError("--why must not be empty.")
     with open_dead_letters(name=NAME) as dead_letters:
         ids = dict.fromkeys(find_letter(dead_letters, asked).id for asked in letters)
         done = dead_letters.reopen(list(ids), who=who, why=why.strip())
@@ -181,7 +181,7 @@ def _print(kind: OperationKind, report: Report, outcomes: Sequence[LetterOutcome
 def _end(outcome: LetterOutcome) -> str:
     match outcome.status:
         case LetterStatus.OPEN:
-            return f"dead again ({outcome.reason})"
+            return f"failed again ({outcome.reason})"
         case LetterStatus.RETRYING:
             return "still waiting"
         case _:

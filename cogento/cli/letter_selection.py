@@ -26,7 +26,7 @@ EVERY_STATUS = "all"
 
 letters_argument = click.argument("letters", nargs=-1, metavar="[LETTER]...")
 all_option = click.option("--all", "everything", is_flag=True, help="Every open letter.")
-yes_option = click.option("--yes", is_flag=True, help="Do it; without, it is only said what would be done.")
+yes_option = click.option("--yes", is_flag=True, help="Really do it (without: dry run).")
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, age: str | None) -> int | None:
@@ -41,17 +41,17 @@ def _seconds(_context: click.Context, _option: click.Parameter, age: str | None)
 
 FILTERS = (
     click.option(
-        "--reason", type=click.Choice([reason.value for reason in LetterReason]), help="Why it died."
+        "--reason", type=click.Choice([reason.value for reason in LetterReason]), help="Only of this reason."
     ),
     click.option("--type", "type_", metavar="TYPE", help="The event's type, customer.updated for example."),
     click.option("--customer", "about", metavar="ID", help="Of this customer, subscription or event."),
     click.option("--fingerprint", metavar="HEX", help="Of one cause, as `letters list` names it."),
     click.option(
-        "--older", metavar="AGE", callback=_seconds, help="Died at least so long ago: 30min, 12h, 3d."
+        "--older", metavar="AGE", callback=_seconds, help="Failed at least AGE ago: 30min, 12h, 3d."
     ),
-    click.option("--newer", metavar="AGE", callback=_seconds, help="Died less than so long ago."),
+    click.option("--newer", metavar="AGE", callback=_seconds, help="Failed less than AGE ago."),
     click.option("--text", metavar="TEXT", help="Has this text in an id, a code, a message or a resolution."),
-    click.option("--removals", is_flag=True, help="Says that something has ended: somebody may keep it."),
+    click.option("--removals", is_flag=True, help="Only cancellations and deletions."),
 )
 status_option = click.option(
     "--status",
@@ -96,7 +96,7 @@ def matching_filter(which: LetterFilter, *, letters: Sequence[str], everything: 
     """Say which open letters a command shall do something to; None when they are named one by one."""
     described = everything or which != LetterFilter()
     if bool(letters) == described:
-        raise click.UsageError("Name letters, or describe them by filters; --all means every open one.")
+        raise click.UsageError("Give letter ids, or filters, or --all.")
     return replace(which, statuses=OPEN) if described else None
 
 
@@ -121,13 +121,13 @@ def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, 
         print_groups(groups)
         click.echo()
     click.echo(
-        f"This would {verb} {found.letters:,} letters of {found.customers:,} customers. --yes does it."
+        f"Dry run: would {verb} {found.letters:,} letters of {found.customers:,} customers. Add --yes to do it."
     )
 
 
 def print_groups(groups: Sequence[LetterGroup]) -> None:
     """Print two lines a cause, no wider than a terminal of a hundred columns."""
-    heads = ("FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST DIED", "TYPE")
+    heads = ("FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST FAILED", "TYPE")
     rows = [
         (
             group.fingerprint,

@@ -58,7 +58,7 @@ def list_(
     below: int | None,
     as_json: bool,
 ) -> None:
-    """List dead letters, grouped by what they died of.
+    """List dead letters, grouped by cause.
 
     Of a single cause the letters themselves are listed too; --fingerprint narrows it to one.
     """
@@ -103,7 +103,7 @@ def _print_letters(listed: Sequence[Letter]) -> None:
         )
         for letter in listed
     ]
-    print_table(("LETTER", "EVENT", "CUSTOMER", "DIED", "STATUS", "RETRIES"), rows)
+    print_table(("LETTER", "EVENT", "CUSTOMER", "FAILED", "STATUS", "RETRIES"), rows)
 
 
 @letters.command()
@@ -118,7 +118,7 @@ def _print_letters(listed: Sequence[Letter]) -> None:
 @who_option
 @json_option
 def show(asked: str, *, with_body: bool, why: str, who: str, as_json: bool) -> None:
-    """Show a dead letter: why it died, what to do, what was done.
+    """Show a dead letter: why it failed, what to do, what was done.
 
     LETTER is its number, or the id of its event (evt_…).
     """
@@ -162,22 +162,22 @@ def _facts(letter: Letter) -> list[tuple[str, object]]:
         ("customer", letter.customer_id),
         ("object", letter.object_id or "unknown"),
         ("type", letter.event_type or "unknown"),
-        ("removal", "yes" if letter.removal else "no"),
+        ("cancellation or deletion", "yes" if letter.removal else "no"),
         ("livemode", "unknown" if letter.livemode is None else str(letter.livemode).lower()),
         ("API version", letter.api_version or "unknown"),
         ("source", letter.source),
-        ("happened", _second(letter.event_created_at)),
+        ("created in Stripe", _second(letter.event_created_at)),
         ("received", _second(letter.received_at)),
-        ("first tried", _second(letter.first_attempt_at)),
-        ("died", _second(letter.died_at)),
-        ("failed tries", letter.attempts),
-        ("never ended", letter.starts),
+        ("first attempt", _second(letter.first_attempt_at)),
+        ("failed", _second(letter.died_at)),
+        ("failed attempts", letter.attempts),
+        ("interrupted by a crash", letter.starts),
         ("reason", letter.reason),
         ("class", letter.failure_class),
         ("code", letter.failure_code or "none"),
         ("constraint", letter.constraint_name or "none"),
         ("fingerprint", letter.fingerprint),
-        ("body SHA-256", letter.raw_sha256),
+        ("payload SHA-256", letter.raw_sha256),
         ("worker", letter.worker_version or "unknown"),
         ("status", letter.status),
         ("retries", letter.replays),

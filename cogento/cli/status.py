@@ -61,7 +61,12 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
             print_facts(list(_facts(now.report)))
     if check:
         ctx.exit(now.report.level)
-    _raise_first(now)
+    failure = _worst(now)
+    if failure is None:
+        return
+    if not as_json and _has_told(now.report, failure.message):
+        ctx.exit(failure.exit_code)
+    raise failure
 
 
 def _alert(report: StatusReport, mailboxes: Mailboxes) -> None:
@@ -89,14 +94,10 @@ def _print_verdict(report: StatusReport, *, level: str | None) -> None:
 
 
 def _facts(now: StatusReport) -> Iterator[tuple[str, object]]:
-    """The figures, those of Redis first; of a server that is away, what is wrong with it."""
-    if now.received_total is None:
-        yield "redis", now.redis_problem
-    else:
+    """The figures, those of Redis first; what is wrong with a server that is away the verdict has said."""
+    if now.received_total is not None:
         yield from _queue_facts(now)
-    if now.dead is None:
-        yield "postgresql", now.postgres_problem
-    else:
+    if now.dead is not None:
         yield from _table_facts(now)
 
 
@@ -151,8 +152,8 @@ def _table_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
     )
 
 
-def _raise_first(now: Status) -> None:
-    """End with the error of a server that is away; one that refuses as configured comes first."""
+def _worst(now: Status) -> Failure | None:
+    """Say what to end with where a server is away: one that refuses as configured comes first."""
     failures = []
     for error in now.errors:
         try:
@@ -160,5 +161,10 @@ def _raise_first(now: Status) -> None:
                 raise error
         except Failure as failure:
             failures.append(failure)
-    if failures:
-        raise min(failures, key=lambda one: one.exit_code != EX_CONFIG)
+    return min(failures, key=lambda one: one.exit_code != EX_CONFIG, default=None)
+
+
+def _has_told(report: StatusReport, message: str) -> bool:
+    """Tell whether what was printed says this already."""
+    told = (*(line.text for line in report.verdict.lines), report.redis_problem or "")
+    return any(message in one for one in told)

@@ -32,8 +32,8 @@ LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
 LONG_WITHOUT_CUSTOMER_SECONDS = 3600
 SWEEP_OVERDUE_SECONDS = 3600
-TRIED_AGAIN = "Stripe is told to try again; nothing is lost."
-RECEIVED_STILL = "Events are received, and wait."
+TRIED_AGAIN = "Stripe gets 503 and will retry; nothing is lost."
+RECEIVED_STILL = "Events are still received and queued."
 
 
 class Tone(StrEnum):
@@ -118,7 +118,7 @@ def judge(seen: Seen) -> Verdict:
         return Verdict(needed[0].tone, f"{things} attention", detail, lines)
     if seen.queue and not seen.queue.received_total:
         return Verdict(Tone.GOOD, "Ready for the first event", "Nothing has been received yet.", lines)
-    return Verdict(Tone.GOOD, "Everything is in sync", "What was received is applied.", lines)
+    return Verdict(Tone.GOOD, "Everything is in sync", "Every received event has been processed.", lines)
 
 
 def _lines(seen: Seen) -> Iterator[Attention]:
@@ -139,13 +139,13 @@ def _lines(seen: Seen) -> Iterator[Attention]:
 
 
 def _away(name: str, problem: str | None, meanwhile: str) -> Attention:
-    what = f"{name} does not answer." if problem is None else f"{name} cannot be used: {problem}"
+    what = f"{name} is unreachable." if problem is None else f"{name} cannot be used: {problem}"
     return Attention(Tone.BAD, name, f"{what} {meanwhile}", Area.SYSTEM)
 
 
 def _of_workers(queue: QueueFigures) -> Iterator[Attention]:
     if queue.server is None:
-        text = "Redis cannot keep what a 2xx promises; Stripe is told to try again. `cogento status` says what to do."
+        text = "Redis cannot keep what a 2xx promises; Stripe gets 503 and will retry. `cogento status` says what to do."
         yield Attention(Tone.BAD, "no promise", text, Area.SYSTEM)
     if not queue.workforce.alive and queue.received_total:
         beats = [worker.beat_ms / 1000 for worker in queue.workforce.seen]
@@ -153,7 +153,7 @@ def _of_workers(queue: QueueFigures) -> Iterator[Attention]:
         yield Attention(Tone.BAD, "no worker", text, Area.SYSTEM, max(beats, default=None))
     for name, why in queue.waits_for.items():
         known = f"{why}: {AWAY[why]}" if why in AWAY else why
-        text = f"Workers wait for {name} ({known}) and go on by themselves. {RECEIVED_STILL}"
+        text = f"Workers are stopped: {name} is unavailable ({known}). They resume by themselves. {RECEIVED_STILL}"
         yield Attention(Tone.BAD, "circuit open", text, Area.SYSTEM)
     if queue.kept_out is not None:
         text = f"No event is taken: {describe_kept_out(queue.kept_out)}."
@@ -181,7 +181,7 @@ def _of_letters(
         text = f"{cause.event_type}: {cause.message.rstrip('.')}{code}."
         yield Attention(Tone.BAD, _counted(cause.letters, "letter"), text, Area.LETTERS, first, by_cause)
     if tables.dead > named:
-        text = "Dead letters of other causes." if named else "Dead letters, which nobody has dealt with."
+        text = "Dead letters of other causes." if named else "Open dead letters."
         yield Attention(Tone.BAD, _counted(tables.dead - named, "letter"), text, Area.LETTERS)
 
 
@@ -190,7 +190,7 @@ def _of_waiting(queue: QueueFigures, waiting: WaitingPage) -> Iterator[Attention
     for row in waiting.rows:
         rows[row.state].append(row)
         if row.crashes >= CRASHES_IN_A_ROW:
-            text = f"{row.crashes} workers in a row have died with {row.customer_id} in hand."
+            text = f"{row.crashes} workers in a row crashed while processing {row.customer_id}."
             yield Attention(Tone.BAD, "crashes", text, Area.WAITING, None, {"customer": row.customer_id})
     if waiting.everything:
         by = describe_pause(waiting.everything, waiting.now_ms)
@@ -211,7 +211,7 @@ def _of_queued(queue: QueueFigures, queued: Sequence[WaitingCustomer], now_ms: i
     if age <= LATE_SECONDS:
         return
     is_bad = age >= FAR_BEHIND_SECONDS
-    text = f"The first in line has waited {duration(age)} for a worker; {_counted(queue.waiting, 'event')} waiting."
+    text = f"Processing is {duration(age)} behind; {_counted(queue.waiting, 'event')} waiting."
     yield Attention(
         Tone.BAD if is_bad else Tone.BUSY,
         "behind" if is_bad else "catching up",
@@ -227,7 +227,7 @@ def _of_unknown(parked: Sequence[WaitingCustomer], waiting: WaitingPage) -> Iter
     oldest_ms = min((row.oldest_ms for row in parked if row.oldest_ms), default=waiting.now_ms)
     age = (waiting.now_ms - oldest_ms) / 1000
     if age >= LONG_WITHOUT_CUSTOMER_SECONDS:
-        text = f"Events have waited {duration(age)} for their customer's own, which has not come."
+        text = f"Events have waited {duration(age)} for their customer's own event, which has not arrived."
         label = f"{waiting.customers[state]:,} unknown"
         yield Attention(Tone.BUSY, label, text, Area.WAITING, oldest_ms / 1000, {"state": state})
 

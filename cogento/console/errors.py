@@ -45,7 +45,7 @@ BY_CLASS = {
     FailureClass.TRANSIENT: BUSY,
     FailureClass.OTHER_RELEASE: "A newer release wrote rows that this one cannot read. Use that release.",
     FailureClass.PERMANENT: NO_TEXT,
-    FailureClass.INFRASTRUCTURE: "PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.",
+    FailureClass.INFRASTRUCTURE: "PostgreSQL is unreachable. Check that it runs and that DATABASE_URL is right.",
 }
 
 
@@ -72,7 +72,7 @@ def friendly_errors() -> Iterator[None]:
         raise Failure(str(error), exit_code=EX_CONFIG) from error
     except MailboxUnavailable as error:
         raise Failure(
-            "Redis does not do as asked. Check that it runs and that REDIS_URL is right."
+            "Redis is not reachable, or refuses the command. Check that it runs and that REDIS_URL is right."
         ) from error
     except MigrationError as error:
         raise Failure(str(error)) from error

@@ -45,15 +45,15 @@ OUTCOMES_MEAN: dict[str, str] = {
 """What an outcome's own word leaves to be said."""
 
 REDELIVERIES = {
-    Redelivery.PUT_BACK: "back in its mailbox",
-    Redelivery.WAITS_ALREADY: "waiting in its mailbox already",
-    Redelivery.NOT_OPEN: "not open: taken by somebody else, or closed",
-    Redelivery.FULL: "left open: its mailbox is full",
-    Redelivery.UNREADABLE: "left open: its bytes are not its event",
+    Redelivery.PUT_BACK: "queued again",
+    Redelivery.WAITS_ALREADY: "already waiting",
+    Redelivery.NOT_OPEN: "not open: already being retried, or closed",
+    Redelivery.FULL: "not retried: its customer has too many events waiting",
+    Redelivery.UNREADABLE: "not retried: the stored payload does not match the event id",
 }
 SOURCES: dict[str, str] = {
     Source.BACKFILL: "`cogento backfill` wrote it",
-    Source.VERIFY: "`cogento verify --repair` wrote it, as the row was not what Stripe said",
+    Source.VERIFY: "`cogento verify --repair` wrote it, because the row differed from Stripe",
     Source.FORGET: "`cogento forget` erased the person's data",
 }
 """How answers of Stripe's came to a row past the mailboxes."""
@@ -158,13 +158,16 @@ def describe_ambiguity(
     object_id: ObjectId, shown: EventId, tie: Tie | None, *, outlives_customer: bool = False
 ) -> list[str]:
     """Say why a row is unsure, which events can be the last, and why it shows the one that it shows."""
-    outlived = [f"The row of {object_id} is unsure: {_OUTLIVED}."] if outlives_customer else []
+    outlived = [f"It is not known whether {object_id} has ended: {_OUTLIVED}."] if outlives_customer else []
     if tie is None:
-        unread = f"The row of {object_id} is unsure; another release wrote what it remembers of its events."
+        unread = f"It is not known which event of {object_id} is the latest; another release wrote what the row remembers of them."
         return outlived or [unread]
     if outlived and tie.sure:
         return outlived
-    said = [*outlived, f"The row of {object_id} is unsure: {_describe_doubt(shown, tie)}."]
+    said = [
+        *outlived,
+        f"It is not known which event of {object_id} is the latest: {_describe_doubt(shown, tie)}.",
+    ]
     last = [event for event in tie.events if event.may_be_last]
     if len(last) > 1:
         said.append(f"Any of these may be the latest: {_describe_tied(last)}.")
@@ -176,13 +179,15 @@ def describe_letter(letter: Letter, *, waits: bool | None) -> str:
     """Say how a dead letter stands; `waits` when its event is in a mailbox, None where Redis does not tell."""
     match letter.status:
         case LetterStatus.OPEN:
-            return "Nobody has dealt with it yet."
+            return "Open again: it failed again after a retry." if letter.replays else "Open."
         case LetterStatus.RETRYING if waits is None:
-            return "It is on its way back. Redis could not be read: where its event is by now is not known."
+            return "Being retried. Redis could not be read, so it is not known where its event is now."
         case LetterStatus.RETRYING if waits:
-            return "It is on its way back: the event waits in its customer's mailbox."
+            return "Being retried: its event is queued for its customer."
         case LetterStatus.RETRYING:
-            return "It is on its way back. Should its event reach no mailbox, a worker opens it again in a minute."
+            return (
+                "Being retried. Should its event reach no queue, a worker reopens the letter within a minute."
+            )
         case LetterStatus.RESOLVED:
             return f"Retried successfully: {OUTCOMES.get(letter.resolution or '', letter.resolution)}."
         case LetterStatus.DISCARDED:
@@ -298,7 +303,7 @@ def describe_pause(pause: Pause, now_ms: int) -> str:
 def describe_failure(event: Listed) -> str:
     """Say how often and why an event failed, or why it waits without having failed."""
     why = " ".join(filter(None, (event.error_class, event.error_code))) or "cause unknown"
-    how = f"failed {times(event.attempts)}" if event.attempts else "was put off"
+    how = f"failed {times(event.attempts)}" if event.attempts else "was postponed"
     return f"{event.event_id} {how} ({why})"
 
 
@@ -312,10 +317,10 @@ def _describe_circuit(circuit: OpenCircuit, now_ms: int) -> str:
     why = f"{circuit.why}: {known}" if known else circuit.why
     away = duration((now_ms - circuit.since_ms) / 1000)
     if circuit.recovering:
-        return f"Workers come back one after the other: {circuit.dependency} was away ({why})."
+        return f"Workers resume one after the other: {circuit.dependency} was unavailable ({why})."
     return (
-        f"Workers take no mail: they have waited for {circuit.dependency} for {away} ({why}) and go on by "
-        f"themselves; it is tried again in {_until(circuit.probe_ms, now_ms)}."
+        f"Workers are stopped: {circuit.dependency} has been unavailable for {away} ({why}). They resume by "
+        f"themselves; the next try is in {_until(circuit.probe_ms, now_ms)}."
     )
 
 
@@ -329,7 +334,7 @@ def _describe_state(view: MailboxView, now_ms: int) -> str:
             return f"{who} is processing them (lease ends in {away})"
         case MailboxState.SLEEPING:
             failed = _failed(view)
-            why = describe_failure(failed) if failed else "it was put off"
+            why = describe_failure(failed) if failed else "it was postponed"
             return f"tried again in {away}, because {why}"
         case _:
             return f"paused for {away}"

@@ -147,7 +147,7 @@ def read_status(mailboxes: Mailboxes, store: Store) -> Status:
 
 
 def _problem(name: str, error: Exception | None, said: str | None) -> str | None:
-    return None if error is None else said or f"{name} does not answer."
+    return None if error is None else said or f"{name} is unreachable."
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _why(row: WaitingCustomer, now_ms: int) -> str:
 def _failure(row: WaitingCustomer) -> str:
     if row.failed_event_id is None:
         return ""
-    how = f"failed {times(row.attempts)}" if row.attempts else "was put off"
+    how = f"failed {times(row.attempts)}" if row.attempts else "was postponed"
     return f"{row.failed_event_id} {how} ({row.why or 'cause unknown'})"
 
 

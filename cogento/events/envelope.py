@@ -120,7 +120,7 @@ def _envelope(event: _Event[Any], obj: _Object, body: bytes, now: int) -> Envelo
     _check_top_level(event.id, event.type, event.created, account, now)
     kind, object_id = kind_of(event.type), obj.id or ""
     if (kind is not None or is_notice(event.type)) and not is_object_id(object_id):
-        raise RejectedError(MALFORMED, "`data.object.id` is no object id")
+        raise RejectedError(MALFORMED, "`data.object.id` is not an object id")
     return Envelope(
         event_id=EventId(event.id),
         type=event.type,
@@ -137,7 +137,7 @@ def _thin_envelope(body: bytes, now: int) -> Envelope:
     event = read_thin(body)
     _check_top_level(event.id, event.type, event.second, event.account, now)
     if is_notice(event.type) and not is_object_id(event.object_id):
-        raise RejectedError(MALFORMED, "`related_object.id` is no object id")
+        raise RejectedError(MALFORMED, "`related_object.id` is not an object id")
     return Envelope(
         event_id=EventId(event.id),
         type=event.type,
@@ -229,17 +229,17 @@ def _decode_whole(body: bytes) -> Whole:
 def _text_id(obj: dict[str, Any]) -> str | None:
     id_ = obj.get("id")
     if id_ is not None and not isinstance(id_, str):
-        raise RejectedError(MALFORMED, "`data.object.id` is no object id")
+        raise RejectedError(MALFORMED, "`data.object.id` is not an object id")
     return id_
 
 
 def _check_top_level(id_: str, type_: str, created: int, account: str | None, now: int) -> None:
     if not _EVENT_ID.fullmatch(id_):
-        raise RejectedError(MALFORMED, "`id` is no event id")
+        raise RejectedError(MALFORMED, "`id` is not an event id")
     if not _TYPE.fullmatch(type_):
-        raise RejectedError(MALFORMED, "`type` is no event type")
+        raise RejectedError(MALFORMED, "`type` is not an event type")
     if not EARLIEST_CREATED <= created <= now + FUTURE_SECONDS:
-        raise RejectedError(MALFORMED, "`created` is no possible time of an event")
+        raise RejectedError(MALFORMED, "`created` is not a possible time of an event")
     if account is not None and not is_object_id(account):
         raise RejectedError(MALFORMED, "`account` or `context` names no account")
 

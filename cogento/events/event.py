@@ -183,9 +183,9 @@ def _status(value: Any) -> str | None:
 def _version(kind: Kind, envelope: Envelope, whole: Whole, columns: Columns) -> Version:
     previous = whole.data.previous_attributes
     if not (whole.api_version is None or isinstance(whole.api_version, str)):
-        fields.malformed("`api_version` is no text")
+        fields.malformed("`api_version` is not a string")
     if not (previous is None or isinstance(previous, dict)):
-        fields.malformed("`previous_attributes` is no object")
+        fields.malformed("`previous_attributes` is not an object")
     return version_of(
         kind,
         event_id=envelope.event_id,

@@ -20,7 +20,7 @@ def text(obj: Json, key: str, *, longest: int | None = None) -> str | None:
     """Read a text of at most `longest` characters."""
     value = obj.get(key)
     if value is not None and not isinstance(value, str):
-        malformed(f"`{key}` is no text")
+        malformed(f"`{key}` is not a string")
     if value is not None and longest is not None and len(value) > longest:
         malformed(f"`{key}` is longer than {longest} characters")
     return value
@@ -32,7 +32,7 @@ def time(obj: Json, key: str) -> int | None:
     if value is None:
         return None
     if type(value) is not int or not 0 <= value <= LATEST_TIME:
-        malformed(f"`{key}` is no possible time")
+        malformed(f"`{key}` is not a valid time")
     return value
 
 
@@ -42,7 +42,7 @@ def number(obj: Json, key: str) -> int | None:
     if value is None:
         return None
     if type(value) is not int or not -(2**63) <= value < 2**63:
-        malformed(f"`{key}` is no whole number that a table can hold")
+        malformed(f"`{key}` is not a whole number that a table can hold")
     return value
 
 
@@ -50,7 +50,7 @@ def nested(obj: Json, key: str) -> Json | None:
     """Read an object inside an object."""
     value = obj.get(key)
     if value is not None and not isinstance(value, dict):
-        malformed(f"`{key}` is no object")
+        malformed(f"`{key}` is not an object")
     return value
 
 
@@ -69,7 +69,7 @@ def rows(obj: Json, key: str) -> list[Json]:
     """Read the rows of a list object (`{"object": "list", "data": […]}`); none when it is absent."""
     data = (nested(obj, key) or {}).get("data") or []
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        malformed(f"`{key}` is no list of objects")
+        malformed(f"`{key}` is not a list of objects")
     return data
 
 

@@ -27,15 +27,15 @@ class LetterReason(StrEnum):
 MESSAGES = {
     LetterReason.MALFORMED: "The event's object is not what its type says, or holds impossible values.",
     LetterReason.UNKNOWN_TYPE: "Events of this type have no table.",
-    LetterReason.MISROUTED: "The event lay in a mailbox that is not its customer's.",
-    LetterReason.FENCED: "The letter was put back, and its event is of another mode or account than ours.",
+    LetterReason.MISROUTED: "The event was stored in another customer's mailbox.",
+    LetterReason.FENCED: "The letter was retried, and its event belongs to another mode or account than this deployment.",
     LetterReason.CUSTOMER_MISSING: "The subscription's customer did not arrive within three days.",
-    LetterReason.OBJECT_MISSING: "Stripe does not know the object that the thin event names, for three days.",
-    LetterReason.CRASHED_WORKER: "The worker died each time it took this event.",
-    LetterReason.IMPOSSIBLE_VALUE: "Postgres cannot hold one of the event's values.",
-    LetterReason.ADDRESS_TAKEN: "A row of users that no event made has the customer's address.",
-    LetterReason.GAVE_UP: "Every attempt failed for a day, for a cause that should have passed.",
-    LetterReason.BUG: "The program failed on this event in a way nobody foresaw.",
+    LetterReason.OBJECT_MISSING: "Stripe has returned 404 for the thin event's object for three days.",
+    LetterReason.CRASHED_WORKER: "Four workers crashed while processing this event.",
+    LetterReason.IMPOSSIBLE_VALUE: "PostgreSQL rejected one of the event's values.",
+    LetterReason.ADDRESS_TAKEN: "A row of users that was not written from an event has the customer's address.",
+    LetterReason.GAVE_UP: "Every attempt failed for 24 hours with a temporary error.",
+    LetterReason.BUG: "Unexpected error in Cogento.",
 }
 
 ACCOUNT_MISSING = (
@@ -46,31 +46,31 @@ ACCOUNT_MISSING = (
 
 ADVICE = {
     LetterReason.MALFORMED: (
-        "Retry it with a release that reads it. Else discard it: the object's next event carries the whole object."
+        "Retry it with a release that can read it, or discard it: the object's next event carries the whole object."
     ),
     LetterReason.UNKNOWN_TYPE: (
-        "No table misses it: discard it, and untick the type at Stripe's endpoint. "
+        "No table needs it: discard it, and remove the type from the endpoint in Stripe. "
         "Retry it with a release that knows the type."
     ),
     LetterReason.MISROUTED: (
-        "Retry it: it goes to the mailbox that its bytes name. Find out who else writes to this Redis."
+        "Retry it: it goes to its own customer's mailbox. Find out who else writes to this Redis."
     ),
     LetterReason.FENCED: (
-        "Discard it, if STRIPE_LIVEMODE and STRIPE_ACCOUNT of the worker are right. Else set them right and retry it."
+        "Discard it if STRIPE_LIVEMODE and STRIPE_ACCOUNT of the worker are right; else correct them and retry it."
     ),
     LetterReason.CUSTOMER_MISSING: (
-        "Have Stripe send the customer's own event again, or set STRIPE_API_KEY and run `cogento backfill`; once the row "
-        "is there, the letter is retried by itself."
+        "In Stripe, resend the customer.created or customer.updated event, or set STRIPE_API_KEY and run "
+        "`cogento backfill`; once the row exists, the letter is retried automatically."
     ),
     LetterReason.OBJECT_MISSING: (
-        "See that STRIPE_API_KEY is of the account that sends the events, then retry it: Stripe is asked again. "
+        "Check that STRIPE_API_KEY belongs to the account that sends the events, then retry it: Stripe is asked again. "
         "Discard it if the object is gone."
     ),
     LetterReason.CRASHED_WORKER: (
-        "Look in the workers' logs and memory for what ended them; when that is fixed, retry it alone."
+        "Look for the cause in the workers' logs and memory; when it is fixed, retry this letter alone."
     ),
     LetterReason.IMPOSSIBLE_VALUE: (
-        "The code says what Postgres refused. Fix the constraint and retry it, or fix the value in Stripe and "
+        "The code says what PostgreSQL rejected. Fix the constraint and retry it, or fix the value in Stripe and "
         "discard it: the change comes as a new event."
     ),
     LetterReason.ADDRESS_TAKEN: (
@@ -78,14 +78,14 @@ ADVICE = {
         "stripe_customer_id; else give it another e-mail or delete it. Then retry the letter."
     ),
     LetterReason.GAVE_UP: (
-        "Find out what stood in the way for so long, then retry it. It is retried by itself, once, when any customer's "
-        "rows are written ten minutes or more after it died."
+        "Find out what blocked it, then retry it. It is retried automatically, once, as soon as any other event "
+        "succeeds ten minutes or more later."
     ),
     LetterReason.BUG: "Report it with its type, code and fingerprint; retry it with the release that fixes it.",
 }
 
 AUTO_RETRY_REASONS = {
-    LetterReason.CUSTOMER_MISSING: "the customer's row is there now",
-    LetterReason.GAVE_UP: "rows have been written since it was given up: its own may go as well",
+    LetterReason.CUSTOMER_MISSING: "the customer's row exists now",
+    LetterReason.GAVE_UP: "other events have succeeded since it was given up: this one may, too",
 }
 """Reasons whose end can be seen in the tables, so that a worker retries the letter by itself; and why it may succeed now."""

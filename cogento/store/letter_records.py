@@ -20,7 +20,7 @@ class LetterStatus(StrEnum):
     """Where a letter is; the last two are final."""
 
     OPEN = "open"
-    RETRYING = "retrying"  # back in its mailbox
+    RETRYING = "retrying"  # queued again
     RESOLVED = "resolved"
     DISCARDED = "discarded"
 

@@ -40,7 +40,7 @@ def test_page_says_when_the_console_is_gone_and_goes_on_when_it_is_back(
     page: Page, own_console: Console
 ) -> None:
     page.goto(own_console.url)
-    lost = page.get_by_text("The console does not answer; what you see is old.")
+    lost = page.get_by_text("Connection lost. The figures below are old.")
     expect(lost).to_be_hidden()
     own_console.stop()
     expect(lost).to_be_visible(timeout=SEVERAL_SECONDS)

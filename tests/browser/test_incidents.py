@@ -76,7 +76,7 @@ def test_400_letters_of_one_cause_are_retried_stopped_and_continued_after_a_cras
     page.get_by_role("button", name=f"Retry {MANY} dead letters").click()
     expect(page.get_by_role("heading", name=f"Retrying {MANY} letters")).to_be_visible()
     assert axe_problems(page) == []
-    expect(page.get_by_text(re.compile(r"[1-9]\d* letters?: back in its mailbox"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"[1-9]\d* letters?: queued again"))).to_be_visible()
     page.get_by_role("button", name="Stop after this batch").click()
     expect(page.get_by_text("stopped", exact=True)).to_be_visible(timeout=LATER)
     assert 0 < statuses(store)[LetterStatus.RETRYING] < MANY
@@ -134,7 +134,7 @@ def test_my_subscription_shows_canceled(
 def test_a_backlog_without_a_worker(page: Page, console: Console, post: Post, store: Store) -> None:
     incidents.backlog(post, 30)
     page.goto(console.url)
-    expect(page.get_by_text("No worker is running. Events are received, and wait.")).to_be_visible()
+    expect(page.get_by_text("No worker is running. Events are still received and queued.")).to_be_visible()
     look(page, "1 retrying")
     row = page.get_by_role("row", name=re.compile("cus_late"))
     expect(row).to_contain_text("evt_late failed 7 times (transient 57014)")
@@ -193,7 +193,7 @@ def test_an_event_that_kills_workers(
     incidents.put(post, "cus_poison", "evt_poison")
     incidents.poison(redis_url, crashes=2)
     page.goto(console.url)
-    look(page, "2 workers in a row have died with cus_poison in hand.")
+    look(page, "2 workers in a row crashed while processing cus_poison.")
     expect(page.get_by_role("row", name=re.compile("cus_poison"))).to_contain_text("workers crashed 2 times")
 
     incidents.poison(redis_url, crashes=2)

@@ -49,7 +49,7 @@ def test_letters_are_found_from_the_overview_by_cause_and_explained(
     expect(page.get_by_text("evt_1", exact=True)).to_be_visible()
     expect(page.get_by_text("evt_3", exact=True)).to_be_hidden()
     page.get_by_role("row", name=re.compile("evt_1")).get_by_role("link").first.click()
-    expect(page.get_by_text("Nobody has dealt with it yet.")).to_be_visible()
+    expect(page.get_by_text("Open.")).to_be_visible()
     expect(page.get_by_text("Report it with its type, code and fingerprint")).to_be_visible()
     assert CANARY not in page.content()
 

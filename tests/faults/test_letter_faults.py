@@ -153,7 +153,7 @@ def test_letters_are_as_they_were_when_redis_does_not_answer(
     with frozen(valkey_server):
         code, output, errors = trial.type("retry", "--all", "--yes").ended()
 
-    assert (code, "Put back 0 of 5" in output, "Redis" in errors) == (1, True, True)
+    assert (code, "Requeued 0 of 5" in output, "Redis" in errors) == (1, True, True)
     assert trial.statuses() == {"open": 5}
     assert replays(trial) == {0}
 
@@ -189,5 +189,5 @@ def test_ctrl_c_in_the_middle_of_many_leaves_each_letter_back_or_open(trial: Let
     statuses = trial.statuses()
     assert (code, sorted(statuses)) == (1, ["open", "retrying"])
     assert statuses["retrying"] == trial.post.mailboxes.status().waiting
-    assert f"Put back {statuses['retrying']} of 100 letters" in output
+    assert f"Requeued {statuses['retrying']} of 100 letters" in output
     assert f"{statuses['open']} not begun" in output

@@ -153,10 +153,10 @@ class FakeSystem(SystemService):
         self.release = Release("0.1.0", "0001", "3.12.0")
 
     def redis(self) -> RedisAnswer:
-        return RedisAnswer(problem="Redis does not answer.")
+        return RedisAnswer(problem="Redis is unreachable.")
 
     def postgres(self) -> PostgresAnswer:
-        return PostgresAnswer(problem="PostgreSQL does not answer.")
+        return PostgresAnswer(problem="PostgreSQL is unreachable.")
 
     def settings(self) -> Sequence[Setting]:
         return [Setting("PORT", "8001")]

@@ -157,9 +157,9 @@ def _end_in_words(outcome: OperationOutcome) -> str:
     """Say where letters of an operation are by now."""
     match outcome.status:
         case LetterStatus.OPEN:
-            return "open again: they failed again, or could not be put back"
+            return "open again: they failed again, or could not be queued"
         case LetterStatus.RETRYING:
-            return "still waiting in their mailboxes"
+            return "still waiting for their turn"
         case LetterStatus.RESOLVED:
             return str(outcome.resolution)
         case LetterStatus.DISCARDED:

@@ -349,7 +349,7 @@ def test_when_redis_is_away_it_fails_in_words_and_goes_on_later(bulk: BulkOperat
     away = LoopedMailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
     operation = begin(bulk)
 
-    with pytest.raises(Failure, match="Redis does not do as asked"):
+    with pytest.raises(Failure, match="Redis is not reachable, or refuses the command"):
         run(BulkOperations(away.looped, store), operation)
 
     failed = now(bulk, operation)

@@ -32,7 +32,7 @@ def test_postgres_away_is_one_line_that_says_what_to_do(
     assert failed.exit_code == 1
     assert (
         failed.stderr
-        == "Error: PostgreSQL does not answer. Check that it runs and that DATABASE_URL is right.\n"
+        == "Error: PostgreSQL is unreachable. Check that it runs and that DATABASE_URL is right.\n"
     )
 
 
@@ -46,7 +46,7 @@ def test_postgres_away_leaves_what_waits_to_be_told(
     assert failed.exit_code == programs.exit_code == 1
     assert "1 event is waiting, the first for" in failed.stdout
     assert "The tables could not be read" in failed.stdout
-    assert failed.stderr.startswith("Error: PostgreSQL does not answer.")
+    assert failed.stderr.startswith("Error: PostgreSQL is unreachable.")
     told = json.loads(programs.stdout)
     assert (told["customer_id"], told["records"], told["mailbox"]["waiting_total"]) == ("cus_ada", None, 1)
 
@@ -74,7 +74,7 @@ def test_redis_away_is_one_line_that_says_what_to_do(
     assert failed.exit_code == 1
     assert (
         failed.stderr
-        == "Error: Redis does not do as asked. Check that it runs and that REDIS_URL is right.\n"
+        == "Error: Redis is not reachable, or refuses the command. Check that it runs and that REDIS_URL is right.\n"
     )
 
 
@@ -90,7 +90,7 @@ def test_missing_tables_ask_for_the_migration(
     run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_database_url)
-    assert "Run `cogento migrate`" in run("status").stderr
+    assert "Run `cogento migrate`" in run("status").stdout
 
 
 @every_command
@@ -135,16 +135,16 @@ def test_status_shows_what_waits_while_postgres_is_away(
     waiting("customer.updated", builders.customer("cus_ada"), id_="evt_a")
     monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
     failed, programs = run("status"), json.loads(run("status", "--json").stdout)
-    assert "PostgreSQL  PostgreSQL does not answer." in failed.stdout
+    assert "PostgreSQL  PostgreSQL is unreachable." in failed.stdout
     assert "\nwaiting                     1 events, the oldest for" in failed.stdout
     assert (programs["waiting"], programs["dead"], programs["level"]) == (1, None, "critical")
-    assert programs["postgres_problem"] == "PostgreSQL does not answer."
+    assert programs["postgres_problem"] == "PostgreSQL is unreachable."
 
 
 def test_status_shows_the_tables_while_redis_is_away(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{free_port()}/0")
     failed = run("status")
-    assert "Redis  Redis does not answer." in failed.stdout
+    assert "Redis  Redis is unreachable." in failed.stdout
     assert "dead letters     0 open" in failed.stdout
     assert SECRET not in failed.output
 
@@ -178,3 +178,12 @@ def test_status_check_ends_with_2_while_a_server_is_away(
 def test_status_check_ends_with_3_where_it_cannot_ask(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     assert run("status", "--check").exit_code == 3
+
+
+def test_status_says_once_what_a_server_refuses(
+    run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url.replace("://", "://nobody:wrong@"))
+    told = run("status")
+    whole = told.stdout + told.stderr
+    assert (told.exit_code, whole.count("REDIS_URL"), whole.count("WRONGPASS")) == (78, 1, 0), whole

@@ -50,7 +50,7 @@ def test_without_yes_it_says_what_it_would_do_and_changes_nothing(
     rows = {"users": 1, "objects": 1, "roles": 1, "letters": 5, "notices": 1, "reasons": 7}
     assert (told["erased"], told["report"]["rows"], told["report"]["events"]) == (False, rows, 2)
     assert "This would erase of cus_1:" in said
-    assert "--yes does it" in said
+    assert "Add --yes to do it" in said
     assert [*cells(database_url), *values(redis_url)] == before
     assert json.loads(run("forget", "cus_1", "--yes", "--json").output)["report"] == told["report"]
 

@@ -126,5 +126,5 @@ def test_every_reason_says_what_it_means_and_what_to_do(reason: LetterReason) ->
 
 
 def test_advice_promises_a_retry_by_itself_where_there_is_one() -> None:
-    promised = {reason for reason, advice in ADVICE.items() if "retried by itself" in advice}
+    promised = {reason for reason, advice in ADVICE.items() if "retried automatically" in advice}
     assert promised == set(AUTO_RETRY_REASONS)

@@ -82,7 +82,7 @@ def test_nothing_is_said_in_words(run: Run) -> None:
 def test_letters_are_grouped_by_what_they_died_of(run: Run, store: Store) -> None:
     bury(store, dead(1), dead(2), dead(3, customer="cus_2", reason="malformed"))
     head, *lines = run("letters", "list").output.splitlines()
-    assert head.split() == ["FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST", "DIED", "TYPE"]
+    assert head.split() == ["FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST", "FAILED", "TYPE"]
     assert [line.split()[1:3] for line in lines[::2]] == [["2", "1"], ["1", "1"]]
     assert lines[1] == "  bug: Something we did not foresee."
 
@@ -171,17 +171,17 @@ def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked:
     (one,) = kept(store)
     shown = run("letters", "show", asked.replace("NUMBER", str(one.id))).output
     assert f"Letter {one.id}: evt_1" in shown
-    assert "Nobody has dealt with it yet." in shown
+    assert "Open." in shown
     assert ADVICE[LetterReason.BUG] in shown
-    assert "code          23514" in shown
-    assert "constraint    users_c" in shown
+    assert "code                      23514" in shown
+    assert "constraint                users_c" in shown
 
 
 def test_the_body_s_sum_is_told_without_the_body(run: Run, store: Store) -> None:
     one = dead(1)
     bury(store, one)
     sum_ = hashlib.sha256(one.raw_body).hexdigest()
-    assert f"body SHA-256  {sum_}" in run("letters", "show", "evt_1").output
+    assert f"payload SHA-256           {sum_}" in run("letters", "show", "evt_1").output
     assert json.loads(run("letters", "show", "evt_1", "--json").output)["letter"]["raw_sha256"] == sum_
     assert json.loads(run("letters", "export", "-", "--format", "ndjson").stdout)["raw_sha256"] == sum_
 
@@ -245,10 +245,10 @@ def test_a_named_letter_is_put_back_and_the_record_says_who_and_why(
     bury(store, dead(1), dead(2))
     done = run("letters", "retry", "evt_1", "--who", "ada", "--why", "release 7")
     assert done.exit_code == 0
-    assert "Put back 1 of 1 letters" in done.output
+    assert "Requeued 1 of 1 letters" in done.output
     assert waiting(mailboxes) == ["evt_1"]
     shown = run("letters", "show", "evt_1").output
-    assert "the event waits in its customer's mailbox" in shown
+    assert "its event is queued for its customer" in shown
     assert "retry   ada  release 7" in shown
 
 
@@ -265,7 +265,7 @@ def test_many_are_only_counted_until_somebody_says_yes(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
     bury(store, *(dead(n, customer=f"cus_{n % 3}") for n in range(7)))
-    assert "This would retry 7 letters of 3 customers." in run("letters", "retry", "--all").output
+    assert "would retry 7 letters of 3 customers." in run("letters", "retry", "--all").output
     assert mailboxes.status().waiting == 0
     assert {one.status for one in kept(store)} == {LetterStatus.OPEN}
 
@@ -281,7 +281,7 @@ def test_all_that_match_are_put_back_in_their_order(
 ) -> None:
     bury(store, *(dead(n, created=NOW - n) for n in range(1, 6)), dead(9, reason="malformed"))
     done = run("letters", "retry", "--reason", "bug", "--yes")
-    assert "Put back 5 of 5 letters" in done.output
+    assert "Requeued 5 of 5 letters" in done.output
     assert waiting(mailboxes) == ["evt_5", "evt_4", "evt_3", "evt_2", "evt_1"]
     assert [one.event_id for one in kept(store) if one.status is LetterStatus.OPEN] == ["evt_9"]
 
@@ -343,7 +343,7 @@ def test_no_operations_are_said_in_words(run: Run) -> None:
 
 def test_nothing_that_matches_is_nothing_done(run: Run) -> None:
     done = run("letters", "retry", "--all", "--yes")
-    assert (done.exit_code, "Put back 0 of 0 letters" in done.output) == (0, True)
+    assert (done.exit_code, "Requeued 0 of 0 letters" in done.output) == (0, True)
 
 
 def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
@@ -351,7 +351,7 @@ def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
     run("letters", "retry", "evt_1")
     again = run("letters", "retry", "evt_1")
     assert again.exit_code == 1
-    assert "1 not open: taken by somebody else, or closed" in again.output
+    assert "1 not open: already being retried, or closed" in again.output
     assert kept(store)[0].replays == 1
 
 

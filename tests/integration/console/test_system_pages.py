@@ -165,7 +165,7 @@ def test_postgres_away_leaves_redis_to_be_shown(mailboxes: LoopedMailboxes, redi
     store = runtime.run(Store.open(url, pool_size=1, application_name="test"))
     answer = browser(store, mailboxes, settings_of(url, redis_url)).get("/console/system")
     assert answer.status_code == 200
-    assert "PostgreSQL does not answer" in answer.text
+    assert "PostgreSQL is unreachable" in answer.text
     assert "noeviction" in answer.text
 
 
@@ -174,7 +174,7 @@ def test_redis_away_leaves_postgres_to_be_shown(store: Store, database_url: str)
     away = LoopedMailboxes.connect(url, ack=AckDurability.REDIS)
     answer = browser(store, away, settings_of(database_url, url)).get("/console/system")
     assert answer.status_code == 200
-    assert "Redis does not do as asked" in answer.text
+    assert "Redis is not reachable, or refuses the command" in answer.text
     assert "(current)" in answer.text
 
 

@@ -104,7 +104,7 @@ def test_a_repair_ends_with_0_and_is_explained(run: Run, planted: str) -> None:
     assert (repaired.exit_code, again.exit_code) == (0, 0)
     assert "repaired   1 rows" in repaired.output
     assert (
-        "`cogento verify --repair` wrote it, as the row was not what Stripe said"
+        "`cogento verify --repair` wrote it, because the row differed from Stripe"
         in run("explain", planted).output
     )
 

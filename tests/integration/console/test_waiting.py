@@ -142,7 +142,7 @@ def test_pause_works_without_postgres_and_says_that_it_is_not_recorded(
     monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento@127.0.0.1:{free_port()}/cogento")
     paused = run("pause", "cus_ada")
     assert (paused.exit_code, paused.stdout) == (0, "Paused cus_ada.\n")
-    assert paused.stderr.startswith("Done, but not recorded as activity: PostgreSQL does not answer.")
+    assert paused.stderr.startswith("Done, but not recorded as activity: PostgreSQL is unreachable.")
     monkeypatch.delenv("DATABASE_URL")
     assert run("resume", "cus_ada").stderr == "Done, but not recorded as activity: DATABASE_URL is not set.\n"
     assert mailboxes.paused().customers == ()

@@ -22,7 +22,7 @@ async def bury_three(store: Store, sql: Any) -> None:
         "failure_class": FailureClass.PERMANENT,
         "failure_code": "23514",
         "constraint_name": "users_name_check",
-        "message": "Postgres cannot hold one of the event's values.",
+        "message": "PostgreSQL rejected one of the event's values.",
     }
     await store.insert_dead_letters(
         [

@@ -91,10 +91,10 @@ def test_message_is_one_that_slack_takes_and_says_what_is_wrong(make: Make, webh
     make().look(NO_WORKER)
     (message,) = webhook.messages
     assert message == {
-        "text": "Cogento live, no worker (needs attention): No worker is running. Events are received, and wait.",
+        "text": "Cogento live, no worker (needs attention): No worker is running. Events are still received and queued.",
         "alert": "no worker",
         "status": "firing",
-        "summary": "No worker is running. Events are received, and wait.",
+        "summary": "No worker is running. Events are still received and queued.",
         "deployment": "Cogento live",
     }
     assert webhook.targets == ["/services/T0/B0?key=secret"]

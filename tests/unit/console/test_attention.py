@@ -144,12 +144,14 @@ def test_lines_come_in_the_order_of_urgency() -> None:
 def test_a_server_that_is_away_is_told_first_and_what_the_other_says_is_told_too() -> None:
     away = Seen(queue=None, tables=table_figures(letters=(letters(3),)))
     assert labels(judge(away)) == ["Redis", "3 letters"]
-    assert judge(away).lines[0].text == "Redis does not answer. Stripe is told to try again; nothing is lost."
+    assert (
+        judge(away).lines[0].text == "Redis is unreachable. Stripe gets 503 and will retry; nothing is lost."
+    )
     refused = Seen(
         queue=queue_figures(), tables=None, tables_problem="PostgreSQL refuses the password (28P01)."
     )
     assert only(judge(refused)).text.startswith(
-        "PostgreSQL cannot be used: PostgreSQL refuses the password (28P01). Events are received"
+        "PostgreSQL cannot be used: PostgreSQL refuses the password (28P01). Events are still received"
     )
 
 

@@ -169,7 +169,7 @@ def test_programs_get_the_same_as_json(address: str) -> None:
 
 def test_a_letter_is_shown_with_what_to_do() -> None:
     page = browser(FakeDeadLetters([kept()])).get("/console/letters/1").text
-    assert "Nobody has dealt with it yet." in page
+    assert "Open." in page
     assert "Look into it." in page
     assert "P0001" in page
     assert "ab" * 32 in page
@@ -200,7 +200,7 @@ def test_a_letter_that_is_on_its_way_offers_no_action() -> None:
 def test_a_retry_that_comes_to_nothing_says_why() -> None:
     answer = press(browser(FakeDeadLetters([kept()], answer=Redelivery.FULL)), "retry", why="fixed")
     assert answer.status_code == 409
-    assert "its mailbox is full" in answer.text
+    assert "its customer has too many events waiting" in answer.text
 
 
 def test_a_discard_keeps_the_reason() -> None:

@@ -139,7 +139,7 @@ def tied(id_: str, leads_from: str | None = None, *, may_be_last: bool = True) -
 def test_unsure_row_names_the_events_that_tie_and_why_one_was_chosen() -> None:
     told = describe_ambiguity(SUB, EVT_2, tie(Why.AMBIGUOUS, tied("evt_1", "a"), tied("evt_2")))
     assert told == [
-        "The row of sub_1 is unsure: orders that fit end in different states.",
+        "It is not known which event of sub_1 is the latest: orders that fit end in different states.",
         (
             "Any of these may be the latest: evt_1 of 2026-01-01 12:00:00 UTC (with previous values); "
             "evt_2 of 2026-01-01 12:00:00 UTC (without previous values)."
@@ -150,12 +150,14 @@ def test_unsure_row_names_the_events_that_tie_and_why_one_was_chosen() -> None:
 
 def test_event_that_cannot_be_the_last_is_not_named() -> None:
     told = describe_ambiguity(SUB, EVT_2, tie(Why.BROKEN, tied("~short", may_be_last=False), tied("evt_2")))
-    assert told == [f"The row of sub_1 is unsure: {Why.BROKEN}."]
+    assert told == [f"It is not known which event of sub_1 is the latest: {Why.BROKEN}."]
 
 
 def test_row_of_an_event_without_the_whole_object_says_so() -> None:
     told = describe_ambiguity(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), partial=True))
-    assert told == ["The row of sub_1 is unsure: evt_2 does not carry the whole object."]
+    assert told == [
+        "It is not known which event of sub_1 is the latest: evt_2 does not carry the whole object."
+    ]
 
 
 def test_row_of_an_answer_that_its_events_contradict_says_so() -> None:
@@ -238,7 +240,7 @@ def test_mail_that_waits_for_another_release_says_so_and_counts_no_failure() -> 
     put_off = replace(FAILED, attempts=0, error_class="other_release", error_code=None)
     asleep = view(waiting_total=1, state=MailboxState.SLEEPING, state_ms=NOW_MS + 30_000, waiting=(put_off,))
     assert describe_mailbox(asleep, CONTEXT) == [
-        "1 event is waiting, the first for 5 min: tried again in 30 s, because evt_1 was put off (other_release)."
+        "1 event is waiting, the first for 5 min: tried again in 30 s, because evt_1 was postponed (other_release)."
     ]
 
 
@@ -308,13 +310,13 @@ def test_mail_of_a_newer_release_is_not_said_to_wait_for_its_customer() -> None:
 )
 def test_an_open_circuit_is_told_with_its_cause_before_the_place_in_line(why: str, words: str) -> None:
     (said,) = told_in_line(circuits=[circuit(why)])
-    assert said.startswith(f"Workers take no mail: they have waited for postgres for 10 min ({words})")
-    assert said.endswith("go on by themselves; it is tried again in 12 s.")
+    assert said.startswith(f"Workers are stopped: postgres has been unavailable for 10 min ({words})")
+    assert said.endswith("resume by themselves; the next try is in 12 s.")
 
 
 def test_workers_that_come_back_are_told_as_such() -> None:
     assert told_in_line(circuits=[circuit(recovering=True)]) == [
-        "Workers come back one after the other: postgres was away (25006: read-only)."
+        "Workers resume one after the other: postgres was unavailable (25006: read-only)."
     ]
 
 

@@ -163,7 +163,7 @@ def test_progress_is_shown_with_what_became_of_the_letters() -> None:
     )
     page = browser(of(operations)).get("/console/operations/7").text
     assert '<progress max="395" value="212"' in page
-    assert "211 letters: back in its mailbox" in page
+    assert "211 letters: queued again" in page
     assert "198 letters by now: applied" in page
     assert "1 letter by now: open again" in page
     assert '<meta http-equiv="refresh" content="1">' in page

@@ -66,8 +66,8 @@ def test_critical_is_not_hidden_by_dead_letters_that_can_wait() -> None:
             Seen(queue=None, tables=TABLES, queue_problem="Redis refuses the user."),
             "Redis cannot be used: Redis refuses the user.",
         ),
-        (Seen(queue=QUEUE, tables=None), "PostgreSQL does not answer."),
-        (Seen(queue=None, tables=TABLES), "Redis does not answer."),
+        (Seen(queue=QUEUE, tables=None), "PostgreSQL is unreachable."),
+        (Seen(queue=None, tables=TABLES), "Redis is unreachable."),
     ],
 )
 def test_a10_a_server_that_refuses_is_not_told_as_one_that_does_not_answer(seen: Seen, said: str) -> None:

@@ -156,7 +156,7 @@ def test_an_odd_value_of_a_price_is_null_in_its_item(price: Json, field: str) ->
 
 
 def test_what_decides_access_is_as_strict_as_ever() -> None:
-    with pytest.raises(PermanentError, match="`items` is no list of objects"):
+    with pytest.raises(PermanentError, match="`items` is not a list of objects"):
         read_subscription({**subscription(), "items": {"data": "si_1"}})
 
 

@@ -155,17 +155,17 @@ def test_no_metadata_is_an_empty_object(metadata: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"status": 5}, "`status` is no text"),
+        ({"status": 5}, "`status` is not a string"),
         ({"status": "s" * 256}, "`status` is longer than 255 characters"),
-        ({"metadata": []}, "`metadata` is no object"),
-        ({"created": 10**18}, "`created` is no possible time"),
-        ({"current_period_start": -1}, "`current_period_start` is no possible time"),
-        ({"current_period_end": "tomorrow"}, "`current_period_end` is no possible time"),
-        ({"items": []}, "`items` is no object"),
-        ({"items": {"data": {"id": "si_1"}}}, "`items` is no list of objects"),
-        ({"items": {"data": ["si_1"]}}, "`items` is no list of objects"),
-        ({"items": {"data": [{"price": "price_1"}]}}, "`price` is no object"),
-        ({"plan": "gold"}, "`plan` is no object"),
+        ({"metadata": []}, "`metadata` is not an object"),
+        ({"created": 10**18}, "`created` is not a valid time"),
+        ({"current_period_start": -1}, "`current_period_start` is not a valid time"),
+        ({"current_period_end": "tomorrow"}, "`current_period_end` is not a valid time"),
+        ({"items": []}, "`items` is not an object"),
+        ({"items": {"data": {"id": "si_1"}}}, "`items` is not a list of objects"),
+        ({"items": {"data": ["si_1"]}}, "`items` is not a list of objects"),
+        ({"items": {"data": [{"price": "price_1"}]}}, "`price` is not an object"),
+        ({"plan": "gold"}, "`plan` is not an object"),
     ],
 )
 def test_an_impossible_value_is_malformed_and_the_message_names_the_field(change: Json, message: str) -> None:
@@ -176,7 +176,7 @@ def test_an_impossible_value_is_malformed_and_the_message_names_the_field(change
 
 
 def test_an_impossible_time_on_an_item_is_malformed() -> None:
-    with pytest.raises(PermanentError, match="`current_period_end` is no possible time"):
+    with pytest.raises(PermanentError, match="`current_period_end` is not a valid time"):
         read_subscription(subscription(items=[item(current_period_end=10**18)]))
 
 
