@@ -9,6 +9,7 @@ import os
 import sys
 
 from cogento.console.local_run import DEFAULT_DATA, read_run
+from cogento.database_schema import DEFAULT_SCHEMA
 from cogento.local.binaries import postgres_binaries
 
 
@@ -17,6 +18,8 @@ def main(words: list[str]) -> None:
     facts = read_run(DEFAULT_DATA)
     if "database_url" not in facts:
         raise SystemExit(f"{DEFAULT_DATA}/run.json names no database: start `make run` in another terminal.")
+    if (schema := facts["database_schema"]) != DEFAULT_SCHEMA:
+        os.environ["PGOPTIONS"] = f"-csearch_path={schema}"
     psql = postgres_binaries(None) / "psql"
     os.execv(psql, [str(psql), facts["database_url"], *words])
 
