@@ -17,6 +17,8 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
 from cogento.events.envelope import parse_envelope
@@ -38,6 +40,12 @@ if TYPE_CHECKING:
 
 NOW = 2_000_000_000
 LEASE_SECONDS = 600
+KEPT_BYTES = """
+SELECT count(*), pg_total_relation_size('cogento_internal.stripe_objects') / count(*) AS bytes_each,
+       avg(pg_column_size(object))::INTEGER AS stored, avg(length(object::TEXT))::INTEGER AS told
+FROM cogento_internal.stripe_objects
+"""
+"""How many objects are kept, and the bytes of each: with its row and indexes, alone, and as text."""
 
 
 class Costs:
@@ -78,6 +86,9 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=4_000)
     parser.add_argument("--group", type=int, default=16, help="events that one put takes together")
     parser.add_argument("--batch", type=int, default=500, help="events that one claim takes together")
+    parser.add_argument(
+        "--keep-objects", action="store_true", help="keep whole objects, and say what they take"
+    )
     arguments = parser.parse_args()
     stream = list(bodies(arguments.events, customers=arguments.customers))
     with ground() as servers:
@@ -85,8 +96,12 @@ def main() -> None:
         mailboxes = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS_FSYNC)
         mailboxes.check()
         receive(costs, mailboxes, stream, together=arguments.group)
-        work(costs, mailboxes, servers.postgres.url, together=arguments.batch)
+        url, keep = servers.postgres.url, arguments.keep_objects
+        work(costs, mailboxes, url, together=arguments.batch, keep_objects=keep)
         mailboxes.close()
+        if keep:
+            with psycopg.connect(url) as connection:
+                print(connection.execute(KEPT_BYTES).fetchone())
     print(
         json.dumps(
             {step: {who: round(us, 1) for who, us in by.items()} for step, by in costs.by_step.items()}
@@ -113,10 +128,13 @@ def put_all(mailboxes: LoopedMailboxes, envelopes: Sequence[Envelope], *, togeth
         mailboxes.put(envelopes[at : at + together])
 
 
-def work(costs: Costs, mailboxes: LoopedMailboxes, database_url: str, *, together: int) -> None:
+def work(
+    costs: Costs, mailboxes: LoopedMailboxes, database_url: str, *, together: int, keep_objects: bool = False
+) -> None:
     """What a worker does until no mail is ready."""
     with asyncio.Runner() as runner:
-        store = runner.run(Store.open(database_url, pool_size=1, application_name="bench"))
+        opening = Store.open(database_url, pool_size=1, application_name="bench", keep_objects=keep_objects)
+        store = runner.run(opening)
         while True:
             with costs.charged_to("claim"):
                 claim = mailboxes.claim(
@@ -136,7 +154,9 @@ def work(costs: Costs, mailboxes: LoopedMailboxes, database_url: str, *, togethe
 def opened(claim: Claim) -> list[Delivery]:
     """Every event of a claim, read."""
     return [
-        Delivery(read_event(waiting.body), waiting.received_ms, waiting.attempts, waiting.source)
+        Delivery(
+            read_event(waiting.body), waiting.received_ms, waiting.attempts, waiting.source, waiting.body
+        )
         for batch in claim.batches
         for waiting in batch.events
     ]

@@ -323,7 +323,15 @@ class MemberSettings(_Environment):
         return frozenset(filter(None, self.member_statuses.split(",")))
 
 
-class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings):
+class ObjectSettings(_Environment):
+    """What is kept of objects beside their rows."""
+
+    keep_objects: bool = Field(
+        default=False, description="true keeps the whole last object beside each row, personal data and all."
+    )
+
+
+class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings, ObjectSettings):
     """What a worker needs."""
 
     worker_concurrency: int = Field(2, ge=1, le=32, description="Worker loops in one worker process.")
@@ -353,7 +361,7 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
         return seconds
 
 
-class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings):
+class ReconcileSettings(MailboxSettings, DatabaseSettings, AskingSettings, ObjectSettings):
     """What a command that asks Stripe needs."""
 
 

@@ -71,7 +71,7 @@ def _deliver(queued: QueuedEvent, customer_id: CustomerId) -> Delivery:
         raise PermanentError(LetterReason.MISROUTED, "the event belongs to another customer's mailbox")
     if event.id != queued.event_id:
         raise PermanentError(LetterReason.MISROUTED, "the event was stored under another event's id")
-    return Delivery(event, queued.received_ms, queued.attempts, queued.source)
+    return Delivery(event, queued.received_ms, queued.attempts, queued.source, queued.body)
 
 
 def _check_fence(queued: QueuedEvent, fence: Fence) -> None:

@@ -126,6 +126,7 @@ class WorkerProcess:
             settings.database_url.get_secret_value(),
             pool_size=settings.worker_concurrency + 1,
             application_name=NAME,
+            keep_objects=settings.keep_objects,
         )
         wakeups, loop = Wakeups(), asyncio.get_running_loop()
         reconciliation = await Reconciliation.open(

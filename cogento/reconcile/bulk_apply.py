@@ -90,7 +90,7 @@ class BulkApplier:
             log.warning("stripe_answer_unreadable", exc_info=error)
             return None
         try:
-            return _Document(body, Delivery(read_event(body), int(time.time() * 1000), 0, self._source))
+            return _Document(body, Delivery(read_event(body), int(time.time() * 1000), 0, self._source, body))
         except PermanentError:
             await self._enqueue([body], counts)
             return None

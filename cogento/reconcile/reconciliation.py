@@ -108,7 +108,12 @@ class Reconciliation:
             return None
         database_url = settings.database_url.get_secret_value()
         return cls(
-            await Store.open(database_url, pool_size=connections, application_name=name),
+            await Store.open(
+                database_url,
+                pool_size=connections,
+                application_name=name,
+                keep_objects=settings.keep_objects,
+            ),
             mailboxes,
             Stripe.connect(
                 settings,

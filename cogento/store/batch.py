@@ -15,7 +15,7 @@ from cogento.events.kinds import CUSTOMER
 from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.outcomes import Reason, Result, Source, decided
 from cogento.failpoints import failpoint
-from cogento.store import dead_letters, email_ownership, ledger, refetches, roles, users
+from cogento.store import dead_letters, email_ownership, kept_objects, ledger, refetches, roles, users
 from cogento.store.ledger import BatchResult
 from cogento.store.objects import TABLES, Objects
 from cogento.store.plan import make_plan
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from cogento.events.names import CustomerId, EventId
+    from cogento.events.names import EventId
     from cogento.store.email_ownership import EmailAssignment
     from cogento.store.ledger import Delivery
     from cogento.store.plan import Plan
-    from cogento.store.users import Users
+    from cogento.store.users import UserChange, Users
 
 
 WORKER = "worker"
@@ -43,8 +43,9 @@ async def apply(
     *,
     deliveries: Sequence[Delivery],
     locks: LockSet,
+    keep_objects: bool = False,
 ) -> BatchResult:
-    """Apply a batch in the connection's transaction.
+    """Apply a batch in the connection's transaction; `keep_objects` keeps the whole objects beside their rows.
 
     Raises LockSetTooSmallError when the batch concerns more than `locks`; nothing must be kept of the
     transaction then.
@@ -76,6 +77,9 @@ async def apply(
 
     # Write the rows, and what Stripe is still to be asked for.
     await _write(connection, plan, emails)
+    if keep_objects:
+        await kept_objects.write(connection, plan, fresh)
+    await kept_objects.erase(connection, [change.user_id for change in _newly_deleted(plan)])
     await refetches.mark_answered(connection, (event for event in events if event.id not in plan.parked))
     notices = [delivery.event for delivery in fresh if isinstance(delivery.event, Notice)]
     requested = await refetches.add_requests(connection, notices)
@@ -91,7 +95,7 @@ async def apply(
         await roles.sync_member_role(connection, plan.subscribers)
     retried = {delivery.event.id for delivery in deliveries if delivery.is_retry}
     await dead_letters.resolve(connection, {id_: results[id_] for id_ in seen.dead | retried})
-    deleted = _newly_deleted(plan)
+    deleted = [change.customer_id for change in _newly_deleted(plan)]
     if deleted and not any(delivery.source is Source.FORGET for delivery in fresh):
         await dead_letters.erase(connection, whose=deleted, who=WORKER, why=CUSTOMER_DELETED)
     failpoint("before_commit", deliveries)
@@ -123,9 +127,9 @@ def _blanked(event: Event) -> Event:
     return structs.replace(event, columns=columns, version=structs.replace(event.version, columns=columns))
 
 
-def _newly_deleted(plan: Plan) -> list[CustomerId]:
+def _newly_deleted(plan: Plan) -> list[UserChange]:
     return [
-        change.customer_id
+        change
         for change in plan.customers
         if change.columns.deleted and not (change.row and change.row.claim.deleted)
     ]

@@ -31,12 +31,16 @@ _REAPPLY = query("ledger_reapply")
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One event as it left its mailbox: when it was put there, how often it failed, how it came."""
+    """One event as it left its mailbox: when it was put there, how often it failed, how it came, and its body.
+
+    Without a body its whole object is not kept, where objects are.
+    """
 
     event: Event | Notice
     received_ms: int
     attempts: int
     source: Source
+    body: bytes = b""
 
     @property
     def is_retry(self) -> bool:

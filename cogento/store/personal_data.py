@@ -17,7 +17,7 @@ from cogento.events.addresses import placeholder
 from cogento.events.kinds import CUSTOMER
 from cogento.events.outcomes import Source
 from cogento.ordering.erasure import tombstone_evidence, without_personal_data
-from cogento.store import batch, dead_letters
+from cogento.store import batch, dead_letters, kept_objects
 from cogento.store.kind_queries import query_of
 from cogento.store.ledger import Delivery
 from cogento.store.objects import TABLES
@@ -125,6 +125,8 @@ async def _erase(
         ).items():
             await connection.execute(erase, row.row_id, without_personal_data(kind, row.known.evidence))
             objects.append(object_id)
+
+    await kept_objects.erase(connection, [found["user_id"] for found in rows])
 
     whose = [deletion.customer_id, *objects]
     letters = await dead_letters.erase(connection, whose=whose, who=who, why=FORGOTTEN)

@@ -43,6 +43,7 @@ _OF_BOTH = {
     "sweep_progress": _WRITE,
     "awaited_events": _ALL,
     **_CHANGES,
+    "stripe_objects": _ALL,
 }
 RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
     ProcessRole.WORKER: (
@@ -69,7 +70,10 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "backfill_totals": _ALL,
         },
     ),
-    ProcessRole.READER: (dict.fromkeys((*FOR_PEOPLE, *VIEWS_FOR_PEOPLE), _READ), _CHANGES),
+    ProcessRole.READER: (
+        dict.fromkeys((*FOR_PEOPLE, *VIEWS_FOR_PEOPLE), _READ),
+        {**_CHANGES, "stripe_objects": _READ},
+    ),
 }
 """By table, of the schema for people and of the machinery's. What a role of a process may do, and nothing beside it."""
 

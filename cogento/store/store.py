@@ -51,8 +51,9 @@ _PROBE = query("write_probe")
 class Store:
     """One process's way to Postgres; belongs to the event loop that it was opened on."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, keep_objects: bool = False) -> None:
         self._database = database
+        self._keep_objects = keep_objects
         self.letters = DeadLetters(database)
         self.operations = Operations(database)
         self.activity = Activity(database)
@@ -68,9 +69,12 @@ class Store:
         self.changes = Changes(database)
 
     @classmethod
-    async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Store:
+    async def open(
+        cls, database_url: str, *, pool_size: int, application_name: str, keep_objects: bool = False
+    ) -> Store:
         """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away."""
-        return cls(await Database.open(database_url, pool_size=pool_size, application_name=application_name))
+        database = await Database.open(database_url, pool_size=pool_size, application_name=application_name)
+        return cls(database, keep_objects=keep_objects)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -88,7 +92,7 @@ class Store:
         while result is None:
             try:
                 result = await self._database.transaction(
-                    partial(batch.apply, deliveries=deliveries, locks=locks)
+                    partial(batch.apply, deliveries=deliveries, locks=locks, keep_objects=self._keep_objects)
                 )
             except LockSetTooSmallError as error:
                 locks |= error.missing  # at least one address or customer each time

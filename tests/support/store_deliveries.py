@@ -23,7 +23,9 @@ def delivery(
 ) -> Delivery:
     """One event of an object."""
     body = builders.event_body(type_, object_, id_=id_, created=created, before=before)
-    return Delivery(read_event(body), received_ms=created * 1000 + 250, attempts=attempts, source=source)
+    return Delivery(
+        read_event(body), received_ms=created * 1000 + 250, attempts=attempts, source=source, body=body
+    )
 
 
 def customer(
