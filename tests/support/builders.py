@@ -22,6 +22,8 @@ Json = dict[str, Any]
 NOW = 1_760_000_000  # 2025-10-09; what tests pass for the time of day
 SECRET = "whsec_0123456789abcdef0123456789abcdef"
 MONTH_SECONDS = 30 * 86_400
+NOT_OURS_TYPE = "balance.available"
+"""A type that will never have a table, whatever kinds are added: a balance has neither an id nor a customer."""
 
 
 class Shape(StrEnum):

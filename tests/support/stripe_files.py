@@ -11,15 +11,35 @@ from tests.support.builders import NOW, Json, body, event
 _DATA = Path(__file__).parents[1] / "data"
 FOLDER = _DATA / "stripe_events"
 
+DEAD_LETTER = "dead letter: "
+_NOT_OURS = "not ours"
+
 LATER = 1_800_000_000  # a time of day after every recorded event
 
 GOLDEN: dict[str, Any] = json.loads((_DATA / "golden_rows.json").read_text())
-"""File name to `{table: row}` (times in Unix seconds), "not ours", or "malformed: why"."""
+"""File name to what it becomes: `{table: row}`, times in Unix seconds, or in words what else.
+
+Of ours: "dead letter: why", for what no row can show, and "malformed: why", for what is no event. Of others: "not ours", and
+"not ours, malformed: why".
+"""
 
 NAMES = sorted(path.name for path in FOLDER.glob("*.json"))
 ROWS = sorted(name for name, becomes in GOLDEN.items() if isinstance(becomes, dict))
-NOT_OURS = sorted(name for name, becomes in GOLDEN.items() if becomes == "not ours")
-MALFORMED = sorted(set(GOLDEN) - set(ROWS) - set(NOT_OURS))
+IN_WORDS = sorted(set(GOLDEN) - set(ROWS))
+NOT_OURS = sorted(name for name in IN_WORDS if GOLDEN[name].startswith(_NOT_OURS))
+DEAD = sorted(name for name in IN_WORDS if GOLDEN[name].startswith(DEAD_LETTER))
+
+
+def answer_to(name: str) -> tuple[int, str]:
+    """The receiver's answer to a file: its status, and its word or the code of its error."""
+    if name in NOT_OURS:
+        return 200, "ignored"
+    return (200, "queued") if name in (*ROWS, *DEAD) else (400, "malformed")
+
+
+def is_whole_event(name: str) -> bool:
+    """Tell a recorded event from an object, which tells no time of an event."""
+    return bool(json.loads((FOLDER / name).read_text()).get("object") == "event")
 
 
 def posted(name: str) -> bytes:

@@ -115,13 +115,13 @@ def test_a_kind_that_only_a_newer_release_knows_is_left_to_it(
     post.drain()
     post.rows(
         "INSERT INTO notices (object_id, kind, told_at, ends, noticed_at, waits_since, raw_body)"
-        " SELECT 'in_1', 'invoice', told_at, ends, noticed_at, waits_since, raw_body FROM notices"
+        " SELECT 'new_1', 'not_known_yet', told_at, ends, noticed_at, waits_since, raw_body FROM notices"
     )
 
     ask(asking, post)
 
     assert post.rows("SELECT name FROM users") == [{"name": "Ada"}]
-    assert waiting(post) == ["in_1"]
+    assert waiting(post) == ["new_1"]
 
 
 def test_a_stream_of_thin_events_alone_shuffled_and_doubled_ends_in_stripes_truth(

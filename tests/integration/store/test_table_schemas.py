@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.events.kinds import KINDS
 from cogento.store.migrate import migrate
 from cogento.store.store import Store
 from cogento.store.table_schemas import VIEWS_FOR_PEOPLE
@@ -22,7 +23,11 @@ WHERE relnamespace = 'public'::REGNAMESPACE AND relkind <> 'i' AND relkind <> 'I
 ORDER BY 1
 """
 PEOPLE_SEE = sorted(
-    [("subscriptions", "r"), ("user_roles", "r"), ("users", "r"), *((view, "v") for view in VIEWS_FOR_PEOPLE)]
+    [
+        *((kind.table, "r") for kind in KINDS),
+        ("user_roles", "r"),
+        *((view, "v") for view in VIEWS_FOR_PEOPLE),
+    ]
 )
 FILES = """
 SELECT c.relname, c.relfilenode FROM pg_class AS c

@@ -13,6 +13,7 @@ from cogento.events.kinds import CUSTOMER, SUBSCRIPTION
 from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.kinds.subscription import SubscriptionColumns
 from tests.support.builders import (
+    NOT_OURS_TYPE,
     NOW,
     Json,
     body,
@@ -139,7 +140,7 @@ def test_a_number_no_double_can_hold_does_no_harm_where_nobody_reads_it() -> Non
     assert read_event(posted).object_id == "cus_1"
 
 
-@pytest.mark.parametrize("type_", ["invoice.paid", "customer.source.created", "customer.discount.deleted"])
+@pytest.mark.parametrize("type_", [NOT_OURS_TYPE, "customer.source.created", "customer.discount.deleted"])
 def test_a_type_without_table_is_unknown(type_: str) -> None:
     assert burial(event_body(type_, {"id": "x_1"})) == (
         "unknown_type",

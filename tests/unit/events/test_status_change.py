@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cogento.events.event import read_status_change
-from tests.support.builders import customer, event_body, subscription
+from tests.support.builders import NOT_OURS_TYPE, customer, event_body, subscription
 
 SCRIPT = "<script>alert(1)</script>"
 OVERDUE = subscription(status="past_due")
@@ -28,7 +28,7 @@ OVERDUE = subscription(status="past_due")
             "",
         ),
         (event_body("customer.updated", customer()), ""),
-        (event_body("invoice.paid", {"id": "in_1", "object": "invoice", "status": "paid"}), ""),
+        (event_body(NOT_OURS_TYPE, {"id": "ba_1", "object": "balance", "status": "paid"}), ""),
         (b"\xff", ""),
         (b"", ""),
     ],

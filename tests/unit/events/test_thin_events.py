@@ -10,7 +10,7 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import Event, Notice, read_notice, read_stored_event
 from cogento.events.kinds import SUBSCRIPTION
-from tests.support.builders import NOW, Json, body, customer, event_body, thin_event
+from tests.support.builders import NOT_OURS_TYPE, NOW, Json, body, customer, event_body, thin_event
 
 
 def test_it_says_of_which_object_stripe_has_to_be_asked() -> None:
@@ -40,7 +40,7 @@ def test_only_a_deletion_says_that_the_object_has_ended(type_: str, object_id: s
     [
         (thin_event("v1.customer.updated", "sub_1"), "malformed"),
         (thin_event("v1.customer.subscription.updated", "cus_1"), "malformed"),
-        (thin_event("v1.invoice.paid", "in_1"), "unknown_type"),
+        (thin_event(f"v1.{NOT_OURS_TYPE}", "ba_1"), "unknown_type"),
         (thin_event("customer.updated", "cus_1"), "unknown_type"),
         (thin_event(created=NOW) | {"id": "x"}, "malformed"),
     ],

@@ -13,7 +13,15 @@ from cogento.events.errors import TransientError
 from cogento.metrics.declarations import Sample, pack
 from cogento.queue.figures import KeptTables
 from receiver import metrics, probes
-from tests.support.builders import NOW, SECRET, customer, event_body, signed_header, subscription
+from tests.support.builders import (
+    NOT_OURS_TYPE,
+    NOW,
+    SECRET,
+    customer,
+    event_body,
+    signed_header,
+    subscription,
+)
 from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
@@ -65,7 +73,7 @@ def test_an_event_whose_body_changed_is_a_duplicate_and_an_alarm() -> None:
 
 def test_an_event_of_another_type_is_ignored() -> None:
     receiver = Receiver()
-    body = event_body("invoice.paid", {"id": "in_1", "object": "invoice"})
+    body = event_body(NOT_OURS_TYPE, {"object": "balance"})
     assert answer(receiver.post(body)) == (200, {"status": "ignored", "event": "evt_1"})
     assert not receiver.mailbox.kept
 

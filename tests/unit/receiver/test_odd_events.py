@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from cogento.events.envelope import is_ours
 from receiver.metrics import REGISTRY
 from tests.support.builders import (
+    NOT_OURS_TYPE,
     NOW,
     Json,
     body,
@@ -46,21 +47,21 @@ STRANGERS = [
     thin_event("v2.core.account.updated", context={"account": "acct_1"}),
     thin_event("v2.core.account.updated", id_="ev-2-1"),
     {"type": "x"},
-    {"type": "invoice.paid", "id": "evt_1", "object": "event"},
-    {"type": "invoice.paid", "id": 7, "data": None},
-    event("Invoice.Paid", {"object": "invoice"}),
-    event("invoice.paid\n", {"object": "invoice"}),
-    event("x" * 10_000, {"object": "invoice"}),
-    event("émis", {"object": "invoice"}),
-    {**event("invoice.paid", {"object": "invoice"}), "created": "2026-01-01T00:00:00Z"},
-    event("invoice.paid", {"object": "invoice"}, created=0),
-    event("invoice.paid", {"object": "invoice", "id": {"v": 3}}),
-    event("invoice.paid", {"object": "invoice"}, id_="wh_1"),
-    event("invoice.paid", {"object": "invoice"}, account={"id": "acct_1"}),
+    {"type": NOT_OURS_TYPE, "id": "evt_1", "object": "event"},
+    {"type": NOT_OURS_TYPE, "id": 7, "data": None},
+    event(NOT_OURS_TYPE.title(), {"object": "balance"}),
+    event(f"{NOT_OURS_TYPE}\n", {"object": "balance"}),
+    event("x" * 10_000, {"object": "balance"}),
+    event("émis", {"object": "balance"}),
+    {**event(NOT_OURS_TYPE, {"object": "balance"}), "created": "2026-01-01T00:00:00Z"},
+    event(NOT_OURS_TYPE, {"object": "balance"}, created=0),
+    event(NOT_OURS_TYPE, {"object": "balance", "id": {"v": 3}}),
+    event(NOT_OURS_TYPE, {"object": "balance"}, id_="wh_1"),
+    event(NOT_OURS_TYPE, {"object": "balance"}, account={"id": "acct_1"}),
     event("crypto.onramp_session.updated", {"object": "x", "wei": 10**30}),
-    {**event("invoice.paid", {}), "data": {"objects": [1, 2]}},
-    {**event("invoice.paid", {}), "data": [1, 2]},
-    {**event("invoice.paid", {}), "livemode": "yes"},
+    {**event(NOT_OURS_TYPE, {}), "data": {"objects": [1, 2]}},
+    {**event(NOT_OURS_TYPE, {}), "data": [1, 2]},
+    {**event(NOT_OURS_TYPE, {}), "livemode": "yes"},
 ]
 
 odd_text = st.text(st.characters(), max_size=9)  # lone surrogates among them
@@ -158,7 +159,7 @@ PLACEHOLDERS = [
     event("customer.updated", customer("cus_00000000000000"), id_="evt_00000000000000", livemode=True),
     event("customer.subscription.updated", subscription("sub_00000000000000"), id_="evt_00000000000000"),
     event("customer.updated", customer(), id_="evt_00000000000000", account="acct_00000000000000"),
-    event("invoice.paid", {"object": "invoice", "id": "in_00000000000000"}, id_="evt_00000000000000"),
+    event(NOT_OURS_TYPE, {"object": "balance", "id": "ba_00000000000000"}, id_="evt_00000000000000"),
 ]
 
 
