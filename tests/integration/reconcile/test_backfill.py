@@ -109,7 +109,7 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
     fill(asking)
 
     assert differences(stripe, post) == ()
-    assert stripe.requests <= 2 * whole + 1  # what was listed is not listed again: only the page that was refused
+    assert stripe.requests <= 2 * whole + 1  # only the page that was refused is asked for again
 
 
 def lift_the_refusal(asking: LoopedReconciliation) -> None:

@@ -51,7 +51,10 @@ def test_becomes_what_a_person_reads_in_it(name: str) -> None:
             event_body("customer.subscription.updated", subscription(status=None)),
             "dead letter: the subscription has no status",
         ),
-        (event_body("customer.updated", customer(id=None)), "malformed: `data.object.id` is not an object id"),
+        (
+            event_body("customer.updated", customer(id=None)),
+            "malformed: `data.object.id` is not an object id",
+        ),
         (event_body(NOT_OURS_TYPE, {"object": "balance"}), "not ours"),
         (
             event_body(NOT_OURS_TYPE, {"object": "balance"}, created=0),
