@@ -90,7 +90,7 @@ def test_400_letters_of_one_cause_are_retried_stopped_and_continued_after_a_cras
     expect(page.get_by_text("interrupted", exact=True)).to_be_visible(timeout=LATER)
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("done", exact=True)).to_be_visible(timeout=LATER)
-    expect(page.get_by_text(f"{MANY} of {MANY} dealt with")).to_be_visible()
+    expect(page.get_by_text(f"{MANY} of {MANY} processed")).to_be_visible()
 
     post.drain()
     expect(page.get_by_text(f"{MANY} letters by now: applied")).to_be_visible()

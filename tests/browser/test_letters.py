@@ -49,7 +49,7 @@ def test_letters_are_found_from_the_overview_by_cause_and_explained(
     expect(page.get_by_text("evt_1", exact=True)).to_be_visible()
     expect(page.get_by_text("evt_3", exact=True)).to_be_hidden()
     page.get_by_role("row", name=re.compile("evt_1")).get_by_role("link").first.click()
-    expect(page.get_by_text("Open.")).to_be_visible()
+    expect(page.get_by_text("Open.", exact=True)).to_be_visible()
     expect(page.get_by_text("Report it with its type, code and fingerprint")).to_be_visible()
     assert CANARY not in page.content()
 
@@ -59,7 +59,7 @@ def test_a_letter_is_put_back(page: Page, console: Console, store: Store) -> Non
     page.goto(f"{console.url}/letters/{kept(store)['evt_1'].id}")
     page.get_by_label("Why it will work now").fill("fixed")
     page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_text("the event waits in its customer's mailbox")).to_be_visible()
+    expect(page.get_by_text("its event is queued for its customer")).to_be_visible()
     expect(page.get_by_role("cell", name=WHO)).to_be_visible()
     expect(page.get_by_role("button", name="Retry")).to_be_hidden()
     assert kept(store)["evt_1"].status is LetterStatus.RETRYING
