@@ -34,18 +34,9 @@ causes AS (
 )
 
 SELECT
-    causes.fingerprint,
-    letter.event_type,
-    letter.reason,
-    letter.failure_class,
-    letter.failure_code,
-    letter.constraint_name,
-    letter.message,
-    causes.letters,
-    causes.customers,
-    causes.removals,
-    causes.first_died_at,
-    causes.last_died_at
+    -- include dead_letters_cause_columns
+    ,
+    causes.customers
 FROM causes
 INNER JOIN dead_letters AS letter ON causes.newest = letter.id
 ORDER BY

@@ -54,17 +54,7 @@ SELECT
     whose.customers,
     whose.paused_customers,
     whose.customers_of,
-    causes.fingerprint,
-    letter.event_type,
-    letter.reason,
-    letter.failure_class,
-    letter.failure_code,
-    letter.constraint_name,
-    letter.message,
-    causes.letters,
-    causes.removals,
-    causes.first_died_at,
-    causes.last_died_at
+    -- include dead_letters_cause_columns
 FROM whose
 LEFT JOIN causes ON TRUE
 LEFT JOIN dead_letters AS letter ON causes.newest = letter.id

@@ -17,9 +17,8 @@ from cogento.console.explain import AmbiguousQuery, NothingFound, PartialExplana
 from cogento.console.messages import COMPARISONS
 from cogento.console.queue_actions import QueueAction, is_customer_id
 from cogento.console.web.answers import show
-from cogento.console.web.forms import read_reason
+from cogento.console.web.forms import answer_form, read_reason
 from cogento.console.web.login import current_user
-from cogento.console.web.queue_forms import answer_form
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.reconcile.verify_customer import ComparisonState
 from cogento.store.letter_records import UNRESOLVED

@@ -1,8 +1,27 @@
-"""What people type into the console's forms, read and judged: what is refused is answered with 400, and says what to do."""
+"""The console's forms: what people type, read and judged, and what they do to waiting events by a form on any page.
+
+What is refused is answered with 400, and says what to do.
+"""
 
 from __future__ import annotations
 
-from flask import abort, request
+from typing import TYPE_CHECKING
+
+import structlog
+from flask import abort, redirect, request
+
+from cogento.console.errors import friendly_errors
+from cogento.console.queue_actions import UNCHANGED
+from cogento.console.web.answers import show_message
+from cogento.console.web.login import current_user
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as AnyResponse
+
+    from cogento.console.queue_actions import QueueAction, QueueActions
+    from cogento.events.names import CustomerId
+
+_log = structlog.get_logger()
 
 MAX_REASON_LENGTH = 500
 
@@ -26,3 +45,19 @@ def read_number(name: str, *, most: int) -> int | None:
     if not is_number or not 1 <= int(word) <= most:
         abort(400, f"{name} is a whole number from 1 to {most:,}.")
     return int(word)
+
+
+def answer_form(
+    actions: QueueActions, action: QueueAction, whose: CustomerId | None, *, back: str
+) -> AnyResponse:
+    """Do what the form asks for, to one customer or to all, and lead back to where it was."""
+    why = read_reason("Say why: it is kept with what you do.")
+    with friendly_errors():
+        done = actions.do(action, whose, who=current_user().who, why=why)
+    _log.info("queue_action_done", action=action, customer=whose, changed=done.changed)
+    if not done.changed:
+        return show_message("Nothing changed", UNCHANGED[action].format(whose or "Everything"), status=409)
+    if done.unrecorded:
+        text = f"It is not in Activity: {done.unrecorded}"
+        return show_message("Done, but not recorded", text, status=200)
+    return redirect(back, code=303)

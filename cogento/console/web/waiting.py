@@ -16,8 +16,8 @@ from cogento.console.messages import describe_pause
 from cogento.console.queue_actions import QueueAction, is_customer_id
 from cogento.console.waiting import STATES, describe_unlisted, describe_waiting
 from cogento.console.web.answers import show
+from cogento.console.web.forms import answer_form
 from cogento.console.web.frame import Tab, overview_seen
-from cogento.console.web.queue_forms import answer_form
 from cogento.events.names import CustomerId
 from cogento.queue.waiting import WaitingState
 
