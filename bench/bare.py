@@ -38,22 +38,33 @@ SET
 SUBSCRIPTIONS = """
 INSERT INTO subscriptions (
     stripe_subscription_id, user_id, product_id, status, current_period_start, current_period_end, metadata,
-    stripe_created_at, stripe_updated_at, last_webhook_event_id
+    stripe_created_at, stripe_updated_at, last_webhook_event_id, items, cancel_at_period_end, cancel_at, canceled_at,
+    ended_at, trial_end, start_date, collection_method, pause_collection
 )
 SELECT
     id, users.user_id, product_id, status, to_timestamp(start), to_timestamp("end"), new.metadata,
-    to_timestamp(created), to_timestamp(at), event_id
+    to_timestamp(created), to_timestamp(at), event_id, items, cancel_at_period_end, to_timestamp(cancel_at),
+    to_timestamp(canceled_at), to_timestamp(ended_at), to_timestamp(trial_end), to_timestamp(start_date),
+    collection_method, pause_collection
 FROM unnest(
     $1::VARCHAR[], $2::VARCHAR[], $3::VARCHAR[], $4::VARCHAR[], $5::BIGINT[], $6::BIGINT[], $7::JSONB[],
-    $8::BIGINT[], $9::BIGINT[], $10::VARCHAR[]
-) AS new (id, customer_id, product_id, status, start, "end", metadata, created, at, event_id)
+    $8::BIGINT[], $9::BIGINT[], $10::VARCHAR[], $11::JSONB[], $12::BOOLEAN[], $13::BIGINT[], $14::BIGINT[],
+    $15::BIGINT[], $16::BIGINT[], $17::BIGINT[], $18::VARCHAR[], $19::JSONB[]
+) AS new (
+    id, customer_id, product_id, status, start, "end", metadata, created, at, event_id, items, cancel_at_period_end,
+    cancel_at, canceled_at, ended_at, trial_end, start_date, collection_method, pause_collection
+)
 INNER JOIN users ON users.stripe_customer_id = new.customer_id
 ON CONFLICT (stripe_subscription_id) DO UPDATE
 SET
     user_id = excluded.user_id, product_id = excluded.product_id, status = excluded.status,
     current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end,
     metadata = excluded.metadata, stripe_updated_at = excluded.stripe_updated_at, synced_at = now(),
-    last_webhook_event_id = excluded.last_webhook_event_id
+    last_webhook_event_id = excluded.last_webhook_event_id, items = excluded.items,
+    cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at,
+    canceled_at = excluded.canceled_at, ended_at = excluded.ended_at, trial_end = excluded.trial_end,
+    start_date = excluded.start_date, collection_method = excluded.collection_method,
+    pause_collection = excluded.pause_collection
 """
 LEDGER = """
 INSERT INTO webhook_events (
@@ -119,7 +130,26 @@ def _subscription(event: Json, subscription: Json) -> tuple[object, ...]:
         subscription["created"],
         event["created"],
         event["id"],
+        json.dumps([_item(one) for one in subscription["items"]["data"]]),
+        *(subscription[name] for name in ("cancel_at_period_end", "cancel_at", "canceled_at", "ended_at")),
+        *(subscription[name] for name in ("trial_end", "start_date", "collection_method")),
+        subscription["pause_collection"] and json.dumps(subscription["pause_collection"]),
     )
+
+
+def _item(item: Json) -> Json:
+    price = item["price"]
+    return {
+        "id": item["id"],
+        "created": item["created"],
+        "price": price["id"],
+        "product": price["product"],
+        "quantity": item["quantity"],
+        "unit_amount": price["unit_amount"],
+        "currency": price["currency"],
+        "interval": price["recurring"]["interval"],
+        "interval_count": price["recurring"]["interval_count"],
+    }
 
 
 def _entry(event: Json) -> tuple[object, ...]:

@@ -64,7 +64,6 @@ medians of other runs on the same day were 3.3, 3.7 and 3.9.
 
 What only reports show of a subscription (decision 51) costs 6 µs an event to read, 45 µs before and 51 with it, and 1 to write; Postgres takes 3 more, 30 before: 8 and 9 % of what a
 worker and Postgres spend, 3 % of all (medians of five, in turn with the commit before, `bench.costs` and the reading of the same stream by itself, on cores that others kept busy).
-The bare program writes none of it.
 
 The first tenth of a stream only makes customers and subscriptions where there are many, and the worker grows until it has met every kind of
 event: the growth of memory is that of a stream over 10,000 customers, which shows all kinds within the first tenth."""
