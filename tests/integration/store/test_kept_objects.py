@@ -100,6 +100,19 @@ async def test_who_is_forgotten_is_not_found_in_any_object(keeping: Store, sql: 
     assert await kept(sql) == {}
 
 
+async def test_forgetting_erases_what_a_release_that_keeps_no_objects_left_of_a_deleted_customer(
+    keeping: Store, sql: Any
+) -> None:
+    await keeping.apply([new_customer(event="c"), subscription(event="s")])
+    gone = deleted_customer(event="d", at=20)
+    left = await sql.fetch("SELECT * FROM stripe_objects")
+    await keeping.apply([gone])
+    await sql.copy_records_to_table("stripe_objects", records=left, schema_name="cogento_internal")
+    assert isinstance(gone.event, Event)
+    await keeping.personal_data.erase(gone.event, who="me", names=())
+    assert await sql.fetchval("SELECT count(*) FROM stripe_objects") == 0
+
+
 async def test_a_number_that_no_column_can_hold_costs_the_object_and_not_the_event(
     keeping: Store, sql: Any
 ) -> None:
