@@ -128,7 +128,8 @@ def test_command_is_where_the_root_says_under_its_own_name(name: str) -> None:
 @every_command
 def test_line_in_the_help_is_the_command_s_own(name: str) -> None:
     help_ = command(name).help or ""
-    assert COMMANDS[name].summary == help_.splitlines()[0]
+    first = help_.splitlines()[0]
+    assert COMMANDS[name].summary == first, "`summary` in COMMANDS is the whole first line of the docstring"
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS)
