@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.formatting import ago, duration, join_words, printable
+from cogento.console.formatting import ago, duration, items_in_words, join_words, printable
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,20 @@ def test_span_is_told_in_the_largest_unit_that_fits(seconds: float, said: str) -
 
 def test_less_than_a_second_ago_is_just_now() -> None:
     assert (ago(0.4), ago(5)) == ("just now", "5 s ago")
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([], ""),
+        ([{"price": "price_a", "quantity": 1}], "price_a"),
+        (
+            [{"price": "price_a", "quantity": 2}, {"price": "price_b", "quantity": None}],
+            "2 x price_a, price_b",
+        ),
+    ],
+)
+def test_items_are_named_by_their_prices_and_how_many_where_it_is_not_one(
+    items: list[dict[str, object]], said: str
+) -> None:
+    assert items_in_words(items) == said
