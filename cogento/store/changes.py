@@ -7,6 +7,7 @@ commits, so nothing is ever committed below one that was seen.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ class Changes:
     async def follow(self, seen: int) -> AsyncGenerator[list[Change], None]:
         """Give the changes after a position and then each as it is committed, in pages that are never empty.
 
-        Keeps a connection of the pool until it is closed. Raises as `after` does, and what Postgres raises when it goes away: go
+        Keeps a connection of the pool until it is closed, and ends it then. Raises as `after` does, and what Postgres raises when it goes away: go
         on from the last change that came.
         """
         channel = (await self.state()).channel
@@ -100,6 +101,7 @@ class Changes:
                 announced.set()
 
             await connection.add_listener(channel, note)
+            connection.add_termination_listener(note)  # the next look then says that the connection was lost
             try:
                 while True:
                     announced.clear()  # before looking: what is committed while we look is announced again
@@ -109,8 +111,9 @@ class Changes:
                     else:
                         await _wait(announced)
             finally:
-                if not connection.is_closed():
-                    await connection.remove_listener(channel, note)
+                # Not UNLISTEN: a connection that is being lost may never answer it.
+                with suppress(asyncpg.InterfaceError):  # it was lost, and has left the pool
+                    connection.terminate()
 
     async def trim(self, *, days: int = RETENTION_DAYS) -> int:
         """Delete what is older, a bounded number at a time; returns how many."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -118,7 +118,8 @@ class Database:
             raise PostgresSilentError("Postgres did not answer in time") from error
         except asyncpg.InternalClientError as error:
             # The driver lost its place: the server has said goodbye, and its end of the wire was not seen yet.
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # it has left the pool already
+                connection.terminate()
             raise PostgresUnavailableError("the connection to Postgres was lost") from error
         except asyncpg.InterfaceError as error:
             if _is_lost(connection):
