@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.console.conftest import Run
 
 CANARY = "Xpw7canary"
-DOCUMENTED = {0, 1, 2, 3, 78}
+DOCUMENTED = {0, 1, 2, 3, 4, 78}
 SERVE = {"run", "console"}  # these go on until they are stopped: only what they cannot be told is tried
 AWAY = {
     "DATABASE_URL": f"postgresql://u:{CANARY}@127.0.0.1:1/x",
