@@ -97,6 +97,19 @@ def migrated_template(
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def announcing_template(
+    postgres_server: servers.RunningServer[Postgres], administration: Administration, migrated_template: str
+) -> str:
+    """The name of a migrated database in which changes are kept, to be copied as well."""
+    name = f"{migrated_template}_announcing"
+    administration.create(name, template=migrated_template)
+    importlib.import_module("cogento.store.migrate").migrate(
+        postgres_server.description.url_of(name), changes=True
+    )
+    return name
+
+
 @pytest.fixture
 def database_url(administration: Administration, migrated_template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""

@@ -9,31 +9,20 @@ from typing import TYPE_CHECKING, Any, Self
 import psycopg
 import pytest
 
-from tests.support.announcing import make_announcing_template
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cogento.local.postgres import Postgres
     from tests.support.databases import Administration
     from tests.support.running_worker import RunningWorker
-    from tests.support.servers import RunningServer
     from tests.support.worker_trial import WorkerTrial
 
 ROWS = "SELECT user_id, stripe_customer_id, email, name, metadata FROM users"
 
 
-@pytest.fixture(scope="module")
-def announcing(
-    administration: Administration, postgres_server: RunningServer[Postgres], migrated_template: str
-) -> str:
-    return make_announcing_template(administration, postgres_server, migrated_template)
-
-
 @pytest.fixture
-def database_url(administration: Administration, announcing: str) -> Iterator[str]:
+def database_url(administration: Administration, announcing_template: str) -> Iterator[str]:
     """The URL of a fresh database that keeps changes."""
-    yield from administration.lend(template=announcing)
+    yield from administration.lend(template=announcing_template)
 
 
 class Replica:

@@ -15,7 +15,6 @@ from cogento import runtime
 from cogento.local.process import Command, Process
 from cogento.store.process_roles import ProcessRole
 from cogento.store.store import Store
-from tests.support.announcing import make_announcing_template
 from tests.support.databases import ROLES, as_role
 from tests.support.servers import wait_until
 from tests.support.store_deliveries import deleted_customer, new_customer, subscription
@@ -23,10 +22,8 @@ from tests.support.store_deliveries import deleted_customer, new_customer, subsc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cogento.local.postgres import Postgres
     from cogento.store.store import Delivery
     from tests.support.databases import Administration
-    from tests.support.servers import RunningServer
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs" / "examples" / "end_sessions.py"
@@ -39,16 +36,9 @@ STATEMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def announcing(
-    administration: Administration, postgres_server: RunningServer[Postgres], migrated_template: str
-) -> str:
-    return make_announcing_template(administration, postgres_server, migrated_template)
-
-
 @pytest.fixture
-def database_url(administration: Administration, announcing: str) -> Iterator[str]:
-    yield from administration.lend(template=announcing)
+def database_url(administration: Administration, announcing_template: str) -> Iterator[str]:
+    yield from administration.lend(template=announcing_template)
 
 
 @pytest.fixture

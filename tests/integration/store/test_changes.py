@@ -27,7 +27,7 @@ from cogento.store.roles import Role
 from cogento.store.store import Store
 from tests.integration.store.test_foreign_databases import execute
 from tests.support import builders
-from tests.support.announcing import kept_changes, make_announcing_template
+from tests.support.announcing import kept_changes
 from tests.support.databases import ROLES, as_role, look
 from tests.support.postgres_watching import until, until_waiting
 from tests.support.servers import chosen
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cogento.events.event import Event
-    from cogento.local.postgres import Postgres
     from tests.support.databases import Administration
-    from tests.support.servers import RunningServer
 
 CHANNEL = "cogento_changes"
 ORDERING = {"stripe_updated_at", "synced_at", "last_webhook_event_id", "evidence"}
@@ -59,17 +57,10 @@ FOLLOWING = "FROM pg_stat_activity WHERE datname = current_database() AND applic
 OUR_TRIGGERS = "SELECT oid FROM pg_trigger WHERE tgname LIKE 'announce%' ORDER BY oid"
 
 
-@pytest.fixture(scope="module")
-def announcing(
-    administration: Administration, postgres_server: RunningServer[Postgres], migrated_template: str
-) -> str:
-    return make_announcing_template(administration, postgres_server, migrated_template)
-
-
 @pytest.fixture
-def database_url(administration: Administration, announcing: str) -> Iterator[str]:
+def database_url(administration: Administration, announcing_template: str) -> Iterator[str]:
     """The URL of a fresh database that keeps changes."""
-    yield from administration.lend(template=announcing)
+    yield from administration.lend(template=announcing_template)
 
 
 async def test_a_row_that_is_made_is_kept_with_its_ids_and_its_event(store: Store, sql: Any) -> None:
