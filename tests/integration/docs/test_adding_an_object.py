@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -27,13 +28,14 @@ PLACES = {
 LINES = re.search(r"```python\n(from .*)\n\nKINDS = \(\n(?: +.*\n)*( +.*\n)\)\n```", PAGE)
 TESTS = (
     "tests/unit/events/kinds/test_invoice.py",
+    "tests/unit/events/test_golden.py",
     "tests/integration/console/invoice_trial.py",
     "tests/integration/console/test_backfill.py",
     "tests/integration/store/test_queries.py",
     "tests/integration/store/test_index_use.py",
     "tests/integration/store/test_migrations.py",
 )
-"""The page's own; queue, worker, tables, Stripe and commands; the backfill's and the store's."""
+"""The page's own; recorded payloads; queue, worker, tables, Stripe and commands; the backfill's and the store's."""
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "docs", "bench")
 
 
@@ -60,6 +62,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text, matches = re.subn(r"KINDS = \(\n(?: +.*\n)+", added, kinds.read_text(), count=1)
     assert matches == 1
     kinds.write_text(text)
+    golden = folder / "tests/data/golden_rows.json"
+    rows = json.loads(golden.read_text()) | json.loads((FILES / golden.name).read_text())
+    golden.write_text(json.dumps(rows))
     return folder
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cogento.store.table_schemas import FOR_PEOPLE
+
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
 IN_SENTENCES = sorted(
@@ -22,7 +24,7 @@ OURS_ALONE = {"evidence"}
 """What README says may change."""
 
 
-@pytest.mark.parametrize("table", ["users", "subscriptions", "user_roles"])
+@pytest.mark.parametrize("table", FOR_PEOPLE)
 def test_every_column_of_a_table_is_in_the_readme(database_url: str, table: str) -> None:
     (row,) = (line for line in SECTION.splitlines() if line.startswith(f"| `{table}`"))
     of_all = SECTION[SECTION.rindex("|") :]
