@@ -41,7 +41,7 @@ def test_a_worker_that_took_nothing_yet_has_no_such_time(mailboxes: LoopedMailbo
 def test_a_worker_of_a_later_release_that_tells_more_is_seen(
     mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
-    client.hset(WORKERS, "0", f"{START_MS} host:1 {START_MS - 9} {START_MS - 5} 3.0 and more")
+    client.hset(WORKERS, "0", f"{START_MS} host:1 {START_MS - 9} {START_MS - 5} 3.0 7 8 9")
     (seen,) = mailboxes.workers.seen()
     assert (seen.worker, seen.version, seen.started_ms) == ("host:1", "3.0", START_MS - 9)
     assert (seen.beat_ms, seen.took_ms, seen.is_alive) == (START_MS, START_MS - 5, True)
