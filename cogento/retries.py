@@ -148,6 +148,9 @@ CIRCUIT = CircuitPolicy()
 REDIS_CAP_SECONDS = 5.0
 """The longest pause from Redis, which does not mind requests: every worker is back within ten seconds of its return."""
 
+MASTER_REST_SECONDS = 1.0
+"""How long a master of a cluster is left alone that did not answer; then one call tries for all of its process."""
+
 BROKER_PAUSE_SECONDS = 1.0
 """How long no wake-up is sent after one failed: a broker that is away costs a caller time once a second."""
 

@@ -165,12 +165,21 @@ class MailboxSettings(_Environment):
         "that signs its own, as Heroku's does).",
     )
     redis_url: SecretStr = Field(
-        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the wake-ups of workers."
+        description="The Redis (6.2 or newer) or Valkey with the mailboxes and the wake-ups of workers: one, the one that "
+        "Sentinel names, or a cluster, which leaves the wake-ups to BROKER_URL."
+    )
+    broker_url: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="The Redis with the wake-ups of workers and the console's logins, beside a cluster; else unread.",
     )
     ack_durability: AckDurability | None = Field(
         None,
-        description="What a 2xx must promise: memory, redis (on disk within a second) or redis_fsync (on disk); "
-        "unset: what the server gives.",
+        description="What a 2xx must promise: memory, redis (on disk within a second), redis_fsync (on disk) or "
+        "redis_replicated (ACK_REPLICAS have it); unset: what the server gives.",
+    )
+    ack_replicas: int = Field(
+        1, ge=1, le=10, description="How many replicas must have an event, with redis_replicated."
     )
     mailbox_shards: int = Field(
         1, ge=1, le=256, description="Shards of the mailboxes; change only while they are empty."
@@ -187,6 +196,27 @@ class MailboxSettings(_Environment):
     def _judge_redis_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
         verify = info.data.get("redis_tls_verify")  # absent when it was refused itself
         return SecretStr(urls.redis_url(url.get_secret_value(), verify=verify))
+
+    @field_validator("broker_url")
+    @classmethod
+    def _judge_broker_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Celery cannot use a cluster. Beside one server the variable is another application's, and nothing of ours."""
+        mail = info.data.get("redis_url")  # absent when it was refused itself
+        if mail is None or not urls.is_redis_cluster(mail.get_secret_value()):
+            return None
+        if url is None:
+            raise ValueError(
+                "REDIS_URL names a cluster, which Celery cannot use: name a Redis beside it here"
+            )
+        judged = urls.redis_url(url.get_secret_value(), verify=info.data.get("redis_tls_verify"))
+        if urls.is_redis_cluster(judged):
+            raise ValueError("Celery cannot use a cluster: name one Redis, or redis+sentinel://")
+        return SecretStr(judged)
+
+    @property
+    def wakeups_url(self) -> str:
+        """Where wake-ups of workers lie, and the console's logins: with the mail, or beside a cluster."""
+        return (self.broker_url or self.redis_url).get_secret_value()
 
 
 class SchemaSettings(_Environment):

@@ -87,19 +87,22 @@ def postgres_url(text: str) -> str:
 def redis_url(text: str, *, verify: str | None) -> str:
     """Return the URL of a Redis as redis-py and Celery both read it; raises UnusableUrlError.
 
-    `verify` is what is said elsewhere of the server's certificate: `required` or `none`. It is written into a URL that
+    A cluster and Sentinel have several hosts, and are read by us (cogento/queue/redis_address.py). `verify` is what is said
+    elsewhere of the server's certificate: `required` or `none`. It is written into a URL that
     asks for TLS and does not say so itself, for Celery's client checks no certificate unless the URL says so.
     """
-    url = _read(text, schemes=("redis", "rediss"), example="redis://host:6379/0 or rediss://host:6379/0")
-    _require_hosts([url.hosts] if url.hosts else [])
-    if not re.fullmatch(r"/?[0-9]{0,9}", url.path):
-        raise UnusableUrlError("what stands after the host is the number of a database, /0 for example")
+    url = _read(text, schemes=tuple(REDIS_PATHS), example="redis://host:6379/0 or rediss://host:6379/0")
+    is_one = "+" not in url.scheme
+    _require_hosts(([url.hosts] if url.hosts else []) if is_one else url.hosts.split(","))
+    path, what_it_is = REDIS_PATHS[url.scheme]
+    if not re.fullmatch(path, url.path):
+        raise UnusableUrlError(f"what stands after the host is {what_it_is}")
     asked = _parameters(url.query)
     if said := asked.get("ssl_cert_reqs"):
         asked["ssl_cert_reqs"] = said.removeprefix("CERT_").lower()  # as Celery has it: CERT_NONE
     for name, value in asked.items():
-        _judge(name, value, REDIS_PARAMETERS if url.scheme == "rediss" else {})
-    if url.scheme == "rediss":
+        _judge(name, value, REDIS_PARAMETERS if url.scheme.startswith("rediss") else {})
+    if url.scheme.startswith("rediss"):
         said = asked.setdefault("ssl_cert_reqs", verify or "required")
         if verify not in (None, said):
             raise UnusableUrlError(
@@ -111,6 +114,11 @@ def redis_url(text: str, *, verify: str | None) -> str:
                 "remove one of them"
             )
     return url.written(query=asked)
+
+
+def is_redis_cluster(url: str) -> bool:
+    """Whether a judged URL names a cluster."""
+    return urlsplit(url).scheme.endswith("+cluster")
 
 
 def http_url(text: str, *, login_allowed: bool = False) -> Url:
@@ -270,6 +278,21 @@ def _holds_certificates(path: str) -> bool:
         return False
     return True
 
+
+_DATABASE = (r"/?[0-9]{0,9}", "the number of a database, /0 for example")
+_NO_DATABASE = (r"/?0?", "nothing: a cluster has no numbered databases")
+_SENTINEL_MASTER = (
+    r"/[A-Za-z0-9._-]{1,100}(/[0-9]{1,9})?",
+    "the name that Sentinel has for the master, and the number of a database if it is not 0: /mymaster for example",
+)
+REDIS_PATHS: Mapping[str, tuple[str, str]] = {
+    "redis": _DATABASE,
+    "rediss": _DATABASE,
+    "redis+sentinel": _SENTINEL_MASTER,
+    "redis+cluster": _NO_DATABASE,
+    "rediss+cluster": _NO_DATABASE,
+}
+"""What a Redis's URL may begin with, and what stands behind its hosts then."""
 
 USUAL_ROOTS = "~/.postgresql/root.crt"
 STRICT_SSL = ("require", "verify-ca", "verify-full")

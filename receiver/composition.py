@@ -62,7 +62,7 @@ def compose(settings: ReceiverSettings) -> ReceiverParts:
     intake = intake_class(
         policy=policy,
         mailbox=GroupCommit(mailboxes),
-        wakeup=BackgroundWakeup(WorkerWakeup(settings.redis_url.get_secret_value())),
+        wakeup=BackgroundWakeup(WorkerWakeup(settings.wakeups_url)),
         log=ThrottledLog(time.monotonic),
         tally=FenceTally(policy.fence, mailboxes.fence_notes),
         clock=time.time,

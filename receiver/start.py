@@ -49,5 +49,6 @@ def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
         settings.redis_url.get_secret_value(),
         shards=settings.mailbox_shards,
         ack=settings.ack_durability,
+        replicas=settings.ack_replicas,
         limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
     )

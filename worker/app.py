@@ -30,7 +30,7 @@ reporting.configure(
 )
 drop_celery_environment()
 runtime.on_error(out_of_memory.exit_if_out_of_memory)
-app = make_celery(settings.redis_url.get_secret_value())
+app = make_celery(settings.wakeups_url)
 process = runtime.run(WorkerProcess.open(settings))
 
 

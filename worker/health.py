@@ -36,7 +36,10 @@ def main() -> None:
 
 async def _seen(settings: MailboxSettings) -> Sequence[SeenWorker]:
     mailboxes = Mailboxes.connect(
-        settings.redis_url.get_secret_value(), shards=settings.mailbox_shards, ack=settings.ack_durability
+        settings.redis_url.get_secret_value(),
+        shards=settings.mailbox_shards,
+        ack=settings.ack_durability,
+        replicas=settings.ack_replicas,
     )
     try:
         return await mailboxes.workers.seen()

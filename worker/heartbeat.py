@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cogento.metrics.declarations import take_counted
 from cogento.queue.delays import Delay, count
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.worker_registry import Heartbeat
 from cogento.retries import INTERVALS
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from cogento.queue.claims import Settlement
     from cogento.queue.worker_registry import WorkerRegistry
     from worker.decode import DecodedBatch
+
+
+log = structlog.get_logger()
 
 
 class WorkerHeartbeat:
@@ -44,15 +50,21 @@ class WorkerHeartbeat:
         self._delays: Counter[str] = Counter()
 
     async def beat(self) -> None:
-        """Note that a loop looks for events; raises MailboxUnavailable, and then its delays and counts are lost."""
+        """Note that a loop looks for events; where Redis does not take it, its delays and counts are lost.
+
+        That is no reason not to look: of several masters another one keeps heartbeats than events.
+        """
         if self._clock() < self._due:
             return
         self._due = self._clock() + INTERVALS.heartbeat_seconds
         counted, self._delays = self._delays + take_counted(), Counter()
-        self._started_ms = self._started_ms or await self._now_ms()
-        await self._heartbeats.beat(
-            Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), counted
-        )
+        try:
+            self._started_ms = self._started_ms or await self._now_ms()
+            await self._heartbeats.beat(
+                Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), counted
+            )
+        except MailboxUnavailable as error:
+            log.warning("heartbeat_failed", reason=str(error))
 
     async def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
         """Count how long the events of a settled claim had waited; `settlements` in the order of `batches`."""
@@ -67,7 +79,7 @@ class WorkerHeartbeat:
                     count(delays, Delay.FRESHNESS, source, now_ms / 1000 - delivery.event.created)
 
     async def stop(self) -> None:
-        """Send the last delays and leave; raises MailboxUnavailable."""
+        """Send the last delays and leave; raises MailboxUnavailable where it cannot be noted that it left."""
         self._due = self._clock()
         await self.beat()
         await self._heartbeats.unregister(self._worker)

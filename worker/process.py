@@ -24,7 +24,7 @@ from cogento.queue.circuit import Dependency
 from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import MAX_CONNECTIONS
+from cogento.queue.redis_server import MAX_CONNECTIONS
 from cogento.reconcile.poll import EventPoll
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.retries import INTERVALS, FailureClass
@@ -117,6 +117,7 @@ class WorkerProcess:
             settings.redis_url.get_secret_value(),
             shards=settings.mailbox_shards,
             ack=settings.ack_durability,
+            replicas=settings.ack_replicas,
             limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
             name=name,
             timeout_seconds=REDIS_SECONDS,

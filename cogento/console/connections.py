@@ -167,6 +167,7 @@ def connect(settings: MailboxSettings) -> Mailboxes:
         settings.redis_url.get_secret_value(),
         shards=settings.mailbox_shards,
         ack=settings.ack_durability,
+        replicas=settings.ack_replicas,
         limits=Limits(
             customer_events=settings.mailbox_customer_limit, total_events=settings.mailbox_total_limit
         ),

@@ -13,9 +13,9 @@ from cogento.queue.durability import AckDurability, DurabilityMechanism, warning
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from cogento.queue.redis_client import RedisConnection
+    from cogento.queue.redis_server import RedisConnection
 
 log = structlog.get_logger()
 
@@ -44,21 +44,30 @@ class ServerFacts:
     appendfsync: str | None
     ack: AckDurability
     ack_means: DurabilityMechanism
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """How writes reach the disk, which Redis version's commands there are, and whether WAITAOF can be believed."""
+    """How writes reach the disk, which Redis version's commands there are, and whether WAITAOF can be believed.
+
+    `replicas` are those that follow: connected and past their first copy.
+    """
 
     appendonly: bool
     appendfsync: str | None
     pauses_for_rewrite: bool
     commands_of: tuple[int, ...]
     has_true_waitaof: bool
+    replicas: int = 0
 
 
-async def check_server(connection: RedisConnection, demand: AckDurability | None) -> ServerFacts:
+async def check_server(
+    connection: RedisConnection, demand: AckDurability | None, *, replicas: int = 1
+) -> ServerFacts:
     """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
+
+    With `redis_replicated` so many replicas must follow it.
 
     Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
     can say.
@@ -74,7 +83,7 @@ async def check_server(connection: RedisConnection, demand: AckDurability | None
     disk = _disk(info, await _configured(connection))
     require_version(version, disk)
     _require_noeviction(policy)
-    given = given_for(demand, disk)
+    given = given_for(demand, disk, replicas=replicas)
     return ServerFacts(
         name=str(info.get("server_name") or "redis"),
         version=version,
@@ -86,6 +95,7 @@ async def check_server(connection: RedisConnection, demand: AckDurability | None
         appendfsync=disk.appendfsync,
         ack=given.level,
         ack_means=given.means,
+        replicas=disk.replicas,
     )
 
 
@@ -105,7 +115,14 @@ def _disk(info: Mapping[str, Any], configured: Mapping[str, str]) -> Disk:
         pauses_for_rewrite=configured.get("no-appendfsync-on-rewrite") != "no",
         commands_of=_commands_of(info),
         has_true_waitaof=has_true_waitaof(info),
+        replicas=_replicas_of(info),
     )
+
+
+def _replicas_of(info: Mapping[str, Any]) -> int:
+    """Count the replicas that follow; those that are getting their first copy do not yet."""
+    listed = (value for name, value in info.items() if re.fullmatch(r"slave\d+", name))
+    return sum(isinstance(value, dict) and value.get("state") == "online" for value in listed)
 
 
 def _commands_of(info: Mapping[str, Any]) -> tuple[int, ...]:
@@ -152,7 +169,7 @@ class Given(NamedTuple):
     means: DurabilityMechanism
 
 
-def given_for(demand: AckDurability | None, disk: Disk) -> Given:
+def given_for(demand: AckDurability | None, disk: Disk, *, replicas: int = 1) -> Given:
     """Return the level demanded and its means; raises MailboxRefused where nothing gives it.
 
     Without a demand it is the best that the server's reply gives: nothing is waited for that was not asked for.
@@ -165,6 +182,9 @@ def given_for(demand: AckDurability | None, disk: Disk) -> Given:
             if level is AckDurability.REDIS_FSYNC
             else DurabilityMechanism.REPLY,
         )
+    if demand is AckDurability.REDIS_REPLICATED:
+        _require_replicas(disk, replicas)
+        return Given(demand, DurabilityMechanism.WAIT)
     if demand is AckDurability.REDIS_FSYNC:
         return Given(demand, _means_of_fsync(disk))
     if demand is AckDurability.REDIS and _by_reply(disk) is AckDurability.MEMORY:
@@ -174,6 +194,24 @@ def given_for(demand: AckDurability | None, disk: Disk) -> Given:
             "ACK_DURABILITY=memory."
         )
     return Given(demand, DurabilityMechanism.REPLY)
+
+
+def _require_replicas(disk: Disk, replicas: int) -> None:
+    if disk.replicas < replicas:
+        raise MailboxRefused(
+            f"ACK_DURABILITY=redis_replicated needs {replicas} replica{'s' if replicas > 1 else ''} that follow "
+            f"the server at REDIS_URL, and it has {disk.replicas}: add replicas, set ACK_REPLICAS to fewer, or choose "
+            "ACK_DURABILITY=redis_fsync."
+        )
+
+
+def weakest(facts: Sequence[ServerFacts]) -> ServerFacts:
+    """Return what stands for several servers: the one that gives the least, and of these the one that is fullest."""
+    levels = tuple(AckDurability)
+    return min(
+        facts,
+        key=lambda one: (levels.index(one.ack), -one.used_memory_bytes / (one.maxmemory_bytes or 2**62)),
+    )
 
 
 def _by_reply(disk: Disk) -> AckDurability:

@@ -1,16 +1,21 @@
 """What time it is, by Redis's own clock: the same for every process, whatever its machine believes.
 
-A local wall clock that jumps must neither end another's lease nor make events wait.
+A local wall clock that jumps must neither end another's lease nor make events wait. Where several masters keep mail it is the
+median of their clocks: one of them that is wrong, or a replica with another clock that takes over, changes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_server import RedisServer
 
 RESYNCHRONISE_SECONDS = 30.0  # a quartz clock drifts less than 1 ms in that time
 
@@ -41,13 +46,28 @@ class RedisClock:
         return int(reading.offset_ms + time.monotonic() * 1000)
 
     async def _read(self) -> _Reading:
-        """Ask once; half the round trip is taken as the way back.
-
-        The connection_epoch is noted before: when the connection changes meanwhile, the next look asks again.
-        """
+        """Ask each server once. The connection_epoch is noted before: when it changes meanwhile, the next look asks again."""
         connection_epoch = self._client.connection_epoch
-        asked = time.monotonic()
-        seconds, micros = await self._client.ask("TIME")
-        answered = time.monotonic()
-        there = (asked + answered) / 2
-        return _Reading((int(seconds) + int(micros) / 1e6 - there) * 1000, answered, connection_epoch)
+        servers = await self._client.servers()
+        if len(servers) == 1:
+            offset_ms = await _offset_ms(servers[0])
+        else:
+            told = await asyncio.gather(*map(_offset_ms, servers), return_exceptions=True)
+            offset_ms = _median(told)
+        return _Reading(offset_ms, time.monotonic(), connection_epoch)
+
+
+async def _offset_ms(server: RedisServer) -> float:
+    """Return how far a server's clock is ahead of the monotonic one; half the round trip is taken as the way back."""
+    asked = time.monotonic()
+    seconds, micros = await server.ask("TIME")
+    there = (asked + time.monotonic()) / 2
+    return (int(seconds) + int(micros) / 1e6 - there) * 1000
+
+
+def _median(told: Sequence[float | BaseException]) -> float:
+    """Return the median of what was told, of an even number the lower: a lease that lasts longer does less harm."""
+    offsets = sorted(one for one in told if isinstance(one, float))
+    if not offsets:
+        raise next(one for one in told if isinstance(one, BaseException))
+    return offsets[(len(offsets) - 1) // 2]

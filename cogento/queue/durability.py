@@ -11,6 +11,7 @@ class AckDurability(StrEnum):
     MEMORY = "memory"  # the script replied; what the server loses with its process or power, is lost
     REDIS = "redis"  # the script replied; an AOF of `everysec` may lose its last second on power loss
     REDIS_FSYNC = "redis_fsync"  # it is on the server's disk
+    REDIS_REPLICATED = "redis_replicated"  # so many replicas have it, in memory at least
 
 
 class DurabilityMechanism(StrEnum):
@@ -21,6 +22,7 @@ class DurabilityMechanism(StrEnum):
     WAITAOF = (
         "waitaof"  # WAITAOF after each put, its answer checked, where it is true; up to 1 s with everysec
     )
+    WAIT = "wait"  # WAIT after each put, its answer checked
 
 
 MEMORY_ONLY = (

@@ -11,13 +11,15 @@ import structlog
 from cogento.queue.checks import ServerFacts, check_server
 from cogento.queue.durability import DurabilityMechanism, warning_of
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
+from cogento.queue.placement import run_where_placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cogento.queue.durability import AckDurability
-    from cogento.queue.redis_client import RedisConnection
+    from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Call, Reply
+    from cogento.queue.redis_server import RedisConnection, RedisServer
 
 log = structlog.get_logger()
 
@@ -27,8 +29,15 @@ TIMEOUT_SECONDS = 0.6
 WAITAOF_MS = 2000
 """An `everysec` file reaches the disk within a second, and the disk takes its time."""
 
-LONG_TIMEOUT_SECONDS = TIMEOUT_SECONDS + WAITAOF_MS / 1000
+REPLICAS_MS = 1000
+"""A replica answers at once when it is asked; one that takes so long is as good as none."""
 
+LONGEST_WAIT_MS = {
+    DurabilityMechanism.REPLY: 0,
+    DurabilityMechanism.FSYNC_ALWAYS: 0,
+    DurabilityMechanism.WAITAOF: WAITAOF_MS,
+    DurabilityMechanism.WAIT: REPLICAS_MS,
+}
 
 KNOWN_SECONDS = 2.0
 """After this the server is asked again, for CONFIG SET changes its durability without a word to anybody."""
@@ -44,22 +53,24 @@ class CheckedFacts:
 
 
 class DurableScripts:
-    """Runs what must be durable, by the means that the server has.
+    """Runs what must be durable, by the means that each server has.
 
     After a reconnection (another epoch) the server may be another one, or configured anew: it is asked again before
-    anything is acknowledged, over the same connection. Without a demand the level is what the server gives.
+    anything is acknowledged, over the same connection. Without a demand the level is what the server gives; with
+    `redis_replicated` so many replicas of each server must have it.
     """
 
-    def __init__(self, demand: AckDurability | None) -> None:
+    def __init__(self, demand: AckDurability | None, *, replicas: int = 1) -> None:
         self._demand = demand
-        self._latest: ServerFacts | None = None
+        self._replicas = replicas
+        self._latest: dict[str, ServerFacts] = {}
 
     async def check(self, connection: RedisConnection) -> ServerFacts:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
         epoch, now = connection.epoch, time.monotonic()
-        facts = await check_server(connection, self._demand)
+        facts = await check_server(connection, self._demand, replicas=self._replicas)
         connection.checked = CheckedFacts(facts, epoch, now + KNOWN_SECONDS)
-        before, self._latest = self._latest, facts
+        before, self._latest[connection.name] = self._latest.get(connection.name), facts
         if before and before.ack is not facts.ack:
             warning = warning_of(facts.ack)
             log.warning("ack_durability_changed", before=before.ack, after=facts.ack, warning=warning)
@@ -80,21 +91,45 @@ class DurableScripts:
 
     def longest_seconds(self) -> float:
         """Return how long `run` may take, as far as is known yet."""
-        waits = self._latest is not None and self._latest.ack_means is DurabilityMechanism.WAITAOF
-        return LONG_TIMEOUT_SECONDS if waits else TIMEOUT_SECONDS
+        waits = [LONGEST_WAIT_MS[facts.ack_means] for facts in self._latest.values()]
+        return TIMEOUT_SECONDS + max(waits, default=0) / 1000
 
-    async def run(self, connection: RedisConnection, calls: Sequence[Call]) -> list[Reply]:
-        """Run scripts; when this returns, what they wrote is as durable as promised.
+    async def run(self, client: RedisClient, calls: Sequence[Call]) -> list[Reply]:
+        """Run scripts where their shards are; when this returns, what they wrote is as durable as promised."""
+        return await run_where_placed(client, calls, self._run_there)
 
-        The means are looked at before and after: a server that was exchanged in between did not give them.
+    async def _run_there(self, server: RedisServer, calls: Sequence[Call]) -> list[Reply]:
+        """Run scripts on one server.
+
+        The means are looked at before and after: a server that was exchanged in between did not give them. All of it
+        takes one connection: what was learnt of the server at its other end holds for no other.
         """
-        means = await self.means(connection)
-        if means is DurabilityMechanism.WAITAOF:
-            replies, files = await connection.run_and_wait(*calls, wait_ms=WAITAOF_MS)
-            if files < 1:
-                raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
-        else:
-            replies = await connection.run(*calls)
-        if await self.means(connection) is not means:
-            raise MailboxUnavailable("the server changed its durability during a put")
-        return replies
+        async with server.connection() as connection:
+            means = await self.means(connection)
+            replies = await self._run_by(means, connection, calls)
+            if await self.means(connection) is not means:
+                raise MailboxUnavailable("the server changed its durability during a put")
+            return replies
+
+    async def _run_by(
+        self, means: DurabilityMechanism, connection: RedisConnection, calls: Sequence[Call]
+    ) -> list[Reply]:
+        match means:
+            case DurabilityMechanism.REPLY | DurabilityMechanism.FSYNC_ALWAYS:
+                return await connection.run(*calls)
+            case DurabilityMechanism.WAITAOF:
+                replies, (files, _) = await connection.run_and_wait(
+                    *calls, wait=("WAITAOF", 1, 0, WAITAOF_MS), wait_ms=WAITAOF_MS
+                )
+                if files < 1:
+                    raise MailboxUnavailable(f"not in the append-only file within {WAITAOF_MS} ms")
+                return replies
+            case DurabilityMechanism.WAIT:
+                replies, had = await connection.run_and_wait(
+                    *calls, wait=("WAIT", self._replicas, REPLICAS_MS), wait_ms=REPLICAS_MS
+                )
+                if had < self._replicas:
+                    raise MailboxUnavailable(
+                        f"{had} of {self._replicas} replicas had it within {REPLICAS_MS} ms"
+                    )
+                return replies

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cogento.events.envelope import Envelope
     from cogento.queue.claims import Limits
     from cogento.queue.durability import AckDurability
-    from cogento.queue.redis_client import RedisClient, RedisConnection
+    from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
 
 
@@ -28,9 +28,15 @@ class EnqueueCommands:
     """Puts into the mailboxes of all shards behind one server."""
 
     def __init__(
-        self, client: RedisClient, *, shards: int, ack: AckDurability | None, limits: Limits
+        self,
+        client: RedisClient,
+        *,
+        shards: int,
+        ack: AckDurability | None,
+        limits: Limits,
+        replicas: int = 1,
     ) -> None:
-        self.scripts = DurableScripts(ack)
+        self.scripts = DurableScripts(ack, replicas=replicas)
         self._client = client
         self._tags = keys.tags(shards)
         self._limits = limits
@@ -49,30 +55,29 @@ class EnqueueCommands:
         results = [PutResult.FULL] * len(values)
         needs_wakeup = False
         orphaned: list[tuple[str, bytes]] = []
-        # One connection for all of it: what was learnt of the server at its other end holds for no other.
-        async with self._client.connection() as connection:
-            answers = await self._run(connection, calls)
-            for (tag, places), (wakeup, *codes) in zip(groups.items(), answers, strict=True):
-                needs_wakeup = needs_wakeup or wakeup == 1
-                for i, code in zip(places, codes, strict=True):
-                    stored = code[0] if isinstance(code, list) else code
-                    results[i] = replies.read_put(stored, values[i])
-                    if isinstance(code, list):
-                        orphaned.append((tag, stored))
-            if orphaned:
-                # Stored events that came again, with other bytes, and may be in no mailbox: put into their own.
-                restores = [(tag, terms) for tag, stored in orphaned if (terms := restoring_terms(stored))]
-                restoring = [Call("restore", tag, (now_ms, *terms)) for tag, terms in restores]
-                await self.scripts.run(connection, restoring)
+        answers = await self._run(calls)
+        for (tag, places), (wakeup, *codes) in zip(groups.items(), answers, strict=True):
+            needs_wakeup = needs_wakeup or wakeup == 1
+            for i, code in zip(places, codes, strict=True):
+                stored = code[0] if isinstance(code, list) else code
+                results[i] = replies.read_put(stored, values[i])
+                if isinstance(code, list):
+                    orphaned.append((tag, stored))
+        if orphaned:
+            # Stored events that came again, with other bytes, and may be in no mailbox: put into their own.
+            restores = [(tag, terms) for tag, stored in orphaned if (terms := restoring_terms(stored))]
+            await self.scripts.run(
+                self._client, [Call("restore", tag, (now_ms, *terms)) for tag, terms in restores]
+            )
         wakeup_at = results.index(PutResult.QUEUED) if needs_wakeup else None
         return [Put(result, needs_wakeup=i == wakeup_at) for i, result in enumerate(results)]
 
-    async def _run(self, connection: RedisConnection, calls: Sequence[Call]) -> list[Reply]:
+    async def _run(self, calls: Sequence[Call]) -> list[Reply]:
         """Put once more where junk was in the way: Stripe would come back with these an hour later."""
         try:
-            return await self.scripts.run(connection, calls)
+            return await self.scripts.run(self._client, calls)
         except JunkFound:
-            return await self.scripts.run(connection, calls)
+            return await self.scripts.run(self._client, calls)
 
     def _call(self, tag: str, now_ms: int, envelopes: Iterable[tuple[Envelope, bytes]]) -> Call:
         limits = self._limits

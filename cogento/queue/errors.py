@@ -23,5 +23,17 @@ class JunkFound(MailboxUnavailable):
     """Something of another type stood under one of our names; it is set aside, and asking again does better."""
 
 
+class ShardMoved(MailboxUnavailable):
+    """Another server of a cluster has the shard, or (`is_under_way`) is getting it: nothing was run or written.
+
+    `redirection` is redis-py's, which names the other server.
+    """
+
+    def __init__(self, message: str, *, is_under_way: bool, redirection: Exception) -> None:
+        super().__init__(message)
+        self.is_under_way = is_under_way
+        self.redirection = redirection
+
+
 class MailboxRefused(Exception):  # noqa: N818 - our refusal, not the server's failure
     """This server cannot keep the promise that was configured; the message says what to do."""

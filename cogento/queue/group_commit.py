@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.redis_client import SLOWEST_BYTES_A_SECOND
+from cogento.queue.redis_server import SLOWEST_BYTES_A_SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.claims import Put
@@ -76,9 +76,29 @@ class _Flight:
 class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
 
-    When the shared call fails, all its callers fail, and nobody else does. At most MAX_WAITING callers
+    Only what one server keeps is put together: a server that is slow or away holds up nobody whose mail is elsewhere.
+    When the shared call fails, all its callers fail, and nobody else does. At most MAX_WAITING callers of a server
     wait, each no longer than for two puts (one under way and its own) and a moment.
     """
+
+    def __init__(self, mailboxes: Mailboxes) -> None:
+        self._mailboxes = mailboxes
+        self._lanes: dict[str, _Lane] = {}
+
+    def put(self, envelope: Envelope) -> Coroutine[Any, Any, Put]:
+        """Put one envelope; durable when the result is there.
+
+        Raises MailboxUnavailable when it was not, or perhaps not, stored: trying again is safe.
+        """
+        name = self._mailboxes.lane(envelope.customer_id)
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(self._mailboxes)
+        return lane.put(envelope)
+
+
+class _Lane:
+    """The callers whose mail one server keeps."""
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes
@@ -89,10 +109,6 @@ class GroupCommit:
         self._timer_at: float | None = None  # uvloop's handle of what is due at once cannot tell
 
     async def put(self, envelope: Envelope) -> Put:
-        """Put one envelope; durable when this returns.
-
-        Raises MailboxUnavailable when it was not, or perhaps not, stored: trying again is safe.
-        """
         if len(self._queue) >= MAX_WAITING:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
+    from cogento.queue.redis_server import RedisServer
 
 UNDER_WAY_MS = 30_000
 KEYS_AT_ONCE = 1000
@@ -161,11 +162,17 @@ class _Round:
 
     async def _through_keys(self, family: str, inspect: Callable[[str, list[str]], Awaitable[None]]) -> None:
         """Show every key of a family that is there all the time; some may be shown twice."""
+        for server in await self._server.servers():
+            await self._through_keys_of(server, family, inspect)
+
+    async def _through_keys_of(
+        self, server: RedisServer, family: str, inspect: Callable[[str, list[str]], Awaitable[None]]
+    ) -> None:
         cursor = 0
         while True:
             begun = time.monotonic()
             match = f"{{cogento:*}}:{family}:*"
-            cursor, found = await self._server.ask("SCAN", cursor, "MATCH", match, "COUNT", KEYS_AT_ONCE)
+            cursor, found = await server.ask("SCAN", cursor, "MATCH", match, "COUNT", KEYS_AT_ONCE)
             ids: defaultdict[str, list[str]] = defaultdict(list)
             for key in found:
                 tag, _, id_ = key.decode(errors="replace").partition(f":{family}:")

@@ -3,7 +3,8 @@
 Every key of ours begins with `{cogento:` or `cogento:`; all others on the server are somebody else's.
 
 All keys of a shard start with its hash tag, so that a shard stands in one slot of a cluster and one
-script may touch them all. The Lua files build the same names from the tag (lua/shard.lua).
+script may touch them all. The Lua files build the same names from the tag (lua/shard.lua). No key is called like a
+tag alone, and none must be: redis_cluster.py relies on it while a slot moves.
 
 | key                | type   | holds                                                                       |
 | ------------------ | ------ | --------------------------------------------------------------------------- |
@@ -40,13 +41,21 @@ script may touch them all. The Lua files build the same names from the tag (lua/
 Under `cogento:` is what Celery's transport keeps: `wakeups`, the list of wake-ups (wakeup.py), `_kombu.binding…`, that there
 is such a queue, and `unacked…`, what workers took and did not acknowledge.
 
+What concerns all shards at once is kept with the first one, or, as pauses of everything are, with each: so each script needs no
+other shard. Where shards lie on several masters, and the first one's is away, workers are not seen, Stripe is not asked and nothing
+is inspected until it is back; mail of the other masters is taken and processed meanwhile.
+
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
 """
 
 from __future__ import annotations
 
+import itertools
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,9 +66,28 @@ CELERY_PREFIX = "cogento:"
 WAKEUP_QUEUE = "wakeups"
 
 
+FIRST_TAG = "{cogento:0}"
+
+
+@cache
 def tags(shards: int) -> tuple[str, ...]:
-    """Return every shard's hash tag."""
-    return tuple(f"{{cogento:{number}}}" for number in range(shards))
+    """Return every shard's hash tag: of as many equal parts of the slots each has one shard.
+
+    So masters with as many slots have as many shards. The first shard's tag is the same whatever their number.
+    """
+    width = REDIS_CLUSTER_HASH_SLOTS / shards
+    first_part = int(key_slot(FIRST_TAG.encode()) / width)
+    return (
+        FIRST_TAG,
+        *(_tag_in(number, shards, (first_part + number) % shards) for number in range(1, shards)),
+    )
+
+
+def _tag_in(number: int, shards: int, part: int) -> str:
+    """Return the first name of a shard whose slot is in the middle of a part, away from where masters' slots end."""
+    width = REDIS_CLUSTER_HASH_SLOTS / shards
+    names = (f"{{cogento:{number}of{shards}.{attempt}}}" for attempt in itertools.count())
+    return next(name for name in names if abs(key_slot(name.encode()) - (part + 0.5) * width) <= width / 8)
 
 
 def shard_of(customer_id: CustomerId, *, shards: int) -> int:

@@ -10,8 +10,9 @@ import secrets
 from collections import deque
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
 from msgspec import structs
 
 from cogento.events.names import CustomerId, EventId, LeaseToken
@@ -25,36 +26,43 @@ from cogento.queue.claims import (
     Settlement,
 )
 from cogento.queue.clock import RedisClock
+from cogento.queue.durability import AckDurability
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.enqueue import EnqueueCommands
-from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
 from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.pauses import format_reason, read_pause
+from cogento.queue.placement import run_where_placed
 from cogento.queue.rate_limiter import RateLimiter
-from cogento.queue.redis_client import MAX_CONNECTIONS, RedisClient
+from cogento.queue.redis_client import connect
 from cogento.queue.redis_commands import Call
+from cogento.queue.redis_server import MAX_CONNECTIONS
 from cogento.queue.search import EventSearch
+from cogento.queue.server_checks import ServerChecks
 from cogento.queue.status import Paused
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState, read_waiting
 from cogento.queue.worker_registry import WorkerRegistry
 from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.checks import ServerFacts
     from cogento.queue.circuit import OpenCircuit
     from cogento.queue.claims import CustomerBatch, Put
     from cogento.queue.codec import Stored
-    from cogento.queue.durability import AckDurability
     from cogento.queue.pauses import Pause
+    from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
+    from cogento.queue.redis_server import RedisServer
     from cogento.queue.status import MailboxStatus, MailboxView, Removed
     from cogento.queue.waiting import WaitingPage
+
+log = structlog.get_logger()
 
 MAX_CUSTOMER_EVENTS = 50
 """Of one customer in one claim, so that a customer with many keeps no other waiting."""
@@ -62,6 +70,7 @@ MAX_CUSTOMER_EVENTS = 50
 CLAIMED_BYTES = 8 * 1024**2
 """About how much a claim holds as stored; a worker's memory holds several times that."""
 
+LEASE_REPLICAS_MS = 100
 SWEPT_AT_ONCE = 1000
 MAX_ORPHANED_LEASES = 100
 LISTED_EVENTS = 100
@@ -82,13 +91,18 @@ class Mailboxes:
         clock: RedisClock | None = None,
         shards: int = 1,
         ack: AckDurability | None = None,
+        replicas: int = 1,
         limits: Limits | None = None,
         name: str = "",
     ) -> None:
         self._server = server
-        self._enqueue = EnqueueCommands(server, shards=shards, ack=ack, limits=limits or Limits())
+        self._ack, self._replicas = ack, replicas
+        self._enqueue = EnqueueCommands(
+            server, shards=shards, ack=ack, replicas=replicas, limits=limits or Limits()
+        )
         self._clock = clock or RedisClock(server)
         self._tags = keys.tags(shards)
+        self._checks = ServerChecks(server, self._enqueue.scripts, self._tags)
         self._name = name
         self.workers = WorkerRegistry(server, self._clock, self._tags[0])
         self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
@@ -97,6 +111,7 @@ class Mailboxes:
         self.sent_alerts = SentAlerts(server, self._tags[0])
         self.search = EventSearch(server, self._clock, self._tags)
         self._orphans = OrphanedLeases()
+        self._away: frozenset[str] = frozenset()  # servers that the last claim went without
 
     @classmethod
     def connect(
@@ -105,6 +120,7 @@ class Mailboxes:
         *,
         shards: int = 1,
         ack: AckDurability | None,
+        replicas: int = 1,
         limits: Limits | None = None,
         name: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
@@ -112,42 +128,22 @@ class Mailboxes:
     ) -> Mailboxes:
         """Make the mailboxes of a Redis URL; nothing is sent before it is needed.
 
-        `name` is the process's, and tells people who has claimed a mailbox.
+        `name` is the process's, and tells people who has claimed a mailbox. `replicas` counts with `redis_replicated`.
         """
-        client = RedisClient.connect(url, timeout_seconds=timeout_seconds, max_connections=max_connections)
-        return cls(client, shards=shards, ack=ack, limits=limits, name=name)
+        client = connect(url, timeout_seconds=timeout_seconds, max_connections=max_connections)
+        return cls(client, shards=shards, ack=ack, replicas=replicas, limits=limits, name=name)
 
     async def check(self) -> ServerFacts:
-        """Ask what the server really gives; raises MailboxRefused, which says what to do, if too little."""
-        async with self._server.connection() as connection:
-            return await self._enqueue.scripts.check(connection)
+        """Ask what each server really gives; see ServerChecks.check."""
+        return await self._checks.check()
 
     async def greet(self) -> ServerFacts:
-        """Check the server as a process starts, and that its user may run our commands on our keys.
-
-        Raises MailboxRefused where that is no use until somebody changes something, and MailboxUnavailable otherwise.
-        """
-        try:
-            facts = await self.check()
-            # A script, a write, and what Celery keeps there: rights are given by command and by key.
-            await self._server.run(Call("status", self._tags[0], (0,)))
-            await self._server.ask("DEL", keys.probe_key(self._tags[0]))
-            await self._server.ask("EXISTS", keys.wakeups_key())
-        except MailboxDenied as denied:
-            raise MailboxRefused(str(denied)) from denied
-        return facts
+        """Check all servers as a process starts; see ServerChecks.greet."""
+        return await self._checks.greet()
 
     async def ping_write(self) -> ServerFacts:
-        """Write something, and return what the server gives: one that is full or read-only still answers a PING.
-
-        Raises also when it does not give the ack level, or may evict: asked anew each time, as a put would.
-        """
-        for tag in self._tags:
-            await self._server.ask("SET", keys.probe_key(tag), 1, "EX", 10)
-        try:
-            return await self.check()
-        except MailboxRefused as refused:
-            raise MailboxUnavailable(str(refused)) from refused
+        """Write something, and return what the servers give; see ServerChecks.ping_write."""
+        return await self._checks.ping_write()
 
     async def now_ms(self) -> int:
         """Return the time by Redis's clock, which every process shares."""
@@ -177,6 +173,12 @@ class Mailboxes:
         """
         return await self._enqueue.put(envelopes, source=source, now_ms=await self.now_ms())
 
+    def lane(self, customer_id: CustomerId) -> str:
+        """Return which puts may share a call with this customer's: those that the same server keeps."""
+        if len(self._tags) == 1:
+            return ""
+        return self._server.lane(self._tags[keys.shard_of(customer_id, shards=len(self._tags))])
+
     def longest_put_seconds(self) -> float:
         """Return how long a put may take before it raises; more where it waits for the disk."""
         return self._enqueue.scripts.longest_seconds()
@@ -197,15 +199,26 @@ class Mailboxes:
         now_ms, lease_ms = await self.now_ms(), int(lease_seconds * 1000)
         token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
         batches: list[CustomerBatch] = []
+        away: dict[str, MailboxUnavailable] = {}  # by server, whose other shards are then passed over
+        answered = 0
         # A random shard comes first, so that none is always served last.
         first = secrets.randbelow(len(self._tags))
         for tag in self._tags[first:] + self._tags[:first]:
             events = max_events - sum(len(batch.events) for batch in batches)
             if len(batches) >= max_customers or events <= 0:
                 break
+            if (lane := self._server.lane(tag)) in away:
+                continue
             bounds = (max_customers - len(batches), events, max_customer_events, CLAIMED_BYTES)
             awake = (WAKEUP_WINDOW_MS, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
-            batches += await self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
+            try:
+                batches += await self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
+                answered += 1
+            except MailboxUnavailable as error:
+                away[lane] = error
+        if away and not answered:
+            raise next(iter(away.values()))
+        self._note_away(away)
         self._orphans.forget_expired(now_ms)
         if not batches:
             return None
@@ -346,20 +359,42 @@ class Mailboxes:
     async def _claim_shard(
         self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]
     ) -> list[CustomerBatch]:
-        if orphans := self._orphans.tokens():
+        if orphans := self._orphans.tokens(tag):
             # By itself, for a script that the server does not know yet runs after those that it does; and
             # recovery, if it came first, would count a crash.
             await self._server.run(Call("release_orphans", tag, (now_ms, *orphans)))
         try:
-            *_, batches = await self._server.run(
+            *_, batches = await self._run_claim(
                 Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
                 Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
                 Call("claim", tag, (now_ms, token, *terms)),
             )
         except BaseException:  # cancelled, too
-            self._orphans.add(token, expires_ms=int(terms[0]))
+            self._orphans.add(tag, token, expires_ms=int(terms[0]))
             raise
         return [replies.read_batch(batch, now_ms=now_ms) for batch in batches]
+
+    async def _run_claim(self, *calls: Call) -> list[Reply]:
+        """Run a claim; where replicas are part of the promise, give them a moment to have the lease as well.
+
+        Else a failover could forget it, and another worker would begin on the same customers. Without replicas there is
+        nobody to fail over to, and what waits is processed all the same.
+        """
+        if self._ack is not AckDurability.REDIS_REPLICATED:
+            return await self._server.run(*calls)
+        return await run_where_placed(self._server, calls, self._claim_on_replicas)
+
+    async def _claim_on_replicas(self, server: RedisServer, calls: Sequence[Call]) -> list[Reply]:
+        wait = ("WAIT", self._replicas, LEASE_REPLICAS_MS)
+        async with server.connection() as connection:
+            answers, _ = await connection.run_and_wait(*calls, wait=wait, wait_ms=LEASE_REPLICAS_MS)
+        return answers
+
+    def _note_away(self, away: Mapping[str, MailboxUnavailable]) -> None:
+        """Log which servers a claim went without, once for each change."""
+        if away.keys() != self._away:
+            self._away = frozenset(away)
+            log.warning("claimed_without", servers=sorted(away), reasons=sorted(map(str, away.values())))
 
     async def _readable(self, claim: Claim) -> Claim | None:
         """Park at once the batches that hold nothing but what a newer version wrote."""
@@ -410,6 +445,12 @@ def _settlement(one: Settlement) -> list[Argument]:
     ]
 
 
+class _OrphanedLease(NamedTuple):
+    tag: str
+    token: LeaseToken
+    expires_ms: int
+
+
 class OrphanedLeases:
     """The tokens of claims whose answer never came: given back before every claim, until their leases are over.
 
@@ -418,17 +459,17 @@ class OrphanedLeases:
     """
 
     def __init__(self) -> None:
-        self._leases: deque[tuple[LeaseToken, int]] = deque(maxlen=MAX_ORPHANED_LEASES)
+        self._leases: deque[_OrphanedLease] = deque(maxlen=MAX_ORPHANED_LEASES)
 
-    def add(self, token: LeaseToken, *, expires_ms: int) -> None:
-        """Remember one."""
-        self._leases.append((token, expires_ms))
+    def add(self, tag: str, token: LeaseToken, *, expires_ms: int) -> None:
+        """Remember one of a shard; of other shards the same claim may have got its answer."""
+        self._leases.append(_OrphanedLease(tag, token, expires_ms))
 
-    def tokens(self) -> list[LeaseToken]:
-        """Return all that are remembered."""
-        return [token for token, _ in self._leases]
+    def tokens(self, tag: str) -> list[LeaseToken]:
+        """Return all that are remembered of a shard."""
+        return [lease.token for lease in self._leases if lease.tag == tag]
 
     def forget_expired(self, now_ms: int) -> None:
-        """Forget those whose leases are over; call it when the server has answered."""
-        kept = [lease for lease in self._leases if lease[1] >= now_ms]
+        """Forget those whose leases are over; call it when the servers have answered."""
+        kept = [lease for lease in self._leases if lease.expires_ms >= now_ms]
         self._leases = deque(kept, maxlen=MAX_ORPHANED_LEASES)

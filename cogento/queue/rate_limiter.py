@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cogento.queue import keys
 from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_client import RedisClient, connect
 from cogento.queue.redis_commands import Call
 
 RECOVERY_SECONDS = 60
@@ -42,7 +42,7 @@ class RateLimiter:
     @classmethod
     def connect(cls, url: str, *, requests_per_second: float) -> RateLimiter:
         """Make the pace of a Redis URL; nothing is sent before it is needed."""
-        server = RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS)
+        server = connect(url, timeout_seconds=TIMEOUT_SECONDS)
         return cls(server, requests_per_second=requests_per_second)
 
     async def reserve(self) -> SendSlot:

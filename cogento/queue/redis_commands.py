@@ -10,16 +10,18 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     AuthorizationError,
+    MovedError,
     NoPermissionError,
     ReadOnlyError,
     RedisError,
     ResponseError,
 )
 
-from cogento.queue.errors import MailboxDenied, MailboxUnavailable
+from cogento.queue.errors import MailboxDenied, MailboxUnavailable, ShardMoved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 NOT_PERMITTED = (
     "Redis does not let the user in REDIS_URL run a command, or use a key, that we need (NOPERM). Grant it what "
     "docs/shared-redis.md says, by ACL SETUSER."
+)
+
+MOVED_ELSEWHERE = (
+    "Redis: another server of the same cluster has this shard. REDIS_URL names one server: for a cluster write "
+    "redis+cluster://host:port,host:port."
 )
 
 Argument = str | bytes | int
@@ -72,6 +79,8 @@ def translated(on_change: Callable[[], object]) -> Iterator[None]:
     """Raise MailboxUnavailable for whatever goes wrong; `on_change` is called where the server may be another one now."""
     try:
         yield
+    except AskError as error:
+        raise shard_moved(error) from error
     except (RedisError, OSError) as error:
         if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
             on_change()
@@ -79,6 +88,11 @@ def translated(on_change: Callable[[], object]) -> Iterator[None]:
         if advice:
             raise MailboxDenied(advice) from error
         raise MailboxUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+
+
+def shard_moved(error: AskError) -> ShardMoved:
+    """Return what it means that a server names another one for a shard (MOVED), or is handing it over (ASK)."""
+    return ShardMoved(MOVED_ELSEWHERE, is_under_way=not isinstance(error, MovedError), redirection=error)
 
 
 def _denied(error: Exception) -> str | None:

@@ -15,6 +15,7 @@ import structlog
 from celery import Celery
 
 from cogento.queue.keys import CELERY_PREFIX, WAKEUP_QUEUE
+from cogento.queue.redis_address import RedisAddress, RedisKind
 from cogento.retries import BROKER_PAUSE_SECONDS
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ DRAIN_TASK = "cogento.drain"
 TIMEOUT_SECONDS = 0.5
 
 log = structlog.get_logger()
+
+
+def celery_broker(url: str) -> tuple[str, dict[str, object]]:
+    """Return a URL as Celery writes it, and what its transport must be told besides."""
+    address = RedisAddress.read(url)
+    if address.kind is not RedisKind.SENTINEL:
+        return url, {}
+    sentinels = (
+        f"sentinel://{address.login}{host}:{port}/{address.database or 0}" for host, port in address.hosts
+    )
+    return ";".join(sentinels), {"master_name": address.master}
 
 
 class WakeupCelery(Celery):  # type: ignore[misc]
@@ -42,10 +54,10 @@ class WakeupCelery(Celery):  # type: ignore[misc]
     def __init__(
         self, broker_url: str, *, transport_options: Mapping[str, object], **configuration: object
     ) -> None:
-        self._broker_url = broker_url
+        self._broker_url, finding = celery_broker(broker_url)
         super().__init__(
             "cogento",
-            broker=broker_url,
+            broker=self._broker_url,
             loader="celery.loaders.app:AppLoader",
             fixups=(),
             set_as_current=False,
@@ -54,7 +66,11 @@ class WakeupCelery(Celery):  # type: ignore[misc]
                 "task_serializer": "json",
                 "task_ignore_result": True,
                 "task_send_sent_event": False,
-                "broker_transport_options": {"global_keyprefix": CELERY_PREFIX, **transport_options},
+                "broker_transport_options": {
+                    "global_keyprefix": CELERY_PREFIX,
+                    **finding,
+                    **transport_options,
+                },
                 **configuration,
             },
         )

@@ -120,7 +120,7 @@ class Reconciliation:
                 settings.stripe_api_key.get_secret_value(),
                 mailboxes.rate_limiter(requests_per_second=settings.stripe_requests_per_second),
             ),
-            Enqueuer(mailboxes, wake_workers or WorkerWakeup(settings.redis_url.get_secret_value()).send),
+            Enqueuer(mailboxes, wake_workers or WorkerWakeup(settings.wakeups_url).send),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 

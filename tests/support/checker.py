@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
-import redis
 
 from cogento.local.stripe.compare import Comparison, compare
 from tests.support import audit_rules
 from tests.support.canaries import leaks, passwords
 from tests.support.databases import LIBPQ_OPTIONS
 from tests.support.hearsay import Hearsay
+from tests.support.looking import redis_at
 from tests.support.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
@@ -161,12 +161,13 @@ class Checker:
 
     def _mailboxes(self, waiting_allowed: int) -> tuple[set[str], list[str]]:
         """Name the events that wait, and what is wrong with how they do."""
-        with redis.Redis.from_url(self._redis_url) as client:
-            keys = [key.decode() for key in client.scan_iter("{cogento:*}:event:*", count=1000)]
-            waiting = {key.partition(":event:")[2] for key in keys}
+        with redis_at(self._redis_url) as client:
+            keys = [key.decode() for key in client.scan_iter("{cogento:*", count=1000)]
+            waiting = {key.partition(":event:")[2] for key in keys if ":event:" in key}
             if len(waiting) > waiting_allowed:
                 return waiting, [_problem("I1: still waiting", waiting)]
-            broken = [] if waiting else broken_invariants(client)
+            shards = [] if waiting else sorted({key.partition("}")[0] + "}" for key in keys})
+            broken = [name for tag in shards for name in broken_invariants(client, tag)]
             return waiting, [f"the mailboxes are untidy: not true that {name}" for name in broken]
 
     def logs(self) -> list[Path]:

@@ -1,113 +1,171 @@
-"""A cluster of Valkeys on this machine: masters alone, the slots divided evenly between them."""
+"""A cluster of Valkeys on this machine, and what can happen to one."""
 
 from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import redis
-from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from cogento.local.ports import LOCALHOST, free_port
-from cogento.queue.durable_scripts import TIMEOUT_SECONDS
-from cogento.queue.redis_client import RedisClient, RedisConnection
+from cogento.local.valkey_cluster import ValkeyCluster
+from cogento.queue.durability import AckDurability
+from cogento.queue.keys import tags
 from tests.support import servers
+from tests.support.looped import LoopedMailboxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cogento.local.valkey import Valkey
-    from cogento.queue.redis_commands import Argument, CommandWords, Reply
 
     Node = servers.RunningServer[Valkey]
 
-SLOTS = 16_384
+QUICK_FAILOVER = {"cluster-node-timeout": "1000", "repl-ping-replica-period": "1"}
+
+
+@dataclass(frozen=True)
+class RunningCluster:
+    """Its servers by place: masters first, then their replicas, as they began."""
+
+    description: ValkeyCluster
+    nodes: Sequence[Node]
+
+    @property
+    def url(self) -> str:
+        return self.description.url
+
+    def mailboxes(
+        self, *, shards: int, ack: AckDurability | None = AckDurability.REDIS_FSYNC
+    ) -> LoopedMailboxes:
+        """Connect to the mailboxes."""
+        return LoopedMailboxes.connect(self.url, shards=shards, ack=ack)
+
+    def master_of(self, tag: str) -> Node:
+        """The server that has a shard now, by what the others say of it."""
+        slot = key_slot(tag.encode())
+        for node in self.alive():
+            for start, end, (_host, port, *_), *_ in ask(node, "CLUSTER SLOTS", raw=True):  # type: ignore[attr-defined]
+                if start <= slot <= end and self.is_alive(port):
+                    return self.at(port)
+        raise AssertionError(f"nobody has {tag}")
+
+    def replica_of(self, master: Node) -> Node:
+        """A server that follows another."""
+        for node in self.alive():
+            role = ask(node, "ROLE", raw=True)
+            if role[0] == b"slave" and role[2] == master.description.port:  # type: ignore[index]
+                return node
+        raise AssertionError("it has no replica")
+
+    def at(self, port: int) -> Node:
+        return next(node for node in self.nodes if node.description.port == port)
+
+    def is_alive(self, port: int) -> bool:
+        return self.at(port) in self.alive()
+
+    def alive(self) -> list[Node]:
+        return [node for node in self.nodes if node.process.exit_code() is None]
+
+    def shards_of(self, node: Node, *, shards: int) -> list[str]:
+        """The tags of the shards that a server has keys of."""
+        return [tag for tag in tags(shards) if ask(node, "KEYS", f"{tag}:*")]
+
+    def hand_over(self, replica: Node) -> None:
+        """Make a replica the master in an orderly way, and wait until it is."""
+        ask(replica, "CLUSTER", "FAILOVER")
+        servers.wait_until(lambda: role_of(replica) == "master", what="the replica to take over")
+
+    def await_whole(self) -> None:
+        servers.wait_until(self.is_whole, what="the cluster to be whole", seconds=60)
+
+    def is_whole(self) -> bool:
+        """Whether every server runs, finds all slots covered, and each master is followed by a replica if it had any."""
+        try:
+            return self.description.is_whole()
+        except redis.RedisError:
+            return False
+
+    def flush(self) -> None:
+        for node in self.alive():
+            if role_of(node) == "master":
+                ask(node, "FLUSHALL")
 
 
 @contextmanager
-def cluster(*, masters: int) -> Iterator[Sequence[Node]]:
-    """So many masters that know each other; gone with the block."""
-    home = servers.make_home()
+def cluster(
+    *, masters: int = 3, replicas_each: int = 0, settings: Mapping[str, str] | None = None
+) -> Iterator[RunningCluster]:
+    """So many masters with so many replicas each; gone with the block."""
+    home = servers.make_quick_home()
+    description = ValkeyCluster.plan(
+        home,
+        masters=masters,
+        replicas_each=replicas_each,
+        reserve_port=free_port,
+        settings={**servers.QUICK_VALKEY, **QUICK_FAILOVER, **(settings or {})},
+        binary=servers.chosen("TEST_REDIS_SERVER"),
+        throwaway=True,
+    )
     nodes: list[Node] = []
     try:
-        for number in range(masters):
-            settings = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
-            nodes.append(
-                servers.start_valkey(home / f"{number}", settings={**servers.QUICK_VALKEY, **settings})
-            )
-        _introduce(nodes)
-        yield nodes
+        nodes += [servers.RunningServer(node) for node in description.nodes]
+        description.form()
+        yield RunningCluster(description, nodes)
     finally:
-        for node in nodes:
-            node.kill()
+        for running in nodes:
+            running.kill()
         shutil.rmtree(home, ignore_errors=True)
 
 
-def client_of(nodes: Sequence[Node]) -> RedisClient:
-    """A client of the whole cluster that tries once, as cogento/queue/redis_client.py has it."""
-    return _ClusterClient([RedisClient.connect(node.url, timeout_seconds=TIMEOUT_SECONDS) for node in nodes])
-
-
-class _ClusterClient(RedisClient):
-    """Asks each node for the keys in its slots, and the first for what concerns no key."""
-
-    def __init__(self, nodes: Sequence[RedisClient]) -> None:
-        super().__init__(Redis(), timeout_seconds=TIMEOUT_SECONDS)
-        self._nodes = nodes
-
-    def _borrow(self) -> RedisConnection:
-        return _ClusterConnection([node._borrow() for node in self._nodes])
-
-    async def close(self) -> None:
-        while self._idle:
-            await self._idle.pop().close()
-
-
-class _ClusterConnection(RedisConnection):
-    def __init__(self, nodes: Sequence[RedisConnection]) -> None:
-        super().__init__(Redis(), timeout_seconds=TIMEOUT_SECONDS, on_change=lambda: None)
-        self._nodes = nodes
-
-    async def ask(self, *command: Argument) -> Reply:
-        return await self._node_of(command[1] if len(command) > 1 else "").ask(*command)
-
-    async def close(self) -> None:
-        for node in self._nodes:
-            await node.close()
-
-    async def _send(self, commands: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
-        # EVALSHA and EVAL name the script and how many keys follow.
-        return [
-            reply for words in commands for reply in await self._node_of(words[3])._send([words], wait_ms)
-        ]
-
-    def _node_of(self, key: Argument) -> RedisConnection:
-        if not str(key).startswith("{"):
-            return self._nodes[0]
-        return self._nodes[key_slot(str(key).encode()) * len(self._nodes) // SLOTS]
-
-
-def ask(node: Node, *command: str | int) -> object:
-    """Run one command on one node."""
-    with redis.Redis.from_url(node.url) as client:
+def ask(node: Node, *command: str | int, raw: bool = False) -> object:
+    """Run one command on one server."""
+    with redis.Redis.from_url(node.url, protocol=2) as client:
+        if raw:
+            client.response_callbacks.clear()
         answer: object = client.execute_command(*command)
         return answer
 
 
-def _introduce(nodes: Sequence[Node]) -> None:
-    first, *others = nodes
-    bounds = [SLOTS * number // len(nodes) for number in range(len(nodes) + 1)]
-    for node, (start, end) in zip(nodes, pairwise(bounds), strict=True):
-        ask(node, "CLUSTER", "ADDSLOTSRANGE", start, end - 1)
-    for node in others:
-        bus = (node.description.settings or {})["cluster-port"]
-        ask(first, "CLUSTER", "MEET", LOCALHOST, node.description.port, bus)
-    servers.wait_until(lambda: all(map(_knows_all, nodes)), what="the cluster to form", seconds=30)
+def role_of(node: Node) -> str:
+    """`master` or `slave`."""
+    role = ask(node, "ROLE", raw=True)
+    return role[0].decode()  # type: ignore[index, no-any-return]
 
 
-def _knows_all(node: Node) -> bool:
-    told = ask(node, "CLUSTER INFO")
-    return isinstance(told, dict) and told["cluster_state"] == "ok"
+def move_slot(cluster_: RunningCluster, tag: str, target: Node, *, stop_after: int | None = None) -> None:
+    """Move a shard's slot to another master key by key, as resharding tools do; stop half-way after so many keys."""
+    slot = key_slot(tag.encode())
+    source = cluster_.master_of(tag)
+    ids = {node: _id_of(node) for node in (source, target)}
+    ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+    ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+    moved = 0
+    while keys := ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 10, raw=True):
+        for key in keys:  # type: ignore[attr-defined]
+            if stop_after is not None and moved >= stop_after:
+                return
+            ask(source, "MIGRATE", LOCALHOST, target.description.port, key, 0, 5000)
+            moved += 1
+    finish_slot(cluster_, tag, source, target)
+
+
+def finish_slot(cluster_: RunningCluster, tag: str, source: Node, target: Node) -> None:
+    """Give the slot to the target, in the order that resharding tools have."""
+    slot = key_slot(tag.encode())
+    for node in (target, source, *(other for other in cluster_.alive() if role_of(other) == "master")):
+        ask(node, "CLUSTER", "SETSLOT", slot, "NODE", _id_of(target))
+
+
+def keep_slot(tag: str, source: Node, target: Node) -> None:
+    """Call off a move of which no key has gone yet."""
+    slot = key_slot(tag.encode())
+    for node in (source, target):
+        ask(node, "CLUSTER", "SETSLOT", slot, "STABLE")
+
+
+def _id_of(node: Node) -> str:
+    return ask(node, "CLUSTER", "MYID", raw=True).decode()  # type: ignore[attr-defined, no-any-return]

@@ -9,7 +9,7 @@ from fakeredis.aioredis import FakeAsyncRedisConnection, FakeWriter
 from redis.asyncio import ConnectionPool, Redis
 
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_server import RedisServer
 
 if TYPE_CHECKING:
     import redis
@@ -54,12 +54,12 @@ class _Connection(FakeAsyncRedisConnection):
         self._writer = _Writer(self._sock)
 
 
-def client_on(client: redis.Redis) -> RedisClient:
+def client_on(client: redis.Redis) -> RedisServer:
     """Make a client of the server, real or fake, that a synchronous one is of."""
     options = client.connection_pool.connection_kwargs
     if isinstance(client, fakeredis.FakeRedis):
         kept = {name: options[name] for name in ("host", "port", "db", "server", "version", "server_type")}
         pool = ConnectionPool(connection_class=_Connection, protocol=2, lua_modules=None, **kept)
-        return RedisClient(Redis(connection_pool=pool), timeout_seconds=TIMEOUT_SECONDS)
+        return RedisServer(Redis(connection_pool=pool), timeout_seconds=TIMEOUT_SECONDS)
     url = f"redis://{options['host']}:{options['port']}/{options.get('db') or 0}"
-    return RedisClient.connect(url, timeout_seconds=TIMEOUT_SECONDS)
+    return RedisServer.connect(url, timeout_seconds=TIMEOUT_SECONDS)

@@ -181,6 +181,7 @@ class LoopedMailboxes:
         return LoopedInspection(self.looped.inspection(lease_seconds=lease_seconds))
 
     check = looped(Mailboxes.check)
+    greet = looped(Mailboxes.greet)
     ping_write = looped(Mailboxes.ping_write)
     now_ms = looped(Mailboxes.now_ms)
     open_circuits = looped(Mailboxes.open_circuits)

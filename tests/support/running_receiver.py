@@ -7,17 +7,19 @@ import signal
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-
-import redis
+from typing import TYPE_CHECKING, Any
 
 from cogento.local.ports import LOCALHOST, free_port
 from cogento.local.process import Command, Process
 from cogento.queue.durability import AckDurability
 from tests.support.builders import SECRET
+from tests.support.looking import redis_at
 from tests.support.looped import LoopedMailboxes
 from tests.support.servers import is_alive, processes_under, send, wait_until
 from tests.support.wire import Connection, HttpAnswer, Request
+
+if TYPE_CHECKING:
+    import redis
 
 ROOT = Path(__file__).resolve().parents[2]
 GUNICORN = Path(sys.executable).with_name("gunicorn")
@@ -50,7 +52,7 @@ class RunningReceiver:
     ) -> None:
         self.port = free_port()
         self.log = log
-        self.redis = redis.Redis.from_url(seen_at or redis_url)
+        self.redis = redis_at(seen_at or redis_url)
         self.process = Process(
             Command(
                 argv=tuple(word.format(port=self.port) for word in program),
@@ -59,7 +61,9 @@ class RunningReceiver:
                 environment={"REDIS_URL": redis_url, "STRIPE_WEBHOOK_SECRET": SECRET, **environment},
             )
         )
-        self.mailboxes = LoopedMailboxes.connect(seen_at or redis_url, ack=AckDurability.REDIS)
+        self.mailboxes = LoopedMailboxes.connect(
+            seen_at or redis_url, shards=int(environment.get("MAILBOX_SHARDS", 1)), ack=AckDurability.REDIS
+        )
 
     def await_answer(self) -> None:
         """Wait until it answers /healthz, which touches nothing."""

@@ -13,7 +13,7 @@ from cogento.events.event import read_event
 from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId
 from cogento.queue.mailboxes import Mailboxes
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_server import RedisServer
 from cogento.retries import POLICIES, FailureClass
 from tests.support.builders import NOW, customer, event_body, subscription
 from tests.support.looped import LoopedMailboxes
@@ -47,7 +47,7 @@ class Ward:
     def make(cls, post: Post, redis_url: str, patch: pytest.MonkeyPatch) -> Ward:
         """Put the post office's mailboxes under a clock."""
         clock = ManualClock(int(time.time() * 1000))
-        moved = LoopedMailboxes(Mailboxes(RedisClient.connect(redis_url, timeout_seconds=5), clock=clock))
+        moved = LoopedMailboxes(Mailboxes(RedisServer.connect(redis_url, timeout_seconds=5), clock=clock))
         return cls(replace(post, mailboxes=moved), clock, patch)
 
     def sql(self, statement: str) -> None:

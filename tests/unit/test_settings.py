@@ -61,6 +61,43 @@ def test_unknown_way_to_verify_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     assert refused.value.code == EX_CONFIG
 
 
+@pytest.mark.parametrize(
+    ("mail", "broker", "used"),
+    [
+        ("redis+cluster://one,two", "redis://host/1", "redis://host/1"),
+        ("redis+cluster://one,two", "redis+sentinel://host/mymaster", "redis+sentinel://host/mymaster"),
+        ("redis://host/0", "", "redis://host/0"),
+        ("redis://host/0", "amqp://of.another.application//", "redis://host/0"),
+        ("redis+sentinel://host/mymaster", "", "redis+sentinel://host/mymaster"),
+    ],
+)
+def test_wakeups_lie_with_the_mail_but_beside_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, mail: str, broker: str, used: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", mail)
+    monkeypatch.setenv("BROKER_URL", broker)
+    assert load(MailboxSettings).wakeups_url == used
+
+
+@pytest.mark.parametrize(
+    ("broker", "complaint"),
+    [
+        ("", "REDIS_URL names a cluster"),
+        ("redis+cluster://three", "Celery cannot use a cluster"),
+        ("amqp://of.another.application//", "it must look like redis://"),
+    ],
+)
+def test_a_cluster_without_a_broker_that_celery_can_use_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broker: str, complaint: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis+cluster://one,two")
+    monkeypatch.setenv("BROKER_URL", broker)
+    with pytest.raises(SystemExit) as refused:
+        load(MailboxSettings)
+    assert refused.value.code == EX_CONFIG
+    assert f"BROKER_URL is not usable: {complaint}" in capsys.readouterr().err
+
+
 def test_names_of_the_console_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://host")
     monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")

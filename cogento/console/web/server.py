@@ -226,7 +226,7 @@ def compose(settings: ConsoleSettings, exposure: Exposure) -> Flask:
     if isinstance(exposure.access, LocalAccess | ProxyAccess):
         login: LoginViews | ProxyAccess | LocalAccess = exposure.access
     else:
-        redis = connect_sessions(settings.redis_url.get_secret_value())
+        redis = connect_sessions(settings.wakeups_url)
         login = LoginViews(
             exposure.access,
             Sessions(redis),

@@ -10,11 +10,15 @@ import secrets
 import time
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address, ip_network
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from cogento.queue.redis_address import RedisAddress, RedisKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +36,21 @@ TRIES_KEY = "cogento:console:tries:{}"
 
 
 def connect_sessions(url: str) -> Redis:
-    """Make a client that tries once and does not wait long: a person is waiting."""
-    return Redis.from_url(
-        url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    """Make a client that tries once and does not wait long: a person is waiting. Of one server, or by Sentinel."""
+    patience = {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": ANSWER_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    address = RedisAddress.read(url)
+    if address.kind is RedisKind.SERVER:
+        return Redis.from_url(url, **patience)
+    login: dict[str, Any] = dict(
+        parse_url(address.server_url(*address.hosts[0]))  # type: ignore[no-untyped-call]
     )
+    del login["host"], login["port"]
+    sentinels: Any = Sentinel(address.hosts, sentinel_kwargs=patience)  # type: ignore[no-untyped-call]
+    return cast("Redis", sentinels.master_for(address.master, **patience, **login))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pytest
 from cogento import runtime
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_server import RedisServer
 from tests.support import servers
 from tests.support.looped import LoopedMailboxes
 from tests.support.proxy import Proxy
@@ -197,7 +197,7 @@ def ask_once(url: str) -> object:
     """Ask over a connection of its own."""
 
     async def ask() -> object:
-        server = RedisClient.connect(url, timeout_seconds=1)
+        server = RedisServer.connect(url, timeout_seconds=1)
         try:
             return await server.ask("ECHO", "heard")
         finally:

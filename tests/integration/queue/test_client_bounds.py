@@ -7,14 +7,14 @@ import asyncio
 import redis
 
 from cogento import runtime
-from cogento.queue.redis_client import RedisClient
+from cogento.queue.redis_server import RedisServer
 
 CALLERS = 40
 
 
 def test_those_who_come_when_all_connections_are_at_work_wait_for_one(redis_url: str) -> None:
     async def ask_at_once() -> int:
-        client = RedisClient.connect(redis_url, timeout_seconds=5, max_connections=3)
+        client = RedisServer.connect(redis_url, timeout_seconds=5, max_connections=3)
         answers = await asyncio.gather(*(client.ask("INCR", "callers") for _ in range(CALLERS)))
         with redis.Redis.from_url(redis_url) as observer:
             others = {one["id"] for one in observer.client_list() if one["cmd"] == "incr"}
@@ -27,7 +27,7 @@ def test_those_who_come_when_all_connections_are_at_work_wait_for_one(redis_url:
 
 def test_whoever_gives_up_waiting_holds_no_place(redis_url: str) -> None:
     async def give_up_and_ask() -> object:
-        client = RedisClient.connect(redis_url, timeout_seconds=5, max_connections=1)
+        client = RedisServer.connect(redis_url, timeout_seconds=5, max_connections=1)
         async with client.connection():
             waiting = [asyncio.create_task(client.ask("PING")) for _ in range(5)]
             await asyncio.sleep(0)

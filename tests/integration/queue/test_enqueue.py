@@ -55,7 +55,7 @@ def test_each_put_is_confirmed_by_the_server_that_it_reached(
     async def scenario() -> tuple[list[Put] | BaseException, list[Put] | BaseException]:
         postbox = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
         await postbox.put([envelope("evt_1")])
-        postbox._server._redis = Redis.from_url(without_a_file.url, protocol=2)
+        postbox._server._redis = Redis.from_url(without_a_file.url, protocol=2)  # type: ignore[attr-defined]
         there, elsewhere = await asyncio.gather(
             postbox.put([envelope("evt_2")]), postbox.put([envelope("evt_3")]), return_exceptions=True
         )

@@ -13,11 +13,11 @@ from cogento.queue.clock import RedisClock
 from tests.support.fake_redis import FakeRedis, client_on
 
 if TYPE_CHECKING:
-    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_server import RedisServer
 
 
 @pytest.fixture
-def server() -> RedisClient:
+def server() -> RedisServer:
     client = client_on(FakeRedis())
     runtime.run(
         client.ask("PING")
@@ -29,12 +29,12 @@ def now_ms(told: RedisClock) -> int:
     return runtime.run(told.now_ms())
 
 
-def test_it_tells_the_servers_time(server: RedisClient) -> None:
+def test_it_tells_the_servers_time(server: RedisServer) -> None:
     assert now_ms(RedisClock(server)) == pytest.approx(time.time() * 1000, abs=1_000)
 
 
 def test_a_jump_of_the_local_clock_changes_nothing(
-    server: RedisClient, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = RedisClock(server)
     before = now_ms(told)
@@ -42,7 +42,7 @@ def test_a_jump_of_the_local_clock_changes_nothing(
     assert now_ms(told) - before < 1_000
 
 
-def test_between_readings_it_counts_by_itself(server: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_readings_it_counts_by_itself(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     told = RedisClock(server)
     before = now_ms(told)
     monotonic = time.monotonic()
@@ -50,7 +50,7 @@ def test_between_readings_it_counts_by_itself(server: RedisClient, monkeypatch: 
     assert now_ms(told) - before == pytest.approx(10_000, abs=1_000)
 
 
-def test_it_asks_again_now_and_then(server: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_asks_again_now_and_then(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     told = RedisClock(server)
     before = now_ms(told)
     monotonic = time.monotonic()
@@ -59,7 +59,7 @@ def test_it_asks_again_now_and_then(server: RedisClient, monkeypatch: pytest.Mon
 
 
 def test_it_asks_again_when_the_server_may_be_another(
-    server: RedisClient, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = RedisClock(server)
     before = now_ms(told)

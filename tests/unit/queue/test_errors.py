@@ -11,8 +11,8 @@ import pytest
 
 from cogento.local.ports import LOCALHOST
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
+from cogento.queue.redis_server import RedisServer
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
 
@@ -76,10 +76,10 @@ WANTED = pytest.mark.parametrize(
 @ANSWERS
 @WANTED
 def test_an_error_of_redis_is_infrastructure(
-    url: str, ask: Callable[[RedisClient], Awaitable[object]]
+    url: str, ask: Callable[[RedisServer], Awaitable[object]]
 ) -> None:
     async def fail() -> None:
-        client = RedisClient.connect(url, timeout_seconds=0.5)
+        client = RedisServer.connect(url, timeout_seconds=0.5)
         try:
             await ask(client)
         finally:

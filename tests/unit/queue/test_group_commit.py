@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.events.envelope import Envelope
+    from cogento.events.names import CustomerId
 
 QUEUED = Put(PutResult.QUEUED)
 
@@ -33,6 +34,10 @@ class GatedMailboxes(Mailboxes):
         self.is_open = False
         self.failures: list[BaseException] = []
         self.seconds = 5.0
+        self.are_apart = False
+
+    def lane(self, customer_id: CustomerId) -> str:
+        return customer_id if self.are_apart else ""
 
     async def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:  # noqa: ARG002
         self.calls.append([one.event_id for one in envelopes])
@@ -339,3 +344,21 @@ def test_patience_goes_on_when_another_put_has_ended(monkeypatch: pytest.MonkeyP
     answered, frozen = asyncio.run(scenario())
     assert answered == QUEUED
     assert str(frozen) == "no answer in time"
+
+
+def test_whose_mail_another_server_keeps_does_not_wait_for_a_put_to_this_one(
+    mailboxes: GatedMailboxes, together: GroupCommit
+) -> None:
+    mailboxes.are_apart = True
+
+    async def put_all() -> list[Put]:
+        puts = [
+            asyncio.create_task(together.put(envelope(f"evt_{name}", customer=f"cus_{name}")))
+            for name in "abc"
+        ]
+        await becomes(lambda: mailboxes.under_way == len(puts))
+        mailboxes.is_open = True
+        return await asyncio.gather(*puts)
+
+    assert asyncio.run(put_all()) == [QUEUED] * 3
+    assert sorted(mailboxes.calls) == [["evt_a"], ["evt_b"], ["evt_c"]]

@@ -1,0 +1,82 @@
+"""A pipeline on a cluster of three masters and three replicas, whole before and after each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import servers
+from tests.support.builders import SECRET
+from tests.support.checker import Checker
+from tests.support.cluster import cluster
+from tests.support.proxy import Proxy
+from tests.support.redis_pipeline import Pipeline, Running, start_worker
+from tests.support.running_receiver import RunningReceiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cogento.local.valkey import Valkey
+    from tests.support.cluster import RunningCluster
+    from tests.support.databases import Administration
+
+SHARDS = 12
+SETTINGS = {"MAILBOX_SHARDS": f"{SHARDS}", "ACK_DURABILITY": "redis_replicated", "LEASE_SECONDS": "3"}
+
+
+@pytest.fixture(scope="package")
+def cluster_home() -> Iterator[Path]:
+    """The folder of the processes' logs."""
+    home = servers.make_home()
+    yield home
+    servers.leave_home(home)
+
+
+@pytest.fixture(scope="package")
+def cluster_database(administration: Administration, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated database for all of these tests."""
+    yield from administration.lend(template=migrated_template)
+
+
+@pytest.fixture(scope="package")
+def whole_cluster(valkey_server: servers.RunningServer[Valkey]) -> Iterator[RunningCluster]:
+    """Asks for the one server, which skips where there is no program for any."""
+    assert valkey_server
+    with cluster(masters=3, replicas_each=1) as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def whole_pipeline(
+    whole_cluster: RunningCluster,
+    valkey_server: servers.RunningServer[Valkey],
+    cluster_database: str,
+    cluster_home: Path,
+) -> Iterator[Pipeline]:
+    """A receiver and two workers on the cluster; their wake-ups lie on a Valkey beside it, behind a proxy."""
+    with Proxy(valkey_server.url) as proxy:
+        settings = SETTINGS | {"BROKER_URL": proxy.url}
+        receiver = RunningReceiver(whole_cluster.url, cluster_home / "receiver.log", **settings)
+        logs = [cluster_home / f"worker-{number}.log" for number in range(2)]
+        workers = [start_worker(log, whole_cluster.url, cluster_database, **settings) for log in logs]
+        receiver.await_answer()
+        checker = Checker(cluster_database, whole_cluster.url, logs=cluster_home, secrets=[SECRET])
+        checker.install()
+        yield Pipeline(valkey_server, proxy, Running(receiver, workers[0]), cluster_database, checker)
+        for worker in workers:
+            worker.kill()
+        receiver.stop()
+
+
+@pytest.fixture
+def pipeline(whole_cluster: RunningCluster, whole_pipeline: Pipeline) -> Iterator[Pipeline]:
+    """The pipeline, ready and empty before the test; after it all that was acknowledged must be applied, once and in order."""
+    whole_cluster.await_whole()
+    whole_pipeline.await_ready()
+    yield whole_pipeline
+    whole_cluster.await_whole()
+    whole_pipeline.await_ready()
+    whole_pipeline.await_applied(seconds=60)
+    whole_pipeline.judge()

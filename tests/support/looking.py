@@ -1,0 +1,19 @@
+"""Looking at a Redis past our own client: at one server, or at all masters of a cluster."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import redis
+from redis.cluster import ClusterNode, RedisCluster
+
+from cogento.queue.redis_address import RedisAddress, RedisKind
+
+
+def redis_at(url: str) -> redis.Redis:
+    """Make a client of a URL as settings have it; of a cluster, one that asks whichever master has a key."""
+    address = RedisAddress.read(url)
+    if address.kind is RedisKind.SERVER:
+        return redis.Redis.from_url(url)
+    nodes = [ClusterNode(host, port) for host, port in address.hosts]  # type: ignore[no-untyped-call]
+    return cast("redis.Redis", RedisCluster(startup_nodes=nodes, protocol=2))
