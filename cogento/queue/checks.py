@@ -67,7 +67,7 @@ async def check_server(
 ) -> ServerFacts:
     """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
 
-    With `redis_replicated` so many replicas must follow it.
+    With `redis_replicated` so many replicas must follow it; MailboxUnavailable says that they do not at present.
 
     Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
     can say.
@@ -197,11 +197,12 @@ def given_for(demand: AckDurability | None, disk: Disk, *, replicas: int = 1) ->
 
 
 def _require_replicas(disk: Disk, replicas: int) -> None:
+    """Raise MailboxUnavailable: replicas come and go, and a process that starts meanwhile waits for them."""
     if disk.replicas < replicas:
-        raise MailboxRefused(
-            f"ACK_DURABILITY=redis_replicated needs {replicas} replica{'s' if replicas > 1 else ''} that follow "
-            f"the server at REDIS_URL, and it has {disk.replicas}: add replicas, set ACK_REPLICAS to fewer, or choose "
-            "ACK_DURABILITY=redis_fsync."
+        raise MailboxUnavailable(
+            f"ACK_DURABILITY=redis_replicated needs {replicas} replica{'s' if replicas > 1 else ''} of the server at "
+            f"REDIS_URL, and {disk.replicas} of them follow it now. If that stays so add replicas, set ACK_REPLICAS to "
+            "fewer, or choose ACK_DURABILITY=redis_fsync."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
 from redis.crc import key_slot
@@ -121,9 +121,18 @@ def cluster(
         shutil.rmtree(home, ignore_errors=True)
 
 
-def ask(node: Node, *command: str | int, raw: bool = False) -> object:
-    """Run one command on one server."""
-    with redis.Redis.from_url(node.url, protocol=2) as client:
+class Listening(Protocol):
+    """What listens on a port of this machine."""
+
+    @property
+    def port(self) -> int:
+        """Which."""
+
+
+def ask(node: servers.Running[Any], *command: str | int, raw: bool = False) -> object:
+    """Run one command on one server, or Sentinel; `raw` is its answer as it comes."""
+    listening: Listening = node.description
+    with redis.Redis(host=LOCALHOST, port=listening.port, protocol=2) as client:
         if raw:
             client.response_callbacks.clear()
         answer: object = client.execute_command(*command)

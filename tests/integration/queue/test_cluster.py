@@ -202,13 +202,52 @@ def test_nothing_is_acknowledged_that_no_replica_has(running: RunningCluster) ->
         mailboxes.close()
 
 
-def test_a_level_that_needs_replicas_is_refused_without_them(running: RunningCluster) -> None:
+def test_a_level_that_needs_replicas_is_not_given_without_them(running: RunningCluster) -> None:
     mailboxes = LoopedMailboxes.connect(
         running.url, shards=SHARDS, ack=AckDurability.REDIS_REPLICATED, replicas=2
     )
-    with pytest.raises(MailboxRefused, match=r"needs 2 replicas .* and it has 1"):
+    with pytest.raises(MailboxUnavailable, match=r"needs 2 replicas .* and 1 of them follow"):
         mailboxes.check()
     mailboxes.close()
+
+
+def lose_the_link(replica: Node, master: Node) -> None:
+    """Have the replica get nothing more, as when the network between the two is cut."""
+    replica.freeze()
+    ask(master, "CLIENT", "KILL", "TYPE", "REPLICA")
+
+
+def put_and_fail_over(running: RunningCluster, ack: AckDurability) -> tuple[list[str], int | None]:
+    """Cut a master off from its replica, put one event, lose the master; return how the put ended and what waits then."""
+    mailboxes = running.mailboxes(shards=SHARDS, ack=ack)
+    mailboxes.put([envelope("evt_before", customer=in_shard(4), second=1)])
+    victim = running.master_of(TAGS[4])
+    successor = running.replica_of(victim)
+    lose_the_link(successor, victim)
+    try:
+        result = [
+            str(put.result) for put in mailboxes.put([envelope("evt_1", customer=in_shard(4), second=2)])
+        ]
+    except MailboxUnavailable:
+        result = ["refused"]
+    victim.kill()
+    successor.thaw()
+    wait_until(lambda: role_of(successor) == "master", what="the replica to take over")
+    wait_until(lambda: waiting(mailboxes) is not None, what="all shards to be there")
+    left = waiting(mailboxes)
+    victim.start()
+    mailboxes.close()
+    return result, left
+
+
+def test_what_no_replica_had_is_lost_with_its_master_when_replicas_are_no_part_of_the_promise(
+    running: RunningCluster,
+) -> None:
+    assert put_and_fail_over(running, AckDurability.REDIS_FSYNC) == (["queued"], 1)
+
+
+def test_what_no_replica_had_was_not_acknowledged_when_they_are(running: RunningCluster) -> None:
+    assert put_and_fail_over(running, AckDurability.REDIS_REPLICATED) == (["refused"], 1)
 
 
 def test_while_a_slot_moves_key_by_key_its_shard_is_away_and_the_others_are_not(
