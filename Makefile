@@ -9,7 +9,7 @@ TEST_WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run psql compare test test-sql check types unit lock docs measures bench bench-full chaos screenshots format clean
+.PHONY: help setup run run-cluster psql compare test test-sql check types unit lock docs measures bench bench-full chaos screenshots format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ $(READY): pyproject.toml requirements-dev.lock tools/setup
 
 run: $(READY) ## Start everything on this machine and watch rows arrive (Ctrl-C stops)
 	@$(BIN)/cogento run $(ARGS)
+
+run-cluster: $(READY) ## The same with mail on a cluster of six Valkeys, and two Sentinels beside it
+	@$(BIN)/cogento run --cluster --data .data/cluster $(ARGS)
 
 psql: $(READY) ## psql on the tables of `make run`; SQL='SELECT …' asks one thing
 	@$(BIN)/python -m tools.psql $(if $(SQL),--command "$$SQL")

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = Path(".data")
 SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
-TABLES = {"DATABASE_SCHEMA": "database_schema"}
+WITH_SERVERS = {
+    "DATABASE_SCHEMA": "database_schema",
+    "BROKER_URL": "broker_url",
+    "MAILBOX_SHARDS": "mailbox_shards",
+}
 CHOSEN = "cogento.data"
 """Where click's context keeps the folder that --data names."""
 
@@ -65,7 +69,7 @@ def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
         return
     facts = read_run()
     if not any(environment.get(variable) for variable in SERVERS):
-        known = {**SERVERS, **TABLES}
+        known = {**SERVERS, **WITH_SERVERS}
         environment.update({variable: facts[fact] for variable, fact in known.items() if fact in facts})
         if not environment.get("STRIPE_API_KEY"):
             environment.update(
@@ -88,6 +92,6 @@ def adopt_chosen_run(environment: MutableMapping[str, str] = os.environ) -> bool
                 f"Nothing runs with the data folder {data}: it has no run.json. Start `cogento run --data {data}`."
             )
         )
-    known = {**SERVERS, **TABLES, **STRIPE, "ACK_DURABILITY": "ack_durability"}
+    known = {**SERVERS, **WITH_SERVERS, **STRIPE, "ACK_DURABILITY": "ack_durability"}
     environment.update({variable: facts[fact] for variable, fact in known.items() if facts.get(fact)})
     return True

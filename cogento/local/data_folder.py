@@ -28,7 +28,7 @@ THIN_WEBHOOK_SECRET = "thin_webhook_secret"  # noqa: S105 - likewise
 class RunInfo:
     """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
 
-    `stripe_…` is the simulated Stripe.
+    `stripe_…` is the simulated Stripe. `broker_url` and `mailbox_shards` are None of one Redis.
     """
 
     receiver_url: str
@@ -37,6 +37,8 @@ class RunInfo:
     database_schema: str
     redis_url: str
     ack_durability: str
+    broker_url: str | None
+    mailbox_shards: str | None
     webhook_secret: str
     thin_webhook_secret: str
     stripe_api_url: str | None

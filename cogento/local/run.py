@@ -86,6 +86,11 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     metavar="SECONDS",
     help="Read Stripe's list of events every so many seconds, so that no webhook is needed; 0: don't. With STRIPE_API_KEY else 3.",
 )
+@click.option(
+    "--cluster/--one-redis",
+    default=False,
+    help="Keep mail on a cluster of three Valkeys with a replica each, wake-ups on one that Sentinels watch; or on one Valkey.",
+)
 @click.option("--seed", type=int, help="Seed of the simulation: the same seed, the same history.")
 def run(**options: Any) -> None:
     """Start everything on this machine and watch rows arrive; Ctrl-C stops it.
@@ -141,7 +146,7 @@ def _supervise(system: LocalSystem, supervisor: Supervisor, terminal: Terminal) 
 
 
 def _write_run_file(system: LocalSystem, pids: Mapping[str, int]) -> None:
-    simulation = system.simulation
+    simulation, placement = system.simulation, system.servers.placement()
     database_url, database_schema = split_schema(system.servers.database_url)
     system.folder.write_run_file(
         RunInfo(
@@ -151,6 +156,8 @@ def _write_run_file(system: LocalSystem, pids: Mapping[str, int]) -> None:
             database_schema=database_schema,
             redis_url=system.servers.redis_url,
             ack_durability=system.servers.ack_durability,
+            broker_url=placement.get("BROKER_URL"),
+            mailbox_shards=placement.get("MAILBOX_SHARDS"),
             webhook_secret=system.webhook_secret.split(",")[0],
             thin_webhook_secret=system.thin_webhook_secret.split(",")[0],
             stripe_api_url=simulation.api_url if simulation else None,

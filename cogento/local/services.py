@@ -119,11 +119,21 @@ class StripeSimulation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """Where the tables and the mailboxes are, and what a 2xx promises of the latter."""
+    """Where the tables and the mailboxes are, and what a 2xx promises of the latter.
+
+    The wake-ups have a place of their own beside a cluster, over which the mailboxes are spread in shards.
+    """
 
     database_url: str
     redis_url: str
     ack_durability: str
+    broker_url: str = ""
+    mailbox_shards: int | None = None
+
+    def placement(self) -> dict[str, str]:
+        """Return the settings that say so; none of one Redis."""
+        shards = {} if self.mailbox_shards is None else {"MAILBOX_SHARDS": str(self.mailbox_shards)}
+        return shards | ({"BROKER_URL": self.broker_url} if self.broker_url else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +176,7 @@ class LocalSystem:
             "LOG_LEVEL": "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "INFO",
         }
         polls = {"STRIPE_POLL_SECONDS": str(self.poll_seconds or "")}
+        settings |= self.servers.placement()
         return settings | (self.simulation.settings() if self.simulation else {}) | polls
 
     def receiver(self) -> Program:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cogento import runtime
 from cogento.console.errors import friendly_errors
 from cogento.database_schema import split_schema, with_schema
+from cogento.local.cluster_servers import SHARDS, start_cluster
 from cogento.local.errors import InUseError, LocalError
 from cogento.local.fill import AccountFill
 from cogento.local.postgres import Postgres
@@ -62,6 +63,7 @@ class RunOptions:
     seed: int | None
     ask: bool = True
     poll: int | None = None
+    cluster: bool = False
 
 
 def start_everything(
@@ -79,7 +81,9 @@ def start_everything(
     settings = check_settings(simulation)
     poll_seconds = plan_polls(options, simulation, settings)
     changes = load(ChangesSettings).changes
-    servers = _start_servers(folder, supervisor, settings, ports)
+    if options.cluster and os.environ.get("REDIS_URL"):
+        raise LocalError("--cluster starts Valkeys of its own: unset REDIS_URL, or leave the option out")
+    servers = _start_servers(options, folder, supervisor, settings, ports)
     system = LocalSystem(
         folder=folder,
         servers=servers,
@@ -96,7 +100,7 @@ def start_everything(
     with friendly_errors():
         migrate(servers.database_url, changes=changes)
         demand = AckDurability(servers.ack_durability) if servers.ack_durability else None
-        mailboxes = Mailboxes.connect(servers.redis_url, ack=demand)
+        mailboxes = Mailboxes.connect(servers.redis_url, shards=servers.mailbox_shards or 1, ack=demand)
         try:
             runtime.run(mailboxes.greet())
         finally:
@@ -164,6 +168,7 @@ def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountF
         database_url=split_schema(servers.database_url)[0],  # the environment names the schema
         redis_url=servers.redis_url,
         ack_durability=servers.ack_durability or None,
+        **{name.lower(): value for name, value in servers.placement().items()},
     )
     return AccountFill(settings, key)
 
@@ -180,22 +185,33 @@ def check_settings(simulation: StripeSimulation | None) -> WorkerSettings:
 
 
 def _start_servers(
-    folder: DataFolder, supervisor: Supervisor, settings: WorkerSettings, ports: Ports
+    options: RunOptions, folder: DataFolder, supervisor: Supervisor, settings: WorkerSettings, ports: Ports
 ) -> Servers:
     """Start what the environment names no other for; a 2xx means the most where we chose the server."""
     postgres = valkey = None
     if not os.environ.get("DATABASE_URL"):
         path, log = folder.path / "postgres", folder.log("postgres")
         postgres = Postgres(folder=path, port=ports.reserve_any(), log=log)
-    if not os.environ.get("REDIS_URL"):
+    if not os.environ.get("REDIS_URL") and not options.cluster:
         path, log = folder.path / "valkey", folder.log("valkey")
         valkey = Valkey(folder=path, port=ports.reserve_any(), log=log)
     supervisor.start([server for server in (postgres, valkey) if server])
+    database_url = with_schema(
+        postgres.url if postgres else settings.database_url.get_secret_value(), settings.database_schema
+    )
+    demand = os.environ.get("ACK_DURABILITY")
+    if options.cluster:
+        redis_url, broker_url = start_cluster(folder, supervisor, ports)
+        return Servers(
+            database_url=database_url,
+            redis_url=redis_url,
+            ack_durability=demand or AckDurability.REDIS_REPLICATED,
+            broker_url=broker_url,
+            mailbox_shards=SHARDS,
+        )
     usual = AckDurability.REDIS_FSYNC if valkey else ""  # of another's server we take what it gives
     return Servers(
-        database_url=with_schema(
-            postgres.url if postgres else settings.database_url.get_secret_value(), settings.database_schema
-        ),
+        database_url=database_url,
         redis_url=valkey.url if valkey else settings.redis_url.get_secret_value(),
-        ack_durability=os.environ.get("ACK_DURABILITY") or usual,
+        ack_durability=demand or usual,
     )

@@ -107,7 +107,7 @@ class StatusLine:
     def __init__(self, servers: Servers, *, every_seconds: float) -> None:
         self.text = ""
         self._every_seconds = every_seconds
-        self._mailboxes = Mailboxes.connect(servers.redis_url, ack=None)
+        self._mailboxes = Mailboxes.connect(servers.redis_url, shards=servers.mailbox_shards or 1, ack=None)
         self._store = runtime.run(
             Store.open(servers.database_url, pool_size=1, application_name="cogento run"),
             timeout_seconds=ASK_SECONDS,

@@ -46,6 +46,7 @@ class ValkeyCluster:
         masters: int,
         replicas_each: int,
         reserve_port: Callable[[], int],
+        log_of: Callable[[str], Path],
         settings: Mapping[str, str] | None = None,
         **how: Any,
     ) -> ValkeyCluster:
@@ -54,7 +55,7 @@ class ValkeyCluster:
             Valkey(
                 folder=folder / f"valkey-{number}",
                 port=reserve_port(),
-                log=folder / f"valkey-{number}.log",
+                log=log_of(f"valkey-{number}"),
                 settings={**CLUSTER_SETTINGS, "cluster-port": str(reserve_port()), **(settings or {})},
                 name=f"valkey-{number}",
                 **how,
@@ -71,20 +72,18 @@ class ValkeyCluster:
         return f"redis+cluster://{login}{'@' if login else ''}{hosts}"
 
     def form(self) -> None:
-        """Make one cluster of the servers, once they run; those that are one already are left as they are."""
-        first = self.nodes[0]
-        if "master" in str(_ask(first, "CLUSTER", "NODES")) and not self._is_new():
-            return
-        bounds = [SLOTS * number // self.masters for number in range(self.masters + 1)]
-        for node, (start, end) in zip(self.nodes, pairwise(bounds), strict=False):
-            _ask(node, "CLUSTER", "ADDSLOTSRANGE", start, end - 1)
+        """Make one cluster of the servers, once they run.
+
+        Those that were one before know each other by ports of that time: they are introduced anew, and keep slots and roles.
+        """
+        is_new = all(_known_nodes(node) == 1 for node in self.nodes)
         for node in self.nodes[1:]:
             bus = (node.settings or {})["cluster-port"]
-            _ask(first, "CLUSTER", "MEET", LOCALHOST, node.port, bus)
-        ids = [str(_ask(node, "CLUSTER", "MYID")) for node in self.nodes]
-        await_true(lambda: all(_known_nodes(node) == len(self.nodes) for node in self.nodes))
-        for number, node in enumerate(self.nodes[self.masters :]):
-            _ask(node, "CLUSTER", "REPLICATE", ids[number % self.masters])
+            _ask(self.nodes[0], "CLUSTER", "MEET", LOCALHOST, node.port, bus)
+        if is_new:
+            self._divide_slots()
+            await_true(lambda: all(_known_nodes(node) == len(self.nodes) for node in self.nodes))
+            self._give_replicas()
         await_true(self.is_whole)
 
     def is_whole(self) -> bool:
@@ -92,8 +91,15 @@ class ValkeyCluster:
         replicas = len(self.nodes) - self.masters
         return all(_is_ok(node) for node in self.nodes) and sum(map(_replicas, self.nodes)) >= replicas
 
-    def _is_new(self) -> bool:
-        return all(_known_nodes(node) == 1 for node in self.nodes)
+    def _divide_slots(self) -> None:
+        bounds = [SLOTS * number // self.masters for number in range(self.masters + 1)]
+        for node, (start, end) in zip(self.nodes, pairwise(bounds), strict=False):
+            _ask(node, "CLUSTER", "ADDSLOTSRANGE", start, end - 1)
+
+    def _give_replicas(self) -> None:
+        ids = [str(_ask(node, "CLUSTER", "MYID")) for node in self.nodes[: self.masters]]
+        for number, node in enumerate(self.nodes[self.masters :]):
+            _ask(node, "CLUSTER", "REPLICATE", ids[number % self.masters])
 
 
 def await_true(condition: Callable[[], bool]) -> None:

@@ -68,6 +68,10 @@ class ValkeySentinel:
                 inherited=tuple(locked.inherited),
             )
 
+    def forget(self) -> None:
+        """Forget what was learnt in an earlier run, whose servers had other ports."""
+        (self.folder / CONFIGURATION).unlink(missing_ok=True)
+
     def answers(self) -> bool:
         """Say whether it knows the master and a replica, without which it could do nothing."""
         try:

@@ -134,7 +134,7 @@ class RedisClusterClient:
         """Close the connections that nobody uses."""
         for server in (*self._servers.values(), *self._former):
             await server.close()
-        for node in self._map.startup_nodes.values():
+        for node in list(self._map.startup_nodes.values()):
             await node.disconnect()
 
     def _server_of(self, key: str) -> RedisServer:
@@ -165,7 +165,7 @@ class RedisClusterClient:
             self._is_map_stale = False
             self._note_servers()
             # It is asked seldom, and small plans have few connections.
-            for node in self._map.startup_nodes.values():
+            for node in list(self._map.startup_nodes.values()):
                 await node.disconnect()
             for server in self._former:
                 await server.close()

@@ -106,6 +106,7 @@ def cluster(
         masters=masters,
         replicas_each=replicas_each,
         reserve_port=free_port,
+        log_of=lambda name: home / f"{name}.log",
         settings={**servers.QUICK_VALKEY, **QUICK_FAILOVER, **(settings or {})},
         binary=servers.chosen("TEST_REDIS_SERVER"),
         throwaway=True,
