@@ -147,10 +147,10 @@ class RedisClusterClient:
 
     async def _read_map_if_stale(self) -> None:
         """Read the map anew where something did not fit it; where nobody tells it, the one that is known has to do."""
-        if not self._is_map_stale or time.monotonic() - self._map_read < MAP_KEPT_SECONDS:
+        if not self._is_map_stale or self._was_just_read():
             return
         async with self._reading:
-            if not self._is_map_stale:  # somebody else has read it meanwhile
+            if not self._is_map_stale or self._was_just_read():  # somebody else has read it meanwhile
                 return
             self._map_read = time.monotonic()
             try:
@@ -169,6 +169,9 @@ class RedisClusterClient:
                 await node.disconnect()
             for server in self._former:
                 await server.close()
+
+    def _was_just_read(self) -> bool:
+        return bool(self._servers) and time.monotonic() - self._map_read < MAP_KEPT_SECONDS
 
     def _note_servers(self) -> None:
         """Keep one client for each master that has slots, and forget those of others."""

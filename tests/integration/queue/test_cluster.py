@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from cogento.queue.claims import PutResult
 from cogento.queue.durability import AckDurability, DurabilityMechanism
 from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.keys import shard_of, tags
+from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_server import RedisServer
 from tests.support.cluster import ask, cluster, keep_slot, move_slot, role_of
 from tests.support.looped import LoopedMailboxes
@@ -90,6 +92,19 @@ def test_mail_of_all_shards_is_put_and_claimed_in_order_and_settled(mailboxes: L
     assert take_all(mailboxes) == EVERYONE
     assert mailboxes.status().waiting == 0
     assert is_idle(mailboxes)
+
+
+def test_whoever_comes_while_the_map_is_first_read_waits_for_it(running: RunningCluster) -> None:
+    async def scenario() -> list[int]:
+        mailboxes = Mailboxes.connect(running.url, shards=SHARDS, ack=AckDurability.REDIS_FSYNC)
+        try:
+            return [
+                status.waiting for status in await asyncio.gather(*(mailboxes.status() for _ in range(5)))
+            ]
+        finally:
+            await mailboxes.close()
+
+    assert asyncio.run(scenario()) == [0] * 5
 
 
 def test_an_event_that_comes_again_is_a_duplicate_wherever_its_shard_is(mailboxes: LoopedMailboxes) -> None:
