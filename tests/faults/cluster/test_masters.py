@@ -1,4 +1,4 @@
-"""A cluster's masters come and go under load (F62 to F66): 503 for whose mail they keep, and nothing acknowledged is lost.
+"""A cluster's masters come and go under load (F67 to F72): 503 for whose mail they keep, and nothing acknowledged is lost.
 
 The fixture's end judges each test: what was answered 2xx is applied, once and in order, and no attempt was burnt.
 """
@@ -47,7 +47,7 @@ def load(pipeline: Pipeline, *, events: int = 1500) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("tag", [FIRST, OTHER], ids=["of the first shard", "another"])
-def test_f62_a_master_is_killed_and_its_replica_takes_over(
+def test_f67_a_master_is_killed_and_its_replica_takes_over(
     tag: str, whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     victim = whole_cluster.master_of(tag)
@@ -58,7 +58,7 @@ def test_f62_a_master_is_killed_and_its_replica_takes_over(
         victim.start()
 
 
-def test_f63_a_master_that_freezes_is_replaced_and_comes_back_as_a_replica(
+def test_f68_a_master_that_freezes_is_replaced_and_comes_back_as_a_replica(
     whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     frozen = whole_cluster.master_of(OTHER)
@@ -70,7 +70,7 @@ def test_f63_a_master_that_freezes_is_replaced_and_comes_back_as_a_replica(
     wait_until(lambda: role_of(frozen) == "slave", what="the old master to follow")
 
 
-def test_f63_whose_mail_another_master_keeps_is_served_while_one_is_frozen(
+def test_f68_whose_mail_another_master_keeps_is_served_while_one_is_frozen(
     whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     frozen = whole_cluster.master_of(OTHER)
@@ -83,7 +83,7 @@ def test_f63_whose_mail_another_master_keeps_is_served_while_one_is_frozen(
         frozen.thaw()
 
 
-def test_f64_a_replica_that_master_and_replica_cannot_see_each_other_acknowledges_nothing(
+def test_f69_a_master_that_cannot_see_its_replica_acknowledges_nothing(
     whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     replica = whole_cluster.replica_of(whole_cluster.master_of(OTHER))
@@ -94,7 +94,7 @@ def test_f64_a_replica_that_master_and_replica_cannot_see_each_other_acknowledge
         replica.thaw()
 
 
-def test_f65_masters_are_handed_over_one_after_the_other(
+def test_f70_masters_are_handed_over_one_after_the_other(
     whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     with load(pipeline):
@@ -103,7 +103,7 @@ def test_f65_masters_are_handed_over_one_after_the_other(
         whole_cluster.hand_over(whole_cluster.replica_of(whole_cluster.master_of(TAGS[10])))
 
 
-def test_f66_slots_move_key_by_key_to_another_master(
+def test_f71_slots_move_key_by_key_to_another_master(
     whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     source, target = whole_cluster.master_of(OTHER), whole_cluster.master_of(TAGS[10])
@@ -114,7 +114,7 @@ def test_f66_slots_move_key_by_key_to_another_master(
         move_slot(whole_cluster, TAGS[6], source)
 
 
-def test_f67_without_the_broker_what_is_accepted_is_applied_all_the_same(pipeline: Pipeline) -> None:
+def test_f72_without_the_broker_what_is_accepted_is_applied_all_the_same(pipeline: Pipeline) -> None:
     pipeline.proxy.refuse()
     try:
         pipeline.deliver(new_events(20, customers=CUSTOMERS))

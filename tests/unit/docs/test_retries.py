@@ -12,6 +12,7 @@ import pytest
 
 from cogento.retries import (
     BROKER_PAUSE_SECONDS,
+    MASTER_REST_SECONDS,
     CIRCUIT,
     INTERVALS,
     LETTER_RETRY,
@@ -105,6 +106,7 @@ def test_the_circuit_is_described_as_it_is() -> None:
     assert f"after {CIRCUIT.recovery_seconds:g} s everybody" in CIRCUIT_TEXT
     assert f"at most {REDIS_CAP_SECONDS:g} s" in CIRCUIT_TEXT
     assert f"sends none for {BROKER_PAUSE_SECONDS:g} s" in CIRCUIT_TEXT
+    assert f"did not answer is left alone for {MASTER_REST_SECONDS:g} s" in CIRCUIT_TEXT
     assert f"none is asked for within {WAKEUP_WINDOW_MS} ms" in CIRCUIT_TEXT
     assert f"up to {MAX_WAKEUP_WINDOW_MS // 1000} s" in CIRCUIT_TEXT
 
