@@ -20,7 +20,14 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import DefaultParser
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from cogento.queue.errors import JunkFound, MailboxUnavailable, ShardMoved
 from cogento.queue.redis_commands import Call, shard_moved, translated
@@ -226,11 +233,12 @@ class Rest:
         self._until = None
 
     def failed(self, error: MailboxUnavailable) -> None:
-        """Note a failure; one that the server itself answered with is none of these."""
-        if not isinstance(error.__cause__, ResponseError) and not isinstance(error, JunkFound):
-            self._until = self._clock() + self._seconds
+        """Note a failure; what the server itself answered, and what it does not give, is no lack of an answer."""
+        cause = error.__cause__
+        if isinstance(cause, ClusterDownError | ReadOnlyError):
             self._on_failure()
-        elif isinstance(error.__cause__, ClusterDownError | ReadOnlyError):
+        elif isinstance(cause, RedisError | OSError) and not isinstance(cause, ResponseError):
+            self._until = self._clock() + self._seconds
             self._on_failure()
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from cogento.retries import (
     BROKER_PAUSE_SECONDS,
-    MASTER_REST_SECONDS,
     CIRCUIT,
     INTERVALS,
     LETTER_RETRY,
     LINGER_MS_PER_EVENT,
+    MASTER_REST_SECONDS,
     MAX_LINGER_MS,
     MAX_WAKEUP_WINDOW_MS,
     MIGRATION,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from redis.exceptions import ClusterDownError, ConnectionError, ResponseError
+from redis.exceptions import ClusterDownError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from cogento.queue.errors import JunkFound, MailboxRefused, MailboxUnavailable
 from cogento.queue.redis_server import Rest
@@ -15,9 +16,7 @@ class Watched:
     def __init__(self) -> None:
         self.now = 100.0
         self.doubts = 0
-        self.rest = Rest(
-            seconds=1, longest_try_seconds=4, on_failure=self.doubt, clock=lambda: self.now
-        )
+        self.rest = Rest(seconds=1, longest_try_seconds=4, on_failure=self.doubt, clock=lambda: self.now)
 
     def doubt(self) -> None:
         self.doubts += 1
@@ -40,7 +39,9 @@ def watched() -> Watched:
     return Watched()
 
 
-@pytest.mark.parametrize("cause", [ConnectionError("refused"), TimeoutError(), OSError("reset")], ids=repr)
+@pytest.mark.parametrize(
+    "cause", [RedisConnectionError("refused"), TimeoutError(), OSError("reset")], ids=repr
+)
 def test_after_no_answer_calls_fail_at_once_for_a_second(watched: Watched, cause: Exception) -> None:
     watched.fail(cause)
     assert watched.is_resting()
@@ -50,7 +51,7 @@ def test_after_no_answer_calls_fail_at_once_for_a_second(watched: Watched, cause
 
 
 def test_then_one_call_tries_for_all_until_it_is_known_how_it_went(watched: Watched) -> None:
-    watched.fail(ConnectionError("refused"))
+    watched.fail(RedisConnectionError("refused"))
     watched.now += 1
     assert [watched.is_resting() for _ in range(3)] == [False, True, True]
     watched.rest.end()
@@ -58,16 +59,14 @@ def test_then_one_call_tries_for_all_until_it_is_known_how_it_went(watched: Watc
 
 
 def test_a_try_whose_end_nobody_tells_does_not_hold_up_others_for_ever(watched: Watched) -> None:
-    watched.fail(ConnectionError("refused"))
+    watched.fail(RedisConnectionError("refused"))
     watched.now += 1
     assert not watched.is_resting()
     watched.now += 4
     assert not watched.is_resting()
 
 
-@pytest.mark.parametrize(
-    "cause", [ResponseError("OOM"), MailboxRefused("gives too little"), None], ids=repr
-)
+@pytest.mark.parametrize("cause", [ResponseError("OOM"), MailboxRefused("gives too little"), None], ids=repr)
 def test_what_the_server_itself_said_is_no_reason(watched: Watched, cause: Exception | None) -> None:
     watched.fail(cause)
     watched.rest.failed(JunkFound("WRONGTYPE"))
