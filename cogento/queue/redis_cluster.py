@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 MAP_SECONDS = 0.2
 """How long one server may take to tell the cluster's map before the next one is asked."""
-MAP_KEPT_SECONDS = 0.1
+MAP_KEPT_SECONDS = 0.5
 """Who found a map out of date asks for another one, but not more often than so."""
 
 

@@ -22,9 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
-    ClusterDownError,
     NoScriptError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
 )
@@ -203,7 +201,7 @@ class Rest:
     """Leaves a server alone for a moment that did not answer, where others go on meanwhile.
 
     Else each call that meets it among others would wait for its time-out, and the others with it. After the moment one
-    call tries for all. `on_failure` is called after each that found no answer. `clock` is monotonic, in seconds.
+    call tries for all. `on_failure` is called after each that failed, for whatever reason. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -233,13 +231,11 @@ class Rest:
         self._until = None
 
     def failed(self, error: MailboxUnavailable) -> None:
-        """Note a failure; what the server itself answered, and what it does not give, is no lack of an answer."""
+        """Note a failure. One that the server itself told of is an answer, though perhaps not that of a master any more."""
         cause = error.__cause__
-        if isinstance(cause, ClusterDownError | ReadOnlyError):
-            self._on_failure()
-        elif isinstance(cause, RedisError | OSError) and not isinstance(cause, ResponseError):
-            self._until = self._clock() + self._seconds
-            self._on_failure()
+        is_silent = isinstance(cause, RedisError | OSError) and not isinstance(cause, ResponseError)
+        self._until = self._clock() + self._seconds if is_silent else None
+        self._on_failure()
 
 
 class RedisConnection:

@@ -71,7 +71,17 @@ def test_what_the_server_itself_said_is_no_reason(watched: Watched, cause: Excep
     watched.fail(cause)
     watched.rest.failed(JunkFound("WRONGTYPE"))
     assert not watched.is_resting()
-    assert watched.doubts == 0
+
+
+def test_a_server_that_says_that_it_gives_too_little_has_answered_and_may_be_no_master_any_more(
+    watched: Watched,
+) -> None:
+    watched.fail(RedisConnectionError("refused"))
+    watched.now += 1
+    assert not watched.is_resting()
+    watched.fail(None)
+    assert not watched.is_resting()
+    assert watched.doubts == 2
 
 
 def test_a_cluster_that_is_down_makes_its_map_doubtful_and_nobody_rest(watched: Watched) -> None:
