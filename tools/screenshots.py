@@ -1,7 +1,7 @@
 """Make a picture of each page of the console, light, dark and on a phone: `make screenshots`, or python -m tools.screenshots FOLDER.
 
 It starts everything on this machine with a simulated Stripe, in a folder of its own, and plays an incident: a constraint that
-refuses some customers' changes, and two paused customers. Needs Chromium.
+refuses some customers' changes, and two paused customers. A second console asks for a password. Needs Chromium.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from playwright.sync_api import sync_playwright
 
+from cogento.console.passwords import hash_password
+from cogento.local.ports import free_port
 from cogento.store.connecting import connect_plainly
 
 if TYPE_CHECKING:
@@ -29,7 +33,13 @@ if TYPE_CHECKING:
     import asyncpg
     from playwright.sync_api import Page
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUMS = (
+    "chromium",
+    "chromium-headless-shell",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
     "light": (1280, "light"),
     "dark": (1280, "dark"),
@@ -59,6 +69,34 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
+
+
+@contextmanager
+def console_with_password(folder: Path) -> Iterator[str]:
+    """Serve the pages of a run behind a password as well, and say where."""
+    port = free_port()
+    command = (sys.executable, "-m", "cogento", "console", "--data", str(folder), "--port", str(port))
+    environment = os.environ | {"CONSOLE_PASSWORD_HASH": hash_password("for a picture").text}
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + READY_SECONDS
+        while not answers(f"http://localhost:{port}/console/static/console.css"):
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit("cogento console does not come up: try it by itself")
+            time.sleep(0.5)
+        yield f"http://localhost:{port}/console"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def answers(url: str) -> bool:
+    """Tell whether somebody serves this address."""
+    try:
+        with urllib.request.urlopen(url):
+            return True
+    except urllib.error.URLError:
+        return False
 
 
 def ask(database_url: str, *statements: str) -> Sequence[asyncpg.Record]:
@@ -116,9 +154,11 @@ def play(run: dict[str, str]) -> dict[str, str]:
     return pages
 
 
-def take(page: Page, address: str, file: Path) -> None:
-    """Take one picture of a whole page."""
+def take(page: Page, address: str, file: Path, *, press: str | None = None) -> None:
+    """Take one picture of a whole page, or of the one that a button of it leads to."""
     page.goto(address)
+    if press:
+        page.get_by_role("button", name=press).click()
     page.screenshot(path=file, full_page=True)
 
 
@@ -129,18 +169,19 @@ def main() -> None:
     pictures = Path(sys.argv[1])
     pictures.mkdir(parents=True, exist_ok=True)
     browser_path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as run:
-        pages = play(run)
-        with sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, running(data := Path(folder) / "data") as run:
+        pages = {name: run["console_url"] + path for name, path in play(run).items()}
+        with console_with_password(data) as pages["login"], sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
             for look, (width, scheme) in LOOKS.items():
                 context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
                 page = context.new_page()
-                for name, path in pages.items():
-                    take(page, run["console_url"] + path, pictures / f"{name}-{look}.png")
+                for name, address in pages.items():
+                    take(page, address, pictures / f"{name}-{look}.png")
+                take(page, pages["customer"], pictures / f"compare-{look}.png", press="Compare with Stripe")
                 context.close()
             browser.close()
-    print(f"{len(LOOKS) * len(pages)} pictures in {pictures}")
+    print(f"{len(list(pictures.glob('*.png')))} pictures in {pictures}")
 
 
 if __name__ == "__main__":

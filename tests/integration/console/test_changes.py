@@ -66,7 +66,19 @@ def test_following_shows_each_change_as_it_comes_until_it_is_interrupted(
     applied("customer.created", customer("cus_1"), id_="evt_1")
     seen = json.loads(run("changes", "--json").output)["change_id"]
     said, complaints = tmp_path / "said", tmp_path / "complaints"
-    command = [sys.executable, "-m", "cogento", "changes", "--follow", "--json", "--after", str(seen)]
+    # Who runs tests in the background has them ignore what Ctrl-C sends, and so would this.
+    hears_it = ("env", "--default-signal=INT")
+    command = [
+        *hears_it,
+        sys.executable,
+        "-m",
+        "cogento",
+        "changes",
+        "--follow",
+        "--json",
+        "--after",
+        str(seen),
+    ]
     with said.open("w") as out, complaints.open("w") as err:
         following = subprocess.Popen(command, stdout=out, stderr=err)
 
