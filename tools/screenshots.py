@@ -76,7 +76,7 @@ def console_with_password(folder: Path) -> Iterator[str]:
     """Serve the pages of a run behind a password as well, and say where."""
     port = free_port()
     command = (sys.executable, "-m", "cogento", "console", "--data", str(folder), "--port", str(port))
-    environment = os.environ | {"CONSOLE_PASSWORD_HASH": hash_password("for a picture").text}
+    environment = os.environ | {"CONSOLE_PASSWORD_HASH": hash_password("for pictures, and nothing else").text}
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + READY_SECONDS
