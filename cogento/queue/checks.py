@@ -15,7 +15,7 @@ from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailab
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.queue.redis_server import RedisConnection
+    from cogento.queue.redis_connection import RedisConnection
 
 log = structlog.get_logger()
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from cogento.queue.durability import AckDurability
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Call, Reply
-    from cogento.queue.redis_server import RedisConnection, RedisServer
+    from cogento.queue.redis_connection import RedisConnection
+    from cogento.queue.redis_server import RedisServer
 
 log = structlog.get_logger()
 

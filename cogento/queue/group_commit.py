@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.redis_server import SLOWEST_BYTES_A_SECOND
+from cogento.queue.redis_connection import SLOWEST_BYTES_A_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence

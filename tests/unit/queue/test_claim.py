@@ -8,7 +8,7 @@ import pytest
 
 from cogento.events.names import CustomerId
 from cogento.queue import codec
-from cogento.queue import mailboxes as module
+from cogento.queue import leases as module
 from cogento.queue.claims import Settlement
 from cogento.queue.status import MailboxState
 from tests.support.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken

@@ -1,0 +1,201 @@
+"""One connection to a Redis: requests in single attempts with short time-outs, and what its answers mean.
+
+redis-py connects, greets and parses; commands are packed by hiredis itself, which takes a tenth of the time that
+redis-py's asynchronous side takes. Its own retries are off: they held a call for 15 s against a frozen server and
+repeated commands whose reply was lost. Whoever asks knows better whether to ask again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+import structlog
+from redis.asyncio.connection import DefaultParser
+from redis.exceptions import AskError, NoScriptError, ResponseError
+
+from cogento.queue.errors import JunkFound, MailboxUnavailable
+from cogento.queue.redis_commands import Call, shard_moved, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
+
+    from cogento.queue.durable_scripts import CheckedFacts
+    from cogento.queue.redis_commands import Argument, CommandWords, Reply
+
+log = structlog.get_logger()
+
+SLOWEST_BYTES_A_SECOND = 10 * 1024**2
+"""What is long may take longer, by what a slow wire and disk carry: the longest event is of 48 MiB."""
+
+
+class RedisConnection:
+    """One connection, for one caller at a time: it opens when first needed, and anew after whatever went wrong.
+
+    A time-out is for the first part of an answer and for each part that follows, however many there are. `checked` is
+    what the server said of itself, as long as `epoch` is the same: it changes whenever another one may be at the other
+    end.
+    """
+
+    def __init__(
+        self, redis: Redis, *, timeout_seconds: float, on_change: Callable[[], object], name: str = ""
+    ) -> None:
+        self.checked: CheckedFacts | None = None
+        self.epoch = 0
+        self.name = name
+        self._redis = redis
+        self._timeout_seconds = timeout_seconds
+        self._on_change = on_change
+        self._connection: AbstractConnection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        self._connection.set_parser(partial(_Parser, self._extend_limit))
+        self._limit: asyncio.Timeout | None = None
+
+    async def ask(self, *command: Argument) -> Reply:
+        """Run one command; its reply comes as redis-py reads such replies."""
+        with translated(self._change):
+            async with asyncio.timeout(self._timeout_seconds) as self._limit:
+                connection = await self._connected()
+                await _write(connection.send_command(*command, check_health=False))
+                return await self._redis.parse_response(connection, command[0])  # type: ignore[arg-type]
+
+    async def run(self, *calls: Call) -> list[Reply]:
+        """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again.
+
+        Raises JunkFound when they met something of another type under one of our names, which is set aside by then. The reply
+        of one whose shard another server has is a ShardMoved, and it was not run.
+        """
+        return await self._run_past_junk(calls, (), 0)
+
+    async def run_and_wait(self, *calls: Call, wait: CommandWords, wait_ms: int) -> tuple[list[Reply], Reply]:
+        """Run scripts, then a command that waits for what they wrote, for `wait_ms` at most; see `run`."""
+        *replies, waited = await self._run_past_junk(calls, [wait], wait_ms)
+        return replies, waited
+
+    async def set_aside(self, tag: str, now: Argument, ids: Sequence[Argument] = ()) -> bool:
+        """Set aside what nobody of us wrote under the shard's names, and those of these ids; False: there was nothing.
+
+        Whoever wrote it may miss it, so it is renamed (keys.py). What it stood in place of, inspection.py brings back.
+        """
+        (aside,) = await self._run([Call("set_aside", tag, (now, *ids))], (), 0)
+        for name, type_ in zip(aside[::2], aside[1::2], strict=True):
+            log.error("junk_set_aside", key=f"{tag}:{name.decode()}", type=type_.decode())
+        return bool(aside)
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._connection.disconnect()
+
+    async def _run_past_junk(
+        self, calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int
+    ) -> list[Reply]:
+        try:
+            return await self._run(calls, after, wait_ms)
+        except MailboxUnavailable as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            is_found = False
+            for call in calls:
+                now, *others = call.arguments
+                # Ids are texts, and values are bytes.
+                is_found |= await self.set_aside(
+                    call.tag, now, [one for one in others if isinstance(one, str)]
+                )
+            if is_found:
+                raise JunkFound(str(error)) from error
+            raise
+
+    async def _run(self, calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
+        replies = await self._send([*(call.by_digest() for call in calls), *after], wait_ms)
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            again = await self._send([*(calls[i].by_text() for i in unknown), *after], wait_ms)
+            for i, reply in zip(unknown, again, strict=False):
+                replies[i] = reply
+            replies[len(calls) :] = again[len(unknown) :]
+        return replies
+
+    async def _send(self, commands: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
+        """Return the replies to commands of one round trip, or raise the first failure.
+
+        A NoScriptError and a ShardMoved are replies: others of the same round trip may have been run.
+
+        The server may keep the last one waiting for `wait_ms` by intent.
+        """
+        packed = b"".join(map(_pack, commands))
+        seconds = self._timeout_seconds + wait_ms / 1000 + len(packed) / SLOWEST_BYTES_A_SECOND
+        with translated(self._change):
+            async with asyncio.timeout(seconds) as self._limit:
+                connection = await self._connected()
+                await _write(connection.send_packed_command(packed, check_health=False))
+                replies = [await _reply(connection) for _ in commands]
+            for i, reply in enumerate(replies):
+                if isinstance(reply, AskError):
+                    replies[i] = shard_moved(reply)
+                elif isinstance(reply, Exception) and not isinstance(reply, NoScriptError):
+                    raise reply
+            return replies
+
+    async def _connected(self) -> AbstractConnection:
+        """Return the connection, a new one where the other end has closed it, or has said what nobody asked."""
+        connection = self._connection
+        if connection.is_connected and await _is_spoilt(connection):
+            await connection.disconnect(nowait=True)
+        if not connection.is_connected:
+            self._change()
+            await connection.connect()  # type: ignore[no-untyped-call]
+        return connection
+
+    def _change(self) -> None:
+        self.epoch += 1
+        self._on_change()
+
+    def _extend_limit(self) -> None:
+        """Give what follows as much time as what has come just now."""
+        limit = self._limit
+        moment = asyncio.get_running_loop().time() + self._timeout_seconds
+        if limit is not None and not limit.expired() and moment > (limit.when() or moment):
+            limit.reschedule(moment)
+
+
+class _Parser(DefaultParser):  # type: ignore[valid-type, misc]
+    """Tells of each part of an answer that comes."""
+
+    def __init__(self, heard: Callable[[], object], socket_read_size: int) -> None:
+        super().__init__(socket_read_size)
+        self._heard = heard
+
+    async def read_from_socket(self) -> Any:
+        """Read a part."""
+        is_read = await super().read_from_socket()
+        self._heard()
+        return is_read
+
+
+async def _is_spoilt(connection: AbstractConnection) -> bool:
+    """Tell whether it has been reset (redis-py has no other word for that), ended, or holds an answer to nothing."""
+    writer = connection._writer  # noqa: SLF001
+    return await connection.can_read() or writer is None or writer.is_closing()
+
+
+def _pack(command: CommandWords) -> bytes:
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # it takes any number of them
+    return packed
+
+
+async def _write(sending: Awaitable[None]) -> None:
+    try:
+        await sending
+    except RuntimeError as error:  # what uvloop says of a transport that was closed this very moment
+        raise ConnectionError(str(error)) from error
+
+
+async def _reply(connection: AbstractConnection) -> Reply:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
