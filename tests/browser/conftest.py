@@ -9,7 +9,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,18 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from cogento import runtime
 from cogento.console.passwords import hash_password
-from cogento.events.event import read_event
-from cogento.events.outcomes import Source
 from cogento.local.ports import free_port
 from cogento.local.valkey import Valkey
-from cogento.store.store import Delivery, Store
-from tests.support import builders
+from cogento.store.store import Store
 from tests.support.databases import Administration, empty_tables
 from tests.support.servers import RunningServer, processes_under, wait_until
+from tests.support.stores import Happened, apply_through, lend_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # The shell needs a third of what a browser with windows needs, and draws the same.
@@ -52,8 +49,6 @@ FLAGS = (
 
 PASSWORD = "correct horse battery"
 VIEWERS_PASSWORD = "staple correct horse"
-
-Happened = Callable[..., None]
 
 
 @dataclass(slots=True)
@@ -218,22 +213,13 @@ def guarded(
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     """The tables as a console reaches them."""
-    opened = runtime.run(Store.open(database_url, pool_size=1, application_name="cogento console"))
-    yield opened
-    runtime.run(opened.close())
+    yield from lend_store(database_url, name="cogento console")
 
 
 @pytest.fixture
 def applied(store: Store) -> Happened:
     """Apply an event as a worker would."""
-
-    def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
-        event = read_event(builders.event_body(type_, object_, **fields))
-        runtime.run(
-            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source=Source.WEBHOOK)])
-        )
-
-    return apply
+    return apply_through(store)
 
 
 def pixels_too_wide(page: Page, width: int) -> int:

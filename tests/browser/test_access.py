@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from redis import Redis
 
 from cogento.console.web.sessions import MAX_LOGIN_ATTEMPTS, SESSION_KEY
-from tests.browser.conftest import PASSWORD, VIEWERS_PASSWORD, Console, Happened
+from tests.browser.conftest import PASSWORD, VIEWERS_PASSWORD, Console
 from tests.support import builders
+from tests.support.stores import Happened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

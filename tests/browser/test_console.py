@@ -4,8 +4,9 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, Console, Happened, pixels_too_wide
+from tests.browser.conftest import PASSWORD, Console, pixels_too_wide
 from tests.support import builders
+from tests.support.stores import Happened
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"

@@ -13,7 +13,8 @@ from tests.support import builders
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Console, Happened
+    from tests.browser.conftest import Console
+    from tests.support.stores import Happened
 
 NOW = builders.NOW
 WHO = f"{getpass.getuser()} (console)"

@@ -13,11 +13,12 @@ from cogento.store.activity import Action
 from cogento.store.letter_records import LetterFilter
 from cogento.store.operations import OperationKind, OperationState
 from cogento.store.store import Store
-from tests.browser.conftest import Console, Happened, pixels_too_wide
+from tests.browser.conftest import Console, pixels_too_wide
 from tests.support import builders
 from tests.support.accessibility import axe_problems
 from tests.support.console_routes import addresses
 from tests.support.store_letters import letter
+from tests.support.stores import Happened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from cogento.store.process_roles import ProcessRole
 from schema.migrations import VERSION_TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cogento.local.postgres import Postgres
     from tests.support.servers import RunningServer
@@ -47,6 +47,16 @@ def as_role(role: str, database_url: str) -> str:
     return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
+def let_in(role: str, database_url: str, *rights: str) -> str:
+    """Make a role anew, with a password, give it what these statements grant, and return the URL by which it comes in."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"DROP ROLE IF EXISTS {role}".encode())
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'known'".encode())
+        for statement in rights:
+            connection.execute(statement.encode())
+    return as_role(f"{role}:known", database_url)
+
+
 class Administration:
     """Makes and drops databases over one connection, and over another once a test has ended that."""
 
@@ -65,6 +75,15 @@ class Administration:
         self.create(name, template=template)
         yield self._server.description.url_of(name)
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def lend_filled(
+        self, fill: Callable[[psycopg.Connection], None], *, template: str
+    ) -> Iterator[psycopg.Connection]:
+        """Give a connection to a copy that `fill` has filled, and that is dropped afterwards."""
+        for url in self.lend(template=template):
+            with psycopg.connect(url, autocommit=True) as connection:
+                fill(connection)
+                yield connection
 
     def close(self) -> None:
         self._connection.close()

@@ -9,18 +9,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cogento import runtime
 from cogento.cli.main import main
 from cogento.events.envelope import parse_envelope
-from cogento.events.event import read_event
-from cogento.events.outcomes import Source
 from cogento.queue.durability import AckDurability
-from cogento.store.store import Delivery, Store
+from cogento.store.store import Store
 from tests.support import builders
 from tests.support.looped import LoopedMailboxes
+from tests.support.stores import Happened, apply_through, lend_store
 
 Run = Callable[..., Result]
-Happened = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
@@ -42,16 +39,12 @@ def run(console_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Ru
 
 @pytest.fixture
 def store(console_url: str) -> Iterator[Store]:
-    opened = runtime.run(Store.open(console_url, pool_size=2, application_name="test"))
-    yield opened
-    runtime.run(opened.close())
+    yield from lend_store(console_url, pool_size=2)
 
 
 @pytest.fixture
 def worker_store(worker_url: str) -> Iterator[Store]:
-    opened = runtime.run(Store.open(worker_url, pool_size=1, application_name="test"))
-    yield opened
-    runtime.run(opened.close())
+    yield from lend_store(worker_url)
 
 
 @pytest.fixture
@@ -64,14 +57,7 @@ def mailboxes(redis_url: str) -> Iterator[LoopedMailboxes]:
 @pytest.fixture
 def applied(store: Store) -> Happened:
     """Apply an event as a worker would."""
-
-    def apply(type_: str, object_: dict[str, Any], **fields: Any) -> None:
-        event = read_event(builders.event_body(type_, object_, **fields))
-        runtime.run(
-            store.apply([Delivery(event, received_ms=builders.NOW * 1000, attempts=0, source=Source.WEBHOOK)])
-        )
-
-    return apply
+    return apply_through(store)
 
 
 @pytest.fixture

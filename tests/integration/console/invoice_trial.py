@@ -22,6 +22,7 @@ from cogento.local.stripe.http_server import Response, serving
 from cogento.reconcile import refetch, verify
 from cogento.store.migrate import migrate
 from tests.support.builders import NOW, body, customer, thin_event
+from tests.support.databases import let_in
 from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe, deliver, open_reconciliation
 from tests.support.stripe_asking import KEY
@@ -186,15 +187,14 @@ def test_stripe_is_asked_for_what_a_thin_event_names(
 def test_check_looks_at_the_rights_on_its_table(
     run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("DROP ROLE IF EXISTS knows_no_invoices")
-        connection.execute("CREATE ROLE knows_no_invoices LOGIN PASSWORD 'none'")
-        connection.execute("GRANT USAGE ON SCHEMA cogento_internal TO knows_no_invoices")
-        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public, cogento_internal TO knows_no_invoices")
-        connection.execute("REVOKE UPDATE ON invoices FROM knows_no_invoices")
-    monkeypatch.setenv(
-        "DATABASE_URL", f"postgresql://knows_no_invoices:none@{database_url.rpartition('@')[2]}"
+    url = let_in(
+        "knows_no_invoices",
+        database_url,
+        "GRANT USAGE ON SCHEMA cogento_internal TO knows_no_invoices",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public, cogento_internal TO knows_no_invoices",
+        "REVOKE UPDATE ON invoices FROM knows_no_invoices",
     )
+    monkeypatch.setenv("DATABASE_URL", url)
 
     assert "this user may not read and write invoices\n" in run("check").output
 

@@ -13,7 +13,8 @@ from tests.support.listeners import Webhook, listening
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.console.conftest import Happened, Run
+    from tests.integration.console.conftest import Run
+    from tests.support.stores import Happened
 
 
 @pytest.fixture

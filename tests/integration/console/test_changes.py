@@ -19,7 +19,8 @@ from tests.support.servers import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.console.conftest import Happened, Run
+    from tests.integration.console.conftest import Run
+    from tests.support.stores import Happened
 
 
 @pytest.fixture

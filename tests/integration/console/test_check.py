@@ -20,6 +20,7 @@ from cogento.reconcile.sweep import TYPES
 from cogento.settings import EX_CONFIG
 from cogento.store.migrate import migrate
 from cogento.stripe.api import API_VERSION
+from tests.support.databases import let_in
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 
@@ -227,14 +228,14 @@ def test_tables_of_an_older_release_say_to_migrate(run: Run, database_url: str) 
 def test_a_user_without_rights_is_told_of_which_tables(
     run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("DROP ROLE IF EXISTS looks_only")
-        connection.execute("CREATE ROLE looks_only LOGIN PASSWORD 'looks'")
-        connection.execute("GRANT USAGE ON SCHEMA cogento_internal TO looks_only")
-        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public, cogento_internal TO looks_only")
-        connection.execute("GRANT INSERT, UPDATE ON users TO looks_only")
-    place = database_url.rpartition("@")[2]
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://looks_only:looks@{place}")
+    url = let_in(
+        "looks_only",
+        database_url,
+        "GRANT USAGE ON SCHEMA cogento_internal TO looks_only",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public, cogento_internal TO looks_only",
+        "GRANT INSERT, UPDATE ON users TO looks_only",
+    )
+    monkeypatch.setenv("DATABASE_URL", url)
 
     result = run("check", "--json")
 

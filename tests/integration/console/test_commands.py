@@ -16,10 +16,11 @@ from cogento.queue.claims import FailedAttempt, Settlement
 from cogento.queue.durability import AckDurability
 from cogento.queue.worker_registry import Heartbeat
 from cogento.store.store import Store
-from tests.integration.console.conftest import Happened, Run
+from tests.integration.console.conftest import Run
 from tests.support import builders
 from tests.support.looped import LoopedMailboxes
 from tests.support.store_letters import letter
+from tests.support.stores import Happened
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 PLAN = builders.subscription("sub_ada", customer="cus_ada")
@@ -201,6 +202,22 @@ def test_t8_explain_finds_a_customer_however_its_address_is_typed(
     told = run("explain", asked).output
     assert "cus_ada" in told
     assert "placeholder" not in told
+
+
+def test_explain_finds_a_customer_by_the_stand_in_that_its_row_shows(run: Run, applied: Happened) -> None:
+    applied("customer.created", ADA | {"id": "cus_Older", "created": builders.NOW - 100}, id_="evt_a")
+    applied("customer.created", ADA, id_="evt_b")
+    told = run("explain", "cus_ada@placeholder.invalid").output
+    assert told.startswith("cus_ada\n")
+    assert run("explain", "cus_Older@placeholder.invalid").output.startswith("cus_Older\n")
+
+
+def test_explain_finds_a_customer_by_the_user_id_that_an_application_keeps(
+    run: Run, applied: Happened
+) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    user_id = json.loads(run("explain", "cus_ada", "--json").output)["records"]["customer"]["user_id"]
+    assert run("explain", user_id).output.startswith("cus_ada\n")
 
 
 def test_explain_says_what_an_event_waits_for(

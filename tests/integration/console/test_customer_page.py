@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
-    from tests.integration.console.conftest import Happened
     from tests.support.looped import LoopedMailboxes
+    from tests.support.stores import Happened
 
 NOW = builders.NOW
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")

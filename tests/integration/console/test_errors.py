@@ -8,9 +8,10 @@ import pytest
 
 from cogento.events.names import CustomerId
 from cogento.local.ports import free_port
-from tests.integration.console.conftest import Happened, Run
+from tests.integration.console.conftest import Run
 from tests.support import builders
 from tests.support.looped import LoopedMailboxes
+from tests.support.stores import Happened
 
 SECRET = "hunter2-canary"
 

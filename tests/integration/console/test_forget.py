@@ -12,7 +12,7 @@ from cogento import runtime
 from cogento.events.names import CustomerId
 from cogento.reconcile.forget import CustomerBusyError, Forgetting
 from cogento.store.letter_records import LetterStatus
-from tests.integration.console.conftest import Happened, Run
+from tests.integration.console.conftest import Run
 from tests.support import builders
 from tests.support.builders import NOW
 from tests.support.known_person import (
@@ -27,6 +27,7 @@ from tests.support.known_person import (
     values,
 )
 from tests.support.store_letters import letter
+from tests.support.stores import Happened
 
 if TYPE_CHECKING:
     from cogento.store.store import Store

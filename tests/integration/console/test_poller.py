@@ -19,7 +19,7 @@ from tests.support.servers import wait_until
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
-    from tests.integration.console.conftest import Happened
+    from tests.support.stores import Happened
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 PLAN = builders.subscription("sub_ada", customer="cus_ada", status="active")

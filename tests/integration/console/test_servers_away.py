@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from cogento.store.store import Store
-    from tests.integration.console.conftest import Happened, Run
+    from tests.integration.console.conftest import Run
+    from tests.support.stores import Happened
 
 ADA = builders.customer("cus_ada", email="ada@example.com", name="Ada")
 

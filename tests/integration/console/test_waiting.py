@@ -16,8 +16,9 @@ from tests.support import builders
 
 if TYPE_CHECKING:
     from cogento.store.store import Store
-    from tests.integration.console.conftest import Happened, Run
+    from tests.integration.console.conftest import Run
     from tests.support.looped import LoopedMailboxes
+    from tests.support.stores import Happened
 
 ADA = builders.customer("cus_ada")
 

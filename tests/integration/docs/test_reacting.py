@@ -18,6 +18,7 @@ from cogento.store.store import Store
 from tests.support.databases import ROLES, as_role
 from tests.support.servers import wait_until
 from tests.support.store_deliveries import deleted_customer, new_customer, subscription
+from tests.support.stores import lend_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +45,7 @@ def database_url(administration: Administration, announcing_template: str) -> It
 @pytest.fixture
 def store(worker_url: str) -> Iterator[Store]:
     """What a worker writes through."""
-    opened = runtime.run(Store.open(worker_url, pool_size=1, application_name="test"))
-    yield opened
-    runtime.run(opened.close())
+    yield from lend_store(worker_url)
 
 
 @pytest.fixture

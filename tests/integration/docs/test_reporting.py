@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from bench.reporting import PAGE, Question, fill, plan_of, questions
-from cogento.store.migrate import migrate
 from tools import dbt_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.local.postgres import Postgres
-    from tests.support.servers import RunningServer
+    from tests.support.databases import Administration
 
 CUSTOMERS = 20_000
 QUESTIONS = questions()
@@ -28,16 +27,9 @@ READ_BY = {
 
 
 @pytest.fixture(scope="module")
-def large(postgres_server: RunningServer[Postgres]) -> Iterator[psycopg.Connection]:
+def large(administration: Administration, migrated_template: str) -> Iterator[psycopg.Connection]:
     """Tables of 20,000 customers who have lived for five years."""
-    with psycopg.connect(postgres_server.description.url_of("postgres"), autocommit=True) as administrator:
-        administrator.execute("CREATE DATABASE reporting TEMPLATE template0")
-        url = postgres_server.description.url_of("reporting")
-        migrate(url)
-        with psycopg.connect(url, autocommit=True) as connection:
-            fill(connection, CUSTOMERS)
-            yield connection
-        administrator.execute("DROP DATABASE reporting WITH (FORCE)")
+    yield from administration.lend_filled(partial(fill, customers=CUSTOMERS), template=migrated_template)
 
 
 def test_there_are_fifteen_questions_and_the_page_says_of_each_how_it_is_read() -> None:

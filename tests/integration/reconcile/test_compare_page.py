@@ -16,6 +16,7 @@ from cogento.store.store import Store
 from tests.support.fake_console import fake_console
 from tests.support.policies import change
 from tests.support.simulated_stripe import SimulatedStripe, deliver, open_reconciliation
+from tests.support.stores import lend_store
 from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(post: Post) -> Iterator[Store]:
-    opened = runtime.run(Store.open(post.database_url, pool_size=2, application_name="test"))
-    yield opened
-    runtime.run(opened.close())
+    yield from lend_store(post.database_url, pool_size=2)
 
 
 @pytest.fixture

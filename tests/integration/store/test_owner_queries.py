@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
-from cogento.store.migrate import migrate
 from cogento.store.roles import Role
 from cogento.store.store import Store
 from tests.support.store_deliveries import new_customer, subscription
@@ -16,8 +14,9 @@ from tests.support.store_deliveries import new_customer, subscription
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogento.local.postgres import Postgres
-    from tests.support.servers import RunningServer
+    import psycopg
+
+    from tests.support.databases import Administration
 
 ADA = "ada@example.com"
 FILL = """
@@ -37,22 +36,13 @@ FROM users;
 INSERT INTO user_roles (user_id, role)
 SELECT user_id, CASE WHEN metadata ->> 'membership_type' = 'Adult' THEN 'admin' ELSE 'user' END
 FROM users;
-ANALYZE users, subscriptions, user_roles;
 """
 
 
 @pytest.fixture(scope="module")
-def hundred_thousand(postgres_server: RunningServer[Postgres]) -> Iterator[psycopg.Connection]:
+def hundred_thousand(administration: Administration, migrated_template: str) -> Iterator[psycopg.Connection]:
     """A database of 100,000 users with a subscription and a role each."""
-    with psycopg.connect(postgres_server.description.url_of("postgres"), autocommit=True) as administrator:
-        administrator.execute("CREATE DATABASE hundred_thousand TEMPLATE template0")
-        url = postgres_server.description.url_of("hundred_thousand")
-        migrate(url)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(FILL)
-            connection.execute("VACUUM ANALYZE users, subscriptions, user_roles")
-            yield connection
-        administrator.execute("DROP DATABASE hundred_thousand WITH (FORCE)")
+    yield from administration.lend_filled(_fill, template=migrated_template)
 
 
 async def test_a_user_with_subscriptions_by_address(store: Store, sql: Any) -> None:
@@ -160,6 +150,11 @@ def test_the_arrow_form_reads_the_whole_table_and_says_the_same(hundred_thousand
     assert (
         hundred_thousand.execute(arrow).fetchone() == hundred_thousand.execute(contains).fetchone() == (100,)
     )
+
+
+def _fill(connection: psycopg.Connection) -> None:
+    connection.execute(FILL)
+    connection.execute("VACUUM ANALYZE users, subscriptions, user_roles")
 
 
 def _plan(connection: psycopg.Connection, question: str) -> str:
