@@ -40,8 +40,8 @@ MOST_NAMED = 100  # customers of one address (history_whose.sql)
 def explain(asked: str, *, limit: int, as_json: bool) -> None:
     """Explain a customer, subscription or event: state, history, what it waits for.
 
-    ID is Stripe's (cus_…, sub_…, evt_… or of what else has a table), or an e-mail address. What no table knows is
-    looked for in the events that wait.
+    ID is Stripe's (cus_…, sub_…, evt_… or of what else has a table), a user_id, or an e-mail address. What no table
+    knows is looked for in the events that wait.
     """
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
         found = explain_id(asked, mailboxes, store, limit=limit + 1)

@@ -153,4 +153,4 @@ def _let_take_data(command: click.Command) -> None:
 @click.group(cls=Commands)
 @click.version_option(VERSION, prog_name="cogento")
 def main() -> None:
-    """Keep a Postgres copy of Stripe's customers and subscriptions right."""
+    """Copy Stripe's customers, subscriptions and whatever else has a table into PostgreSQL, and keep the copy correct."""

@@ -1,7 +1,7 @@
 """A customer explained from both sides: what waits in its mailbox, and what its rows show and why.
 
-Asked by any id of Stripe's (the customer's, that of what belongs to it, one of its events') or by an
-e-mail address. Knows nothing of how an explanation is shown.
+Asked by any id of Stripe's (the customer's, that of what belongs to it, one of its events'), by a user_id or by
+an e-mail address. Knows nothing of how an explanation is shown.
 """
 
 from __future__ import annotations

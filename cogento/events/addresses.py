@@ -20,7 +20,8 @@ from cogento.events.names import CustomerId
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_STAND_IN = "@placeholder.invalid"
+STAND_IN = "@placeholder.invalid"
+"""What follows the customer's id in the address of a row that holds none."""
 
 
 class EmailClaim(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ class EmailClaim(msgspec.Struct, frozen=True):
 
 def placeholder(customer_id: CustomerId) -> str:
     """The address that a customer's row shows while it holds none."""
-    return f"{customer_id}{_STAND_IN}"
+    return f"{customer_id}{STAND_IN}"
 
 
 def canonical_address(email: str) -> str:
@@ -59,7 +60,7 @@ def claimed_address(claim: EmailClaim) -> str | None:
     if claim.deleted or not claim.stripe_email:
         return None
     address = canonical_address(claim.stripe_email)
-    if not address or len(address) > LONGEST_EMAIL or address.endswith(_STAND_IN):
+    if not address or len(address) > LONGEST_EMAIL or address.endswith(STAND_IN):
         return None
     return address
 

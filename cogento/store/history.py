@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 
-from cogento.events.addresses import canonical_address
+from cogento.events.addresses import STAND_IN, canonical_address
 from cogento.events.event import StatusChange
 from cogento.events.kinds import OWNED_KINDS
 from cogento.events.kinds.kind import ColumnType
@@ -148,8 +149,12 @@ class History:
         self._database = database
 
     async def whose(self, about: str) -> list[CustomerId]:
-        """Name the customers that an id (of a customer, of what belongs to one, or of an event) or an address is about."""
-        rows = await self._database.fetch(_WHOSE, about, canonical_address(about))
+        """Name the customers that an id (of a customer, of what belongs to one, of an event, or ours) or an address is about.
+
+        A stand-in address is about the customer whose id it contains, whoever shows one now.
+        """
+        asked = about.removesuffix(STAND_IN)
+        rows = await self._database.fetch(_WHOSE, asked, canonical_address(about), _user_id(asked))
         return [CustomerId(row["customer_id"]) for row in rows]
 
     async def customer(self, customer_id: CustomerId) -> CustomerRecord | None:
@@ -248,6 +253,14 @@ class NewSubscription:
     status: str
     unsure: bool
     age_seconds: float
+
+
+def _user_id(asked: str) -> UUID | None:
+    """Read what was asked for as an id of a row of users, which is a UUID."""
+    try:
+        return UUID(asked)
+    except ValueError:
+        return None
 
 
 def _with_json_read(kind: Kind, row: Mapping[str, object]) -> dict[str, object]:

@@ -1,9 +1,14 @@
--- Find the customers that an id or address is about: of a customer, of what belongs to one, of an event.
+-- Find the customers that an id or address is about: of a customer, of what belongs to one, of an event, of a user.
 -- $1 VARCHAR: the id or address
 -- $2 VARCHAR: the same as an address in its canonical form
+-- $3 UUID: the same as a user's id, or NULL
 SELECT stripe_customer_id AS customer_id
 FROM users
 WHERE stripe_customer_id = $1::VARCHAR
+UNION
+SELECT stripe_customer_id
+FROM users
+WHERE user_id = $3::UUID
 UNION
 SELECT stripe_customer_id
 FROM users
