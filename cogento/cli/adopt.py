@@ -6,7 +6,7 @@ import click
 
 from cogento.cli.printing import json_option, print_facts, print_json
 from cogento.console.errors import Failure, friendly_errors
-from cogento.console.local_run import adopt_chosen_run
+from cogento.console.local_run import adopt_local_run
 from cogento.settings import EX_CONFIG, DatabaseSettings, load
 from cogento.store import adopt as tables
 from cogento.store.adopt import AdoptionRefusedError
@@ -23,7 +23,7 @@ def adopt(*, yes: bool, as_json: bool) -> None:
     tables too: those of further kinds, the ledger, the dead letters. Stop the other program first, and run `cogento backfill`
     afterwards.
     """
-    adopt_chosen_run()
+    adopt_local_run()
     settings = load(DatabaseSettings)
     with friendly_errors():
         try:

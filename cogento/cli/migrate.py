@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cogento.console.errors import friendly_errors
-from cogento.console.local_run import adopt_chosen_run
+from cogento.console.local_run import adopt_local_run
 from cogento.settings import MigrationSettings, load
 from cogento.store.migrate import migrate as bring_up_to_date
 
@@ -22,7 +22,7 @@ def migrate(*, with_views: bool) -> None:
 
     Safe while everything runs, and safe to run twice at once.
     """
-    adopt_chosen_run()
+    adopt_local_run()
     settings = load(MigrationSettings)
     with friendly_errors():
         done = bring_up_to_date(

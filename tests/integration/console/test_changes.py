@@ -128,6 +128,17 @@ def test_the_migration_says_what_it_has_switched(
     assert said in result.output.splitlines()[-1]
 
 
+def test_it_is_switched_on_beside_a_local_run_as_the_page_says(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".data").mkdir()
+    (tmp_path / ".data" / "run.json").write_text(json.dumps({"database_url": database_url}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHANGES", "on")
+    result = CliRunner().invoke(main, ["migrate"], prog_name="cogento")
+    assert result.output.splitlines()[-1] == "What changes in them is kept and announced (CHANGES)."
+
+
 def test_a_switch_that_is_neither_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("CHANGES", "sometimes")
