@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Test files that run at once, each worker with servers of its own; 0 runs them one after another.
-TEST_WORKERS ?= 3
-PYTEST := $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+# Test files that run at once, each worker with servers of its own; 0 runs them one after another. Tests with servers
+# wait half of their time, so that a processor has two of them; quick tests never wait.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : 8)))
+PYTEST := $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run run-cluster psql compare test test-sql check types unit lock docs measures bench bench-full chaos screenshots format clean
@@ -42,11 +44,11 @@ types: $(READY)
 	@$(BIN)/lint-imports
 
 unit: $(READY)
-	@$(PYTEST) tests/unit
+	@$(PYTEST) $(CORES) tests/unit
 
 # The files that take longest are begun first, so that no worker is left with one when the others are done.
 test: check ## Everything: real servers, processes, browser
-	@$(PYTEST) tests/{e2e,browser,faults,model,integration}
+	@$(PYTEST) $(TEST_WORKERS) tests/{e2e,browser,faults,model,integration}
 
 # What takes longest and sends the servers nothing that the others do not.
 SAID_ALREADY := \
@@ -58,7 +60,7 @@ SAID_ALREADY := \
 SAID_ALREADY += queue/test_cluster.py
 
 test-sql: $(READY) ## What speaks SQL and Lua alone: TEST_POSTGRES_BIN and TEST_REDIS_SERVER choose its servers
-	@$(PYTEST) tests/integration/{store,queue,reconcile,worker} $(SAID_ALREADY:%=--ignore=tests/integration/%)
+	@$(PYTEST) $(TEST_WORKERS) tests/integration/{store,queue,reconcile,worker} $(SAID_ALREADY:%=--ignore=tests/integration/%)
 
 bench: $(READY) ## The quick benchmarks, under ten minutes
 	@$(BIN)/python -m bench

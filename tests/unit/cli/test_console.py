@@ -50,7 +50,7 @@ def test_b88_viewers_must_not_have_the_operators_password(monkeypatch: pytest.Mo
 
 
 PROXY = {"CONSOLE_TRUSTED_HEADER": "X-Forwarded-User", "CONSOLE_TRUSTED_PROXY": "10.0.0.5"}
-A_HASH = str(hash_password("correct horse battery"))
+A_HASH = PasswordHasher.from_parameters(CHEAPEST).hash("correct horse battery")
 
 
 @pytest.mark.parametrize(
