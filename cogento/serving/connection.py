@@ -4,19 +4,15 @@ What it refuses before an application sees a request (no HTTP, ambiguous lengths
 JSON, and nothing of it is quoted in a log line. The parser is llhttp, Node's, in its strict mode, which refuses
 what two servers could understand differently (B12, B13 and B21 of docs/bad-inputs.md).
 
-Every bound is a number in this file or in request_cycle.py; docs/limits.md has them in one table. Leans on uvicorn's
+Every bound is a number in this file, heads.py or request_cycle.py; docs/limits.md has them in one table. Leans on uvicorn's
 `HttpToolsProtocol` as it is in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import sys
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
 import httptools
@@ -25,8 +21,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from cogento.reporting import ThrottledLog
 from cogento.serving.answers import CLOSE, refusal
 from cogento.serving.crowd import Crowd, Stage
+from cogento.serving.heads import RefusedHeadError, announced_body, check_target, split_target
 from cogento.serving.listening import plain_address
 from cogento.serving.request_cycle import WRITE_SECONDS, RequestCycle, render_head
+from cogento.serving.silence import SilenceTimer
 
 if TYPE_CHECKING:
     from typing import Any
@@ -46,9 +44,7 @@ LAST_SECONDS = 1
 LINGER_SECONDS = 2.0
 """How long a refused client is read on: to close with unread bytes resets the connection, and can undo the answer."""
 LINGER_BYTES = 4_194_304
-MAX_TARGET_BYTES = 4094
 MAX_HEADERS = 50
-MAX_HEADER_BYTES = 8190
 MAX_HEAD_BYTES = 65_536
 """Of a request's bytes those that are no body: its head, and how a chunked body was cut up, trailers included."""
 MOST_WAITING = 2
@@ -59,14 +55,6 @@ _END = b"\r\n\r\n"  # of every head in strict mode, and of every chunked body
 _SMALL_BODY_BYTES = 65_536
 _throttled_log = ThrottledLog(time.monotonic)
 _crowds: WeakKeyDictionary[ServerState, Crowd[Connection]] = WeakKeyDictionary()
-
-
-class RefusedHeadError(Exception):
-    """A head that breaks a rule of ours; `code` names the answer."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class Connection(HttpToolsProtocol):
@@ -88,7 +76,7 @@ class Connection(HttpToolsProtocol):
         self._body_left = 0  # of the request that is read now; of a chunked one nobody knows
         self._dropped_bytes: int | None = None  # set once nothing more of this connection is read as HTTP
         self._is_stopping = False
-        self._silent_until, self._timer_at = math.inf, math.inf  # by the loop's clock
+        self._silence = SilenceTimer(self.loop, self._cut_off)
         self._unread_answer: asyncio.TimerHandle | None = None
 
     # What may be different for what is served; see receiver/fastpath/server.py.
@@ -118,13 +106,13 @@ class Connection(HttpToolsProtocol):
                 return
             other.crowd_out()
         self._move(Stage.HEAD)
-        self._wait(HEAD_SECONDS)
+        self._silence.allow(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all that waited here; a client that leaves is no error."""
         self._let_go()
         super().connection_lost(exc)
-        self._stop_timer()
+        self._silence.close()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -163,18 +151,9 @@ class Connection(HttpToolsProtocol):
         """Answer what is here and what is on its way, and close."""
         self._is_stopping = True
         if not self._is_serving():
-            self._wait(LAST_SECONDS)
+            self._silence.allow(LAST_SECONDS)
         elif not self.unparsed:
             self.cycle.keep_alive = False
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Cut a connection that has been silent for as long as it may; nothing that it was told is unread."""
-        self.timeout_keep_alive_task, self._timer_at = None, math.inf
-        left = self._silent_until - self.loop.time()
-        if left <= 0:
-            self._cut_off()
-        elif left < math.inf:
-            self._wait(left)
 
     # What the parser tells.
 
@@ -186,8 +165,7 @@ class Connection(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Note the address; raises RefusedHeadError."""
         super().on_url(url)
-        if len(self.url) > MAX_TARGET_BYTES:
-            raise RefusedHeadError("uri_too_long")
+        check_target(self.url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; raises RefusedHeadError.
@@ -204,10 +182,11 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) == MOST_WAITING:
             raise RefusedHeadError("bad_request")
         self._reads_head = False
-        self._silent_until = math.inf
-        self._check_headers()
+        self._silence.end()
+        body = announced_body(self.headers, http_version=self.parser.get_http_version())
+        self._body_left, self.expect_100_continue = body.most_bytes, body.waits_for_continue
 
-        path, raw_path, query = _address(self.url)
+        path, raw_path, query = split_target(self.url)
         self.scope |= {
             "method": self.parser.get_method().decode("ascii"),
             "http_version": self.parser.get_http_version(),
@@ -261,7 +240,7 @@ class Connection(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cast("RequestCycle", cycle), app)
         else:
-            self._wait(IDLE_SECONDS)
+            self._silence.allow(IDLE_SECONDS)
         if self.unparsed:
             self._parse()
         if self._is_stopping and not self.unparsed:
@@ -300,21 +279,6 @@ class Connection(HttpToolsProtocol):
         self._parsed_to = first + len(_END)
         return memoryview(data)[begin : self._parsed_to]
 
-    def _check_headers(self) -> None:
-        for name, value in self.headers:
-            if len(name) + len(value) > MAX_HEADER_BYTES:
-                raise RefusedHeadError("headers_too_large")
-            if name == b"content-length":
-                self._body_left = int(value)
-            elif name == b"transfer-encoding":
-                if self.parser.get_http_version() == "1.0":  # whose senders do not know it: RFC 9112, 6.1
-                    raise RefusedHeadError("bad_request")
-                self._body_left = sys.maxsize
-            elif name == b"expect":
-                if value.lower() != b"100-continue":
-                    raise RefusedHeadError("expectation_failed")
-                self.expect_100_continue = True
-
     def _start_asgi_task(self, cycle: RequestCycle, app: ASGI3Application) -> None:  # type: ignore[override]
         self._under_way = cycle
         cycle.begin(self.loop.time())
@@ -351,7 +315,7 @@ class Connection(HttpToolsProtocol):
         self.count_answer(answer.outcome)
         self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
         self._move(Stage.REFUSED)
-        self._wait(LINGER_SECONDS)
+        self._silence.allow(LINGER_SECONDS)
         pairs = [*self.server_state.default_headers, *headers, *answer.headers, CLOSE]
         self.transport.write(render_head(answer.http_status, pairs) + answer.body)
         self.transport.write_eof()
@@ -369,7 +333,7 @@ class Connection(HttpToolsProtocol):
                 self._end_with_this_request()  # only what was taken apart is answered
         elif self._dropped_bytes is None:
             if self._reads_head and self.stage is not Stage.HEAD:
-                self._wait(HEAD_SECONDS)
+                self._silence.allow(HEAD_SECONDS)
             self._move(Stage.HEAD if self._reads_head else Stage.IDLE)
 
     def _bound_bodies(self) -> None:
@@ -409,28 +373,3 @@ class Connection(HttpToolsProtocol):
         if stage is not self.stage:
             self._crowd.move(self, self.stage, stage)
             self.stage = stage
-
-    def _wait(self, seconds: float) -> None:
-        """Let the client be silent for so long from now.
-
-        A timer that is set for sooner stays, and is set again when it is due: most waits end long before, and a timer
-        for each request costs as much as reading its head.
-        """
-        self._silent_until = self.loop.time() + seconds
-        if self._silent_until < self._timer_at:
-            self._stop_timer()
-            self._timer_at = self._silent_until
-            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def _stop_timer(self) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-        self.timeout_keep_alive_task, self._timer_at = None, math.inf
-
-
-@lru_cache(maxsize=16)  # nearly all requests are for one address
-def _address(url: bytes) -> tuple[str, bytes, bytes]:
-    """Return a path as text and as it was sent, and the query."""
-    address = httptools.parse_url(url)
-    path = address.path.decode("ascii")
-    return unquote(path) if "%" in path else path, address.path, address.query or b""

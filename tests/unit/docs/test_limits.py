@@ -9,7 +9,7 @@ import pytest
 
 from cogento.console.web import login, security, sessions, unsent
 from cogento.console.web import server as console_server
-from cogento.serving import connection, request_cycle
+from cogento.serving import connection, heads, request_cycle
 from receiver import reading
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ ROWS = re.findall(
 TESTS = set(
     re.findall(r"^def (test_\w+)", "\n".join(p.read_text() for p in ROOT.glob("tests/**/*.py")), re.MULTILINE)
 )
-MODULES = (connection, request_cycle, reading, security, login, sessions, unsent, console_server)
+MODULES = (connection, heads, request_cycle, reading, security, login, sessions, unsent, console_server)
 BOUND = re.compile(r"(MOST|MAX|LONGEST|LINGER)\w*|THREADS|(HEAD|IDLE|LAST|READ|WRITE)_SECONDS")
 # A session's own life is told where it is used; the longest session is no bound on what is used up.
 BOUNDS = {
