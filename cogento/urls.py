@@ -226,7 +226,7 @@ def _judge(name: str, value: str, known: Mapping[str, Callable[[str], bool]]) ->
     if fits is None:
         named = f" {name}" if re.fullmatch(r"[A-Za-z][A-Za-z_.]{0,40}", name) else ""
         raise UnusableUrlError(
-            f"its parameter{named} is none that this server's clients understand alike: remove it"
+            f"its parameter{named} is not one that is taken: remove it; docs/settings.md lists those that are"
         )
     if not fits(value):
         raise UnusableUrlError(f"its parameter {name} has a value that cannot be used")

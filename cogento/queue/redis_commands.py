@@ -22,6 +22,7 @@ from redis.exceptions import (
 )
 
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable, ShardMoved
+from cogento.tls import is_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,11 @@ NOT_PERMITTED = (
 MOVED_ELSEWHERE = (
     "Redis: another server of the same cluster has this shard. REDIS_URL names one server: for a cluster write "
     "redis+cluster://host:port,host:port."
+)
+
+UNTRUSTED = (
+    "The certificate of the server at REDIS_URL is not one that this machine trusts. Name who signed it, by ssl_ca_certs in "
+    "the URL, or set REDIS_TLS_VERIFY=none where it signs its own, as Heroku's does."
 )
 
 Argument = str | bytes | int
@@ -103,4 +109,4 @@ def _denied(error: Exception) -> str | None:
         return "Redis refuses the user or password in REDIS_URL, or asks for one: put the right ones there."
     if isinstance(error, ResponseError) and str(error) == "DB index is out of range":
         return "Redis has no database of the number in REDIS_URL: use a lower one, /0 for example."
-    return None
+    return UNTRUSTED if is_untrusted(error) else None

@@ -17,6 +17,7 @@ from cogento.events.errors import (
     TransientError,
 )
 from cogento.retries import FailureClass
+from cogento.tls import is_untrusted
 
 
 class PostgresUnavailableError(DependencyUnavailableError):
@@ -127,6 +128,16 @@ OTHER_REFUSAL = (
     "PostgreSQL takes no connection with these settings ({code}). Check what stands after the ? of DATABASE_URL, and "
     "the environment variables PG…"
 )
+UNTRUSTED = (
+    "The certificate of the server at DATABASE_URL is not one that this machine trusts. Name who signed it, by sslrootcert in "
+    "the URL."
+)
+UNENCRYPTED = (
+    "The server at DATABASE_URL does not speak TLS, which its sslmode demands. Name another server or port, or where nobody "
+    "can listen in write sslmode=prefer."
+)
+NO_TLS = "rejected SSL upgrade"
+"""How asyncpg says it."""
 POOLER_CODE = "08P01"
 """What PgBouncer gave for everything before 1.20; so its words tell, and those of the server that it passes on."""
 POOLER_WORDS = {
@@ -150,7 +161,7 @@ def as_refusal(error: Exception) -> Exception:
     if code == POOLER_CODE:
         said = (known for words, known in POOLER_WORDS.items() if re.match(words, str(error)))
         code = next(said, code)
-    sentence = REFUSALS.get(code) or REFUSALS.get(code[:2])
+    sentence = REFUSALS.get(code) or REFUSALS.get(code[:2]) or _of_tls(error)
     if failure in (FailureClass.BUG, FailureClass.PERMANENT) or code == "22023":
         sentence = sentence or OTHER_REFUSAL
     if sentence:
@@ -158,6 +169,12 @@ def as_refusal(error: Exception) -> Exception:
     if failure is FailureClass.INFRASTRUCTURE:
         return error
     return PostgresUnavailableError(f"no connection to Postgres could be set up ({code_of(error)})")
+
+
+def _of_tls(error: Exception) -> str | None:
+    if NO_TLS in str(error):
+        return UNENCRYPTED
+    return UNTRUSTED if is_untrusted(error) else None
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -76,7 +76,7 @@ ADVICE = {
     "25006": "Name the primary in DATABASE_URL, and migrate again.",
 }
 OWN_PLACE = (
-    "Rename it, or give the tables a schema of their own, by DATABASE_SCHEMA=cogento for example, or a database of their own; "
+    "Rename it, or give the tables a schema of their own, by DATABASE_SCHEMA=billing for example, or a database of their own; "
     "`cogento adopt` takes over users, subscriptions and user_roles that another program made."
 )
 

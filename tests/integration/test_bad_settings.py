@@ -19,6 +19,7 @@ from cogento.local.postgres import Postgres
 from cogento.queue.figures import waits_for_what
 from tests.support import servers
 from tests.support.builders import SECRET, customer
+from tests.support.certificates import serve_untrusted
 from tests.support.running_worker import PROCFILE, ROOT
 
 if TYPE_CHECKING:
@@ -239,6 +240,45 @@ def test_a10_a_health_check_names_what_redis_refuses_and_restarts_nobody_for_it(
     done = ended("health", tmp_path, REDIS_URL=redis_urls(guarded_valkey)["wrong password"])
     assert done.returncode == 0
     assert done.stdout.startswith("unknown: Redis refuses the user or password")
+
+
+@pytest.fixture(scope="module")
+def untrusted_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server shows a certificate that it has signed itself, as Heroku's Redis does."""
+    for port in serve_untrusted(tmp_path_factory.mktemp("redis"), asks_first=False):
+        yield f"rediss://:{CANARY}@127.0.0.1:{port}/0"
+
+
+@pytest.mark.parametrize("process", ["gunicorn", "worker", "status"])
+def test_a_redis_whose_certificate_nobody_trusts_is_no_outage(
+    process: str, untrusted_redis: str, database_url: str, tmp_path: Path
+) -> None:
+    (line,) = refusal(process, tmp_path, REDIS_URL=untrusted_redis, DATABASE_URL=database_url)
+    assert "certificate of the server at REDIS_URL" in line
+
+
+@pytest.fixture(scope="module")
+def untrusted_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same before a PostgreSQL."""
+    for port in serve_untrusted(tmp_path_factory.mktemp("postgres"), asks_first=True):
+        yield f"postgresql://u:{CANARY}@127.0.0.1:{port}/x"
+
+
+@pytest.mark.parametrize("process", ["worker", "migrate"])
+def test_a_postgres_whose_certificate_nobody_trusts_is_no_outage(
+    process: str, untrusted_postgres: str, redis_url: str, tmp_path: Path
+) -> None:
+    url = f"{untrusted_postgres}?sslrootcert=system"
+    (line,) = refusal(process, tmp_path, DATABASE_URL=url, REDIS_URL=redis_url)
+    assert "certificate of the server at DATABASE_URL" in line
+
+
+@pytest.mark.parametrize("process", ["worker", "migrate", "status"])
+def test_a_postgres_that_speaks_no_tls_is_no_outage(
+    process: str, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    (line,) = refusal(process, tmp_path, DATABASE_URL=f"{database_url}?sslmode=require", REDIS_URL=redis_url)
+    assert "The server at DATABASE_URL does not speak TLS" in line
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from cogento.local.ports import LOCALHOST, free_port
 from cogento.local.process import Command, Process
 from tests.integration.receiver.test_chunked import LAST, chunk, chunked, new_event, pieces
+from tests.support.certificates import make_certificate
 from tests.support.programs import installed
 from tests.support.running_receiver import ROOT
 from tests.support.servers import wait_until
@@ -48,15 +48,11 @@ class Nginx:
 
     def __init__(self, folder: Path, receiver_port: int, *, streams: bool) -> None:
         self.port = free_port()
-        certificate, key = folder / "certificate", folder / "key"
-        command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=your-host"
-        subprocess.run(
-            [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
-        )
+        made = make_certificate(folder, name="your-host")
         site = SITE.replace(":8000;", f":{receiver_port};").replace(" 443 ", f" {self.port} ")
         site = site.replace("[::]:443 ", f"[::]:{self.port} ")
-        site = re.sub("ssl_certificate .*;", f"ssl_certificate {certificate};", site)
-        site = re.sub("ssl_certificate_key .*;", f"ssl_certificate_key {key};", site)
+        site = re.sub("ssl_certificate .*;", f"ssl_certificate {made.file};", site)
+        site = re.sub("ssl_certificate_key .*;", f"ssl_certificate_key {made.key};", site)
         if streams:
             site = site.replace("proxy_http_version", "proxy_request_buffering off; proxy_http_version")
         file = folder / "nginx.conf"
