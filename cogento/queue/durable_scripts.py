@@ -65,6 +65,7 @@ class DurableScripts:
         self._demand = demand
         self._replicas = replicas
         self._latest: dict[str, ServerFacts] = {}
+        self._longest_seconds = TIMEOUT_SECONDS
 
     async def check(self, connection: RedisConnection) -> ServerFacts:
         """Ask the server now; raises MailboxRefused when it cannot keep the promise."""
@@ -72,6 +73,8 @@ class DurableScripts:
         facts = await check_server(connection, self._demand, replicas=self._replicas)
         connection.checked = CheckedFacts(facts, epoch, now + KNOWN_SECONDS)
         before, self._latest[connection.name] = self._latest.get(connection.name), facts
+        longest_ms = max(LONGEST_WAIT_MS[each.ack_means] for each in self._latest.values())
+        self._longest_seconds = TIMEOUT_SECONDS + longest_ms / 1000
         if before and before.ack is not facts.ack:
             warning = warning_of(facts.ack)
             log.warning("ack_durability_changed", before=before.ack, after=facts.ack, warning=warning)
@@ -92,8 +95,7 @@ class DurableScripts:
 
     def longest_seconds(self) -> float:
         """Return how long `run` may take, as far as is known yet."""
-        waits = [LONGEST_WAIT_MS[facts.ack_means] for facts in self._latest.values()]
-        return TIMEOUT_SECONDS + max(waits, default=0) / 1000
+        return self._longest_seconds
 
     async def run(self, client: RedisClient, calls: Sequence[Call]) -> list[Reply]:
         """Run scripts where their shards are; when this returns, what they wrote is as durable as promised."""

@@ -1,7 +1,8 @@
 """Many callers, one call: puts of the same moment become one script, and one wait for the disk.
 
-No waiting for others: who finds fewer than MAX_IN_FLIGHT puts under way starts one with whoever is ready now, and those
-who come meanwhile share the next. One timer serves the time-outs of all. Knows nothing of HTTP.
+Who finds no put under way starts one with whoever is ready now; beside one that is under way a second starts as soon as as
+many wait as that one carries. Those who come meanwhile share the next. One timer serves the time-outs of all. Knows
+nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.redis_connection import SLOWEST_BYTES_A_SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.claims import Put
     from cogento.queue.mailboxes import Mailboxes
 
 MAX_IN_FLIGHT = 2
-"""While the server works on one, the other is written and read: alternately, neither waits for the other."""
+"""While the server works on one, the other is written and read: alternately, neither waits for the other. A put of one event
+costs server and receiver as much as ten events more in another, so the second must be worth it: it carries no fewer than the
+first."""
 MAX_WAITING = 4096
 MAX_BATCH = 1000
 MAX_BATCH_BYTES = 4 * 1024**2
@@ -85,7 +88,7 @@ class GroupCommit:
         self._mailboxes = mailboxes
         self._lanes: dict[str, _Lane] = {}
 
-    def put(self, envelope: Envelope) -> Coroutine[Any, Any, Put]:
+    async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when the result is there.
 
         Raises MailboxUnavailable when it was not, or perhaps not, stored: trying again is safe.
@@ -94,7 +97,7 @@ class GroupCommit:
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = _Lane(self._mailboxes)
-        return lane.put(envelope)
+        return await lane.put(envelope)
 
 
 class _Lane:
@@ -105,17 +108,18 @@ class _Lane:
         self._queue: deque[_PendingPut] = deque()
         self._flights: list[_Flight] = []  # while there is none, nobody waits
         self._is_starting = False
-        self._timer: asyncio.TimerHandle | None = None  # one for all: for whoever gives up first
+        # One for all: for whoever gives up first, or did when it was set. It stays when all are answered, for the next.
+        self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None  # uvloop's handle of what is due at once cannot tell
 
-    async def put(self, envelope: Envelope) -> Put:
+    def put(self, envelope: Envelope) -> asyncio.Future[Put]:
         if len(self._queue) >= MAX_WAITING:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()
         longest = 2 * self._mailboxes.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
         pending = _PendingPut(envelope, loop.create_future(), loop.time() + longest)
         self._queue.append(pending)
-        if not self._is_starting and len(self._flights) < MAX_IN_FLIGHT:
+        if not self._is_starting and self._is_put_worth_it():
             # It begins once all who are ready now wait in the queue.
             self._is_starting = True
             flight = _Flight()
@@ -123,21 +127,29 @@ class _Lane:
             flight.task = loop.create_task(self._put_groups(flight))
         if self._timer_at is None or pending.expires_at() < self._timer_at:
             self._set_timer(pending.expires_at())
-        return await pending.answer
+        return pending.answer
 
     async def _put_groups(self, flight: _Flight) -> None:
-        """Put group after group until nobody waits; whatever ends the last flight leaves no one waiting."""
+        """Put group after group until nobody waits, or so few that another flight takes them along.
+
+        Whatever ends the last flight leaves no one waiting.
+        """
         self._is_starting = False
         try:
-            while self._queue:
+            while self._queue and self._is_put_worth_it():
                 flight.group = self._next_group()
                 await self._put_group(flight.group)
+                flight.group = ()
         finally:
             self._flights.remove(flight)
             if not self._flights:
                 while self._queue:
                     self._queue.popleft().fail(MailboxUnavailable("the put was interrupted"))
-                self._set_timer(None)
+
+    def _is_put_worth_it(self) -> bool:
+        """Tell whether to put those who wait now, beside what is under way."""
+        under_way = [len(flight.group) for flight in self._flights if flight.group]
+        return len(under_way) < MAX_IN_FLIGHT and len(self._queue) >= max(under_way, default=0)
 
     def _next_group(self) -> list[_PendingPut]:
         """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""

@@ -54,11 +54,13 @@ class RedisConnection:
         self._connection: AbstractConnection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._connection.set_parser(partial(_Parser, self._extend_limit))
         self._limit: asyncio.Timeout | None = None
+        self._has_heard = False
 
     async def ask(self, *command: Argument) -> Reply:
         """Run one command; its reply comes as redis-py reads such replies."""
         with translated(self._change):
             async with asyncio.timeout(self._timeout_seconds) as self._limit:
+                self._has_heard = False
                 connection = await self._connected()
                 await _write(connection.send_command(*command, check_health=False))
                 return await self._redis.parse_response(connection, command[0])  # type: ignore[arg-type]
@@ -130,6 +132,7 @@ class RedisConnection:
         seconds = self._timeout_seconds + wait_ms / 1000 + len(packed) / SLOWEST_BYTES_A_SECOND
         with translated(self._change):
             async with asyncio.timeout(seconds) as self._limit:
+                self._has_heard = False
                 connection = await self._connected()
                 await _write(connection.send_packed_command(packed, check_health=False))
                 replies = [await _reply(connection) for _ in commands]
@@ -155,25 +158,26 @@ class RedisConnection:
         self._on_change()
 
     def _extend_limit(self) -> None:
-        """Give what follows as much time as what has come just now."""
-        limit = self._limit
+        """Give what is waited for as much time as the part before it had; the first one has its limit."""
+        limit, has_heard, self._has_heard = self._limit, self._has_heard, True
+        if limit is None or not has_heard:
+            return
         moment = asyncio.get_running_loop().time() + self._timeout_seconds
-        if limit is not None and not limit.expired() and moment > (limit.when() or moment):
+        if not limit.expired() and moment > (limit.when() or moment):
             limit.reschedule(moment)
 
 
 class _Parser(DefaultParser):  # type: ignore[valid-type, misc]
-    """Tells of each part of an answer that comes."""
+    """Tells before it waits for a part of an answer: most come as one."""
 
-    def __init__(self, heard: Callable[[], object], socket_read_size: int) -> None:
+    def __init__(self, waits: Callable[[], object], socket_read_size: int) -> None:
         super().__init__(socket_read_size)
-        self._heard = heard
+        self._waits = waits
 
     async def read_from_socket(self) -> Any:
         """Read a part."""
-        is_read = await super().read_from_socket()
-        self._heard()
-        return is_read
+        self._waits()
+        return await super().read_from_socket()
 
 
 async def _is_spoilt(connection: AbstractConnection) -> bool:

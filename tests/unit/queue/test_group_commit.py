@@ -291,6 +291,42 @@ def test_who_comes_during_a_put_starts_a_second_and_who_comes_then_waits(
     assert mailboxes.most_under_way == group_commit.MAX_IN_FLIGHT == 2
 
 
+def test_a_second_put_starts_once_as_many_wait_as_the_first_carries(
+    mailboxes: GatedMailboxes, together: GroupCommit
+) -> None:
+    async def scenario() -> list[list[str]]:
+        tasks = [asyncio.create_task(together.put(envelope(f"evt_{number}"))) for number in range(3)]
+        await becomes(lambda: mailboxes.under_way == 1)
+        seen = []
+        for name in ("evt_3", "evt_4", "evt_5"):
+            tasks.append(asyncio.create_task(together.put(envelope(name))))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            seen.append(mailboxes.calls[-1])
+        mailboxes.is_open = True
+        await outcomes(tasks)
+        return seen
+
+    first = ["evt_0", "evt_1", "evt_2"]
+    assert asyncio.run(scenario()) == [first, first, ["evt_3", "evt_4", "evt_5"]]
+
+
+def test_too_few_for_a_put_beside_another_are_put_when_that_one_ends(
+    mailboxes: GatedMailboxes, together: GroupCommit
+) -> None:
+    async def scenario() -> list[Put | BaseException]:
+        tasks = [asyncio.create_task(together.put(envelope(f"evt_{number}"))) for number in range(3)]
+        await becomes(lambda: mailboxes.under_way == 1)
+        tasks.append(asyncio.create_task(together.put(envelope("evt_few"))))
+        await asyncio.sleep(0)
+        mailboxes.is_open = True
+        return await outcomes(tasks)
+
+    assert asyncio.run(scenario()) == [QUEUED] * 4
+    assert mailboxes.calls == [["evt_0", "evt_1", "evt_2"], ["evt_few"]]
+    assert mailboxes.most_under_way == 1
+
+
 def test_a_put_that_fails_fails_nobody_of_the_other_that_is_under_way(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
