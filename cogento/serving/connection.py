@@ -272,7 +272,8 @@ class Connection(HttpToolsProtocol):
         first = second = -1
         if self._body_left < len(data) - begin:
             first = data.find(_END, begin)
-            second = data.find(_END, first + 1) if first >= 0 else -1
+            # One byte is found ten times as fast as four, and hardly a body has this one.
+            second = data.find(_END, first + 1) if first >= 0 and data.find(b"\r", first + 4) >= 0 else -1
         if second < 0:
             self.unparsed, self._parsed_to = b"", 0
             return memoryview(data)[begin:] if begin else data
