@@ -4,12 +4,19 @@ The queue's, the workers' and the tables' figures are declared in cogento/metric
 
 gunicorn_conf.py sets PROMETHEUS_MULTIPROC_DIR before this is imported, so that one scrape sees every
 process of the receiver.
+
+What every webhook counts is added up over one turn of the event loop first: prometheus_client takes as long to count
+one as to count many, and one by one it was a tenth of what a webhook takes without its put.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from bisect import bisect_left
 from functools import cache
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,14 +28,32 @@ from prometheus_client import (
     multiprocess,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 ACK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+
+class Durations(Histogram):
+    """A histogram that takes many observations at once."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Do what `observe` does of each, in one addition for each bucket."""
+        times = [0] * len(self._upper_bounds)
+        for amount in amounts:
+            times[bisect_left(self._upper_bounds, amount)] += 1
+        for bucket, often in zip(self._buckets, times, strict=True):
+            if often:
+                bucket.inc(often)
+        self._sum.inc(sum(amounts))
+
+
 _REQUESTS = Counter(
     "cogento_webhook_requests", "Requests by what became of them.", ["outcome"], registry=REGISTRY
 )
-_ACK_SECONDS = Histogram(
+_ACK_SECONDS = Durations(
     "cogento_webhook_ack_duration_seconds",
     "From a request's head to its answer.",
     ["outcome"],
@@ -74,8 +99,8 @@ def count_answer(outcome: str) -> None:
 
 def time_answer(outcome: str, seconds: float) -> None:
     """Count an answer and how long it took."""
-    _requests(outcome).inc()
-    _ack_seconds(outcome).observe(seconds)
+    _turn.answers.setdefault(outcome, []).append(seconds)
+    _turn.end_soon()
 
 
 def count_ignored(reason: str) -> None:
@@ -90,8 +115,9 @@ def count_flaw(flaw: str) -> None:
 
 def count_signed(secret_index: int, age_seconds: float) -> None:
     """Count a good signature and show how far our clock is from Stripe's."""
-    _secret_matches(secret_index).inc()
-    show_clock_skew(age_seconds)
+    _turn.signed[secret_index] = _turn.signed.get(secret_index, 0) + 1
+    _turn.age_seconds = age_seconds
+    _turn.end_soon()
 
 
 def show_clock_skew(age_seconds: float) -> None:
@@ -125,10 +151,44 @@ def _requests(outcome: str) -> Counter:
 
 
 @cache
-def _ack_seconds(outcome: str) -> Histogram:
+def _ack_seconds(outcome: str) -> Durations:
     return _ACK_SECONDS.labels(outcome)
 
 
 @cache
 def _secret_matches(secret_index: int) -> Counter:
     return _SECRET_MATCHES.labels(str(secret_index))
+
+
+class _Turn(threading.local):
+    """What a thread has counted in this turn of its event loop; without a loop each count is a turn."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[float]] = {}
+        self.signed: dict[int, int] = {}
+        self.age_seconds = 0.0
+        self._ends_on: asyncio.AbstractEventLoop | None = None  # who has been asked to end this turn
+
+    def end_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._end()
+            return
+        if self._ends_on is not loop:
+            self._ends_on = loop
+            loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        self._ends_on = None
+        for outcome, seconds in self.answers.items():
+            _requests(outcome).inc(len(seconds))
+            _ack_seconds(outcome).observe_all(seconds)
+        for secret_index, times in self.signed.items():
+            _secret_matches(secret_index).inc(times)
+        if self.signed:
+            show_clock_skew(self.age_seconds)
+        self.answers, self.signed = {}, {}
+
+
+_turn = _Turn()
