@@ -10,7 +10,7 @@ import click
 
 from cogento.cli.printing import print_json, print_table
 from cogento.console.errors import Failure
-from cogento.console.formatting import parse_age, printable
+from cogento.console.formatting import counted, parse_age, printable
 from cogento.events.letters import LetterReason
 from cogento.store.letter_records import LetterFilter, LetterStatus
 
@@ -121,7 +121,7 @@ def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, 
         print_groups(groups)
         click.echo()
     click.echo(
-        f"Dry run: would {verb} {found.letters:,} letters of {found.customers:,} customers. Add --yes to do it."
+        f"Dry run: would {verb} {counted(found.letters, 'letter')} of {counted(found.customers, 'customer')}. Add --yes to do it."
     )
 
 

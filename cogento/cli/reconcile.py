@@ -16,7 +16,7 @@ from cogento.cli.printing import json_option, print_facts, print_json, print_tab
 from cogento.cli.progress import percent_bar
 from cogento.console.connections import open_reconciliation
 from cogento.console.errors import Failure
-from cogento.console.formatting import printable, second
+from cogento.console.formatting import counted, printable, second
 from cogento.console.messages import COMPARISONS
 from cogento.events.kinds import KINDS
 from cogento.events.outcomes import Outcome
@@ -159,10 +159,13 @@ def verify(
     else:
         print_facts(
             [
-                ("compared", f"{found.compared:,} rows"),
-                ("differ", f"{len({one.object_id for one in found.drift}):,} rows"),
-                ("repaired", f"{len({one.object_id for one in found.repaired}):,} rows"),
-                ("undecided", f"{len(found.undecided):,} rows: events are waiting, or Stripe returned 404"),
+                ("compared", counted(found.compared, "row")),
+                ("differ", counted(len({one.object_id for one in found.drift}), "row")),
+                ("repaired", counted(len({one.object_id for one in found.repaired}), "row")),
+                (
+                    "undecided",
+                    f"{counted(len(found.undecided), 'row')}: events are waiting, or Stripe returned 404",
+                ),
             ]
         )
         _print_columns("Differ", found.drift)
@@ -274,7 +277,7 @@ def sweep(*, why: str, who: str, as_json: bool) -> None:
                     (name, f"{second(dt.datetime.fromtimestamp(at, dt.UTC))} UTC")
                     for name, at in (("from", swept.since), ("to", swept.at))
                 ),
-                ("listed", f"{swept.listed:,} events of ours"),
+                ("listed", f"{counted(swept.listed, 'event')} of ours"),
                 ("missing", _describe_missing(swept.missing)),
             ]
         )
@@ -285,4 +288,4 @@ def sweep(*, why: str, who: str, as_json: bool) -> None:
 def _describe_missing(missing: int) -> str:
     if not missing:
         return "none"
-    return f"{missing:,} {'event' if missing == 1 else 'events'}, now queued"
+    return f"{counted(missing, 'event')}, now queued"

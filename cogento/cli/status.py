@@ -11,7 +11,7 @@ from cogento.console.alerting import Alerts, AlertWebhook
 from cogento.console.attention import Tone
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
-from cogento.console.formatting import duration, printable
+from cogento.console.formatting import counted, duration, printable
 from cogento.console.messages import describe_workers
 from cogento.console.status import Level, read_status
 from cogento.settings import EX_CONFIG, AlertSettings, load
@@ -106,18 +106,18 @@ def _queue_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
     oldest = "" if age is None else f", the oldest for {duration(age)}"
     held = "" if paused_age is None else f", the oldest event for {duration(paused_age)}"
     longest = ", ".join(f"{id_} for {duration(age)}" for id_, age in (now.waits_longest or {}).items())
-    yield "received", f"{now.received_total:,} events"
+    yield "received", counted(now.received_total, "event")
     if now.kept_out:
         yield "taken", now.kept_out
-    yield "waiting", f"{now.waiting:,} events{oldest}"
+    yield "waiting", f"{counted(now.waiting, 'event')}{oldest}"
     yield "longest wait", longest or "none"
-    yield "in progress", f"{now.leased:,} customers"
-    yield "retrying later", f"{now.sleeping:,} customers"
+    yield "in progress", counted(now.leased, "customer")
+    yield "retrying later", counted(now.sleeping, "customer")
     yield (
         "paused",
-        f"{'everything' if now.everything_paused else f'{now.paused:,} customers with events'}{held}",
+        f"{'everything' if now.everything_paused else counted(now.paused, 'customer') + ' with events'}{held}",
     )
-    yield "waiting for their customer", f"{now.parked:,} events"
+    yield "waiting for their customer", counted(now.parked, "event")
     yield "workers", describe_workers(now.worker_versions or {}, now.idle_seconds)
     for name, why in (now.waits_for or {}).items():
         yield "workers wait", f"for {name} ({why})"
@@ -140,10 +140,10 @@ def _table_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
         else ""
     )
     swept = now.swept_until_seconds_ago
-    yield "applied", f"{now.applied_total:,} events"
+    yield "applied", counted(now.applied_total, "event")
     yield "dead letters", f"{now.dead:,} open{ends}"
-    yield "ambiguous", f"{now.unsure:,} rows"
-    yield "to fetch", f"{now.to_ask:,} objects named by thin events"
+    yield "ambiguous", counted(now.unsure, "row")
+    yield "to fetch", f"{counted(now.to_ask, 'object')} named by thin events"
     yield (
         "missed webhooks",
         "never looked for: Stripe is asked only with STRIPE_API_KEY"

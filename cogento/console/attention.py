@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cogento.console.formatting import ago, duration
+from cogento.console.formatting import ago, counted, duration
 from cogento.console.messages import AWAY, describe_kept_out, describe_pause
 from cogento.queue.durability import warning_of
 from cogento.queue.waiting import WaitingState
@@ -179,10 +179,10 @@ def _of_letters(
         first = cause.first_died_at.timestamp()
         by_cause = {"fingerprint": cause.fingerprint}
         text = f"{cause.event_type}: {cause.message.rstrip('.')}{code}."
-        yield Attention(Tone.BAD, _counted(cause.letters, "letter"), text, Area.LETTERS, first, by_cause)
+        yield Attention(Tone.BAD, counted(cause.letters, "letter"), text, Area.LETTERS, first, by_cause)
     if tables.dead > named:
         text = "Dead letters of other causes." if named else "Open dead letters."
-        yield Attention(Tone.BAD, _counted(tables.dead - named, "letter"), text, Area.LETTERS)
+        yield Attention(Tone.BAD, counted(tables.dead - named, "letter"), text, Area.LETTERS)
 
 
 def _of_waiting(queue: QueueFigures, waiting: WaitingPage) -> Iterator[Attention]:
@@ -194,7 +194,7 @@ def _of_waiting(queue: QueueFigures, waiting: WaitingPage) -> Iterator[Attention
             yield Attention(Tone.BAD, "crashes", text, Area.WAITING, None, {"customer": row.customer_id})
     if waiting.everything:
         by = describe_pause(waiting.everything, waiting.now_ms)
-        text = f"Everything was paused {by}; {_counted(queue.waiting, 'event')} held."
+        text = f"Everything was paused {by}; {counted(queue.waiting, 'event')} held."
         yield Attention(Tone.BUSY, "all paused", text, Area.WAITING, _seconds(waiting.everything.since_ms))
     elif rows[WaitingState.QUEUED]:
         yield from _of_queued(queue, rows[WaitingState.QUEUED], waiting.now_ms)
@@ -211,7 +211,7 @@ def _of_queued(queue: QueueFigures, queued: Sequence[WaitingCustomer], now_ms: i
     if age <= LATE_SECONDS:
         return
     is_bad = age >= FAR_BEHIND_SECONDS
-    text = f"Processing is {duration(age)} behind; {_counted(queue.waiting, 'event')} waiting."
+    text = f"Processing is {duration(age)} behind; {counted(queue.waiting, 'event')} waiting."
     yield Attention(
         Tone.BAD if is_bad else Tone.BUSY,
         "behind" if is_bad else "catching up",
@@ -236,7 +236,7 @@ def _of_paused(paused: Sequence[WaitingCustomer], waiting: WaitingPage) -> Atten
     first, others = paused[0], waiting.unlisted(WaitingState.PAUSED)
     events = sum(row.events for row in paused)
     oldest = min((row.oldest_ms for row in paused if row.oldest_ms), default=None)
-    held = f"{_counted(events, 'event')} held" if not others else f"{events:,} events held, or more"
+    held = f"{counted(events, 'event')} held" if not others else f"{events:,} events held, or more"
     if oldest is not None:
         held = f"{held}, the oldest for {duration(max(waiting.now_ms - oldest, 0) / 1000)}"
     reasons = {(row.who, row.why) for row in paused}
@@ -253,7 +253,7 @@ def _of_retrying(retrying: Sequence[WaitingCustomer], waiting: WaitingPage) -> A
     code = first.why.rpartition(" ")[2]
     known = f" ({AWAY[code]})" if code in AWAY else ""
     left = duration(max((first.next_ms or waiting.now_ms) - waiting.now_ms, 0) / 1000)
-    text = f"{first.customer_id}: {why}{known}, {_counted(first.attempts, 'attempt')}, the next in {left}."
+    text = f"{first.customer_id}: {why}{known}, {counted(first.attempts, 'attempt')}, the next in {left}."
     label = f"{waiting.customers[WaitingState.RETRYING]:,} retrying"
     filter_ = {"state": WaitingState.RETRYING}
     return Attention(Tone.BUSY, label, text, Area.WAITING, _seconds(first.oldest_ms), filter_)
@@ -272,10 +272,6 @@ def _of_tables(tables: TableFigures, recovered_events: int) -> Iterator[Attentio
         rows = "1 row whose" if tables.unsure == 1 else f"{tables.unsure:,} rows whose"
         text = f"{rows} last event Stripe's events leave open."
         yield Attention(Tone.NONE, f"{tables.unsure:,} ambiguous", text, Area.SYSTEM)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _seconds(ms: int | None) -> float | None:

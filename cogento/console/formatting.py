@@ -66,6 +66,11 @@ def parse_age(text: str) -> int | None:
     return int(found[1]) * SECONDS_IN[found[2]] if found else None
 
 
+def counted(count: int | None, noun: str) -> str:
+    """How many: `1 event`, `1,234 events`, and `0 events` where none is known of."""
+    return f"1 {noun}" if count == 1 else f"{count or 0:,} {noun}s"
+
+
 def join_words(words: Iterable[str]) -> str:
     """Name several things in a sentence: `a`, `a and b`, `a, b and c`."""
     *before, last = words

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from cogento.console.formatting import ago, duration
+from cogento.console.formatting import ago, counted, duration
 from cogento.events.addresses import canonical_address
 from cogento.events.fence import Fence, Fenced
 from cogento.events.outcomes import Outcome, Reason, Source
@@ -85,7 +85,7 @@ def describe_kept_out(kept_out: KeptOut | None) -> str | None:
         return None
     reason = max(kept_out.counts, key=lambda one: kept_out.counts[one])
     total = sum(kept_out.counts.values())
-    return f"none of the last {total:,} events: {_KEPT_OUT[reason](kept_out.fence)}"
+    return f"none of the last {counted(total, 'event')}: {_KEPT_OUT[reason](kept_out.fence)}"
 
 
 def _other_mode(fence: Fence) -> str:

@@ -123,7 +123,7 @@ def test_status_tells_which_workers_live(run: Run, mailboxes: LoopedMailboxes) -
 
 def test_status_speaks_to_people(run: Run, waiting: Happened) -> None:
     waiting("customer.updated", ADA)
-    assert re.search(r"waiting +1 events, the oldest for", run("status").output)
+    assert re.search(r"waiting +1 event, the oldest for", run("status").output)
 
 
 def test_roles_are_granted_listed_and_revoked_by_address(run: Run, applied: Happened) -> None:

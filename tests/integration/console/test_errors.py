@@ -137,7 +137,7 @@ def test_status_shows_what_waits_while_postgres_is_away(
     monkeypatch.setenv("DATABASE_URL", f"postgresql://cogento:{SECRET}@127.0.0.1:{free_port()}/cogento")
     failed, programs = run("status"), json.loads(run("status", "--json").stdout)
     assert "PostgreSQL  PostgreSQL is unreachable." in failed.stdout
-    assert "\nwaiting                     1 events, the oldest for" in failed.stdout
+    assert "\nwaiting                     1 event, the oldest for" in failed.stdout
     assert (programs["waiting"], programs["dead"], programs["level"]) == (1, None, "critical")
     assert programs["postgres_problem"] == "PostgreSQL is unreachable."
 

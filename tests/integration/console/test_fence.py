@@ -126,7 +126,7 @@ def test_other_settings_begin_anew(mailboxes: LoopedMailboxes) -> None:
     assert told(mailboxes) is not None
     keep_out(mailboxes, replace_livemode(OWN), OTHER_MODE)
     assert "STRIPE_LIVEMODE is true" in (told(mailboxes) or "")
-    assert "last 1 events" in (told(mailboxes) or "")
+    assert "last 1 event:" in (told(mailboxes) or "")
 
 
 def replace_livemode(fence: Fence) -> Fence:

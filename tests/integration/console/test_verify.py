@@ -102,7 +102,7 @@ def test_a_repair_ends_with_0_and_is_explained(run: Run, planted: str) -> None:
     again = run("verify")
 
     assert (repaired.exit_code, again.exit_code) == (0, 0)
-    assert "repaired   1 rows" in repaired.output
+    assert "repaired   1 row\n" in repaired.output
     assert (
         "`cogento verify --repair` wrote it, because the row differed from Stripe"
         in run("explain", planted).output
