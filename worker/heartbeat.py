@@ -6,6 +6,8 @@ With it goes what was counted since the last one, such as how long settled event
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -67,16 +69,18 @@ class WorkerHeartbeat:
             log.warning("heartbeat_failed", reason=str(error))
 
     async def settled(self, batches: Sequence[DecodedBatch], settlements: Sequence[Settlement]) -> None:
-        """Count how long the events of a settled claim had waited; `settlements` in the order of `batches`."""
+        """Count how long the events of a settled claim had waited."""
         now_ms = self._took_ms = await self._now_ms()
-        delays = self._delays
-        for batch, settlement in zip(batches, settlements, strict=True):
-            done = frozenset(settlement.done)
-            for delivery in batch.deliveries:
-                if delivery.event.id in done:
-                    source = delivery.source
-                    count(delays, Delay.QUEUE, source, (now_ms - delivery.received_ms) / 1000)
-                    count(delays, Delay.FRESHNESS, source, now_ms / 1000 - delivery.event.created)
+        done = {event_id for settlement in settlements for event_id in settlement.done}
+        settled = [one for batch in batches for one in batch.deliveries if one.event.id in done]
+        for source, some in groupby(
+            settled, key=attrgetter("source")
+        ):  # as they come: nearly all are webhooks
+            group = list(some)
+            queued = ((now_ms - one.received_ms) / 1000 for one in group)
+            count(self._delays, Delay.QUEUE, source, queued)
+            happened = (now_ms / 1000 - one.event.created for one in group)
+            count(self._delays, Delay.FRESHNESS, source, happened)
 
     async def stop(self) -> None:
         """Send the last delays and leave; raises MailboxUnavailable where it cannot be noted that it left."""

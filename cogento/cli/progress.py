@@ -11,26 +11,29 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
 
+STEPS = 1000
+"""How finely a bar is drawn."""
+
+
 @contextmanager
 def percent_bar() -> Iterator[Callable[[str, float], object]]:
     """Draw a bar; what is yielded shows a text and the share that is done."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=1.0)
-        yield lambda what, share: progress.update(task, description=what, completed=share)
+    with click.progressbar(
+        length=STEPS, show_eta=True, file=sys.stderr, hidden=not sys.stderr.isatty(), update_min_steps=0
+    ) as bar:
+
+        def show(what: str, share: float) -> None:
+            bar.label = what
+            bar.update(round(share * STEPS) - bar.pos)
+
+        yield show
 
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)

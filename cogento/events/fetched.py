@@ -46,19 +46,23 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
     Raises PermanentError(reason="malformed") for anything else.
     """
     try:
-        asked = msgspec.json.decode(sent, type=_FetchedObject)
+        asked = _read(sent)
     except msgspec.DecodeError as error:
         raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is no object") from error
     kind = KINDS_BY_NAME.get(asked.object)
     if kind is None:
         raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is an object that has no table")
-    parts = repr((asked.id, fetched_at, sent))
+    digest = hashlib.blake2b(b"%d " % fetched_at + sent, digest_size=12)
     answer = _FetchedEvent(
-        id=f"evt_fetched_{hashlib.blake2b(parts.encode(), digest_size=12).hexdigest()}",
+        id=f"evt_fetched_{digest.hexdigest()}",
         api_version=api_version,
         created=fetched_at,
         data=_FetchedData(msgspec.Raw(sent)),
         livemode=asked.livemode,
         type=kind.fetched,
     )
-    return msgspec.json.encode(answer)
+    return _write(answer)
+
+
+_read = msgspec.json.Decoder(_FetchedObject).decode
+_write = msgspec.json.Encoder().encode

@@ -163,9 +163,11 @@ def canonical_json(value: Any) -> str:
     return text
 
 
+_MAY_BE_INFINITE = frozenset({float, dict, list})
+
+
 def _is_finite(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_finite(one) for one in inner if type(one) in _MAY_BE_INFINITE)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86_400.0, math.inf)
 SUM = "ms"
@@ -37,11 +37,12 @@ class Histogram:
     sum_seconds: float
 
 
-def count(counters: Counter[str], delay: Delay, source: str, seconds: float) -> None:
-    """Count one event; one that seems to come from the future waited for nothing."""
-    waited = max(seconds, 0.0)
-    counters[f"{delay} {source} {BUCKETS_SECONDS[bisect_left(BUCKETS_SECONDS, waited)]}"] += 1
-    counters[f"{delay} {source} {SUM}"] += int(waited * 1000)
+def count(counters: Counter[str], delay: Delay, source: str, seconds: Iterable[float]) -> None:
+    """Count events of one source by how long each waited; one that seems to come from the future waited for nothing."""
+    waited = [max(one, 0.0) for one in seconds]
+    for place, events in Counter(bisect_left(BUCKETS_SECONDS, one) for one in waited).items():
+        counters[f"{delay} {source} {BUCKETS_SECONDS[place]}"] += events
+    counters[f"{delay} {source} {SUM}"] += sum(int(one * 1000) for one in waited)
 
 
 def histograms(counters: Mapping[str, int]) -> list[Histogram]:

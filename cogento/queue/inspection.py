@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from mmap import mmap
 from typing import TYPE_CHECKING
 
 import structlog
@@ -294,7 +295,9 @@ class _Filter:
     """Which ids were seen, in little memory: a few of a hundred that were not may pass for seen, other ones each round."""
 
     def __init__(self) -> None:
-        self._bits = bytearray(FILTER_BITS // 8)
+        # Pages of its own, of which only those that are written to take memory, and none do after the round: from malloc so
+        # much at once would raise how much it keeps for later.
+        self._bits = mmap(-1, FILTER_BITS // 8)
         self._salt = secrets.token_bytes(8)
 
     def add(self, tag: str, ids: Iterable[bytes]) -> None:

@@ -202,4 +202,6 @@ async def _reply(connection: AbstractConnection) -> Reply:
     try:
         return await connection.read_response()
     except ResponseError as error:
-        return error
+        return error.with_traceback(
+            None
+        )  # else it keeps its callers, and they it, until cycles are collected

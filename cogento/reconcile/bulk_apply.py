@@ -25,6 +25,7 @@ from cogento.events.outcomes import Outcome, Source
 from cogento.retries import FailureClass
 from cogento.store.errors import classify
 from cogento.store.ledger import Delivery
+from cogento.store.shared_transactions import SharedTransactions
 from cogento.stripe.api import API_VERSION
 from cogento.stripe.errors import StripeApiError
 
@@ -62,7 +63,7 @@ class BulkApplier:
     def __init__(
         self, store: Store, api: StripeApi, mailboxes: Mailboxes, enqueuer: Enqueuer, *, source: Source
     ) -> None:
-        self._store = store
+        self._transactions = SharedTransactions(store)
         self._api = api
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
@@ -100,7 +101,7 @@ class BulkApplier:
         if not documents:
             return []
         try:
-            result = await self._store.apply([one.delivery for one in documents])
+            result = await self._transactions.apply([one.delivery for one in documents])
         except Exception as error:
             if classify(error) is not FailureClass.PERMANENT:
                 raise

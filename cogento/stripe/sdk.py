@@ -5,9 +5,10 @@ Loaded only where there is a key: the SDK costs a quarter of a second and 14 MB.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+import msgspec
 import stripe
 
 from cogento.retries import FailureClass
@@ -22,13 +23,43 @@ if TYPE_CHECKING:
 stripe.enable_telemetry = False
 
 
+class _UnreadAnswer(httpx.Headers):
+    """The headers of a good answer, which carry its body past the SDK."""
+
+    body: bytes
+
+
+class _HttpClient(stripe.HTTPXClient):
+    """Keeps the body of a good answer from the SDK; errors are the SDK's to read.
+
+    It would parse every page of a list into ordered dictionaries, and format it for a log that nobody keeps: more than a
+    quarter of what a backfill spends.
+    """
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        body, status, answered = await super().request_async(method, url, headers, post_data)
+        if not _is_json(body):
+            return (
+                b"",
+                status,
+                answered,
+            )  # it fails on what is no UTF-8, and reads nothing else of what is no JSON
+        if not httpx.codes.is_success(status):
+            return body, status, answered
+        unread = _UnreadAnswer(answered)
+        unread.body = body
+        return b"{}", status, unread
+
+
 class Sdk:
     """One key's way to Stripe; its own retries are off."""
 
     def __init__(
         self, key: str, *, base: str, account: str | None, api_version: str, timeout_seconds: float
     ) -> None:
-        self._http = stripe.HTTPXClient(timeout=timeout_seconds)
+        self._http = _HttpClient(timeout=timeout_seconds)
         self._client = stripe.StripeClient(
             key,
             stripe_account=account,
@@ -44,11 +75,24 @@ class Sdk:
             response = await self._client.raw_request_async(method, path, **parameters)
         except stripe.StripeError as error:
             raise translated(error) from error
-        return RawResponse(response.body.encode(), response.headers)
+        answer = cast("_UnreadAnswer", response.headers)
+        return RawResponse(answer.body, answer)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        _SKIP.decode(body.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_SKIP = msgspec.json.Decoder(msgspec.Raw)
+"""Checks the syntax of a body and builds nothing."""
 
 
 def translated(error: stripe.StripeError) -> StripeApiError:

@@ -64,6 +64,7 @@ def read_subscription(obj: Json) -> SubscriptionColumns:
     Raises PermanentError when it has no customer or no status, or an impossible value that is not only for reports.
     """
     get, items = obj.get, fields.rows(obj, "items")
+    starts, ends = _times(obj, items, "current_period_start"), _times(obj, items, "current_period_end")
     status = fields.text(obj, "status", longest=_LONGEST_INDEXED)
     if not status:
         fields.malformed("the subscription has no status")
@@ -71,8 +72,8 @@ def read_subscription(obj: Json) -> SubscriptionColumns:
         customer_id=owner_of(obj, "subscription"),
         product_id=_product_id(obj, items),
         status=status,
-        current_period_start=max(_times(obj, items, "current_period_start"), default=None),
-        current_period_end=min(_times(obj, items, "current_period_end"), default=None),
+        current_period_start=max(starts) if starts else None,
+        current_period_end=min(ends) if ends else None,
         metadata=fields.nested_text(obj, "metadata") or "{}",
         stripe_created_at=fields.time(obj, "created"),
         items=items_text(obj, _oldest_first(items or _items(obj)) if items or get("plan") else ()),
@@ -111,9 +112,10 @@ def _times(obj: Json, items: list[Json], key: str) -> list[int]:
 
 def _product_id(obj: Json, items: list[Json]) -> str | None:
     item = oldest(items) if items else {}
-    sold_by = (fields.nested(item, "price"), fields.nested(item, "plan"), fields.nested(obj, "plan"))
-    products = (referenced_id(seller.get("product")) for seller in sold_by if seller)
-    return next((product for product in products if product), None)
+    for seller in (fields.nested(item, "price"), fields.nested(item, "plan"), fields.nested(obj, "plan")):
+        if seller and (product := referenced_id(seller.get("product"))):
+            return product
+    return None
 
 
 def oldest(items: Sequence[Json]) -> Json:

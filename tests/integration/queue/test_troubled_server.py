@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,14 @@ def admin(own_server: OwnServer) -> Iterator[redis.Redis]:
         yield client
 
 
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Nothing that only a collection of cycles frees is freed meanwhile: a worker collects seldom."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 def failure(mailboxes: LoopedMailboxes) -> str:
     with pytest.raises(MailboxUnavailable) as raised:
         mailboxes.put([envelope()])
@@ -63,6 +72,14 @@ def test_scripts_are_sent_again_to_a_server_that_forgot_them(
         client.script_flush()
     held = claim(mailboxes)
     assert mailboxes.settle(held, all_done(held)) == frozenset()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_reply_that_says_no_keeps_none_of_its_callers(mailboxes: LoopedMailboxes, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.script_flush()
+    mailboxes.put([envelope()])
+    assert [one for one in gc.get_objects() if isinstance(one, redis.exceptions.NoScriptError)] == []
 
 
 def test_a_full_server_takes_no_more_and_is_drained_all_the_same(

@@ -18,6 +18,7 @@ from cogento.events.kinds.kind import Parts
 from cogento.events.names import ObjectId
 from cogento.local.services import ROOT
 from cogento.local.stripe.http_server import Request, Response
+from cogento.retries import FailureClass
 from cogento.stripe.api import API_VERSION, StripeApi
 from cogento.stripe.errors import StripeApiError
 from tests.support import builders
@@ -181,6 +182,19 @@ def test_an_answer_without_a_date_has_no_place_in_order_and_is_none() -> None:
 
     with pytest.raises(StripeApiError, match="no date"):
         asked(answer, lambda api: api.fetch(CUSTOMER, ObjectId("cus_1")))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>in between</html>", b'{"id": "cus_1"', b'{"name": "\xff"}', b"[" * 5000]
+)
+def test_an_answer_that_is_no_json_is_none_and_may_be_asked_for_again(body: bytes) -> None:
+    async def answer(_request: Request) -> Response:
+        return Response(200, body, DATE)
+
+    with pytest.raises(StripeApiError) as refused:
+        asked(answer, lambda api: api.fetch(CUSTOMER, ObjectId("cus_1")))
+
+    assert refused.value.failure is FailureClass.TRANSIENT
 
 
 def test_stripe_is_told_nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_two_versions_at_work_are_told_apart() -> None:
 
 def test_delays_are_told_as_histograms_by_source() -> None:
     counters: Counter[str] = Counter()
-    count(counters, Delay.QUEUE, "webhook", 0.2)
+    count(counters, Delay.QUEUE, "webhook", [0.2])
     seen = shown(replace(QUEUE, counters=counters))
     assert seen["cogento_event_queue_delay_seconds_bucket", "0.1", "webhook"] == 0
     assert seen["cogento_event_queue_delay_seconds_bucket", "0.25", "webhook"] == 1

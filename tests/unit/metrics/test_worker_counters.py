@@ -68,5 +68,5 @@ def test_delays_are_read_as_ever_beside_other_counters() -> None:
     PLAIN.count()
     LABELLED.count("a", "b")
     counters = take_counted()
-    count(counters, Delay.QUEUE, "webhook", 1)
+    count(counters, Delay.QUEUE, "webhook", [1])
     assert [found.source for found in histograms(counters)] == ["webhook"]

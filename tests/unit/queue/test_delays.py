@@ -11,8 +11,7 @@ from cogento.queue.delays import BUCKETS_SECONDS, Delay, Histogram, count, histo
 
 def counted(*seconds: float, source: str = "webhook") -> Counter[str]:
     counters: Counter[str] = Counter()
-    for one in seconds:
-        count(counters, Delay.QUEUE, source, one)
+    count(counters, Delay.QUEUE, source, seconds)
     return counters
 
 
