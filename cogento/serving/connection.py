@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from cogento.serving.answers import HttpAnswer
 
-MOST_CONNECTIONS = 500
+MAX_CONNECTIONS = 500
 HEAD_SECONDS = 5
 IDLE_SECONDS = 95
 """Longer than what stands before us keeps a connection, so that it and not we end it: Heroku's router keeps one for
@@ -47,7 +47,7 @@ LINGER_BYTES = 4_194_304
 MAX_HEADERS = 50
 MAX_HEAD_BYTES = 65_536
 """Of a request's bytes those that are no body: its head, and how a chunked body was cut up, trailers included."""
-MOST_WAITING = 2
+MAX_WAITING = 2
 MAX_UNPARSED_BYTES = 16_777_216
 MAX_BODIES_BYTES = 134_217_728
 
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if self.client is not None:
             self.client = (plain_address(self.client[0]), self.client[1])
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             other = self._crowd.first_to_go()
             if other is None:
                 _throttled_log.warning("connection_refused")
@@ -179,7 +179,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered, for its head came in time; raises RefusedHeadError."""
-        if len(self.pipeline) == MOST_WAITING:
+        if len(self.pipeline) == MAX_WAITING:
             raise RefusedHeadError("bad_request")
         self._reads_head = False
         self._silence.end()

@@ -77,6 +77,16 @@ class RunningReceiver:
         with self.connect() as connection:
             return connection.ask(request)
 
+    def ask_often(self, request: Request, times: int) -> list[HttpAnswer]:
+        """Send one request again and again, over one connection for as long as the server keeps it."""
+        answers: list[HttpAnswer] = []
+        while len(answers) < times:
+            with self.connect() as connection:
+                answers.append(connection.ask(request))
+                while len(answers) < times and answers[-1].headers.get("connection") != "close":
+                    answers.append(connection.ask(request))
+        return answers
+
     def keep(self, request: Request) -> None:
         """Send one event, each time over a connection of its own, until it is kept.
 
@@ -119,10 +129,10 @@ class RunningReceiver:
 
     def memory_bytes(self) -> int:
         """Return the resident memory of the process that serves."""
-        return memory_of(self.worker_pids()[0], "VmRSS")
+        return memory_of((self.worker_pids() or [self.process.pid])[0], "VmRSS")
 
     def worker_pids(self) -> list[int]:
-        """Return the processes that serve, which gunicorn's first process started."""
+        """Return the processes that serve, which gunicorn's first process started; none where the first one serves."""
         return processes_under(self.process.pid)[1:]
 
     def kill(self) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 15
 UNSIGNED = ""
 SIGNED = "t={t},v1={v1}"
+CHUNKED = "Transfer-Encoding: chunked"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,16 @@ class Request:
 def event_request(id_: str = "evt_1", **changes: Any) -> Request:
     """A signed `customer.updated`."""
     return replace(Request(event_body("customer.updated", customer(), id_=id_)), **changes)
+
+
+def chunk(part: bytes, *, size: bytes = b"%x", behind: bytes = b"") -> bytes:
+    """Write one chunk of a body; `behind` stands on the line of its size."""
+    return size % len(part) + behind + b"\r\n" + part + b"\r\n"
+
+
+def chunked(body: bytes, sent: bytes, *headers: str, coding: str = CHUNKED) -> Request:
+    """A request signed for `body` that is sent as these bytes."""
+    return Request(sent, length=None, headers=(coding, *headers), signed_body=body)
 
 
 class Connection:

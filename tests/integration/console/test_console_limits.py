@@ -10,7 +10,7 @@ import pytest
 
 from cogento.console.web.security import MAX_LOGIN_FORM_BYTES
 from cogento.console.web.server import THREADS
-from cogento.serving.connection import MOST_CONNECTIONS
+from cogento.serving.connection import MAX_CONNECTIONS
 from tests.support import servers
 from tests.support.pushing import Push, pushing
 from tests.support.running_console import RunningConsole
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGES = ["/healthz", "/metrics", "/console", "/console/live", "/console/static/console.css"]
 DATABASE = "console_limits"
-TOO_MANY = MOST_CONNECTIONS + 20
+TOO_MANY = MAX_CONNECTIONS + 20
 MEGABYTE = 1024**2
 GET = b"GET /console HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /console/letters/1/retry HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"

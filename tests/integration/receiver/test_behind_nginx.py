@@ -10,12 +10,12 @@ import pytest
 
 from cogento.local.ports import LOCALHOST, free_port
 from cogento.local.process import Command, Process
-from tests.integration.receiver.test_chunked import LAST, chunk, chunked, new_event, pieces
+from tests.integration.receiver.test_chunked import new_event, pieces
 from tests.support.certificates import make_certificate
 from tests.support.programs import installed
 from tests.support.running_receiver import ROOT
 from tests.support.servers import wait_until
-from tests.support.wire import Connection, Request, event_request
+from tests.support.wire import LAST_CHUNK, Connection, Request, chunk, chunked, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def test_t22_events_come_through_nginx_whole_or_chunked_over_kept_connections(
     id_, body = new_event()
     with nginx.connect() as connection:
         assert connection.ask(event_request(f"{id_}_whole")).outcome == (200, "queued")
-        sent = b"".join(map(chunk, pieces(body, 100))) + LAST
+        sent = b"".join(map(chunk, pieces(body, 100))) + LAST_CHUNK
         assert connection.ask(chunked(body, sent)).outcome == (200, "queued")
     assert receiver.stored_body(id_) == body
 

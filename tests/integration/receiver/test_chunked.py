@@ -13,7 +13,7 @@ import pytest
 from receiver.reading import MAX_BODY_BYTES
 from tests.support.builders import customer, event_body, signed_header
 from tests.support.largest import Writing, largest_event
-from tests.support.wire import UNSIGNED, Request, event_request
+from tests.support.wire import CHUNKED, LAST_CHUNK, UNSIGNED, Request, chunk, chunked, event_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tests.integration.receiver.conftest import Start, Valkeys
     from tests.support.running_receiver import RunningReceiver
 
-CHUNKED = "Transfer-Encoding: chunked"
-LAST = b"0\r\n\r\n"
 NUMBERS = itertools.count()
 
 
@@ -40,15 +38,6 @@ def untouched(receiver: RunningReceiver) -> Iterator[None]:
     assert receiver.get("/healthz").status == 200
 
 
-def chunk(part: bytes, *, size: bytes = b"%x", behind: bytes = b"") -> bytes:
-    return size % len(part) + behind + b"\r\n" + part + b"\r\n"
-
-
-def chunked(body: bytes, sent: bytes, *headers: str, coding: str = CHUNKED) -> Request:
-    """A request signed for `body` that is sent as these bytes."""
-    return Request(sent, length=None, headers=(coding, *headers), signed_body=body)
-
-
 def new_event() -> tuple[str, bytes]:
     id_ = f"evt_chunked_{next(NUMBERS)}"
     return id_, event_body("customer.updated", customer(name="Ada" * 60), id_=id_)
@@ -59,11 +48,11 @@ def pieces(body: bytes, length: int) -> Iterator[bytes]:
 
 
 WAYS = {
-    "one chunk": lambda body: chunk(body) + LAST,
-    "many": lambda body: b"".join(map(chunk, pieces(body, 100))) + LAST,
-    "of one byte": lambda body: b"".join(map(chunk, pieces(body, 1))) + LAST,
-    "upper case": lambda body: chunk(body, size=b"%X") + LAST,
-    "leading zeros": lambda body: chunk(body, size=b"%08x") + LAST,
+    "one chunk": lambda body: chunk(body) + LAST_CHUNK,
+    "many": lambda body: b"".join(map(chunk, pieces(body, 100))) + LAST_CHUNK,
+    "of one byte": lambda body: b"".join(map(chunk, pieces(body, 1))) + LAST_CHUNK,
+    "upper case": lambda body: chunk(body, size=b"%X") + LAST_CHUNK,
+    "leading zeros": lambda body: chunk(body, size=b"%08x") + LAST_CHUNK,
     "extension": lambda body: chunk(body, behind=b";name=value") + b"0;last\r\n\r\n",
     "trailer": lambda body: chunk(body) + b"0\r\nX-Checksum: 1\r\n\r\n",
 }
@@ -82,14 +71,14 @@ def test_t12_a_signed_chunked_event_is_taken_byte_for_byte(
 def test_t12_the_connection_goes_on_behind_a_chunked_event(receiver: RunningReceiver) -> None:
     events = [new_event()[1] for _ in range(3)]
     with receiver.connect() as connection:
-        answers = [connection.ask(chunked(body, chunk(body) + LAST)).outcome for body in events]
+        answers = [connection.ask(chunked(body, chunk(body) + LAST_CHUNK)).outcome for body in events]
     assert answers == [(200, "queued")] * 3
 
 
 def test_t12_what_follows_a_chunked_event_at_once_is_answered_after_it(receiver: RunningReceiver) -> None:
     (_, first), second = new_event(), event_request(new_event()[0])
     with receiver.connect() as connection:
-        connection.send(chunked(first, chunk(first) + LAST).wire() + second.wire())
+        connection.send(chunked(first, chunk(first) + LAST_CHUNK).wire() + second.wire())
         answers = [connection.read(), connection.read()]
     assert [answer and answer.outcome for answer in answers] == [(200, "queued")] * 2
 
@@ -98,7 +87,7 @@ def test_t12_the_longest_body_is_taken_in_chunks_too(receiver: RunningReceiver) 
     id_, _ = new_event()
     body = largest_event(id_, Writing.ESCAPED_PAIRS)
     body += b" " * (MAX_BODY_BYTES - len(body))
-    sent = b"".join(map(chunk, pieces(body, 65_536))) + LAST
+    sent = b"".join(map(chunk, pieces(body, 65_536))) + LAST_CHUNK
     assert receiver.ask(chunked(body, sent)).outcome == (200, "queued")
     assert receiver.stored_body(id_) == body
 
@@ -107,12 +96,12 @@ def test_t12_the_longest_body_is_taken_in_chunks_too(receiver: RunningReceiver) 
 def test_t12_one_byte_more_is_too_much_in_chunks_too(receiver: RunningReceiver) -> None:
     body = new_event()[1]
     body += b" " * (MAX_BODY_BYTES + 1 - len(body))
-    sent = b"".join(map(chunk, pieces(body, 65_536))) + LAST
+    sent = b"".join(map(chunk, pieces(body, 65_536))) + LAST_CHUNK
     assert receiver.ask(chunked(body, sent)).error == (413, "body_too_large")
 
 
 BODY = event_body("customer.updated", customer(), id_="evt_never")
-WHOLE = chunk(BODY) + LAST
+WHOLE = chunk(BODY) + LAST_CHUNK
 REFUSED = {
     "and a length": (chunked(BODY, WHOLE, "Content-Length: 5"), 400, "bad_request"),
     "twice": (chunked(BODY, WHOLE, CHUNKED), 400, "bad_request"),
@@ -132,11 +121,15 @@ REFUSED = {
         "bad_request",
     ),
     "without a signature": (replace(chunked(BODY, WHOLE), signature=UNSIGNED), 400, "signature_invalid"),
-    "empty": (chunked(b"", LAST), 400, "malformed"),
-    "a size that is none": (chunked(BODY, b"xyz\r\n" + BODY + b"\r\n" + LAST), 400, "body_incomplete"),
-    "a size with a sign": (chunked(BODY, b"-5\r\n" + BODY + b"\r\n" + LAST), 400, "body_incomplete"),
+    "empty": (chunked(b"", LAST_CHUNK), 400, "malformed"),
+    "a size that is none": (chunked(BODY, b"xyz\r\n" + BODY + b"\r\n" + LAST_CHUNK), 400, "body_incomplete"),
+    "a size with a sign": (chunked(BODY, b"-5\r\n" + BODY + b"\r\n" + LAST_CHUNK), 400, "body_incomplete"),
     "a size of 17 digits": (chunked(BODY, b"f" * 17 + b"\r\n" + BODY), 400, "body_incomplete"),
-    "a chunk longer than its size": (chunked(BODY, b"5\r\n" + BODY + b"\r\n" + LAST), 400, "body_incomplete"),
+    "a chunk longer than its size": (
+        chunked(BODY, b"5\r\n" + BODY + b"\r\n" + LAST_CHUNK),
+        400,
+        "body_incomplete",
+    ),
     "an extension without end": (
         chunked(BODY, b"5;" + b"a" * 100_000 + b"\r\n"),
         400,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.serving.connection import MAX_BODIES_BYTES, MAX_UNPARSED_BYTES, MOST_CONNECTIONS
+from cogento.serving.connection import MAX_BODIES_BYTES, MAX_CONNECTIONS, MAX_UNPARSED_BYTES
 from receiver.reading import MAX_BODY_BYTES
 from tests.support.pushing import CHUNKED_POST, SIGNED_HEAD, UNSIGNED_POST, Push, pushing
 from tests.support.running_receiver import forget_peak, memory_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.integration.receiver.conftest import Start, Valkeys
     from tests.support.running_receiver import RunningReceiver
 
-TOO_MANY = MOST_CONNECTIONS + 20
+TOO_MANY = MAX_CONNECTIONS + 20
 MEGABYTE = 1024**2
 EVENTS = 40
 NUMBERS = itertools.count()
@@ -85,7 +85,7 @@ def push_and_measure(receiver: RunningReceiver, push: Push) -> int:
 def test_a6_connections_that_wait_make_room_for_real_events(receiver: RunningReceiver, push: Push) -> None:
     closed = receiver.metric("cogento_webhook_crowded_out_total")
     assert push_and_measure(receiver, push) < 16 * MEGABYTE
-    assert receiver.metric("cogento_webhook_crowded_out_total") - closed >= TOO_MANY - MOST_CONNECTIONS
+    assert receiver.metric("cogento_webhook_crowded_out_total") - closed >= TOO_MANY - MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("push", ENDLESS.values(), ids=ENDLESS)

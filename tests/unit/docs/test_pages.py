@@ -26,6 +26,12 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
 NAMED_TARGETS = sorted(set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", TEXT, flags=re.MULTILINE)))
+NAMED_FILES = sorted(
+    (page, name)
+    for page, text in PAGES.items()
+    for name in re.findall(r"`((?:bench|cogento|receiver|schema|tests|tools|worker)/[\w./-]+\.\w+)`", text)
+    if "invoice" not in name  # docs/adding-an-object.md makes it
+)
 NAMED_COMMANDS = sorted(set(re.findall(r"(?:`|bin/|-m )cogento ([a-z][a-z-]*)", TEXT)))
 LINKS = sorted(
     {
@@ -95,6 +101,11 @@ def test_make_target_that_a_page_names_exists(target: str) -> None:
     assert target in TARGETS
 
 
+@pytest.mark.parametrize(("page", "name"), NAMED_FILES)
+def test_file_that_a_page_names_exists(page: str, name: str) -> None:
+    assert (ROOT / name).is_file(), page
+
+
 @pytest.mark.parametrize("name", NAMED_COMMANDS)
 def test_command_that_a_page_names_exists(name: str) -> None:
     assert name in COMMANDS
@@ -161,6 +172,11 @@ def test_readme_prints_the_promise() -> None:
         "Once we answered 2xx, the event is applied, discarded for a recorded reason, waiting"
         in PAGES["README.md"]
     )
+
+
+def test_readme_shows_the_application_that_tests_run_with_the_blueprint_in_it() -> None:
+    (shown,) = re.findall(r"```python\n(.*?create_blueprint.*?)```", PAGES["README.md"], flags=re.DOTALL)
+    assert shown in (ROOT / "tests" / "support" / "shop.py").read_text()
 
 
 def test_the_page_on_asking_stripe_names_what_a_key_must_read() -> None:

@@ -12,8 +12,8 @@ PAGE = (ROOT / "docs" / "reported.md").read_text()
 
 def named_tests() -> dict[str, set[str]]:
     named = defaultdict(set)
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        for number in re.findall(r"^(?:async )?def test_([ta]\d+)_", path.read_text(), re.MULTILINE):
+    for path in (ROOT / "tests").rglob("*.py"):
+        for number in re.findall(r"^ *(?:async )?def test_([ta]\d+)_", path.read_text(), re.MULTILINE):
             named[number.upper()].add(str(path.relative_to(ROOT)))
     return named
 

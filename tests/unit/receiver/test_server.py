@@ -179,7 +179,7 @@ def test_a_body_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_one_connection_too_many_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 2)
 
     async def say_nothing(_: Client) -> None:
         pass
@@ -287,7 +287,7 @@ def kept_of_a_flood(receiver: Receiver, first: bytes) -> tuple[int, int]:
 
 def test_answers_that_nobody_reads_are_not_written_without_end() -> None:
     requests, answer_bytes = kept_of_a_flood(Receiver(), EMPTY)
-    assert requests <= connection.MOST_WAITING
+    assert requests <= connection.MAX_WAITING
     assert answer_bytes < 4 * HIGH_WATER_LIMIT
 
 
@@ -296,7 +296,7 @@ def test_requests_are_not_read_without_end_while_one_is_answered() -> None:
     signature = signed_header(body, timestamp=NOW).encode()
     head = HEAD + b"Content-Type: application/json\r\nContent-Length: %d\r\nStripe-Signature: %b\r\n\r\n"
     requests, _ = kept_of_a_flood(Receiver(mailbox=SilentMailbox()), head % (len(body), signature) + body)
-    assert 0 < requests <= connection.MOST_WAITING
+    assert 0 < requests <= connection.MAX_WAITING
 
 
 def test_answers_that_nobody_reads_are_cut_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
