@@ -16,7 +16,7 @@ from random import Random
 
 from cogento.events.event import Event, read_event
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.activity import Activity
+from cogento.local.stripe.activity import AccountActivity
 from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.shapes import DAHLIA
 from cogento.ordering.evidence import NOTHING, unpack
@@ -60,7 +60,7 @@ def decisions(seconds: int, customers: int, seed: int) -> dict[str, list[float]]
 def life(seconds: int, customers: int, seed: int) -> list[Event]:
     """Every event of an account, in true order."""
     account = Account(Random(seed), api_version=DAHLIA)
-    living = Activity(account, population=customers)
+    living = AccountActivity(account, population=customers)
     for step in range(seconds * ACTIONS_A_SECOND):
         living.step(START + step // ACTIONS_A_SECOND)
     return [read_event(webhook_body(event)) for event in account.events]

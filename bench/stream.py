@@ -11,7 +11,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
-from cogento.local.stripe.events import Event, webhook_body
+from cogento.local.stripe.events import AccountEvent, webhook_body
 from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
 from cogento.local.stripe.shapes import DAHLIA
 
@@ -61,7 +61,7 @@ def _print(template: bytes, number: int, one: int, revision: int) -> bytes:
 
 
 def _template(kind: str, state: StripeObject, before: StripeObject | None = None) -> bytes:
-    event = Event(
+    event = AccountEvent(
         sequence=0,
         id=f"evt_{EVENT}",
         type=kind,

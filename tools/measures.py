@@ -1,8 +1,8 @@
 """How hard the project is to take over, in numbers: `make measures`, or `python tools/measures.py FOLDER` for another checkout.
 
 What counts as ours is what git tracks. Tests, benchmarks and `local` (what only `make run` needs) are left out, as are
-generated files. A class name has two meanings when two modules define it; a private function is called once when
-its name stands at one other place of its module and at none of others.
+generated files. A class name has two meanings when two modules define it, `local` included; a private function is called
+once when its name stands at one other place of its module and at none of others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ def main() -> None:
     modules = [path for path in ours if path.suffix == ".py"]
     trees = {path: ast.parse(path.read_text()) for path in modules}
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    names = Counter(node.name for node in classes)
+    beside = [ast.parse(path.read_text()) for path in (root / "cogento" / "local").rglob("*.py")]
+    names = Counter(
+        node.name
+        for tree in [*trees.values(), *beside]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
     functions = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, Function)]
     once = sum(len(list(called_once(tree))) for tree in trees.values())
     rows = {

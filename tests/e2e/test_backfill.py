@@ -12,7 +12,7 @@ import pytest
 from cogento import runtime
 from cogento.local.process import Command, Process
 from cogento.local.services import ROOT
-from cogento.local.stripe.activity import Activity
+from cogento.local.stripe.activity import AccountActivity
 from tests.support.servers import wait_until
 from tests.support.simulated_stripe import SimulatedStripe, deliver, differences
 from tests.support.stripe_asking import KEY
@@ -60,7 +60,7 @@ class Filling:
         return self.process.exit_code()
 
 
-def live(stripe: SimulatedStripe, activity: Activity, post: Post, *, steps: int) -> None:
+def live(stripe: SimulatedStripe, activity: AccountActivity, post: Post, *, steps: int) -> None:
     """Let things happen and their webhooks arrive, out of order."""
 
     async def happen() -> list[object]:
@@ -84,7 +84,7 @@ def test_a_backfill_killed_in_the_middle_of_a_living_account_ends_in_stripes_tru
     start_worker: Callable[..., RunningWorker],
     tmp_path: Path,
 ) -> None:
-    activity = Activity(stripe.account, population=600)
+    activity = AccountActivity(stripe.account, population=600)
     start_worker(STRIPE_API_KEY=KEY, STRIPE_API_BASE=stripe.url, STRIPE_REQUESTS_PER_SECOND="1000")
     killed = Filling(post, redis_url, stripe, tmp_path / "killed.log")
     wait_until(lambda: written(post) > 0, what="the first page", seconds=40)

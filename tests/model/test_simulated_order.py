@@ -12,7 +12,7 @@ import pytest
 from cogento.events.event import read_event
 from cogento.events.versions import ORDER_WINDOW
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.activity import Activity
+from cogento.local.stripe.activity import AccountActivity
 from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
 from tests.support.model.deliveries import Row, row_after, scrambled
@@ -30,7 +30,7 @@ def histories(seed: int, *, population: int) -> list[list[Version]]:
     """Live an account whose seconds are full of events; give each object's versions in true order."""
     dice = Random(seed)
     account = Account(dice)
-    activity = Activity(account, population=population)
+    activity = AccountActivity(account, population=population)
     now = 1_780_000_000
     while len(account.events) < EVENTS:
         activity.step(at=now)

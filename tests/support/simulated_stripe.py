@@ -31,7 +31,7 @@ from tests.support.stripe_histories import START
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cogento.local.stripe.events import Event
+    from cogento.local.stripe.events import AccountEvent
     from tests.support.post import Post
 
 FAST = 1000
@@ -82,14 +82,14 @@ def subscription(id_: str = "sub_1", *, of: str = "cus_1") -> Subscription:
     )
 
 
-def deliver(post: Post, *events: Event | None) -> None:
+def deliver(post: Post, *events: AccountEvent | None) -> None:
     """Lay events into mailboxes, as their webhooks would."""
     told = [parse_envelope(webhook_body(one), now=one.created) for one in events if one]
     for first in range(0, len(told), 50):  # a put has a second, however busy the machine
         post.mailboxes.put(told[first : first + 50])
 
 
-def notify(post: Post, *events: Event | None) -> None:
+def notify(post: Post, *events: AccountEvent | None) -> None:
     """Lay the thin twins of events into mailboxes, as their webhooks would."""
     told = [event for event in events if event]
     post.mailboxes.put([parse_envelope(thin_body(one), now=one.created) for one in told])

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.activity import WEIGHTS, Action, Activity
+from cogento.local.stripe.activity import WEIGHTS, AccountActivity, Action
 from cogento.local.stripe.events import webhook_body
 from cogento.local.stripe.shapes import DAHLIA
 
@@ -31,7 +31,7 @@ def lived(
 ) -> Account:
     """An account after so many actions, several of them in each second."""
     account = Account(Random(seed), api_version=api_version)
-    activity = Activity(account, population=population, weights=weights)
+    activity = AccountActivity(account, population=population, weights=weights)
     for step in range(steps):
         activity.step(START + step // STEPS_A_SECOND)
     return account

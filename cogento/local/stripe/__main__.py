@@ -21,12 +21,12 @@ import uvloop
 
 from cogento.local.stripe.api import Api
 from cogento.local.stripe.control import PREFIX, Control
-from cogento.local.stripe.deliveries import Backoff, Disorder, Endpoint
+from cogento.local.stripe.deliveries import DeliveryBackoff, Disorder, Endpoint
 from cogento.local.stripe.errors import Faults
 from cogento.local.stripe.events import Payloads
 from cogento.local.stripe.http_server import Request, Response, serving
 from cogento.local.stripe.shapes import DAHLIA
-from cogento.local.stripe.simulation import Plan, Simulation
+from cogento.local.stripe.simulation import Simulation, SimulationPlan
 
 _NOWHERE = "http://127.0.0.1:9/"
 _SHARE = click.FloatRange(0, 1)
@@ -53,8 +53,10 @@ _USUAL = Disorder()
 @click.option("--late-by", type=float, default=_USUAL.late_seconds, help="How late at most, in seconds.")
 @click.option("--duplicates", type=_SHARE, default=_USUAL.duplicate_share, help="Share delivered twice.")
 @click.option("--lost", type=_SHARE, default=_USUAL.lost_share, help="Share never delivered.")
-@click.option("--retry-first", type=float, default=Backoff().first_seconds, help="First retry, seconds.")
-@click.option("--retry-cap", type=float, default=Backoff().cap_seconds, help="Longest wait, seconds.")
+@click.option(
+    "--retry-first", type=float, default=DeliveryBackoff().first_seconds, help="First retry, seconds."
+)
+@click.option("--retry-cap", type=float, default=DeliveryBackoff().cap_seconds, help="Longest wait, seconds.")
 @click.option("--connections", type=int, default=32, help="Connections to the receiver.")
 @click.option("--api-version", default=DAHLIA, help="The endpoint's API version.")
 @click.option("--api-key", default="sk_test_simulated", help="The key that the API takes.")
@@ -89,8 +91,8 @@ def _endpoint(options: dict[str, Any]) -> Endpoint:
     )
 
 
-def _plan(options: dict[str, Any]) -> Plan:
-    return Plan(
+def _plan(options: dict[str, Any]) -> SimulationPlan:
+    return SimulationPlan(
         seed=options["seed"],
         events_per_second=options["rate"],
         population=options["customers"],
@@ -105,11 +107,11 @@ def _plan(options: dict[str, Any]) -> Plan:
             duplicate_share=options["duplicates"],
             lost_share=options["lost"] if options["webhook_url"] else 1.0,
         ),
-        backoff=Backoff(first_seconds=options["retry_first"], cap_seconds=options["retry_cap"]),
+        backoff=DeliveryBackoff(first_seconds=options["retry_first"], cap_seconds=options["retry_cap"]),
     )
 
 
-async def _simulate(plan: Plan, endpoint: Endpoint, where: _Api) -> None:
+async def _simulate(plan: SimulationPlan, endpoint: Endpoint, where: _Api) -> None:
     simulation, faults = Simulation(plan, endpoint), Faults(Random(plan.seed + 2))
     record = simulation.deliveries
     api = Api(simulation.account, record, faults, api_key=where.api_key, now=lambda: int(time.time()))

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cogento.local.stripe.events import Event
+from cogento.local.stripe.events import AccountEvent
 from cogento.local.stripe.fake_data import new_id, new_timed_id
 from cogento.local.stripe.objects import Customer, StripeObject, Subscription
 from cogento.local.stripe.shapes import DAHLIA
@@ -33,19 +33,19 @@ class Account:
         self.api_version = api_version
         self.customers: dict[str, Customer] = {}
         self.subscriptions: dict[str, Subscription] = {}
-        self.events: list[Event] = []
+        self.events: list[AccountEvent] = []
         self.customer_order = CreationOrder()
         self.subscription_order = CreationOrder()
         self.event_order = CreationOrder()
         self.live_customers = IdPool()
         self.live_subscriptions = IdPool()
         self.ended_subscriptions = IdPool()
-        self._events_by_id: dict[str, Event] = {}
-        self._history: dict[str, list[Event]] = {}
+        self._events_by_id: dict[str, AccountEvent] = {}
+        self._history: dict[str, list[AccountEvent]] = {}
         self._subscriptions_of: dict[str, list[str]] = {}
         self._last_stamp: dict[str, int] = {}
 
-    def begin(self, state: StripeObject, *, at: int, stamped_late_seconds: int = 0) -> Event:
+    def begin(self, state: StripeObject, *, at: int, stamped_late_seconds: int = 0) -> AccountEvent:
         """Create an object; its event may be stamped later than the updates that follow it."""
         self._store(state)
         if isinstance(state, Customer):
@@ -56,7 +56,7 @@ class Account:
         created = self._stamp(state, at) + stamped_late_seconds
         return self._record(f"{_family(state)}.created", state, created=created)
 
-    def change(self, state: StripeObject, *, at: int) -> Event | None:
+    def change(self, state: StripeObject, *, at: int) -> AccountEvent | None:
         """Put an object in a new state, with an `updated` event; None when it was in it already."""
         before = self.find(state.id)
         if before is None or before == state:
@@ -64,11 +64,11 @@ class Account:
         self._store(state)
         return self._record(f"{_family(state)}.updated", state, created=self._stamp(state, at), before=before)
 
-    def announce(self, occasion: str, state: StripeObject, *, at: int) -> Event:
+    def announce(self, occasion: str, state: StripeObject, *, at: int) -> AccountEvent:
         """Record an event (`trial_will_end`, `paused`) that changes nothing."""
         return self._record(f"{_family(state)}.{occasion}", state, created=self._stamp(state, at))
 
-    def end(self, state: StripeObject, *, at: int) -> Event:
+    def end(self, state: StripeObject, *, at: int) -> AccountEvent:
         """End a subscription or delete a customer; the event shows the last state and no trace of before."""
         self._store(state)
         return self._record(f"{_family(state)}.deleted", state, created=self._stamp(state, at))
@@ -84,11 +84,11 @@ class Account:
         """The current state of a customer or a subscription."""
         return self.customers.get(object_id) or self.subscriptions.get(object_id)
 
-    def event(self, event_id: str) -> Event | None:
+    def event(self, event_id: str) -> AccountEvent | None:
         """One event by its id."""
         return self._events_by_id.get(event_id)
 
-    def history(self, object_id: str) -> list[Event]:
+    def history(self, object_id: str) -> list[AccountEvent]:
         """An object's events in the order they truly happened."""
         return self._history.get(object_id, [])
 
@@ -118,8 +118,8 @@ class Account:
 
     def _record(
         self, kind: str, state: StripeObject, *, created: int, before: StripeObject | None = None
-    ) -> Event:
-        event = Event(
+    ) -> AccountEvent:
+        event = AccountEvent(
             sequence=len(self.events),
             id=new_timed_id("evt", self.random, at=created),
             type=kind,

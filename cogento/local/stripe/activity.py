@@ -11,7 +11,7 @@ from types import MappingProxyType
 from cogento.local.stripe import customer_actions as of_customers
 from cogento.local.stripe import subscription_actions as of_subscriptions
 from cogento.local.stripe.account import Account, Burst
-from cogento.local.stripe.events import Event
+from cogento.local.stripe.events import AccountEvent
 from cogento.local.stripe.subscription_actions import sign_up
 
 Action = Callable[[Burst], None]
@@ -57,7 +57,7 @@ _SIGN_UP_SHARE_WHEN_SMALL = 0.6
 _TRIES = 8
 
 
-class Activity:
+class AccountActivity:
     """Lets an account grow to `population` live customers and stay around that number."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Activity:
         self._actions = tuple(weights)
         self._weights = tuple(weights.values())
 
-    def step(self, at: int) -> Sequence[Event]:
+    def step(self, at: int) -> Sequence[AccountEvent]:
         """Let one thing happen in the second `at`; never returns nothing."""
         before = len(self.account.events)
         for action in self._next_actions():

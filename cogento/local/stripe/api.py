@@ -19,10 +19,10 @@ from cogento.local.stripe import errors
 from cogento.local.stripe.account import Account
 from cogento.local.stripe.endpoints import Endpoints
 from cogento.local.stripe.errors import Fault, FaultKind, Faults
-from cogento.local.stripe.events import Event, event_json, indented
+from cogento.local.stripe.events import AccountEvent, event_json, indented
 from cogento.local.stripe.http_server import HangUpError, Request, Response
 from cogento.local.stripe.objects import SECONDS_A_DAY, Customer
-from cogento.local.stripe.paging import ListQuery, Page, page, read_list_query
+from cogento.local.stripe.paging import ListPage, ListQuery, page, read_list_query
 from cogento.local.stripe.shapes import customer_json, deleted_stub, object_json, subscription_json
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Api:
             raise errors.no_such("event", event_id)
         return self._event_json(event)
 
-    def _event_json(self, event: Event) -> Any:
+    def _event_json(self, event: AccountEvent) -> Any:
         return event_json(event, pending_webhooks=int(self._deliveries.is_pending(event.id)))
 
     def _oldest_event_second(self) -> int:
@@ -188,7 +188,7 @@ class Api:
     def _is_delivered(self, event_id: str) -> bool:
         return not (self._deliveries.is_pending(event_id) or self._deliveries.has_failed(event_id))
 
-    def _event(self, event_id: str) -> Event:
+    def _event(self, event_id: str) -> AccountEvent:
         event = self._account.event(event_id)
         if event is None:
             raise KeyError(event_id)
@@ -233,6 +233,6 @@ def _status_filter(query: ListQuery) -> Callable[[str], bool]:
             return lambda status: status == wanted
 
 
-def _list(url: str, found: Page, render: Callable[[str], Any]) -> Any:
+def _list(url: str, found: ListPage, render: Callable[[str], Any]) -> Any:
     data = [render(an_id) for an_id in found.ids]
     return {"object": "list", "data": data, "has_more": found.has_more, "url": url}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cogento.cli.send import signature_header
-from cogento.local.stripe.http_client import Connection
+from cogento.local.stripe.http_client import HttpConnection
 
 if TYPE_CHECKING:
     from random import Random
@@ -107,7 +107,7 @@ class Disorder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class DeliveryBackoff:
     """When a failed delivery is tried again: doubling with jitter, without end (Stripe: up to three days)."""
 
     first_seconds: float = 1.0
@@ -136,11 +136,11 @@ class Deliveries:
         random: Random,
         *,
         disorder: Disorder | None = None,
-        backoff: Backoff | None = None,
+        backoff: DeliveryBackoff | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.disorder = disorder or Disorder()
-        self.backoff = backoff or Backoff()
+        self.backoff = backoff or DeliveryBackoff()
         self.log = DeliveryLog()
         self._random = random
         self._due: asyncio.Queue[_Delivery] = asyncio.Queue()
@@ -197,7 +197,7 @@ class Deliveries:
         asyncio.get_running_loop().call_later(delay_seconds, self._due.put_nowait, delivery)
 
     async def _serve_one_connection(self) -> None:
-        connection = Connection(urlsplit(self.endpoint.url))
+        connection = HttpConnection(urlsplit(self.endpoint.url))
         try:
             while True:
                 delivery = await self._due.get()
@@ -218,7 +218,7 @@ class Deliveries:
         if not self._outstanding:
             self._all_delivered.set()
 
-    async def _attempt(self, connection: Connection, delivery: _Delivery) -> Attempt:
+    async def _attempt(self, connection: HttpConnection, delivery: _Delivery) -> Attempt:
         at, begun = time.time(), time.perf_counter()
         signature = signature_header(delivery.body, delivery.secrets, at=int(at))
         status, error = 0, None

@@ -25,7 +25,7 @@ class Payloads(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class AccountEvent:
     """A snapshot event; `sequence` is its place in the true order, `created` what Stripe stamped on it.
 
     `before` is the state that an update left, and None for every type without previous_attributes.
@@ -46,7 +46,9 @@ class Event:
         return self.state.id
 
 
-def event_json(event: Event, *, pending_webhooks: int, api_version: str | None = None) -> dict[str, Any]:
+def event_json(
+    event: AccountEvent, *, pending_webhooks: int, api_version: str | None = None
+) -> dict[str, Any]:
     """The event, rendered in the version it happened under or, for an endpoint with its own, in that one."""
     version = api_version or event.api_version
     state = object_json(event.state, version)
@@ -66,7 +68,7 @@ def event_json(event: Event, *, pending_webhooks: int, api_version: str | None =
     }
 
 
-def webhook_body(event: Event, *, api_version: str | None = None) -> bytes:
+def webhook_body(event: AccountEvent, *, api_version: str | None = None) -> bytes:
     """The exact bytes that a webhook carries."""
     return indented(event_json(event, pending_webhooks=1, api_version=api_version))
 
@@ -94,12 +96,12 @@ def previous_attributes(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     return changed
 
 
-def thin_id(event: Event) -> str:
+def thin_id(event: AccountEvent) -> str:
     """The id of its thin twin: another one than the snapshot event's."""
     return f"evt_test_{event.id.removeprefix('evt_')}"
 
 
-def thin_body(event: Event) -> bytes:
+def thin_body(event: AccountEvent) -> bytes:
     """The exact bytes that a webhook carries to a destination that wants no objects; the time has milliseconds, which say no more than the second."""
     kind, path = (
         ("customer", "customers") if isinstance(event.state, Customer) else ("subscription", "subscriptions")

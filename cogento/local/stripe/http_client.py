@@ -20,7 +20,7 @@ class BrokenAnswerError(OSError):
     """The other side answered something that is not HTTP."""
 
 
-class Connection:
+class HttpConnection:
     """One connection to one server, opened when needed and again when the server has closed it."""
 
     def __init__(self, url: SplitResult) -> None:

@@ -38,7 +38,7 @@ class ListQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """Ids of one page in Stripe's order, and whether more follow in the direction of the walk."""
 
     ids: tuple[str, ...]
@@ -65,17 +65,17 @@ def read_list_query(query: Iterable[tuple[str, str]], *, filters: Collection[str
     )
 
 
-def page(order: CreationOrder, query: ListQuery, *, kind: str, fits: Callable[[str], bool]) -> Page:
+def page(order: CreationOrder, query: ListQuery, *, kind: str, fits: Callable[[str], bool]) -> ListPage:
     """Cut the page that the query asks for out of the ids that fit."""
     if query.ending_before is not None:
         _check_cursor(order, query.ending_before, kind=kind, param="ending_before")
         newer = filter(fits, order.oldest_first(query.seconds, after=query.ending_before))
         ids, has_more = _cut(newer, query.limit)
-        return Page(ids[::-1], has_more)
+        return ListPage(ids[::-1], has_more)
     if query.starting_after is not None:
         _check_cursor(order, query.starting_after, kind=kind, param="starting_after")
     older = filter(fits, order.newest_first(query.seconds, after=query.starting_after))
-    return Page(*_cut(older, query.limit))
+    return ListPage(*_cut(older, query.limit))
 
 
 def _cut(ids: Iterable[str], limit: int) -> tuple[tuple[str, ...], bool]:

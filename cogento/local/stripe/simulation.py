@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from cogento.local.stripe.account import Account, Burst
-from cogento.local.stripe.activity import Activity
-from cogento.local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
+from cogento.local.stripe.activity import AccountActivity
+from cogento.local.stripe.deliveries import Deliveries, DeliveryBackoff, Disorder, Endpoint
 from cogento.local.stripe.events import Payloads, thin_body, thin_id, webhook_body
 from cogento.local.stripe.objects import SECONDS_A_DAY
 from cogento.local.stripe.shapes import DAHLIA
@@ -26,7 +26,7 @@ _SECOND_SUBSCRIPTION_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SimulationPlan:
     """What to simulate; `existing` customers are there from the start, older than any event listed.
 
     `second_version` is that of another endpoint at the same address, as during an upgrade: it gets every
@@ -42,15 +42,15 @@ class Plan:
     second_version: str | None = None
     payloads: Payloads = Payloads.SNAPSHOT
     disorder: Disorder = field(default_factory=Disorder)
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: DeliveryBackoff = field(default_factory=DeliveryBackoff)
 
 
 class Simulation:
     """One account, its activity and its webhooks; `run` is its process, the rest may be called meanwhile."""
 
-    def __init__(self, plan: Plan, endpoint: Endpoint) -> None:
+    def __init__(self, plan: SimulationPlan, endpoint: Endpoint) -> None:
         self.account = Account(Random(plan.seed), api_version=plan.api_version)
-        self.activity = Activity(self.account, population=max(plan.population, plan.existing))
+        self.activity = AccountActivity(self.account, population=max(plan.population, plan.existing))
         self.deliveries = Deliveries(
             endpoint, Random(plan.seed + 1), disorder=plan.disorder, backoff=plan.backoff
         )

@@ -17,7 +17,7 @@ from cogento.local.stripe.objects import CATALOGUE, SECONDS_A_DAY, Customer, Ite
 
 _TRIAL_SECONDS = 14 * SECONDS_A_DAY
 _LIVE = ("active", "trialing", "past_due")
-_MOST_ITEMS = 3
+_MAX_ITEMS = 3
 
 
 def sign_up(burst: Burst) -> None:
@@ -102,7 +102,7 @@ def add_or_remove_item(burst: Burst) -> None:
     if not (subscription := burst.subscription("active")):
         return
     items = list(subscription.items)
-    if len(items) == _MOST_ITEMS or (len(items) > 1 and burst.happens(0.5)):
+    if len(items) == _MAX_ITEMS or (len(items) > 1 and burst.happens(0.5)):
         items.remove(burst.random.choice(items))
     else:
         price = burst.random.choice([one for one in CATALOGUE if one not in [item.price for item in items]])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from cogento.local.stripe.account import Account
-from cogento.local.stripe.events import Event
+from cogento.local.stripe.events import AccountEvent
 from cogento.local.stripe.objects import Customer, Item, StripeObject, Subscription
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _shown(state: StripeObject) -> dict[str, Any]:
     return _shown_of_customer(state) if isinstance(state, Customer) else _shown_of_subscription(state)
 
 
-def _possible_events(history: Sequence[Event]) -> dict[str, int]:
+def _possible_events(history: Sequence[AccountEvent]) -> dict[str, int]:
     if not history:
         return {}
     last = history[-1]

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from cogento.local.binaries import postgres_binaries
-from cogento.local.stripe.activity import Activity
+from cogento.local.stripe.activity import AccountActivity
 from cogento.reconcile import verify
 from tests.support.policies import change
 from tests.support.servers import chosen
@@ -61,7 +61,7 @@ def test_what_a_backup_lacks_comes_back_from_stripe_and_what_only_we_have_is_in_
     assert run("roles", "grant", _somebody(database_url), "admin", "--reason", "drill").exit_code == 0
     saved_users, saved_roles = users(database_url), roles(database_url)
     run_program("pg_dump", "--format=custom", "--no-owner", f"--file={backup}", database_url)
-    activity = Activity(stripe.account, population=15)
+    activity = AccountActivity(stripe.account, population=15)
     for step in range(60):
         activity.step(LATER + step // 15)
     stripe.now = LATER + 100

@@ -14,7 +14,7 @@ from tests.support.store_letters import letter
 from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
-    from cogento.local.stripe.events import Event
+    from cogento.local.stripe.events import AccountEvent
     from cogento.local.stripe.objects import Subscription
     from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
@@ -44,7 +44,7 @@ def subscribed(stripe: SimulatedStripe) -> Subscription:
     return state
 
 
-def die(post: Post, *events: Event | None, table: str = "users", of: str = "name <> 'Bob'") -> None:
+def die(post: Post, *events: AccountEvent | None, table: str = "users", of: str = "name <> 'Bob'") -> None:
     """Let events die of a constraint, which is there for the length of their turn."""
     post.rows(REFUSED.format(table, of))
     deliver(post, *events)

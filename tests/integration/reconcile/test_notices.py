@@ -28,7 +28,7 @@ from tests.support.stripe_histories import START, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cogento.local.stripe.events import Event
+    from cogento.local.stripe.events import AccountEvent
     from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
@@ -58,12 +58,12 @@ def ask(asking: LoopedReconciliation, post: Post) -> None:
         post.drain()
 
 
-def begun(stripe: SimulatedStripe, **fields: Any) -> Event:
+def begun(stripe: SimulatedStripe, **fields: Any) -> AccountEvent:
     """A customer's creation."""
     return stripe.account.begin(stripe.customer(**fields), at=START)
 
 
-def renamed(stripe: SimulatedStripe, name: str, *, at: int) -> Event | None:
+def renamed(stripe: SimulatedStripe, name: str, *, at: int) -> AccountEvent | None:
     """A change of that customer's name."""
     return stripe.account.change(stripe.customer(name=name), at=at)
 
@@ -89,7 +89,7 @@ def retry_all(post: Post) -> None:
         post.mailboxes.put([envelope], source=Source.RETRY)
 
 
-def shuffled(events: Sequence[Event]) -> list[Event]:
+def shuffled(events: Sequence[AccountEvent]) -> list[AccountEvent]:
     """Every event twice, in any order."""
     twice = [*events, *events]
     random.Random(7).shuffle(twice)

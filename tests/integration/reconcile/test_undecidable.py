@@ -15,7 +15,7 @@ from tests.support.stripe_histories import START
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cogento.local.stripe.events import Event
+    from cogento.local.stripe.events import AccountEvent
     from tests.support.looped import LoopedReconciliation
     from tests.support.post import Post
 
@@ -25,7 +25,7 @@ Told = list[bytes]
 TIE = START + 50
 
 
-def lived(stripe: SimulatedStripe, *names: str) -> Sequence[Event]:
+def lived(stripe: SimulatedStripe, *names: str) -> Sequence[AccountEvent]:
     """A customer's creation and changes of its name, all but the first of one second."""
     first = stripe.account.begin(stripe.customer(name=names[0]), at=START)
     changes = [stripe.account.change(stripe.customer(name=name), at=TIE) for name in names[1:]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from stripe import SignatureVerificationError, WebhookSignature
 
-from cogento.local.stripe.deliveries import Backoff, Deliveries, Disorder, Endpoint
+from cogento.local.stripe.deliveries import Deliveries, DeliveryBackoff, Disorder, Endpoint
 from cogento.local.stripe.http_server import Response, serving
 from tests.support.receiving import HANG_UP, Receiver
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SECRET = "whsec_0123456789abcdef0123456789abcdef"
 ORDERLY = Disorder(window_seconds=0, late_share=0, duplicate_share=0)
-AT_ONCE = Backoff(first_seconds=0.01, cap_seconds=0.02)
+AT_ONCE = DeliveryBackoff(first_seconds=0.01, cap_seconds=0.02)
 TIMEOUT_SECONDS = 10
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from cogento.local.stripe.deliveries import Backoff, Disorder, Endpoint
+from cogento.local.stripe.deliveries import DeliveryBackoff, Disorder, Endpoint
 from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.shapes import DAHLIA, LEGACY
-from cogento.local.stripe.simulation import Plan, Simulation
+from cogento.local.stripe.simulation import Simulation, SimulationPlan
 from cogento.local.stripe.truth import truth
 from tests.support.receiving import Receiver
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROMPT = Disorder(window_seconds=0.02, late_share=0)
-AT_ONCE = Backoff(first_seconds=0.01, cap_seconds=0.02)
+AT_ONCE = DeliveryBackoff(first_seconds=0.01, cap_seconds=0.02)
 TIMEOUT_SECONDS = 10
 
 
-def _simulated(receiver: Receiver, plan: Plan, act: Callable[[Simulation], object]) -> Simulation:
+def _simulated(receiver: Receiver, plan: SimulationPlan, act: Callable[[Simulation], object]) -> Simulation:
     """Run a simulation until the act is done and everything is delivered."""
 
     async def run() -> Simulation:
@@ -38,20 +38,20 @@ def _simulated(receiver: Receiver, plan: Plan, act: Callable[[Simulation], objec
 
 def test_every_event_that_happened_is_received() -> None:
     receiver = Receiver([500, 200, 503])
-    quiet = Plan(events_per_second=0, disorder=PROMPT, backoff=AT_ONCE)
+    quiet = SimulationPlan(events_per_second=0, disorder=PROMPT, backoff=AT_ONCE)
     simulation = _simulated(receiver, quiet, lambda one: one.happen(300))
     assert {body["id"] for body in receiver.bodies} == {event.id for event in simulation.account.events}
 
 
 def test_life_goes_on_by_itself_and_stops_when_it_was_told_to() -> None:
-    lively = Plan(events_per_second=2000, most_events=100, disorder=PROMPT)
+    lively = SimulationPlan(events_per_second=2000, most_events=100, disorder=PROMPT)
     simulation = _simulated(Receiver(), lively, lambda _: None)
     assert 100 <= len(simulation.account.events) < 120
 
 
 def test_during_an_upgrade_every_event_comes_in_both_renderings() -> None:
     receiver = Receiver()
-    upgrade = Plan(
+    upgrade = SimulationPlan(
         events_per_second=0, api_version=LEGACY, second_version=DAHLIA, disorder=PROMPT, backoff=AT_ONCE
     )
     _simulated(receiver, upgrade, lambda one: one.happen(50))
@@ -63,7 +63,9 @@ def test_during_an_upgrade_every_event_comes_in_both_renderings() -> None:
 
 
 def test_customers_there_from_the_start_are_in_the_truth_and_have_no_events() -> None:
-    simulation = Simulation(Plan(existing=80), Endpoint(url="http://127.0.0.1:9", secrets=("whsec_x",)))
+    simulation = Simulation(
+        SimulationPlan(existing=80), Endpoint(url="http://127.0.0.1:9", secrets=("whsec_x",))
+    )
     known = truth(simulation.account)
     assert len([one for one in known.users if not one.deleted]) == 80
     assert [one for one in known.users if one.events] == []

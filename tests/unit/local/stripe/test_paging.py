@@ -4,7 +4,7 @@ import pytest
 
 from cogento.local.stripe.account import CreationOrder
 from cogento.local.stripe.errors import ApiError
-from cogento.local.stripe.paging import Page, page, read_list_query
+from cogento.local.stripe.paging import ListPage, page, read_list_query
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def order() -> CreationOrder:
     return found
 
 
-def _page(order: CreationOrder, *query: tuple[str, str]) -> Page:
+def _page(order: CreationOrder, *query: tuple[str, str]) -> ListPage:
     return page(order, read_list_query(query, filters=()), kind="customer", fits=lambda _: True)
 
 
@@ -28,19 +28,19 @@ def _refusal(*query: tuple[str, str]) -> dict[str, str]:
 
 
 def test_lists_run_from_the_newest_whatever_the_order_of_arrival(order: CreationOrder) -> None:
-    assert _page(order) == Page(("d", "c", "b", "a"), has_more=False)
+    assert _page(order) == ListPage(("d", "c", "b", "a"), has_more=False)
 
 
 def test_a_page_says_that_more_follow(order: CreationOrder) -> None:
-    assert _page(order, ("limit", "3")) == Page(("d", "c", "b"), has_more=True)
+    assert _page(order, ("limit", "3")) == ListPage(("d", "c", "b"), has_more=True)
 
 
 def test_starting_after_goes_on_with_what_is_older(order: CreationOrder) -> None:
-    assert _page(order, ("starting_after", "c"), ("limit", "1")) == Page(("b",), has_more=True)
+    assert _page(order, ("starting_after", "c"), ("limit", "1")) == ListPage(("b",), has_more=True)
 
 
 def test_ending_before_gives_the_nearest_newer_ones_in_the_list_s_order(order: CreationOrder) -> None:
-    assert _page(order, ("ending_before", "a"), ("limit", "2")) == Page(("c", "b"), has_more=True)
+    assert _page(order, ("ending_before", "a"), ("limit", "2")) == ListPage(("c", "b"), has_more=True)
 
 
 @pytest.mark.parametrize(
