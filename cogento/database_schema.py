@@ -10,7 +10,7 @@ import re
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 DEFAULT_SCHEMA = "public"
-LONGEST_SCHEMA = 54
+MAX_SCHEMA_LENGTH = 54
 """PostgreSQL cuts names after 63 bytes, and the machinery's has nine more."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -23,8 +23,8 @@ def schema_name(text: str) -> str:
         raise ValueError(
             "a schema's name is made of small letters, digits and underscores, and begins with no digit"
         )
-    if len(text) > LONGEST_SCHEMA:
-        raise ValueError(f"a schema's name has at most {LONGEST_SCHEMA} characters")
+    if len(text) > MAX_SCHEMA_LENGTH:
+        raise ValueError(f"a schema's name has at most {MAX_SCHEMA_LENGTH} characters")
     if text.startswith("pg_") or text == "information_schema":
         raise ValueError("names that begin with pg_ and information_schema are PostgreSQL's own")
     return text

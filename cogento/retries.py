@@ -57,12 +57,12 @@ POLICIES = {
     ),
     FailureClass.PERMANENT: Policy(base_seconds=0, cap_seconds=0, attempts_limit=0),
     FailureClass.BUG: Policy(base_seconds=1, cap_seconds=30, attempts_limit=5),
-    # Waits for the end of its lease. From the second crash on the customer is claimed alone, so that a
-    # neighbour's crash is not counted twice.
+    # Waits for the end of its lease. From the second crash on the customer is claimed alone, so that its
+    # crash does not count for others.
     FailureClass.CRASHED_WORKER: Policy(base_seconds=0, cap_seconds=0, attempts_limit=4),
 }
 
-_ENOUGH_DOUBLINGS = 32  # every cap is reached long before; keeps 2**n small
+_MAX_DOUBLINGS = 32  # every cap is reached long before; keeps 2**n small
 
 
 def next_delay(
@@ -74,7 +74,7 @@ def next_delay(
     and still spread out.
     """
     policy = POLICIES[failure_class]
-    doublings = min(max(attempts - 1, 0), _ENOUGH_DOUBLINGS)
+    doublings = min(max(attempts - 1, 0), _MAX_DOUBLINGS)
     longest = min(policy.cap_seconds, policy.base_seconds * 2.0**doublings)
     return (retry_after or 0.0) + jitter * longest
 
@@ -205,7 +205,7 @@ REFETCH = RefetchPolicy()
 
 def refetch_pause(fetches: int, policy: RefetchPolicy = REFETCH, *, is_missing: bool = False) -> float:
     """Seconds until an object is fetched again that was fetched `fetches` times in a row (1 or more)."""
-    doublings = min(fetches - 1, _ENOUGH_DOUBLINGS)
+    doublings = min(fetches - 1, _MAX_DOUBLINGS)
     pause = min(policy.longest_pause_seconds, policy.pause_seconds * 2.0**doublings)
     return max(pause, policy.missing_seconds) if is_missing else pause
 

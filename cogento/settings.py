@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 EX_CONFIG = 78
 MINIMUM_SECRET_LENGTH = 32
 MAXIMUM_SECRETS = 3
-MOST_EVENTS = 10**12
+MAX_EVENTS = 10**12
 """More than any Redis holds; numbers of Lua are exact up to 2**53."""
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 """A century: dates of Python and Postgres reach that far back."""
-LONGEST_POLL_SECONDS = 240
+MAX_POLL_SECONDS = 240
 """Shorter than the five minutes between sweeps, which bring the same."""
 ORDINARY_HEADERS = frozenset(
     [
@@ -185,10 +185,10 @@ class MailboxSettings(_Environment):
         1, ge=1, le=256, description="Shards of the mailboxes; change only while they are empty."
     )
     mailbox_customer_limit: int = Field(
-        10_000, ge=1, le=MOST_EVENTS, description="Most events waiting for one customer; beyond: 503."
+        10_000, ge=1, le=MAX_EVENTS, description="Most events waiting for one customer; beyond: 503."
     )
     mailbox_total_limit: int = Field(
-        2_000_000, ge=1, le=MOST_EVENTS, description="Most events waiting in all; beyond: 503."
+        2_000_000, ge=1, le=MAX_EVENTS, description="Most events waiting in all; beyond: 503."
     )
 
     @field_validator("redis_url")
@@ -258,7 +258,7 @@ class StripeSettings(_Environment):
 
     stripe_livemode: bool = Field(
         default=False,
-        description="true takes live events, false test events; the others are fenced and counted.",
+        description="true takes live events, false test events; events of the other mode are ignored and counted.",
     )
     stripe_account: str | None = Field(
         None,
@@ -370,15 +370,15 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
         30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
     )
     ledger_retention_days: int = Field(
-        35, ge=35, le=MOST_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
+        35, ge=35, le=MAX_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
     )
     changes_retention_days: int = Field(
-        7, ge=1, le=MOST_DAYS, description="Days that changes are kept for readers that were away."
+        7, ge=1, le=MAX_DAYS, description="Days that changes are kept for readers that were away."
     )
     stripe_poll_seconds: int | None = Field(
         None,
         ge=1,
-        le=LONGEST_POLL_SECONDS,
+        le=MAX_POLL_SECONDS,
         description="How often Stripe's list of events is read where no webhook can come; unset: webhooks bring them.",
     )
 

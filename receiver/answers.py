@@ -22,7 +22,7 @@ from receiver import metrics
 _log = structlog.get_logger()
 
 SIGNATURE_INVALID = "Invalid signature."
-"""One message for every flaw: a forger learns nothing from it."""
+"""One message for every failure: a forger learns nothing from it."""
 
 HTTP_STATUS = {
     **cogento.serving.answers.HTTP_STATUS,

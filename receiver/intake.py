@@ -1,6 +1,6 @@
 """The intake of a webhook, from its bytes to our promise to keep them: verify, parse, fence, enqueue.
 
-It accepts only what the queue keeps and what is none of ours. Both the Flask view and the fast path call it.
+It accepts only what the queue keeps and what is not for us. Both the Flask view and the fast path call it.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class Intake:
         try:
             signed = self._signed(body, signature, now)
         except SignatureError as error:
-            metrics.count_flaw(error.reason)
+            metrics.count_signature_failure(error.reason)
             if error.age_seconds is None:
-                self.log.warning("signature_refused", flaw=error.reason)
+                self.log.warning("signature_refused", reason=error.reason)
             else:
                 # A replay, or our clock is wrong. By the next good event the gauge shows which.
                 metrics.show_clock_skew(error.age_seconds)
-                self.log.warning("timestamp_outside_window", flaw=error.reason)
+                self.log.warning("timestamp_outside_window", reason=error.reason)
             raise RejectedError("signature_invalid", SIGNATURE_INVALID) from error
         metrics.count_signed(signed.secret_index, signed.age_seconds)
 

@@ -63,7 +63,7 @@ _ACK_SECONDS = Durations(
 _IGNORED = Counter(
     "cogento_webhook_ignored", "Signed events that we do not keep, by reason.", ["reason"], registry=REGISTRY
 )
-_FLAWS = Counter(
+_SIGNATURE_FAILURES = Counter(
     "cogento_webhook_signature_failures", "Refused signatures by broken rule.", ["reason"], registry=REGISTRY
 )
 _SECRET_MATCHES = Counter(
@@ -108,9 +108,9 @@ def count_ignored(reason: str) -> None:
     _IGNORED.labels(reason).inc()
 
 
-def count_flaw(flaw: str) -> None:
+def count_signature_failure(reason: str) -> None:
     """Count a refused signature."""
-    _FLAWS.labels(flaw).inc()
+    _SIGNATURE_FAILURES.labels(reason).inc()
 
 
 def count_signed(secret_index: int, age_seconds: float) -> None:

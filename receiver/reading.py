@@ -140,7 +140,7 @@ def _length(headers: Mapping[bytes, bytes]) -> int | None:
     if not announced:
         raise RejectedError("length_required", "Send a Content-Length, or a chunked body.")
     if not announced.isdigit():
-        raise RejectedError("bad_request", "The Content-Length is no number.")
+        raise RejectedError("bad_request", "The Content-Length is not a number.")
     if len(announced) > len(str(MAX_BODY_BYTES)) or int(announced) > MAX_BODY_BYTES:
         raise _too_large()
     return int(announced)

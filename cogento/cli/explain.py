@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from cogento.store.history import ObjectRecord
 
 SHOWN = 20
-MOST_SHOWN = 500
-MOST_NAMED = 100  # customers of one address (history_whose.sql)
+MAX_SHOWN = 500
+MAX_NAMED = 100  # customers of one address (history_whose.sql)
 
 
 @click.command()
 @click.argument("asked", metavar="ID")
 @click.option(
     "--limit",
-    type=click.IntRange(1, MOST_SHOWN),
+    type=click.IntRange(1, MAX_SHOWN),
     default=SHOWN,
     show_default=True,
     help="At most so many lines of each list.",
@@ -46,12 +46,12 @@ def explain(asked: str, *, limit: int, as_json: bool) -> None:
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
         found = explain_id(asked, mailboxes, store, limit=limit + 1)
     if isinstance(found, NothingFound):
-        raise Failure(printable(" ".join(found.sentences), longest=MOST_SHOWN))
+        raise Failure(printable(" ".join(found.sentences), longest=MAX_SHOWN))
     answer = found.explanation if isinstance(found, PartialExplanation) else found
     if as_json:
         print_json(_plain(answer, limit=limit))
     elif isinstance(answer, AmbiguousQuery):
-        count = f"{MOST_NAMED} or more" if len(answer.customers) >= MOST_NAMED else str(len(answer.customers))
+        count = f"{MAX_NAMED} or more" if len(answer.customers) >= MAX_NAMED else str(len(answer.customers))
         click.echo(f"{count} customers have this address in Stripe. Ask for one of them:")
         for customer_id in answer.customers:
             click.echo(f"  {printable(customer_id)}")
@@ -169,7 +169,7 @@ def _print_list(
     if total is not None and total > shown:
         click.echo(f"The first {shown:,} of {total:,}.")
     elif total is None and len(rows) > shown:
-        click.echo(f"There are more: --limit shows up to {MOST_SHOWN}.")
+        click.echo(f"There are more: --limit shows up to {MAX_SHOWN}.")
 
 
 def _short(value: object) -> object:

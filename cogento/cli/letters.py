@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cogento.store.letter_records import Letter, LetterFilter
 
-LONGEST_LINE = 10_000
+MAX_LINE_LENGTH = 10_000
 
 
 @click.group()
@@ -141,7 +141,7 @@ def show(asked: str, *, with_body: bool, why: str, who: str, as_json: bool) -> N
 
     click.secho(f"Letter {letter.id}: {printable(letter.event_id)}", bold=True)
     for sentence in (letter.message, details.standing, *details.what_to_do):
-        click.echo(f"  {printable(sentence, longest=LONGEST_LINE)}")
+        click.echo(f"  {printable(sentence, longest=MAX_LINE_LENGTH)}")
     click.echo()
     print_facts(_facts(letter))
     if details.actions:
@@ -154,7 +154,7 @@ def show(asked: str, *, with_body: bool, why: str, who: str, as_json: bool) -> N
         click.echo()
         erased = "The body was erased, as it is a month after a letter is closed."
         for line in (erased,) if body is None else body.decode("utf-8", "backslashreplace").splitlines():
-            click.echo(printable(line, longest=LONGEST_LINE))
+            click.echo(printable(line, longest=MAX_LINE_LENGTH))
 
 
 def _facts(letter: Letter) -> list[tuple[str, object]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cogento.console.findings import Finding
 
 WIDTH = 100
-LONGEST_TEXT = 1000
+MAX_TEXT_LENGTH = 1000
 COLOURS = {Grade.GOOD: "green", Grade.WARNING: "yellow", Grade.BAD: "red"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -49,9 +49,9 @@ def print_findings(findings: Sequence[Finding]) -> None:
     width = max((len(finding.subject) for finding in findings), default=0)
     for finding in findings:
         grade = click.style(f"{finding.grade:<7}", fg=COLOURS[finding.grade])
-        lines = textwrap.wrap(printable(finding.text, longest=LONGEST_TEXT), WIDTH - width - 11) or [""]
+        lines = textwrap.wrap(printable(finding.text, longest=MAX_TEXT_LENGTH), WIDTH - width - 11) or [""]
         click.echo(f"{grade}  {finding.subject:<{width}}  {lines[0]}")
-        advice = textwrap.wrap(printable(finding.advice, longest=LONGEST_TEXT), WIDTH - width - 11)
+        advice = textwrap.wrap(printable(finding.advice, longest=MAX_TEXT_LENGTH), WIDTH - width - 11)
         for line in (*lines[1:], *advice):
             click.echo(" " * (width + 11) + line)
 

@@ -43,7 +43,7 @@ OUTCOME_COLUMNS = {
 EQUAL, DRIFT, COULD_NOT_TELL = 0, 3, 4
 """Exit codes of `cogento verify`; 2 is what click gives a command line that it does not understand."""
 
-LONGEST_VALUE = 40
+MAX_VALUE_LENGTH = 40
 SPELLED = {None: "NULL", True: "true", False: "false"}
 
 
@@ -242,7 +242,7 @@ def _print_columns(head: str, drift: Iterable[Drift]) -> None:
 
 def _short(value: object) -> str:
     text = SPELLED[value] if value is None or isinstance(value, bool) else str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
 
 
 @click.command()

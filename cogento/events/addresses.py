@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cogento.events.kinds.customer import LONGEST_EMAIL
+from cogento.events.kinds.customer import MAX_EMAIL_LENGTH
 from cogento.events.names import CustomerId
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def claimed_address(claim: EmailClaim) -> str | None:
     if claim.deleted or not claim.stripe_email:
         return None
     address = canonical_address(claim.stripe_email)
-    if not address or len(address) > LONGEST_EMAIL or address.endswith(STAND_IN):
+    if not address or len(address) > MAX_EMAIL_LENGTH or address.endswith(STAND_IN):
         return None
     return address
 

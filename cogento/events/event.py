@@ -56,7 +56,7 @@ class Event(msgspec.Struct, frozen=True):
 class Notice(msgspec.Struct, frozen=True):
     """One thin event: of which object it tells, when that changed (Unix seconds), and whether it ended then.
 
-    `customer_id` names the mailbox that it lay in, its object's own. `body` are the exact bytes.
+    `customer_id` names the mailbox that held it, its object's own. `body` are the exact bytes.
     """
 
     id: EventId

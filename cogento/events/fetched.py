@@ -48,7 +48,7 @@ def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> byt
     try:
         asked = _read(sent)
     except msgspec.DecodeError as error:
-        raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is no object") from error
+        raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is not an object") from error
     kind = KINDS_BY_NAME.get(asked.object)
     if kind is None:
         raise PermanentError(LetterReason.MALFORMED, "Stripe's answer is an object that has no table")

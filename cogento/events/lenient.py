@@ -11,14 +11,14 @@ from typing import Any
 
 from cogento.events.fields import LATEST_TIME
 
-LONGEST_TEXT = 255
+MAX_TEXT_LENGTH = 255
 
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
 
 
 def text(value: object) -> str | None:
-    """Take a text of at most LONGEST_TEXT characters; an empty one is none."""
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT else None
+    """Take a text of at most MAX_TEXT_LENGTH characters; an empty one is none."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH else None
 
 
 def id_of(reference: object) -> str | None:

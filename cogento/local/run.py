@@ -22,7 +22,7 @@ from cogento.local.start import RunOptions, start_everything
 from cogento.local.stripe.events import Payloads
 from cogento.local.supervisor import Supervisor
 from cogento.local.terminal import StatusLine, Terminal, describe_run, occupy_standard_streams
-from cogento.settings import LONGEST_POLL_SECONDS
+from cogento.settings import MAX_POLL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def _a_number(_context: click.Context, _option: click.Parameter, rate: float) -> float:
     """Refuse NaN, which no comparison keeps out of a range."""
     if math.isnan(rate):
-        raise click.BadParameter("it is no number")
+        raise click.BadParameter("it is not a number")
     return rate
 
 
@@ -82,7 +82,7 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
 )
 @click.option(
     "--poll",
-    type=click.IntRange(min=0, max=LONGEST_POLL_SECONDS),
+    type=click.IntRange(min=0, max=MAX_POLL_SECONDS),
     metavar="SECONDS",
     help="Read Stripe's list of events every so many seconds, so that no webhook is needed; 0: don't. With STRIPE_API_KEY else 3.",
 )

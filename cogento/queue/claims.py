@@ -68,7 +68,7 @@ class CustomerBatch(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """CustomerBatch that is one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
+    """Customers' events that are one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
 
     token: LeaseToken
     batches: tuple[CustomerBatch, ...]

@@ -33,7 +33,7 @@ WAITAOF_MS = 2000
 REPLICAS_MS = 1000
 """A replica answers at once when it is asked; one that takes so long is as good as none."""
 
-LONGEST_WAIT_MS = {
+MAX_WAIT_MS = {
     DurabilityMechanism.REPLY: 0,
     DurabilityMechanism.FSYNC_ALWAYS: 0,
     DurabilityMechanism.WAITAOF: WAITAOF_MS,
@@ -73,7 +73,7 @@ class DurableScripts:
         facts = await check_server(connection, self._demand, replicas=self._replicas)
         connection.checked = CheckedFacts(facts, epoch, now + KNOWN_SECONDS)
         before, self._latest[connection.name] = self._latest.get(connection.name), facts
-        longest_ms = max(LONGEST_WAIT_MS[each.ack_means] for each in self._latest.values())
+        longest_ms = max(MAX_WAIT_MS[each.ack_means] for each in self._latest.values())
         self._longest_seconds = TIMEOUT_SECONDS + longest_ms / 1000
         if before and before.ack is not facts.ack:
             warning = warning_of(facts.ack)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Attempt = Callable[[RedisServer, Sequence[Call]], Awaitable[Sequence[Reply]]]
 
-MOST_MOVES = 3
+MAX_MOVES = 3
 """How often a call follows its shard, which may have moved on once more."""
 
 
@@ -28,7 +28,7 @@ async def run_where_placed(client: RedisClient, calls: Sequence[Call], attempt: 
     """
     replies: list[Reply] = [None] * len(calls)
     left: Sequence[int] = range(len(calls))
-    for _ in range(MOST_MOVES):
+    for _ in range(MAX_MOVES):
         placed = await client.place({calls[i].tag for i in left})
         await _run_placed(placed, [(i, calls[i]) for i in left], attempt, replies)
         left = [i for i in left if isinstance(replies[i], ShardMoved)]

@@ -1,4 +1,4 @@
-"""Putting dead letters back: taken from those who keep them, laid into the mailboxes, given back where that fails.
+"""Putting dead letters back: taken from those who keep them, put into the mailboxes, given back where that fails.
 
 A redelivery is a put like any other, in its place in the customer's order; nothing is forced. Does not know
 where letters are kept.
@@ -101,7 +101,7 @@ async def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, 
 
 
 def _open(letter: TakenLetter) -> Envelope | None:
-    """Whose it is, is read again from the bytes: a letter that lay in a wrong mailbox finds the right one."""
+    """Whose it is, is read again from the bytes: a letter from a wrong mailbox finds the right one."""
     try:
         envelope = parse_envelope(letter.body, now=ANY_TIME)
     except RejectedError:

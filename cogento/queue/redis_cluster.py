@@ -25,7 +25,7 @@ from redis.crc import key_slot
 from redis.exceptions import MovedError, RedisClusterException, RedisError
 
 from cogento.queue.errors import MailboxUnavailable, ShardMoved
-from cogento.queue.placement import MOST_MOVES, run_where_placed
+from cogento.queue.placement import MAX_MOVES, run_where_placed
 from cogento.queue.redis_commands import translated
 from cogento.queue.redis_server import RedisServer, Rest
 from cogento.retries import MASTER_REST_SECONDS
@@ -117,7 +117,7 @@ class RedisClusterClient:
         """Run one command on the master that has its key, which is its first argument."""
         key = command[1]
         tag = key if isinstance(key, str) else str(key)
-        for _ in range(MOST_MOVES):
+        for _ in range(MAX_MOVES):
             await self._read_map_if_stale()
             try:
                 return await self._server_of(tag).ask(*command)

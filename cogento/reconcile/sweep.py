@@ -50,7 +50,7 @@ POLL_OVERLAP_SECONDS = 60
 """The same where events are polled for. Stripe promises no bound; others who read this list saw seconds, and allow 5 to 60."""
 
 AWAITED_AT_ONCE = 1000
-MOST_AWAITED = 10_000
+MAX_AWAITED = 10_000
 """Beyond so many events that nobody has applied yet a sweep goes no further: the workers are behind."""
 
 
@@ -149,9 +149,9 @@ class EventSweep:
         return vanished
 
     async def _has_room(self) -> bool:
-        has_room = (await self._sweeps.status()).awaited < MOST_AWAITED
+        has_room = (await self._sweeps.status()).awaited < MAX_AWAITED
         if not has_room:
-            log.warning("sweep_waits_for_workers", awaited=MOST_AWAITED)
+            log.warning("sweep_waits_for_workers", awaited=MAX_AWAITED)
         return has_room
 
     async def _sweep_slice(self, swept: Swept, slices: Slices, scope: SweepScope) -> Swept:

@@ -44,7 +44,7 @@ that no other time-out ends it: a process that was frozen just then held its loc
 RELEASE_LOCK = (0xC06F, 1)
 """A lock that each session shares as long as it lives: by it one is told from a session of an earlier release.
 
-Those look for the tables in one schema alone (`cogento/store/internal_tables.py`).
+Those look for the tables in one schema alone (`cogento/store/table_schemas.py`).
 """
 
 

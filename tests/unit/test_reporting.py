@@ -87,8 +87,8 @@ def test_a_collector_that_answers_nothing_holds_no_process_back_at_its_end() -> 
 
 def test_the_first_alarm_is_logged_at_once() -> None:
     with capture_logs() as lines:
-        ThrottledLog(SettableClock()).warning("signature_refused", flaw="missing")
-    assert lines == [{"event": "signature_refused", "log_level": "warning", "count": 1, "flaw": "missing"}]
+        ThrottledLog(SettableClock()).warning("signature_refused", reason="missing")
+    assert lines == [{"event": "signature_refused", "log_level": "warning", "count": 1, "reason": "missing"}]
 
 
 def test_a_flood_is_one_line_an_interval_with_its_count() -> None:

@@ -84,7 +84,7 @@ def read_name(text: str) -> str | None:
     return name if 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable() else None
 
 
-def admit(user: User, form_token: str) -> None:
+def let_through(user: User, form_token: str) -> None:
     """Let a user's request through to its page: a change only from our own form, and from who may change."""
     g.user, g.form_token = user, form_token
     if request.method in SAFE_METHODS or request.endpoint is None:
@@ -171,7 +171,7 @@ class LoginViews:
         if right is None:
             _log.warning("login_failed")
             return _form("Wrong password.", status=401)
-        self._limiter.forgive(guesser)
+        self._limiter.count_right(guesser)
         self._sessions.end(request.cookies.get(SESSION_COOKIE, ""))
         session = self._sessions.begin(name=name, credential=right.fingerprint)
         user = User(name, self._roles[right.fingerprint])
@@ -192,7 +192,7 @@ class LoginViews:
         if session is None or role is None:  # no role: the password has changed since
             return _ask_to_log_in()
         g.session = session
-        admit(User(session.name, role), session.form_token)
+        let_through(User(session.name, role), session.form_token)
         return None
 
 

@@ -129,7 +129,7 @@ class LoginLimiter:
             _, tries = together.execute()
         return bool(tries <= MAX_LOGIN_ATTEMPTS)
 
-    def forgive(self, guesser: str) -> None:
+    def count_right(self, guesser: str) -> None:
         """Count the last try no more, because it was right.
 
         The wrong ones before stay: else a viewer could guess on at the operators' password between logins.

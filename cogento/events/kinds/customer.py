@@ -11,7 +11,7 @@ from cogento.events.fields import Json
 from cogento.events.kinds.kind import Boolean, Columns, JsonText, Kind, Metadata, Projection, Text, Time
 from cogento.events.names import is_object_id, referenced_id
 
-LONGEST_EMAIL = 512  # Stripe's own limit; four times as many bytes still fit into a unique index
+MAX_EMAIL_LENGTH = 512  # Stripe's own limit; four times as many bytes still fit into a unique index
 
 
 class CustomerColumns(Columns, frozen=True):
@@ -29,7 +29,7 @@ class CustomerColumns(Columns, frozen=True):
 def live_customer(obj: Json) -> CustomerColumns:
     """Read a customer; an empty address is none. Raises PermanentError when a value cannot be stored."""
     return CustomerColumns(
-        stripe_email=fields.text(obj, "email", longest=LONGEST_EMAIL) or None,
+        stripe_email=fields.text(obj, "email", longest=MAX_EMAIL_LENGTH) or None,
         name=fields.text(obj, "name"),
         phone=fields.text(obj, "phone"),
         address=fields.nested_text(obj, "address"),

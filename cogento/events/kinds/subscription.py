@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 AUTOMATICALLY = "charge_automatically"
 
-_LONGEST_INDEXED = 255
+_MAX_INDEXED_LENGTH = 255
 
 
 class SubscriptionColumns(OwnedColumns, frozen=True):
@@ -65,7 +65,7 @@ def read_subscription(obj: Json) -> SubscriptionColumns:
     """
     get, items = obj.get, fields.rows(obj, "items")
     starts, ends = _times(obj, items, "current_period_start"), _times(obj, items, "current_period_end")
-    status = fields.text(obj, "status", longest=_LONGEST_INDEXED)
+    status = fields.text(obj, "status", longest=_MAX_INDEXED_LENGTH)
     if not status:
         fields.malformed("the subscription has no status")
     return SubscriptionColumns(

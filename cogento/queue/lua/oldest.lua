@@ -9,7 +9,7 @@
 -- `since` lists paused customers too. Behind so many that nobody can look at all of them in time, each answer is the
 -- oldest among the first customers of its state.
 
-local MOST_LOOKED_AT, AT_ONCE, FIRST_OF_STATE = 2000, 100, 1000
+local MAX_LOOKED_AT, AT_ONCE, FIRST_OF_STATE = 2000, 100, 1000
 local limit, paused_customers = tonumber(ARGV[2]), redis.call('ZCARD', PAUSED)
 
 -- The oldest of a state's first customers, and whose it is.
@@ -26,7 +26,7 @@ if redis.call('EXISTS', HALTED) == 1 then
   return {redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')[2] or false}
 end
 local held, waiting, is_all = false, {}, false
-for first = 0, MOST_LOOKED_AT - 1, AT_ONCE do
+for first = 0, MAX_LOOKED_AT - 1, AT_ONCE do
   local found, customers = redis.call('ZRANGE', SINCE, first, first + AT_ONCE - 1, 'WITHSCORES'), {}
   for i = 1, #found, 2 do customers[#customers + 1] = found[i] end
   local paused = paused_customers > 0 and chunked_query('ZMSCORE', PAUSED, customers) or {}

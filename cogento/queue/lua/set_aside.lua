@@ -5,7 +5,7 @@
 -- ARGV[2…]  ids of customers and events, and names of circuits, whose keys are looked at beside the shard's own
 -- Returns   {name, its type, …} of what was set aside
 
-local MOST_HEADS, KEPT_MS = 1000, 30 * 24 * 3600 * 1000
+local MAX_HEADS, KEPT_MS = 1000, 30 * 24 * 3600 * 1000
 local aside = {}
 
 local function check(key, wanted)
@@ -33,8 +33,8 @@ for i = 2, #ARGV do
   check(circuit_of(ARGV[i]), 'hash')
 end
 -- A claim and what goes before it name no customer: those whom it would come to.
-for _, customer in ipairs(redis.call('ZRANGE', READY, 0, MOST_HEADS - 1)) do check_mailbox(customer) end
+for _, customer in ipairs(redis.call('ZRANGE', READY, 0, MAX_HEADS - 1)) do check_mailbox(customer) end
 for _, due in ipairs({LEASES, SLEEPING, PARKED}) do
-  for _, customer in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, MOST_HEADS)) do check_mailbox(customer) end
+  for _, customer in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, MAX_HEADS)) do check_mailbox(customer) end
 end
 return aside

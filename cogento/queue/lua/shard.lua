@@ -15,7 +15,7 @@ local WORKERS, DELAYS, PACE, LOST = tag .. ':workers', tag .. ':delays', tag .. 
 local FENCE = tag .. ':fence'
 
 local MAX_ARGUMENTS = 4000 -- arguments that Lua can pass at once, and an even number
-local ALONE = 2 -- this many crashes and the customer is claimed alone: no neighbour pays for it
+local ALONE = 2 -- this many crashes and the customer is claimed alone: its crash counts for nobody else
 local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
 
 local function event_of(id) return tag .. ':event:' .. id end
@@ -151,10 +151,10 @@ local function is_in_mailbox(id, customer)
 end
 
 -- Takes an id out of a mailbox whose event is there no more, and notes it for people (inspection.py).
-local MOST_NOTED = 1000
+local MAX_NOTED = 1000
 local function drop_lost(customer, mailbox, id)
   redis.call('ZREM', mailbox, id)
   redis.call('HDEL', TRIES, id)
   incr_stat('lost', 1)
-  if redis.call('HLEN', LOST) < MOST_NOTED then redis.pcall('HSET', LOST, id, customer) end
+  if redis.call('HLEN', LOST) < MAX_NOTED then redis.pcall('HSET', LOST, id, customer) end
 end

@@ -196,7 +196,7 @@ def test_a_full_mailbox_holds_the_watermark_back(
 def test_a_sweep_goes_no_further_while_the_workers_are_behind(
     stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogento.reconcile.sweep.MOST_AWAITED", 10)
+    monkeypatch.setattr("cogento.reconcile.sweep.MAX_AWAITED", 10)
     monkeypatch.setattr("cogento.reconcile.sweep.AWAITED_AT_ONCE", 7)
     monkeypatch.setattr(Slices, "LENGTHS", (8, 8, 8, 8))
     runtime.run(asking.looped._store.sweeps.advance(START))
