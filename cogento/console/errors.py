@@ -110,7 +110,7 @@ def _of_postgres(error: Exception) -> Failure | None:
         )
     if code == NO_CONNECTION_LEFT:
         return Failure(
-            f"PostgreSQL takes no more connections ({_said(error)}). End some that idle, or raise the limit."
+            f"PostgreSQL takes no more connections ({_said(error)}). End some that are idle, or raise the limit."
         )
     message = BY_CLASS.get(classify(error))
     if message is None:

@@ -6,6 +6,7 @@ Asks by GET, which a receiver answers with 405 and counts as no webhook. Follows
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ def check_address(url: str) -> Iterator[Finding]:
             f"{url}: its certificate does not hold ({error.verify_message})",
             "Stripe sends nothing there: renew it.",
         )
+    except socket.gaierror:
+        yield away(SUBJECT, f"{url}: DNS knows no {host}", "Correct the address, or wait until DNS has it.")
     except (
         OSError,
         http.client.HTTPException,

@@ -322,6 +322,14 @@ def test_an_address_that_is_no_receivers_is_found(
     assert text in said
 
 
+def test_a_host_that_dns_does_not_know_is_said_to_be_that(run: Run) -> None:
+    ((_, said),) = graded(
+        run("check", "--json", "--url", "https://cogento.invalid/webhooks/stripe"), "address"
+    )
+
+    assert "DNS knows no cogento.invalid" in said
+
+
 def test_a_local_run_is_checked_with_its_own_secret(
     run: Run, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
