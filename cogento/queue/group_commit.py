@@ -1,8 +1,7 @@
 """Many callers, one call: puts of the same moment become one script, and one wait for the disk.
 
-Who finds no put under way starts one with whoever is ready now; beside one that is under way a second starts as soon as as
-many wait as that one carries. Those who come meanwhile share the next. One timer serves the time-outs of all. Knows
-nothing of HTTP.
+Who finds no put under way starts one with whoever is ready now; beside one that is under way a second starts as soon as it
+is worth it. Those who come meanwhile share the next. One timer serves the time-outs of all. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
 
 MAX_IN_FLIGHT = 2
-"""While the server works on one, the other is written and read: alternately, neither waits for the other. A put of one event
-costs server and receiver as much as ten events more in another, so the second must be worth it: it carries no fewer than the
-first."""
+"""While the server works on one, the other is written and read: alternately, neither waits for the other."""
+WORTH_A_PUT = 8
+"""So many are put beside another put, and fewer only where that carries no more: a put costs server and receiver as much by
+itself as ten events in it."""
 MAX_WAITING = 4096
 MAX_BATCH = 1000
 MAX_BATCH_BYTES = 4 * 1024**2
@@ -149,7 +149,9 @@ class _Lane:
     def _is_put_worth_it(self) -> bool:
         """Tell whether to put those who wait now, beside what is under way."""
         under_way = [len(flight.group) for flight in self._flights if flight.group]
-        return len(under_way) < MAX_IN_FLIGHT and len(self._queue) >= max(under_way, default=0)
+        return len(under_way) < MAX_IN_FLIGHT and len(self._queue) >= min(
+            WORTH_A_PUT, max(under_way, default=0)
+        )
 
     def _next_group(self) -> list[_PendingPut]:
         """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""

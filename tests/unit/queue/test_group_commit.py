@@ -311,6 +311,23 @@ def test_a_second_put_starts_once_as_many_wait_as_the_first_carries(
     assert asyncio.run(scenario()) == [first, first, ["evt_3", "evt_4", "evt_5"]]
 
 
+def test_enough_for_a_put_start_a_second_beside_whatever_the_first_carries(
+    mailboxes: GatedMailboxes, together: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "WORTH_A_PUT", 2)
+
+    async def scenario() -> list[Put | BaseException]:
+        tasks = [asyncio.create_task(together.put(envelope(f"evt_{number}"))) for number in range(5)]
+        await becomes(lambda: mailboxes.under_way == 1)
+        tasks += [asyncio.create_task(together.put(envelope(name))) for name in ("evt_5", "evt_6")]
+        await becomes(lambda: mailboxes.under_way == 2)
+        mailboxes.is_open = True
+        return await outcomes(tasks)
+
+    assert asyncio.run(scenario()) == [QUEUED] * 7
+    assert list(map(len, mailboxes.calls)) == [5, 2]
+
+
 def test_too_few_for_a_put_beside_another_are_put_when_that_one_ends(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
