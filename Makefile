@@ -11,7 +11,7 @@ TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : 8)))
 PYTEST := $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-cluster psql compare test test-sql check types unit lock docs measures bench bench-full chaos screenshots format clean
+.PHONY: help setup run run-cluster psql compare test test-sql check types unit lock docs measures bench bench-full bench-compared chaos screenshots format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench: $(READY) ## The quick benchmarks, under ten minutes
 
 bench-full: $(READY) ## Every benchmark
 	@$(BIN)/python -m bench --full
+
+bench-compared: $(READY) ## This project beside two other engines, small (ARGS=--save: half an hour, for docs/compared.md)
+	@$(BIN)/python -m bench.compared $(or $(ARGS),--quick)
 
 chaos: $(READY) ## The fault tests that take minutes; SEED=n replays a run
 	@export SEED=$${SEED:-$$RANDOM}; echo "SEED=$$SEED"; $(BIN)/python -m pytest -v -m chaos tests

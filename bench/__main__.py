@@ -32,7 +32,7 @@ FULL = (
     ("bench.ordering", "--histories", "100000", "--rendered", "20000"),
     ("bench.paths", "--seconds", "900"),
     ("bench.costs",),
-    ("bench.peer", "--rounds", "5"),
+    ("bench.compared", "--save"),
     ("bench.drain", "--rounds", "5"),
     ("bench.changes", "--rounds", "5"),
     ("bench.receiver", "--rounds", "5"),
@@ -46,7 +46,7 @@ FULL = (
     ("bench.soak", "--minutes", "10"),
     ("bench.scaling",),
 )
-ON_THE_PAGE = frozenset({"peer", "costs", "drain", "receiver", "freshness", "growth", "memory", "console"})
+ON_THE_PAGE = frozenset({"costs", "drain", "receiver", "freshness", "growth", "memory", "console"})
 
 
 def main() -> int:

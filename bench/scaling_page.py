@@ -9,14 +9,12 @@ holds the page to it.
 from __future__ import annotations
 
 import json
-import re
-from functools import partial
 from typing import TYPE_CHECKING
 
-from bench import capacity
+from bench import capacity, filling
 from bench.capacity import ONE_RECEIVER, RESULTS
 from bench.charts import Axis, lines, stacks
-from bench.report import machine
+from bench.machine import machine
 from bench.scaling_tables import blocks, points
 
 if TYPE_CHECKING:
@@ -56,14 +54,7 @@ def write(results: Results) -> None:
 
 def filled(page: str, results: Results) -> str:
     """The page with every figure in its place."""
-    for name, made in blocks(results):
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page = mark.sub(partial(_between, made), page)
-    return page
-
-
-def _between(made: str, found: re.Match[str]) -> str:
-    return f"{found[1]}{made}\n{found[2]}"
+    return filling.filled(page, blocks(results))
 
 
 def pictures(results: Results) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 CONNECTIONS = 32
 
 
+class RefusedError(RuntimeError):
+    """A request was not answered 200; its message is the head of the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """How long the whole took, and each answer, in order of their times."""
@@ -93,7 +97,7 @@ async def _work(
 async def _read_answer(reader: asyncio.StreamReader) -> None:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if not head.startswith(b"http/1.1 200"):
-        raise RuntimeError(head.decode())
+        raise RefusedError(head.decode())
     await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from bench.report import FOLDER, PAGE, RESULTS, TARGETS, Target, page, pictures
+from bench.report import FOLDER, PAGE, TARGETS, Target, kept, page, pictures
 
-KEPT = json.loads(RESULTS.read_text(encoding="utf-8"))
+KEPT = kept()
 
 
 def test_page_is_made_of_what_was_kept() -> None:
