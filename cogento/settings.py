@@ -142,7 +142,11 @@ class RedisTlsVerify(StrEnum):
 
 class _Environment(BaseSettings):
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # a process loads all of these kinds and uses one
     )
 
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere.")
