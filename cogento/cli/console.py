@@ -8,7 +8,7 @@ import click
 
 from cogento.cli.options import current_user
 from cogento.console.connections import require_access
-from cogento.console.local_run import adopt_chosen_run
+from cogento.console.local_run import adopt_local_run
 from cogento.console.passwords import hash_password, read_hash
 from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.login import ConsoleRole, User
@@ -30,7 +30,7 @@ def console(port: int | None, *, local: bool) -> None:
     CONSOLE_READ_ONLY_PASSWORD_HASH is that of viewers, who change nothing. A proxy that logs people
     in can take their place: CONSOLE_TRUSTED_HEADER and CONSOLE_TRUSTED_PROXY.
     """
-    adopt_chosen_run()
+    adopt_local_run()
     settings = load(ConsoleSettings)
     exposure = Exposure(port or settings.port, _access(settings, local=local))
     require_access(settings)

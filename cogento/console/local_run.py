@@ -65,7 +65,7 @@ def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
     What its receiver promises goes along wherever its Redis is meant, and its simulated Stripe with its tables. The
     run that --data names counts before the environment.
     """
-    if adopt_chosen_run(environment):
+    if _adopt_chosen_run(environment):
         return
     facts = read_run()
     if not any(environment.get(variable) for variable in SERVERS):
@@ -79,7 +79,7 @@ def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
         environment.setdefault("ACK_DURABILITY", facts["ack_durability"])
 
 
-def adopt_chosen_run(environment: MutableMapping[str, str] = os.environ) -> bool:
+def _adopt_chosen_run(environment: MutableMapping[str, str] = os.environ) -> bool:
     """Let the settings name the servers of the run that --data chose; False where none was."""
     context = click.get_current_context(silent=True)
     data = context.meta.get(CHOSEN) if context else None
