@@ -32,7 +32,7 @@ FULL = {
     "events": 20_000,
     "customers": 4_000,
     "rounds": 5,
-    "growth-events": 8_000,
+    "growth-events": 10_000,
     "existing": 100_000,
     "life-events": 3_000,
     "lives": 1,
