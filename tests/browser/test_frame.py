@@ -65,7 +65,7 @@ def full(console: Console, applied: Happened, database_url: str, page: Page) -> 
     applied("customer.created", ADA, id_="evt_ada")
     applied("customer.subscription.created", PLAN, id_="evt_plan", created=builders.NOW + 1)
     store = runtime.run(Store.open(database_url, pool_size=1, application_name="test"))
-    runtime.run(bury_script(store))
+    runtime.run(insert_script(store))
     page.goto(f"{console.url}/waiting")
     for customer, why in ((LONG, "INC-7 " * 40), ("cus_short", SCRIPT + "x" * 400)):
         page.get_by_label("Customer to pause").fill(customer)
@@ -76,7 +76,7 @@ def full(console: Console, applied: Happened, database_url: str, page: Page) -> 
     runtime.run(store.close())
 
 
-async def bury_script(store: Store) -> None:
+async def insert_script(store: Store) -> None:
     """Let script stand in every field of letters, open and closed, in what was done to them, and in an operation."""
     body = builders.event_body("customer.updated", ADA, id_="evt_2")
     foreign = dict.fromkeys(("event_type", "object_id", "message", "failure_code", "constraint_name"), SCRIPT)

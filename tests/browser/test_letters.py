@@ -23,7 +23,7 @@ CANARY = "ada.canary@example.com"
 EVERY = LetterFilter(statuses=frozenset(LetterStatus))
 
 
-def bury(store: Store, *numbers: int, reason: str = "bug") -> None:
+def insert_letters(store: Store, *numbers: int, reason: str = "bug") -> None:
     ada = builders.customer(email=CANARY)
     bodies = {n: builders.event_body("customer.updated", ada, id_=f"evt_{n}") for n in numbers}
     runtime.run(
@@ -40,8 +40,8 @@ def kept(store: Store) -> dict[str, Letter]:
 def test_letters_are_found_from_the_overview_by_cause_and_explained(
     page: Page, console: Console, store: Store
 ) -> None:
-    bury(store, 1, 2)
-    bury(store, 3, reason="malformed")
+    insert_letters(store, 1, 2)
+    insert_letters(store, 3, reason="malformed")
     page.goto(console.url)
     page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
     expect(page.get_by_role("table", name="Causes").locator("tr:has(td)")).to_have_count(2)
@@ -55,7 +55,7 @@ def test_letters_are_found_from_the_overview_by_cause_and_explained(
 
 
 def test_a_letter_is_put_back(page: Page, console: Console, store: Store) -> None:
-    bury(store, 1)
+    insert_letters(store, 1)
     page.goto(f"{console.url}/letters/{kept(store)['evt_1'].id}")
     page.get_by_label("Why it will work now").fill("fixed")
     page.get_by_role("button", name="Retry").click()
@@ -68,7 +68,7 @@ def test_a_letter_is_put_back(page: Page, console: Console, store: Store) -> Non
 def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in_and_opened_again(
     page: Page, guarded: Console, store: Store
 ) -> None:
-    bury(store, 1)
+    insert_letters(store, 1)
     page.goto(guarded.url)
     page.get_by_label("Your name").fill("ops-1")
     page.get_by_label("Password").fill(PASSWORD)
@@ -89,7 +89,7 @@ def test_a_letter_is_discarded_with_a_reason_by_who_is_logged_in_and_opened_agai
 
 
 def test_the_pages_fit_any_screen(page: Page, console: Console, store: Store) -> None:
-    bury(store, 1)
+    insert_letters(store, 1)
     one = kept(store)["evt_1"]
     too_wide = {
         (address, width): pixels_too_wide(page, width)

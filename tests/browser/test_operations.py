@@ -16,8 +16,8 @@ from tests.support.store_letters import letter
 HALF_A_MINUTE = 30_000
 
 
-def bury(store: Store, numbers: range, **fields: str) -> None:
-    """Bury letters of a customer each."""
+def insert_letters(store: Store, numbers: range, **fields: str) -> None:
+    """Insert letters of a customer each."""
     letters = []
     for number in numbers:
         customer = builders.customer(f"cus_{number}")
@@ -34,7 +34,7 @@ def count(store: Store, status: LetterStatus) -> int:
 def test_picked_letters_are_discarded_without_script(
     chromium: Browser, console: Console, store: Store
 ) -> None:
-    bury(store, range(5))
+    insert_letters(store, range(5))
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{console.url}/letters")

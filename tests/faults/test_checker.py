@@ -13,9 +13,9 @@ from cogento import runtime
 from cogento.events.envelope import parse_envelope
 from cogento.local.stripe.truth import Truth
 from tests.support import builders
+from tests.support.ambiguity_oracle import AmbiguityOracle
 from tests.support.builders import SECRET
 from tests.support.checker import Checker
-from tests.support.hearsay import Hearsay
 from tests.support.post import Post
 from tests.support.store_letters import letter
 
@@ -157,7 +157,7 @@ def test_an_open_letter_of_an_applied_event_is_found(checker: Checker, tables: p
 def test_the_buried_are_found_unless_they_may_be(checker: Checker, post: Post) -> None:
     runtime.run(post.store.insert_dead_letters([letter("9", attempts=0)]))
 
-    assert checker.judge(accepted=["evt_9"]).problems == ("I1: buried: 1 (evt_9)",)
+    assert checker.judge(accepted=["evt_9"]).problems == ("I1: dead letters: 1 (evt_9)",)
     assert checker.judge(accepted=["evt_9"], dead_allowed=["evt_9"]).problems == ()
 
 
@@ -166,7 +166,7 @@ def test_a_letter_that_was_discarded_is_as_dead(checker: Checker, post: Post) ->
     with psycopg.connect(post.database_url) as connection:
         connection.execute("UPDATE dead_letters SET status = 'discarded', resolved_at = now()")
 
-    assert checker.judge().problems == ("I1: buried: 1 (evt_9)",)
+    assert checker.judge().problems == ("I1: dead letters: 1 (evt_9)",)
 
 
 @pytest.mark.parametrize("source", ["sweep", "fetch", "verify"])
@@ -282,7 +282,7 @@ def test_rows_that_differ_from_the_truth_are_found(checker: Checker, post: Post)
 
 
 def test_a_doubt_that_the_oracle_shares_is_no_problem(checker: Checker, post: Post) -> None:
-    judgement = checker.judge(hearsay=Hearsay.of(put_an_open_story(post)))
+    judgement = checker.judge(oracle=AmbiguityOracle.of(put_an_open_story(post)))
 
     assert judgement.problems == ()
     assert (judgement.unsure_rows, judgement.confirmed) == (1, 1)
@@ -300,7 +300,7 @@ def test_a_doubt_of_which_nothing_is_known_is_found(checker: Checker, post: Post
 def test_a_doubt_that_the_events_settle_is_found(checker: Checker, post: Post) -> None:
     bodies = put_an_open_story(post)
 
-    judgement = checker.judge(hearsay=Hearsay.of(bodies, came=["evt_4", "evt_5"]))
+    judgement = checker.judge(oracle=AmbiguityOracle.of(bodies, came=["evt_4", "evt_5"]))
 
     assert judgement.problems == ("I3: unsure without need: 1 (cus_2)",)
 
@@ -312,7 +312,7 @@ def test_a_doubt_that_shows_what_cannot_be_the_last_state_is_found(
     tables.execute("ALTER TABLE users DISABLE TRIGGER USER")
     tables.execute("UPDATE users SET last_webhook_event_id = 'evt_4' WHERE unsure")
 
-    (problem,) = checker.judge(hearsay=Hearsay.of(bodies)).problems
+    (problem,) = checker.judge(oracle=AmbiguityOracle.of(bodies)).problems
 
     assert problem == "I3: unsure, and shows what cannot be the last state: 1 (cus_2)"
 
@@ -324,7 +324,7 @@ def test_a_row_that_is_sure_of_what_its_events_leave_open_is_found(
     tables.execute("ALTER TABLE users DISABLE TRIGGER USER")
     tables.execute("UPDATE users SET unsure = FALSE")
 
-    (problem,) = checker.judge(hearsay=Hearsay.of(bodies)).problems
+    (problem,) = checker.judge(oracle=AmbiguityOracle.of(bodies)).problems
 
     assert problem == "I3: sure of what its events do not decide: 1 (cus_2)"
 

@@ -48,7 +48,7 @@ def replays(trial: LetterTrial) -> set[int]:
 def test_f59_letters_retried_by_two_commands_at_once_have_one_effect_each(
     trial: LetterTrial, checker: Checker, start_worker: Callable[[], RunningWorker]
 ) -> None:
-    trial.bury(customers=30, events=20)
+    trial.insert_letters(customers=30, events=20)
     start_worker()
 
     both = [trial.type("retry", "--all", "--yes", "--json"), trial.type("retry", "--all", "--yes", "--json")]
@@ -64,7 +64,7 @@ def test_f59_letters_retried_by_two_commands_at_once_have_one_effect_each(
 def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(
     trial: LetterTrial, checker: Checker
 ) -> None:
-    trial.bury(customers=50)
+    trial.insert_letters(customers=50)
     dead_letters = DeadLetterService(trial.post.mailboxes.looped, trial.post.store)
     ids = sorted(kept.id for kept in dead_letters.page(LetterFilter()))
 
@@ -84,7 +84,7 @@ def test_f59_a_letter_retried_from_command_and_page_at_once_is_taken_by_one(
 def test_f59_a_letter_retried_again_after_it_was_applied_changes_nothing(
     trial: LetterTrial, checker: Checker
 ) -> None:
-    trial.bury()
+    trial.insert_letters()
     assert trial.type("retry", "evt_cus_0_0").ended()[0] == 0
     trial.post.drain()
 
@@ -97,7 +97,7 @@ def test_f59_a_letter_retried_again_after_it_was_applied_changes_nothing(
 
 
 def test_f59_a_letter_retried_after_a_newer_event_ends_as_stale(trial: LetterTrial, checker: Checker) -> None:
-    trial.bury()
+    trial.insert_letters()
     trial.post.put("customer.updated", customer("cus_0", name="Newer"), id_="evt_new", created=NOW + 60)
     trial.post.drain()
 
@@ -112,7 +112,7 @@ def test_f59_a_letter_retried_after_a_newer_event_ends_as_stale(trial: LetterTri
 def test_f59_a_letter_whose_event_stripe_sends_again_meanwhile_has_one_effect(
     trial: LetterTrial, checker: Checker
 ) -> None:
-    trial.bury()
+    trial.insert_letters()
     trial.post.put("customer.updated", customer("cus_0", name="Name 0"), id_="evt_cus_0_0")
 
     told = trial.type("retry", "evt_cus_0_0", "--json").told()
@@ -129,7 +129,7 @@ def test_a_retry_killed_between_tables_and_mailboxes_heals_by_itself(
     valkey_server: RunningServer[Valkey],
     start_worker: Callable[[], RunningWorker],
 ) -> None:
-    trial.bury(customers=5)
+    trial.insert_letters(customers=5)
     with frozen(valkey_server):
         typed = trial.type("retry", "--all", "--yes")
         trial.await_statuses(retrying=5)
@@ -149,7 +149,7 @@ def test_a_retry_killed_between_tables_and_mailboxes_heals_by_itself(
 def test_letters_are_as_they_were_when_redis_does_not_answer(
     trial: LetterTrial, valkey_server: RunningServer[Valkey]
 ) -> None:
-    trial.bury(customers=5)
+    trial.insert_letters(customers=5)
     with frozen(valkey_server):
         code, output, errors = trial.type("retry", "--all", "--yes").ended()
 
@@ -161,7 +161,7 @@ def test_letters_are_as_they_were_when_redis_does_not_answer(
 def test_an_operation_killed_in_the_middle_is_continued_and_does_nothing_twice(
     trial: LetterTrial, checker: Checker
 ) -> None:
-    trial.bury(customers=60)
+    trial.insert_letters(customers=60)
     typed = trial.type("retry", "--all", "--yes", "--rate", "40")
     wait_until(lambda: trial.statuses().get("retrying", 0) >= 12, what="three batches", seconds=20)
     typed.process.kill()
@@ -179,7 +179,7 @@ def test_an_operation_killed_in_the_middle_is_continued_and_does_nothing_twice(
 
 
 def test_ctrl_c_in_the_middle_of_many_leaves_each_letter_back_or_open(trial: LetterTrial) -> None:
-    trial.bury(customers=100)
+    trial.insert_letters(customers=100)
     typed = trial.type("retry", "--all", "--yes", "--rate", "20")
     wait_until(lambda: "retrying" in trial.statuses(), what="the first batch", seconds=20)
     typed.process.send_signal(signal.SIGINT)

@@ -42,7 +42,7 @@ def test_ten_thousand_letters_retried_in_one_command_keep_each_customers_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     trial = LetterTrial(post, redis_url)
-    trial.bury(customers=CUSTOMERS, events=EVENTS)
+    trial.insert_letters(customers=CUSTOMERS, events=EVENTS)
     start_worker()
     start_worker()
 

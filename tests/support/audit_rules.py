@@ -44,7 +44,7 @@ FROM webhook_events
 WHERE source IN ('sweep', 'fetch', 'verify') AND source <> ALL(%(sources_allowed)s)
 """
 
-BURIED = """
+DEAD = """
 SELECT event_id
 FROM (
     SELECT event_id FROM webhook_events WHERE outcome = 'dead'
@@ -163,7 +163,7 @@ WHERE
 
 RULES = {
     "I1: brought by asking Stripe": HELP_FROM_STRIPE,
-    "I1: buried": BURIED,
+    "I1: dead letters": DEAD,
     "I1: dead without a letter": DEAD_WITHOUT_LETTER,
     "I1: applied, but with an open letter": OPEN_LETTER_OF_THE_LIVING,
     "I2: two transactions in one customer at once": TWO_IN_ONE_CUSTOMER,

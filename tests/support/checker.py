@@ -3,7 +3,7 @@
     checker = Checker(database_url, redis_url, logs=folder, secrets=[webhook_secret])
     checker.install()             # before the first event, or while workers run
     ...                           # faults
-    judgement = checker.judge(accepted=ids, truth=truth, hearsay=hearsay)
+    judgement = checker.judge(accepted=ids, truth=truth, oracle=oracle)
     assert judgement.problems == ()
 
 Judged are I1 (what was answered 2xx ended once), I2 (order, and one at a time per customer), I3 (the rows equal
@@ -24,9 +24,9 @@ import psycopg
 
 from cogento.local.stripe.compare import Comparison, compare
 from tests.support import audit_rules
+from tests.support.ambiguity_oracle import AmbiguityOracle
 from tests.support.canaries import leaks, passwords
 from tests.support.databases import LIBPQ_OPTIONS
-from tests.support.hearsay import Hearsay
 from tests.support.looking import redis_at
 from tests.support.mailbox_invariants import broken_invariants
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 AUDIT = Path(__file__).with_name("audit.sql")
 NAMED = 5
-NO_HEARSAY = Hearsay()
+NO_ORACLE = AmbiguityOracle()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Checker:
         *,
         accepted: Collection[str] = (),
         truth: Truth | None = None,
-        hearsay: Hearsay = NO_HEARSAY,
+        oracle: AmbiguityOracle = NO_ORACLE,
         logs: Iterable[Path] = (),
         waiting_allowed: int = 0,
         attempts_allowed: int = 0,
@@ -112,9 +112,9 @@ class Checker:
     ) -> Judgement:
         """Judge a system that has become quiet.
 
-        `accepted` were answered 2xx. `hearsay` holds the stories of the objects whose rows may be unsure.
+        `accepted` were answered 2xx. `oracle` holds the stories of the objects whose rows may be unsure.
         In the checker's logs and in these further `logs` no secret may stand, nor anybody's address, name or
-        number. `waiting_allowed` events may still wait or be parked, the `dead_allowed` may be buried. An event may
+        number. `waiting_allowed` events may still wait or be parked, the `dead_allowed` may be dead letters. An event may
         have failed `attempts_allowed` times: infrastructure that is away burns none. What Stripe was asked for
         may have come by `sources_allowed` (`sweep`, `fetch`, `verify`).
         """
@@ -126,14 +126,14 @@ class Checker:
             attempts_allowed=attempts_allowed,
             dead_allowed=[*dead_allowed],
             sources_allowed=[*sources_allowed],
-            contested=[*hearsay.contested],
+            contested=[*oracle.contested],
         )
         problems = (
             _problem("I1: answered 2xx and nowhere", unaccounted),
             *witnessed.broken,
             *untidy,
             _problem("I3: differs from the truth", map(str, comparison.differences) if comparison else ()),
-            *_needless_doubts(standing, hearsay),
+            *_needless_doubts(standing, oracle),
             _problem("I8: stands in a log", self._told_in([*self.logs(), *logs], witnessed.persons)),
         )
         return Judgement(
@@ -145,7 +145,7 @@ class Checker:
             waiting=len(waiting),
             unaccounted=unaccounted,
             unsure_rows=len(standing.unsure),
-            confirmed=len(standing.unsure.keys() & (hearsay.open | standing.outliving)),
+            confirmed=len(standing.unsure.keys() & (oracle.open | standing.outliving)),
             comparison=comparison,
         )
 
@@ -197,15 +197,15 @@ def _broken_rules(connection: psycopg.Connection, allowed: Mapping[str, object])
         yield _problem(rule, (id_ for (id_,) in found))
 
 
-def _needless_doubts(standing: Standing, hearsay: Hearsay) -> Iterator[str]:
+def _needless_doubts(standing: Standing, oracle: AmbiguityOracle) -> Iterator[str]:
     """A doubt must be the oracle's, too, and what is shown in it one of the ends that the oracle sees.
 
     Of objects whose customers are deleted it is due besides.
     """
     unsure = standing.unsure
-    yield _problem("I3: unsure without need", unsure.keys() - hearsay.open - standing.outliving)
-    shown = ((id_, event) for id_, event in unsure.items() if id_ in hearsay.open)
-    impossible = (id_ for id_, event in shown if not hearsay.stories[id_].allows(event))
+    yield _problem("I3: unsure without need", unsure.keys() - oracle.open - standing.outliving)
+    shown = ((id_, event) for id_, event in unsure.items() if id_ in oracle.open)
+    impossible = (id_ for id_, event in shown if not oracle.stories[id_].allows(event))
     yield _problem("I3: unsure, and shows what cannot be the last state", impossible)
 
 

@@ -119,7 +119,7 @@ def stand_everywhere(store: Store, mailboxes: LoopedMailboxes, database_url: str
 
 
 def _bury(store: Store) -> None:
-    """Bury letters of every status, of the customer and of the subscription; a discard's reason names the person."""
+    """Insert letters of every status, of the customer and of the subscription; a discard's reason names the person."""
     dead = [dead_letter(f"d{n}") for n in range(4)]
     body = builders.event_body("customer.subscription.updated", of_person(), id_="evt_d9")
     dead.append(letter("d9", customer_id="cus_1", object_id="sub_1", raw_body=body))

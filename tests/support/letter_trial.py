@@ -1,4 +1,4 @@
-"""Dead letters on trial: buried with their own bytes, and retried by commands in processes of their own."""
+"""Dead letters on trial: written with their own bytes, and retried by commands in processes of their own."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class LetterTrial:
     post: Post
     redis_url: str
 
-    def bury(self, *, customers: int = 1, events: int = 1) -> None:
-        """Bury so many events of so many customers: each event gives its customer another name."""
+    def insert_letters(self, *, customers: int = 1, events: int = 1) -> None:
+        """Make dead letters of so many events of so many customers: each event gives its customer another name."""
         runtime.run(
             self.post.store.insert_dead_letters(
                 [self._letter(f"cus_{n}", turn) for turn in range(events) for n in range(customers)]

@@ -11,7 +11,7 @@ import redis
 
 from cogento.local.stripe.truth import read_truth
 from tests.support import servers
-from tests.support.hearsay import Hearsay
+from tests.support.ambiguity_oracle import AmbiguityOracle
 from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_invariants import broken_invariants
 
@@ -91,11 +91,11 @@ class Sender:
         with redis.Redis.from_url(self.redis_url) as client:
             return self.status().waiting == 0 and broken_invariants(client) == []
 
-    def hearsay(self, standing: Standing, accepted: Collection[str]) -> Hearsay:
+    def oracle(self, standing: Standing, accepted: Collection[str]) -> AmbiguityOracle:
         """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""
         lossy: list[str] = json.loads(self.ask("lost"))
         bodies = self.ask("events", {"objects": [*standing.unsure, *lossy]}).splitlines()
-        return Hearsay.of(bodies, came={*accepted, *standing.outcomes}, lossy=lossy)
+        return AmbiguityOracle.of(bodies, came={*accepted, *standing.outcomes}, lossy=lossy)
 
     def verdict(
         self,
@@ -109,8 +109,8 @@ class Sender:
         attempts = [json.loads(line) for line in self.ask("history").splitlines()]
         accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
         counters, standing = self.counters(), checker.standing()
-        hearsay = self.hearsay(standing, accepted)
-        truth = self.ask("truth", {"told": hearsay.told(standing.unsure)})
+        oracle = self.oracle(standing, accepted)
+        truth = self.ask("truth", {"told": oracle.told(standing.unsure)})
         return Verdict(
             events=counters["events"] - counters["lost_events"],
             accepted=len(accepted),
@@ -119,9 +119,9 @@ class Sender:
             judgement=checker.judge(
                 accepted=accepted,
                 truth=read_truth(truth),
-                hearsay=hearsay,
+                oracle=oracle,
                 logs=logs,
-                waiting_allowed=len(hearsay.orphans),
+                waiting_allowed=len(oracle.orphans),
                 attempts_allowed=attempts_allowed,
                 sources_allowed=sources_allowed,
             ),

@@ -1,4 +1,4 @@
-"""Dead letters with defaults, for the tests that bury some."""
+"""Dead letters with defaults, for the tests that need some."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cogento.events.envelope import parse_envelope
+from tests.support.ambiguity_oracle import AmbiguityOracle
 from tests.support.builders import NOW, customer, event_body
-from tests.support.hearsay import Hearsay
 from tests.support.servers import patiently, wait_until
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class WorkerTrial:
         told = (body for id_, body in self.bodies.items() if id_ not in dead_allowed)
         judgement = self.checker.judge(
             accepted=self.ids,
-            hearsay=Hearsay.of(told),
+            oracle=AmbiguityOracle.of(told),
             attempts_allowed=attempts_allowed,
             dead_allowed=dead_allowed,
         )

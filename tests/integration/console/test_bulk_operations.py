@@ -56,8 +56,8 @@ def bulk(mailboxes: LoopedMailboxes, store: Store) -> BulkOperations:
     return BulkOperations(mailboxes.looped, store)
 
 
-def bury(store: Store, count: int, **fields: Any) -> None:
-    """Bury letters evt_0, evt_1 and so on, of a customer each."""
+def insert_letters(store: Store, count: int, **fields: Any) -> None:
+    """Insert letters evt_0, evt_1 and so on, of a customer each."""
     runtime.run(store.insert_dead_letters([dead(number, **fields) for number in range(count)]))
 
 
@@ -101,7 +101,7 @@ def execute(database_url: str, statement: str) -> None:
 def test_a_retry_started_from_a_page_puts_everything_back_and_says_so(
     bulk: BulkOperations, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, 450)
+    insert_letters(store, 450)
 
     operation = bulk.start(RETRY, ALL, who="ada (console)", why="INC-7")
     wait_until(lambda: now(bulk, operation).state is OperationState.DONE, what="the operation to end")
@@ -118,7 +118,7 @@ def test_a_retry_started_from_a_page_puts_everything_back_and_says_so(
 def test_it_is_one_line_of_the_activity_however_many_letters_it_takes(
     bulk: BulkOperations, store: Store
 ) -> None:
-    bury(store, 3)
+    insert_letters(store, 3)
 
     operation = begin(bulk)
     run(bulk, operation)
@@ -129,7 +129,7 @@ def test_it_is_one_line_of_the_activity_however_many_letters_it_takes(
 
 
 def test_a_discard_closes_everything_that_matches_with_the_reason(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 3)
+    insert_letters(store, 3)
     runtime.run(store.insert_dead_letters([dead(9, reason="malformed")]))
 
     operation = begin(bulk, DISCARD, LetterFilter(reason="bug"), why="test data")
@@ -142,7 +142,7 @@ def test_a_discard_closes_everything_that_matches_with_the_reason(bulk: BulkOper
 
 
 def test_letters_that_die_after_the_decision_are_not_part_of_it(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 2)
+    insert_letters(store, 2)
     operation = begin(bulk)
     runtime.run(store.insert_dead_letters([dead(9)]))
 
@@ -154,7 +154,7 @@ def test_letters_that_die_after_the_decision_are_not_part_of_it(bulk: BulkOperat
 def test_a_filter_bound_to_the_newest_letter_that_was_shown_takes_no_later_one(
     bulk: BulkOperations, store: Store
 ) -> None:
-    bury(store, 2)
+    insert_letters(store, 2)
     newest = max(one.id for one in runtime.run(store.letters.page()))
     runtime.run(store.insert_dead_letters([dead(9)]))
 
@@ -173,7 +173,7 @@ def test_where_nothing_matches_nothing_begins(bulk: BulkOperations) -> None:
 
 
 def test_while_one_runs_another_one_is_refused_by_its_name(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 2)
+    insert_letters(store, 2)
     first = begin(bulk)
 
     with pytest.raises(Failure, match=f"Operation {first.id} .retry, by ada. runs"):
@@ -183,7 +183,7 @@ def test_while_one_runs_another_one_is_refused_by_its_name(bulk: BulkOperations,
 def test_one_that_is_asked_to_stop_ends_after_its_batch_and_goes_on_when_continued(
     bulk: BulkOperations, store: Store
 ) -> None:
-    bury(store, 450)
+    insert_letters(store, 450)
     operation = begin(bulk)
     steps = bulk.run(operation, NeverStops())
     next(steps)
@@ -204,7 +204,7 @@ def test_one_that_is_asked_to_stop_ends_after_its_batch_and_goes_on_when_continu
 
 
 def test_a_command_that_is_interrupted_leaves_it_stopped(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 450)
+    insert_letters(store, 450)
     operation = begin(bulk)
 
     run(bulk, operation, StopsAfter(1))
@@ -214,7 +214,7 @@ def test_a_command_that_is_interrupted_leaves_it_stopped(bulk: BulkOperations, s
 
 
 def test_one_that_is_not_iterated_to_its_end_is_stopped(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 450)
+    insert_letters(store, 450)
     operation = begin(bulk)
     steps = bulk.run(operation, NeverStops())
     next(steps)
@@ -225,7 +225,7 @@ def test_one_that_is_not_iterated_to_its_end_is_stopped(bulk: BulkOperations, st
 
 
 def test_a_rate_is_kept_by_small_batches_with_waits_between(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 20)
+    insert_letters(store, 20)
     stop = StopsAfter(99)
 
     sizes = [len(results) for results in bulk.run(begin(bulk, rate=40), stop)]
@@ -238,7 +238,7 @@ def test_a_rate_is_kept_by_small_batches_with_waits_between(bulk: BulkOperations
 def test_what_has_become_of_many_letters_is_counted_a_share_of_the_time(
     bulk: BulkOperations, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bury(store, 3)
+    insert_letters(store, 3)
     operation = begin(bulk)
     run(bulk, operation)
     monkeypatch.setattr(bulk_operations, "COUNTED_ANEW", 2)
@@ -261,7 +261,7 @@ def test_what_has_become_of_many_letters_is_counted_a_share_of_the_time(
 def test_after_a_crash_between_two_batches_the_rest_is_done_and_nothing_twice(
     bulk: BulkOperations, store: Store, database_url: str
 ) -> None:
-    bury(store, 450)
+    insert_letters(store, 450)
     operation = begin(bulk)
     abandoned = bulk._batches(operation, NeverStops())
     next(abandoned)
@@ -278,7 +278,7 @@ def test_after_a_crash_between_two_batches_the_rest_is_done_and_nothing_twice(
 def test_after_a_crash_between_tables_and_mailboxes_the_batch_is_put_back_all_the_same(
     bulk: BulkOperations, store: Store, mailboxes: LoopedMailboxes, database_url: str
 ) -> None:
-    bury(store, 3)
+    insert_letters(store, 3)
     operation = begin(bulk)
     ids = [match.id for match in runtime.run(store.operations.remaining(operation))]
     runtime.run(store.operations.retry(operation, ids[:2]))
@@ -295,7 +295,7 @@ def test_after_a_crash_between_tables_and_mailboxes_the_batch_is_put_back_all_th
 def test_after_a_crash_before_the_count_the_batch_is_counted_and_not_put_again(
     bulk: BulkOperations, store: Store, database_url: str
 ) -> None:
-    bury(store, 3)
+    insert_letters(store, 3)
     operation = begin(bulk)
     bulk._do(operation, [match.id for match in runtime.run(store.operations.remaining(operation))][:2])
     execute(database_url, TIME_PASSES)
@@ -311,7 +311,7 @@ def test_after_a_crash_before_the_count_the_batch_is_counted_and_not_put_again(
 def test_a_process_that_was_only_frozen_takes_nothing_more_once_another_continued(
     bulk: BulkOperations, store: Store, database_url: str
 ) -> None:
-    bury(store, 450)
+    insert_letters(store, 450)
     operation = begin(bulk)
     frozen = bulk.run(operation, NeverStops())
     next(frozen)
@@ -326,7 +326,7 @@ def test_a_process_that_was_only_frozen_takes_nothing_more_once_another_continue
 
 
 def test_one_that_runs_is_not_continued(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 1)
+    insert_letters(store, 1)
     operation = begin(bulk)
 
     with pytest.raises(Failure, match=f"Operation {operation.id} cannot be continued"):
@@ -334,7 +334,7 @@ def test_one_that_runs_is_not_continued(bulk: BulkOperations, store: Store) -> N
 
 
 def test_what_cannot_be_put_back_is_counted_and_open(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 1)
+    insert_letters(store, 1)
     runtime.run(store.insert_dead_letters([letter("odd", raw_body=b"\x01scribble")]))
 
     operation = begin(bulk)
@@ -345,7 +345,7 @@ def test_what_cannot_be_put_back_is_counted_and_open(bulk: BulkOperations, store
 
 
 def test_when_redis_is_away_it_fails_in_words_and_goes_on_later(bulk: BulkOperations, store: Store) -> None:
-    bury(store, 2)
+    insert_letters(store, 2)
     away = LoopedMailboxes.connect(f"redis://127.0.0.1:{free_port()}/0", ack=AckDurability.REDIS)
     operation = begin(bulk)
 

@@ -47,7 +47,7 @@ def dead(number: int, *, customer: str = "cus_1", created: int = NOW, **fields: 
     return letter(str(number), created=created, raw_body=body, **(whose | fields))
 
 
-def bury(store: Store, *letters: DeadLetter) -> None:
+def insert_letters(store: Store, *letters: DeadLetter) -> None:
     runtime.run(store.insert_dead_letters(letters))
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_said_in_words(run: Run) -> None:
 
 
 def test_letters_are_grouped_by_what_they_died_of(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2), dead(3, customer="cus_2", reason="malformed"))
+    insert_letters(store, dead(1), dead(2), dead(3, customer="cus_2", reason="malformed"))
     head, *lines = run("letters", "list").output.splitlines()
     assert head.split() == ["FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST", "FAILED", "TYPE"]
     assert [line.split()[1:3] for line in lines[::2]] == [["2", "1"], ["1", "1"]]
@@ -88,7 +88,7 @@ def test_letters_are_grouped_by_what_they_died_of(run: Run, store: Store) -> Non
 
 
 def test_letters_of_one_cause_are_listed_one_by_one(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2), dead(3, reason="malformed"))
+    insert_letters(store, dead(1), dead(2), dead(3, reason="malformed"))
     group = next(g for g in runtime.run(store.letters.groups()) if g.reason == "bug")
     listed = run("letters", "list", "--fingerprint", group.fingerprint).output
     assert "evt_1" in listed
@@ -97,7 +97,7 @@ def test_letters_of_one_cause_are_listed_one_by_one(run: Run, store: Store) -> N
 
 
 def test_each_lists_the_letters_of_several_causes(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2, reason="malformed"))
+    insert_letters(store, dead(1), dead(2, reason="malformed"))
     assert "evt_1" not in run("letters", "list").output
     assert "evt_1" in run("letters", "list", "--each").output
 
@@ -114,14 +114,14 @@ def test_a_list_of_what_stripe_sends_fits_a_terminal_of_100_columns(run: Run, st
         "message": "Postgres refused a value of this event: "
         + "it is not one that the column can hold, " * 4,
     }
-    bury(store, letter(**own))
+    insert_letters(store, letter(**own))
     lines = run("letters", "list").output.splitlines()
     assert max(map(len, lines)) <= 100
     assert "evt_1NXWPnCo6bFb1KQto6C8OWvE" in lines[-1]
 
 
 def test_a_list_says_where_it_is_cut_and_goes_on_from_there(run: Run, store: Store) -> None:
-    bury(store, *(dead(n) for n in range(5)))
+    insert_letters(store, *(dead(n) for n in range(5)))
     ids = [str(one.id) for one in kept(store)]
     first = run("letters", "list", "--limit", "3").output
     assert f"There are more letters: --below {ids[2]} shows those that follow." in first
@@ -131,7 +131,7 @@ def test_a_list_says_where_it_is_cut_and_goes_on_from_there(run: Run, store: Sto
 
 
 def test_a_list_says_that_there_are_more_causes(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2, reason="malformed"))
+    insert_letters(store, dead(1), dead(2, reason="malformed"))
     assert "There are more causes than these 1" in run("letters", "list", "--limit", "1").output
     told = json.loads(run("letters", "list", "--limit", "1", "--json").output)
     assert (len(told["groups"]), told["more_groups"], told["more_letters"]) == (1, True, True)
@@ -153,7 +153,9 @@ def test_a_list_says_that_there_are_more_causes(run: Run, store: Store) -> None:
     ],
 )
 def test_filters_narrow_the_list(run: Run, store: Store, options: tuple[str, ...], found: list[str]) -> None:
-    bury(store, dead(1), dead(2, customer="cus_2", reason="malformed", message="Odd.", removal=True))
+    insert_letters(
+        store, dead(1), dead(2, customer="cus_2", reason="malformed", message="Odd.", removal=True)
+    )
     listed = json.loads(run("letters", "list", "--json", *options).output)
     assert [one["event_id"] for one in listed["letters"]] == found
 
@@ -165,7 +167,7 @@ def test_an_age_that_is_none_is_a_usage_error(run: Run, age: str) -> None:
 
 @pytest.mark.parametrize("asked", ["evt_1", "NUMBER"])
 def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked: str) -> None:
-    bury(
+    insert_letters(
         store, dead(1, failure_class=FailureClass.PERMANENT, failure_code="23514", constraint_name="users_c")
     )
     (one,) = kept(store)
@@ -179,7 +181,7 @@ def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked:
 
 def test_the_body_s_sum_is_told_without_the_body(run: Run, store: Store) -> None:
     one = dead(1)
-    bury(store, one)
+    insert_letters(store, one)
     sum_ = hashlib.sha256(one.raw_body).hexdigest()
     assert f"payload SHA-256           {sum_}" in run("letters", "show", "evt_1").output
     assert json.loads(run("letters", "show", "evt_1", "--json").output)["letter"]["raw_sha256"] == sum_
@@ -187,7 +189,7 @@ def test_the_body_s_sum_is_told_without_the_body(run: Run, store: Store) -> None
 
 
 def test_a_body_is_shown_only_when_asked_for(run: Run, store: Store) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     assert CANARY not in run("letters", "show", "evt_1").output
     assert CANARY not in run("letters", "show", "evt_1", "--json").output
     assert CANARY in run("letters", "show", "evt_1", "--body").output
@@ -196,14 +198,14 @@ def test_a_body_is_shown_only_when_asked_for(run: Run, store: Store) -> None:
 
 
 def test_who_saw_a_body_is_recorded_with_the_reason(run: Run, store: Store) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     run("letters", "show", "evt_1")
     run("letters", "show", "evt_1", "--body", "--who", "ada", "--why", "support 811")
     assert activity(store) == [("ada", "reveal", "cus_1", "support 811")]
 
 
 def test_who_exported_bodies_is_recorded(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2))
+    insert_letters(store, dead(1), dead(2))
     run("letters", "export", "-", "--format", "ndjson")
     run("letters", "export", "-", "--format", "ndjson", "--bodies", "--who", "ada", "--why", "support 811")
     (entry,) = runtime.run(store.activity.page())
@@ -216,14 +218,14 @@ def test_who_exported_bodies_is_recorded(run: Run, store: Store) -> None:
 
 
 def test_a_body_cannot_command_the_terminal(run: Run, store: Store) -> None:
-    bury(store, letter(raw_body=b'{"name": "\x1b]0;owned\x07 \xff\xe2\x80\xae"}\r\x9b31m'))
+    insert_letters(store, letter(raw_body=b'{"name": "\x1b]0;owned\x07 \xff\xe2\x80\xae"}\r\x9b31m'))
     shown = run("letters", "show", "evt_1", "--body").output
     assert r"\x1b]0;owned\x07 \xff\u202e" in shown
     assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(shown)
 
 
 def test_a_body_that_was_erased_is_said_so(run: Run, store: Store) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     runtime.run(store.letters.discard([kept(store)[0].id], why="-", who="-"))
     runtime.run(store.letters.erase_bodies(after_days=0))
     assert "The body was erased" in run("letters", "show", "evt_1", "--body").output
@@ -234,7 +236,7 @@ def test_a_body_that_was_erased_is_said_so(run: Run, store: Store) -> None:
 def test_a_letter_that_does_not_exist_fails_in_one_line(
     run: Run, store: Store, command: str, asked: str
 ) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     failed = run("letters", command, asked)
     assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
 
@@ -242,7 +244,7 @@ def test_a_letter_that_does_not_exist_fails_in_one_line(
 def test_a_named_letter_is_put_back_and_the_record_says_who_and_why(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, dead(1), dead(2))
+    insert_letters(store, dead(1), dead(2))
     done = run("letters", "retry", "evt_1", "--who", "ada", "--why", "release 7")
     assert done.exit_code == 0
     assert "Requeued 1 of 1 letters" in done.output
@@ -256,7 +258,7 @@ def test_who_is_the_systems_user_unless_said_otherwise(
     run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOGNAME", "grace")
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     run("letters", "discard", "evt_1", "--why", "test data")
     assert kept(store)[0].resolved_by == "grace"
 
@@ -264,14 +266,14 @@ def test_who_is_the_systems_user_unless_said_otherwise(
 def test_many_are_only_counted_until_somebody_says_yes(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, *(dead(n, customer=f"cus_{n % 3}") for n in range(7)))
+    insert_letters(store, *(dead(n, customer=f"cus_{n % 3}") for n in range(7)))
     assert "would retry 7 letters of 3 customers." in run("letters", "retry", "--all").output
     assert mailboxes.status().waiting == 0
     assert {one.status for one in kept(store)} == {LetterStatus.OPEN}
 
 
 def test_what_would_be_done_is_told_to_programs_too(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2, reason="malformed"))
+    insert_letters(store, dead(1), dead(2, reason="malformed"))
     told = json.loads(run("letters", "discard", "--reason", "bug", "--why", "-", "--json").output)
     assert (told["would"], told["letters"], told["customers"]) == ("discard", 1, 1)
 
@@ -279,7 +281,7 @@ def test_what_would_be_done_is_told_to_programs_too(run: Run, store: Store) -> N
 def test_all_that_match_are_put_back_in_their_order(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, *(dead(n, created=NOW - n) for n in range(1, 6)), dead(9, reason="malformed"))
+    insert_letters(store, *(dead(n, created=NOW - n) for n in range(1, 6)), dead(9, reason="malformed"))
     done = run("letters", "retry", "--reason", "bug", "--yes")
     assert "Requeued 5 of 5 letters" in done.output
     assert waiting(mailboxes) == ["evt_5", "evt_4", "evt_3", "evt_2", "evt_1"]
@@ -287,7 +289,7 @@ def test_all_that_match_are_put_back_in_their_order(
 
 
 def test_many_are_one_operation_that_others_see(run: Run, store: Store) -> None:
-    bury(store, *(dead(n) for n in range(3)))
+    insert_letters(store, *(dead(n) for n in range(3)))
     assert run("letters", "retry", "--all", "--yes", "--who", "ada", "--why", "release 7").exit_code == 0
     (one,) = json.loads(run("letters", "operations", "--json").output)
     assert (one["kind"], one["state"], one["total"], one["processed"]) == ("retry", "done", 3, 3)
@@ -299,7 +301,7 @@ def test_many_are_one_operation_that_others_see(run: Run, store: Store) -> None:
 def test_several_named_letters_are_one_operation_and_those_not_open_are_said_so(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, *(dead(n) for n in range(4)))
+    insert_letters(store, *(dead(n) for n in range(4)))
     run("letters", "discard", "evt_0", "--why", "test data")
     told = json.loads(run("letters", "retry", "evt_0", "evt_2", "evt_1", "evt_2", "--json").stdout)
     assert (told["asked"], told["put_back"]) == (3, 2)
@@ -309,7 +311,7 @@ def test_several_named_letters_are_one_operation_and_those_not_open_are_said_so(
 
 
 def test_one_named_letter_is_dealt_with_while_an_operation_runs(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2))
+    insert_letters(store, dead(1), dead(2))
     begin(store)
     assert run("letters", "retry", "evt_1").exit_code == 0
     refused = run("letters", "retry", "--all", "--yes")
@@ -320,7 +322,7 @@ def test_one_named_letter_is_dealt_with_while_an_operation_runs(run: Run, store:
 def test_an_operation_is_stopped_and_continued_by_its_number(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, dead(1), dead(2))
+    insert_letters(store, dead(1), dead(2))
     number = str(begin(store).id)
     assert run("letters", "stop", number, "--who", "bob").exit_code == 0
     assert run("letters", "continue", number).exit_code == 1  # it is yet to notice
@@ -347,7 +349,7 @@ def test_nothing_that_matches_is_nothing_done(run: Run) -> None:
 
 
 def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     run("letters", "retry", "evt_1")
     again = run("letters", "retry", "evt_1")
     assert again.exit_code == 1
@@ -356,7 +358,7 @@ def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
 
 
 def test_bytes_that_are_no_event_are_left_open_and_said_so(run: Run, store: Store) -> None:
-    bury(store, letter(raw_body=b"\x01scribble", reason="malformed"))
+    insert_letters(store, letter(raw_body=b"\x01scribble", reason="malformed"))
     told = json.loads(run("letters", "retry", "evt_1", "--json").stdout)
     assert (told["put_back"], told["letters"][0]["result"]) == (0, "unreadable")
     assert (kept(store)[0].status, kept(store)[0].replays) == (LetterStatus.OPEN, 0)
@@ -368,7 +370,7 @@ def test_letters_are_named_or_described(run: Run, arguments: tuple[str, ...]) ->
 
 
 def test_a_discarded_letter_is_closed_with_the_reason(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2))
+    insert_letters(store, dead(1), dead(2))
     assert run("letters", "discard", "evt_1", "--why", "test data", "--who", "ada").exit_code == 0
     closed, other = kept(store)
     assert (closed.status, closed.resolution, closed.resolved_by) == ("discarded", "test data", "ada")
@@ -378,7 +380,7 @@ def test_a_discarded_letter_is_closed_with_the_reason(run: Run, store: Store) ->
 
 @pytest.mark.parametrize("why", [(), ("--why", "  ")])
 def test_a_discard_wants_a_reason(run: Run, store: Store, why: tuple[str, ...]) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     assert run("letters", "discard", "evt_1", *why).exit_code == 2
     assert kept(store)[0].status is LetterStatus.OPEN
 
@@ -386,7 +388,7 @@ def test_a_discard_wants_a_reason(run: Run, store: Store, why: tuple[str, ...]) 
 def test_a_discarded_letter_is_reopened_and_can_be_retried(
     run: Run, store: Store, mailboxes: LoopedMailboxes
 ) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     run("letters", "discard", "evt_1", "--why", "test data")
     done = run("letters", "reopen", "evt_1", "--why", "it was not", "--who", "ada")
     assert (done.exit_code, done.output) == (0, "Reopened 1 of 1 letters.\n")
@@ -398,19 +400,19 @@ def test_a_discarded_letter_is_reopened_and_can_be_retried(
 
 
 def test_what_cannot_be_retried_is_not_reopened(run: Run, store: Store) -> None:
-    bury(store, dead(1), dead(2), dead(3))
+    insert_letters(store, dead(1), dead(2), dead(3))
     first, second, _ = [one.id for one in kept(store)]
     run("letters", "discard", str(first), str(second), "--why", "test data")
     runtime.run(store.letters.erase_bodies(after_days=0))
-    bury(store, dead(2))
+    insert_letters(store, dead(2))
     done = run("letters", "reopen", str(first), str(second), "evt_3", "--why", "-")
     assert (done.exit_code, done.stdout) == (1, "Reopened 0 of 3 letters.\n")
 
 
 def test_of_an_event_discarded_twice_the_newer_letter_is_reopened(run: Run, store: Store) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     run("letters", "discard", "evt_1", "--why", "-")
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     run("letters", "discard", "evt_1", "--why", "-")
     older, newer = sorted(one.id for one in kept(store))
     assert "Reopened 1 of 2" in run("letters", "reopen", str(older), str(newer), "--why", "-").output
@@ -419,12 +421,12 @@ def test_of_an_event_discarded_twice_the_newer_letter_is_reopened(run: Run, stor
 
 @pytest.mark.parametrize("why", [(), ("--why", "  ")])
 def test_a_reopening_wants_a_reason(run: Run, store: Store, why: tuple[str, ...]) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     assert run("letters", "reopen", "evt_1", *why).exit_code == 2
 
 
 def test_an_export_is_one_object_a_line_for_its_owner_alone(run: Run, store: Store, tmp_path: Path) -> None:
-    bury(store, dead(1), dead(2))
+    insert_letters(store, dead(1), dead(2))
     file = tmp_path / "letters.ndjson"
     said = run("letters", "export", str(file)).stderr
     assert said == f"Wrote 2 letters to {file}, without their bodies.\n"
@@ -436,13 +438,13 @@ def test_an_export_is_one_object_a_line_for_its_owner_alone(run: Run, store: Sto
 
 def test_an_export_with_bodies_holds_the_exact_bytes(run: Run, store: Store) -> None:
     one = dead(1)
-    bury(store, one)
+    insert_letters(store, one)
     (line,) = run("letters", "export", "-", "--format", "ndjson", "--bodies").stdout.splitlines()
     assert base64.b64decode(json.loads(line)["body_base64"]) == one.raw_body
 
 
 def test_a_csv_holds_no_formula(run: Run, store: Store) -> None:
-    bury(store, dead(1, message="=HYPERLINK(1)", failure_code="@SUM", object_id="'quoted"))
+    insert_letters(store, dead(1, message="=HYPERLINK(1)", failure_code="@SUM", object_id="'quoted"))
     (row,) = csv.DictReader(io.StringIO(run("letters", "export", "-", "--format", "csv").stdout))
     assert (row["message"], row["failure_code"], row["object_id"]) == ("'=HYPERLINK(1)", "'@SUM", "''quoted")
     assert row["event_id"] == "evt_1"
@@ -453,7 +455,7 @@ def test_an_export_of_nothing_is_a_line_of_names(run: Run) -> None:
 
 
 def test_an_export_overwrites_no_file(run: Run, store: Store, tmp_path: Path) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     file = tmp_path / "letters.csv"
     file.write_text("mine")
     assert run("letters", "export", str(file)).exit_code == 1
@@ -465,5 +467,5 @@ def test_an_export_of_no_known_form_is_a_usage_error(run: Run, tmp_path: Path) -
 
 
 def test_explain_names_the_letter(run: Run, store: Store) -> None:
-    bury(store, dead(1))
+    insert_letters(store, dead(1))
     assert f"`cogento letters show {kept(store)[0].id}`" in run("explain", "cus_1").output

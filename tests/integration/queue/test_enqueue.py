@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 def test_puts_at_a_time_have_a_connection_each_and_keep_them(own_server: OwnServer) -> None:
     async def scenario() -> None:
-        postbox = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
+        mailboxes = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
         for number in range(5):
-            await asyncio.gather(*(postbox.put([envelope(f"evt_{number}_{one}")]) for one in range(2)))
-        await postbox.close()
+            await asyncio.gather(*(mailboxes.put([envelope(f"evt_{number}_{one}")]) for one in range(2)))
+        await mailboxes.close()
 
     with redis.Redis.from_url(own_server.url) as admin:
         before = admin.info("stats")["total_connections_received"]
@@ -53,13 +53,13 @@ def test_each_put_is_confirmed_by_the_server_that_it_reached(
     """After a failover one connection may still lead to the old server while the next leads to a new one."""
 
     async def scenario() -> tuple[list[Put] | BaseException, list[Put] | BaseException]:
-        postbox = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
-        await postbox.put([envelope("evt_1")])
-        postbox._server._redis = Redis.from_url(without_a_file.url, protocol=2)  # type: ignore[attr-defined]
+        mailboxes = Mailboxes.connect(own_server.url, ack=AckDurability.REDIS_FSYNC)
+        await mailboxes.put([envelope("evt_1")])
+        mailboxes._server._redis = Redis.from_url(without_a_file.url, protocol=2)  # type: ignore[attr-defined]
         there, elsewhere = await asyncio.gather(
-            postbox.put([envelope("evt_2")]), postbox.put([envelope("evt_3")]), return_exceptions=True
+            mailboxes.put([envelope("evt_2")]), mailboxes.put([envelope("evt_3")]), return_exceptions=True
         )
-        await postbox.close()
+        await mailboxes.close()
         return there, elsewhere
 
     there, elsewhere = asyncio.run(scenario())

@@ -27,10 +27,10 @@ def test_f45_a_storm_of_one_event_from_fifty_callers_waits_once(
     mailboxes: LoopedMailboxes, redis_url: str
 ) -> None:
     async def storm() -> Counter[PutResult]:
-        postbox = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
-        together = GroupCommit(postbox)
+        mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
+        together = GroupCommit(mailboxes)
         puts = [await asyncio.gather(*(together.put(envelope()) for _ in range(50))) for _ in range(40)]
-        await postbox.close()
+        await mailboxes.close()
         return Counter(put.result for group in puts for put in group)
 
     assert asyncio.run(storm()) == {PutResult.QUEUED: 1, PutResult.DUPLICATE: 1_999}

@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 class TestGroupCommit(MailboxContract):
     @pytest.fixture
     def mailbox(self, redis_url: str, runner: asyncio.Runner) -> Iterator[GroupCommit]:
-        postbox = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
-        yield GroupCommit(postbox)
-        runner.run(postbox.close())
+        mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
+        yield GroupCommit(mailboxes)
+        runner.run(mailboxes.close())

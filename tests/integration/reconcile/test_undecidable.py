@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
-Told = list[bytes]
+Bodies = list[bytes]
 TIE = START + 50
 
 
@@ -32,23 +32,23 @@ def lived(stripe: SimulatedStripe, *names: str) -> Sequence[AccountEvent]:
     return [first, *(change for change in changes if change)]
 
 
-def a_there_and_back_and_nothing_before(stripe: SimulatedStripe) -> Told:
+def a_there_and_back_and_nothing_before(stripe: SimulatedStripe) -> Bodies:
     _, *told = lived(stripe, "Ada", "Bob", "Ada")
     return [webhook_body(event) for event in told]
 
 
-def b_two_stories_of_one_second_that_nothing_links(stripe: SimulatedStripe) -> Told:
+def b_two_stories_of_one_second_that_nothing_links(stripe: SimulatedStripe) -> Bodies:
     _, first, _, last = lived(stripe, "Ada", "Bob", "Cid", "Dora")
     return [webhook_body(first), webhook_body(last)]
 
 
-def c_a_sighting_that_nothing_places(stripe: SimulatedStripe) -> Told:
+def c_a_sighting_that_nothing_places(stripe: SimulatedStripe) -> Bodies:
     _, edge, _ = lived(stripe, "Ada", "Bob", "Cid")
     sighting = stripe.account.announce("updated", stripe.customer(name="Cid"), at=TIE)
     return [webhook_body(edge), webhook_body(sighting)]
 
 
-def d_renderings_whose_states_cannot_be_made_equal(stripe: SimulatedStripe) -> Told:
+def d_renderings_whose_states_cannot_be_made_equal(stripe: SimulatedStripe) -> Bodies:
     """Two changes in a row; a version that counts balances another way tells of the second."""
     _, first, second = lived(stripe, "Ada", "Bob", "Cid")
     of_another_version = json.loads(webhook_body(second)) | {"api_version": "2031-01-01.unknown"}
@@ -56,7 +56,7 @@ def d_renderings_whose_states_cannot_be_made_equal(stripe: SimulatedStripe) -> T
     return [webhook_body(first), json.dumps(of_another_version).encode()]
 
 
-def e_more_items_than_an_event_carries(stripe: SimulatedStripe) -> Told:
+def e_more_items_than_an_event_carries(stripe: SimulatedStripe) -> Bodies:
     owner = stripe.account.begin(stripe.customer(name="Ada"), at=START)
     cut = json.loads(webhook_body(stripe.account.begin(subscription(), at=START)))
     cut["data"]["object"]["items"]["has_more"] = True
@@ -73,7 +73,7 @@ CASES = (
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 
 
-def deliver(post: Post, told: Told) -> None:
+def deliver(post: Post, told: Bodies) -> None:
     post.mailboxes.put([parse_envelope(body, now=TIE) for body in told])
     post.drain()
 
@@ -86,7 +86,7 @@ def unsure_rows(post: Post) -> int:
 
 @each_case
 def test_without_a_key_the_row_is_marked(
-    case: Callable[[SimulatedStripe], Told], stripe: SimulatedStripe, post: Post
+    case: Callable[[SimulatedStripe], Bodies], stripe: SimulatedStripe, post: Post
 ) -> None:
     deliver(post, case(stripe))
 
@@ -95,7 +95,10 @@ def test_without_a_key_the_row_is_marked(
 
 @each_case
 def test_with_a_key_the_row_ends_in_stripes_truth(
-    case: Callable[[SimulatedStripe], Told], stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+    case: Callable[[SimulatedStripe], Bodies],
+    stripe: SimulatedStripe,
+    asking: LoopedReconciliation,
+    post: Post,
 ) -> None:
     deliver(post, case(stripe))
 

@@ -15,7 +15,7 @@ from tests.support.store_letters import letter
 DAY_SECONDS = 86_400
 
 
-async def bury_three(store: Store, sql: Any) -> None:
+async def insert_three_letters(store: Store, sql: Any) -> None:
     """One new bug, and two old letters of impossible values, of two customers."""
     refused = {
         "reason": "impossible_value",
@@ -56,7 +56,7 @@ async def bury_three(store: Store, sql: Any) -> None:
 async def test_a_filter_finds_what_all_of_it_is_true_of(
     store: Store, sql: Any, which: LetterFilter, found: set[str]
 ) -> None:
-    await bury_three(store, sql)
+    await insert_three_letters(store, sql)
     listed = await store.letters.page(which)
     summary = await store.letters.summary(which)
     groups = await store.letters.groups(which)

@@ -24,8 +24,8 @@ SILENT = "UPDATE operations SET heartbeat_at = heartbeat_at - INTERVAL '16 secon
 DAY_SECONDS = 86_400
 
 
-async def buried(store: Store, *events: str) -> list[int]:
-    """Bury letters and give their ids in order."""
+async def insert_letters(store: Store, *events: str) -> list[int]:
+    """Insert letters and give their ids in order."""
     await store.insert_dead_letters([letter(event) for event in events])
     return sorted(found.id for found in await store.letters.page())
 
@@ -101,7 +101,7 @@ async def test_progress_and_end_are_kept(store: Store) -> None:
 
 
 async def test_it_takes_the_open_letters_that_match_up_to_the_newest_that_was_seen(store: Store) -> None:
-    first, second, third, later = await buried(store, "1", "2", "3", "4")
+    first, second, third, later = await insert_letters(store, "1", "2", "3", "4")
     await store.letters.discard([second], who="bob", why="test data")
 
     operation = await begun(store, newest=third)
@@ -111,7 +111,7 @@ async def test_it_takes_the_open_letters_that_match_up_to_the_newest_that_was_se
 
 
 async def test_it_takes_no_more_than_the_letters_that_were_ticked(store: Store) -> None:
-    first, _, third = await buried(store, "1", "2", "3")
+    first, _, third = await insert_letters(store, "1", "2", "3")
 
     operation = await begun(store, LetterFilter(ids=(first, third)))
 
@@ -130,7 +130,7 @@ async def test_letters_come_oldest_event_first_with_the_size_of_their_bodies(sto
 
 
 async def test_ages_are_counted_from_when_it_began(store: Store, sql: Any) -> None:
-    (old,) = await buried(store, "1")
+    (old,) = await insert_letters(store, "1")
     await sql.execute("UPDATE dead_letters SET died_at = now() - INTERVAL '2 days'")
     operation = await begun(store, LetterFilter(newer_than_seconds=3 * DAY_SECONDS))
 
@@ -143,7 +143,7 @@ async def test_ages_are_counted_from_when_it_began(store: Store, sql: Any) -> No
 
 
 async def test_what_was_retried_and_died_again_is_not_retried_again(store: Store) -> None:
-    first, second = await buried(store, "1", "2")
+    first, second = await insert_letters(store, "1", "2")
     operation = await begun(store)
 
     taken = await store.operations.retry(operation, [first])
@@ -154,7 +154,7 @@ async def test_what_was_retried_and_died_again_is_not_retried_again(store: Store
 
 
 async def test_what_could_not_be_put_back_is_tried_again_when_it_is_continued(store: Store) -> None:
-    first, second = await buried(store, "1", "2")
+    first, second = await insert_letters(store, "1", "2")
     operation = await begun(store)
     await store.operations.retry(operation, [first, second])
 
@@ -164,7 +164,7 @@ async def test_what_could_not_be_put_back_is_tried_again_when_it_is_continued(st
 
 
 async def test_a_letter_that_a_person_took_out_of_a_discard_stays_open(store: Store, sql: Any) -> None:
-    first, second = await buried(store, "1", "2")
+    first, second = await insert_letters(store, "1", "2")
     operation = await begun(store, kind=OperationKind.DISCARD)
     assert await store.operations.discard(operation, [first]) == [first]
 
@@ -177,7 +177,7 @@ async def test_a_letter_that_a_person_took_out_of_a_discard_stays_open(store: St
 
 
 async def test_one_that_shall_stop_takes_no_further_batch(store: Store) -> None:
-    first, second = await buried(store, "1", "2")
+    first, second = await insert_letters(store, "1", "2")
     operation = await begun(store)
     await store.operations.retry(operation, [first])
 
@@ -219,7 +219,7 @@ async def test_an_interrupted_one_that_is_stopped_is_stopped_at_once(store: Stor
 async def test_the_process_that_continues_it_shuts_out_the_one_before(
     store: Store, another_store: Store, sql: Any
 ) -> None:
-    first, second = await buried(store, "1", "2")
+    first, second = await insert_letters(store, "1", "2")
     before = await begun(store)
     await store.operations.retry(before, [first])
     await sql.execute(SILENT)
@@ -256,7 +256,7 @@ async def test_while_another_one_runs_none_is_continued(store: Store) -> None:
 
 
 async def test_the_letters_of_the_last_batch_are_known_until_they_are_counted(store: Store) -> None:
-    first, second = await buried(store, "1", "2")
+    first, second = await insert_letters(store, "1", "2")
     operation = await begun(store)
     await store.operations.retry(operation, [first])
     await store.operations.progress(operation, {"put_back": 1})
@@ -270,7 +270,7 @@ async def test_the_letters_of_the_last_batch_are_known_until_they_are_counted(st
 
 
 async def test_its_letters_are_found_and_counted_by_what_has_become_of_them(store: Store, sql: Any) -> None:
-    first, second, third, _ = await buried(store, "1", "2", "3", "4")
+    first, second, third, _ = await insert_letters(store, "1", "2", "3", "4")
     operation = await begun(store)
     await store.operations.retry(operation, [first, second, third])
     await store.insert_dead_letters([letter("2")])
@@ -290,7 +290,7 @@ async def test_its_letters_are_found_and_counted_by_what_has_become_of_them(stor
 
 
 async def test_a_letter_of_an_operation_is_no_line_of_its_own_in_the_activity(store: Store) -> None:
-    (first,) = await buried(store, "1")
+    (first,) = await insert_letters(store, "1")
     operation = await begun(store)
 
     await store.operations.retry(operation, [first])
@@ -312,7 +312,7 @@ async def test_what_a_newer_release_asks_for_is_shown_and_not_continued(store: S
 async def test_one_that_ended_long_ago_is_forgotten_and_what_was_done_to_its_letters_is_not(
     store: Store, sql: Any
 ) -> None:
-    (first,) = await buried(store, "1")
+    (first,) = await insert_letters(store, "1")
     old = await begun(store)
     await store.operations.retry(old, [first])
     await store.operations.finish(old, OperationState.DONE)

@@ -19,7 +19,7 @@ ENDS = "SELECT event_id, status, resolution, replays FROM dead_letters ORDER BY 
 ACTIONS = "SELECT action, who, why FROM dead_letter_actions ORDER BY id"
 
 
-def bury_orphan(post: Post) -> None:
+def insert_orphan(post: Post) -> None:
     """A subscription of cus_1 whose customer never came."""
     body = builders.event_body("customer.subscription.created", subscription(), id_="evt_1")
     orphan = {"reason": "customer_missing", "failure_class": FailureClass.PERMANENT, "raw_body": body}
@@ -30,7 +30,7 @@ def bury_orphan(post: Post) -> None:
     )
 
 
-def bury_given_up(post: Post) -> None:
+def insert_given_up(post: Post) -> None:
     """An event of cus_1 that failed for a day."""
     body = builders.event_body("customer.updated", customer(name="Given up"), id_="evt_1")
     cause = {"reason": "gave_up", "failure_class": FailureClass.TRANSIENT, "failure_code": "57014"}
@@ -54,7 +54,7 @@ def auto_retry(post: Post) -> DeadLetterAutoRetry:
 
 
 def test_a_subscription_is_retried_by_itself_once_its_customer_is_there(post: Post) -> None:
-    bury_orphan(post)
+    insert_orphan(post)
     runtime.run(auto_retry(post).run())
     assert post.mailboxes.status().waiting == 0
 
@@ -74,7 +74,7 @@ def test_a_subscription_is_retried_by_itself_once_its_customer_is_there(post: Po
 def test_an_event_that_was_given_up_is_retried_once_others_are_written_to_ten_minutes_later(
     post: Post,
 ) -> None:
-    bury_given_up(post)
+    insert_given_up(post)
     post.put("customer.updated", customer("cus_2"), id_="evt_2")
     post.drain()
     runtime.run(auto_retry(post).run())
@@ -94,7 +94,7 @@ def test_an_event_that_was_given_up_is_retried_once_others_are_written_to_ten_mi
 
 
 def test_an_event_that_was_given_up_and_is_followed_by_a_later_one_ends_as_stale(post: Post) -> None:
-    bury_given_up(post)
+    insert_given_up(post)
     post.put("customer.updated", customer(name="Later"), id_="evt_2", created=NOW + 60)
     post.drain()
     rest(post)
@@ -109,7 +109,7 @@ def test_an_event_that_was_given_up_and_is_followed_by_a_later_one_ends_as_stale
 
 
 def test_what_is_given_up_again_after_its_retry_is_left_to_a_person(post: Post) -> None:
-    bury_given_up(post)
+    insert_given_up(post)
     post.put("customer.updated", customer("cus_2"), id_="evt_2")
     post.drain()
     rest(post)
@@ -118,7 +118,7 @@ def test_what_is_given_up_again_after_its_retry_is_left_to_a_person(post: Post) 
             [row["id"] for row in post.rows("SELECT id FROM dead_letters")], why="test", who="worker"
         )
     )
-    bury_given_up(post)
+    insert_given_up(post)
     rest(post)
 
     runtime.run(auto_retry(post).run())
@@ -141,7 +141,7 @@ def test_no_other_letter_is_retried_by_itself(post: Post) -> None:
 
 
 def test_a_letter_whose_retry_was_cut_short_is_open_again_and_can_be_retried(post: Post) -> None:
-    bury_given_up(post)
+    insert_given_up(post)
     take(post, seconds_ago=61)
 
     runtime.run(auto_retry(post).reopen_lost())
@@ -151,7 +151,7 @@ def test_a_letter_whose_retry_was_cut_short_is_open_again_and_can_be_retried(pos
 
 
 def test_a_letter_that_has_just_been_taken_is_left_to_whoever_took_it(post: Post) -> None:
-    bury_given_up(post)
+    insert_given_up(post)
     take(post, seconds_ago=59)
 
     runtime.run(auto_retry(post).reopen_lost())
@@ -160,7 +160,7 @@ def test_a_letter_that_has_just_been_taken_is_left_to_whoever_took_it(post: Post
 
 
 def test_a_letter_that_waits_or_is_parked_is_not_taken_for_lost(post: Post) -> None:
-    bury_orphan(post)
+    insert_orphan(post)
     post.put("customer.subscription.created", subscription(), id_="evt_1")
     take(post, seconds_ago=3600)
     runtime.run(auto_retry(post).reopen_lost())
@@ -174,7 +174,7 @@ def test_a_letter_that_waits_or_is_parked_is_not_taken_for_lost(post: Post) -> N
 
 
 def test_a_letter_that_was_opened_too_early_is_closed_by_its_event_all_the_same(post: Post) -> None:
-    bury_given_up(post)
+    insert_given_up(post)
     take(post, seconds_ago=61)
     runtime.run(auto_retry(post).reopen_lost())
 

@@ -1,4 +1,4 @@
-"""The longest event that Stripe can send goes the whole way: applied, or buried and shown byte for byte."""
+"""The longest event that Stripe can send goes the whole way: applied, or a dead letter and shown byte for byte."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ class Guard(Enum):
     PUT_SEATS_ONLY_EMPTY = auto()
     PUT_SEES_DUPLICATES = auto()
     RECOVER_ENDS_OWNERSHIP = auto()
-    RECOVER_SEATS = auto()
+    RECOVER_STATES = auto()
     SEAT_MINDS_PAUSE = auto()
-    UNPARK_SEATS = auto()
+    UNPARK_STATES = auto()
     PARK_KEEPS_PAYLOAD = auto()
     PUT_MINDS_WHAT_IS_LOST = auto()
     INSPECTION_SEATS = auto()
@@ -197,7 +197,7 @@ def inspect_one(state: State, customer: Customer, without: Guard | None) -> Stat
     state = state._replace(
         ready=state.ready - {customer}, sleeping=state.sleeping - {customer}, paused=state.paused - {customer}
     )
-    return state if is_owned else seat(state, customer, None, sleep=sleeps)
+    return state if is_owned else set_state(state, customer, None, sleep=sleeps)
 
 
 def put(state: State, number: int, event: Event, without: Guard | None) -> State:
@@ -208,13 +208,15 @@ def put(state: State, number: int, event: Event, without: Guard | None) -> State
         state = state._replace(payloads=state.payloads | {event})
         state = state._replace(waiting=state.waiting | {event} - state.held)
         return (
-            state if not state.mail(customer) or _states(state, customer) else seat(state, customer, without)
+            state
+            if not state.mail(customer) or _states(state, customer)
+            else set_state(state, customer, without)
         )
     if event in state.payloads and without is not Guard.PUT_SEES_DUPLICATES:
         return state
     empty = not state.mail(customer) or without is Guard.PUT_SEATS_ONLY_EMPTY
     state = state._replace(waiting=state.waiting | {event}, payloads=state.payloads | {event})
-    return seat(state, customer, without) if empty else state
+    return set_state(state, customer, without) if empty else state
 
 
 def worker_steps(state: State, worker: int, without: Guard | None) -> Iterator[Step]:
@@ -281,7 +283,7 @@ def settle_one(
         payloads=state.payloads - gone,
     )
     state = state._replace(suspected=state.suspected and bool(state.mail(SUSPECT)))
-    return seat(_freed(state, customer), customer, without, sleep=sleep)
+    return set_state(_freed(state, customer), customer, without, sleep=sleep)
 
 
 def park(state: State, worker: int, turn: Turn, without: Guard | None) -> State:
@@ -303,7 +305,7 @@ def customer_steps(state: State, customer: Customer, without: Guard | None) -> I
         yield Step(f"the lease on {customer} expires", recover(state, customer, without), helps=True)
     if customer in state.sleeping:
         woken = state._replace(sleeping=state.sleeping - {customer})
-        yield Step(f"{customer} wakes", seat(woken, customer, without), helps=True)
+        yield Step(f"{customer} wakes", set_state(woken, customer, without), helps=True)
     if state.held & set(MAIL_OF[customer]):
         yield Step(f"the parked mail of {customer} returns", unpark(state, customer, without), helps=True)
     if customer not in PAUSABLE:
@@ -317,7 +319,7 @@ def customer_steps(state: State, customer: Customer, without: Guard | None) -> I
 def recover(state: State, customer: Customer, without: Guard | None) -> State:
     counted = state._replace(suspected=state.suspected or customer == SUSPECT)
     freed = counted if without is Guard.RECOVER_ENDS_OWNERSHIP else _freed(counted, customer)
-    return freed if without is Guard.RECOVER_SEATS else seat(freed, customer, without)
+    return freed if without is Guard.RECOVER_STATES else set_state(freed, customer, without)
 
 
 def unpark(state: State, customer: Customer, without: Guard | None) -> State:
@@ -326,7 +328,7 @@ def unpark(state: State, customer: Customer, without: Guard | None) -> State:
         state, customer
     )  # hurt, it may be owned without any mail
     state = state._replace(held=state.held - returning, waiting=state.waiting | returning)
-    return seat(state, customer, without) if empty and without is not Guard.UNPARK_SEATS else state
+    return set_state(state, customer, without) if empty and without is not Guard.UNPARK_STATES else state
 
 
 def pause(state: State, customer: Customer, without: Guard | None) -> State:
@@ -336,16 +338,16 @@ def pause(state: State, customer: Customer, without: Guard | None) -> State:
         sleeping=state.sleeping - {customer},
         wishes=state.wishes | {customer},
     )
-    return seat(state, customer, without) if in_line else state
+    return set_state(state, customer, without) if in_line else state
 
 
 def resume(state: State, customer: Customer, without: Guard | None) -> State:
     was_held = customer in state.paused
     state = state._replace(wishes=state.wishes - {customer}, paused=state.paused - {customer})
-    return seat(state, customer, without) if was_held else state
+    return set_state(state, customer, without) if was_held else state
 
 
-def seat(state: State, customer: Customer, without: Guard | None, *, sleep: bool = False) -> State:
+def set_state(state: State, customer: Customer, without: Guard | None, *, sleep: bool = False) -> State:
     if not state.mail(customer):
         return state
     if customer in state.wishes and without is not Guard.SEAT_MINDS_PAUSE:

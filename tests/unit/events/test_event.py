@@ -1,4 +1,4 @@
-"""A stored body read whole, and what is buried instead."""
+"""A stored body read whole, and what is a dead letter instead."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.builders import (
 )
 
 
-def burial(body_: bytes) -> tuple[str, str]:
+def why_dead(body_: bytes) -> tuple[str, str]:
     with pytest.raises(PermanentError) as refused:
         read_event(body_)
     return refused.value.reason, refused.value.message
@@ -142,7 +142,7 @@ def test_a_number_no_double_can_hold_does_no_harm_where_nobody_reads_it() -> Non
 
 @pytest.mark.parametrize("type_", [NOT_OURS_TYPE, "customer.source.created", "customer.discount.deleted"])
 def test_a_type_without_table_is_unknown(type_: str) -> None:
-    assert burial(event_body(type_, {"id": "x_1"})) == (
+    assert why_dead(event_body(type_, {"id": "x_1"})) == (
         "unknown_type",
         f"events of type {type_} have no table",
     )
@@ -181,7 +181,7 @@ def test_a_type_without_table_is_unknown(type_: str) -> None:
     ],
 )
 def test_an_object_that_does_not_fit_its_type_is_malformed(type_: str, obj: Json, message: str) -> None:
-    assert burial(event_body(type_, obj)) == ("malformed", message)
+    assert why_dead(event_body(type_, obj)) == ("malformed", message)
 
 
 @pytest.mark.parametrize("previous", [[], "name", 1])
@@ -189,14 +189,14 @@ def test_previous_attributes_that_are_no_hash_are_malformed(previous: Any) -> No
     posted = event("customer.updated", customer())
 
     assert (
-        burial(body({**posted, "data": {**posted["data"], "previous_attributes": previous}}))[0]
+        why_dead(body({**posted, "data": {**posted["data"], "previous_attributes": previous}}))[0]
         == "malformed"
     )
 
 
 @pytest.mark.parametrize("body_", [b"", b"rubbish", b"[]", b"{}", b"\x01\x00envelope", b'{"a":NaN}'])
 def test_what_the_receiver_would_not_have_stored_is_malformed(body_: bytes) -> None:
-    assert burial(body_)[0] == "malformed"
+    assert why_dead(body_)[0] == "malformed"
 
 
 def test_an_event_from_ahead_of_every_clock_is_read_if_a_table_can_hold_its_time() -> None:
@@ -204,7 +204,7 @@ def test_an_event_from_ahead_of_every_clock_is_read_if_a_table_can_hold_its_time
         read_event(event_body("customer.updated", customer(), created=253_402_300_799)).created
         == 253_402_300_799
     )
-    assert burial(event_body("customer.updated", customer(), created=253_402_300_800))[0] == "malformed"
+    assert why_dead(event_body("customer.updated", customer(), created=253_402_300_800))[0] == "malformed"
 
 
 def test_envelope_and_event_agree_on_every_name() -> None:

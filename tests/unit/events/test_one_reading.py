@@ -42,7 +42,7 @@ def envelopes_reading(body_: bytes) -> Reading:
 
 
 def events_reading(body_: bytes) -> Reading:
-    """Read with `read_event`; give the example up when it would be buried."""
+    """Read with `read_event`; give the example up when it would be a dead letter."""
     try:
         read = read_event(body_)
     except PermanentError:

@@ -1,4 +1,4 @@
-"""A thin event as a worker reads it, and what is buried instead."""
+"""A thin event as a worker reads it, and what is a dead letter instead."""
 
 from __future__ import annotations
 

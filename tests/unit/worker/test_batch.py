@@ -46,7 +46,7 @@ class FailingStore:
 
     error: Exception
     later_too: bool = False
-    buried: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     calls: int = 0
 
     async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
@@ -57,7 +57,7 @@ class FailingStore:
         return BatchResult(dict.fromkeys(ids, GOOD), frozenset())
 
     async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        self.buried += letters
+        self.dead_letters += letters
 
 
 def waiting(id_: str, *, attempts: int = 0, first_ms: int | None = None) -> QueuedEvent:
@@ -105,7 +105,7 @@ def test_infrastructure_gives_everything_back_and_blames_nobody(error: Exception
     with pytest.raises(DatabaseAwayError) as caught:
         process(store, waiting("evt_1"), waiting("evt_2"))
     assert caught.value.error is error
-    assert (store.calls, store.buried) == (1, [])
+    assert (store.calls, store.dead_letters) == (1, [])
 
 
 def test_a_deletion_and_the_customer_s_own_events_wait_for_no_other_that_fails() -> None:
@@ -142,14 +142,14 @@ def test_transient_keeps_its_place_and_its_customer_waits(error: Exception) -> N
 def test_transient_is_given_up_after_a_day_and_ten_attempts() -> None:
     store = FailingStore(TransientError("later"))
     after(store, attempts=9, first_ms=NOW_MS - DAY_MS)
-    assert [(letter.reason, letter.attempts) for letter in store.buried] == [("gave_up", 10)]
+    assert [(letter.reason, letter.attempts) for letter in store.dead_letters] == [("gave_up", 10)]
 
 
 @pytest.mark.parametrize(("attempts", "age_ms"), [(8, 2 * DAY_MS), (1000, DAY_MS - 1)])
 def test_transient_is_not_given_up_before(attempts: int, age_ms: int) -> None:
     store = FailingStore(TransientError("later"))
     after(store, attempts=attempts, first_ms=NOW_MS - age_ms)
-    assert store.buried == []
+    assert store.dead_letters == []
 
 
 def test_transient_waits_at_least_as_long_as_the_other_side_asked_for() -> None:
@@ -165,7 +165,7 @@ def test_what_another_release_must_apply_waits_and_spends_no_attempt(
     store = FailingStore(OtherReleaseError("newer"))
     (settlement,) = after(store, attempts=attempts, first_ms=first_ms).settlements
     kept = FailedAttempt(waiting("evt_1").event_id, attempts, first_ms, "other_release", "OtherReleaseError")
-    assert (settlement.failed, settlement.done, store.buried) == ((kept,), (), [])
+    assert (settlement.failed, settlement.done, store.dead_letters) == ((kept,), (), [])
     assert settlement.postponed_until_ms == NOW_MS + 15_000
 
 
@@ -208,7 +208,7 @@ def test_transient_waits_with_full_jitter(jitter: float, attempts: int, delay_ms
 def test_permanent_is_buried_at_once_and_its_customer_goes_on(error: Exception) -> None:
     store = FailingStore(error)
     result = process(store, waiting("evt_1"), waiting("evt_2"))
-    assert [(letter.event_id, letter.attempts) for letter in store.buried] == [("evt_1", 1)]
+    assert [(letter.event_id, letter.attempts) for letter in store.dead_letters] == [("evt_1", 1)]
     assert result.settlements[0].done == ("evt_1", "evt_2")
     assert (result.settlements[0].failed, result.settlements[0].postponed_until_ms) == ((), None)
 
@@ -218,20 +218,20 @@ def test_a_bug_is_tried_five_times_within_a_minute(error: Exception) -> None:
     store = FailingStore(error)
     waits = [after(store, attempts=attempts).settlements[0].postponed_until_ms for attempts in range(4)]
     assert sum(until_ms - NOW_MS for until_ms in waits if until_ms) <= 60_000
-    assert store.buried == []
+    assert store.dead_letters == []
 
 
 def test_after_five_times_a_bug_is_buried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
     result = process(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
-    assert [(letter.reason, letter.attempts) for letter in store.buried] == [("bug", 5)]
+    assert [(letter.reason, letter.attempts) for letter in store.dead_letters] == [("bug", 5)]
     assert result.results == {"evt_1": Result(Outcome.DEAD, LetterReason.BUG, code="KeyError"), "evt_2": GOOD}
 
 
 def test_a_killer_is_buried_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
     (settlement,) = process(store, waiting("evt_1"), waiting("evt_2"), crashes=4).settlements
-    assert [(letter.reason, letter.starts) for letter in store.buried] == [("crashed_worker", 4)]
+    assert [(letter.reason, letter.starts) for letter in store.dead_letters] == [("crashed_worker", 4)]
     assert (settlement.done, store.calls) == (("evt_1",), 0)
 
 

@@ -1,4 +1,4 @@
-"""Which mail a worker reads, and which it can only bury."""
+"""Which mail a worker reads, and which can only be a dead letter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mail(raw: bytes, source: Source, *, id_: str = "evt_1") -> CustomerBatch:
     return CustomerBatch(CustomerId("cus_1"), (waiting,))
 
 
-def burials(raw: bytes, source: Source, fence: Fence | None, *, id_: str = "evt_1") -> list[str]:
+def dead_reasons(raw: bytes, source: Source, fence: Fence | None, *, id_: str = "evt_1") -> list[str]:
     return [one.error.reason for one in decode_batch(mail(raw, source, id_=id_), fence).unreadable]
 
 
@@ -41,12 +41,12 @@ def test_t6_a_letter_of_another_mode_or_account_that_is_put_back_is_dead_again(
 ) -> None:
     raw = body(event("customer.updated", customer(), **named))
 
-    assert burials(raw, Source.RETRY, fence) == ["fenced"]
+    assert dead_reasons(raw, Source.RETRY, fence) == ["fenced"]
 
 
 @pytest.mark.parametrize("named", [{"livemode": True}, {"context": "acct_ONE"}])
 def test_t6_a_thin_event_s_letter_is_held_against_it_as_well(named: dict[str, Any]) -> None:
-    assert burials(body(thin_event(**named)), Source.RETRY, TEST, id_="evt_test_1") == ["fenced"]
+    assert dead_reasons(body(thin_event(**named)), Source.RETRY, TEST, id_="evt_test_1") == ["fenced"]
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_t6_a_thin_event_s_letter_is_held_against_it_as_well(named: dict[str, An
     ],
 )
 def test_a_letter_that_names_nothing_else_than_ours_is_read(fence: Fence, named: dict[str, Any]) -> None:
-    assert burials(body(event("customer.updated", customer(), **named)), Source.RETRY, fence) == []
+    assert dead_reasons(body(event("customer.updated", customer(), **named)), Source.RETRY, fence) == []
 
 
 @pytest.mark.parametrize("source", [Source.WEBHOOK, Source.SWEEP, Source.FETCH])
 def test_mail_that_came_by_another_way_was_held_against_the_fence_there(source: Source) -> None:
-    assert burials(body(event("customer.updated", customer())), source, LIVE) == []
+    assert dead_reasons(body(event("customer.updated", customer())), source, LIVE) == []
 
 
 def test_a_letter_that_cannot_be_read_still_says_why() -> None:
-    assert burials(b"{}", Source.RETRY, LIVE) == ["malformed"]
+    assert dead_reasons(b"{}", Source.RETRY, LIVE) == ["malformed"]

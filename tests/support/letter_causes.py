@@ -1,4 +1,4 @@
-"""Ways to die, one a reason, each with the way to fix its cause. Every one kills evt_1, an event of cus_1."""
+"""Causes of dead letters, one a reason, each with the way to fix it. Every one makes a dead letter of evt_1, an event of cus_1."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FAIL = """
 
 
 @dataclass(frozen=True)
-class Ward:
+class LetterCauses:
     """A post office whose clock can be moved, and whose worker can be one of a later release."""
 
     post: Post
@@ -44,7 +44,7 @@ class Ward:
     patch: pytest.MonkeyPatch
 
     @classmethod
-    def make(cls, post: Post, redis_url: str, patch: pytest.MonkeyPatch) -> Ward:
+    def make(cls, post: Post, redis_url: str, patch: pytest.MonkeyPatch) -> LetterCauses:
         """Put the post office's mailboxes under a clock."""
         clock = ManualClock(int(time.time() * 1000))
         moved = LoopedMailboxes(Mailboxes(RedisServer.connect(redis_url, timeout_seconds=5), clock=clock))
@@ -63,96 +63,98 @@ class Ward:
         _FIX.get(reason, _leave)(self)
 
 
-def _put(body: bytes) -> Callable[[Ward], None]:
+def _put(body: bytes) -> Callable[[LetterCauses], None]:
     """Die of bytes that no release so far can read."""
 
-    def kill(ward: Ward) -> None:
-        ward.post.mailboxes.put([parse_envelope(body, now=NOW)])
-        ward.post.drain()
+    def kill(causes: LetterCauses) -> None:
+        causes.post.mailboxes.put([parse_envelope(body, now=NOW)])
+        causes.post.drain()
 
     return kill
 
 
-def _learn_to_read(written: bytes, meant: bytes) -> Callable[[Ward], None]:
+def _learn_to_read(written: bytes, meant: bytes) -> Callable[[LetterCauses], None]:
     """Let the worker be one of a release that takes what was written for what was meant."""
 
-    def fix(ward: Ward) -> None:
-        ward.patch.setattr(decode, "read_stored_event", lambda body: read_event(body.replace(written, meant)))
+    def fix(causes: LetterCauses) -> None:
+        causes.patch.setattr(
+            decode, "read_stored_event", lambda body: read_event(body.replace(written, meant))
+        )
 
     return fix
 
 
-def _take(ward: Ward) -> None:
-    ward.post.put("customer.updated", customer(), id_="evt_1")
-    ward.post.drain()
+def _take(causes: LetterCauses) -> None:
+    causes.post.put("customer.updated", customer(), id_="evt_1")
+    causes.post.drain()
 
 
-def _misroute(ward: Ward) -> None:
+def _misroute(causes: LetterCauses) -> None:
     envelope = parse_envelope(event_body("customer.updated", customer(), id_="evt_1"), now=NOW)
-    ward.post.mailboxes.put([structs.replace(envelope, customer_id=CustomerId("cus_other"))])
-    ward.post.drain()
+    causes.post.mailboxes.put([structs.replace(envelope, customer_id=CustomerId("cus_other"))])
+    causes.post.drain()
 
 
-def _wait_too_long(ward: Ward) -> None:
-    ward.post.put("customer.subscription.updated", subscription(), id_="evt_1")
-    ward.clock.ms += 4 * DAY_MS
-    ward.post.drain()
+def _wait_too_long(causes: LetterCauses) -> None:
+    causes.post.put("customer.subscription.updated", subscription(), id_="evt_1")
+    causes.clock.ms += 4 * DAY_MS
+    causes.post.drain()
 
 
-def _arrive(ward: Ward) -> None:
-    ward.post.put("customer.created", customer(), id_="evt_0", created=NOW - 60)
-    ward.post.drain()
+def _arrive(causes: LetterCauses) -> None:
+    causes.post.put("customer.created", customer(), id_="evt_0", created=NOW - 60)
+    causes.post.drain()
 
 
-def _crash(ward: Ward) -> None:
-    ward.post.put("customer.updated", customer(), id_="evt_1")
+def _crash(causes: LetterCauses) -> None:
+    causes.post.put("customer.updated", customer(), id_="evt_1")
     for _ in range(int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)):
-        claim(ward.post.mailboxes)
-        ward.clock.ms += DAY_MS
-    ward.post.drain()
+        claim(causes.post.mailboxes)
+        causes.clock.ms += DAY_MS
+    causes.post.drain()
 
 
-def _refuse(ward: Ward) -> None:
-    ward.sql("ALTER TABLE users ADD CONSTRAINT users_refused CHECK (name <> 'Ada Example')")
-    _take(ward)
+def _refuse(causes: LetterCauses) -> None:
+    causes.sql("ALTER TABLE users ADD CONSTRAINT users_refused CHECK (name <> 'Ada Example')")
+    _take(causes)
 
 
-def _allow(ward: Ward) -> None:
-    ward.sql("ALTER TABLE users DROP CONSTRAINT users_refused")
+def _allow(causes: LetterCauses) -> None:
+    causes.sql("ALTER TABLE users DROP CONSTRAINT users_refused")
 
 
-def _occupy(ward: Ward) -> None:
-    ward.sql("INSERT INTO users (email, stripe_customer_id) VALUES ('cus_1@example.com', 'by hand')")
-    _take(ward)
+def _occupy(causes: LetterCauses) -> None:
+    causes.sql("INSERT INTO users (email, stripe_customer_id) VALUES ('cus_1@example.com', 'by hand')")
+    _take(causes)
 
 
-def _vacate(ward: Ward) -> None:
-    ward.sql("DELETE FROM users WHERE stripe_customer_id = 'by hand'")
+def _vacate(causes: LetterCauses) -> None:
+    causes.sql("DELETE FROM users WHERE stripe_customer_id = 'by hand'")
 
 
-def _fail(code: str, *, tries: int) -> Callable[[Ward], None]:
+def _fail(code: str, *, tries: int) -> Callable[[LetterCauses], None]:
     """Fail until it is given up."""
 
-    def kill(ward: Ward) -> None:
-        ward.sql(FAIL.format(code))
-        ward.sql("CREATE TRIGGER failing BEFORE INSERT ON users EXECUTE FUNCTION fail()")
-        _take(ward)
+    def kill(causes: LetterCauses) -> None:
+        causes.sql(FAIL.format(code))
+        causes.sql("CREATE TRIGGER failing BEFORE INSERT ON users EXECUTE FUNCTION fail()")
+        _take(causes)
         for _ in range(tries - 1):
-            ward.clock.ms += DAY_MS // 4
-            ward.post.drain()
+            causes.clock.ms += DAY_MS // 4
+            causes.post.drain()
 
     return kill
 
 
-def _work(ward: Ward) -> None:
-    ward.sql("DROP TRIGGER failing ON users")
+def _work(causes: LetterCauses) -> None:
+    causes.sql("DROP TRIGGER failing ON users")
 
 
-def _leave(_ward: Ward) -> None:
+def _leave(_ward: LetterCauses) -> None:
     """There is nothing to fix in the tables: what killed it was outside."""
 
 
-_KILL: dict[LetterReason, Callable[[Ward], None]] = {
+_KILL: dict[LetterReason, Callable[[LetterCauses], None]] = {
     LetterReason.MALFORMED: _put(event_body("customer.updated", customer(phone=4711), id_="evt_1")),
     LetterReason.UNKNOWN_TYPE: _put(event_body("customer.renamed", customer(), id_="evt_1")),
     LetterReason.MISROUTED: _misroute,
@@ -163,7 +165,7 @@ _KILL: dict[LetterReason, Callable[[Ward], None]] = {
     LetterReason.GAVE_UP: _fail("57014", tries=int(POLICIES[FailureClass.TRANSIENT].attempts_limit)),
     LetterReason.BUG: _fail("P0001", tries=int(POLICIES[FailureClass.BUG].attempts_limit)),
 }
-_FIX: dict[LetterReason, Callable[[Ward], None]] = {
+_FIX: dict[LetterReason, Callable[[LetterCauses], None]] = {
     LetterReason.MALFORMED: _learn_to_read(b"4711", b'"4711"'),
     LetterReason.UNKNOWN_TYPE: _learn_to_read(b"customer.renamed", b"customer.updated"),
     LetterReason.CUSTOMER_MISSING: _arrive,

@@ -55,7 +55,7 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Hearsay:
+class AmbiguityOracle:
     """The stories of objects that were asked about; `lossy` are those that miss an event, or all and have no story."""
 
     stories: Mapping[str, Story] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Hearsay:
     @classmethod
     def of(
         cls, bodies: Iterable[bytes], *, came: Collection[str] | None = None, lossy: Iterable[str] = ()
-    ) -> Hearsay:
+    ) -> AmbiguityOracle:
         """Weigh events, given in the order in which they happened; what did not come counts for nothing."""
         by_object: dict[str, list[Event]] = defaultdict(list)
         for event in map(read_event, bodies):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.support.ambiguity_oracle import AmbiguityOracle
 from tests.support.builders import NOW, customer, event_body, subscription
-from tests.support.hearsay import Hearsay
 
 ADA, BOB, CY = (customer(name=name) for name in ("Ada", "Bob", "Cy"))
 BORN = event_body("customer.created", ADA, id_="evt_1", created=NOW)
@@ -14,26 +14,26 @@ SUBSCRIBED = event_body("customer.subscription.created", subscription(), id_="ev
 
 
 def test_a_whole_story_is_not_open_and_tells_its_last_state() -> None:
-    hearsay = Hearsay.of([BORN, RENAMED, THERE, BACK])
+    oracle = AmbiguityOracle.of([BORN, RENAMED, THERE, BACK])
 
-    assert hearsay.open == set()
-    assert hearsay.told({}) == {"cus_1": ("evt_4", "evt_2")}
-    assert hearsay.orphans == set()
+    assert oracle.open == set()
+    assert oracle.told({}) == {"cus_1": ("evt_4", "evt_2")}
+    assert oracle.orphans == set()
 
 
 def test_what_did_not_come_counts_for_nothing() -> None:
-    hearsay = Hearsay.of([BORN, RENAMED], came=["evt_1"], lossy=["cus_1"])
+    oracle = AmbiguityOracle.of([BORN, RENAMED], came=["evt_1"], lossy=["cus_1"])
 
-    assert hearsay.told({}) == {"cus_1": ("evt_1",)}
+    assert oracle.told({}) == {"cus_1": ("evt_1",)}
 
 
 def test_of_an_open_story_the_end_that_the_row_shows_is_told() -> None:
-    hearsay = Hearsay.of([THERE, BACK])
+    oracle = AmbiguityOracle.of([THERE, BACK])
 
-    assert hearsay.open == {"cus_1"}
-    assert hearsay.told({"cus_1": "evt_3"}) == {"cus_1": ("evt_3",)}
-    assert hearsay.told({"cus_1": "evt_4"}) == {"cus_1": ("evt_4",)}
-    assert hearsay.stories["cus_1"].allows("evt_3")
+    assert oracle.open == {"cus_1"}
+    assert oracle.told({"cus_1": "evt_3"}) == {"cus_1": ("evt_3",)}
+    assert oracle.told({"cus_1": "evt_4"}) == {"cus_1": ("evt_4",)}
+    assert oracle.stories["cus_1"].allows("evt_3")
 
 
 def test_a_missing_link_leaves_a_story_open_that_nobody_contests() -> None:
@@ -41,28 +41,28 @@ def test_a_missing_link_leaves_a_story_open_that_nobody_contests() -> None:
     first = event_body("customer.updated", BOB, id_="evt_6", created=NOW, before=ADA)
     last = event_body("customer.updated", dan, id_="evt_7", created=NOW, before=CY)
 
-    hearsay = Hearsay.of([BORN, first, last])
+    oracle = AmbiguityOracle.of([BORN, first, last])
 
-    assert (hearsay.open, hearsay.contested) == ({"cus_1"}, set())
-    assert hearsay.told({}) == {"cus_1": ("evt_7",)}
-    assert Hearsay.of([THERE, BACK]).contested == {"cus_1"}
+    assert (oracle.open, oracle.contested) == ({"cus_1"}, set())
+    assert oracle.told({}) == {"cus_1": ("evt_7",)}
+    assert AmbiguityOracle.of([THERE, BACK]).contested == {"cus_1"}
 
 
 def test_what_was_left_in_between_cannot_be_the_end() -> None:
-    hearsay = Hearsay.of([BORN, RENAMED, THERE])
+    oracle = AmbiguityOracle.of([BORN, RENAMED, THERE])
 
-    assert not hearsay.stories["cus_1"].allows("evt_2")
+    assert not oracle.stories["cus_1"].allows("evt_2")
 
 
 def test_an_object_without_all_of_its_parts_leaves_its_story_open() -> None:
     some_items = {**subscription()["items"], "has_more": True}
     body = event_body("customer.subscription.created", subscription() | {"items": some_items}, id_="evt_5")
 
-    assert Hearsay.of([body]).open == {"sub_1"}
+    assert AmbiguityOracle.of([body]).open == {"sub_1"}
 
 
 def test_a_subscription_waits_for_a_customer_of_whom_nothing_came() -> None:
-    hearsay = Hearsay.of([BORN, SUBSCRIBED], came=["evt_5"], lossy=["cus_1"])
+    oracle = AmbiguityOracle.of([BORN, SUBSCRIBED], came=["evt_5"], lossy=["cus_1"])
 
-    assert hearsay.orphans == {"evt_5"}
-    assert hearsay.told({}) == {"cus_1": (), "sub_1": ("evt_5",)}
+    assert oracle.orphans == {"evt_5"}
+    assert oracle.told({}) == {"cus_1": (), "sub_1": ("evt_5",)}
