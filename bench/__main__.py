@@ -36,6 +36,7 @@ FULL = (
     ("bench.drain", "--rounds", "5"),
     ("bench.changes", "--rounds", "5"),
     ("bench.receiver", "--rounds", "5"),
+    ("bench.flask_view",),
     ("bench.freshness", "--rounds", "5"),
     ("bench.growth", "--rounds", "3"),
     ("bench.memory", "--rounds", "3"),

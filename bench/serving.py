@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from cogento.local.process import Process
 
 RECEIVER, FLASK, BARE = "receiver.asgi:app", "bench.noop:flask", "bench.noop:bare"
+VIEW = "receiver.app:create_app()"
+AS_IN_PRODUCTION = ("--config", "receiver/gunicorn_conf.py")
+OPTIONS = {VIEW: ("--threads", "8")}
+"""How gunicorn serves what is not served as in production."""
 START_SECONDS = 30
 STOP_SECONDS = 10
 
@@ -38,12 +42,12 @@ class Served:
 
 @contextmanager
 def served(app: str, servers: Ground, **settings: str) -> Iterator[Served]:
-    """Serve one of RECEIVER, FLASK and BARE, with gunicorn_conf.py as in production and `redis_fsync`.
+    """Serve RECEIVER, FLASK or BARE with gunicorn_conf.py as in production, or VIEW under threads; with `redis_fsync`.
 
     `settings` are further environment variables, or others in place of these.
     """
     port = free_port()
-    gunicorn = (sys.executable, "-m", "gunicorn", "--config", "receiver/gunicorn_conf.py")
+    gunicorn = (sys.executable, "-m", "gunicorn", *OPTIONS.get(app, AS_IN_PRODUCTION))
     environment = {
         "REDIS_URL": servers.valkey.url,
         "STRIPE_WEBHOOK_SECRET": SECRET,
