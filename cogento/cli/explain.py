@@ -18,7 +18,7 @@ from cogento.events.names import EventId
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cogento.console.explain import CustomerRecords, Explanation, WaitingEvent
+    from cogento.console.explain import CustomerRecords, Explanation
     from cogento.events.kinds.kind import Kind
     from cogento.store.history import ObjectRecord
 
@@ -129,15 +129,20 @@ def _print_mail(found: Explanation, *, limit: int) -> None:
             print_title(title)
             _print_list(
                 ("EVENT", "OBJECT", "TYPE", "WAITED", "FAILED ATTEMPTS", "WHY"),
-                [_mail_line(one) for one in events],
+                [
+                    (
+                        one.event_id,
+                        one.object_id,
+                        f"{one.event_type} {one.change}".strip(),
+                        one.waited,
+                        one.attempts,
+                        one.why,
+                    )
+                    for one in events
+                ],
                 limit=limit,
                 total=total,
             )
-
-
-def _mail_line(one: WaitingEvent) -> Sequence[object]:
-    happened = f"{one.event_type} {one.change}".strip()
-    return (one.event_id, one.object_id, happened, one.waited, one.attempts, one.why)
 
 
 def _print_objects(

@@ -278,14 +278,8 @@ def sweep(*, why: str, who: str, as_json: bool) -> None:
                     for name, at in (("from", swept.since), ("to", swept.at))
                 ),
                 ("listed", f"{counted(swept.listed, 'event')} of ours"),
-                ("missing", _describe_missing(swept.missing)),
+                ("missing", f"{counted(swept.missing, 'event')}, now queued" if swept.missing else "none"),
             ]
         )
     if swept is not None and not swept.is_whole:
         raise Failure("The workers are behind: too many events wait to be applied. Sweep again later.")
-
-
-def _describe_missing(missing: int) -> str:
-    if not missing:
-        return "none"
-    return f"{counted(missing, 'event')}, now queued"

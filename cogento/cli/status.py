@@ -53,7 +53,8 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
             click.echo(f"{Level.UNKNOWN.name}: {error.message}")
         ctx.exit(Level.UNKNOWN)
     if as_json:
-        print_json({"level": now.report.level.name.lower(), **_plain(now.report)})
+        plain = {name: getattr(now.report, name) for name in now.report.__dataclass_fields__}
+        print_json({"level": now.report.level.name.lower(), **plain})
     else:
         _print_verdict(now.report, level=now.report.level.name if check else None)
         if not check:
@@ -76,10 +77,6 @@ def _alert(report: StatusReport, mailboxes: Mailboxes) -> None:
         webhook = AlertWebhook(settings.alert_webhook_url.get_secret_value())
         alerts = Alerts(webhook, mailboxes.sent_alerts, deployment=settings.deployment, hold_seconds=0)
         alerts.look(report.verdict.lines)
-
-
-def _plain(report: StatusReport) -> dict[str, object]:
-    return {name: getattr(report, name) for name in report.__dataclass_fields__}
 
 
 def _print_verdict(report: StatusReport, *, level: str | None) -> None:

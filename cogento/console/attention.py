@@ -265,9 +265,10 @@ def _of_tables(tables: TableFigures, recovered_events: int) -> Iterator[Attentio
         text = f"Missed events were last looked for {ago(sweeping.now - sweeping.finished)}."
         yield Attention(Tone.BUSY, "sweep overdue", text, Area.SYSTEM, float(sweeping.finished))
     if recovered_events:
-        until = "" if sweeping.watermark is None else f", checked up to {_minute(sweeping.watermark)} UTC"
-        text = f"Missed webhooks of the last 24 h, brought back from Stripe{until}."
-        yield Attention(Tone.NONE, f"{recovered_events:,} recovered", text, Area.SYSTEM)
+        text = "Missed webhooks of the last 24 h, brought back from Stripe"
+        if sweeping.watermark is not None:
+            text += f", checked up to {dt.datetime.fromtimestamp(sweeping.watermark, dt.UTC):%H:%M} UTC"
+        yield Attention(Tone.NONE, f"{recovered_events:,} recovered", f"{text}.", Area.SYSTEM)
     if tables.unsure:
         rows = "1 row whose" if tables.unsure == 1 else f"{tables.unsure:,} rows whose"
         text = f"{rows} last event Stripe's events leave open."
@@ -276,7 +277,3 @@ def _of_tables(tables: TableFigures, recovered_events: int) -> Iterator[Attentio
 
 def _seconds(ms: int | None) -> float | None:
     return None if ms is None else ms / 1000
-
-
-def _minute(second: int) -> str:
-    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%H:%M}"

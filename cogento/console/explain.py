@@ -247,7 +247,7 @@ def _explanation(
     if records is not None:
         sentences += _of_records(records)
     else:
-        if not (mailbox.waiting_total or mailbox.parked_total):
+        if not mailbox.has_events:
             sentences.append("Nothing waits in the mailbox.")
         sentences.append(TABLES_UNREAD)
     return Explanation(asked, customer_id, tuple(sentences), mailbox, mail, records)
@@ -318,7 +318,7 @@ def _search(asked: str, mailboxes: Mailboxes) -> _WaitingIn | NothingFound:
     """Find the mailbox of what only the mailboxes know."""
     as_customer = CustomerId(asked)
     mailbox = runtime.run(mailboxes.view(as_customer))
-    if mailbox.waiting_total or mailbox.parked_total or mailbox.pause:
+    if mailbox.has_events or mailbox.pause:
         return _WaitingIn(as_customer)
     stored = runtime.run(mailboxes.find(EventId(asked)))
     envelope = _envelope_of(stored.body) if stored else None

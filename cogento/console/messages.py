@@ -268,7 +268,7 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
     """Say what a mailbox waits for; nothing when it is empty and free."""
     now_ms = context.now_ms
     said = []
-    if context.halted and (view.waiting_total or view.parked_total):
+    if context.halted and view.has_events:
         by = describe_pause(context.halted, now_ms)
         said.append(f"Everything was paused {by}: `cogento resume --all` resumes it.")
     if view.pause:

@@ -93,7 +93,7 @@ class QueueActions:
     def is_known(self, customer_id: CustomerId) -> bool | None:
         """Tell whether anything here is about a customer; None where nobody can say now."""
         mailbox = runtime.run(self._mailboxes.view(customer_id))
-        if mailbox.waiting_total or mailbox.parked_total:
+        if mailbox.has_events:
             return True
         if self._store is None:
             return None

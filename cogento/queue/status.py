@@ -125,3 +125,8 @@ class MailboxView:
     parked_total: int
     waiting: tuple[Listed, ...]
     parked: tuple[Listed, ...]
+
+    @property
+    def has_events(self) -> bool:
+        """Whether any event waits or is parked."""
+        return self.waiting_total > 0 or self.parked_total > 0

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from cogento.events.names import CustomerId
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.enqueue import Enqueuer
-    from cogento.store.ledger import BatchResult
     from cogento.store.store import Store
     from cogento.stripe.api import StripeApi
     from cogento.stripe.requests import StripeAnswer
@@ -108,7 +107,9 @@ class BulkApplier:
             log.warning("objects_left_to_mailboxes", objects=len(documents), exc_info=error)
             await self._enqueue([one.body for one in documents], counts)
             return []
-        _count(documents, result, counts)
+        for event in (one.delivery.event for one in documents):
+            if (ended := result.results[event.id]).is_final:
+                counts[event.kind.name, ended.outcome] += 1
         await self._wake_parked(result.customers)
         return [one for one in documents if result.results[one.delivery.event.id].outcome is Outcome.PARKED]
 
@@ -146,9 +147,3 @@ def _opened(body: bytes) -> Envelope | None:
     except RejectedError as error:
         log.warning("stripe_answer_unreadable", exc_info=error)
         return None
-
-
-def _count(documents: Iterable[_Document], result: BatchResult, counts: AppliedCounts) -> None:
-    for event in (one.delivery.event for one in documents):
-        if (found := result.results[event.id]).is_final:
-            counts[event.kind.name, found.outcome] += 1

@@ -188,12 +188,12 @@ class ThinEventObjects:
         """Whether more of its events wait, or an earlier answer."""
         return (await self._mailboxes.view(_queue_of(noticed))).waiting_total > 0
 
-    async def _give_up(self, hopeless: Sequence[RefetchRequest]) -> None:
+    async def _give_up(self, abandoned: Sequence[RefetchRequest]) -> None:
         """Insert dead letters first: after a crash in between it is done again."""
-        if hopeless:
-            log.error("refetch_abandoned", objects=[one.object_id for one in hopeless])
-            await self._store.insert_dead_letters([_letter(one) for one in hopeless])
-            await self._store.refetches.give_up([one.object_id for one in hopeless])
+        if abandoned:
+            log.error("refetch_abandoned", objects=[one.object_id for one in abandoned])
+            await self._store.insert_dead_letters([_letter(one) for one in abandoned])
+            await self._store.refetches.give_up([one.object_id for one in abandoned])
 
 
 def _queue_of(noticed: RefetchRequest) -> CustomerId:

@@ -204,10 +204,12 @@ class Verify:
             drift = by_id.get(suspect.doubt.object_id)
             if event is None or answer is None or drift is None:
                 again.append(suspect)
-            elif drift and (event.columns != suspect.said or await self._has_events(event)):
-                again.append(_Suspect(suspect.doubt, event.columns))
             elif drift:
-                found.append(_Found(event, answer, drift))
+                has_changed = event.columns != suspect.said
+                if has_changed or (await self._mailboxes.view(event.customer_id)).has_events:
+                    again.append(_Suspect(suspect.doubt, event.columns))
+                else:
+                    found.append(_Found(event, answer, drift))
         return again
 
     async def _ask(self, doubt: RefetchTarget) -> StripeAnswer | None:
@@ -217,10 +219,6 @@ class Verify:
             if not error.is_missing:
                 raise
             return None
-
-    async def _has_events(self, event: Event) -> bool:
-        view = await self._mailboxes.view(event.customer_id)
-        return view.waiting_total > 0 or view.parked_total > 0
 
     async def _repair(self, found: Sequence[_Found]) -> list[_Found]:
         """Write Stripe's answers; returns those that their rows still differ from."""

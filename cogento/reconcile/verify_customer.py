@@ -204,7 +204,7 @@ class CustomerVerification:
             open_ones = [one for one in differing if _columns(one) != said[one.object_id]]
         found |= {one.object_id: _with_state(one, ComparisonState.CHANGING) for one in open_ones}
         differ = [one for one in found.values() if one.found.state in UNSETTLED]
-        if differ and await self._has_events(customer_id):
+        if differ and (await self._mailboxes.view(customer_id)).has_events:
             found |= {one.object_id: _with_state(one, ComparisonState.EVENTS_WAIT) for one in differ}
         return list(found.values())
 
@@ -223,10 +223,6 @@ class CustomerVerification:
         return [
             _with_state(one, ComparisonState.REPAIRED) if one.object_id in equal else one for one in compared
         ]
-
-    async def _has_events(self, customer_id: CustomerId) -> bool:
-        view = await self._mailboxes.view(customer_id)
-        return view.waiting_total > 0 or view.parked_total > 0
 
 
 def _judge(

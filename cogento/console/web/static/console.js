@@ -5,7 +5,7 @@
 //   typed in it, it is left alone.
 const live = document.getElementById("live");
 const PAUSE_MS = 1000 * Number(live?.dataset.seconds ?? 1);
-const LONGEST_PAUSE_MS = 15000;
+const MAX_PAUSE_MS = 15000;
 const TYPING = "input:not([type=checkbox]), textarea, select";
 // What a person does to these stays theirs.
 const OWN_STATE = { DETAILS: ["open"], INPUT: ["value", "checked"] };
@@ -82,7 +82,7 @@ async function refresh() {
     document.body.classList.remove("lost");
   } catch {
     document.body.classList.add("lost");
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    pause = Math.min(pause * 2, MAX_PAUSE_MS);
   }
   again();
 }
