@@ -16,7 +16,7 @@ from cogento.local.stripe.shapes import LEGACY
 
 if TYPE_CHECKING:
     from cogento.local.stripe.account import Account
-    from cogento.local.stripe.events import Event
+    from cogento.local.stripe.events import AccountEvent
 
 BEGIN = 1_785_000_000
 
@@ -56,38 +56,38 @@ class Story:
             f"si_case{self.number:08d}{which}", BEGIN + which, price, 1, BEGIN, price.end_of_period(BEGIN)
         )
 
-    def signs_up(self, at: int = -100) -> Event:
+    def signs_up(self, at: int = -100) -> AccountEvent:
         """The customer is created."""
         return self.account.begin(self.customer, at=BEGIN + at)
 
-    def is_renamed(self, at: int) -> Event:
+    def is_renamed(self, at: int) -> AccountEvent:
         """The customer's name changes."""
         self.customer = replace(self.customer, name="Other Name")
         return _happened(self.account.change(self.customer, at=BEGIN + at))
 
-    def is_deleted(self, at: int) -> Event:
+    def is_deleted(self, at: int) -> AccountEvent:
         """The customer is deleted."""
         self.customer = replace(self.customer, deleted=True)
         return self.account.end(self.customer, at=BEGIN + at)
 
-    def subscribes(self, at: int = 0, **fields: Any) -> Event:
+    def subscribes(self, at: int = 0, **fields: Any) -> AccountEvent:
         """The subscription is created."""
         self.subscription = replace(self.subscription, **fields)
         return self.account.begin(self.subscription, at=BEGIN + at)
 
-    def changes(self, at: int, **fields: Any) -> Event:
+    def changes(self, at: int, **fields: Any) -> AccountEvent:
         """The subscription changes."""
         self.subscription = replace(self.subscription, **fields)
         return _happened(self.account.change(self.subscription, at=BEGIN + at))
 
-    def ends(self, at: int) -> Event:
+    def ends(self, at: int) -> AccountEvent:
         """The subscription is canceled."""
         ended = BEGIN + at
         self.subscription = replace(self.subscription, status="canceled", canceled_at=ended, ended_at=ended)
         return self.account.end(self.subscription, at=ended)
 
 
-def _happened(event: Event | None) -> Event:
+def _happened(event: AccountEvent | None) -> AccountEvent:
     assert event is not None
     return event
 
@@ -96,12 +96,12 @@ Deliveries = Sequence[bytes]
 """Bodies of webhooks, in the order in which they come."""
 
 
-def shown(*events: Event) -> Deliveries:
+def shown(*events: AccountEvent) -> Deliveries:
     """Return the webhooks of these events."""
     return tuple(webhook_body(event) for event in events)
 
 
-def in_old(event: Event) -> bytes:
+def in_old(event: AccountEvent) -> bytes:
     """Return the webhook of an endpoint with an old API version."""
     return webhook_body(event, api_version=LEGACY)
 
