@@ -154,7 +154,7 @@ def test_an_open_letter_of_an_applied_event_is_found(checker: Checker, tables: p
     assert checker.judge(dead_allowed=["evt_1"]).problems == (problem,)
 
 
-def test_the_buried_are_found_unless_they_may_be(checker: Checker, post: Post) -> None:
+def test_dead_letters_are_found_unless_they_may_be(checker: Checker, post: Post) -> None:
     runtime.run(post.store.insert_dead_letters([letter("9", attempts=0)]))
 
     assert checker.judge(accepted=["evt_9"]).problems == ("I1: dead letters: 1 (evt_9)",)

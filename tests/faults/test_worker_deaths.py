@@ -85,7 +85,7 @@ def test_f8_a_worker_killed_at_its_third_batch_has_applied_three_and_the_rest_fo
     assert trial.problems() == ()
 
 
-def test_f42_an_event_that_kills_its_workers_is_buried_and_its_neighbours_pay_nothing(
+def test_f42_an_event_that_kills_its_workers_is_a_dead_letter_and_costs_others_nothing(
     trial: WorkerTrial, start_worker: StartWorker
 ) -> None:
     crew = [start_worker(FAILPOINTS="before_tx~evt_cus_3_1=kill") for _ in range(5)]

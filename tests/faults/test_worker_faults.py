@@ -134,7 +134,7 @@ def test_f11_an_event_that_memory_does_not_suffice_for_is_its_workers_fault(
     assert trial.problems() == ()
 
 
-def test_f12_of_several_workers_and_rings_for_one_customer_one_works_and_the_others_go_on(
+def test_f12_of_several_workers_and_wakeups_for_one_customer_one_works_and_the_others_go_on(
     trial: WorkerTrial, start_worker: StartWorker, redis_url: str
 ) -> None:
     holder = start_worker(FAILPOINTS="in_tx@1=stop", LEASE_SECONDS="30")
@@ -156,7 +156,7 @@ def test_f12_of_several_workers_and_rings_for_one_customer_one_works_and_the_oth
     assert trial.problems() == ()
 
 
-def test_f41_an_event_that_always_fails_is_buried_and_nobody_else_pays(
+def test_f41_an_event_that_always_fails_is_a_dead_letter_and_nobody_else_pays(
     trial: WorkerTrial, start_worker: StartWorker
 ) -> None:
     start_worker(FAILPOINTS="in_tx~evt_cus_3_1=raise:KeyError")

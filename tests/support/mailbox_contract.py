@@ -40,7 +40,7 @@ class MailboxContract:
         with asyncio.Runner() as runner:
             yield runner
 
-    def test_a_new_event_is_queued_and_asks_for_a_ring(
+    def test_a_new_event_is_queued_and_asks_for_a_wakeup(
         self, runner: asyncio.Runner, mailbox: GroupCommit
     ) -> None:
         first = put(runner, mailbox, envelope())

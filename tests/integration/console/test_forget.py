@@ -121,7 +121,7 @@ def test_a_subscription_still_follows_stripe_without_its_metadata(
 
 
 @pytest.mark.usefixtures("world")
-def test_a_letter_that_is_buried_afterwards_keeps_no_bytes(
+def test_a_letter_that_is_written_afterwards_keeps_no_bytes(
     run: Run, store: Store, database_url: str, redis_url: str
 ) -> None:
     run("forget", "cus_1", "--yes")

@@ -35,7 +35,7 @@ def causes(post: Post, redis_url: str) -> Iterator[LetterCauses]:
 
 
 @every_reason_of_a_turn
-def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_mended(
+def test_a_letter_is_listed_explained_retried_and_applied_once_its_cause_is_fixed(
     run: Run, causes: LetterCauses, reason: LetterReason
 ) -> None:
     causes.kill(reason)

@@ -126,7 +126,9 @@ def test_a_process_id_left_behind_and_given_to_another_program_is_no_hindrance(
     assert postgres.description.answers()
 
 
-def test_a_postmaster_that_nobody_buried_is_no_hindrance(postgres: servers.RunningServer[Postgres]) -> None:
+def test_a_postmaster_that_nobody_waited_for_is_no_hindrance(
+    postgres: servers.RunningServer[Postgres],
+) -> None:
     zombie = postgres.process
     os.kill(zombie.pid, signal.SIGKILL)
 

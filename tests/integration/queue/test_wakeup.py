@@ -53,7 +53,7 @@ def received(redis_url: str) -> Message:
         return message
 
 
-def test_a_ring_is_one_json_message_to_the_drain_task(wakeup: WorkerWakeup, redis_url: str) -> None:
+def test_a_wakeup_is_one_json_message_to_the_drain_task(wakeup: WorkerWakeup, redis_url: str) -> None:
     wakeup.send()
     message = received(redis_url)
     assert message.headers["task"] == DRAIN_TASK
@@ -62,7 +62,7 @@ def test_a_ring_is_one_json_message_to_the_drain_task(wakeup: WorkerWakeup, redi
     assert (wakeup.sent, wakeup.failures) == (1, 0)
 
 
-def test_a_ring_after_a_flush_still_arrives(wakeup: WorkerWakeup, redis_url: str) -> None:
+def test_a_wakeup_after_a_flush_still_arrives(wakeup: WorkerWakeup, redis_url: str) -> None:
     wakeup.send()
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
@@ -70,7 +70,7 @@ def test_a_ring_after_a_flush_still_arrives(wakeup: WorkerWakeup, redis_url: str
     assert received(redis_url).headers["task"] == DRAIN_TASK
 
 
-def test_a_ring_that_fails_is_counted_and_forgotten_at_once(make: Callable[..., WorkerWakeup]) -> None:
+def test_a_wakeup_that_fails_is_counted_and_forgotten_at_once(make: Callable[..., WorkerWakeup]) -> None:
     wakeup = make(NOWHERE)
     began = time.monotonic()
     wakeup.send()

@@ -176,7 +176,7 @@ def test_mail_that_waited_for_a_customer_is_applied_once_it_is_filled(
     assert len(post.rows("SELECT FROM subscriptions")) == 1
 
 
-def test_what_cannot_be_written_is_left_to_the_mailboxes_and_buried_there(
+def test_what_cannot_be_written_is_left_to_the_mailboxes_and_a_dead_letter_there(
     empty: SimulatedStripe, asking_empty: LoopedReconciliation, post: Post
 ) -> None:
     empty.account.begin(empty.customer("cus_1"), at=START)

@@ -58,13 +58,13 @@ async def test_the_bytes_are_kept_as_stripe_signed_them(store: Store, sql: Any) 
     assert kept.raw_sha256 == hashlib.sha256(BODY).hexdigest()
 
 
-async def test_burying_says_so_in_the_ledger(store: Store, sql: Any) -> None:
+async def test_a_letter_says_so_in_the_ledger(store: Store, sql: Any) -> None:
     await store.insert_dead_letters([letter(reason="malformed")])
     row = await sql.fetchrow("SELECT outcome, reason, attempts FROM webhook_events")
     assert tuple(row) == ("dead", "malformed", 5)
 
 
-async def test_burying_twice_is_one_letter_with_the_last_cause(store: Store, sql: Any) -> None:
+async def test_written_twice_it_is_one_letter_with_the_last_cause(store: Store, sql: Any) -> None:
     await store.insert_dead_letters([letter(reason="bug")])
     await store.insert_dead_letters([letter(reason="gave_up", attempts=9)])
     (kept,) = await store.letters.page()
@@ -72,7 +72,7 @@ async def test_burying_twice_is_one_letter_with_the_last_cause(store: Store, sql
     assert await sql.fetchval("SELECT reason FROM webhook_events") == "gave_up"
 
 
-async def test_two_who_bury_the_same_at_once_leave_one_letter(
+async def test_two_who_write_the_same_at_once_leave_one_letter(
     store: Store, another_store: Store, sql: Any
 ) -> None:
     many = [letter(str(n)) for n in range(20)]
@@ -82,19 +82,19 @@ async def test_two_who_bury_the_same_at_once_leave_one_letter(
     assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 20
 
 
-async def test_an_event_that_was_applied_is_not_buried(store: Store, sql: Any) -> None:
+async def test_an_event_that_was_applied_is_no_dead_letter(store: Store, sql: Any) -> None:
     await store.apply([customer(event="1")])
     await store.insert_dead_letters([letter("1")])
     assert await store.letters.page() == []
     assert await sql.fetchval("SELECT outcome FROM webhook_events") == "applied"
 
 
-async def test_burying_nothing_does_nothing(store: Store) -> None:
+async def test_writing_no_letters_does_nothing(store: Store) -> None:
     await store.insert_dead_letters([])
     assert await store.letters.page() == []
 
 
-async def test_a_message_that_postgres_refuses_is_buried_all_the_same(store: Store) -> None:
+async def test_a_message_that_postgres_refuses_is_kept_all_the_same(store: Store) -> None:
     await store.insert_dead_letters([letter(message="a\x00b")])
     (kept,) = await store.letters.page()
     assert kept.message == "a\ufffdb"

@@ -141,14 +141,14 @@ async def older(sql: Any, number: int, written: str, *, created: int, shows: str
 
 
 @pytest.mark.parametrize("written", [ADA, *WAYS])
-async def test_t8_rows_of_an_older_release_are_mended(store: Store, sql: Any, written: str) -> None:
+async def test_t8_rows_of_an_older_release_are_repaired(store: Store, sql: Any, written: str) -> None:
     await older(sql, 1, written, created=OLDEST)
     await older(sql, 2, "ADA@example.com", created=YOUNGEST, shows="another")
     assert await store.repair() == []
     assert await emails(sql) == {"cus_1": ADA, "cus_2": STAND_INS[2]}
 
 
-async def test_t8_mending_goes_page_by_page_and_the_oldest_of_all_pages_holds_it(
+async def test_t8_repair_goes_page_by_page_and_the_oldest_of_all_pages_holds_it(
     store: Store, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogento.store.email_ownership.PAGE", 1)
@@ -159,7 +159,7 @@ async def test_t8_mending_goes_page_by_page_and_the_oldest_of_all_pages_holds_it
     assert [id_ for id_, email in shown.items() if email == ADA] == ["cus_4"]
 
 
-async def test_t8_a_row_of_an_older_release_that_is_not_mended_yet_stands_in_nobodys_way(
+async def test_t8_a_row_of_an_older_release_that_is_not_repaired_yet_stands_in_nobodys_way(
     store: Store, sql: Any
 ) -> None:
     await older(sql, 1, ADA, created=OLDEST)
@@ -168,7 +168,9 @@ async def test_t8_a_row_of_an_older_release_that_is_not_mended_yet_stands_in_nob
     assert await emails(sql) == {"cus_1": STAND_INS[1], "cus_2": STAND_INS[2], "cus_3": ADA}
 
 
-async def test_t8_what_an_older_release_changes_beside_this_one_is_mended_too(store: Store, sql: Any) -> None:
+async def test_t8_what_an_older_release_changes_beside_this_one_is_repaired_too(
+    store: Store, sql: Any
+) -> None:
     await store.apply([new_customer(1, event="1", email=ADA, created=OLDEST)])
     await store.apply([new_customer(2, event="2", email="bob@example.com", created=YOUNGEST)])
     await sql.execute(
@@ -178,7 +180,7 @@ async def test_t8_what_an_older_release_changes_beside_this_one_is_mended_too(st
     assert await emails(sql) == {"cus_1": "bob@example.com", "cus_2": STAND_INS[2]}
 
 
-async def test_t8_mending_again_writes_nothing(store: Store, sql: Any) -> None:
+async def test_t8_repair_again_writes_nothing(store: Store, sql: Any) -> None:
     await older(sql, 1, "Ada@Example.com", created=OLDEST)
     await store.repair()
     before = await sql.fetchval("SELECT xmin FROM users")
@@ -186,7 +188,7 @@ async def test_t8_mending_again_writes_nothing(store: Store, sql: Any) -> None:
     assert await sql.fetchval("SELECT xmin FROM users") == before
 
 
-async def test_t3_what_an_older_release_left_sure_of_a_deleted_customer_is_mended(
+async def test_t3_what_an_older_release_left_sure_of_a_deleted_customer_is_repaired(
     store: Store, sql: Any
 ) -> None:
     await older(sql, 1, ADA, created=OLDEST)
@@ -204,7 +206,7 @@ async def test_t3_what_an_older_release_left_sure_of_a_deleted_customer_is_mende
     }
 
 
-async def test_t26_mending_leaves_a_row_made_by_hand_its_address_and_tells_of_it(
+async def test_t26_repair_leaves_a_row_made_by_hand_its_address_and_tells_of_it(
     store: Store, sql: Any
 ) -> None:
     made = await sql.fetchval(

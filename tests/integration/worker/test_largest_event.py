@@ -29,7 +29,7 @@ def test_t15_the_longest_event_is_applied(post: Post, writing: Writing) -> None:
     assert row["metadata"].count('": "') == KEYS
 
 
-def test_t15_the_longest_event_that_cannot_be_read_is_buried_byte_for_byte(post: Post) -> None:
+def test_t15_the_longest_event_that_cannot_be_read_is_a_dead_letter_byte_for_byte(post: Post) -> None:
     body = largest_event("evt_long", Writing.ESCAPED_PAIRS).replace(b'"status": "active"', b'"status": 4711')
     put(post, body)
     ((letter),) = post.rows("SELECT event_id, reason, raw_body FROM dead_letters")

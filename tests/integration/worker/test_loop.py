@@ -108,7 +108,7 @@ def test_more_parked_events_than_one_turn_holds_do_not_hide_the_customer(post: P
     assert post.mailboxes.status().parked == 0
 
 
-def test_what_cannot_be_read_is_buried_with_its_bytes_and_its_customer_goes_on(post: Post) -> None:
+def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes_and_its_customer_goes_on(post: Post) -> None:
     post.put("customer.updated", customer(object="charge"), id_="evt_1")
     post.put("customer.updated", customer(), id_="evt_2", created=NOW + 10)
 
@@ -143,7 +143,7 @@ def test_a_letter_says_whether_it_takes_something_away(
     assert post.rows("SELECT removal FROM dead_letters") == [{"removal": removal}]
 
 
-def test_a_bad_customer_is_found_by_halving_and_its_neighbours_pay_nothing(post: Post) -> None:
+def test_a_bad_customer_is_found_by_halving_and_costs_others_nothing(post: Post) -> None:
     [post.put("customer.created", customer(f"cus_{n}"), id_=f"evt_{n}") for n in range(8)]
     store = Failing(post, {"evt_5": asyncpg.CheckViolationError("no")})
 
@@ -168,7 +168,7 @@ def test_a_bad_event_is_found_among_its_customers_and_the_others_are_applied(pos
     assert [letter["event_id"] for letter in post.rows(LETTERS)] == ["evt_1"]
 
 
-def test_a_letter_that_cannot_be_buried_keeps_its_place_and_stops_nobody_else(post: Post) -> None:
+def test_a_letter_that_cannot_be_written_keeps_its_place_and_stops_nobody_else(post: Post) -> None:
     post.put("customer.updated", customer("cus_1", object="charge"), id_="evt_1")
     post.put("customer.updated", customer("cus_2", object="charge"), id_="evt_2")
     post.put("customer.updated", customer("cus_3"), id_="evt_3")
@@ -198,7 +198,7 @@ def test_an_event_that_may_succeed_later_keeps_its_place_and_its_customer_sleeps
     ]
 
 
-def test_a_bug_is_tried_five_times_and_then_buried(post: Post) -> None:
+def test_a_bug_is_tried_five_times_and_then_a_dead_letter(post: Post) -> None:
     post.put("customer.updated", customer(), id_="evt_1")
     store = Failing(post, {"evt_1": KeyError("oops")})
 
@@ -258,7 +258,7 @@ def test_a_row_that_is_sure_is_asked_about_by_nobody(post: Post) -> None:
     assert heard == []
 
 
-def test_b76_what_somebody_wrote_into_redis_by_hand_is_buried_and_the_customer_goes_on(
+def test_b76_what_somebody_wrote_into_redis_by_hand_is_a_dead_letter_and_the_customer_goes_on(
     post: Post, redis_url: str
 ) -> None:
     post.put("customer.updated", customer(), id_="evt_1")
@@ -274,7 +274,7 @@ def test_b76_what_somebody_wrote_into_redis_by_hand_is_buried_and_the_customer_g
     assert post.ledger() == {"evt_1": "dead", "evt_2": "applied"}
 
 
-def test_b78_an_event_in_another_customers_mailbox_is_buried_and_changes_no_row(post: Post) -> None:
+def test_b78_an_event_in_another_customers_mailbox_is_a_dead_letter_and_changes_no_row(post: Post) -> None:
     body = event_body("customer.updated", customer("cus_mine"), id_="evt_1")
     envelope = parse_envelope(body, now=NOW + 60)
     post.mailboxes.put([replace(envelope, customer_id=CustomerId("cus_other"))])

@@ -107,7 +107,7 @@ def test_t17_a_consumer_gives_no_message_of_others_back_to_its_queue(
     assert theirs(shared) == before
 
 
-def test_t17_only_our_own_rings_are_forgotten(shared: redis.Redis, redis_url: str) -> None:
+def test_t17_only_our_own_wakeups_are_forgotten(shared: redis.Redis, redis_url: str) -> None:
     before = theirs(shared)
     wakeup = WorkerWakeup(redis_url)
     wakeup.send()

@@ -230,14 +230,14 @@ def test_what_has_no_type_or_claims_to_be_ours_is_no_stranger(raw: bytes) -> Non
     assert parse_foreign_event(raw) is None
 
 
-def test_a_charge_in_a_customer_event_waits_under_its_own_id_to_be_buried() -> None:
+def test_a_charge_in_a_customer_event_waits_under_its_own_id_to_be_a_dead_letter() -> None:
     envelope = opened(event("customer.updated", {"id": "ch_1", "object": "charge", "customer": "cus_1"}))
 
     assert (envelope.object_id, envelope.customer_id) == ("ch_1", "ch_1")
 
 
 @pytest.mark.parametrize("owner", [None, 5, "", "cus 1", [], {}, {"id": None}, {"id": "cus_\x00"}])
-def test_a_subscription_without_customer_waits_under_its_own_id_to_be_buried(owner: Any) -> None:
+def test_a_subscription_without_customer_waits_under_its_own_id_to_be_a_dead_letter(owner: Any) -> None:
     envelope = opened(event("customer.subscription.updated", subscription("sub_1", customer=owner)))
 
     assert envelope.customer_id == "sub_1"

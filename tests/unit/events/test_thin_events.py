@@ -45,7 +45,7 @@ def test_only_a_deletion_says_that_the_object_has_ended(type_: str, object_id: s
         (thin_event(created=NOW) | {"id": "x"}, "malformed"),
     ],
 )
-def test_what_names_nothing_of_ours_is_buried(thin: Json, reason: str) -> None:
+def test_what_names_nothing_of_ours_is_a_dead_letter(thin: Json, reason: str) -> None:
     with pytest.raises(PermanentError) as refused:
         read_notice(body(thin))
     assert refused.value.reason == reason

@@ -22,18 +22,18 @@ def wakeups(mailboxes: LoopedMailboxes, *names: str) -> list[bool]:
     ]
 
 
-def test_the_first_put_rings_and_only_once(mailboxes: LoopedMailboxes) -> None:
+def test_the_first_put_wakes_and_only_once(mailboxes: LoopedMailboxes) -> None:
     assert wakeups(mailboxes, "evt_1", "evt_2") == [True, False]
     assert wakeups(mailboxes, "evt_3") == [False]
 
 
-def test_a_duplicate_does_not_ring(mailboxes: LoopedMailboxes) -> None:
+def test_a_duplicate_does_not_wake(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     is_idle(mailboxes)
     assert wakeups(mailboxes, "evt_1") == [False]
 
 
-def test_every_put_rings_while_the_workers_are_idle(mailboxes: LoopedMailboxes) -> None:
+def test_every_put_wakes_while_the_workers_are_idle(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     held = claim(mailboxes)
     mailboxes.settle(held, all_done(held))
@@ -41,7 +41,7 @@ def test_every_put_rings_while_the_workers_are_idle(mailboxes: LoopedMailboxes) 
     assert wakeups(mailboxes, "evt_2") == [True]
 
 
-def test_no_put_rings_while_a_worker_is_awake(mailboxes: LoopedMailboxes) -> None:
+def test_no_put_wakes_while_a_worker_is_awake(mailboxes: LoopedMailboxes) -> None:
     wakeups(mailboxes, "evt_1")
     claim(mailboxes)
     assert wakeups(mailboxes, "evt_2", "evt_3") == [False, False]
@@ -63,7 +63,9 @@ def test_a_worker_long_silent_no_longer_counts_as_awake(
     assert wakeups(mailboxes, "evt_2") == [True]
 
 
-def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
+def test_no_put_wakes_while_a_worker_lets_events_gather(
+    mailboxes: LoopedMailboxes, clock: ManualClock
+) -> None:
     wakeups(mailboxes, *(f"evt_{number}" for number in range(75)))
     claim(mailboxes, max_customers=100)
     clock.ms += 299
@@ -72,7 +74,7 @@ def test_no_put_rings_while_a_worker_lets_mail_gather(mailboxes: LoopedMailboxes
     assert wakeups(mailboxes, "evt_76") == [True]
 
 
-def test_unanswered_rings_grow_rare(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
+def test_unanswered_wakeups_grow_rare(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     times = []
     for number in range(64):
         clock.ms += 100
@@ -81,7 +83,7 @@ def test_unanswered_rings_grow_rare(mailboxes: LoopedMailboxes, clock: ManualClo
     assert gaps == [100, 200, 400, 800, 1_600, 3_200]
 
 
-def test_unanswered_rings_never_grow_rarer_than_one_a_minute(
+def test_unanswered_wakeups_never_grow_rarer_than_one_a_minute(
     mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     answers = []
@@ -91,13 +93,13 @@ def test_unanswered_rings_never_grow_rarer_than_one_a_minute(
     assert all(answers)
 
 
-def test_mail_for_someone_who_sleeps_does_not_ring(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
+def test_mail_for_someone_who_sleeps_does_not_wake(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, postponed_until_ms=clock.ms + 60_000)])
     is_idle(mailboxes)
     assert [put.needs_wakeup for put in mailboxes.put([envelope("evt_2")])] == [False]
 
 
-def test_nothing_rings_while_everything_is_paused(mailboxes: LoopedMailboxes) -> None:
+def test_nothing_wakes_while_everything_is_paused(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause()
     assert wakeups(mailboxes, "evt_1") == [False]

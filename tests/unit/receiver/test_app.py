@@ -54,7 +54,7 @@ def test_the_same_event_again_is_a_duplicate() -> None:
     assert answer(receiver.post(BODY)) == (200, {"status": "duplicate", "event": "evt_1"})
 
 
-def test_the_bell_rings_when_the_mailbox_asks_for_it_and_only_then() -> None:
+def test_a_wakeup_is_sent_when_the_mailbox_asks_for_it_and_only_then() -> None:
     receiver = Receiver()
     receiver.post(BODY)
     receiver.post(event_body("customer.updated", customer(), id_="evt_2"))
@@ -116,7 +116,7 @@ def test_events_of_the_expected_account_are_queued() -> None:
         pytest.param(signed_header(BODY, timestamp=NOW + 301), id="too-new"),
     ],
 )
-def test_every_flaw_of_a_signature_gets_the_same_answer(signature: str) -> None:
+def test_every_failure_of_a_signature_gets_the_same_answer(signature: str) -> None:
     receiver = Receiver()
     response = receiver.post(BODY, signature=signature)
     message = "Invalid signature."

@@ -205,7 +205,7 @@ def test_transient_waits_with_full_jitter(jitter: float, attempts: int, delay_ms
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_permanent_is_buried_at_once_and_its_customer_goes_on(error: Exception) -> None:
+def test_permanent_is_a_dead_letter_at_once_and_its_customer_goes_on(error: Exception) -> None:
     store = FailingStore(error)
     result = process(store, waiting("evt_1"), waiting("evt_2"))
     assert [(letter.event_id, letter.attempts) for letter in store.dead_letters] == [("evt_1", 1)]
@@ -221,14 +221,14 @@ def test_a_bug_is_tried_five_times_within_a_minute(error: Exception) -> None:
     assert store.dead_letters == []
 
 
-def test_after_five_times_a_bug_is_buried_and_its_customer_goes_on() -> None:
+def test_after_five_times_a_bug_is_a_dead_letter_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
     result = process(store, waiting("evt_1", attempts=4, first_ms=NOW_MS), waiting("evt_2"))
     assert [(letter.reason, letter.attempts) for letter in store.dead_letters] == [("bug", 5)]
     assert result.results == {"evt_1": Result(Outcome.DEAD, LetterReason.BUG, code="KeyError"), "evt_2": GOOD}
 
 
-def test_a_killer_is_buried_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:
+def test_what_kills_workers_is_a_dead_letter_with_the_fourth_crash_untried_and_its_customer_goes_on() -> None:
     store = FailingStore(KeyError("x"))
     (settlement,) = process(store, waiting("evt_1"), waiting("evt_2"), crashes=4).settlements
     assert [(letter.reason, letter.starts) for letter in store.dead_letters] == [("crashed_worker", 4)]
