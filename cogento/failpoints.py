@@ -40,6 +40,10 @@ NAMES = frozenset(
         "after_commit",  # store: committed, and the mailboxes know nothing of it
         "before_settle",  # worker: about to settle
         "after_settle",  # worker: settled
+        "move_begun",  # shard move: the new layout is written down, and no shard knows of it
+        "after_leave",  # shard move: mailboxes are leased to the move, and no copy is anywhere
+        "after_arrive",  # shard move: they are in both shards
+        "after_left",  # shard move: they are in the new one, and nobody works on them yet
     }
 )
 _INJECTION = re.compile(

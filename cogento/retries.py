@@ -231,6 +231,9 @@ class Intervals:
     poll_seconds: float = 0.5  # for ready events, should a wake-up get lost
     heartbeat_seconds: float = 5.0
     refetch_seconds: float = 2
+    shard_move_seconds: float = (
+        2  # looks whether there shall be another number of shards, and moves mailboxes
+    )
     inspection_seconds: float = 5  # of the queue for what Redis lost; from start to start
     figures_seconds: float = 5  # of the tables, kept in Redis for whoever shows them
     missed_events_seconds: float = 15  # until it is asked whether a sweep is due

@@ -186,7 +186,7 @@ class MailboxSettings(_Environment):
         1, ge=1, le=10, description="How many replicas must have an event, with redis_replicated."
     )
     mailbox_shards: int = Field(
-        1, ge=1, le=256, description="Shards of the mailboxes; change only while they are empty."
+        1, ge=1, le=256, description="How many shards of the mailboxes there shall be."
     )
     mailbox_customer_limit: int = Field(
         10_000, ge=1, le=MAX_EVENTS, description="Most events waiting for one customer; beyond: 503."

@@ -38,12 +38,14 @@ class WorkerHeartbeat:
         *,
         worker: str,
         version: str,
+        shards: int,
         now_ms: Callable[[], Awaitable[int]],
         clock: Callable[[], float],
     ) -> None:
         self._heartbeats = heartbeats
         self._worker = worker
         self._version = version
+        self._shards = shards
         self._now_ms = now_ms
         self._clock = clock
         self._due = clock()
@@ -63,7 +65,7 @@ class WorkerHeartbeat:
         try:
             self._started_ms = self._started_ms or await self._now_ms()
             await self._heartbeats.beat(
-                Heartbeat(self._worker, self._version, self._started_ms, self._took_ms), counted
+                Heartbeat(self._worker, self._version, self._started_ms, self._took_ms, self._shards), counted
             )
         except MailboxUnavailable as error:
             log.warning("heartbeat_failed", reason=str(error))

@@ -81,7 +81,12 @@ class WorkerProcess:
         self._store = store
         self._reconciliation = reconciliation
         self._heartbeat = WorkerHeartbeat(
-            mailboxes.workers, worker=name, version=VERSION, now_ms=mailboxes.now_ms, clock=time.monotonic
+            mailboxes.workers,
+            worker=name,
+            version=VERSION,
+            shards=settings.mailbox_shards,
+            now_ms=mailboxes.now_ms,
+            clock=time.monotonic,
         )
         loop_class, processor_class = WorkerLoop, BatchProcessor
         if reporting.is_tracing():
@@ -102,6 +107,7 @@ class WorkerProcess:
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
         self._inspection = mailboxes.inspection(lease_seconds=settings.lease_seconds)
+        self._shard_move = mailboxes.shard_move()
         self._auto_retry = DeadLetterAutoRetry(store.letters, mailboxes)
         self._paused_deletions = PausedDeletions(store, mailboxes)
         self._wakeups = wakeups
@@ -200,6 +206,7 @@ class WorkerProcess:
             changes_days=self._settings.changes_retention_days,
         )
         yield PeriodicTask("inspection", INTERVALS.inspection_seconds, self._inspect)
+        yield PeriodicTask("shard move", INTERVALS.shard_move_seconds, self._move_shards)
         yield PeriodicTask("figures", INTERVALS.figures_seconds, self._keep_figures)
         yield PeriodicTask("maintenance", INTERVALS.maintenance_seconds, maintain)
         yield PeriodicTask("dead letter retry", INTERVALS.letter_retry_seconds, self._auto_retry.run)
@@ -251,6 +258,10 @@ class WorkerProcess:
         """Look for what Redis has lost; that it is away, the loops report."""
         with suppress(MailboxUnavailable):
             await self._inspection.run()
+
+    async def _move_shards(self) -> None:
+        with suppress(MailboxUnavailable):
+            await self._shard_move.run()
 
     async def _apply_paused_deletions(self) -> None:
         with suppress(MailboxUnavailable):

@@ -118,6 +118,8 @@ def _queue_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
     yield "workers", describe_workers(now.worker_versions or {}, now.idle_seconds)
     for name, why in (now.waits_for or {}).items():
         yield "workers wait", f"for {name} ({why})"
+    if now.shards != "1":
+        yield "shards", now.shards
     if now.ack_durability:
         warning = f": WARNING, {now.ack_warning}" if now.ack_warning else ""
         yield "accepted means", f"{now.ack_durability} ({now.ack_means}, {now.redis}){warning}"

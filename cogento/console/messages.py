@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from cogento.queue.circuit import OpenCircuit
     from cogento.queue.fence import KeptOut
     from cogento.queue.pauses import Pause
+    from cogento.queue.shard_move import ShardCount
     from cogento.queue.status import Listed, MailboxView
+    from cogento.queue.worker_registry import Workforce
     from cogento.store.history import CustomerRecord, LedgerRecord
     from cogento.store.letter_records import Letter, LetterRow
 
@@ -77,6 +79,21 @@ REASONS: dict[str, str] = {
 }
 
 _OUTLIVED = "its customer is deleted; Stripe cancels a deleted customer's subscriptions at once, and its own end has not come"
+
+
+def describe_shards(shards: ShardCount, workforce: Workforce) -> str:
+    """Say how many shards there are, and what comes of a wish for another number."""
+    if shards.is_changing:
+        moved = f"{shards.customers:,} customers with {shards.events:,} events"
+        return f"changing from {shards.former} to {shards.current}: moved {moved} so far"
+    others = {count: workers for count, workers in workforce.wishes.items() if count != shards.current}
+    if not others:
+        return f"{shards.current}"
+    wished = ", ".join(f"{count} for {workers}" for count, workers in others.items())
+    workers = f"{wished} of {workforce.alive} workers"
+    return (
+        f"{shards.current}; MAILBOX_SHARDS is {workers}, and the number changes once it is the same for all"
+    )
 
 
 def describe_kept_out(kept_out: KeptOut | None) -> str | None:

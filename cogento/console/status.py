@@ -13,7 +13,7 @@ from cogento import runtime
 from cogento.console.attention import Seen, Tone, Verdict, judge
 from cogento.console.dead_letters import LettersInShort, read_letters_in_short
 from cogento.console.errors import postgres_problem
-from cogento.console.messages import describe_kept_out
+from cogento.console.messages import describe_kept_out, describe_shards
 from cogento.queue.durability import warning_of
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from cogento.queue.figures import read_figures
@@ -58,7 +58,8 @@ class StatusReport:
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
     `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail does not count
     there and as the oldest event: the oldest of it has an age of its own.
-    `kept_out` says why no event is taken at all, where a setting keeps all of them out.
+    `kept_out` says why no event is taken at all, where a setting keeps all of them out. `shards` says how many there are, and how far a
+    change of their number has come.
     Field names are the keys of `cogento status --json`.
     """
 
@@ -91,6 +92,7 @@ class StatusReport:
     waits_longest: Mapping[str, float] | None = None
     waits_for: Mapping[str, str] | None = None
     kept_out: str | None = None
+    shards: str | None = None
     to_ask: int | None = None
     missing_total: int | None = None
     swept_until_seconds_ago: int | None = None
@@ -209,6 +211,7 @@ def _of_queue(reading: _QueueReading) -> dict[str, Any]:
         "waits_longest": reading.waits_longest,
         "waits_for": queue.waits_for,
         "kept_out": describe_kept_out(queue.kept_out),
+        "shards": describe_shards(queue.shards, queue.workforce),
     }
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cogento.queue.keys import FIRST_TAG
+
 if TYPE_CHECKING:
     from cogento.events.names import CustomerId, EventId, LeaseToken
     from cogento.events.outcomes import Source
@@ -57,13 +59,15 @@ class CustomerBatch(msgspec.Struct, frozen=True):
     """One customer's claimed events, the oldest first.
 
     `crashes` counts the leases on this customer that ended without a word. `unknown` are events stored
-    by a newer version of this program: settling parks them, so that they are neither read nor lost.
+    by a newer version of this program: settling parks them, so that they are neither read nor lost. `tag` is the shard that they
+    were claimed from: however many there are by then, that is where they are settled.
     """
 
     customer_id: CustomerId
     events: tuple[QueuedEvent, ...]
     crashes: int = 0
     unknown: tuple[EventId, ...] = ()
+    tag: str = FIRST_TAG
 
 
 @dataclass(frozen=True, slots=True)

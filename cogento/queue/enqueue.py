@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.outcomes import Source
-from cogento.queue import codec, keys, replies
+from cogento.queue import codec, replies
 from cogento.queue.claims import Put, PutResult
 from cogento.queue.durable_scripts import DurableScripts
-from cogento.queue.errors import JunkFound
+from cogento.queue.errors import JunkFound, MailboxUnavailable
+from cogento.queue.layout import FORMER, HOME, MAX_CHANGES
 from cogento.queue.redis_commands import Call
 from cogento.retries import MAX_WAKEUP_WINDOW_MS, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.claims import Limits
     from cogento.queue.durability import AckDurability
+    from cogento.queue.layout import Layout, Layouts
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
 
@@ -30,47 +32,53 @@ class EnqueueCommands:
     def __init__(
         self,
         client: RedisClient,
+        layouts: Layouts,
         *,
-        shards: int,
         ack: AckDurability | None,
         limits: Limits,
         replicas: int = 1,
     ) -> None:
         self.scripts = DurableScripts(ack, replicas=replicas)
         self._client = client
-        self._tags = keys.tags(shards)
+        self._layouts = layouts
         self._limits = limits
 
     async def put(self, envelopes: Sequence[Envelope], *, source: Source, now_ms: int) -> list[Put]:
-        """Put these; an id that waits already stays as it is. At most one result asks for a wake-up."""
+        """Put these; an id that waits already stays as it is. At most one result asks for a wake-up.
+
+        While shards change, whose mail is not in its former shard any more is put into its current one in a second go.
+        """
         values = [
             codec.encode(envelope.body, received_ms=now_ms, source=source, trace=envelope.trace)
             for envelope in envelopes
         ]
-        groups = keys.by_shard(self._tags, [envelope.customer_id for envelope in envelopes])
+        state = _Putting(envelopes, values)
+        for _ in range(2 * MAX_CHANGES):
+            layout = await self._layouts.get()
+            if not layout.is_written:
+                return [Put(PutResult.FULL) for _ in values]
+            await self._put_left(state, layout, now_ms)
+            if not state.left:
+                return state.puts()
+        raise MailboxUnavailable("Redis: the shards change too often")
+
+    async def _put_left(self, state: _Putting, layout: Layout, now_ms: int) -> None:
+        """Put what is left where its customers' mailboxes are by this layout."""
+        groups = state.by_home(layout)
         calls = [
-            self._call(tag, now_ms, [(envelopes[i], values[i]) for i in places])
-            for tag, places in groups.items()
+            self._call(tag, takes_in, layout, now_ms, [(state.envelopes[i], state.values[i]) for i in places])
+            for (tag, takes_in), places in groups.items()
         ]
-        results = [PutResult.FULL] * len(values)
-        needs_wakeup = False
-        orphaned: list[tuple[str, bytes]] = []
-        answers = await self._run(calls)
-        for (tag, places), (wakeup, *codes) in zip(groups.items(), answers, strict=True):
-            needs_wakeup = needs_wakeup or wakeup == 1
-            for i, code in zip(places, codes, strict=True):
-                stored = code[0] if isinstance(code, list) else code
-                results[i] = replies.read_put(stored, values[i])
-                if isinstance(code, list):
-                    orphaned.append((tag, stored))
+        orphaned: list[Call] = []
+        for (home, places), reply in zip(groups.items(), await self._run(calls), strict=True):
+            if self._layouts.learn_from(reply):
+                state.put_again(places)
+                continue
+            for stored in state.note(places, reply):
+                orphaned += self._restoring(*home, layout, now_ms, stored)
         if orphaned:
             # Stored events that came again, with other bytes, and may be in no mailbox: put into their own.
-            restores = [(tag, terms) for tag, stored in orphaned if (terms := restoring_terms(stored))]
-            await self.scripts.run(
-                self._client, [Call("restore", tag, (now_ms, *terms)) for tag, terms in restores]
-            )
-        wakeup_at = results.index(PutResult.QUEUED) if needs_wakeup else None
-        return [Put(result, needs_wakeup=i == wakeup_at) for i, result in enumerate(results)]
+            await self.scripts.run(self._client, orphaned)
 
     async def _run(self, calls: Sequence[Call]) -> list[Reply]:
         """Put once more where junk was in the way: Stripe would come back with these an hour later."""
@@ -79,13 +87,68 @@ class EnqueueCommands:
         except JunkFound:
             return await self.scripts.run(self._client, calls)
 
-    def _call(self, tag: str, now_ms: int, envelopes: Iterable[tuple[Envelope, bytes]]) -> Call:
+    def _call(
+        self, tag: str, takes: str, layout: Layout, now_ms: int, envelopes: Iterable[tuple[Envelope, bytes]]
+    ) -> Call:
         limits = self._limits
         caps = (limits.customer_events, limits.total_events, limits.total_bytes)
-        terms: list[Argument] = [now_ms, *caps, WAKEUP_WINDOW_MS, MAX_WAKEUP_WINDOW_MS]
+        terms: list[Argument] = [now_ms, layout.text, takes, *caps, WAKEUP_WINDOW_MS, MAX_WAKEUP_WINDOW_MS]
         for envelope, value in envelopes:
             terms += (envelope.event_id, envelope.customer_id, envelope.created, value)
         return Call("put", tag, terms)
+
+    def _restoring(self, tag: str, takes: str, layout: Layout, now_ms: int, stored: bytes) -> Iterator[Call]:
+        terms = restoring_terms(stored)
+        if terms:
+            yield Call("restore", tag, (now_ms, layout.text, takes, *terms))
+
+
+class _Putting:
+    """What has become of the envelopes of one put, and which of them are left."""
+
+    def __init__(self, envelopes: Sequence[Envelope], values: Sequence[bytes]) -> None:
+        self.envelopes = envelopes
+        self.values = values
+        self.left: list[int] = list(range(len(values)))
+        self._gone: set[int] = set()  # of whose customers nothing is in their former shards
+        self._results = [PutResult.FULL] * len(values)
+        self._needs_wakeup = False
+
+    def by_home(self, layout: Layout) -> dict[tuple[str, str], list[int]]:
+        """Return which are left to be put into each shard, and as what it takes them in; then none is left."""
+        groups: dict[tuple[str, str], list[int]] = {}
+        for i in self.left:
+            homes = layout.homes(self.envelopes[i].customer_id)
+            home = (homes[-1], HOME) if i in self._gone or len(homes) == 1 else (homes[0], FORMER)
+            groups.setdefault(home, []).append(i)
+        self.left = []
+        return groups
+
+    def put_again(self, places: Sequence[int]) -> None:
+        """Note that a shard knows a newer layout."""
+        self.left += places
+        self._gone.difference_update(places)
+
+    def note(self, places: Sequence[int], reply: Reply) -> list[bytes]:
+        """Note what put.lua says of these; return what is stored and may be in no mailbox."""
+        wakeup, *codes = reply
+        self._needs_wakeup = self._needs_wakeup or wakeup == 1
+        orphaned: list[bytes] = []
+        for i, code in zip(places, codes, strict=True):
+            if code == replies.ELSEWHERE:
+                self.left.append(i)
+                self._gone.add(i)
+                continue
+            stored = code[0] if isinstance(code, list) else code
+            self._results[i] = replies.read_put(stored, self.values[i])
+            if isinstance(code, list):
+                orphaned.append(stored)
+        return orphaned
+
+    def puts(self) -> list[Put]:
+        """Return the results; one of them asks for a wake-up where a shard did."""
+        wakeup_at = self._results.index(PutResult.QUEUED) if self._needs_wakeup else None
+        return [Put(result, needs_wakeup=i == wakeup_at) for i, result in enumerate(self._results)]
 
 
 def restoring_terms(stored: bytes) -> tuple[Argument, ...] | None:

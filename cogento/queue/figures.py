@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cogento.queue.fence import KeptOut
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.redis_client import RedisClient
+    from cogento.queue.shard_move import ShardCount
 
 KEPT_MS = 3600_000
 """So long it can be seen when Postgres's figures were last read; they are shown for a minute (exposition.py)."""
@@ -30,7 +31,7 @@ class QueueFigures:
     The oldest event is one that nobody paused; the oldest of those that are has its own age.
     `waits_for` names what workers have stopped for, and why. `kept_out` is what receivers kept out while they let
     nothing in. `counters` are what workers count (delays.py). `server` is None where it cannot keep the promise that
-    is configured.
+    is configured. `shards` is how many there are, and how far a change has come.
     """
 
     received_total: int
@@ -51,6 +52,7 @@ class QueueFigures:
     workforce: Workforce
     counters: Mapping[str, int]
     server: ServerFacts | None
+    shards: ShardCount
 
 
 async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
@@ -79,6 +81,7 @@ async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         workforce=Workforce(await mailboxes.workers.seen(), status.now_ms),
         counters=await mailboxes.workers.delays(),
         server=server,
+        shards=await mailboxes.shard_move().count(),
     )
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cogento.events.names import EventId
+from cogento.events.names import CustomerId, EventId
 from cogento.queue import codec, keys, replies
 from cogento.queue.enqueue import restoring_terms
 from cogento.queue.errors import JunkFound
@@ -27,9 +27,10 @@ from cogento.queue.redis_commands import Call
 from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cogento.queue.clock import RedisClock
+    from cogento.queue.layout import Layouts
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
     from cogento.queue.redis_server import RedisServer
@@ -82,19 +83,19 @@ class Inspection:
         self,
         server: RedisClient,
         clock: RedisClock,
-        tags: Sequence[str],
+        layouts: Layouts,
         *,
         lease_seconds: float,
     ) -> None:
         self._server = server
         self._clock = clock
-        self._tags = tags
+        self._layouts = layouts
         self._lease_ms = int(lease_seconds * 1000)
         self._suspects: set[tuple[str, str]] = set()  # gauges that the last round found to be off
 
     async def run(self) -> Findings | None:
         """Go through everything once and say what was put right; None where somebody did so lately, or does."""
-        inspected = keys.inspected_key(self._tags[0])
+        inspected = keys.inspected_key(keys.FIRST_TAG)
         if not await self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
             return None
         begun = time.monotonic()
@@ -102,7 +103,7 @@ class Inspection:
         round_ = _Round(
             self._server,
             self._clock,
-            self._tags,
+            self._layouts,
             lease_ms=self._lease_ms,
             pause=self._pause,
             suspects=self._suspects,
@@ -119,7 +120,7 @@ class Inspection:
 
     async def _pause(self, begun: float) -> None:
         """Rest after a slice, and go on saying that a round is under way."""
-        await self._server.ask("PEXPIRE", keys.inspected_key(self._tags[0]), UNDER_WAY_MS)
+        await self._server.ask("PEXPIRE", keys.inspected_key(keys.FIRST_TAG), UNDER_WAY_MS)
         await asyncio.sleep(REST * (time.monotonic() - begun))
 
 
@@ -130,7 +131,7 @@ class _Round:
         self,
         server: RedisClient,
         clock: RedisClock,
-        tags: Sequence[str],
+        layouts: Layouts,
         *,
         lease_ms: int,
         pause: Callable[[float], Awaitable[None]],
@@ -138,7 +139,7 @@ class _Round:
     ) -> None:
         self._server = server
         self._clock = clock
-        self._tags = tags
+        self._layouts = layouts
         self._lease_ms = lease_ms
         self._pause = pause
         self._suspects = suspects
@@ -148,13 +149,14 @@ class _Round:
 
     async def go(self) -> Findings:
         self._begun_ms = await self._clock.now_ms()
-        for tag in self._tags:
+        layout = await self._layouts.refresh()
+        for tag in layout.tags:
             await self._server.set_aside(tag, await self._clock.now_ms())
             self._shards[tag] = _Shard(await self._stats(tag))
         await self._through_keys("mail", partial(self._repair, "mail"))
         await self._through_keys("held", partial(self._repair, "held"))
         await self._through_lists()
-        after = {tag: await self._stats(tag) for tag in self._tags}
+        after = {tag: await self._stats(tag) for tag in layout.tags}
         await self._through_keys("event", self._restore)
         for tag, shard in self._shards.items():
             await self._recount(tag, shard, after[tag])
@@ -221,18 +223,22 @@ class _Round:
         if not unseen:
             return
         values = await self._server.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in unseen))
-        terms: list[Argument] = []
+        layout = await self._layouts.get()
+        restorable: defaultdict[str, list[Argument]] = defaultdict(list)
         for id_, value in zip(unseen, values, strict=True):
             header = None if value is None else codec.decode_header(value)
             if header is not None and header.received_ms >= self._begun_ms:
                 continue
             restoring = None if value is None else restoring_terms(value)
             if restoring is not None and restoring[0] == id_:
-                terms += restoring
+                takes_in = layout.takes_in(tag, CustomerId(str(restoring[1])))
+                restorable[takes_in] += restoring
             elif value is not None and header is not None:
                 log.error("stored_event_unreadable", event_id=id_)
-        if terms:
-            self._shards[tag].restored += sum(await self._run("restore", tag, *terms))
+        for takes_in, terms in restorable.items():
+            codes = await self._run("restore", tag, layout.text, takes_in, *terms)
+            if not self._layouts.learn_from(codes):
+                self._shards[tag].restored += sum(codes)
         if None in values:
             # Settled meanwhile, or of another type.
             empty = [id_ for id_, value in zip(unseen, values, strict=True) if value is None]

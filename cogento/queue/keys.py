@@ -36,6 +36,9 @@ tag alone, and none must be: redis_cluster.py relies on it while a slot moves.
 | `:reading`         | string | while it exists no other worker reads those; the first shard's only         |
 | `:minutes`         | hash   | minute of the day -> totals when it began, as minutes.py writes them; the first shard's only |
 | `:alerts`          | hash   | name of an alert that was sent -> second when; the first shard's only       |
+| `:layout`          | string | which shards there are, as far as this one knows (layout.py)                |
+| `:moving`          | string | while it exists nobody else moves mailboxes; the first shard's only         |
+| `:moved`           | hash   | `customers`, `events` that a change of shards has moved so far; the first shard's only |
 | `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 
 Under `cogento:` is what Celery's transport keeps: `wakeups`, the list of wake-ups (wakeup.py), `_kombu.binding…`, that there
@@ -58,8 +61,6 @@ from typing import TYPE_CHECKING
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from cogento.events.names import CustomerId, EventId
 
 CELERY_PREFIX = "cogento:"
@@ -90,18 +91,15 @@ def _tag_in(number: int, shards: int, part: int) -> str:
     return next(name for name in names if abs(key_slot(name.encode()) - (part + 0.5) * width) <= width / 8)
 
 
+@cache
+def numbered_tags(shards: int) -> tuple[str, ...]:
+    """Return the tags that release 0.1 gave so many shards: one server has all of them, wherever their slots lie."""
+    return tuple(f"{{cogento:{number}}}" for number in range(shards))
+
+
 def shard_of(customer_id: CustomerId, *, shards: int) -> int:
     """Return the customer's shard: the same in every process and every version."""
     return zlib.crc32(customer_id.encode()) % shards
-
-
-def by_shard(tags: Sequence[str], customers: Iterable[CustomerId]) -> dict[str, list[int]]:
-    """Return which of these are each shard's, as positions; shards that have none are left out."""
-    groups: dict[str, list[int]] = {}
-    for i, customer_id in enumerate(customers):
-        tag = tags[shard_of(customer_id, shards=len(tags))]
-        groups.setdefault(tag, []).append(i)
-    return groups
 
 
 def wakeups_key() -> str:
@@ -177,6 +175,31 @@ def delays_key(tag: str) -> str:
 def fence_key(tag: str) -> str:
     """Return the key of what receivers let in and keep out."""
     return f"{tag}:fence"
+
+
+def layout_key(tag: str) -> str:
+    """Return the key of what a shard knows of all shards."""
+    return f"{tag}:layout"
+
+
+def moving_key(tag: str) -> str:
+    """Return the key that says that somebody moves mailboxes."""
+    return f"{tag}:moving"
+
+
+def moved_key(tag: str) -> str:
+    """Return the key of how far a change of shards has come."""
+    return f"{tag}:moved"
+
+
+def leases_key(tag: str) -> str:
+    """Return the key of the customers that are leased."""
+    return f"{tag}:leases"
+
+
+def owners_key(tag: str) -> str:
+    """Return the key of who has leased them."""
+    return f"{tag}:owners"
 
 
 def parked_key(tag: str) -> str:

@@ -14,20 +14,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from msgspec import structs
 
-from cogento.events.names import CustomerId, LeaseToken
-from cogento.queue import keys, replies
+from cogento.events.names import LeaseToken
+from cogento.queue import replies
 from cogento.queue.claims import Claim, Settlement
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.layout import MAX_CHANGES
 from cogento.queue.placement import run_where_placed
 from cogento.queue.redis_commands import Call
 from cogento.retries import LINGER_MS_PER_EVENT, MAX_LINGER_MS, PARKING, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from cogento.events.names import CustomerId
     from cogento.queue.claims import CustomerBatch
     from cogento.queue.clock import RedisClock
+    from cogento.queue.layout import Layout, Layouts
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
     from cogento.queue.redis_server import RedisServer
@@ -52,7 +55,7 @@ class LeaseCommands:
         self,
         server: RedisClient,
         clock: RedisClock,
-        tags: tuple[str, ...],
+        layouts: Layouts,
         *,
         ack: AckDurability | None,
         replicas: int,
@@ -60,7 +63,7 @@ class LeaseCommands:
     ) -> None:
         self._server = server
         self._clock = clock
-        self._tags = tags
+        self._layouts = layouts
         self._ack, self._replicas = ack, replicas
         self._name = name
         self._orphans = OrphanedLeases()
@@ -82,26 +85,12 @@ class LeaseCommands:
         now_ms, lease_ms = await self._clock.now_ms(), int(lease_seconds * 1000)
         token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
         batches: list[CustomerBatch] = []
-        away: dict[str, MailboxUnavailable] = {}  # by server, whose other shards are then passed over
-        answered = 0
-        # A random shard comes first, so that none is always served last.
-        first = secrets.randbelow(len(self._tags))
-        for tag in self._tags[first:] + self._tags[:first]:
-            events = max_events - sum(len(batch.events) for batch in batches)
-            if len(batches) >= max_customers or events <= 0:
+        for _ in range(MAX_CHANGES):
+            layout = await self._layouts.get()
+            bounds = (max_customers, max_events, max_customer_events)
+            batches = await self._claim_shards(layout, now_ms, token, expires_ms, bounds)
+            if batches or self._layouts.known is layout:
                 break
-            if (lane := self._server.lane(tag)) in away:
-                continue
-            bounds = (max_customers - len(batches), events, max_customer_events, CLAIMED_BYTES)
-            awake = (WAKEUP_WINDOW_MS, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
-            try:
-                batches += await self._claim_shard(tag, now_ms, token, (expires_ms, *bounds, *awake))
-                answered += 1
-            except MailboxUnavailable as error:
-                away[lane] = error
-        if away and not answered:
-            raise next(iter(away.values()))
-        self._note_away(away)
         self._orphans.forget_expired(now_ms)
         if not batches:
             return None
@@ -124,7 +113,7 @@ class LeaseCommands:
             structs.replace(one, parked=(*one.parked, *unknown.get(one.customer_id, ()))) if unknown else one
             for one in settlements
         ]
-        groups = keys.by_shard(self._tags, (one.customer_id for one in whole))
+        groups = _by_tag(claim, (one.customer_id for one in whole))
         head = (now_ms, claim.token, now_ms + int(PARKING.try_again_seconds * 1000))
         calls = [
             Call("settle", tag, (*head, *chain.from_iterable(_settlement(whole[i]) for i in places)))
@@ -143,9 +132,38 @@ class LeaseCommands:
         """Give back, untouched, whatever of the claim is still the caller's."""
         await self._for_customers("release", claim)
 
-    async def _claim_shard(
-        self, tag: str, now_ms: int, token: LeaseToken, terms: Sequence[Argument]
+    async def _claim_shards(
+        self, layout: Layout, now_ms: int, token: LeaseToken, expires_ms: int, bounds: tuple[int, int, int]
     ) -> list[CustomerBatch]:
+        """Claim from one shard after the other, until there is enough of customers or events."""
+        max_customers, max_events, max_customer_events = bounds
+        batches: list[CustomerBatch] = []
+        away: dict[str, MailboxUnavailable] = {}  # by server, whose other shards are then passed over
+        answered = 0
+        # A random shard comes first, so that none is always served last.
+        first = secrets.randbelow(len(layout.tags))
+        for tag in layout.tags[first:] + layout.tags[:first]:
+            events = max_events - sum(len(batch.events) for batch in batches)
+            if len(batches) >= max_customers or events <= 0:
+                break
+            if (lane := self._server.lane(tag)) in away:
+                continue
+            left = (max_customers - len(batches), events, max_customer_events, CLAIMED_BYTES)
+            awake = (WAKEUP_WINDOW_MS, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
+            try:
+                batches += await self._claim_shard(tag, layout, now_ms, token, (expires_ms, *left, *awake))
+                answered += 1
+            except MailboxUnavailable as error:
+                away[lane] = error
+        if away and not answered:
+            raise next(iter(away.values()))
+        self._note_away(away)
+        return batches
+
+    async def _claim_shard(
+        self, tag: str, layout: Layout, now_ms: int, token: LeaseToken, terms: Sequence[Argument]
+    ) -> list[CustomerBatch]:
+        """Claim from one shard; nothing where it knows a newer layout, which the next claim goes by."""
         if orphans := self._orphans.tokens(tag):
             # By itself, for a script that the server does not know yet runs after those that it does; and
             # recovery, if it came first, would count a crash.
@@ -154,12 +172,14 @@ class LeaseCommands:
             *_, batches = await self._run_claim(
                 Call("recover", tag, (now_ms, SWEPT_AT_ONCE)),
                 Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
-                Call("claim", tag, (now_ms, token, *terms)),
+                Call("claim", tag, (now_ms, layout.text, token, *terms)),
             )
         except BaseException:  # cancelled, too
             self._orphans.add(tag, token, expires_ms=int(terms[0]))
             raise
-        return [replies.read_batch(batch, now_ms=now_ms) for batch in batches]
+        if self._layouts.learn_from(batches):
+            return []
+        return [replies.read_batch(batch, tag=tag, now_ms=now_ms) for batch in batches]
 
     async def _run_claim(self, *calls: Call) -> list[Reply]:
         """Run a claim; where replicas are part of the promise, give them a moment to have the lease as well.
@@ -198,9 +218,18 @@ class LeaseCommands:
         head = (await self._clock.now_ms(), claim.token, *terms)
         calls = [
             Call(script, tag, (*head, *(customers[i] for i in places)))
-            for tag, places in keys.by_shard(self._tags, customers).items()
+            for tag, places in _by_tag(claim, customers).items()
         ]
         return sum(await self._server.run(*calls))
+
+
+def _by_tag(claim: Claim, customers: Iterable[CustomerId]) -> dict[str, list[int]]:
+    """Return which of these were claimed from each shard, as positions."""
+    tags = {batch.customer_id: batch.tag for batch in claim.batches}
+    groups: dict[str, list[int]] = {}
+    for i, customer_id in enumerate(customers):
+        groups.setdefault(tags[customer_id], []).append(i)
+    return groups
 
 
 def _settlement(one: Settlement) -> list[Argument]:

@@ -18,9 +18,11 @@ from cogento.queue.claims import Limits
 from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.enqueue import EnqueueCommands
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
+from cogento.queue.layout import HOME, MAX_CHANGES, Layouts
 from cogento.queue.leases import MAX_CUSTOMER_EVENTS, LeaseCommands
 from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.pauses import format_reason, read_pause
@@ -30,6 +32,7 @@ from cogento.queue.redis_commands import Call
 from cogento.queue.redis_server import MAX_CONNECTIONS
 from cogento.queue.search import EventSearch
 from cogento.queue.server_checks import ServerChecks
+from cogento.queue.shard_move import ShardMove
 from cogento.queue.status import Paused
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState, read_waiting
 from cogento.queue.worker_registry import WorkerRegistry
@@ -44,9 +47,10 @@ if TYPE_CHECKING:
     from cogento.queue.claims import Claim, Put, Settlement
     from cogento.queue.codec import Stored
     from cogento.queue.durability import AckDurability
+    from cogento.queue.layout import Layout
     from cogento.queue.pauses import Pause
     from cogento.queue.redis_client import RedisClient
-    from cogento.queue.redis_commands import Argument, Reply
+    from cogento.queue.redis_commands import Argument
     from cogento.queue.status import MailboxStatus, MailboxView, Removed
     from cogento.queue.waiting import WaitingPage
 
@@ -73,19 +77,22 @@ class Mailboxes:
         name: str = "",
     ) -> None:
         self._server = server
-        self._enqueue = EnqueueCommands(
-            server, shards=shards, ack=ack, replicas=replicas, limits=limits or Limits()
-        )
+        self._shards = shards
         self._clock = clock or RedisClock(server)
-        self._tags = keys.tags(shards)
-        self._checks = ServerChecks(server, self._enqueue.scripts, self._tags)
-        self._leases = LeaseCommands(server, self._clock, self._tags, ack=ack, replicas=replicas, name=name)
-        self.workers = WorkerRegistry(server, self._clock, self._tags[0])
-        self.fence_notes = FenceNotes(server, self._clock, self._tags[0])
-        self.tables = TablesKeeper(server, self._clock, self._tags[0])
-        self.minutes = MinutesKeeper(server, self._tags[0])
-        self.sent_alerts = SentAlerts(server, self._tags[0])
-        self.search = EventSearch(server, self._clock, self._tags)
+        self._layouts = Layouts(server, self._clock, wished=shards)
+        self._enqueue = EnqueueCommands(
+            server, self._layouts, ack=ack, replicas=replicas, limits=limits or Limits()
+        )
+        self._checks = ServerChecks(server, self._enqueue.scripts, self._layouts)
+        self._leases = LeaseCommands(
+            server, self._clock, self._layouts, ack=ack, replicas=replicas, name=name
+        )
+        self.workers = WorkerRegistry(server, self._clock, keys.FIRST_TAG)
+        self.fence_notes = FenceNotes(server, self._clock, keys.FIRST_TAG)
+        self.tables = TablesKeeper(server, self._clock, keys.FIRST_TAG)
+        self.minutes = MinutesKeeper(server, keys.FIRST_TAG)
+        self.sent_alerts = SentAlerts(server, keys.FIRST_TAG)
+        self.search = EventSearch(server, self._clock, self._layouts)
 
     @classmethod
     def connect(
@@ -102,7 +109,8 @@ class Mailboxes:
     ) -> Mailboxes:
         """Make the mailboxes of a Redis URL; nothing is sent before it is needed.
 
-        `name` is the process's, and tells people who has claimed a mailbox. `replicas` counts with `redis_replicated`.
+        `name` is the process's, and tells people who has claimed a mailbox. `replicas` counts with `redis_replicated`. `shards` is
+        how many there shall be (shard_move.py): until that is so everything goes by how many there are.
         """
         client = connect(url, timeout_seconds=timeout_seconds, max_connections=max_connections)
         return cls(client, shards=shards, ack=ack, replicas=replicas, limits=limits, name=name)
@@ -125,7 +133,7 @@ class Mailboxes:
 
     def circuit(self, dependency: Dependency) -> Circuit:
         """Return the circuit that all workers share for a dependency."""
-        return Circuit(self._server, self._clock, tag=self._tags[0], dependency=dependency)
+        return Circuit(self._server, self._clock, tag=keys.FIRST_TAG, dependency=dependency)
 
     def rate_limiter(self, *, requests_per_second: float) -> RateLimiter:
         """Return the pace at which all processes ask Stripe."""
@@ -133,7 +141,12 @@ class Mailboxes:
 
     def inspection(self, *, lease_seconds: float) -> Inspection:
         """Return what looks through everything for what Redis has lost; see Inspection."""
-        return Inspection(self._server, self._clock, self._tags, lease_seconds=lease_seconds)
+        return Inspection(self._server, self._clock, self._layouts, lease_seconds=lease_seconds)
+
+    def shard_move(self) -> ShardMove:
+        """Return what moves mailboxes when there shall be another number of shards; see ShardMove."""
+        scripts = self._enqueue.scripts
+        return ShardMove(self._server, self._clock, self._layouts, scripts, self.workers, wished=self._shards)
 
     async def open_circuits(self) -> tuple[OpenCircuit, ...]:
         """Return the dependencies that workers wait for, or come back to."""
@@ -149,9 +162,8 @@ class Mailboxes:
 
     def lane(self, customer_id: CustomerId) -> str:
         """Return which puts may share a call with this customer's: those that the same server keeps."""
-        if len(self._tags) == 1:
-            return ""
-        return self._server.lane(self._tags[keys.shard_of(customer_id, shards=len(self._tags))])
+        layout = self._layouts.known
+        return "" if layout is None else self._server.lane(layout.homes(customer_id)[0])
 
     def longest_put_seconds(self) -> float:
         """Return how long a put may take before it raises; more where it waits for the disk."""
@@ -187,7 +199,7 @@ class Mailboxes:
 
     async def replay(self, customer_id: CustomerId) -> bool:
         """Let a customer's events be tried now: parked ones return, sleep ends. False: nothing to do."""
-        return bool(await self._one(customer_id, "replay"))
+        return bool(await self._where_it_is(customer_id, "replay"))
 
     async def pause(self, customer_id: CustomerId | None = None, *, who: str = "", why: str = "") -> bool:
         """Hold one customer's events, or all, until resumed; False if it was held already, which stays as it was."""
@@ -200,7 +212,7 @@ class Mailboxes:
     async def paused(self) -> Paused:
         """Return what is held; in parts, for there may be very many, and Redis takes in nothing while it lists them."""
         held: set[bytes] = set()
-        for tag in self._tags:
+        for tag in (await self._layouts.refresh()).tags:
             cursor = None
             while cursor != 0:
                 scan = ("HSCAN", keys.pauses_key(tag), cursor or 0, "COUNT", PAUSES_AT_ONCE)
@@ -210,7 +222,8 @@ class Mailboxes:
 
     async def halted(self) -> Pause | None:
         """Return who holds everything, since when and why; None when nobody does."""
-        values = [await self._server.ask("GET", keys.halted_key(tag)) for tag in self._tags]
+        tags = (await self._layouts.refresh()).tags
+        values = [await self._server.ask("GET", keys.halted_key(tag)) for tag in tags]
         return next((pause for value in values if (pause := read_pause(value))), None)
 
     async def waiting(
@@ -224,19 +237,21 @@ class Mailboxes:
         now_ms = await self.now_ms()
         states = WaitingState if state is None else (state,)
         terms = (now_ms, min(limit, MAX_CUSTOMERS), customer or EVERYTHING, *states)
-        shards = await self._server.run(*(Call("waiting", tag, terms) for tag in self._tags))
+        tags = (await self._layouts.refresh()).tags
+        shards = await self._server.run(*(Call("waiting", tag, terms) for tag in tags))
         return read_waiting(shards, limit=limit, now_ms=now_ms)
 
     async def parked_customers(self, *, quiet_seconds: float, limit: int) -> list[CustomerId]:
         """List customers that have had parked events for so long, a shard after the other."""
         looked_at_again_ms = await self.now_ms() + int((PARKING.try_again_seconds - quiet_seconds) * 1000)
         terms = ("-inf", looked_at_again_ms, "LIMIT", 0, limit)
-        found = [await self._server.ask("ZRANGEBYSCORE", keys.parked_key(tag), *terms) for tag in self._tags]
+        tags = (await self._layouts.refresh()).tags
+        found = [await self._server.ask("ZRANGEBYSCORE", keys.parked_key(tag), *terms) for tag in tags]
         return [CustomerId(id_.decode()) for id_ in chain.from_iterable(found)][:limit]
 
     async def remove(self, customer_id: CustomerId, event_id: EventId) -> Removed:
         """Take one waiting or parked event out for good, as an operator may."""
-        return replies.REMOVED[await self._one(customer_id, "remove", event_id)]
+        return replies.REMOVED[await self._where_it_is(customer_id, "remove", event_id)]
 
     async def forget(self, customer_id: CustomerId, *, names: Collection[str] = ()) -> int | None:
         """Take all of a customer's events out for good, and erase reasons of pauses that are its own or name the person.
@@ -245,33 +260,45 @@ class Mailboxes:
         `names` are in lower case.
         """
         spellings = sorted({form for name in names for form in (name, name.title(), name.upper())})
-        now_ms = await self.now_ms()
-        calls = [Call("forget", tag, (now_ms, customer_id, *spellings)) for tag in self._tags]
-        removed = await self._server.run(*calls)
-        return None if min(removed) < 0 else sum(removed)
+        now_ms, removed = await self.now_ms(), 0
+        for tag in (
+            await self._layouts.refresh()
+        ).tags:  # one after the other: it may move meanwhile, from first to last
+            (reply,) = await self._server.run(Call("forget", tag, (now_ms, customer_id, *spellings)))
+            if reply < 0:
+                return None
+            removed += reply
+        return removed
 
     async def status(self) -> MailboxStatus:
         """Return how much waits and how old it is, over all shards."""
-        now_ms = await self.now_ms()
-        counts = [Call("status", tag, (now_ms,)) for tag in self._tags]
-        oldest = [Call("oldest", tag, (now_ms, 1)) for tag in self._tags]
+        now_ms, layout = await self.now_ms(), await self._layouts.refresh()
+        counts = [Call("status", tag, (now_ms,)) for tag in layout.counted_tags]
+        oldest = [Call("oldest", tag, (now_ms, 1)) for tag in layout.tags]
         answers = await self._server.run(*counts, *oldest)
         return replies.read_status(answers[: len(counts)], answers[len(counts) :], now_ms=now_ms)
 
     async def waits_longest(self, *, limit: int) -> list[tuple[CustomerId, int]]:
         """Return the customers not paused whose first event has waited longest, with the ms when it was received."""
         now_ms = await self.now_ms()
-        shards = await self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in self._tags))
+        tags = (await self._layouts.refresh()).tags
+        shards = await self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in tags))
         return replies.read_oldest(shards)[:limit]
 
     async def view(self, customer_id: CustomerId) -> MailboxView:
         """Return one customer's mailbox, with its first events."""
-        return replies.read_view(customer_id, await self._one(customer_id, "view", LISTED_EVENTS))
+        now_ms, layout = await self.now_ms(), await self._layouts.refresh()
+        for tag in layout.homes(customer_id):
+            (reply,) = await self._server.run(Call("view", tag, (now_ms, customer_id, LISTED_EVENTS)))
+            view = replies.read_view(customer_id, reply)
+            if view.state or view.pause or view.waiting_total or view.parked_total:
+                break
+        return view
 
     async def find(self, event_id: EventId) -> Stored | None:
         """Return an event that waits or is parked, wherever it is; None also when a newer version wrote it."""
         now_ms = await self.now_ms()
-        for tag in self._tags:
+        for tag in (await self._layouts.refresh()).tags:
             value = await self._server.ask("GET", keys.event_key(tag, event_id))
             if value is not None:
                 return codec.decode(value, now_ms=now_ms)
@@ -282,14 +309,35 @@ class Mailboxes:
         await self._server.close()
 
     async def _hold(self, script: str, customer_id: CustomerId | None, *terms: Argument) -> bool:
-        if customer_id is not None:
-            return bool(await self._one(customer_id, script, *terms))
-        now_ms = await self.now_ms()
-        calls = [Call(script, tag, (now_ms, EVERYTHING, *terms)) for tag in self._tags]
-        return any(await self._server.run(*calls))
+        """Begin or end a pause wherever it belongs, once more where the shards have changed meanwhile."""
+        await self._layouts.refresh()
+        for _ in range(MAX_CHANGES):
+            layout = await self._layouts.for_writing()
+            told = await self._hold_in(layout, script, customer_id, terms)
+            if told is not None:
+                return 1 in told
+        raise MailboxUnavailable("Redis: the shards change too often")
 
-    async def _one(self, customer_id: CustomerId, script: str, *terms: Argument) -> Reply:
-        """Run a script on one customer."""
-        (tag,) = keys.by_shard(self._tags, [customer_id])
-        (reply,) = await self._server.run(Call(script, tag, (await self.now_ms(), customer_id, *terms)))
+    async def _hold_in(
+        self, layout: Layout, script: str, customer_id: CustomerId | None, terms: Sequence[Argument]
+    ) -> list[int] | None:
+        told: list[int] = []
+        for tag in layout.tags if customer_id is None else layout.homes(customer_id):
+            takes_in = HOME if customer_id is None else layout.takes_in(tag, customer_id)
+            head = (await self.now_ms(), customer_id or EVERYTHING, layout.text, takes_in)
+            (reply,) = await self._server.run(Call(script, tag, (*head, *terms)))
+            if self._layouts.learn_from(reply):
+                return None
+            told.append(reply)
+            if customer_id is not None and reply != replies.NOT_HELD_HERE:
+                break
+        return told
+
+    async def _where_it_is(self, customer_id: CustomerId, script: str, *terms: Argument) -> int:
+        """Run a script where a customer's mailbox may be, until it found something there (0: it did not)."""
+        reply = 0
+        for tag in (await self._layouts.refresh()).homes(customer_id):
+            (reply,) = await self._server.run(Call(script, tag, (await self.now_ms(), customer_id, *terms)))
+            if reply:
+                break
         return reply

@@ -37,7 +37,7 @@ class RateLimiter:
         self._server = server
         self._clock = clock or RedisClock(server)
         self._requests_per_second = requests_per_second
-        (self._tag,) = keys.tags(1)  # one pace for all shards
+        self._tag = keys.FIRST_TAG  # one pace for all shards
 
     @classmethod
     def connect(cls, url: str, *, requests_per_second: float) -> RateLimiter:

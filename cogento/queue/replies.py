@@ -25,6 +25,12 @@ SECOND = 2**21
 PUT_RESULTS = {1: PutResult.QUEUED, 2: PutResult.DUPLICATE, 3: PutResult.FULL}
 """put.lua, one an envelope; the stored value instead where it has another content."""
 
+ELSEWHERE = 4
+"""put.lua, instead: nothing of the customer is in this shard, which takes in nobody."""
+
+NOT_HELD_HERE = -1
+"""pause.lua and resume.lua: nothing of the customer is in this shard."""
+
 REMOVED = {0: Removed.ABSENT, 1: Removed.REMOVED, 2: Removed.LEASED}
 """remove.lua."""
 
@@ -56,8 +62,8 @@ def read_put(code: int | bytes, value: bytes) -> PutResult:
     return PUT_RESULTS[code]
 
 
-def read_batch(reply: Reply, *, now_ms: int) -> CustomerBatch:
-    """Return one customer's batch of claim.lua."""
+def read_batch(reply: Reply, *, tag: str, now_ms: int) -> CustomerBatch:
+    """Return one customer's batch of claim.lua, out of this shard."""
     customer_id, crashes, values = reply
     events: list[QueuedEvent] = []
     unknown: list[EventId] = []
@@ -69,7 +75,7 @@ def read_batch(reply: Reply, *, now_ms: int) -> CustomerBatch:
         attempts, first_ms, *_ = read_attempts(tries)
         known = (stored.received_ms, stored.source, attempts, first_ms, stored.trace)
         events.append(QueuedEvent(event_id, stored.body, *known))
-    return CustomerBatch(CustomerId(customer_id.decode()), tuple(events), int(crashes), tuple(unknown))
+    return CustomerBatch(CustomerId(customer_id.decode()), tuple(events), int(crashes), tuple(unknown), tag)
 
 
 def format_attempts(failed: FailedAttempt) -> str:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento.events.names import CustomerId, EventId
-from cogento.queue import codec, keys
+from cogento.queue import codec
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from cogento.queue.clock import RedisClock
+    from cogento.queue.layout import Layouts
     from cogento.queue.redis_client import RedisClient
 
 MAX_SEARCHED = 1_000
@@ -39,22 +40,21 @@ class SearchResult:
 class EventSearch:
     """Reads stored events and changes nothing; everything raises MailboxUnavailable."""
 
-    def __init__(self, server: RedisClient, clock: RedisClock, tags: Sequence[str]) -> None:
+    def __init__(self, server: RedisClient, clock: RedisClock, layouts: Layouts) -> None:
         self._server = server
         self._clock = clock
-        self._tags = tags
+        self._layouts = layouts
 
     async def bodies(self, customer_id: CustomerId, event_ids: Sequence[EventId]) -> dict[EventId, bytes]:
         """Read what waits of one customer; left out is what is gone, newer than this release, or beyond BYTES_AT_ONCE."""
-        now_ms = await self._clock.now_ms()
-        (tag,) = keys.by_shard(self._tags, [customer_id])
-        (values,) = await self._server.run(Call("events", tag, (now_ms, BYTES_AT_ONCE, *event_ids)))
-        stored = (
-            (id_, codec.decode(value, now_ms=now_ms))
-            for id_, value in zip(event_ids, values, strict=True)
-            if value
-        )
-        return {id_: event.body for id_, event in stored if event is not None}
+        now_ms, found = await self._clock.now_ms(), dict[EventId, bytes]()
+        for tag in (await self._layouts.refresh()).homes(customer_id):
+            (values,) = await self._server.run(Call("events", tag, (now_ms, BYTES_AT_ONCE, *event_ids)))
+            for id_, value in zip(event_ids, values, strict=True):
+                event = codec.decode(value, now_ms=now_ms) if value else None
+                if event is not None:
+                    found[id_] = event.body
+        return found
 
     async def find(self, is_wanted: Callable[[bytes], bool]) -> SearchResult:
         """Look through parked events, then through the waiting ones, MAX_SEARCHED of each, until a body is wanted."""
@@ -68,7 +68,7 @@ class EventSearch:
 
     async def _events(self, kind: str) -> AsyncIterator[tuple[CustomerId, EventId, bytes]]:
         left = MAX_SEARCHED
-        for tag in self._tags:
+        for tag in (await self._layouts.refresh()).tags:
             first = 0
             while left > 0:
                 now_ms = await self._clock.now_ms()

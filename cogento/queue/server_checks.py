@@ -14,9 +14,10 @@ from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailab
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Iterable
 
     from cogento.queue.durable_scripts import DurableScripts
+    from cogento.queue.layout import Layouts
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_server import RedisServer
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 class ServerChecks:
     """Asks each server over a connection to it; several are asked at once."""
 
-    def __init__(self, client: RedisClient, scripts: DurableScripts, tags: Sequence[str]) -> None:
+    def __init__(self, client: RedisClient, scripts: DurableScripts, layouts: Layouts) -> None:
         self._client = client
         self._scripts = scripts
-        self._tags = tags
+        self._layouts = layouts
 
     async def check(self) -> ServerFacts:
         """Ask what each server really gives, and return what stands for all of them.
@@ -47,9 +48,10 @@ class ServerChecks:
         """
         try:
             facts = await self.check()
+            tags = (await self._layouts.refresh()).tags
             # A script, a write, and what Celery keeps there: rights are given by command and by key.
-            await self._client.run(*(Call("status", tag, (0,)) for tag in self._tags))
-            for tag in self._tags:
+            await self._client.run(*(Call("status", tag, (0,)) for tag in tags))
+            for tag in tags:
                 await self._client.ask("DEL", keys.probe_key(tag))
             await self._client.ask("EXISTS", keys.wakeups_key())
         except (MailboxDenied, ShardMoved) as denied:
@@ -62,7 +64,7 @@ class ServerChecks:
         Raises MailboxUnavailable also where the ack level is not given, or something may be evicted: asked anew each time, as
         a put would. Of several servers one that takes events suffices; those of the others are refused one by one.
         """
-        placed = await self._client.place(self._tags)
+        placed = await self._client.place((await self._layouts.get()).tags)
         told = await _gather(self._probe(server, tags) for server, tags in placed.items())
         facts = [one for one in told if isinstance(one, ServerFacts)]
         if facts:

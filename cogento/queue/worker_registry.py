@@ -29,24 +29,28 @@ REMEMBERED_MS = 3600_000
 """A worker that died stays visible for an hour, unless another takes its slot."""
 
 NEVER = 0
-FACTS = ("beat_ms", "worker", "started_ms", "took_ms", "version")
+FACTS = ("beat_ms", "worker", "started_ms", "took_ms", "version", "shards")
 """What is noted of a worker, one word each, in this order; a new fact comes last (see `_read`)."""
 UNKNOWN_VERSION = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last settled events."""
+    """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last settled events.
+
+    `shards` is its MAILBOX_SHARDS.
+    """
 
     worker: str
     version: str
     started_ms: int
     took_ms: int | None
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """A worker that beat within the last hour and did not say that it stops."""
+    """A worker that beat within the last hour and did not say that it stops; `shards` is None of release 0.1."""
 
     slot: int
     worker: str
@@ -55,6 +59,7 @@ class SeenWorker:
     beat_ms: int
     took_ms: int | None
     is_alive: bool
+    shards: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,12 @@ class Workforce:
         return dict(sorted(Counter(worker.version for worker in self.seen if worker.is_alive).items()))
 
     @property
+    def wishes(self) -> Mapping[int, int]:
+        """How many of those that take work wish for so many shards, those of release 0.1 left out."""
+        told = (worker.shards for worker in self.seen if worker.is_alive)
+        return dict(sorted(Counter(shards for shards in told if shards is not None).items()))
+
+    @property
     def idle_seconds(self) -> float | None:
         """How long ago any of them last settled events; None when none of them has yet."""
         took = [worker.took_ms for worker in self.seen if worker.took_ms is not None]
@@ -91,7 +102,7 @@ class WorkerRegistry:
 
     async def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> int:
         """Note that a worker takes work, add to the workers' counters, and return the worker's slot."""
-        facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version}"
+        facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version} {beat.shards}"
         counts = [term for field, count in delays.items() for term in (field, count)]
         return int(await self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
 
@@ -133,5 +144,6 @@ def _read(slot: str, text: str, now_ms: int) -> SeenWorker:
         started_ms=int(facts.get("started_ms", beat_ms)),
         beat_ms=beat_ms,
         took_ms=int(facts.get("took_ms", NEVER)) or None,
+        shards=int(facts["shards"]) if "shards" in facts else None,
         is_alive=now_ms - beat_ms <= ALIVE_SECONDS * 1000,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from cogento.queue.checks import ServerFacts
 from cogento.queue.durability import AckDurability, DurabilityMechanism
 from cogento.queue.figures import QueueFigures
+from cogento.queue.shard_move import ShardCount
 from cogento.queue.worker_registry import SeenWorker, Workforce
 from cogento.store.figures import TableFigures
 from cogento.store.letter_records import LetterCount, LetterStatus
@@ -65,6 +66,7 @@ def queue_figures(**fields: Any) -> QueueFigures:
         oldest_paused_age_seconds=None,
         waits_for={},
         kept_out=None,
+        shards=ShardCount(1, 1),
         workforce=workforce(WORKER),
         counters={},
         server=SERVER,

@@ -13,6 +13,7 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.queue.search import EventSearch
+from cogento.queue.shard_move import ShardMove
 from cogento.queue.worker_registry import WorkerRegistry
 from cogento.reconcile.reconciliation import Reconciliation
 from tests.support.fake_redis import client_on
@@ -121,6 +122,16 @@ class LoopedInspection:
     run = looped(Inspection.run)
 
 
+class LoopedShardMove:
+    """ShardMove."""
+
+    def __init__(self, move: ShardMove) -> None:
+        self.looped = move
+
+    run = looped(ShardMove.run)
+    count = looped(ShardMove.count)
+
+
 class LoopedRateLimiter:
     """RateLimiter."""
 
@@ -179,6 +190,10 @@ class LoopedMailboxes:
     def inspection(self, *, lease_seconds: float) -> LoopedInspection:
         """As Mailboxes.inspection."""
         return LoopedInspection(self.looped.inspection(lease_seconds=lease_seconds))
+
+    def shard_move(self) -> LoopedShardMove:
+        """As Mailboxes.shard_move."""
+        return LoopedShardMove(self.looped.shard_move())
 
     check = looped(Mailboxes.check)
     greet = looped(Mailboxes.greet)

@@ -13,7 +13,7 @@ SINGLE_KEYS = {
     *STATES,
     *("owners", "parked", "since", "pauses", "halted", "crashes", "tries", "bell", "stats", "probe"),
     *("workers", "delays", "pace", "fence", "lost", "inspected", "tables", "reading", "minutes"),
-    "alerts",
+    *("alerts", "layout", "moving", "moved"),
 }
 TYPES = dict.fromkeys((*STATES, "parked", "since", "mail", "held"), "zset") | dict.fromkeys(
     ("owners", "pauses", "crashes", "tries", "bell", "stats", "workers", "delays", "pace", "lost", "minutes"),

@@ -59,6 +59,7 @@ class Post:
             mailboxes.looped.workers,
             worker="post:1",
             version="1",
+            shards=1,
             now_ms=mailboxes.looped.now_ms,
             clock=time.monotonic,
         )

@@ -2,17 +2,20 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   token, used for no other claim
--- ARGV[3]   when the lease ends
--- ARGV[4-6] most customers, most events, most events of one customer
--- ARGV[7]   bytes of values after which nothing is added
--- ARGV[8]   ms for which this claim says at least that somebody is awake
--- ARGV[9-10] ms for which its worker lingers: for each event, and at most (retries.py)
--- Returns   one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
+-- ARGV[2]   layout that the caller goes by
+-- ARGV[3]   token, used for no other claim
+-- ARGV[4]   when the lease ends
+-- ARGV[5-7] most customers, most events, most events of one customer
+-- ARGV[8]   bytes of values after which nothing is added
+-- ARGV[9]   ms for which this claim says at least that somebody is awake
+-- ARGV[10-11] ms for which its worker lingers: for each event, and at most (retries.py)
+-- Returns   {LAYOUT, the newer one that the shard knows}, and nobody is leased; or one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
-local token, expires = ARGV[2], ARGV[3]
-local customers_limit, events_limit, batch_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local bytes_limit, bytes = tonumber(ARGV[7]), 0
+local newer = newer_layout(ARGV[2])
+if newer and newer[1] == 'LAYOUT' then return newer end -- where it cannot be noted, what is here is claimed all the same
+local token, expires = ARGV[3], ARGV[4]
+local customers_limit, events_limit, batch_limit = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local bytes_limit, bytes = tonumber(ARGV[8]), 0
 local TOGETHER = 8 -- values read at once: so many more than `bytes_limit` allows may be read, and not returned
 local is_any_tried = redis.call('EXISTS', TRIES) == 1
 
@@ -62,9 +65,9 @@ chunked_call('ZADD', LEASES, leases)
 chunked_call('HSET', OWNERS, owners)
 -- Whoever claims is awake and will claim again; the last one to find nothing says that nobody is (put.lua).
 -- No wake-up cuts the time for which it lingers, and the batch itself takes about as long.
-local linger = math.min(events * tonumber(ARGV[9]), tonumber(ARGV[10]))
+local linger = math.min(events * tonumber(ARGV[10]), tonumber(ARGV[11]))
 if #claimed > 0 then
-  redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[8]), 2 * linger), 'rings', 0)
+  redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[9]), 2 * linger), 'rings', 0)
 elseif redis.call('ZCARD', LEASES) == 0 then
   redis.call('DEL', BELL)
 end

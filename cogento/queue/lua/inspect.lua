@@ -36,7 +36,7 @@ end
 -- `ready` while anything still tells of it.
 local function repair_state(customer)
   if redis.call('HEXISTS', OWNERS, customer) == 1 and not redis.call('ZSCORE', LEASES, customer) then
-    redis.call('ZADD', LEASES, now + lease_ms, customer)
+    redis.call('ZADD', LEASES, is_moving(customer) and NEVER or now + lease_ms, customer)
     return 1 + remove_from(customer, {READY, SLEEPING, PAUSED})
   end
   if redis.call('ZSCORE', LEASES, customer) then return remove_from(customer, {READY, SLEEPING, PAUSED}) end

@@ -3,11 +3,18 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   customer id, or empty for everything
--- ARGV[3]   who pauses it and why (pauses.py)
--- Returns   1 if it was not paused before, else 0, and what was noted of that pause stays
+-- ARGV[3]   layout that the caller goes by
+-- ARGV[4]   home | former: with former a customer of whom nothing is here is not paused here
+-- ARGV[5]   who pauses it and why (pauses.py)
+-- Returns   {LAYOUT, the newer one that the shard knows} | -1 ELSEWHERE, or 1 if it was not paused before, else 0, and what
+--           was noted of that pause stays
 
-local customer, pause = ARGV[2], ARGV[1] .. ' ' .. ARGV[3]
+local newer = newer_layout(ARGV[3])
+if newer then return newer end
+local ELSEWHERE = -1
+local customer, pause = ARGV[2], ARGV[1] .. ' ' .. ARGV[5]
 if customer == '' then return redis.call('SETNX', HALTED, pause) end
+if ARGV[4] == 'former' and not is_here(customer) then return ELSEWHERE end
 local waiting = redis.call('ZREM', READY, customer) + redis.call('ZREM', SLEEPING, customer)
 local began = redis.call('HSETNX', PAUSES, customer, pause)
 if waiting == 1 then set_state(customer, 0) end

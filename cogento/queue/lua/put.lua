@@ -2,17 +2,28 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2-4] most events of one customer, most events in all, most bytes in all
--- ARGV[5-6] ms after a wake-up before the next one, and the most that unanswered ones stretch it to
--- ARGV[7…]  four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
--- Returns   {1 = wake a worker | 0, then one an envelope:
---            1 QUEUED | 2 DUPLICATE | 3 FULL | the stored value, where it has another content
+-- ARGV[2]   layout that the caller goes by
+-- ARGV[3]   home | former: with former nobody's mail comes here of whom there is nothing here
+-- ARGV[4-6] most events of one customer, most events in all, most bytes in all
+-- ARGV[7-8] ms after a wake-up before the next one, and the most that unanswered ones stretch it to
+-- ARGV[9…]  four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
+-- Returns   {LAYOUT, the newer one that the shard knows}, and nothing is stored; or
+--            {1 = wake a worker | 0, then one an envelope:
+--            1 QUEUED | 2 DUPLICATE | 3 FULL | 4 ELSEWHERE | the stored value, where it has another content
 --            | {the stored value}, where it has another content and does not lie in this customer's mailbox}
 --            or the error EVICTS, and nothing is stored: the server's configuration was changed, and a full server
 --            would make room by throwing waiting events away. Whoever asks now and then only would store until then.
 
-local QUEUED, DUPLICATE, FULL, HEADER = 1, 2, 3, 15
-local customer_limit, total_limit, byte_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local newer = newer_layout(ARGV[2])
+local QUEUED, DUPLICATE, FULL, ELSEWHERE, HEADER = 1, 2, 3, 4, 15
+if newer and newer.err then -- nothing fits
+  local nothing = {0}
+  for _ = 9, #ARGV, 4 do nothing[#nothing + 1] = FULL end
+  return nothing
+end
+if newer then return newer end
+local is_home = ARGV[3] == 'home'
+local customer_limit, total_limit, byte_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local stats = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes', 'accepted')
 for i = 1, 4 do stats[i] = tonumber(stats[i]) or 0 end
 local total, bytes = stats[1] + stats[2], stats[3]
@@ -24,7 +35,7 @@ local waiting, parked, uncertain = {}, {}, {}
 local has_parked_or_pauses = redis.call('EXISTS', PARKED, PAUSES) > 0
 local function count()
   local customers, is_whole = {}, is_in_step()
-  for i = 8, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
+  for i = 10, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
   local is_any_parked = has_parked_or_pauses and redis.call('EXISTS', PARKED) == 1
   for i, has_mail in ipairs(chunked_query('ZMSCORE', SINCE, customers)) do
     local customer = customers[i]
@@ -40,7 +51,7 @@ end
 -- does not fit, or is there already, or comes twice.
 local function store_together()
   local values, size, events, seen = {}, 0, {}, {}
-  for i = 7, #ARGV, 4 do
+  for i = 9, #ARGV, 4 do
     local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
     events[customer] = (events[customer] or waiting[customer] + parked[customer]) + 1
     if seen[id] or events[customer] > customer_limit then return false end
@@ -122,7 +133,7 @@ local function needs_wakeup()
   local last = redis.call('HMGET', BELL, 'until', 'rings')
   if added[QUEUED] == 0 or now < tonumber(last[1] or 0) then return 0 end
   if redis.call('EXISTS', HALTED) == 1 or redis.call('ZCARD', READY) == 0 then return 0 end
-  local window = math.min(tonumber(ARGV[5]) * 2 ^ tonumber(last[2] or 0), tonumber(ARGV[6]))
+  local window = math.min(tonumber(ARGV[7]) * 2 ^ tonumber(last[2] or 0), tonumber(ARGV[8]))
   redis.call('HSET', BELL, 'until', now + window, 'rings', tonumber(last[2] or 0) + 1)
   return 1
 end
@@ -133,15 +144,19 @@ local policy = not is_safe and string.match(memory, 'maxmemory_policy:(%S+)')
 if policy then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
 
 count()
-local is_stored = store_together()
+local is_stored = is_home and store_together()
 local results = {0}
-for i = 7, #ARGV, 4 do
+for i = 9, #ARGV, 4 do
   local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-  local refused = not is_stored and store(id, customer, value)
-  if not refused then insert(id, customer, tonumber(ARGV[i + 2]), value) end
-  results[#results + 1] = refused or QUEUED
-  local kind = refused and (type(refused) == 'number' and refused or DUPLICATE) or QUEUED
-  added[kind] = added[kind] + 1
+  if is_home or is_here(customer) then
+    local refused = not is_stored and store(id, customer, value)
+    if not refused then insert(id, customer, tonumber(ARGV[i + 2]), value) end
+    results[#results + 1] = refused or QUEUED
+    local kind = refused and (type(refused) == 'number' and refused or DUPLICATE) or QUEUED
+    added[kind] = added[kind] + 1
+  else
+    results[#results + 1] = ELSEWHERE
+  end
 end
 set_state_of_new()
 if added[QUEUED] > 0 then -- pcall: as `incr_stat`

@@ -2,16 +2,22 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2…]  four an event: id, customer id, created (Unix seconds), header of the value that was read (codec.py)
--- Returns   one an event: 1 RESTORED | 0 it is there, or is another one by now, or gone
+-- ARGV[2]   layout that the caller goes by
+-- ARGV[3]   home | former: with former nobody's events are restored of whom there is nothing else here
+-- ARGV[4…]  four an event: id, customer id, created (Unix seconds), header of the value that was read (codec.py)
+-- Returns   {LAYOUT, the newer one that the shard knows}, or
+--           one an event: 1 RESTORED | 0 it is there, or is another one by now, or gone, or not to be here
 
+local newer = newer_layout(ARGV[2])
+if newer then return newer end
 local RESTORED, HEADER = 1, 15
+local is_home = ARGV[3] == 'home'
 local results = {}
-for i = 2, #ARGV, 4 do
+for i = 4, #ARGV, 4 do
   local id, customer, first = ARGV[i], ARGV[i + 1], ARGV[i + 2] * SECOND
   local is_it = redis.call('GETRANGE', event_of(id), 0, HEADER - 1) == ARGV[i + 3]
   results[#results + 1] = 0
-  if is_it and not is_in_mailbox(id, customer) then
+  if is_it and (is_home or is_here(customer)) and not is_in_mailbox(id, customer) then
     local last = math.max(last_place(mail_of(customer), first), last_place(held_of(customer), first))
     redis.call('ZADD', mail_of(customer), math.min(last + 1, first + SECOND - 1), id)
     restore_state(customer)

@@ -26,6 +26,7 @@ end
 
 for _, key in ipairs({READY, LEASES, SLEEPING, PAUSED, PARKED, SINCE}) do check(key, 'zset') end
 for _, key in ipairs({OWNERS, PAUSES, CRASHES, TRIES, BELL, STATS, WORKERS, DELAYS, PACE, LOST}) do check(key, 'hash') end
+check(LAYOUT, 'string') -- whoever comes next notes it again
 if check(HALTED, 'string') then redis.call('SET', HALTED, now) end -- what was paused stays so
 for i = 2, #ARGV do
   check_mailbox(ARGV[i])

@@ -12,10 +12,12 @@ local SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':
 local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
 local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
 local WORKERS, DELAYS, PACE, LOST = tag .. ':workers', tag .. ':delays', tag .. ':pace', tag .. ':lost'
-local FENCE = tag .. ':fence'
+local FENCE, LAYOUT = tag .. ':fence', tag .. ':layout'
 
 local MAX_ARGUMENTS = 4000 -- arguments that Lua can pass at once, and an even number
 local ALONE = 2 -- this many crashes and the customer is claimed alone: its crash counts for nobody else
+local MOVE = 'move/' -- the owner of a customer that moves to another shard: this, and the ms when it wakes (leave.lua)
+local NEVER = 253402300799000 -- when the lease of such a one ends
 local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
 
 local function event_of(id) return tag .. ':event:' .. id end
@@ -148,6 +150,28 @@ local function is_in_mailbox(id, customer)
   if not redis.call('ZSCORE', held_of(customer), id) then return false end
   incr_stat('repaired', redis.call('ZADD', PARKED, 'NX', now, customer))
   return true
+end
+
+-- What a command answers that goes by an older layout than the shard knows, else nil; a newer one is noted (layout.py). So
+-- whoever has not heard of a change neither puts nor pauses anything where it would not be looked for.
+local function newer_layout(layout)
+  local known = redis.call('GET', LAYOUT)
+  if known == layout then return nil end
+  local last = tonumber(string.match(known or '', '^%d+')) or 0
+  if last > tonumber(string.match(layout, '^%d+')) then return {'LAYOUT', known} end
+  redis.pcall('SET', LAYOUT, layout)
+  if redis.call('GET', LAYOUT) ~= layout then return redis.error_reply('OOM the layout of the shards cannot be noted') end
+  return nil
+end
+
+-- Whether anything of a customer is in this shard. Of those whose mail moves away nothing comes back once it is not.
+local function is_here(customer)
+  if redis.call('EXISTS', mail_of(customer), held_of(customer)) > 0 then return true end
+  return redis.call('HEXISTS', PAUSES, customer) + redis.call('HEXISTS', OWNERS, customer) > 0
+end
+
+local function is_moving(customer)
+  return string.sub(redis.call('HGET', OWNERS, customer) or '', 1, #MOVE) == MOVE
 end
 
 -- Takes an id out of a mailbox whose event is there no more, and notes it for people (inspection.py).

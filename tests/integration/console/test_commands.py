@@ -73,6 +73,7 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "waits_longest": {},
         "waits_for": {},
         "kept_out": None,
+        "shards": "1",
         "to_ask": 0,
         "missing_total": 0,
         "swept_until_seconds_ago": None,

@@ -15,6 +15,8 @@ from cogento.queue.errors import MailboxRefused, MailboxUnavailable
 from cogento.queue.keys import shard_of, tags
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_server import RedisServer
+from cogento.queue.shard_move import ShardCount
+from cogento.queue.worker_registry import Heartbeat
 from tests.support.cluster import ask, cluster, keep_slot, move_slot, role_of
 from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import all_done, claim, envelope, is_idle, taken
@@ -326,3 +328,17 @@ def test_the_time_is_the_median_of_the_masters_clocks(
     monkeypatch.setattr(RedisServer, "ask", ask_wrongly)
     mailboxes.looped._clock._reading = None
     assert mailboxes.now_ms() - before < 60_000
+
+
+def test_mail_moves_to_other_shards_and_back_from_master_to_master(
+    running: RunningCluster, mailboxes: LoopedMailboxes
+) -> None:
+    mailboxes.put(mail())
+    for shards in (5, 24):
+        worker = running.mailboxes(shards=shards)
+        worker.workers.beat(Heartbeat("host:1", "1", 1, None, shards), {})
+        assert worker.shard_move().run()
+        assert worker.shard_move().count() == ShardCount(shards, shards)
+        worker.close()
+    assert {put.result for put in mailboxes.put(mail())} == {PutResult.DUPLICATE}
+    assert take_all(mailboxes) == EVERYONE

@@ -32,7 +32,9 @@ def mailboxes() -> LoopedMailboxes:
 def beat(mailboxes: LoopedMailboxes) -> None:
     """Beat as a worker does that has just started."""
     now, workers = mailboxes.looped.now_ms, mailboxes.looped.workers
-    heartbeat = WorkerHeartbeat(workers, worker="host:1", version="1", now_ms=now, clock=time.monotonic)
+    heartbeat = WorkerHeartbeat(
+        workers, worker="host:1", version="1", shards=1, now_ms=now, clock=time.monotonic
+    )
     runtime.run(heartbeat.beat())
 
 

@@ -48,5 +48,7 @@ def test_every_key_that_lua_makes_is_on_the_map() -> None:
         )
     )
     mapped = set(re.findall(r"^\| `:(\w+)", keys.__doc__ or "", flags=re.MULTILINE))
-    assert made | {"probe", "inspected", "tables", "reading", "minutes", "alerts"} == mapped
+    assert (
+        made | {"probe", "inspected", "tables", "reading", "minutes", "alerts", "moving", "moved"} == mapped
+    )
     assert mapped == SINGLE_KEYS | FAMILIES

@@ -64,13 +64,18 @@ def clock() -> Seconds:
 @pytest.fixture
 def heartbeat(heartbeats: FakeHeartbeats, clock: Seconds) -> WorkerHeartbeat:
     return WorkerHeartbeat(
-        cast("WorkerRegistry", heartbeats), worker="host:1", version="2.0", now_ms=now_ms, clock=clock
+        cast("WorkerRegistry", heartbeats),
+        worker="host:1",
+        version="2.0",
+        shards=12,
+        now_ms=now_ms,
+        clock=clock,
     )
 
 
 def test_the_first_look_for_work_is_a_beat(heartbeat: WorkerHeartbeat, heartbeats: FakeHeartbeats) -> None:
     asyncio.run(heartbeat.beat())
-    assert heartbeats.beats == [Heartbeat("host:1", "2.0", NOW_MS, None)]
+    assert heartbeats.beats == [Heartbeat("host:1", "2.0", NOW_MS, None, 12)]
 
 
 def test_it_beats_every_five_seconds_however_often_loops_look(

@@ -1,0 +1,244 @@
+"""Which shards there are, and where a customer's mailbox is while their number changes.
+
+The layout in force is written down in Redis; MAILBOX_SHARDS is only what a deployment wishes for. While it changes there
+are two sets of shards, and each customer has a former home and a current one. One rule says which of them has the mailbox:
+*the former one, as long as anything of the customer is there*. So everybody asks there first, and whoever is told that
+nothing is goes on to the current one; and of a customer that a former home has nothing of, nothing ever comes back to it.
+
+Moving one mailbox is four steps, each a script on one shard and each safe to be repeated, by anybody, after a crash anywhere
+(shard_move.py):
+
+| step | script | where | afterwards |
+| --- | --- | --- | --- |
+| 1 | leave | former | nobody works on it, and new mail still comes here |
+| 2 | arrive | current | a copy is there, durable as promised, and nobody works on that either |
+| 3 | left | former | nothing is here, unless something came since 1: then once more from there |
+| 4 | arrived | current | it is in line, asleep or paused, as it was |
+
+Each layout has a generation, and each shard remembers the newest that anybody went by who asked it. It refuses whoever goes by an
+older one, with the newer in its answer: a process that has not heard of a change learns of it before it can do anything
+wrong. Whoever moves mailboxes begins a generation, so that nothing which somebody else sent before them is still
+done after.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from cogento.queue import keys
+from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.redis_commands import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from cogento.events.names import CustomerId
+    from cogento.queue.clock import RedisClock
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import Reply
+
+KEYS_AT_ONCE = 1000
+MAX_CHANGES = 5
+"""How often a command goes by a newer layout that it was told of, before it gives up."""
+
+HOME, FORMER = "home", "former"
+"""What a script is told of the shard that it runs on: with FORMER it takes in nobody of whom nothing is there."""
+
+_TEXT = re.compile(r"(\d+) (\d+n?) (\d+n?) (-|\d+n?(?:,\d+n?)*)")
+_TAG = re.compile(r"\{cogento:(?P<number>\d+)(?:of(?P<count>\d+)\.\d+)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSet:
+    """So many shards; `is_numbered` where they are called as in release 0.1."""
+
+    count: int
+    is_numbered: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote."""
+        return cls(int(text.removesuffix("n")), text.endswith("n"))
+
+    def __str__(self) -> str:
+        return f"{self.count}n" if self.is_numbered else f"{self.count}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Each shard's hash tag; the first one's is always the same."""
+        return keys.numbered_tags(self.count) if self.is_numbered else keys.tags(self.count)
+
+    def tag_of(self, customer_id: CustomerId) -> str:
+        """Return the tag of a customer's shard."""
+        return self.tags[keys.shard_of(customer_id, shards=self.count)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shards that there are, those that there were before while mail is moved, and `past`: those before these.
+
+    `past` ones keep nothing but their counters, which are still added up.
+    """
+
+    generation: int
+    former: ShardSet
+    current: ShardSet
+    past: tuple[ShardSet, ...] = ()
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self | None:
+        """Read what `text` is; None where that is something else."""
+        match = _TEXT.fullmatch(text.decode(errors="replace"))
+        if match is None:
+            return None
+        generation, former, current, past = match.groups()
+        before = () if past == "-" else tuple(map(ShardSet.parse, past.split(",")))
+        return cls(int(generation), ShardSet.parse(former), ShardSet.parse(current), before)
+
+    @cached_property
+    def text(self) -> str:
+        """How it is written down."""
+        return f"{self.generation} {self.former} {self.current} {','.join(map(str, self.past)) if self.past else '-'}"
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it stands in Redis, so that everybody else goes by it."""
+        return self.generation > 0
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether mail is being moved."""
+        return self.former != self.current
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """All shards that may have mail. Former ones come first: who reads them in this order misses nothing that moves."""
+        return tuple(dict.fromkeys((*self.former.tags, *self.current.tags)))
+
+    @cached_property
+    def counted_tags(self) -> tuple[str, ...]:
+        """All shards that have counters."""
+        return tuple(dict.fromkeys((*self.tags, *(tag for shards in self.past for tag in shards.tags))))
+
+    def homes(self, customer_id: CustomerId) -> tuple[str, ...]:
+        """Return the shards where a customer's mailbox may be, in the order in which to ask them."""
+        current = self.current.tag_of(customer_id)
+        if not self.is_changing:
+            return (current,)
+        former = self.former.tag_of(customer_id)
+        return (current,) if former == current else (former, current)
+
+    def takes_in(self, tag: str, customer_id: CustomerId) -> str:
+        """Return HOME where the shard is the customer's current one, else FORMER."""
+        return HOME if tag == self.current.tag_of(customer_id) else FORMER
+
+    def begun_again(self) -> Layout:
+        """Return the next generation of the same change."""
+        return replace(self, generation=self.generation + 1)
+
+    def changed_to(self, count: int) -> Layout:
+        """Return the beginning of a change to so many shards."""
+        return Layout(self.generation + 1, self.current, ShardSet(count), self.past)
+
+    def settled(self) -> Layout:
+        """Return what there is once all mail has moved."""
+        past = tuple(dict.fromkeys((*self.past, self.former)))
+        current = self.current
+        return Layout(self.generation + 1, current, current, tuple(one for one in past if one != current))
+
+
+class Layouts:
+    """The layout as this process knows it; everything asynchronous raises MailboxUnavailable.
+
+    `known` is None before it was first asked for.
+    """
+
+    def __init__(self, client: RedisClient, clock: RedisClock, *, wished: int) -> None:
+        self.known: Layout | None = None
+        self._client = client
+        self._clock = clock
+        self._wished = wished
+
+    async def get(self) -> Layout:
+        """Return the layout that is known; whoever goes by it and is refused, learns."""
+        return self.known or await self.refresh()
+
+    async def refresh(self) -> Layout:
+        """Ask the first shard, which always has the newest, unless it lost it; where there is none yet, write one down.
+
+        Where that does not fit into memory it is one of which `is_written` is not true: enough to process what waits.
+        """
+        text = await self._client.ask("GET", keys.layout_key(keys.FIRST_TAG))
+        if text is not None and Layout.parse(text) is not None:
+            return self.learn(text)
+        layout = self.known or await self._find()
+        terms = (await self._clock.now_ms(), text or "", layout.text)
+        (text,) = await self._client.run(Call("relayout", keys.FIRST_TAG, terms))
+        return replace(layout, generation=0) if text is None else self.learn(text)
+
+    async def for_writing(self) -> Layout:
+        """Return the layout that is known; raises MailboxUnavailable where none is written down."""
+        layout = await self.get()
+        if not layout.is_written:
+            raise MailboxUnavailable("Redis: the layout of the shards does not fit into memory")
+        return layout
+
+    def learn_from(self, reply: Reply) -> bool:
+        """Tell whether a script refused because it knows a newer layout, which is known then."""
+        if not isinstance(reply, list) or not reply or reply[0] != b"LAYOUT":
+            return False
+        self.learn(reply[1])
+        return True
+
+    def learn(self, text: bytes) -> Layout:
+        """Note a layout as it is written down, unless a newer one is known; return the one that is known then."""
+        layout = Layout.parse(text)
+        if layout is None:
+            raise MailboxUnavailable(
+                f"Redis: {keys.layout_key(keys.FIRST_TAG)} holds {text[:80]!r}, which is no layout"
+            )
+        if self.known is None or layout.generation > self.known.generation:
+            self.known = layout
+        return self.known
+
+    async def _find(self) -> Layout:
+        """Find what a process of an earlier release, or one before Redis lost the first shard's, went by."""
+        tags: set[str] = set()
+        for server in await self._client.servers():
+            cursor = 0
+            while True:
+                cursor, found = await server.ask(
+                    "SCAN", cursor, "MATCH", "{cogento:*}:[sl]*", "COUNT", KEYS_AT_ONCE
+                )
+                tags.update(key.decode(errors="replace").rpartition(":")[0] for key in found)
+                if not int(cursor):
+                    break
+        texts = [
+            await self._client.ask("GET", keys.layout_key(tag)) for tag in sorted(tags) if _TAG.fullmatch(tag)
+        ]
+        layouts = [
+            layout for text in texts if text is not None and (layout := Layout.parse(text)) is not None
+        ]
+        if layouts:
+            return max(layouts, key=lambda layout: layout.generation)
+        shards = _shards_called(tags) or ShardSet(self._wished)
+        return Layout(1, shards, shards)
+
+
+def _shards_called(tags: Collection[str]) -> ShardSet | None:
+    """Return of how many shards these were; None where there are none."""
+    names = [match for tag in tags if (match := _TAG.fullmatch(tag)) is not None]
+    counts = _numbers(match["count"] for match in names)
+    numbers = _numbers(match["number"] for match in names if match["count"] is None)
+    if counts:
+        return ShardSet(max(counts))
+    if not numbers:
+        return None
+    return ShardSet(max(numbers) + 1, is_numbered=True) if max(numbers) else ShardSet(1)
+
+
+def _numbers(texts: Iterable[str | None]) -> list[int]:
+    return [int(text) for text in texts if text is not None]

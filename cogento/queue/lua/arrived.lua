@@ -1,0 +1,21 @@
+-- arrived: gives customers their state that have moved here, and of whom nothing is in their former shard any more.
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   layout that the caller goes by
+-- ARGV[3…]  customer ids
+-- Returns   {LAYOUT, the newer one that the shard knows}, or how many had been on their way
+
+local newer = newer_layout(ARGV[2])
+if newer then return newer end
+local arrived = 0
+for i = 3, #ARGV do
+  local customer = ARGV[i]
+  if is_moving(customer) then
+    local wakes = tonumber(string.sub(redis.call('HGET', OWNERS, customer), #MOVE + 1)) or 0
+    release_lease(customer)
+    set_state(customer, wakes)
+    arrived = arrived + 1
+  end
+end
+return arrived

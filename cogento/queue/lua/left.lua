@@ -1,0 +1,53 @@
+-- left: forgets customers that are whole in another shard, unless anything came or changed since they were shown (leave.lua).
+--
+-- KEYS[1]   tag
+-- ARGV[1]   now
+-- ARGV[2]   layout that the caller goes by
+-- ARGV[3…]  for each customer: customer id, pause or '', count and ids of its events, waiting or parked
+-- Returns   {LAYOUT, the newer one that the shard knows}, or one a customer: 1 nothing of it is here | 0 it has changed
+
+local newer = newer_layout(ARGV[2])
+if newer then return newer end
+local at = 2
+local function next_argument()
+  at = at + 1
+  return ARGV[at]
+end
+
+local function is_as_shown(customer, pause, mail, held, known, count)
+  if not is_moving(customer) or (redis.call('HGET', PAUSES, customer) or '') ~= pause then return false end
+  for _, ids in ipairs({mail, held}) do
+    for _, id in ipairs(ids) do
+      if not known[id] then return false end
+    end
+  end
+  return #mail + #held == count
+end
+
+-- Its lease ends last: until then whatever failed half way is somebody's who moves it.
+local function forget(customer, mail, held)
+  redis.call('DEL', mail_of(customer), held_of(customer))
+  for gauge, ids in pairs({waiting = mail, parked = held}) do
+    incr_stat('bytes', -delete_events(ids))
+    incr_stat(gauge, -#ids)
+    if #ids > 0 then chunked_call('HDEL', TRIES, ids) end
+  end
+  for _, list in ipairs({READY, SLEEPING, PAUSED, PARKED, SINCE}) do redis.call('ZREM', list, customer) end
+  redis.call('HDEL', PAUSES, customer)
+  redis.call('HDEL', CRASHES, customer)
+  release_lease(customer)
+end
+
+local results = {}
+while at < #ARGV do
+  local customer, pause, count, known = next_argument(), next_argument(), tonumber(next_argument()), {}
+  for _ = 1, count do known[next_argument()] = true end
+  local mail, held = redis.call('ZRANGE', mail_of(customer), 0, -1), redis.call('ZRANGE', held_of(customer), 0, -1)
+  results[#results + 1] = 1
+  if is_as_shown(customer, pause, mail, held, known, count) then
+    forget(customer, mail, held)
+  elseif is_here(customer) then
+    results[#results] = 0
+  end
+end
+return results

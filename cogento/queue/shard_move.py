@@ -1,0 +1,371 @@
+"""Moving mailboxes to other shards while events come and are processed, when a deployment wishes for another number of them.
+
+layout.py has the rules, and the four steps of each mailbox. One worker at a time does it, a slice after the other with a rest
+after each, as inspection.py looks through everything; when it dies another goes on. A change begins once every worker
+that is alive wishes for the same number: so a deployment under way, with some of either kind, changes nothing yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cogento.events.names import CustomerId, EventId
+from cogento.failpoints import failpoint
+from cogento.queue import keys
+from cogento.queue.enqueue import restoring_terms
+from cogento.queue.redis_commands import Call
+from cogento.queue.replies import SECOND, read_number
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+
+    from cogento.queue.clock import RedisClock
+    from cogento.queue.durable_scripts import DurableScripts
+    from cogento.queue.layout import Layout, Layouts
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import Argument, Reply
+    from cogento.queue.worker_registry import WorkerRegistry
+
+UNDER_WAY_MS = 10_000
+KEYS_AT_ONCE = 1000
+CUSTOMERS_AT_ONCE = 100
+EVENTS_AT_ONCE = 500
+BYTES_AT_ONCE = 4 * 1024**2
+REST = 1.0
+"""After each slice, in times of what it took: others have at least half of Redis and of this process."""
+LEAST_REST_SECONDS = 0.01
+PASS_SECONDS = 0.5
+"""Between two passes: whom a worker had is in line again by then, or soon."""
+NEVER_MS = 253402300799000
+"""When the lease of a customer that moves ends (lua/shard.lua)."""
+
+log = structlog.get_logger()
+
+
+class _OvertakenError(Exception):
+    """Somebody else moves mailboxes by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCount:
+    """How many shards there are, `current` ones; while that changes, how many there were, and what has moved so far."""
+
+    former: int
+    current: int
+    customers: int = 0
+    events: int = 0
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether mailboxes are being moved."""
+        return self.former != self.current
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One mailbox as leave.lua shows it; `waiting` and `parked` have four an event: id, place, tries, value."""
+
+    customer_id: CustomerId
+    head: tuple[bytes, ...]  # when it wakes, its pause, crashes, the next look at what is parked
+    waiting: list[bytes]
+    parked: list[bytes]
+
+    @property
+    def ids(self) -> list[bytes]:
+        return [*self.waiting[::4], *self.parked[::4]]
+
+    def arrivals(self) -> Iterator[list[Argument]]:
+        """Yield the arguments of arrive.lua, in parts of BYTES_AT_ONCE or a little more."""
+        part: tuple[list[bytes], list[bytes]] = ([], [])
+        size = 0
+        for mailbox, events in zip(part, (self.waiting, self.parked), strict=True):
+            for first in range(0, len(events), 4):
+                if size >= BYTES_AT_ONCE:
+                    yield self._terms(*part)
+                    part[0].clear()
+                    part[1].clear()
+                    size = 0
+                mailbox.extend(events[first : first + 4])
+                size += len(events[first + 3])
+        yield self._terms(*part)
+
+    def _terms(self, waiting: Sequence[bytes], parked: Sequence[bytes]) -> list[Argument]:
+        return [
+            self.customer_id,
+            *self.head,
+            len(waiting) // 4,
+            *waiting,
+            len(parked) // 4,
+            *parked,
+        ]
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one way through all former shards found that has another home, and what it moved of that."""
+
+    found: int = 0
+    moved: int = 0
+
+
+class ShardMove:
+    """Changes the number of shards; everything raises MailboxUnavailable, and the next run goes on."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        clock: RedisClock,
+        layouts: Layouts,
+        scripts: DurableScripts,
+        workers: WorkerRegistry,
+        *,
+        wished: int,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._layouts = layouts
+        self._scripts = scripts
+        self._workers = workers
+        self._wished = wished
+
+    async def run(self) -> bool:
+        """Begin or go on with a change; False where there is none or another worker is at it.
+
+        Ends it where it can: whom a worker has meanwhile is moved by the next run.
+        """
+        before = await self._layouts.refresh()
+        if not before.is_changing and not await self._is_wished(before):
+            return False
+        moving = keys.moving_key(keys.FIRST_TAG)
+        if not await self._client.ask("SET", moving, 1, "NX", "PX", UNDER_WAY_MS):
+            return False
+        try:
+            await self._change(before)
+        except _OvertakenError:
+            return False
+        finally:
+            await self._client.ask("DEL", moving)
+        return True
+
+    async def count(self) -> ShardCount:
+        """Return how many shards there are, and how far a change has come."""
+        layout = await self._layouts.refresh()
+        told = await self._client.ask("HMGET", keys.moved_key(keys.FIRST_TAG), "customers", "events")
+        return ShardCount(layout.former.count, layout.current.count, *map(read_number, told))
+
+    async def _is_wished(self, layout: Layout) -> bool:
+        """Tell whether all workers wish for our number of shards, which is another than there is."""
+        if self._wished == layout.current.count:
+            return False
+        seen = await self._workers.seen()
+        return {worker.shards for worker in seen if worker.is_alive} == {self._wished}
+
+    async def _change(self, before: Layout) -> None:
+        layout = before.begun_again() if before.is_changing else before.changed_to(self._wished)
+        await self._copy_halt(layout)
+        await self._write(before, layout)
+        if not before.is_changing:
+            log.info("shards_change_begun", before=layout.former.count, after=layout.current.count)
+            await self._client.ask("DEL", keys.moved_key(keys.FIRST_TAG))
+        failpoint("move_begun")
+        # From here on none of them takes anything from whoever goes by an older layout.
+        await self._durably(layout, "here", {tag: [[]] for tag in layout.tags})
+        await self._copy_halt(layout)
+        while (pass_ := await self._move_all(layout)).found:
+            if not pass_.moved:
+                return  # workers have them, or the changes come too fast: the next run looks again
+            await self._rest(time.monotonic(), seconds=PASS_SECONDS)
+        await self._bring_home(layout)
+        await self._client.ask("DEL", keys.moved_key(keys.FIRST_TAG))
+        await self._write(layout, layout.settled())
+        log.info("shards_changed", before=layout.former.count, after=layout.current.count)
+
+    async def _write(self, before: Layout, after: Layout) -> None:
+        terms = (await self._clock.now_ms(), before.text, after.text)
+        (text,) = await self._scripts.run(self._client, [Call("relayout", keys.FIRST_TAG, terms)])
+        if text is None or text != after.text.encode():
+            raise _OvertakenError
+        self._layouts.learn(text)
+
+    async def _copy_halt(self, layout: Layout) -> None:
+        """Pause everything in new shards if it is in the others, or end that; again if that has changed meanwhile."""
+        while True:
+            halt = await self._halt(layout)
+            for tag in layout.tags[layout.former.count :]:
+                key = keys.halted_key(tag)
+                await (self._client.ask("DEL", key) if halt is None else self._client.ask("SET", key, halt))
+            if await self._halt(layout) == halt:
+                return
+
+    async def _halt(self, layout: Layout) -> bytes | None:
+        values = [await self._client.ask("GET", keys.halted_key(tag)) for tag in layout.former.tags]
+        return next((value for value in values if value is not None), None)
+
+    async def _move_all(self, layout: Layout) -> _Pass:
+        """Move whatever is to be moved and can be."""
+        await self._end_arrivals(layout)
+        pass_ = _Pass()
+        for family in ("mail", "held"):
+            async for tag, ids in self._through_keys(layout, family):
+                await self._move_leaving(layout, tag, ids, pass_)
+        for tag in layout.former.tags:
+            for key in (keys.pauses_key(tag), keys.owners_key(tag)):
+                async for ids in self._through_fields(key):
+                    await self._move_leaving(layout, tag, ids, pass_)
+        return pass_
+
+    async def _end_arrivals(self, layout: Layout) -> None:
+        """Take the last step with those of whom somebody before us has taken the last but one."""
+        for tag in layout.current.tags:
+            found = await self._client.ask("ZRANGEBYSCORE", keys.leases_key(tag), NEVER_MS, "+inf")
+            arriving = [CustomerId(id_.decode()) for id_ in found]
+            for customer_id in arriving:
+                former, *others = layout.homes(customer_id)
+                if others != [tag]:
+                    continue
+                ((is_there,),) = await self._durably(layout, "here", {former: [[customer_id]]})
+                if not is_there:
+                    await self._durably(layout, "arrived", {tag: [[customer_id]]})
+
+    async def _move_leaving(self, layout: Layout, tag: str, ids: Iterable[str], pass_: _Pass) -> None:
+        """Move those that have another home by now."""
+        leaving = [id_ for id_ in map(CustomerId, ids) if layout.current.tag_of(id_) != tag]
+        pass_.found += len(leaving)
+        for first in range(0, len(leaving), CUSTOMERS_AT_ONCE):
+            left = leaving[first : first + CUSTOMERS_AT_ONCE]
+            while left:
+                begun = time.monotonic()
+                looked, moved = await self._move(layout, tag, left)
+                left = left[looked:]
+                pass_.moved += moved
+                await self._rest(begun)
+
+    async def _move(self, layout: Layout, tag: str, customers: Sequence[CustomerId]) -> tuple[int, int]:
+        """Move some; return how many were looked at, and moved. Where something came meanwhile, the next pass does better."""
+        limits = (EVENTS_AT_ONCE, BYTES_AT_ONCE)
+        ((looked, shown),) = await self._durably(layout, "leave", {tag: [[*limits, *customers]]})
+        copies = [await self._read_copy(tag, one) for one in shown]
+        failpoint("after_leave")
+        for terms in _grouped(layout, copies):
+            await self._durably(layout, "arrive", terms)
+        failpoint("after_arrive")
+        whole: list[list[Argument]] = [
+            [one.customer_id, one.head[1], len(one.ids), *one.ids] for one in copies
+        ]
+        gone = list[_Copy]()
+        if copies:
+            (codes,) = await self._durably(layout, "left", {tag: [[term for one in whole for term in one]]})
+            gone = [copy for copy, code in zip(copies, codes, strict=True) if code]
+        failpoint("after_left")
+        arrived: defaultdict[str, list[Argument]] = defaultdict(list)
+        for copy in gone:
+            arrived[layout.current.tag_of(copy.customer_id)].append(copy.customer_id)
+        await self._durably(layout, "arrived", {home: [ids] for home, ids in arrived.items()})
+        await self._count(gone)
+        return int(looked), len(gone)
+
+    async def _read_copy(self, tag: str, shown: Reply) -> _Copy:
+        """Return a mailbox that was shown, with the values that it was shown without."""
+        customer, *head, waiting, parked = shown
+        for events in (waiting, parked):
+            for at in range(3, len(events), 4):
+                if events[at] is None:
+                    key = keys.event_key(tag, EventId(events[at - 3].decode()))
+                    events[at] = await self._client.ask("GET", key)
+        as_bytes = tuple(one if isinstance(one, bytes) else str(one).encode() for one in head)
+        return _Copy(CustomerId(customer.decode()), as_bytes, _present(waiting), _present(parked))
+
+    async def _bring_home(self, layout: Layout) -> None:
+        """Move stored events that are in no mailbox: their mailboxes were lost before these could move."""
+        async for tag, ids in self._through_keys(layout, "event"):
+            values = await self._client.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in ids))
+            for id_, value in zip(ids, values, strict=True):
+                terms = None if value is None else restoring_terms(value)
+                if terms is None or value is None:
+                    continue
+                customer_id, created = CustomerId(str(terms[1])), int(terms[2])
+                home = layout.current.tag_of(customer_id)
+                if home == tag:
+                    continue
+                event = [id_.encode(), b"%d" % (created * SECOND), b"", value]
+                copy = _Copy(customer_id, (b"0", b"", b"0", b"0"), event, [])
+                await self._durably(layout, "arrive", {home: list(copy.arrivals())})
+                await self._durably(layout, "arrived", {home: [[customer_id]]})
+                await self._client.ask("DEL", keys.event_key(tag, EventId(id_)))
+
+    async def _through_keys(self, layout: Layout, family: str) -> AsyncIterator[tuple[str, list[str]]]:
+        """Yield the ids of a family's keys in former shards, some at a time; those that are there all the time."""
+        former = frozenset(layout.former.tags)
+        pattern = layout.former.tags[0] if len(former) == 1 else "{cogento:*}"
+        for server in await self._client.servers():
+            cursor = 0
+            while True:
+                scan = ("SCAN", cursor, "MATCH", f"{pattern}:{family}:*", "COUNT", KEYS_AT_ONCE)
+                cursor, found = await server.ask(*scan)
+                ids: defaultdict[str, list[str]] = defaultdict(list)
+                for key in found:
+                    tag, _, id_ = key.decode(errors="replace").partition(f":{family}:")
+                    ids[tag].append(id_)
+                for tag in ids.keys() & former:
+                    yield tag, ids[tag]
+                if not int(cursor):
+                    break
+
+    async def _through_fields(self, key: str) -> AsyncIterator[list[str]]:
+        cursor = None
+        while cursor != 0:
+            cursor, found = await self._client.ask("HSCAN", key, cursor or 0, "COUNT", KEYS_AT_ONCE)
+            yield [field.decode(errors="replace") for field in found]
+
+    async def _durably(
+        self, layout: Layout, script: str, terms: dict[str, list[list[Argument]]]
+    ) -> list[Reply]:
+        """Run a script on shards, durable as promised, and return the replies; raises where somebody else has begun."""
+        head = (await self._clock.now_ms(), layout.text)
+        calls = [Call(script, tag, (*head, *one)) for tag, several in terms.items() for one in several]
+        replies = await self._scripts.run(self._client, calls) if calls else []
+        if any(self._layouts.learn_from(reply) for reply in replies):
+            raise _OvertakenError
+        return replies
+
+    async def _count(self, gone: Sequence[_Copy]) -> None:
+        moved = keys.moved_key(keys.FIRST_TAG)
+        await self._client.ask("HINCRBY", moved, "customers", len(gone))
+        await self._client.ask("HINCRBY", moved, "events", sum(len(copy.ids) for copy in gone))
+
+    async def _rest(self, begun: float, *, seconds: float = LEAST_REST_SECONDS) -> None:
+        """Rest after a slice, and go on saying that mailboxes are moved."""
+        await self._client.ask("PEXPIRE", keys.moving_key(keys.FIRST_TAG), UNDER_WAY_MS)
+        await asyncio.sleep(max(seconds, REST * (time.monotonic() - begun)))
+
+
+def _grouped(layout: Layout, copies: Iterable[_Copy]) -> Iterator[dict[str, list[list[Argument]]]]:
+    """Yield what arrives in each shard, one call for each, in parts of BYTES_AT_ONCE or a little more."""
+    part: dict[str, list[Argument]] = {}
+    size = 0
+    for copy in copies:
+        for terms in copy.arrivals():
+            part.setdefault(layout.current.tag_of(copy.customer_id), []).extend(terms)
+            size += sum(len(term) for term in terms if isinstance(term, bytes))
+            if size >= BYTES_AT_ONCE:
+                yield {tag: [one] for tag, one in part.items()}
+                part, size = {}, 0
+    if part:
+        yield {tag: [one] for tag, one in part.items()}
+
+
+def _present(events: Sequence[bytes | None]) -> list[bytes]:
+    """Return the events that have a value; of the others there is nothing to move but an id."""
+    return [
+        part
+        for at in range(0, len(events), 4)
+        if events[at + 3] is not None
+        for part in events[at : at + 4]
+        if part is not None
+    ]

@@ -1,0 +1,290 @@
+"""Shards change under the hands of receivers and workers that know of it or not, and whoever moves mailboxes may die anywhere.
+
+On the real Lua. Three clients know the layout of different moments. A mover is stopped before any of its calls, which may
+still be done later, after another has gone on; and anything may happen between two of its calls. Whatever is done: nothing
+acknowledged is lost or processed twice, nobody is worked on by two at once or out of order or while paused, and
+in the end all of it is where the last wish has it. `shard_machine_on(client)` gives the test case; it flushes what it is given.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from cogento import runtime
+from cogento.events.names import CustomerId, EventId
+from cogento.queue import keys
+from cogento.queue.claims import PutResult, Settlement
+from cogento.queue.durable_scripts import DurableScripts
+from cogento.queue.layout import Layout, ShardSet
+from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.shard_move import ShardMove
+from cogento.queue.worker_registry import Heartbeat
+from tests.support.fake_redis import client_on
+from tests.support.mailbox_builders import START_MS, ManualClock, envelope
+from tests.support.mailbox_invariants import broken_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import redis
+
+    from cogento.queue.claims import Claim
+    from cogento.queue.redis_client import RedisClient
+    from cogento.queue.redis_commands import Call, Reply
+
+CUSTOMERS = tuple(CustomerId(f"cus_{letter}") for letter in "abcd")
+WISHES = (1, 2, 3, 5)
+CLIENTS = range(3)
+LEASE_MS = 10_000
+FOREVER = 1000
+LIKELY_CALLS = 14
+MAX_RUNS = 20
+FATES = ("done", "done", "parked", "stays")
+
+clients = st.sampled_from(CLIENTS)
+customers = st.sampled_from(CUSTOMERS)
+Deed = tuple[str, int, CustomerId, int]
+deeds = st.tuples(
+    st.sampled_from(["put", "put", "claim", "settle", "pause", "resume", "halt", "go on"]),
+    clients,
+    customers,
+    st.integers(0, 2),
+)
+
+
+class Died(BaseException):
+    """The mover was killed."""
+
+
+class HookedScripts(DurableScripts):
+    """Lets something happen before each call of a mover, and kills it before one of them."""
+
+    def __init__(self, *, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        super().__init__(None)
+        self.unsent: list[Call] = []
+        self._left = kill_at
+        self._meanwhile = list(meanwhile)
+
+    async def run(self, client: RedisClient, calls: Sequence[Call]) -> list[Reply]:
+        if self._left == 0:
+            self.unsent += calls
+            raise Died
+        self._left -= 1
+        if self._meanwhile:
+            await self._meanwhile.pop()()
+        return await super().run(client, calls)
+
+
+class ShardMachine(RuleBasedStateMachine):
+    """`client` is set by `shard_machine_on`."""
+
+    client: redis.Redis
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client.flushall()
+        self.clock = ManualClock()
+        self.server = client_on(self.client)
+        self.clients = [Mailboxes(client_on(self.client), clock=self.clock, name=f"{k}") for k in CLIENTS]
+        self.wished = 1
+        self.waits: dict[str, tuple[CustomerId, int, int]] = {}  # event: whose, its second, its arrival
+        self.sent = 0
+        self.done: set[str] = set()
+        self.held: dict[CustomerId, tuple[Claim, int]] = {}  # who is being worked on, and until when
+        self.claims: list[tuple[int, Claim]] = []
+        self.paused: set[CustomerId] = set()
+        self.is_halted = False
+        self.late: list[Call] = []
+
+    @rule(deed=deeds)
+    def somebody_does_something(self, deed: Deed) -> None:
+        runtime.run(self._do(deed))
+
+    @rule(shards=st.sampled_from(WISHES))
+    def there_shall_be_others(self, shards: int) -> None:
+        self.wished = shards
+
+    @rule(
+        kill_at=st.one_of(st.integers(0, LIKELY_CALLS), st.just(FOREVER)),
+        meanwhile=st.lists(deeds, max_size=8),
+    )
+    def mailboxes_move(self, kill_at: int, meanwhile: list[Deed]) -> None:
+        self._move(kill_at, [lambda deed=deed: self._do(deed) for deed in meanwhile])  # type: ignore[misc]
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def what_a_dead_mover_sent_is_done_after_all(self) -> None:
+        late, self.late = self.late, []
+        runtime.run(self.server.run(*late))
+
+    @rule(ms=st.sampled_from([1, LEASE_MS + 1, 400_000]))
+    def time_passes(self, ms: int) -> None:
+        self.clock.ms += ms
+
+    def teardown(self) -> None:
+        for _ in range(MAX_RUNS):
+            if self._is_as_wished():
+                break
+            self._move(FOREVER, [])
+            self.clock.ms += LEASE_MS + 1
+            runtime.run(self._recover())
+        assert self._is_as_wished(), "it does not come to an end"
+        if self.late:
+            self.what_a_dead_mover_sent_is_done_after_all()
+        self.clock.ms += LEASE_MS + 1
+        runtime.run(self._empty())
+        self._judge()
+        runtime.run(self._close())
+
+    def _is_as_wished(self) -> bool:
+        found: Any = self.client.get(keys.layout_key(keys.FIRST_TAG))
+        layout = Layout.parse(found or b"")
+        if layout is None:
+            return self.wished == 1 and not self.sent
+        return not layout.is_changing and layout.current.count == self.wished
+
+    async def _recover(self) -> None:
+        """Have leases end that are over."""
+        claim = await self.clients[0].claim(max_customers=9, max_events=99, lease_seconds=LEASE_MS / 1000)
+        if claim is not None:
+            self._note(0, claim)
+            await self.clients[0].release(claim)
+            self.held.clear()
+
+    async def _do(self, deed: Deed) -> None:
+        what, client, customer, number = deed
+        mailboxes = self.clients[client]
+        match what:
+            case "put":
+                await self._put(mailboxes, customer, second=number)
+            case "claim":
+                claim = await mailboxes.claim(
+                    max_customers=2, max_events=3, lease_seconds=LEASE_MS / 1000, max_customer_events=2
+                )
+                self._note(client, claim)
+            case "settle" if self.claims:
+                await self._settle(*self.claims.pop(number % len(self.claims)), number)
+            case "pause":
+                await mailboxes.pause(customer)
+                self.paused.add(customer)
+            case "resume":
+                await mailboxes.resume(customer)
+                self.paused.discard(customer)
+            case "halt":
+                await mailboxes.pause()
+                self.is_halted = True
+            case "go on":
+                await mailboxes.resume()
+                self.is_halted = False
+
+    async def _put(self, mailboxes: Mailboxes, customer: CustomerId, *, second: int) -> None:
+        """A new event, and one that waits, once more."""
+        self.sent += 1
+        name = f"evt_{self.sent}"
+        again = next((id_ for id_, (whose, _, _) in self.waits.items() if whose == customer), None)
+        seconds = [(name, second)] + ([(again, self.waits[again][1])] if again else [])
+        puts = await mailboxes.put([envelope(id_, customer=customer, second=when) for id_, when in seconds])
+        assert [put.result for put in puts] == [PutResult.QUEUED, PutResult.DUPLICATE][: len(puts)]
+        self.waits[name] = (customer, second, self.sent)
+
+    def _note(self, client: int, claim: Claim | None) -> None:
+        """Nobody who is worked on, or paused, is claimed; and events come in order."""
+        if claim is None:
+            return
+        assert not self.is_halted
+        for batch in claim.batches:
+            assert batch.customer_id not in self.paused
+            _, until = self.held.get(batch.customer_id, (claim, 0))
+            assert until <= self.clock.ms, f"two work on {batch.customer_id}"
+            ids = [event.event_id for event in batch.events]
+            assert ids == sorted(ids, key=lambda id_: self.waits[id_][1:])
+            self.held[batch.customer_id] = (claim, self.clock.ms + LEASE_MS)
+        self.claims.append((client, claim))
+
+    async def _settle(self, client: int, claim: Claim, number: int) -> None:
+        fates = {
+            event.event_id: FATES[(number + i) % len(FATES)]
+            for batch in claim.batches
+            for i, event in enumerate(batch.events)
+        }
+        settlements = [
+            Settlement(
+                batch.customer_id,
+                done=tuple(event.event_id for event in batch.events if fates[event.event_id] == "done"),
+                parked=tuple(event.event_id for event in batch.events if fates[event.event_id] == "parked"),
+                postponed_until_ms=self.clock.ms + 20_000 if number == 1 else None,
+            )
+            for batch in claim.batches
+        ]
+        lost = await self.clients[client].settle(claim, settlements)
+        for one in settlements:
+            if one.customer_id not in lost:
+                assert self.held.pop(one.customer_id)[0].token == claim.token
+                assert not self.done & {*one.done}
+                self.done |= {*one.done}
+                for id_ in one.done:
+                    del self.waits[id_]
+
+    def _move(self, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        scripts = HookedScripts(kill_at=kill_at, meanwhile=meanwhile)
+        runtime.run(self._move_until(scripts))
+        self.late += scripts.unsent
+        self.client.delete(keys.moving_key(keys.FIRST_TAG))
+
+    async def _move_until(self, scripts: HookedScripts) -> None:
+        mailboxes = Mailboxes(self.server, clock=self.clock, shards=self.wished)
+        await mailboxes.workers.beat(Heartbeat("worker", "1", START_MS, None, self.wished), {})
+        layouts = mailboxes._layouts
+        move = ShardMove(self.server, self.clock, layouts, scripts, mailboxes.workers, wished=self.wished)
+        with suppress(Died):
+            await move.run()
+
+    async def _empty(self) -> None:
+        """Process all that waits, paused or parked as it may be."""
+        mailboxes = self.clients[0]
+        await mailboxes.resume()
+        self.is_halted = False
+        for customer in CUSTOMERS:
+            await mailboxes.resume(customer)
+            await mailboxes.replay(customer)
+        self.paused.clear()
+        self.held.clear()
+        while claim := await mailboxes.claim(max_customers=9, max_events=99, lease_seconds=LEASE_MS / 1000):
+            self._note(0, claim)
+            done = [
+                Settlement(one.customer_id, tuple(event.event_id for event in one.events))
+                for one in claim.batches
+            ]
+            assert not await mailboxes.settle(claim, done)
+            self.held.clear()
+            for one in done:
+                for id_ in one.done:
+                    del self.waits[EventId(id_)]
+        assert await mailboxes.paused() == await self.clients[1].paused()
+
+    def _judge(self) -> None:
+        assert not self.waits, "lost"
+        for shards in WISHES:
+            for tag in ShardSet(shards).tags:
+                assert broken_invariants(self.client, tag) == []
+        assert runtime.run(self.clients[0].status()).counters.accepted == self.sent
+
+    async def _close(self) -> None:
+        for mailboxes in self.clients:
+            await mailboxes.close()
+        await self.server.close()
+
+
+def shard_machine_on(client: redis.Redis, *, examples: int, steps: int) -> type[Any]:
+    """Return the unittest case of the machine on this server."""
+    here = type("ShardMachineHere", (ShardMachine,), {"client": client})
+    here.TestCase.settings = settings(  # type: ignore[attr-defined]
+        max_examples=examples, stateful_step_count=steps, suppress_health_check=[HealthCheck.too_slow]
+    )
+    case: type[Any] = here.TestCase  # type: ignore[attr-defined]
+    return case

@@ -1,0 +1,212 @@
+"""The number of shards changes: what is in a mailbox stays as it is, and nobody has to be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from cogento.events.names import CustomerId, EventId
+from cogento.queue import shard_move
+from cogento.queue.claims import FailedAttempt, PutResult, Settlement
+from cogento.queue.layout import Layout, ShardSet
+from cogento.queue.status import MailboxState, Removed
+from cogento.queue.worker_registry import Heartbeat
+from tests.support.looped import LoopedMailboxes
+from tests.support.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
+from tests.support.mailbox_invariants import broken_invariants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.fake_redis import FakeRedis
+    from tests.support.mailbox_builders import ManualClock
+
+# Of six shards, the second customer stays in the first one.
+CUS_A, CUS_B, CUS_C, CUS_D = map(CustomerId, ("cus_a", "cus_b", "cus_c", "cus_d"))
+LAYOUT = "{cogento:0}:layout"
+
+
+@pytest.fixture(autouse=True)
+def _without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else needs Redis here."""
+    monkeypatch.setattr(shard_move, "REST", 0)
+    monkeypatch.setattr(shard_move, "LEAST_REST_SECONDS", 0)
+    monkeypatch.setattr(shard_move, "PASS_SECONDS", 0)
+
+
+@pytest.fixture
+def client(client: FakeRedis) -> Iterator[FakeRedis]:
+    yield client
+    tags = {str(key, "ascii").partition("}")[0] + "}" for key in client.scan_iter()}
+    assert [name for tag in tags for name in broken_invariants(client, tag)] == []
+
+
+def change(client: FakeRedis, clock: ManualClock, shards: int) -> LoopedMailboxes:
+    """Have the one worker there is wish for so many shards, and change to them."""
+    worker = LoopedMailboxes.on(client, clock=clock, shards=shards)
+    worker.workers.beat(Heartbeat("host:1", "1", START_MS, None, shards), {})
+    assert worker.shard_move().run()
+    return worker
+
+
+def layout(client: FakeRedis) -> Layout:
+    found = Layout.parse(cast("bytes", client.get(LAYOUT)))
+    assert found is not None
+    return found
+
+
+def test_what_waits_moves_as_it_is(mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock) -> None:
+    mailboxes.put([envelope(f"evt_{number}", customer="cus_a", second=5 - number) for number in range(3)])
+    mailboxes.put([envelope("evt_b1", customer="cus_b"), envelope("evt_b2", customer="cus_b", second=1)])
+    claimed = claim(mailboxes)
+    failed = FailedAttempt(EventId("evt_b1"), 2, START_MS, "ValueError", "23505")
+    mailboxes.settle(
+        claimed,
+        [
+            Settlement(CUS_A, parked=ids("evt_2")),
+            Settlement(CUS_B, failed=(failed,), postponed_until_ms=START_MS + 60_000),
+        ],
+    )
+    mailboxes.put([envelope("evt_c", customer="cus_c")])
+    mailboxes.pause(CUS_C, who="ada", why="a look")
+    mailboxes.pause(CUS_D)
+    before = [mailboxes.view(customer) for customer in (CUS_A, CUS_B, CUS_C, CUS_D)]
+    status = mailboxes.status()
+
+    for shards in (6, 2, 1, 5):
+        moved = change(client, clock, shards)
+        assert (layout(client).current, layout(client).is_changing) == (ShardSet(shards), False)
+        assert [moved.view(customer) for customer in (CUS_A, CUS_B, CUS_C, CUS_D)] == before
+        assert moved.status() == status
+
+
+def test_whoever_has_not_heard_of_it_puts_and_claims_where_they_are_now(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    change(client, clock, 6)
+    again = [envelope("evt_1", customer="cus_a"), envelope("evt_2", customer="cus_a", second=1)]
+    assert [put.result for put in mailboxes.put(again)] == [PutResult.DUPLICATE, PutResult.QUEUED]
+    claimed = claim(mailboxes)
+    assert taken(claimed) == {"cus_a": ["evt_1", "evt_2"]}
+    assert not mailboxes.settle(claimed, all_done(claimed))
+    assert is_idle(mailboxes)
+
+
+def test_whom_a_worker_has_is_settled_where_it_was_claimed_and_then_moved(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a"), envelope("evt_2", customer="cus_a", second=1)])
+    claimed = claim(mailboxes, max_events=1)
+    worker = change(client, clock, 6)
+    assert layout(client).is_changing
+    assert worker.shard_move().count().is_changing
+    assert worker.put([envelope("evt_3", customer="cus_a", second=2)])[0].result is PutResult.QUEUED
+    assert not mailboxes.settle(claimed, all_done(claimed))
+    assert worker.shard_move().run()
+    assert not layout(client).is_changing
+    assert taken(claim(mailboxes)) == {"cus_a": ["evt_2", "evt_3"]}
+
+
+def test_an_operator_reaches_a_customer_wherever_it_is(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a"), envelope("evt_2", customer="cus_c")])
+    claimed = claim(mailboxes, max_customers=1)  # one customer stays in its former shard meanwhile
+    change(client, clock, 6)
+    assert layout(client).is_changing
+    for customer, event in ((CUS_A, "evt_1"), (CUS_C, "evt_2")):
+        assert mailboxes.pause(customer)
+        assert not mailboxes.pause(customer)
+        assert mailboxes.resume(customer)
+        assert mailboxes.find(EventId(event)) is not None
+    assert {mailboxes.remove(CUS_A, EventId("evt_1")), mailboxes.remove(CUS_C, EventId("evt_2"))} == {
+        Removed.LEASED,
+        Removed.REMOVED,
+    }
+    mailboxes.release(claimed)
+
+
+def test_a_pause_of_everything_holds_new_shards_too(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    mailboxes.pause()
+    worker = change(client, clock, 6)
+    worker.put([envelope("evt_2", customer="cus_b")])
+    assert is_idle(worker)
+    mailboxes.resume()
+    assert taken(claim(worker)) == {"cus_a": ["evt_1"], "cus_b": ["evt_2"]}
+
+
+def test_nothing_changes_while_a_worker_wishes_for_another_number_or_does_not_say(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope()])
+    worker = LoopedMailboxes.on(client, clock=clock, shards=3)
+    worker.workers.beat(Heartbeat("new:1", "1", START_MS, None, 3), {})
+    worker.workers.beat(Heartbeat("old:1", "1", START_MS, None, 1), {})
+    assert not worker.shard_move().run()
+    worker.workers.unregister("old:1")
+    client.hset("{cogento:0}:workers", "7", f"{START_MS} older:1 {START_MS} 0 0.1")
+    assert not worker.shard_move().run()
+    worker.workers.unregister("older:1")
+    assert worker.shard_move().run()
+    assert layout(client).current == ShardSet(3)
+
+
+def test_one_moves_mailboxes_at_a_time(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope()])
+    client.set("{cogento:0}:moving", 1)
+    worker = LoopedMailboxes.on(client, clock=clock, shards=3)
+    worker.workers.beat(Heartbeat("host:1", "1", START_MS, None, 3), {})
+    assert not worker.shard_move().run()
+    client.delete("{cogento:0}:moving")
+
+
+def test_shards_of_release_0_1_are_gone_by_as_they_are_called(client: FakeRedis, clock: ManualClock) -> None:
+    client.set("{cogento:2}:layout", "1 3n 3n -")  # such as it would have written them, by the numbers' names
+    by_number = LoopedMailboxes.on(client, clock=clock, shards=3)
+    by_number.put([envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(9)])
+    client.delete(*client.keys("*:layout"))
+
+    upgraded = LoopedMailboxes.on(client, clock=clock, shards=3)
+    assert upgraded.status().waiting == 9
+    assert layout(client).current == ShardSet(3, is_numbered=True)
+    change(client, clock, 2)
+    assert len(taken(claim(upgraded))) == 9
+
+
+def test_a_layout_that_was_lost_is_found_again(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope(f"evt_{name}", customer=name) for name in ("cus_a", "cus_b", "cus_c", "cus_d")])
+    change(client, clock, 6)
+    is_idle(mailboxes)
+    client.delete(LAYOUT)
+    assert LoopedMailboxes.on(client, clock=clock).status().waiting == 4
+    assert layout(client).current == ShardSet(6)
+
+
+def test_an_event_whose_mailbox_was_lost_moves_all_the_same(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    client.delete("{cogento:0}:mail:cus_a", "{cogento:0}:since", "{cogento:0}:ready")
+    worker = change(client, clock, 6)
+    assert taken(claim(worker)) == {"cus_a": ["evt_1"]}
+    client.hset("{cogento:0}:stats", mapping={"waiting": 0, "bytes": 0})  # an inspection counts them anew
+
+
+def test_a_mailbox_of_many_events_moves_in_parts(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_move, "BYTES_AT_ONCE", 300)
+    names = [f"evt_{number:02}" for number in range(12)]
+    mailboxes.put([envelope(name, customer="cus_a") for name in names])
+    worker = change(client, clock, 6)
+    assert taken(claim(worker)) == {"cus_a": names}
+    assert worker.view(CUS_A).state is MailboxState.LEASED
