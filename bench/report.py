@@ -62,8 +62,9 @@ four puts at a time, a shorter switch interval of the interpreter, batches of 1,
 caches of malloc's. What did help is in decisions 24 to 28. Where neighbours keep a shared machine busy the ratio wanders:
 medians of other runs on the same day were 3.3, 3.7 and 3.9.
 
-What only reports show of a subscription (decision 51) costs 6 µs an event to read, 45 µs before and 51 with it, and 1 to write; Postgres takes 3 more, 30 before: 8 and 9 % of what a
-worker and Postgres spend, 3 % of all (medians of five, in turn with the commit before, `bench.costs` and the reading of the same stream by itself, on cores that others kept busy).
+What only reports show of a subscription (decision 51) costs 12 µs of 272 an event, 4 %: 70 µs before and 78 with it are spent on writing, the rest on reading (medians of seven,
+`bench.costs` in turn with the commit before, on cores with nothing else to do). Keeping whole objects (`KEEP_OBJECTS`, off by default) costs 113 µs more, 52 in the worker and 58 in Postgres: an
+event takes 394 instead of 281 (medians of five, `bench.costs --keep-objects` in turn with `bench.costs`).
 
 The first tenth of a stream only makes customers and subscriptions where there are many, and the worker grows until it has met every kind of
 event: the growth of memory is that of a stream over 10,000 customers, which shows all kinds within the first tenth."""
