@@ -144,7 +144,7 @@ class Console:
         self._redis.config_set("slowlog-max-len", 10_000)
         settings = load(ConsoleSettings, database_url=database_url, redis_url=redis_url)
         with patch.object(StatusPoller, "start", autospec=True) as held_back:
-            self._client = compose(settings, Exposure(8001, LocalAccess())).test_client()
+            self._client = compose([settings], Exposure(8001, LocalAccess()))[0].test_client()
         (self._poller,) = held_back.call_args.args
 
     def poll(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from a2wsgi import WSGIMiddleware
 from flask import Flask, request
 
-from receiver.reading import PATH
+from cogento.accounts import WEBHOOK_PATH
 
 if TYPE_CHECKING:
     from cogento.serving.answers import Receive, Scope, Send
@@ -19,7 +19,7 @@ HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % l
 def in_flask() -> WSGIMiddleware:
     """Make one of a Flask view."""
     app = Flask("noop", static_folder=None)
-    app.add_url_rule(PATH, view_func=_read, methods=["POST"])
+    app.add_url_rule(WEBHOOK_PATH, view_func=_read, methods=["POST"])
     return WSGIMiddleware(app)  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from bench.stream import bodies
-from receiver.reading import PATH
+from cogento.accounts import WEBHOOK_PATH
 from tests.support.builders import SECRET, signed_header
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ async def _read_answer(reader: asyncio.StreamReader) -> None:
 
 def _request(body: bytes, signature: str) -> bytes:
     head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\n"
+        f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\n"
         f"Stripe-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 
 from cogento import failpoints
+from cogento.accounts import working_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -44,6 +45,7 @@ def configure(
     structlog.configure(
         processors=[
             add_process,
+            _add_account,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _replace_error,
@@ -102,6 +104,14 @@ def _start_tracing(process: str) -> None:
         )
 
 
+def _add_account(_logger: object, _method: str, fields: Fields) -> Fields:
+    """Say whose work it was, where accounts have names."""
+    account = working_for.get()
+    if account is not None:
+        fields["account_name"] = account
+    return fields
+
+
 def _replace_error(_logger: object, _method: str, fields: Fields) -> Fields:
     """Replace an exception by its type: its text may quote what was being written."""
     error = fields.pop("exc_info", None)
@@ -126,11 +136,12 @@ class ThrottledLog:
     """Log lines that a flood cannot multiply: one for each event name in an interval, with a count.
 
     The count of an interval is written with the first occurrence after it; the metrics are always exact. `clock` is
-    monotonic, in seconds.
+    monotonic, in seconds; `about` are fields of every line.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], **about: object) -> None:
         self._clock = clock
+        self._about = about
         self._tallies: dict[str, _Tally] = {}
 
     def warning(self, event: str, **fields: object) -> None:
@@ -139,5 +150,5 @@ class ThrottledLog:
         tally = self._tallies.setdefault(event, _Tally(count=0, next_line_at=now))
         tally.count += 1
         if now >= tally.next_line_at:
-            _log.warning(event, count=tally.count, **fields)
+            _log.warning(event, count=tally.count, **self._about, **fields)
             self._tallies[event] = _Tally(count=0, next_line_at=now + THROTTLE_SECONDS)

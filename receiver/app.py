@@ -17,17 +17,18 @@ from flask import Blueprint, Flask, abort, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cogento import reporting, runtime
+from cogento.accounts import webhook_path
 from cogento.events.errors import RejectedError
-from cogento.settings import ReceiverSettings, load
+from cogento.settings import ReceiverSettings, load_each
 from receiver import metrics
 from receiver.answers import RetryLaterError, accept, internal_error, refuse
 from receiver.composition import Composed
 from receiver.probes import respond
-from receiver.reading import METHOD, PATH, read_from, read_head
+from receiver.reading import METHOD, read_from, read_head
 from receiver.start import require_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from flask import Response
 
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from receiver.intake import Intake
 
 
-def create_app(settings: ReceiverSettings | None = None) -> Flask:
-    """Make the receiver from settings, which are the environment's unless they are given.
+def create_app(*each: ReceiverSettings) -> Flask:
+    """Make the receiver from each account's settings, which are the environment's unless they are given.
 
     Ends the process with exit code 78 where they can never be right; Redis may be away.
     """
-    settings = settings or load(ReceiverSettings)
+    each = each or load_each(ReceiverSettings)
+    settings = each[0]
     dsn = settings.sentry_dsn
     reporting.configure(
         "receiver",
@@ -48,26 +50,34 @@ def create_app(settings: ReceiverSettings | None = None) -> Flask:
         sentry_dsn=dsn.get_secret_value() if dsn else None,
         sentry_environment=settings.sentry_environment,
     )
-    require_entry(settings)
-    return create_flask(Composed(settings))
+    require_entry(each)
+    return create_flask(Composed(each), paths=_paths(each))
 
 
-def create_blueprint(settings: ReceiverSettings | None = None) -> Blueprint:
-    """Make what answers `POST /webhooks/stripe` in an application of yours, below its `url_prefix`.
+def create_blueprint(*each: ReceiverSettings) -> Blueprint:
+    """Make what answers `POST /webhooks/stripe` in an application of yours, below its `url_prefix`, for each account.
 
     What is logged and reported is yours to configure; so is who asks whether the application is well.
     """
-    return webhook_blueprint(Composed(settings or load(ReceiverSettings)))
+    each = each or load_each(ReceiverSettings)
+    return webhook_blueprint(Composed(each), paths=_paths(each))
 
 
-def webhook_blueprint(parts: Callable[[], ReceiverParts]) -> Blueprint:
-    """Make a blueprint around given parts."""
+def _paths(each: Sequence[ReceiverSettings]) -> list[str]:
+    return [webhook_path(settings.account) for settings in each]
+
+
+def webhook_blueprint(parts: Callable[[], ReceiverParts], *, paths: Sequence[str]) -> Blueprint:
+    """Make a blueprint around given parts, each of which has one of the paths."""
     blueprint = Blueprint("cogento", __name__)
-
-    @blueprint.route(PATH, methods=[METHOD], provide_automatic_options=False)
-    def webhook() -> Response:
-        return receive_webhook(parts().intake)
-
+    for path in paths:
+        blueprint.add_url_rule(
+            path,
+            endpoint=f"webhook{path.replace('/', '_')}",
+            view_func=lambda path=path: receive_webhook(parts().intakes[path]),
+            methods=[METHOD],
+            provide_automatic_options=False,
+        )
     return blueprint
 
 
@@ -83,16 +93,16 @@ def receive_webhook(intake: Intake) -> Response:
         answer = intake.refuse(error, headers)
     except Exception as error:  # noqa: BLE001 - whatever it is, nothing of it is quoted and the next request is served
         return respond(internal_error(error))
-    metrics.time_answer(answer.outcome, time.perf_counter() - begun)
+    metrics.time_answer(answer.outcome, time.perf_counter() - begun, intake.account)
     return respond(answer)
 
 
-def create_flask(parts: Callable[[], ReceiverParts]) -> Flask:
+def create_flask(parts: Callable[[], ReceiverParts], *, paths: Sequence[str]) -> Flask:
     """Make the whole application around given parts: webhooks, probes and metrics, and what is at no address."""
     app = Flask("receiver", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False  # an address is itself or unknown; nothing redirects
-    app.register_blueprint(webhook_blueprint(parts))
+    app.register_blueprint(webhook_blueprint(parts, paths=paths))
     app.before_request(_refuse_other_spellings)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(Exception, lambda error: respond(internal_error(error)))

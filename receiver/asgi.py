@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from cogento import reporting, runtime
-from cogento.settings import ReceiverSettings, load
+from cogento.settings import ReceiverSettings, load_each
 from receiver.composition import compose
 from receiver.fastpath.webhook import accelerated
 
-_settings = load(ReceiverSettings)
+_each = load_each(ReceiverSettings)
+_settings = _each[0]
 _dsn = _settings.sentry_dsn
 
 reporting.configure(
@@ -16,5 +17,5 @@ reporting.configure(
     sentry_dsn=_dsn.get_secret_value() if _dsn else None,
     sentry_environment=_settings.sentry_environment,
 )
-app = accelerated(compose(_settings))
+app = accelerated(compose(_each))
 runtime.freeze_startup_objects()

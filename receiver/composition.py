@@ -9,19 +9,21 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from cogento import reporting
+from cogento.accounts import webhook_path
 from cogento.events.fence import Fence
 from cogento.queue.durability import warning_of
 from cogento.queue.figures import read_figures
 from cogento.queue.group_commit import GroupCommit
 from cogento.queue.wakeup import BackgroundWakeup, WorkerWakeup
 from cogento.reporting import ThrottledLog
+from receiver import metrics
 from receiver.intake import AcceptPolicy, Intake
 from receiver.probes import Probes
 from receiver.start import open_mailboxes
 from receiver.tally import FenceTally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from cogento.queue.figures import KeptTables, QueueFigures
     from cogento.queue.mailboxes import Mailboxes
@@ -29,17 +31,17 @@ if TYPE_CHECKING:
 
 
 class ReceiverParts(NamedTuple):
-    """What answers webhooks, and what answers everything else."""
+    """What answers webhooks, by the path of their account, and what answers everything else."""
 
-    intake: Intake
+    intakes: Mapping[str, Intake]
     probes: Probes
 
 
 class Composed:
     """The parts that settings describe, made when they are first asked for: a server may fork before that."""
 
-    def __init__(self, settings: ReceiverSettings) -> None:
-        self._settings = settings
+    def __init__(self, each: Sequence[ReceiverSettings]) -> None:
+        self._each = each
         self._making = threading.Lock()
         self._parts: ReceiverParts | None = None
 
@@ -47,30 +49,45 @@ class Composed:
         """Return them, the same ones each time."""
         with self._making:
             if self._parts is None:
-                self._parts = compose(self._settings)
+                self._parts = compose(self._each)
         return self._parts
 
 
-def compose(settings: ReceiverSettings) -> ReceiverParts:
-    """Make the parts that these settings describe; Redis is not needed yet."""
-    policy, mailboxes = accept_policy(settings), open_mailboxes(settings)
+def compose(each: Sequence[ReceiverSettings]) -> ReceiverParts:
+    """Make the parts that each account's settings describe; Redis is not needed yet."""
+    accounts = open_mailboxes(each)
+    together = GroupCommit(accounts[0])
+    wakeup = BackgroundWakeup(WorkerWakeup(each[0].wakeups_url))
+    intakes = {
+        webhook_path(settings.account): _intake(settings, mailboxes, together.beside(mailboxes), wakeup)
+        for settings, mailboxes in zip(each, accounts, strict=True)
+    }
+    token = each[0].metrics_token
+    # Probes are answered on the process's loop (cogento/runtime.py); webhooks on the server's, if it has one.
+    labels = [settings.account_label for settings in each]
+    readiness = RedisReadiness(dict(zip(labels, open_mailboxes(each), strict=True)))
+    return ReceiverParts(intakes, Probes(readiness, token.get_secret_value() if token else None))
+
+
+def _intake(
+    settings: ReceiverSettings, mailboxes: Mailboxes, mailbox: GroupCommit, wakeup: BackgroundWakeup
+) -> Intake:
+    policy, label = accept_policy(settings), settings.account_label
+    metrics.prepare(label)
     intake_class = Intake
     if reporting.is_tracing():
         from receiver import traced  # noqa: PLC0415 - loads OpenTelemetry
 
         intake_class = traced.TracedIntake
-    intake = intake_class(
+    return intake_class(
         policy=policy,
-        mailbox=GroupCommit(mailboxes),
-        wakeup=BackgroundWakeup(WorkerWakeup(settings.wakeups_url)),
-        log=ThrottledLog(time.monotonic),
+        mailbox=mailbox,
+        wakeup=wakeup,
+        log=ThrottledLog(time.monotonic, **({"account_name": label} if label else {})),
         tally=FenceTally(policy.fence, mailboxes.fence_notes),
         clock=time.time,
+        account=label,
     )
-    token = settings.metrics_token
-    # Probes are answered on the process's loop (cogento/runtime.py); webhooks on the server's, if it has one.
-    readiness = RedisReadiness(open_mailboxes(settings))
-    return ReceiverParts(intake, Probes(readiness, token.get_secret_value() if token else None))
 
 
 def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
@@ -87,11 +104,12 @@ def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
 class RedisReadiness:
     """Says whether Redis would keep an event now, as promised, over connections of its own that end with each question.
 
-    The server is asked each time, for it may be another one or configured anew.
+    The server is asked each time, for it may be another one or configured anew. It is the same for all accounts.
     """
 
-    def __init__(self, mailboxes: Mailboxes) -> None:
-        self._mailboxes = mailboxes
+    def __init__(self, accounts: Mapping[str | None, Mailboxes]) -> None:
+        self._accounts = accounts
+        self._mailboxes = next(iter(accounts.values()))
 
     async def probe(self) -> Mapping[str, str]:
         """Write to the server and return the ack level, and what has to be said of it; raises MailboxUnavailable."""
@@ -105,10 +123,13 @@ class RedisReadiness:
         async with self._connected() as mailboxes:
             return asdict(await mailboxes.ping_write())
 
-    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
-        """Return what Redis knows, and what a worker kept there of Postgres; raises MailboxUnavailable."""
-        async with self._connected() as mailboxes:
-            return await read_figures(mailboxes), await mailboxes.tables.kept()
+    async def figures(self) -> Mapping[str | None, tuple[QueueFigures, KeptTables | None]]:
+        """Return what Redis knows of each account, and what a worker kept there of Postgres; raises MailboxUnavailable."""
+        async with self._connected():
+            return {
+                label: (await read_figures(mailboxes), await mailboxes.tables.kept())
+                for label, mailboxes in self._accounts.items()
+            }
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Mailboxes]:

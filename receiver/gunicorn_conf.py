@@ -14,12 +14,12 @@ import tempfile
 
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.listening import everywhere
-from cogento.settings import ReceiverSettings, load
+from cogento.settings import ReceiverSettings, load_each
 from cogento.unused_packages import hide_unused_packages
 
 hide_unused_packages()  # here, since each process that answers begins as a copy of this one
 make_output_nonblocking()  # before gunicorn's logger asks for standard output, and in its first process as well
-_settings = load(ReceiverSettings)
+_settings = load_each(ReceiverSettings)[0]  # of a port and processes there is one number for all accounts
 
 bind = everywhere(_settings.port)
 workers = _settings.web_concurrency

@@ -52,7 +52,7 @@ class AcceptPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes webhooks in; `clock` gives Unix seconds."""
+    """Takes webhooks of one account in; `clock` gives Unix seconds. Where accounts have names, `account` is its name."""
 
     policy: AcceptPolicy
     mailbox: GroupCommit
@@ -60,6 +60,7 @@ class Intake:
     log: ThrottledLog
     tally: FenceTally
     clock: Callable[[], float]
+    account: str | None = None
 
     async def handle(self, body: bytes, signature: str | None) -> Accepted:
         """Take one webhook in; raises RejectedError, or RetryLaterError when Stripe shall try again."""
@@ -68,12 +69,12 @@ class Intake:
 
         envelope = self._parse(body, now)
         if isinstance(envelope, ForeignEvent):
-            metrics.count_ignored(OTHER_TYPE)
+            metrics.count_ignored(OTHER_TYPE, self.account)
             return Accepted(IGNORED, envelope.event_id)
 
         reason = self._why_ignored(envelope)
         if reason is not None:
-            metrics.count_ignored(reason)
+            metrics.count_ignored(reason, self.account)
             return Accepted(IGNORED, envelope.event_id)
         if is_notice(envelope.type) and not self.policy.can_ask:
             self._refuse_thin()
@@ -95,15 +96,15 @@ class Intake:
         try:
             signed = self._signed(body, signature, now)
         except SignatureError as error:
-            metrics.count_signature_failure(error.reason)
+            metrics.count_signature_failure(error.reason, self.account)
             if error.age_seconds is None:
                 self.log.warning("signature_refused", reason=error.reason)
             else:
                 # A replay, or our clock is wrong. By the next good event the gauge shows which.
-                metrics.show_clock_skew(error.age_seconds)
+                metrics.show_clock_skew(error.age_seconds, self.account)
                 self.log.warning("timestamp_outside_window", reason=error.reason)
             raise RejectedError("signature_invalid", SIGNATURE_INVALID) from error
-        metrics.count_signed(signed.secret_index, signed.age_seconds)
+        metrics.count_signed(signed.secret_index, signed.age_seconds, self.account)
 
     def _signed(self, body: bytes, signature: str | None, now: float) -> Signed:
         """Find which of all our secrets signed a body, counted from snapshot events' first on to thin events' last.
@@ -167,7 +168,7 @@ class Intake:
         if put.needs_wakeup:
             self.wakeup.send()
         if put.result is PutResult.DUPLICATE_DIFFERS:
-            metrics.count_changed_body()
+            metrics.count_changed_body(self.account)
             self.log.warning("conflicting_duplicate_received", event_id=envelope.event_id)
             return PutResult.DUPLICATE  # the same to Stripe
         return put.result

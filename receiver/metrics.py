@@ -27,12 +27,17 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client.core import Metric
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
+ACCOUNT = "account"
+"""The label with the account's name. Where accounts have none it is empty, and left out of what is shown."""
 ACK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -51,36 +56,44 @@ class Durations(Histogram):
 
 
 _REQUESTS = Counter(
-    "cogento_webhook_requests", "Requests by what became of them.", ["outcome"], registry=REGISTRY
+    "cogento_webhook_requests", "Requests by what became of them.", ["outcome", ACCOUNT], registry=REGISTRY
 )
 _ACK_SECONDS = Durations(
     "cogento_webhook_ack_duration_seconds",
     "From a request's head to its answer.",
-    ["outcome"],
+    ["outcome", ACCOUNT],
     registry=REGISTRY,
     buckets=ACK_BUCKETS,
 )
 _IGNORED = Counter(
-    "cogento_webhook_ignored", "Signed events that we do not keep, by reason.", ["reason"], registry=REGISTRY
+    "cogento_webhook_ignored",
+    "Signed events that we do not keep, by reason.",
+    ["reason", ACCOUNT],
+    registry=REGISTRY,
 )
 _SIGNATURE_FAILURES = Counter(
-    "cogento_webhook_signature_failures", "Refused signatures by broken rule.", ["reason"], registry=REGISTRY
+    "cogento_webhook_signature_failures",
+    "Refused signatures by broken rule.",
+    ["reason", ACCOUNT],
+    registry=REGISTRY,
 )
 _SECRET_MATCHES = Counter(
     "cogento_signature_secret_matches",
     "Events by the place of the secret that signed them; an old one at 0 for a day is free to go.",
-    ["secret_index"],
+    ["secret_index", ACCOUNT],
     registry=REGISTRY,
 )
 _CLOCK_SKEW = Gauge(
     "cogento_clock_skew_seconds",
     "Our clock minus Stripe's timestamp, at the last signed event.",
+    [ACCOUNT],
     registry=REGISTRY,
     multiprocess_mode="mostrecent",
 )
 _CHANGED_BODIES = Counter(
     "cogento_webhook_conflicting_duplicates",
     "Signed events whose id waits with another body.",
+    [ACCOUNT],
     registry=REGISTRY,
 )
 
@@ -92,42 +105,49 @@ _CROWDED_OUT = Counter(
 )
 
 
-def count_answer(outcome: str) -> None:
+def prepare(account: str | None) -> None:
+    """Show an account's figures from the beginning, where there is one for each account."""
+    _CLOCK_SKEW.labels(account or "")
+    _CHANGED_BODIES.labels(account or "")
+
+
+def count_answer(outcome: str, account: str | None = None) -> None:
     """Count an answer by its status or error code."""
-    _requests(outcome).inc()
+    _requests(outcome, account).inc()
 
 
-def time_answer(outcome: str, seconds: float) -> None:
+def time_answer(outcome: str, seconds: float, account: str | None = None) -> None:
     """Count an answer and how long it took."""
-    _turn.answers.setdefault(outcome, []).append(seconds)
+    _turn.answers.setdefault((outcome, account), []).append(seconds)
     _turn.end_soon()
 
 
-def count_ignored(reason: str) -> None:
+def count_ignored(reason: str, account: str | None) -> None:
     """Count a signed event that we do not keep."""
-    _IGNORED.labels(reason).inc()
+    _IGNORED.labels(reason, account or "").inc()
 
 
-def count_signature_failure(reason: str) -> None:
+def count_signature_failure(reason: str, account: str | None) -> None:
     """Count a refused signature."""
-    _SIGNATURE_FAILURES.labels(reason).inc()
+    _SIGNATURE_FAILURES.labels(reason, account or "").inc()
 
 
-def count_signed(secret_index: int, age_seconds: float) -> None:
+def count_signed(secret_index: int, age_seconds: float, account: str | None = None) -> None:
     """Count a good signature and show how far our clock is from Stripe's."""
-    _turn.signed[secret_index] = _turn.signed.get(secret_index, 0) + 1
-    _turn.age_seconds = age_seconds
+    signed = (secret_index, account)
+    _turn.signed[signed] = _turn.signed.get(signed, 0) + 1
+    _turn.ages[account] = age_seconds
     _turn.end_soon()
 
 
-def show_clock_skew(age_seconds: float) -> None:
+def show_clock_skew(age_seconds: float, account: str | None) -> None:
     """Show how far our clock is from Stripe's, by an event of this age that one of our secrets signed."""
-    _CLOCK_SKEW.set(age_seconds)
+    _clock_skew(account).set(age_seconds)
 
 
-def count_changed_body() -> None:
+def count_changed_body(account: str | None) -> None:
     """Count an event that was signed twice with different contents."""
-    _CHANGED_BODIES.inc()
+    _CHANGED_BODIES.labels(account or "").inc()
 
 
 def count_crowding(stage: str) -> None:
@@ -137,36 +157,57 @@ def count_crowding(stage: str) -> None:
 
 def exposition() -> bytes:
     """Everything counted, by every process of this receiver, in Prometheus's text format."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    every_process = CollectorRegistry()
-    multiprocess.MultiProcessCollector(every_process)  # type: ignore[no-untyped-call]
-    return generate_latest(every_process)
+    counted: Collector = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        counted = multiprocess.MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
+    shown = CollectorRegistry()
+    shown.register(_WithoutEmptyLabels(counted))
+    return generate_latest(shown)
+
+
+class _WithoutEmptyLabels(Collector):
+    """What a collector has, without the labels that are empty: to Prometheus both are the same."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._collector.collect():
+            family.samples = [
+                sample._replace(labels={name: value for name, value in sample.labels.items() if value})
+                for sample in family.samples
+            ]
+            yield family
 
 
 # Looking a child up by its labels costs more than counting: keep the ones of the hot path.
 @cache
-def _requests(outcome: str) -> Counter:
-    return _REQUESTS.labels(outcome)
+def _requests(outcome: str, account: str | None) -> Counter:
+    return _REQUESTS.labels(outcome, account or "")
 
 
 @cache
-def _ack_seconds(outcome: str) -> Durations:
-    return _ACK_SECONDS.labels(outcome)
+def _ack_seconds(outcome: str, account: str | None) -> Durations:
+    return _ACK_SECONDS.labels(outcome, account or "")
 
 
 @cache
-def _secret_matches(secret_index: int) -> Counter:
-    return _SECRET_MATCHES.labels(str(secret_index))
+def _secret_matches(secret_index: int, account: str | None) -> Counter:
+    return _SECRET_MATCHES.labels(str(secret_index), account or "")
+
+
+@cache
+def _clock_skew(account: str | None) -> Gauge:
+    return _CLOCK_SKEW.labels(account or "")
 
 
 class _Turn(threading.local):
     """What a thread has counted in this turn of its event loop; without a loop each count is a turn."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[float]] = {}
-        self.signed: dict[int, int] = {}
-        self.age_seconds = 0.0
+        self.answers: dict[tuple[str, str | None], list[float]] = {}
+        self.signed: dict[tuple[int, str | None], int] = {}
+        self.ages: dict[str | None, float] = {}
         self._ends_on: asyncio.AbstractEventLoop | None = None  # who has been asked to end this turn
 
     def end_soon(self) -> None:
@@ -181,14 +222,14 @@ class _Turn(threading.local):
 
     def _end(self) -> None:
         self._ends_on = None
-        for outcome, seconds in self.answers.items():
-            _requests(outcome).inc(len(seconds))
-            _ack_seconds(outcome).observe_all(seconds)
-        for secret_index, times in self.signed.items():
-            _secret_matches(secret_index).inc(times)
-        if self.signed:
-            show_clock_skew(self.age_seconds)
-        self.answers, self.signed = {}, {}
+        for (outcome, account), seconds in self.answers.items():
+            _requests(outcome, account).inc(len(seconds))
+            _ack_seconds(outcome, account).observe_all(seconds)
+        for (secret_index, account), times in self.signed.items():
+            _secret_matches(secret_index, account).inc(times)
+        for account, age_seconds in self.ages.items():
+            show_clock_skew(age_seconds, account)
+        self.answers, self.signed, self.ages = {}, {}, {}
 
 
 _turn = _Turn()

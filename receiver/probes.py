@@ -20,7 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from cogento import runtime
 from cogento.events.errors import TransientError
-from cogento.metrics.exposition import NOTHING_KNOWN, exposition, is_trusted, shown_tables
+from cogento.metrics.exposition import NOTHING_KNOWN, exposition, exposition_of, is_trusted, shown_tables
 from cogento.serving.answers import HttpAnswer
 from receiver import metrics
 from receiver.answers import RetryLaterError, refuse
@@ -43,8 +43,8 @@ class Readiness(Protocol):
     async def describe(self) -> Mapping[str, object]:
         """Return what is known of the server that keeps the promise."""
 
-    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
-        """Return what Redis knows, and what a worker kept there of Postgres."""
+    async def figures(self) -> Mapping[str | None, tuple[QueueFigures, KeptTables | None]]:
+        """Return what Redis knows of each account, by its name if it has one, and what a worker kept there of Postgres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,12 @@ class Probes:
     def _known(self) -> bytes:
         """Show what Redis knows, or that it does not answer."""
         try:
-            queue, tables = runtime.run(self.readiness.figures(), timeout_seconds=SCRAPE_SECONDS)
+            figures = runtime.run(self.readiness.figures(), timeout_seconds=SCRAPE_SECONDS)
         except (TransientError, TimeoutError):
             return exposition(None, NOTHING_KNOWN)
-        return exposition(queue, shown_tables(tables))
+        return exposition_of(
+            {account: (queue, shown_tables(tables)) for account, (queue, tables) in figures.items()}
+        )
 
     async def _shown(self) -> Mapping[str, object]:
         return {"status": "ready", **await self.readiness.probe()}

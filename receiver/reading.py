@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 50_331_648
 """What Stripe can send at most, and a fifth: tests/support/largest.py makes it, and says from what."""
 
-PATH, METHOD = "/webhooks/stripe", "POST"
-"""Where Stripe sends to."""
+METHOD = "POST"
+"""How Stripe sends; cogento/accounts.py says where to."""
 
 _TYPE, _LENGTH, _SIGNATURE = b"content-type", b"content-length", b"stripe-signature"
 _CODING = b"transfer-encoding"

@@ -15,11 +15,13 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cogento.queue.checks import ServerFacts
     from cogento.settings import ReceiverSettings
 
 
-def require_entry(settings: ReceiverSettings) -> None:
+def require_entry(each: Sequence[ReceiverSettings]) -> None:
     """Check the environment, and the mailboxes if they are there.
 
     What can never be right ends the process with exit code 78 and one line. Redis being away is no such thing: the
@@ -28,27 +30,31 @@ def require_entry(settings: ReceiverSettings) -> None:
     if os.environ.get("FLASK_DEBUG"):
         refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")
     try:
-        log_level(asyncio.run(_check(settings)))  # on a loop of its own: a server may fork after this
+        log_level(asyncio.run(_check(each)))  # on a loop of its own: a server may fork after this
     except MailboxRefused as refused:
         refuse(str(refused))
     except MailboxUnavailable as unavailable:
         structlog.get_logger().warning("redis_unavailable_at_startup", reason=str(unavailable))
 
 
-async def _check(settings: ReceiverSettings) -> ServerFacts:
-    mailboxes = open_mailboxes(settings)
+async def _check(each: Sequence[ReceiverSettings]) -> ServerFacts:
+    accounts = open_mailboxes(each)
     try:
-        return await mailboxes.greet()
+        facts = [await mailboxes.greet() for mailboxes in accounts]
+        return facts[0]
     finally:
-        await mailboxes.close()
+        await accounts[0].close()
 
 
-def open_mailboxes(settings: ReceiverSettings) -> Mailboxes:
-    """Make the mailboxes for one event loop; nothing is sent yet."""
-    return Mailboxes.connect(
+def open_mailboxes(each: Sequence[ReceiverSettings]) -> list[Mailboxes]:
+    """Make each account's mailboxes for one event loop, over the same connections; nothing is sent yet."""
+    settings = each[0]
+    first = Mailboxes.connect(
         settings.redis_url.get_secret_value(),
         shards=settings.mailbox_shards,
         ack=settings.ack_durability,
         replicas=settings.ack_replicas,
         limits=Limits(settings.mailbox_customer_limit, settings.mailbox_total_limit),
+        account=settings.account,
     )
+    return [first, *(first.of_account(settings.account) for settings in each[1:])]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cogento.cli.accounts import account_option
 from cogento.cli.main import main
 from cogento.console.local_run import data_option
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
 TITLE = re.compile(r"# (\d+)\. (.+)")
-SHARED = data_option()
+SHARED = {option.help for option in (data_option(), account_option())}
 """What nearly every command takes is said once, above all of them."""
 
 COMMANDS_OPENING = """\
@@ -31,6 +32,9 @@ Every command answers `--help`. In a clone `cogento` is `.venv/bin/cogento`; on 
 **Which servers a command asks.** In the folder of a `cogento run` it finds that run's servers by itself, and with `--data DIR` those of any other run.
 Elsewhere `DATABASE_URL` and `REDIS_URL` name them, and `STRIPE_API_KEY` the account, for commands that ask Stripe ([settings](settings.md)). `cogento migrate` and
 `cogento console` use the run of their folder only when `--data` names it.
+
+**Which account.** Where `STRIPE_ACCOUNTS` names several ([accounts](accounts.md)), a command is about the one that `--account NAME` or `COGENTO_ACCOUNT` names. Without either,
+`migrate`, `check` and `roles-sql` go through all of them, and every other command but `run`, `console`, `password` and `send` ends with 78.
 
 **Exit codes.**
 
@@ -92,7 +96,7 @@ def _sections(group: click.Group, parent: click.Context, level: int) -> Iterator
                     for option in command.get_params(context)
                     if isinstance(option, click.Option)
                     and "--help" not in option.opts
-                    and option.help != SHARED.help
+                    and option.help not in SHARED
                 ]
             )
             if isinstance(command, click.Group):

@@ -14,14 +14,15 @@ from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.errors import MailboxRefused
 from cogento.queue.wakeup import DRAIN_TASK
-from cogento.settings import WorkerSettings, load, refuse
+from cogento.settings import WorkerSettings, load_each, refuse
 from cogento.store.errors import PostgresRefusedError
 from worker import out_of_memory
 from worker.celery_app import drop_celery_environment, make_celery, purge_wakeups
 from worker.process import STOP_SECONDS, WorkerProcess
 
 make_output_nonblocking()  # before Celery greets
-settings = load(WorkerSettings)
+each = load_each(WorkerSettings)
+settings = each[0]
 reporting.configure(
     "worker",
     level=settings.log_level,
@@ -31,7 +32,7 @@ reporting.configure(
 drop_celery_environment()
 runtime.on_error(out_of_memory.exit_if_out_of_memory)
 app = make_celery(settings.wakeups_url)
-process = runtime.run(WorkerProcess.open(settings))
+process = runtime.run(WorkerProcess.open(*each))
 
 
 class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]

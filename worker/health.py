@@ -13,7 +13,7 @@ import click
 
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
-from cogento.settings import MailboxSettings, load
+from cogento.settings import MailboxSettings, load_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Say it, and end with 0 or 1."""
     try:
-        seen = asyncio.run(_seen(load(MailboxSettings)))
+        seen = asyncio.run(_seen(load_each(MailboxSettings)[0]))
     except MailboxUnavailable as error:
         click.echo(f"unknown: {error if isinstance(error, MailboxDenied) else 'Redis does not answer'}")
         return
@@ -40,6 +40,7 @@ async def _seen(settings: MailboxSettings) -> Sequence[SeenWorker]:
         shards=settings.mailbox_shards,
         ack=settings.ack_durability,
         replicas=settings.ack_replicas,
+        account=settings.account,
     )
     try:
         return await mailboxes.workers.seen()

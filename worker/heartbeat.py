@@ -41,6 +41,7 @@ class WorkerHeartbeat:
         shards: int,
         now_ms: Callable[[], Awaitable[int]],
         clock: Callable[[], float],
+        account: str | None = None,
     ) -> None:
         self._heartbeats = heartbeats
         self._worker = worker
@@ -48,6 +49,7 @@ class WorkerHeartbeat:
         self._shards = shards
         self._now_ms = now_ms
         self._clock = clock
+        self._account = account
         self._due = clock()
         self._started_ms: int | None = None
         self._took_ms: int | None = None
@@ -61,7 +63,7 @@ class WorkerHeartbeat:
         if self._clock() < self._due:
             return
         self._due = self._clock() + INTERVALS.heartbeat_seconds
-        counted, self._delays = self._delays + take_counted(), Counter()
+        counted, self._delays = self._delays + take_counted(self._account), Counter()
         try:
             self._started_ms = self._started_ms or await self._now_ms()
             await self._heartbeats.beat(

@@ -10,16 +10,18 @@ import asyncio
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from cogento.accounts import working_for
 from cogento.events.outcomes import Outcome, Reason
 from cogento.failpoints import failpoint
 from cogento.metrics.declarations import BATCHES
 from cogento.queue.errors import MailboxUnavailable
-from cogento.retries import linger_ms
+from cogento.retries import WAKEUP_WINDOW_MS, linger_ms
 from worker.batch import DatabaseAwayError
 from worker.decode import decode_batch
 from worker.lease import Lease, ReleaseClaimError
@@ -66,8 +68,12 @@ class BatchLinger:
     ready, so the next one does not wait. `clock` is monotonic.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], together: Callable[[int], int] = lambda events: events
+    ) -> None:
+        """Make one; of several accounts, `together` takes what a claim found and tells what all have lately."""
         self._clock = clock
+        self._together = together
         self._next = clock()
 
     def seconds_left(self) -> float:
@@ -76,7 +82,7 @@ class BatchLinger:
 
     def claimed(self, events: int, *, is_full: bool) -> None:
         """Note how much a claim has found."""
-        rest = 0.0 if is_full else linger_ms(events) / 1000
+        rest = 0.0 if is_full else linger_ms(self._together(events)) / 1000
         self._next = max(self._next, self._clock() + rest)
 
 
@@ -101,8 +107,18 @@ class Wakeups:
                 await self._waiting.get()
 
 
+class Turn(Enum):
+    """What came of an attempt to process a batch."""
+
+    PROCESSED = auto()
+    """There was one, or Redis did not answer; there may be more."""
+    NOTHING = auto()
+    BLOCKED = auto()
+    """Postgres takes no writes of this account."""
+
+
 class WorkerLoop:
-    """Processes batch after batch; several tasks of one event loop may run it at once.
+    """Processes batch after batch of one account; several tasks of one event loop may run it at once.
 
     `on_ambiguous` is called after the commit with the objects whose last event is not known; it must neither wait
     nor raise.
@@ -120,16 +136,20 @@ class WorkerLoop:
         heartbeat: WorkerHeartbeat,
         linger: BatchLinger,
         fence: Fence | None = None,
+        account: str | None = None,
+        awake_ms: int = WAKEUP_WINDOW_MS,
     ) -> None:
+        self.mailboxes = mailboxes
+        self.linger = linger
+        self.backoff = backoff
+        self.heartbeat = heartbeat
+        self._account = account
+        self._awake_ms = awake_ms
         self._fence = fence
-        self._mailboxes = mailboxes
         self._processor = processor
         self._circuit = circuit
-        self._backoff = backoff
         self._size = size
         self._on_ambiguous = on_ambiguous
-        self._heartbeat = heartbeat
-        self._linger = linger
         self._pending_acks: deque[Callable[[], Awaitable[object]]] = deque()
         self._is_stopping = False
 
@@ -143,38 +163,51 @@ class WorkerLoop:
         try:
             await asyncio.shield(batches)
         except asyncio.CancelledError:
-            self._is_stopping = True
+            self.ask_to_stop()
             await asyncio.wait({batches})
             raise
 
+    def ask_to_stop(self) -> None:
+        """Claim no more, and release the batches that are not done in a moment."""
+        self._is_stopping = True
+
+    async def take_turn(self) -> Turn:
+        """Process one batch, if there is one."""
+        working_for.set(self._account)
+        try:
+            await self.heartbeat.beat()
+            await self._flush_pending_acks()
+            if not await self._circuit.lets_through():
+                return Turn.BLOCKED
+            claim = await self._claim()
+            self.backoff.succeeded()
+            if claim is None:
+                return Turn.NOTHING
+            await self._process(claim)
+        except MailboxUnavailable as error:
+            pause = self.backoff.failed()
+            log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
+        return Turn.PROCESSED
+
     async def _process_ready(self) -> None:
-        while self._backoff.is_over() and not self._is_stopping:
-            if (left := self._linger.seconds_left()) > 0:
+        while self.backoff.is_over() and not self._is_stopping:
+            if (left := self.linger.seconds_left()) > 0:
                 await asyncio.sleep(left)
-                continue
-            try:
-                await self._heartbeat.beat()
-                await self._flush_pending_acks()
-                if not await self._circuit.lets_through():
-                    return
-                claim = await self._claim()
-                self._backoff.succeeded()
-                if claim is None:
-                    return
-                await self._process(claim)
-            except MailboxUnavailable as error:
-                pause = self._backoff.failed()
-                log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
+            elif await self.take_turn() is not Turn.PROCESSED:
+                return
 
     async def _claim(self) -> Claim | None:
         size = self._size
-        claim = await self._mailboxes.claim(
-            max_customers=size.customers, max_events=size.events, lease_seconds=size.lease_seconds
+        claim = await self.mailboxes.claim(
+            max_customers=size.customers,
+            max_events=size.events,
+            lease_seconds=size.lease_seconds,
+            awake_ms=self._awake_ms,
         )
         if claim is not None:
             events = sum(len(batch.events) for batch in claim.batches)
             is_full = events >= size.events or len(claim.batches) >= size.customers
-            self._linger.claimed(events, is_full=is_full)
+            self.linger.claimed(events, is_full=is_full)
         return claim
 
     async def _process(self, claim: Claim) -> None:
@@ -182,18 +215,18 @@ class WorkerLoop:
         failpoint("after_claim", claim)
         decoded = [decode_batch(batch, self._fence) for batch in claim.batches]
 
-        lease = Lease(claim, self._mailboxes, is_stopping=lambda: self._is_stopping)
+        lease = Lease(claim, self.mailboxes, is_stopping=lambda: self._is_stopping)
         try:
             processed = await lease.hold(self._processor.process(decoded))
         except ReleaseClaimError as reason:
             BATCHES.count("released")
             log.warning("batch_released", customers=len(decoded), exc_info=reason)
-            await self._acknowledge(partial(self._mailboxes.release, claim))
+            await self._acknowledge(partial(self.mailboxes.release, claim))
             return
         except DatabaseAwayError as away:
             BATCHES.count("database_away")
             log.warning("database_away", exc_info=away.error)
-            await self._acknowledge(partial(self._mailboxes.release, claim))
+            await self._acknowledge(partial(self.mailboxes.release, claim))
             await self._circuit.failed(away.error, begun_ms=claim.claimed_ms)
             return
         self._on_ambiguous(processed.unsure)
@@ -203,7 +236,7 @@ class WorkerLoop:
         failpoint("after_settle", claim)
 
         BATCHES.count("settled")
-        await self._heartbeat.settled(decoded, processed.settlements)
+        await self.heartbeat.settled(decoded, processed.settlements)
         # A thin event is counted by its reason: nothing was written in its place yet.
         results = processed.results
         words = (Reason.ASKED if one.reason is Reason.ASKED else one.outcome for one in results.values())
@@ -217,7 +250,7 @@ class WorkerLoop:
                 )
 
     async def _settle(self, claim: Claim, settlements: Sequence[Settlement]) -> None:
-        lost = await self._mailboxes.settle(claim, settlements)
+        lost = await self.mailboxes.settle(claim, settlements)
         if lost:
             log.warning("leases_lost", customers=len(lost))
 

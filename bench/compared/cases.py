@@ -18,6 +18,7 @@ from bench.compared.histories import HISTORIES, Story
 from bench.compared.judging import found_in, wanted_of, wrong_rows
 from bench.compared.setups import NAMES, running_setup
 from cogento import runtime
+from cogento.accounts import WEBHOOK_PATH
 from cogento.local.ports import LOCALHOST
 from cogento.local.services import SIMULATED_KEY
 from cogento.local.stripe.account import Account
@@ -25,7 +26,6 @@ from cogento.local.stripe.api import Api
 from cogento.local.stripe.errors import Faults
 from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.truth import truth
-from receiver.reading import PATH
 from tests.support.builders import SECRET, signed_header
 from tests.support.stripe_asking import EverythingDelivered
 
@@ -125,7 +125,7 @@ def post(port: int, body: bytes) -> int:
     try:
         header = signed_header(body, timestamp=int(time.time()), secret=SECRET)
         connection.request(
-            "POST", PATH, body, {"Content-Type": "application/json", "Stripe-Signature": header}
+            "POST", WEBHOOK_PATH, body, {"Content-Type": "application/json", "Stripe-Signature": header}
         )
         return connection.getresponse().status
     finally:

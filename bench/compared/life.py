@@ -16,10 +16,10 @@ from bench.compared.databases import databases
 from bench.compared.judging import found_in, wanted_of, wrong_rows
 from bench.compared.setups import NAMES, running_setup
 from bench.ground import running
+from cogento.accounts import WEBHOOK_PATH
 from cogento.local.ports import LOCALHOST, free_port, is_free
 from cogento.local.services import ROOT, SIMULATED_KEY
 from cogento.local.stripe.truth import read_truth
-from receiver.reading import PATH
 from tests.support.builders import SECRET
 from tests.support.sender import Sender
 from tests.support.servers import wait_until
@@ -95,7 +95,7 @@ def lived(made: Databases, name: str, life: Life, *, asks: bool) -> dict[str, An
 def simulated(life: Life, *, port: int, webhook_port: int) -> Iterator[Sender]:
     """Let an account live whose webhooks go to a port."""
     options = {
-        "webhook": f"http://{LOCALHOST}:{webhook_port}{PATH}",
+        "webhook": f"http://{LOCALHOST}:{webhook_port}{WEBHOOK_PATH}",
         "secret": SECRET,
         "seed": life.seed,
         "events": life.events,

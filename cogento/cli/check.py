@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento import runtime
+from cogento.cli.accounts import VARIABLE
 from cogento.cli.printing import json_option, print_findings, print_json
 from cogento.console.check import (
     check_postgres,
@@ -21,10 +22,10 @@ from cogento.console.connections import connect, silent_logs
 from cogento.console.findings import worst
 from cogento.console.local_run import CHOSEN, DEFAULT_DATA, adopt_local_run, read_run
 from cogento.console.public_address import check_address
-from cogento.settings import EX_CONFIG, ReconcileSettings, load, problems_of
+from cogento.settings import EX_CONFIG, AccountNames, ReconcileSettings, load, problems_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cogento.console.findings import Finding
 
@@ -45,20 +46,51 @@ if TYPE_CHECKING:
 def check(ctx: click.Context, *, release: bool, url: str | None, as_json: bool) -> None:
     """Check settings, servers, rights, clocks and the endpoint at Stripe.
 
-    Each line is good, warning or bad, and says what to do. Ends with 0 when nothing is bad, with 78 when something must be
+    Each line is good, warning or bad, and says what to do. Of several accounts all are checked, one after the other, where no
+    --account names one. Ends with 0 when nothing is bad, with 78 when something must be
     configured differently, else with 1.
     """
     adopt_local_run()
     _adopt_secret()
-    with silent_logs():
-        ours = list(_check_ours())
-        findings = ours + list(_check_others(url))
+    ours: list[Finding] = []
+    findings: list[Finding] = []
+    by_account = {}
+    for account in _each_account():
+        with silent_logs():
+            begun = list(_check_ours())
+            found = begun + list(_check_others(url))
+        ours += begun
+        findings += found
+        by_account[account] = found
+        if not as_json:
+            if account is not None:
+                click.secho(f"account {account}", bold=True)
+            print_findings(found)
     if as_json:
-        print_json({"grade": worst(findings), "findings": findings})
-    else:
-        print_findings(findings)
+        print_json({"grade": worst(findings), "findings": findings, **_plain(by_account)})
     code = exit_code(ours if release else findings)
     ctx.exit(0 if release and code != EX_CONFIG else code)
+
+
+def _each_account() -> Iterator[str | None]:
+    """Go through the accounts that a command is about: the chosen one, or else all, whose settings are read meanwhile.
+
+    Gives None where accounts have no names.
+    """
+    names = load(AccountNames).stripe_accounts
+    if not names or os.environ.get(VARIABLE):
+        yield os.environ.get(VARIABLE) or None
+        return
+    for name in names:
+        os.environ[VARIABLE] = name
+        yield name
+    del os.environ[VARIABLE]
+
+
+def _plain(by_account: Mapping[str | None, Sequence[Finding]]) -> dict[str, object]:
+    """Say whose the findings are, where accounts have names."""
+    named = {name: found for name, found in by_account.items() if name is not None}
+    return {"accounts": named} if named else {}
 
 
 def _polls() -> bool:

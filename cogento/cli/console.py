@@ -14,7 +14,7 @@ from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.login import ConsoleRole, User
 from cogento.console.web.proxies import Proxies
 from cogento.console.web.server import ConsoleServer, Exposure
-from cogento.settings import ConsoleSettings, load, refuse
+from cogento.settings import ConsoleSettings, load_each, refuse
 
 if TYPE_CHECKING:
     from cogento.console.passwords import PasswordHash
@@ -31,11 +31,12 @@ def console(port: int | None, *, local: bool) -> None:
     in can take their place: CONSOLE_TRUSTED_HEADER and CONSOLE_TRUSTED_PROXY.
     """
     adopt_local_run()
-    settings = load(ConsoleSettings)
+    each = load_each(ConsoleSettings)
+    settings = each[0]
     exposure = Exposure(port or settings.port, _access(settings, local=local))
-    require_access(settings)
+    require_access(each)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
-    ConsoleServer(settings, exposure).run()
+    ConsoleServer(each, exposure).run()
 
 
 def _access(

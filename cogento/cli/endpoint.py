@@ -9,15 +9,17 @@ from urllib.parse import urlsplit
 import click
 
 from cogento import runtime
+from cogento.accounts import webhook_path
 from cogento.cli.printing import json_option, print_facts, print_findings, print_json
 from cogento.console.connections import silent_logs
-from cogento.console.endpoints import WEBHOOK_PATH, chosen, judge_endpoint
+from cogento.console.endpoints import chosen, judge_endpoint
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.findings import Grade, worst
 from cogento.console.formatting import printable
 from cogento.console.local_run import adopt_local_run
 from cogento.reconcile.sweep import TYPES
 from cogento.settings import EX_CONFIG, AskingSettings, load
+from cogento.settings.environment import variable_of
 from cogento.stripe.account import StripeAccount
 from cogento.stripe.errors import FORBIDDEN, StripeApiError
 from cogento.urls import UnusableUrlError, http_url
@@ -48,12 +50,12 @@ def endpoint() -> None:
 def create(url: str, *, as_json: bool) -> None:
     """Make a webhook endpoint at Stripe for URL, with exactly the event types that have tables.
 
-    A URL without a path gets /webhooks/stripe. Needs a STRIPE_API_KEY that may write Webhook Endpoints; give it to this command
+    A URL without a path gets /webhooks/stripe, and /NAME after it for an account. Needs a STRIPE_API_KEY that may write Webhook Endpoints; give it to this command
     alone. The signing secret is printed once: Stripe tells it nobody again. No other endpoint is touched.
     """
     adopt_local_run()
     settings = load(AskingSettings)
-    address = _address(url, livemode=settings.stripe_livemode)
+    address = _address(url, path=webhook_path(settings.account), livemode=settings.stripe_livemode)
 
     async def make(account: StripeAccount) -> tuple[str, ...]:
         taken = [one.id for one in await account.endpoints() if one.url == address]
@@ -87,7 +89,7 @@ def create(url: str, *, as_json: bool) -> None:
         ]
     )
     click.echo("\nSet this where the receiver runs. It is shown this once.\n")
-    click.echo(f"STRIPE_WEBHOOK_SECRET={printable(secret)}")
+    click.echo(f"{variable_of('stripe_webhook_secret', settings.account)}={printable(secret)}")
 
 
 @endpoint.command()
@@ -103,7 +105,7 @@ def show(ctx: click.Context, which: str | None, *, as_json: bool) -> None:
     adopt_local_run()
     settings = load(AskingSettings)
     found = chosen(_ask(settings, StripeAccount.endpoints, do="read", right="Read"), which)
-    judged = [(one, list(judge_endpoint(one))) for one in found]
+    judged = [(one, list(judge_endpoint(one, path=webhook_path(settings.account)))) for one in found]
     if as_json:
         print_json([{"id": one.id, "url": one.url, "findings": findings} for one, findings in judged])
     elif not judged:
@@ -118,7 +120,7 @@ def show(ctx: click.Context, which: str | None, *, as_json: bool) -> None:
     ctx.exit(0 if any(worst(findings) is not Grade.BAD for _, findings in judged) else 1)
 
 
-def _address(url: str, *, livemode: bool) -> str:
+def _address(url: str, *, path: str, livemode: bool) -> str:
     """Read the address of a receiver; raises UsageError that says what to do."""
     try:
         parts = http_url(url)
@@ -126,12 +128,10 @@ def _address(url: str, *, livemode: bool) -> str:
         raise click.UsageError(f"URL is not usable: {error}.") from error
     if livemode and parts.scheme != "https":
         raise click.UsageError("In live mode Stripe sends to https only.")
-    path = urlsplit(url).path.rstrip("/")
-    if parts.query or (path and not path.endswith(WEBHOOK_PATH)):
-        raise click.UsageError(
-            f"The receiver listens at {WEBHOOK_PATH}: end URL with that, or with the host."
-        )
-    return f"{parts.scheme}://{parts.hosts}{path or WEBHOOK_PATH}"
+    given = urlsplit(url).path.rstrip("/")
+    if parts.query or (given and not given.endswith(path)):
+        raise click.UsageError(f"The receiver listens at {path}: end URL with that, or with the host.")
+    return f"{parts.scheme}://{parts.hosts}{given or path}"
 
 
 def _ask(

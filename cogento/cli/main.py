@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 from cogento import VERSION
+from cogento.cli.accounts import account_option
 from cogento.console.formatting import printable
 from cogento.console.local_run import data_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _Place(NamedTuple):
@@ -99,8 +103,12 @@ COMMANDS = {
 }
 
 
+OF_ALL_ACCOUNTS = frozenset({"run", "console", "password", "send"})
+"""What is about no account in particular, or is told by an address whose it is."""
+
+
 class Commands(click.Group):
-    """The commands above, imported when called; each takes --data as well."""
+    """The commands above, imported when called; each takes --data and, but for OF_ALL_ACCOUNTS, --account as well."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order in which a newcomer needs them."""
@@ -112,7 +120,9 @@ class Commands(click.Group):
         if place is None:
             return None
         command: click.Command = getattr(importlib.import_module(place.module), cmd_name.replace("-", "_"))
-        _let_take_data(command)
+        _let_take("--data", data_option, command)
+        if cmd_name not in OF_ALL_ACCOUNTS:
+            _let_take("--account", account_option, command)
         return command
 
     def resolve_command(
@@ -141,13 +151,13 @@ class Commands(click.Group):
         return named + click.Command.shell_complete(self, ctx, incomplete)
 
 
-def _let_take_data(command: click.Command) -> None:
-    """Give a command, or each of a group, the option that names a local run; some have a --data of their own."""
+def _let_take(name: str, make: Callable[[], click.Option], command: click.Command) -> None:
+    """Give a command, or each of a group, an option; some have one of that name themselves."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
-            _let_take_data(each)
-    elif all("--data" not in option.opts for option in command.params):
-        command.params.append(data_option())
+            _let_take(name, make, each)
+    elif all(name not in option.opts for option in command.params):
+        command.params.append(make())
 
 
 @click.group(cls=Commands)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
-from cogento.settings import SchemaSettings, load
+from cogento.accounts import DEFAULT_ACCOUNT
+from cogento.settings import SchemaSettings, load_chosen
 from cogento.store import process_roles
 from cogento.store.process_roles import ProcessRole
+
+READER = "cogento_reader"
 
 
 @click.command("roles-sql")
@@ -19,14 +22,17 @@ from cogento.store.process_roles import ProcessRole
 )
 @click.option(
     "--reader",
-    default="cogento_reader",
-    show_default=True,
-    help="The role of whoever reads the tables: analysts and sign-in.",
+    help="The role of whoever reads the tables: analysts and sign-in.  [default: cogento_reader, with _NAME for an account]",
 )
-def roles_sql(*, worker: str, console: str, reader: str) -> None:
+def roles_sql(*, worker: str, console: str, reader: str | None) -> None:
     """Print SQL that gives each process a role of its own, with the least rights.
 
-    Nothing is done: look at it and pipe it into psql, after `cogento migrate`. Roles that exist are kept.
+    Nothing is done: look at it and pipe it into psql, after `cogento migrate`. Roles that exist are kept. One crew of workers
+    and one console serve all accounts; each account's readers see its tables alone.
     """
-    roles = {ProcessRole.WORKER: worker, ProcessRole.CONSOLE: console, ProcessRole.READER: reader}
-    click.echo(process_roles.roles_sql(roles, load(SchemaSettings).database_schema))
+    for settings in load_chosen(SchemaSettings):
+        readers = reader or READER
+        if reader is None and settings.account != DEFAULT_ACCOUNT:
+            readers = f"{READER}_{settings.account}"
+        roles = {ProcessRole.WORKER: worker, ProcessRole.CONSOLE: console, ProcessRole.READER: readers}
+        click.echo(process_roles.roles_sql(roles, settings.database_schema))

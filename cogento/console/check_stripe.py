@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cogento import runtime
+from cogento.accounts import webhook_path
 from cogento.console.connections import silent_logs
 from cogento.console.endpoints import chosen, judge_endpoint
 from cogento.console.errors import Failure
@@ -98,7 +99,7 @@ def check_endpoints(
         return [
             wrong("endpoint", none, "`cogento endpoint create URL` makes one; or set STRIPE_POLL_SECONDS.")
         ], ()
-    judged = [(one, list(judge_endpoint(one))) for one in found]
+    judged = [(one, list(judge_endpoint(one, path=webhook_path(settings.account)))) for one in found]
     right = [(one, findings) for one, findings in judged if worst(findings) is not Grade.BAD]
     shown = [
         replace(finding, subject="endpoint", text=f"{one.id}, {finding.subject}: {finding.text}")

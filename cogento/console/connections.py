@@ -37,7 +37,7 @@ from cogento.store.connecting import greet_if_there
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -142,16 +142,18 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
             runtime.run(mailboxes.close())
 
 
-def require_access(settings: ConsoleSettings) -> None:
+def require_access(each: Sequence[ConsoleSettings]) -> None:
     """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
     with friendly_errors():
-        asyncio.run(_ask_for_access(settings))  # on a loop of its own: this process is yet to fork
+        asyncio.run(_ask_for_access(each))  # on a loop of its own: this process is yet to fork
 
 
-async def _ask_for_access(settings: ConsoleSettings) -> None:
+async def _ask_for_access(each: Sequence[ConsoleSettings]) -> None:
+    settings = each[0]
     mailboxes = connect(settings)
     try:
-        await mailboxes.status()
+        for one in each:
+            await mailboxes.of_account(one.account).status()
     except MailboxDenied:
         raise
     except MailboxUnavailable:
@@ -172,4 +174,5 @@ def connect(settings: MailboxSettings) -> Mailboxes:
             customer_events=settings.mailbox_customer_limit, total_events=settings.mailbox_total_limit
         ),
         max_connections=REDIS_CONNECTIONS,
+        account=settings.account,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cogento.accounts import WEBHOOK_PATH
 from cogento.console.findings import good, warning, wrong
 from cogento.reconcile.sweep import TYPES
 from cogento.stripe.api import API_VERSION
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from cogento.console.findings import Finding
     from cogento.stripe.account import WebhookEndpoint
 
-WEBHOOK_PATH = "/webhooks/stripe"
 EVERYTHING = "*"
 DASHBOARD = "in Stripe's dashboard under Developers, Webhooks"
 
@@ -23,7 +23,7 @@ DASHBOARD = "in Stripe's dashboard under Developers, Webhooks"
 def concerns_us(endpoint: WebhookEndpoint) -> bool:
     """Tell an endpoint that sends events of ours, or sends to an address like a receiver's."""
     types = set(endpoint.enabled_events)
-    return bool(types & {*TYPES, EVERYTHING}) or _path(endpoint.url).endswith(WEBHOOK_PATH)
+    return bool(types & {*TYPES, EVERYTHING}) or WEBHOOK_PATH in _path(endpoint.url)
 
 
 def chosen(endpoints: Iterable[WebhookEndpoint], which: str | None) -> list[WebhookEndpoint]:
@@ -33,23 +33,23 @@ def chosen(endpoints: Iterable[WebhookEndpoint], which: str | None) -> list[Webh
     return [one for one in endpoints if which in {one.id, one.url, urlsplit(one.url).netloc}]
 
 
-def judge_endpoint(endpoint: WebhookEndpoint) -> Iterator[Finding]:
-    """Say of an endpoint what is as it should be, and what is not."""
+def judge_endpoint(endpoint: WebhookEndpoint, *, path: str) -> Iterator[Finding]:
+    """Say of an endpoint what is as it should be, and what is not; `path` is where its account's events are taken."""
     if endpoint.status == "enabled":
         yield good("status", "enabled")
     else:
         yield wrong("status", f"{endpoint.status}: Stripe sends nothing", f"Enable it {DASHBOARD}.")
-    yield _judge_url(endpoint)
+    yield _judge_url(endpoint, path)
     yield from _judge_types(endpoint)
     yield _judge_version(endpoint)
 
 
-def _judge_url(endpoint: WebhookEndpoint) -> Finding:
-    scheme, path = urlsplit(endpoint.url).scheme, _path(endpoint.url)
-    if not path.endswith(WEBHOOK_PATH):
+def _judge_url(endpoint: WebhookEndpoint, path: str) -> Finding:
+    scheme = urlsplit(endpoint.url).scheme
+    if not _path(endpoint.url).endswith(path):
         return wrong(
             "address",
-            f"{endpoint.url} does not end with {WEBHOOK_PATH}, where the receiver listens",
+            f"{endpoint.url} does not end with {path}, where the receiver listens",
             f"Change it {DASHBOARD}.",
         )
     if scheme != "https":

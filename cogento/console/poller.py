@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 SECONDS_SHOWN = 120
 THROUGHPUT_SECONDS = 10
 LINES_SHOWN = 8
-EVERY_SECONDS = 1.0
 DETAILS_EVERY_SECONDS = 5
 """So often it is asked who waits, and what letters died of: more than a figure, and read by people."""
 CUSTOMERS_NAMED = 20
@@ -50,7 +49,7 @@ FIRST_POLL_SECONDS = 2.0
 """How long a page waits for it: without, it would show servers as away that nobody has asked yet."""
 
 # How far back rows that changed are looked for: since the last poll, and what a transaction may take to commit.
-LOOK_BACK_SECONDS = 3
+COMMIT_SECONDS = 2
 FIRST_LOOK_BACK_SECONDS = 600
 
 T = TypeVar("T")
@@ -61,8 +60,9 @@ _log = structlog.get_logger()
 class StatusPoller:
     """Remembers the last two minutes; safe for any number of threads that read."""
 
-    def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
+    def __init__(self, mailboxes: Mailboxes, store: Store, *, every_seconds: int = 1) -> None:
         self._mailboxes = mailboxes
+        self._every_seconds = every_seconds
         self._store = store
         self._history = RecentHistory()
         self._seen = self._history.overview()
@@ -76,7 +76,7 @@ class StatusPoller:
         self._letters: tuple[int, Sequence[LetterCount], LettersInShort] = (0, (), LettersInShort())
 
     def start(self) -> None:
-        """Poll once a second from now on, in a thread of this process."""
+        """Poll at this interval from now on, in a thread of this process."""
         self._has_polled.clear()
         threading.Thread(target=self._repeat, name="poller", daemon=True).start()
 
@@ -112,7 +112,7 @@ class StatusPoller:
 
     async def _read_tables(self, sample: StatusSample) -> StatusSample:
         # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.
-        back, self._look_back_seconds = self._look_back_seconds, LOOK_BACK_SECONDS
+        back, self._look_back_seconds = self._look_back_seconds, self._every_seconds + COMMIT_SECONDS
         recent = self._store.recent
         tables = await self._store.figures()
         if self._counted is None:
@@ -168,14 +168,14 @@ class StatusPoller:
         return tuple(self._minutes.values())
 
     def _repeat(self) -> None:
-        """Poll at each second's beginning, so that every second is polled once."""
+        """Poll at the beginning of each interval, of a second for example, so that each is polled once."""
         while True:
             try:
                 self.poll()
             except Exception as error:  # noqa: BLE001 - a mistake in one poll must not end the thread
                 _log.error("poll_failed", exc_info=error)
             self._has_polled.set()
-            time.sleep(EVERY_SECONDS - time.time() % EVERY_SECONDS)
+            time.sleep(self._every_seconds - time.time() % self._every_seconds)
 
 
 def _growth(

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from cogento import VERSION, runtime
 from cogento.console.errors import Failure, friendly_errors
+from cogento.settings.environment import variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ class SystemService:
     def settings(self) -> Sequence[Setting]:
         """List what this process was told; of a secret only whether it is set."""
         return [
-            Setting(name.upper(), _shown(getattr(self._settings, name)))
+            Setting(variable_of(name, self._settings.cogento_account), _shown(getattr(self._settings, name)))
             for name in type(self._settings).model_fields
         ]
 

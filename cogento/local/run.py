@@ -22,7 +22,7 @@ from cogento.local.start import RunOptions, start_everything
 from cogento.local.stripe.events import Payloads
 from cogento.local.supervisor import Supervisor
 from cogento.local.terminal import StatusLine, Terminal, describe_run, occupy_standard_streams
-from cogento.settings import MAX_POLL_SECONDS
+from cogento.settings.processes import MAX_POLL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

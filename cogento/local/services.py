@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cogento.accounts import WEBHOOK_PATH
 from cogento.database_schema import split_schema
 from cogento.local.ports import LOCALHOST, require_free
 from cogento.local.process import Command, log_size, rotate
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cogento.local.data_folder import DataFolder
     from cogento.local.fill import AccountFill
 
-WEBHOOK_PATH = "/webhooks/stripe"
 CONSOLE_PATH = "/console"
 SIMULATED_KEY = "sk_test_simulated"  # what the simulated Stripe's API takes; no secret
 GRACE_SECONDS = 4  # for requests under way when the receiver stops: everything ends within 10 s

@@ -175,6 +175,8 @@ def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountF
 
 def check_settings(simulation: StripeSimulation | None) -> WorkerSettings:
     """Refuse, before anything is started, what our processes would refuse of the environment that they are given."""
+    if os.environ.get("STRIPE_ACCOUNTS"):
+        raise LocalError("`cogento run` starts one account: unset STRIPE_ACCOUNTS (docs/accounts.md)")
     known = {name: value for name, value in STAND_INS.items() if not os.environ.get(name.upper())}
     known |= (
         {name.lower(): value or None for name, value in simulation.settings().items()} if simulation else {}

@@ -7,7 +7,7 @@ own counters are in receiver/metrics.py. Pure, but for what a worker counts unti
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from cogento import VERSION
+from cogento.accounts import working_for
 from cogento.queue.circuit import Dependency
 from cogento.queue.delays import Delay, histograms
 from cogento.queue.status import MailboxState
@@ -91,7 +92,8 @@ def measure(metrics: tuple[Metric[F], ...], figures: F) -> Measured:
     return {metric.name: found for metric in metrics if (found := metric.measure(figures))}
 
 
-_counted: Counter[str] = Counter()
+_counted: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+"""By the account whose work it was."""
 _counting = threading.Lock()
 
 
@@ -109,7 +111,7 @@ class WorkerCounter:
     def count(self, *labels: str, by: int = 1) -> None:
         """Count, under these values of the labels: few, known beforehand, and without spaces or commas."""
         with _counting:
-            _counted[f"{self.name} {','.join(labels) or '-'} total"] += by
+            _counted[working_for.get()][f"{self.name} {','.join(labels) or '-'} total"] += by
 
     def read(self, figures: QueueFigures) -> Mapping[tuple[str, ...], float]:
         """Return what all workers have counted; without labels it is 0 until one has."""
@@ -126,12 +128,10 @@ class WorkerCounter:
         return Metric(self.name, Type.COUNTER, self.help, self.read, self.labels)
 
 
-def take_counted() -> Counter[str]:
-    """Return what this process has counted since the last call, as fields of the workers' counters."""
+def take_counted(account: str | None = None) -> Counter[str]:
+    """Return what this process has counted for an account since the last call, as fields of the workers' counters."""
     with _counting:
-        taken = Counter(_counted)
-        _counted.clear()
-    return taken
+        return _counted.pop(account, Counter())
 
 
 BATCHES = WorkerCounter(

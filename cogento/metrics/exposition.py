@@ -6,7 +6,6 @@ import hmac
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -75,36 +74,49 @@ def shown_tables(kept: KeptTables | None) -> ShownTables:
 
 def exposition(queue: QueueFigures | None, tables: ShownTables) -> bytes:
     """Write what is known of queue and tables; a server that did not answer leaves its figures out."""
+    return exposition_of({None: (queue, tables)})
+
+
+def exposition_of(accounts: Mapping[str | None, tuple[QueueFigures | None, ShownTables]]) -> bytes:
+    """Write the same of several accounts, each sample with its account's name; of one that has none without."""
     registry = CollectorRegistry()
-    registry.register(_Known(queue, tables))
+    registry.register(_Known(accounts))
     return generate_latest(registry)
 
 
 class _Known(Collector):
-    def __init__(self, queue: QueueFigures | None, tables: ShownTables) -> None:
-        self._queue = queue
-        self._tables = tables
+    def __init__(self, accounts: Mapping[str | None, tuple[QueueFigures | None, ShownTables]]) -> None:
+        self._accounts = accounts
 
     def collect(self) -> Iterator[Family]:
-        up = GaugeMetricFamily(
-            "cogento_up", "1 while the server that is needed answers, else 0.", labels=["dependency"]
-        )
-        up.add_metric(["redis"], self._queue is not None)
-        if self._tables.is_up is not None:
-            up.add_metric(["postgres"], self._tables.is_up)
+        up = Family("cogento_up", "1 while the server that is needed answers, else 0.", "gauge")
+        for account, (queue, tables) in self._accounts.items():
+            named = _labels(account)
+            up.add_sample("cogento_up", {"dependency": "redis", **named}, queue is not None)
+            if tables.is_up is not None:
+                up.add_sample("cogento_up", {"dependency": "postgres", **named}, tables.is_up)
         yield up
-        measured = (measure(QUEUE_METRICS, self._queue) if self._queue else {}) | self._tables.measured
+        measured = {
+            account: (measure(QUEUE_METRICS, queue) if queue else {}) | tables.measured
+            for account, (queue, tables) in self._accounts.items()
+        }
         for metric in METRICS:
-            # Another release may have kept samples with other labels.
-            samples = [one for one in measured.get(metric.name, ()) if len(one.labels) == len(metric.labels)]
-            if samples:
-                yield _family(metric, samples)
+            family = Family(metric.name, metric.help, metric.type)
+            for account, found in measured.items():
+                _add(family, metric, found.get(metric.name, ()), _labels(account))
+            if family.samples:
+                yield family
 
 
-def _family(metric: Metric[Any], samples: Sequence[Sample]) -> Family:
-    family = Family(metric.name, metric.help, metric.type)
+def _labels(account: str | None) -> dict[str, str]:
+    return {} if account is None else {"account": account}
+
+
+def _add(family: Family, metric: Metric[Any], samples: Sequence[Sample], named: Mapping[str, str]) -> None:
     for sample in samples:
-        labels, value = dict(zip(metric.labels, sample.labels, strict=True)), sample.value
+        if len(sample.labels) != len(metric.labels):
+            continue  # another release may have kept samples with other labels
+        labels, value = {**dict(zip(metric.labels, sample.labels, strict=True)), **named}, sample.value
         if isinstance(value, Buckets):
             for bound, count in zip(map(floatToGoString, BUCKETS_SECONDS), value.counts, strict=True):
                 family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, count)
@@ -112,4 +124,3 @@ def _family(metric: Metric[Any], samples: Sequence[Sample]) -> Family:
             family.add_sample(f"{metric.name}_sum", labels, value.sum_seconds)
         else:
             family.add_sample(metric.series, labels, value)
-    return family

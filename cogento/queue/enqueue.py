@@ -2,95 +2,83 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from cogento.events.envelope import ANY_TIME, parse_envelope
 from cogento.events.errors import RejectedError
 from cogento.events.outcomes import Source
 from cogento.queue import codec, replies
 from cogento.queue.claims import Put, PutResult
-from cogento.queue.durable_scripts import DurableScripts
 from cogento.queue.errors import JunkFound, MailboxUnavailable
 from cogento.queue.layout import FORMER, HOME, MAX_CHANGES
 from cogento.queue.redis_commands import Call
 from cogento.retries import MAX_WAKEUP_WINDOW_MS, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.claims import Limits
-    from cogento.queue.durability import AckDurability
+    from cogento.queue.durable_scripts import DurableScripts
     from cogento.queue.layout import Layout, Layouts
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Reply
 
 
 class EnqueueCommands:
-    """Puts into the mailboxes of all shards behind one server."""
+    """Puts into one account's mailboxes, of all shards behind one client."""
 
     def __init__(
-        self,
-        client: RedisClient,
-        layouts: Layouts,
-        *,
-        ack: AckDurability | None,
-        limits: Limits,
-        replicas: int = 1,
+        self, client: RedisClient, layouts: Layouts, scripts: DurableScripts, *, limits: Limits
     ) -> None:
-        self.scripts = DurableScripts(ack, replicas=replicas)
-        self._client = client
+        self.scripts = scripts
+        self.limits = limits
+        self.client = client
         self._layouts = layouts
-        self._limits = limits
 
     async def put(self, envelopes: Sequence[Envelope], *, source: Source, now_ms: int) -> list[Put]:
         """Put these; an id that waits already stays as it is. At most one result asks for a wake-up.
 
         While shards change, whose mail is not in its former shard any more is put into its current one in a second go.
         """
-        values = [
-            codec.encode(envelope.body, received_ms=now_ms, source=source, trace=envelope.trace)
-            for envelope in envelopes
-        ]
-        state = _Putting(envelopes, values)
-        for _ in range(2 * MAX_CHANGES):
-            layout = await self._layouts.get()
-            if not layout.is_written:
-                return [Put(PutResult.FULL) for _ in values]
-            await self._put_left(state, layout, now_ms)
-            if not state.left:
-                return state.puts()
-        raise MailboxUnavailable("Redis: the shards change too often")
+        (puts,) = await put_each([(self, envelopes)], source=source, now_ms=now_ms)
+        return puts
 
-    async def _put_left(self, state: _Putting, layout: Layout, now_ms: int) -> None:
-        """Put what is left where its customers' mailboxes are by this layout."""
+    async def prepare(self, state: _Putting, now_ms: int) -> _Prepared:
+        """Make the calls that put what is left where its customers' mailboxes are, by the layout that is known."""
+        layout = await self._layouts.get()
+        if not layout.is_written:
+            state.left = []  # nothing fits
         groups = state.by_home(layout)
         calls = [
             self._call(tag, takes_in, layout, now_ms, [(state.envelopes[i], state.values[i]) for i in places])
             for (tag, takes_in), places in groups.items()
         ]
+        return _Prepared(layout, groups, calls)
+
+    def note(self, state: _Putting, prepared: _Prepared, answers: Iterable[Reply], now_ms: int) -> list[Call]:
+        """Note what became of these; return what puts stored events that may be in no mailbox into their own."""
         orphaned: list[Call] = []
-        for (home, places), reply in zip(groups.items(), await self._run(calls), strict=True):
+        for (home, places), reply in zip(prepared.groups.items(), answers, strict=True):
             if self._layouts.learn_from(reply):
                 state.put_again(places)
                 continue
             for stored in state.note(places, reply):
-                orphaned += self._restoring(*home, layout, now_ms, stored)
-        if orphaned:
-            # Stored events that came again, with other bytes, and may be in no mailbox: put into their own.
-            await self.scripts.run(self._client, orphaned)
+                orphaned += self._restoring(*home, prepared.layout, now_ms, stored)
+        return orphaned
 
-    async def _run(self, calls: Sequence[Call]) -> list[Reply]:
+    async def run(self, calls: Sequence[Call]) -> list[Reply]:
         """Put once more where junk was in the way: Stripe would come back with these an hour later."""
         try:
-            return await self.scripts.run(self._client, calls)
+            return await self.scripts.run(self.client, calls)
         except JunkFound:
-            return await self.scripts.run(self._client, calls)
+            return await self.scripts.run(self.client, calls)
 
     def _call(
         self, tag: str, takes: str, layout: Layout, now_ms: int, envelopes: Iterable[tuple[Envelope, bytes]]
     ) -> Call:
-        limits = self._limits
+        limits = self.limits
         caps = (limits.customer_events, limits.total_events, limits.total_bytes)
         terms: list[Argument] = [now_ms, layout.text, takes, *caps, WAKEUP_WINDOW_MS, MAX_WAKEUP_WINDOW_MS]
         for envelope, value in envelopes:
@@ -101,6 +89,14 @@ class EnqueueCommands:
         terms = restoring_terms(stored)
         if terms:
             yield Call("restore", tag, (now_ms, layout.text, takes, *terms))
+
+
+class _Prepared(NamedTuple):
+    """Calls that put some of a put's envelopes, and which of these each has: those of one shard."""
+
+    layout: Layout
+    groups: Mapping[tuple[str, str], Sequence[int]]
+    calls: Sequence[Call]
 
 
 class _Putting:
@@ -149,6 +145,35 @@ class _Putting:
         """Return the results; one of them asks for a wake-up where a shard did."""
         wakeup_at = self._results.index(PutResult.QUEUED) if self._needs_wakeup else None
         return [Put(result, needs_wakeup=i == wakeup_at) for i, result in enumerate(self._results)]
+
+
+async def put_each(
+    parts: Sequence[tuple[EnqueueCommands, Sequence[Envelope]]], *, source: Source, now_ms: int
+) -> list[list[Put]]:
+    """Put several accounts' envelopes in calls of the client that they share; the answers are in this order."""
+    states = [_Putting(envelopes, _encoded(envelopes, source, now_ms)) for _, envelopes in parts]
+    first = parts[0][0]
+    for _ in range(2 * MAX_CHANGES + 1):
+        going = [(one, state) for (one, _), state in zip(parts, states, strict=True) if state.left]
+        if not going:
+            return [state.puts() for state in states]
+        prepared = [await one.prepare(state, now_ms) for one, state in going]
+        calls = [call for each in prepared for call in each.calls]
+        answers = iter(await first.run(calls) if calls else ())
+        orphaned: list[Call] = []
+        for (one, state), each in zip(going, prepared, strict=True):
+            orphaned += one.note(state, each, islice(answers, len(each.calls)), now_ms)
+        if orphaned:
+            # Stored events that came again, with other bytes, and may be in no mailbox: put into their own.
+            await first.scripts.run(first.client, orphaned)
+    raise MailboxUnavailable("Redis: the shards change too often")
+
+
+def _encoded(envelopes: Sequence[Envelope], source: Source, now_ms: int) -> list[bytes]:
+    return [
+        codec.encode(envelope.body, received_ms=now_ms, source=source, trace=envelope.trace)
+        for envelope in envelopes
+    ]
 
 
 def restoring_terms(stored: bytes) -> tuple[Argument, ...] | None:

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from cogento.queue.errors import MailboxUnavailable
+from cogento.queue.mailboxes import put_together
 from cogento.queue.redis_connection import SLOWEST_BYTES_A_SECOND
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ GRACE_SECONDS = 0.3
 class _PendingPut:
     """One caller: its envelope, and the answer it waits for; after `deadline`, by the loop's clock, no put of it begins."""
 
-    __slots__ = ("answer", "deadline", "envelope")
+    __slots__ = ("answer", "deadline", "envelope", "mailboxes")
 
-    def __init__(self, envelope: Envelope, answer: asyncio.Future[Put], deadline: float) -> None:
+    def __init__(
+        self, envelope: Envelope, mailboxes: Mailboxes, answer: asyncio.Future[Put], deadline: float
+    ) -> None:
         self.envelope = envelope
+        self.mailboxes = mailboxes
         self.answer = answer
         self.deadline = deadline
 
@@ -84,9 +88,13 @@ class GroupCommit:
     wait, each no longer than for two puts (one under way and its own) and a moment.
     """
 
-    def __init__(self, mailboxes: Mailboxes) -> None:
+    def __init__(self, mailboxes: Mailboxes, lanes: dict[str, _Lane] | None = None) -> None:
         self._mailboxes = mailboxes
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes = {} if lanes is None else lanes
+
+    def beside(self, mailboxes: Mailboxes) -> GroupCommit:
+        """Return the same for another account's mailboxes on these servers, whose puts share the calls."""
+        return GroupCommit(mailboxes, self._lanes)
 
     async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when the result is there.
@@ -97,14 +105,14 @@ class GroupCommit:
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = _Lane(self._mailboxes)
-        return await lane.put(envelope)
+        return await lane.put(envelope, self._mailboxes)
 
 
 class _Lane:
     """The callers whose mail one server keeps."""
 
     def __init__(self, mailboxes: Mailboxes) -> None:
-        self._mailboxes = mailboxes
+        self._mailboxes = mailboxes  # any account's: what is asked of them is the servers' own
         self._queue: deque[_PendingPut] = deque()
         self._flights: list[_Flight] = []  # while there is none, nobody waits
         self._is_starting = False
@@ -112,12 +120,12 @@ class _Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None  # uvloop's handle of what is due at once cannot tell
 
-    def put(self, envelope: Envelope) -> asyncio.Future[Put]:
+    def put(self, envelope: Envelope, mailboxes: Mailboxes) -> asyncio.Future[Put]:
         if len(self._queue) >= MAX_WAITING:
             raise MailboxUnavailable("too many callers wait")
         loop = asyncio.get_running_loop()
         longest = 2 * self._mailboxes.longest_put_seconds() + len(envelope.body) / SLOWEST_BYTES_A_SECOND
-        pending = _PendingPut(envelope, loop.create_future(), loop.time() + longest)
+        pending = _PendingPut(envelope, mailboxes, loop.create_future(), loop.time() + longest)
         self._queue.append(pending)
         if not self._is_starting and self._is_put_worth_it():
             # It begins once all who are ready now wait in the queue.
@@ -172,7 +180,7 @@ class _Lane:
             return
         failure: Exception | None = MailboxUnavailable("the put was interrupted")
         try:
-            puts = await self._mailboxes.put([pending.envelope for pending in group])
+            puts = await put_together([(pending.mailboxes, pending.envelope) for pending in group])
             for pending, put in zip(group, puts, strict=True):
                 pending.resolve(put)
             failure = None

@@ -95,7 +95,7 @@ class Inspection:
 
     async def run(self) -> Findings | None:
         """Go through everything once and say what was put right; None where somebody did so lately, or does."""
-        inspected = keys.inspected_key(keys.FIRST_TAG)
+        inspected = keys.inspected_key(self._layouts.first_tag)
         if not await self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
             return None
         begun = time.monotonic()
@@ -120,7 +120,7 @@ class Inspection:
 
     async def _pause(self, begun: float) -> None:
         """Rest after a slice, and go on saying that a round is under way."""
-        await self._server.ask("PEXPIRE", keys.inspected_key(keys.FIRST_TAG), UNDER_WAY_MS)
+        await self._server.ask("PEXPIRE", keys.inspected_key(self._layouts.first_tag), UNDER_WAY_MS)
         await asyncio.sleep(REST * (time.monotonic() - begun))
 
 

@@ -6,6 +6,9 @@ All keys of a shard start with its hash tag, so that a shard stands in one slot 
 script may touch them all. The Lua files build the same names from the tag (lua/shard.lua). No key is called like a
 tag alone, and none must be: redis_cluster.py relies on it while a slot moves.
 
+Each Stripe account of a deployment has shards of its own, whose tags carry its name: `{cogento:eu:0}`. Those of the account
+`default` carry none. So no script of one account can name a key of another.
+
 | key                | type   | holds                                                                       |
 | ------------------ | ------ | --------------------------------------------------------------------------- |
 | `:event:<event>`   | string | one waiting or parked event as codec.py writes it                           |
@@ -60,6 +63,8 @@ from typing import TYPE_CHECKING
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
+from cogento.accounts import DEFAULT_ACCOUNT
+
 if TYPE_CHECKING:
     from cogento.events.names import CustomerId, EventId
 
@@ -68,33 +73,48 @@ WAKEUP_QUEUE = "wakeups"
 
 
 FIRST_TAG = "{cogento:0}"
+"""That of the account `default`."""
+
+
+def owner(account: str) -> str:
+    """Return how the tags of an account's shards begin, behind the brace."""
+    return "cogento" if account == DEFAULT_ACCOUNT else f"cogento:{account}"
+
+
+def first_tag(account: str) -> str:
+    """Return the tag of an account's first shard, the same however many it has."""
+    return f"{{{owner(account)}:0}}"
 
 
 @cache
-def tags(shards: int) -> tuple[str, ...]:
-    """Return every shard's hash tag: of as many equal parts of the slots each has one shard.
+def tags(shards: int, account: str = DEFAULT_ACCOUNT) -> tuple[str, ...]:
+    """Return the hash tag of each of an account's shards: of as many equal parts of the slots each has one shard.
 
     So masters with as many slots have as many shards. The first shard's tag is the same whatever their number.
     """
+    first = first_tag(account)
     width = REDIS_CLUSTER_HASH_SLOTS / shards
-    first_part = int(key_slot(FIRST_TAG.encode()) / width)
+    first_part = int(key_slot(first.encode()) / width)
     return (
-        FIRST_TAG,
-        *(_tag_in(number, shards, (first_part + number) % shards) for number in range(1, shards)),
+        first,
+        *(
+            _tag_in(owner(account), number, shards, (first_part + number) % shards)
+            for number in range(1, shards)
+        ),
     )
 
 
-def _tag_in(number: int, shards: int, part: int) -> str:
+def _tag_in(begins: str, number: int, shards: int, part: int) -> str:
     """Return the first name of a shard whose slot is in the middle of a part, away from where masters' slots end."""
     width = REDIS_CLUSTER_HASH_SLOTS / shards
-    names = (f"{{cogento:{number}of{shards}.{attempt}}}" for attempt in itertools.count())
+    names = (f"{{{begins}:{number}of{shards}.{attempt}}}" for attempt in itertools.count())
     return next(name for name in names if abs(key_slot(name.encode()) - (part + 0.5) * width) <= width / 8)
 
 
 @cache
-def numbered_tags(shards: int) -> tuple[str, ...]:
+def numbered_tags(shards: int, account: str = DEFAULT_ACCOUNT) -> tuple[str, ...]:
     """Return the tags that release 0.1 gave so many shards: one server has all of them, wherever their slots lie."""
-    return tuple(f"{{cogento:{number}}}" for number in range(shards))
+    return tuple(f"{{{owner(account)}:{number}}}" for number in range(shards))
 
 
 def shard_of(customer_id: CustomerId, *, shards: int) -> int:

@@ -28,12 +28,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.queue import keys
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.redis_commands import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from cogento.events.names import CustomerId
     from cogento.queue.clock import RedisClock
@@ -48,20 +49,21 @@ HOME, FORMER = "home", "former"
 """What a script is told of the shard that it runs on: with FORMER it takes in nobody of whom nothing is there."""
 
 _TEXT = re.compile(r"(\d+) (\d+n?) (\d+n?) (-|\d+n?(?:,\d+n?)*)")
-_TAG = re.compile(r"\{cogento:(?P<number>\d+)(?:of(?P<count>\d+)\.\d+)?\}")
+_TAG = r"\{%s:(?P<number>\d+)(?:of(?P<count>\d+)\.\d+)?\}"
 
 
 @dataclass(frozen=True, slots=True)
 class ShardSet:
-    """So many shards; `is_numbered` where they are called as in release 0.1."""
+    """So many shards of an account; `is_numbered` where they are called as in release 0.1."""
 
     count: int
     is_numbered: bool = False
+    account: str = DEFAULT_ACCOUNT
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read what `str` wrote."""
-        return cls(int(text.removesuffix("n")), text.endswith("n"))
+    def parse(cls, text: str, account: str = DEFAULT_ACCOUNT) -> Self:
+        """Read what `str` wrote of an account's."""
+        return cls(int(text.removesuffix("n")), text.endswith("n"), account)
 
     def __str__(self) -> str:
         return f"{self.count}n" if self.is_numbered else f"{self.count}"
@@ -69,7 +71,8 @@ class ShardSet:
     @property
     def tags(self) -> tuple[str, ...]:
         """Each shard's hash tag; the first one's is always the same."""
-        return keys.numbered_tags(self.count) if self.is_numbered else keys.tags(self.count)
+        named = keys.numbered_tags if self.is_numbered else keys.tags
+        return named(self.count, self.account)
 
     def tag_of(self, customer_id: CustomerId) -> str:
         """Return the tag of a customer's shard."""
@@ -89,14 +92,14 @@ class Layout:
     past: tuple[ShardSet, ...] = ()
 
     @classmethod
-    def parse(cls, text: bytes) -> Self | None:
-        """Read what `text` is; None where that is something else."""
+    def parse(cls, text: bytes, account: str = DEFAULT_ACCOUNT) -> Self | None:
+        """Read what `text` is, of an account's shards; None where that is something else."""
         match = _TEXT.fullmatch(text.decode(errors="replace"))
         if match is None:
             return None
         generation, former, current, past = match.groups()
-        before = () if past == "-" else tuple(map(ShardSet.parse, past.split(",")))
-        return cls(int(generation), ShardSet.parse(former), ShardSet.parse(current), before)
+        before = () if past == "-" else tuple(ShardSet.parse(one, account) for one in past.split(","))
+        return cls(int(generation), ShardSet.parse(former, account), ShardSet.parse(current, account), before)
 
     @cached_property
     def text(self) -> str:
@@ -141,7 +144,9 @@ class Layout:
 
     def changed_to(self, count: int) -> Layout:
         """Return the beginning of a change to so many shards."""
-        return Layout(self.generation + 1, self.current, ShardSet(count), self.past)
+        return Layout(
+            self.generation + 1, self.current, ShardSet(count, account=self.current.account), self.past
+        )
 
     def settled(self) -> Layout:
         """Return what there is once all mail has moved."""
@@ -151,13 +156,17 @@ class Layout:
 
 
 class Layouts:
-    """The layout as this process knows it; everything asynchronous raises MailboxUnavailable.
+    """The layout of an account's shards as this process knows it; everything asynchronous raises MailboxUnavailable.
 
     `known` is None before it was first asked for.
     """
 
-    def __init__(self, client: RedisClient, clock: RedisClock, *, wished: int) -> None:
+    def __init__(
+        self, client: RedisClient, clock: RedisClock, *, wished: int, account: str = DEFAULT_ACCOUNT
+    ) -> None:
         self.known: Layout | None = None
+        self.first_tag = keys.first_tag(account)
+        self._account = account
         self._client = client
         self._clock = clock
         self._wished = wished
@@ -171,12 +180,12 @@ class Layouts:
 
         Where that does not fit into memory it is one of which `is_written` is not true: enough to process what waits.
         """
-        text = await self._client.ask("GET", keys.layout_key(keys.FIRST_TAG))
-        if text is not None and Layout.parse(text) is not None:
+        text = await self._client.ask("GET", keys.layout_key(self.first_tag))
+        if text is not None and Layout.parse(text, self._account) is not None:
             return self.learn(text)
         layout = self.known or await self._find()
         terms = (await self._clock.now_ms(), text or "", layout.text)
-        (text,) = await self._client.run(Call("relayout", keys.FIRST_TAG, terms))
+        (text,) = await self._client.run(Call("relayout", self.first_tag, terms))
         return replace(layout, generation=0) if text is None else self.learn(text)
 
     async def for_writing(self) -> Layout:
@@ -195,10 +204,10 @@ class Layouts:
 
     def learn(self, text: bytes) -> Layout:
         """Note a layout as it is written down, unless a newer one is known; return the one that is known then."""
-        layout = Layout.parse(text)
+        layout = Layout.parse(text, self._account)
         if layout is None:
             raise MailboxUnavailable(
-                f"Redis: {keys.layout_key(keys.FIRST_TAG)} holds {text[:80]!r}, which is no layout"
+                f"Redis: {keys.layout_key(self.first_tag)} holds {text[:80]!r}, which is no layout"
             )
         if self.known is None or layout.generation > self.known.generation:
             self.known = layout
@@ -206,38 +215,47 @@ class Layouts:
 
     async def _find(self) -> Layout:
         """Find what a process of an earlier release, or one before Redis lost the first shard's, went by."""
+        owner = keys.owner(self._account)
+        tag_pattern = re.compile(_TAG % re.escape(owner))
         tags: set[str] = set()
         for server in await self._client.servers():
             cursor = 0
             while True:
                 cursor, found = await server.ask(
-                    "SCAN", cursor, "MATCH", "{cogento:*}:[sl]*", "COUNT", KEYS_AT_ONCE
+                    "SCAN", cursor, "MATCH", f"{{{owner}:*}}:[sl]*", "COUNT", KEYS_AT_ONCE
                 )
                 tags.update(key.decode(errors="replace").rpartition(":")[0] for key in found)
                 if not int(cursor):
                     break
         texts = [
-            await self._client.ask("GET", keys.layout_key(tag)) for tag in sorted(tags) if _TAG.fullmatch(tag)
+            await self._client.ask("GET", keys.layout_key(tag))
+            for tag in sorted(tags)
+            if tag_pattern.fullmatch(tag)
         ]
         layouts = [
-            layout for text in texts if text is not None and (layout := Layout.parse(text)) is not None
+            layout
+            for text in texts
+            if text is not None and (layout := Layout.parse(text, self._account)) is not None
         ]
         if layouts:
             return max(layouts, key=lambda layout: layout.generation)
-        shards = _shards_called(tags) or ShardSet(self._wished)
+        called = _shards_called(filter(None, map(tag_pattern.fullmatch, tags)), self._account)
+        shards = called or ShardSet(self._wished, account=self._account)
         return Layout(1, shards, shards)
 
 
-def _shards_called(tags: Collection[str]) -> ShardSet | None:
+def _shards_called(matches: Iterable[re.Match[str]], account: str) -> ShardSet | None:
     """Return of how many shards these were; None where there are none."""
-    names = [match for tag in tags if (match := _TAG.fullmatch(tag)) is not None]
+    names = list(matches)
     counts = _numbers(match["count"] for match in names)
     numbers = _numbers(match["number"] for match in names if match["count"] is None)
     if counts:
-        return ShardSet(max(counts))
+        return ShardSet(max(counts), account=account)
     if not numbers:
         return None
-    return ShardSet(max(numbers) + 1, is_numbered=True) if max(numbers) else ShardSet(1)
+    if max(numbers):
+        return ShardSet(max(numbers) + 1, is_numbered=True, account=account)
+    return ShardSet(1, account=account)
 
 
 def _numbers(texts: Iterable[str | None]) -> list[int]:

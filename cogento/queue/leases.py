@@ -76,18 +76,20 @@ class LeaseCommands:
         max_events: int,
         lease_seconds: float,
         max_customer_events: int = MAX_CUSTOMER_EVENTS,
+        awake_ms: int = WAKEUP_WINDOW_MS,
     ) -> Claim | None:
         """Lease the customers at the head of the line to the caller; None when no event is ready.
 
         A claim that returned events must be followed by another once it is settled (the wake-ups count on
-        it). First of all, expired leases and sleepers whose time has come are put back in line.
+        it). First of all, expired leases and sleepers whose time has come are put back in line. For `awake_ms` at least no
+        wake-up is asked for: that long the caller may take to claim again.
         """
         now_ms, lease_ms = await self._clock.now_ms(), int(lease_seconds * 1000)
         token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
         batches: list[CustomerBatch] = []
         for _ in range(MAX_CHANGES):
             layout = await self._layouts.get()
-            bounds = (max_customers, max_events, max_customer_events)
+            bounds = (max_customers, max_events, max_customer_events, awake_ms)
             batches = await self._claim_shards(layout, now_ms, token, expires_ms, bounds)
             if batches or self._layouts.known is layout:
                 break
@@ -133,10 +135,15 @@ class LeaseCommands:
         await self._for_customers("release", claim)
 
     async def _claim_shards(
-        self, layout: Layout, now_ms: int, token: LeaseToken, expires_ms: int, bounds: tuple[int, int, int]
+        self,
+        layout: Layout,
+        now_ms: int,
+        token: LeaseToken,
+        expires_ms: int,
+        bounds: tuple[int, int, int, int],
     ) -> list[CustomerBatch]:
         """Claim from one shard after the other, until there is enough of customers or events."""
-        max_customers, max_events, max_customer_events = bounds
+        max_customers, max_events, max_customer_events, awake_ms = bounds
         batches: list[CustomerBatch] = []
         away: dict[str, MailboxUnavailable] = {}  # by server, whose other shards are then passed over
         answered = 0
@@ -149,7 +156,7 @@ class LeaseCommands:
             if (lane := self._server.lane(tag)) in away:
                 continue
             left = (max_customers - len(batches), events, max_customer_events, CLAIMED_BYTES)
-            awake = (WAKEUP_WINDOW_MS, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
+            awake = (awake_ms, LINGER_MS_PER_EVENT, MAX_LINGER_MS)
             try:
                 batches += await self._claim_shard(tag, layout, now_ms, token, (expires_ms, *left, *awake))
                 answered += 1

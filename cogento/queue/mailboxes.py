@@ -6,9 +6,10 @@ through redis_client.py; nothing of Postgres, HTTP or Celery.
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.events.names import CustomerId, EventId
 from cogento.events.outcomes import Source
 from cogento.queue import codec, keys, replies
@@ -16,8 +17,8 @@ from cogento.queue.alerts import SentAlerts
 from cogento.queue.circuit import Circuit, Dependency
 from cogento.queue.claims import Limits
 from cogento.queue.clock import RedisClock
-from cogento.queue.durable_scripts import TIMEOUT_SECONDS
-from cogento.queue.enqueue import EnqueueCommands
+from cogento.queue.durable_scripts import TIMEOUT_SECONDS, DurableScripts
+from cogento.queue.enqueue import EnqueueCommands, put_each
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
@@ -36,7 +37,7 @@ from cogento.queue.shard_move import ShardMove
 from cogento.queue.status import Paused
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState, read_waiting
 from cogento.queue.worker_registry import WorkerRegistry
-from cogento.retries import PARKING
+from cogento.retries import PARKING, WAKEUP_WINDOW_MS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -75,23 +76,26 @@ class Mailboxes:
         replicas: int = 1,
         limits: Limits | None = None,
         name: str = "",
+        account: str = DEFAULT_ACCOUNT,
+        scripts: DurableScripts | None = None,
     ) -> None:
         self._server = server
         self._shards = shards
+        self._account, self._name = account, name
+        self._ack, self._replicas = ack, replicas
         self._clock = clock or RedisClock(server)
-        self._layouts = Layouts(server, self._clock, wished=shards)
-        self._enqueue = EnqueueCommands(
-            server, self._layouts, ack=ack, replicas=replicas, limits=limits or Limits()
-        )
-        self._checks = ServerChecks(server, self._enqueue.scripts, self._layouts)
+        self._layouts = Layouts(server, self._clock, wished=shards, account=account)
+        scripts = scripts or DurableScripts(ack, replicas=replicas)
+        self.enqueue = EnqueueCommands(server, self._layouts, scripts, limits=limits or Limits())
+        self._checks = ServerChecks(server, scripts, self._layouts)
         self._leases = LeaseCommands(
             server, self._clock, self._layouts, ack=ack, replicas=replicas, name=name
         )
-        self.workers = WorkerRegistry(server, self._clock, keys.FIRST_TAG)
-        self.fence_notes = FenceNotes(server, self._clock, keys.FIRST_TAG)
-        self.tables = TablesKeeper(server, self._clock, keys.FIRST_TAG)
-        self.minutes = MinutesKeeper(server, keys.FIRST_TAG)
-        self.sent_alerts = SentAlerts(server, keys.FIRST_TAG)
+        self.workers = WorkerRegistry(server, self._clock, self._layouts.first_tag)
+        self.fence_notes = FenceNotes(server, self._clock, self._layouts.first_tag)
+        self.tables = TablesKeeper(server, self._clock, self._layouts.first_tag)
+        self.minutes = MinutesKeeper(server, self._layouts.first_tag)
+        self.sent_alerts = SentAlerts(server, self._layouts.first_tag)
         self.search = EventSearch(server, self._clock, self._layouts)
 
     @classmethod
@@ -106,14 +110,31 @@ class Mailboxes:
         name: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
+        account: str = DEFAULT_ACCOUNT,
     ) -> Mailboxes:
-        """Make the mailboxes of a Redis URL; nothing is sent before it is needed.
+        """Make the mailboxes of an account at a Redis URL; nothing is sent before it is needed.
 
         `name` is the process's, and tells people who has claimed a mailbox. `replicas` counts with `redis_replicated`. `shards` is
         how many there shall be (shard_move.py): until that is so everything goes by how many there are.
         """
         client = connect(url, timeout_seconds=timeout_seconds, max_connections=max_connections)
-        return cls(client, shards=shards, ack=ack, replicas=replicas, limits=limits, name=name)
+        return cls(
+            client, shards=shards, ack=ack, replicas=replicas, limits=limits, name=name, account=account
+        )
+
+    def of_account(self, account: str) -> Mailboxes:
+        """Return another account's mailboxes on the same servers, over the same connections: closing one closes both."""
+        return Mailboxes(
+            self._server,
+            clock=self._clock,
+            shards=self._shards,
+            ack=self._ack,
+            replicas=self._replicas,
+            limits=self.enqueue.limits,
+            name=self._name,
+            account=account,
+            scripts=self.enqueue.scripts,
+        )
 
     async def check(self) -> ServerFacts:
         """Ask what each server really gives; see ServerChecks.check."""
@@ -133,11 +154,13 @@ class Mailboxes:
 
     def circuit(self, dependency: Dependency) -> Circuit:
         """Return the circuit that all workers share for a dependency."""
-        return Circuit(self._server, self._clock, tag=keys.FIRST_TAG, dependency=dependency)
+        return Circuit(self._server, self._clock, tag=self._layouts.first_tag, dependency=dependency)
 
     def rate_limiter(self, *, requests_per_second: float) -> RateLimiter:
         """Return the pace at which all processes ask Stripe."""
-        return RateLimiter(self._server, requests_per_second=requests_per_second, clock=self._clock)
+        return RateLimiter(
+            self._server, requests_per_second=requests_per_second, clock=self._clock, account=self._account
+        )
 
     def inspection(self, *, lease_seconds: float) -> Inspection:
         """Return what looks through everything for what Redis has lost; see Inspection."""
@@ -145,7 +168,7 @@ class Mailboxes:
 
     def shard_move(self) -> ShardMove:
         """Return what moves mailboxes when there shall be another number of shards; see ShardMove."""
-        scripts = self._enqueue.scripts
+        scripts = self.enqueue.scripts
         return ShardMove(self._server, self._clock, self._layouts, scripts, self.workers, wished=self._shards)
 
     async def open_circuits(self) -> tuple[OpenCircuit, ...]:
@@ -158,7 +181,7 @@ class Mailboxes:
 
         An id that waits already stays as it is. At most one result asks for a wake-up.
         """
-        return await self._enqueue.put(envelopes, source=source, now_ms=await self.now_ms())
+        return await self.enqueue.put(envelopes, source=source, now_ms=await self.now_ms())
 
     def lane(self, customer_id: CustomerId) -> str:
         """Return which puts may share a call with this customer's: those that the same server keeps."""
@@ -167,7 +190,7 @@ class Mailboxes:
 
     def longest_put_seconds(self) -> float:
         """Return how long a put may take before it raises; more where it waits for the disk."""
-        return self._enqueue.scripts.longest_seconds()
+        return self.enqueue.scripts.longest_seconds()
 
     async def claim(
         self,
@@ -176,6 +199,7 @@ class Mailboxes:
         max_events: int,
         lease_seconds: float,
         max_customer_events: int = MAX_CUSTOMER_EVENTS,
+        awake_ms: int = WAKEUP_WINDOW_MS,
     ) -> Claim | None:
         """Lease the customers at the head of the line to the caller; see LeaseCommands.claim."""
         return await self._leases.claim(
@@ -183,7 +207,21 @@ class Mailboxes:
             max_events=max_events,
             lease_seconds=lease_seconds,
             max_customer_events=max_customer_events,
+            awake_ms=awake_ms,
         )
+
+    async def find_ready(self, each: Sequence[Mailboxes]) -> list[bool]:
+        """Tell of which accounts a claim could find something; they share these connections. One round trip a server."""
+        if not each:
+            return []
+        now_ms = await self.now_ms()
+        calls = [await one.ready_calls(now_ms) for one in each]
+        answers = iter(await self._server.run(*chain.from_iterable(calls)))
+        return [any(list(islice(answers, len(mine)))) for mine in calls]
+
+    async def ready_calls(self, now_ms: int) -> list[Call]:
+        """Return what asks each shard whether a claim could find something."""
+        return [Call("ready", tag, (now_ms,)) for tag in (await self._layouts.get()).tags]
 
     async def renew(self, claim: Claim) -> bool:
         """Make the leases last as long again from now; see LeaseCommands.renew."""
@@ -341,3 +379,17 @@ class Mailboxes:
             if reply:
                 break
         return reply
+
+
+async def put_together(puts: Sequence[tuple[Mailboxes, Envelope]]) -> list[Put]:
+    """Put envelopes of several accounts, whose mailboxes share their connections, in one call; as `put`."""
+    places: dict[Mailboxes, list[int]] = {}
+    for place, (mailboxes, _) in enumerate(puts):
+        places.setdefault(mailboxes, []).append(place)
+    first = puts[0][0]
+    if len(places) == 1:
+        return await first.put([envelope for _, envelope in puts])
+    parts = [(one.enqueue, [puts[place][1] for place in mine]) for one, mine in places.items()]
+    answers = await put_each(parts, source=Source.WEBHOOK, now_ms=await first.now_ms())
+    found = dict(zip(chain.from_iterable(places.values()), chain.from_iterable(answers), strict=True))
+    return [found[place] for place in range(len(puts))]

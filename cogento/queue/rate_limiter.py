@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.queue import keys
 from cogento.queue.clock import RedisClock
 from cogento.queue.durable_scripts import TIMEOUT_SECONDS
@@ -32,18 +33,23 @@ class RateLimiter:
     """At most so many requests a second, evenly spaced; everything raises MailboxUnavailable."""
 
     def __init__(
-        self, server: RedisClient, *, requests_per_second: float, clock: RedisClock | None = None
+        self,
+        server: RedisClient,
+        *,
+        requests_per_second: float,
+        clock: RedisClock | None = None,
+        account: str = DEFAULT_ACCOUNT,
     ) -> None:
         self._server = server
         self._clock = clock or RedisClock(server)
         self._requests_per_second = requests_per_second
-        self._tag = keys.FIRST_TAG  # one pace for all shards
+        self._tag = keys.first_tag(account)  # one pace for all shards: Stripe counts by account
 
     @classmethod
-    def connect(cls, url: str, *, requests_per_second: float) -> RateLimiter:
+    def connect(cls, url: str, *, requests_per_second: float, account: str = DEFAULT_ACCOUNT) -> RateLimiter:
         """Make the pace of a Redis URL; nothing is sent before it is needed."""
         server = connect(url, timeout_seconds=TIMEOUT_SECONDS)
-        return cls(server, requests_per_second=requests_per_second)
+        return cls(server, requests_per_second=requests_per_second, account=account)
 
     async def reserve(self) -> SendSlot:
         """Take the next free moment; it is gone, whether it is used or not."""

@@ -142,7 +142,7 @@ class ShardMove:
         before = await self._layouts.refresh()
         if not before.is_changing and not await self._is_wished(before):
             return False
-        moving = keys.moving_key(keys.FIRST_TAG)
+        moving = keys.moving_key(self._layouts.first_tag)
         if not await self._client.ask("SET", moving, 1, "NX", "PX", UNDER_WAY_MS):
             return False
         try:
@@ -156,7 +156,7 @@ class ShardMove:
     async def count(self) -> ShardCount:
         """Return how many shards there are, and how far a change has come."""
         layout = await self._layouts.refresh()
-        told = await self._client.ask("HMGET", keys.moved_key(keys.FIRST_TAG), "customers", "events")
+        told = await self._client.ask("HMGET", keys.moved_key(self._layouts.first_tag), "customers", "events")
         return ShardCount(layout.former.count, layout.current.count, *map(read_number, told))
 
     async def _is_wished(self, layout: Layout) -> bool:
@@ -172,7 +172,7 @@ class ShardMove:
         await self._write(before, layout)
         if not before.is_changing:
             log.info("shards_change_begun", before=layout.former.count, after=layout.current.count)
-            await self._client.ask("DEL", keys.moved_key(keys.FIRST_TAG))
+            await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
         failpoint("move_begun")
         # From here on none of them takes anything from whoever goes by an older layout.
         await self._durably(layout, "here", {tag: [[]] for tag in layout.tags})
@@ -182,13 +182,13 @@ class ShardMove:
                 return  # workers have them, or the changes come too fast: the next run looks again
             await self._rest(time.monotonic(), seconds=PASS_SECONDS)
         await self._bring_home(layout)
-        await self._client.ask("DEL", keys.moved_key(keys.FIRST_TAG))
+        await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
         await self._write(layout, layout.settled())
         log.info("shards_changed", before=layout.former.count, after=layout.current.count)
 
     async def _write(self, before: Layout, after: Layout) -> None:
         terms = (await self._clock.now_ms(), before.text, after.text)
-        (text,) = await self._scripts.run(self._client, [Call("relayout", keys.FIRST_TAG, terms)])
+        (text,) = await self._scripts.run(self._client, [Call("relayout", self._layouts.first_tag, terms)])
         if text is None or text != after.text.encode():
             raise _OvertakenError
         self._layouts.learn(text)
@@ -335,13 +335,13 @@ class ShardMove:
         return replies
 
     async def _count(self, gone: Sequence[_Copy]) -> None:
-        moved = keys.moved_key(keys.FIRST_TAG)
+        moved = keys.moved_key(self._layouts.first_tag)
         await self._client.ask("HINCRBY", moved, "customers", len(gone))
         await self._client.ask("HINCRBY", moved, "events", sum(len(copy.ids) for copy in gone))
 
     async def _rest(self, begun: float, *, seconds: float = LEAST_REST_SECONDS) -> None:
         """Rest after a slice, and go on saying that mailboxes are moved."""
-        await self._client.ask("PEXPIRE", keys.moving_key(keys.FIRST_TAG), UNDER_WAY_MS)
+        await self._client.ask("PEXPIRE", keys.moving_key(self._layouts.first_tag), UNDER_WAY_MS)
         await asyncio.sleep(max(seconds, REST * (time.monotonic() - begun)))
 
 

@@ -104,16 +104,28 @@ class Reconciliation:
 
         A worker wakes itself, by `wake_workers`, which any thread may call; others send a wake-up.
         """
+        store = await Store.open(
+            settings.database_url.get_secret_value(),
+            pool_size=connections,
+            application_name=name,
+            keep_objects=settings.keep_objects,
+        )
+        return cls.of(settings, mailboxes, store, wake_workers=wake_workers)
+
+    @classmethod
+    def of(
+        cls,
+        settings: WorkerSettings | ReconcileSettings | ConsoleSettings,
+        mailboxes: Mailboxes,
+        store: Store,
+        *,
+        wake_workers: Callable[[], object] | None = None,
+    ) -> Reconciliation | None:
+        """Put it together around a store; as `open`."""
         if settings.stripe_api_key is None:
             return None
-        database_url = settings.database_url.get_secret_value()
         return cls(
-            await Store.open(
-                database_url,
-                pool_size=connections,
-                application_name=name,
-                keep_objects=settings.keep_objects,
-            ),
+            store,
             mailboxes,
             Stripe.connect(
                 settings,

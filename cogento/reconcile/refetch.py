@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
     from cogento.reconcile.enqueue import Enqueuer
     from cogento.reconcile.stripe import Stripe
-    from cogento.store.database import LeaderLease
+    from cogento.store.leader_locks import LeaderLease
     from cogento.store.refetches import RefetchRequest, UnsureRows
     from cogento.store.store import Store
     from cogento.stripe.requests import StripeAnswer

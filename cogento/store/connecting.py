@@ -5,13 +5,23 @@ Settings are made once a connection, so a pooler must give each client a session
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from cogento.database_schema import search_path, split_schema
 from cogento.events.errors import DependencyUnavailableError
-from cogento.store.errors import PostgresRefusedError, as_refusal
+from cogento.store.errors import (
+    PostgresRefusedError,
+    PostgresSilentError,
+    PostgresUnavailableError,
+    as_refusal,
+)
+from cogento.store.shared_connections import STATEMENTS_OF_A_SCHEMA, SharedConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
@@ -55,8 +65,17 @@ SHARED_SESSIONS = (
 )
 
 
-async def open_pool(database_url: str, *, pool_size: int, application_name: str) -> asyncpg.Pool:
-    """Make a pool that connects on first use, so that a process starts while Postgres is away."""
+async def open_pool(
+    database_url: str, *, pool_size: int, application_name: str, schemas: int = 1
+) -> asyncpg.Pool:
+    """Make a pool that connects on first use, so that a process starts while Postgres is away.
+
+    Where its connections serve several `schemas`, they are SharedConnections.
+    """
+    shared: dict[str, Any] = {}
+    if schemas > 1:
+        shared["connection_class"] = SharedConnection
+        shared["statement_cache_size"] = schemas * STATEMENTS_OF_A_SCHEMA
     address, schema = split_schema(database_url)
     is_known = False
 
@@ -76,6 +95,7 @@ async def open_pool(database_url: str, *, pool_size: int, application_name: str)
         server_settings={"application_name": application_name},
         init=begin,
         reset=_keep,
+        **shared,
     )
 
 
@@ -199,6 +219,32 @@ async def _set_session(connection: asyncpg.Connection, *, schema: str) -> None:
 def _find_tables(schema: str) -> str:
     of_all, of_this = RELEASE_LOCK
     return f"SET search_path = {search_path(schema)}; SELECT pg_advisory_lock_shared({of_all}, {of_this})"
+
+
+@contextmanager
+def translated(connection: asyncpg.Connection) -> Iterator[None]:
+    """Tell the loss of a borrowed connection from a mistake of ours."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise PostgresSilentError("Postgres did not answer in time") from error
+    except asyncpg.InternalClientError as error:
+        # The driver lost its place: the server has said goodbye, and its end of the wire was not seen yet.
+        with suppress(asyncpg.InterfaceError):  # it has left the pool already
+            connection.terminate()
+        raise PostgresUnavailableError("the connection to Postgres was lost") from error
+    except asyncpg.InterfaceError as error:
+        if is_lost(connection):
+            raise PostgresUnavailableError("the connection to Postgres was lost") from error
+        raise
+
+
+def is_lost(connection: asyncpg.Connection) -> bool:
+    """Ask a borrowed connection; one that was lost has left the pool, and then answers nothing at all."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _keep(_connection: Any) -> None:

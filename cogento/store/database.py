@@ -7,30 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+from cogento.database_schema import split_schema
 from cogento.retries import POLICIES, FailureClass, next_delay
-from cogento.store.connecting import CONNECT_SECONDS, open_pool
+from cogento.store.connecting import CONNECT_SECONDS, open_pool, translated
 from cogento.store.errors import (
     LedgerRacedError,
     PostgresSilentError,
-    PostgresUnavailableError,
     as_refusal,
     classify,
 )
-from schema.queries import query
+from cogento.store.leader_locks import LeaderLease, LeaderLocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
 
-_TAKE = query("leader_lease_take")
-_END = query("leader_lease_release")
 _PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '16MB'"
 
 ACQUIRE_SECONDS = CONNECT_SECONDS + 5.0
@@ -40,15 +37,31 @@ MAY_BE_CONTENTION = (asyncpg.PostgresError, asyncpg.OutdatedSchemaCacheError, Le
 
 
 class Database:
-    """A pool; every error that comes out of it says by its type or SQLSTATE whose fault it was."""
+    """A pool; every error that comes out of it says by its type or SQLSTATE whose fault it was.
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    Where several schemas share its connections, `schema` is the one that these transactions are in.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, *, schema: str | None = None, locks: LeaderLocks | None = None
+    ) -> None:
         self._pool = pool
+        self._schema = schema
+        self._locks = locks or LeaderLocks(self.connection)
 
     @classmethod
-    async def open(cls, database_url: str, *, pool_size: int, application_name: str) -> Database:
-        """Open a pool of at most `pool_size` connections; Postgres may be away."""
-        return cls(await open_pool(database_url, pool_size=pool_size, application_name=application_name))
+    async def open(
+        cls, database_url: str, *, pool_size: int, application_name: str, schemas: int = 1
+    ) -> Database:
+        """Open a pool of at most `pool_size` connections, for so many schemas; Postgres may be away."""
+        pool = await open_pool(
+            database_url, pool_size=pool_size, application_name=application_name, schemas=schemas
+        )
+        return cls(pool, schema=split_schema(database_url)[1] if schemas > 1 else None)
+
+    def in_schema(self, schema: str) -> Database:
+        """Return the same connections for another of their schemas: closing one closes all."""
+        return Database(self._pool, schema=schema, locks=self._locks)
 
     async def close(self) -> None:
         """Close every connection; those still busy after a moment are cut."""
@@ -104,6 +117,11 @@ class Database:
                 await asyncio.sleep(next_delay(FailureClass.CONTENTION, attempt, jitter=jitter))
         return await self._once(work)
 
+    async def try_leader_lease(self, name: str) -> LeaderLease | None:
+        """Take the lock of this name; None when another process has it."""
+        is_taken = await self._locks.take(self._schema, name)
+        return LeaderLease(name, self._schema, self._locks) if is_taken else None
+
     async def _once(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         async with self.connection() as connection, connection.transaction():
             return await work(connection)
@@ -113,18 +131,10 @@ class Database:
         """Lend a connection, and tell its loss from a mistake of ours."""
         connection = await self._acquire()
         try:
-            yield connection
-        except TimeoutError as error:
-            raise PostgresSilentError("Postgres did not answer in time") from error
-        except asyncpg.InternalClientError as error:
-            # The driver lost its place: the server has said goodbye, and its end of the wire was not seen yet.
-            with suppress(asyncpg.InterfaceError):  # it has left the pool already
-                connection.terminate()
-            raise PostgresUnavailableError("the connection to Postgres was lost") from error
-        except asyncpg.InterfaceError as error:
-            if _is_lost(connection):
-                raise PostgresUnavailableError("the connection to Postgres was lost") from error
-            raise
+            with translated(connection):
+                if self._schema is not None:
+                    await connection.look_in(self._schema)
+                yield connection
         finally:
             await self._pool.release(connection)
 
@@ -135,37 +145,3 @@ class Database:
             raise PostgresSilentError("no connection to Postgres became free in time") from error
         except Exception as error:
             raise as_refusal(error) from error
-
-
-@dataclass(frozen=True, slots=True)
-class LeaderLease:
-    """The lock on work that one process at a time may do; keeps a connection of the pool until it ends.
-
-    It ends with its connection, so a process that dies or loses it holds nobody up.
-    """
-
-    name: str
-    connection: asyncpg.Connection
-    borrowed: AsyncExitStack
-
-    async def end(self) -> None:
-        """Release the lock."""
-        async with self.borrowed:
-            await self.connection.execute(_END, self.name)
-
-
-async def try_leader_lease(database: Database, name: str) -> LeaderLease | None:
-    """Take the lock of this name; None when another process has it."""
-    async with AsyncExitStack() as stack:
-        connection = await stack.enter_async_context(database.connection())
-        if await connection.fetchval(_TAKE, name):
-            return LeaderLease(name, connection, stack.pop_all())
-    return None
-
-
-def _is_lost(connection: asyncpg.Connection) -> bool:
-    """Ask a borrowed connection; one that was lost has left the pool, and then answers nothing at all."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        return True

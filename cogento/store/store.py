@@ -15,7 +15,6 @@ from cogento.store import (
     activity,
     batch,
     changes,
-    database,
     email_ownership,
     objects,
     partitions,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from cogento.store.email_ownership import AddressTakenError
+    from cogento.store.leader_locks import LeaderLease
 
 __all__ = ["BatchResult", "DeadLetter", "Delivery", "Store"]
 
@@ -70,11 +70,26 @@ class Store:
 
     @classmethod
     async def open(
-        cls, database_url: str, *, pool_size: int, application_name: str, keep_objects: bool = False
+        cls,
+        database_url: str,
+        *,
+        pool_size: int,
+        application_name: str,
+        keep_objects: bool = False,
+        schemas: int = 1,
     ) -> Store:
-        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away."""
-        database = await Database.open(database_url, pool_size=pool_size, application_name=application_name)
+        """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away.
+
+        It may serve so many `schemas`; `in_schema` gives the store of another one.
+        """
+        database = await Database.open(
+            database_url, pool_size=pool_size, application_name=application_name, schemas=schemas
+        )
         return cls(database, keep_objects=keep_objects)
+
+    def in_schema(self, schema: str) -> Store:
+        """Return the store of another schema, over the same connections: closing one closes all."""
+        return Store(self._database.in_schema(schema), keep_objects=self._keep_objects)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -134,12 +149,12 @@ class Store:
         await self._database.renew()
         await self._database.write(_PROBE)
 
-    async def try_leader_lease(self, name: str) -> database.LeaderLease | None:
+    async def try_leader_lease(self, name: str) -> LeaderLease | None:
         """Take the lock on work that one process at a time may do; None when another has it.
 
         Holds a connection of the pool until `end`, or until the process dies.
         """
-        return await database.try_leader_lease(self._database, name)
+        return await self._database.try_leader_lease(name)
 
     async def run_maintenance(
         self,

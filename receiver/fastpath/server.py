@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cogento.accounts import WEBHOOK_PATH
 from cogento.serving.connection import Connection
 from cogento.serving.worker import ServingWorker
 from receiver import metrics
-from receiver.reading import METHOD, PATH
+from receiver.reading import METHOD
 
 if TYPE_CHECKING:
     from cogento.serving.crowd import Stage
 
 # The parser knows the methods that are registered; of others it says no more than that.
 _OTHER_METHOD = re.compile(
-    rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
+    rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(WEBHOOK_PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
 )
 
 

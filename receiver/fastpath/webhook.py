@@ -21,9 +21,11 @@ from cogento.serving.connection import LINGER_BYTES, LINGER_SECONDS
 from receiver import metrics
 from receiver.answers import RetryLaterError, accept, internal_error, refuse
 from receiver.app import create_flask
-from receiver.reading import METHOD, PATH, read_body, read_head
+from receiver.reading import METHOD, read_body, read_head
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
     from receiver.composition import ReceiverParts
     from receiver.intake import Intake
@@ -31,43 +33,48 @@ if TYPE_CHECKING:
 
 def accelerated(parts: ReceiverParts) -> Webhook:
     """Put the fast path around given parts in front of the Flask application around them."""
-    flask = create_flask(lambda: parts)
-    return Webhook(parts.intake, otherwise=cast("Application", WSGIMiddleware(flask)))  # type: ignore[arg-type]
+    flask = create_flask(lambda: parts, paths=tuple(parts.intakes))
+    return Webhook(parts.intakes, otherwise=cast("Application", WSGIMiddleware(flask)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Answers 2xx only for what is kept or none of ours. Every other request is `otherwise`'s."""
+    """Answers 2xx only for what is kept or none of ours. Every other request is `otherwise`'s.
 
-    intake: Intake
+    Each account's webhooks come to a path of their own, and the path alone says whose secrets count.
+    """
+
+    intakes: Mapping[str, Intake]
     otherwise: Application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a mistake of ours is answered and reported, and not quoted."""
         try:
-            if scope["path"] == PATH and scope["method"] == METHOD:
-                await self._serve(scope, receive, send)
+            intake = self.intakes.get(scope["path"])
+            if intake is not None and scope["method"] == METHOD:
+                await _serve(intake, scope, receive, send)
             else:
                 await self.otherwise(scope, _without_body, send)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the next request is served
             await send_answer(internal_error(error), send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = time.perf_counter()
-        try:
-            head = read_head(scope["headers"])
-            body = await read_body(head.length, receive)
-        except RejectedError as error:
-            answer = self.intake.refuse(error, scope["headers"])
-            metrics.time_answer(answer.outcome, time.perf_counter() - begun)
-            await _send_and_close(answer, receive, send)
-            return
-        try:
-            answer = accept(await self.intake.handle(body, head.signature))
-        except (RejectedError, RetryLaterError) as error:
-            answer = refuse(error)
-        metrics.time_answer(answer.outcome, time.perf_counter() - begun)
-        await send_answer(answer, send)
+
+async def _serve(intake: Intake, scope: Scope, receive: Receive, send: Send) -> None:
+    begun = time.perf_counter()
+    try:
+        head = read_head(scope["headers"])
+        body = await read_body(head.length, receive)
+    except RejectedError as error:
+        answer = intake.refuse(error, scope["headers"])
+        metrics.time_answer(answer.outcome, time.perf_counter() - begun, intake.account)
+        await _send_and_close(answer, receive, send)
+        return
+    try:
+        answer = accept(await intake.handle(body, head.signature))
+    except (RejectedError, RetryLaterError) as error:
+        answer = refuse(error)
+    metrics.time_answer(answer.outcome, time.perf_counter() - begun, intake.account)
+    await send_answer(answer, send)
 
 
 async def _without_body() -> Message:

@@ -183,6 +183,10 @@ class LoopedMailboxes:
         """Make the mailboxes of the server that a synchronous client, real or fake, is of."""
         return cls(Mailboxes(client_on(client), **options))
 
+    def of_account(self, account: str) -> LoopedMailboxes:
+        """As Mailboxes.of_account."""
+        return LoopedMailboxes(self.looped.of_account(account))
+
     def circuit(self, dependency: Dependency) -> LoopedCircuit:
         """As Mailboxes.circuit."""
         return LoopedCircuit(self.looped.circuit(dependency))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cogento.metrics.declarations import METRICS, Type
 from receiver import metrics
 
 DECLARED = {one.series: one.labels for one in METRICS} | {"cogento_up": ("dependency",)}
 """What whoever serves metrics shows of queue, workers and tables."""
 
+
+def _own_labels(collector: Any) -> tuple[str, ...]:
+    """The labels of a receiver's metric, but for the account's name."""
+    return tuple(label for label in collector._labelnames if label != metrics.ACCOUNT)
+
+
 RECEIVERS: dict[str, tuple[str, ...]] = {
-    family.name + ("_total" if family.type == "counter" else ""): tuple(collector._labelnames)  # type: ignore[attr-defined]
+    family.name + ("_total" if family.type == "counter" else ""): _own_labels(collector)
     for collector in metrics.REGISTRY._collector_to_names
     for family in collector.describe()  # type: ignore[attr-defined]
 }
-"""What a receiver counts itself."""
+"""What a receiver counts itself; where accounts have names, each of these has theirs as one more label."""
 
 HISTOGRAMS = {one.name: one.labels for one in METRICS if one.type is Type.HISTOGRAM} | {
     name: labels for name, labels in RECEIVERS.items() if name.endswith("_duration_seconds")

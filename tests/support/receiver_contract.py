@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 import redis
 
-from receiver.reading import MAX_BODY_BYTES, PATH
+from cogento.accounts import WEBHOOK_PATH
+from receiver.reading import MAX_BODY_BYTES
 from tests.support.bad_inputs import (
     BEFORE,
     GOOD,
@@ -75,7 +76,7 @@ class BlueprintContract:
     """Subclasses name the program that serves, and the address at which it takes webhooks."""
 
     program: ClassVar[tuple[str, ...]]
-    address: ClassVar[str] = PATH
+    address: ClassVar[str] = WEBHOOK_PATH
     times: ClassVar[int] = 1000
     """How often one thing is sent where the table says that it is sent often."""
     within_seconds: ClassVar[float] = 1
@@ -108,7 +109,7 @@ class BlueprintContract:
     @classmethod
     def at(cls, request: Request) -> Request:
         """Return a request as it is sent to where this receiver takes webhooks."""
-        return replace(request, target=request.target.replace(PATH, cls.address))
+        return replace(request, target=request.target.replace(WEBHOOK_PATH, cls.address))
 
     @pytest.mark.usefixtures("untouched")
     @pytest.mark.parametrize(

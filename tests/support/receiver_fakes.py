@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from cogento.accounts import WEBHOOK_PATH
 from cogento.events.fence import Fence, Fenced
 from cogento.local.ports import LOCALHOST
 from cogento.queue.claims import Put, PutResult
@@ -64,10 +65,10 @@ class FakeMailbox(GroupCommit):
     async def describe(self) -> Mapping[str, object]:
         return {"version": "9.1.0"}
 
-    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+    async def figures(self) -> Mapping[str | None, tuple[QueueFigures, KeptTables | None]]:
         if self.failure:
             raise self.failure
-        return queue_figures(waiting=len(self.kept)), self.tables
+        return {None: (queue_figures(waiting=len(self.kept)), self.tables)}
 
 
 @dataclass
@@ -128,7 +129,7 @@ class Receiver:
             can_ask=self.can_ask,
         )
         intake = Intake(policy, self.mailbox, self.wakeup, ThrottledLog(self.clock), self.tally, self.clock)
-        return ReceiverParts(intake, Probes(self.mailbox, self.metrics_token))
+        return ReceiverParts({WEBHOOK_PATH: intake}, Probes(self.mailbox, self.metrics_token))
 
     def post(self, body: bytes, *, signature: str | None = None) -> httpx.Response:
         signature = signed_header(body, timestamp=NOW) if signature is None else signature
@@ -142,7 +143,7 @@ class Receiver:
         """Send one request, to Flask or over ASGI to the fast path in front of it."""
         parts = self.parts
         if served_by.get() == "flask":
-            client = create_flask(lambda: parts).test_client()
+            client = create_flask(lambda: parts, paths=[WEBHOOK_PATH]).test_client()
             said = client.open(
                 path,
                 method=method,

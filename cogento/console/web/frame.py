@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from flask import g, request, url_for
 
+from cogento.accounts import console_prefix
 from cogento.console.attention import Tone
 from cogento.events.kinds import KINDS
 
@@ -68,6 +69,27 @@ class DashboardAccount:
         )
 
 
+class AccountLink(NamedTuple):
+    """The way to an account's pages."""
+
+    name: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChoice:
+    """The account whose pages these are, and all that there are to choose from."""
+
+    name: str
+    names: tuple[str, ...]
+
+    def links(self) -> list[AccountLink]:
+        """Return the ways to each account, to the same page where each has it."""
+        path = request.path if request.endpoint in set(Section) else "/console"
+        return [AccountLink(name, console_prefix(name) + path, name == self.name) for name in self.names]
+
+
 @dataclass(frozen=True, slots=True)
 class NavigationItem:
     """One link of the navigation; `current` is what aria-current says, nothing elsewhere."""
@@ -96,13 +118,15 @@ def overview_seen(poller: StatusPoller) -> Overview:
     return cast("Overview", g.overview_seen)
 
 
-def install_frame(app: Flask, poller: StatusPoller, account: DashboardAccount) -> None:
+def install_frame(
+    app: Flask, poller: StatusPoller, account: DashboardAccount, choice: AccountChoice | None = None
+) -> None:
     """Give every template of the application what its frame shows."""
 
     def frame() -> dict[str, object]:
         user = g.get("user")  # nobody's on public pages
         items = list(_navigation(overview_seen(poller))) if user else []
-        return {"navigation": items, "stripe_account": account, "user": user}
+        return {"navigation": items, "stripe_account": account, "user": user, "choice": choice}
 
     app.context_processor(frame)
     app.jinja_env.filters["dashboard_url"] = account.dashboard_url
@@ -113,8 +137,9 @@ def _navigation(seen: Overview) -> Iterator[NavigationItem]:
     for section in Section:
         url = url_for(section)
         count, tone = counts.get(section, (None, ""))
-        is_here = request.path == url
-        is_below = section is not Section.OVERVIEW and request.path.startswith(f"{url}/")
+        path = request.script_root + request.path
+        is_here = path == url
+        is_below = section is not Section.OVERVIEW and path.startswith(f"{url}/")
         current = "page" if is_here else "true" if is_below else ""
         yield NavigationItem(LABELS[section], url, count, tone, current)
 

@@ -48,14 +48,16 @@ def own_address(target: str, method: str) -> str | None:
 
     No browser leaves this host for it: it begins with our path, and holds nothing that browsers read as something else.
     """
-    if len(target) > MAX_ADDRESS_LENGTH or not target.startswith(OWN_PATHS):
+    if len(target) > MAX_ADDRESS_LENGTH or not target.startswith(request.script_root + OWN_PATHS):
         return None
     if "\\" in target or not target.isprintable() or " " in target:
         return None
     adapter = current_app.create_url_adapter(request)
     assert adapter is not None  # noqa: S101
     try:
-        endpoint, _ = adapter.match(unquote(urlsplit(target).path), method=method)
+        endpoint, _ = adapter.match(
+            unquote(urlsplit(target).path).removeprefix(request.script_root), method=method
+        )
     except (HTTPException, ValueError):
         return None
     return None if endpoint in NOT_KEPT else target
@@ -90,7 +92,8 @@ def kept_form() -> UnsentForm | None:
 
 def _asked() -> str:
     query = request.query_string.decode("latin-1")
-    return f"{quote(request.path)}?{query}" if query else quote(request.path)
+    path = quote(request.script_root + request.path)
+    return f"{path}?{query}" if query else path
 
 
 def show_unsent(form: UnsentForm, text: str) -> str:

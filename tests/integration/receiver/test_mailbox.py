@@ -22,3 +22,13 @@ class TestGroupCommit(MailboxContract):
         mailboxes = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
         yield GroupCommit(mailboxes)
         runner.run(mailboxes.close())
+
+
+class TestGroupCommitOfANamedAccount(MailboxContract):
+    """The mailboxes of an account that has a name keep it as well, beside those of another."""
+
+    @pytest.fixture
+    def mailbox(self, redis_url: str, runner: asyncio.Runner) -> Iterator[GroupCommit]:
+        others = Mailboxes.connect(redis_url, ack=AckDurability.REDIS_FSYNC)
+        yield GroupCommit(others).beside(others.of_account("eu"))
+        runner.run(others.close())

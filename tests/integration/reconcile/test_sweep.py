@@ -184,7 +184,7 @@ def test_events_that_may_still_be_on_their_way_are_left_alone(
 def test_a_full_mailbox_holds_the_watermark_back(
     stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
-    post.mailboxes.looped._enqueue._limits = Limits(total_events=10)
+    post.mailboxes.looped.enqueue.limits = Limits(total_events=10)
 
     with pytest.raises(QueueFullError):
         sweep(asking)

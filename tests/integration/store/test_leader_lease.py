@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from cogento.store.database import LeaderLease
+    from cogento.store.leader_locks import LeaderLease
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ READ: dict[str, type[BaseSettings]] = {
 SET_BY_COMPOSE = {"PORT"}
 PASSWORDS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 OFFERED = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
-SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields} | {"CHANGES"}
+OF_COMMANDS = {"COGENTO_ACCOUNT"}
+"""What no process that goes on reads, though its settings have it."""
+SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields} - OF_COMMANDS | {"CHANGES"}
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -164,7 +166,7 @@ def test_memory_is_bounded(name: str) -> None:
 @pytest.mark.parametrize("name", READ)
 def test_t24_every_setting_that_a_process_reads_reaches_it(name: str) -> None:
     given = SERVICES[name]["environment"]
-    assert set(given) == {field.upper() for field in READ[name].model_fields}
+    assert set(given) == {field.upper() for field in READ[name].model_fields} - OF_COMMANDS
     passed_on = {setting for setting, value in given.items() if f"${{{setting}:-" in value}
     assert set(given) - passed_on == SET_BY_COMPOSE & set(given)
 
@@ -182,7 +184,12 @@ def test_t24_a_setting_that_is_left_out_has_the_default_that_is_documented(name:
 
 
 def test_t24_the_migration_is_given_where_the_tables_are_and_whether_changes_are_kept() -> None:
-    assert set(SERVICES["migrate"]["environment"]) == {"CHANGES", "DATABASE_SCHEMA", "DATABASE_URL"}
+    assert set(SERVICES["migrate"]["environment"]) == {
+        "CHANGES",
+        "DATABASE_SCHEMA",
+        "DATABASE_URL",
+        "STRIPE_ACCOUNTS",
+    }
 
 
 def test_t24_compose_passes_nothing_on_that_nothing_reads() -> None:

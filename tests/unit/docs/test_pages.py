@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cogento.cli.main import COMMANDS
+from cogento.cli.main import COMMANDS, main
 from cogento.events.kinds import kind_of
 from cogento.reconcile.sweep import TYPES
 from cogento.stripe.account import LISTS
@@ -90,9 +89,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def command(name: str) -> click.Command:
-    place = COMMANDS[name]
-    found = getattr(importlib.import_module(place.module), name.replace("-", "_"))
-    assert isinstance(found, click.Command)
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
     return found
 
 

@@ -203,3 +203,9 @@ def test_a12_what_cannot_have_its_port_says_so_before_every_start(
     supervisor.stop()
 
     assert said == [f"console can't start: port {taken_port} is taken by another program"]
+
+
+def test_several_accounts_are_refused_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_ACCOUNTS", "eu,us")
+    with pytest.raises(LocalError, match="starts one account: unset STRIPE_ACCOUNTS"):
+        start.check_settings(None)

@@ -41,6 +41,22 @@ def test_the_first_shard_is_called_the_same_whatever_their_number() -> None:
     assert {keys.tags(shards)[0] for shards in range(1, 20)} == {"{cogento:0}"}
 
 
+def test_accounts_have_no_key_in_common() -> None:
+    accounts = [keys.tags(shards, name) for shards in (1, 12) for name in ("default", "eu", "eu_0", "of")]
+    assert len({tag for tags in accounts[:4] for tag in tags}) == 4
+    assert len({tag for tags in accounts[4:] for tag in tags}) == 48
+
+
+def test_keys_of_every_account_are_among_ours() -> None:
+    assert keys.tags(2, "eu")[0] == "{cogento:eu:0}"
+    assert keys.tags(2, "eu")[1].startswith("{cogento:eu:1of2.")
+
+
+def test_shards_of_an_account_are_spread_evenly_over_masters() -> None:
+    owners = Counter(key_slot(tag.encode()) * 3 // REDIS_CLUSTER_HASH_SLOTS for tag in keys.tags(12, "eu"))
+    assert list(owners.values()) == [4, 4, 4]
+
+
 def test_every_key_that_lua_makes_is_on_the_map() -> None:
     made = set(
         re.findall(

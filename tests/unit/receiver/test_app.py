@@ -25,6 +25,8 @@ from tests.support.builders import (
 from tests.support.receiver_fakes import FakeMailbox, Receiver, SettableClock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
 
     from cogento.queue.figures import QueueFigures
@@ -268,7 +270,7 @@ class StuckMailbox(FakeMailbox):
         super().__init__()
         self.answers = threading.Event()
 
-    async def figures(self) -> tuple[QueueFigures, KeptTables | None]:
+    async def figures(self) -> Mapping[str | None, tuple[QueueFigures, KeptTables | None]]:
         await asyncio.to_thread(self.answers.wait, 10)
         return await super().figures()
 

@@ -23,12 +23,17 @@ def samples(registry: CollectorRegistry) -> Iterator[Sample]:
 
 
 def count_of(outcome: str) -> float:
-    return metrics.REGISTRY.get_sample_value("cogento_webhook_requests_total", {"outcome": outcome}) or 0.0
+    return (
+        metrics.REGISTRY.get_sample_value(
+            "cogento_webhook_requests_total", {"outcome": outcome, "account": ""}
+        )
+        or 0.0
+    )
 
 
 def durations_of(outcome: str) -> float:
     name = "cogento_webhook_ack_duration_seconds_count"
-    return metrics.REGISTRY.get_sample_value(name, {"outcome": outcome}) or 0.0
+    return metrics.REGISTRY.get_sample_value(name, {"outcome": outcome, "account": ""}) or 0.0
 
 
 def test_many_durations_at_once_are_shown_as_they_are_one_by_one() -> None:
@@ -95,9 +100,9 @@ def test_the_last_signature_of_a_turn_shows_how_far_the_clock_is() -> None:
 
     def counted() -> float:
         name = "cogento_signature_secret_matches_total"
-        return metrics.REGISTRY.get_sample_value(name, {"secret_index": "7"}) or 0.0
+        return metrics.REGISTRY.get_sample_value(name, {"secret_index": "7", "account": ""}) or 0.0
 
     before = counted()
     asyncio.run(sign())
     assert counted() == before + 2
-    assert metrics.REGISTRY.get_sample_value("cogento_clock_skew_seconds") == 2.0
+    assert metrics.REGISTRY.get_sample_value("cogento_clock_skew_seconds", {"account": ""}) == 2.0

@@ -108,7 +108,9 @@ def posted(raw: bytes, **expected: Any) -> httpx.Response:
 
 
 def ignored(reason: str) -> float:
-    return REGISTRY.get_sample_value("cogento_webhook_ignored_total", {"reason": reason}) or 0.0
+    return (
+        REGISTRY.get_sample_value("cogento_webhook_ignored_total", {"reason": reason, "account": ""}) or 0.0
+    )
 
 
 @pytest.mark.parametrize("can_ask", [True, False])

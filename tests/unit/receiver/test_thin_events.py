@@ -43,7 +43,7 @@ def composed(**environment: str | None) -> Receiver:
 
 def counted_for(secret_index: int) -> float:
     sample = REGISTRY.get_sample_value(
-        "cogento_signature_secret_matches_total", {"secret_index": str(secret_index)}
+        "cogento_signature_secret_matches_total", {"secret_index": str(secret_index), "account": ""}
     )
     return sample or 0.0
 

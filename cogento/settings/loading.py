@@ -1,0 +1,146 @@
+"""Reading the settings of a process, for one account or for each, or ending it in words.
+
+A wrong value ends the process with one line that says what to do and exit code 78 (EX_CONFIG), never with the value of a
+secret.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from cogento.accounts import DEFAULT_ACCOUNT
+from cogento.database_schema import internal_schema
+from cogento.settings.environment import (
+    CHOOSE,
+    FOR_ALL,
+    OF_ACCOUNTS,
+    OWN,
+    AccountNames,
+    Environment,
+    variable_of,
+)
+from cogento.settings.values import secrets_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import SecretStr
+
+EX_CONFIG = 78
+
+S = TypeVar("S", bound=BaseSettings)
+E = TypeVar("E", bound=Environment)
+
+
+def load(kind: type[S], **given: Any) -> S:
+    """Read one process's settings, or end the process with one clear line a problem and exit code 78.
+
+    What is `given` counts instead of the environment.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        refuse(*_complaints(error, given.get("cogento_account", os.environ.get("COGENTO_ACCOUNT"))))
+
+
+def load_each(kind: type[E], **given: Any) -> tuple[E, ...]:
+    """Read one process's settings for each account of the deployment, or end the process as `load` does.
+
+    Without STRIPE_ACCOUNTS there is one. What one account has of its own, no other may have as well.
+    """
+    names = load(AccountNames).stripe_accounts
+    if not names:
+        return (load(kind, cogento_account=None, **given),)
+    each: list[E] = []
+    problems: list[str] = []
+    for name in names:
+        try:
+            each.append(kind(cogento_account=name, **given))
+        except ValidationError as error:
+            problems += _complaints(error, name)
+    problems += [*_unclaimed(kind, names), *_doubled(each)]
+    if problems:
+        refuse(*dict.fromkeys(problems))
+    return tuple(each)
+
+
+def load_chosen(kind: type[E]) -> tuple[E, ...]:
+    """Read the settings of the account that a command is about, or of each where it is about none in particular."""
+    return (load(kind),) if os.environ.get("COGENTO_ACCOUNT") else load_each(kind)
+
+
+def problems_of(kind: type[BaseSettings]) -> tuple[str, ...]:
+    """Say what is wrong with one process's settings, in the words in which `load` refuses them; nothing if all is well."""
+    try:
+        kind()
+    except ValidationError as error:
+        return tuple(_complaints(error, os.environ.get("COGENTO_ACCOUNT")))
+    return ()
+
+
+def _complaints(error: ValidationError, account: str | None) -> Iterator[str]:
+    problems = error.errors()
+    if any(problem["type"] == CHOOSE for problem in problems):
+        yield (
+            "COGENTO_ACCOUNT is not set, and STRIPE_ACCOUNTS names several accounts: choose one by it or by --account NAME"
+        )
+        return
+    # Whose the others are depends on this.
+    of_accounts = [problem for problem in problems if problem["loc"][0] in OF_ACCOUNTS]
+    for problem in of_accounts or problems:
+        variable = variable_of(".".join(map(str, problem["loc"])), account)
+        message = problem["msg"].removeprefix("Value error, ")
+        yield (
+            f"{variable} is not set; docs/settings.md says what it holds"
+            if problem["type"] == "missing"
+            else f"{variable} is not usable: {message}"
+        )
+
+
+def _unclaimed(kind: type[Environment], names: Sequence[str]) -> Iterator[str]:
+    """Find what is set for the account `default`, where none is called so: its events would be refused unseen."""
+    if DEFAULT_ACCOUNT in names:
+        return
+    for field in sorted((OWN - FOR_ALL) & kind.model_fields.keys()):
+        if os.environ.get(field.upper()):
+            yield (
+                f"{field.upper()} is not usable: STRIPE_ACCOUNTS does not name {DEFAULT_ACCOUNT}, whose it is. "
+                f"Add that name, or end the variable with that of its account: {variable_of(field, names[0])}"
+            )
+
+
+def _doubled(each: Sequence[Environment]) -> Iterator[str]:
+    """Find what two accounts have both: events, answers or rows of one would be taken for the other's."""
+    holders: dict[tuple[str, str], str] = {}
+    for settings in each:
+        for field, value in _distinct_values(settings):
+            variable = variable_of(field, settings.account)
+            other = holders.setdefault((field, value), variable)
+            if other != variable:
+                yield f"{variable} is not usable: {other} has the same, and no two accounts share it"
+
+
+def _distinct_values(settings: Environment) -> Iterator[tuple[str, str]]:
+    """Return an account's values that no other account may have, each with its field."""
+    for field in ("stripe_webhook_secret", "stripe_thin_webhook_secret"):
+        for secret in secrets_in(getattr(settings, field, None)):
+            yield field, secret
+    key: SecretStr | None = getattr(settings, "stripe_api_key", None)
+    if key is not None:
+        yield "stripe_api_key", key.get_secret_value()
+    schema: str | None = getattr(settings, "database_schema", None)
+    if schema is not None:
+        yield "database_schema", schema
+        yield "database_schema", internal_schema(schema)
+
+
+def refuse(*problems: str) -> NoReturn:
+    """End the process: it cannot do its work with this configuration."""
+    for problem in problems:
+        print(f"cogento: {problem}", file=sys.stderr)  # noqa: T201 - before logging is configured
+    raise SystemExit(EX_CONFIG)

@@ -1,0 +1,50 @@
+"""Connections that serve the tables of several schemas in turn, so that many accounts need no more of them than one.
+
+A connection looks for names where the account's are, and changes that between transactions only. PostgreSQL makes a plan
+for the search path that it finds, and makes it anew when that has changed; asyncpg knows a prepared statement by its text.
+So each statement says its schema, and each schema's plans are kept beside the others'.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from cogento.database_schema import search_path
+
+STATEMENTS_OF_A_SCHEMA = 100
+"""How many prepared statements a connection keeps for each; asyncpg's own number for a connection with one."""
+
+
+class SharedConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg carries no types
+    """A connection that `look_in` points at a schema; in its pool it is pointed at none."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._schema: str | None = None
+        self._mark = ""
+
+    async def look_in(self, schema: str) -> None:
+        """Look for names in this schema from now on; for who is in no transaction."""
+        if schema == self._schema:
+            return
+        self._schema = None  # unknown, should this fail
+        await super().execute(f"SET search_path = {search_path(schema)}")
+        self._schema, self._mark = schema, f"/* {schema} */ "
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's."""
+        return await super().fetch(self._mark + query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's."""
+        return await super().fetchrow(self._mark + query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's."""
+        return await super().fetchval(self._mark + query, *args, **options)
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's; without arguments nothing is prepared."""
+        return await super().execute(self._mark + query if args else query, *args, **options)

@@ -1,0 +1,88 @@
+"""Several accounts on one Redis and one PostgreSQL, and what a test asks of each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from cogento.database_schema import internal_schema, with_schema
+from cogento.events.envelope import parse_envelope
+from cogento.queue.durability import AckDurability
+from cogento.settings import WorkerSettings
+from cogento.store.migrate import migrate
+from tests.support import builders
+from tests.support.looped import LoopedMailboxes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMES = ("default", "eu", "us", "asia")
+SCHEMAS = {"default": "public", **{name: f"stripe_{name}" for name in NAMES[1:]}}
+
+
+class Accounts:
+    """Mailboxes and tables of some accounts on one server each, and what a test asks of them."""
+
+    def __init__(self, redis_url: str, database_url: str, names: Sequence[str] = NAMES) -> None:
+        self.redis_url, self.database_url, self.names = redis_url, database_url, names
+        self._first = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        self.mailboxes = {name: self._first.of_account(name) for name in names}
+        for name in names:
+            migrate(with_schema(database_url, SCHEMAS[name]))
+
+    def settings(self, **given: object) -> list[WorkerSettings]:
+        """What a worker reads of each account."""
+        known = {
+            "redis_url": self.redis_url,
+            "database_url": self.database_url,
+            "lease_seconds": 2,
+            "stripe_accounts": ",".join(self.names),
+            **given,
+        }
+        return [
+            WorkerSettings.model_validate(
+                {**known, "cogento_account": name, "database_schema": SCHEMAS[name]}
+            )
+            for name in self.names
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """The same for a process."""
+        return {"STRIPE_ACCOUNTS": ",".join(self.names)}
+
+    def put(
+        self, account: str, customer_id: str = "cus_1", *, email: str | None = None, **fields: Any
+    ) -> str:
+        """Put one customer's event into an account's mailboxes."""
+        named = builders.customer(customer_id, email=email or f"{customer_id}@{account}.example")
+        id_ = f"evt_{account}_{customer_id}"
+        return self._put(account, builders.event_body("customer.created", named, **{"id_": id_, **fields}))
+
+    def put_malformed(self, account: str) -> str:
+        """Put an event that no worker can apply."""
+        odd = builders.customer("cus_1", phone=["no string"])
+        return self._put(account, builders.event_body("customer.created", odd))
+
+    def _put(self, account: str, body: bytes) -> str:
+        envelope = parse_envelope(body, now=int(time.time()))
+        self.mailboxes[account].put([envelope])
+        return envelope.event_id
+
+    def rows(self, account: str, query: str) -> list[tuple[Any, ...]]:
+        """Read an account's tables."""
+        schema = SCHEMAS[account]
+        path = f"{schema},{internal_schema(schema)}"
+        with psycopg.connect(self.database_url, options=f"-csearch_path={path}") as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def emails(self, account: str) -> set[str]:
+        return {email for (email,) in self.rows(account, "SELECT email FROM users")}
+
+    def are_done(self, *accounts: str) -> bool:
+        """Whether nothing waits."""
+        return all(self.mailboxes[name].status().waiting == 0 for name in accounts or self.names)
+
+    def close(self) -> None:
+        self._first.close()

@@ -1,0 +1,133 @@
+"""Batches of several accounts in turn, so that one crew of workers serves all of them and none waits for another.
+
+A batch is one account's: its events are claimed, written and settled in its own mailboxes and tables. Each account has what
+a worker with one has: its loop, circuit, heartbeat and linger. Whoever has mail comes in turn, whatever the others have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cogento.queue.errors import MailboxUnavailable
+from cogento.retries import INTERVALS, MAX_LINGER_MS
+from worker.loop import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from worker.loop import Wakeups, WorkerLoop
+
+SLOW_SECONDS = 2.0
+"""An account whose batch takes longer, because its tables are locked for example, gets one loop and leaves the others."""
+
+AWAKE_MS = 2 * MAX_LINGER_MS
+"""For so long after a claim no wake-up is asked for: its account is looked at again by then."""
+
+
+class RecentEvents:
+    """How many events the last claims of all accounts found: mail of many gathers as long as that of one would.
+
+    Else as many events would make more batches, the more accounts they are of. `clock` is monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def note(self, account: str, events: int) -> int:
+        """Note what an account's claim found, and return what all have found of late."""
+        now = self._clock()
+        self._last[account] = (now, events)
+        return sum(found for at, found in self._last.values() if now - at <= AWAKE_MS / 1000)
+
+
+@dataclass(slots=True)
+class _Account:
+    """An account's loop, and how it fares: `began` is when a batch of its last began, `rests_until` when to look again."""
+
+    loop: WorkerLoop
+    under_way: int = 0
+    began: float = 0.0
+    is_slow: bool = False
+    is_awake: bool = False  # its last claim found events: claim again, the wake-ups count on it
+    rests_until: float = 0.0
+
+    def may_be_taken(self, now: float) -> bool:
+        is_stuck = self.under_way > 0 and (self.is_slow or now - self.began > SLOW_SECONDS)
+        return now >= self.rests_until and self.loop.backoff.is_over() and not is_stuck
+
+
+class AccountLoops:
+    """Processes batches of several accounts; several tasks of one event loop may run it at once. `clock` is monotonic."""
+
+    def __init__(self, loops: Sequence[WorkerLoop], wakeups: Wakeups, *, clock: Callable[[], float]) -> None:
+        self._accounts = [_Account(loop) for loop in loops]
+        self._mailboxes = loops[0].mailboxes  # their connections are everybody's
+        self._wakeups = wakeups
+        self._clock = clock
+        self._next = 0
+        self._is_stopping = False
+
+    async def run(self) -> None:
+        """Process batches until no event is ready that can be processed; cancelled, it does as WorkerLoop.run."""
+        batches = asyncio.create_task(self._process_ready())
+        try:
+            await asyncio.shield(batches)
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            for account in self._accounts:
+                account.loop.ask_to_stop()
+            await asyncio.wait({batches})
+            raise
+
+    async def _process_ready(self) -> None:
+        while not self._is_stopping:
+            due = await self._due()
+            if not due:
+                return
+            left = {place: self._accounts[place].loop.linger.seconds_left() for place in due}
+            free = [place for place in due if left[place] <= 0]
+            if free:
+                await self._take(min(free, key=lambda place: (place - self._next) % len(self._accounts)))
+            else:
+                await self._wakeups.wait(min(left.values()))
+
+    async def _due(self) -> list[int]:
+        """Find the accounts that have something to process, by their places."""
+        for account in self._accounts:
+            await account.loop.heartbeat.beat()
+        asleep = [place for place in self._takeable() if not self._accounts[place].is_awake]
+        try:
+            ready = await self._mailboxes.find_ready(
+                [self._accounts[place].loop.mailboxes for place in asleep]
+            )
+        except MailboxUnavailable:
+            ready = [True] * len(
+                asleep
+            )  # of several servers some may answer: each claim finds out for itself
+        idle = {place for place, is_ready in zip(asleep, ready, strict=True) if not is_ready}
+        # Looked at again: another loop may have taken one meanwhile.
+        return [place for place in self._takeable() if place not in idle]
+
+    def _takeable(self) -> list[int]:
+        now = self._clock()
+        return [place for place, account in enumerate(self._accounts) if account.may_be_taken(now)]
+
+    async def _take(self, place: int) -> None:
+        account = self._accounts[place]
+        self._next = place + 1
+        account.under_way += 1
+        account.began = began = self._clock()
+        account.is_awake = True
+        try:
+            turn = await account.loop.take_turn()
+        finally:
+            account.under_way -= 1
+        now = self._clock()
+        if turn is not Turn.NOTHING:
+            account.is_slow = now - began > SLOW_SECONDS
+        account.is_awake = turn is Turn.PROCESSED
+        if turn is Turn.BLOCKED:
+            account.rests_until = now + INTERVALS.poll_seconds
