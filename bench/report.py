@@ -61,7 +61,7 @@ is waiting for the disk. What was tried and did not help: a lower priority for t
 four puts at a time, a shorter switch interval of the interpreter, batches of 1,000 (3 % less in all), other levels of compression, larger
 caches of malloc's. What did help is in decisions 24 to 28. Where neighbours keep a shared machine busy the ratio wanders:
 medians of other runs on the same day were 3.3, 3.7 and 3.9. [Decision 62](decisions/0062-what-an-accepted-event-need-not-cost.md) has since taken
-a tenth off the receiver's part and a seventh off Valkey's, in turn with the commit before it, and says where the rest goes.
+a sixteenth off the receiver's part (in one process, without sockets, in turn with the commit before it), and says where the rest goes.
 
 What only reports show of a subscription (decision 51) costs 12 µs of 272 an event, 4 %: 70 µs before and 78 with it are spent on writing, the rest on reading (medians of seven,
 `bench.costs` in turn with the commit before, on cores with nothing else to do). Keeping whole objects (`KEEP_OBJECTS`, off by default) costs 113 µs more, 52 in the worker and 58 in Postgres: an
