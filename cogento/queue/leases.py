@@ -91,7 +91,7 @@ class LeaseCommands:
             layout = await self._layouts.get()
             bounds = (max_customers, max_events, max_customer_events, awake_ms)
             batches = await self._claim_shards(layout, now_ms, token, expires_ms, bounds)
-            if batches or self._layouts.known is layout:
+            if batches or self._layouts.known in {layout, None}:
                 break
         self._orphans.forget_expired(now_ms)
         if not batches:

@@ -119,31 +119,13 @@ class RedisServer:
 
     async def attempt(self, *calls: Call) -> list[Reply]:
         """Run scripts in one round trip; the reply of one whose shard another server has is a ShardMoved."""
-        async with self._places:
-            connection = self._borrow()
-            try:
-                replies = await connection.run(*calls)
-            except MailboxUnavailable as error:
-                self._failed(error)
-                raise
-            finally:
-                self._idle.append(connection)
-            self._answered()
-            return replies
+        async with self.connection() as connection:
+            return await connection.run(*calls)
 
     async def ask(self, *command: Argument) -> Reply:
         """Run one command, whose key, if it has one, is its first argument."""
-        async with self._places:
-            connection = self._borrow()
-            try:
-                reply = await connection.ask(*command)
-            except MailboxUnavailable as error:
-                self._failed(error)
-                raise
-            finally:
-                self._idle.append(connection)
-            self._answered()
-            return reply
+        async with self.connection() as connection:
+            return await connection.ask(*command)
 
     async def set_aside(self, tag: str, now: Argument, ids: Sequence[Argument] = ()) -> bool:
         """Set junk aside; see RedisConnection.set_aside."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -141,6 +142,7 @@ class ShardMove:
         """
         before = await self._layouts.refresh()
         if not before.is_changing and not await self._is_wished(before):
+            await self._look_after(before)
             return False
         moving = keys.moving_key(self._layouts.first_tag)
         if not await self._client.ask("SET", moving, 1, "NX", "PX", UNDER_WAY_MS):
@@ -158,6 +160,12 @@ class ShardMove:
         layout = await self._layouts.refresh()
         told = await self._client.ask("HMGET", keys.moved_key(self._layouts.first_tag), "customers", "events")
         return ShardCount(layout.former.count, layout.current.count, *map(read_number, told))
+
+    async def _look_after(self, layout: Layout) -> None:
+        """Have shards that were know that they are none any more, and nobody be on the way: Redis may have lost either."""
+        with suppress(_OvertakenError):
+            await self._durably(layout, "here", {tag: [[]] for tag in layout.counted_tags})
+            await self._end_arrivals(layout)
 
     async def _is_wished(self, layout: Layout) -> bool:
         """Tell whether all workers wish for our number of shards, which is another than there is."""
@@ -226,11 +234,11 @@ class ShardMove:
             found = await self._client.ask("ZRANGEBYSCORE", keys.leases_key(tag), NEVER_MS, "+inf")
             arriving = [CustomerId(id_.decode()) for id_ in found]
             for customer_id in arriving:
-                former, *others = layout.homes(customer_id)
-                if others != [tag]:
+                *formers, home = layout.homes(customer_id)
+                if home != tag:
                     continue
-                ((is_there,),) = await self._durably(layout, "here", {former: [[customer_id]]})
-                if not is_there:
+                told = await self._durably(layout, "here", {former: [[customer_id]] for former in formers})
+                if not any(is_there for (is_there,) in told):
                     await self._durably(layout, "arrived", {tag: [[customer_id]]})
 
     async def _move_leaving(self, layout: Layout, tag: str, ids: Iterable[str], pass_: _Pass) -> None:

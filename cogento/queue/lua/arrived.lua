@@ -12,7 +12,7 @@ local arrived = 0
 for i = 3, #ARGV do
   local customer = ARGV[i]
   if is_moving(customer) then
-    local wakes = tonumber(string.sub(redis.call('HGET', OWNERS, customer), #MOVE + 1)) or 0
+    local wakes = tonumber(string.sub(redis.call('HGET', OWNERS, customer) or '', #MOVE + 1)) or 0
     release_lease(customer)
     set_state(customer, wakes)
     arrived = arrived + 1

@@ -170,8 +170,11 @@ local function is_here(customer)
   return redis.call('HEXISTS', PAUSES, customer) + redis.call('HEXISTS', OWNERS, customer) > 0
 end
 
+-- Where Redis lost the owners the lease tells: no other lasts for ever.
 local function is_moving(customer)
-  return string.sub(redis.call('HGET', OWNERS, customer) or '', 1, #MOVE) == MOVE
+  local owner = redis.call('HGET', OWNERS, customer)
+  if owner then return string.sub(owner, 1, #MOVE) == MOVE end
+  return tonumber(redis.call('ZSCORE', LEASES, customer) or 0) == NEVER
 end
 
 -- Takes an id out of a mailbox whose event is there no more, and notes it for people (inspection.py).

@@ -210,3 +210,28 @@ def test_a_mailbox_of_many_events_moves_in_parts(
     worker = change(client, clock, 6)
     assert taken(claim(worker)) == {"cus_a": names}
     assert worker.view(CUS_A).state is MailboxState.LEASED
+
+
+def test_shards_that_were_know_again_that_they_are_none_when_redis_lost_that(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    late = change(client, clock, 6)
+    worker = change(client, clock, 2)
+    client.delete(*(f"{tag}:layout" for tag in ShardSet(6).tags[1:]))
+    assert not worker.shard_move().run()
+    assert late.put([envelope("evt_2", customer="cus_a")])[0].result is PutResult.QUEUED
+    assert taken(claim(worker)) == {"cus_a": ["evt_1", "evt_2"]}
+
+
+@pytest.mark.parametrize("lost", [["owners"], []])
+def test_whoever_is_on_the_way_when_all_is_moved_arrives_all_the_same(
+    lost: list[str], mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    client.zrem("{cogento:0}:ready", "cus_a")
+    client.zadd("{cogento:0}:leases", {"cus_a": shard_move.NEVER_MS})
+    client.hset("{cogento:0}:owners", "cus_a", "move/0")
+    client.delete(*(f"{{cogento:0}}:{name}" for name in [*lost, "nothing"]))
+    assert not mailboxes.shard_move().run()
+    assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
