@@ -92,19 +92,27 @@ def batches(results: Results) -> Iterator[str]:
 
 def shards(results: Results) -> Iterator[str]:
     us = results["shards"]
-    yield from header("`MAILBOX_SHARDS`", "client", "Redis", "busiest instance", left=1)
+    alone = us["shards_1_valkey"]
+
+    def growth(busiest: float) -> tuple[str, str]:
+        return f"{busiest:.0f} µs", f"{BUSY_SHARE / busiest * 1e6:,.0f} ({TIMES} {alone / busiest:.1f})"
+
+    yield from header(
+        *("`MAILBOX_SHARDS`", "client", "Redis", "busiest instance"),
+        f"events/s where that one is {BUSY_SHARE:.0%} busy",
+        left=1,
+    )
     for number in (1, 4, 12):
         redis = us[f"shards_{number}_valkey"]
-        yield row(
-            f"{number}, on one Valkey", f"{us[f'shards_{number}_ours']:.0f} µs", *[f"{redis:.0f} µs"] * 2
-        )
+        client = us[f"shards_{number}_ours"]
+        yield row(f"{number}, on one Valkey", f"{client:.0f} µs", f"{redis:.0f} µs", *growth(redis))
     for masters, name in ((3, "three"), (6, "six")):
         whole = us[f"cluster_{masters}_valkey"]
         yield row(
             f"12, on a cluster of {name}",
             f"{us[f'cluster_{masters}_ours']:.0f} µs",
             f"{whole:.0f} µs",
-            f"{whole * us[f'cluster_{masters}_busiest_share']:.0f} µs",
+            *growth(whole * us[f"cluster_{masters}_busiest_share"]),
         )
 
 

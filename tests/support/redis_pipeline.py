@@ -17,20 +17,20 @@ import psycopg
 
 from cogento.events.versions import ORDER_WINDOW
 from cogento.local.process import Command, Process
-from tests.support.builders import NOW, customer, event_body
+from tests.support.builders import NOW, SECRET, customer, event_body
+from tests.support.checker import Checker
 from tests.support.running_receiver import ROOT, RunningReceiver
 from tests.support.servers import wait_until
 from tests.support.storm import storm
 from tests.support.wire import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import redis
 
     from cogento.local.valkey import Valkey
-    from tests.support.checker import Checker
     from tests.support.looped import LoopedMailboxes
     from tests.support.proxy import Proxy
     from tests.support.servers import RunningServer
@@ -58,6 +58,38 @@ def start_worker(log: Path, redis_url: str, database_url: str, **environment: st
         lambda: b"worker_started" in log.read_bytes(), what="the worker to start", seconds=START_SECONDS
     )
     return worker
+
+
+@contextmanager
+def running_pipeline(
+    valkey: RunningServer[Valkey],
+    proxy: Proxy,
+    *,
+    redis_url: str,
+    database_url: str,
+    home: Path,
+    seen_at: str | None = None,
+    workers: int = 1,
+    settings: Mapping[str, str] | None = None,
+    receiver_settings: Mapping[str, str] | None = None,
+) -> Iterator[Pipeline]:
+    """A receiver and workers on a Redis, ready, and a checker that looks at it by `seen_at`; gone with the block.
+
+    `valkey` and `proxy` are what the tests hurt.
+    """
+    shared = dict(settings or {})
+    receiver = RunningReceiver(
+        redis_url, home / "receiver.log", seen_at=seen_at, **{**shared, **(receiver_settings or {})}
+    )
+    logs = [home / f"worker-{number}.log" for number in range(workers)]
+    started = [start_worker(log, redis_url, database_url, **shared) for log in logs]
+    receiver.await_answer()
+    checker = Checker(database_url, seen_at or redis_url, logs=home, secrets=[SECRET])
+    checker.install()
+    yield Pipeline(valkey, proxy, Running(receiver, started[0]), database_url, checker)
+    for worker in started:
+        worker.kill()
+    receiver.stop()
 
 
 def event_id(request: Request) -> str:

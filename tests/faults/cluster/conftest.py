@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import servers
-from tests.support.builders import SECRET
-from tests.support.checker import Checker
 from tests.support.cluster import cluster
 from tests.support.proxy import Proxy
-from tests.support.redis_pipeline import Pipeline, Running, start_worker
-from tests.support.running_receiver import RunningReceiver
+from tests.support.redis_pipeline import Pipeline, running_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,18 +53,19 @@ def whole_pipeline(
     cluster_home: Path,
 ) -> Iterator[Pipeline]:
     """A receiver and two workers on the cluster; their wake-ups lie on a Valkey beside it, behind a proxy."""
-    with Proxy(valkey_server.url) as proxy:
-        settings = SETTINGS | {"BROKER_URL": proxy.url}
-        receiver = RunningReceiver(whole_cluster.url, cluster_home / "receiver.log", **settings)
-        logs = [cluster_home / f"worker-{number}.log" for number in range(2)]
-        workers = [start_worker(log, whole_cluster.url, cluster_database, **settings) for log in logs]
-        receiver.await_answer()
-        checker = Checker(cluster_database, whole_cluster.url, logs=cluster_home, secrets=[SECRET])
-        checker.install()
-        yield Pipeline(valkey_server, proxy, Running(receiver, workers[0]), cluster_database, checker)
-        for worker in workers:
-            worker.kill()
-        receiver.stop()
+    with (
+        Proxy(valkey_server.url) as proxy,
+        running_pipeline(
+            valkey_server,
+            proxy,
+            redis_url=whole_cluster.url,
+            database_url=cluster_database,
+            home=cluster_home,
+            workers=2,
+            settings={**SETTINGS, "BROKER_URL": proxy.url},
+        ) as pipeline,
+    ):
+        yield pipeline
 
 
 @pytest.fixture

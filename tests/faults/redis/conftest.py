@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import servers
-from tests.support.builders import SECRET
-from tests.support.checker import Checker
 from tests.support.proxy import Proxy
-from tests.support.redis_pipeline import Pipeline, Running, start_worker
+from tests.support.redis_pipeline import Pipeline, Running, running_pipeline, start_worker
 from tests.support.running_receiver import RunningReceiver
 
 if TYPE_CHECKING:
@@ -59,18 +57,19 @@ def whole_pipeline(
     faults_valkey: servers.RunningServer[Valkey], faults_database: str, faults_home: Path
 ) -> Iterator[Pipeline]:
     """The pipeline that all tests share: starting one takes seconds."""
-    with Proxy(faults_valkey.url) as proxy:
-        receiver = RunningReceiver(
-            proxy.url, faults_home / "receiver.log", seen_at=faults_valkey.url, ACK_DURABILITY="redis_fsync"
-        )
-        log = faults_home / "worker.log"
-        worker = start_worker(log, proxy.url, faults_database)
-        receiver.await_answer()
-        checker = Checker(faults_database, faults_valkey.url, logs=faults_home, secrets=[SECRET])
-        checker.install()
-        yield Pipeline(faults_valkey, proxy, Running(receiver, worker), faults_database, checker)
-        worker.kill()
-        receiver.stop()
+    with (
+        Proxy(faults_valkey.url) as proxy,
+        running_pipeline(
+            faults_valkey,
+            proxy,
+            redis_url=proxy.url,
+            seen_at=faults_valkey.url,
+            database_url=faults_database,
+            home=faults_home,
+            receiver_settings={"ACK_DURABILITY": "redis_fsync"},
+        ) as pipeline,
+    ):
+        yield pipeline
 
 
 @pytest.fixture
