@@ -2,6 +2,10 @@
 
     .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
 
+With `--cluster` mail lies on three masters with a replica each (tests/support/cluster_nemesis.py), acknowledged at the level
+redis_replicated: masters die, freeze, are handed over and parted from their replicas, shards move from master to master, and the
+number of shards changes.
+
 Kills, freezes, restarts, power cuts, cut connections, jumping clocks, keys that are lost and a policy that lets
 events be thrown away (tests/support/nemesis.py), acknowledged at the level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
 checker finds a problem or an event was never accepted. `--seed`, or SEED in the environment, gives the same faults
@@ -21,8 +25,9 @@ from redis.exceptions import RedisError
 
 from bench.soak import summary
 from cogento.queue.errors import MailboxUnavailable
-from tests.support.nemesis import Nemesis
-from tests.support.stack import Size, Stack, running_stack
+from tests.support.cluster_nemesis import CLUSTER_FAULTS
+from tests.support.nemesis import FAULTS, Nemesis
+from tests.support.stack import ClusterStack, Size, Stack, running_cluster_stack, running_stack
 
 # An event whose rows a frozen worker has locked is tried again in place for longer than some freezes last.
 ATTEMPTS_ALLOWED = 2
@@ -36,9 +41,12 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=300)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cluster", action="store_true", help="three masters and three replicas")
     asked = parser.parse_args()
     print(f"SEED={asked.seed}", flush=True)
-    with running_stack(seed=asked.seed, size=Size(rate=asked.rate, workers=asked.workers)) as stack:
+    size = Size(rate=asked.rate, workers=asked.workers)
+    starting = running_cluster_stack if asked.cluster else running_stack
+    with starting(seed=asked.seed, size=size) as stack:
         result = run(stack, minutes=asked.minutes, seed=asked.seed)
     print(json.dumps({"seed": asked.seed, "minutes": asked.minutes, "rate": asked.rate, **result}))
     return 1 if result["problems"] else 0
@@ -46,7 +54,8 @@ def main() -> int:
 
 def run(stack: Stack, *, minutes: float, seed: int) -> dict[str, Any]:
     """Do faults for so long, lift them, wait for quiet, and judge."""
-    nemesis = Nemesis(stack, seed=seed)
+    faults = CLUSTER_FAULTS if isinstance(stack, ClusterStack) else FAULTS
+    nemesis = Nemesis(stack, seed=seed, faults=faults)
     torment(stack, nemesis, minutes=minutes)
     nemesis.lift()
     stack.sender.ask("stop", {})

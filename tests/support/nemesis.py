@@ -10,8 +10,9 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import redis
@@ -22,7 +23,7 @@ from tests.support.mailbox_harm import HARMS, TAG
 from tests.support.power import cut_power
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from cogento.local.services import Program
     from tests.support.stack import Stack
@@ -56,6 +57,10 @@ class Mend:
     refuses: bool = False  # while it stays on, and a moment longer, no process of ours may start
 
 
+Fault = Callable[[Any, Step], Mend | None]
+"""Does something to a stack of its kind."""
+
+
 class Nemesis:
     """Does faults to a stack, in the caller's thread while it spends time here; `done` counts them.
 
@@ -63,11 +68,12 @@ class Nemesis:
     no fault here is a reason to.
     """
 
-    def __init__(self, stack: Stack, *, seed: int) -> None:
+    def __init__(self, stack: Stack, *, seed: int, faults: Mapping[str, Fault] | None = None) -> None:
         self.done: Counter[str] = Counter()
         self.gave_up: Counter[str] = Counter()
         self._stack = stack
-        self._steps = steps(seed)
+        self._faults = FAULTS if faults is None else faults
+        self._steps = steps(seed, tuple(self._faults))
         self._plan_next()
         self._later: list[tuple[float, Mend]] = []
         self._may_refuse_until = 0.0
@@ -91,7 +97,7 @@ class Nemesis:
         self._restart_what_gave_up()
 
     def _do_next(self) -> None:
-        mend = FAULTS[self._next.fault](self._stack, self._next)
+        mend = self._faults[self._next.fault](self._stack, self._next)
         self.done[self._next.fault] += 1
         if mend:
             self._later.append((time.monotonic() + mend.seconds, mend))
@@ -214,7 +220,7 @@ def _forbid_eviction(stack: Stack) -> None:
         client.config_set("maxmemory", 0)
 
 
-FAULTS: dict[str, Callable[[Stack, Step], Mend | None]] = {
+FAULTS: Mapping[str, Fault] = {
     fault.__name__: fault
     for fault in (
         kill_worker,
@@ -236,12 +242,12 @@ FAULTS: dict[str, Callable[[Stack, Step], Mend | None]] = {
 }
 
 
-def steps(seed: int) -> Iterator[Step]:
+def steps(seed: int, faults: Sequence[str] = tuple(FAULTS)) -> Iterator[Step]:
     """Every fault that a seed stands for, without end."""
     chance = random.Random(seed)
     while True:
         pause = chance.uniform(0, 2 * PAUSE_SECONDS)
-        yield Step(pause, chance.choice(tuple(FAULTS)), chance.random(), chance.random())
+        yield Step(pause, chance.choice(faults), chance.random(), chance.random())
 
 
 def _restart_postgres(stack: Stack, step: Step, how: signal.Signals) -> None:

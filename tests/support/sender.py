@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import redis
-
 from cogento.local.stripe.truth import read_truth
 from tests.support import servers
 from tests.support.ambiguity_oracle import AmbiguityOracle
+from tests.support.looking import redis_at
 from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_invariants import broken_invariants
 
@@ -83,13 +82,18 @@ class Sender:
         try:
             servers.wait_until(self.is_tidy, what="empty mailboxes", seconds=seconds)
         except AssertionError as late:
-            with redis.Redis.from_url(self.redis_url) as client:
-                raise AssertionError(f"{late}: {self.status()}, {broken_invariants(client)[:5]}") from late
+            raise AssertionError(f"{late}: {self.status()}, {self._broken()[:5]}") from late
 
     def is_tidy(self) -> bool:
         """Tell whether no event waits, and nothing is left to put right of keys that were lost."""
-        with redis.Redis.from_url(self.redis_url) as client:
-            return self.status().waiting == 0 and broken_invariants(client) == []
+        return self.status().waiting == 0 and self._broken() == []
+
+    def _broken(self) -> list[str]:
+        with redis_at(self.redis_url) as client:
+            tags = {
+                key.decode().partition("}")[0] + "}" for key in client.scan_iter("{cogento:*", count=1000)
+            }
+            return [name for tag in sorted(tags) for name in broken_invariants(client, tag)]
 
     def oracle(self, standing: Standing, accepted: Collection[str]) -> AmbiguityOracle:
         """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""

@@ -1,14 +1,14 @@
 """Every process of a deployment under the test's own hand: no supervisor restarts what a fault has ended.
 
-Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, and the workers go
-by a clock that can be made to jump. Nobody has a key to ask Stripe with, so that nothing but a webhook brings an event.
+Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, or there is a cluster of them; and the
+workers go by a clock that can be made to jump. Nobody has a key to ask Stripe with, so that nothing but a webhook brings an event.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cogento.local.data_folder import DataFolder
 from cogento.local.ports import free_port
@@ -18,6 +18,7 @@ from cogento.store.migrate import migrate
 from tests.support import servers
 from tests.support.checker import Checker
 from tests.support.clocks import ShiftedClock
+from tests.support.cluster import cluster
 from tests.support.power import start_watched_valkey
 from tests.support.sender import Sender
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.
 POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
 # Nothing is put off for long, so that a test need not wait for it once the faults are over.
+SHARDS = 12
 DISORDER = ("--window", "2", "--late", "0.02", "--late-by", "10", "--duplicates", "0.05", "--retry-cap", "5")
 
 
@@ -52,12 +54,12 @@ class Stack:
         self.lease_seconds = size.lease_seconds
         self.clock = ShiftedClock.make(home)
         self.postgres = servers.start_postgres(home, settings=POSTGRES)
-        self.valkey = start_watched_valkey(home)
         migrate(self.postgres.url)
-        self.system, simulation = _system(self, seed, size)
+        kept = self._start_redis()
+        self.system, simulation = _system(self, kept, seed, size)
         self.checker = Checker(
             self.postgres.url,
-            self.valkey.url,
+            kept.redis_url,
             logs=home / "data" / "logs",
             secrets={self.system.webhook_secret, SIMULATED_KEY},
         )
@@ -66,7 +68,7 @@ class Stack:
         self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
         stripe = self.system.stripe(simulation)
         self.stripe = servers.Running(replace(stripe, argv=(*stripe.argv, *DISORDER)))
-        self.sender = Sender(simulation.control_url, self.valkey.url)
+        self.sender = Sender(simulation.control_url, kept.redis_url)
 
     @property
     def ours(self) -> list[servers.Running[Program]]:
@@ -81,8 +83,19 @@ class Stack:
         """Kill everything."""
         for one in (self.stripe, *self.ours):
             one.kill()
-        self.valkey.kill()
+        self._end_redis()
         self.postgres.kill()
+
+    def _start_redis(self) -> Servers:
+        self.valkey = start_watched_valkey(self.home)
+        return Servers(
+            database_url=self.postgres.url,
+            redis_url=self.valkey.url,
+            ack_durability=AckDurability.REDIS_FSYNC,
+        )
+
+    def _end_redis(self) -> None:
+        self.valkey.kill()
 
     def _worker(self, number: int) -> Program:
         program = self.system.worker()
@@ -94,18 +107,43 @@ class Stack:
         return replace(program, log=program.log.with_stem(f"worker-{number}"), environment=environment)
 
 
-def _system(stack: Stack, seed: int, size: Size) -> tuple[LocalSystem, StripeSimulation]:
+class ClusterStack(Stack):
+    """The same on three masters with a replica each, and a Valkey beside them for the wake-ups."""
+
+    def use_shards(self, shards: int) -> None:
+        """Start the workers anew, who wish for so many shards from now on; receivers go on as they were."""
+        for worker in self.workers:
+            worker.stop()
+            description = worker.description
+            environment = {**description.environment, "MAILBOX_SHARDS": str(shards)}
+            worker.description = replace(description, environment=environment)
+            worker.launch()
+
+    def _start_redis(self) -> Servers:
+        self._ending = ExitStack()
+        self.cluster = self._ending.enter_context(cluster(masters=3, replicas_each=1))
+        self.broker = servers.start_valkey(self.home)
+        self._ending.callback(self.broker.kill)
+        return Servers(
+            database_url=self.postgres.url,
+            redis_url=self.cluster.url,
+            ack_durability=AckDurability.REDIS_REPLICATED,
+            broker_url=self.broker.url,
+            mailbox_shards=SHARDS,
+        )
+
+    def _end_redis(self) -> None:
+        self._ending.close()
+
+
+def _system(stack: Stack, kept: Servers, seed: int, size: Size) -> tuple[LocalSystem, StripeSimulation]:
     folder = DataFolder.open(stack.home / "data")
     simulation = StripeSimulation(
         port=free_port(), events_per_second=size.rate, customers=size.customers, seed=seed, may_be_asked=False
     )
     system = LocalSystem(
         folder=folder,
-        servers=Servers(
-            database_url=stack.postgres.url,
-            redis_url=stack.valkey.url,
-            ack_durability=AckDurability.REDIS_FSYNC,
-        ),
+        servers=kept,
         webhook_secret=folder.webhook_secret(),
         thin_webhook_secret=folder.thin_webhook_secret(),
         receiver_port=free_port(),
@@ -115,11 +153,24 @@ def _system(stack: Stack, seed: int, size: Size) -> tuple[LocalSystem, StripeSim
     return system, simulation
 
 
+S = TypeVar("S", bound=Stack)
+
+
 @contextmanager
 def running_stack(*, seed: int, size: Size) -> Iterator[Stack]:
     """A stack in a folder of its own that ends with the block; KEEP=1 keeps the folder."""
+    yield from _run(Stack, seed=seed, size=size)
+
+
+@contextmanager
+def running_cluster_stack(*, seed: int, size: Size) -> Iterator[ClusterStack]:
+    """The same with a cluster."""
+    yield from _run(ClusterStack, seed=seed, size=size)
+
+
+def _run(kind: type[S], *, seed: int, size: Size) -> Iterator[S]:
     home = servers.make_home()
-    stack = Stack(home, seed=seed, size=size)
+    stack = kind(home, seed=seed, size=size)
     try:
         yield stack
     finally:
