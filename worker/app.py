@@ -10,6 +10,10 @@ from typing import Any
 
 from celery import bootsteps
 
+from cogento.unused_packages import hide_unused_packages
+
+hide_unused_packages()  # before what would load them
+
 from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.queue.errors import MailboxRefused
