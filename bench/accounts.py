@@ -62,10 +62,11 @@ def main() -> None:
             measure(accounts, arguments.events, arguments.rate, arguments.callers)
             for accounts in (1, arguments.accounts)
         )
-        ratios = {f"{name}_ratio": many[name] / one[name] for name in one}
+        ratios = {f"{name}_ratio": many[name] / one[name] for name in one if one[name]}
         rounds.append({**{f"{name}_one": us for name, us in one.items()}, **many, **ratios})
         print(json.dumps({name: round(figure, 3) for name, figure in rounds[-1].items()}), file=sys.stderr)
-    median = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    everywhere = set.intersection(*map(set, rounds))
+    median = {name: statistics.median(one[name] for one in rounds) for name in sorted(everywhere)}
     print(json.dumps({name: round(figure, 3) for name, figure in median.items()}))
 
 
