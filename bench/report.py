@@ -64,7 +64,7 @@ medians of other runs on the same day were 3.3, 3.7 and 3.9. [Decision 62](decis
 a sixteenth off the receiver's part (in one process, without sockets, in turn with the commit before it), and says where the rest goes.
 
 A worker has 79 MB idle and 90 after 40,000 events, where it had 93 and 125. An object of a backfill with the budget lifted takes 246 µs of the backfill's processor time and 81 of
-Postgres's, where it took 395 and 101 (in turn with the commit before, 10,000 customers, on cores that others kept busy: [decision 61](decisions/0061-what-a-backfill-and-a-worker-need-not-do.md)).
+Postgres's, where it took 395 and 101 (one pair of runs each way, 10,000 customers, on cores that others kept busy: [decision 61](decisions/0061-what-a-backfill-and-a-worker-need-not-do.md)).
 
 What only reports show of a subscription (decision 51) costs 12 µs of 272 an event, 4 %: 70 µs before and 78 with it are spent on writing, the rest on reading (medians of seven,
 `bench.costs` in turn with the commit before, on cores with nothing else to do). Keeping whole objects (`KEEP_OBJECTS`, off by default) costs 113 µs more, 52 in the worker and 58 in Postgres: an
