@@ -72,7 +72,8 @@ def test_a_master_that_took_over_is_asked_what_it_gives(system: Watched) -> None
     with pytest.raises(MailboxUnavailable, match="ACK_DURABILITY=redis_fsync needs"):
         mailboxes.put([envelope("evt_2")])
     ask(system.master(), "CONFIG SET", "appendfsync", "always")
-    assert mailboxes.put([envelope("evt_2")])[0].result is PutResult.QUEUED
+    # Refused, it may have been stored: who took over in the middle of a put is asked when it has answered.
+    assert mailboxes.put([envelope("evt_2")])[0].result in {PutResult.QUEUED, PutResult.DUPLICATE}
     mailboxes.close()
 
 
