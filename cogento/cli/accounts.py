@@ -1,4 +1,4 @@
-"""The option that says which account of a deployment a command is about."""
+"""The option that says which account of a deployment a command is about; apart from other options, for it is on every command and loads nothing."""
 
 from __future__ import annotations
 

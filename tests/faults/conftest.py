@@ -10,8 +10,8 @@ from cogento import runtime
 from cogento.settings import WorkerSettings
 from tests.support.builders import SECRET
 from tests.support.checker import Checker
-from tests.support.looped import looped
 from tests.support.running_receiver import RunningReceiver
+from tests.support.worker_here import WorkerHere
 from tests.support.worker_trial import WorkerTrial
 from worker.process import WorkerProcess
 
@@ -50,16 +50,6 @@ def start_receiver(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Run
     yield start
     for receiver in started:
         receiver.stop()
-
-
-class WorkerHere:
-    """WorkerProcess, for tests that have no loop."""
-
-    def __init__(self, process: WorkerProcess) -> None:
-        self.looped = process
-
-    start = looped(WorkerProcess.start)
-    stop = looped(WorkerProcess.stop)
 
 
 @pytest.fixture

@@ -12,24 +12,14 @@ from cogento.database_schema import with_schema
 from cogento.queue.circuit import Dependency
 from cogento.store.migrate import migrate
 from tests.support.accounts import NAMES, Accounts
-from tests.support.looped import looped
 from tests.support.running_worker import RunningWorker
 from tests.support.servers import wait_until
+from tests.support.worker_here import WorkerHere
 from worker.process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-class WorkerHere:
-    """WorkerProcess, for tests that have no loop."""
-
-    def __init__(self, process: WorkerProcess) -> None:
-        self.looped = process
-
-    start = looped(WorkerProcess.start)
-    stop = looped(WorkerProcess.stop)
 
 
 @pytest.fixture

@@ -39,9 +39,7 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    home = servers.make_home()
-    yield home
-    servers.leave_home(home)
+    yield from servers.lend_home()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from cogento.local.valkey import Valkey
 from cogento.queue.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 STOP_SECONDS = 10
 # A database a test is many files a test, and most of its time where they lie on a disk.
@@ -139,6 +139,13 @@ def make_quick_home() -> Path:
     if not MEMORY.exists() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
         return make_home()
     return Path(tempfile.mkdtemp(prefix=f"cogento-test-{os.getpid()}-", dir=MEMORY))
+
+
+def lend_home() -> Iterator[Path]:
+    """Lend a home to a fixture, which leaves it at its end."""
+    home = make_home()
+    yield home
+    leave_home(home)
 
 
 def leave_home(home: Path) -> None:

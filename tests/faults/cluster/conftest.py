@@ -26,9 +26,7 @@ SETTINGS = {"MAILBOX_SHARDS": f"{SHARDS}", "ACK_DURABILITY": "redis_replicated",
 @pytest.fixture(scope="package")
 def cluster_home() -> Iterator[Path]:
     """The folder of the processes' logs."""
-    home = servers.make_home()
-    yield home
-    servers.leave_home(home)
+    yield from servers.lend_home()
 
 
 @pytest.fixture(scope="package")

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import psycopg
 
     from cogento.local.postgres import Postgres
-    from tests.faults.conftest import WorkerHere
     from tests.support.checker import Checker
     from tests.support.post import Post
     from tests.support.servers import RunningServer
+    from tests.support.worker_here import WorkerHere
 
 OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"
 END_WORKERS = """

@@ -31,9 +31,7 @@ SLOW_TO_LOAD = {"key-load-delay": "500", "loading-process-events-interval-bytes"
 @pytest.fixture(scope="package")
 def faults_home() -> Iterator[Path]:
     """The folder of this folder's servers and logs, on a disk."""
-    home = servers.make_home()
-    yield home
-    servers.leave_home(home)
+    yield from servers.lend_home()
 
 
 @pytest.fixture(scope="package")
