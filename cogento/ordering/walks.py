@@ -292,10 +292,12 @@ def _must_follow(one: int, changes: Sequence[Sequence[EventRecord]], precedes: P
     return sum(
         1 << i
         for i, other in enumerate(changes)
-        if (i > one and _says(other[0]) == _says(changes[one][0]))
+        if (i > one and _says(other) == _says(changes[one]))
         or (i != one and any(precedes(earlier, later) for earlier in changes[one] for later in other))
     )
 
 
-def _says(event: EventRecord) -> tuple[int, bytes, bytes, tuple[int, ...]]:
-    return event.created, event.leads_from, event.state, event.growing
+def _says(change: Sequence[EventRecord]) -> tuple[tuple[int, ...], bytes, bytes, tuple[int, ...]]:
+    """What a change says with all events that tell of it: a second one of another second bears on the order."""
+    event = change[0]
+    return tuple(sorted(one.created for one in change)), event.leads_from, event.state, event.growing

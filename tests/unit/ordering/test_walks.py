@@ -73,6 +73,16 @@ def test_events_that_say_the_same_are_interchangeable() -> None:
     assert ends_of(BORN, *toggles) == ("a", True)
 
 
+def test_of_changes_that_say_the_same_one_that_was_told_again_later_is_not_interchangeable() -> None:
+    """Nothing says whether it was the first of the two or the second, so all of it can end either way."""
+    back = version("evt_1", NOW, "c", "a", request=b"req0")
+    there = version("evt_3", NOW + 5, "a", "c", request=b"req1")
+    back_again = version("evt_4", NOW + 5, "c", "a", request=b"req2")
+    twin_of_there = version("evt_2", NOW + 5, "a", "c", request=b"req3")
+    told_again = version("evt_5", NOW + 6, "a", "c", request=b"req3")
+    assert ends_of(back, back_again, twin_of_there, there, told_again) == ("ac", False)
+
+
 def test_growth_that_goes_in_a_circle_is_undecidable() -> None:
     first = version("evt_1", NOW, "a", growing=(5,))
     between = version("evt_2", NOW + 2, "b", growing=(4,))
