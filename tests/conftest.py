@@ -110,6 +110,23 @@ def announcing_template(
     return name
 
 
+@pytest.fixture(scope="session")
+def accounts_template(
+    postgres_server: servers.RunningServer[Postgres], administration: Administration, migrated_template: str
+) -> str:
+    """The name of a database with the tables of several accounts, to be copied as well."""
+    name = f"{migrated_template}_accounts"
+    administration.create(name, template=migrated_template)
+    importlib.import_module("tests.support.accounts").make_tables(postgres_server.description.url_of(name))
+    return name
+
+
+@pytest.fixture
+def accounts_url(administration: Administration, accounts_template: str) -> Iterator[str]:
+    """The URL of a fresh database with the tables of several accounts (tests/support/accounts.py)."""
+    yield from administration.lend(template=accounts_template)
+
+
 @pytest.fixture
 def database_url(administration: Administration, migrated_template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""

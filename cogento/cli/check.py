@@ -12,6 +12,7 @@ from cogento.cli.accounts import VARIABLE
 from cogento.cli.printing import json_option, print_findings, print_json
 from cogento.console.check import (
     check_postgres,
+    check_receiver,
     check_redis,
     check_settings,
     check_state,
@@ -55,9 +56,13 @@ def check(ctx: click.Context, *, release: bool, url: str | None, as_json: bool) 
     ours: list[Finding] = []
     findings: list[Finding] = []
     by_account = {}
-    for account in _each_account():
+    for number, account in enumerate(_each_account()):
         with silent_logs():
-            begun = list(_check_ours())
+            begun = [
+                *check_settings(polls=_polls()),
+                *(check_receiver() if number == 0 else ()),
+                *_check_ours(),
+            ]
             found = begun + list(_check_others(url))
         ours += begun
         findings += found
@@ -98,8 +103,7 @@ def _polls() -> bool:
 
 
 def _check_ours() -> Iterator[Finding]:
-    """Look at what keeps a process from starting."""
-    yield from check_settings(polls=_polls())
+    """Look at what keeps a process from starting, beside its settings."""
     if problems_of(ReconcileSettings):
         return  # they were told; nothing can be asked with them
     settings = load(ReconcileSettings)

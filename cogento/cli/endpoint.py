@@ -13,13 +13,12 @@ from cogento.accounts import webhook_path
 from cogento.cli.printing import json_option, print_facts, print_findings, print_json
 from cogento.console.connections import silent_logs
 from cogento.console.endpoints import chosen, judge_endpoint
-from cogento.console.errors import Failure, friendly_errors
+from cogento.console.errors import KEY_MISSING, Failure, friendly_errors
 from cogento.console.findings import Grade, worst
 from cogento.console.formatting import printable
 from cogento.console.local_run import adopt_local_run
 from cogento.reconcile.sweep import TYPES
 from cogento.settings import EX_CONFIG, AskingSettings, load
-from cogento.settings.environment import variable_of
 from cogento.stripe.account import StripeAccount
 from cogento.stripe.errors import FORBIDDEN, StripeApiError
 from cogento.urls import UnusableUrlError, http_url
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOT_ALLOWED = (
-    "STRIPE_API_KEY may not {do} webhook endpoints. Give the restricted key {right} for Webhook Endpoints in Stripe's "
+    "{variable} may not {do} webhook endpoints. Give the restricted key {right} for Webhook Endpoints in Stripe's "
     "dashboard, or set another key for this command alone."
 )
 NOT_TAKEN = (
@@ -89,7 +88,7 @@ def create(url: str, *, as_json: bool) -> None:
         ]
     )
     click.echo("\nSet this where the receiver runs. It is shown this once.\n")
-    click.echo(f"{variable_of('stripe_webhook_secret', settings.account)}={printable(secret)}")
+    click.echo(f"{settings.variable('stripe_webhook_secret')}={printable(secret)}")
 
 
 @endpoint.command()
@@ -142,9 +141,9 @@ def _ask(
     right: str,
 ) -> T:
     """Put a question to the account of the key; every failure is one line that says what to do."""
-    key = settings.stripe_api_key
+    key, key_variable = settings.stripe_api_key, settings.variable("stripe_api_key")
     if key is None:
-        raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
+        raise Failure(KEY_MISSING.format(variable=key_variable), exit_code=EX_CONFIG)
 
     async def ask() -> T:
         async with StripeAccount.open(
@@ -152,12 +151,13 @@ def _ask(
         ) as account:
             return await question(account)
 
-    with silent_logs(), friendly_errors():
+    with silent_logs(), friendly_errors(key_variable=key_variable):
         try:
             return runtime.run(ask())
         except StripeApiError as error:
             if error.status == FORBIDDEN:
-                raise Failure(NOT_ALLOWED.format(do=do, right=right), exit_code=EX_CONFIG) from error
+                refused = NOT_ALLOWED.format(variable=key_variable, do=do, right=right)
+                raise Failure(refused, exit_code=EX_CONFIG) from error
             if error.status == HTTPStatus.BAD_REQUEST:
                 raise Failure(NOT_TAKEN) from error
             raise

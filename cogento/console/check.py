@@ -7,6 +7,7 @@ cogento/console/check_stripe.py.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -53,33 +54,35 @@ FULL_SHARE = 0.8
 QUEUE_FULL_SHARE = 0.5
 """From here on nothing is announced (schema/migrations/versions/0015_changes.sql)."""
 CLOCKS_DIFFER_SECONDS = 30
-NOTHING_SIGNED = "STRIPE_WEBHOOK_SECRET is not set"
+NOTHING_SIGNED = re.compile(r"STRIPE_WEBHOOK_SECRET(__\w+)? is not set")
 RECEIVER_SECONDS = 60
 MIGRATE = "Run `cogento migrate`."
 
 
 def check_settings(*, polls: bool) -> Iterator[Finding]:
-    """Judge the settings of every process; what several processes say alike is said once."""
+    """Judge one account's settings of every process; what several processes say alike is said once."""
     said: dict[str, list[str]] = {}
     for process, kind in PROCESSES.items():
         for problem in problems_of(kind):
             said.setdefault(problem, []).append(process)
     if polls:  # no webhook is sent, and nothing signs one
         said = {
-            problem: processes
-            for problem, processes in said.items()
-            if not problem.startswith(NOTHING_SIGNED)
+            problem: processes for problem, processes in said.items() if not NOTHING_SIGNED.match(problem)
         }
     for problem, processes in said.items():
         yield wrong("settings", f"{problem} ({', '.join(processes)})")
     if not said:
         yield good("settings", "usable by every process")
+
+
+def check_receiver() -> Iterator[Finding]:
+    """Have the receiver, which is all accounts', say whether it would start; what is wrong with its settings was told."""
     if not problems_of(ReceiverSettings):
         yield _check_receiver()
 
 
 def _check_receiver() -> Finding:
-    """Have the receiver say whether it would start, as its server does before it listens."""
+    """Ask it as its server does before it listens."""
     try:
         asked = subprocess.run(
             [sys.executable, "-m", "receiver"],

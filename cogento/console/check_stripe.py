@@ -35,7 +35,7 @@ def check_key(settings: AskingSettings) -> Iterator[Finding]:
     if settings.stripe_api_key is None:
         yield warning(
             "key",
-            "STRIPE_API_KEY is not set: Stripe is never asked, and what no webhook brings stays unknown",
+            f"{settings.variable('stripe_api_key')} is not set: Stripe is never asked, and what no webhook brings stays unknown",
             "Set a restricted key: docs/asking-stripe.md says which.",
         )
         return
@@ -48,7 +48,7 @@ def check_key(settings: AskingSettings) -> Iterator[Finding]:
         return
     mode = "live" if settings.stripe_livemode else "test"
     yield (
-        wrong("key", describe_denied(rights), ADVICE)
+        wrong("key", describe_denied(settings, rights), ADVICE)
         if rights.denied
         else good("key", f"reads all it must, {mode} mode")
     )

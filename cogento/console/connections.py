@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings
 
 from cogento import runtime
 from cogento.console.dead_letters import DeadLetterService
-from cogento.console.errors import Failure, friendly_errors
+from cogento.console.errors import KEY_MISSING, Failure, friendly_errors
 from cogento.console.local_run import SERVERS, adopt_local_run
 from cogento.queue.claims import Limits
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
@@ -125,7 +125,8 @@ def _logs_aside(least: int = logging.WARNING) -> Iterator[None]:
 def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     """Open the way to Stripe, between the mailboxes and the tables."""
     settings = _load_for_command(ReconcileSettings)
-    with _logs_aside(), friendly_errors():
+    key_variable = settings.variable("stripe_api_key")
+    with _logs_aside(), friendly_errors(key_variable=key_variable):
         mailboxes = connect(settings)
         try:
             runtime.run(mailboxes.greet())
@@ -133,7 +134,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
                 Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
             )
             if reconciliation is None:
-                raise Failure("Stripe is asked only with a key: set STRIPE_API_KEY.", exit_code=EX_CONFIG)
+                raise Failure(KEY_MISSING.format(variable=key_variable), exit_code=EX_CONFIG)
             try:
                 yield reconciliation
             finally:

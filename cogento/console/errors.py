@@ -35,10 +35,16 @@ NOT_GRANTED = "42501"
 NO_CONNECTION_LEFT = "53300"
 NOT_UNDERSTOOD = 2
 NO_TEXT = "What was asked for holds what no text in the tables and mailboxes can hold."
+KEY_VARIABLE = "STRIPE_API_KEY"
 KEY_REFUSED = (
-    "Stripe refuses STRIPE_API_KEY: it was revoked, or may not read "
+    "Stripe refuses {variable}: it was revoked, or may not read "
     f"{join_words(name.lower() for name in LISTS.values())}."
 )
+KEY_REFUSED_BEFORE = (
+    "Stripe refused {variable} less than a minute ago, and is not asked until a minute has passed. "
+    "Correct the key, unless you have, and try again then."
+)
+KEY_MISSING = "Stripe is asked only with a key: set {variable}."
 BUSY = "PostgreSQL is busy with something that stands in the way. Try again."
 BY_CLASS = {
     FailureClass.CONTENTION: BUSY,
@@ -58,8 +64,8 @@ class Failure(click.ClickException):
 
 
 @contextmanager
-def friendly_errors() -> Iterator[None]:
-    """Turn what servers do to us inside the block into a Failure."""
+def friendly_errors(*, key_variable: str = KEY_VARIABLE) -> Iterator[None]:
+    """Turn what servers do to us inside the block into a Failure; `key_variable` holds the key that Stripe is asked with."""
     try:
         yield
     except (
@@ -79,9 +85,7 @@ def friendly_errors() -> Iterator[None]:
     except UnicodeError as error:
         raise Failure(NO_TEXT, exit_code=NOT_UNDERSTOOD) from error
     except StripeApiError as error:
-        if error.refuses_the_key:
-            raise Failure(KEY_REFUSED, exit_code=EX_CONFIG) from error
-        raise Failure(f"{error}. Try again later; nothing is lost.") from error
+        raise _of_stripe(error, key_variable) from error
     except QueueFullError as error:
         raise Failure("A mailbox is full: too many events wait to be applied. Try again later.") from error
     except Exception as error:
@@ -97,6 +101,14 @@ def postgres_problem(error: Exception) -> str | None:
         return str(error)
     known = _of_postgres(error)
     return None if known is None or known.message == BY_CLASS[FailureClass.INFRASTRUCTURE] else known.message
+
+
+def _of_stripe(error: StripeApiError, key_variable: str) -> Failure:
+    if error.refuses_the_key:
+        return Failure(KEY_REFUSED.format(variable=key_variable), exit_code=EX_CONFIG)
+    if error.refused_before:
+        return Failure(KEY_REFUSED_BEFORE.format(variable=key_variable), exit_code=EX_CONFIG)
+    return Failure(f"{error}. Try again later; nothing is lost.")
 
 
 def _of_postgres(error: Exception) -> Failure | None:

@@ -28,17 +28,17 @@ def read_rights(settings: AskingSettings, key: str) -> KeyRights:
         ) as account:
             return await account.rights()
 
-    with friendly_errors():
+    with friendly_errors(key_variable=settings.variable("stripe_api_key")):
         return runtime.run(ask())
 
 
-def describe_denied(rights: KeyRights) -> str:
+def describe_denied(settings: AskingSettings, rights: KeyRights) -> str:
     """Say what the key may not read."""
-    return f"STRIPE_API_KEY may not read {join_words(rights.denied)}."
+    return f"{settings.variable('stripe_api_key')} may not read {join_words(rights.denied)}."
 
 
 def require_rights(settings: AskingSettings, key: str) -> None:
     """Raise Failure, with exit code 78, unless the key may read everything that is asked for."""
     rights = read_rights(settings, key)
     if rights.denied:
-        raise Failure(f"{describe_denied(rights)} {ADVICE}", exit_code=EX_CONFIG)
+        raise Failure(f"{describe_denied(settings, rights)} {ADVICE}", exit_code=EX_CONFIG)

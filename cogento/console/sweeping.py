@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cogento import runtime
-from cogento.console.errors import Failure, friendly_errors
+from cogento.console.errors import KEY_MISSING, Failure, friendly_errors
 from cogento.reconcile.reconciliation import Reconciliation
 from cogento.store.activity import Action
 
@@ -48,6 +48,7 @@ class SweepRunner:
 
     def __init__(self, settings: ReconcileSettings, mailboxes: Mailboxes, store: Store) -> None:
         self._settings = settings
+        self._key_variable = settings.variable("stripe_api_key")
         self._mailboxes = mailboxes
         self._store = store
         self._changing = threading.Lock()
@@ -77,7 +78,7 @@ class SweepRunner:
     def _run(self) -> None:
         problem: str | None = None
         try:
-            with friendly_errors():
+            with friendly_errors(key_variable=self._key_variable):
                 problem = self._sweep()
         except Failure as failure:
             problem = failure.message
@@ -90,7 +91,7 @@ class SweepRunner:
     def _sweep(self) -> str | None:
         reconciliation = runtime.run(Reconciliation.open(self._settings, self._mailboxes, name=NAME))
         if reconciliation is None:
-            return "Stripe is asked only with a key: set STRIPE_API_KEY."
+            return KEY_MISSING.format(variable=self._key_variable)
         try:
             swept = runtime.run(reconciliation.sweep(grace_seconds=0, report=self._report))
         finally:

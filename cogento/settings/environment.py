@@ -128,7 +128,7 @@ class Environment(AccountNames):
         if names is None:
             return account
         if account is None and names:
-            raise PydanticCustomError(CHOOSE, "choose")
+            raise PydanticCustomError(CHOOSE, "choose", {"names": in_words(names)})
         if account is not None and account not in (names or (DEFAULT_ACCOUNT,)):
             known = f"STRIPE_ACCOUNTS names {in_words(names)}" if names else "STRIPE_ACCOUNTS names none"
             raise ValueError(f"it is not the name of an account: {known}")
@@ -143,3 +143,7 @@ class Environment(AccountNames):
     def account_label(self) -> str | None:
         """The same where the deployment names its accounts: for logs, metrics and people; else None."""
         return self.account if self.stripe_accounts else None
+
+    def variable(self, field: str) -> str:
+        """Name the environment variable of one of these settings, for whoever is to change it."""
+        return variable_of(field, self.cogento_account)

@@ -63,7 +63,7 @@ def load_each(kind: type[E], **given: Any) -> tuple[E, ...]:
             each.append(kind(cogento_account=name, **given))
         except ValidationError as error:
             problems += _complaints(error, name)
-    problems += [*_unclaimed(kind, names), *_doubled(each)]
+    problems += [*_unclaimed(kind, names), *(said for _, said in _doubled(each))]
     if problems:
         refuse(*dict.fromkeys(problems))
     return tuple(each)
@@ -75,20 +75,35 @@ def load_chosen(kind: type[E]) -> tuple[E, ...]:
 
 
 def problems_of(kind: type[BaseSettings]) -> tuple[str, ...]:
-    """Say what is wrong with one process's settings, in the words in which `load` refuses them; nothing if all is well."""
+    """Say what is wrong with one process's settings, in the words in which `load` refuses them; nothing if all is well.
+
+    Of several accounts: with those of the one that is chosen, also beside the others'.
+    """
     try:
-        kind()
+        settings = kind()
     except ValidationError as error:
         return tuple(_complaints(error, os.environ.get("COGENTO_ACCOUNT")))
-    return ()
+    if not isinstance(settings, Environment) or not settings.stripe_accounts:
+        return ()
+    names = settings.stripe_accounts
+    each = (_read(type(settings), cogento_account=name) for name in names)
+    doubled = _doubled([one for one in each if one])
+    own = (said for account, said in doubled if account == settings.account)
+    return tuple(dict.fromkeys([*_unclaimed(kind, names), *own]))
+
+
+def _read(kind: type[E], **given: Any) -> E | None:
+    """Read settings; None where they are not usable."""
+    try:
+        return kind(**given)
+    except ValidationError:
+        return None
 
 
 def _complaints(error: ValidationError, account: str | None) -> Iterator[str]:
     problems = error.errors()
-    if any(problem["type"] == CHOOSE for problem in problems):
-        yield (
-            "COGENTO_ACCOUNT is not set, and STRIPE_ACCOUNTS names several accounts: choose one by it or by --account NAME"
-        )
+    if unchosen := next((problem for problem in problems if problem["type"] == CHOOSE), None):
+        yield f"no account is chosen: give --account NAME, or set COGENTO_ACCOUNT. STRIPE_ACCOUNTS names {unchosen['ctx']['names']}"
         return
     # Whose the others are depends on this.
     of_accounts = [problem for problem in problems if problem["loc"][0] in OF_ACCOUNTS]
@@ -102,7 +117,7 @@ def _complaints(error: ValidationError, account: str | None) -> Iterator[str]:
         )
 
 
-def _unclaimed(kind: type[Environment], names: Sequence[str]) -> Iterator[str]:
+def _unclaimed(kind: type[BaseSettings], names: Sequence[str]) -> Iterator[str]:
     """Find what is set for the account `default`, where none is called so: its events would be refused unseen."""
     if DEFAULT_ACCOUNT in names:
         return
@@ -114,15 +129,16 @@ def _unclaimed(kind: type[Environment], names: Sequence[str]) -> Iterator[str]:
             )
 
 
-def _doubled(each: Sequence[Environment]) -> Iterator[str]:
-    """Find what two accounts have both: events, answers or rows of one would be taken for the other's."""
+def _doubled(each: Sequence[Environment]) -> Iterator[tuple[str, str]]:
+    """Find what two accounts have both, and say it of the later one: events, answers or rows of one would be taken for the other's."""
     holders: dict[tuple[str, str], str] = {}
     for settings in each:
         for field, value in _distinct_values(settings):
             variable = variable_of(field, settings.account)
             other = holders.setdefault((field, value), variable)
             if other != variable:
-                yield f"{variable} is not usable: {other} has the same, and no two accounts share it"
+                said = f"{variable} is not usable: {other} has the same, and no two accounts share it"
+                yield settings.account, said
 
 
 def _distinct_values(settings: Environment) -> Iterator[tuple[str, str]]:

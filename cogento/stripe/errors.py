@@ -26,6 +26,7 @@ BY_STATUS = {
 class StripeApiError(Exception):
     """Stripe did not give what it was asked for; `status` None: there was no answer.
 
+    `refused_before` says that nothing was asked: the key was refused a moment ago, by another process for example.
     `retry_after_seconds` and `should_retry` are what Stripe said of trying again, None where it said nothing.
     """
 
@@ -37,12 +38,14 @@ class StripeApiError(Exception):
         status: int | None = None,
         retry_after_seconds: float | None = None,
         should_retry: bool | None = None,
+        refused_before: bool = False,
     ) -> None:
         super().__init__(message)
         self.failure = failure
         self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.should_retry = should_retry
+        self.refused_before = refused_before
 
     @property
     def is_missing(self) -> bool:

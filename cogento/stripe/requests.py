@@ -105,7 +105,11 @@ class Requests:
     async def _once(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
         grant = await self._limit.reserve()
         if grant.refused_seconds > 0:
-            raise StripeApiError("Stripe refused the key a moment ago", failure=FailureClass.INFRASTRUCTURE)
+            raise StripeApiError(
+                "Stripe refused the key a moment ago",
+                failure=FailureClass.INFRASTRUCTURE,
+                refused_before=True,
+            )
         await asyncio.sleep(grant.wait_seconds)
         try:
             response = await self._transport(method, path, parameters)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def accounts(redis_url: str, empty_database_url: str) -> Iterator[Accounts]:
-    made = Accounts(redis_url, empty_database_url)
+def accounts(redis_url: str, accounts_url: str) -> Iterator[Accounts]:
+    made = Accounts(redis_url, accounts_url)
     yield made
     made.close()
 

@@ -22,15 +22,19 @@ NAMES = ("default", "eu", "us", "asia")
 SCHEMAS = {"default": "public", **{name: f"stripe_{name}" for name in NAMES[1:]}}
 
 
+def make_tables(database_url: str) -> None:
+    """Give each account but `default` its tables, in a database that has that one's."""
+    for name in NAMES[1:]:
+        migrate(with_schema(database_url, SCHEMAS[name]))
+
+
 class Accounts:
-    """Mailboxes and tables of some accounts on one server each, and what a test asks of them."""
+    """Mailboxes and tables of some accounts on one server each, and what a test asks of them; the tables are there."""
 
     def __init__(self, redis_url: str, database_url: str, names: Sequence[str] = NAMES) -> None:
         self.redis_url, self.database_url, self.names = redis_url, database_url, names
         self._first = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
         self.mailboxes = {name: self._first.of_account(name) for name in names}
-        for name in names:
-            migrate(with_schema(database_url, SCHEMAS[name]))
 
     def settings(self, **given: object) -> list[WorkerSettings]:
         """What a worker reads of each account."""

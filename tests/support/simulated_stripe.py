@@ -41,11 +41,13 @@ EVERYTHING_SIMULATED = Fence(livemode=False, account=None)
 class SimulatedStripe:
     """An account whose clock the test moves; everything in it was delivered, or so it says."""
 
-    def __init__(self, account: Account | None = None) -> None:
+    def __init__(self, account: Account | None = None, *, api_key: str = KEY) -> None:
         self.account = account or Account(Random(1))
         self.now = START + 100
         self.faults = Faults(Random(1))
-        self.api = Api(self.account, EverythingDelivered(), self.faults, api_key=KEY, now=lambda: self.now)
+        self.api = Api(
+            self.account, EverythingDelivered(), self.faults, api_key=api_key, now=lambda: self.now
+        )
         self._running = AsyncExitStack()
         self.url = runtime.run(self._running.enter_async_context(serving(self.api.answer)))
 

@@ -102,7 +102,9 @@ def test_one_of_several_accounts_must_be_chosen(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         load(MailboxSettings)
     assert ended.value.code == EX_CONFIG
-    assert "choose one by it or by --account NAME" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "cogento: no account is chosen: give --account NAME, or set COGENTO_ACCOUNT. STRIPE_ACCOUNTS names default, eu\n"
+    )
 
 
 @pytest.mark.usefixtures("environment")

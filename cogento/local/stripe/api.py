@@ -26,7 +26,9 @@ from cogento.local.stripe.paging import ListPage, ListQuery, page, read_list_que
 from cogento.local.stripe.shapes import customer_json, deleted_stub, object_json, subscription_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from cogento.local.stripe.http_server import Handler
 
 _PATHS = frozenset(kind.path for kind in KINDS)
 EVENTS_KEPT_SECONDS = 30 * SECONDS_A_DAY
@@ -82,7 +84,7 @@ class Api:
         self._account = account
         self._deliveries = deliveries
         self._faults = faults
-        self._api_key = api_key
+        self.api_key = api_key
         self._now = now
         self._request_numbers = itertools.count(1)
 
@@ -92,8 +94,8 @@ class Api:
         fault = self._faults.next(request.path)
         try:
             await _apply(fault)
-            key = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-            if not key or key != self._api_key:
+            key = _key_of(request)
+            if not key or key != self.api_key:
                 raise errors.wrong_key() if key else errors.no_key()
             found = self._find(request, stale=fault is not None and fault.kind is FaultKind.STALE)
             response = Response(200, indented(found))
@@ -193,6 +195,20 @@ class Api:
         if event is None:
             raise KeyError(event_id)
         return event
+
+
+def of_several_accounts(apis: Sequence[Api]) -> Handler:
+    """Make one address for several accounts, told apart by the key, as Stripe does; the first answers whom none knows."""
+    by_key = {api.api_key: api for api in apis}
+
+    async def answer(request: Request) -> Response:
+        return await by_key.get(_key_of(request), apis[0]).answer(request)
+
+    return answer
+
+
+def _key_of(request: Request) -> str:
+    return request.headers.get("authorization", "").removeprefix("Bearer ").strip()
 
 
 def _nothing(request: Request) -> Any:

@@ -34,11 +34,11 @@ LOCAL = {"Host": "localhost"}
 
 
 @pytest.fixture
-def accounts(redis_url: str, empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
-    made = Accounts(redis_url, empty_database_url, NAMES)
+def accounts(redis_url: str, accounts_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
+    made = Accounts(redis_url, accounts_url, NAMES)
     environment = {
         "REDIS_URL": redis_url,
-        "DATABASE_URL": empty_database_url,
+        "DATABASE_URL": accounts_url,
         "STRIPE_ACCOUNTS": ",".join(NAMES),
         "COGENTO_ACCOUNT": "",
         "STRIPE_WEBHOOK_SECRET": SECRET,
@@ -152,7 +152,7 @@ def test_command_is_about_the_account_that_is_named(accounts: Accounts, run: Run
 def test_command_about_one_of_several_accounts_needs_its_name(accounts: Accounts, run: Run) -> None:
     result = run("letters", "list")
     assert result.exit_code == 78
-    assert "choose one by it or by --account NAME" in result.stderr
+    assert "STRIPE_ACCOUNTS names default, eu, us" in result.stderr
 
 
 def test_letter_of_one_account_cannot_be_retried_in_another(accounts: Accounts, run: Run) -> None:
