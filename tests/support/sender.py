@@ -95,10 +95,23 @@ class Sender:
             }
             return [name for tag in sorted(tags) for name in broken_invariants(client, tag)]
 
+    def last_second(self) -> int:
+        """When the last event of an object that missed one is stamped, in Unix seconds: perhaps after now."""
+        seconds: list[int] = [json.loads(body)["created"] for body in self._events(self._lossy())]
+        return max(seconds)
+
+    def _lossy(self) -> list[str]:
+        """The objects of which an event is never sent."""
+        ids: list[str] = json.loads(self.ask("lost"))
+        return ids
+
+    def _events(self, object_ids: Collection[str]) -> list[bytes]:
+        return self.ask("events", {"objects": list(object_ids)}).splitlines()
+
     def oracle(self, standing: Standing, accepted: Collection[str]) -> AmbiguityOracle:
         """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""
-        lossy: list[str] = json.loads(self.ask("lost"))
-        bodies = self.ask("events", {"objects": [*standing.unsure, *lossy]}).splitlines()
+        lossy = self._lossy()
+        bodies = self._events([*standing.unsure, *lossy])
         return AmbiguityOracle.of(bodies, came={*accepted, *standing.outcomes}, lossy=lossy)
 
     def verdict(
