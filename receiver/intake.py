@@ -97,6 +97,8 @@ class Intake:
             signed = self._signed(body, signature, now)
         except SignatureError as error:
             metrics.count_signature_failure(error.reason, self.account)
+            if error.reason is SignatureErrorReason.NO_MATCH:
+                self.tally.refuse_signature()
             if error.age_seconds is None:
                 self.log.warning("signature_refused", reason=error.reason)
             else:

@@ -33,6 +33,7 @@ class FenceTally:
         self._let_in = 0
         self._kept_out: dict[Fenced, int] = {}
         self._unnamed: EventId | None = None
+        self._bad_signatures = 0
         self._telling: asyncio.Task[None] | None = None
 
     def let_in(self) -> None:
@@ -49,13 +50,26 @@ class FenceTally:
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell())
 
+    def refuse_signature(self) -> None:
+        """Note a webhook that no secret of ours signed."""
+        self._bad_signatures += 1
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
+
     async def _tell(self) -> None:
         """Tell what was counted, and rest; as often as there is something to tell."""
-        while self._let_in or self._kept_out:
+        while self._let_in or self._kept_out or self._bad_signatures:
             let_in, self._let_in = self._let_in, 0
             kept_out, self._kept_out = self._kept_out, {}
+            bad_signatures, self._bad_signatures = self._bad_signatures, 0
             try:
-                await self._notes.note(self._fence, let_in=let_in, kept_out=kept_out, unnamed=self._unnamed)
+                await self._notes.note(
+                    self._fence,
+                    let_in=let_in,
+                    kept_out=kept_out,
+                    unnamed=self._unnamed,
+                    bad_signatures=bad_signatures,
+                )
             except MailboxUnavailable as error:
                 _log.info("fence_not_noted", reason=str(error))
             await asyncio.sleep(self._every_seconds)

@@ -33,6 +33,10 @@ FAR_BEHIND_SECONDS = 300
 LONG_WITHOUT_CUSTOMER_SECONDS = 3600
 SWEEP_OVERDUE_SECONDS = 3600
 TRIED_AGAIN = "Stripe gets 503 and will retry; nothing is lost."
+KEY_REFUSED = (
+    "Stripe refuses the API key: what no webhook brings, thin events name or events leave open is not asked for. "
+    "`cogento check` says what is wrong with it."
+)
 RECEIVED_STILL = "Events are still received and queued."
 
 
@@ -158,6 +162,12 @@ def _of_workers(queue: QueueFigures) -> Iterator[Attention]:
     if queue.kept_out is not None:
         text = f"No event is taken: {describe_kept_out(queue.kept_out)}."
         yield Attention(Tone.BAD, "not taken", text, Area.SYSTEM)
+    if queue.bad_signatures:
+        what = "1 webhook was" if queue.bad_signatures == 1 else f"{queue.bad_signatures:,} webhooks were"
+        text = f"{what} refused for the signature, and none was good. Is the signing secret this endpoint's?"
+        yield Attention(Tone.BUSY, "bad signatures", text, Area.SYSTEM)
+    if queue.key_refused:
+        yield Attention(Tone.BUSY, "key refused", KEY_REFUSED, Area.SYSTEM)
 
 
 def _of_letters(

@@ -58,7 +58,8 @@ class StatusReport:
     `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
     `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail does not count
     there and as the oldest event: the oldest of it has an age of its own.
-    `kept_out` says why no event is taken at all, where a setting keeps all of them out. `shards` says how many there are, and how far a
+    `kept_out` says why no event is taken at all, where a setting keeps all of them out, `bad_signatures` how many webhooks no secret
+    signed while none was good, `key_refused` that Stripe refuses the API key. `shards` says how many there are, and how far a
     change of their number has come.
     Field names are the keys of `cogento status --json`.
     """
@@ -92,6 +93,8 @@ class StatusReport:
     waits_longest: Mapping[str, float] | None = None
     waits_for: Mapping[str, str] | None = None
     kept_out: str | None = None
+    bad_signatures: int | None = None
+    key_refused: bool | None = None
     shards: str | None = None
     to_ask: int | None = None
     missing_total: int | None = None
@@ -211,6 +214,8 @@ def _of_queue(reading: _QueueReading) -> dict[str, Any]:
         "waits_longest": reading.waits_longest,
         "waits_for": queue.waits_for,
         "kept_out": describe_kept_out(queue.kept_out),
+        "bad_signatures": queue.bad_signatures,
+        "key_refused": queue.key_refused,
         "shards": describe_shards(queue.shards, queue.workforce),
     }
 

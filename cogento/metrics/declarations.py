@@ -189,6 +189,12 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
         ("dependency",),
     ),
     Metric(
+        "cogento_stripe_key_refused",
+        Type.GAUGE,
+        "1 while Stripe refuses the API key, or did until a moment ago.",
+        lambda queue: int(queue.key_refused),
+    ),
+    Metric(
         "cogento_queue_received_events",
         Type.COUNTER,
         "Events put into mailboxes.",

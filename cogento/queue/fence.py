@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cogento.queue.clock import RedisClock
     from cogento.queue.redis_client import RedisClient
 
+BAD_SIGNATURES = "bad_signatures"
+
 QUIET_MS = 3600_000
 """So long after an event was let in nobody says that everything is kept out: ours may be rarer than others'."""
 
@@ -32,6 +34,17 @@ class KeptOut:
     unnamed: EventId | None
 
 
+@dataclass(frozen=True, slots=True)
+class FenceState:
+    """What receivers keep out while they let nothing in; both are nothing while they let events in, or get none.
+
+    `bad_signatures` are webhooks that no secret of ours signed; 0 once one did, whether its event was ours or not.
+    """
+
+    kept_out: KeptOut | None = None
+    bad_signatures: int = 0
+
+
 class FenceNotes:
     """The receivers' notes; everything raises MailboxUnavailable."""
 
@@ -41,22 +54,37 @@ class FenceNotes:
         self._tag = tag
 
     async def note(
-        self, fence: Fence, *, let_in: int, kept_out: Mapping[Fenced, int], unnamed: EventId | None = None
+        self,
+        fence: Fence,
+        *,
+        let_in: int,
+        kept_out: Mapping[Fenced, int],
+        unnamed: EventId | None = None,
+        bad_signatures: int = 0,
     ) -> None:
         """Note what a receiver with this fence did since its last note."""
-        counts = [term for reason, count in kept_out.items() for term in (reason, count)]
+        counts: list[str | int] = [term for reason, count in kept_out.items() for term in (reason, count)]
+        if bad_signatures:
+            counts += [BAD_SIGNATURES, bad_signatures]
         expects = f"{int(fence.livemode)} {fence.account or ''}"
         terms = (await self._clock.now_ms(), expects, let_in, unnamed or "", *counts)
         await self._server.run(Call("fence", self._tag, terms))
 
     async def everything_kept_out(self) -> KeptOut | None:
         """Return what was kept out since receivers let nothing in; None while they let events in, or get none."""
+        return (await self.read()).kept_out
+
+    async def read(self) -> FenceState:
+        """Return what receivers keep out while they let nothing in."""
         fields = await self._server.ask("HGETALL", keys.fence_key(self._tag))
         noted = {name.decode(): value.decode() for name, value in fields.items()}
         counts = {reason: int(noted[reason]) for reason in Fenced if reason in noted}
         let_in_ms = int(noted.get("let_in_ms", -QUIET_MS))
-        if not counts or await self._clock.now_ms() - let_in_ms < QUIET_MS:
-            return None
+        bad_signatures = int(noted.get(BAD_SIGNATURES, 0))
+        if not (counts or bad_signatures) or await self._clock.now_ms() - let_in_ms < QUIET_MS:
+            return FenceState()
+        if not counts:
+            return FenceState(bad_signatures=bad_signatures)
         livemode, _, account = noted["expects"].partition(" ")
         unnamed = EventId(noted["unnamed"]) if "unnamed" in noted else None
-        return KeptOut(Fence(livemode == "1", account or None), counts, unnamed)
+        return FenceState(KeptOut(Fence(livemode == "1", account or None), counts, unnamed))

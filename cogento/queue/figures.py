@@ -30,7 +30,8 @@ class QueueFigures:
 
     The oldest event is one that nobody paused; the oldest of those that are has its own age.
     `waits_for` names what workers have stopped for, and why. `kept_out` is what receivers kept out while they let
-    nothing in. `counters` are what workers count (delays.py). `server` is None where it cannot keep the promise that
+    nothing in, and `bad_signatures` how many webhooks no secret signed meanwhile. `key_refused` says that Stripe refuses the API key.
+    `counters` are what workers count (delays.py). `server` is None where it cannot keep the promise that
     is configured. `shards` is how many there are, and how far a change has come.
     """
 
@@ -49,6 +50,8 @@ class QueueFigures:
     oldest_paused_age_seconds: float | None
     waits_for: Mapping[str, str]
     kept_out: KeptOut | None
+    bad_signatures: int
+    key_refused: bool
     workforce: Workforce
     counters: Mapping[str, int]
     server: ServerFacts | None
@@ -62,6 +65,7 @@ async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         server = await mailboxes.check()
     except MailboxRefused:
         server = None
+    fence = await mailboxes.fence_notes.read()
     return QueueFigures(
         received_total=status.counters.accepted,
         settled_total=status.counters.settled,
@@ -77,7 +81,9 @@ async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         oldest_event_age_seconds=status.oldest_event_age_seconds,
         oldest_paused_age_seconds=status.oldest_paused_age_seconds,
         waits_for=await waits_for_what(mailboxes),
-        kept_out=await mailboxes.fence_notes.everything_kept_out(),
+        kept_out=fence.kept_out,
+        bad_signatures=fence.bad_signatures,
+        key_refused=await mailboxes.key_refusal.is_recent(),
         workforce=Workforce(await mailboxes.workers.seen(), status.now_ms),
         counters=await mailboxes.workers.delays(),
         server=server,

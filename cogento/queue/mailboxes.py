@@ -27,7 +27,7 @@ from cogento.queue.layout import HOME, MAX_CHANGES, Layouts
 from cogento.queue.leases import MAX_CUSTOMER_EVENTS, LeaseCommands
 from cogento.queue.minutes import MinutesKeeper
 from cogento.queue.pauses import format_reason, read_pause
-from cogento.queue.rate_limiter import RateLimiter
+from cogento.queue.rate_limiter import KeyRefusal, RateLimiter
 from cogento.queue.redis_client import connect
 from cogento.queue.redis_commands import Call
 from cogento.queue.redis_server import MAX_CONNECTIONS
@@ -93,6 +93,7 @@ class Mailboxes:
         )
         self.workers = WorkerRegistry(server, self._clock, self._layouts.first_tag)
         self.fence_notes = FenceNotes(server, self._clock, self._layouts.first_tag)
+        self.key_refusal = KeyRefusal(server, self._clock, self._layouts.first_tag)
         self.tables = TablesKeeper(server, self._clock, self._layouts.first_tag)
         self.minutes = MinutesKeeper(server, self._layouts.first_tag)
         self.sent_alerts = SentAlerts(server, self._layouts.first_tag)

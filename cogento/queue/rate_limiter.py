@@ -15,6 +15,10 @@ RECOVERY_SECONDS = 60
 """As in pace.lua: so long after a refusal the rate is whole again."""
 
 
+REFUSAL_SHOWN_MS = 90_000
+"""A refusal is shown so long after its pause: by then a worker has asked again, and was refused again or not."""
+
+
 class SendSlot(NamedTuple):
     """When the next request may be sent; with `blocked_seconds` none may, for so long."""
 
@@ -81,3 +85,17 @@ class RateLimiter:
         arguments = (await self._clock.now_ms(), str(self._requests_per_second), what, int(seconds * 1000))
         (reply,) = await self._server.run(Call("pace", self._tag, arguments))
         return int(reply[0]), int(reply[1])
+
+
+class KeyRefusal:
+    """Whether Stripe refuses the key, by what any process was told last; raises MailboxUnavailable."""
+
+    def __init__(self, server: RedisClient, clock: RedisClock, tag: str) -> None:
+        self._server = server
+        self._clock = clock
+        self._tag = tag
+
+    async def is_recent(self) -> bool:
+        """Return whether it did until a moment ago; a key that is asked with no more is none that is refused."""
+        shut = await self._server.ask("HGET", keys.pace_key(self._tag), "shut")
+        return shut is not None and await self._clock.now_ms() < float(shut) + REFUSAL_SHOWN_MS

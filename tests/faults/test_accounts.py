@@ -14,6 +14,8 @@ from cogento.store.migrate import migrate
 from tests.support.accounts import NAMES, Accounts
 from tests.support.running_worker import RunningWorker
 from tests.support.servers import wait_until
+from tests.support.simulated_stripe import SimulatedStripe
+from tests.support.stripe_histories import START
 from tests.support.worker_here import WorkerHere
 from worker.process import WorkerProcess
 
@@ -100,6 +102,24 @@ def test_account_without_tables_keeps_its_events_and_holds_up_no_other(
     migrate(with_schema(accounts.database_url, "stripe_eu"))
     wait_until(lambda: accounts.are_done("eu"), what="its events once it has tables", seconds=60)
     assert accounts.emails("eu") == {"cus_1@eu.example"}
+
+
+def test_account_whose_key_is_refused_says_so_and_holds_up_no_other(
+    accounts: Accounts, start_worker: Callable[..., WorkerHere]
+) -> None:
+    accounts.api_keys = {"eu": "rk_test_revoked", "us": "rk_test_us"}
+    stripe = SimulatedStripe(api_key="rk_test_us")
+    stripe.account.begin(stripe.customer("cus_missed"), at=START)
+    accounts.put("eu")
+    start_worker(stripe_api_base=stripe.url)
+    wait_until(
+        lambda: accounts.emails("us") == {"cus_missed@example.com"}, what="what no webhook of us's brought"
+    )
+    wait_until(accounts.mailboxes["eu"].key_refusal.is_recent, what="the refusal of eu's key")
+    wait_until(lambda: accounts.emails("eu") == {"cus_1@eu.example"}, what="what eu's webhooks brought")
+    refused = {name: accounts.mailboxes[name].key_refusal.is_recent() for name in NAMES}
+    assert refused == {**dict.fromkeys(NAMES, False), "eu": True}
+    stripe.close()
 
 
 def test_account_whose_tables_are_locked_leaves_a_loop_for_the_others(

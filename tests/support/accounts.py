@@ -33,6 +33,7 @@ class Accounts:
 
     def __init__(self, redis_url: str, database_url: str, names: Sequence[str] = NAMES) -> None:
         self.redis_url, self.database_url, self.names = redis_url, database_url, names
+        self.api_keys: dict[str, str] = {}
         self._first = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
         self.mailboxes = {name: self._first.of_account(name) for name in names}
 
@@ -47,7 +48,12 @@ class Accounts:
         }
         return [
             WorkerSettings.model_validate(
-                {**known, "cogento_account": name, "database_schema": SCHEMAS[name]}
+                {
+                    **known,
+                    "cogento_account": name,
+                    "database_schema": SCHEMAS[name],
+                    "stripe_api_key": self.api_keys.get(name),
+                }
             )
             for name in self.names
         ]

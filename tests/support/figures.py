@@ -66,6 +66,8 @@ def queue_figures(**fields: Any) -> QueueFigures:
         oldest_paused_age_seconds=None,
         waits_for={},
         kept_out=None,
+        bad_signatures=0,
+        key_refused=False,
         shards=ShardCount(1, 1),
         workforce=workforce(WORKER),
         counters={},

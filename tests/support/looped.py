@@ -11,7 +11,7 @@ from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
 from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.minutes import MinutesKeeper
-from cogento.queue.rate_limiter import RateLimiter
+from cogento.queue.rate_limiter import KeyRefusal, RateLimiter
 from cogento.queue.search import EventSearch
 from cogento.queue.shard_move import ShardMove
 from cogento.queue.worker_registry import WorkerRegistry
@@ -67,6 +67,16 @@ class LoopedFenceNotes:
 
     note = looped(FenceNotes.note)
     everything_kept_out = looped(FenceNotes.everything_kept_out)
+    read = looped(FenceNotes.read)
+
+
+class LoopedKeyRefusal:
+    """KeyRefusal."""
+
+    def __init__(self, refusal: KeyRefusal) -> None:
+        self.looped = refusal
+
+    is_recent = looped(KeyRefusal.is_recent)
 
 
 class LoopedTables:
@@ -169,6 +179,7 @@ class LoopedMailboxes:
         self.looped = mailboxes
         self.workers = LoopedWorkers(mailboxes.workers)
         self.fence_notes = LoopedFenceNotes(mailboxes.fence_notes)
+        self.key_refusal = LoopedKeyRefusal(mailboxes.key_refusal)
         self.tables = LoopedTables(mailboxes.tables)
         self.minutes = LoopedMinutes(mailboxes.minutes)
         self.search = LoopedSearch(mailboxes.search)

@@ -87,12 +87,16 @@ class CountingTally(FenceTally):
 
     events_let_in: int = 0
     kept_out: list[Fenced] = field(default_factory=list)
+    bad_signatures: int = 0
 
     def let_in(self) -> None:
         self.events_let_in += 1
 
     def keep_out(self, reason: Fenced, event_id: EventId) -> None:  # noqa: ARG002 - as FenceTally
         self.kept_out.append(reason)
+
+    def refuse_signature(self) -> None:
+        self.bad_signatures += 1
 
 
 @dataclass

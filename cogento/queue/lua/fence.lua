@@ -5,7 +5,7 @@
 -- ARGV[2]   whose events it lets in: "livemode account"
 -- ARGV[3]   how many events it let in
 -- ARGV[4]   an event that named no account and was kept out, or nothing
--- ARGV[5…]  (reason, count) of those that it kept out
+-- ARGV[5…]  (reason, count) of those that it kept out; bad_signatures of webhooks that no secret signed
 -- Returns   nothing
 --
 -- What was kept out is counted since something was let in; other settings begin anew.

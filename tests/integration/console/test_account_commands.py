@@ -283,6 +283,12 @@ def test_account_whose_key_is_refused_ends_with_78_and_the_others_go_on(
     asked = world.stripes["us"].requests
     run(*line.split(), "--account", "us")
     assert world.stripes["us"].requests > asked
+    told = {name: json.loads(run("status", "--json", "--account", name).stdout) for name in NAMES}
+    assert {name: one["key_refused"] for name, one in told.items()} == {
+        "default": False,
+        "eu": True,
+        "us": False,
+    }
 
 
 def test_accounts_that_share_a_schema_are_found_by_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

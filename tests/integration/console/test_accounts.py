@@ -20,6 +20,7 @@ from cogento.settings import ConsoleSettings
 from cogento.store.store import Store
 from tests.support.accounts import SCHEMAS, Accounts
 from tests.support.builders import SECRET
+from tests.support.listeners import Webhook, listening
 from tests.support.store_letters import letter
 
 if TYPE_CHECKING:
@@ -177,6 +178,23 @@ def test_migrate_brings_the_tables_of_all_accounts_up_to_date(accounts: Accounts
     assert [line.partition(":")[0] for line in result.stdout.splitlines()] == list(NAMES)
     assert "eu: The tables went from revision none" in result.stdout
     assert accounts.emails("eu") == set()
+
+
+def test_account_without_tables_says_so_and_the_others_are_well(
+    accounts: Accounts, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(accounts.database_url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA stripe_eu, stripe_eu_internal CASCADE")
+    with listening(Webhook()) as webhook:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", webhook.url)
+        checked = {name: run("status", "--check", "--account", name).exit_code for name in NAMES}
+    asked = {name: run("status", "--account", name) for name in NAMES}
+    assert checked == {"default": 0, "eu": 2, "us": 0}
+    assert {name: result.exit_code for name, result in asked.items()} == {"default": 0, "eu": 1, "us": 0}
+    assert "Run `cogento migrate`" in asked["eu"].output
+    assert [(one["deployment"], one["alert"]) for one in webhook.messages] == [
+        ("Cogento eu test", "PostgreSQL")
+    ]
 
 
 def test_check_looks_at_each_account_and_says_whose_a_finding_is(accounts: Accounts, run: Run) -> None:

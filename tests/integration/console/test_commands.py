@@ -73,6 +73,8 @@ def test_status_of_a_new_system_is_all_zeros(run: Run) -> None:
         "waits_longest": {},
         "waits_for": {},
         "kept_out": None,
+        "bad_signatures": 0,
+        "key_refused": False,
         "shards": "1",
         "to_ask": 0,
         "missing_total": 0,

@@ -131,3 +131,26 @@ def test_other_settings_begin_anew(mailboxes: LoopedMailboxes) -> None:
 
 def replace_livemode(fence: Fence) -> Fence:
     return Fence(livemode=not fence.livemode, account=fence.account)
+
+
+def test_status_says_that_no_signature_is_good_until_one_is(
+    run: Run, mailboxes: LoopedMailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence_notes, "QUIET_MS", 0)
+    tally = FenceTally(TEST, mailboxes.looped.fence_notes, every_seconds=0.01)
+    on_the_loop(tally.refuse_signature)
+    wait_until(lambda: bad_signatures(mailboxes) == 1, what="a note of the signature")
+    assert "bad signatures  1 webhook was refused for the signature" in run("status", "--check").output
+    on_the_loop(tally.let_in)
+    wait_until(lambda: bad_signatures(mailboxes) == 0, what="a note of what was let in")
+
+
+def test_secret_is_right_where_it_signed_what_is_kept_out(mailboxes: LoopedMailboxes) -> None:
+    mailboxes.fence_notes.note(OWN, let_in=0, kept_out={}, bad_signatures=3)
+    keep_out(mailboxes, OWN, NO_ACCOUNT)
+    assert bad_signatures(mailboxes) == 0
+    assert told(mailboxes) is not None
+
+
+def bad_signatures(mailboxes: LoopedMailboxes) -> int:
+    return mailboxes.fence_notes.read().bad_signatures

@@ -249,6 +249,22 @@ def test_a_sweep_that_is_overdue_and_a_redis_without_a_disk_are_told() -> None:
     assert labels(judge(seen)) == ["in memory", "sweep overdue"]
 
 
+@pytest.mark.parametrize(
+    ("figures", "label", "said"),
+    [
+        ({"key_refused": True}, "key refused", "Stripe refuses the API key"),
+        ({"bad_signatures": 1}, "bad signatures", "1 webhook was refused for the signature"),
+        ({"bad_signatures": 2}, "bad signatures", "2 webhooks were refused for the signature"),
+    ],
+)
+def test_what_a_wrong_key_or_secret_causes_is_for_the_morning(
+    figures: dict[str, Any], label: str, said: str
+) -> None:
+    (line,) = judge(Seen(queue=queue_figures(**figures), tables=table_figures())).lines
+    assert (line.tone, line.label, line.pages) == (Tone.BUSY, label, False)
+    assert said in line.text
+
+
 def test_other_events_go_on_unless_they_do_not() -> None:
     dead = table_figures(letters=(letters(1),))
     assert judge(replace(CALM, tables=dead)).detail == "Other events are processed normally."

@@ -70,6 +70,7 @@ def test_shows_what_queue_and_tables_hold() -> None:
         ("cogento_queue_customers", "paused"): 0,
         ("cogento_queue_paused",): 0,
         ("cogento_circuit_open", "postgres"): 0,
+        ("cogento_stripe_key_refused",): 0,
         ("cogento_queue_oldest_event_age_seconds",): 0.25,
         ("cogento_queue_oldest_paused_event_age_seconds",): 61.5,
         ("cogento_queue_received_events_total",): 1200,
@@ -193,3 +194,7 @@ def test_empty_mailboxes_have_no_age() -> None:
 def test_an_open_circuit_is_told() -> None:
     waiting = replace(QUEUE, waits_for={"postgres": "25006"})
     assert shown(waiting)["cogento_circuit_open", "postgres"] == 1
+
+
+def test_a_key_that_stripe_refuses_is_told() -> None:
+    assert shown(replace(QUEUE, key_refused=True))["cogento_stripe_key_refused",] == 1

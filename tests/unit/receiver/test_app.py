@@ -126,6 +126,20 @@ def test_every_failure_of_a_signature_gets_the_same_answer(signature: str) -> No
     assert not receiver.mailbox.kept
 
 
+@pytest.mark.parametrize(
+    ("signature", "counted"),
+    [
+        (signed_header(BODY, timestamp=NOW, secret=f"whsec_{'w' * 32}"), 1),
+        ("t=1,v1=", 0),
+        (signed_header(BODY, timestamp=NOW - 301), 0),
+    ],
+)
+def test_only_what_may_be_a_wrong_secret_is_noted_for_people(signature: str, counted: int) -> None:
+    receiver = Receiver()
+    receiver.post(BODY, signature=signature)
+    assert receiver.tally.bad_signatures == counted
+
+
 @pytest.mark.parametrize("shift", [-600, 600])
 def test_a_wrong_clock_of_ours_is_an_alarm_of_its_own(shift: int) -> None:
     """F39."""
