@@ -31,10 +31,18 @@ def make_tables(database_url: str) -> None:
 class Accounts:
     """Mailboxes and tables of some accounts on one server each, and what a test asks of them; the tables are there."""
 
-    def __init__(self, redis_url: str, database_url: str, names: Sequence[str] = NAMES) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        database_url: str,
+        names: Sequence[str] = NAMES,
+        *,
+        ack: AckDurability = AckDurability.REDIS,
+        shards: int = 1,
+    ) -> None:
         self.redis_url, self.database_url, self.names = redis_url, database_url, names
         self.api_keys: dict[str, str] = {}
-        self._first = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        self._first = LoopedMailboxes.connect(redis_url, ack=ack, shards=shards)
         self.mailboxes = {name: self._first.of_account(name) for name in names}
 
     def settings(self, **given: object) -> list[WorkerSettings]:
