@@ -150,8 +150,8 @@ class WorkerProcess:
     async def _close(self) -> None:
         for account in self._accounts:
             if account.reconciliation:
-                await account.reconciliation.close()
-        await self._asking.close()
+                await account.reconciliation.stop()
+        await self._asking.close()  # after the last turn is given up: it waits for connections that are lent
         await self._accounts[0].store.close()
         await self._accounts[0].mailboxes.close()
 

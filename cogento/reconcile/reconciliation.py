@@ -248,10 +248,14 @@ class Reconciliation:
         """How far sweeps have come."""
         return await self._store.sweeps.status()
 
-    async def close(self) -> None:
-        """Give up what turns are held, and close every connection."""
+    async def stop(self) -> None:
+        """Give up what turns are held, and close the connections to Stripe; the store's may be others' as well."""
         await self._refetcher.stop()
         await self._stripe.close()
+
+    async def close(self) -> None:
+        """Do the same, and close the store as well."""
+        await self.stop()
         await self._store.close()
 
     async def _check_account(self) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import redis
 
 from cogento import runtime
 from cogento.database_schema import with_schema
 from cogento.queue.circuit import Dependency
+from cogento.store import database
 from cogento.store.migrate import migrate
 from tests.support.accounts import NAMES, Accounts
+from tests.support.mailbox_builders import claim
 from tests.support.running_worker import RunningWorker
 from tests.support.servers import wait_until
 from tests.support.simulated_stripe import SimulatedStripe
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+TURNS = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND application_name = 'cogento worker asks' AND datname = current_database()
+"""
+
+
 @pytest.fixture
 def accounts(redis_url: str, accounts_url: str) -> Iterator[Accounts]:
     made = Accounts(redis_url, accounts_url)
@@ -32,10 +41,18 @@ def accounts(redis_url: str, accounts_url: str) -> Iterator[Accounts]:
 
 
 @pytest.fixture
+def stripe() -> Iterator[SimulatedStripe]:
+    """The account at Stripe of `us`."""
+    simulated = SimulatedStripe(api_key="rk_test_us")
+    yield simulated
+    simulated.close()
+
+
+@pytest.fixture
 def start_worker(accounts: Accounts) -> Iterator[Callable[..., WorkerHere]]:
     started: list[WorkerHere] = []
 
-    def start(**given: object) -> WorkerHere:
+    def start(**given: Any) -> WorkerHere:
         worker = WorkerHere(runtime.run(WorkerProcess.open(*accounts.settings(**given))))
         started.append(worker)
         worker.start()
@@ -105,10 +122,9 @@ def test_account_without_tables_keeps_its_events_and_holds_up_no_other(
 
 
 def test_account_whose_key_is_refused_says_so_and_holds_up_no_other(
-    accounts: Accounts, start_worker: Callable[..., WorkerHere]
+    accounts: Accounts, stripe: SimulatedStripe, start_worker: Callable[..., WorkerHere]
 ) -> None:
     accounts.api_keys = {"eu": "rk_test_revoked", "us": "rk_test_us"}
-    stripe = SimulatedStripe(api_key="rk_test_us")
     stripe.account.begin(stripe.customer("cus_missed"), at=START)
     accounts.put("eu")
     start_worker(stripe_api_base=stripe.url)
@@ -119,7 +135,6 @@ def test_account_whose_key_is_refused_says_so_and_holds_up_no_other(
     wait_until(lambda: accounts.emails("eu") == {"cus_1@eu.example"}, what="what eu's webhooks brought")
     refused = {name: accounts.mailboxes[name].key_refusal.is_recent() for name in NAMES}
     assert refused == {**dict.fromkeys(NAMES, False), "eu": True}
-    stripe.close()
 
 
 def test_account_whose_tables_are_locked_leaves_a_loop_for_the_others(
@@ -137,6 +152,78 @@ def test_account_whose_tables_are_locked_leaves_a_loop_for_the_others(
             wait_until(lambda: accounts.are_done("us"), what="the other account's event", seconds=20)
         assert accounts.mailboxes["eu"].status().waiting == 1
     wait_until(lambda: accounts.are_done("eu"), what="its events once nobody holds its tables", seconds=60)
+
+
+def test_account_that_is_added_while_mail_waits_is_served_beside_workers_that_do_not_know_it(
+    accounts: Accounts, start_worker: Callable[..., WorkerHere]
+) -> None:
+    with psycopg.connect(accounts.database_url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA stripe_eu, stripe_eu_internal CASCADE")
+    accounts.put("default")
+    accounts.put("eu")
+    start_worker(names=())  # as before there was a second account
+    wait_until(lambda: accounts.are_done("default"), what="what waited before")
+    untouched = keys_of(accounts, "eu")
+
+    migrate(with_schema(accounts.database_url, "stripe_eu"))
+    start_worker(names=("default", "eu"))
+    wait_until(lambda: accounts.are_done("eu"), what="the new account's events")
+    accounts.put("default", "cus_2")
+    wait_until(lambda: accounts.are_done("default"), what="what came since")
+    assert {"{cogento:eu:0}:mail:cus_1", "{cogento:eu:0}:event:evt_eu_cus_1"} <= untouched.keys()
+    assert not [key for key in untouched if key.endswith((":leases", ":workers", ":delays"))]
+    assert accounts.emails("eu") == {"cus_1@eu.example"}
+    applied = "SELECT event_id, outcome FROM webhook_events ORDER BY event_id"
+    assert accounts.rows("default", applied) == [
+        ("evt_default_cus_1", "applied"),
+        ("evt_default_cus_2", "applied"),
+    ]
+
+
+def test_account_that_is_taken_out_while_mail_waits_goes_on_where_it_was_when_its_name_comes_back(
+    accounts: Accounts, start_worker: Callable[..., WorkerHere]
+) -> None:
+    former = start_worker()
+    accounts.put("eu", "cus_0")
+    wait_until(accounts.are_done, what="an event before")
+    former.stop()
+    accounts.put("eu", "cus_1")
+    claim(accounts.mailboxes["eu"], lease_seconds=0.1)  # of a worker that died with it
+    accounts.put("eu", "cus_2")
+    accounts.put("us")
+    before = keys_of(accounts, "eu"), accounts.rows("eu", "SELECT * FROM users")
+
+    without = start_worker(names=("default", "us"))
+    wait_until(lambda: accounts.are_done("us"), what="the others' events")
+    assert (keys_of(accounts, "eu"), accounts.rows("eu", "SELECT * FROM users")) == before
+    without.stop()
+
+    start_worker()
+    wait_until(lambda: accounts.are_done("eu"), what="what had waited")
+    assert accounts.emails("eu") == {f"cus_{number}@eu.example" for number in range(3)}
+    assert accounts.rows("eu", "SELECT DISTINCT outcome, count(*) OVER () FROM webhook_events") == [
+        ("applied", 3)
+    ]
+
+
+def keys_of(accounts: Accounts, name: str) -> dict[str, bytes | None]:
+    """Everything that Redis keeps for a named account."""
+    with redis.Redis.from_url(accounts.redis_url) as client:
+        return {key.decode(): client.dump(key) for key in client.scan_iter(f"{{cogento:{name}:*")}
+
+
+def test_worker_of_several_accounts_with_keys_waits_for_no_turn_of_its_own_when_it_stops(
+    accounts: Accounts,
+    stripe: SimulatedStripe,
+    start_worker: Callable[..., WorkerHere],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "CLOSE_SECONDS", 3600)
+    accounts.api_keys = {name: f"rk_test_{name}" for name in NAMES}
+    worker = start_worker(stripe_api_base=stripe.url)
+    wait_until(lambda: accounts.rows("us", TURNS) == [(len(NAMES),)], what="each account's turn to be taken")
+    runtime.run(worker.looped.stop(), timeout_seconds=30)
+    assert accounts.rows("us", TURNS) == [(0,)]
 
 
 def test_connections_are_as_many_as_one_account_has(

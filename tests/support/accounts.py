@@ -45,25 +45,26 @@ class Accounts:
         self._first = LoopedMailboxes.connect(redis_url, ack=ack, shards=shards)
         self.mailboxes = {name: self._first.of_account(name) for name in names}
 
-    def settings(self, **given: object) -> list[WorkerSettings]:
-        """What a worker reads of each account."""
+    def settings(self, *, names: Sequence[str] | None = None, **given: object) -> list[WorkerSettings]:
+        """What a worker reads of each account, or of those that are named; of none where no account has a name."""
+        named = self.names if names is None else names
         known = {
             "redis_url": self.redis_url,
             "database_url": self.database_url,
             "lease_seconds": 2,
-            "stripe_accounts": ",".join(self.names),
+            "stripe_accounts": ",".join(named),
             **given,
         }
         return [
             WorkerSettings.model_validate(
                 {
                     **known,
-                    "cogento_account": name,
+                    "cogento_account": name if named else None,
                     "database_schema": SCHEMAS[name],
                     "stripe_api_key": self.api_keys.get(name),
                 }
             )
-            for name in self.names
+            for name in named or ("default",)
         ]
 
     def environment(self) -> dict[str, str]:
