@@ -31,7 +31,7 @@ FLASK_UNDER_GUNICORN = (str(GUNICORN), "--threads", "8", *BIND, "receiver.app:cr
 FLASK_ALONE = (sys.executable, "-m", "flask", "--app", "receiver.app", "run", "--port", "{port}")
 MOUNTED = (sys.executable, "-m", "flask", "--app", "tests.support.shop", "run", "--port", "{port}")
 """The same view without the fast path: under gunicorn's threads, Flask's own server, and in another application."""
-WRITTEN_BESIDE = (b"cogento:", b"{cogento:0}:fence")
+WRITTEN_BESIDE = (b"cogento:", b"{cogento:0}:fence", b"{cogento:0}:probe")
 
 
 class RunningReceiver:
@@ -112,7 +112,10 @@ class RunningReceiver:
         return self.mailboxes.status().waiting
 
     def digest(self) -> str:
-        """Return a digest of every key and value, but for what is written beside the answers: rings and tallies."""
+        """Return a digest of every key and value, but for what is written beside the answers.
+
+        That is wake-ups, counters, and the probe of a check, which expires by itself.
+        """
         keys = sorted(key for key in self.redis.scan_iter() if not key.startswith(WRITTEN_BESIDE))
         whole = hashlib.sha256()
         for key in keys:

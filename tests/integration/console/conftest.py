@@ -30,14 +30,17 @@ def environment_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(console_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    request: pytest.FixtureRequest, console_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Run:
     """Run a `cogento` command against the test's servers; a test that fails shows what its commands said."""
     monkeypatch.setenv("DATABASE_URL", console_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
 
     def invoke(*arguments: str) -> Result:
         result = CliRunner().invoke(main, arguments, prog_name="cogento")
-        print("$ cogento", *arguments, f"# ends with {result.exit_code}\n{result.output}")  # noqa: T201
+        command = f"$ cogento {' '.join(arguments)}  # ended with {result.exit_code}\n{result.output}"
+        request.node.add_report_section("call", "commands", command)
         return result
 
     return invoke
