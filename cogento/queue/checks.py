@@ -45,6 +45,7 @@ class ServerFacts:
     ack: AckDurability
     ack_means: DurabilityMechanism
     replicas: int = 0
+    is_in_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ async def check_server(
         ack=given.level,
         ack_means=given.means,
         replicas=disk.replicas,
+        is_in_cluster=bool(info.get("cluster_enabled")),
     )
 
 

@@ -35,5 +35,9 @@ class ShardMoved(MailboxUnavailable):
         self.redirection = redirection
 
 
+class ShardFailed(MailboxUnavailable):
+    """A script did what it does on several shards, and failed on this one, whose reply this is; others have theirs."""
+
+
 class MailboxRefused(Exception):  # noqa: N818 - our refusal, not the server's failure
     """This server cannot keep the promise that was configured; the message says what to do."""

@@ -84,7 +84,7 @@ class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
 
     Only what one server keeps is put together: a server that is slow or away holds up nobody whose mail is elsewhere.
-    When the shared call fails, all its callers fail, and nobody else does. At most MAX_WAITING callers of a server
+    When the shared call fails, all its callers fail, and nobody else does; when one account's part of it fails, that account's do. At most MAX_WAITING callers of a server
     wait, each no longer than for two puts (one under way and its own) and a moment.
     """
 
@@ -182,7 +182,10 @@ class _Lane:
         try:
             puts = await put_together([(pending.mailboxes, pending.envelope) for pending in group])
             for pending, put in zip(group, puts, strict=True):
-                pending.resolve(put)
+                if isinstance(put, MailboxUnavailable):
+                    pending.fail(put)
+                else:
+                    pending.resolve(put)
             failure = None
         except Exception as error:  # noqa: BLE001 - every caller is told
             failure = error

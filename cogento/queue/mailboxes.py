@@ -7,7 +7,7 @@ through redis_client.py; nothing of Postgres, HTTP or Celery.
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.events.names import CustomerId, EventId
@@ -178,11 +178,16 @@ class Mailboxes:
         return tuple(circuit for circuit in circuits if circuit)
 
     async def put(self, envelopes: Sequence[Envelope], *, source: Source = Source.WEBHOOK) -> list[Put]:
-        """Put envelopes into their mailboxes: one script a shard, durable as promised when this returns.
+        """Put envelopes into their mailboxes, by one script for all shards of a server; durable as promised when this returns.
 
         An id that waits already stays as it is. At most one result asks for a wake-up.
         """
-        return await self.enqueue.put(envelopes, source=source, now_ms=await self.now_ms())
+        each = [(self.enqueue, envelope) for envelope in envelopes]
+        puts = await put_each(each, source=source, now_ms=await self.now_ms())
+        for put in puts:
+            if isinstance(put, MailboxUnavailable):
+                raise put
+        return cast("list[Put]", puts)
 
     def lane(self, customer_id: CustomerId) -> str:
         """Return which puts may share a call with this customer's: those that the same server keeps."""
@@ -382,15 +387,16 @@ class Mailboxes:
         return reply
 
 
-async def put_together(puts: Sequence[tuple[Mailboxes, Envelope]]) -> list[Put]:
-    """Put envelopes of several accounts, whose mailboxes share their connections, in one call; as `put`."""
-    places: dict[Mailboxes, list[int]] = {}
-    for place, (mailboxes, _) in enumerate(puts):
-        places.setdefault(mailboxes, []).append(place)
+async def put_together(
+    puts: Sequence[tuple[Mailboxes, Envelope]],
+) -> Sequence[Put | MailboxUnavailable]:
+    """Put envelopes of several accounts, whose mailboxes share their connections, in one call; as `put`.
+
+    The result is a MailboxUnavailable where one account's shard failed and others' did not.
+    """
     first = puts[0][0]
-    if len(places) == 1:
+    if all(mailboxes is first for mailboxes, _ in puts):
         return await first.put([envelope for _, envelope in puts])
-    parts = [(one.enqueue, [puts[place][1] for place in mine]) for one, mine in places.items()]
-    answers = await put_each(parts, source=Source.WEBHOOK, now_ms=await first.now_ms())
-    found = dict(zip(chain.from_iterable(places.values()), chain.from_iterable(answers), strict=True))
-    return [found[place] for place in range(len(puts))]
+    now_ms = await first.now_ms()
+    each = [(mailboxes.enqueue, envelope) for mailboxes, envelope in puts]
+    return await put_each(each, source=Source.WEBHOOK, now_ms=now_ms)

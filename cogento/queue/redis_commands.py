@@ -1,14 +1,11 @@
-"""What Redis is asked: commands, and runs of the scripts in lua/; and what its errors mean. No I/O here."""
+"""What Redis is asked: commands, and the scripts in lua/ (script_runs.py); and what its errors mean. No I/O here."""
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -21,7 +18,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from cogento.queue.errors import MailboxDenied, MailboxUnavailable, ShardMoved
+from cogento.queue.errors import MailboxDenied, MailboxUnavailable, ShardFailed, ShardMoved
 from cogento.tls import is_untrusted
 
 if TYPE_CHECKING:
@@ -47,37 +44,12 @@ CommandWords = tuple[Argument, ...]
 Reply = Any  # what Redis answers: int, bytes, None or a list of these
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One command's Lua text, and the digest the server knows it by."""
-
-    text: str
-    sha: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One run of a script on one shard."""
+class Call(msgspec.Struct, frozen=True):
+    """One command on one shard; its first argument is the time, in ms."""
 
     script: str
     tag: str
     arguments: Sequence[Argument]
-
-    def by_digest(self) -> CommandWords:
-        """Return the command for a server that knows the script."""
-        return ("EVALSHA", load_script(self.script).sha, 1, self.tag, *self.arguments)
-
-    def by_text(self) -> CommandWords:
-        """Return the command for a server that has forgotten it."""
-        return ("EVAL", load_script(self.script).text, 1, self.tag, *self.arguments)
-
-
-@cache
-def load_script(name: str) -> Script:
-    """Read lua/<name>.lua, with the names and moves of lua/shard.lua before it."""
-    folder = resources.files(__package__).joinpath("lua")
-    text = "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("shard", name))
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @contextmanager
@@ -93,12 +65,23 @@ def translated(on_change: Callable[[], object]) -> Iterator[None]:
         advice = _denied(error)
         if advice:
             raise MailboxDenied(advice) from error
-        raise MailboxUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+        raise MailboxUnavailable(_told(error)) from error
 
 
 def shard_moved(error: AskError) -> ShardMoved:
     """Return what it means that a server names another one for a shard (MOVED), or is handing it over (ASK)."""
     return ShardMoved(MOVED_ELSEWHERE, is_under_way=not isinstance(error, MovedError), redirection=error)
+
+
+def shard_failed(error: ResponseError) -> ShardFailed:
+    """Return what it means that a script failed on one of several shards."""
+    failure = ShardFailed(_told(error))
+    failure.__cause__ = error
+    return failure
+
+
+def _told(error: Exception) -> str:
+    return f"Redis: {type(error).__name__}: {error}"
 
 
 def _denied(error: Exception) -> str | None:

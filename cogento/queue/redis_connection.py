@@ -16,8 +16,9 @@ import structlog
 from redis.asyncio.connection import DefaultParser
 from redis.exceptions import AskError, NoScriptError, ResponseError
 
-from cogento.queue.errors import JunkFound, MailboxUnavailable
+from cogento.queue.errors import JunkFound, MailboxUnavailable, ShardFailed
 from cogento.queue.redis_commands import Call, shard_moved, translated
+from cogento.queue.script_runs import script_runs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +70,8 @@ class RedisConnection:
         """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again.
 
         Raises JunkFound when they met something of another type under one of our names, which is set aside by then. The reply
-        of one whose shard another server has is a ShardMoved, and it was not run.
+        of one whose shard another server has is a ShardMoved, and it was not run. Of scripts that take several shards the
+        reply of one that failed is a ShardFailed.
         """
         return await self._run_past_junk(calls, (), 0)
 
@@ -96,30 +98,44 @@ class RedisConnection:
         self, calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int
     ) -> list[Reply]:
         try:
-            return await self._run(calls, after, wait_ms)
+            replies = await self._run(calls, after, wait_ms)
         except MailboxUnavailable as error:
-            if "WRONGTYPE" not in str(error):
+            if not _is_of_junk(error) or not await self._set_aside_for(calls):
                 raise
-            is_found = False
-            for call in calls:
-                now, *others = call.arguments
-                # Ids are texts, and values are bytes.
-                is_found |= await self.set_aside(
-                    call.tag, now, [one for one in others if isinstance(one, str)]
-                )
-            if is_found:
-                raise JunkFound(str(error)) from error
-            raise
+            raise JunkFound(str(error)) from error
+        failed = {i: reply for i, reply in enumerate(replies) if isinstance(reply, ShardFailed)}
+        in_the_way = [calls[i] for i, failure in failed.items() if _is_of_junk(failure)]
+        if await self._set_aside_for(in_the_way):
+            failure = next(iter(failed.values()))
+            raise JunkFound(str(failure)) from failure
+        return replies
+
+    async def _set_aside_for(self, calls: Sequence[Call]) -> bool:
+        """Set aside what may be in the way of calls; False: there was nothing."""
+        is_found = False
+        for call in calls:
+            now, *others = call.arguments
+            # Ids are texts, and values are bytes.
+            is_found |= await self.set_aside(call.tag, now, [one for one in others if isinstance(one, str)])
+        return is_found
 
     async def _run(self, calls: Sequence[Call], after: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
-        replies = await self._send([*(call.by_digest() for call in calls), *after], wait_ms)
+        runs = script_runs(calls, may_join=self._may_join())
+        replies = await self._send([*(run.by_digest() for run in runs), *after], wait_ms)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            again = await self._send([*(calls[i].by_text() for i in unknown), *after], wait_ms)
+            again = await self._send([*(runs[i].by_text() for i in unknown), *after], wait_ms)
             for i, reply in zip(unknown, again, strict=False):
                 replies[i] = reply
-            replies[len(calls) :] = again[len(unknown) :]
-        return replies
+            replies[len(runs) :] = again[len(unknown) :]
+        with translated(self._change):
+            told = [one for run, reply in zip(runs, replies, strict=False) for one in run.parted(reply)]
+        return [*told, *replies[len(runs) :]]
+
+    def _may_join(self) -> bool:
+        """Tell whether a script may touch several shards: not on a server that is a cluster's, as far as is known."""
+        known = self.checked
+        return known is not None and known.epoch == self.epoch and not known.facts.is_in_cluster
 
     async def _send(self, commands: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
         """Return the replies to commands of one round trip, or raise the first failure.
@@ -184,6 +200,10 @@ async def _is_spoilt(connection: AbstractConnection) -> bool:
     """Tell whether it has been reset (redis-py has no other word for that), ended, or holds an answer to nothing."""
     writer = connection._writer  # noqa: SLF001
     return await connection.can_read() or writer is None or writer.is_closing()
+
+
+def _is_of_junk(failure: MailboxUnavailable) -> bool:
+    return "WRONGTYPE" in str(failure)
 
 
 def _pack(command: CommandWords) -> bytes:

@@ -6,8 +6,8 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cogento.queue import redis_commands
-from cogento.queue.redis_commands import Script, load_script
+from cogento.queue import script_runs
+from cogento.queue.script_runs import Script, load_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ HARMS: tuple[Callable[[redis.Redis, str], None], ...] = (delete, overwrite)
 @contextmanager
 def failing_half_way(script: str, *, writes: int) -> Iterator[None]:
     """Let a command fail after so many writes, which stay: Redis takes nothing of a script back."""
-    before = redis_commands.load_script
+    before = script_runs.load_script
 
     def load(name: str) -> Script:
         whole = load_script(name)
@@ -67,11 +67,11 @@ def failing_half_way(script: str, *, writes: int) -> Iterator[None]:
         text = _FAILING % writes + whole.text
         return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
-    redis_commands.load_script = load  # type: ignore[assignment]
+    script_runs.load_script = load  # type: ignore[assignment]
     try:
         yield
     finally:
-        redis_commands.load_script = before
+        script_runs.load_script = before
 
 
 def inspect(inspection: LoopedInspection, client: redis.Redis) -> None:

@@ -1,41 +1,33 @@
 -- put: puts envelopes into their customers' mailboxes, each event once.
 --
--- KEYS[1]   tag
+-- KEYS[1…]  tags of shards
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
--- ARGV[3]   home | former: with former nobody's mail comes here of whom there is nothing here
--- ARGV[4-6] most events of one customer, most events in all, most bytes in all
--- ARGV[7-8] ms after a wake-up before the next one, and the most that unanswered ones stretch it to
--- ARGV[9…]  four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
--- Returns   {LAYOUT, the newer one that the shard knows}, and nothing is stored; or
+-- ARGV[2…]  for each shard: how many arguments it has, and these:
+--             layout that the caller goes by
+--             home | former: with former nobody's mail comes here of whom there is nothing here
+--             most events of one customer, most events in all, most bytes in all
+--             ms after a wake-up before the next one, and the most that unanswered ones stretch it to
+--             four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
+-- Returns   one a shard: {LAYOUT, the newer one that the shard knows}, and nothing is stored there; or
 --            {1 = wake a worker | 0, then one an envelope:
 --            1 QUEUED | 2 DUPLICATE | 3 FULL | 4 ELSEWHERE | the stored value, where it has another content
 --            | {the stored value}, where it has another content and does not lie in this customer's mailbox}
+--            or what failed there, and other shards' are stored;
 --            or the error EVICTS, and nothing is stored: the server's configuration was changed, and a full server
 --            would make room by throwing waiting events away. Whoever asks now and then only would store until then.
 
-local newer = newer_layout(ARGV[2])
 local QUEUED, DUPLICATE, FULL, ELSEWHERE, HEADER = 1, 2, 3, 4, 15
-if newer and newer.err then -- nothing fits
-  local nothing = {0}
-  for _ = 9, #ARGV, 4 do nothing[#nothing + 1] = FULL end
-  return nothing
-end
-if newer then return newer end
-local is_home = ARGV[3] == 'home'
-local customer_limit, total_limit, byte_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local stats = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes', 'accepted')
-for i = 1, 4 do stats[i] = tonumber(stats[i]) or 0 end
-local total, bytes = stats[1] + stats[2], stats[3]
-local added = {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
+-- What is put into one shard: ARGV[first] to ARGV[last] are its envelopes.
+local first, last, is_home, customer_limit, total_limit, byte_limit
+local stats, total, bytes, added
+local is_all_quiet
 
 -- How many events of each customer wait and are parked. Nearly all have none, and `since` tells so in one call.
 -- Where that cannot be believed, because keys were lost, a customer is in doubt: it may have a state or not.
-local waiting, parked, uncertain = {}, {}, {}
-local has_parked_or_pauses = redis.call('EXISTS', PARKED, PAUSES) > 0
+local waiting, parked, uncertain, has_parked_or_pauses
 local function count()
-  local customers, is_whole = {}, is_in_step()
-  for i = 10, #ARGV, 4 do customers[#customers + 1] = ARGV[i] end
+  local customers, is_whole = {}, is_in_step(is_all_quiet)
+  for i = first + 1, last, 4 do customers[#customers + 1] = ARGV[i] end
   local is_any_parked = has_parked_or_pauses and redis.call('EXISTS', PARKED) == 1
   for i, has_mail in ipairs(chunked_query('ZMSCORE', SINCE, customers)) do
     local customer = customers[i]
@@ -51,7 +43,7 @@ end
 -- does not fit, or is there already, or comes twice.
 local function store_together()
   local values, size, events, seen = {}, 0, {}, {}
-  for i = 9, #ARGV, 4 do
+  for i = first, last, 4 do
     local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
     events[customer] = (events[customer] or waiting[customer] + parked[customer]) + 1
     if seen[id] or events[customer] > customer_limit then return false end
@@ -65,7 +57,7 @@ end
 -- The answer for an event that is not inserted: it is there already, or nothing more fits. Nil where it is stored but
 -- in no mailbox, because a put failed half way or its mailbox was lost: then it is inserted. Of another content
 -- only the body says whose it is (enqueue.py).
-local fresh = {} -- customers that get their state at the end of this put
+local fresh -- customers that get their state at the end of this put
 local function reject(id, customer, value, why)
   local stored = redis.call('GET', event_of(id))
   if stored then
@@ -98,7 +90,7 @@ local function score_for(customer, created)
   return math.min(last + 1, first + SECOND - 1)
 end
 
-local new_customers, since, uncertain_customers = {}, {}, {}
+local new_customers, since, uncertain_customers
 local function insert(id, customer, created, value)
   redis.call('ZADD', mail_of(customer), score_for(customer, created), id)
   total, bytes, added.bytes = total + 1, bytes + #value, added.bytes + #value
@@ -130,12 +122,57 @@ end
 -- lost, or a worker that dies awake, costs at most the window; then every worker's own poll once a second finds the
 -- mail. Each unanswered wake-up doubles the window, or they would pile up with no worker.
 local function needs_wakeup()
-  local last = redis.call('HMGET', BELL, 'until', 'rings')
-  if added[QUEUED] == 0 or now < tonumber(last[1] or 0) then return 0 end
+  if added[QUEUED] == 0 then return 0 end
+  local rung = redis.call('HMGET', BELL, 'until', 'rings')
+  if now < tonumber(rung[1] or 0) then return 0 end
   if redis.call('EXISTS', HALTED) == 1 or redis.call('ZCARD', READY) == 0 then return 0 end
-  local window = math.min(tonumber(ARGV[7]) * 2 ^ tonumber(last[2] or 0), tonumber(ARGV[8]))
-  redis.call('HSET', BELL, 'until', now + window, 'rings', tonumber(last[2] or 0) + 1)
+  local window = math.min(tonumber(ARGV[first - 2]) * 2 ^ tonumber(rung[2] or 0), tonumber(ARGV[first - 1]))
+  redis.call('HSET', BELL, 'until', now + window, 'rings', tonumber(rung[2] or 0) + 1)
   return 1
+end
+
+local function nothing_fits()
+  local results = {0}
+  for _ = first, last, 4 do results[#results + 1] = FULL end
+  return results
+end
+
+local function put()
+  count()
+  local is_stored = is_home and store_together()
+  local results = {0}
+  for i = first, last, 4 do
+    local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+    if is_home or is_here(customer) then
+      local refused = not is_stored and store(id, customer, value)
+      if not refused then insert(id, customer, tonumber(ARGV[i + 2]), value) end
+      results[#results + 1] = refused or QUEUED
+      local kind = refused and (type(refused) == 'number' and refused or DUPLICATE) or QUEUED
+      added[kind] = added[kind] + 1
+    else
+      results[#results + 1] = ELSEWHERE
+    end
+  end
+  set_state_of_new()
+  if added[QUEUED] > 0 then -- pcall: as `incr_stat`
+    local waits, size, accepted = stats[1] + added[QUEUED], stats[3] + added.bytes, stats[4] + added[QUEUED]
+    redis.pcall('HSET', STATS, 'waiting', waits, 'bytes', size, 'accepted', accepted)
+  end
+  incr_stat('duplicates', added[DUPLICATE])
+  incr_stat('full', added[FULL])
+  results[1] = needs_wakeup()
+  return results
+end
+
+-- Notes what the shard has before anything is put into it.
+local function begin(at, to)
+  first, last, is_home = at + 7, to, ARGV[at + 1] == 'home'
+  customer_limit, total_limit, byte_limit = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  stats = redis.call('HMGET', STATS, 'waiting', 'parked', 'bytes', 'accepted')
+  for i = 1, 4 do stats[i] = tonumber(stats[i]) or 0 end
+  total, bytes, added = stats[1] + stats[2], stats[3], {[QUEUED] = 0, [DUPLICATE] = 0, [FULL] = 0, bytes = 0}
+  waiting, parked, uncertain, fresh, new_customers, since, uncertain_customers = {}, {}, {}, {}, {}, {}, {}
+  has_parked_or_pauses = not is_all_quiet and redis.call('EXISTS', PARKED, PAUSES) > 0
 end
 
 local memory = redis.pcall('INFO', 'memory')
@@ -143,27 +180,20 @@ local is_safe = type(memory) ~= 'string' or string.find(memory, 'maxmemory_polic
 local policy = not is_safe and string.match(memory, 'maxmemory_policy:(%S+)')
 if policy then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
 
-count()
-local is_stored = is_home and store_together()
-local results = {0}
-for i = 9, #ARGV, 4 do
-  local id, customer, value = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-  if is_home or is_here(customer) then
-    local refused = not is_stored and store(id, customer, value)
-    if not refused then insert(id, customer, tonumber(ARGV[i + 2]), value) end
-    results[#results + 1] = refused or QUEUED
-    local kind = refused and (type(refused) == 'number' and refused or DUPLICATE) or QUEUED
-    added[kind] = added[kind] + 1
-  else
-    results[#results + 1] = ELSEWHERE
-  end
+-- What is asked about all shards at once, for a call costs more than what it does: which layouts they know, and whether any has
+-- parked events, pauses or customers that sleep.
+local known, seldom = {}, {}
+for i, shard in ipairs(KEYS) do
+  turn_to(shard)
+  known[i] = LAYOUT
+  seldom[#seldom + 1], seldom[#seldom + 2], seldom[#seldom + 3], seldom[#seldom + 4] = PARKED, PAUSES, SLEEPING, PAUSED
 end
-set_state_of_new()
-if added[QUEUED] > 0 then -- pcall: as `incr_stat`
-  local waits, size, accepted = stats[1] + added[QUEUED], stats[3] + added.bytes, stats[4] + added[QUEUED]
-  redis.pcall('HSET', STATS, 'waiting', waits, 'bytes', size, 'accepted', accepted)
-end
-incr_stat('duplicates', added[DUPLICATE])
-incr_stat('full', added[FULL])
-results[1] = needs_wakeup()
-return results
+known = redis.call('MGET', unpack(known))
+is_all_quiet = redis.call('EXISTS', unpack(seldom)) == 0
+
+return of_each_shard(function(i, at, to)
+  local newer = known[i] ~= ARGV[at] and newer_layout(ARGV[at])
+  if newer and not newer.err then return newer end
+  begin(at, to)
+  return newer and nothing_fits() or put()
+end)

@@ -6,13 +6,21 @@
 -- Redis refuses a script's first write when memory is full, unless that write frees memory; later ones
 -- pass. So every command that drains begins with a ZREM, HDEL or DEL: draining goes on when nothing fits.
 
-local tag, now = KEYS[1], tonumber(ARGV[1])
-local READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners'
-local SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':parked'
-local SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
-local CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
-local WORKERS, DELAYS, PACE, LOST = tag .. ':workers', tag .. ':delays', tag .. ':pace', tag .. ':lost'
-local FENCE, LAYOUT = tag .. ':fence', tag .. ':layout'
+local now = tonumber(ARGV[1])
+local tag, READY, LEASES, OWNERS, SLEEPING, PAUSED, PARKED, SINCE, PAUSES, HALTED
+local CRASHES, TRIES, BELL, STATS, WORKERS, DELAYS, PACE, LOST, FENCE, LAYOUT
+
+-- From here on, all names are those of this shard.
+local function turn_to(shard)
+  tag = shard
+  READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners'
+  SLEEPING, PAUSED, PARKED = tag .. ':sleeping', tag .. ':paused', tag .. ':parked'
+  SINCE, PAUSES, HALTED = tag .. ':since', tag .. ':pauses', tag .. ':halted'
+  CRASHES, TRIES, BELL, STATS = tag .. ':crashes', tag .. ':tries', tag .. ':bell', tag .. ':stats'
+  WORKERS, DELAYS, PACE, LOST = tag .. ':workers', tag .. ':delays', tag .. ':pace', tag .. ':lost'
+  FENCE, LAYOUT = tag .. ':fence', tag .. ':layout'
+end
+turn_to(KEYS[1])
 
 local MAX_ARGUMENTS = 4000 -- arguments that Lua can pass at once, and an even number
 local ALONE = 2 -- this many crashes and the customer is claimed alone: its crash counts for nobody else
@@ -119,10 +127,11 @@ local function last_place(key, first)
   return tonumber(top) or first - 1
 end
 
--- Whether the states list as many customers as `since` does: not so once any of these keys was lost.
-local function is_in_step()
+-- Whether the states list as many customers as `since` does: not so once any of these keys was lost. `is_quiet` says that
+-- nobody sleeps or is paused.
+local function is_in_step(is_quiet)
   local states = redis.call('ZCARD', READY) + redis.call('ZCARD', LEASES)
-  states = states + redis.call('ZCARD', SLEEPING) + redis.call('ZCARD', PAUSED)
+  if not is_quiet then states = states + redis.call('ZCARD', SLEEPING) + redis.call('ZCARD', PAUSED) end
   return states == redis.call('ZCARD', SINCE)
 end
 
@@ -184,4 +193,18 @@ local function drop_lost(customer, mailbox, id)
   redis.call('HDEL', TRIES, id)
   incr_stat('lost', 1)
   if redis.call('HLEN', LOST) < MAX_NOTED then redis.pcall('HSET', LOST, id, customer) end
+end
+
+-- Runs a command for each shard, with its number and where its arguments begin and end; before them stands how many they are. What fails of
+-- one shard is its answer, and the others have theirs.
+local function of_each_shard(command)
+  local answers, at = {}, 2
+  for i, shard in ipairs(KEYS) do
+    turn_to(shard)
+    local to = at + tonumber(ARGV[at])
+    local is_done, answer = pcall(command, i, at + 1, to)
+    answers[i] = is_done and answer or {err = type(answer) == 'table' and answer.err or 'ERR ' .. tostring(answer)}
+    at = to + 1
+  end
+  return answers
 end

@@ -11,7 +11,7 @@ import pytest
 
 from cogento.queue.durability import AckDurability
 from cogento.queue.errors import MailboxUnavailable
-from cogento.queue.redis_commands import load_script
+from cogento.queue.script_runs import load_script
 from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import claim
 from tests.support.redis_pipeline import assert_unavailable, new_event, new_events

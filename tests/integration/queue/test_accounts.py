@@ -7,19 +7,65 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
+from cogento import runtime
 from cogento.events.names import CustomerId, EventId
 from cogento.queue.circuit import Dependency
-from cogento.queue.claims import Limits, PutResult
+from cogento.queue.claims import Limits, Put, PutResult
 from cogento.queue.durability import AckDurability
 from cogento.queue.group_commit import GroupCommit
-from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.mailboxes import Mailboxes, put_together
+from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import all_done, envelope
+from tests.support.mailbox_harm import failing_half_way, overwrite
 
 if TYPE_CHECKING:
-    from tests.support.looped import LoopedMailboxes
+    from collections.abc import Iterator, Sequence
+
+    from cogento.queue.errors import MailboxUnavailable
 
 CUSTOMER, EVENT = CustomerId("cus_a"), EventId("evt_1")
+
+
+class Shared:
+    """Three accounts on one server whose puts share calls."""
+
+    def __init__(self, url: str, client: redis.Redis) -> None:
+        first = Mailboxes.connect(url, ack=AckDurability.REDIS_FSYNC)
+        self.accounts = [first, first.of_account("eu"), first.of_account("us")]
+        self._client = client
+
+    def put_for_each(self, id_: str, *, customer: str = "cus_a") -> Sequence[Put | MailboxUnavailable]:
+        return runtime.run(put_together([(one, envelope(id_, customer=customer)) for one in self.accounts]))
+
+    def waiting(self) -> list[int]:
+        return [runtime.run(one.status()).waiting for one in self.accounts]
+
+    def scripts_run(self) -> int:
+        return scripts_run(self._client)
+
+
+def scripts_run(client: redis.Redis) -> int:
+    commands = client.info("commandstats")
+    return sum(commands.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+def told(put: Put | MailboxUnavailable) -> str:
+    return put.result if isinstance(put, Put) else str(put)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def shared(redis_url: str, client: redis.Redis) -> Iterator[Shared]:
+    made = Shared(redis_url, client)
+    yield made
+    runtime.run(made.accounts[0].close())
 
 
 @pytest.fixture
@@ -100,6 +146,67 @@ def test_puts_of_many_accounts_share_a_call_and_each_gets_its_own_answer(redis_u
     assert Counter(results) == {PutResult.QUEUED: 4, PutResult.DUPLICATE: 6}
     assert results[4:6] == [PutResult.DUPLICATE, PutResult.DUPLICATE]
     assert waiting == [1, 1, 1, 1, 1]
+
+
+def test_put_of_many_accounts_is_one_script_for_the_server(shared: Shared) -> None:
+    shared.put_for_each("evt_1")
+    before = shared.scripts_run()
+    shared.put_for_each("evt_2")
+    assert shared.scripts_run() - before == 1
+    assert shared.waiting() == [2, 2, 2]
+
+
+def test_shards_of_one_server_are_one_script_too(redis_url: str, client: redis.Redis) -> None:
+    mailboxes = LoopedMailboxes.connect(redis_url, shards=12, ack=AckDurability.REDIS)
+    mailboxes.put([envelope()])
+    before = scripts_run(client)
+    mailboxes.put([envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(40)])
+    assert scripts_run(client) - before == 1
+    assert mailboxes.status().waiting == 41
+    mailboxes.close()
+
+
+def test_account_that_is_full_refuses_its_own_events_of_a_put_and_no_others(shared: Shared) -> None:
+    shared.accounts[1].enqueue.limits = Limits(total_events=1)
+    shared.put_for_each("evt_1")
+    assert [told(put) for put in shared.put_for_each("evt_2")] == ["queued", "full", "queued"]
+
+
+def test_account_with_junk_under_its_names_is_mended_and_all_events_of_the_put_are_kept(
+    shared: Shared, client: redis.Redis
+) -> None:
+    shared.put_for_each("evt_1")
+    overwrite(client, "{cogento:eu:0}:since")
+    assert {told(put) for put in shared.put_for_each("evt_2")} <= {"queued", "duplicate"}
+    assert shared.waiting() == [2, 2, 2]
+    assert client.keys("*:aside:*") == [b"{cogento:eu:0}:aside:since"]
+
+
+def test_account_whose_layout_cannot_be_read_is_refused_alone(shared: Shared, client: redis.Redis) -> None:
+    shared.put_for_each("evt_1")
+    client.set("{cogento:eu:0}:layout", "99 nonsense")
+    assert [told(put) for put in shared.put_for_each("evt_2")] == [
+        "queued",
+        "Redis: {cogento:eu:0}:layout holds b'99 nonsense', which is no layout",
+        "queued",
+    ]
+
+
+@pytest.mark.parametrize(("writes", "expected"), [(5, ["queued", "", ""]), (10, ["queued", "queued", ""])])
+def test_account_on_which_a_put_fails_half_way_is_refused_and_those_before_it_are_kept(
+    shared: Shared, writes: int, expected: list[str]
+) -> None:
+    shared.put_for_each("evt_1")
+    with failing_half_way("put", writes=writes):
+        puts = shared.put_for_each("evt_2", customer="cus_b")
+    assert [told(put).partition("Redis")[0] for put in puts] == expected
+    assert {told(put) for put in shared.put_for_each("evt_2", customer="cus_b")} <= {"queued", "duplicate"}
+    assert shared.waiting() == [2, 2, 2]
+
+
+def test_put_of_several_accounts_asks_for_one_wake_up(shared: Shared) -> None:
+    puts = shared.put_for_each("evt_1")
+    assert [isinstance(put, Put) and put.needs_wakeup for put in puts] == [True, False, False]
 
 
 def test_account_that_is_full_refuses_its_own_events_and_no_other(redis_url: str) -> None:

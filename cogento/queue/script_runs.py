@@ -1,0 +1,99 @@
+"""Scripts as Redis is asked to run them: one for a call, or for several calls of the same script, each on a shard of its own.
+
+A run costs a server more by itself than what it does on a shard, and the receiver too. So where one server keeps the
+mail of several accounts, or several shards, a script that can do so (lua/shard.lua, `of_each_shard`) is run once for all of them. On a server
+that is a cluster's each shard has its own run, for a script may touch one slot there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ResponseError
+
+from cogento.queue.redis_commands import shard_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cogento.queue.redis_commands import Argument, Call, CommandWords, Reply
+
+OF_EACH_SHARD = frozenset({"put"})
+"""Scripts that take several shards."""
+MOST_SHARDS = 500
+"""So many in one run: a script asks about a few keys of each in one call, and Lua passes some thousands of arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One command's Lua text, and the digest the server knows it by."""
+
+    text: str
+    sha: str
+
+
+@cache
+def load_script(name: str) -> Script:
+    """Read lua/<name>.lua, with the names and moves of lua/shard.lua before it."""
+    folder = resources.files(__package__).joinpath("lua")
+    text = "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("shard", name))
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRun:
+    """One run of a script."""
+
+    script: str
+    tags: Sequence[str]
+    arguments: Sequence[Argument]
+
+    def by_digest(self) -> CommandWords:
+        """Return the command for a server that knows the script."""
+        return ("EVALSHA", load_script(self.script).sha, len(self.tags), *self.tags, *self.arguments)
+
+    def by_text(self) -> CommandWords:
+        """Return the command for a server that has forgotten it."""
+        return ("EVAL", load_script(self.script).text, len(self.tags), *self.tags, *self.arguments)
+
+    def parted(self, reply: Reply) -> Sequence[Reply]:
+        """Return the reply to each call, a ShardFailed where it failed; what is no list, as of a shard that has moved, is all calls'.
+
+        Raises an error of redis-py that has a class of its own: it is about the server, or what we may do there.
+        """
+        if self.script not in OF_EACH_SHARD or not isinstance(reply, list):
+            return [reply] * len(self.tags)
+        for error in reply:
+            if isinstance(error, ResponseError) and type(error) is not ResponseError:
+                raise error
+        return [shard_failed(one) if isinstance(one, ResponseError) else one for one in reply]
+
+
+def script_runs(calls: Sequence[Call], *, may_join: bool) -> list[ScriptRun]:
+    """Return runs that do these calls, in their order; with `may_join` as few as can be."""
+    runs: list[ScriptRun] = []
+    joined: list[Call] = []
+    for call in calls:
+        if joined and (call.script != joined[0].script or not may_join or len(joined) == MOST_SHARDS):
+            runs.append(_joint(joined))
+            joined = []
+        if call.script in OF_EACH_SHARD:
+            joined.append(call)
+        else:
+            runs.append(ScriptRun(call.script, (call.tag,), call.arguments))
+    if joined:
+        runs.append(_joint(joined))
+    return runs
+
+
+def _joint(calls: Sequence[Call]) -> ScriptRun:
+    """Return one run for several calls of a script, at the time of the first."""
+    arguments: list[Argument] = [calls[0].arguments[0]]
+    for call in calls:
+        arguments.append(len(call.arguments) - 1)
+        arguments += call.arguments[1:]
+    return ScriptRun(calls[0].script, [call.tag for call in calls], arguments)
