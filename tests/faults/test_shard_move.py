@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 StartWorker = Callable[..., Process]
 
 BACKLOG, CUSTOMERS = 600, 150
+SOME, PAUSE_SECONDS = 40, 0.1
 COUNTS = itertools.cycle([4, 1, 3, 12])
 numbers = itertools.count(1)
 
@@ -102,11 +104,20 @@ def is_settled(pipeline: Pipeline, shards: int) -> bool:
 
 @contextmanager
 def load(pipeline: Pipeline) -> Iterator[None]:
-    """Deliver a backlog, and as much again during the block, each event until it is accepted."""
+    """Deliver a backlog, and some more all through the block, each event until it is accepted."""
     pipeline.deliver(new_events(BACKLOG, customers=CUSTOMERS))
+    over = Event()
+
+    def send() -> None:
+        while not over.wait(PAUSE_SECONDS):
+            pipeline.deliver(new_events(SOME, customers=CUSTOMERS), clients=4)
+
     with ThreadPoolExecutor(1) as sender:
-        sending = sender.submit(pipeline.deliver, new_events(BACKLOG, customers=CUSTOMERS), clients=4)
-        yield
+        sending = sender.submit(send)
+        try:
+            yield
+        finally:
+            over.set()
         sending.result()
 
 
