@@ -1,7 +1,16 @@
-"""`python -m cogento`: the same as the command `cogento`."""
+"""The command `cogento`, and `python -m cogento`: the same."""
 
 from __future__ import annotations
 
 from cogento.cli.main import main
+from cogento.startup import prepare_to_load
 
-main(prog_name="cogento")
+
+def run() -> None:
+    """Run the command of the command line, in a process of its own."""
+    prepare_to_load(may_migrate=True)  # main.py loads a command's module when that is called
+    main(prog_name="cogento")
+
+
+if __name__ == "__main__":
+    run()

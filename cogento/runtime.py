@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import uvloop
 
+from cogento.startup import collect_rarely
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     ErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, object]], object]
 
 T = TypeVar("T")
-
-GC_THRESHOLD = 50_000
-"""New containers before a collection of the youngest generation: about what a batch of 500 events holds at once."""
-GC_OLDER_THRESHOLD = 20
-"""Collections of a generation before one of the next older."""
 
 _starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -70,4 +67,4 @@ def freeze_startup_objects() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, GC_OLDER_THRESHOLD, GC_OLDER_THRESHOLD)
+    collect_rarely()

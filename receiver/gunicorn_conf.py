@@ -6,18 +6,19 @@ nothing else. What it lets in is in receiver/fastpath/server.py.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
+
+from cogento.startup import prepare_to_load
+
+prepare_to_load()  # here, since each process that answers begins as a copy of this one
 
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.listening import everywhere
 from cogento.settings import ReceiverSettings, load_each
-from cogento.unused_packages import hide_unused_packages
 
-hide_unused_packages()  # here, since each process that answers begins as a copy of this one
 make_output_nonblocking()  # before gunicorn's logger asks for standard output, and in its first process as well
 _settings = load_each(ReceiverSettings)[0]  # of a port and processes there is one number for all accounts
 
@@ -48,11 +49,19 @@ if workers > 1:
 def on_starting(_server: object) -> None:
     """Refuse to start when the mailbox is not what we promise.
 
-    In a process of its own, for what is imported here stays in memory as long as the receiver runs.
+    In a copy of this process, for what is imported here stays in memory as long as the receiver runs.
     """
-    checked = subprocess.run([sys.executable, "-m", "receiver"], check=False)
-    if checked.returncode:
-        raise SystemExit(checked.returncode)
+    check = multiprocessing.get_context("fork").Process(target=_check)
+    check.start()
+    check.join()
+    if check.exitcode:
+        raise SystemExit(check.exitcode)
+
+
+def _check() -> None:
+    from receiver.__main__ import main  # noqa: PLC0415 - not in this process
+
+    main()
 
 
 def on_exit(_server: object) -> None:

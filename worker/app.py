@@ -10,9 +10,9 @@ from typing import Any
 
 from celery import bootsteps
 
-from cogento.unused_packages import hide_unused_packages
+from cogento.startup import prepare_to_load
 
-hide_unused_packages()  # before what would load them
+prepare_to_load()
 
 from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking

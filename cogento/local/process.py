@@ -52,14 +52,13 @@ class Process:
     def __init__(self, command: Command) -> None:
         self.command = command
         self._log_start = log_size(command.log)
-        options = ["--parent", str(os.getpid()), "--death-signal", str(int(command.death_signal))]
-        if command.user:
-            options += ["--user", f"{command.user.uid}:{command.user.gid}"]
+        user = f"{command.user.uid}:{command.user.gid}" if command.user else ""
+        how = (str(os.getpid()), str(int(command.death_signal)), user)
         command.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with os.fdopen(safe_files.open_log(command.log), "ab") as log:
                 self._popen = subprocess.Popen(
-                    [sys.executable, "-I", "-S", LAUNCHER, *options, "--", *command.argv],
+                    [sys.executable, "-I", "-S", LAUNCHER, *how, *command.argv],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -13,7 +13,6 @@ import structlog
 from cogento import reporting
 from cogento.events.fence import Fence
 from cogento.events.outcomes import Source
-from cogento.queue.wakeup import WorkerWakeup
 from cogento.reconcile.backfill import Backfill, Backfilled
 from cogento.reconcile.bulk_apply import BulkApplier
 from cogento.reconcile.enqueue import Enqueuer
@@ -132,7 +131,7 @@ class Reconciliation:
                 settings.stripe_api_key.get_secret_value(),
                 mailboxes.rate_limiter(requests_per_second=settings.stripe_requests_per_second),
             ),
-            Enqueuer(mailboxes, wake_workers or WorkerWakeup(settings.wakeups_url).send),
+            Enqueuer(mailboxes, wake_workers or _sends_wakeups(settings.wakeups_url)),
             fence=Fence(settings.stripe_livemode, settings.stripe_account),
         )
 
@@ -274,6 +273,12 @@ class Reconciliation:
                 raise
         else:
             raise OwnAccountError
+
+
+def _sends_wakeups(broker_url: str) -> Callable[[], object]:
+    from cogento.queue.wakeup import WorkerWakeup  # noqa: PLC0415 - loads Celery, which most commands do without
+
+    return WorkerWakeup(broker_url).send
 
 
 def _warn_if_late(standing: SweepStatus) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogento import runtime
+from cogento.startup import GC_THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_young_objects_are_collected_rarely() -> None:
     lost.other = lost
     still = weakref.ref(lost)
     del lost
-    kept: list[list[None]] = [[] for _ in range(runtime.GC_THRESHOLD // 2)]
+    kept: list[list[None]] = [[] for _ in range(GC_THRESHOLD // 2)]
     assert still() is not None, len(kept)
 
 
@@ -75,5 +76,5 @@ def test_cycles_made_later_are_freed_in_time() -> None:
     lost.other = lost
     still = weakref.ref(lost)
     del lost
-    kept: list[list[None]] = [[] for _ in range(runtime.GC_THRESHOLD + 1)]
+    kept: list[list[None]] = [[] for _ in range(GC_THRESHOLD + 1)]
     assert still() is None, len(kept)

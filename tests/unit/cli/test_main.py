@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,33 @@ def test_help_imports_none_of_what_the_commands_need() -> None:
     code = f"import sys; from cogento.cli.main import main; main(['--help'], standalone_mode=False); print([name for name in {HEAVY} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Return which packages a process of the command has loaded at its end."""
+    code = (
+        "import sys, atexit; from cogento.__main__ import run;"
+        "atexit.register(lambda: print(*(name for name, module in sys.modules.items() if module)));"
+        f"sys.argv = {['cogento', *words]}; run()"
+    )
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=variables, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("name", ["status", "console"])
+def test_a_command_loads_nothing_only_because_it_is_installed_nor_celery_to_wake_nobody(name: str) -> None:
+    loaded = loaded_by(name, "--help")
+    assert "redis" in loaded
+    assert (
+        loaded & {"rich", "pygments", "attr", "yaml", "opentelemetry", "psutil", "celery", "kombu"} == set()
+    )
+
+
+def test_a_command_that_migrates_finds_what_that_takes() -> None:
+    assert {"alembic", "greenlet"} <= loaded_by("migrate", "--help")
 
 
 def test_unknown_command_is_a_usage_error() -> None:
