@@ -40,7 +40,9 @@ def run(
     def invoke(*arguments: str) -> Result:
         result = CliRunner().invoke(main, arguments, prog_name="cogento")
         command = f"$ cogento {' '.join(arguments)}  # ended with {result.exit_code}\n{result.output}"
-        request.node.add_report_section("call", "commands", command)
+        # Bytes that are no text, escaped: pytest's workers could not hand the report over with them.
+        readable = command.encode(errors="backslashreplace").decode()
+        request.node.add_report_section("call", "commands", readable)
         return result
 
     return invoke
