@@ -29,9 +29,8 @@ import redis
 from bench.console_data import ALL_LETTERS, Sizes, fill, is_filled, note_filled, put, scaled
 from bench.ground import ground
 from cogento import runtime
-from cogento.console.poller import StatusPoller
 from cogento.console.web.access import LocalAccess
-from cogento.console.web.server import Exposure, compose
+from cogento.console.web.composition import Exposure, compose
 from cogento.settings import ConsoleSettings, load
 from cogento.store.connecting import connect, connect_plainly
 from cogento.store.database import Database
@@ -143,9 +142,8 @@ class Console:
         self._redis.config_set("slowlog-log-slower-than", 0)
         self._redis.config_set("slowlog-max-len", 10_000)
         settings = load(ConsoleSettings, database_url=database_url, redis_url=redis_url)
-        with patch.object(StatusPoller, "start", autospec=True) as held_back:
-            self._client = compose([settings], Exposure(8001, LocalAccess()))[0].test_client()
-        (self._poller,) = held_back.call_args.args
+        (console,) = compose([settings], Exposure(8001, LocalAccess()))
+        self._client, self._poller = console.app.test_client(), console.poller
 
     def poll(self) -> int:
         """Read what pages show without asking; it runs in a thread of its own otherwise."""

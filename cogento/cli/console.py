@@ -11,9 +11,10 @@ from cogento.console.connections import require_access
 from cogento.console.local_run import adopt_local_run
 from cogento.console.passwords import hash_password, read_hash
 from cogento.console.web.access import LocalAccess, ProxyAccess
+from cogento.console.web.composition import Exposure
 from cogento.console.web.login import ConsoleRole, User
 from cogento.console.web.proxies import Proxies
-from cogento.console.web.server import ConsoleServer, Exposure
+from cogento.console.web.server import ConsoleServer
 from cogento.settings import ConsoleSettings, load_each, refuse
 
 if TYPE_CHECKING:

@@ -61,9 +61,9 @@ def test_f39_a_receiver_whose_clock_is_wrong_refuses_says_so_and_accepts_once_it
     wrong_by: int, flaw: str, *, post: Post, checker: Checker, receiver: RunningReceiver, clock: ShiftedClock
 ) -> None:
     clock.jump(wrong_by)
-    before = receiver.digest()
+    before = receiver.stored()
     assert receiver.ask(EVENT).error == (400, "signature_invalid")
-    assert receiver.digest() == before
+    assert receiver.stored() == before
     assert receiver.metric("cogento_clock_skew_seconds") == pytest.approx(wrong_by, abs=5)
     assert receiver.metric(f'cogento_webhook_signature_failures_total{{reason="{flaw}"}}') == 1
     assert receiver.lines("timestamp_outside_window")

@@ -67,14 +67,14 @@ def test_f3_a_client_that_breaks_off_leaves_nothing_behind(
     start_receiver: StartReceiver, checker: Checker
 ) -> None:
     receiver = start_receiver()
-    before = receiver.digest()
+    before = receiver.stored()
     with receiver.connect() as connection:
         whole = event_request().wire()
         connection.send(whole[: len(whole) - 200])
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     sample = 'cogento_webhook_requests_total{outcome="body_incomplete"}'
     wait_until(lambda: receiver.metric(sample) == 1, what="the receiver to notice")
-    assert receiver.digest() == before
+    assert receiver.stored() == before
     assert receiver.lines("request_failed") == []
     assert checker.judge().problems == ()
 

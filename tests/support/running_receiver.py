@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import sys
 from http import HTTPStatus
@@ -111,16 +110,13 @@ class RunningReceiver:
         """Return how many events wait."""
         return self.mailboxes.status().waiting
 
-    def digest(self) -> str:
-        """Return a digest of every key and value, but for what is written beside the answers.
+    def stored(self) -> dict[bytes, bytes | None]:
+        """Return every key with its value as DUMP writes it, but for what is written beside the answers.
 
         That is wake-ups, counters, and the probe of a check, which expires by itself.
         """
-        keys = sorted(key for key in self.redis.scan_iter() if not key.startswith(WRITTEN_BESIDE))
-        whole = hashlib.sha256()
-        for key in keys:
-            whole.update(key + (self.redis.dump(key) or b""))
-        return whole.hexdigest()
+        keys = (key for key in self.redis.scan_iter() if not key.startswith(WRITTEN_BESIDE))
+        return {key: self.redis.dump(key) for key in sorted(keys)}
 
     def lines(self, event: str) -> list[str]:
         """Return the log lines of one event name."""

@@ -14,7 +14,7 @@ from cogento import runtime
 from cogento.cli.main import main
 from cogento.console.web.access import LocalAccess
 from cogento.console.web.accounts import mounted
-from cogento.console.web.server import Exposure, compose
+from cogento.console.web.composition import Exposure, compose
 from cogento.database_schema import with_schema
 from cogento.settings import ConsoleSettings
 from cogento.store.store import Store
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from cogento.console.web.composition import AccountConsole
+
     Run = Callable[..., Result]
+    OpenConsole = Callable[[tuple[str, ...]], Client]
 
 NAMES = ("default", "eu", "us")
 LOCAL = {"Host": "localhost"}
@@ -62,12 +65,29 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def console(accounts: Accounts) -> Client:
-    return _console(accounts, NAMES)
+def open_console(accounts: Accounts) -> Iterator[OpenConsole]:
+    """Open the pages of some of the accounts, after one poll of each."""
+    opened: list[AccountConsole] = []
+
+    def open_of(names: tuple[str, ...]) -> Client:
+        consoles = compose(_settings(accounts, names), Exposure(8001, LocalAccess()))
+        opened.extend(consoles)
+        for one in consoles:
+            one.poller.poll()
+        return Client(mounted({one.settings.account: one.app for one in consoles}))
+
+    yield open_of
+    for one in opened:
+        runtime.run(one.close())
 
 
-def _console(accounts: Accounts, names: tuple[str, ...]) -> Client:
-    each = [
+@pytest.fixture
+def console(open_console: OpenConsole) -> Client:
+    return open_console(NAMES)
+
+
+def _settings(accounts: Accounts, names: tuple[str, ...]) -> list[ConsoleSettings]:
+    return [
         ConsoleSettings.model_validate(
             {
                 "redis_url": accounts.redis_url,
@@ -79,8 +99,6 @@ def _console(accounts: Accounts, names: tuple[str, ...]) -> Client:
         )
         for name in names
     ]
-    apps = compose(each, Exposure(8001, LocalAccess()))
-    return Client(mounted(dict(zip(names, apps, strict=True))))
 
 
 def bury(accounts: Accounts, name: str) -> None:
@@ -127,8 +145,8 @@ def test_nothing_is_at_an_address_of_no_account(console: Client, path: str) -> N
     assert console.get(path, headers=LOCAL).status_code == 404
 
 
-def test_without_an_account_called_default_the_first_ones_pages_are_shown(accounts: Accounts) -> None:
-    console = _console(accounts, ("eu", "us"))
+def test_without_an_account_called_default_the_first_ones_pages_are_shown(open_console: OpenConsole) -> None:
+    console = open_console(("eu", "us"))
     answer = console.get("/", headers=LOCAL)
     assert (answer.status_code, answer.location) == (302, "/accounts/eu/console")
     assert console.get("/healthz", headers=LOCAL).status_code == 200

@@ -32,9 +32,9 @@ def receiver(own_valkey: Valkeys, start: Start) -> RunningReceiver:
 @pytest.fixture
 def untouched(receiver: RunningReceiver) -> Iterator[None]:
     """Nothing that the test does is stored, and the receiver goes on."""
-    before = receiver.digest()
+    before = receiver.stored()
     yield
-    assert receiver.digest() == before
+    assert receiver.stored() == before
     assert receiver.get("/healthz").status == 200
 
 

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from cogento.cli.main import main
 from cogento.console.passwords import hash_password
 from cogento.console.web.access import LocalAccess, ProxyAccess
+from cogento.console.web.composition import Exposure
 from cogento.console.web.login import ConsoleRole
 from cogento.console.web.proxies import Proxies
-from cogento.console.web.server import Exposure
 from cogento.networks import read_addresses
 from cogento.settings import EX_CONFIG
 
