@@ -52,6 +52,11 @@ def console_prefix(account: str) -> str:
     return "" if account == DEFAULT_ACCOUNT else f"/accounts/{account}"
 
 
+def own_variable(variable: str, account: str | None) -> str:
+    """Name the environment variable that holds what an account has of its own; `variable` holds the default account's."""
+    return variable if account in {None, DEFAULT_ACCOUNT} else f"{variable}__{account}".upper()
+
+
 def default_schema(account: str) -> str:
     """Return the schema of a named account's tables, where no other is set."""
     return f"stripe_{account}"

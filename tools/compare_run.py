@@ -1,4 +1,4 @@
-"""Hold every row of this folder's `cogento run` against its simulated Stripe: `make compare`.
+"""Hold every row of this folder's `cogento run` against its simulated Stripe, account by account: `make compare`.
 
 The simulated Stripe stops making events, delivers what is left, and goes on afterwards. Ends with 1 when a row
 differs that does not call itself unsure.
@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
-from cogento.console.local_run import DEFAULT_DATA, read_run
+from cogento.console.local_run import DEFAULT_DATA, read_accounts
 from cogento.database_schema import with_schema
 from cogento.local.stripe.compare import compare, describe
 from cogento.local.stripe.truth import read_truth
@@ -27,22 +27,29 @@ PROCESSING_SECONDS = 60
 
 
 def main() -> None:
-    """Print what differs, or that nothing does, and end with 1 or 0."""
-    facts = read_run(DEFAULT_DATA)
-    if "stripe_control_url" not in facts:
+    """Print what differs in each account, or that nothing does, and end with 1 or 0."""
+    accounts = read_accounts(DEFAULT_DATA)
+    if not all("stripe_control_url" in facts for facts in accounts.values()) or not accounts:
         raise SystemExit(
             f"{DEFAULT_DATA}/run.json names no simulated Stripe: start `make run` in another terminal."
         )
-    stripe = facts["stripe_control_url"]
-    _ask(stripe, "drain", {"timeout_seconds": DELIVERY_SECONDS})
+    stripes = {name: facts["stripe_control_url"] for name, facts in accounts.items()}
+    comparisons = {}
     try:
-        comparison = _compare_until_equal(
-            stripe, with_schema(facts["database_url"], facts["database_schema"])
-        )
+        for stripe in stripes.values():
+            _ask(stripe, "stop", {})  # all of them first: what is late takes half a minute in each
+        for name, facts in accounts.items():
+            _ask(stripes[name], "drain", {"timeout_seconds": DELIVERY_SECONDS})
+            tables = with_schema(facts["database_url"], facts["database_schema"])
+            comparisons[name] = _compare_until_equal(stripes[name], tables)
     finally:
-        _ask(stripe, "start", {})
-    print(describe(comparison))
-    sys.exit(0 if comparison.is_equal else 1)
+        for stripe in stripes.values():
+            _ask(stripe, "start", {})
+    for name, comparison in comparisons.items():
+        if len(accounts) > 1:
+            print(f"account {name}")
+        print(describe(comparison))
+    sys.exit(0 if all(comparison.is_equal for comparison in comparisons.values()) else 1)
 
 
 def _compare_until_equal(stripe: str, database_url: str) -> Comparison:

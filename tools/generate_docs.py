@@ -30,11 +30,10 @@ Every command answers `--help`. In a clone `cogento` is `.venv/bin/cogento`; on 
 `docker compose exec worker cogento …`; where only the packages are installed, `python -m cogento`.
 
 **Which servers a command asks.** In the folder of a `cogento run` it finds that run's servers by itself, and with `--data DIR` those of any other run.
-Elsewhere `DATABASE_URL` and `REDIS_URL` name them, and `STRIPE_API_KEY` the account, for commands that ask Stripe ([settings](settings.md)). `cogento migrate` and
-`cogento console` use the run of their folder only when `--data` names it.
+Elsewhere `DATABASE_URL` and `REDIS_URL` name them, and `STRIPE_API_KEY` the account, for commands that ask Stripe ([settings](settings.md)).
 
-**Which account.** Where `STRIPE_ACCOUNTS` names several ([accounts](accounts.md)), a command is about the one that `--account NAME` or `COGENTO_ACCOUNT` names. Without either,
-`migrate`, `check` and `roles-sql` go through all of them, and every other command but `run`, `console`, `password` and `send` ends with 78.
+**Which account.** Where `STRIPE_ACCOUNTS` or a `cogento run --accounts N` names several ([accounts](accounts.md)), a command is about the one that `--account NAME` or `COGENTO_ACCOUNT` names. Without either,
+`migrate`, `check` and `roles-sql` go through all of them, and every other command but `run`, `console` and `password`, and `send --url`, ends with 78.
 
 **Exit codes.**
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento import runtime
+from cogento.accounts import own_variable
 from cogento.cli.accounts import VARIABLE
 from cogento.cli.printing import json_option, print_findings, print_json
 from cogento.console.check import (
@@ -21,7 +22,7 @@ from cogento.console.check import (
 from cogento.console.check_stripe import check_endpoints, check_key
 from cogento.console.connections import connect, silent_logs
 from cogento.console.findings import worst
-from cogento.console.local_run import CHOSEN, DEFAULT_DATA, adopt_local_run, read_run
+from cogento.console.local_run import CHOSEN, DEFAULT_DATA, adopt_local_run, read_accounts
 from cogento.console.public_address import check_address
 from cogento.settings import EX_CONFIG, AccountNames, ReconcileSettings, load, problems_of
 
@@ -132,7 +133,10 @@ def _check_others(url: str | None) -> Iterator[Finding]:
 
 
 def _adopt_secret() -> None:
-    """Take the receiver's secret of the local run whose servers are meant."""
-    facts = read_run(click.get_current_context().meta.get(CHOSEN, DEFAULT_DATA))
-    if facts.get("redis_url") and facts["redis_url"] == os.environ.get("REDIS_URL"):
-        os.environ.setdefault("STRIPE_WEBHOOK_SECRET", facts["webhook_secret"])
+    """Take the receiver's secret, each account's, of the local run whose servers are meant."""
+    accounts = read_accounts(click.get_current_context().meta.get(CHOSEN, DEFAULT_DATA))
+    for account, facts in accounts.items():
+        variable = own_variable("STRIPE_WEBHOOK_SECRET", account)
+        is_meant = bool(facts.get("redis_url")) and facts["redis_url"] == os.environ.get("REDIS_URL")
+        if is_meant and not os.environ.get(variable):
+            os.environ[variable] = facts["webhook_secret"]

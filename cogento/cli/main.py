@@ -103,8 +103,8 @@ COMMANDS = {
 }
 
 
-OF_ALL_ACCOUNTS = frozenset({"run", "console", "password", "send"})
-"""What is about no account in particular, or is told by an address whose it is."""
+OF_ALL_ACCOUNTS = frozenset({"run", "console", "password"})
+"""What is about no account in particular."""
 
 
 class Commands(click.Group):

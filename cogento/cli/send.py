@@ -16,14 +16,17 @@ from urllib.parse import quote
 
 import click
 
+from cogento.accounts import DEFAULT_ACCOUNT, in_words, own_variable
+from cogento.cli.accounts import VARIABLE
 from cogento.cli.event_files import SignableEvent, UnreadableFileError, read_events
 from cogento.console.formatting import printable
-from cogento.console.local_run import DEFAULT_DATA, read_run
+from cogento.console.local_run import DEFAULT_DATA, read_accounts
 from cogento.events.thin import is_thin
+from cogento.settings import refuse
 from cogento.urls import UnusableUrlError, host_and_port, http_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _TIMEOUT_SECONDS = 30
 
@@ -102,6 +105,8 @@ def send(
     first keeps it and the others get ids that follow from their content; the output says so. An event whose own, whose
     object's or whose customer's id is all zeros is ignored by receivers.
 
+    Of a run of several accounts --account says whose address and secret are meant.
+
     Exit code 0 when every answer is 2xx, 1 otherwise.
     """
     target = _target(url, secret, data)
@@ -170,11 +175,16 @@ def _send(
 
 def _target(url: str | None, secret: str | None, data: Path) -> Target:
     """The receiver asked for, or the one that run.json names; an explicit one is not run.json's to sign for."""
-    running = read_run(data)
+    account = os.environ.get(VARIABLE) or None
+    accounts = read_accounts(data)
+    if not url:
+        _require_one_of(accounts, account)
+    running = accounts.get(account or DEFAULT_ACCOUNT, {})
     chosen_url = url or running.get("receiver_url")
 
     def known(name: str) -> str | None:
-        from_environment, from_running = os.environ.get(f"STRIPE_{name.upper()}"), running.get(name)
+        from_environment = os.environ.get(own_variable(f"STRIPE_{name.upper()}", account))
+        from_running = running.get(name)
         return (from_environment or from_running) if url else (from_running or from_environment)
 
     chosen_secret = secret or known("webhook_secret")
@@ -183,8 +193,18 @@ def _target(url: str | None, secret: str | None, data: Path) -> Target:
             f"no receiver known: give --url, or start `cogento run` ({data} has no run.json)"
         )
     if not chosen_secret:
-        raise click.UsageError("no secret known: give --secret, or set STRIPE_WEBHOOK_SECRET")
+        variable = own_variable("STRIPE_WEBHOOK_SECRET", account)
+        raise click.UsageError(f"no secret known: give --secret, or set {printable(variable)}")
     thin_secret = secret or known("thin_webhook_secret") or chosen_secret
     if not (chosen_secret + thin_secret).isprintable():
         raise click.UsageError("the secret holds a character that no secret of Stripe's has: copy it again")
     return Target(chosen_url, tuple(chosen_secret.split(",")), tuple(thin_secret.split(",")))
+
+
+def _require_one_of(accounts: Mapping[str, object], account: str | None) -> None:
+    """End the process where several accounts run and none is chosen, or one that is not among them."""
+    names = printable(in_words(accounts))
+    if account is None and len(accounts) > 1:
+        refuse(f"no account is chosen: give --account NAME, or set {VARIABLE}. The run has {names}")
+    if account is not None and accounts and account not in accounts:
+        refuse(f"{VARIABLE} is not usable: it is not the name of an account: the run has {names}")

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cogento.accounts import DEFAULT_ACCOUNT, account_name, own_variable
 from cogento.console.formatting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 DEFAULT_DATA = Path(".data")
+RUN_FILE = "run.json"
 SERVERS = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url"}
 WITH_SERVERS = {
     "DATABASE_SCHEMA": "database_schema",
@@ -28,19 +30,46 @@ CHOSEN = "cogento.data"
 """Where click's context keeps the folder that --data names."""
 
 STRIPE = {"STRIPE_API_KEY": "stripe_api_key", "STRIPE_API_BASE": "stripe_api_url"}
+OWN = frozenset({"DATABASE_SCHEMA", "STRIPE_API_KEY"})
+"""Which of these each account has of its own."""
 
 
 def read_run(data: Path = DEFAULT_DATA) -> dict[str, str]:
     """Read what run.json tells in words; nothing when nothing runs there. Raises ClickException for one that can't be read."""
-    file = data / "run.json"
+    return _in_words(_read(data))
+
+
+def read_accounts(data: Path = DEFAULT_DATA) -> dict[str, dict[str, str]]:
+    """Read the same for each account of the run, by its name: what is its own, and what all of them share.
+
+    A run of one account has `default`; where nothing runs there is none. Raises as `read_run` does.
+    """
+    found = _read(data)
+    accounts = found.get("accounts")
+    own = accounts if isinstance(accounts, dict) and accounts else {DEFAULT_ACCOUNT: {}}
+    try:
+        return {account_name(name): _in_words(found | _facts(own[name])) for name in own} if found else {}
+    except ValueError as error:
+        raise click.ClickException(f"{printable(data / RUN_FILE)} can't be read: {error}") from error
+
+
+def _read(data: Path) -> dict[str, Any]:
+    file = data / RUN_FILE
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise click.ClickException(printable(f"{file} can't be read: {error}")) from error
-    facts = found.items() if isinstance(found, dict) else ()
-    return {name: fact for name, fact in facts if isinstance(fact, str) and fact.isprintable()}
+    return _facts(found)
+
+
+def _facts(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _in_words(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {name: fact for name, fact in facts.items() if isinstance(fact, str) and fact.isprintable()}
 
 
 def data_option() -> click.Option:
@@ -62,19 +91,15 @@ def _choose(context: click.Context, _option: click.Parameter, data: Path | None)
 def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let the settings name the servers of this folder's `cogento run`, unless the environment names any.
 
-    What its receiver promises goes along wherever its Redis is meant, and its simulated Stripe with its tables. The
-    run that --data names counts before the environment.
+    Its accounts go along with its servers. What its receiver promises does wherever its Redis is meant, and its simulated
+    Stripe with its tables. The run that --data names counts before the environment.
     """
     if _adopt_chosen_run(environment):
         return
-    facts = read_run()
     if not any(environment.get(variable) for variable in SERVERS):
-        known = {**SERVERS, **WITH_SERVERS}
-        environment.update({variable: facts[fact] for variable, fact in known.items() if fact in facts})
-        if not environment.get("STRIPE_API_KEY"):
-            environment.update(
-                {variable: facts[fact] for variable, fact in STRIPE.items() if facts.get(fact)}
-            )
+        stripe = {} if environment.get("STRIPE_API_KEY") else STRIPE
+        _adopt(read_accounts(), {**SERVERS, **WITH_SERVERS, **stripe}, environment)
+    facts = read_run()
     if "ack_durability" in facts and environment.get("REDIS_URL") == facts.get("redis_url"):
         environment.setdefault("ACK_DURABILITY", facts["ack_durability"])
 
@@ -85,13 +110,28 @@ def _adopt_chosen_run(environment: MutableMapping[str, str] = os.environ) -> boo
     data = context.meta.get(CHOSEN) if context else None
     if data is None:
         return False
-    facts = read_run(data)
-    if not facts:
+    accounts = read_accounts(data)
+    if not accounts:
         raise click.ClickException(
             printable(
                 f"Nothing runs with the data folder {data}: it has no run.json. Start `cogento run --data {data}`."
             )
         )
     known = {**SERVERS, **WITH_SERVERS, **STRIPE, "ACK_DURABILITY": "ack_durability"}
-    environment.update({variable: facts[fact] for variable, fact in known.items() if facts.get(fact)})
+    _adopt(accounts, known, environment)
     return True
+
+
+def _adopt(
+    accounts: Mapping[str, Mapping[str, str]], known: Mapping[str, str], environment: MutableMapping[str, str]
+) -> None:
+    """Let the environment hold these facts, each under its variable, and name the run's accounts where it has several."""
+    for account, facts in accounts.items():
+        for variable, fact in known.items():
+            if facts.get(fact):
+                name = own_variable(variable, account) if variable in OWN else variable
+                environment[name] = facts[fact]
+    if len(accounts) > 1:
+        environment["STRIPE_ACCOUNTS"] = ",".join(accounts)
+    elif accounts:
+        environment.pop("STRIPE_ACCOUNTS", None)

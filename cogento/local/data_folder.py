@@ -11,6 +11,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 
+from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.local import safe_files
 from cogento.local.errors import InUseError, LocalError
 
@@ -25,25 +26,33 @@ THIN_WEBHOOK_SECRET = "thin_webhook_secret"  # noqa: S105 - likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo:
-    """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
-
-    `stripe_…` is the simulated Stripe. `broker_url` and `mailbox_shards` are None of one Redis.
-    """
+class AccountInfo:
+    """What run.json holds of one account; `stripe_…` is the simulated Stripe."""
 
     receiver_url: str
-    console_url: str | None
-    database_url: str
+    console_url: str
     database_schema: str
+    webhook_secret: str
+    thin_webhook_secret: str
+    stripe_api_key: str | None
+    stripe_control_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo(AccountInfo):
+    """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
+
+    Of several accounts `accounts` says by name what each has, and the fields of AccountInfo say it of the first; it is empty
+    where there is one. `broker_url` and `mailbox_shards` are None of one Redis.
+    """
+
+    database_url: str
     redis_url: str
     ack_durability: str
     broker_url: str | None
     mailbox_shards: str | None
-    webhook_secret: str
-    thin_webhook_secret: str
     stripe_api_url: str | None
-    stripe_api_key: str | None
-    stripe_control_url: str | None
+    accounts: Mapping[str, AccountInfo]
     pid: int
     pids: Mapping[str, int]
 
@@ -75,16 +84,16 @@ class DataFolder:
         """Return where a process's output goes."""
         return self.path / "logs" / f"{name}.log"
 
-    def webhook_secret(self) -> str:
-        """Return what signs this folder's events, made on first use."""
-        return self._secret(WEBHOOK_SECRET)
+    def webhook_secret(self, account: str = DEFAULT_ACCOUNT) -> str:
+        """Return what signs an account's events in this folder, made on first use."""
+        return self._secret(WEBHOOK_SECRET, account)
 
-    def thin_webhook_secret(self) -> str:
-        """Return what signs this folder's thin events, made on first use."""
-        return self._secret(THIN_WEBHOOK_SECRET)
+    def thin_webhook_secret(self, account: str = DEFAULT_ACCOUNT) -> str:
+        """Return what signs an account's thin events in this folder, made on first use."""
+        return self._secret(THIN_WEBHOOK_SECRET, account)
 
-    def _secret(self, name: str) -> str:
-        kept = self.path / name
+    def _secret(self, name: str, account: str) -> str:
+        kept = self.path / (name if account == DEFAULT_ACCOUNT else f"{name}_{account}")
         if safe_files.read(kept) is None:
             safe_files.write(kept, f"whsec_{secrets.token_urlsafe(32)}")
         return (safe_files.read(kept) or "").strip()

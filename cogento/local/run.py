@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,11 +15,12 @@ import click
 
 from cogento.console.connections import silent_logs
 from cogento.database_schema import split_schema
-from cogento.local.data_folder import DataFolder, RunInfo
+from cogento.local.data_folder import AccountInfo, DataFolder, RunInfo
 from cogento.local.errors import LocalError
 from cogento.local.ports import Ports
 from cogento.local.services import SIMULATED_KEY
 from cogento.local.start import RunOptions, start_everything
+from cogento.local.stripe.accounts import account_key
 from cogento.local.stripe.events import Payloads
 from cogento.local.supervisor import Supervisor
 from cogento.local.terminal import StatusLine, Terminal, describe_run, occupy_standard_streams
@@ -27,6 +29,7 @@ from cogento.settings.processes import MAX_POLL_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cogento.local.accounts import LocalAccount
     from cogento.local.services import LocalSystem
 
 MAX_EVENTS_A_SECOND = 100_000
@@ -59,14 +62,14 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     callback=_a_number,
     default=5.0,
     show_default=True,
-    help="Simulated events a second.",
+    help="Simulated events a second, of all accounts together.",
 )
 @click.option(
     "--customers",
     type=click.IntRange(min=1),
     default=200,
     show_default=True,
-    help="Simulated customers to grow to.",
+    help="Simulated customers to grow to, in each account.",
 )
 @click.option(
     "--payloads",
@@ -90,6 +93,13 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     "--cluster/--one-redis",
     default=False,
     help="Keep mail on a cluster of three Valkeys with a replica each, wake-ups on one that Sentinels watch; or on one Valkey.",
+)
+@click.option(
+    "--accounts",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Simulate so many Stripe accounts, which one receiver, worker and console serve: default, shop2, shop3 and so on.",
 )
 @click.option("--seed", type=int, help="Seed of the simulation: the same seed, the same history.")
 def run(**options: Any) -> None:
@@ -131,7 +141,7 @@ def _run(options: RunOptions, terminal: Terminal) -> None:
 def _supervise(system: LocalSystem, supervisor: Supervisor, terminal: Terminal) -> None:
     """Keep it running and show its status, until interrupted."""
     every_seconds = TERMINAL_STATUS_SECONDS if terminal.is_live else LOG_STATUS_SECONDS
-    status = StatusLine(system.servers, every_seconds=every_seconds)
+    status = StatusLine(system.servers, system.account_names, every_seconds=every_seconds)
     show_at = 0.0
     while True:
         if supervisor.restart_ended():
@@ -147,25 +157,34 @@ def _supervise(system: LocalSystem, supervisor: Supervisor, terminal: Terminal) 
 
 def _write_run_file(system: LocalSystem, pids: Mapping[str, int]) -> None:
     simulation, placement = system.simulation, system.servers.placement()
-    database_url, database_schema = split_schema(system.servers.database_url)
+    accounts = {account.name: _account_info(system, account) for account in system.accounts}
+    first = next(iter(accounts.values()))
     system.folder.write_run_file(
         RunInfo(
-            receiver_url=system.receiver_url,
-            console_url=system.console_url,
-            database_url=database_url,
-            database_schema=database_schema,
+            **asdict(first),
+            database_url=split_schema(system.servers.database_url)[0],
             redis_url=system.servers.redis_url,
             ack_durability=system.servers.ack_durability,
             broker_url=placement.get("BROKER_URL"),
             mailbox_shards=placement.get("MAILBOX_SHARDS"),
-            webhook_secret=system.webhook_secret.split(",")[0],
-            thin_webhook_secret=system.thin_webhook_secret.split(",")[0],
             stripe_api_url=simulation.api_url if simulation else None,
-            stripe_api_key=SIMULATED_KEY if simulation else None,
-            stripe_control_url=simulation.control_url if simulation else None,
+            accounts=accounts if len(accounts) > 1 else {},
             pid=os.getpid(),
             pids=pids,
         )
+    )
+
+
+def _account_info(system: LocalSystem, account: LocalAccount) -> AccountInfo:
+    name, simulation = account.name, system.simulation
+    return AccountInfo(
+        receiver_url=system.receiver_url(name),
+        console_url=system.console_url(name),
+        database_schema=split_schema(system.servers.tables_of(name))[1],
+        webhook_secret=account.webhook_secret.split(",")[0],
+        thin_webhook_secret=account.thin_webhook_secret.split(",")[0],
+        stripe_api_key=account_key(SIMULATED_KEY, name) if simulation else None,
+        stripe_control_url=simulation.control_url(name) if simulation else None,
     )
 
 

@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cogento.accounts import WEBHOOK_PATH
-from cogento.database_schema import split_schema
+from cogento.accounts import (
+    DEFAULT_ACCOUNT,
+    console_prefix,
+    default_schema,
+    own_variable,
+    webhook_path,
+)
+from cogento.database_schema import split_schema, with_schema
 from cogento.local.ports import LOCALHOST, require_free
 from cogento.local.process import Command, log_size, rotate
-from cogento.local.stripe.control import PREFIX
+from cogento.local.stripe.accounts import account_key, control_prefix
 from cogento.local.stripe.events import Payloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cogento.local.accounts import LocalAccount
     from cogento.local.data_folder import DataFolder
     from cogento.local.fill import AccountFill
 
@@ -81,7 +88,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripeSimulation:
-    """The simulated Stripe: its rate of events, how many customers it grows to, and the seed of its history.
+    """The simulated Stripe: its accounts, the rate of all their events, how many customers each grows to, and the seed of its history.
 
     Without a seed it makes one up. If it may not be asked, workers have no key: what no webhook brings stays unknown.
     """
@@ -92,34 +99,36 @@ class StripeSimulation:
     seed: int | None
     payloads: Payloads = Payloads.SNAPSHOT
     may_be_asked: bool = True
+    accounts: tuple[str, ...] = (DEFAULT_ACCOUNT,)
 
     @property
     def api_url(self) -> str:
         """Where its REST API is."""
         return f"http://{LOCALHOST}:{self.port}"
 
-    @property
-    def control_url(self) -> str:
-        """Where tests ask it for the true state, and for faults."""
-        return f"{self.api_url}{PREFIX.rstrip('/')}"
+    def control_url(self, account: str = DEFAULT_ACCOUNT) -> str:
+        """Where tests ask it for an account's true state, and for faults."""
+        return self.api_url + control_prefix(account).rstrip("/")
 
     def settings(self) -> dict[str, str]:
         """Return the settings that name it, and no real account.
 
         What is set for a real one must not reach it from a made-up one, nor fence the made-up events off.
         """
-        return {
-            "STRIPE_API_KEY": SIMULATED_KEY if self.may_be_asked else "",
-            "STRIPE_API_BASE": self.api_url,
-            "STRIPE_LIVEMODE": "false",
-            "STRIPE_ACCOUNT": "",
-            "STRIPE_POLL_SECONDS": "",
-        }
+        settings = {"STRIPE_API_BASE": self.api_url, "STRIPE_POLL_SECONDS": ""}
+        for account in self.accounts:
+            own = {
+                "STRIPE_API_KEY": account_key(SIMULATED_KEY, account) if self.may_be_asked else "",
+                "STRIPE_LIVEMODE": "false",
+                "STRIPE_ACCOUNT": "",
+            }
+            settings |= {own_variable(variable, account): value for variable, value in own.items()}
+        return settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """Where the tables and the mailboxes are, and what a 2xx promises of the latter.
+    """Where the tables and the mailboxes are, and what a 2xx promises of the latter; `database_url` names the default account's tables.
 
     The wake-ups have a place of their own beside a cluster, over which the mailboxes are spread in shards.
     """
@@ -130,6 +139,12 @@ class Servers:
     broker_url: str = ""
     mailbox_shards: int | None = None
 
+    def tables_of(self, account: str) -> str:
+        """Return the URL that names an account's tables."""
+        if account == DEFAULT_ACCOUNT:
+            return self.database_url
+        return with_schema(split_schema(self.database_url)[0], default_schema(account))
+
     def placement(self) -> dict[str, str]:
         """Return the settings that say so; none of one Redis."""
         shards = {} if self.mailbox_shards is None else {"MAILBOX_SHARDS": str(self.mailbox_shards)}
@@ -138,15 +153,14 @@ class Servers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSystem:
-    """What `cogento run` runs: the processes, and everything that they must know.
+    """What `cogento run` runs: the processes, and everything that they must know; one account, `default`, or several.
 
     With `poll_seconds` the worker reads Stripe's list of events so often; `fill` fills the tables from a real account.
     """
 
     folder: DataFolder
     servers: Servers
-    webhook_secret: str
-    thin_webhook_secret: str
+    accounts: tuple[LocalAccount, ...]
     receiver_port: int
     console_port: int
     simulation: StripeSimulation | None
@@ -154,27 +168,35 @@ class LocalSystem:
     fill: AccountFill | None = None
 
     @property
-    def receiver_url(self) -> str:
-        """Where Stripe sends events."""
-        return f"http://{LOCALHOST}:{self.receiver_port}{WEBHOOK_PATH}"
+    def account_names(self) -> tuple[str, ...]:
+        """The accounts by name, the default one first."""
+        return tuple(account.name for account in self.accounts)
 
-    @property
-    def console_url(self) -> str:
-        """Where the web pages are."""
-        return f"http://{LOCALHOST}:{self.console_port}{CONSOLE_PATH}"
+    def receiver_url(self, account: str = DEFAULT_ACCOUNT) -> str:
+        """Where Stripe sends an account's events."""
+        return f"http://{LOCALHOST}:{self.receiver_port}{webhook_path(account)}"
+
+    def console_url(self, account: str = DEFAULT_ACCOUNT) -> str:
+        """Where an account's web pages are."""
+        return f"http://{LOCALHOST}:{self.console_port}{console_prefix(account)}{CONSOLE_PATH}"
 
     def environment(self) -> dict[str, str]:
         """Return the settings that all of our processes share."""
-        database_url, database_schema = split_schema(self.servers.database_url)
         settings = {
-            "DATABASE_URL": database_url,
-            "DATABASE_SCHEMA": database_schema,
+            "DATABASE_URL": split_schema(self.servers.database_url)[0],
             "REDIS_URL": self.servers.redis_url,
             "ACK_DURABILITY": self.servers.ack_durability,
-            "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
-            "STRIPE_THIN_WEBHOOK_SECRET": self.thin_webhook_secret,
             "LOG_LEVEL": "DEBUG" if os.environ.get("LOG_LEVEL") == "DEBUG" else "INFO",
         }
+        if len(self.accounts) > 1:
+            settings["STRIPE_ACCOUNTS"] = ",".join(self.account_names)
+        for account in self.accounts:
+            own = {
+                "DATABASE_SCHEMA": split_schema(self.servers.tables_of(account.name))[1],
+                "STRIPE_WEBHOOK_SECRET": account.webhook_secret,
+                "STRIPE_THIN_WEBHOOK_SECRET": account.thin_webhook_secret,
+            }
+            settings |= {own_variable(variable, account.name): value for variable, value in own.items()}
         polls = {"STRIPE_POLL_SECONDS": str(self.poll_seconds or "")}
         settings |= self.servers.placement()
         return settings | (self.simulation.settings() if self.simulation else {}) | polls
@@ -206,7 +228,7 @@ class LocalSystem:
             "console",
             *("cogento", "console", "--local"),
             environment={"PORT": str(self.console_port)},
-            ready_url=f"{self.console_url}/static/console.css",  # its pages show servers that are away, too
+            ready_url=f"{self.console_url()}/static/console.css",  # its pages show servers that are away, too
             port=self.console_port,
         )
 
@@ -215,7 +237,8 @@ class LocalSystem:
         return self._program(
             "stripe",
             "cogento.local.stripe",
-            *("--webhook", self.receiver_url, "--rate", str(simulation.events_per_second)),
+            *("--webhook", self.receiver_url(), "--rate", str(simulation.events_per_second)),
+            *("--accounts", ",".join(simulation.accounts)),
             *("--customers", str(simulation.customers), "--payloads", simulation.payloads),
             *("--port", str(simulation.port), "--api-key", SIMULATED_KEY),
             argv_once=_Seeds(simulation.seed),

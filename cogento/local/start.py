@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cogento import runtime
 from cogento.console.errors import friendly_errors
 from cogento.database_schema import split_schema, with_schema
+from cogento.local.accounts import account_names, plan_accounts
 from cogento.local.cluster_servers import SHARDS, start_cluster
 from cogento.local.errors import InUseError, LocalError
 from cogento.local.fill import AccountFill
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from cogento.local.supervisor import Supervisor
 
 RECEIVER_PORT, CONSOLE_PORT = 8000, 8001
-CHOSEN = {"port": "8000", "log_level": "INFO"}
+CHOSEN = {"port": "8000", "log_level": "INFO", "cogento_account": None}
 """What the processes are given here whatever the environment says."""
 STAND_INS: dict[str, str | None] = {
     "database_url": "postgresql://",
@@ -46,6 +47,7 @@ STAND_INS: dict[str, str | None] = {
 }
 """What is there in place of settings that are found or made later."""
 REAL_THINGS = ("DATABASE_URL", "STRIPE_API_KEY")
+SEVERAL = "--accounts simulates several accounts"
 POLL_SECONDS = 3
 """How often a real account's events are polled for where nothing else is asked for."""
 
@@ -64,6 +66,7 @@ class RunOptions:
     ask: bool = True
     poll: int | None = None
     cluster: bool = False
+    accounts: int = 1
 
 
 def start_everything(
@@ -87,8 +90,7 @@ def start_everything(
     system = LocalSystem(
         folder=folder,
         servers=servers,
-        webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET") or folder.webhook_secret(),
-        thin_webhook_secret=os.environ.get("STRIPE_THIN_WEBHOOK_SECRET") or folder.thin_webhook_secret(),
+        accounts=plan_accounts(account_names(options.accounts), folder),
         receiver_port=receiver_port,
         console_port=console_port,
         simulation=simulation,
@@ -98,7 +100,8 @@ def start_everything(
 
     # The tables are brought up to date, and Redis has to keep what is promised of it: another's may not.
     with friendly_errors():
-        migrate(servers.database_url, changes=changes)
+        for account in system.account_names:
+            migrate(servers.tables_of(account), changes=changes)
         demand = AckDurability(servers.ack_durability) if servers.ack_durability else None
         mailboxes = Mailboxes.connect(servers.redis_url, shards=servers.mailbox_shards or 1, ack=demand)
         try:
@@ -132,6 +135,10 @@ def choose_console_port(ports: Ports) -> int:
 def plan_simulation(options: RunOptions, ports: Ports, say: Callable[[str], None]) -> StripeSimulation | None:
     """Made-up customers belong in a made-up database: into another they go only when asked for."""
     real = [name for name in REAL_THINGS if os.environ.get(name)]
+    if options.accounts > 1 and options.simulate is False:
+        raise LocalError(f"{SEVERAL}: leave out --no-simulate, or --accounts")
+    if options.accounts > 1 and options.simulate is None and real:
+        raise LocalError(f"{SEVERAL}, and {real[0]} is set: unset it, or give --simulate as well")
     if options.simulate is None and real:
         say(f"No simulated Stripe, because {real[0]} is set; --simulate starts it all the same.")
     if options.simulate is False or (options.simulate is None and real):
@@ -143,6 +150,7 @@ def plan_simulation(options: RunOptions, ports: Ports, say: Callable[[str], None
         payloads=Payloads(options.payloads),
         seed=options.seed,
         may_be_asked=options.ask,
+        accounts=account_names(options.accounts),
     )
 
 
@@ -168,6 +176,7 @@ def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountF
         database_url=split_schema(servers.database_url)[0],  # the environment names the schema
         redis_url=servers.redis_url,
         ack_durability=servers.ack_durability or None,
+        cogento_account=None,
         **{name.lower(): value for name, value in servers.placement().items()},
     )
     return AccountFill(settings, key)
@@ -176,7 +185,9 @@ def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountF
 def check_settings(simulation: StripeSimulation | None) -> WorkerSettings:
     """Refuse, before anything is started, what our processes would refuse of the environment that they are given."""
     if os.environ.get("STRIPE_ACCOUNTS"):
-        raise LocalError("`cogento run` starts one account: unset STRIPE_ACCOUNTS (docs/accounts.md)")
+        raise LocalError(
+            "`cogento run` names its accounts itself: unset STRIPE_ACCOUNTS. --accounts 3 simulates three (docs/accounts.md)"
+        )
     known = {name: value for name, value in STAND_INS.items() if not os.environ.get(name.upper())}
     known |= (
         {name.lower(): value or None for name, value in simulation.settings().items()} if simulation else {}

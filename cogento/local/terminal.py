@@ -13,15 +13,17 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from cogento import runtime
-from cogento.database_schema import for_people
+from cogento.database_schema import for_people, split_schema
 from cogento.queue.figures import read_figures
 from cogento.queue.mailboxes import Mailboxes
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cogento.local.services import LocalSystem, Servers
+    from cogento.queue.figures import QueueFigures
+    from cogento.store.figures import TableFigures
 
 ERASE_LINE = "\r\x1b[2K"
 ASK_SECONDS = 3.0
@@ -87,8 +89,8 @@ def describe_run(system: LocalSystem, given: Mapping[str, str]) -> str:
     return "\n".join(
         [
             "Everything runs; Ctrl-C stops it.",
-            f"  webhooks   {system.receiver_url}",
-            f"  console    {system.console_url}",
+            f"  webhooks   {_places(system)}",
+            f"  console    {system.console_url()}",
             f"  Postgres   {'from DATABASE_URL' if given.get('DATABASE_URL') else for_people(system.servers.database_url)}",
             f"  Redis      {'from REDIS_URL' if given.get('REDIS_URL') else system.servers.redis_url}",
             f"  Stripe     {stripe}",
@@ -98,34 +100,64 @@ def describe_run(system: LocalSystem, given: Mapping[str, str]) -> str:
     )
 
 
+def _places(system: LocalSystem) -> str:
+    """Say where webhooks go; of several accounts each one's, and where its tables are."""
+    if len(system.accounts) == 1:
+        return system.receiver_url()
+    lines = [
+        f"{name:<10} {system.receiver_url(name)}, tables in {split_schema(system.servers.tables_of(name))[1]}"
+        for name in system.account_names
+    ]
+    return "\n             ".join([*lines, "commands take --account NAME"])
+
+
+def describe_status(queues: Sequence[QueueFigures], tables: Sequence[TableFigures]) -> str:
+    """Say how far everything is, all accounts added up; the lag is the longest of any."""
+    parked = sum(queue.parked for queue in queues)
+    lag = max(queue.oldest_event_age_seconds or 0.0 for queue in queues)
+    return (
+        f"received {sum(queue.received_total for queue in queues):,}"
+        f" · processed {sum(queue.settled_total for queue in queues):,}"
+        f" (applied {sum(one.applied_total for one in tables):,})"
+        f" · waiting {sum(queue.waiting for queue in queues):,}"
+        f"{f' · waiting for their customer {parked:,}' if parked else ''}"
+        f" · dead {sum(one.dead for one in tables):,} · lag {lag:.1f} s"
+    )
+
+
 class StatusLine:
-    """Keeps asking both servers, in a thread of its own, so that one that is slow or away delays nothing else.
+    """Keeps asking both servers about all accounts, in a thread of its own, so that one that is slow or away delays nothing else.
 
     `text` is what they last said.
     """
 
-    def __init__(self, servers: Servers, *, every_seconds: float) -> None:
+    def __init__(self, servers: Servers, accounts: Sequence[str], *, every_seconds: float) -> None:
         self.text = ""
         self._every_seconds = every_seconds
-        self._mailboxes = Mailboxes.connect(servers.redis_url, shards=servers.mailbox_shards or 1, ack=None)
-        self._store = runtime.run(
-            Store.open(servers.database_url, pool_size=1, application_name="cogento run"),
+        mailboxes = Mailboxes.connect(servers.redis_url, shards=servers.mailbox_shards or 1, ack=None)
+        first = runtime.run(
+            Store.open(
+                servers.database_url,
+                pool_size=1,
+                application_name="cogento run",
+                schemas=len(accounts),
+            ),
             timeout_seconds=ASK_SECONDS,
         )
+        self._mailboxes = [mailboxes.of_account(account) for account in accounts]
+        schemas = [split_schema(servers.tables_of(account))[1] for account in accounts]
+        self._stores = [first, *map(first.in_schema, schemas[1:])]
         threading.Thread(target=self._keep_asking, name="status-line", daemon=True).start()
 
     def _keep_asking(self) -> None:
         while True:
             begun = time.monotonic()
             try:
-                queue, tables = runtime.run(read_figures(self._mailboxes)), runtime.run(self._store.figures())
+                queues = [runtime.run(read_figures(one)) for one in self._mailboxes]
+                tables = [runtime.run(one.figures()) for one in self._stores]
             except Exception as error:  # noqa: BLE001 - whatever it is, the processes go on and so do we
                 self.text = f"no numbers just now ({type(error).__name__})"
             else:
-                parked = f" · waiting for their customer {queue.parked:,}" if queue.parked else ""
-                self.text = (
-                    f"received {queue.received_total:,} · processed {queue.settled_total:,} (applied {tables.applied_total:,})"
-                    f" · waiting {queue.waiting:,}{parked} · dead {tables.dead:,} · lag {queue.oldest_event_age_seconds or 0.0:.1f} s"
-                )
+                self.text = describe_status(queues, tables)
             took = time.monotonic() - begun
             time.sleep(max(self._every_seconds, took / SHARE_OF_TIME))

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from cogento.accounts import DEFAULT_ACCOUNT, default_schema, in_words, read_names
+from cogento.accounts import DEFAULT_ACCOUNT, default_schema, in_words, own_variable, read_names
 from cogento.settings.values import SentryDsn
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ CHOOSE = "choose_account"
 
 def variable_of(field: str, account: str | None) -> str:
     """Name the environment variable that holds an account's value of a field."""
-    named = field in OWN and account not in {None, DEFAULT_ACCOUNT}
-    return f"{field}__{account}".upper() if named else field.upper()
+    variable = field.upper()
+    return own_variable(variable, account) if field in OWN else variable
 
 
 class _AccountSource(EnvSettingsSource):

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from cogento.local.accounts import account_names, plan_accounts
 from cogento.local.data_folder import DataFolder
 from cogento.local.ports import free_port
 from cogento.local.services import SIMULATED_KEY, LocalSystem, Servers, StripeSimulation
@@ -61,14 +62,14 @@ class Stack:
             self.postgres.url,
             kept.redis_url,
             logs=home / "data" / "logs",
-            secrets={self.system.webhook_secret, SIMULATED_KEY},
+            secrets={self.system.accounts[0].webhook_secret, SIMULATED_KEY},
         )
         self.checker.install()
         self.receiver = servers.Running(self.system.receiver())
         self.workers = [servers.Running(self._worker(number)) for number in range(size.workers)]
         stripe = self.system.stripe(simulation)
         self.stripe = servers.Running(replace(stripe, argv=(*stripe.argv, *DISORDER)))
-        self.sender = Sender(simulation.control_url, kept.redis_url)
+        self.sender = Sender(simulation.control_url(), kept.redis_url)
 
     @property
     def ours(self) -> list[servers.Running[Program]]:
@@ -144,8 +145,7 @@ def _system(stack: Stack, kept: Servers, seed: int, size: Size) -> tuple[LocalSy
     system = LocalSystem(
         folder=folder,
         servers=kept,
-        webhook_secret=folder.webhook_secret(),
-        thin_webhook_secret=folder.thin_webhook_secret(),
+        accounts=plan_accounts(account_names(1), folder),
         receiver_port=free_port(),
         console_port=free_port(),
         simulation=simulation,

@@ -1,5 +1,7 @@
 """The simulation's own endpoints under `/_sim/`: what tests and benches ask of it, beside Stripe's API.
 
+Of several accounts each has its own, `/_sim/shop2/truth` for example (accounts.py).
+
 GET  truth (lines of JSON), history (lines of JSON), counters, lost
 POST start, stop, drain, rate, happen, faults, disorder, versions, payloads, events, truth (bodies as the structs below)
 """
@@ -70,16 +72,19 @@ class AsTold(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Control:
-    """The handler of the simulation's own endpoints."""
+    """The handler of the simulation's own endpoints, whose paths begin with `prefix`."""
 
-    def __init__(self, simulation: Simulation, faults: Faults, api_requests: Counter[int]) -> None:
+    def __init__(
+        self, simulation: Simulation, faults: Faults, api_requests: Counter[int], *, prefix: str
+    ) -> None:
+        self.prefix = prefix
         self._simulation = simulation
         self._faults = faults
         self._api_requests = api_requests
 
     async def answer(self, request: Request) -> Response:
         """Do what a request asks; 404 for an unknown one, 400 for a body that does not fit."""
-        what, body = request.path.removeprefix(PREFIX), request.body or b"{}"
+        what, body = request.path.removeprefix(self.prefix), request.body or b"{}"
         try:
             match request.method, what:
                 case "GET", _:

@@ -54,7 +54,8 @@ SELECT oid::regclass::text FROM pg_class
 WHERE relnamespace::regnamespace::text = ANY (%s) AND relkind = 'r'
 ORDER BY 1
 """
-OF_ALL = {*OF_ALL_ACCOUNTS, "migrate", "check", "roles-sql"}
+OF_ALL = {*OF_ALL_ACCOUNTS, "migrate", "check", "roles-sql", "send"}
+"""What is about all accounts where none is chosen; `send` says itself what it does then (test_send.py)."""
 
 
 pytestmark = pytest.mark.filterwarnings(

@@ -253,6 +253,8 @@ def test_a4_a_path_that_cannot_be_read_is_named(
         b'{"redis_url": "\\u0000"}',
         b'{"redis_url": "\\ud800", "database_url": {}}',
         b'{"redis_url": "redis://[", "ack_durability": "x"}',
+        b'{"redis_url": "redis://[", "accounts": {"eu\\u0000": {}}}',
+        b'{"redis_url": "redis://[", "accounts": {"eu": [], "us": {"database_schema": 5}}}',
     ],
 )
 def test_a4_an_odd_run_json_is_told_in_words(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUEUED = (200, {"status": "queued", "event": "evt_1"})
+SHOP2_SECRET = f"whsec_{'s' * 32}"
 REFUSED = (400, {"error": {"code": "malformed", "message": "Not an \x1b[31mevent."}})
 
 
@@ -30,6 +31,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = list(answers)
         self.received: list[tuple[bytes, str]] = []
+        self.paths: list[str] = []
 
     @property
     def url(self) -> str:
@@ -44,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((content, self.headers["Stripe-Signature"]))
+        self.server.paths.append(self.path)
         status, answer = self.server.answers[min(len(self.server.received), len(self.server.answers)) - 1]
         written = json.dumps(answer).encode()
         self.send_response(status)
@@ -78,6 +81,7 @@ def file(tmp_path: Path) -> Path:
 def _nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STRIPE_WEBHOOK_SECRET", raising=False)
+    monkeypatch.setenv("COGENTO_ACCOUNT", "")  # --account sets it
 
 
 def _send(*arguments: str | Path) -> Result:
@@ -106,6 +110,63 @@ def test_the_receiver_of_a_running_cogento_is_the_default(file: Path, tmp_path: 
     ((content, signature),) = receiver.received
     assert result.exit_code == 0
     assert WebhookSignature.verify_header(content, signature, SECRET, tolerance=60)
+
+
+def _write_run_of_two(folder: Path, receiver: Receiver) -> None:
+    shop2 = {"receiver_url": f"{receiver.url}/shop2", "webhook_secret": SHOP2_SECRET}
+    default = {"receiver_url": receiver.url, "webhook_secret": SECRET}
+    (folder / ".data").mkdir()
+    (folder / ".data" / "run.json").write_text(
+        json.dumps({**default, "accounts": {"default": default, "shop2": shop2}})
+    )
+
+
+def test_account_of_a_run_is_sent_to_at_its_own_address_and_with_its_own_secret(
+    file: Path, tmp_path: Path
+) -> None:
+    with receiving(QUEUED) as receiver:
+        _write_run_of_two(tmp_path, receiver)
+        result = _send(file, "--account", "shop2")
+    ((content, signature),) = receiver.received
+    assert result.exit_code == 0
+    assert receiver.paths == ["/webhooks/stripe/shop2"]
+    assert WebhookSignature.verify_header(content, signature, SHOP2_SECRET, tolerance=60)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ((), "no account is chosen: give --account NAME, or set COGENTO_ACCOUNT. The run has default, shop2"),
+        (
+            ("--account", "shop3"),
+            "COGENTO_ACCOUNT is not usable: it is not the name of an account: the run has default, shop2",
+        ),
+    ],
+)
+def test_nothing_is_sent_to_a_run_of_several_accounts_without_the_name_of_one(
+    file: Path, tmp_path: Path, chosen: tuple[str, ...], said: str
+) -> None:
+    with receiving(QUEUED) as receiver:
+        _write_run_of_two(tmp_path, receiver)
+        result = _send(file, *chosen)
+    assert (result.exit_code, result.stderr) == (78, f"cogento: {said}\n")
+    assert receiver.received == []
+
+
+def test_another_receiver_is_signed_for_with_the_secret_of_the_account_that_is_chosen(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET__SHOP2", SHOP2_SECRET)
+    with receiving(QUEUED) as receiver:
+        _send(file, "--url", receiver.url, "--account", "shop2")
+    ((content, signature),) = receiver.received
+    assert WebhookSignature.verify_header(content, signature, SHOP2_SECRET, tolerance=60)
+
+
+def test_secret_that_is_missing_is_called_by_the_accounts_own_variable(file: Path) -> None:
+    result = _send(file, "--url", "http://127.0.0.1:1/", "--account", "shop2")
+    assert (result.exit_code, "set STRIPE_WEBHOOK_SECRET__SHOP2" in result.stderr) == (2, True)
 
 
 def test_another_receiver_is_signed_for_with_the_environments_secret(

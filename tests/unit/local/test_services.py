@@ -2,27 +2,12 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from cogento.local.data_folder import DataFolder
-from cogento.local.services import ROOT, SIMULATED_KEY, LocalSystem, Servers, StripeSimulation
-
-SIMULATION = StripeSimulation(port=9000, events_per_second=5, customers=200, seed=7)
-SYSTEM = LocalSystem(
-    folder=DataFolder(Path("/data")),
-    servers=Servers(
-        database_url="postgresql://127.0.0.1/cogento",
-        redis_url="redis://127.0.0.1/0",
-        ack_durability="redis_fsync",
-    ),
-    webhook_secret="whsec_secret",
-    thin_webhook_secret="whsec_thin_secret",
-    receiver_port=8000,
-    console_port=8001,
-    simulation=None,
-)
+from cogento.local.services import ROOT, SIMULATED_KEY
+from cogento.settings import ReceiverSettings, WorkerSettings, load_each
+from tests.support.local_system import NAMES, SEVERAL, SIMULATION, SYSTEM
 
 
 def in_procfile(name: str) -> list[str]:
@@ -88,6 +73,72 @@ def test_a_simulated_life_that_starts_again_is_another_one() -> None:
     assert each_time() != ("--seed", "7")
 
 
-@pytest.mark.parametrize("url", [SYSTEM.receiver_url, SYSTEM.console_url, SIMULATION.api_url])
+@pytest.mark.parametrize("url", [SYSTEM.receiver_url(), SYSTEM.console_url(), SIMULATION.api_url])
 def test_everything_is_reached_on_this_machine(url: str) -> None:
     assert url.startswith("http://127.0.0.1:")
+
+
+def test_run_of_one_account_names_none() -> None:
+    environment = replace(SYSTEM, simulation=SIMULATION).worker().environment
+
+    assert "STRIPE_ACCOUNTS" not in environment
+    assert environment["DATABASE_SCHEMA"] == "public"
+    assert [variable for variable in environment if "__" in variable] == []
+
+
+@pytest.fixture
+def _several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set for an account of a real deployment is there, too."""
+    real = {
+        "STRIPE_LIVEMODE": "true",
+        "STRIPE_LIVEMODE__SHOP2": "true",
+        "STRIPE_ACCOUNT__SHOP2": "acct_real",
+        "STRIPE_API_KEY__SHOP3": "rk_live_real",
+        "DATABASE_SCHEMA__SHOP3": "real",
+        "COGENTO_ACCOUNT": "eu",
+    }
+    for variable, value in (real | SEVERAL.environment()).items():
+        monkeypatch.setenv(variable, value)
+
+
+@pytest.mark.usefixtures("_several")
+def test_several_accounts_have_their_own_secrets_and_schemas() -> None:
+    receivers, workers = load_each(ReceiverSettings), load_each(WorkerSettings)
+
+    assert [one.account for one in receivers] == list(NAMES)
+    assert [one.webhook_secrets for one in receivers] == [
+        (account.webhook_secret,) for account in SEVERAL.accounts
+    ]
+    assert [one.thin_webhook_secrets for one in receivers] == [
+        (account.thin_webhook_secret,) for account in SEVERAL.accounts
+    ]
+    assert [one.database_schema for one in workers] == ["billing", "stripe_shop2", "stripe_shop3"]
+
+
+@pytest.mark.usefixtures("_several")
+def test_several_accounts_have_keys_of_the_simulated_stripe_and_no_real_one() -> None:
+    workers = load_each(WorkerSettings)
+
+    assert [one.stripe_api_key and one.stripe_api_key.get_secret_value() for one in workers] == [
+        SIMULATED_KEY,
+        f"{SIMULATED_KEY}_shop2",
+        f"{SIMULATED_KEY}_shop3",
+    ]
+    assert {one.stripe_api_base for one in workers} == {SIMULATION.api_url}
+    assert {(one.stripe_livemode, one.stripe_account) for one in workers} == {(False, None)}
+
+
+def test_who_may_not_ask_about_any_account_has_no_key_at_all() -> None:
+    simulation = replace(SIMULATION, accounts=NAMES, may_be_asked=False)
+    environment = replace(SEVERAL, simulation=simulation).worker().environment
+
+    assert {environment[name] for name in environment if name.startswith("STRIPE_API_KEY")} == {""}
+
+
+def test_each_account_has_addresses_of_its_own() -> None:
+    assert [SEVERAL.receiver_url(name) for name in NAMES[:2]] == [
+        "http://127.0.0.1:8000/webhooks/stripe",
+        "http://127.0.0.1:8000/webhooks/stripe/shop2",
+    ]
+    assert SEVERAL.console_url("shop2") == "http://127.0.0.1:8001/accounts/shop2/console"
+    assert SIMULATION.control_url("shop2") == "http://127.0.0.1:9000/_sim/shop2"

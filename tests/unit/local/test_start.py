@@ -13,6 +13,7 @@ from cogento.local.errors import InUseError, LocalError
 from cogento.local.ports import Ports, free_port, is_free
 from cogento.local.services import Program
 from cogento.local.supervisor import Supervisor
+from tests.support.local_system import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def taken_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def options(*, simulate: bool | None = None, poll: int | None = None) -> start.RunOptions:
+def options(*, simulate: bool | None = None, poll: int | None = None, accounts: int = 1) -> start.RunOptions:
     return start.RunOptions(
         port=None,
         data=Path(".data"),
@@ -68,6 +69,7 @@ def options(*, simulate: bool | None = None, poll: int | None = None) -> start.R
         payloads="snapshot",
         seed=1,
         poll=poll,
+        accounts=accounts,
     )
 
 
@@ -207,5 +209,37 @@ def test_a12_what_cannot_have_its_port_says_so_before_every_start(
 
 def test_several_accounts_are_refused_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_ACCOUNTS", "eu,us")
-    with pytest.raises(LocalError, match="starts one account: unset STRIPE_ACCOUNTS"):
+    with pytest.raises(LocalError, match=r"unset STRIPE_ACCOUNTS\. --accounts 3 simulates three"):
         start.check_settings(None)
+
+
+def test_several_accounts_are_those_of_one_simulated_stripe(ports: Ports, said: list[str]) -> None:
+    simulation = start.plan_simulation(options(accounts=3), ports, said.append)
+
+    assert simulation
+    assert simulation.accounts == ("default", "shop2", "shop3")
+
+
+def test_several_accounts_without_a_simulated_stripe_are_refused(ports: Ports, said: list[str]) -> None:
+    with pytest.raises(LocalError, match="leave out --no-simulate, or --accounts"):
+        start.plan_simulation(options(simulate=False, accounts=2), ports, said.append)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "STRIPE_API_KEY"])
+def test_several_made_up_accounts_go_into_what_may_be_real_only_when_asked_for(
+    ports: Ports, said: list[str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "real")
+
+    with pytest.raises(LocalError, match=f"{name} is set: unset it, or give --simulate as well"):
+        start.plan_simulation(options(accounts=2), ports, said.append)
+    assert start.plan_simulation(options(simulate=True, accounts=2), ports, said.append)
+
+
+def test_account_that_commands_are_about_is_nothing_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COGENTO_ACCOUNT", "shop2")
+
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_1")
+
+    assert start.check_settings(None).account == "default"
+    assert start.plan_fill(None, SYSTEM.servers)

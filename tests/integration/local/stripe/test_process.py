@@ -31,6 +31,18 @@ class Simulated:
         self.process = process
         self.ready = ready
 
+    def of(self, account: str) -> Simulated:
+        """The same as one of its accounts controls it."""
+        return Simulated(
+            self.process, {**self.ready, "control_url": f"{self.ready['control_url']}/{account}"}
+        )
+
+    def customers(self, key: str) -> set[str]:
+        """The ids of the customers of the account that a key leads to, the newest ten."""
+        asked = Request(f"{self.ready['api_url']}/v1/customers", headers={"Authorization": f"Bearer {key}"})
+        with urlopen(asked, timeout=TIMEOUT_SECONDS) as answer:
+            return {one["id"] for one in json.load(answer)["data"]}
+
     def get(self, what: str) -> bytes:
         """Ask for truth, history or counters."""
         with urlopen(f"{self.ready['control_url']}/{what}", timeout=TIMEOUT_SECONDS) as answer:
@@ -156,3 +168,61 @@ def test_webhooks_without_a_secret_are_refused_at_the_start() -> None:
     ended = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "--secret" in ended.stderr
+
+
+TWO = ("--accounts", "default,shop2", "--rate", "0")
+
+
+def test_each_account_has_a_history_of_its_own_behind_its_key() -> None:
+    with simulated(*TWO) as running:
+        shop2 = running.of("shop2")
+        shop2.post("happen", events=50)
+        alone = running.customers("sk_test_simulated"), running.customers("sk_test_simulated_shop2")
+        running.post("happen", events=50)
+        default = running.customers("sk_test_simulated")
+        known = read_truth(shop2.get("truth"))
+    assert alone[0] == set()
+    assert alone[1] <= {one.stripe_customer_id for one in known.users}
+    assert (len(default) > 3, len(alone[1]) > 3, default & alone[1]) == (True, True, set())
+
+
+def test_faults_of_one_account_are_no_others() -> None:
+    with simulated(*TWO) as running:
+        body = json.dumps([{"kind": "unavailable"}]).encode()
+        with urlopen(Request(f"{running.of('shop2').ready['control_url']}/faults", body)) as answer:
+            assert answer.status == 200
+        assert running.customers("sk_test_simulated") == set()
+        with pytest.raises(HTTPError) as refused:
+            running.customers("sk_test_simulated_shop2")
+        refused.value.close()
+    assert refused.value.code == 503
+
+
+def test_account_that_is_not_simulated_can_not_be_controlled() -> None:
+    with simulated(*TWO) as running:
+        with pytest.raises(HTTPError) as refused:
+            running.of("shop3").get("truth")
+        refused.value.close()
+    assert refused.value.code == 404
+
+
+def test_accounts_share_the_rate() -> None:
+    with simulated("--accounts", "default,shop2", "--rate", "0.5") as running:
+        counters = [json.loads(one.get("counters")) for one in (running, running.of("shop2"))]
+    assert [one["events_per_second"] for one in counters] == [0.25, 0.25]
+
+
+def test_account_without_a_secret_of_its_own_is_refused_at_the_start() -> None:
+    command = [sys.executable, "-m", "cogento.local.stripe", "--webhook", "http://127.0.0.1:9", *TWO]
+    environment = {"STRIPE_WEBHOOK_SECRET": "whsec_default"}
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert ended.returncode == 2
+    assert "STRIPE_WEBHOOK_SECRET__SHOP2" in ended.stderr
