@@ -7,8 +7,7 @@ from typing import NamedTuple
 from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.queue import keys
 from cogento.queue.clock import RedisClock
-from cogento.queue.durable_scripts import TIMEOUT_SECONDS
-from cogento.queue.redis_client import RedisClient, connect
+from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 
 RECOVERY_SECONDS = 60
@@ -48,12 +47,6 @@ class RateLimiter:
         self._clock = clock or RedisClock(server)
         self._requests_per_second = requests_per_second
         self._tag = keys.first_tag(account)  # one pace for all shards: Stripe counts by account
-
-    @classmethod
-    def connect(cls, url: str, *, requests_per_second: float, account: str = DEFAULT_ACCOUNT) -> RateLimiter:
-        """Make the pace of a Redis URL; nothing is sent before it is needed."""
-        server = connect(url, timeout_seconds=TIMEOUT_SECONDS)
-        return cls(server, requests_per_second=requests_per_second, account=account)
 
     async def reserve(self) -> SendSlot:
         """Take the next free moment; it is gone, whether it is used or not."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 STOP_SECONDS = 10
+PATIENT_SECONDS = 5
+"""How long a client waits for a server to which nothing is done; a process waits a tenth of it."""
 # A database a test is many files a test, and most of its time where they lie on a disk.
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 1024**3

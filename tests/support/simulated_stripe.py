@@ -19,12 +19,14 @@ from cogento.local.stripe.http_server import serving
 from cogento.local.stripe.objects import CATALOGUE, Customer, Item, Subscription
 from cogento.local.stripe.truth import Truth, truth
 from cogento.queue.rate_limiter import RateLimiter
+from cogento.queue.redis_client import connect
 from cogento.reconcile.enqueue import Enqueuer
 from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.store import Store
 from tests.support.looped import LoopedReconciliation
+from tests.support.servers import PATIENT_SECONDS
 from tests.support.stripe_asking import KEY, EverythingDelivered
 from tests.support.stripe_histories import START
 
@@ -102,7 +104,11 @@ def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     settings = AskingSettings.model_validate(
         {"stripe_api_base": stripe.url, "stripe_requests_per_second": FAST}
     )
-    return Stripe.connect(settings, KEY, RateLimiter.connect(redis_url, requests_per_second=FAST))
+    return Stripe.connect(
+        settings,
+        KEY,
+        RateLimiter(connect(redis_url, timeout_seconds=PATIENT_SECONDS), requests_per_second=FAST),
+    )
 
 
 def open_reconciliation(

@@ -146,11 +146,7 @@ def compose(each: Sequence[ConsoleSettings], exposure: Exposure) -> list[Account
     names = tuple(label for label in labels if label is not None)
     consoles = []
     for one, boxes, store, asks, poller in zip(each, mailboxes, stores, asking, pollers, strict=True):
-        limiter = RateLimiter.connect(
-            one.redis_url.get_secret_value(),
-            requests_per_second=one.stripe_requests_per_second,
-            account=one.account,
-        )
+        limiter = boxes.rate_limiter(requests_per_second=one.stripe_requests_per_second)
         app = create_app(
             _services(one, boxes, store=store, asks=asks, poller=poller, limiter=limiter),
             hosts=_host_names(settings, exposure),
@@ -161,7 +157,7 @@ def compose(each: Sequence[ConsoleSettings], exposure: Exposure) -> list[Account
             account=DashboardAccount(one.stripe_livemode, one.stripe_account),
             choice=AccountChoice(one.account, names) if names else None,
         )
-        consoles.append(AccountConsole(one, app, boxes, poller, (store, asks, boxes, limiter)))
+        consoles.append(AccountConsole(one, app, boxes, poller, (store, asks, boxes)))
     return consoles
 
 

@@ -16,7 +16,6 @@ from cogento.console.system import SystemService, newest_revision
 from cogento.console.web.activity import LISTED
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
-from cogento.queue.rate_limiter import RateLimiter
 from cogento.queue.worker_registry import Heartbeat
 from cogento.settings import ConsoleSettings
 from cogento.store.activity import Action
@@ -26,8 +25,6 @@ from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flask.testing import FlaskClient
 
 SCRIPT = "<script>alert(1)</script>"
@@ -39,24 +36,10 @@ def settings_of(database_url: str, redis_url: str, **more: Any) -> ConsoleSettin
     return ConsoleSettings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), **more)
 
 
-limiters: list[RateLimiter] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    """Close what `browser` opened."""
-    yield
-    while limiters:
-        runtime.run(limiters.pop().close())
-
-
 def browser(store: Store, mailboxes: LoopedMailboxes, settings: ConsoleSettings) -> FlaskClient:
     poller = StatusPoller(mailboxes.looped, store)
     poller.poll()
-    limiter = RateLimiter.connect(
-        settings.redis_url.get_secret_value(), requests_per_second=settings.stripe_requests_per_second
-    )
-    limiters.append(limiter)
+    limiter = mailboxes.looped.rate_limiter(requests_per_second=settings.stripe_requests_per_second)
     return fake_console(
         poller=poller,
         activity=store.activity,

@@ -12,11 +12,13 @@ from cogento.events.kinds import CUSTOMER
 from cogento.events.names import CustomerId, ObjectId
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.queue.rate_limiter import RateLimiter
+from cogento.queue.redis_client import connect
 from cogento.reconcile.stripe import Stripe
 from cogento.settings import AskingSettings
 from cogento.store.refetches import RefetchTarget
 from cogento.stripe.requests import StripeAnswer
 from tests.support.looped import LoopedRateLimiter
+from tests.support.servers import PATIENT_SECONDS
 from tests.support.simulated_stripe import SimulatedStripe
 from tests.support.stripe_asking import KEY
 from tests.support.stripe_histories import START
@@ -32,7 +34,7 @@ EACH = 15
 
 def way(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     settings = {"stripe_api_base": stripe.url, "stripe_requests_per_second": PER_SECOND}
-    pace = RateLimiter.connect(redis_url, requests_per_second=PER_SECOND)
+    pace = RateLimiter(connect(redis_url, timeout_seconds=PATIENT_SECONDS), requests_per_second=PER_SECOND)
     return Stripe.connect(AskingSettings.model_validate(settings), KEY, pace)
 
 
@@ -69,7 +71,11 @@ def test_f51_too_many_slows_the_other_processes_too(stripe: SimulatedStripe, red
     (wanted,) = customers(stripe, 1)
     stripe.trouble(Fault(kind=FaultKind.RATE_LIMITED, times=1))
     asking = way(stripe, redis_url)
-    with closing(LoopedRateLimiter(RateLimiter.connect(redis_url, requests_per_second=PER_SECOND))) as other:
+    with closing(
+        LoopedRateLimiter(
+            RateLimiter(connect(redis_url, timeout_seconds=PATIENT_SECONDS), requests_per_second=PER_SECOND)
+        )
+    ) as other:
         answers = runtime.run(asking.fetch([wanted]))
         first, second = other.reserve().wait_seconds, other.reserve().wait_seconds
     runtime.run(asking.close())
