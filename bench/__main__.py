@@ -27,6 +27,19 @@ QUICK = (
     ("bench.console", "--share", "0.1"),
     ("bench.console_bulk", "--share", "0.1"),
     ("bench.soak", "--minutes", "1"),
+    (
+        "bench.scaling",
+        "--events",
+        "1000",
+        "--rounds",
+        "1",
+        "--only",
+        "steps",
+        "--only",
+        "disk",
+        "--only",
+        "wire",
+    ),
 )
 FULL = (
     ("bench.ordering", "--histories", "100000", "--rendered", "20000"),
@@ -40,14 +53,16 @@ FULL = (
     ("bench.freshness", "--rounds", "5"),
     ("bench.growth", "--rounds", "3"),
     ("bench.memory", "--rounds", "3"),
-    ("bench.backfill",),
     ("bench.backfill", "--customers", "20000", "--budget", "20", "--kills", "3"),
+    ("bench.backfill",),
     ("bench.console", "--save"),
     ("bench.console_bulk",),
     ("bench.soak", "--minutes", "10"),
     ("bench.scaling",),
 )
-ON_THE_PAGE = frozenset({"costs", "drain", "receiver", "freshness", "growth", "memory", "console"})
+ON_THE_PAGE = frozenset(
+    {"backfill", "costs", "drain", "receiver", "freshness", "growth", "memory", "console"}
+)
 
 
 def main() -> int:

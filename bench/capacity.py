@@ -54,11 +54,26 @@ def spent(results: Results) -> Spent:
 def table(results: Results) -> Iterator[str]:
     """Rows of Markdown: for each rate how much of everything."""
     us = spent(results)
-    yield f"| events/s | receiver processes | worker processes | Redis instances | Postgres cores | ledger of {LEDGER_DAYS} days |"
-    yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield f"| events/s | receiver processes | worker processes | Redis, one a deployment | or masters of one cluster | Postgres cores | ledger of {LEDGER_DAYS} days |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for rate in RATES:
-        needed = (cores(one, rate) for one in (us.receiver, us.worker, us.redis, us.postgres))
-        yield f"| {rate:,} | {' | '.join(f'{one:,}' for one in needed)} | {ledger_gb(results, rate):,.0f} GB |"
+        alone = cores(us.redis, rate)
+        masters = cores(us.redis * dearer_on_a_cluster(results), rate)
+        needed = (
+            f"{cores(us.receiver, rate):,}",
+            f"{cores(us.worker, rate):,}",
+            f"{alone:,}",
+            "" if alone == 1 else f"{masters:,}",
+            f"{cores(us.postgres, rate):,}",
+        )
+        yield f"| {rate:,} | {' | '.join(needed)} | {ledger_gb(results, rate):,.0f} GB |"
+
+
+def dearer_on_a_cluster(results: Results) -> float:
+    """How many times as much an event costs all masters of a cluster of six as one Redis."""
+    costs = results["shards"]
+    ratio: float = costs["cluster_6_valkey"] / costs["shards_1_valkey"]
+    return ratio
 
 
 def cores(us: float, rate: float) -> int:

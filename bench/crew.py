@@ -25,6 +25,7 @@ from bench.ground import cpu_seconds, ground
 from bench.stream import bodies
 from bench.working import fill, worker
 from cogento.queue.durability import AckDurability
+from tests.support.databases import LIBPQ_OPTIONS
 from tests.support.looped import LoopedMailboxes
 from tests.support.servers import wait_until
 
@@ -170,7 +171,7 @@ def spent(servers: Ground, processes: list[Process]) -> dict[str, float]:
 
 def number(database_url: str, query: str) -> float:
     """Ask for one number."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True, options=LIBPQ_OPTIONS) as connection:
         row = connection.execute(query).fetchone()
     assert row
     return float(row[0])

@@ -21,7 +21,7 @@ import redis
 from bench.ground import ground
 from bench.rounds import medians
 from bench.sending import flood, signed
-from bench.serving import RECEIVER, served
+from bench.serving import RECEIVER, console, served
 from bench.stream import bodies
 from bench.working import fill, opened_mailboxes, worker
 from tests.support.servers import processes_under, wait_until
@@ -52,11 +52,15 @@ def one_round(events: int) -> dict[str, float]:
     with ground() as servers:
         per_event = bytes_waiting(servers)
     with ground() as servers:
-        (receiver, worker_), (receiver_then, worker_then) = sizes(servers, events)
+        (receiver, worker_, _), (receiver_then, worker_then, serving) = sizes(servers, events)
+        with console(servers, servers.postgres.url) as pages:
+            pages_mb = resident_mb(pages.pid)
     return {
         "redis_bytes_per_event": per_event,
         "receiver_mb_at_a_tenth": receiver,
         "receiver_mb": receiver_then,
+        "receiver_process_mb": serving,
+        "console_mb": pages_mb,
         "receiver_growth": receiver_then / receiver - 1,
         "worker_mb_at_a_tenth": worker_,
         "worker_mb": worker_then,
@@ -73,11 +77,15 @@ def bytes_waiting(servers: Ground) -> float:
         return float(client.info("memory")["used_memory"] - before) / mailboxes.status().waiting
 
 
-def sizes(servers: Ground, events: int) -> list[tuple[float, float]]:
-    """MB of the receiver and of the worker after a tenth of the events, and after all."""
+def sizes(servers: Ground, events: int) -> list[tuple[float, float, float]]:
+    """MB of the receiver, of the worker, and of the receiver's process that serves, after a tenth of the events and after all."""
     with worker(servers) as working, served(RECEIVER, servers) as server:
         return [
-            (resident_mb(server.process.pid), resident_mb(working.pid))
+            (
+                resident_mb(server.process.pid),
+                resident_mb(working.pid),
+                _resident_kb(processes_under(server.process.pid)[-1]) / 1024,
+            )
             for sent in send_all(server.port, servers, events)
             if sent in (events // 10, events)
         ]

@@ -44,10 +44,14 @@ class Target:
         figures = (
             f"{sign} {self.bound:g}{self.unit}",
             f"{self.aim:g}{self.unit}",
-            f"{value:.3g}{self.unit}{_spread(rounds)}",
+            f"{_figure(value)}{self.unit}{_spread(rounds)}",
             met,
         )
         return f"| {self.what} | `bench.{self.figure[0]}` | {' | '.join(figures)} |"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _spread(rounds: Sequence[float]) -> str:
@@ -72,6 +76,25 @@ event takes 394 instead of 281 (medians of five, `bench.costs --keep-objects` in
 
 The first tenth of a stream only makes customers and subscriptions where there are many, and the worker grows until it has met every kind of
 event: the growth of memory is that of a stream over 10,000 customers, which shows all kinds within the first tenth."""
+
+MISSED = """\
+## Where an aim is missed
+
+**Over `@stripe/sync-engine` with 100,000 subscriptions there.** The engine looks through all items for each event of a subscription and is bound by that, 104 events a second here. This project's own rate falls to 0.65 of that over
+empty tables, where `bench.growth` finds nothing of the kind over 1,000,000 users and 5,000,000 rows of ledger: a round is 4,000 events, two seconds, of which beginning and end are a part. A rate 1.8 times as high would be that over empty tables.
+
+**2xx to visible row.** Of 9.4 ms (medians of 100 events) 3.9 pass until Celery runs the task, as they do with a task that does nothing. Then 0.2 until the claim, 1.5 for it, sync included, 0.5 for decoding, 0.4 for `BEGIN`, 2.4 for six statements
+one after the other, 0.4 for the commit; it is seen 0.3 later. asyncpg sends one statement at a time, and each needs what the one before has locked or found. A claim that is not written down first would not outlive a crash as one. A wake-up past Celery
+would take about 3 ms off; it would be a second way beside the one that Celery is here for, and one that knows each master of a cluster, so it was not built. On the machine before this one it was 2.19.
+
+**99th percentile over a bare application's.** The bare one answers from memory; an answer here waits for a put and its sync, and for a put that is under way. Both are a few ms, and a neighbour's burst on the same cores is more than either: rounds of one run lie between 0.2 and 5.5.
+
+**Drain over a bare program.** Worker 93 µs an event, the bare program about 80 in its place. What the worker has besides: claims and settlements in Redis, the event's checks and its order, the ledger's outcome. Rounds of one run lie between 0.70 and 0.98.
+
+**Out of 1,000,000 waiting events.** Rounds lie on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a line, however long it is; what grows with it is Redis's memory, a gigabyte here.
+
+**The console's memory.** Two processes, 127 MB right after the start; 71 and 68 MB when its pages have been asked for. What both share is counted in each; counted once, it is 85 MB together (PSS). The first is gunicorn's, which has loaded what the second serves.
+"""
 
 CONSOLE = """\
 ## The console's pages
@@ -117,8 +140,8 @@ TARGETS = (
     Target(
         what="drain rate of a worker over a bare program that writes the same rows in the same batches",
         figure=("drain", "ratio"),
-        bound=0.6,
-        aim=0.8,
+        bound=0.85,
+        aim=0.9,
     ),
     Target(
         what="accepted events/s over a Flask view that only reads the body, on the same server",
@@ -134,6 +157,13 @@ TARGETS = (
         less_is_better=True,
     ),
     Target(
+        what="the same over that of a bare ASGI application",
+        figure=("receiver", "p99_over_bare"),
+        bound=1.5,
+        aim=1.2,
+        less_is_better=True,
+    ),
+    Target(
         what="99th percentile of answers while Postgres is stopped, over the same while it runs",
         figure=("receiver", "p99_stopped_over_running"),
         bound=1.1,
@@ -143,8 +173,8 @@ TARGETS = (
     Target(
         what="2xx to visible row when idle, over publish to run of a Celery task that does nothing (medians)",
         figure=("freshness", "ratio"),
-        bound=3,
-        aim=2,
+        bound=2,
+        aim=1.5,
         less_is_better=True,
     ),
     Target(
@@ -154,6 +184,20 @@ TARGETS = (
         aim=1536,
         unit=" B",
         less_is_better=True,
+    ),
+    Target(
+        what="objects a second of a backfill with the budget lifted",
+        figure=("backfill", "objects_a_second"),
+        bound=4000,
+        aim=6000,
+    ),
+    *(
+        Target(what=what, figure=("memory", figure), bound=bound, aim=aim, unit=" MB", less_is_better=True)
+        for what, figure, bound, aim in (
+            ("resident memory of a receiver's process", "receiver_process_mb", 65, 55),
+            ("of a worker", "worker_mb", 95, 80),
+            ("of the console, both of its processes", "console_mb", 120, 90),
+        )
     ),
     Target(
         what="growth of the receiver's memory from 100,000 to 1,000,000 events",
@@ -172,8 +216,8 @@ TARGETS = (
     Target(
         what="drain rate out of 1,000,000 waiting events over that out of 10,000",
         figure=("growth", "backlog_ratio"),
-        bound=0.85,
-        aim=0.95,
+        bound=0.92,
+        aim=0.97,
     ),
     Target(
         what="drain rate into 1,000,000 users and 5,000,000 rows of ledger over that into empty tables",
@@ -231,6 +275,7 @@ def page(results: Results) -> str:
             "",
             f"{WHAT_LIMITS}\n",
             *_pictured(results),
+            MISSED,
             *(_pages(results["console"]) if "console" in results else ()),
         )
     )

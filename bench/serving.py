@@ -59,3 +59,14 @@ def served(app: str, servers: Ground, **settings: str) -> Iterator[Served]:
         wait_until(lambda: not is_free(port), what=f"{app} to listen", seconds=START_SECONDS)
         yield Served(port, process)
         process.stop(within_seconds=STOP_SECONDS)
+
+
+@contextmanager
+def console(servers: Ground, database_url: str) -> Iterator[Process]:
+    """Run the console for this machine alone."""
+    port = free_port()
+    argv = (sys.executable, "-m", "cogento", "console", "--local")
+    stores = {"DATABASE_URL": database_url, "REDIS_URL": servers.valkey.url}
+    with running(argv, folder=ROOT, PORT=str(port), **stores) as process:
+        wait_until(lambda: not is_free(port), what="the console to listen", seconds=START_SECONDS)
+        yield process

@@ -29,6 +29,7 @@ from cogento.events.envelope import parse_envelope
 from cogento.queue.durability import AckDurability
 from cogento.store.store import Store
 from tests.support.cluster import cluster
+from tests.support.databases import LIBPQ_OPTIONS
 from tests.support.looped import LoopedMailboxes
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def sync_us(servers: Ground, mailboxes: LoopedMailboxes, stream: Sequence[Envelo
     with redis.Redis.from_url(servers.valkey.url) as client:
         synced = median_put_us(mailboxes, stream)
         empty(servers)
-        client.config_set("appendfsync", "no")
+        client.config_set("appendfsync", "everysec")
         unsynced = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
         quick = median_put_us(unsynced, stream)
         unsynced.close()
@@ -168,7 +169,7 @@ def claim_of(mailboxes: LoopedMailboxes, size: int) -> Claim | None:
 
 def commit_us(servers: Ground) -> float:
     """How much longer a small transaction takes when it waits for the disk."""
-    with psycopg.connect(servers.postgres.url, autocommit=True) as connection:
+    with psycopg.connect(servers.postgres.url, autocommit=True, options=LIBPQ_OPTIONS) as connection:
         took = []
         for waiting in ("on", "off"):
             connection.execute(f"SET synchronous_commit = {waiting}")

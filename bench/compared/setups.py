@@ -5,7 +5,6 @@ All of them write to databases of one Postgres, and take webhooks at a port of t
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -17,10 +16,10 @@ from bench.compared.engines import STRIPE as STRIPES_OWN
 from bench.compared.results import NEW, OLD, OURS
 from bench.ground import Ground, running
 from bench.memory import resident_mb
-from bench.serving import RECEIVER, served
+from bench.serving import RECEIVER, console, served
 from bench.working import opened_mailboxes, worker
 from cogento.local.ports import free_port, is_free
-from cogento.local.services import ROOT, SIMULATED_KEY
+from cogento.local.services import SIMULATED_KEY
 from tests.support.builders import SECRET
 from tests.support.servers import wait_until
 
@@ -76,9 +75,10 @@ class _Ours:
 
     def resident_mb(self) -> Mapping[str, float]:
         """The console is no part of it by default: it is started, measured and stopped."""
-        with self._console() as console:
+        with console(self.servers, self.database_url) as pages:
             return {
-                name: resident_mb(pid) for name, pid in (self.pids | {"console (optional)": console}).items()
+                name: resident_mb(pid)
+                for name, pid in (self.pids | {"console (optional)": pages.pid}).items()
             }
 
     def _is_settled(self) -> bool:
@@ -87,15 +87,6 @@ class _Ours:
     def _is_sure(self) -> bool:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(UNSURE).fetchone() == (False,)
-
-    @contextmanager
-    def _console(self) -> Iterator[int]:
-        port = free_port()
-        argv = (sys.executable, "-m", "cogento", "console", "--local")
-        stores = {"DATABASE_URL": self.database_url, "REDIS_URL": self.servers.valkey.url}
-        with running(argv, folder=ROOT, PORT=str(port), **stores) as process:
-            wait_until(lambda: not is_free(port), what="the console to listen", seconds=READY_SECONDS)
-            yield process.pid
 
 
 @contextmanager
