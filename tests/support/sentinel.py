@@ -32,11 +32,18 @@ class Watched:
         return sentinel_url([one.description for one in self.sentinels])
 
     def master(self) -> Node:
-        return next(
+        node = self.agreed_master()
+        assert node is not None, "no server is master and named so by all Sentinels"
+        return node
+
+    def agreed_master(self) -> Node | None:
+        """The server that is master and named so by all Sentinels; for a moment after a start there may be none."""
+        masters = (
             node
             for node in self.nodes
             if node.process.exit_code() is None and role_of(node) == "master" and self.is_named(node)
         )
+        return next(masters, None)
 
     def replica(self) -> Node:
         return next(node for node in self.nodes if node is not self.master())
@@ -58,10 +65,14 @@ class Watched:
 
     def await_whole(self) -> None:
         servers.wait_until(
-            lambda: b"state=online" in ask(self.master(), "INFO", "replication", raw=True),  # type: ignore[operator]
+            self._is_followed,
             what="the replica to follow",
             seconds=60,
         )
+
+    def _is_followed(self) -> bool:
+        master = self.agreed_master()
+        return master is not None and b"state=online" in ask(master, "INFO", "replication", raw=True)  # type: ignore[operator]
 
 
 @contextmanager
