@@ -67,8 +67,8 @@ caches of malloc's. What did help is in decisions 24 to 28. Where neighbours kee
 medians of other runs on the same day were 3.3, 3.7 and 3.9. [Decision 62](decisions/0062-what-an-accepted-event-need-not-cost.md) has since taken
 a sixteenth off the receiver's part (in one process, without sockets, in turn with the commit before it), and says where the rest goes.
 
-A worker has 79 MB idle and 90 after 40,000 events, where it had 93 and 125. An object of a backfill with the budget lifted takes 246 µs of the backfill's processor time and 81 of
-Postgres's, where it took 395 and 101 (one pair of runs each way, 10,000 customers, on cores that others kept busy: [decision 61](decisions/0061-what-a-backfill-and-a-worker-need-not-do.md)).
+A worker has 91 MB after 50,000 events, where it had 125 after 40,000. An object of a backfill with the budget lifted took 246 µs of the backfill's processor time and 81 of
+Postgres's, where it had taken 395 and 101 (one pair of runs each way, 10,000 customers, on cores that others kept busy: [decision 61](decisions/0061-what-a-backfill-and-a-worker-need-not-do.md)).
 
 What only reports show of a subscription (decision 51) costs 12 µs of 272 an event, 4 %: 70 µs before and 78 with it are spent on writing, the rest on reading (medians of seven,
 `bench.costs` in turn with the commit before, on cores with nothing else to do). Keeping whole objects (`KEEP_OBJECTS`, off by default) costs 113 µs more, 52 in the worker and 58 in Postgres: an
@@ -81,17 +81,17 @@ MISSED = """\
 ## Where an aim is missed
 
 **Over `@stripe/sync-engine` with 100,000 subscriptions there.** The engine looks through all items for each event of a subscription and is bound by that, 104 events a second here. This project's own rate falls to 0.65 of that over
-empty tables, where `bench.growth` finds nothing of the kind over 1,000,000 users and 5,000,000 rows of ledger: a round is 4,000 events, two seconds, of which beginning and end are a part. A rate 1.8 times as high would be that over empty tables.
+empty tables, where `bench.growth` finds nothing of the kind over 1,000,000 users and 5,000,000 rows of ledger: a round is 4,000 events, two seconds, of which beginning and end are a part. Forty times the engine's rate would be 4,160 events a second, more than the 3,469 over empty tables.
 
 **2xx to visible row.** Of 9.4 ms (medians of 100 events) 3.9 pass until Celery runs the task, as they do with a task that does nothing. Then 0.2 until the claim, 1.5 for it, sync included, 0.5 for decoding, 0.4 for `BEGIN`, 2.4 for six statements
-one after the other, 0.4 for the commit; it is seen 0.3 later. asyncpg sends one statement at a time, and each needs what the one before has locked or found. A claim that is not written down first would not outlive a crash as one. A wake-up past Celery
-would take about 3 ms off; it would be a second way beside the one that Celery is here for, and one that knows each master of a cluster, so it was not built. On the machine before this one it was 2.19.
+one after the other, 0.4 for the commit; it is seen 0.3 later. asyncpg sends one statement at a time, and each needs what the one before has locked or found. A claim is written down before it is worked on, or a crash of Redis would hand the same customer to two workers. A wake-up past Celery
+could take no more than those 3.9 ms off; it would be a second way beside the one that Celery is here for, and one that knows each master of a cluster, so it was not built. On the machine before this one it was 2.19.
 
-**99th percentile over a bare application's.** The bare one answers from memory; an answer here waits for a put and its sync, and for a put that is under way. Both are a few ms, and a neighbour's burst on the same cores is more than either: rounds of one run lie between 0.2 and 5.5.
+**99th percentile over a bare application's.** The bare one answers from memory; an answer here waits for a put and its sync, and for a put that is under way. Its median is 2.8 ms at that load, and a neighbour's burst on the same cores is more than either: rounds of one run lie between 0.2 and 5.5.
 
-**Drain over a bare program.** Worker 93 µs an event, the bare program about 80 in its place. What the worker has besides: claims and settlements in Redis, the event's checks and its order, the ledger's outcome. Rounds of one run lie between 0.70 and 0.98.
+**Drain over a bare program.** The worker takes 93 µs of processor time an event. What it has besides: claims and settlements in Redis, the event's checks and its order, the ledger's outcome. Rounds of one run lie between 0.70 and 0.98.
 
-**Out of 1,000,000 waiting events.** Rounds lie on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a line, however long it is; what grows with it is Redis's memory, a gigabyte here.
+**Out of 1,000,000 waiting events.** Rounds lie on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a line, however long it is; what grows with it is Redis's memory.
 
 **The console's memory.** Two processes, 127 MB right after the start; 71 and 68 MB when its pages have been asked for. What both share is counted in each; counted once, it is 85 MB together (PSS). The first is gunicorn's, which has loaded what the second serves.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Start = Callable[..., RunningConsole]
 
 POST = b"POST /console/letters/1/retry HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+AWAY = "postgresql://postgres@127.0.0.1:1/x"
 TOKEN = "canary-token-of-metrics"
 TYPED = "canary-password-that-was-typed"
 
@@ -107,6 +109,8 @@ def test_header_of_a_trusted_proxy_counts_from_nobody_else(start: Start) -> None
     )
     assert forged.status == 403
     assert b"mallory" not in forged.body
+    (line,) = (json.loads(line) for line in console.log.read_text().splitlines() if "untrusted_peer" in line)
+    assert (line["process"], line["level"]) == ("console", "warning")
 
 
 def test_b90_no_answer_and_no_line_of_the_log_says_a_secret(start: Start, database_url: str) -> None:
@@ -142,3 +146,10 @@ def test_b90_no_answer_and_no_line_of_the_log_says_a_secret(start: Start, databa
     assert set(leaks(rest, secrets=secrets - {cookie.partition("=")[2]}, persons=())) == set()
     assert b"Traceback" not in said
     assert urlsplit(database_url).password is None
+
+
+def test_from_its_start_it_looks_at_both_servers(start: Start) -> None:
+    console = start("--local", database=AWAY)
+    metrics = console.get("/metrics").body
+    assert b'cogento_up{dependency="redis"} 1.0' in metrics
+    assert b'cogento_up{dependency="postgres"} 0.0' in metrics
