@@ -24,11 +24,11 @@ _PAGE = query("activity_page")
 _FORGET = query("activity_forget")
 
 RETENTION_DAYS = 400
-"""So long it is kept, and bulk operations that have ended, too: an audit looks back a year."""
+"""How long activity, and bulk operations that have ended, are kept: an audit looks back a year."""
 
 
 class Action(StrEnum):
-    """What can be done."""
+    """What an operator can do."""
 
     LOGIN = "login"
     RETRY = "retry"
@@ -79,7 +79,7 @@ class Activity:
         why: str = "",
         details: Mapping[str, object] | None = None,
     ) -> None:
-        """Write down what was done; no personal data belongs into it."""
+        """Write down what was done; no personal data belongs in it."""
         written = json.dumps(safe_json(dict(details or {})))
         about = None if about is None else safe_text(about)
         await self._database.write(_RECORD, safe_text(who), action, about, safe_text(why), written)
@@ -94,14 +94,14 @@ class Activity:
     ) -> list[ActivityEntry]:
         """List what was done, newest first; `below` is an id to page on.
 
-        What workers did to letters by themselves is listed for the `who` "worker", and about something.
+        What workers did to letters by themselves is listed only where `who` is "worker" or `about` is given.
         """
         rows = await self._database.search(_PAGE, who, action, about, below, limit)
         return [ActivityEntry(**{**row, "details": json.loads(row["details"])}) for row in rows]
 
     async def forget_old(self, *, days: int) -> None:
-        """Delete what was done longer ago, and bulk operations that ended then.
+        """Delete what was done more than `days` ago, and bulk operations that ended before that.
 
-        That somebody was forgotten stays: whoever restores a backup needs it.
+        The record that a person was forgotten stays: whoever restores a backup needs it.
         """
         await self._database.write(_FORGET, days)

@@ -1,8 +1,8 @@
 """Takes over tables of the owner's shape that another program made and filled.
 
-They stay the tables that they are, with their rows, ids, views and grants. What they lack of the shape in which our first
-migration makes them is added; from there the migrations go on as anywhere. Nothing is guessed: what cannot be taken over as it
-is, a missing address or an id that is no UUID, is named and left for a person.
+The tables themselves stay, with their rows, ids, views and grants. Whatever they lack, compared with the tables that our first
+migration makes, is added; the later migrations then run as on any database. Nothing is guessed: what cannot be taken over as it
+is, for example a missing address or an id that is not a UUID, is named and left to a person.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CONVERSIONS = {
     ("text", "uuid"): "{name}::UUID",
     ("character varying", "uuid"): "{name}::UUID",
 }
-"""By type there and here: how a column is converted; None where it may stay as it is."""
+"""By their type and ours: the SQL that converts a column; None where the column may keep its type."""
 
 _COLUMNS = """
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
@@ -138,7 +138,7 @@ BAD_ROWS = (
         "roles of user_roles are granted more than once to the same user",
     ),
 )
-"""What our constraints refuse: of which tables, how many, and in words."""
+"""Rows that our constraints would refuse: the tables concerned, the query that counts the rows, and the problem in words."""
 BELIEVE_EMAILS = r"""
 UPDATE users SET stripe_email = email
 WHERE stripe_email IS NULL AND stripe_customer_id LIKE 'cus\_%' AND email NOT LIKE '%@placeholder.invalid'
@@ -163,7 +163,7 @@ class AdoptionRefusedError(MigrationRefusedError):
 
 
 def adopt(database_url: str, *, is_rehearsal: bool) -> Adoption:
-    """Take over the tables in the schema of the URL, and migrate them; in a rehearsal nothing is changed.
+    """Take over the tables in the schema of the URL, and migrate them; a rehearsal changes nothing.
 
     Raises AdoptionRefusedError, and what `migrate` raises.
     """
@@ -172,7 +172,7 @@ def adopt(database_url: str, *, is_rehearsal: bool) -> Adoption:
     deadline = time.monotonic() + MIGRATION.limit_seconds
     adoption = runtime.run(change_tables(database_url, change, deadline=deadline))
     if not is_rehearsal:
-        migrate(database_url)  # nothing is left but the days of the ledger
+        migrate(database_url)  # only the ledger's days are left to make
     return adoption
 
 
@@ -193,7 +193,7 @@ def _adopt(connection: sa.Connection, *, schema: str, is_rehearsal: bool) -> Ado
 
 
 def _take_over(connection: sa.Connection, schema: str, *, is_rehearsal: bool) -> Adoption:
-    """Bring their tables to the shape of the first revision, just made beside them, and take them in its place."""
+    """Bring their tables to the shape of the first revision's, which were just made beside them, and drop those."""
     internal = internal_schema(schema)
     theirs = [table for table in TABLES if _kind(connection, schema, table) is not None]
     if problems := list(_obstacles(connection, schema, theirs)):
@@ -209,13 +209,13 @@ def _take_over(connection: sa.Connection, schema: str, *, is_rehearsal: bool) ->
         change.constraints(table)
         change.rest(table)
 
-    # Ours make room: those that have none of theirs refer to theirs from now on.
+    # Drop our copies of their tables. Tables that only we have must refer to theirs first.
     for table in (table for table in TABLES if table not in theirs):
         change.refer_to_theirs(table)
     names = ", ".join(f'"{internal}"."{table}"' for table in theirs)
     change.do(None, f"DROP TABLE {names}")
 
-    # Until a backfill has asked Stripe, what the other program knew is believed to be Stripe's.
+    # Until a backfill has asked Stripe, the other program's address counts as the one in Stripe.
     change.do("users: take each email as the one that Stripe has, until the backfill", BELIEVE_EMAILS)
     return adoption
 
@@ -242,7 +242,7 @@ def _bad_rows(connection: sa.Connection, schema: str, theirs: list[str]) -> list
 
 @dataclass(slots=True)
 class _Change:
-    """Writes down each step and, but in a rehearsal, does it."""
+    """Notes each step and, except in a rehearsal, does it."""
 
     connection: sa.Connection
     schema: str
@@ -252,7 +252,7 @@ class _Change:
     problems: list[str] = field(default_factory=list)
 
     def do(self, step: str | None, statement: str | sa.Update) -> None:
-        """Do one step; without words it is too small to be told of."""
+        """Do one step; None as its name means that it is too small to be listed."""
         if not self.is_rehearsal:
             if isinstance(statement, str):
                 self.connection.exec_driver_sql(statement)
@@ -297,7 +297,7 @@ class _Change:
         wanted, found = ours.type, re.sub(r"\(\d+\)", "", theirs.type)
         if theirs.type == wanted:
             return True
-        if found == wanted:  # but of limited length
+        if found == wanted:  # the same type, of limited length
             using = ours.name
         elif theirs.is_enum and wanted == "character varying":
             using = f"{ours.name}::TEXT"
@@ -317,7 +317,7 @@ class _Change:
         return True
 
     def constraints(self, table: str) -> None:
-        """Require what we require, and add keys and checks that are missing, under our names."""
+        """Make columns NOT NULL where ours are, and add missing keys and checks under our names."""
         alter = f'ALTER TABLE "{self.schema}"."{table}"'
         theirs = self._by_name(_COLUMNS, self.schema, table)
         for name, column in self._by_name(_COLUMNS, self.internal, table).items():
@@ -370,7 +370,7 @@ class _Change:
         self.adoption.stays.extend(f"{table}: your trigger {name}" for name in triggers)
 
     def refer_to_theirs(self, table: str) -> None:
-        """Point the foreign keys of a table of ours that they have not to what they have."""
+        """Point the foreign keys of a table that only we have to their tables."""
         for name, ours in self._by_name(_CONSTRAINTS, self.internal, table).items():
             if ours.kind == "f":
                 alter = f'ALTER TABLE "{self.internal}"."{table}"'

@@ -47,8 +47,7 @@ async def apply(
 ) -> BatchResult:
     """Apply a batch in the connection's transaction; `keep_objects` keeps the whole objects beside their rows.
 
-    Raises LockSetTooSmallError when the batch concerns more than `locks`; nothing must be kept of the
-    transaction then.
+    Raises LockSetTooSmallError when the batch concerns more than `locks`; the transaction must then be rolled back.
     """
     # Look up and lock.
     await email_ownership.lock_emails(connection, locks)
@@ -115,7 +114,7 @@ def _once_each(deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
 
 
 def _without_data_of_forgotten(events: Sequence[Event], locked: Users) -> list[Event]:
-    """Blank what may be personal in events of people who were forgotten; of nearly every batch there are none."""
+    """Blank what may be personal in events of people who were forgotten; nearly every batch has none."""
     forgotten = {id_ for id_, row in locked.items() if row.is_forgotten}
     return [_blanked(event) if event.customer_id in forgotten else event for event in events]
 
@@ -136,7 +135,7 @@ def _newly_deleted(plan: Plan) -> list[UserChange]:
 
 
 def _leaving(events: Iterable[Event], locked: Users) -> set[UUID]:
-    """Name the users whose customers live and are deleted here: whatever ends with them is concerned."""
+    """Name the users whose customers this batch deletes: the objects that end with a customer are concerned, too."""
     deleted = {
         event.customer_id
         for event in events

@@ -1,8 +1,8 @@
-"""The triggers that keep and announce what changes in the tables for people, where CHANGES is on.
+"""The triggers that record and announce what changes in the tables for people, where CHANGES is on.
 
-Triggers, because nothing then changes unannounced: batches, backfills, repairs, roles, a hand in psql, and the release before
-that still runs (docs/decisions/0052). They watch the columns that people look at; what is kept beside them to order events is no
-change. Where CHANGES is off there are none, and they cost nothing. `cogento migrate` makes and drops them: nobody else may.
+Triggers, because they miss no writer: batches, backfills, repairs, roles, somebody in psql, and the release before
+that still runs (docs/decisions/0052). They watch the columns that people look at; a new value in a column that only orders
+events is no change. Where CHANGES is off there are no triggers and no cost. Only `cogento migrate` may make and drop them.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class _AnnouncedTable:
 
 
 def are_on(connection: sa.Connection) -> bool:
-    """Tell whether changes are announced; of a release that knew none they are not."""
+    """Tell whether changes are announced; False for tables of a release that had no changes."""
     is_there = connection.exec_driver_sql(_IS_THERE).scalar_one()
     return bool(is_there and connection.exec_driver_sql(_IS_ON).scalar_one())
 
@@ -94,7 +94,7 @@ def are_on(connection: sa.Connection) -> bool:
 def arrange(connection: sa.Connection, *, switch: bool | None) -> None:
     """Make or drop the triggers, in the transaction of the connection.
 
-    With None they stay switched as they are, and are brought to this release's tables. Where the tables are of a release
+    With None the switch stays as it is, and the triggers are fitted to this release's tables. Where the tables are of a release
     without changes there is nothing to do.
     """
     was_on = are_on(connection)
@@ -111,7 +111,7 @@ def arrange(connection: sa.Connection, *, switch: bool | None) -> None:
 
 
 def _make(connection: sa.Connection, table: _AnnouncedTable) -> None:
-    """Make the function, and the triggers only if they are others: that waits for whoever writes to the table."""
+    """Make the function, and the triggers only where they differ: making them waits for everybody who writes to the table."""
     run_statements(connection, table.completed(_FUNCTION))
     if connection.exec_driver_sql(_PURPOSE_THERE, (table.name,)).scalar() != table.purpose:
         run_statements(connection, table.completed(_TRIGGERS))
@@ -165,5 +165,5 @@ def _of_objects(kind: Kind) -> _AnnouncedTable:
 
 
 def _either(column: str) -> str:
-    """Write a row's value, also of one that was deleted."""
+    """Write the SQL of a column's value: the old row's where the row was deleted."""
     return f"coalesce(NEW.{column}, OLD.{column})"

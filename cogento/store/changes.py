@@ -1,4 +1,4 @@
-"""What changed in the tables, for whoever acts on it: read from a position on, and followed as it happens.
+"""What changed in the tables, for programs that act on it: read from a position on, and followed as it happens.
 
 Triggers write it (change_triggers.py). A position is the number of the last change that was read: numbers grow in the order of
 commits, so nothing is ever committed below one that was seen.
@@ -26,7 +26,7 @@ RETENTION_DAYS = 7
 PAGE = 1000
 TRIMMED_AT_ONCE = 20_000
 LOOK_SECONDS = 5.0
-"""How often a follower looks by itself: an announcement may be left out, and a connection may be dead."""
+"""How often a follower looks by itself: an announcement may be lost, and a connection may be dead."""
 
 _AFTER = query("changes_after")
 _STATE = query("changes_state")
@@ -34,7 +34,7 @@ _TRIM = query("changes_trim")
 
 
 class ChangesNotKeptError(Exception):
-    """Changes are not kept, or no longer from where they were asked for; the message says what to do."""
+    """Changes are not kept, or no longer as far back as was asked for; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Changes:
     async def follow(self, seen: int) -> AsyncGenerator[list[Change], None]:
         """Give the changes after a position and then each as it is committed, in pages that are never empty.
 
-        Keeps a connection of the pool until it is closed, and ends it then. Raises as `after` does, and what Postgres raises when it goes away: go
-        on from the last change that came.
+        Holds a connection of the pool until the generator is closed, and closes that connection then. Raises as `after` does,
+        and an error of Postgres when the connection is lost: follow again from the last change that came.
         """
         channel = (await self.state()).channel
         async with self._database.connection() as connection:
@@ -116,7 +116,7 @@ class Changes:
                     connection.terminate()
 
     async def trim(self, *, days: int = RETENTION_DAYS) -> int:
-        """Delete what is older, a bounded number at a time; returns how many."""
+        """Delete changes older than `days`, a bounded number at a time; returns how many."""
         trimmed = 0
         while count := int((await self._database.write(_TRIM, days, TRIMMED_AT_ONCE))[0][0]):
             trimmed += count

@@ -1,6 +1,6 @@
 """Connections to Postgres: what every session of ours is set to, and whether the server lets us in at all.
 
-Settings are made once a connection, so a pooler must give each client a session of its own.
+Settings are made once per connection, so a pooler must give each client a session of its own.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ SESSION = {
     "lock_timeout": "2s",
     # A process frozen inside a transaction loses it, and its locks, before its lease ends.
     "idle_in_transaction_session_timeout": "10s",
-    # Every statement goes by key. Plans are made once, and never from the statistics of a table that was
-    # empty when they were taken: on a young table those say that reading all of it is cheapest.
+    # Every statement looks rows up by key. Plans are made once, and never from statistics that were taken while a table was
+    # empty: those say that reading all of it is cheapest.
     "plan_cache_mode": "force_generic_plan",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -52,9 +52,8 @@ that no other time-out ends it: a process that was frozen just then held its loc
 
 
 RELEASE_LOCK = (0xC06F, 1)
-"""A lock that each session shares as long as it lives: by it one is told from a session of an earlier release.
-
-Those look for the tables in one schema alone (`cogento/store/table_schemas.py`).
+"""An advisory lock that each session shares as long as it lives. A session without it is of an earlier release, which looks for
+the tables in one schema alone (`cogento/store/table_schemas.py`).
 """
 
 
@@ -114,7 +113,7 @@ async def connect(database_url: str, *, application_name: str) -> asyncpg.Connec
 async def connect_plainly(
     database_url: str, *, application_name: str, command_seconds: float | None = None
 ) -> asyncpg.Connection:
-    """Open one connection with the server's own settings, for what may take its time; raises as `connect` does.
+    """Open one connection with the server's own settings, for statements that may take long; raises as `connect` does.
 
     It finds the tables as every other one does.
     """
@@ -129,16 +128,16 @@ async def connect_plainly(
 
 
 async def greet(database_url: str, *, application_name: str) -> None:
-    """Connect once and leave: may this process work with this server at all?
+    """Connect once and disconnect, to learn whether this process may work with this server at all.
 
-    Raises PostgresRefusedError when it never can as configured, and whatever says that Postgres is away.
+    Raises PostgresRefusedError when it never can with this configuration, and otherwise whatever says that Postgres is away.
     """
     connection = await connect(database_url, application_name=application_name)
     await connection.close(timeout=CONNECT_SECONDS)
 
 
 async def greet_if_there(database_url: str, *, application_name: str) -> None:
-    """As `greet`, for a process that may start while Postgres is away: raises PostgresRefusedError and nothing of that."""
+    """As `greet`, for a process that may start while Postgres is away: raises PostgresRefusedError, and nothing when Postgres is away."""
     try:
         await greet(database_url, application_name=application_name)
     except PostgresRefusedError:
@@ -164,8 +163,8 @@ async def _require_own_session(
     """Raise PostgresRefusedError where a pooler lends sessions out by transaction or statement; closes the connection then.
 
     Asked before anything is set or locked, which would hit whoever gets the same session next. Both connections stay open
-    meanwhile, so one that changes its session, or shares it, has none of its own. Where many other clients come between, it may
-    not be noticed; what is noticed is true.
+    meanwhile, so one that changes its session, or shares it, has none of its own. Among many other clients such a pooler may go
+    unnoticed; a pooler that is refused is always one of these.
     """
     first = {await _session_of(connection)}
     if first == {connection.get_server_pid()}:
@@ -223,13 +222,13 @@ def _find_tables(schema: str) -> str:
 
 @contextmanager
 def translated(connection: asyncpg.Connection) -> Iterator[None]:
-    """Tell the loss of a borrowed connection from a mistake of ours."""
+    """Raise PostgresUnavailableError where a borrowed connection was lost; a mistake of ours stays the driver's error."""
     try:
         yield
     except TimeoutError as error:
         raise PostgresSilentError("Postgres did not answer in time") from error
     except asyncpg.InternalClientError as error:
-        # The driver lost its place: the server has said goodbye, and its end of the wire was not seen yet.
+        # The driver is out of step: the server has ended the session, and the closed socket has not been noticed yet.
         with suppress(asyncpg.InterfaceError):  # it has left the pool already
             connection.terminate()
         raise PostgresUnavailableError("the connection to Postgres was lost") from error
@@ -240,7 +239,7 @@ def translated(connection: asyncpg.Connection) -> Iterator[None]:
 
 
 def is_lost(connection: asyncpg.Connection) -> bool:
-    """Ask a borrowed connection; one that was lost has left the pool, and then answers nothing at all."""
+    """Tell whether a borrowed connection was lost; one that was has left the pool, and any call on it raises InterfaceError."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:

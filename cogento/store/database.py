@@ -1,4 +1,4 @@
-"""One pool of connections, and the only way to a transaction: it runs again when it met another one.
+"""One pool of connections, and the only way to run a transaction, which runs again after a conflict with another one.
 
 Knows nothing of what the transactions are for.
 """
@@ -80,10 +80,10 @@ class Database:
             return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
 
     async def search(self, statement: str, *parameters: object) -> list[Any]:
-        """Read by terms of which any may be NULL: the plan is made for those that are given, which takes a millisecond.
+        """Read by terms of which any may be NULL: a plan is made for the terms that are given, which takes a millisecond.
 
-        The plan that a session keeps holds for all terms, and so finds nothing by an index. What is counted on the way
-        finds room in memory.
+        A plan that a session keeps has to fit every choice of terms, and so uses no index. `work_mem` is raised, so that
+        counting needs no temporary file.
         """
 
         async def work(connection: asyncpg.Connection) -> list[Any]:
@@ -128,7 +128,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection, and tell its loss from a mistake of ours."""
+        """Lend a connection; raises as `translated` does, and as `as_refusal` where none can be opened."""
         connection = await self._acquire()
         try:
             with translated(connection):

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 LONG_BYTES = 1024**2
 LONG_SECONDS = 50.0
-"""Letters of more bytes may take so long to write: tens of megabytes want 8 s of a quiet machine, and a letter that
-cannot be written holds its customer up."""
+"""Letters of more than LONG_BYTES may take LONG_SECONDS to write: tens of megabytes take 8 s on a quiet machine, and a letter
+that cannot be written holds its customer up."""
 
 BODY_DAYS = 30
 """How long a resolved letter keeps its bytes."""
@@ -76,7 +76,7 @@ _STATUSES = query("dead_letters_statuses")
 _SUMMARY = query("dead_letters_summary")
 _ROWS = query_of_all("dead_letters_rows")
 _NOT_CHANGED = ("status_before", "status_after")
-"""What the ledger says of an event that changed a row, and of no other."""
+"""The ledger's columns that only an event which changed a row fills."""
 _CAUSE = [field.name for field in fields(LetterCause)]
 
 ALL_UNRESOLVED = LetterFilter()
@@ -86,8 +86,9 @@ ALL_UNRESOLVED = LetterFilter()
 class DeadLetter:
     """An event that becomes a dead letter; its fields are named as in the statements that write it.
 
-    `created` in Unix seconds; when the bytes don't tell, the time of receipt. `failure_code` is an SQLSTATE or a type; `message` comes from the catalogue and quotes nothing of the
-    payload; `starts` counts attempts that never ended; `removal` says that the event tells of an end.
+    `created` is in Unix seconds: the time of receipt, where the bytes do not say. `failure_code` is an SQLSTATE or the type of
+    an error; `message` comes from the catalogue and quotes nothing of the payload; `starts` counts attempts that a crash
+    interrupted; `removal` says that the event ends its object.
     """
 
     event_id: EventId
@@ -128,7 +129,7 @@ class DeadLetters:
         self._database = database
 
     async def insert(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters and write the ledger, in one transaction; again is harmless."""
+        """Keep letters and write the ledger, in one transaction; repeating it is harmless."""
         if letters:
             await self._database.transaction(partial(insert, letters=letters))
 
@@ -142,7 +143,7 @@ class DeadLetters:
     async def groups(
         self, which: LetterFilter = ALL_UNRESOLVED, *, newest: int | None = None, limit: int = 100
     ) -> list[LetterGroup]:
-        """Count letters by what they died of, the most first: all of them, or the `newest` so many."""
+        """Count letters by cause, the most frequent first: all letters, or only the `newest` ones."""
         rows = await self._database.search(_GROUPS, *filter_terms(which), newest, limit)
         return [LetterGroup(**row) for row in rows]
 
@@ -171,7 +172,7 @@ class DeadLetters:
         )
 
     async def statuses(self, *, count_to: int) -> LetterStatuses:
-        """Count the letters of each status, up to a number."""
+        """Count the letters of each status, each up to `count_to`."""
         (row,) = await self._database.fetch(_STATUSES, count_to)
         return LetterStatuses({status: row[status] for status in LetterStatus}, row["newest"] or 0)
 
@@ -218,7 +219,7 @@ class DeadLetters:
         after_seconds: int = 0,
         operation_id: int | None = None,
     ) -> int:
-        """Give back letters whose retry did not come about; how many is returned.
+        """Open letters again whose retry did not come about; returns how many.
 
         With `after_seconds` only those that were taken at least so long ago.
         """
@@ -227,19 +228,19 @@ class DeadLetters:
         )
 
     async def reopen_discarded(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
-        """Take back a discard, so that the letters can be retried; how many is returned.
+        """Take back a discard, so that the letters can be retried; returns how many.
 
         Left out are letters without their bytes, and those whose event has another open letter.
         """
         return len(await self._database.write(_REOPEN_DISCARDED, list(letter_ids), who, why))
 
     async def discard(self, letter_ids: Collection[int], *, why: str, who: str) -> int:
-        """Close open letters without applying them; how many is returned."""
+        """Close open letters without applying them; returns how many."""
         closed = await self._database.transaction(partial(discard, letter_ids=letter_ids, who=who, why=why))
         return len(closed)
 
     async def taken(self, *, for_seconds: int, above: int = 0, limit: int = 500) -> dict[int, EventId]:
-        """Find letters on their way back since long, by id; `above` is an id to page on."""
+        """Find letters whose retry began at least `for_seconds` ago: event by letter id; `above` is an id to page on."""
         rows = await self._database.fetch(_TAKEN, for_seconds, above, limit)
         return {row["id"]: EventId(row["event_id"]) for row in rows}
 
@@ -250,7 +251,7 @@ class DeadLetters:
     async def since_which_was_written(
         self, reason: str, *, after_seconds: int, limit: int = 100
     ) -> list[int]:
-        """Find open letters that died for `reason` so long ago and were never retried, if rows were written since."""
+        """Find open, never retried letters that died for `reason` at least `after_seconds` ago, if any row was written since."""
         rows = await self._database.fetch(_WRITTEN_AGAIN, reason, after_seconds, limit)
         return [row["id"] for row in rows]
 
@@ -306,13 +307,13 @@ async def discard(
     why: str,
     operation_id: int | None = None,
 ) -> list[int]:
-    """Close open letters as part of a transaction; says which."""
+    """Close open letters as part of a transaction; returns the ids of those it closed."""
     rows = await connection.fetch(_DISCARD, list(letter_ids), why, who, operation_id)
     return [row["id"] for row in rows]
 
 
 async def erase(connection: asyncpg.Connection, *, whose: Collection[str], who: str, why: str) -> int:
-    """Erase what the letters of these customers and objects say, and close them; how many is returned."""
+    """Erase what the letters of these customers and objects say, and close them; returns how many."""
     return len(await connection.fetch(_ERASE, list(whose), who, why))
 
 
@@ -324,7 +325,7 @@ async def resolve(connection: asyncpg.Connection, results: Mapping[EventId, Resu
 
 
 def _columns(statement: str, letters: Sequence[DeadLetter]) -> dict[str, list[Any]]:
-    """Return the columns that a statement names, of letters."""
+    """Return, for letters, the columns that a statement names."""
     names = [name for name in column_names(statement) if name not in _NOT_CHANGED]
     return {name: [getattr(letter, name) for letter in letters] for name in names}
 

@@ -41,7 +41,7 @@ PAGE = 1000
 
 
 class AddressTakenError(PermanentError):
-    """The address is that of a row which somebody else made: whose account it is, only a person can say."""
+    """The address belongs to a row that no event made: only a person can say whose account it is."""
 
     def __init__(self, row: UserRow) -> None:
         super().__init__(
@@ -75,7 +75,7 @@ async def resolve_emails(
     """Say who shows which address once `changes` are written; `force_recheck` rows may show a wrong one now.
 
     Most batches change no claim and cost nothing here. Raises LockSetTooSmallError when somebody else is
-    changing a claim on one of the addresses, AddressTakenError when one is that of a row which no event made.
+    changing a claim on one of the addresses, AddressTakenError when one belongs to a row that no event made.
     """
     changing = [
         change
@@ -111,9 +111,9 @@ async def resolve_emails(
 async def repair_emails(
     connection: asyncpg.Connection, customers: Collection[CustomerId], addresses: Collection[str]
 ) -> list[AddressTakenError]:
-    """Let rows show what all claims come to, of these customers and of all who have these addresses.
+    """Make the rows of these customers, and of all who have these addresses, show what all claims come to.
 
-    Nothing is left to decide. Rows whose address is that of a row which no event made stay as they are, and are told of.
+    It decides everything at once. A row whose address belongs to a row that no event made stays as it is, and is returned.
     """
     locks = LockSet(customers=frozenset(customers), addresses=frozenset(addresses))
     await lock_emails(connection, locks)
@@ -128,7 +128,7 @@ async def repair_emails(
 async def repair_all_emails(database: Database) -> list[AddressTakenError]:
     """Repair rows that an older release wrote, a page at a time, by the rules of every batch; twice is harmless.
 
-    Every row then claims its address in the canonical form, and the oldest one shows it. Returns what stands in the way.
+    Every row then claims its address in the canonical form, and the oldest one shows it. Returns the conflicts that only a person can resolve.
     """
     taken: list[AddressTakenError] = []
     after = ""
@@ -161,7 +161,7 @@ async def write_emails(connection: asyncpg.Connection, assignment: EmailAssignme
 
 
 async def _join(connection: asyncpg.Connection, addresses: frozenset[str], *, new: set[CustomerId]) -> Users:
-    """Lock the addresses and their claimants' rows now or not at all: rows are locked already.
+    """Lock the addresses and their claimants' rows without waiting, or fail: other rows are locked already.
 
     A claimant that was new to us, and that another transaction has made meanwhile, has to be decided again.
     """
@@ -179,13 +179,13 @@ def _buckets(addresses: Iterable[str]) -> list[int]:
 
 
 def _addresses(changing: Iterable[UserChange]) -> frozenset[str]:
-    """Name every address that somebody takes, leaves, or becomes another age for."""
+    """Name every address that a customer takes or leaves, or whose claimant's age changes."""
     claims = [change.row.claim for change in changing if change.row] + [change.claim for change in changing]
     return frozenset(address for claim in claims if (address := claimed_address(claim)))
 
 
 def _squatters(users: Users, addresses: Collection[str]) -> list[UserRow]:
-    """Find rows that show one of these addresses and have no claim on it: a hand has been in the table."""
+    """Find rows that show one of these addresses and have no claim on it: somebody edited the table."""
     return [
         row for row in users.values() if row.email in addresses and claimed_address(row.claim) != row.email
     ]
@@ -197,7 +197,7 @@ def _compare(
     users: Users,
     decided: dict[CustomerId, EmailClaim],
 ) -> EmailAssignment:
-    """Assign the addresses among all who have a say, and say what is different from the rows."""
+    """Assign the addresses among all claimants, and return what differs from the rows."""
     claims = {id_: row.claim for id_, row in users.items()} | decided
     shown = assign_addresses(
         claim for id_, claim in claims.items() if id_ in concerned or claimed_address(claim) in addresses
@@ -222,6 +222,6 @@ def _claim(row: Any) -> EmailClaim:
 
 
 def _needs_repair(row: Any, claim: EmailClaim) -> bool:
-    """Whether a row shows an address that it cannot come to show, or says another than it claims."""
+    """Whether a row shows an address that no claim can give it, or records another claim than its own."""
     address = claimed_address(claim)
     return row["claimed_email"] != address or row["email"] not in {address, placeholder(claim.customer_id)}

@@ -1,7 +1,6 @@
-"""Errors of Postgres by meaning: one table from SQLSTATE, one from type, and the class of any error.
+"""Postgres's errors by meaning: one table by SQLSTATE, one by type, and the class of any error.
 
-What becomes of each class is said in cogento/retries.py. Anything not in a table is a bug: it is never
-guessed to be harmless.
+cogento/retries.py says what follows from each class. Anything not in a table is a bug, and never guessed to be harmless.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ BY_SQLSTATE = {
     "57P03": FailureClass.INFRASTRUCTURE,  # starting up or shutting down
     "57P04": FailureClass.INFRASTRUCTURE,  # the database was dropped
     "57P05": FailureClass.INFRASTRUCTURE,  # idle for too long
-    "25P04": FailureClass.TRANSIENT,  # a transaction of a minute: its halves take less
+    "25P04": FailureClass.TRANSIENT,  # the transaction took a minute: each half of the batch takes less
     "57014": FailureClass.TRANSIENT,  # statement_timeout, or cancelled by somebody
     "23502": FailureClass.PERMANENT,  # not null
     "23503": FailureClass.PERMANENT,  # foreign key
@@ -89,7 +88,7 @@ BY_SQLSTATE_CLASS = {
 """The first two characters of a code, for whole classes of one meaning."""
 
 PROOF_OF_ABSENCE = frozenset({"25006", "57P03"})
-"""Read-only, starting or shutting down: no further error is needed to stop taking mail."""
+"""Read-only, starting or shutting down: one such error is enough to stop claiming mailboxes."""
 
 BY_TYPE = (
     (DependencyUnavailableError, FailureClass.INFRASTRUCTURE),
@@ -137,9 +136,9 @@ UNENCRYPTED = (
     "can listen in write sslmode=prefer."
 )
 NO_TLS = "rejected SSL upgrade"
-"""How asyncpg says it."""
+"""How asyncpg says that a server does not speak TLS."""
 POOLER_CODE = "08P01"
-"""What PgBouncer gave for everything before 1.20; so its words tell, and those of the server that it passes on."""
+"""The one code of PgBouncer before 1.20: only its words, and those of the server that it passes on, say what was wrong."""
 POOLER_WORDS = {
     r"(password|SASL) authentication failed": "28P01",
     r"no such user|login rejected|no pg_hba.conf entry|role \".*\" (does not exist|is not permitted to log in)": "28000",
@@ -147,11 +146,11 @@ POOLER_WORDS = {
     r"permission denied for database": "42501",
     r"unsupported startup parameter": "22023",
 }
-"""How it begins, and the code that PostgreSQL itself would have given."""
+"""Patterns of those words, and the code that PostgreSQL itself would have given."""
 
 
 def as_refusal(error: Exception) -> Exception:
-    """Say what kept a connection from being made: a PostgresRefusedError when trying again is no use.
+    """Return the error to raise where no connection could be made: a PostgresRefusedError when trying again is no use.
 
     Anything else means that Postgres is away for now. No error of connecting is an event's fault or a mistake of ours:
     what a driver makes of settings that it cannot use is a refusal, too.
@@ -185,7 +184,7 @@ def sqlstate(error: BaseException) -> str | None:
 def says_away(error: BaseException) -> bool:
     """Tell whether one error is proof enough that Postgres takes no writes for now.
 
-    Silence is: each takes so long to notice that there never would be several within a few seconds.
+    Silence is proof: each takes so long to notice that several would never come within a few seconds.
     """
     proof = (ConnectionRefusedError, PostgresSilentError)
     return sqlstate(error) in PROOF_OF_ABSENCE or isinstance(error, proof)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """The tables: events by how they ended, letters nobody has dealt with, rows that are unsure, sweeps.
+    """The tables: events by how they ended, open letters, rows that are unsure, sweeps.
 
-    `to_ask` are objects that thin events told of and that Stripe has not told of since.
+    `to_ask` are objects that thin events named and that Stripe has not been asked for since.
     """
 
     outcomes: Mapping[str, int]
@@ -33,12 +33,12 @@ class TableFigures:
 
     @property
     def dead(self) -> int:
-        """Letters that nobody has dealt with."""
+        """Open letters."""
         return sum(count.letters for count in self.letters)
 
     @property
     def removals(self) -> int:
-        """Those among them that end what a row still shows."""
+        """Open letters of events that end an object which its row still shows as not ended."""
         return sum(count.removals for count in self.letters)
 
     @property
@@ -48,7 +48,7 @@ class TableFigures:
 
 
 async def read_figures(store: Store) -> TableFigures:
-    """Ask Postgres; raises whatever it raises."""
+    """Read the figures; raises any error of Postgres."""
     totals, letters = await store.history.totals(), await store.letters.count()
     oldest = min((count.oldest for count in letters), default=None)
     return TableFigures(

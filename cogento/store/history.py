@@ -43,7 +43,7 @@ _SUBSCRIPTIONS_NOW = query("recent_subscriptions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerRecord:
-    """A row of users, without what only programs want, and the user's roles."""
+    """A row of users, without the columns that only programs need, and the user's roles."""
 
     user_id: str
     customer_id: CustomerId
@@ -61,7 +61,7 @@ class CustomerRecord:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """A row of an object that belongs to a customer, without what only programs want; `row` is by columns."""
+    """A row of an object that belongs to a customer, without the columns that only programs need; `row` is by column."""
 
     kind: Kind
     object_id: ObjectId
@@ -72,7 +72,7 @@ class ObjectRecord:
 class UnsureRecord:
     """What an unsure row remembers of its events, for `cogento.ordering.explain.tie_of`.
 
-    `outlives_customer` says that it has not ended though its customer is deleted, with whom it should have.
+    `outlives_customer` says that it has not ended although its customer, with whom it should have ended, is deleted.
     """
 
     object_id: ObjectId
@@ -101,7 +101,7 @@ class LedgerRecord:
 
     @property
     def status_change(self) -> StatusChange:
-        """How it changed its object's status; nothing for what was processed by a release that did not keep it."""
+        """How it changed its object's status; empty for an event processed by a release that did not record it."""
         return StatusChange(self.status_before, self.status_after)
 
 
@@ -115,7 +115,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """How many events ever ended how; how many rows are unsure, and what Stripe is to be asked for."""
+    """How many events have ever ended in each outcome; how many rows are unsure, and how many objects Stripe is to be asked for."""
 
     applied: int
     unchanged: int
@@ -134,7 +134,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresFacts:
-    """What server it is, whether it takes no writes, and how many of its connections are in use."""
+    """The server's version, whether it is read-only, and how many of its connections are in use."""
 
     version: str
     is_read_only: bool
@@ -151,7 +151,7 @@ class History:
     async def whose(self, about: str) -> list[CustomerId]:
         """Name the customers that an id (of a customer, of what belongs to one, of an event, or ours) or an address is about.
 
-        A stand-in address is about the customer whose id it contains, whoever shows one now.
+        A stand-in address is about the customer whose id it contains, whichever row shows it now.
         """
         asked = about.removesuffix(STAND_IN)
         rows = await self._database.fetch(_WHOSE, asked, canonical_address(about), _user_id(asked))
@@ -168,7 +168,7 @@ class History:
         return [ObjectRecord(kind, ObjectId(row[0]), _with_json_read(kind, row)) for row in rows]
 
     async def unsure(self, customer_id: CustomerId, *, limit: int = 100) -> list[UnsureRecord]:
-        """Read what the unsure ones among a customer's own row and of what belongs to it remember."""
+        """Read what unsure rows remember: the customer's own, and those of its objects."""
         return [UnsureRecord(**row) for row in await self._database.fetch(_UNSURE, customer_id, limit)]
 
     async def events(self, customer_id: CustomerId, *, limit: int = 100) -> list[LedgerRecord]:
@@ -184,9 +184,9 @@ class History:
         before: LedgerRecord | None = None,
         limit: int = 100,
     ) -> list[TimelineEntry]:
-        """Read a part of what happened to a customer, the newest first, from below the event `before` on.
+        """Read what happened to a customer, the newest first, from the event before `before` on.
 
-        `customers` are the customer and what belongs to it: thin events of others name no customer.
+        `customers` are the customer and what belongs to it: thin events of the objects name no customer.
         """
         place = (before.event_created_at, before.settled_at, before.event_id) if before else (None,) * 3
         rows = await self._database.search(_TIMELINE, list(customers), object_id, changes_only, *place, limit)
@@ -206,7 +206,7 @@ class History:
         return LedgerRecord(**rows[0]) if rows else None
 
     async def server(self) -> PostgresFacts:
-        """Say what server it is."""
+        """Read the server's facts."""
         (row,) = await self._database.fetch(_SERVER)
         return PostgresFacts(**row)
 
@@ -220,7 +220,7 @@ class History:
         return [str(row["relation"]) for row in await self._database.fetch(_RIGHTS_LACKING, list(tables))]
 
     async def totals(self) -> Totals:
-        """Sum up."""
+        """Read the totals."""
         (row,) = await self._database.fetch(_TOTALS)
         return Totals(**row)
 
@@ -236,7 +236,7 @@ class SettledCount:
 
 @dataclass(frozen=True, slots=True)
 class NewCustomer:
-    """A customer whose row changed a moment ago."""
+    """A customer whose row changed in the last seconds."""
 
     customer_id: CustomerId
     email: str
@@ -247,7 +247,7 @@ class NewCustomer:
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """A subscription whose row changed a moment ago."""
+    """A subscription whose row changed in the last seconds."""
 
     subscription_id: ObjectId
     status: str

@@ -1,7 +1,7 @@
 """The whole last object beside each row, where that is asked for (KEEP_OBJECTS): what Stripe said, for what no column shows.
 
-Written in the transaction of the row, under its lock, from the event that the row shows. What somebody who is deleted or
-forgotten had is erased, whether anything is kept now or was once.
+Written in the transaction of the row, under its lock, from the event that the row shows. The objects of a deleted or forgotten
+person are erased, also after KEEP_OBJECTS was switched off.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _ERASE = query("kept_objects_erase")
 
 
 async def write(connection: asyncpg.Connection, plan: Plan, deliveries: Iterable[Delivery]) -> None:
-    """Keep the objects that rows show from now on, and that came with these deliveries.
+    """Keep the objects that rows show from now on, and whose bodies came with these deliveries.
 
-    A row that goes back to an earlier event, whose body is gone, keeps an object of another event: its `event_id` says so.
+    Where a row goes back to an earlier event, whose body is gone, the object beside it stays another event's: its `event_id` says so.
     """
     shown = {
         *(change.decision.last_event_id for change in plan.customers),

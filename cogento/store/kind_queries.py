@@ -30,7 +30,7 @@ _ARRAYS = {
     ColumnType.METADATA: "JSONB",
     ColumnType.CLOSED_JSON: "JSONB",
 }
-"""As what the values of a column go to Postgres."""
+"""The SQL type as which a column's values are sent to Postgres."""
 
 _LAST_ARRAYS = (
     ("BIGINT", "second of the event that is shown"),
@@ -55,7 +55,7 @@ def query_of_all(name: str) -> str:
 
 
 def sent(name: str) -> list[str]:
-    """Read a named query as it is sent, once for each kind if it is of one kind's table."""
+    """Read a named query as it is sent: one text for each kind, where it is of one kind's table."""
     text = query_of_all(name)
     return [query_of(name, kind) for kind in OWNED_KINDS] if _NAME.search(text) else [text]
 

@@ -1,6 +1,6 @@
 """Locks on work that one process at a time may do: advisory locks of PostgreSQL, which end with their connection.
 
-So a process that dies or loses it holds nobody up.
+So a process that dies, or loses its connection, holds nobody up.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class LeaderLease:
 
 
 class LeaderLocks:
-    """What one process holds, of all the schemas that share its connections: on one of them, kept while it holds any.
+    """The locks that one process holds, in all schemas that share its connections: on one connection, kept while it holds any.
 
-    A session gets its own lock as often as it asks, so what is held is noted here as well. When the connection is lost,
+    PostgreSQL grants a session the same lock again, so what is held is noted here as well. When the connection is lost,
     so are all of its locks, and another process may take them.
     """
 

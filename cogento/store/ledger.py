@@ -1,7 +1,6 @@
 """The ledger: one row for each event whose outcome is final, written with the rows that it changed.
 
-It is what makes an event count once. A dead event is the exception: it may be tried again, and then its
-row tells the new outcome.
+It is what makes an event count once. A dead event is the exception: it may be tried again, and its row then says the new outcome.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _REAPPLY = query("ledger_reapply")
 class Delivery(msgspec.Struct, frozen=True):
     """One event as it left its mailbox: when it was put there, how often it failed, how it came, and its body.
 
-    Without a body its whole object is not kept, where objects are.
+    Without a body its object is not kept, even with KEEP_OBJECTS.
     """
 
     event: Event | Notice
@@ -49,7 +48,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def is_repair(self) -> bool:
-        """Whether the row is known to differ, and nothing that it shows is to be trusted."""
+        """Whether the row is known to differ from Stripe, so that nothing it shows is to be trusted."""
         return self.source is Source.VERIFY
 
 
@@ -64,7 +63,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class KnownEvents:
-    """Which events of a batch are known: `done` count no more, `dead` ones are tried again."""
+    """Which events of a batch the ledger has: `done` ones are duplicates, `dead` ones are tried again."""
 
     done: frozenset[EventId]
     dead: frozenset[EventId]
@@ -85,11 +84,11 @@ async def write(
     *,
     dead: Collection[EventId],
 ) -> bool:
-    """Write the final ones among the results; `dead` are those that were given up before.
+    """Write the final ones among the results; `dead` are events that were dead letters before.
 
-    False when the answer says that the role member follows nothing (roles.py): nearly every batch writes here, so
-    that a question of its own would cost more than what it saves. UniqueViolationError or LedgerRacedError when another
-    transaction has written one meanwhile.
+    Returns False when no status makes a member (roles.py), which the same statement reads: nearly every batch writes here, and a
+    query of its own would cost more than it saves. Raises UniqueViolationError or LedgerRacedError when another transaction has
+    written one of the events meanwhile.
     """
     final = [one for one in deliveries if results[one.event.id].is_final]
     if not final:

@@ -1,4 +1,4 @@
-"""Dead letters as they are read: what is kept of each, what was done to it, and which ones are asked for.
+"""Dead letters as they are read: what is kept of each, what was done to it, and the filters by which they are found.
 
 Frozen values; none holds a body.
 """
@@ -30,12 +30,12 @@ UNRESOLVED = frozenset({LetterStatus.OPEN, LetterStatus.RETRYING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFilter:
-    """Which letters: all that everything given here is true of; None asks for nothing.
+    """Which letters: those that match every term given here; None leaves a term out.
 
-    `about` is a customer, object or event; `text` stands anywhere in an id, a code, a message or a resolution,
-    in any case. Ages are counted from the letter's last death, in seconds by Postgres's clock. `removals` asks for
-    those only that tell of an end, `newest` for those up to this number, `oldest` for those from this one on, `ids` for
-    these alone, `operation` for those that a bulk operation dealt with.
+    `about` is a customer, object or event; `text` is looked for in ids, codes, messages and resolutions, in any case. Ages are
+    counted from the letter's last death, in seconds by Postgres's clock. `removals` asks only for letters whose events end an
+    object, `newest` for letter ids up to this one, `oldest` for those from this one on, `ids` for these alone, `operation` for
+    letters that this bulk operation dealt with.
     """
 
     statuses: frozenset[LetterStatus] = UNRESOLVED
@@ -55,9 +55,9 @@ class LetterFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A letter as kept, without its bytes; `raw_sha256` of them is in hexadecimal, and outlives them.
+    """A letter as kept, without its bytes; `raw_sha256` is theirs in hexadecimal, and stays when they are erased.
 
-    A `removal` tells of an end.
+    A `removal` is the letter of an event that ends its object.
     """
 
     id: int
@@ -93,7 +93,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterCause:
-    """What letters died of, and how many did, `removals` among them; `message` is the newest one's where they differ."""
+    """What letters died of, how many did, and how many of these are `removals`; `message` is the newest one's where they differ."""
 
     fingerprint: str
     event_type: str
@@ -125,10 +125,10 @@ class LetterMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterSummary:
-    """How many letters a filter finds, exactly, and the newest of them, 0 where it finds none; and their most frequent causes.
+    """How many letters a filter finds, exactly; the id of the newest, 0 where it finds none; and their most frequent causes.
 
-    Customers, and those of them who are paused, are counted over `customers_of` of the letters: at least so many there are.
-    How many of them are paused is None where nobody can say.
+    Customers, and paused customers, are counted over `customers_of` of the letters, so there are at least so many. The number of
+    paused ones is None where it is not known.
     """
 
     letters: int
@@ -146,14 +146,14 @@ class LetterSummary:
 
 @dataclass(frozen=True, slots=True)
 class LetterStatuses:
-    """How many letters of each status there are, counted up to a number; and the newest of all, or 0."""
+    """How many letters of each status there are, counted up to a number; and the id of the newest of all, or 0."""
 
     counts: Mapping[LetterStatus, int]
     newest: int
 
 
 class RowSince(StrEnum):
-    """What the row of a letter's object shows meanwhile, beside what its event would have it show."""
+    """What the row of a letter's object shows by now, compared with what the letter's event would write."""
 
     ABSENT = "absent"
     OLDER = "older"
@@ -164,7 +164,7 @@ class RowSince(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LetterRow:
-    """The row of a letter's object: which event it shows, of when, and whether the object has ended there."""
+    """The row of a letter's object: which event it shows, from when, and whether the object has ended there."""
 
     since: RowSince
     shown: EventId | None
@@ -207,7 +207,7 @@ class Replay:
 class LetterCount:
     """How many unresolved letters of one status and class there are, and since when.
 
-    `removals` are those among them that tell of the end of something that a row still shows.
+    `removals` are those whose events end an object that its row still shows as not ended.
     """
 
     status: LetterStatus

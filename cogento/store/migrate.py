@@ -1,7 +1,7 @@
 """Bring the tables up to date, whoever else is doing so.
 
-One session lock lets one release migrate at a time; a lock timeout keeps a change of a table from
-queueing up behind a long transaction with every writer behind it: it steps back and tries again.
+A session lock lets one release migrate at a time. A lock timeout keeps a change of a table from waiting behind a long
+transaction, with every writer waiting behind the change: it rolls back and tries again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 APPLICATION_NAME = "cogento migrate"
 CONNECTION_LOST = ("08", "57P")
-"""How the SQLSTATE begins of what says that this connection has ended, or the server."""
+"""The first characters of SQLSTATEs that say that this connection, or the server, has ended."""
 
 _TAKE_LOCK = "SELECT pg_advisory_lock(hashtext(concat_ws('.', 'cogento.migrate', nullif($1, 'public'))))"
 _LOCKED = (
@@ -59,7 +59,7 @@ MADE_BY = {
     "0004": "backfill_progress",
     "0005": "notices",
 }
-"""A table that each revision made which those releases had; by these we know ours, whoever else's revision says 0003."""
+"""For each revision of those releases, a table that it made. The table proves that the revision is ours: other programs number theirs 0003, too."""
 _WHERE = "SELECT relnamespace::REGNAMESPACE::TEXT FROM pg_class WHERE oid = to_regclass($1)"
 _READABLE = "SELECT has_table_privilege(to_regclass($1), 'SELECT')"
 IN_THE_WAY = {
@@ -83,10 +83,10 @@ OWN_PLACE = (
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What it took: the revision before and after, and the ledger's days that were made.
+    """What a migration did: the revision before and after, and the ledger's days that were made.
 
-    `old_sessions` of an earlier release kept the machinery where they look for it. `announces_changes` is as CHANGES has switched
-    it, now or before.
+    `old_sessions` is how many sessions of an earlier release kept the machinery in the schema where they look for it.
+    `announces_changes` says whether CHANGES is on, whether switched now or before.
     """
 
     before: str | None
@@ -106,14 +106,13 @@ def migrate(
 ) -> Migrated:
     """Bring the tables to this release's revision and make the ledger's days, or bring them to an earlier one.
 
-    `with_views` makes those that are named as the sync engines' tables, too; `changes` has them announced, or no longer
-    (None: as before).
-    A database of a newer release is left as it is, so that a release can be rolled back. Nothing is half
-    done: all revisions are one transaction.
+    `with_views` also makes the views that are named as the sync engines' tables; `changes` switches the announcing of changes on
+    or off (None: as before). A database of a newer release is left as it is, so that a release can be rolled back. Nothing is
+    half done: all revisions are one transaction.
 
-    Raises PostgresRefusedError when Postgres does not let us in, MigrationRefusedError when something of others is in
-    the way, MigrationError when locks of others did not go away within `patience_seconds`, and whatever says that
-    Postgres is away.
+    Raises PostgresRefusedError when Postgres does not let us in, MigrationRefusedError when an object that is not ours is in the
+    way, MigrationError when other sessions' locks did not go away within `patience_seconds`, and whatever says that Postgres is
+    away.
     """
     _, schema = split_schema(database_url)
     upgrade = partial(_upgrade, to=to, schema=schema, with_views=with_views, changes=changes)
@@ -136,14 +135,14 @@ async def _make_days(database_url: str) -> tuple[dt.date, ...]:
 
 
 async def change_tables(database_url: str, change: Callable[[sa.Connection], T], *, deadline: float) -> T:
-    """Call what changes tables in a transaction, again when it met a lock; raises as `migrate` does."""
+    """Call `change` in a transaction, and again after a lock timeout until the deadline; raises as `migrate` does."""
     await greet(database_url, application_name=APPLICATION_NAME)
     _, schema = split_schema(database_url)
     while True:
         try:
             return await run_on_connection(database_url, change)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
-            # SQLAlchemy wraps the errors of its statements, and those of files come as they are.
+            # SQLAlchemy wraps the errors of its own statements; those of SQL files come unwrapped.
             cause: BaseException = error
             while not isinstance(cause, asyncpg.PostgresError) and cause.__cause__ is not None:
                 cause = cause.__cause__
@@ -155,7 +154,7 @@ async def change_tables(database_url: str, change: Callable[[sa.Connection], T],
 
 
 async def run_on_connection(database_url: str, do: Callable[[sa.Connection], T]) -> T:
-    """Call what knows SQLAlchemy's connections, as Alembic does, with one of asyncpg's behind it."""
+    """Call `do`, which needs a connection of SQLAlchemy's as Alembic does, with one over asyncpg."""
 
     async def dial() -> asyncpg.Connection:
         dialled = await connect_plainly(database_url, application_name=APPLICATION_NAME)
@@ -208,7 +207,7 @@ def upgrade_to(connection: sa.Connection, revision: str) -> None:
 
 
 def _require_no_other_place(connection: sa.Connection, schema: str) -> None:
-    """Refuse to make tables anew where the user's search_path led the releases to that knew no DATABASE_SCHEMA."""
+    """Refuse to make a second set of tables where the user's search_path leads to one, made before there was DATABASE_SCHEMA."""
     if schema != DEFAULT_SCHEMA or _exists(connection, VERSION_TABLE):
         return
     connection.exec_driver_sql("SET LOCAL search_path TO DEFAULT")
@@ -227,10 +226,10 @@ def _revision(connection: sa.Connection) -> str | None:
 
 
 def _take_over_version(connection: sa.Connection, scripts: ScriptDirectory, schema: str) -> None:
-    """Rename the table in which earlier releases kept the revision, if it is ours: every Alembic calls its own so.
+    """Rename the table in which earlier releases kept the revision, if it is ours: by default every Alembic gives its table this name.
 
-    Theirs may even name a revision of ours, so the tables have to be what that revision made of them.
-    A view of the old name lets those releases, which may still run or come back, read and migrate as before.
+    Another program's may even name a revision of ours, so the tables of that revision have to be there as well. A view of the
+    old name lets those releases, which may still run or come back, read and migrate as before.
     """
     readable = connection.exec_driver_sql(_READABLE, (OLD_VERSION_TABLE,)).scalar()
     if _exists(connection, VERSION_TABLE) or not readable:

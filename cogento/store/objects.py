@@ -50,7 +50,7 @@ class ObjectChange(msgspec.Struct, frozen=True):
 
     @property
     def columns(self) -> OwnedColumns:
-        """What the row shall show."""
+        """What the row is to show."""
         return cast("OwnedColumns", self.decision.columns)
 
     @property
@@ -60,7 +60,7 @@ class ObjectChange(msgspec.Struct, frozen=True):
 
     @property
     def owners(self) -> frozenset[CustomerId]:
-        """Whose it was and whose it shall be."""
+        """The customer it belonged to and the one it will belong to."""
         before = {self.row.columns.customer_id} if self.row else set()
         return frozenset(map(CustomerId, before | {self.columns.customer_id}))
 
@@ -135,7 +135,7 @@ class ObjectTable:
     def _values(
         self, changes: Sequence[ObjectChange], owners: Mapping[str, UUID]
     ) -> dict[str, Sequence[object]]:
-        """Give what both statements write, by the names that they give it."""
+        """Give the values that both statements write, by the names that they use."""
         shows = [change.columns for change in changes]
         decisions = [change.decision for change in changes]
         return {

@@ -1,8 +1,8 @@
-"""Bulk retries and discards of dead letters: what each is to take, and how far it has come.
+"""Bulk retries and discards of dead letters: which letters each is to take, and how far it has come.
 
-One runs at a time. Its process says with each batch that it lives; one that says nothing for 15 seconds is gone, its
-operation counts as interrupted, and another process may continue it. Then nothing is done twice: a batch is taken in one
-transaction with the proof that the operation is still this process's, and every letter that was taken says so.
+One runs at a time. Its process sends a heartbeat with each batch. Without one for 15 seconds the operation counts as
+interrupted, and another process may continue it. Nothing is then done twice: the transaction that takes a batch also proves that
+the operation is still this process's, and every letter that was taken says so.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Operation:
 
     @property
     def may_continue(self) -> bool:
-        """Whether it has ended before its end."""
+        """Whether it stopped before it had dealt with every letter."""
         return self.state in CONTINUABLE and self.filter is not None
 
 
@@ -127,7 +127,7 @@ class OperationRunningError(Exception):
 
 
 class OperationEndedError(Exception):
-    """The operation shall stop, or another process continues it."""
+    """The operation is to stop, or another process continues it."""
 
 
 class Operations:
@@ -157,7 +157,7 @@ class Operations:
         return _operation(rows[0])
 
     async def take_over(self, operation_id: int) -> Operation | None:
-        """Continue one that has ended before its end; None when it has not.
+        """Continue an operation that stopped early; None when `may_continue` is false.
 
         Raises OperationRunningError while another one runs.
         """
@@ -171,7 +171,7 @@ class Operations:
         return None
 
     async def remaining(self, operation: Operation) -> Sequence[LetterMatch]:
-        """Name the letters that it has still to deal with, oldest event first.
+        """Name the letters that it still has to deal with, oldest event first.
 
         Ages in its filter are counted from when it began.
         """
@@ -192,15 +192,15 @@ class Operations:
         return [InFlight(row["id"], EventId(row["event_id"]), LetterStatus(row["status"])) for row in rows]
 
     async def retry(self, operation: Operation, letter_ids: Collection[int]) -> Sequence[Replay]:
-        """Take a batch of open letters, oldest event first; raises OperationEndedError when it shall stop."""
+        """Take a batch of open letters, oldest event first; raises OperationEndedError when it is to stop."""
         return await self._batch(operation, dead_letters.retry, letter_ids)
 
     async def discard(self, operation: Operation, letter_ids: Collection[int]) -> Sequence[int]:
-        """Close a batch of open letters, and say which; raises OperationEndedError when it shall stop."""
+        """Close a batch of open letters, and say which; raises OperationEndedError when it is to stop."""
         return await self._batch(operation, dead_letters.discard, letter_ids)
 
     async def progress(self, operation: Operation, counts: Mapping[str, int]) -> None:
-        """Say what was done so far, in all; raises OperationEndedError when another process continues it."""
+        """Record the totals so far, and that the process lives; raises OperationEndedError when another process continues it."""
         if not await self._database.write(
             _PROGRESS, operation.id, operation.runner, json.dumps(dict(counts))
         ):
@@ -211,11 +211,11 @@ class Operations:
         await self._database.write(_FINISH, operation.id, operation.runner, state, error)
 
     async def stop(self, operation_id: int) -> bool:
-        """Have one stop after its batch; False when it does not run."""
+        """Have an operation stop after its current batch; False when it does not run."""
         return bool(await self._database.write(_STOP, operation_id))
 
     async def read(self, operation_id: int) -> Operation | None:
-        """Read one."""
+        """Read an operation; None when there is none of this id."""
         rows = await self._database.fetch(_READ, operation_id)
         return _operation(rows[0]) if rows else None
 
@@ -272,7 +272,7 @@ def _filter(written: dict[str, Any]) -> LetterFilter | None:
 
 
 def _changed_fields(which: LetterFilter) -> dict[str, object]:
-    """Name what a filter asks for; its statuses are always those that are open."""
+    """Name the terms that a filter gives; its statuses are always those of open letters."""
     unset = asdict(LetterFilter())
     return {
         name: value for name, value in asdict(which).items() if name != "statuses" and value != unset[name]

@@ -1,6 +1,6 @@
 """The ledger's days: partitions made ahead, and dropped when they are older than the retention.
 
-Safe to run from anywhere at any time: of two at once each day is made or dropped by one. Every day is one
+Safe to run from anywhere at any time: when two run at once, each day is made or dropped by one of them. Every day is one
 short transaction, so that writers wait milliseconds.
 """
 

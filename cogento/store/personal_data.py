@@ -42,7 +42,7 @@ _NAMED_REASONS = query("forget_named_reasons")
 
 FORGOTTEN = "erased: the person was forgotten"
 SHORTEST_NAME = 4
-"""A shorter name stands in too many words to be looked for."""
+"""A shorter name occurs in too many words to be looked for."""
 NAMING = ("email", "name", "phone", "individual_name", "business_name")
 
 
@@ -65,7 +65,7 @@ class PersonalData:
         self._database = database
 
     async def names_of(self, customer_id: CustomerId) -> frozenset[str]:
-        """Say what names the person, as the row and the letters tell it, in lower case."""
+        """Return the names, addresses and numbers of the person in the row and the letters, in lower case."""
         found: set[str] = set()
         for row in await self._database.fetch(_PERSON, customer_id):
             values = (row["email"], row["stripe_email"], row["claimed_email"], row["name"], row["phone"])
@@ -79,7 +79,7 @@ class PersonalData:
     ) -> ErasedRows:
         """Erase everything in one transaction; `deletion` is the event that ends the customer.
 
-        Again is harmless. A dry run does it all and takes it back, so that its counts are exact.
+        Repeating it is harmless. A dry run does everything and rolls it back, so that its counts are exact.
         """
         delivery = Delivery(deletion, received_ms=deletion.created * 1000, attempts=0, source=Source.FORGET)
         locks, erased = LockSet(customers=frozenset({deletion.customer_id})), None
@@ -95,7 +95,7 @@ class PersonalData:
 
 
 class _DryRunError(Exception):
-    """Everything went well, and shall not be kept."""
+    """Everything went well, and is rolled back."""
 
     def __init__(self, erased: ErasedRows) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ async def _erase(
 
 
 def names_in(body: bytes | None) -> set[str]:
-    """Find what names the person in the body of an event of a customer; nothing in one that cannot be read."""
+    """Find the strings that name the person in the body of a customer's event; none in a body that cannot be read."""
     found: set[str] = set()
     if body is None:
         return found
@@ -161,7 +161,7 @@ def names_in(body: bytes | None) -> set[str]:
 
 
 def worth_looking_for(names: Iterable[str]) -> frozenset[str]:
-    """Bring what names a person to the form in which reasons are searched."""
+    """Bring names to the form in which reasons are searched, and leave out those that are too short."""
     tidy = (name.strip().lower() for name in names)
     return frozenset(name for name in tidy if len(name) >= SHORTEST_NAME)
 

@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def unsure(self) -> frozenset[ObjectId]:
-        """Every object whose events do not tell how it ends."""
+        """Every object whose events leave open which of them is last."""
         customers = (ObjectId(c.customer_id) for c in self.customers if not c.decision.sure)
         owned = (c.object_id for c in self.objects if not c.decision.sure)
         return frozenset((*customers, *owned, *self.outliving))
@@ -69,11 +69,11 @@ class Plan:
 
 
 def make_plan(events: Collection[Event], users: Users, objects: Objects) -> Plan:
-    """Decide every object; those of customers that have no row, and get none here, are parked."""
+    """Decide every object; objects of customers that have no row, and get none in this batch, are parked."""
     customers = _decide_customers(events, users)
     owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
     owners |= {change.customer_id: change.user_id for change in customers}
-    # Of somebody who was forgotten Stripe may still have subscriptions, which then have not ended.
+    # Stripe may still have subscriptions of a customer who was forgotten; those have not ended.
     gone = {id_ for id_, row in users.items() if row.claim.deleted and not row.is_forgotten}
     gone |= {
         change.customer_id

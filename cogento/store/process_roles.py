@@ -1,7 +1,7 @@
 """What each process may do in the database, where each has a role of its own: the least that it needs.
 
-The owner migrates, and nobody else changes a table. Workers and consoles write rows; what a person put in stays, for no role
-may delete users, subscriptions, letters or what was done. Readers, analysts and sign-in, see the tables for people.
+The owner migrates, and nobody else changes a table. Workers and consoles write rows. No role may delete users, subscriptions,
+letters or activity. Readers, analysts and sign-in, see the tables for people.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
         {**_CHANGES, "stripe_objects": _READ},
     ),
 }
-"""By table, of the schema for people and of the machinery's. What a role of a process may do, and nothing beside it."""
+"""By table, in the schema for people and in the machinery's: everything that a process's role may do."""
 
 FUNCTIONS = {
     ProcessRole.WORKER: (
@@ -108,7 +108,7 @@ FROM unnest($2::TEXT[]) AS needed
 
 
 def grants(process: ProcessRole, role: str, schema: str) -> list[str]:
-    """Say the statements that give a role what its process needs; `role` is quoted where it has to be."""
+    """Return the statements that give a role what its process needs; `role` is quoted where it has to be."""
     internal = internal_schema(schema)
     outside, inside = RIGHTS[process]
     schemas = f'"{schema}", "{internal}"' if inside else f'"{schema}"'
@@ -124,9 +124,9 @@ def grants(process: ProcessRole, role: str, schema: str) -> list[str]:
 
 
 def renew(connection: sa.Connection, schema: str) -> None:
-    """Give workers and consoles that have roles of their own what they need of a new release's tables, too.
+    """Give workers' and consoles' roles, where they have their own, what they need of a new release's tables.
 
-    They are known by a right that only they have: to make days of the ledger, and to write activity.
+    Each is recognised by a right that only it has: the worker's to make the ledger's days, the console's to write activity.
     """
     for role, process in connection.exec_driver_sql(_MARKED).all():
         outside, inside = RIGHTS[ProcessRole(process)]
@@ -147,7 +147,7 @@ def renew(connection: sa.Connection, schema: str) -> None:
 
 
 def roles_sql(roles: Mapping[ProcessRole, str], schema: str) -> str:
-    """Write what makes the roles and gives them their rights, for psql; saying it again changes nothing."""
+    """Write what makes the roles and gives them their rights, for psql; running it again changes nothing."""
     lines = [
         f"-- Roles for the processes of Cogento's Stripe sync, of the tables in the schema {schema}. Say it after `cogento",
         "-- migrate`, as the tables' owner who may make roles, or as an administrator. Twice is harmless. It sets no password:",

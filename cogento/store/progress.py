@@ -1,4 +1,4 @@
-"""How far a backfill and the missed-event sweep have come, kept where neither a kill nor a wiped Redis reaches it.
+"""How far a backfill and the missed-event sweep have come, kept in Postgres, where it survives a killed process and a wiped Redis.
 
 Knows nothing of Stripe. Each call of `BackfillProgress` and `SweepProgress` is one transaction.
 """
@@ -55,7 +55,7 @@ class TimeRange:
 
 @dataclass(frozen=True, slots=True)
 class BackfillRange:
-    """A range that is left to list, and the number under which that is kept."""
+    """A range that is left to list, and the id of its row."""
 
     id: int
     left: TimeRange
@@ -82,7 +82,7 @@ class BackfillProgress:
         self._database = database
 
     async def begin(self, ranges: Sequence[TimeRange]) -> None:
-        """Restart with these, in their order."""
+        """Start again with these ranges, in their order."""
         kinds = [one.kind.name for one in ranges]
         await self._database.write(
             _BEGIN, kinds, [one.since for one in ranges], [one.before for one in ranges]
@@ -94,7 +94,7 @@ class BackfillProgress:
         return BackfillStatus(**row)
 
     async def left(self) -> list[BackfillRange]:
-        """Give what is left to list, in order, without kinds that only a newer release knows."""
+        """Return the ranges left to list, in order, without kinds that only a newer release knows."""
         return [
             BackfillRange(row["id"], TimeRange(kind, row["since"], row["before"]))
             for row in await self._database.fetch(_LEFT)
@@ -102,7 +102,7 @@ class BackfillProgress:
         ]
 
     async def save(self, part: BackfillRange, counts: Mapping[tuple[str, str], int]) -> None:
-        """Say that only so much of a range is left, and count what became of the rest."""
+        """Record that only `part` of a range is left, and count what became of the rest."""
         kinds, outcomes = [kind for kind, _ in counts], [outcome for _, outcome in counts]
         await self._database.write(_SAVE, part.id, part.left.before, kinds, outcomes, list(counts.values()))
 
@@ -114,7 +114,7 @@ class BackfillProgress:
         return BackfillRange(row["id"], older), BackfillRange(part.id, newer)
 
     async def finish(self) -> None:
-        """Say that nothing is left."""
+        """Record that nothing is left."""
         await self._database.write(_BACKFILL_FINISH)
 
     async def totals(self) -> Counts:
@@ -158,7 +158,7 @@ class SweepProgress:
         self._database = database
 
     async def status(self) -> SweepStatus:
-        """Read it."""
+        """Read how far sweeps have come."""
         (row,) = await self._database.fetch(_SWEEP_STATUS)
         return SweepStatus(**row)
 
@@ -169,7 +169,7 @@ class SweepProgress:
         return [event for event in events if event.event_id not in settled]
 
     async def note(self, *, missing: int, awaited: Sequence[ListedEvent]) -> None:
-        """Count what was missing, and write down what is on its way."""
+        """Count events that were missing, and note those that are on their way."""
         ids, seconds = [event.event_id for event in awaited], [event.created for event in awaited]
         await self._database.write(_NOTE, missing, ids, seconds)
 
@@ -178,11 +178,11 @@ class SweepProgress:
         await self._database.write(_ADVANCE, second)
 
     async def finish(self) -> None:
-        """Say that a sweep came to its end now."""
+        """Record that a sweep ended now."""
         await self._database.write(_SWEEP_FINISH)
 
     async def awaited(self, *, after: ListedEvent = BEFORE_ALL_EVENTS, limit: int) -> list[ListedEvent]:
-        """Give what is waited for, the oldest first, a page at a time."""
+        """Return the awaited events, the oldest first, a page at a time."""
         rows = await self._database.fetch(_AWAITED, after.created, after.event_id, limit)
         return [ListedEvent(EventId(row["event_id"]), row["created"]) for row in rows]
 

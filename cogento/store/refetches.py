@@ -1,9 +1,9 @@
-"""What Stripe has to be asked for: objects named by thin events, rows whose last event is not known, dead letters' objects.
+"""What Stripe has to be asked for: objects named by thin events, unsure rows, and the objects of dead letters.
 
-Thin events leave one row an object (table notices), written with the ledger, until Stripe has answered. However many
-events name an object, it is asked for once; what was answered since is not asked for again when one of its events
-comes late. The other two are found by the rows' own flag and by the open letters, so that no crash forgets one.
-Knows nothing of Stripe.
+Thin events leave one row for each object (table notices), written with the ledger, until Stripe has answered. However many
+events name an object, it is asked for once; an object that Stripe has told of since is not asked for again when one of its
+events comes late. Unsure rows are found by their own flag, and letters' objects by the open letters, so that no crash forgets
+one. Knows nothing of Stripe.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ T = TypeVar("T", "Event", "Notice")
 
 @dataclass(frozen=True, slots=True)
 class RefetchTarget:
-    """An object that Stripe has to be asked for, and whose it is."""
+    """An object that Stripe has to be asked for, and the customer that it belongs to."""
 
     kind: Kind
     object_id: ObjectId
@@ -58,9 +58,9 @@ def target_of(row: Any) -> RefetchTarget:
 
 @dataclass(frozen=True, slots=True)
 class RefetchRequest:
-    """An object that Stripe has to be asked for, since how long, and the newest event that told of it.
+    """An object that Stripe has to be asked for, since when, and the newest event that named it.
 
-    `ends` says that an event, or an answer, told of its end.
+    `ends` says that an event, or an answer, said that it has ended.
     """
 
     kind: Kind
@@ -80,7 +80,7 @@ class SnapshotEvent:
 
 
 async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Result]:
-    """Write down of what a batch tells, in its transaction, and say what becomes of each event."""
+    """Note the objects that a batch's thin events name, in its transaction, and say what becomes of each event."""
     if not notices:
         return {}
     newest = _newest(notices)
@@ -102,13 +102,13 @@ async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]
 
 
 def _newest(told: Iterable[T]) -> list[T]:
-    """The newest of each object, in the order of the keys, so that two transactions lock alike."""
+    """Pick the newest of each object, in the order of the keys, so that all transactions lock in the same order."""
     in_order = sorted(told, key=lambda one: (one.object_id, one.created, one.id))
     return list({one.object_id: one for one in in_order}.values())
 
 
 async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
-    """Note which objects Stripe told of, in the transaction that writes what it said."""
+    """Note which objects Stripe has answered for, in the transaction that writes the answers."""
     told = [event for event in events if event.type == event.kind.fetched]
     if not told:
         return
@@ -123,7 +123,7 @@ async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event])
 
 
 class PendingRefetches:
-    """The objects of a database of which thin events told; each call is one transaction."""
+    """The objects that thin events named, in one database; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -136,18 +136,18 @@ class PendingRefetches:
         besides: Collection[ObjectId],
         limit: int,
     ) -> list[RefetchRequest]:
-        """Find objects to ask for: of which no more was told for so long, or that wait for `longest_seconds`."""
+        """Find objects to ask for: those not named again for `quiet_seconds`, and those that have waited for `longest_seconds`."""
         rows = await self._database.fetch(
             _NOTICES_DUE, quiet_seconds, longest_seconds, list(besides), limit, list(KINDS_BY_NAME)
         )
         return [RefetchRequest(**{**row, "kind": KINDS_BY_NAME[row["kind"]]}) for row in rows]
 
     async def give_up(self, objects: Collection[ObjectId]) -> None:
-        """Ask for these no more, until another event tells of them."""
+        """Stop asking for these, until another event names them."""
         await self._database.write(_GIVE_UP, list(objects))
 
     async def covered(self, events: Sequence[SnapshotEvent]) -> set[EventId]:
-        """Find snapshot events that nobody misses: Stripe has told of the object since, or will be asked."""
+        """Find snapshot events that need not be recovered: Stripe has answered for the object since, or will be asked."""
         rows = await self._database.fetch(
             _COVER,
             [event.event_id for event in events],
@@ -167,9 +167,10 @@ class UnsureRows:
     async def due(
         self, *, quiet_seconds: float, besides: Collection[ObjectId], limit: int
     ) -> list[RefetchTarget]:
-        """Find some that nothing was written to for so long, leaving out those `besides`.
+        """Find objects whose rows were not written to for `quiet_seconds`, without those in `besides`.
 
-        Of a letter's object none is due once its row shows a later event than the letter's, or an answer died.
+        The object of a letter is no longer due once its row shows a later event than the letter's, or once an answer of Stripe
+        became a dead letter.
         """
         rows = await self._database.fetch(
             _AMBIGUOUS_DUE, quiet_seconds, list(besides), limit, REFETCH.dead_letter_seconds
@@ -178,5 +179,5 @@ class UnsureRows:
 
 
 async def forget_requests(database: Database, *, days: int) -> None:
-    """Forget what was told so many days ago: its events can come no more."""
+    """Forget objects that no event has named for `days`: no older event can still come."""
     await database.write(_FORGET, days)

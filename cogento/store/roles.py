@@ -117,7 +117,7 @@ async def sync_member_roles(database: Database) -> None:
 
 
 async def _refresh_page(connection: asyncpg.Connection, *, after: str) -> str | None:
-    """Do the users after one; the last of them is returned, None when there was none."""
+    """Bring a page of users up to date, those after `after`; returns the last of them, None when there was none."""
     rows = await connection.fetch(_PAGE, after, PAGE)
     await sync_member_role(connection, [row["user_id"] for row in rows])
     return rows[-1]["stripe_customer_id"] if rows else None

@@ -1,9 +1,9 @@
-"""What is the same for every table: how rows are written, and how a locked row of Stripe's objects is compared.
+"""What is the same for every table: how rows are written, and how a locked row is compared with a decision.
 
-Columns of many rows go to Postgres as one text an array, `$1::TEXT::VARCHAR[]` in SQL: the driver's own arrays ask of
-every single value whether it is another array, which was a fifth of what a worker spent on writing
-(docs/decisions/0027). Where the statement takes `$1::BYTEA[]`, bytes go as they are: tens of megabytes of base64 take
-Postgres longer to read than to keep.
+Each column of many rows goes to Postgres as one text that is an array, `$1::TEXT::VARCHAR[]` in SQL: the driver's own arrays ask
+of every single value whether it is another array, which was a fifth of what a worker spent on writing (docs/decisions/0027).
+Where the statement takes `$1::BYTEA[]`, bytes go as they are: tens of megabytes of base64 take Postgres longer to read than to
+keep.
 """
 
 from __future__ import annotations
@@ -57,12 +57,10 @@ async def write(
     *,
     seconds: float | None = None,
 ) -> None:
-    """Write rows, given by the names of their columns, with one statement; none cost nothing.
+    """Write rows, given by the names of their columns, with one statement; without rows nothing is sent.
 
-    The answer may take so many seconds; without them, as many as any statement's.
-
-    Every row must be written: one that vanished under its lock would be a lost event, and
-    it is better not to commit then. Raises AssertionError, which nobody retries in place.
+    The statement may take `seconds`; None means as long as any statement. Every row must be written: one that vanished under its
+    lock would be a lost event, and it is better not to commit then. Raises AssertionError, which is not retried in place.
     """
     count = len(next(iter(values.values())))
     if not count:
@@ -75,7 +73,7 @@ async def write(
 def named_arrays(statement: str, values: Mapping[str, Sequence[object]]) -> list[str | Sequence[object]]:
     """Turn columns into one array each, in the order in which the statement names them.
 
-    Raises where the statement names others than are given.
+    Raises where the statement and `values` name different columns.
     """
     names = column_names(statement)
     if len(names) != len(values):
@@ -91,9 +89,9 @@ def _columns_of_bytes(statement: str) -> frozenset[str]:
 
 
 def array(values: Sequence[object]) -> str:
-    """Write texts, numbers, truths, UUIDs and nulls as an array; bytes become texts in base64.
+    """Write strings, numbers, booleans, UUIDs and nulls as a PostgreSQL array; bytes become strings in base64.
 
-    It is JSON in other brackets: both quote alike, and escape quotes and backslashes alike.
+    That is JSON in other brackets: both quote strings, and escape quotes and backslashes, in the same way.
     """
     written = _encode(values)[1:-1].decode()
     if _MAY_NAME_CONTROL.search(written):
@@ -102,6 +100,6 @@ def array(values: Sequence[object]) -> str:
 
 
 def _as_it_is(escape: re.Match[str]) -> str:
-    """Give the control character that JSON has a name for: Postgres knows no such names."""
+    """Return the control character itself that JSON escapes: Postgres does not know these escapes."""
     character: str = json.loads(f'"{escape[0]}"')
     return escape[0] if character in {'"', "\\"} else character

@@ -1,8 +1,8 @@
-"""Connections that serve the tables of several schemas in turn, so that many accounts need no more of them than one.
+"""Connections that serve the tables of several schemas in turn, so that many accounts need no more connections than one.
 
-A connection looks for names where the account's are, and changes that between transactions only. PostgreSQL makes a plan
-for the search path that it finds, and makes it anew when that has changed; asyncpg knows a prepared statement by its text.
-So each statement says its schema, and each schema's plans are kept beside the others'.
+A connection's search path is the account's, and changes between transactions only. PostgreSQL makes a plan for the search path
+in force, and makes it again when that has changed; asyncpg recognises a prepared statement by its text. So each statement names
+its schema, and each schema keeps plans of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncpg
 from cogento.database_schema import search_path
 
 STATEMENTS_OF_A_SCHEMA = 100
-"""How many prepared statements a connection keeps for each; asyncpg's own number for a connection with one."""
+"""How many prepared statements a connection keeps for each schema; asyncpg's default for a connection."""
 
 
 class SharedConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg carries no types
@@ -26,10 +26,10 @@ class SharedConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg carr
         self._mark = ""
 
     async def look_in(self, schema: str) -> None:
-        """Look for names in this schema from now on; for who is in no transaction."""
+        """Look for names in this schema from now on; not inside a transaction."""
         if schema == self._schema:
             return
-        self._schema = None  # unknown, should this fail
+        self._schema = None  # unknown, if this fails
         await super().execute(f"SET search_path = {search_path(schema)}")
         self._schema, self._mark = schema, f"/* {schema} */ "
 

@@ -1,6 +1,6 @@
-"""Batches of several callers in one transaction, where each caller's alone would be small.
+"""Batches of several callers in one transaction, where a transaction for each would be small.
 
-A transaction has a price of its own, whatever it holds: its statements, the commit, the wait for the disk.
+A transaction has a fixed cost, whatever it holds: its statements, the commit, the wait for the disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRANSACTIONS = 2
 """How many are under way at once: while Postgres works on one, the other is decided and written."""
 EVENTS_TOGETHER = 500
-"""A transaction that has so many takes no further caller's."""
+"""A transaction that holds so many events takes no further caller's."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,9 +48,9 @@ class _Share:
 class SharedTransactions:
     """Applies in one transaction what several callers of one event loop bring at once.
 
-    Nobody waits for others to come: whoever finds fewer than TRANSACTIONS under way begins one with all that is there, and
-    those who come meanwhile share the next. For callers that end together: to cancel one cancels its transaction, and
-    whoever shares it.
+    Nobody waits for others: a caller who finds fewer than TRANSACTIONS under way begins one with all that waits, and those who
+    come meanwhile share the next. Only for callers that stop together: cancelling one cancels its transaction, and so all that
+    share it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -59,14 +59,14 @@ class SharedTransactions:
         self._waiting: deque[_Share] = deque()
 
     async def apply(self, deliveries: Sequence[Delivery]) -> BatchResult:
-        """Apply as `Store.apply`, whose errors come out; the result may tell of others' events as well.
+        """Apply as `Store.apply`, and raise as it does; the result may contain others' events as well.
 
-        What fails by the fault of one caller's events is applied caller by caller.
+        Where one caller's events make the transaction fail, it is applied again caller by caller.
         """
         mine = _Share(deliveries)
         self._waiting.append(mine)
         async with self._free:
-            if mine in self._waiting:  # else another caller has taken it along
+            if mine in self._waiting:  # otherwise another caller's transaction has taken it
                 await self._apply(self._take())
         return await mine.result
 

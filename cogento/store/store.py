@@ -80,7 +80,7 @@ class Store:
     ) -> Store:
         """Open a pool of at most `pool_size` connections, made when needed: Postgres may be away.
 
-        It may serve so many `schemas`; `in_schema` gives the store of another one.
+        The pool serves up to `schemas` of them; `in_schema` returns the store of another one.
         """
         database = await Database.open(
             database_url, pool_size=pool_size, application_name=application_name, schemas=schemas
@@ -99,7 +99,7 @@ class Store:
         """Apply a batch over many customers in one transaction, the ledger included; committed on return.
 
         When the connection is lost during COMMIT the batch may have been applied: give it again, and the
-        ledger answers "duplicate". Raises whatever error of Postgres came; `classify` says what it means.
+        ledger answers "duplicate". Raises any error of Postgres; `classify` says what it means.
         """
         failpoint("before_tx", deliveries)
         customers = frozenset(d.event.customer_id for d in deliveries if isinstance(d.event, Event))
@@ -144,7 +144,7 @@ class Store:
     async def ping_write(self) -> None:
         """Write a row of no meaning: a read would also succeed on a standby or a full disk.
 
-        On a fresh connection: one from before an outage says nothing of what comes after it.
+        Uses a fresh connection: one from before an outage proves nothing about the server after it.
         """
         await self._database.renew()
         await self._database.write(_PROBE)

@@ -37,8 +37,8 @@ _SAMPLE = query_of_all("stored_rows_sample")
 class StoredRow:
     """One row: what it shows, by which event of which second, and what it remembers of its events.
 
-    `email` is the address to sign in with and `email_due` the one that all claims come to; of customers alone. Of somebody
-    who was `forgotten` it shows nothing personal, whatever Stripe has.
+    `email` is the address to sign in with and `email_due` the one that all claims come to; both only for customers. A customer
+    who was `forgotten` has nothing personal here, whatever Stripe has.
     """
 
     customer_id: CustomerId
@@ -67,7 +67,7 @@ class StoredRows:
         }
 
     async def _due(self, rows: list[Any]) -> dict[CustomerId, str]:
-        """Say which address each of these should show by everybody's claims."""
+        """Say which address each of these should show, considering all claims."""
         claims = [_claim(row) for row in rows]
         addresses = {address for claim in claims if (address := claimed_address(claim))}
         others = await self._database.fetch(_CLAIMANTS, list(addresses)) if addresses else []

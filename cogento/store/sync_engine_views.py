@@ -92,11 +92,11 @@ VIEWS = {
         },
     ),
 }
-"""By view: the table it shows, and by column ours that it needs and how it is told."""
+"""By view: the table it shows, and for each of its columns, the column of ours that it needs and the SQL that shows it."""
 
 
 def make_views(connection: sa.Connection, schema: str) -> None:
-    """Make both views, or bring them up to date; raises MigrationRefusedError where something of others is in the way."""
+    """Make both views, or bring them up to date; raises MigrationRefusedError where an object that is not ours is in the way."""
     connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{SCHEMA}"')
     for view, (table, columns) in VIEWS.items():
         purpose = _PURPOSE.format(schema=schema, table=table)

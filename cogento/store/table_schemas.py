@@ -1,9 +1,9 @@
 """Which schema each of our tables is in: those for people in DATABASE_SCHEMA, the machinery in one of its own.
 
 Whoever opens the database sees users, subscriptions and roles, and no hundred partitions. Sessions look in both schemas, the
-machinery's first (`cogento/database_schema.py`), so a table may be in either and is found all the same: migrations make
-tables where nobody else can, and what people are to see is moved out of there. Releases before 0012 made everything in one
-schema, and look nowhere else. What they left is moved once none of their sessions is connected.
+machinery's first (`cogento/database_schema.py`), so a table may be in either and is found all the same: migrations make tables
+in the machinery's schema, where nobody else may, and the tables for people are then moved. Releases before 0012 made everything
+in one schema, and look nowhere else. What they left is moved once none of their sessions is connected.
 
 Moving a table rewrites nothing: rows, indexes, grants, and the views on it stay.
 """
@@ -90,7 +90,7 @@ WHERE c.relnamespace = $1::TEXT::REGNAMESPACE
   AND c.relkind IN ('r', 'p')
   AND granted.grantee <> c.relowner
 """
-"""Who has a grant on a table, which is worth nothing without one on its schema."""
+"""Roles that have a grant on a table; it is worth nothing without one on the table's schema."""
 _OLD_VIEW = """
 SELECT 1 FROM pg_class
 WHERE relnamespace = $1::TEXT::REGNAMESPACE AND relname = $2 AND relkind = 'v'
@@ -125,7 +125,7 @@ def make_schemas(connection: sa.Connection, schema: str) -> None:
 
 
 def _grant(at: Any) -> str | None:
-    """Say what the owner has to say for a schema that we need; nothing where this user may do what is to be done."""
+    """Return the statement that the database's owner has to run for a schema that we need; None where this user may do it all."""
     if at.is_missing:
         return None if at.may_make else f'CREATE SCHEMA "{at.name}" AUTHORIZATION "{at.current_role}"'
     return None if at.may_use else f'GRANT CREATE ON SCHEMA "{at.name}" TO "{at.current_role}"'

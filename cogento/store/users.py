@@ -1,8 +1,8 @@
 """Rows of `users`: locked, made and changed, many with one statement.
 
 A batch learns only under its locks which others it concerns: the claimants of an address that a customer takes or
-leaves, the owner of a subscription that moved. Then it locks what nobody else holds, without waiting, or starts again
-with a larger lock set. So nobody waits out of order, and there are no deadlocks.
+leaves, the owner of a subscription that moved. Then it locks these without waiting, or, where another transaction holds one,
+starts again with a larger lock set. So nobody waits out of order, and there are no deadlocks.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class LockSet:
     addresses: frozenset[str] = frozenset()
 
     def __or__(self, other: LockSet) -> LockSet:
-        """LockSet as far as both."""
+        """Lock everything that either locks."""
         return LockSet(self.customers | other.customers, self.addresses | other.addresses)
 
     def __le__(self, other: LockSet) -> bool:
-        """LockSet nothing that the other one does not."""
+        """Whether the other one locks everything that this one does."""
         return self.customers <= other.customers and self.addresses <= other.addresses
 
 
@@ -61,7 +61,7 @@ class LockSetTooSmallError(Exception):
 class UserRow(msgspec.Struct, frozen=True):
     """A customer's row as locked: `email` is the address to sign in with, `claim` the one it has in Stripe.
 
-    `claimed` is what the row says of that claim; a release without the column leaves it as it was.
+    `claimed` is what the row's own column says of that claim; a release without the column does not update it.
     """
 
     user_id: UUID
@@ -81,9 +81,9 @@ class UserRow(msgspec.Struct, frozen=True):
         return self.record["evidence"] is None and self.claim.stripe_email is None
 
     def known(self) -> CurrentRow:
-        """Say what the row knows and shows; read only for customers that have events of their own.
+        """What the row shows and remembers of its order; read only for customers that have events of their own.
 
-        One that was not made by us has no evidence of its order.
+        A row that was not made by us has no evidence of its order.
         """
         record = self.record
         columns = CustomerColumns(
@@ -113,12 +113,12 @@ class UserChange(msgspec.Struct, frozen=True):
 
     @property
     def columns(self) -> CustomerColumns:
-        """What the row shall show."""
+        """What the row is to show."""
         return cast("CustomerColumns", self.decision.columns)
 
     @property
     def claim(self) -> EmailClaim:
-        """The address that the customer shall have in Stripe."""
+        """The address that the customer has in Stripe after the batch."""
         shows = self.columns
         return EmailClaim(self.customer_id, shows.stripe_email, shows.stripe_created_at, shows.deleted)
 
@@ -144,7 +144,7 @@ async def lock(connection: asyncpg.Connection, locks: LockSet) -> Users:
 
 
 async def join_claimants(connection: asyncpg.Connection, addresses: Collection[str]) -> Users:
-    """Lock the rows of all that have these addresses; LockNotAvailableError at once if one is held."""
+    """Lock the rows of all who have these addresses; raises LockNotAvailableError at once if another transaction holds one."""
     return _by_customer(await connection.fetch(_JOIN_CLAIMANTS, list(addresses)))
 
 
@@ -181,7 +181,7 @@ async def insert(
 
 
 def _values(changes: Sequence[UserChange]) -> dict[str, Sequence[object]]:
-    """Give what both statements write, by the names that they give it."""
+    """Give the values that both statements write, by the names that they use."""
     shows = [change.columns for change in changes]
     decisions = [change.decision for change in changes]
     return {
