@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 import structlog
-from pydantic_settings import BaseSettings
 
 from cogento import runtime
 from cogento.console.dead_letters import DeadLetterService
@@ -31,6 +30,7 @@ from cogento.settings import (
     DatabaseSettings,
     MailboxSettings,
     ReconcileSettings,
+    Settings,
     load,
 )
 from cogento.store.connecting import greet_if_there
@@ -39,7 +39,7 @@ from cogento.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-S = TypeVar("S", bound=BaseSettings)
+S = TypeVar("S", bound=Settings)
 
 CONNECTIONS = 2
 REDIS_CONNECTIONS = 4  # several pages at once, and the poller beside them

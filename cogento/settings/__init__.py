@@ -21,6 +21,7 @@ from cogento.settings.servers import (
     MigrationSettings,
     SchemaSettings,
 )
+from cogento.settings.setting import SecretStr, Settings
 from cogento.settings.stripe import AskingSettings, StripeSettings
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "ReceiverSettings",
     "ReconcileSettings",
     "SchemaSettings",
+    "SecretStr",
+    "Settings",
     "StripeSettings",
     "WorkerSettings",
     "load",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
-
+from cogento.networks import read_addresses, read_networks
 from cogento.settings.processes import ReconcileSettings
+from cogento.settings.setting import setting
 from cogento.settings.stripe import StripeSettings
-from cogento.settings.values import AlertWebhookUrl, MetricsToken, ProxyAddresses, ProxyNetworks
+from cogento.settings.values import alert_webhook_url, metrics_token, secret, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ORDINARY_HEADERS = frozenset(
     [
@@ -39,8 +43,10 @@ ORDINARY_HEADERS = frozenset(
 class AlertSettings(StripeSettings):
     """Where alerts go, and what this deployment is called there."""
 
-    alert_webhook_url: AlertWebhookUrl | None = Field(
-        None, description="Where alerts that page are sent, as JSON that Slack understands; unset: nowhere."
+    alert_webhook_url = setting(
+        alert_webhook_url,
+        None,
+        description="Where alerts that page are sent, as JSON that Slack understands; unset: nowhere.",
     )
 
     @property
@@ -53,36 +59,44 @@ class AlertSettings(StripeSettings):
 class ConsoleSettings(ReconcileSettings, AlertSettings):
     """What the console needs."""
 
-    console_password_hash: SecretStr | None = Field(
-        None, description="Of the operators' password, made by `cogento password`."
+    console_password_hash = setting(
+        secret(), None, description="Of the operators' password, made by `cogento password`."
     )
-    console_read_only_password_hash: SecretStr | None = Field(
-        None, description="Of the viewers' password, who may look and not change, made by `cogento password`."
+    console_read_only_password_hash = setting(
+        secret(),
+        None,
+        description="Of the viewers' password, who may look and not change, made by `cogento password`.",
     )
-    console_trusted_proxy: ProxyAddresses = Field(
+    console_trusted_proxy = setting(
+        read_addresses,
         (),
         description="Addresses of the proxy that logs people in and names them in CONSOLE_TRUSTED_HEADER.",
     )
-    console_trusted_header: str | None = Field(
+    console_trusted_header = setting(
+        str,
         None,
-        validate_default=True,
         description="The header in which CONSOLE_TRUSTED_PROXY names who is logged in, instead of a password.",
     )
-    console_operators: str = Field(
+    console_operators = setting(
+        str,
         "",
         description="Whom of those named so may change something, comma-separated; the others look. Empty: all may.",
     )
-    trusted_proxies: ProxyNetworks = Field(
+    trusted_proxies = setting(
+        read_networks,
         (),
         description="Addresses and networks of the proxies before the console, or private; they say whose a request is.",
     )
-    console_hosts: str = Field(
+    console_hosts = setting(
+        str,
         "",
         description="Names by which browsers may reach the console, comma-separated; localhost always may.",
     )
-    port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
-    metrics_token: MetricsToken | None = Field(
-        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
+    port = setting(whole_number(1, 65535), 8001, description="Where the console listens.")
+    metrics_token = setting(
+        metrics_token,
+        None,
+        description="Bearer token that /metrics then asks for; unset: it answers this machine only.",
     )
 
     @property
@@ -95,19 +109,19 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
         """The names of those whom a proxy names and who may change things; none: everybody may."""
         return frozenset(filter(None, map(str.strip, self.console_operators.split(","))))
 
-    @field_validator("console_operators")
-    @classmethod
-    def _require_names(cls, operators: str, info: ValidationInfo) -> str:
+    @console_operators.checked
+    @staticmethod
+    def _require_names(operators: str, others: Mapping[str, Any]) -> str:
         """Beside a password the list would keep nobody from anything."""
-        if operators.strip(", ") and info.data.get("console_trusted_header", "") is None:
+        if operators.strip(", ") and others.get("console_trusted_header", "") is None:
             raise ValueError("it counts only with CONSOLE_TRUSTED_HEADER: set that as well, or remove it")
         return operators
 
-    @field_validator("console_trusted_header")
-    @classmethod
-    def _require_one_way_in(cls, header: str | None, info: ValidationInfo) -> str | None:
+    @console_trusted_header.checked
+    @staticmethod
+    def _require_one_way_in(header: str | None, others: Mapping[str, Any]) -> str | None:
         """A header is safe only from a proxy that is named, and beside a password it is a way around it."""
-        proxies = info.data.get("console_trusted_proxy")  # absent when it was refused itself
+        proxies = others.get("console_trusted_proxy")  # absent when it was refused itself
         if header is None:
             if proxies:
                 raise ValueError("name the header of CONSOLE_TRUSTED_PROXY that says who is logged in")
@@ -118,6 +132,6 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
             )
         if proxies == ():
             raise ValueError("name the proxy that it comes from in CONSOLE_TRUSTED_PROXY")
-        if info.data.get("console_password_hash") or info.data.get("console_read_only_password_hash"):
+        if others.get("console_password_hash") or others.get("console_read_only_password_hash"):
             raise ValueError("a password is set as well: there is one way in, so remove one of the two")
         return header

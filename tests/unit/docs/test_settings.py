@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pydantic_settings import BaseSettings
 
 from cogento import settings
+from cogento.settings import Settings
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
+    from typing import Any
+
+    from cogento.settings.setting import Setting
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -19,19 +21,17 @@ ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwcm ]+ \| (?P<default>[^|]*) \| 
 DOCUMENTED = {row["name"]: row["default"].strip("` ") for row in ROW.finditer(PAGE)}
 
 
-def fields() -> dict[str, FieldInfo]:
+def fields() -> dict[str, Setting[Any]]:
     """Every environment variable that any process reads; PORT as the receiver has it."""
-    kinds = [
-        kind for _, kind in inspect.getmembers(settings, inspect.isclass) if issubclass(kind, BaseSettings)
-    ]
-    found: dict[str, FieldInfo] = {}
+    kinds = [kind for _, kind in inspect.getmembers(settings, inspect.isclass) if issubclass(kind, Settings)]
+    found: dict[str, Setting[Any]] = {}
     for kind in kinds:
-        found.update({name.upper(): field for name, field in kind.model_fields.items()})
+        found.update({name.upper(): field for name, field in kind.fields().items()})
     return found
 
 
-def as_printed(field: FieldInfo) -> str:
-    if field.is_required():
+def as_printed(field: Setting[Any]) -> str:
+    if field.is_required:
         return "required"
     if field.default in {"", ()}:
         return "none"
