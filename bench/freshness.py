@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,7 +25,6 @@ from bench.rounds import medians
 from bench.sending import flood, signed_requests
 from bench.serving import RECEIVER, served
 from bench.working import worker
-from tests.support.whole_system import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +107,11 @@ def task_times(servers: Ground) -> Iterator[float]:
 @contextmanager
 def celery(servers: Ground) -> Iterator[Process]:
     """Run a worker with our worker's options, on the task that does nothing."""
-    argv = [part if part != "worker.app" else "bench.noop_task" for part in WORKER]
+    argv = (
+        sys.executable,
+        *("-m", "celery", "--app", "bench.noop_task", "worker", "--pool=threads"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
     with running(argv, REDIS_URL=servers.valkey.url) as process:
         yield process
 

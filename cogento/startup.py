@@ -2,8 +2,8 @@
 
 Libraries load packages because they are installed that a process of ours has no use for: 8 MB of each process, and a
 quarter of the time a command takes to begin. structlog loads rich and pygments to colour a terminal, and greenlet to
-know threads by; Mako, which alembic loads, takes pygments, too; kombu loads PyYAML for messages that nobody sends; redis
-loads OpenTelemetry's SDK to count what nobody asked for. All of them do without where it is not installed.
+know threads by; Mako, which alembic loads, takes pygments, too; kombu loads PyYAML for messages that nobody sends; Celery loads psutil to count its own memory; redis loads OpenTelemetry's
+SDK to count what nobody asked for. All of them do without where it is not installed.
 
 What is loaded stays, and Python's collector would visit it again and again while more is loaded.
 """
@@ -14,7 +14,7 @@ import gc
 import os
 import sys
 
-UNUSED = ("rich", "pygments", "yaml")
+UNUSED = ("rich", "pygments", "yaml", "psutil")
 FOR_MIGRATIONS = "greenlet"
 FOR_TRACES = "opentelemetry"
 

@@ -1,4 +1,4 @@
-"""Where a worker is composed: `celery --app worker.app worker --pool=threads`.
+"""Where a worker is composed; `python -m worker` runs it.
 
 Celery starts, stops and wakes; each of them crosses here to the event loop in which everything else happens.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from celery import bootsteps
-
 from cogento.startup import prepare_to_load
 
 prepare_to_load()
+
+from celery import bootsteps
 
 from cogento import reporting, runtime
 from cogento.nonblocking_output import make_output_nonblocking

@@ -215,12 +215,7 @@ class LocalSystem:
 
     def worker(self) -> Program:
         """The process that applies events."""
-        return self._program(
-            "worker",
-            *("celery", "--app", "worker.app", "worker", "--pool=threads"),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"),
-            ready_text="worker_started",
-        )
+        return self._program("worker", "worker", ready_text="worker_started")
 
     def console(self) -> Program:
         """The web pages; for this machine only, so without a password."""

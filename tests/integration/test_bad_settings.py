@@ -37,7 +37,7 @@ GUNICORN = (*PYTHON, "gunicorn", "--config", "receiver/gunicorn_conf.py", "recei
 PROCESSES = {
     "gunicorn": GUNICORN,
     "receiver": (*PYTHON, "receiver"),
-    "worker": (*PYTHON, *shlex.split(PROCFILE["worker"])),
+    "worker": (sys.executable, *shlex.split(PROCFILE["worker"])[1:]),
     "health": (*PYTHON, "worker.health"),
     "console": (*PYTHON, "cogento", "console", "--local"),
     "run": (*PYTHON, "cogento", "run", "--no-simulate", "--data"),

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tests.support.storm import Reply
     from tests.support.wire import HttpAnswer
 
-WORKER = ("worker", "--pool=threads", "--without-gossip", "--without-mingle", "--without-heartbeat")
 START_SECONDS = 40
 RECOVERY_SECONDS = 10
 """How long after a fault the receiver may still answer 503, and a worker may still take no mail."""
@@ -48,7 +47,7 @@ numbers = itertools.count(1)
 def start_worker(log: Path, redis_url: str, database_url: str, **environment: str) -> Process:
     """Start a worker process and wait until it looks for mail."""
     command = Command(
-        argv=(sys.executable, "-m", "celery", "--app", "worker.app", *WORKER),
+        argv=(sys.executable, "-m", "worker"),
         log=log,
         environment={"REDIS_URL": redis_url, "DATABASE_URL": database_url, **environment},
         folder=ROOT,

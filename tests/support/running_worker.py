@@ -39,7 +39,7 @@ class RunningWorker:
             "WORKER_CONCURRENCY": "1",
             **settings,
         }
-        argv = (sys.executable, "-m", *shlex.split(PROCFILE["worker"]))
+        argv = (sys.executable, *shlex.split(PROCFILE["worker"])[1:])
         self.process = Process(Command(argv=argv, log=log, environment=environment, folder=folder))
 
     @property

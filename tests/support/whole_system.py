@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.sender import Verdict
 
-WORKER = (
-    sys.executable,
-    *("-m", "celery", "--app", "worker.app", "worker", "--pool=threads"),
-    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-)
+WORKER = (sys.executable, "-m", "worker")
 
 
 class WholeSystem:

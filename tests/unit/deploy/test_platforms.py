@@ -69,7 +69,7 @@ def test_file_is_valid(name: str, file: dict[str, Any]) -> None:
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
-    for program in ("cogento", "gunicorn", "celery"):
+    for program in ("cogento", "gunicorn", "python"):
         (programs / program).symlink_to("/bin/true")
     for name, text in UNITS.items():
         (tmp_path / f"cogento-{name}.service").write_text(

@@ -7,9 +7,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-UNUSED = ("rich", "pygments", "opentelemetry", "stripe")
-"""greenlet and PyYAML are loaded by Celery's command, before the worker is."""
-LOOK = f"import sys, worker.app; print([name for name in {UNUSED} if sys.modules.get(name)])"
+UNUSED = (
+    "rich",
+    "pygments",
+    "opentelemetry",
+    "stripe",
+    "greenlet",
+    "yaml",
+    "psutil",
+    "celery.bin",
+    "prompt_toolkit",
+    "flask",
+)
+LOOK = (
+    "import sys; from worker.__main__ import app; app.Worker;"
+    f"print([name for name in {UNUSED} if sys.modules.get(name)])"
+)
 
 
 def test_a_worker_loads_nothing_only_because_it_is_installed() -> None:
