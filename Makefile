@@ -11,7 +11,7 @@ TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : 8)))
 PYTEST := $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-cluster psql compare test test-sql check types unit lock docs measures bench bench-full bench-compared chaos screenshots format clean
+.PHONY: help setup run run-cluster psql compare test test-servers test-sql check types unit lock docs measures bench bench-full bench-compared chaos screenshots format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,21 +46,21 @@ types: $(READY)
 unit: $(READY)
 	@$(PYTEST) $(CORES) tests/unit
 
-# The files that take longest are begun first, so that no worker is left with one when the others are done.
-test: check ## Everything: real servers, processes, browser
-	@$(PYTEST) $(TEST_WORKERS) tests/{e2e,browser,faults,model,integration}
+test: check test-servers ## Everything: real servers, processes, browser
 
-# What takes longest and sends the servers nothing that the others do not.
-SAID_ALREADY := \
-  reconcile/test_compare_page.py reconcile/test_dead_objects.py reconcile/test_sweep.py reconcile/test_undecidable.py \
-  reconcile/test_verify.py reconcile/test_verify_customer.py store/test_address_rule.py store/test_convergence.py \
-  worker/test_cases_that_broke_others.py worker/test_largest_event.py worker/test_shared_server.py
+# What takes longest is begun first, so that no worker is left with it when the others are done.
+test-servers: $(READY) ## The same without what `make check` does
+	@$(PYTEST) $(TEST_WORKERS) tests/{browser,e2e,faults,model,integration}
 
-# How long a failover of its own takes is the server's affair; Redis 7.0's takes longer than these tests wait.
-SAID_ALREADY += queue/test_cluster.py
+# What speaks SQL and Lua: all of store and queue, and what sends a query or runs a script with rows that none of these does.
+SPEAKS_SQL := store queue reconcile/test_{backfill,notices}.py worker/test_{heartbeat,paused_deletions}.py
+
+# Laws, which send the servers nothing that the others do not; and how long a failover of its own takes is the server's
+# affair: Redis 7.0's takes longer than these tests wait.
+SAID_ALREADY := store/test_address_rule.py store/test_convergence.py queue/test_cluster.py
 
 test-sql: $(READY) ## What speaks SQL and Lua alone: TEST_POSTGRES_BIN and TEST_REDIS_SERVER choose its servers
-	@$(PYTEST) $(TEST_WORKERS) tests/integration/{store,queue,reconcile,worker} $(SAID_ALREADY:%=--ignore=tests/integration/%)
+	@$(PYTEST) $(TEST_WORKERS) $(SPEAKS_SQL:%=tests/integration/%) $(SAID_ALREADY:%=--ignore=tests/integration/%)
 
 bench: $(READY) ## The quick benchmarks, under ten minutes
 	@$(BIN)/python -m bench

@@ -10,6 +10,11 @@ from cogento.store.store import Delivery
 from tests.support import builders
 from tests.support.builders import NOW, Json
 
+FORGET = "; ".join(
+    f"DELETE FROM {table}" for table in ("user_roles", "subscriptions", "users", "webhook_events")
+)
+"""Begins anew, for who does so often: TRUNCATE makes every file anew, which is far more work than a few rows are."""
+
 
 def delivery(
     type_: str,

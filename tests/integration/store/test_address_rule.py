@@ -12,7 +12,7 @@ from cogento.events.event import Event
 from cogento.events.names import CustomerId
 from cogento.store.store import Delivery, Store
 from tests.support.builders import NOW
-from tests.support.store_deliveries import customer, deleted_customer
+from tests.support.store_deliveries import FORGET, customer, deleted_customer
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,7 +54,7 @@ def test_any_order_and_any_batches_end_in_what_the_rule_says(
 
 
 async def _apply(store: Store, sql: Any, batches: Sequence[Sequence[Delivery]]) -> None:
-    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
+    await sql.execute(FORGET)
     for batch in batches:
         await store.apply(batch)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cogento.events.outcomes import PARKED
 from cogento.store.store import Delivery, Store
-from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
+from tests.support.store_deliveries import FORGET, customer, deleted_customer, new_customer, subscription
 
 if TYPE_CHECKING:
     import asyncio
@@ -88,7 +88,7 @@ def _cut(draw: st.DrawFn, events: Sequence[Delivery]) -> Batches:
 
 
 async def _rows_after(store: Store, sql: Any, batches: Batches) -> list[tuple[object, ...]]:
-    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
+    await sql.execute(FORGET)
     parked = [event for batch in batches for event in await _parked(store, batch)]
     await store.apply(parked)
     return [tuple(row) for row in await sql.fetch(ROWS)]

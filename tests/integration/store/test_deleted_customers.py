@@ -15,7 +15,14 @@ from cogento.events.outcomes import PARKED, Source
 from cogento.store.store import Delivery, Store
 from tests.support import builders
 from tests.support.builders import NOW
-from tests.support.store_deliveries import customer, deleted_customer, delivery, new_customer, subscription
+from tests.support.store_deliveries import (
+    FORGET,
+    customer,
+    deleted_customer,
+    delivery,
+    new_customer,
+    subscription,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,7 +248,7 @@ async def rows_after(
     store: Store, sql: Any, batches: Sequence[Sequence[Delivery]]
 ) -> tuple[tuple[object, ...], ...]:
     """Begin anew, deliver, then what was parked; give the subscriptions' rows."""
-    await sql.execute("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
+    await sql.execute(FORGET)
     parked = []
     for batch in batches:
         outcomes = (await store.apply(batch)).results
