@@ -48,7 +48,7 @@ def test_prometheus_takes_the_configuration_and_the_alerts(as_laid_out: Path) ->
 
 
 def test_alerts_fire_on_made_up_figures_as_they_should(as_laid_out: Path) -> None:
-    promtool("test", "rules", "alerts_test.yml", folder=as_laid_out)
+    promtool("test", "rules", "alerts_test.yml", "alerts_days_test.yml", folder=as_laid_out)
 
 
 def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
