@@ -38,8 +38,25 @@ hypothesis.settings.load_profile("unhurried")
 
 os.environ["PGOPTIONS"] = LIBPQ_OPTIONS  # for psycopg; asyncpg knows nothing of it
 
+TOGETHER = ("tests/browser/", "tests/faults/redis/")
+"""Folders whose files share a browser and consoles, or a pipeline: one of pytest's workers has all of it."""
 TEMPLATE = "migrated"
 collect_ignore = ["data"]  # docs/adding-an-object.md says where its files go
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each of pytest's workers whole files, as `--dist loadfile` does, but some folders whole."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - where pytest has been told to go without it
+
+    class ByFileOrFolder(LoadFileScheduling):  # type: ignore[misc] # xdist carries no types
+        def _split_scope(self, nodeid: str) -> str:
+            whole = filter(nodeid.startswith, TOGETHER)
+            return next(whole, None) or super()._split_scope(nodeid)
+
+    return ByFileOrFolder(config, log)
 
 
 @pytest.fixture(scope="session")
