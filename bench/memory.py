@@ -4,7 +4,8 @@
     .venv/bin/python -m bench.memory --events 100000  # fewer
 
 The first figure is for events of 4 to 5 KB that wait alone in their mailboxes, the dearest case. The others compare
-the resident memory of the processes after a tenth of the events and after all of them.
+the resident memory of the processes after a tenth of the events and after all of them; the console's is what it has when
+its pages have been asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import redis
 from bench.ground import ground
 from bench.rounds import medians
 from bench.sending import flood, signed
-from bench.serving import RECEIVER, console, served
+from bench.serving import RECEIVER, answer_of, console, served
 from bench.stream import bodies
 from bench.working import fill, opened_mailboxes, worker
 from tests.support.servers import processes_under, wait_until
@@ -37,6 +38,15 @@ CUSTOMERS = 10_000
 """So many that a tenth of a million events has all kinds of them: a stream begins with those that make its objects."""
 TOGETHER = 20_000
 QUIET_SECONDS = 300
+PAGES = (
+    "/console",
+    "/console/waiting",
+    "/console/letters",
+    "/console/activity",
+    "/console/system",
+    "/metrics",
+)
+ASKED_TIMES = 3
 
 
 def main() -> None:
@@ -54,7 +64,9 @@ def one_round(events: int) -> dict[str, float]:
     with ground() as servers:
         (receiver, worker_, _), (receiver_then, worker_then, serving) = sizes(servers, events)
         with console(servers, servers.postgres.url) as pages:
-            pages_mb = resident_mb(pages.pid)
+            for page in PAGES * ASKED_TIMES:
+                answer_of(pages.port, page)
+            pages_mb = resident_mb(pages.process.pid)
     return {
         "redis_bytes_per_event": per_event,
         "receiver_mb_at_a_tenth": receiver,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 from bench.ground import cpu_seconds, running
@@ -62,11 +64,22 @@ def served(app: str, servers: Ground, **settings: str) -> Iterator[Served]:
 
 
 @contextmanager
-def console(servers: Ground, database_url: str) -> Iterator[Process]:
-    """Run the console for this machine alone."""
+def console(servers: Ground, database_url: str) -> Iterator[Served]:
+    """Run the console for this machine alone, and wait until it has answered."""
     port = free_port()
     argv = (sys.executable, "-m", "cogento", "console", "--local")
     stores = {"DATABASE_URL": database_url, "REDIS_URL": servers.valkey.url}
     with running(argv, folder=ROOT, PORT=str(port), **stores) as process:
         wait_until(lambda: not is_free(port), what="the console to listen", seconds=START_SECONDS)
-        yield process
+        answer_of(port, "/healthz")
+        yield Served(port, process)
+
+
+def answer_of(port: int, path: str) -> bytes:
+    """Ask for a page, however long it takes, and return what is answered."""
+    connection = HTTPConnection(LOCALHOST, port, timeout=START_SECONDS)
+    with closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert answer.status == HTTPStatus.OK, (path, answer.status)
+        return answer.read()

@@ -78,7 +78,7 @@ class _Ours:
         with console(self.servers, self.database_url) as pages:
             return {
                 name: resident_mb(pid)
-                for name, pid in (self.pids | {"console (optional)": pages.pid}).items()
+                for name, pid in (self.pids | {"console (optional)": pages.process.pid}).items()
             }
 
     def _is_settled(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -14,10 +15,13 @@ from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.composition import Exposure
 from cogento.console.web.login import ConsoleRole, User
 from cogento.console.web.proxies import Proxies
-from cogento.console.web.server import ConsoleServer
+from cogento.console.web.server import run_console
+from cogento.serving.server import listen
 from cogento.settings import ConsoleSettings, load_each, refuse
 
 if TYPE_CHECKING:
+    import socket
+
     from cogento.console.passwords import PasswordHash
 
 
@@ -36,8 +40,18 @@ def console(port: int | None, *, local: bool) -> None:
     settings = each[0]
     exposure = Exposure(port or settings.port, _access(settings, local=local))
     require_access(each)
+    listener = _listen(exposure)
     click.echo(f"The console is at http://localhost:{exposure.port}/console", err=True)
-    ConsoleServer(each, exposure).run()
+    run_console(each, exposure, listener)
+
+
+def _listen(exposure: Exposure) -> socket.socket:
+    try:
+        return listen(exposure.host, exposure.port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on port {exposure.port}: {os.strerror(error.errno or 0)}. --port or PORT says another."
+        ) from error
 
 
 def _access(

@@ -6,7 +6,6 @@ else does. Whatever the servers do meanwhile is told in one line.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -146,7 +145,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
 def require_access(each: Sequence[ConsoleSettings]) -> None:
     """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
     with friendly_errors():
-        asyncio.run(_ask_for_access(each))  # on a loop of its own: this process is yet to fork
+        runtime.run(_ask_for_access(each))
 
 
 async def _ask_for_access(each: Sequence[ConsoleSettings]) -> None:

@@ -1,4 +1,4 @@
-"""One connection of a server of ours: uvicorn's under gunicorn, with the rules that only a server can keep.
+"""One connection of a server of ours: uvicorn's, with the rules that only a server can keep.
 
 What it refuses before an application sees a request (no HTTP, ambiguous lengths, long headers) is answered in
 JSON, and nothing of it is quoted in a log line. The parser is llhttp, Node's, in its strict mode, which refuses

@@ -8,14 +8,20 @@ from ipaddress import IPv6Address
 
 
 def everywhere(port: int) -> str:
-    """Return what gunicorn binds to: `[::]`, which takes IPv4 as well, or `0.0.0.0` where the system has no such thing."""
+    """Return what gunicorn binds to."""
+    host = every_address()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def every_address() -> str:
+    """Return the host that is every address: `::`, which takes IPv4 as well, or `0.0.0.0` where the system has no such thing."""
     try:
         with closing(socket.socket(socket.AF_INET6, socket.SOCK_STREAM)) as trial:
             takes_both = not trial.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
             trial.bind(("::", 0))
     except OSError:
         takes_both = False
-    return f"[::]:{port}" if takes_both else f"0.0.0.0:{port}"
+    return "::" if takes_both else "0.0.0.0"  # noqa: S104 - everybody may ask: see above
 
 
 def plain_address(address: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cogento.local.ports import free_port
 from cogento.local.process import Command, Process
-from tests.support.servers import processes_under, wait_until
+from tests.support.servers import wait_until
 from tests.support.wire import Connection, HttpAnswer
 
 if TYPE_CHECKING:
@@ -58,10 +58,6 @@ class RunningConsole:
 
     def get(self, target: str) -> HttpAnswer:
         return self.ask(f"GET {target} HTTP/1.1\r\nHost: localhost:{self.port}\r\n\r\n".encode())
-
-    def serving_pid(self) -> int:
-        """Return the process that serves, which gunicorn's first process started."""
-        return processes_under(self.process.pid)[-1]
 
     def stop(self) -> None:
         self.process.stop(within_seconds=STOP_SECONDS)

@@ -28,7 +28,7 @@ from cogento.console.web.proxies import Proxies
 from cogento.console.web.sessions import LoginLimiter, Sessions, connect_sessions
 from cogento.queue.rate_limiter import RateLimiter
 from cogento.reconcile.reconciliation import Reconciliation
-from cogento.serving.listening import everywhere
+from cogento.serving.listening import every_address
 from cogento.store.activity import Action
 from cogento.store.store import Store
 
@@ -60,13 +60,13 @@ class Exposure:
     access: Mapping[ConsoleRole, PasswordHash] | ProxyAccess | LocalAccess
 
     @property
-    def address(self) -> str:
-        """What gunicorn binds to: this machine's own address, if nobody else may ask."""
+    def host(self) -> str:
+        """Where it listens: at this machine's own address, if nobody else may ask."""
         match self.access:
             case LocalAccess() | ProxyAccess(proxies=Proxies(are_here=True)):
-                return f"{LOOPBACK}:{self.port}"
+                return LOOPBACK
             case _:  # behind a password, or for a proxy alone
-                return everywhere(self.port)
+                return every_address()
 
 
 @dataclass(frozen=True, slots=True)

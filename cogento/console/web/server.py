@@ -8,27 +8,29 @@ machine alone, and only for requests that name this machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from a2wsgi import WSGIMiddleware
-from gunicorn.app.base import BaseApplication
 
 from cogento import reporting
 from cogento.console.web.accounts import mounted
-from cogento.console.web.composition import Exposure, compose
+from cogento.console.web.composition import compose
 from cogento.console.web.security import HEADERS, MAX_LOGIN_FORM_BYTES
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.answers import refusal
 from cogento.serving.connection import Connection
-from cogento.serving.worker import ServingWorker
+from cogento.serving.server import serve
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
+    from cogento.console.web.composition import Exposure
     from cogento.serving.answers import Application, HttpAnswer, Message, Receive, Scope, Send
     from cogento.settings import ConsoleSettings
 
 THREADS = 8
+STOP_SECONDS = 4
 RAW_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
 
 
@@ -39,51 +41,23 @@ class ConsoleConnection(Connection):
         super()._refuse_with(answer, *headers, *RAW_HEADERS)
 
 
-class ConsoleWorker(ServingWorker):
-    """The process that serves, under gunicorn's first."""
+def run_console(each: Sequence[ConsoleSettings], exposure: Exposure, listener: socket.socket) -> None:
+    """Serve the console of each account until a signal ends it: in this process, because its memory is the picture.
 
-    connection = ConsoleConnection
-
-
-class ConsoleServer(BaseApplication):  # type: ignore[misc] # gunicorn carries no types
-    """gunicorn, configured here: one process, because its memory is the picture."""
-
-    def __init__(self, each: Sequence[ConsoleSettings], exposure: Exposure) -> None:
-        self._each = each
-        self._exposure = exposure
-        make_output_nonblocking()  # before gunicorn's logger asks for standard error
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Set what gunicorn is to do."""
-        options: dict[str, Any] = {
-            "bind": self._exposure.address,
-            "worker_class": "cogento.console.web.server.ConsoleWorker",
-            "workers": 1,
-            "timeout": 30,
-            "graceful_timeout": 5,
-            "loglevel": "warning",
-            "proc_name": "cogento-console",
-            "control_socket_disable": True,
-        }
-        for name, value in options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Buffered:
-        """Put the application together, in the process that will serve it."""
-        settings = self._each[0]
-        dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-        reporting.configure(
-            "console",
-            level=settings.log_level,
-            sentry_dsn=dsn,
-            sentry_environment=settings.sentry_environment,
-        )
-        consoles = compose(self._each, self._exposure)
-        for console in consoles:
-            console.begin()
-        pages = mounted({console.settings.account: console.app for console in consoles})
-        return Buffered(cast("Application", WSGIMiddleware(pages, workers=THREADS)))  # type: ignore[arg-type]
+    Requests that come before it has begun wait at the listener.
+    """
+    make_output_nonblocking()
+    settings = each[0]
+    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
+    reporting.configure(
+        "console", level=settings.log_level, sentry_dsn=dsn, sentry_environment=settings.sentry_environment
+    )
+    consoles = compose(each, exposure)
+    for console in consoles:
+        console.begin()
+    pages = mounted({console.settings.account: console.app for console in consoles})
+    application = Buffered(cast("Application", WSGIMiddleware(pages, workers=THREADS)))  # type: ignore[arg-type]
+    serve(application, listener, connection=ConsoleConnection, stop_seconds=STOP_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def ask_for_every_page(console: RunningConsole) -> float:
 
 @pytest.mark.parametrize("push", PUSHES.values(), ids=PUSHES)
 def test_a7_whoever_sends_slowly_or_too_much_holds_up_no_page(console: RunningConsole, push: Push) -> None:
-    pid = console.serving_pid()
+    pid = console.process.pid
     before = memory_of(pid, "VmRSS")
     forget_peak(pid)
     with pushing(console, push):

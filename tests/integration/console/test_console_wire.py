@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from cogento.console.passwords import hash_password
 from cogento.console.web.security import HEADERS, MAX_LOGIN_FORM_BYTES
 from tests.support.canaries import leaks
 from tests.support.running_console import RunningConsole
+from tests.support.servers import processes_under, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +49,15 @@ def start(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Start]:
 def get(console: RunningConsole, *headers: str, path: str = "/console") -> HttpAnswer:
     lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{console.port}", *headers]
     return console.ask("\r\n".join([*lines, "", ""]).encode())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_console_is_one_process_that_ends_in_order(start: Start, number: signal.Signals) -> None:
+    console = start("--local")
+    assert processes_under(console.process.pid) == [console.process.pid]
+    os.kill(console.process.pid, number)
+    wait_until(lambda: console.process.exit_code() is not None, what="the console to end", seconds=20)
+    assert console.process.exit_code() == 0
 
 
 def test_b85_every_answer_of_the_server_itself_carries_the_headers_too(start: Start) -> None:

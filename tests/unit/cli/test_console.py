@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
@@ -105,23 +107,29 @@ def test_b88_trusted_proxies_that_are_everybody_are_refused_at_start(
     assert refused.stderr.startswith("cogento: TRUSTED_PROXIES is not usable")
 
 
-@pytest.mark.parametrize(
-    ("proxies", "address"), [("127.0.0.1", "127.0.0.1:8001"), ("10.0.0.5,127.0.0.1", "[::]:8001")]
-)
-def test_console_for_a_proxy_on_this_machine_listens_to_this_machine_alone(
-    proxies: str, address: str
-) -> None:
+@pytest.mark.parametrize(("proxies", "host"), [("127.0.0.1", "127.0.0.1"), ("10.0.0.5,127.0.0.1", "::")])
+def test_console_for_a_proxy_on_this_machine_listens_to_this_machine_alone(proxies: str, host: str) -> None:
     access = ProxyAccess("X-Forwarded-User", Proxies(read_addresses(proxies)))
-    assert Exposure(port=8001, access=access).address == address
+    assert Exposure(port=8001, access=access).host == host
 
 
 def test_console_without_a_password_listens_to_this_machine_alone() -> None:
-    assert Exposure(port=8001, access=LocalAccess()).address == "127.0.0.1:8001"
+    assert Exposure(port=8001, access=LocalAccess()).host == "127.0.0.1"
 
 
 def test_console_behind_a_password_listens_to_everyone() -> None:
     password = hash_password("correct horse battery", hasher=PasswordHasher.from_parameters(CHEAPEST))
-    assert Exposure(port=8001, access={ConsoleRole.OPERATOR: password}).address == "[::]:8001"
+    assert Exposure(port=8001, access={ConsoleRole.OPERATOR: password}).host == "::"
+
+
+def test_a_port_that_another_program_has_is_said_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = CliRunner().invoke(main, ["console", "--local", "--port", str(port)])
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        f"Error: cannot listen on port {port}: Address already in use. --port or PORT says another.\n"
+    )
 
 
 def test_password_is_asked_for_and_printed_as_the_line_to_set() -> None:

@@ -46,7 +46,9 @@ def test_a_command_loads_nothing_only_because_it_is_installed_nor_celery_to_wake
     loaded = loaded_by(name, "--help")
     assert "redis" in loaded
     assert (
-        loaded & {"rich", "pygments", "attr", "yaml", "opentelemetry", "psutil", "celery", "kombu"} == set()
+        loaded
+        & {"rich", "pygments", "attr", "yaml", "opentelemetry", "psutil", "celery", "kombu", "gunicorn"}
+        == set()
     )
 
 

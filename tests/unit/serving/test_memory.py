@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cogento.serving.worker import PAUSE_SECONDS, MemoryTrimmer, resident_bytes
+from cogento.serving.memory import PAUSE_SECONDS, MemoryTrimmer, resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
