@@ -103,7 +103,8 @@ class Store:
         """
         failpoint("before_tx", deliveries)
         customers = frozenset(d.event.customer_id for d in deliveries if isinstance(d.event, Event))
-        locks, result = LockSet(customers=customers), None
+        addresses = email_ownership.emails_of_new(delivery.event for delivery in deliveries)
+        locks, result = LockSet(customers=customers, addresses=addresses), None
         while result is None:
             try:
                 result = await self._database.transaction(

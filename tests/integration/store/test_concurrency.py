@@ -68,7 +68,20 @@ async def test_new_customers_that_claim_addresses_crosswise_meet_no_deadlock(
     emails = await _emails(sql)
     assert [emails[CustomerId(f"cus_a{n}")] for n in numbers] == [f"{n}@example.com" for n in numbers]
     assert len(set(emails.values())) == 20
-    assert await _deadlocks(sql, store, another_store) == 0
+    assert await _counted("deadlocks", sql, store, another_store) == 0
+
+
+async def test_a_batch_with_new_customers_waits_for_their_addresses_instead_of_beginning_again(
+    store: Store, another_store: Store, sql: Any, more_sql: Any
+) -> None:
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE users IN SHARE MODE")
+        first = asyncio.create_task(another_store.apply([new_customer(1, event="1", email="a@b.c")]))
+        await _until_waiting(more_sql, 1)
+        second = asyncio.create_task(store.apply([new_customer(2, event="2", email="A@b.c")]))
+        await _until_waiting(more_sql, 2)
+    await asyncio.gather(first, second)
+    assert await _counted("xact_rollback", sql, store, another_store) == 0
 
 
 async def test_two_workers_with_the_same_new_events_apply_each_once(
@@ -145,10 +158,10 @@ async def _emails(sql: Any) -> dict[CustomerId, str]:
     return {row["stripe_customer_id"]: row["email"] for row in rows}
 
 
-async def _deadlocks(sql: Any, *stores: Store) -> int:
-    """Count the database's deadlocks; a session reports its own when it ends."""
+async def _counted(column: str, sql: Any, *stores: Store) -> int:
+    """Read a counter of the database; a session reports its own when it ends."""
     await asyncio.gather(*(store.close() for store in stores))
-    found = await sql.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    found = await sql.fetchval(f"SELECT {column} FROM pg_stat_database WHERE datname = current_database()")
     return int(found)
 
 
