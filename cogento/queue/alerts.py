@@ -1,4 +1,4 @@
-"""Which alerts have been sent and not yet withdrawn, so that several processes, and one that starts anew, send each once.
+"""Which alerts have been sent and not yet withdrawn, so that each is sent once, also by several processes and after a restart.
 
 Knows nothing of what they are about.
 """

@@ -1,4 +1,4 @@
-"""What a server really is and gives, asked before it is relied on. Never a silent fallback."""
+"""What a server is and what it guarantees, asked before it is relied on. There is no silent fallback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 OLDEST_VERSION = (6, 2)
 TRUE_WAITAOF_SINCE = (8, 0)
-"""Before, WAITAOF may answer up to a second before the file is synced; Valkey's (9.1) still does.
+"""In earlier versions WAITAOF may answer up to a second before the file is synced; in Valkey 9.1 it still does.
 
 https://github.com/redis/redis/pull/13793; tests/faults/redis/test_power_loss.py watches it happen.
 """
@@ -29,9 +29,9 @@ https://github.com/redis/redis/pull/13793; tests/faults/redis/test_power_loss.py
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server said of itself; `appendfsync` is None where it does not tell (CONFIG forbidden).
+    """What the server said of itself; `appendfsync` is None where CONFIG is forbidden.
 
-    `ack` is the level that is asked for, or else the one that the server gives by its reply.
+    `ack` is the level that is demanded, or else the one that a plain reply of this server means.
     """
 
     name: str
@@ -50,9 +50,9 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """How writes reach the disk, which Redis version's commands there are, and whether WAITAOF can be believed.
+    """How writes reach the disk, which Redis version's commands it has, and whether WAITAOF can be trusted.
 
-    `replicas` are those that follow: connected and past their first copy.
+    `replicas` counts those that are connected and past their first copy.
     """
 
     appendonly: bool
@@ -68,16 +68,14 @@ async def check_server(
 ) -> ServerFacts:
     """Ask a server and return the facts, for a level that it must give, or for whichever it gives.
 
-    With `redis_replicated` so many replicas must follow it; MailboxUnavailable says that they do not at present.
-
-    Raises MailboxRefused where they do not suffice, or it does not let us in, and MailboxUnavailable while nobody
-    can say.
+    With `redis_replicated`, `replicas` of them must follow it; raises MailboxUnavailable while fewer do. Raises MailboxRefused
+    where the server cannot give the level or does not let us in, and MailboxUnavailable while it does not answer.
     """
     try:
         info: Mapping[str, Any] = await connection.ask("INFO")
     except MailboxDenied as denied:
         raise MailboxRefused(str(denied)) from denied
-    if info.get("loading"):  # until it has read its files it says that it keeps none
+    if info.get("loading"):  # while it reads its files, it reports that it keeps none
         raise MailboxUnavailable("Redis is still loading its data")
     version = str(info.get("valkey_version") or info["redis_version"])
     policy = str(info.get("maxmemory_policy", "unknown"))
@@ -102,7 +100,7 @@ async def check_server(
 
 
 def log_level(facts: ServerFacts) -> None:
-    """Say at a process's start what a 2xx means from here on, and how little where it is little."""
+    """Log at a process's start what a 2xx guarantees from now on, with a warning where that is little."""
     warning = warning_of(facts.ack)
     if warning:
         log.warning("ack_durability_taken", ack=facts.ack, means=facts.ack_means, warning=warning)
@@ -122,7 +120,7 @@ def _disk(info: Mapping[str, Any], configured: Mapping[str, str]) -> Disk:
 
 
 def _replicas_of(info: Mapping[str, Any]) -> int:
-    """Count the replicas that follow; those that are getting their first copy do not yet."""
+    """Count the replicas that follow; one that is still getting its first copy does not count."""
     listed = (value for name, value in info.items() if re.fullmatch(r"slave\d+", name))
     return sum(isinstance(value, dict) and value.get("state") == "online" for value in listed)
 
@@ -132,12 +130,12 @@ def _commands_of(info: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def has_true_waitaof(info: Mapping[str, Any]) -> bool:
-    """Tell whether WAITAOF answers when the file is synced, and not before."""
+    """Tell whether WAITAOF answers only once the file is synced."""
     return _commands_of(info) >= TRUE_WAITAOF_SINCE and "valkey_version" not in info
 
 
 async def _configured(connection: RedisConnection) -> Mapping[str, str]:
-    """Hosted servers often forbid CONFIG; what they do not tell is not relied on."""
+    """Read the server's configuration, empty where CONFIG is forbidden, as hosted servers often do."""
     try:
         told: Mapping[str, str] = await connection.ask("CONFIG GET", "*appendfsync*")
     except MailboxUnavailable as error:
@@ -199,7 +197,7 @@ def given_for(demand: AckDurability | None, disk: Disk, *, replicas: int = 1) ->
 
 
 def _require_replicas(disk: Disk, replicas: int) -> None:
-    """Raise MailboxUnavailable: replicas come and go, and a process that starts meanwhile waits for them."""
+    """Raise MailboxUnavailable where too few replicas follow: they come and go, and a process that starts meanwhile waits for them."""
     if disk.replicas < replicas:
         raise MailboxUnavailable(
             f"ACK_DURABILITY=redis_replicated needs {replicas} replica{'s' if replicas > 1 else ''} of the server at "
@@ -209,7 +207,7 @@ def _require_replicas(disk: Disk, replicas: int) -> None:
 
 
 def weakest(facts: Sequence[ServerFacts]) -> ServerFacts:
-    """Return what stands for several servers: the one that gives the least, and of these the one that is fullest."""
+    """Return the facts that stand for several servers: those with the weakest level, and of these those of the fullest server."""
     levels = tuple(AckDurability)
     return min(
         facts,
@@ -218,7 +216,7 @@ def weakest(facts: Sequence[ServerFacts]) -> ServerFacts:
 
 
 def _by_reply(disk: Disk) -> AckDurability:
-    """Return what a reply alone means.
+    """Return the level that a reply alone gives.
 
     Snapshots (RDB) are minutes apart, and with `appendfsync no` a power cut takes what the system had not written
     yet: neither is the last second. Where CONFIG is forbidden, a file is taken for one of `everysec`, Redis's default.

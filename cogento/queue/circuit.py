@@ -1,7 +1,7 @@
 """The circuit of something that workers write to: open while it is away, the same for every worker.
 
-It stands in Redis, so that one worker probes for all and all come back one after the other. Knows when
-and how many; does not know what is away, nor how it is probed.
+It is kept in Redis, so that one worker probes for all, and they return one after the other. Knows times and counts; does not
+know what is away, nor how it is probed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Dependency(StrEnum):
 
 
 class AskCode(IntEnum):
-    """circuit_ask.lua."""
+    """The return codes of circuit_ask.lua."""
 
     GO = 1
     WAIT = 2
@@ -38,7 +38,7 @@ class AskCode(IntEnum):
 class CircuitDecision:
     """What a worker may do: claim, wait (and ask again at `at_ms`), or probe for all.
 
-    `failures` says how often in a row it was found to be away.
+    `failures` counts in a row how often the dependency was found to be away.
     """
 
     code: AskCode
@@ -48,7 +48,7 @@ class CircuitDecision:
 
 @dataclass(frozen=True, slots=True)
 class OpenCircuit:
-    """A dependency that is away since `since_ms`, or `recovering`; `why` is a SQLSTATE or a kind of error."""
+    """A dependency that has been away since `since_ms`, or is `recovering`; `why` is an SQLSTATE or a kind of error."""
 
     dependency: Dependency
     since_ms: int
@@ -71,7 +71,7 @@ class Circuit:
         return await self._clock.now_ms()
 
     async def ask(self) -> CircuitDecision:
-        """Ask for a place; one worker at a time is told to probe, and reports with `probed`."""
+        """Ask what this worker may do; one worker at a time is told to probe, and reports with `probed`."""
         times = (CIRCUIT.probe_seconds, CIRCUIT.step_seconds, CIRCUIT.forgotten_seconds)
         code, at_ms, failures = await self._run("circuit_ask", *map(_ms, times))
         return CircuitDecision(AskCode(code), at_ms, failures)
@@ -95,7 +95,7 @@ class Circuit:
             await self._run("circuit_probed", again_ms, _ms(CIRCUIT.forgotten_seconds), failure)
 
     async def read(self) -> OpenCircuit | None:
-        """Return what a person should know; None when all is well."""
+        """Return the circuit's state for people; None when it is closed."""
         found = await self._server.ask("HGETALL", circuit_key(self._tag, self._dependency))
         if b"opened" not in found:
             return None

@@ -20,7 +20,7 @@ class PutResult(StrEnum):
 
     QUEUED = "queued"
     DUPLICATE = "duplicate"  # the id is waiting already
-    DUPLICATE_DIFFERS = "duplicate_differs"  # it is, and with other content: the first stays (B72)
+    DUPLICATE_DIFFERS = "duplicate_differs"  # so is the id, with other content: the first one stays (B72)
     FULL = "full"  # a cap is reached; nothing was stored
 
 
@@ -58,9 +58,9 @@ class QueuedEvent(msgspec.Struct, frozen=True):
 class CustomerBatch(msgspec.Struct, frozen=True):
     """One customer's claimed events, the oldest first.
 
-    `crashes` counts the leases on this customer that ended without a word. `unknown` are events stored
+    `crashes` counts the leases on this customer that expired in a row. `unknown` are events stored
     by a newer version of this program: settling parks them, so that they are neither read nor lost. `tag` is the shard that they
-    were claimed from: however many there are by then, that is where they are settled.
+    were claimed from, and where they are settled, however many shards there are by then.
     """
 
     customer_id: CustomerId
@@ -72,7 +72,7 @@ class CustomerBatch(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Customers' events that are one worker's alone until `expires_ms` (Redis's clock) or the renewal of its lease."""
+    """Customers' events that belong to one worker until `expires_ms` (Redis's clock), or longer where it renews the lease."""
 
     token: LeaseToken
     batches: tuple[CustomerBatch, ...]
@@ -87,7 +87,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """An event that keeps its place, and what its next attempt shall know; without attempts it only waits."""
+    """An event that keeps its place, and what its next attempt needs to know; without attempts it only waits."""
 
     event_id: EventId
     attempts: int
@@ -101,8 +101,8 @@ class Settlement(msgspec.Struct, frozen=True):
 
     `done` events have a final outcome (a row in the ledger, or a dead letter) and leave the mailbox.
     `parked` ones step aside until the customer's row exists; `released` says that it does now, so that
-    whatever is parked returns. What is named nowhere stays at its place. With `postponed_until_ms` the
-    customer sleeps until then, else it goes to the back of the line if events are left.
+    whatever is parked returns. An event that is named nowhere keeps its place. With `postponed_until_ms` the customer sleeps
+    until then; otherwise, if events are left, it goes to the back of the line.
     """
 
     customer_id: CustomerId

@@ -1,6 +1,6 @@
-"""What time it is, by Redis's own clock: the same for every process, whatever its machine believes.
+"""The time by Redis's own clock: the same for every process, whatever its machine's clock says.
 
-A local wall clock that jumps must neither end another's lease nor make events wait. Where several masters keep mail it is the
+A local wall clock that jumps must neither end another process's lease nor make events wait. Where several masters keep mail it is the
 median of their clocks: one of them that is wrong, or a replica with another clock that takes over, changes nothing.
 """
 
@@ -28,7 +28,7 @@ class _Reading:
 
 
 class RedisClock:
-    """Redis's TIME once, then the local monotonic clock, asked again now and then and after trouble."""
+    """Reads Redis's TIME once and then counts by the local monotonic clock; reads again now and then, and after trouble."""
 
     def __init__(self, client: RedisClient) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class RedisClock:
         return int(reading.offset_ms + time.monotonic() * 1000)
 
     async def _read(self) -> _Reading:
-        """Ask each server once. The connection_epoch is noted before: when it changes meanwhile, the next look asks again."""
+        """Ask each server once. The connection epoch is noted first: when it changes meanwhile, the next call of `now_ms` asks again."""
         connection_epoch = self._client.connection_epoch
         servers = await self._client.servers()
         if len(servers) == 1:
@@ -66,7 +66,7 @@ async def _offset_ms(server: RedisServer) -> float:
 
 
 def _median(told: Sequence[float | BaseException]) -> float:
-    """Return the median of what was told, of an even number the lower: a lease that lasts longer does less harm."""
+    """Return the median of the answers, the lower one of an even number: a lease that lasts too long does less harm."""
     offsets = sorted(one for one in told if isinstance(one, float))
     if not offsets:
         raise next(one for one in told if isinstance(one, BaseException))

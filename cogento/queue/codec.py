@@ -2,10 +2,10 @@
 
     version (1) · source (1) · received_ms (13 digits) · in version 3 a trace (24) · codec (1) · body
 
-Lua compares from behind received_ms on, to tell a plain repetition from another content under the same id, and
-reads received_ms. Version 3 is written of events that are traced (docs/tracing.md), and of no others. A dictionary is never changed once events were stored with it: a better one gets a new
-letter and a new version. Version 1 knew deflate, version 2 adds Zstandard (docs/decisions/0015), version 3 the trace
-(docs/decisions/0054). Knows nothing of Redis.
+Lua reads received_ms, and compares everything after it, to tell a plain repetition from other content under the same id. Version
+3 is written for events that are traced (docs/tracing.md), and for no others. A dictionary is never changed once events were
+stored with it: a better one gets a new letter and a new version. Version 1 knew deflate, version 2 adds Zstandard
+(docs/decisions/0015), version 3 the trace (docs/decisions/0054). Knows nothing of Redis.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cogento.events.outcomes import Source
 VERSION = 2
 TRACED_VERSION = 3
 READABLE = frozenset({1, 2, 3})
-"""A version is best made readable one release before it is written: then no worker ever has to set it aside."""
+"""A version is best made readable one release before it is written: then no worker ever has to park its events."""
 HEADER_BYTES = 15
 TRACE_BYTES = 24
 PLAIN = b"="
@@ -88,7 +88,7 @@ def encode(body: bytes, *, received_ms: int, source: Source, trace: bytes = b"")
     version = TRACED_VERSION if trace else VERSION
     head = bytes((version,)) + _LETTERS[source] + b"%013d" % received_ms + trace
     compressed = _zstandard.compress(body)
-    # A claim is bounded by what it holds as stored: a large body must not expand to very much more.
+    # A claim is bounded by the size of stored values, so a large body must not expand to very much more.
     is_worth_it = len(compressed) < len(body) <= max(SMALL_BYTES, MAX_EXPANSION_RATIO * len(compressed))
     return head + (ZSTANDARD + compressed if is_worth_it else PLAIN + body)
 
@@ -96,8 +96,8 @@ def encode(body: bytes, *, received_ms: int, source: Source, trace: bytes = b"")
 def decode(value: bytes, *, now_ms: int) -> Stored | None:
     """Return what was stored, or None when a newer version of this program wrote it.
 
-    A value that no version of it wrote (hand-made, cut short) comes back whole as the body: the worker
-    finds it malformed and buries it with its bytes.
+    A value that no version of it wrote (hand-made, cut short) comes back whole as the body: the worker finds it malformed and
+    makes it a dead letter with its bytes.
     """
     if value[:1] and value[0] in _NEWER_VERSIONS:
         return None
@@ -123,7 +123,7 @@ def same_content(stored: bytes, value: bytes) -> bool:
     """Tell whether two stored values of one event id agree.
 
     `pending_webhooks` counts down between deliveries, and each endpoint may have its own api_version, in
-    whose shape `data` is written: neither is a contradiction.
+    whose shape `data` is written: neither makes the content different.
     """
     first, second = _content(stored), _content(value)
     if first is None or second is None:
@@ -145,7 +145,7 @@ def _body(value: bytes, at: int) -> bytes:
 def _decompress(body: bytes) -> bytes:
     if (
         zstandard.frame_content_size(body) > MAX_DECODED_BYTES
-    ):  # as it says itself, and memory is taken for that
+    ):  # its header says how much, and that much memory is allocated
         raise ValueError("too long")
     return _zstandard.decompress(body, allow_extra_data=False)
 

@@ -1,6 +1,6 @@
 """How long settled events had waited, as counters that every worker adds to: two histograms for each source.
 
-`queue` is from put to settled, ours alone; `freshness` from when it happened in Stripe. Pure functions.
+`queue` is the time from put to settled, ours alone; `freshness` that from the event's creation in Stripe. Pure functions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Histogram:
 
 
 def count(counters: Counter[str], delay: Delay, source: str, seconds: Iterable[float]) -> None:
-    """Count events of one source by how long each waited; one that seems to come from the future waited for nothing."""
+    """Count events of one source by how long each waited; a negative wait counts as 0."""
     waited = [max(one, 0.0) for one in seconds]
     for place, events in Counter(bisect_left(BUCKETS_SECONDS, one) for one in waited).items():
         counters[f"{delay} {source} {BUCKETS_SECONDS[place]}"] += events

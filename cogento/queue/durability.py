@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class AckDurability(StrEnum):
-    """How sure we are of an event once we answered 2xx."""
+    """How safe an event is once we answered 2xx."""
 
     MEMORY = "memory"  # the script replied; what the server loses with its process or power, is lost
     REDIS = "redis"  # the script replied; an AOF of `everysec` may lose its last second on power loss
     REDIS_FSYNC = "redis_fsync"  # it is on the server's disk
-    REDIS_REPLICATED = "redis_replicated"  # so many replicas have it, in memory at least
+    REDIS_REPLICATED = "redis_replicated"  # ACK_REPLICAS replicas have it, in memory at least
 
 
 class DurabilityMechanism(StrEnum):
@@ -19,9 +19,7 @@ class DurabilityMechanism(StrEnum):
 
     REPLY = "reply"  # the script's reply
     FSYNC_ALWAYS = "fsync_always"  # appendfsync always: the reply comes after the fsync
-    WAITAOF = (
-        "waitaof"  # WAITAOF after each put, its answer checked, where it is true; up to 1 s with everysec
-    )
+    WAITAOF = "waitaof"  # WAITAOF after each put, its answer checked, where it can be trusted; up to 1 s with everysec
     WAIT = "wait"  # WAIT after each put, its answer checked
 
 
@@ -32,5 +30,5 @@ MEMORY_ONLY = (
 
 
 def warning_of(level: AckDurability) -> str | None:
-    """Return what has to be said wherever this level is named."""
+    """Return the warning to show wherever this level is named; None where there is none."""
     return MEMORY_ONLY if level is AckDurability.MEMORY else None

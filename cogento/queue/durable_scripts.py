@@ -1,4 +1,4 @@
-"""That an answer is as durable as promised, for as long as the server stays the one that was checked."""
+"""Runs scripts so that their answer is as durable as promised, for as long as the server is the one that was checked."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 0.6
-"""How long one answer of Redis may take: a caller may wait for two, and the receiver says 503 in about 1 s."""
+"""How long one answer of Redis may take: a caller may wait for two answers, and the receiver answers 503 within about 1 s."""
 
 WAITAOF_MS = 2000
-"""An `everysec` file reaches the disk within a second, and the disk takes its time."""
+"""With `everysec` the file reaches the disk within a second, and the disk needs a moment more."""
 
 REPLICAS_MS = 1000
-"""A replica answers at once when it is asked; one that takes so long is as good as none."""
+"""A replica answers at once when it is asked; one that takes longer than this counts as absent."""
 
 MAX_WAIT_MS = {
     DurabilityMechanism.REPLY: 0,
@@ -41,12 +41,12 @@ MAX_WAIT_MS = {
 }
 
 KNOWN_SECONDS = 2.0
-"""After this the server is asked again, for CONFIG SET changes its durability without a word to anybody."""
+"""After so long the server is asked again: CONFIG SET changes its durability, and tells no client."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFacts:
-    """What a server said of itself over a connection, of which epoch, and until when that is believed."""
+    """What a server said of itself over a connection, in which epoch, and until when that is trusted."""
 
     facts: ServerFacts
     epoch: int
@@ -54,11 +54,11 @@ class CheckedFacts:
 
 
 class DurableScripts:
-    """Runs what must be durable, by the means that each server has.
+    """Runs scripts that must be durable, by the mechanism that each server has.
 
-    After a reconnection (another epoch) the server may be another one, or configured anew: it is asked again before
+    After a reconnection (another epoch) it may be another server, or have another configuration: it is asked again before
     anything is acknowledged, over the same connection. Without a demand the level is what the server gives; with
-    `redis_replicated` so many replicas of each server must have it.
+    `redis_replicated`, `replicas` replicas of each server must have what was written.
     """
 
     def __init__(self, demand: AckDurability | None, *, replicas: int = 1) -> None:
@@ -81,9 +81,9 @@ class DurableScripts:
         return facts
 
     async def means(self, connection: RedisConnection) -> DurabilityMechanism:
-        """Return how the level is given, asking unless the server said so lately.
+        """Return the mechanism that gives the level, asking the server unless it answered lately.
 
-        Raises MailboxUnavailable where it is not, or not any more.
+        Raises MailboxUnavailable where the level is not given, or no longer.
         """
         known = connection.checked
         if known is not None and known.epoch == connection.epoch and known.until >= time.monotonic():
@@ -104,8 +104,8 @@ class DurableScripts:
     async def _run_there(self, server: RedisServer, calls: Sequence[Call]) -> list[Reply]:
         """Run scripts on one server.
 
-        The means are looked at before and after: a server that was exchanged in between did not give them. All of it
-        takes one connection: what was learnt of the server at its other end holds for no other.
+        The mechanism is checked before and after: a server that was replaced in between did not give it. Everything goes over
+        one connection: what was learnt of the server at its other end holds for no other server.
         """
         async with server.connection() as connection:
             means = await self.means(connection)

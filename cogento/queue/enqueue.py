@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class EnqueueCommands:
-    """What puts into one account's mailboxes need to know, of all shards behind one client."""
+    """What a put into one account's mailboxes needs to know: all shards behind one client."""
 
     def __init__(
         self, client: RedisClient, layouts: Layouts, scripts: DurableScripts, *, limits: Limits
@@ -37,14 +37,14 @@ class EnqueueCommands:
         self.layouts = layouts
 
     def call(self, tag: str, takes: str, layout: Layout, now_ms: int) -> tuple[Call, list[Argument]]:
-        """Return a call that puts into a shard, and the list that takes what is put: four arguments an envelope."""
+        """Return a call that puts into a shard, and the list to which the envelopes' arguments are added, four for each."""
         limits = self.limits
         caps = (limits.customer_events, limits.total_events, limits.total_bytes)
         terms: list[Argument] = [now_ms, layout.text, takes, *caps, WAKEUP_WINDOW_MS, MAX_WAKEUP_WINDOW_MS]
         return Call("put", tag, terms), terms
 
     async def run(self, calls: Sequence[Call]) -> list[Reply]:
-        """Put once more where junk was in the way: Stripe would come back with these an hour later."""
+        """Run the calls, once more where junk was in the way: Stripe would send these events again an hour later."""
         try:
             return await self.scripts.run(self.client, calls)
         except JunkFound:
@@ -64,7 +64,7 @@ class _Group:
         self.call, self.terms = commands.call(tag, takes, layout, now_ms)
 
     def restoring(self, stored: bytes, now_ms: int) -> Iterator[Call]:
-        """Return what puts an event that is in no mailbox, as stored, into its own."""
+        """Return the call that puts a stored event that is in no mailbox into its customer's."""
         terms = restoring_terms(stored)
         if terms:
             yield Call("restore", self.call.tag, (now_ms, self.layout.text, self.takes, *terms))
@@ -79,13 +79,13 @@ class _Putting:
         self._puts = puts
         self._values = values
         self._now_ms = now_ms
-        self._gone: set[int] = set()  # of whose customers nothing is in their former shards
+        self._gone: set[int] = set()  # positions whose customers have nothing in their former shards
         self._results: list[PutResult | MailboxUnavailable] = [PutResult.FULL] * len(values)
         self._needs_wakeup = False
         self.left: list[int] = list(range(len(values)))
 
     async def groups(self) -> list[_Group]:
-        """Return calls that put what is left where its customers' mailboxes are, by layouts that are known; then none is left."""
+        """Return calls that put every envelope left into its customer's shard, by the layouts that are known; `left` is empty then."""
         layouts: dict[EnqueueCommands, Layout] = {}
         for i in self.left:
             commands = self._puts[i][0]
@@ -96,7 +96,7 @@ class _Putting:
             commands, envelope = self._puts[i]
             layout = layouts[commands]
             if not layout.is_written:
-                continue  # nothing fits
+                continue  # memory is full: the result stays FULL
             homes = layout.homes(envelope.customer_id)
             home = (homes[-1], HOME) if len(homes) == 1 or i in self._gone else (homes[0], FORMER)
             group = groups.get(home)
@@ -108,7 +108,7 @@ class _Putting:
         return list(groups.values())
 
     def note(self, group: _Group, reply: Reply) -> Iterator[Call]:
-        """Note what put.lua says of a group; return what puts stored events that may be in no mailbox into their own."""
+        """Note put.lua's reply for a group; return calls that put stored events which may be in no mailbox into their customers'."""
         try:
             if isinstance(reply, ShardFailed):
                 raise reply
@@ -134,7 +134,7 @@ class _Putting:
                 yield from group.restoring(stored, self._now_ms)
 
     def puts(self) -> list[Put | MailboxUnavailable]:
-        """Return the results; one of them asks for a wake-up where a shard did, whichever account's it is."""
+        """Return the results; one of them asks for a wake-up if any shard, of any account, asked for one."""
         wakeup_at = self._results.index(PutResult.QUEUED) if self._needs_wakeup else None
         return [
             result if isinstance(result, MailboxUnavailable) else Put(result, i == wakeup_at)
@@ -147,9 +147,9 @@ async def put_each(
 ) -> list[Put | MailboxUnavailable]:
     """Put envelopes of one account, or of several whose client is the same; an id that waits already stays as it is.
 
-    The result is a MailboxUnavailable where one shard failed and others did not. At most one asks for a wake-up: who
-    wakes looks at all accounts. While shards change, whose mail is not in its
-    former shard any more is put into its current one in a second go.
+    The result is a MailboxUnavailable where one shard failed and others did not. At most one asks for a wake-up: a worker that
+    wakes looks at all accounts. While shards change, an envelope whose customer has nothing in the former shard any more is put
+    into the current one by a second call.
     """
     values = [
         codec.encode(envelope.body, received_ms=now_ms, source=source, trace=envelope.trace)
@@ -168,13 +168,13 @@ async def put_each(
             call for group, reply in zip(groups, told, strict=True) for call in putting.note(group, reply)
         ]
         if orphaned:
-            # Stored events that came again, with other bytes, and may be in no mailbox: put into their own.
+            # Stored events that came again with other bytes and may be in no mailbox are put into their customers'.
             await commands.scripts.run(commands.client, orphaned)
     raise MailboxUnavailable("Redis: the shards change too often")
 
 
 def restoring_terms(stored: bytes) -> tuple[Argument, ...] | None:
-    """Return what restore.lua takes of a stored event, read from its own body; None where that cannot be read."""
+    """Return the arguments of restore.lua for a stored event, read from its own body; None where that cannot be read."""
     known = codec.decode(stored, now_ms=0)
     if known is None or codec.decode_header(stored) is None:
         return None

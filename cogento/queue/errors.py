@@ -1,4 +1,4 @@
-"""What can go wrong with the mailboxes: away for now, or never to be relied on as configured."""
+"""What can go wrong with the mailboxes: Redis is away for now, or cannot be relied on as configured."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from cogento.events.errors import DependencyUnavailableError
 
 
 class MailboxUnavailable(DependencyUnavailableError):  # noqa: N818 - a state of affairs, as in HTTP 503
-    """Redis did not do as asked, or did not say so: what was sent may or may not have been done.
+    """Redis refused a command or did not answer: what was sent may or may not have been done.
 
     Asking again is always safe: every command is idempotent or guarded by a lease.
     """
 
 
 class MailboxDenied(MailboxUnavailable):
-    """Redis does not let us do as asked with this URL, and will not until somebody changes something.
+    """Redis refuses us a command with this URL, and will until somebody changes something.
 
     The message says what to do. To a process that runs already it is like any other outage.
     """
 
 
 class JunkFound(MailboxUnavailable):
-    """Something of another type stood under one of our names; it is set aside, and asking again does better."""
+    """A value of another type stood under one of our keys; it is set aside, so that asking again can succeed."""
 
 
 class ShardMoved(MailboxUnavailable):
@@ -36,7 +36,7 @@ class ShardMoved(MailboxUnavailable):
 
 
 class ShardFailed(MailboxUnavailable):
-    """A script did what it does on several shards, and failed on this one, whose reply this is; others have theirs."""
+    """The reply of one shard, on which a script for several shards failed; the other shards have replies of their own."""
 
 
 class MailboxRefused(Exception):  # noqa: N818 - our refusal, not the server's failure

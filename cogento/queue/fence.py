@@ -1,4 +1,4 @@
-"""What receivers let in and keep out, for people: a setting that keeps everything out shall not go unseen.
+"""What receivers let in and keep out, for people: a setting that keeps everything out must not go unnoticed.
 
 Receivers note it now and then; no event depends on it.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 BAD_SIGNATURES = "bad_signatures"
 
 QUIET_MS = 3600_000
-"""So long after an event was let in nobody says that everything is kept out: ours may be rarer than others'."""
+"""For so long after an event was let in, "everything is kept out" is not reported: our events may be rarer than those kept out."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptOut:
-    """Events that were kept out by a fence while it let none in, by reason; `unnamed` is one that named no account."""
+    """Events that a fence kept out while it let none in, counted by reason; `unnamed` is the id of one that named no account."""
 
     fence: Fence
     counts: Mapping[Fenced, int]
@@ -36,7 +36,7 @@ class KeptOut:
 
 @dataclass(frozen=True, slots=True)
 class FenceState:
-    """What receivers keep out while they let nothing in; both are nothing while they let events in, or get none.
+    """What receivers keep out while they let nothing in; both fields are empty while they let events in, or receive none.
 
     `bad_signatures` are webhooks that no secret of ours signed; 0 once one did, whether its event was ours or not.
     """

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from cogento.queue.shard_move import ShardCount
 
 KEPT_MS = 3600_000
-"""So long it can be seen when Postgres's figures were last read; they are shown for a minute (exposition.py)."""
+"""How long the age of Postgres's last figures can be told; the figures themselves are shown for a minute (exposition.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """The queue: events received, waiting and parked; customers ready, leased, sleeping and paused.
 
-    The oldest event is one that nobody paused; the oldest of those that are has its own age.
-    `waits_for` names what workers have stopped for, and why. `kept_out` is what receivers kept out while they let
+    The oldest event is one that is not paused; the oldest paused one has an age of its own.
+    `waits_for` names the dependencies that workers wait for, with the reason. `kept_out` is what receivers kept out while they let
     nothing in, and `bad_signatures` how many webhooks no secret signed meanwhile. `key_refused` says that Stripe refuses the API key.
     `counters` are what workers count (delays.py). `server` is None where it cannot keep the promise that
     is configured. `shards` is how many there are, and how far a change has come.
@@ -92,12 +92,12 @@ async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
 
 
 async def waits_for_what(mailboxes: Mailboxes) -> dict[str, str]:
-    """Name what workers have stopped for, and why."""
+    """Name the dependencies that workers wait for, with the reason."""
     return {str(circuit.dependency): circuit.why for circuit in await mailboxes.open_circuits()}
 
 
 class KeptTables(NamedTuple):
-    """What a worker wrote down of the tables, and how old it is by Redis's clock."""
+    """The tables' figures as a worker kept them, and how old they are by Redis's clock."""
 
     packed: bytes
     age_seconds: float
@@ -125,7 +125,7 @@ class TablesKeeper:
         await self._server.ask("SET", keys.tables_key(self._tag), value, "PX", KEPT_MS)
 
     async def kept(self) -> KeptTables | None:
-        """Return what was kept last; None where nothing of ours is."""
+        """Return what was kept last; None where nothing was, or what is there is not ours to read."""
         value: bytes = await self._server.ask("GET", keys.tables_key(self._tag)) or b""
         read_ms, _, packed = value.partition(b" ")
         if not read_ms.isdigit():

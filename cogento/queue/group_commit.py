@@ -1,7 +1,7 @@
 """Many callers, one call: puts of the same moment become one script, and one wait for the disk.
 
-Who finds no put under way starts one with whoever is ready now; beside one that is under way a second starts as soon as it
-is worth it. Those who come meanwhile share the next. One timer serves the time-outs of all. Knows nothing of HTTP.
+A caller who finds no put under way starts one with all who are ready now; beside it a second one starts as soon as it is worth
+its cost. Those who come meanwhile share the next. One timer serves the time-outs of all. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from cogento.queue.mailboxes import Mailboxes
 
 MAX_IN_FLIGHT = 2
-"""While the server works on one, the other is written and read: alternately, neither waits for the other."""
+"""While the server works on one put, the other is written or read, so neither side waits."""
 WORTH_A_PUT = 8
-"""So many are put beside another put, and fewer only where that carries no more: a put costs server and receiver as much by
-itself as ten events in it."""
+"""How many callers must wait before a put starts beside another one; fewer suffice where the other one carries fewer. A put
+itself costs server and receiver as much as ten events in it."""
 MAX_WAITING = 4096
 MAX_BATCH = 1000
 MAX_BATCH_BYTES = 4 * 1024**2
 GRACE_SECONDS = 0.3
-"""What a caller waits beyond two puts: a slow server may need several answers for one of them."""
+"""How long a caller waits beyond the time of two puts: a slow server may need several answers for one of them."""
 
 
 class _PendingPut:
@@ -52,7 +52,7 @@ class _PendingPut:
             self.answer.set_result(put)
 
     def fail(self, failure: Exception) -> None:
-        """Tell of a failure; Redis's in a new error for each caller, or their tracebacks would mix."""
+        """Fail the caller; an error of Redis is copied for each caller, or their tracebacks would mix."""
         if self.answer.done():
             return
         if isinstance(failure, MailboxUnavailable):
@@ -71,21 +71,21 @@ class _PendingPut:
 
 
 class _Flight:
-    """Puts that follow each other, and the callers of the one that is under way."""
+    """A series of puts, one after the other, and the callers of the one that is under way."""
 
     __slots__ = ("group", "task")
 
     def __init__(self) -> None:
         self.group: Sequence[_PendingPut] = ()
-        self.task: asyncio.Task[None] | None = None  # kept, for an event loop does not
+        self.task: asyncio.Task[None] | None = None  # kept here: an event loop holds only a weak reference
 
 
 class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
 
-    Only what one server keeps is put together: a server that is slow or away holds up nobody whose mail is elsewhere.
-    When the shared call fails, all its callers fail, and nobody else does; when one account's part of it fails, that account's do. At most MAX_WAITING callers of a server
-    wait, each no longer than for two puts (one under way and its own) and a moment.
+    Only events that one server keeps are put together: a server that is slow or away holds up nobody whose mail is elsewhere.
+    When the shared call fails, its callers fail and no others; when one account's part of it fails, only that account's callers
+    do. At most MAX_WAITING callers of a server wait, each no longer than for two puts (one under way and its own) and a moment.
     """
 
     def __init__(self, mailboxes: Mailboxes, lanes: dict[str, _Lane] | None = None) -> None:
@@ -93,13 +93,13 @@ class GroupCommit:
         self._lanes = {} if lanes is None else lanes
 
     def beside(self, mailboxes: Mailboxes) -> GroupCommit:
-        """Return the same for another account's mailboxes on these servers, whose puts share the calls."""
+        """Return a GroupCommit for another account's mailboxes on the same servers; its puts share the calls."""
         return GroupCommit(mailboxes, self._lanes)
 
     async def put(self, envelope: Envelope) -> Put:
         """Put one envelope; durable when the result is there.
 
-        Raises MailboxUnavailable when it was not, or perhaps not, stored: trying again is safe.
+        Raises MailboxUnavailable when it was not stored, or may not have been: trying again is safe.
         """
         name = self._mailboxes.lane(envelope.customer_id)
         lane = self._lanes.get(name)
@@ -112,13 +112,13 @@ class _Lane:
     """The callers whose mail one server keeps."""
 
     def __init__(self, mailboxes: Mailboxes) -> None:
-        self._mailboxes = mailboxes  # any account's: what is asked of them is the servers' own
+        self._mailboxes = mailboxes  # any account's: only facts about the servers are asked of them
         self._queue: deque[_PendingPut] = deque()
-        self._flights: list[_Flight] = []  # while there is none, nobody waits
+        self._flights: list[_Flight] = []  # while it is empty, no caller waits
         self._is_starting = False
-        # One for all: for whoever gives up first, or did when it was set. It stays when all are answered, for the next.
+        # One timer for all callers, set for the first to give up. It stays set when all are answered, for the next callers.
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: float | None = None  # uvloop's handle of what is due at once cannot tell
+        self._timer_at: float | None = None  # uvloop's handle of a timer that is due at once does not know it
 
     def put(self, envelope: Envelope, mailboxes: Mailboxes) -> asyncio.Future[Put]:
         if len(self._queue) >= MAX_WAITING:
@@ -128,7 +128,7 @@ class _Lane:
         pending = _PendingPut(envelope, mailboxes, loop.create_future(), loop.time() + longest)
         self._queue.append(pending)
         if not self._is_starting and self._is_put_worth_it():
-            # It begins once all who are ready now wait in the queue.
+            # The task begins once all callers that are ready now wait in the queue.
             self._is_starting = True
             flight = _Flight()
             self._flights.append(flight)
@@ -138,7 +138,7 @@ class _Lane:
         return pending.answer
 
     async def _put_groups(self, flight: _Flight) -> None:
-        """Put group after group until nobody waits, or so few that another flight takes them along.
+        """Put group after group until nobody waits, or so few that another flight can take them.
 
         Whatever ends the last flight leaves no one waiting.
         """
@@ -155,14 +155,14 @@ class _Lane:
                     self._queue.popleft().fail(MailboxUnavailable("the put was interrupted"))
 
     def _is_put_worth_it(self) -> bool:
-        """Tell whether to put those who wait now, beside what is under way."""
+        """Tell whether a put for those who wait now is worth its cost, beside those under way."""
         under_way = [len(flight.group) for flight in self._flights if flight.group]
         return len(under_way) < MAX_IN_FLIGHT and len(self._queue) >= min(
             WORTH_A_PUT, max(under_way, default=0)
         )
 
     def _next_group(self) -> list[_PendingPut]:
-        """Take those who wait longest, as many as fit into one call; who has no time left for it fails."""
+        """Take those who wait longest, as many as fit into one call; a caller without enough time left for it fails."""
         group: list[_PendingPut] = []
         room = MAX_BATCH_BYTES
         done_by = asyncio.get_running_loop().time() + self._mailboxes.longest_put_seconds()
@@ -203,7 +203,7 @@ class _Lane:
         self._timer_at = moment
 
     def _expire(self) -> None:
-        """Tell those whose time is over, and go on waiting for the others."""
+        """Fail the callers whose time is over, and set the timer for the others."""
         now = asyncio.get_running_loop().time()
         moments: list[float] = []
         for pending in (*chain.from_iterable(flight.group for flight in self._flights), *self._queue):

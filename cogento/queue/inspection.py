@@ -1,9 +1,9 @@
 """Looking through all mailboxes for what Redis has lost, and putting it right without anybody's help.
 
-A key may be deleted or overwritten, and a script that fails half way leaves what it has done. What then lies in a
-mailbox without a state, or is stored and lies in no mailbox, is put in line again; ids whose event is gone leave
-their mailbox and are told of; gauges are counted anew. One process at a time looks, a slice at a time with a rest
-after each, so that Redis serves others meanwhile: measured in docs/operations.md.
+A key may be deleted or overwritten, and a script that fails half way leaves what it has done. A mailbox without a state, and a
+stored event that is in no mailbox, are then put in line again; ids whose event is gone leave their mailbox and are logged;
+gauges are recounted. One process at a time looks, a slice at a time with a rest after each, so that Redis serves others
+meanwhile: measured in docs/operations.md.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ KEYS_AT_ONCE = 1000
 CUSTOMERS_AT_ONCE = 200
 EVENTS_AT_ONCE = 500
 ENTRIES_AT_ONCE = 300
-REST = (
-    1.0  # after each slice, in times of what it took: others have at least half of Redis and of this process
-)
+REST = 1.0  # after each slice, as a multiple of its duration: others have at least half of Redis and of this process
 FILTER_BITS = 2**26
 NAMED = 5
 LISTS = ("ready", "sleeping", "paused", "since", "parked")
@@ -55,7 +53,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a round put right: mailboxes given their state, events put back, entries of lists that told of nothing."""
+    """What a round put right: mailboxes given their state, events put back, entries of lists that stood for nothing."""
 
     repaired: int
     restored: int
@@ -91,10 +89,10 @@ class Inspection:
         self._clock = clock
         self._layouts = layouts
         self._lease_ms = int(lease_seconds * 1000)
-        self._suspects: set[tuple[str, str]] = set()  # gauges that the last round found to be off
+        self._suspects: set[tuple[str, str]] = set()  # gauges that the last round found to be wrong
 
     async def run(self) -> Findings | None:
-        """Go through everything once and say what was put right; None where somebody did so lately, or does."""
+        """Go through everything once and say what was put right; None where a round was made lately, or is under way."""
         inspected = keys.inspected_key(self._layouts.first_tag)
         if not await self._server.ask("SET", inspected, 1, "NX", "PX", UNDER_WAY_MS):
             return None
@@ -111,7 +109,7 @@ class Inspection:
         try:
             findings = await round_.go()
             left = INTERVALS.inspection_seconds - (time.monotonic() - begun)
-        finally:  # whatever cut it short, the next one begins at once
+        finally:  # also when this round was cut short: the next one begins at once
             if left > 0:
                 await self._server.ask("PEXPIRE", inspected, int(left * 1000))
             else:
@@ -119,7 +117,7 @@ class Inspection:
         return findings
 
     async def _pause(self, begun: float) -> None:
-        """Rest after a slice, and go on saying that a round is under way."""
+        """Rest after a slice, and renew the key that says that a round is under way."""
         await self._server.ask("PEXPIRE", keys.inspected_key(self._layouts.first_tag), UNDER_WAY_MS)
         await asyncio.sleep(REST * (time.monotonic() - begun))
 
@@ -164,7 +162,7 @@ class _Round:
         return self._findings()
 
     async def _through_keys(self, family: str, inspect: Callable[[str, list[str]], Awaitable[None]]) -> None:
-        """Show every key of a family that is there all the time; some may be shown twice."""
+        """Call `inspect` with every key of a family that exists throughout; some may come twice."""
         for server in await self._server.servers():
             await self._through_keys_of(server, family, inspect)
 
@@ -218,7 +216,7 @@ class _Round:
                     await self._pause(begun)
 
     async def _restore(self, tag: str, ids: list[str]) -> None:
-        """Lay what was seen in no mailbox, and was there when the round began, into the mailbox that it names."""
+        """Put events that were seen in no mailbox, and existed when the round began, into the mailboxes that they name."""
         unseen = [id_ for id_ in ids if not self._seen.may_have(tag, id_.encode())]
         if not unseen:
             return
@@ -245,9 +243,9 @@ class _Round:
             await self._server.set_aside(tag, await self._clock.now_ms(), empty)
 
     async def _recount(self, tag: str, shard: _Shard, after: Mapping[str, int]) -> None:
-        """Set gauges that were off in the last round as well, by more than came and went while we counted.
+        """Set gauges that were wrong in the last round, too, by more than came and went while we counted.
 
-        Counting takes time, and SCAN may show a key twice: once is no proof.
+        Counting takes time, and SCAN may show a key twice: one wrong count proves nothing.
         """
         moved = sum(abs(after[name] - shard.before[name]) for name in MOVES)
         wrong: list[Argument] = []
@@ -288,7 +286,7 @@ class _Round:
         return {name: replies.read_number(value) for name, value in zip(names, values, strict=True)}
 
     async def _run(self, script: str, tag: str, *terms: Argument) -> Reply:
-        """Run a script on one shard, once more where junk was in the way."""
+        """Run a script on one shard, and once more where junk was in the way."""
         call = Call(script, tag, (await self._clock.now_ms(), *terms))
         try:
             (reply,) = await self._server.run(call)
@@ -298,11 +296,11 @@ class _Round:
 
 
 class _Filter:
-    """Which ids were seen, in little memory: a few of a hundred that were not may pass for seen, other ones each round."""
+    """Which ids were seen, in little memory: of a hundred that were not, a few pass for seen, different ones in each round."""
 
     def __init__(self) -> None:
-        # Pages of its own, of which only those that are written to take memory, and none do after the round: from malloc so
-        # much at once would raise how much it keeps for later.
+        # A mapping of its own: only pages that are written to take memory, and all are returned after the round. So large a
+        # block from malloc would raise the threshold up to which it keeps freed memory.
         self._bits = mmap(-1, FILTER_BITS // 8)
         self._salt = secrets.token_bytes(8)
 

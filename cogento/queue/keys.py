@@ -2,9 +2,9 @@
 
 Every key of ours begins with `{cogento:` or `cogento:`; all others on the server are somebody else's.
 
-All keys of a shard start with its hash tag, so that a shard stands in one slot of a cluster and one
-script may touch them all. The Lua files build the same names from the tag (lua/shard.lua). No key is called like a
-tag alone, and none must be: redis_cluster.py relies on it while a slot moves.
+All keys of a shard start with its hash tag, so that a shard lies in one slot of a cluster and one script may touch all of them.
+The Lua files build the same names from the tag (lua/shard.lua). No key's name is a tag alone, and none may be: redis_cluster.py
+relies on it while a slot moves.
 
 Each Stripe account of a deployment has shards of its own, whose tags carry its name: `{cogento:eu:0}`. Those of the account
 `default` carry none. So no script of one account can name a key of another.
@@ -22,7 +22,7 @@ Each Stripe account of a deployment has shards of its own, whose tags carry its 
 | `:parked`          | zset   | customers with parked events, by the ms of the next look                    |
 | `:since`           | zset   | customers with mail by the received_ms of the event at its head             |
 | `:pauses`          | hash   | customer -> ms since when an operator wants it paused, who and why (pauses.py); with mail or without |
-| `:halted`          | string | the same of everything                                                      |
+| `:halted`          | string | the same for everything: since when, who and why                            |
 | `:crashes`         | hash   | customer -> leases that expired in a row                                    |
 | `:tries`           | hash   | event -> "attempts first_attempt_ms class:code", for those that failed      |
 | `:bell`            | hash   | `until`: ms until when no wake-up is needed; `rings`: unanswered ones       |
@@ -47,9 +47,9 @@ Each Stripe account of a deployment has shards of its own, whose tags carry its 
 Under `cogento:` is what Celery's transport keeps: `wakeups`, the list of wake-ups (wakeup.py), `_kombu.binding…`, that there
 is such a queue, and `unacked…`, what workers took and did not acknowledge.
 
-What concerns all shards at once is kept with the first one, or, as pauses of everything are, with each: so each script needs no
-other shard. Where shards lie on several masters, and the first one's is away, workers are not seen, Stripe is not asked and nothing
-is inspected until it is back; mail of the other masters is taken and processed meanwhile.
+What concerns all shards at once is kept with the first one, or, as pauses of everything are, with each: so no script needs
+another shard. Where shards lie on several masters, and the first one's is away, workers are not seen, Stripe is not asked and
+nothing is inspected until it is back; mail of the other masters is taken and processed meanwhile.
 
 A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
 """
@@ -73,7 +73,7 @@ WAKEUP_QUEUE = "wakeups"
 
 
 FIRST_TAG = "{cogento:0}"
-"""That of the account `default`."""
+"""The first tag of the account `default`."""
 
 
 def owner(account: str) -> str:
@@ -88,9 +88,9 @@ def first_tag(account: str) -> str:
 
 @cache
 def tags(shards: int, account: str = DEFAULT_ACCOUNT) -> tuple[str, ...]:
-    """Return the hash tag of each of an account's shards: of as many equal parts of the slots each has one shard.
+    """Return the hash tag of each of an account's shards: the slots are divided into equal parts, with one shard in each.
 
-    So masters with as many slots have as many shards. The first shard's tag is the same whatever their number.
+    So masters with equally many slots have equally many shards. The first shard's tag is the same whatever their number.
     """
     first = first_tag(account)
     width = REDIS_CLUSTER_HASH_SLOTS / shards
@@ -105,7 +105,7 @@ def tags(shards: int, account: str = DEFAULT_ACCOUNT) -> tuple[str, ...]:
 
 
 def _tag_in(begins: str, number: int, shards: int, part: int) -> str:
-    """Return the first name of a shard whose slot is in the middle of a part, away from where masters' slots end."""
+    """Return the first tag whose slot is in the middle of a part, away from the borders between masters."""
     width = REDIS_CLUSTER_HASH_SLOTS / shards
     names = (f"{{{begins}:{number}of{shards}.{attempt}}}" for attempt in itertools.count())
     return next(name for name in names if abs(key_slot(name.encode()) - (part + 0.5) * width) <= width / 8)
@@ -113,7 +113,7 @@ def _tag_in(begins: str, number: int, shards: int, part: int) -> str:
 
 @cache
 def numbered_tags(shards: int, account: str = DEFAULT_ACCOUNT) -> tuple[str, ...]:
-    """Return the tags that release 0.1 gave so many shards: one server has all of them, wherever their slots lie."""
+    """Return the tags that release 0.1 gave to `shards` shards: one server has all of them, wherever their slots lie."""
     return tuple(f"{{{owner(account)}:{number}}}" for number in range(shards))
 
 
@@ -163,7 +163,7 @@ def reading_key(tag: str) -> str:
 
 
 def pace_key(tag: str) -> str:
-    """Return the key of the pace at which Stripe is asked."""
+    """Return the key of the rate limit for requests to Stripe."""
     return f"{tag}:pace"
 
 
@@ -178,12 +178,12 @@ def alerts_key(tag: str) -> str:
 
 
 def circuit_key(tag: str, dependency: str) -> str:
-    """Return the key of what is known of a dependency in trouble."""
+    """Return the key of a dependency's circuit."""
     return f"{tag}:circuit:{dependency}"
 
 
 def workers_key(tag: str) -> str:
-    """Return the key of the workers that take work."""
+    """Return the key of the workers' heartbeats."""
     return f"{tag}:workers"
 
 
@@ -198,7 +198,7 @@ def fence_key(tag: str) -> str:
 
 
 def layout_key(tag: str) -> str:
-    """Return the key of what a shard knows of all shards."""
+    """Return the key of the layout, as far as this shard knows it."""
     return f"{tag}:layout"
 
 
@@ -218,7 +218,7 @@ def leases_key(tag: str) -> str:
 
 
 def owners_key(tag: str) -> str:
-    """Return the key of who has leased them."""
+    """Return the key of the workers that have leased them."""
     return f"{tag}:owners"
 
 
@@ -233,5 +233,5 @@ def halted_key(tag: str) -> str:
 
 
 def pauses_key(tag: str) -> str:
-    """Return the key of the customers an operator wants paused."""
+    """Return the key of the pauses of single customers."""
     return f"{tag}:pauses"

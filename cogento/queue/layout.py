@@ -1,24 +1,23 @@
 """Which shards there are, and where a customer's mailbox is while their number changes.
 
-The layout in force is written down in Redis; MAILBOX_SHARDS is only what a deployment wishes for. While it changes there
+The layout in force is written down in Redis; MAILBOX_SHARDS is only the number that a deployment wants. While it changes there
 are two sets of shards, and each customer has a former home and a current one. One rule says which of them has the mailbox:
-*the former one, as long as anything of the customer is there*. So everybody asks there first, and whoever is told that
-nothing is goes on to the current one; and of a customer that a former home has nothing of, nothing ever comes back to it.
+*the former one, as long as anything of the customer is there*. So everybody asks the former home first, and the current one
+where the former has nothing of the customer. Once a former home has nothing of a customer, nothing ever comes back to it.
 
-Moving one mailbox is four steps, each a script on one shard and each safe to be repeated, by anybody, after a crash anywhere
+Moving one mailbox is four steps, each a script on one shard, and each may be repeated by anybody after a crash anywhere
 (shard_move.py):
 
 | step | script | where | afterwards |
 | --- | --- | --- | --- |
 | 1 | leave | former | nobody works on it, and new mail still comes here |
-| 2 | arrive | current | a copy is there, durable as promised, and nobody works on that either |
-| 3 | left | former | nothing is here, unless something came since 1: then once more from there |
+| 2 | arrive | current | a copy is there, durable as promised, and nobody works on it either |
+| 3 | left | former | nothing is here, unless mail came since step 1: then again from step 1 |
 | 4 | arrived | current | it is in line, asleep or paused, as it was |
 
-Each layout has a generation, and each shard remembers the newest that anybody went by who asked it. It refuses whoever goes by an
-older one, with the newer in its answer: a process that has not heard of a change learns of it before it can do anything
-wrong. Whoever moves mailboxes begins a generation, so that nothing which somebody else sent before them is still
-done after.
+Each layout has a generation, and each shard remembers the newest one that a command to it named. It refuses a command with an
+older one, and returns the newer layout: a process that has not heard of a change learns of it before it can do anything wrong.
+Whoever moves mailboxes begins a new generation, so that no command sent by an earlier mover is still carried out afterwards.
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ if TYPE_CHECKING:
 
 KEYS_AT_ONCE = 1000
 MAX_CHANGES = 5
-"""How often a command goes by a newer layout that it was told of, before it gives up."""
+"""How often a command is repeated with a newer layout from its answer, before it gives up."""
 
 HOME, FORMER = "home", "former"
-"""What a script is told of the shard that it runs on: with FORMER it takes in nobody of whom nothing is there."""
+"""Which home of the customer its shard is, as an argument of a script: a FORMER one takes in no customer that has nothing there."""
 
 _TEXT = re.compile(r"(\d+) (\d+n?) (\d+n?) (-|\d+n?(?:,\d+n?)*)")
 _TAG = r"\{%s:(?P<number>\d+)(?:of(?P<count>\d+)\.\d+)?\}"
@@ -54,7 +53,7 @@ _TAG = r"\{%s:(?P<number>\d+)(?:of(?P<count>\d+)\.\d+)?\}"
 
 @dataclass(frozen=True, slots=True)
 class ShardSet:
-    """So many shards of an account; `is_numbered` where they are called as in release 0.1."""
+    """The `count` shards of an account; `is_numbered` where they are named as in release 0.1."""
 
     count: int
     is_numbered: bool = False
@@ -62,7 +61,7 @@ class ShardSet:
 
     @classmethod
     def parse(cls, text: str, account: str = DEFAULT_ACCOUNT) -> Self:
-        """Read what `str` wrote of an account's."""
+        """Read what `str` wrote of an account's shards."""
         return cls(int(text.removesuffix("n")), text.endswith("n"), account)
 
     def __str__(self) -> str:
@@ -93,7 +92,7 @@ class Layout:
 
     @classmethod
     def parse(cls, text: bytes, account: str = DEFAULT_ACCOUNT) -> Self | None:
-        """Read what `text` is, of an account's shards; None where that is something else."""
+        """Read what `text` gave for an account's shards; None where it is not a layout."""
         match = _TEXT.fullmatch(text.decode(errors="replace"))
         if match is None:
             return None
@@ -103,12 +102,12 @@ class Layout:
 
     @cached_property
     def text(self) -> str:
-        """How it is written down."""
+        """The layout as it is written down in Redis."""
         return f"{self.generation} {self.former} {self.current} {','.join(map(str, self.past)) if self.past else '-'}"
 
     @property
     def is_written(self) -> bool:
-        """Whether it stands in Redis, so that everybody else goes by it."""
+        """Whether it is written down in Redis, so that every process goes by it."""
         return self.generation > 0
 
     @property
@@ -118,7 +117,7 @@ class Layout:
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
-        """All shards that may have mail. Former ones come first: who reads them in this order misses nothing that moves."""
+        """All shards that may have mail. Former ones come first: reading them in this order misses nothing that moves."""
         return tuple(dict.fromkeys((*self.former.tags, *self.current.tags)))
 
     @cached_property
@@ -143,13 +142,13 @@ class Layout:
         return replace(self, generation=self.generation + 1)
 
     def changed_to(self, count: int) -> Layout:
-        """Return the beginning of a change to so many shards."""
+        """Return the layout with which a change to `count` shards begins."""
         return Layout(
             self.generation + 1, self.current, ShardSet(count, account=self.current.account), self.past
         )
 
     def settled(self) -> Layout:
-        """Return what there is once all mail has moved."""
+        """Return the layout once all mail has moved."""
         past = tuple(dict.fromkeys((*self.past, self.former)))
         current = self.current
         return Layout(self.generation + 1, current, current, tuple(one for one in past if one != current))
@@ -172,13 +171,13 @@ class Layouts:
         self._wished = wished
 
     async def get(self) -> Layout:
-        """Return the layout that is known; whoever goes by it and is refused, learns."""
+        """Return the layout that is known; where it is out of date, shards refuse it and return the newer one."""
         return self.known or await self.refresh()
 
     async def refresh(self) -> Layout:
-        """Ask the first shard, which always has the newest, unless it lost it; where there is none yet, write one down.
+        """Ask the first shard, which always has the newest layout, unless it lost it; where there is none yet, write one down.
 
-        Where that does not fit into memory it is one of which `is_written` is not true: enough to process what waits.
+        Where a layout does not fit into Redis's memory, `is_written` is false: enough to process what waits.
         """
         text = await self._client.ask("GET", keys.layout_key(self.first_tag))
         if text is not None and Layout.parse(text, self._account) is not None:
@@ -196,7 +195,7 @@ class Layouts:
         return layout
 
     def learn_from(self, reply: Reply) -> bool:
-        """Tell whether a script refused because it knows a newer layout, which is known then."""
+        """Tell whether a script refused because its shard knows a newer layout; that one is known from now on."""
         if not isinstance(reply, list) or not reply or reply[0] != b"LAYOUT":
             return False
         self.learn(reply[1])
@@ -214,7 +213,7 @@ class Layouts:
         return self.known
 
     async def _find(self) -> Layout:
-        """Find what a process of an earlier release, or one before Redis lost the first shard's, went by."""
+        """Find the layout that was in force where the first shard has none: that of an earlier release, or one that Redis lost."""
         owner = keys.owner(self._account)
         tag_pattern = re.compile(_TAG % re.escape(owner))
         tags: set[str] = set()
@@ -245,7 +244,7 @@ class Layouts:
 
 
 def _shards_called(matches: Iterable[re.Match[str]], account: str) -> ShardSet | None:
-    """Return of how many shards these were; None where there are none."""
+    """Return the shards that these names belong to; None where there are none."""
     names = list(matches)
     counts = _numbers(match["count"] for match in names)
     numbers = _numbers(match["number"] for match in names if match["count"] is None)

@@ -1,6 +1,6 @@
-"""Leases: a worker takes customers' mail, for itself alone and for so long, and says what became of it.
+"""Leases: a worker takes customers' mail, for itself alone and for a limited time, and says what became of it.
 
-Each is one script a shard. What a claim leases whose answer never came is given back before the next one.
+Each command is one script per shard. Where a claim's answer never came, its leases are given back before the next claim.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_CUSTOMER_EVENTS = 50
-"""Of one customer in one claim, so that a customer with many keeps no other waiting."""
+"""How many events of one customer are in one claim, so that a customer with many keeps no other waiting."""
 
 CLAIMED_BYTES = 8 * 1024**2
-"""About how much a claim holds as stored; a worker's memory holds several times that."""
+"""About how many stored bytes a claim holds; in a worker's memory they take several times that."""
 
 LEASE_REPLICAS_MS = 100
 SWEPT_AT_ONCE = 1000
@@ -81,8 +81,8 @@ class LeaseCommands:
         """Lease the customers at the head of the line to the caller; None when no event is ready.
 
         A claim that returned events must be followed by another once it is settled (the wake-ups count on
-        it). First of all, expired leases and sleepers whose time has come are put back in line. For `awake_ms` at least no
-        wake-up is asked for: that long the caller may take to claim again.
+        it). First, customers with expired leases, and sleeping ones whose time has come, are put back in line. No put asks for a
+        wake-up within `awake_ms`: so long the caller may take to claim again.
         """
         now_ms, lease_ms = await self._clock.now_ms(), int(lease_seconds * 1000)
         token, expires_ms = LeaseToken(f"{self._name}/{secrets.token_hex(16)}"), now_ms + lease_ms
@@ -104,10 +104,10 @@ class LeaseCommands:
         return await self._for_customers("renew", claim, until_ms) == len(claim.batches)
 
     async def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> frozenset[CustomerId]:
-        """End the leases on these customers with what became of their events; one step a customer.
+        """End the leases on these customers with what became of their events; atomic for each customer.
 
-        Returns the customers whose lease had passed to somebody else: nothing of theirs was changed. May
-        be called several times with parts of a claim.
+        Returns the customers whose lease had passed to another worker: nothing of theirs was changed. May be called several
+        times with parts of a claim.
         """
         now_ms = await self._clock.now_ms()
         unknown = {batch.customer_id: batch.unknown for batch in claim.batches if batch.unknown}
@@ -145,7 +145,7 @@ class LeaseCommands:
         """Claim from one shard after the other, until there is enough of customers or events."""
         max_customers, max_events, max_customer_events, awake_ms = bounds
         batches: list[CustomerBatch] = []
-        away: dict[str, MailboxUnavailable] = {}  # by server, whose other shards are then passed over
+        away: dict[str, MailboxUnavailable] = {}  # by server; its other shards are then skipped
         answered = 0
         # A random shard comes first, so that none is always served last.
         first = secrets.randbelow(len(layout.tags))
@@ -172,8 +172,8 @@ class LeaseCommands:
     ) -> list[CustomerBatch]:
         """Claim from one shard; nothing where it knows a newer layout, which the next claim goes by."""
         if orphans := self._orphans.tokens(tag):
-            # By itself, for a script that the server does not know yet runs after those that it does; and
-            # recovery, if it came first, would count a crash.
+            # In a request of its own: in one round trip, a script that the server does not know yet runs after those that it
+            # does, and recovery, if it ran first, would count a crash.
             await self._server.run(Call("release_orphans", tag, (now_ms, *orphans)))
         try:
             *_, batches = await self._run_claim(
@@ -181,7 +181,7 @@ class LeaseCommands:
                 Call("wake", tag, (now_ms, SWEPT_AT_ONCE)),
                 Call("claim", tag, (now_ms, layout.text, token, *terms)),
             )
-        except BaseException:  # cancelled, too
+        except BaseException:  # also when cancelled
             self._orphans.add(tag, token, expires_ms=int(terms[0]))
             raise
         if self._layouts.learn_from(batches):
@@ -189,10 +189,10 @@ class LeaseCommands:
         return [replies.read_batch(batch, tag=tag, now_ms=now_ms) for batch in batches]
 
     async def _run_claim(self, *calls: Call) -> list[Reply]:
-        """Run a claim; where replicas are part of the promise, give them a moment to have the lease as well.
+        """Run a claim; where replicas are part of the promise, give them a moment to get the lease as well.
 
-        Else a failover could forget it, and another worker would begin on the same customers. Without replicas there is
-        nobody to fail over to, and what waits is processed all the same.
+        Otherwise a failover could lose the lease, and another worker would begin on the same customers. While no replica follows
+        there is none to fail over to, and the claim counts.
         """
         if self._ack is not AckDurability.REDIS_REPLICATED:
             return await self._server.run(*calls)
@@ -211,7 +211,7 @@ class LeaseCommands:
             log.warning("claimed_without", servers=sorted(away), reasons=sorted(map(str, away.values())))
 
     async def _readable(self, claim: Claim) -> Claim | None:
-        """Park at once the batches that hold nothing but what a newer version wrote."""
+        """Park at once the batches in which a newer version wrote everything; None where no others are left."""
         unreadable = [Settlement(batch.customer_id) for batch in claim.batches if not batch.events]
         if not unreadable:
             return claim
@@ -240,7 +240,7 @@ def _by_tag(claim: Claim, customers: Iterable[CustomerId]) -> dict[str, list[int
 
 
 def _settlement(one: Settlement) -> list[Argument]:
-    """One customer's part of the arguments of settle.lua."""
+    """Return one customer's part of the arguments of settle.lua."""
     failed = [field for event in one.failed for field in (event.event_id, replies.format_attempts(event))]
     return [
         one.customer_id,
@@ -264,15 +264,15 @@ class _OrphanedLease(NamedTuple):
 class OrphanedLeases:
     """The tokens of claims whose answer never came: given back before every claim, until their leases are over.
 
-    A server that did such a claim, or is stuck and will do it later, leases its customers to nobody. When these
-    leases expire that counts as a crash, of which four make an innocent event a dead letter.
+    A server that carried out such a claim, or is stuck and will later, leases its customers to nobody. Leases that expire count
+    as crashes, and four of these would make an innocent event a dead letter.
     """
 
     def __init__(self) -> None:
         self._leases: deque[_OrphanedLease] = deque(maxlen=MAX_ORPHANED_LEASES)
 
     def add(self, tag: str, token: LeaseToken, *, expires_ms: int) -> None:
-        """Remember one of a shard; of other shards the same claim may have got its answer."""
+        """Remember a token for one shard; other shards may have answered the same claim."""
         self._leases.append(_OrphanedLease(tag, token, expires_ms))
 
     def tokens(self, tag: str) -> list[LeaseToken]:

@@ -63,7 +63,7 @@ EVERYTHING = ""
 class Mailboxes:
     """All customers' mailboxes; for any number of tasks of one event loop.
 
-    Everything raises MailboxUnavailable when Redis does not do as asked in time, and may then be asked again.
+    Everything raises MailboxUnavailable when Redis refuses or does not answer in time; asking again is then safe.
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class Mailboxes:
     ) -> Mailboxes:
         """Make the mailboxes of an account at a Redis URL; nothing is sent before it is needed.
 
-        `name` is the process's, and tells people who has claimed a mailbox. `replicas` counts with `redis_replicated`. `shards` is
-        how many there shall be (shard_move.py): until that is so everything goes by how many there are.
+        `name` is the process's, and tells people who has claimed a mailbox. `replicas` matters with `redis_replicated` only.
+        `shards` is how many there are to be (shard_move.py); until they are, everything goes by how many there are.
         """
         client = connect(url, timeout_seconds=timeout_seconds, max_connections=max_connections)
         return cls(
@@ -138,7 +138,7 @@ class Mailboxes:
         )
 
     async def check(self) -> ServerFacts:
-        """Ask what each server really gives; see ServerChecks.check."""
+        """Ask what each server guarantees; see ServerChecks.check."""
         return await self._checks.check()
 
     async def greet(self) -> ServerFacts:
@@ -158,22 +158,22 @@ class Mailboxes:
         return Circuit(self._server, self._clock, tag=self._layouts.first_tag, dependency=dependency)
 
     def rate_limiter(self, *, requests_per_second: float) -> RateLimiter:
-        """Return the pace at which all processes ask Stripe."""
+        """Return the rate limit that all processes share for requests to Stripe."""
         return RateLimiter(
             self._server, requests_per_second=requests_per_second, clock=self._clock, account=self._account
         )
 
     def inspection(self, *, lease_seconds: float) -> Inspection:
-        """Return what looks through everything for what Redis has lost; see Inspection."""
+        """Return the inspection, which looks for what Redis has lost."""
         return Inspection(self._server, self._clock, self._layouts, lease_seconds=lease_seconds)
 
     def shard_move(self) -> ShardMove:
-        """Return what moves mailboxes when there shall be another number of shards; see ShardMove."""
+        """Return the shard move, which moves mailboxes when the number of shards is to change."""
         scripts = self.enqueue.scripts
         return ShardMove(self._server, self._clock, self._layouts, scripts, self.workers, wished=self._shards)
 
     async def open_circuits(self) -> tuple[OpenCircuit, ...]:
-        """Return the dependencies that workers wait for, or come back to."""
+        """Return the dependencies that workers wait for, or are returning to."""
         circuits = [await self.circuit(dependency).read() for dependency in Dependency]
         return tuple(circuit for circuit in circuits if circuit)
 
@@ -217,7 +217,7 @@ class Mailboxes:
         )
 
     async def find_ready(self, each: Sequence[Mailboxes]) -> list[bool]:
-        """Tell of which accounts a claim could find something; they share these connections. One round trip a server."""
+        """Tell for each account whether a claim could find something; all share these connections. One round trip per server."""
         if not each:
             return []
         now_ms = await self.now_ms()
@@ -226,7 +226,7 @@ class Mailboxes:
         return [any(list(islice(answers, len(mine)))) for mine in calls]
 
     async def ready_calls(self, now_ms: int) -> list[Call]:
-        """Return what asks each shard whether a claim could find something."""
+        """Return the calls that ask each shard whether a claim could find something."""
         return [Call("ready", tag, (now_ms,)) for tag in (await self._layouts.get()).tags]
 
     async def renew(self, claim: Claim) -> bool:
@@ -242,11 +242,11 @@ class Mailboxes:
         await self._leases.release(claim)
 
     async def replay(self, customer_id: CustomerId) -> bool:
-        """Let a customer's events be tried now: parked ones return, sleep ends. False: nothing to do."""
+        """Have a customer's events tried now: parked ones return, and a sleeping customer wakes. False: nothing to do."""
         return bool(await self._where_it_is(customer_id, "replay"))
 
     async def pause(self, customer_id: CustomerId | None = None, *, who: str = "", why: str = "") -> bool:
-        """Hold one customer's events, or all, until resumed; False if it was held already, which stays as it was."""
+        """Pause one customer, or all, until resumed; False if a pause was there already, which stays as it was."""
         return await self._hold("pause", customer_id, format_reason(who=who, why=why))
 
     async def resume(self, customer_id: CustomerId | None = None) -> bool:
@@ -254,7 +254,7 @@ class Mailboxes:
         return await self._hold("resume", customer_id)
 
     async def paused(self) -> Paused:
-        """Return what is held; in parts, for there may be very many, and Redis takes in nothing while it lists them."""
+        """Return what is paused; read in parts, for there may be very many, and Redis does nothing else while it lists them."""
         held: set[bytes] = set()
         for tag in (await self._layouts.refresh()).tags:
             cursor = None
@@ -265,7 +265,7 @@ class Mailboxes:
         return Paused(await self.halted(), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
 
     async def halted(self) -> Pause | None:
-        """Return who holds everything, since when and why; None when nobody does."""
+        """Return who paused everything, since when and why; None when nobody did."""
         tags = (await self._layouts.refresh()).tags
         values = [await self._server.ask("GET", keys.halted_key(tag)) for tag in tags]
         return next((pause for value in values if (pause := read_pause(value))), None)
@@ -277,7 +277,7 @@ class Mailboxes:
         customer: CustomerId | None = None,
         limit: int = MAX_CUSTOMERS,
     ) -> WaitingPage:
-        """List customers whose mail waits, those of one state or `limit` of each; or one customer alone."""
+        """List customers whose mail waits, at most `limit` of each state, or only of `state`; or one customer alone."""
         now_ms = await self.now_ms()
         states = WaitingState if state is None else (state,)
         terms = (now_ms, min(limit, MAX_CUSTOMERS), customer or EVERYTHING, *states)
@@ -286,7 +286,7 @@ class Mailboxes:
         return read_waiting(shards, limit=limit, now_ms=now_ms)
 
     async def parked_customers(self, *, quiet_seconds: float, limit: int) -> list[CustomerId]:
-        """List customers that have had parked events for so long, a shard after the other."""
+        """List customers whose parked events have not been looked at for `quiet_seconds`, one shard after the other."""
         looked_at_again_ms = await self.now_ms() + int((PARKING.try_again_seconds - quiet_seconds) * 1000)
         terms = ("-inf", looked_at_again_ms, "LIMIT", 0, limit)
         tags = (await self._layouts.refresh()).tags
@@ -307,7 +307,7 @@ class Mailboxes:
         now_ms, removed = await self.now_ms(), 0
         for tag in (
             await self._layouts.refresh()
-        ).tags:  # one after the other: it may move meanwhile, from first to last
+        ).tags:  # in this order: meanwhile its mail may move from the first to the last
             (reply,) = await self._server.run(Call("forget", tag, (now_ms, customer_id, *spellings)))
             if reply < 0:
                 return None
@@ -353,7 +353,7 @@ class Mailboxes:
         await self._server.close()
 
     async def _hold(self, script: str, customer_id: CustomerId | None, *terms: Argument) -> bool:
-        """Begin or end a pause wherever it belongs, once more where the shards have changed meanwhile."""
+        """Begin or end a pause in the shards where it belongs, and again where the shards have changed meanwhile."""
         await self._layouts.refresh()
         for _ in range(MAX_CHANGES):
             layout = await self._layouts.for_writing()
@@ -378,7 +378,7 @@ class Mailboxes:
         return told
 
     async def _where_it_is(self, customer_id: CustomerId, script: str, *terms: Argument) -> int:
-        """Run a script where a customer's mailbox may be, until it found something there (0: it did not)."""
+        """Run a script on the shards where a customer's mailbox may be, until one finds something (0: none did)."""
         reply = 0
         for tag in (await self._layouts.refresh()).homes(customer_id):
             (reply,) = await self._server.run(Call(script, tag, (await self.now_ms(), customer_id, *terms)))
@@ -390,9 +390,9 @@ class Mailboxes:
 async def put_together(
     puts: Sequence[tuple[Mailboxes, Envelope]],
 ) -> Sequence[Put | MailboxUnavailable]:
-    """Put envelopes of several accounts, whose mailboxes share their connections, in one call; as `put`.
+    """Put envelopes of several accounts, whose mailboxes share their connections, in one call; see `put`.
 
-    The result is a MailboxUnavailable where one account's shard failed and others' did not.
+    A result is a MailboxUnavailable where that account's shard failed and others did not.
     """
     first = puts[0][0]
     if all(mailboxes is first for mailboxes, _ in puts):

@@ -1,7 +1,7 @@
-"""What queue and tables had counted when each minute of the last day began, for charts that outlive the console.
+"""The totals of queue and tables as each minute of the last day began, for charts that outlive the console.
 
-Totals are kept and not what a minute brought: two consoles write the same, and what came while none ran lies between
-two of them. Nothing but charts depends on it. Knows nothing of how they are drawn.
+Totals are kept, not differences: two consoles write the same, and what came while no console ran lies between two totals.
+Nothing but charts depends on it. Knows nothing of how they are drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MINUTES_KEPT = 24 * 60
 class MinuteTotals(msgspec.Struct, frozen=True):
     """Totals since the beginning, as of a Unix minute; what the tables count is None where they could not be read.
 
-    `waiting` are the events that waited then, `missing` those that sweeps have found.
+    `waiting` are the events that waited then, `missing` those that sweeps have recovered.
     """
 
     minute: int
@@ -32,7 +32,7 @@ class MinuteTotals(msgspec.Struct, frozen=True):
 
 
 class MinutesKeeper:
-    """One field for each minute of a day, so that today's take the place of yesterday's. Raises MailboxUnavailable."""
+    """One field for each minute of a day, so that today's replace yesterday's. Raises MailboxUnavailable."""
 
     def __init__(self, server: RedisClient, tag: str) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""Who paused a customer's mail or everybody's, when and why: one value in Redis, "ms {who and why as JSON}".
+"""Who paused one customer or all, when and why: one value in Redis, "ms {who and why as JSON}".
 
 Releases before 0.2 wrote the ms alone and ask only whether there is a value. Knows nothing of Redis.
 """
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_REASON_CHARACTERS = 500
-"""What a person may say; whoever asks a person for a reason holds to it."""
+"""The longest reason in characters; every form and command that asks for one keeps to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """One pause; `who` and `why` are empty where nobody said, and `since_ms` is None of what is not ours to read."""
+    """One pause; `who` and `why` are empty where nobody said, and `since_ms` is None where the value is not ours to read."""
 
     since_ms: int | None
     who: str = ""
@@ -28,12 +28,12 @@ class _Said(msgspec.Struct):
 
 
 def format_reason(*, who: str, why: str) -> bytes:
-    """Return what pause.lua writes behind the time."""
+    """Return what pause.lua writes after the time."""
     return msgspec.json.encode(_Said(who, why))
 
 
 def read_pause(value: bytes | None) -> Pause | None:
-    """Return the pause that a value tells of; None where there is none."""
+    """Return the pause that a value describes; None where there is none."""
     if value is None:
         return None
     since, _, said = value.partition(b" ")

@@ -1,4 +1,4 @@
-"""Running scripts where their shards are, after them when they have moved. Knows no server and nothing that is promised."""
+"""Running scripts on the servers that have their shards, also when these move. Knows no server, and nothing of durability."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     Attempt = Callable[[RedisServer, Sequence[Call]], Awaitable[Sequence[Reply]]]
 
 MAX_MOVES = 3
-"""How often a call follows its shard, which may have moved on once more."""
+"""How often a call follows its shard, which may move again meanwhile."""
 
 
 async def run_where_placed(client: RedisClient, calls: Sequence[Call], attempt: Attempt) -> list[Reply]:
     """Run scripts by `attempt`, once for each server that has some of their shards, and return the replies in this order.
 
-    Of what was not run, because its shard has moved, it is asked anew where that is. When one server fails others may have
-    run theirs all the same; its failure is raised once all have answered.
+    A call that was not run because its shard has moved is run again where the shard is now. When one server fails, others may
+    have run their calls all the same; the failure is raised once all have answered.
     """
     replies: list[Reply] = [None] * len(calls)
     left: Sequence[int] = range(len(calls))

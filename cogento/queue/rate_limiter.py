@@ -1,4 +1,4 @@
-"""The pace at which Stripe is asked, shared by every process over Redis. Knows nothing of Stripe itself."""
+"""The rate limit for requests to Stripe, shared by every process through Redis. Knows nothing of Stripe itself."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
 
 RECOVERY_SECONDS = 60
-"""As in pace.lua: so long after a refusal the rate is whole again."""
+"""As in pace.lua: how long after a refusal the rate is full again."""
 
 
 REFUSAL_SHOWN_MS = 90_000
-"""A refusal is shown so long after its pause: by then a worker has asked again, and was refused again or not."""
+"""How long a refusal is shown after its pause: by then a worker has asked again, and knows whether it still holds."""
 
 
 class SendSlot(NamedTuple):
-    """When the next request may be sent; with `blocked_seconds` none may, for so long."""
+    """When the next request may be sent; with `blocked_seconds` none may be sent for that time."""
 
     wait_seconds: float
     blocked_seconds: float
@@ -49,20 +49,20 @@ class RateLimiter:
         self._tag = keys.first_tag(account)  # one pace for all shards: Stripe counts by account
 
     async def reserve(self) -> SendSlot:
-        """Take the next free moment; it is gone, whether it is used or not."""
+        """Take the next free slot; it is gone, whether it is used or not."""
         wait_ms, shut_ms = await self._run("take")
         return SendSlot(wait_ms / 1000, shut_ms / 1000)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
-        """Halve the rate and hand out no moment for so long; the rate is whole again a minute later."""
+        """Halve the rate and hand out no slot for `wait_seconds`; the rate is full again a minute later."""
         await self._run("slow", wait_seconds)
 
     async def block_for(self, *, seconds: float) -> None:
-        """Hand out no moment at all for so long, and say so to whoever asks."""
+        """Hand out no slot for `seconds`, and tell every caller so."""
         await self._run("shut", seconds)
 
     async def pace(self) -> Pace:
-        """Say how fast it goes now, without taking a moment; pace.lua has the same sum."""
+        """Return the present rate, without taking a slot; pace.lua has the same formula."""
         kept = await self._server.ask("HMGET", keys.pace_key(self._tag), "rate", "since", "shut")
         rate, since, shut = (None if value is None else float(value) for value in kept)
         now_ms, most = await self._clock.now_ms(), self._requests_per_second
@@ -81,7 +81,7 @@ class RateLimiter:
 
 
 class KeyRefusal:
-    """Whether Stripe refuses the key, by what any process was told last; raises MailboxUnavailable."""
+    """Whether Stripe refuses the key, by its last answer to any process; raises MailboxUnavailable."""
 
     def __init__(self, server: RedisClient, clock: RedisClock, tag: str) -> None:
         self._server = server
@@ -89,6 +89,6 @@ class KeyRefusal:
         self._tag = tag
 
     async def is_recent(self) -> bool:
-        """Return whether it did until a moment ago; a key that is asked with no more is none that is refused."""
+        """Return whether Stripe refused it until a moment ago; a key that is no longer used does not count as refused."""
         shut = await self._server.ask("HGET", keys.pace_key(self._tag), "shut")
         return shut is not None and await self._clock.now_ms() < float(shut) + REFUSAL_SHOWN_MS

@@ -1,4 +1,4 @@
-"""Putting dead letters back: taken from those who keep them, put into the mailboxes, given back where that fails.
+"""Putting dead letters back: taken from where they are kept, put into the mailboxes, given back where that fails.
 
 A redelivery is a put like any other, in its place in the customer's order; nothing is forced. Does not know
 where letters are kept.
@@ -33,7 +33,7 @@ class Redelivery(StrEnum):
 
 
 TAKEN_ALONG = frozenset({Redelivery.PUT_BACK, Redelivery.WAITS_ALREADY})
-"""What leaves a letter on its way; after the others it is as it was."""
+"""The results after which a letter stays on its way; after the others it is open again."""
 
 _OF_PUT = {
     PutResult.QUEUED: Redelivery.PUT_BACK,
@@ -60,13 +60,13 @@ class TakenLetter(Protocol):
 
 
 class LetterSource(Protocol):
-    """Where letters are taken from, on behalf of somebody and for a reason."""
+    """Where letters are taken from, in somebody's name and for a reason."""
 
     async def take(self, letter_ids: Collection[int]) -> Sequence[TakenLetter]:
         """Take those that are open, oldest event first."""
 
     async def give_back(self, letter_ids: Collection[int]) -> None:
-        """Have letters open again that could not be put back."""
+        """Open letters again that could not be put back."""
 
 
 async def redeliver(
@@ -74,9 +74,8 @@ async def redeliver(
 ) -> dict[int, Redelivery]:
     """Put letters back into their customers' mailboxes, and say of each what became of it.
 
-    Whatever is raised in between, what was taken is given back; should a put have happened all the same, the
-    event's outcome closes the letter though it is open. A process that dies in between leaves letters that a
-    worker finds and opens (worker/auto_retry.py).
+    Whatever is raised meanwhile, letters that were taken are given back; if a put has happened all the same, the event's outcome
+    closes the open letter. Letters that a process had taken when it died are found and opened by a worker (worker/auto_retry.py).
     """
     taken = await letters.take(letter_ids)
     try:
@@ -101,7 +100,7 @@ async def _put(taken: Sequence[TakenLetter], mailboxes: Mailboxes) -> dict[int, 
 
 
 def _open(letter: TakenLetter) -> Envelope | None:
-    """Whose it is, is read again from the bytes: a letter from a wrong mailbox finds the right one."""
+    """Read the envelope again from the bytes, so that a letter from a wrong mailbox goes into the right one."""
     try:
         envelope = parse_envelope(letter.body, now=ANY_TIME)
     except RejectedError:

@@ -4,8 +4,8 @@
     redis+sentinel://user:password@host:26379,host:26379/name/0
     redis+cluster://user:password@host:6379,host:6379
 
-User and password are Redis's own. Of a cluster or of Sentinel any of the hosts suffices to find the others. The URL was judged
-before (cogento/urls.py).
+User and password are Redis's own. With a cluster or Sentinel, one reachable host suffices to find the others. The URL has been
+validated before (cogento/urls.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RedisAddress:
 
     @classmethod
     def read(cls, url: str) -> RedisAddress:
-        """Read a URL that settings have judged."""
+        """Read a URL that settings have validated."""
         parts = urlsplit(url)
         scheme, _, kind = parts.scheme.partition("+")
         login, at, hosts = parts.netloc.rpartition("@")

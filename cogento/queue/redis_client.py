@@ -1,4 +1,4 @@
-"""What the mailboxes ask of Redis, be it one server or several; and which of these a URL means.
+"""What the mailboxes ask of Redis, be it one server or several, and which client a URL needs.
 
 A shard is whole on one server. On one server, or the one that Sentinel names, every shard is there; of a cluster each master
 has some.
@@ -36,13 +36,13 @@ class RedisClient(Protocol):
         """Return which puts may share a call with this shard's, by name; as far as is known."""
 
     async def follow(self, moved: Iterable[object]) -> None:
-        """Take note of replies, so that shards which are ShardMoved are found next time; raises what cannot be followed."""
+        """Learn from ShardMoved replies, so that their shards are found next time; raises the first that cannot be followed."""
 
     async def run(self, *calls: Call) -> list[Reply]:
         """Run scripts, in one round trip for each server, and return their replies in this order."""
 
     async def ask(self, *command: Argument) -> Reply:
-        """Run one command, whose key is its first argument."""
+        """Run one command, whose key is its first argument, on the server that has it."""
 
     async def set_aside(self, tag: str, now: Argument, ids: Sequence[Argument] = ()) -> bool:
         """Set junk aside; see RedisConnection.set_aside."""
@@ -52,7 +52,7 @@ class RedisClient(Protocol):
 
 
 def connect(url: str, *, timeout_seconds: float, max_connections: int = MAX_CONNECTIONS) -> RedisClient:
-    """Make a client of a URL as settings have it; connections open when first needed, so many to each server."""
+    """Make a client for a URL from settings; connections open when first needed, at most `max_connections` to each server."""
     address = RedisAddress.read(url)
     match address.kind:
         case RedisKind.SERVER:

@@ -4,9 +4,9 @@ redis-py knows which master has which slot: it reads the cluster's map and takes
 master as to a single server (redis_server.py): in one attempt, with what is known of that master kept with each connection.
 redis-py's own way of sending is not used, for it repeats commands whose reply was lost, for seconds.
 
-ASK is never followed. A slot that moves key by key is on two masters meanwhile, and a script sees one of them. The key by
-which a script names its shard never exists, so the master that gives a slot away answers ASK to each script: the shard is
-away until all of its keys have moved, and nothing of it is divided.
+ASK is never followed. A slot that moves key by key is on two masters meanwhile, and a script would see the keys of one. The key by
+which a script names its shard never exists, so the master that gives a slot away answers ASK to each script: the shard is away
+until all of its keys have moved, and no script works on half of it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 MAP_SECONDS = 0.2
 """How long one server may take to tell the cluster's map before the next one is asked."""
 MAP_KEPT_SECONDS = 0.5
-"""Who found a map out of date asks for another one, but not more often than so."""
+"""A map that was found out of date is read again, but not more often than this."""
 
 
 class RedisClusterClient:
@@ -58,7 +58,7 @@ class RedisClusterClient:
         self._map = RedisCluster.from_url(
             address.server_url(host, port),
             startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
-            require_full_coverage=False,  # what is away concerns only those who need it
+            require_full_coverage=False,  # slots without a master concern only the calls that need them
             socket_timeout=MAP_SECONDS,
             socket_connect_timeout=MAP_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -69,8 +69,8 @@ class RedisClusterClient:
         self._reading = asyncio.Lock()
         self._last_failed: str | None = None
         self._servers: dict[str, RedisServer] = {}
-        self._former: list[RedisServer] = []  # no masters any more; a call may be under way there
-        self._past_epochs = 0  # of servers that are no masters any more
+        self._former: list[RedisServer] = []  # no longer masters; a call may still be under way there
+        self._past_epochs = 0  # of servers that are no longer masters
 
     @property
     def connection_epoch(self) -> int:
@@ -91,12 +91,12 @@ class RedisClusterClient:
         return placed
 
     def lane(self, tag: str) -> str:
-        """Return the name of the master that has the shard by the map; empty where it has none or none was read yet."""
+        """Return the name of the master that has the shard by the map; empty where the shard has none, or no map was read yet."""
         nodes = self._map.slots_cache.get(key_slot(tag.encode()))
         return nodes[0].name if nodes else ""
 
     async def follow(self, moved: Iterable[object]) -> None:
-        """Take note of where shards are now; raises MailboxUnavailable for one that is on its way."""
+        """Learn where shards are now; raises MailboxUnavailable for one that is being moved."""
         for reply in moved:
             if isinstance(reply, ShardMoved):
                 self._is_map_stale = True
@@ -146,11 +146,11 @@ class RedisClusterClient:
         return server
 
     async def _read_map_if_stale(self) -> None:
-        """Read the map anew where something did not fit it; where nobody tells it, the one that is known has to do."""
+        """Read the map again where an answer contradicted it; where no server returns one, the known map stays."""
         if not self._is_map_stale or self._was_just_read():
             return
         async with self._reading:
-            if not self._is_map_stale or self._was_just_read():  # somebody else has read it meanwhile
+            if not self._is_map_stale or self._was_just_read():  # another call has read it meanwhile
                 return
             self._map_read = time.monotonic()
             try:
@@ -164,7 +164,7 @@ class RedisClusterClient:
                     raise (error.__cause__ or ConnectionError(str(error))) from error
             self._is_map_stale = False
             self._note_servers()
-            # It is asked seldom, and small plans have few connections.
+            # The map is read seldom, and small hosting plans allow few connections.
             for node in list(self._map.startup_nodes.values()):
                 await node.disconnect()
             for server in self._former:

@@ -54,7 +54,7 @@ class Call(msgspec.Struct, frozen=True):
 
 @contextmanager
 def translated(on_change: Callable[[], object]) -> Iterator[None]:
-    """Raise MailboxUnavailable for whatever goes wrong; `on_change` is called where the server may be another one now."""
+    """Raise MailboxUnavailable for any failure; `on_change` is called where another server may answer from now on."""
     try:
         yield
     except AskError as error:
@@ -69,12 +69,12 @@ def translated(on_change: Callable[[], object]) -> Iterator[None]:
 
 
 def shard_moved(error: AskError) -> ShardMoved:
-    """Return what it means that a server names another one for a shard (MOVED), or is handing it over (ASK)."""
+    """Return the error for a shard that another server has (MOVED), or is getting (ASK)."""
     return ShardMoved(MOVED_ELSEWHERE, is_under_way=not isinstance(error, MovedError), redirection=error)
 
 
 def shard_failed(error: ResponseError) -> ShardFailed:
-    """Return what it means that a script failed on one of several shards."""
+    """Return the error for a script that failed on one of several shards."""
     failure = ShardFailed(_told(error))
     failure.__cause__ = error
     return failure
@@ -85,7 +85,7 @@ def _told(error: Exception) -> str:
 
 
 def _denied(error: Exception) -> str | None:
-    """What to do where Redis will say the same again; None for what passes."""
+    """Return what to do where Redis will refuse again; None for a passing error."""
     if isinstance(error, NoPermissionError):
         return NOT_PERMITTED
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError | AuthorizationError):

@@ -1,8 +1,8 @@
 """One connection to a Redis: requests in single attempts with short time-outs, and what its answers mean.
 
-redis-py connects, greets and parses; commands are packed by hiredis itself, which takes a tenth of the time that
-redis-py's asynchronous side takes. Its own retries are off: they held a call for 15 s against a frozen server and
-repeated commands whose reply was lost. Whoever asks knows better whether to ask again.
+redis-py connects, greets and parses; commands are packed by hiredis itself, which takes a tenth of the time of redis-py's
+asynchronous code. redis-py's own retries are off: with a frozen server they held a call for 15 s, and they repeated commands
+whose reply was lost. The caller knows better whether to try again.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SLOWEST_BYTES_A_SECOND = 10 * 1024**2
-"""What is long may take longer, by what a slow wire and disk carry: the longest event is of 48 MiB."""
+"""A long command may take longer, by the rate of a slow network and disk: the longest event has 48 MiB."""
 
 
 class RedisConnection:
-    """One connection, for one caller at a time: it opens when first needed, and anew after whatever went wrong.
+    """One connection, for one caller at a time: it opens when first needed, and again after any failure.
 
-    A time-out is for the first part of an answer and for each part that follows, however many there are. `checked` is
-    what the server said of itself, as long as `epoch` is the same: it changes whenever another one may be at the other
-    end.
+    The time-out holds for the first part of an answer, and again for each part that follows. `checked` is what the server said
+    of itself; it counts while `epoch` is the same, which changes whenever another server may be at the other end.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class RedisConnection:
         self._has_heard = False
 
     async def ask(self, *command: Argument) -> Reply:
-        """Run one command; its reply comes as redis-py reads such replies."""
+        """Run one command; the reply is parsed as redis-py does for that command."""
         with translated(self._change):
             async with asyncio.timeout(self._timeout_seconds) as self._limit:
                 self._has_heard = False
@@ -67,11 +66,11 @@ class RedisConnection:
                 return await self._redis.parse_response(connection, command[0])  # type: ignore[arg-type]
 
     async def run(self, *calls: Call) -> list[Reply]:
-        """Run scripts in one round trip; a server that has forgotten one (restart, flush) is told again.
+        """Run scripts in one round trip; a script that the server has forgotten (restart, flush) is sent again as text.
 
-        Raises JunkFound when they met something of another type under one of our names, which is set aside by then. The reply
-        of one whose shard another server has is a ShardMoved, and it was not run. Of scripts that take several shards the
-        reply of one that failed is a ShardFailed.
+        Raises JunkFound when a script met a value of another type under one of our keys; the value is set aside by then. The reply
+        of one whose shard another server has is a ShardMoved, and it was not run. Where one script runs for several shards, the
+        reply of a shard on which it failed is a ShardFailed.
         """
         return await self._run_past_junk(calls, (), 0)
 
@@ -81,9 +80,9 @@ class RedisConnection:
         return replies, waited
 
     async def set_aside(self, tag: str, now: Argument, ids: Sequence[Argument] = ()) -> bool:
-        """Set aside what nobody of us wrote under the shard's names, and those of these ids; False: there was nothing.
+        """Set aside values that are not ours under the keys of the shard and of these ids; False: there were none.
 
-        Whoever wrote it may miss it, so it is renamed (keys.py). What it stood in place of, inspection.py brings back.
+        Their owner may miss them, so they are renamed (keys.py). inspection.py restores what they had overwritten.
         """
         (aside,) = await self._run([Call("set_aside", tag, (now, *ids))], (), 0)
         for name, type_ in zip(aside[::2], aside[1::2], strict=True):
@@ -111,11 +110,11 @@ class RedisConnection:
         return replies
 
     async def _set_aside_for(self, calls: Sequence[Call]) -> bool:
-        """Set aside what may be in the way of calls; False: there was nothing."""
+        """Set aside values that may be in the way of calls; False: there were none."""
         is_found = False
         for call in calls:
             now, *others = call.arguments
-            # Ids are texts, and values are bytes.
+            # Among the arguments, ids are str and values are bytes.
             is_found |= await self.set_aside(call.tag, now, [one for one in others if isinstance(one, str)])
         return is_found
 
@@ -133,16 +132,15 @@ class RedisConnection:
         return [*told, *replies[len(runs) :]]
 
     def _may_join(self) -> bool:
-        """Tell whether a script may touch several shards: not on a server that is a cluster's, as far as is known."""
+        """Tell whether a script may touch several shards: not on a server of a cluster, as far as is known."""
         known = self.checked
         return known is not None and known.epoch == self.epoch and not known.facts.is_in_cluster
 
     async def _send(self, commands: Sequence[CommandWords], wait_ms: int) -> list[Reply]:
         """Return the replies to commands of one round trip, or raise the first failure.
 
-        A NoScriptError and a ShardMoved are replies: others of the same round trip may have been run.
-
-        The server may keep the last one waiting for `wait_ms` by intent.
+        NoScriptError and ShardMoved are returned as replies: other commands of the same round trip may have been run. The last
+        command is one that may block for `wait_ms`.
         """
         packed = b"".join(map(_pack, commands))
         seconds = self._timeout_seconds + wait_ms / 1000 + len(packed) / SLOWEST_BYTES_A_SECOND
@@ -160,7 +158,7 @@ class RedisConnection:
             return replies
 
     async def _connected(self) -> AbstractConnection:
-        """Return the connection, a new one where the other end has closed it, or has said what nobody asked."""
+        """Return the connection, a new one where the other end has closed it or has sent something unasked."""
         connection = self._connection
         if connection.is_connected and await _is_spoilt(connection):
             await connection.disconnect(nowait=True)
@@ -174,7 +172,7 @@ class RedisConnection:
         self._on_change()
 
     def _extend_limit(self) -> None:
-        """Give what is waited for as much time as the part before it had; the first one has its limit."""
+        """Start the time-out again for the next part of an answer; the first part has its limit already."""
         limit, has_heard, self._has_heard = self._limit, self._has_heard, True
         if limit is None or not has_heard:
             return
@@ -184,20 +182,20 @@ class RedisConnection:
 
 
 class _Parser(DefaultParser):  # type: ignore[valid-type, misc]
-    """Tells before it waits for a part of an answer: most come as one."""
+    """Calls `waits` before it waits for a part of an answer: most answers come in one part."""
 
     def __init__(self, waits: Callable[[], object], socket_read_size: int) -> None:
         super().__init__(socket_read_size)
         self._waits = waits
 
     async def read_from_socket(self) -> Any:
-        """Read a part."""
+        """Read a part of an answer."""
         self._waits()
         return await super().read_from_socket()
 
 
 async def _is_spoilt(connection: AbstractConnection) -> bool:
-    """Tell whether it has been reset (redis-py has no other word for that), ended, or holds an answer to nothing."""
+    """Tell whether it was reset, ended, or holds an answer that nothing asked for; redis-py has no public name for a reset."""
     writer = connection._writer  # noqa: SLF001
     return await connection.can_read() or writer is None or writer.is_closing()
 
@@ -214,7 +212,7 @@ def _pack(command: CommandWords) -> bytes:
 async def _write(sending: Awaitable[None]) -> None:
     try:
         await sending
-    except RuntimeError as error:  # what uvloop says of a transport that was closed this very moment
+    except RuntimeError as error:  # uvloop's error for a transport that was closed just now
         raise ConnectionError(str(error)) from error
 
 
@@ -224,4 +222,4 @@ async def _reply(connection: AbstractConnection) -> Reply:
     except ResponseError as error:
         return error.with_traceback(
             None
-        )  # else it keeps its callers, and they it, until cycles are collected
+        )  # its frames and it would keep each other alive until cycles are collected

@@ -1,7 +1,7 @@
-"""The one Redis that Sentinel says is the master: asked anew for each connection, so that a failover is followed.
+"""The one Redis that Sentinel names as the master: asked for each new connection, so that a failover is followed.
 
-A connection to a master that was demoted ends with the first write it refuses, or when it is cut off. Which of two masters
-was right while they could not see each other, Sentinel does not say: what a 2xx then means is in docs/scaling.md.
+A connection to a demoted master ends with the first write that it refuses, or when it is cut off. During a network partition
+there may be two masters, and Sentinel does not say which one is right: docs/scaling.md says what a 2xx then means.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def connect_by_sentinel(
 ) -> RedisServer:
     """Make a client of the master that these Sentinels name; nothing is sent before it is needed.
 
-    User and password are the master's; the Sentinels are spoken to without.
+    User and password are the master's; the Sentinels are asked without.
     """
     sentinels = Sentinel(  # type: ignore[no-untyped-call]
         address.hosts,

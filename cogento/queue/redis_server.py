@@ -1,4 +1,4 @@
-"""One Redis behind the mailboxes, spoken to from an event loop over a few connections (redis_connection.py).
+"""One Redis behind the mailboxes, used from an event loop over a few connections (redis_connection.py).
 
 Where there are several Redis, each is one of these (redis_cluster.py).
 """
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from cogento.queue.redis_commands import Argument, Call, Reply
 
 MAX_CONNECTIONS = 2
-"""Of one client, where nothing else is said; docs/deploying.md adds up those of each process."""
+"""The default for one client; docs/deploying.md adds up the connections of each process."""
 CONNECTION_OPTIONS: Mapping[str, Any] = {
-    "socket_timeout": None,  # there is one time-out for each request, whatever it takes
+    "socket_timeout": None,  # redis_connection.py has one time-out for a whole request
     "socket_connect_timeout": None,
     "socket_keepalive": True,
     "retry": Retry(NoBackoff(), 0),
@@ -36,11 +36,11 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
 
 
 class RedisServer:
-    """Runs scripts and commands over as many connections as there are callers at a time, and no more than so many.
+    """Runs scripts and commands over as many connections as there are callers at a time, up to `max_connections`.
 
-    Whoever comes when all are at work waits for one, so a caller that has one must not ask for another. Belongs to one
-    event loop. Anything that goes wrong is a MailboxUnavailable. `connection_epoch` changes whenever another server may be at the
-    other end (a new connection, an error): its clock is then asked again.
+    A caller who comes when all are in use waits for one, so a caller that has one must not ask for another. Belongs to one event
+    loop. Every failure is a MailboxUnavailable. `connection_epoch` changes whenever another server may be at the other end (a
+    new connection, an error): the server's clock is then read again.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class RedisServer:
         name: str = "",
         rest: Rest | None = None,
     ) -> RedisServer:
-        """Make a client of a URL (redis, rediss, unix); connections open when first needed."""
+        """Make a client for a URL (redis, rediss, unix); connections open when first needed."""
         redis = Redis.from_url(url, **CONNECTION_OPTIONS)
         return cls(
             redis, timeout_seconds=timeout_seconds, max_connections=max_connections, name=name, rest=rest
@@ -98,7 +98,7 @@ class RedisServer:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[RedisConnection]:
-        """Lend a connection for several requests, the one that was used last if any is free."""
+        """Lend a connection for several requests: of the free ones, the one that was used last."""
         async with self._places:
             connection = self._borrow()
             try:
@@ -161,10 +161,10 @@ class RedisServer:
 
 
 class Rest:
-    """Leaves a server alone for a moment that did not answer, where others go on meanwhile.
+    """Keeps calls away, for a moment, from a server that did not answer, while other servers go on.
 
-    Else each call that meets it among others would wait for its time-out, and the others with it. After the moment one
-    call tries for all. `on_failure` is called after each that failed, for whatever reason. `clock` is monotonic, in seconds.
+    Otherwise each call to several servers would wait for that one's time-out. After the moment one call tries for all.
+    `on_failure` is called after every failed call. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -190,11 +190,11 @@ class Rest:
         self._until = self._clock() + self._longest_try_seconds
 
     def end(self) -> None:
-        """Note that it answered."""
+        """Note that the server answered."""
         self._until = None
 
     def failed(self, error: MailboxUnavailable) -> None:
-        """Note a failure. One that the server itself told of is an answer, though perhaps not that of a master any more."""
+        """Note a failure. An error that the server itself returned counts as an answer, though perhaps one of a former master."""
         cause = error.__cause__
         is_silent = isinstance(cause, RedisError | OSError) and not isinstance(cause, ResponseError)
         self._until = self._clock() + self._seconds if is_silent else None

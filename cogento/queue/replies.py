@@ -1,4 +1,4 @@
-"""What the scripts' replies mean: return codes by name, lists as values. The twin of the Lua headers."""
+"""What the scripts' replies mean: return codes by name, lists as values. The counterpart of the Lua files' headers."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ SECOND = 2**21
 
 
 PUT_RESULTS = {1: PutResult.QUEUED, 2: PutResult.DUPLICATE, 3: PutResult.FULL}
-"""put.lua, one an envelope; the stored value instead where it has another content."""
+"""Codes of put.lua, one per envelope; in place of a code the stored value, where its content differs."""
 
 ELSEWHERE = 4
-"""put.lua, instead: nothing of the customer is in this shard, which takes in nobody."""
+"""Code of put.lua: nothing of the customer is in this shard, a former one, which takes in no new customers."""
 
 NOT_HELD_HERE = -1
-"""pause.lua and resume.lua: nothing of the customer is in this shard."""
+"""Code of pause.lua and resume.lua: nothing of the customer is in this shard."""
 
 REMOVED = {0: Removed.ABSENT, 1: Removed.REMOVED, 2: Removed.LEASED}
-"""remove.lua."""
+"""Codes of remove.lua."""
 
 
 class SettleCode(IntEnum):
-    """settle.lua, one a customer."""
+    """Codes of settle.lua, one per customer."""
 
     LOST = 0
     SETTLED = 1
@@ -85,7 +85,7 @@ def format_attempts(failed: FailedAttempt) -> str:
 
 
 def read_attempts(text: bytes | None) -> AttemptRecord:
-    """Return the attempts that `format_attempts` wrote; what is not ours counts as untried."""
+    """Return the attempts that `format_attempts` wrote; a text that is not ours counts as untried."""
     match (text or b"").decode(errors="replace").split():
         case [attempts, first_ms, why] if attempts.isdecimal() and first_ms.isdecimal():
             error_class, _, code = why.partition(":")
@@ -145,7 +145,7 @@ def read_view(customer_id: CustomerId, reply: Reply) -> MailboxView:
 
 
 def _named(reply: Reply) -> dict[str, Reply]:
-    """Read a reply that names its values."""
+    """Read a reply that alternates names and values."""
     return {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
@@ -173,7 +173,7 @@ def _summed_stats(shards: Iterable[Sequence[bytes]]) -> Mapping[str, int]:
 
 
 def read_number(value: bytes | None) -> int:
-    """Read a counter; none, or what somebody wrote into it that is no number, counts as nothing."""
+    """Read a counter; one that is missing or not a number counts as 0."""
     try:
         return int(value or 0)
     except ValueError:

@@ -1,8 +1,8 @@
 """Scripts as Redis is asked to run them: one for a call, or for several calls of the same script, each on a shard of its own.
 
-A run costs a server more by itself than what it does on a shard, and the receiver too. So where one server keeps the
-mail of several accounts, or several shards, a script that can do so (lua/shard.lua, `of_each_shard`) is run once for all of them. On a server
-that is a cluster's each shard has its own run, for a script may touch one slot there.
+A run by itself costs server and receiver more than its work on a shard. So where one server keeps the
+mail of several accounts, or several shards, a script that can do so (lua/shard.lua, `of_each_shard`) is run once for all of
+them. On a server of a cluster each shard has its own run, for a script may touch only one slot there.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 OF_EACH_SHARD = frozenset({"put"})
 """Scripts that take several shards."""
 MOST_SHARDS = 500
-"""So many in one run: a script asks about a few keys of each in one call, and Lua passes some thousands of arguments."""
+"""How many calls one run takes: a script passes a few keys of each to one command, and Lua can pass some thousands of arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One command's Lua text, and the digest the server knows it by."""
+    """One command's Lua text, and the digest by which the server knows it."""
 
     text: str
     sha: str
@@ -38,7 +38,7 @@ class Script:
 
 @cache
 def load_script(name: str) -> Script:
-    """Read lua/<name>.lua, with the names and moves of lua/shard.lua before it."""
+    """Read lua/<name>.lua, preceded by lua/shard.lua."""
     folder = resources.files(__package__).joinpath("lua")
     text = "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("shard", name))
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
@@ -61,9 +61,9 @@ class ScriptRun:
         return ("EVAL", load_script(self.script).text, len(self.tags), *self.tags, *self.arguments)
 
     def parted(self, reply: Reply) -> Sequence[Reply]:
-        """Return the reply to each call, a ShardFailed where it failed; what is no list, as of a shard that has moved, is all calls'.
+        """Return the reply to each call, a ShardFailed where it failed; a reply that is not a list (ShardMoved) is that of all calls.
 
-        Raises an error of redis-py that has a class of its own: it is about the server, or what we may do there.
+        Raises an error for which redis-py has a class of its own: it concerns the server, or our rights there.
         """
         if self.script not in OF_EACH_SHARD or not isinstance(reply, list):
             return [reply] * len(self.tags)
@@ -74,7 +74,7 @@ class ScriptRun:
 
 
 def script_runs(calls: Sequence[Call], *, may_join: bool) -> list[ScriptRun]:
-    """Return runs that do these calls, in their order; with `may_join` as few as can be."""
+    """Return runs for these calls, in their order; with `may_join` as few as possible."""
     runs: list[ScriptRun] = []
     joined: list[Call] = []
     for call in calls:

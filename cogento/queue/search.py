@@ -1,4 +1,4 @@
-"""Looking into waiting events, for people: what they are about, and which of them is about something.
+"""Searching waiting events, for people: what they are about, and which of them are about a given object.
 
 There is no index from an object to the mailbox that its events wait in: it would be one more write for each event. So the
 parked ones and those that have waited longest are read, some at a time. Knows nothing of what is looked for.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cogento.queue.redis_client import RedisClient
 
 MAX_SEARCHED = 1_000
-"""Events of each kind, parked and waiting: read and decoded within a tenth of a second."""
+"""How many parked events, and how many waiting ones, are searched: read and decoded within a tenth of a second."""
 
 CUSTOMERS_AT_ONCE = 100
 EVENTS_AT_ONCE = 100
@@ -30,7 +30,7 @@ BYTES_AT_ONCE = 4 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Whose event it was that was looked for, if it was found; and how many events were looked through until then."""
+    """The event that was looked for and its customer, None where it was not found; and how many events were searched."""
 
     customer_id: CustomerId | None
     event_id: EventId | None
@@ -46,7 +46,7 @@ class EventSearch:
         self._layouts = layouts
 
     async def bodies(self, customer_id: CustomerId, event_ids: Sequence[EventId]) -> dict[EventId, bytes]:
-        """Read what waits of one customer; left out is what is gone, newer than this release, or beyond BYTES_AT_ONCE."""
+        """Read bodies of a customer's events; left out are those that are gone, written by a newer release, or beyond BYTES_AT_ONCE."""
         now_ms, found = await self._clock.now_ms(), dict[EventId, bytes]()
         for tag in (await self._layouts.refresh()).homes(customer_id):
             (values,) = await self._server.run(Call("events", tag, (now_ms, BYTES_AT_ONCE, *event_ids)))
@@ -57,7 +57,7 @@ class EventSearch:
         return found
 
     async def find(self, is_wanted: Callable[[bytes], bool]) -> SearchResult:
-        """Look through parked events, then through the waiting ones, MAX_SEARCHED of each, until a body is wanted."""
+        """Look through parked events, then through the waiting ones, MAX_SEARCHED of each, until `is_wanted` is true of a body."""
         looked_through = 0
         for kind in ("parked", "waiting"):
             async for customer_id, event_id, body in self._events(kind):

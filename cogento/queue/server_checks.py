@@ -1,6 +1,6 @@
-"""Whether all servers that keep mail give what a 2xx promises: at a process's start, for its readiness, and for people.
+"""Whether all servers that keep mail guarantee what a 2xx promises: at a process's start, for its readiness, and for people.
 
-A put looks for itself, at the one server that it goes to (durable_scripts.py).
+A put checks for itself the one server that it goes to (durable_scripts.py).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class ServerChecks:
         self._layouts = layouts
 
     async def check(self) -> ServerFacts:
-        """Ask what each server really gives, and return what stands for all of them.
+        """Ask what each server guarantees, and return the facts that stand for all of them.
 
-        Raises MailboxRefused, which says what to do, if one gives too little, and MailboxUnavailable if one does not say.
+        Raises MailboxRefused, which says what to do, if one gives too little, and MailboxUnavailable if one does not answer.
         """
         told = await _gather(self._check_server(server) for server in await self._client.servers())
         failures = [one for one in told if isinstance(one, Exception)]
@@ -44,12 +44,12 @@ class ServerChecks:
     async def greet(self) -> ServerFacts:
         """Check the servers as a process starts, and that its user may run our commands on our keys.
 
-        Raises MailboxRefused where that is no use until somebody changes something, and MailboxUnavailable otherwise.
+        Raises MailboxRefused where it fails until somebody changes something, and MailboxUnavailable where it may pass.
         """
         try:
             facts = await self.check()
             tags = (await self._layouts.refresh()).tags
-            # A script, a write, and what Celery keeps there: rights are given by command and by key.
+            # A script, a write and Celery's keys: rights are given by command and by key.
             await self._client.run(*(Call("status", tag, (0,)) for tag in tags))
             for tag in tags:
                 await self._client.ask("DEL", keys.probe_key(tag))
@@ -61,8 +61,8 @@ class ServerChecks:
     async def ping_write(self) -> ServerFacts:
         """Write something, and return what the servers give: one that is full or read-only still answers a PING.
 
-        Raises MailboxUnavailable also where the ack level is not given, or something may be evicted: asked anew each time, as
-        a put would. Of several servers one that takes events suffices; those of the others are refused one by one.
+        Raises MailboxUnavailable also where the ack level is not given, or events may be evicted; this is asked each time, as
+        for a put. Of several servers it is enough that one takes events; puts to the others are refused one by one.
         """
         placed = await self._client.place((await self._layouts.get()).tags)
         told = await _gather(self._probe(server, tags) for server, tags in placed.items())
@@ -90,7 +90,7 @@ class ServerChecks:
 
 
 async def _gather(questions: Iterable[Awaitable[ServerFacts]]) -> list[ServerFacts | Exception]:
-    """Return the answers, or what was raised instead where something of ours was."""
+    """Return the answers, or in place of one the MailboxUnavailable or MailboxRefused that was raised."""
     told: list[Any] = await asyncio.gather(*questions, return_exceptions=True)
     for one in told:
         if isinstance(one, BaseException) and not isinstance(one, MailboxRefused | MailboxUnavailable):

@@ -1,8 +1,8 @@
-"""Moving mailboxes to other shards while events come and are processed, when a deployment wishes for another number of them.
+"""Moving mailboxes to other shards while events come and are processed, when a deployment wants another number of shards.
 
 layout.py has the rules, and the four steps of each mailbox. One worker at a time does it, a slice after the other with a rest
-after each, as inspection.py looks through everything; when it dies another goes on. A change begins once every worker
-that is alive wishes for the same number: so a deployment under way, with some of either kind, changes nothing yet.
+after each, as in inspection.py; when it dies another continues. A change begins once every worker that is alive wants the same
+number: so nothing changes yet while a deployment is under way, with workers of both settings.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ CUSTOMERS_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
 BYTES_AT_ONCE = 4 * 1024**2
 REST = 1.0
-"""After each slice, in times of what it took: others have at least half of Redis and of this process."""
+"""The rest after each slice, as a multiple of its duration: others have at least half of Redis and of this process."""
 LEAST_REST_SECONDS = 0.01
 PASS_SECONDS = 0.5
-"""Between two passes: whom a worker had is in line again by then, or soon."""
+"""The rest between two passes: a customer that a worker had is in line again by then, or soon."""
 NEVER_MS = 253402300799000
-"""When the lease of a customer that moves ends (lua/shard.lua)."""
+"""When the lease of a customer that is being moved ends (lua/shard.lua)."""
 
 log = structlog.get_logger()
 
 
 class _OvertakenError(Exception):
-    """Somebody else moves mailboxes by now."""
+    """Another process moves mailboxes by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class _Copy:
     """One mailbox as leave.lua shows it; `waiting` and `parked` have four an event: id, place, tries, value."""
 
     customer_id: CustomerId
-    head: tuple[bytes, ...]  # when it wakes, its pause, crashes, the next look at what is parked
+    head: tuple[bytes, ...]  # when it wakes, its pause, crashes, when its parked events are looked at
     waiting: list[bytes]
     parked: list[bytes]
 
@@ -109,14 +109,14 @@ class _Copy:
 
 @dataclass(slots=True)
 class _Pass:
-    """What one way through all former shards found that has another home, and what it moved of that."""
+    """How many customers one pass over all former shards found with another home, and how many of them it moved."""
 
     found: int = 0
     moved: int = 0
 
 
 class ShardMove:
-    """Changes the number of shards; everything raises MailboxUnavailable, and the next run goes on."""
+    """Changes the number of shards; everything raises MailboxUnavailable, and the next run continues."""
 
     def __init__(
         self,
@@ -136,9 +136,9 @@ class ShardMove:
         self._wished = wished
 
     async def run(self) -> bool:
-        """Begin or go on with a change; False where there is none or another worker is at it.
+        """Begin or continue a change; False where there is none, or another worker is at it.
 
-        Ends it where it can: whom a worker has meanwhile is moved by the next run.
+        Ends the change where it can: a customer that a worker has meanwhile is moved by the next run.
         """
         before = await self._layouts.refresh()
         if not before.is_changing and not await self._is_wished(before):
@@ -162,13 +162,13 @@ class ShardMove:
         return ShardCount(layout.former.count, layout.current.count, *map(read_number, told))
 
     async def _look_after(self, layout: Layout) -> None:
-        """Have shards that were know that they are none any more, and nobody be on the way: Redis may have lost either."""
+        """Tell former shards that they are no longer in use, and end every move: Redis may have lost either fact."""
         with suppress(_OvertakenError):
             await self._durably(layout, "here", {tag: [[]] for tag in layout.counted_tags})
             await self._end_arrivals(layout)
 
     async def _is_wished(self, layout: Layout) -> bool:
-        """Tell whether all workers wish for our number of shards, which is another than there is."""
+        """Tell whether all workers want our number of shards, and it differs from the present one."""
         if self._wished == layout.current.count:
             return False
         seen = await self._workers.seen()
@@ -182,12 +182,12 @@ class ShardMove:
             log.info("shards_change_begun", before=layout.former.count, after=layout.current.count)
             await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
         failpoint("move_begun")
-        # From here on none of them takes anything from whoever goes by an older layout.
+        # From here on no shard accepts a command that goes by an older layout.
         await self._durably(layout, "here", {tag: [[]] for tag in layout.tags})
         await self._copy_halt(layout)
         while (pass_ := await self._move_all(layout)).found:
             if not pass_.moved:
-                return  # workers have them, or the changes come too fast: the next run looks again
+                return  # workers have the customers, or events come too fast: the next run tries again
             await self._rest(time.monotonic(), seconds=PASS_SECONDS)
         await self._bring_home(layout)
         await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
@@ -202,7 +202,7 @@ class ShardMove:
         self._layouts.learn(text)
 
     async def _copy_halt(self, layout: Layout) -> None:
-        """Pause everything in new shards if it is in the others, or end that; again if that has changed meanwhile."""
+        """Copy the pause of everything, or its absence, to the new shards; again if it has changed meanwhile."""
         while True:
             halt = await self._halt(layout)
             for tag in layout.tags[layout.former.count :]:
@@ -216,7 +216,7 @@ class ShardMove:
         return next((value for value in values if value is not None), None)
 
     async def _move_all(self, layout: Layout) -> _Pass:
-        """Move whatever is to be moved and can be."""
+        """Move every customer that has another home and is not leased."""
         await self._end_arrivals(layout)
         pass_ = _Pass()
         for family in ("mail", "held"):
@@ -229,7 +229,7 @@ class ShardMove:
         return pass_
 
     async def _end_arrivals(self, layout: Layout) -> None:
-        """Take the last step with those of whom somebody before us has taken the last but one."""
+        """Take step 4 for customers for whom an earlier process has taken step 3."""
         for tag in layout.current.tags:
             found = await self._client.ask("ZRANGEBYSCORE", keys.leases_key(tag), NEVER_MS, "+inf")
             arriving = [CustomerId(id_.decode()) for id_ in found]
@@ -255,7 +255,7 @@ class ShardMove:
                 await self._rest(begun)
 
     async def _move(self, layout: Layout, tag: str, customers: Sequence[CustomerId]) -> tuple[int, int]:
-        """Move some; return how many were looked at, and moved. Where something came meanwhile, the next pass does better."""
+        """Move these customers; return how many were looked at, and how many moved. One with mail that came meanwhile moves in the next pass."""
         limits = (EVENTS_AT_ONCE, BYTES_AT_ONCE)
         ((looked, shown),) = await self._durably(layout, "leave", {tag: [[*limits, *customers]]})
         copies = [await self._read_copy(tag, one) for one in shown]
@@ -279,7 +279,7 @@ class ShardMove:
         return int(looked), len(gone)
 
     async def _read_copy(self, tag: str, shown: Reply) -> _Copy:
-        """Return a mailbox that was shown, with the values that it was shown without."""
+        """Return the copy of a mailbox that leave.lua showed, with the events' values, which it left out."""
         customer, *head, waiting, parked = shown
         for events in (waiting, parked):
             for at in range(3, len(events), 4):
@@ -308,7 +308,7 @@ class ShardMove:
                 await self._client.ask("DEL", keys.event_key(tag, EventId(id_)))
 
     async def _through_keys(self, layout: Layout, family: str) -> AsyncIterator[tuple[str, list[str]]]:
-        """Yield the ids of a family's keys in former shards, some at a time; those that are there all the time."""
+        """Yield the ids of a family's keys in former shards, some at a time; certain are those that exist throughout."""
         former = frozenset(layout.former.tags)
         pattern = layout.former.tags[0] if len(former) == 1 else "{cogento:*}"
         for server in await self._client.servers():
@@ -334,7 +334,7 @@ class ShardMove:
     async def _durably(
         self, layout: Layout, script: str, terms: dict[str, list[list[Argument]]]
     ) -> list[Reply]:
-        """Run a script on shards, durable as promised, and return the replies; raises where somebody else has begun."""
+        """Run a script on shards, durable as promised, and return the replies; raises _OvertakenError where another process has begun."""
         head = (await self._clock.now_ms(), layout.text)
         calls = [Call(script, tag, (*head, *one)) for tag, several in terms.items() for one in several]
         replies = await self._scripts.run(self._client, calls) if calls else []
@@ -348,13 +348,13 @@ class ShardMove:
         await self._client.ask("HINCRBY", moved, "events", sum(len(copy.ids) for copy in gone))
 
     async def _rest(self, begun: float, *, seconds: float = LEAST_REST_SECONDS) -> None:
-        """Rest after a slice, and go on saying that mailboxes are moved."""
+        """Rest after a slice, and renew the key that says that mailboxes are being moved."""
         await self._client.ask("PEXPIRE", keys.moving_key(self._layouts.first_tag), UNDER_WAY_MS)
         await asyncio.sleep(max(seconds, REST * (time.monotonic() - begun)))
 
 
 def _grouped(layout: Layout, copies: Iterable[_Copy]) -> Iterator[dict[str, list[list[Argument]]]]:
-    """Yield what arrives in each shard, one call for each, in parts of BYTES_AT_ONCE or a little more."""
+    """Yield the arguments for each shard that gets copies, in parts of BYTES_AT_ONCE or a little more."""
     part: dict[str, list[Argument]] = {}
     size = 0
     for copy in copies:
@@ -369,7 +369,7 @@ def _grouped(layout: Layout, copies: Iterable[_Copy]) -> Iterator[dict[str, list
 
 
 def _present(events: Sequence[bytes | None]) -> list[bytes]:
-    """Return the events that have a value; of the others there is nothing to move but an id."""
+    """Return the events that have a value; the others have nothing but an id, and are not moved."""
     return [
         part
         for at in range(0, len(events), 4)

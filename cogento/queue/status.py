@@ -22,19 +22,19 @@ class MailboxState(StrEnum):
 
 
 class Removed(StrEnum):
-    """What became of an operator's wish to take an event out."""
+    """What became of an operator's request to take an event out."""
 
     REMOVED = "removed"
     ABSENT = "absent"
-    LEASED = "leased"  # a worker has the customer in hand: try again
+    LEASED = "leased"  # a worker has leased the customer: try again
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Everything that ever happened to these mailboxes, in events (`expired`: leases).
+    """Everything that ever happened to these mailboxes, counted in events (`expired`: in leases).
 
-    `repaired` counts mailboxes and events that Redis had lost from the line and that were put back, `lost` ids
-    whose event itself was gone.
+    `repaired` counts mailboxes and events that were missing from their lists and put back, `lost` ids whose event itself was
+    gone.
     """
 
     accepted: int
@@ -51,9 +51,9 @@ class Counters:
 class MailboxStatus:
     """How much there is now: `waiting` and `parked` count events, the states count customers.
 
-    `oldest_event_ms` is when the oldest event at the head of a mailbox was received, `oldest_paused_ms` the same of
-    those that an operator holds, which do not count in the first (parked ones count in neither). `now_ms` is the time
-    of the answer by the same clock.
+    `oldest_event_ms` is when the oldest event at the head of a mailbox was received, `oldest_paused_ms` the same for paused
+    mailboxes, which do not count in the first (parked events count in neither). `now_ms` is the time of the answer by the same
+    clock.
     """
 
     waiting: int
@@ -86,7 +86,7 @@ class MailboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """What an operator holds: everything, or these customers."""
+    """What operators have paused: everything, or these customers."""
 
     everything: Pause | None
     customers: tuple[CustomerId, ...]
@@ -94,7 +94,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One event in a mailbox, without its body; `source` and `received_ms` None when not ours to read."""
+    """One event in a mailbox, without its body; `source` and `received_ms` are None where a newer release wrote it."""
 
     event_id: EventId
     created: int
@@ -110,8 +110,8 @@ class Listed:
 class MailboxView:
     """One customer's mailbox, events in order (only the first of them when there are many).
 
-    `state_ms` is since when it is ready or paused, until when leased or asleep; `owner` is the worker that has it. `pause` also holds
-    without mail. `parked_look_ms` is when the parked events are looked at again.
+    `state_ms` is since when it has been ready or paused, or until when it is leased or asleep; `owner` is the worker that has
+    it. `pause` may be set without mail. `parked_look_ms` is when the parked events are looked at again.
     """
 
     customer_id: CustomerId

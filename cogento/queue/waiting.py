@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from cogento.queue.redis_commands import Reply
 
 MAX_CUSTOMERS = 200
-"""Of each state in one answer: so many are read in a few milliseconds, for which Redis does nothing else."""
+"""How many of each state one answer has: they take a few milliseconds, in which Redis does nothing else."""
 
 
 class WaitingState(StrEnum):
-    """What a customer's mail waits for, in the order in which people look at it."""
+    """What a customer's mail waits for, in the order in which pages show it."""
 
-    PAUSED = "paused"  # for an operator who resumes it; with mail or without
+    PAUSED = "paused"  # until an operator resumes it; with mail or without
     RETRYING = "retrying"  # for the next attempt
     IN_PROGRESS = "in_progress"  # for the worker that has it
     QUEUED = "queued"  # for a worker
@@ -32,11 +32,11 @@ class WaitingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitingCustomer:
-    """One customer in one state. With mail of both kinds it has a row for those events that wait for its own, too.
+    """One customer in one state. Where it also has events that wait for its own event, it has a second row for those.
 
-    `oldest_ms` is when its first event was received, `event_id`. `since_ms` is when it was paused or queued, `next_ms`
-    when it is tried again or when its lease ends. `why` is the operator's reason, or what `failed_event_id` failed
-    with, `attempts` times. `who` paused it, or will have when the batch of its `owner` ends.
+    `event_id` is its first event and `oldest_ms` when that was received. `since_ms` is when it was paused or queued, `next_ms`
+    when it is tried again or when its lease ends. `why` is the operator's reason, or the error with which `failed_event_id`
+    failed, `attempts` times. `who` paused it; while `owner` works on it, the pause begins when the batch ends.
     """
 
     customer_id: CustomerId
@@ -59,7 +59,7 @@ class WaitingCustomer:
 class WaitingPage:
     """The first customers of each state that was asked for, and how many there are in every state.
 
-    `everything` is set while an operator holds everybody's mail.
+    `everything` is set while an operator has paused all customers.
     """
 
     rows: Sequence[WaitingCustomer]
@@ -74,7 +74,7 @@ class WaitingPage:
 
 
 def read_waiting(shards: Sequence[Reply], *, limit: int, now_ms: int) -> WaitingPage:
-    """Return the page of all shards' replies."""
+    """Return the page that combines all shards' replies."""
     customers = dict.fromkeys(WaitingState, 0)
     rows: dict[WaitingState, list[tuple[float, WaitingCustomer]]] = {state: [] for state in WaitingState}
     for _, counts, found in shards:
@@ -93,7 +93,7 @@ def read_waiting(shards: Sequence[Reply], *, limit: int, now_ms: int) -> Waiting
 
 
 def _read_row(reply: Reply) -> tuple[float, WaitingCustomer]:
-    """Return a row and its place among those of its state; whoever has no mail comes last."""
+    """Return a row and its sort key among those of its state; a customer without mail comes last."""
     name, customer, score, received, events, first, failed, tries, crashes, owner, pause_value = reply
     state, pause = WaitingState(name.decode()), read_pause(pause_value)
     score_ms = None if score is None else int(score)

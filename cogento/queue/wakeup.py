@@ -1,8 +1,8 @@
 """The wake-up of a worker: one Celery message, by its task's name, that carries nothing.
 
-To lose or double one is harmless, for every worker polls once a second. So a failed one is counted and forgotten.
-Knows the name of the worker's task, and nothing else of the worker. What Celery's transport keeps in Redis for it stands
-under a prefix of ours, and its broker is ours whatever the environment says: Redis and environment may be shared.
+Losing or doubling one is harmless, for every worker polls once a second. So a failed one is counted and dropped. Knows the name
+of the worker's task, and nothing else of the worker. Celery's keys in Redis are under a prefix of ours, and the broker is ours
+whatever the environment says: Redis and environment may be shared.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 def celery_broker(url: str) -> tuple[str, dict[str, object]]:
-    """Return a URL as Celery writes it, and what its transport must be told besides."""
+    """Return a URL as Celery writes it, and the options that its transport needs besides."""
     address = RedisAddress.read(url)
     if address.kind is not RedisKind.SENTINEL:
         return url, {}
@@ -41,12 +41,12 @@ def celery_broker(url: str) -> tuple[str, dict[str, object]]:
 class WakeupCelery(Celery):  # type: ignore[misc]
     """A Celery application that is configured by its arguments alone.
 
-    Celery itself believes CELERY_BROKER_URL, CELERY_CONFIG_MODULE and their like more than its caller, and where one
-    environment holds several applications they are another one's. There are no results here, and no Django.
+    Celery itself prefers CELERY_BROKER_URL, CELERY_CONFIG_MODULE and the like to its caller's arguments, and where several
+    applications share an environment these are another one's. There are no results here, and no Django.
 
-    All that its transport keeps in Redis stands under our prefix. The names that it has by default are every Celery
-    application's on the same server: whoever consumes would give others' messages back to their queues, and whoever
-    empties these keys would lose them (celery/celery#4284).
+    All of its transport's keys are under our prefix. With Celery's default names, all Celery applications on the same server
+    share them: one application's consumer would put others' messages back into their queues, and deleting these keys would lose
+    messages of all (celery/celery#4284).
     """
 
     backend_cls = "disabled"
@@ -101,7 +101,7 @@ class WorkerWakeup:
                 "socket_timeout": TIMEOUT_SECONDS,
                 "socket_connect_timeout": TIMEOUT_SECONDS,
                 "health_check_interval": 0,
-                "max_retries": 0,  # of connecting, which `retry=False` below does not cover
+                "max_retries": 0,  # for connecting, which `retry=False` below does not cover
             },
         )
 
@@ -112,7 +112,7 @@ class WorkerWakeup:
             return
         try:
             with self._celery.producer_pool.acquire(block=True) as producer:
-                # kombu greets over a connection that only consumers go on to use, and would keep it.
+                # kombu's handshake uses a connection that only consumers need afterwards, and would keep it open.
                 producer.channel.async_pool.disconnect()
                 self._celery.send_task(
                     DRAIN_TASK, queue=WAKEUP_QUEUE, ignore_result=True, retry=False, producer=producer

@@ -1,7 +1,7 @@
-"""Which workers take work, and how long events waited: what workers tell now and then, for people and metrics.
+"""Which workers take work, and how long events waited: what workers report now and then, for people and metrics.
 
-A worker has a slot, the lowest that is free when it first beats: there are never more slots than workers
-were at once, so that a metric may be labelled with them. No event depends on any of this.
+A worker has a slot, the lowest that is free at its first heartbeat: there are never more slots than there were workers at once,
+so that a metric may be labelled with them. No event depends on any of this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cogento.queue.redis_commands import Argument
 
 ALIVE_SECONDS = 30.0
-"""A worker is counted as long as it has beaten in this time: a batch may take several beats' time."""
+"""A worker counts as alive for this long after its last heartbeat: a batch may take as long as several heartbeats."""
 
 SLOT_KEPT_MS = 60_000
 REMEMBERED_MS = 3600_000
@@ -30,13 +30,13 @@ REMEMBERED_MS = 3600_000
 
 NEVER = 0
 FACTS = ("beat_ms", "worker", "started_ms", "took_ms", "version", "shards")
-"""What is noted of a worker, one word each, in this order; a new fact comes last (see `_read`)."""
+"""The facts kept about a worker, one word each, in this order; a new fact comes last (see `_read`)."""
 UNKNOWN_VERSION = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a worker tells of itself; `worker` is a name without spaces, `took_ms` when it last settled events.
+    """What a worker reports of itself; `worker` is a name without spaces, `took_ms` when it last settled events.
 
     `shards` is its MAILBOX_SHARDS.
     """
@@ -50,7 +50,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """A worker that beat within the last hour and did not say that it stops; `shards` is None of release 0.1."""
+    """A worker with a heartbeat within the last hour that has not unregistered; `shards` is None for one of release 0.1."""
 
     slot: int
     worker: str
@@ -81,13 +81,13 @@ class Workforce:
 
     @property
     def wishes(self) -> Mapping[int, int]:
-        """How many of those that take work wish for so many shards, those of release 0.1 left out."""
+        """How many of those that take work want each number of shards, without those of release 0.1."""
         told = (worker.shards for worker in self.seen if worker.is_alive)
         return dict(sorted(Counter(shards for shards in told if shards is not None).items()))
 
     @property
     def idle_seconds(self) -> float | None:
-        """How long ago any of them last settled events; None when none of them has yet."""
+        """How long ago any of them last settled events; None when none has yet."""
         took = [worker.took_ms for worker in self.seen if worker.took_ms is not None]
         return max(self.now_ms - max(took), 0) / 1000 if took else None
 
@@ -101,7 +101,7 @@ class WorkerRegistry:
         self._tag = tag
 
     async def beat(self, beat: Heartbeat, delays: Mapping[str, int]) -> int:
-        """Note that a worker takes work, add to the workers' counters, and return the worker's slot."""
+        """Record a heartbeat, add `delays` to the workers' counters, and return the worker's slot."""
         facts = f"{beat.started_ms} {beat.took_ms or NEVER} {beat.version} {beat.shards}"
         counts = [term for field, count in delays.items() for term in (field, count)]
         return int(await self._run("beat", beat.worker, facts, SLOT_KEPT_MS, REMEMBERED_MS, *counts))
@@ -117,7 +117,7 @@ class WorkerRegistry:
         return tuple(sorted((_read(slot, text, now_ms) for slot, text in noted), key=lambda seen: seen.slot))
 
     async def delays(self) -> dict[str, int]:
-        """Return the counters of delays and of whatever else workers count; they begin again with an empty Redis."""
+        """Return the counters of delays and of whatever else workers count; they start from 0 with an empty Redis."""
         counters = await self._fields(keys.delays_key(self._tag))
         return {field: read_number(count.encode()) for field, count in counters}
 
@@ -131,9 +131,9 @@ class WorkerRegistry:
 
 
 def _read(slot: str, text: str, now_ms: int) -> SeenWorker:
-    """Read what a worker of any release noted: one may note fewer facts than we know, or more.
+    """Read the facts that a worker of any release keeps: there may be fewer than we know, or more.
 
-    Of the first two there is no doubt: the script `beat` writes them. A word beyond ours is left alone.
+    The first two are always there: the script `beat` writes them. Words beyond ours are ignored.
     """
     facts = dict(zip(FACTS, text.split(), strict=False))
     beat_ms = int(facts["beat_ms"])

@@ -1,13 +1,13 @@
--- arrive: writes down what is another shard's still, for customers that move here; nobody works on it before `arrived`.
+-- arrive: stores a copy of customers that move here from another shard; nobody works on it before `arrived`.
 --
--- May be repeated, with the same events or others: what is here already stays as it is. A customer of whom something else is
--- here, as after a failover that forgot that it had moved, gets its events and keeps its state.
+-- May be repeated, with the same events or others: what is here already stays as it is. A customer that has something else
+-- here, for example after a failover that lost its move, gets the events and keeps its state.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   layout that the caller goes by
--- ARGV[3…]  for each customer as leave.lua shows it: customer id, ms when it wakes, pause, crashes, ms of the next look,
---           count of what waits, (id, place, tries, value) of each, count of what is parked, the same of each
+-- ARGV[3…]  for each customer as leave.lua shows it: customer id, ms when it wakes, pause, crashes, ms of the next look at parked events,
+--           count of waiting events, (id, place, tries, value) of each, count of parked ones, the same of each
 -- Returns   {LAYOUT, the newer one that the shard knows}, or 1
 
 local newer = newer_layout(ARGV[2])

@@ -1,4 +1,4 @@
--- beat: notes that a worker takes work, in the slot that is its own or else the lowest free one.
+-- beat: records a worker's heartbeat, in its own slot or, if it has none yet, in the lowest free one.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

@@ -1,7 +1,7 @@
--- circuit_ask: may a worker take mail, while what it would write to is away or has just come back?
+-- circuit_ask: tells whether a worker may claim mail while a dependency is away or has just come back.
 --
 -- A circuit is a hash. `errors`: how many in the window, while all is well. Open: `opened` (since when),
--- `why`, `failures` (openings and failed probes in a row), `probe` (when one worker shall try). Recovering:
+-- `why`, `failures` (openings and failed probes in a row), `probe` (when one worker is to try). Recovering:
 -- `recovered` (since when) and `places` (workers let in since). It is closed when the hash has expired.
 --
 -- KEYS[1]  tag

@@ -1,6 +1,6 @@
 -- circuit_failed: counts a worker's failure to reach a dependency, and opens the circuit when it has to be.
 --
--- While it recovers one failure of work that began since is enough; what began before says nothing new.
+-- While it recovers, one failure of work that began after the recovery did is enough; earlier work proves nothing.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now

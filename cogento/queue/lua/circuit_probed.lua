@@ -1,10 +1,10 @@
--- circuit_probed: takes down what a probe found; the worker that made a good one has the first place.
+-- circuit_probed: records the result of a probe; the worker whose probe succeeded has the first place.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now
 -- ARGV[2]  dependency
--- ARGV[3]  when to probe again, or 0: it answered
--- ARGV[4]  ms after which the circuit is forgotten: open and asked about by nobody, or recovered
+-- ARGV[3]  when to probe again, or 0: the dependency answered
+-- ARGV[4]  ms after which the circuit is forgotten: if open and asked about by nobody, or if recovered
 -- ARGV[5]  why, if it failed
 -- Returns  1, or 0 when the circuit is not open any more and nothing was changed
 

@@ -7,19 +7,19 @@
 -- ARGV[4]   when the lease ends
 -- ARGV[5-7] most customers, most events, most events of one customer
 -- ARGV[8]   bytes of values after which nothing is added
--- ARGV[9]   ms for which this claim says at least that somebody is awake
+-- ARGV[9]   ms for which this claim, at least, makes wake-ups unnecessary
 -- ARGV[10-11] ms for which its worker lingers: for each event, and at most (retries.py)
--- Returns   {LAYOUT, the newer one that the shard knows}, and nobody is leased; or one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
+-- Returns   {LAYOUT, the newer one that the shard knows}, and no customer is leased; or one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
 local newer = newer_layout(ARGV[2])
-if newer and newer[1] == 'LAYOUT' then return newer end -- where it cannot be noted, what is here is claimed all the same
+if newer and newer[1] == 'LAYOUT' then return newer end -- if a newer layout cannot be stored, this shard's mail is claimed all the same
 local token, expires = ARGV[3], ARGV[4]
 local customers_limit, events_limit, batch_limit = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local bytes_limit, bytes = tonumber(ARGV[8]), 0
-local TOGETHER = 8 -- values read at once: so many more than `bytes_limit` allows may be read, and not returned
+local TOGETHER = 8 -- values read at once; at most so many are read beyond `bytes_limit` and not returned
 local is_any_tried = redis.call('EXISTS', TRIES) == 1
 
--- Reads a customer's oldest mail; an id whose event is there no more leaves the mailbox.
+-- Reads a customer's oldest mail; an id whose event is gone leaves the mailbox.
 local function open(customer, limit)
   local ids, batch = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
   local tries = is_any_tried and fields_of(TRIES, ids) or {}
@@ -63,8 +63,8 @@ end
 chunked_call('ZREM', READY, taken)
 chunked_call('ZADD', LEASES, leases)
 chunked_call('HSET', OWNERS, owners)
--- Whoever claims is awake and will claim again; the last one to find nothing says that nobody is (put.lua).
--- No wake-up cuts the time for which it lingers, and the batch itself takes about as long.
+-- A worker that claims is awake and will claim again; the last one to find nothing notes that none is (put.lua).
+-- A wake-up would not shorten the time for which it lingers, and the batch itself takes about as long.
 local linger = math.min(events * tonumber(ARGV[10]), tonumber(ARGV[11]))
 if #claimed > 0 then
   redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[9]), 2 * linger), 'rings', 0)

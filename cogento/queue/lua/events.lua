@@ -4,7 +4,7 @@
 -- ARGV[1]   now
 -- ARGV[2]   bytes of values after which no more are read
 -- ARGV[3…]  event ids
--- Returns   one an event: its value, or nil where it is gone or the others were too long
+-- Returns   one an event: its value, or nil where it is gone or the values before it were too long
 
 local bytes_limit, bytes, values = tonumber(ARGV[2]), 0, {}
 for i = 3, #ARGV do

@@ -8,7 +8,7 @@
 -- ARGV[5…]  (reason, count) of those that it kept out; bad_signatures of webhooks that no secret signed
 -- Returns   nothing
 --
--- What was kept out is counted since something was let in; other settings begin anew.
+-- What was kept out is counted since an event was last let in; with other settings the count starts again.
 
 local known = redis.call('HMGET', FENCE, 'expects', 'let_in_ms')
 local let_in = tonumber(ARGV[3]) > 0

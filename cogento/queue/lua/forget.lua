@@ -1,4 +1,4 @@
--- forget: takes all of a customer's events out for good, and what people typed when they paused its mail or named the person.
+-- forget: takes all of a customer's events out for good, and erases reasons of its pause and of pauses that name the person.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -32,7 +32,7 @@ local function names_person(value)
   return false
 end
 
--- The pause stays; of who and why, which stand behind its time, nothing is left.
+-- The pause stays; who and why, which follow its time, are erased.
 local pauses = redis.call('HGETALL', PAUSES)
 for i = 1, #pauses, 2 do
   if pauses[i] == customer or names_person(pauses[i + 1]) then

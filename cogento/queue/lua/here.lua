@@ -1,4 +1,4 @@
--- here: tells of whom there is anything in this shard; and the shard has noted the layout when it answers.
+-- here: tells which customers have anything in this shard; when it answers, the shard has noted the layout.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

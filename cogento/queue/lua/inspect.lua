@@ -1,8 +1,8 @@
--- inspect: looks at some customers' mailboxes, and gives back what was lost of their states.
+-- inspect: looks at some customers' mailboxes, and restores what was lost of their states.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   ms that a lease lasts which was lost, and whose owner may still be at work
+-- ARGV[2]   ms for which a lost lease is renewed, as its owner may still be at work
 -- ARGV[3]   events after which no further customer is looked at
 -- ARGV[4]   mail | held: with held, customers that have mail are left out, for they were looked at before
 -- ARGV[5…]  customer ids
@@ -15,7 +15,7 @@ local looked, waiting, parked, bytes, repaired, ids = 0, 0, 0, 0, 0, {}
 local function add_up(customer, mailbox, is_leased)
   local kept = 0
   for _, id in ipairs(redis.call('ZRANGE', mailbox, 0, -1)) do
-    local size = redis.pcall('STRLEN', event_of(id)) -- pcall: it may be no string, and that is no event either
+    local size = redis.pcall('STRLEN', event_of(id)) -- pcall: a value that is not a string is not an event either
     if type(size) == 'table' then size = 0 end
     if size == 0 and not is_leased then
       drop_lost(customer, mailbox, id)
@@ -32,8 +32,8 @@ local function remove_from(customer, states)
   return left
 end
 
--- The one state of a customer with mail. An owner may be at work, and a pause stays one: neither may be lost to
--- `ready` while anything still tells of it.
+-- The one state of a customer with mail. An owner may be at work, and a pause stays one: a customer with any trace of
+-- either must not become ready.
 local function repair_state(customer)
   if redis.call('HEXISTS', OWNERS, customer) == 1 and not redis.call('ZSCORE', LEASES, customer) then
     redis.call('ZADD', LEASES, is_moving(customer) and NEVER or now + lease_ms, customer)
@@ -53,7 +53,7 @@ local function repair_state(customer)
   return 0
 end
 
--- Nearly all are well, and a few calls for all of them tell so.
+-- Nearly all are in order, and a few calls for all of them show it.
 local customers = {unpack(ARGV, 5)}
 local scores = {}
 for i, list in ipairs({READY, LEASES, SLEEPING, PAUSED, SINCE}) do scores[i] = chunked_query('ZMSCORE', list, customers) end

@@ -1,24 +1,24 @@
--- leave: begins to move customers to another shard: leases them to the move, and shows what is theirs.
+-- leave: begins to move customers to another shard: leases them to the move, and returns their mailboxes.
 --
--- A customer whose mail moves is nobody's to work on, here and there, until all of it is there (layout.py has the steps). Its
--- lease never ends: whoever moves mailboxes next goes on with it.
+-- No worker gets a customer whose mail moves, in either shard, until all of it is in the new one (layout.py has the steps). The
+-- move's lease never ends: the next process that moves mailboxes continues with it.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   layout that the caller goes by
 -- ARGV[3-4] events and bytes of values after which no further customer is begun with, and no further value read
 -- ARGV[5…]  customer ids
--- Returns   {LAYOUT, the newer one that the shard knows}, or {customers looked at, {one a customer who is here and whom no
---            worker has}}:
+-- Returns   {LAYOUT, the newer one that the shard knows}, or {customers looked at, {one a customer that is here and that no
+--            worker has leased}}:
 --            {customer id, ms when it wakes or 0, its pause or '', crashes, ms of the next look at parked events or 0,
---             {id, place, tries or '', value or nil, …} of what waits, the same of what is parked}
+--             {id, place, tries or '', value or nil, …} of waiting events, the same of parked ones}
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end
 local events_limit, bytes_limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local looked, left, events, bytes = 0, {}, 0, 0
 
--- A mailbox's events; an id whose event is there no more leaves it.
+-- A mailbox's events; an id whose event is gone leaves it.
 local function show(customer, mailbox, gauge)
   local shown = {}
   local ids = redis.call('ZRANGE', mailbox, 0, -1, 'WITHSCORES')

@@ -1,4 +1,4 @@
--- left: forgets customers that are whole in another shard, unless anything came or changed since they were shown (leave.lua).
+-- left: forgets customers that are complete in another shard, unless anything changed since leave.lua showed them.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -24,7 +24,7 @@ local function is_as_shown(customer, pause, mail, held, known, count)
   return #mail + #held == count
 end
 
--- Its lease ends last: until then whatever failed half way is somebody's who moves it.
+-- Its lease ends last: until then the next process that moves mailboxes repeats what failed half way.
 local function forget(customer, mail, held)
   redis.call('DEL', mail_of(customer), held_of(customer))
   for gauge, ids in pairs({waiting = mail, parked = held}) do

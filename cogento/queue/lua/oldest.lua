@@ -1,4 +1,4 @@
--- oldest: who waits longest for a worker, and how old the oldest event is that an operator holds.
+-- oldest: which customers wait longest for a worker, and how old the oldest event of a paused customer is.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -6,13 +6,13 @@
 -- Returns   {received_ms of the oldest event at the head of a paused mailbox or nil, then of those that are not paused
 --            customer id, received_ms of the event at its head, …}, the longest wait first
 --
--- `since` lists paused customers too. Behind so many that nobody can look at all of them in time, each answer is the
--- oldest among the first customers of its state.
+-- `since` lists paused customers too. Where there are too many of them to look at, each answer is the oldest among
+-- the first customers of its state.
 
 local MAX_LOOKED_AT, AT_ONCE, FIRST_OF_STATE = 2000, 100, 1000
 local limit, paused_customers = tonumber(ARGV[2]), redis.call('ZCARD', PAUSED)
 
--- The oldest of a state's first customers, and whose it is.
+-- The oldest event of a state's first customers, and its customer.
 local function oldest_of(state)
   local oldest, whose
   local customers = redis.call('ZRANGE', state, 0, FIRST_OF_STATE - 1)

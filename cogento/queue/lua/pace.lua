@@ -4,17 +4,17 @@
 -- ARGV[1]   now
 -- ARGV[2]   most requests a second
 -- ARGV[3]   what happens: take (a request wants to be sent) | slow (Stripe said "too many") | shut (it refuses the key)
--- ARGV[4]   ms for which nobody shall send, with slow and shut
+-- ARGV[4]   ms for which nobody is to send, with slow and shut
 -- Returns   {ms to wait before sending, ms for which the key is known to be refused}
 
 local RECOVERY_SECONDS = 60
-local SPACING = 1.05 -- requests arrive some ms early or late: a little wider, and no second holds more than it may
+local SPACING = 1.05 -- requests arrive some ms early or late: with a little more space no second gets too many
 local most, what, hold = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local kept = redis.call('HMGET', PACE, 'free', 'rate', 'since', 'shut')
 local free, shut = tonumber(kept[1] or 0), tonumber(kept[4] or 0)
 local slowed, since = tonumber(kept[2] or most), tonumber(kept[3] or 0)
 
--- Requests are spaced evenly; a rate that was halved comes back bit by bit.
+-- Requests are spaced evenly; a rate that was halved recovers gradually.
 local function rate()
   return math.min(most, slowed + most * (now - since) / 1000 / RECOVERY_SECONDS)
 end
@@ -23,7 +23,7 @@ local function set(...) redis.call('HSET', PACE, ...) end
 
 if what == 'shut' then set('shut', math.max(shut, now + hold)) end
 if what == 'slow' then
-  -- Within a second others meet the same limit, and one halving answers them all.
+  -- Others meet the same limit within the second; the rate is halved once for all of them.
   if now - since > 1000 then set('rate', math.max(1, rate() / 2), 'since', now) end
   set('free', string.format('%.3f', math.max(free, now + hold)))
 end

@@ -4,10 +4,10 @@
 -- ARGV[1]   now
 -- ARGV[2]   customer id, or empty for everything
 -- ARGV[3]   layout that the caller goes by
--- ARGV[4]   home | former: with former a customer of whom nothing is here is not paused here
+-- ARGV[4]   home | former: a former shard does not pause a customer that has nothing in it
 -- ARGV[5]   who pauses it and why (pauses.py)
--- Returns   {LAYOUT, the newer one that the shard knows} | -1 ELSEWHERE, or 1 if it was not paused before, else 0, and what
---           was noted of that pause stays
+-- Returns   {LAYOUT, the newer one that the shard knows} | -1 ELSEWHERE, or 1 if it was not paused before, else 0, and the
+--           earlier pause stays as it was
 
 local newer = newer_layout(ARGV[3])
 if newer then return newer end

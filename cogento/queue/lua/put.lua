@@ -4,26 +4,26 @@
 -- ARGV[1]   now
 -- ARGV[2…]  for each shard: how many arguments it has, and these:
 --             layout that the caller goes by
---             home | former: with former nobody's mail comes here of whom there is nothing here
+--             home | former: a former shard takes no mail of a customer that has nothing in it
 --             most events of one customer, most events in all, most bytes in all
---             ms after a wake-up before the next one, and the most that unanswered ones stretch it to
+--             ms after a wake-up before the next one, and the most to which unanswered ones lengthen that
 --             four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
--- Returns   one a shard: {LAYOUT, the newer one that the shard knows}, and nothing is stored there; or
+-- Returns   one a shard: {LAYOUT, the newer one that the shard knows}, and the shard stores nothing; or
 --            {1 = wake a worker | 0, then one an envelope:
---            1 QUEUED | 2 DUPLICATE | 3 FULL | 4 ELSEWHERE | the stored value, where it has another content
---            | {the stored value}, where it has another content and does not lie in this customer's mailbox}
---            or what failed there, and other shards' are stored;
+--            1 QUEUED | 2 DUPLICATE | 3 FULL | 4 ELSEWHERE | the stored value, where its content differs
+--            | {the stored value}, where its content differs and it is not in this customer's mailbox}
+--            or the error of this shard, while the others' envelopes are stored;
 --            or the error EVICTS, and nothing is stored: the server's configuration was changed, and a full server
---            would make room by throwing waiting events away. Whoever asks now and then only would store until then.
+--            would make room by throwing waiting events away. A check now and then would notice only after some were lost.
 
 local QUEUED, DUPLICATE, FULL, ELSEWHERE, HEADER = 1, 2, 3, 4, 15
--- What is put into one shard: ARGV[first] to ARGV[last] are its envelopes.
+-- Puts into one shard: ARGV[first] to ARGV[last] are its envelopes.
 local first, last, is_home, customer_limit, total_limit, byte_limit
 local stats, total, bytes, added
 local is_all_quiet
 
--- How many events of each customer wait and are parked. Nearly all have none, and `since` tells so in one call.
--- Where that cannot be believed, because keys were lost, a customer is in doubt: it may have a state or not.
+-- How many events of each customer wait and are parked. Nearly all have none, and `since` shows that in one call.
+-- Where keys were lost, that is not certain: such a customer may have a state or not.
 local waiting, parked, uncertain, has_parked_or_pauses
 local function count()
   local customers, is_whole = {}, is_in_step(is_all_quiet)
@@ -39,7 +39,7 @@ local function count()
   end
 end
 
--- Stores all values in one call. False, and nothing is stored, where each has to be judged by itself: something
+-- Stores all values in one call. False, and nothing is stored, where the envelopes must be put one by one: something
 -- does not fit, or is there already, or comes twice.
 local function store_together()
   local values, size, events, seen = {}, 0, {}, {}
@@ -55,8 +55,8 @@ local function store_together()
 end
 
 -- The answer for an event that is not inserted: it is there already, or nothing more fits. Nil where it is stored but
--- in no mailbox, because a put failed half way or its mailbox was lost: then it is inserted. Of another content
--- only the body says whose it is (enqueue.py).
+-- in no mailbox, because a put failed half way or its mailbox was lost: then it is inserted. Where the content differs,
+-- only the stored body says which customer it belongs to (enqueue.py).
 local fresh -- customers that get their state at the end of this put
 local function reject(id, customer, value, why)
   local stored = redis.call('GET', event_of(id))
@@ -103,7 +103,7 @@ local function insert(id, customer, created, value)
   end
 end
 
--- Gives those who had no mail their state, as `set_state` would one by one.
+-- Gives customers that had no mail their state, as `set_state` would one by one.
 local function set_state_of_new()
   local paused, ready = has_parked_or_pauses and fields_of(PAUSES, new_customers) or {}, {}
   for i, customer in ipairs(new_customers) do
@@ -118,9 +118,9 @@ end
 
 -- Whether a worker must be woken. Scripts run one after the other, so an event is put either before a worker's claim,
 -- which then takes it, or after one that found nothing, which cleared `until` (claim.lua), so that we ask for a wake-up.
--- While somebody is awake none is needed: a claim that finds mail is always followed by another. A wake-up that is
--- lost, or a worker that dies awake, costs at most the window; then every worker's own poll once a second finds the
--- mail. Each unanswered wake-up doubles the window, or they would pile up with no worker.
+-- While a worker is awake none is needed: a claim that finds mail is always followed by another. A lost wake-up,
+-- or a worker that dies awake, costs at most the window; then every worker's own poll once a second finds the
+-- mail. Each unanswered wake-up doubles the window, or wake-ups would pile up while no worker runs.
 local function needs_wakeup()
   if added[QUEUED] == 0 then return 0 end
   local rung = redis.call('HMGET', BELL, 'until', 'rings')
@@ -180,7 +180,7 @@ local is_safe = type(memory) ~= 'string' or string.find(memory, 'maxmemory_polic
 local policy = not is_safe and string.match(memory, 'maxmemory_policy:(%S+)')
 if policy then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
 
--- What is asked about all shards at once, for a call costs more than what it does: which layouts they know, and whether any has
+-- Asked about all shards at once, because a call costs more than its work: which layouts they know, and whether any has
 -- parked events, pauses or customers that sleep.
 local known, seldom = {}, {}
 for i, shard in ipairs(KEYS) do

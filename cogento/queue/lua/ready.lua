@@ -1,4 +1,4 @@
--- ready: tells whether a claim could find something: customers in line, or ones that recover or wake would put there.
+-- ready: tells whether a claim could find something: customers in line, or ones that recover.lua or wake.lua would put there.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

@@ -1,8 +1,8 @@
--- recount: puts gauges right that tell another number than there is.
+-- recount: corrects gauges that differ from the counted number.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2…]  three a gauge: its name, what it was found to be, what it said then
+-- ARGV[2…]  three a gauge: its name, the counted number, its value at that time
 -- Returns   1
 
 for i = 2, #ARGV, 3 do

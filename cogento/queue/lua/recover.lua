@@ -1,5 +1,5 @@
--- recover: puts customers whose lease has expired back in line, and counts the crash. The only way back.
--- Where the owner was lost its worker could not settle, however well it was: that is no crash.
+-- recover: puts customers whose lease has expired back in line, and counts the crash. No other script does this.
+-- Where Redis lost the owner, even a healthy worker could not settle: that is no crash.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

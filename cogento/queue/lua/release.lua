@@ -1,4 +1,4 @@
--- release: gives customers back untouched, as a worker does that is asked to stop.
+-- release: gives customers back untouched; a worker that is asked to stop does this.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

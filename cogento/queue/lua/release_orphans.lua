@@ -1,4 +1,4 @@
--- release_orphans: gives back whatever was claimed under tokens whose claim never reached its worker.
+-- release_orphans: gives back customers whose claim's answer never reached its worker, by the claims' tokens.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

@@ -1,4 +1,4 @@
--- remove: takes one event out by its id, as an operator may; never under a worker's hands.
+-- remove: takes one event out by its id, as an operator may; never while a worker has leased the customer.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

@@ -1,4 +1,4 @@
--- remove_stale: takes customers out of a list who have nothing there that it could tell of.
+-- remove_stale: takes customers out of a list that have no events for which they could be in it.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now

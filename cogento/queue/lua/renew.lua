@@ -3,7 +3,7 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   token
--- ARGV[3]   when the leases shall end
+-- ARGV[3]   when the leases are to end
 -- ARGV[4…]  customer ids
 -- Returns   how many are still this worker's
 

@@ -1,12 +1,12 @@
--- restore: puts stored events that are in no mailbox into their customers' own.
+-- restore: puts stored events that are in no mailbox into their customers' mailboxes.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   layout that the caller goes by
--- ARGV[3]   home | former: with former nobody's events are restored of whom there is nothing else here
+-- ARGV[3]   home | former: a former shard restores no events of a customer that has nothing else in it
 -- ARGV[4…]  four an event: id, customer id, created (Unix seconds), header of the value that was read (codec.py)
 -- Returns   {LAYOUT, the newer one that the shard knows}, or
---           one an event: 1 RESTORED | 0 it is there, or is another one by now, or gone, or not to be here
+--           one an event: 1 RESTORED | 0 it is in its mailbox, has another value by now, is gone, or belongs elsewhere
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end

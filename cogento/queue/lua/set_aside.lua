@@ -1,4 +1,4 @@
--- set_aside: sets aside whatever stands under one of our names and is of another type: each command would fail on it.
+-- set_aside: renames values of another type under our keys: every command would fail on them.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -26,14 +26,14 @@ end
 
 for _, key in ipairs({READY, LEASES, SLEEPING, PAUSED, PARKED, SINCE}) do check(key, 'zset') end
 for _, key in ipairs({OWNERS, PAUSES, CRASHES, TRIES, BELL, STATS, WORKERS, DELAYS, PACE, LOST}) do check(key, 'hash') end
-check(LAYOUT, 'string') -- whoever comes next notes it again
-if check(HALTED, 'string') then redis.call('SET', HALTED, now) end -- what was paused stays so
+check(LAYOUT, 'string') -- the next command writes it again
+if check(HALTED, 'string') then redis.call('SET', HALTED, now) end -- the pause of everything stays in force
 for i = 2, #ARGV do
   check_mailbox(ARGV[i])
   check(event_of(ARGV[i]), 'string')
   check(circuit_of(ARGV[i]), 'hash')
 end
--- A claim and what goes before it name no customer: those whom it would come to.
+-- A claim, and the scripts run before it, name no customers: these are the ones that it would reach.
 for _, customer in ipairs(redis.call('ZRANGE', READY, 0, MAX_HEADS - 1)) do check_mailbox(customer) end
 for _, due in ipairs({LEASES, SLEEPING, PARKED}) do
   for _, customer in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, MAX_HEADS)) do check_mailbox(customer) end

@@ -33,7 +33,7 @@ local function park(customer, id)
   incr_stat('parked', 1)
 end
 
--- What all settlements together leave behind is written at the end: a call costs more than what it does.
+-- The effects of all settlements are written together at the end: a call costs more than its work.
 local finished, gone = {}, {}
 
 local function finish(customer, done)
@@ -53,7 +53,7 @@ local function settle(settlement)
   if settlement.release == '1' and is_any_parked then unpark(customer) end
 end
 
--- As `set_state`, but that those without mail are forgotten together; of a few customers mostly none has any left.
+-- As `set_state`, except that customers without mail are forgotten together; usually none of them has any left.
 local FEW = 16
 local function set_state_or_drop(settlements)
   for first = 1, #settlements, FEW do

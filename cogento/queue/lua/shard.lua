@@ -1,16 +1,16 @@
--- shard: the names and moves that all commands share. Python puts this text before each command's.
+-- shard: the names and functions that all commands share. Python puts this text before each command's.
 --
 -- KEYS[1]  the shard's hash tag, "{cogento:0}"; every key of the shard starts with it (cogento/queue/keys.py)
 -- ARGV[1]  now: milliseconds of Redis's own clock
 --
--- Redis refuses a script's first write when memory is full, unless that write frees memory; later ones
--- pass. So every command that drains begins with a ZREM, HDEL or DEL: draining goes on when nothing fits.
+-- When memory is full, Redis refuses a script's first write, unless that write frees memory; later ones
+-- pass. So every command that drains begins with a ZREM, HDEL or DEL: draining continues when nothing else fits.
 
 local now = tonumber(ARGV[1])
 local tag, READY, LEASES, OWNERS, SLEEPING, PAUSED, PARKED, SINCE, PAUSES, HALTED
 local CRASHES, TRIES, BELL, STATS, WORKERS, DELAYS, PACE, LOST, FENCE, LAYOUT
 
--- From here on, all names are those of this shard.
+-- Sets the names of all keys to those of this shard.
 local function turn_to(shard)
   tag = shard
   READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners'
@@ -23,9 +23,9 @@ end
 turn_to(KEYS[1])
 
 local MAX_ARGUMENTS = 4000 -- arguments that Lua can pass at once, and an even number
-local ALONE = 2 -- this many crashes and the customer is claimed alone: its crash counts for nobody else
+local ALONE = 2 -- after this many crashes the customer is claimed alone: its crash then counts for no other customer
 local MOVE = 'move/' -- the owner of a customer that moves to another shard: this, and the ms when it wakes (leave.lua)
-local NEVER = 253402300799000 -- when the lease of such a one ends
+local NEVER = 253402300799000 -- when the lease of a customer that moves ends
 local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
 
 local function event_of(id) return tag .. ':event:' .. id end
@@ -39,14 +39,14 @@ local function incr_stat(field, by)
   if by ~= 0 then redis.pcall('HINCRBY', STATS, field, by) end
 end
 
--- Runs a command with many arguments, as many at once as Lua can pass. A call costs more than what it does.
+-- Runs a command with many arguments, as many at once as Lua can pass. A call costs more than its work.
 local function chunked_call(command, key, arguments)
   for first = 1, #arguments, MAX_ARGUMENTS do
     redis.call(command, key, unpack(arguments, first, math.min(first + MAX_ARGUMENTS - 1, #arguments)))
   end
 end
 
--- Asks a command about many arguments as `chunked_call` runs one; answers come in their order, false for nothing.
+-- As `chunked_call`, for a command that returns one answer per argument; they come in order, false for none.
 local function chunked_query(command, key, arguments)
   local answers = {}
   for first = 1, #arguments, MAX_ARGUMENTS do
@@ -79,7 +79,7 @@ local function add_to_state(customer, wake_ms)
   end
 end
 
--- Gives a customer that is in no state the one its mail asks for: none, paused, sleeping or ready.
+-- Gives a customer that has no state the one that its mail requires: none, paused, sleeping or ready.
 local function set_state(customer, wake_ms)
   local head = head_of(customer)
   if not head then
@@ -121,13 +121,13 @@ local function unpark(customer)
   return #held / 2
 end
 
--- The last place that is taken in the second which begins at `first`, or the one before that second.
+-- The last place taken in the second that begins at `first`, or the last place before that second.
 local function last_place(key, first)
   local top = redis.call('ZREVRANGEBYSCORE', key, first + SECOND - 1, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]
   return tonumber(top) or first - 1
 end
 
--- Whether the states list as many customers as `since` does: not so once any of these keys was lost. `is_quiet` says that
+-- Whether the states list as many customers as `since` does: not if any of these keys was lost. `is_quiet` says that
 -- nobody sleeps or is paused.
 local function is_in_step(is_quiet)
   local states = redis.call('ZCARD', READY) + redis.call('ZCARD', LEASES)
@@ -135,7 +135,7 @@ local function is_in_step(is_quiet)
   return states == redis.call('ZCARD', SINCE)
 end
 
--- Gives a customer with mail what it has lost of its state and of `since`. Returns 1 if anything was missing.
+-- Restores what a customer with mail has lost of its state and of `since`. Returns 1 if anything was missing.
 local function restore_state(customer)
   local missing = 0
   if not redis.call('ZSCORE', SINCE, customer) then
@@ -145,12 +145,12 @@ local function restore_state(customer)
   for _, state in ipairs({READY, LEASES, SLEEPING, PAUSED}) do
     if redis.call('ZSCORE', state, customer) then return missing end
   end
-  if redis.call('HEXISTS', OWNERS, customer) == 1 then return missing end -- its lease is given back by inspect.lua
+  if redis.call('HEXISTS', OWNERS, customer) == 1 then return missing end -- inspect.lua restores its lease
   add_to_state(customer, 0)
   return 1
 end
 
--- Whether an event is in its customer's mailbox, waiting or parked; makes sure that it is looked at there.
+-- Whether an event is in its customer's mailbox, waiting or parked; if so, restores the customer's state if that was lost.
 local function is_in_mailbox(id, customer)
   if redis.call('ZSCORE', mail_of(customer), id) then
     incr_stat('repaired', restore_state(customer))
@@ -161,8 +161,8 @@ local function is_in_mailbox(id, customer)
   return true
 end
 
--- What a command answers that goes by an older layout than the shard knows, else nil; a newer one is noted (layout.py). So
--- whoever has not heard of a change neither puts nor pauses anything where it would not be looked for.
+-- The reply to a command that goes by an older layout than the shard knows, else nil; a newer layout is noted (layout.py). So
+-- a process that has not heard of a change neither puts nor pauses anything where nobody would look for it.
 local function newer_layout(layout)
   local known = redis.call('GET', LAYOUT)
   if known == layout then return nil end
@@ -173,20 +173,20 @@ local function newer_layout(layout)
   return nil
 end
 
--- Whether anything of a customer is in this shard. Of those whose mail moves away nothing comes back once it is not.
+-- Whether anything of a customer is in this shard. Once a customer that moves away has nothing here, nothing comes back.
 local function is_here(customer)
   if redis.call('EXISTS', mail_of(customer), held_of(customer)) > 0 then return true end
   return redis.call('HEXISTS', PAUSES, customer) + redis.call('HEXISTS', OWNERS, customer) > 0
 end
 
--- Where Redis lost the owners the lease tells: no other lasts for ever.
+-- Where Redis lost the owners, the lease's end shows it: no other lease lasts for ever.
 local function is_moving(customer)
   local owner = redis.call('HGET', OWNERS, customer)
   if owner then return string.sub(owner, 1, #MOVE) == MOVE end
   return tonumber(redis.call('ZSCORE', LEASES, customer) or 0) == NEVER
 end
 
--- Takes an id out of a mailbox whose event is there no more, and notes it for people (inspection.py).
+-- Takes an id whose event is gone out of a mailbox, and notes it for people (inspection.py).
 local MAX_NOTED = 1000
 local function drop_lost(customer, mailbox, id)
   redis.call('ZREM', mailbox, id)
@@ -195,8 +195,8 @@ local function drop_lost(customer, mailbox, id)
   if redis.call('HLEN', LOST) < MAX_NOTED then redis.pcall('HSET', LOST, id, customer) end
 end
 
--- Runs a command for each shard, with its number and where its arguments begin and end; before them stands how many they are. What fails of
--- one shard is its answer, and the others have theirs.
+-- Runs a command for each shard, with the shard's number and where its arguments begin and end; their count stands before them.
+-- An error on one shard is that shard's answer, and the others have theirs.
 local function of_each_shard(command)
   local answers, at = {}, 2
   for i, shard in ipairs(KEYS) do

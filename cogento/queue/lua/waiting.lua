@@ -1,4 +1,4 @@
--- waiting: customers whose mail waits, by state, for people. It changes nothing.
+-- waiting: lists customers whose mail waits, by state, for people. It changes nothing.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
@@ -9,7 +9,7 @@
 --            its score there or nil, received_ms of its first event or nil, events, id of the first, id and tries of the
 --            first that failed, crashes, owner, value of its pause}, each nil where there is none
 --
--- `paused` has those without mail too, after those with mail: `pauses` lists both.
+-- `paused` also has customers without mail, after those with mail: `pauses` lists both.
 
 local STATES = {
   {'paused', PAUSED}, {'retrying', SLEEPING}, {'in_progress', LEASES}, {'queued', READY}, {'waiting_for_customer', PARKED},
@@ -20,7 +20,7 @@ local is_any_tried = redis.call('EXISTS', TRIES) == 1
 local wanted = {}
 for i = 4, #ARGV do wanted[ARGV[i]] = true end
 
--- Those that an operator paused and that have no state: without mail, as the other states are looked at by themselves.
+-- Customers that an operator paused and that have no state, so no mail; the other states are read from their own lists.
 local function paused_without_mail(most)
   local found, seen, cursor = {}, {}, '0' -- a scan may name one twice
   for _ = 1, SCANS do

@@ -13,7 +13,7 @@ end
 local due = redis.call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(due) do
   local empty = redis.call('EXISTS', mail_of(customer)) == 0
-  -- Where its mailbox was lost, a customer may be in a worker's hands without any mail (restore_state).
+  -- Where its mailbox was lost, a customer may be leased without having any mail (restore_state).
   if unpark(customer) > 0 and empty then restore_state(customer) end
 end
 return #sleepers + #due
