@@ -1,9 +1,9 @@
 """Who holds an e-mail address: Stripe's are nullable and shared, ours are unique and used to sign in.
 
-An address belongs to the oldest live customer that has it in Stripe, whatever its case, the white space around it
-and its Unicode normal form: people type it in either, and mean one mailbox. Everyone else shows a stand-in
-under a reserved domain that can neither receive mail nor be signed in with (RFC 2606). The result is
-a function of the claims alone, whatever order they come in and whoever held an address before.
+An address belongs to the oldest live customer that has it in Stripe. Case, surrounding white space and Unicode normal form do
+not count: people type all of them and mean one address. Every other customer's row shows a placeholder under a reserved domain,
+which can neither receive mail nor be signed in with (RFC 2606). The result depends on the claims alone, not on their order or on
+who held an address before.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STAND_IN = "@placeholder.invalid"
-"""What follows the customer's id in the address of a row that holds none."""
+"""What follows the customer's id in a placeholder address."""
 
 
 class EmailClaim(msgspec.Struct, frozen=True):
-    """What a customer's row says about its address; `stripe_created_at` in Unix seconds."""
+    """What decides about a customer's address; `stripe_created_at` is in Unix seconds."""
 
     customer_id: CustomerId
     stripe_email: str | None
@@ -39,11 +39,11 @@ def placeholder(customer_id: CustomerId) -> str:
 
 
 def canonical_address(email: str) -> str:
-    """The one form of an address: without white space around it, in normal form C, in lower case.
+    """Return the canonical form of an address: without surrounding white space, in normal form C, in lower case.
 
-    A letter whose lower case is several (`İ`) stays as it is, so that what Postgres' `lower` makes of the rest is the
-    same. Nothing else is folded: `ß` and `ss`, i with and without its dot, full width, zero width, white space inside, a
-    host and its `xn--` form are different addresses, and may be different people's.
+    A letter whose lower case has several characters (`İ`) stays as it is, so that Postgres's `lower` gives the same result.
+    Nothing else is folded: `ß` and `ss`, i with and without its dot, full width, zero width, white space inside, a host and its
+    `xn--` form are different addresses, and may be different people's.
     """
     if email.isascii():
         return email.strip().lower()
@@ -53,9 +53,9 @@ def canonical_address(email: str) -> str:
 
 
 def claimed_address(claim: EmailClaim) -> str | None:
-    """The address a claim is about: none when deleted, and never one that is somebody's stand-in.
+    """Return the address that a claim is about; None when the customer is deleted, or where the address is a placeholder.
 
-    Nor one that composing has made longer than an address can be: no index could hold it.
+    None as well for an address that normalising has made longer than an address may be: no index could hold it.
     """
     if claim.deleted or not claim.stripe_email:
         return None
@@ -66,7 +66,7 @@ def claimed_address(claim: EmailClaim) -> str | None:
 
 
 def assign_addresses(claims: Iterable[EmailClaim]) -> dict[CustomerId, str]:
-    """Give every claimant the address that its row shows.
+    """Return, for every claimant, the address that its row shows.
 
     For each address among them, `claims` must hold every customer that has it, each once. Ids are
     compared by code point (`COLLATE "C"` in SQL); a customer of unknown age is the youngest.

@@ -1,7 +1,7 @@
-"""An envelope: one verified event and whose it is, read without looking at what is inside.
+"""An envelope: one verified event and the customer it belongs to, read without looking at the object's other fields.
 
 Reads only what routing needs (id, type, created, livemode, account, object, customer). The raw bytes
-travel on unchanged; what is checked here is what is stored. Knows nothing of HTTP or Redis.
+travel on unchanged; the bytes that are checked here are the bytes that are stored. Knows nothing of HTTP or Redis.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MALFORMED = "malformed"
 EARLIEST_CREATED = 1_293_840_000  # 2011-01-01: Stripe sent no event before
 FUTURE_SECONDS = 86_400  # how far Stripe's clock may run ahead of ours
 ANY_TIME = LATEST_TIME - FUTURE_SECONDS
-"""`now` for whoever opens a stored body again: the receiver has compared; here every time that a table can hold will do."""
+"""`now` for reading a stored body again: the receiver has compared `created` with its clock, and any time that a table can hold is accepted here."""
 
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[!-~]{1,100}")
@@ -34,8 +34,8 @@ class Envelope(msgspec.Struct, frozen=True):
     """One Stripe event as signed: `created` in Unix seconds, `body` the exact bytes.
 
     `livemode` None means that the event does not say, `account` None that it names none. For types that are not
-    ours, `object_id` and `customer_id` may be empty: some objects have no id (a balance, an upcoming invoice). A thin
-    event tells of no customer: it lies in a mailbox of its object's own. `trace` goes with an event that is traced
+    ours, `object_id` and `customer_id` may be empty: some objects have no id (a balance, an upcoming invoice). A thin event
+    names no customer: it waits in a mailbox named after its object. `trace` is set for an event that is traced
     (cogento/tracing.py).
     """
 
@@ -85,9 +85,9 @@ class ForeignEvent(msgspec.Struct, frozen=True):
 
 
 def parse_foreign_event(body: bytes) -> ForeignEvent | None:
-    """Read what a signed body says that it is, whatever it looks like: what Stripe sends one day nobody knows yet.
+    """Read the type and id of a signed body of any shape, for Stripe may send new shapes one day.
 
-    None for an event of ours, and for what is no JSON object with a `type`.
+    None for an event of ours, and for anything but a JSON object with a `type`.
     """
     try:
         event = strict_json.read_loosely(body)
@@ -102,7 +102,7 @@ def parse_foreign_event(body: bytes) -> ForeignEvent | None:
 def parse_whole(body: bytes, *, now: int) -> tuple[Whole, Envelope]:
     """Read the envelope of a snapshot event as `parse_envelope` does, and the object that it carries.
 
-    Texts of the object are safe for Postgres (`strict_json.read`).
+    Strings of the object are safe for Postgres (`strict_json.read`).
     """
     try:
         strict_json.check(body)
@@ -198,7 +198,7 @@ _WHOLE = msgspec.json.Decoder(Whole)
 
 
 def _decode_snapshot(body: bytes) -> _Event[_Data] | None:
-    """Decode a snapshot event; None for a thin one, which nearly none is: to search every body for it takes longer."""
+    """Decode a snapshot event; None for a thin one. Thin events are rare, and searching every body for their mark would take longer."""
     try:
         event = _decode(body)
     except msgspec.ValidationError:
@@ -214,12 +214,12 @@ def _decode(body: bytes) -> _Event[_Data]:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        # The decoder refuses lone surrogates, which a customer's name may hold; the reader replaces them.
+        # The decoder refuses lone surrogates, which a customer's name may hold; `strict_json.read` replaces them.
         return msgspec.convert(strict_json.read(body), _Event[_Data])
 
 
 def _decode_whole(body: bytes) -> Whole:
-    """Decode at once what needs no care; what the quick decoder refuses, the reader judges."""
+    """Decode quickly where possible; what the quick decoder refuses, `strict_json.read` decides on."""
     if not strict_json.has_unsafe_text(body):
         with suppress(msgspec.DecodeError):
             return _WHOLE.decode(body)
@@ -245,7 +245,7 @@ def _check_top_level(id_: str, type_: str, created: int, account: str | None, no
 
 
 def _customer_id(kind: Kind | None, obj: _Object) -> str | None:
-    """Name the customer of what belongs to one, given by id or expanded; None when there is none."""
+    """Return the id of the customer that an object belongs to, given by id or expanded; None when there is none."""
     if kind is None or kind is CUSTOMER:
         return None
     customer_id = referenced_id(obj.customer)

@@ -29,7 +29,7 @@ class TransientError(Exception):
 
 
 class OtherReleaseError(TransientError):
-    """Another release wrote what is needed to apply the event: one of its workers will, however long that takes."""
+    """What is needed to apply the event was written by another release: it waits for one of that release's workers, for any time."""
 
 
 class DependencyUnavailableError(TransientError):

@@ -1,6 +1,6 @@
 """One stored event read whole: a snapshot event ready for the order and the tables, or a thin event.
 
-A thin event only says of which object Stripe has to be asked. Knows nothing of what is already stored.
+A thin event only names an object that Stripe has to be asked for. Knows nothing of what is already stored.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _STATUS = re.compile(r"[a-z_]{1,40}")
 
 
 class StatusChange(NamedTuple):
-    """An object's status before and after an event, in Stripe's words, as far as the event tells.
+    """An object's status before and after an event, in Stripe's words, as far as the event says.
 
-    Neither where it tells of another change, and for customers, who have no status.
+    Both are None where it says another change, and for customers, who have no status.
     """
 
     before: str | None = None
@@ -54,9 +54,9 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """One thin event: of which object it tells, when that changed (Unix seconds), and whether it ended then.
+    """One thin event: which object it names, when that changed (Unix seconds), and whether it ended then.
 
-    `customer_id` names the mailbox that held it, its object's own. `body` are the exact bytes.
+    `customer_id` names the mailbox that held it, which is named after its object. `body` are the exact bytes.
     """
 
     id: EventId
@@ -75,7 +75,7 @@ def read_stored_event(body: bytes) -> Event | Notice:
     """Read a stored body whole, whatever it is; raises PermanentError as `read_event` does."""
     try:
         return read_event(body)
-    except PermanentError:  # to search every body for what marks the few thin ones would take longer
+    except PermanentError:  # thin events are rare: to search every body for their mark would take longer
         if is_thin(body):
             return read_notice(body)
         raise
@@ -109,7 +109,7 @@ def read_event(body: bytes) -> Event:
 
 
 def read_status_change(body: bytes) -> StatusChange:
-    """Read how a stored event changes its object's status, whatever else is wrong with it."""
+    """Read how a stored event changes its object's status; other fields may be malformed."""
     try:
         whole, _ = parse_whole(body, now=ANY_TIME)
     except RejectedError:
@@ -121,8 +121,8 @@ def read_status_change(body: bytes) -> StatusChange:
 def read_notice(body: bytes) -> Notice:
     """Read a thin event.
 
-    Raises PermanentError(reason="malformed") when it names another object than its type says, and
-    PermanentError(reason="unknown_type") when none of its type has a table.
+    Raises PermanentError(reason="malformed") when it names an object of another kind than its type says, and
+    PermanentError(reason="unknown_type") when objects of its type have no table.
     """
     try:
         envelope = parse_envelope(body, now=ANY_TIME)
@@ -148,9 +148,9 @@ def read_notice(body: bytes) -> Notice:
 
 
 def _open(body: bytes) -> tuple[Whole, Envelope]:
-    """Open a stored body again: what Redis held may not be what the receiver put there.
+    """Read a stored body again: what Redis held may not be what the receiver put there.
 
-    The receiver compared `created` with its clock; here every time that a table can hold will do.
+    The receiver has compared `created` with its clock; here any time that a table can hold is accepted.
     """
     try:
         return parse_whole(body, now=ANY_TIME)

@@ -26,7 +26,7 @@ class _FetchedData(msgspec.Struct):
 
 
 class _FetchedEvent(msgspec.Struct):
-    """The event, in Stripe's own field names; `data.object` holds the very bytes that Stripe sent."""
+    """The event, in Stripe's own field names; `data.object` holds exactly the bytes that Stripe sent."""
 
     id: str
     api_version: str
@@ -38,10 +38,10 @@ class _FetchedEvent(msgspec.Struct):
 
 
 def fetched_event_body(sent: bytes, *, fetched_at: int, api_version: str) -> bytes:
-    """Make the body of an event of an object as Stripe sent it.
+    """Make the body of an event from an object as Stripe sent it.
 
-    `fetched_at` is the second by Stripe's clock; a customer may be the stub of a deleted one. The id tells
-    object, second and content, so that one answer that is put twice counts once.
+    `fetched_at` is the second by Stripe's clock; a customer may be the stub of a deleted one. The id is derived from object,
+    second and content, so that an answer put twice counts once.
 
     Raises PermanentError(reason="malformed") for anything else.
     """

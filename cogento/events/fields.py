@@ -1,6 +1,6 @@
-"""Looks into a Stripe object: each value is of the type the tables need, or the event is malformed.
+"""Reads values of a Stripe object: each has the type that the tables need, or the event is malformed.
 
-Absent and null are the same. Messages name the field and never quote its value. Knows no object.
+Absent and null are the same. Messages name the field and never quote its value. Knows no kind of object.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def text(obj: Json, key: str, *, longest: int | None = None) -> str | None:
-    """Read a text of at most `longest` characters."""
+    """Read a string of at most `longest` characters."""
     value = obj.get(key)
     if value is not None and not isinstance(value, str):
         malformed(f"`{key}` is not a string")
@@ -55,7 +55,7 @@ def nested(obj: Json, key: str) -> Json | None:
 
 
 def nested_text(obj: Json, key: str) -> str | None:
-    """Read an object inside an object as canonical JSON text."""
+    """Read an object inside an object, as canonical JSON."""
     value = nested(obj, key)
     if value is None:
         return None
@@ -74,5 +74,5 @@ def rows(obj: Json, key: str) -> list[Json]:
 
 
 def malformed(message: str) -> NoReturn:
-    """Give up on the event: no later attempt can read it."""
+    """Raise PermanentError: no later attempt can read the event."""
     raise PermanentError(LetterReason.MALFORMED, message)

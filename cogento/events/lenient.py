@@ -1,7 +1,7 @@
-"""Looks at values of a Stripe object that only reports show: one that no column can hold is None.
+"""Reads values of a Stripe object that only reports show: one that no column can hold is None.
 
-Nobody's access depends on these, so an odd one must not keep the rest of its event out of the tables, a cancellation least
-of all. What decides access and order is read strictly (cogento/events/fields.py). Knows no object.
+Nobody's access depends on these, so an odd value must not keep the rest of its event, a cancellation for example, out of the
+tables. Values that decide access or order are read strictly (cogento/events/fields.py). Knows no kind of object.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
 
 
 def text(value: object) -> str | None:
-    """Take a text of at most MAX_TEXT_LENGTH characters; an empty one is none."""
+    """Return a string of at most MAX_TEXT_LENGTH characters; None for an empty one."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH else None
 
 
 def id_of(reference: object) -> str | None:
-    """Take an id, also where the object itself is expanded in its place."""
+    """Return an id, also where the object itself is expanded in its place."""
     return text(reference.get("id") if isinstance(reference, dict) else reference)
 
 
 def boolean(value: object) -> bool | None:
-    """Take true or false."""
+    """Return true or false."""
     return value if isinstance(value, bool) else None
 
 
 def number(value: object) -> int | None:
-    """Take a whole number of at most 64 bits."""
+    """Return a whole number of at most 64 bits."""
     return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def time(value: object) -> int | None:
-    """Take a time in whole Unix seconds, from 1970 to 9999."""
+    """Return a time in whole Unix seconds, from 1970 to 9999."""
     return value if type(value) is int and 0 <= value <= LATEST_TIME else None
 
 
 def decimal(value: object) -> int | float | None:
-    """Take a decimal number that Stripe writes as text; a whole one as a whole number.
+    """Return a decimal number that Stripe writes as a string; a whole one as int.
 
-    Beyond fifteen digits it is rounded, as every JSON reader would.
+    Beyond fifteen digits it is rounded, as any JSON reader would.
     """
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         return None
@@ -53,5 +53,5 @@ def decimal(value: object) -> int | float | None:
 
 
 def nested(value: object) -> dict[str, Any]:
-    """Take an object inside an object; an empty one where there is none."""
+    """Return an object inside an object; an empty one where there is none."""
     return value if isinstance(value, dict) else {}

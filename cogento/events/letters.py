@@ -42,7 +42,7 @@ ACCOUNT_MISSING = (
     "The subscription's customer lives as an account (`customer_account`), of which no customer event tells: "
     "without STRIPE_API_KEY nothing is known of it."
 )
-"""What stands in a letter of CUSTOMER_MISSING where that is why."""
+"""The message of a letter with CUSTOMER_MISSING where this is the cause."""
 
 ADVICE = {
     LetterReason.MALFORMED: (
@@ -88,4 +88,4 @@ AUTO_RETRY_REASONS = {
     LetterReason.CUSTOMER_MISSING: "the customer's row exists now",
     LetterReason.GAVE_UP: "other events have succeeded since it was given up: this one may, too",
 }
-"""Reasons whose end can be seen in the tables, so that a worker retries the letter by itself; and why it may succeed now."""
+"""Reasons of which the tables show when the cause is gone, so that a worker retries the letter by itself; and why it may succeed then."""

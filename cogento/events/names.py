@@ -15,13 +15,13 @@ ObjectId = NewType("ObjectId", str)
 """The Stripe object an event is about: a customer's or a subscription's id."""
 
 LeaseToken = NewType("LeaseToken", str)
-"""Proof of a claim: only its holder may renew, settle, postpone or dead-letter."""
+"""Proof of a claim: only its holder may renew the lease and settle the events."""
 
 _OBJECT_ID = re.compile(r"[!-~]{1,255}")
 
 
 def referenced_id(value: Any) -> str | None:
-    """Give the id that a reference stands for; None when it is no reference."""
+    """Return the id that a reference stands for; None when it is not a reference."""
     id_ = value.get("id") if isinstance(value, dict) else value
     return id_ if isinstance(id_, str) else None
 

@@ -1,6 +1,6 @@
-"""How an event came to us, what became of it, and why: three closed sets, each the same words wherever they are read.
+"""How an event came to us, what became of it, and why: three closed sets of words.
 
-They stand in the queue, the ledger, the totals, metrics, JSON, logs and pages as they stand here.
+Queue, ledger, totals, metrics, JSON, logs and pages use the same words.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ class Source(StrEnum):
 
     WEBHOOK = "webhook"
     RETRY = "retry"  # a dead letter that is tried again
-    SWEEP = "sweep"  # listed by Stripe, and no webhook had brought it
-    FETCH = "fetch"  # made of an object that Stripe was asked for
-    VERIFY = "verify"  # made of an object whose row was found to differ; past the queue
-    BACKFILL = "backfill"  # made of an object that Stripe listed; past the queue
+    SWEEP = "sweep"  # listed by Stripe, and not brought by a webhook
+    FETCH = "fetch"  # made from an object that Stripe was asked for
+    VERIFY = "verify"  # made from an object whose row was found to differ; bypasses the queue
+    BACKFILL = "backfill"  # made from an object that Stripe listed; bypasses the queue
     SEND = "send"  # by hand: `cogento send`
-    FORGET = "forget"  # the end of somebody whose data was erased: `cogento forget`; past the queue
+    FORGET = "forget"  # the deletion of a person whose data was erased: `cogento forget`; bypasses the queue
 
 
 class Outcome(StrEnum):
     """What became of an event."""
 
     APPLIED = "applied"  # the row shows its snapshot
-    UNCHANGED = "unchanged"  # it is the last one, and the row's columns were already so
+    UNCHANGED = "unchanged"  # it is the last event, and the row showed the same already
     DUPLICATE = "duplicate"  # its id has counted before
     STALE = "stale"  # the row shows something later
     SUPERSEDED = "superseded"  # another event was written instead, or Stripe's answer will be
     DEAD = "dead"  # a dead letter
     PARKED = "parked"  # a subscription that waits in the queue for its customer's row
     RETRY_AT = "retryat"  # it keeps its place in the queue and is tried again later
-    ENQUEUED = "mailed"  # of an object past the queue: it was put there after all
+    ENQUEUED = "mailed"  # of an event that should bypass the queue: it was put into it after all
 
 
 FINAL_OUTCOMES = (
@@ -51,31 +51,29 @@ FINAL_OUTCOMES = (
     Outcome.SUPERSEDED,
     Outcome.DEAD,
 )
-"""Those that the ledger knows; the event leaves the queue."""
+"""The outcomes that the ledger records; the event leaves the queue."""
 
 
 class Reason(StrEnum):
-    """How the order judged an event; of a dead letter the ledger has a LetterReason instead."""
+    """How the order decision judged an event; for a dead letter the ledger has a LetterReason instead."""
 
     FIRST = "first"  # nothing was known of the object
     NEWER = "newer"  # its second is greater than every other's
-    FOLLOWS = "follows"  # within the tie window, or ended: the evidence proves that it comes last
+    FOLLOWS = "follows"  # within the tie window, or the object has ended: the evidence proves that it is last
     TIE_BREAK = "tie_break"  # nothing decides; the same choice everywhere, and the row is unsure
     UNCHANGED = "unchanged"  # the row already shows exactly this state
     DUPLICATE = "duplicate"  # this event id has counted before
     STALE = "stale"  # the row already shows something later
-    AFTER_DELETE = "after_delete"  # deletion and end absorb
+    AFTER_DELETE = "after_delete"  # after a deletion or end, no other event counts
     SUPERSEDED = "superseded"  # a later event of the same batch was written instead
-    ASKED = (
-        "asked"  # a thin event: Stripe is asked for its object, and what it answers is judged in its place
-    )
+    ASKED = "asked"  # a thin event: Stripe is asked for its object, and the answer is judged in its place
 
 
 class Result(msgspec.Struct, frozen=True):
     """The outcome of one event, and why.
 
-    `superseded_by` is the event that was written instead. A dead one has a `code` of what it died of, or a message;
-    one that is tried again has failed `attempts` times so far.
+    `superseded_by` is the event that was written instead. A dead one has a `code` for its cause, or a message; one that is tried
+    again has failed `attempts` times so far.
     """
 
     outcome: Outcome
@@ -86,7 +84,7 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def is_final(self) -> bool:
-        """Whether the ledger has it and the event leaves the queue."""
+        """Whether the ledger records it, so that the event leaves the queue."""
         return self.outcome in FINAL_OUTCOMES
 
 
@@ -107,5 +105,5 @@ _OUTCOMES = {
 
 
 def decided(reason: Reason, superseded_by: EventId | None = None) -> Result:
-    """Return the result that a reason of the order comes to."""
+    """Return the result that follows from a reason of the order decision."""
     return Result(_OUTCOMES[reason], reason, superseded_by)

@@ -1,6 +1,6 @@
 """An event's evidence of order: the state it shows, and the state that it says came before.
 
-Knows the shapes of Stripe's previous_attributes; nothing of what other events say.
+Knows the shapes of Stripe's previous_attributes; nothing of other events.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def version_of(
 ) -> Version:
     """Read an event's evidence of order from its raw object, previous_attributes and request, as Stripe sent them.
 
-    Whatever API version rendered them: shapes are told apart by their fields, for previews have versions, too.
+    Any API version may have rendered them: shapes are recognised by their fields, not by the version, for previews have versions of their own.
     """
     lifecycle = _LIFECYCLES.get(type_, Lifecycle.CHANGED)
     terminal = lifecycle is Lifecycle.DELETED or kind.shows_end(columns)
@@ -65,7 +65,7 @@ def version_of(
 
 
 def is_terminal_event(type_: str, obj: Json) -> bool:
-    """Tell whether an event of this type says that its object has ended; reads as little of it as possible.
+    """Tell whether an event of this type says that its object has ended; reads as little of the object as possible.
 
     While such an event is a dead letter or missing, somebody may keep access that has ended in Stripe.
     """
@@ -76,7 +76,7 @@ def is_terminal_event(type_: str, obj: Json) -> bool:
 
 
 def _project_deleted(_obj: Json) -> Projection:
-    """Reduce what was deleted, whole or as the `{id, object, deleted}` stub, to its being so."""
+    """Reduce a deleted object, whole or as the `{id, object, deleted}` stub, to the fact of its deletion."""
     return ["deleted"]
 
 
@@ -87,7 +87,7 @@ def _before(
     project: Callable[[Json], Projection],
     projected: frozenset[str],
 ) -> bytes | None:
-    """Hash the predecessor; None where previous_attributes say nothing at all."""
+    """Hash the state before the event; None where there are no previous_attributes."""
     if not isinstance(previous, dict) or not previous:
         return None
     undone = {key: undo(obj.get(key), value) for key, value in previous.items() if key in projected}
@@ -106,9 +106,9 @@ def _request(request: object) -> bytes | None:
 
 
 def undo(now: object, before: object) -> Any:
-    """Undo one value of previous_attributes: hashes in part and in depth, arrays and everything else whole.
+    """Undo the change of one value by previous_attributes: objects key by key and in depth, arrays and everything else as a whole.
 
-    A null stands for "was absent", which a projection does not tell from null.
+    A null means "was absent"; a projection does not distinguish the two.
     """
     if not isinstance(before, dict):
         return before
@@ -121,7 +121,7 @@ def _completed(undone: Json, known: Json) -> Json:
     """Add the elements of a list that did not change, where its count says that they were left out.
 
     "In Stripe API versions 2017-04-06 or earlier, an updated array attribute in this object includes only the updated
-    array elements" (https://docs.stripe.com/api/events/object); later ones tell arrays whole.
+    array elements" (https://docs.stripe.com/api/events/object); later versions include whole arrays.
     """
     told, now, count = undone.get("data"), known.get("data"), undone.get("total_count")
     if not (isinstance(told, list) and isinstance(now, list)) or len(told) == count:

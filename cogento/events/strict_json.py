@@ -30,11 +30,11 @@ _UNSAFE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 class NotStrictJsonError(ValueError):
-    """The bytes are not one strict JSON object; the text says why and quotes nothing of them."""
+    """The bytes are not one strict JSON object; the message says why and quotes nothing of them."""
 
 
 def check(body: bytes) -> None:
-    """Refuse what a correct JSON parser would let pass; the syntax itself is the parser's to judge."""
+    """Refuse what a correct JSON parser would accept; the syntax itself is left to the parser."""
     _check_encoding(body)
     outline = body.translate(_OUTLINE)  # for both: every digit a nine, every opening bracket a brace
     _check_depth(body, outline)
@@ -44,7 +44,7 @@ def check(body: bytes) -> None:
 def read(body: bytes) -> dict[str, Any]:
     """Read a whole document whose top level is an object; of equal keys the last one counts.
 
-    Texts come out safe for Postgres: NUL and lone surrogates are U+FFFD, in keys too.
+    Strings come out safe for Postgres: NUL and lone surrogates become U+FFFD, also in keys.
     """
     check(body)
     document = _decode(body)
@@ -54,7 +54,7 @@ def read(body: bytes) -> dict[str, Any]:
 
 
 def read_loosely(body: bytes) -> dict[str, Any]:
-    """Read a document that `check` may refuse, for what its texts say; numbers, however long, come as None."""
+    """Read a document that `check` may refuse, for its strings; every number becomes None."""
     document = _decode_by(_LOOSE, body)
     if not isinstance(document, dict):
         raise NotStrictJsonError("the top level is not an object")
@@ -62,12 +62,12 @@ def read_loosely(body: bytes) -> dict[str, Any]:
 
 
 def has_unsafe_text(body: bytes) -> bool:
-    """Tell whether a text of a checked body may have to be made safe for Postgres."""
+    """Tell whether a string of a checked body may have to be made safe for Postgres."""
     return b"\\" in body and _UNSAFE_ESCAPE.search(body) is not None
 
 
 def _decode(body: bytes) -> Any:
-    """Decode quickly; what the quick decoder refuses (lone surrogates, 1e400) the slow one judges."""
+    """Decode quickly; what the quick decoder refuses (lone surrogates, 1e400) the slow one decides on."""
     try:
         return _QUICK.decode(body)
     except msgspec.DecodeError:
@@ -108,7 +108,7 @@ def _check_integers(body: bytes, outline: bytes) -> None:
 
 
 def _without_strings(body: bytes) -> bytes:
-    """Empty every string. A backslash outside of one ends the parser's reading, so what is made of it is no matter."""
+    """Empty every string. A backslash outside of a string makes the parser fail, so its treatment here does not matter."""
     return _STRING.sub(b'""', body.replace(rb"\\", b"").replace(rb"\"", b""))
 
 
@@ -125,7 +125,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _skip(_number: str) -> None:
-    """Read no number: of a very long one that takes time."""
+    """Skip a number: reading a very long one takes time."""
 
 
 _QUICK = msgspec.json.Decoder()
@@ -145,7 +145,7 @@ def safe_text(text: str) -> str:
 
 
 def safe_json(value: Any) -> Any:
-    """Make every text of a decoded JSON value safe, keys included; of keys made equal the last counts."""
+    """Make every string of a decoded JSON value safe, keys included; of keys that become equal the last one counts."""
     if isinstance(value, str):
         return safe_text(value)
     if isinstance(value, list):

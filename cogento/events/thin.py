@@ -1,7 +1,7 @@
 """Thin events: notifications that name the object that changed and nothing of what it is like now.
 
 Stripe's shape for its v2 events, and since 2026-09-30 for those of v1 objects too (docs.stripe.com/event-destinations).
-What the object is like, Stripe has to be asked. Knows nothing of how that is done.
+Stripe has to be asked for the object itself. Knows nothing of how that is done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import datetime as dt  # noqa: TC003 - msgspec reads the annotation
 import msgspec
 
 PREFIX = "v1."
-"""How the types of thin events about v1 objects begin; the rest is the snapshot event's type."""
+"""How the types of thin events about v1 objects begin; what follows is the snapshot event's type."""
 
 THIN = "v2.core.event"
 """What a thin event calls itself in `object`."""
@@ -53,7 +53,7 @@ class ThinEvent(msgspec.Struct, frozen=True):
 def account_of_context(context: str | None) -> str | None:
     """The account that a context leads to: `acct_…`, or the last of a path (`acct_platform/acct_connected`).
 
-    The path begins below whoever owns the endpoint: an organization or a platform (docs.stripe.com/context).
+    The path begins below the owner of the endpoint, an organization or a platform (docs.stripe.com/context).
     """
     return context.rpartition("/")[2] if context else None
 
@@ -68,7 +68,7 @@ _MARK = THIN.encode()
 
 
 def is_thin(body: bytes) -> bool:
-    """Tell whether a body calls itself a thin event; cheap for those that do not."""
+    """Tell whether a body calls itself a thin event; cheap for bodies that do not."""
     if _MARK not in body:
         return False
     try:

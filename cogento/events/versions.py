@@ -11,10 +11,10 @@ from cogento.events.names import EventId
 from cogento.events.outcomes import Reason
 
 ORDER_WINDOW = 2
-"""Seconds within which `created` says nothing about order: events this close tie (docs/ordering.md)."""
+"""Seconds within which `created` does not decide the order: events this close tie (docs/ordering.md)."""
 
 STAMP_JITTER = 5
-"""Seconds by which an event may be stamped late: only what is further apart is surely in the order of its stamps."""
+"""Seconds by which an event may be stamped late: only events further apart are surely in the order of their stamps."""
 
 
 class Lifecycle(IntEnum):
@@ -28,11 +28,11 @@ class Lifecycle(IntEnum):
 class Version(msgspec.Struct, frozen=True):
     """One event as the order sees it.
 
-    `state` is the hash of the state it shows, `before` that of the state it leads from, where
-    previous_attributes tell one; `growing` are values that mostly grow, larger is probably later. `partial`
-    says that the event does not carry the whole object (Kind.parts): showing it is never sure.
-    `fetched` says that no event told it: it is what Stripe answered when it was asked (R10). `request` is
-    the hash of the API request that caused the change; None: automatic, or not told.
+    `state` is the hash of the state it shows, `before` that of the state it leads from, where previous_attributes give one;
+    `growing` are values that mostly grow, larger is probably later. `partial` says that the event does not carry the whole
+    object (Kind.parts): a row that shows it is unsure. `fetched` says that it is not an event of Stripe's, but what Stripe
+    answered when it was asked (R10). `request` is the hash of the API request that caused the change; None where the change was
+    automatic or the event does not say.
     """
 
     event_id: EventId
@@ -57,7 +57,7 @@ class CurrentRow(msgspec.Struct, frozen=True):
 
 
 class EventVerdict(msgspec.Struct, frozen=True):
-    """What became of one event, and in `superseded_by` which event of the batch took its place."""
+    """How one event was judged, and in `superseded_by` which event of the batch took its place."""
 
     event_id: EventId
     reason: Reason
@@ -65,10 +65,10 @@ class EventVerdict(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The row as it shall be; `changed` says whether any column differs from before.
+    """The row as it is to be; `changed` says whether any column differs from before.
 
     Write `evidence` whenever its bytes differ, also when nothing else does. `tied` says that the newest
-    window held more than one event, so that order was more than a comparison of seconds.
+    window held more than one event, so that the order took more than a comparison of seconds.
     """
 
     evidence: bytes

@@ -1,4 +1,4 @@
-"""Evidence of order without personal data, for the rows of somebody who is to be forgotten.
+"""Evidence of order without personal data, for the rows of a person who is forgotten.
 
 What is left still decides the order of late events. Pure, as everything here.
 """
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def tombstone_evidence(deletion: Version) -> bytes:
-    """Make the evidence of a customer of whom nothing is known but that it has ended."""
+    """Make the evidence of a customer of which only the end is known."""
     return pack(Evidence(ended=True, records=(record_of(deletion),), newest_dropped=deletion.created))
 
 
 def without_personal_data(kind: Kind, stored: bytes) -> bytes:
-    """Blank what evidence remembers of columns that may hold personal data.
+    """Blank the columns in evidence that may hold personal data.
 
-    Hashes of states stay: they tell events apart, and nothing can be read from them. Raises OtherReleaseError for evidence
-    that another release wrote.
+    Hashes of states stay: they distinguish events, and no data can be read from them. Raises OtherReleaseError for evidence that
+    another release wrote.
     """
     evidence = unpack(stored)
     shown = ((state, kind.columns(*values)) for state, values in evidence.remembered_values)

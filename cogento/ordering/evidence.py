@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 READABLE = frozenset({1})
-"""Make a format readable one release before it is written: then no event ever has to wait for that release."""
+"""Make a format readable one release before it is written: then no event ever has to wait for a worker of that release."""
 
 SHORT = "~"
 
@@ -49,7 +49,7 @@ class EventRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 Rank = tuple[bool, bool, int, str]
-"""Ended, not the creation, second, event id: a later event ranks higher."""
+"""(has ended, is not the creation, second, event id): a later event ranks higher."""
 
 
 class FillValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -63,10 +63,10 @@ class FillValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """All that is remembered; `records` newest first.
 
-    `newest_dropped` is the second of the newest dropped event of this stage of life. `columns` holds what each
-    state of the newest window looks like, unless the row itself shows exactly that. `added_columns` holds, in the same
-    order, the values of the columns that later releases added: apart and last, where an earlier release passes over them.
-    Empty, if that one wrote it: then nothing is known of those columns.
+    `newest_dropped` is the second of the newest dropped event of this stage of life. `columns` holds the columns of each state
+    of the newest window, except of the one that the row itself shows. `added_columns` holds, in the same order, the values of
+    columns that later releases added: separately and last, where an earlier release ignores them. It is empty where an earlier
+    release wrote the evidence: those values are then unknown.
     """
 
     format: int = FORMAT
@@ -80,7 +80,7 @@ class Evidence(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     @property
     def remembered_values(self) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
-        """Each state of the newest window that is remembered, with the values of its columns as far as they are known."""
+        """Each remembered state of the newest window, with the values of its columns as far as they are known."""
         every_added = self.added_columns or ((),) * len(self.columns)
         for (state, values), added in zip(self.columns, every_added, strict=True):
             yield state, (*values, *added)
@@ -103,7 +103,7 @@ _decode = msgspec.msgpack.Decoder(Evidence).decode
 
 
 def pack(evidence: Evidence) -> bytes:
-    """Write evidence as stored in the row: equal evidence gives equal bytes, of every release that knows its columns."""
+    """Write evidence as stored in the row: equal evidence gives equal bytes, in every release that knows its columns."""
     values = structs.astuple(evidence)
     return _encode(values if evidence.added_columns else values[:-1])
 
@@ -125,13 +125,13 @@ def unpack(stored: bytes) -> Evidence:
 
 
 def short_id(event_id: str) -> str:
-    """Shorten an event id to a hash of six bytes in nine characters; `~` begins no id of Stripe's."""
+    """Shorten an event id to a hash of six bytes in nine characters; no id of Stripe's begins with its `~`."""
     digest = hashlib.blake2b(event_id.encode(errors="replace"), digest_size=6).digest()
     return SHORT + binascii.b2a_base64(digest, newline=False).decode()
 
 
 def record_of(version: Version) -> EventRecord:
-    """What of a version is remembered."""
+    """Return the part of a version that is remembered."""
     return EventRecord(
         version.event_id,
         version.created,
@@ -145,10 +145,10 @@ def record_of(version: Version) -> EventRecord:
 
 
 def outlives_its_customer(kind: Kind, columns: Columns, evidence: bytes) -> bool:
-    """Tell whether a row does not show its object's end yet, for one whose customer is deleted.
+    """Tell whether the row of an object whose customer is deleted does not show the object's end yet.
 
-    Stripe "immediately cancels any active subscriptions on the customer" (docs.stripe.com/api/customers/delete), so
-    a subscription's end is certain and only its event is missing: the row is in doubt. Raises OtherReleaseError for
-    evidence that another release wrote.
+    Stripe "immediately cancels any active subscriptions on the customer" (docs.stripe.com/api/customers/delete), so a
+    subscription's end is certain and only its event is missing: the row is unsure. Raises OtherReleaseError for evidence that
+    another release wrote.
     """
     return kind.ends_with_customer and not kind.shows_end(columns) and not unpack(evidence).ended

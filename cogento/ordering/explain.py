@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Choice(StrEnum):
-    """Why the shown event was chosen among those that can be the last, as the end of a sentence."""
+    """Why the shown event was chosen among those that may be the last; the end of a sentence."""
 
     ONLY_STATE = "the state it shows is the only one in which they can have ended"
     EDGE = "of these states only the one it shows was reached by a change; the others were only seen (R5)"
@@ -33,7 +33,7 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TiedEvent:
-    """One event of a tie; states are hashes in hex, and a sighting leads from nowhere.
+    """One event of a tie; states are hashes in hexadecimal, and a sighting has no state that it leads from.
 
     The id is short (`cogento.ordering.evidence.short_id`) where seconds rule the event out as the last.
     """
@@ -46,7 +46,7 @@ class TiedEvent:
 
     @property
     def is_edge(self) -> bool:
-        """Whether it tells the state it leads from (an edge), or only one that it saw (a sighting)."""
+        """Whether it says which state it leads from (an edge), or only which state it saw (a sighting)."""
         return self.leads_from is not None
 
 
@@ -54,11 +54,10 @@ class TiedEvent:
 class Tie:
     """The newest events of an object that seconds cannot order, oldest first.
 
-    `before` are the states in which the object can have been before them, `ends` those in which they can
-    have left it; `why` says how these were found, `choice` why the shown event was taken from those that are
-    possibly the last (None: nothing is known). `sure` is false as well where the shown one is `partial`, not
-    carrying the whole object, where Stripe's latest answer is `contradicted` by the events, and where later
-    events can have been dropped or links be missing.
+    `before` are the states in which the object may have been before them, `ends` those in which they may have left it; `why`
+    says how the ends were found, `choice` why the shown event was taken from those that may be the last (None: nothing is
+    known). `sure` is false as well where the shown one is `partial`, not carrying the whole object, where Stripe's latest answer
+    is `contradicted` by the events, and where later events may have been dropped or links are missing.
     """
 
     events: tuple[TiedEvent, ...]
@@ -72,7 +71,7 @@ class Tie:
 
 
 def tie_of(stored: bytes, shown: EventId) -> Tie:
-    """Describe the newest tie in the evidence of a row and the event that it shows; a lone event makes one too.
+    """Describe the newest tie in the evidence of a row that shows the event `shown`; a single event counts as a tie, too.
 
     Raises OtherReleaseError for evidence that another release wrote.
     """

@@ -1,8 +1,8 @@
 """What a row remembers of its events, so that the decision is the same in whatever order they come (R0, R9).
 
 What is kept depends on the set of events seen, never on their order: the newest MAX_GROUPS tie groups of the last stage
-of life that was seen (ended, else live), and the creation as long as nothing else was dropped. As events arrive the
-borders only move forward, so what was dropped is never needed again.
+of life that was seen (ended, else live), and the creation as long as nothing else was dropped. As events arrive these limits
+only move forward, so a dropped event is never needed again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_GROUPS = 4
 """Tie groups remembered: with three, 3 of 97,307 decidable histories stayed unsure; with four, none did."""
 
 MAX_RECORDS = 64
-"""Events remembered at most, so that a flood within one window cannot grow the row without limit."""
+"""The most events remembered, so that a flood within one window cannot grow the row without limit."""
 
 
 def unseen(evidence: Evidence, versions: Iterable[Version]) -> dict[str, Version]:
@@ -38,7 +38,7 @@ def unseen(evidence: Evidence, versions: Iterable[Version]) -> dict[str, Version
 def remember(evidence: Evidence, versions: Collection[Version]) -> Evidence:
     """Add new events, each id once; the columns are left for `RowValues.remembered_in`.
 
-    The creation is kept apart: it says where the rest began, as long as nothing of that was dropped.
+    The creation is kept separately: it gives the state in which the other events began, as long as none of these was dropped.
     """
     ended = [record_of(version) for version in versions if rules.is_terminal(version)]
     if evidence.ended or ended:
@@ -57,7 +57,7 @@ def remember(evidence: Evidence, versions: Collection[Version]) -> Evidence:
 def newest_groups(
     records: list[EventRecord], newest_dropped: int | None
 ) -> tuple[tuple[EventRecord, ...], int | None]:
-    """R9: keep the newest tie groups, newest event first; also give the second of the newest dropped event."""
+    """R9: keep the newest tie groups, newest event first; also return the second of the newest dropped event."""
     if not records:
         return (), newest_dropped
     newest = rules.newest_delivered(records)
@@ -72,20 +72,20 @@ def newest_groups(
 
 
 def _shortened(record: EventRecord, newest: EventRecord | None) -> EventRecord:
-    """Only an event of the newest window can come to be shown; of others the id need only be recognized again."""
+    """Shorten the id outside the newest window: only an event inside it can be shown, others need only be recognised again."""
     if newest is None or record.event_id.startswith(SHORT) or not rules.is_surely_earlier(record, newest):
         return record
     return replace(record, event_id=short_id(record.event_id))
 
 
 def _lasting_age(record: EventRecord) -> tuple[int, str]:
-    """Sort as `rules.age` does, but alike before and after an id is shortened: a cut must not depend on when."""
+    """Sort as `rules.age` does, but the same before and after an id is shortened: what is dropped must not depend on when."""
     is_short = record.event_id.startswith(SHORT)
     return record.created, record.event_id if is_short else short_id(record.event_id)
 
 
 def _end_of_groups(newest_first: Sequence[EventRecord]) -> int:
-    """Count the events of the newest groups; each reaches back from its newest event as far as stamps are late."""
+    """Count the events of the newest groups; a group reaches back from its newest event by as much as stamps may be late."""
     head, groups = newest_first[0], 1
     for place, record in enumerate(newest_first):
         if record.created + STAMP_JITTER < head.created:

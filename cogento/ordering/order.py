@@ -1,4 +1,4 @@
-"""Which event is the last one: the pure decision that the whole project carries events to.
+"""Which event is the last one: the pure decision for which the whole project exists.
 
 (the row, new events) -> (the new row, one verdict per event). No clock, no randomness, no I/O, and the same result for
 every order, split and repetition of the same events.
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 __all__ = ["ORDER_WINDOW", "CurrentRow", "Decision", "EventVerdict", "Lifecycle", "Version", "decide"]
 
 LAG_SECONDS = 60
-"""How long a copy that Stripe answers from can lag: after that, what contradicts the events is what they missed."""
+"""How long a replica that Stripe answers from may lag: a later answer that contradicts the events shows a change that they missed."""
 
 
 def decide(current: CurrentRow | None, versions: Sequence[Version]) -> Decision:
-    """Decide what a row shall show, given what it shows now and at least one event of the same object."""
+    """Decide what a row is to show, given what it shows now and at least one event of the same object."""
     evidence = unpack(current.evidence) if current else NOTHING
     if len(versions) == 1 and is_plainly_last(versions[0], evidence):
         return _decide_by_second(current, evidence, versions[0])
@@ -53,7 +53,7 @@ def decide(current: CurrentRow | None, versions: Sequence[Version]) -> Decision:
 
 
 def is_plainly_last(version: Version, evidence: Evidence) -> bool:
-    """Tell the common case: a whole event that ends the object, or is newer than the window of all known."""
+    """Tell the common case: an event with the whole object that ends it, or that is newer than the window of all known events."""
     if version.partial or evidence.ended or has_gaps(version.columns):
         return False
     if rules.is_terminal(version) or not evidence.all_events:
@@ -108,32 +108,32 @@ def _decide_by_walks(current: CurrentRow | None, evidence: Evidence, versions: S
 
 
 def with_whole_id(records: Sequence[EventRecord]) -> Sequence[EventRecord]:
-    """Leave out events of which only a hash is kept.
+    """Leave out events of whose id only a hash is kept.
 
-    Seconds rule those out as the last, except in a row that a release wrote which took stamps to be less late.
+    Seconds rule these out as the last, except in a row written by a release that assumed stamps to be less late.
     """
     return [record for record in records if not record.event_id.startswith(SHORT)]
 
 
 def choose(candidates: Sequence[EventRecord]) -> EventRecord:
-    """Choose the event to show: of the chosen state, the newest."""
+    """Choose the event to show: the newest one of the chosen state."""
     state = rules.greatest(rules.most_grown(rules.edges_first(candidates))).state
     return rules.greatest([event for event in candidates if event.state == state])
 
 
-# R10: what Stripe answered when it was asked is a sighting with Stripe's own stamp, and mostly the last word. But Stripe
-# may answer from a copy that lags behind: then it shows a state that the events know was left. Such an answer is
-# remembered and not believed, and the row is unsure, so that Stripe is asked again.
+# R10: an answer of Stripe is a sighting with the second of Stripe's clock, and usually the latest state. But Stripe may answer
+# from a replica that lags: then it shows a state that, by the events, the object has left. Such an answer is remembered but not
+# shown, and the row is unsure, so that Stripe is asked again.
 
 
 def without_outdated_answers(evidence: Evidence) -> Evidence:
-    """Leave out the answers that are outdated; the same object where none is."""
+    """Leave out the answers that are outdated; returns the same evidence where none is."""
     kept = tuple(one for one in evidence.records if not (one.fetched and is_outdated(one, evidence)))
     return evidence if len(kept) == len(evidence.records) else replace(evidence, records=kept)
 
 
 def is_outdated(answer: EventRecord, evidence: Evidence) -> bool:
-    """Tell whether the events before an answer are sure that its state was left, and too young for it to be back."""
+    """Tell whether the events before an answer prove that its state was left, too recently for the object to be back in it."""
     before = (event for event in evidence.records if not event.fetched and event.created <= answer.created)
     told = replace(evidence, records=tuple(before))
     last = rules.newest_delivered(told.candidates)
@@ -146,7 +146,7 @@ def is_outdated(answer: EventRecord, evidence: Evidence) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A decision seen from its events: what the row showed before and what it shows now."""
+    """What is needed to judge each event of a decision: what the row showed before and what it shows now."""
 
     current: CurrentRow | None
     evidence: Evidence
@@ -183,12 +183,12 @@ class _Judged:
         return _why_last(self.shown, [other for other in others if other.event_id != self.shown.event_id])
 
     def _showed_something_later(self, version: Version) -> bool:
-        """Whether the row already showed something later before this batch."""
+        """Whether the row showed a later event before this batch."""
         last_id = self.current and self.current.last_event_id
         before = [record for record in self.evidence.records if record.event_id == last_id]
         return any(rules.is_creation(version) or rules.is_surely_earlier(version, shown) for shown in before)
 
 
 def _why_last(shown: EventRecord | Version, others: Iterable[EventRecord]) -> Reason:
-    """Tell whether the second alone made it last, or the evidence inside the events."""
+    """Tell whether the seconds alone made it the last event, or the states that the events show."""
     return Reason.NEWER if all(rules.is_surely_earlier(other, shown) for other in others) else Reason.FOLLOWS

@@ -1,8 +1,8 @@
 """What a row shows of its event, and what fills the columns that the event's shape does not carry.
 
-A column that moved between API versions must never lose a good value to a null. Its gap is filled by the
-latest event that carries one, "latest" being a rank of the event itself: so the row is the same in
-whatever order the events came. Knows nothing of how the shown event is chosen.
+A column that moved between API versions must never lose a good value to a null. The gap is filled from the latest event that
+carries a value; "latest" is a rank of the event itself, so the row is the same in whatever order the events came. Knows nothing
+of how the shown event is chosen.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ADDED = {kind.columns: len(kind.columns.__struct_defaults__) for kind in KINDS}
 
 @dataclass(frozen=True, slots=True)
 class RowValues:
-    """The columns that a row shows, and what it must remember because it does not show it."""
+    """The columns that a row shows, and the other values that it must remember."""
 
     columns: Columns
     unseen: tuple[tuple[bytes, Columns], ...]
@@ -54,7 +54,7 @@ class RowValues:
 
 
 def remembered_values(unseen: Iterable[tuple[bytes, Columns]]) -> dict[str, Any]:
-    """Give what states look like as evidence keeps it: the columns that every release knows, and apart from them the added."""
+    """Return the columns of states as evidence keeps them: those that every release knows, and separately the added ones."""
     columns, added_columns = [], []
     for state, shown in unseen:
         values = structs.astuple(shown)
@@ -82,7 +82,7 @@ def row_values_of(
     evidence: Evidence,
     fresh: Mapping[str, Version],
 ) -> RowValues:
-    """Give what the row shows of an event of its newest window, from what it remembered and what is new."""
+    """Return what the row shows of an event of its newest window, from what it remembered and the new events."""
     before = _remembered(current, evidence) if current else {}
     own = before | {m.state: fresh[m.event_id].columns for m in _speakers(recent) if m.event_id in fresh}
     columns = own[shown.state]
@@ -102,7 +102,7 @@ def row_values_of(
 
 
 def _remembered(current: CurrentRow, evidence: Evidence) -> dict[bytes, Columns]:
-    """The own columns of every state of the newest window; the row holds those of the shown one."""
+    """Return the columns of every state of the newest window; those of the shown state are in the row itself."""
     kind = type(current.columns)
     stored: dict[bytes, Columns] = {state: kind(*values) for state, values in evidence.remembered_values}
     return {
@@ -111,14 +111,14 @@ def _remembered(current: CurrentRow, evidence: Evidence) -> dict[bytes, Columns]
 
 
 def _speakers(records: Iterable[EventRecord]) -> Iterable[EventRecord]:
-    """Of several events with one state, the one to be shown: they may differ in nulls and empty hashes."""
+    """Pick one of several events with the same state, the one to show: they may differ in nulls and empty hashes."""
     return {record.state: record for record in sorted(records, key=rules.age)}.values()
 
 
 def _fill_values(
     missing: Iterable[str], stored: Iterable[FillValue], carriers: Iterable[tuple[Rank, Columns]]
 ) -> tuple[FillValue, ...]:
-    """Give the latest value of each missing column, over all events that ever carried one."""
+    """Return the latest value of each missing column, over all events that ever carried one."""
     latest = {value.column: value for value in stored}
     for rank, columns in sorted(carriers, key=itemgetter(0)):
         for name in FILLED_COLUMNS[type(columns)]:

@@ -1,6 +1,6 @@
-"""The rules that compare events one with one; the table in cogento/ordering/order.py says where each stands.
+"""The rules that compare two events; the table in cogento/ordering/order.py lists them.
 
-Each is a function of its own, so that a test can switch it off and see a law break.
+Each is a function of its own, so that a test can switch it off and see a law fail.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def is_terminal(version: Version) -> bool:
-    """R1: deletion and end absorb; after such an event no other than such a one counts."""
+    """R1: after a deletion or end, only other deletions and ends count."""
     return version.terminal
 
 
 def is_creation(version: Version) -> bool:
-    """R2: before the creation there was nothing, whatever its stamp (1 to 6 s of lateness are recorded)."""
+    """R2: the creation is the first event whatever its stamp (stamps 1 to 6 s late are on record)."""
     return version.lifecycle is Lifecycle.CREATED and not version.terminal
 
 
 def is_surely_earlier(one: EventRecord | Version, other: EventRecord | Version) -> bool:
     """R3: further apart than a stamp can be late, the smaller second is earlier.
 
-    What Stripe answered is stamped with the second of the answer, which is never late: the window suffices.
+    An answer of Stripe is stamped with the second of the answer, which is never late: there the window suffices.
     """
     return one.created + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.created
 
@@ -44,7 +44,7 @@ def is_probably_earlier(one: EventRecord, other: EventRecord) -> bool:
 
 
 def is_same_change(one: EventRecord, other: EventRecord) -> bool:
-    """R0: one request made one change, even if Stripe tells two endpoints of it in events of two ids."""
+    """R0: one request made one change, even if Stripe sends it to two endpoints as events with two ids."""
     return one.request is not None and (one.request, one.before, one.state) == (
         other.request,
         other.before,
@@ -67,20 +67,20 @@ def has_grown(one: EventRecord, other: EventRecord) -> bool:
 
 
 def most_grown(candidates: Sequence[EventRecord]) -> Sequence[EventRecord]:
-    """R7: an event that another has outgrown yields to it; a choice in doubt, never more."""
+    """R7: drop events whose growing values another event has exceeded; only a choice in doubt, never proof."""
     return [one for one in candidates if not any(has_grown(one, other) for other in candidates)]
 
 
 def greatest(candidates: Sequence[EventRecord]) -> EventRecord:
-    """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 took it out before."""
+    """R8: the newest second, then the greater id. Lifecycle needs no rank: R1 and R2 have decided it before."""
     return max(candidates, key=age)
 
 
 def newest_delivered(records: Sequence[EventRecord]) -> EventRecord | None:
-    """R10: the newest event that Stripe told of itself; what was fetched puts none out of mind."""
+    """R10: the newest event that Stripe sent; fetched states do not count."""
     return max((event for event in records if not event.fetched), key=age, default=None)
 
 
 def age(record: EventRecord) -> tuple[int, str]:
-    """Sort by second; ids say nothing of order and only make it the same everywhere."""
+    """Sort by second; ids say nothing about order, and only make the sorting the same everywhere."""
     return record.created, record.event_id

@@ -1,9 +1,9 @@
 """The states in which an object can have ended: every order of its events that the evidence allows.
 
 An order may place an event only after all that are surely earlier, and each event should lead from the
-state that the one before it left. The end is sure where all such orders share it and one of them keeps to
-the seconds as they read. Where no order leads throughout, the orders with the fewest breaks count, and the
-end is in doubt. Knows nothing of columns or of how evidence is kept.
+state that the one before it left. The end is sure where all such orders share it and one of them agrees with the seconds as
+stamped. Where no order is unbroken, the orders with the fewest breaks count, and the end is in doubt. Knows nothing of columns
+or of how evidence is kept.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ States = frozenset[bytes]
 NO_STATES: States = frozenset()
 
 MAX_POSITIONS = 10_000
-"""Positions looked at before events are given up as undecidable: 25 events that follow each other within half a minute
-need some dozens."""
+"""Positions searched before events count as undecidable: 25 events that follow each other within half a minute need some dozens."""
 
 MAX_GUESSES = 2_000
-"""The same where links are missing, and only what is shown in doubt depends on it."""
+"""The same limit where links are missing; only the choice that an unsure row shows depends on it."""
 
 
 class Why(StrEnum):
@@ -47,7 +46,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The states a history can have ended in; `is_complete` when the true one is among them."""
+    """The states in which a history can have ended; `is_complete` says that the true one is among them."""
 
     states: States
     why: Why
@@ -60,7 +59,7 @@ class Ends:
 
 
 def possible_ends(evidence: Evidence) -> Ends:
-    """Judge the newest cluster, by itself where that suffices, else by where those before it ended."""
+    """Find the ends of the newest cluster, from its events alone where these suffice, else from the ends of the clusters before."""
     return _ends_after(clusters(evidence.records), evidence)
 
 
@@ -82,7 +81,7 @@ def clusters(newest_first: Sequence[EventRecord]) -> list[list[EventRecord]]:
         if not split or all(rules.is_surely_earlier(record, other) for other in later):
             split.append([])
         split[-1].append(record)
-        # Of those to come the earliest delivered event and the earliest answer: before both is before all.
+        # Keep the earliest delivered event and the earliest answer seen so far: what is before these two is before all later ones.
         later = [record, *(other for other in later if other.fetched is not record.fetched)]
     return [part[::-1] for part in reversed(split)]
 
@@ -91,7 +90,7 @@ def _ends_after(parts: Sequence[Sequence[EventRecord]], evidence: Evidence) -> E
     if not parts:
         return Ends(_anchor(evidence), Why.ALIKE)
     ends = _ends_of(parts[-1], parts[:-1], evidence)
-    # A flood forced events to be dropped that are possibly later than all of these.
+    # In a flood, events may have been dropped that are later than all of these.
     newest, dropped = max(event.created for event in parts[-1]), evidence.newest_dropped
     is_cut = dropped is not None and dropped + STAMP_JITTER >= newest
     return replace(ends, is_complete=ends.is_complete and not is_cut)
@@ -139,7 +138,7 @@ def _states_as_read(parts: Sequence[Sequence[EventRecord]], evidence: Evidence) 
 
 
 def _is_one_window(cluster: Sequence[EventRecord], newest_dropped: int | None) -> bool:
-    """Whether stamps order none of these, read as they are or as late as they can be, and all are remembered."""
+    """Whether stamps order none of these events, taken as they are or as late as they may be, and all are remembered."""
     oldest, newest = cluster[0].created, cluster[-1].created
     return newest - oldest <= ORDER_WINDOW and (
         newest_dropped is None or newest_dropped + STAMP_JITTER < oldest
@@ -147,12 +146,12 @@ def _is_one_window(cluster: Sequence[EventRecord], newest_dropped: int | None) -
 
 
 def _reach(newest_dropped: int | None, seconds: int) -> int | None:
-    """Up to which second a newest_dropped event can have happened after one that is remembered."""
+    """The second up to which a remembered event may be earlier than a dropped one; None when none was dropped."""
     return None if newest_dropped is None else newest_dropped + seconds
 
 
 def _anchor(evidence: Evidence) -> States:
-    """The state that a creation says the rest began with; nothing once something was newest_dropped."""
+    """The state in which the other events began, by the creation; none once an event was dropped."""
     return frozenset({evidence.creation.state}) if evidence.creation else NO_STATES
 
 
@@ -167,7 +166,7 @@ def possibly_last(records: Sequence[EventRecord]) -> Sequence[EventRecord]:
 
 
 def newest_window(records: Sequence[EventRecord]) -> Sequence[EventRecord]:
-    """The events that can come to be shown: seconds leave them possible as the last, or fetched ones aside."""
+    """The events that can be shown: by their seconds they may be the last, or the last of those not fetched."""
     newest = rules.newest_delivered(records)
     if newest is None:
         return records
@@ -180,7 +179,7 @@ _Position = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The changes and sightings of one cluster with, for each, the bits of those that must come after it."""
+    """The changes and sightings of one cluster and, for each, a bit set of those that must come after it."""
 
     events: Sequence[EventRecord]
     must_follow: tuple[int, ...]
@@ -188,7 +187,7 @@ class Walk:
 
     @classmethod
     def over(cls, cluster: Sequence[EventRecord], precedes: Precedes, dropped_until: int | None) -> Walk:
-        """Prepare to walk a cluster, oldest event first; a change that several events tell of is walked once."""
+        """Prepare to walk a cluster, oldest event first; a change that several events describe is walked once."""
         changes: list[list[EventRecord]] = []
         for event in cluster:
             told = [one for one in changes if rules.is_same_change(event, one[0])] if event.request else []
@@ -208,7 +207,7 @@ class Walk:
         return self._ends(starts, max_breaks=len(self.events), max_positions=MAX_GUESSES)
 
     def _ends(self, starts: States, *, max_breaks: int, max_positions: int) -> States:
-        """Where the orders with the fewest breaks end; nowhere when there is none, or too many to look at."""
+        """Where the orders with the fewest breaks end; empty when there is none, or too many positions to search."""
         search = _Search(self, starts, max_positions)
         everything = (1 << len(self.events)) - 1
         try:
@@ -225,7 +224,7 @@ class _SearchLimitError(Exception):
 
 
 class _Search:
-    """Walks back from each possible end: a link names what came before, and what was newest_dropped is all at the front."""
+    """Walks back from each possible end: a link names the state before, and all dropped events lie at the beginning."""
 
     def __init__(self, walk: Walk, starts: States, max_positions: int) -> None:
         self._walk = walk
@@ -234,7 +233,7 @@ class _Search:
         self._breaks_that_failed: dict[_Position, int] = {}
 
     def possible_last(self, events: int, breaks: int) -> Iterator[bytes]:
-        """Give the states of those of some events that can be the last of them, with at most so many breaks."""
+        """Return the states in which these events (a bit set) can end, with at most `breaks` breaks."""
         found: set[bytes] = set()
         for i, event in self._unfollowed(events):
             if event.state not in found and self._can_begin(events ^ 1 << i, event.leads_from, breaks):
@@ -242,7 +241,7 @@ class _Search:
                 yield event.state
 
     def _can_begin(self, events: int, at: bytes, breaks: int) -> bool:
-        """Whether an order of these events, the first ones, leads to a state with at most so many breaks."""
+        """Whether some order of these events, as the first ones, leads to the state `at` with at most `breaks` breaks."""
         if self._breaks_that_failed.get((events, at), -1) >= breaks:
             return False
         self._left -= 1
@@ -265,7 +264,7 @@ class _Search:
         )
 
     def _may_have_forgotten(self, events: int) -> bool:
-        """Whether a dropped event may follow each of these: then they do in any order, and any state may be next."""
+        """Whether a dropped event may follow each of these: then any order of them will do, and any state may come next."""
         until = self._walk.dropped_until
         return until is not None and all(
             event.created <= until for i, event in enumerate(self._walk.events) if events >> i & 1
@@ -281,14 +280,14 @@ class _Search:
         )
 
     def _unfollowed(self, events: int) -> Iterator[tuple[int, EventRecord]]:
-        """Those of some events after which none of the others must come, newest first."""
+        """The events of a bit set that none of its others must follow, newest first."""
         for i in reversed(range(len(self._walk.events))):
             if events >> i & 1 and not self._walk.must_follow[i] & events:
                 yield i, self._walk.events[i]
 
 
 def _must_follow(one: int, changes: Sequence[Sequence[EventRecord]], precedes: Precedes) -> int:
-    """The bits of the changes that come after one; of those that say the same the first: order makes no difference."""
+    """A bit set of the changes that come after one; identical changes keep their order, as another would make no difference."""
     return sum(
         1 << i
         for i, other in enumerate(changes)
@@ -298,6 +297,6 @@ def _must_follow(one: int, changes: Sequence[Sequence[EventRecord]], precedes: P
 
 
 def _says(change: Sequence[EventRecord]) -> tuple[tuple[int, ...], bytes, bytes, tuple[int, ...]]:
-    """What a change says with all events that tell of it: a second one of another second bears on the order."""
+    """What a change says, with the seconds of all its events: a further event with another second matters for the order."""
     event = change[0]
     return tuple(sorted(one.created for one in change)), event.leads_from, event.state, event.growing

@@ -1,4 +1,4 @@
-"""The kinds of Stripe's objects that have a table. What is done for one of them is done for all, by their descriptions.
+"""The kinds of Stripe's objects that have a table. Whatever is done for one kind is done for all, by their descriptions.
 
 Customers come first: every other object belongs to one.
 """
@@ -28,7 +28,7 @@ KINDS = (
 )
 
 OWNED_KINDS = tuple(kind for kind in KINDS if kind is not CUSTOMER)
-"""What belongs to a customer."""
+"""The kinds that belong to a customer."""
 
 KINDS_BY_NAME = {kind.name: kind for kind in KINDS}
 _BY_TYPE = {type_: kind for kind in KINDS for type_ in (*kind.types, kind.fetched)}

@@ -1,7 +1,7 @@
 """Customers: the root of all other objects. A customer's row is a user, who owns the queue, the address and the roles.
 
-Also how other objects name their customer. A customer may live as an account (Accounts v2): Stripe names it in
-`customer_account`, and its customer still in `customer` (docs.stripe.com/connect/use-accounts-as-customers).
+Also how other objects name their customer. A customer may be an account (Accounts v2): Stripe then names the account in
+`customer_account`, and still a customer in `customer` (docs.stripe.com/connect/use-accounts-as-customers).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from cogento.events.fields import Json
 from cogento.events.kinds.kind import Boolean, Columns, JsonText, Kind, Metadata, Projection, Text, Time
 from cogento.events.names import is_object_id, referenced_id
 
-MAX_EMAIL_LENGTH = 512  # Stripe's own limit; four times as many bytes still fit into a unique index
+MAX_EMAIL_LENGTH = (
+    512  # characters, Stripe's own limit; with four bytes each they still fit into a unique index
+)
 
 
 class CustomerColumns(Columns, frozen=True):
@@ -40,7 +42,7 @@ def live_customer(obj: Json) -> CustomerColumns:
 
 
 def deleted_customer(obj: Json) -> CustomerColumns:
-    """Erase a customer as Stripe does, whether the event carries all it was or only its id."""
+    """Return a customer without its data, as Stripe deletes it, whether the event carries all fields or only the id."""
     return CustomerColumns(
         stripe_email=None,
         name=None,
@@ -53,7 +55,7 @@ def deleted_customer(obj: Json) -> CustomerColumns:
 
 
 def project_customer(customer: Json) -> Projection:
-    """Reduce a customer to what tells its states apart."""
+    """Reduce a customer to the values that distinguish its states."""
     get = customer.get
     settings = get("invoice_settings")
     return [
@@ -100,7 +102,7 @@ CUSTOMER = Kind(
 
 
 def owner_of(obj: Json, name: str) -> str:
-    """Read whose an object is, a subscription for example; raises PermanentError when it has no customer."""
+    """Read the customer that an object belongs to; raises PermanentError when it has none. `name` is the kind's, for the message."""
     customer_id = referenced_id(obj.get("customer"))
     if customer_id is None and names_account(obj):
         fields.malformed(
@@ -112,5 +114,5 @@ def owner_of(obj: Json, name: str) -> str:
 
 
 def names_account(obj: Json) -> bool:
-    """Tell whether an object's customer lives as an account, which Stripe then names beside it."""
+    """Tell whether an object's customer is an account (Accounts v2), which Stripe then names in `customer_account`."""
     return referenced_id(obj.get("customer_account")) is not None

@@ -1,7 +1,7 @@
 """The items of a subscription as `subscriptions.items` shows them: what is sold, how much of it, and for how much.
 
-Prices came in 2020; before them, and beside them ever since, an item has a plan that says the same in other words. All
-renderings of one item are read alike. Only for reports: what is odd in an item is null there, and nothing else.
+Prices came in 2020; before that, and beside the price since, an item has a plan with the same facts under other names. All
+shapes of one item are read alike. Only for reports: an odd value in an item becomes null, and the rest stays.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def items_text(subscription: Json, oldest_first: Iterable[Json]) -> str:
 
 
 def _item(subscription: Json, item: Json) -> dict[str, Any]:
-    """Describe one item; every key is there, and null where Stripe does not say or a price has no such thing.
+    """Describe one item; every key is there, null where Stripe does not say or the price has no such value.
 
-    `unit_amount` is in the smallest unit of the currency and may have a fraction; a price in tiers has none.
+    `unit_amount` is in the smallest unit of the currency and may have a fraction; a tiered price has none.
     """
     get, price, plan = item.get, nested(item.get("price")), nested(item.get("plan"))
     recurring = nested(price.get("recurring")) or plan

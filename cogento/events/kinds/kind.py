@@ -1,4 +1,4 @@
-"""What a kind of Stripe's objects is: one frozen description, from which everything that is done with them is made.
+"""What a kind of Stripe's objects is: one frozen description, from which everything that is done with such objects follows.
 
 docs/adding-an-object.md adds an invoice. Knows no kind by name.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FETCHED = "fetched"
-"""How the types end that we make ourselves, of objects that Stripe was asked for (cogento/events/fetched.py)."""
+"""The end of event types that we make ourselves, for objects that Stripe was asked for (cogento/events/fetched.py)."""
 
 Projection = list[Any]
 
@@ -30,11 +30,11 @@ class ColumnType(Enum):
     NUMBER = auto()
     BOOLEAN = auto()
     TIME = auto()  # Unix seconds here, TIMESTAMPTZ there
-    JSON = auto()  # canonical JSON text here, JSONB there
+    JSON = auto()  # canonical JSON as str here, JSONB there
     METADATA = (
         auto()
-    )  # as JSON and never NULL; written only when it changes, so that its index gains no entry
-    CLOSED_JSON = auto()  # as JSON, in a form of our own that has no place for personal data
+    )  # like JSON and never NULL; written only when it changes, so that its index gains no entry
+    CLOSED_JSON = auto()  # like JSON, in a form of our own that has no place for personal data
 
 
 Text = Annotated[str, ColumnType.TEXT]
@@ -49,9 +49,8 @@ ClosedJson = Annotated[str, ColumnType.CLOSED_JSON]
 class Columns(msgspec.Struct, frozen=True):
     """What a row shows of its object, under the names of its table's columns.
 
-    A subclass names every column with its type; each has `stripe_created_at: Time | None`. Rows remember values by
-    their places: a column that is added later comes last, and is None by default, which is what it shows of a row that
-    an earlier release wrote.
+    A subclass names every column with its type; each has `stripe_created_at: Time | None`. Rows remember values by position: a
+    column that is added later comes last and has the default None, the value for rows that an earlier release wrote.
     """
 
 
@@ -63,7 +62,7 @@ class OwnedColumns(Columns, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A list that is read of an object and of which Stripe gives only the first elements, and where the others are.
+    """A list in an object of which Stripe gives only the first elements, and where to get the others.
 
     `{id}` in `path` stands for the object's id; `parameter` is the one that names it, where the path does not.
     """
@@ -74,7 +73,7 @@ class Parts:
 
 
 def never_grows(_obj: Json, _projection: Projection) -> tuple[int, ...]:
-    """Find nothing that grows."""
+    """Return no growing values: the default of Kind.growth."""
     return ()
 
 
@@ -83,19 +82,18 @@ class Kind:
     """One kind of object; the same description is the same kind.
 
     **Names.** `name` is what Stripe's `object` says, `id_prefix` how ids begin. `family` is how the types of its events
-    begin, `events` how they end: `created` makes an object and `deleted` ends it. With `takes_new_events` whatever
-    begins so is taken, as Stripe adds it.
+    begin, `events` how they end: `created` makes an object and `deleted` ends it. With `takes_new_events` every type of the
+    family is taken, also ones that Stripe adds later.
 
-    **Reading.** `read` makes `columns` of an object, or raises PermanentError. `read_deleted` does of one that was
-    deleted, where Stripe keeps no more of it than that. In the columns `not_in_every_shape` None means that this API
-    version does not carry it, so that it never overwrites a known value.
+    **Reading.** `read` makes `columns` of an object, or raises PermanentError. `read_deleted` does so for a deleted object, of
+    which Stripe keeps nothing else. In the columns `not_in_every_shape` None means that this API version does not carry the
+    value, so that it never overwrites a known one.
 
-    **Order.** `project` reduces an object to what tells its states apart, and `projected` names every field that it
-    reads and an update can change. `growth` finds values that mostly grow. An object has ended, for good, once its
-    field and column `ended_by` has one of `ended_values`. `ends_with_customer` says that Stripe ends it when it
-    deletes the customer.
+    **Order.** `project` reduces an object to the values that distinguish its states, and `projected` names every field that it
+    reads and an update can change. `growth` finds values that mostly grow. An object has ended, for good, once its field and
+    column `ended_by` has one of `ended_values`. `ends_with_customer` says that Stripe ends it when it deletes the customer.
 
-    **Table.** Rows are in `table`, whose frame docs/adding-an-object.md shows. `shown` names the columns that
+    **Table.** Rows are in `table`, whose fixed columns docs/adding-an-object.md shows. `shown` names the columns that
     `cogento explain` shows, each under its heading.
 
     **Stripe's API.** Objects are listed at `path` with `list_parameters`, each is at `path/id`.
@@ -165,11 +163,11 @@ class Kind:
         return f"stripe_{self.row_id_column}"
 
     def shows_end(self, columns: Columns) -> bool:
-        """Tell whether a row that shows this shows an object that has ended."""
+        """Tell whether a row with these columns shows an object that has ended."""
         return getattr(columns, self.ended_by) in self.ended_values
 
     def has_ended(self, obj: Json) -> bool:
-        """Tell whether an object says that it has ended; it may be odd."""
+        """Tell whether an object says that it has ended; the object may be malformed."""
         value = obj.get(self.ended_by)
         return isinstance(value, str | bool) and value in self.ended_values
 
@@ -179,22 +177,22 @@ class Kind:
         return not (isinstance(listed, dict) and listed.get("has_more") is True)
 
     def column_types(self) -> dict[str, ColumnType]:
-        """Name the columns that its table has of its own, in their order, and what each holds."""
+        """Return the columns that only this kind's table has, in their order, with the type of each."""
         hints = get_type_hints(self.columns, include_extras=True)
         return {name: _column_type(hint) for name, hint in hints.items() if name != "customer_id"}
 
     @cached_property
     def personal_columns(self) -> dict[str, str | None]:
-        """The columns that may hold personal data, whatever people put there, and what each is without: JSON of any form."""
+        """The columns that may hold personal data (free JSON, with whatever people put there), and the value of each without it."""
         blank = {ColumnType.JSON: None, ColumnType.METADATA: "{}"}
         return {name: blank[type_] for name, type_ in self.column_types().items() if type_ in blank}
 
     def without_personal_data(self, columns: Columns) -> Columns:
-        """Blank those columns of what a row shows."""
+        """Return the columns with the personal ones blanked."""
         return msgspec.structs.replace(columns, **self.personal_columns)
 
 
 def _column_type(hint: Any) -> ColumnType:
-    """Find what a column holds in its type, `Text` or `Text | None`."""
+    """Find a column's type in its annotation, `Text` or `Text | None`."""
     named = (one for part in (hint, *get_args(hint)) for one in getattr(part, "__metadata__", ()))
     return next(one for one in named if isinstance(one, ColumnType))

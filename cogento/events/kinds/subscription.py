@@ -1,7 +1,7 @@
-"""Subscriptions, read from wherever an API version puts what they say.
+"""Subscriptions, read from wherever an API version puts their values.
 
-Before 2025-03-31.basil the period stood on the subscription, since then on its items. Before prices a product hung on
-the plan, and before products on nothing.
+Before 2025-03-31.basil the period stood on the subscription, since then on its items. Before there were prices a plan named the
+product, and before there were products nothing did.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class SubscriptionColumns(OwnedColumns, frozen=True):
     """A subscription as `subscriptions` shows it; times in Unix seconds, `items`, `pause_collection` and `metadata` JSON text.
 
     A period or product that the event's shape does not carry is None and never overwrites a known one. From `items` on the
-    columns are for reports: odd values are None, and all are where `items` is None, which an earlier release left so.
+    columns are for reports: odd values are None. All of them are None where an earlier release wrote the row, which left `items`
+    None.
     """
 
     product_id: Text | None
@@ -103,7 +104,7 @@ def _pause_text(pause: Json) -> str | None:
 
 
 def _times(obj: Json, items: list[Json], key: str) -> list[int]:
-    """Give the subscription's own time where it has one, else those of its items."""
+    """Return the subscription's own time where it has one, else those of its items."""
     own = fields.time(obj, key)
     if own is not None:
         return [own]
@@ -119,7 +120,7 @@ def _product_id(obj: Json, items: list[Json]) -> str | None:
 
 
 def oldest(items: Sequence[Json]) -> Json:
-    """Give the item that was made first, of two the one with the smaller id: Stripe promises no order of items."""
+    """Return the item that was made first, of equally old ones that with the smallest id: Stripe promises no order of items."""
     return items[0] if len(items) == 1 else min(items, key=_age)
 
 
@@ -128,7 +129,7 @@ def _oldest_first(items: Sequence[Json]) -> Sequence[Json]:
 
 
 def _age(item: Json) -> tuple[bool, int, str, str]:
-    """Sort by what an item says of itself, also where it says little; an item without a date counts as the newest."""
+    """Sort by an item's own values, of which any may be missing; an item without a date counts as the newest."""
     created = item.get("created")
     dated = (False, created) if type(created) is int else (True, 0)
     return *dated, str(item.get("id")), str(_project_item(item))
@@ -138,7 +139,7 @@ _PERIOD_START, _ITEMS = 0, 3  # places in the projection
 
 
 def project_subscription(subscription: Json) -> Projection:
-    """Reduce a subscription to what tells its states apart."""
+    """Reduce a subscription to the values that distinguish its states."""
     get = subscription.get
     items = _items(subscription)
     return [
@@ -161,9 +162,9 @@ def project_subscription(subscription: Json) -> Projection:
 
 
 def _seldom_told(subscription: Json) -> Projection:
-    """Reduce what few subscriptions have, with its name; of most it adds nothing.
+    """Reduce the values that few subscriptions have, each with its name; most subscriptions have none.
 
-    So their states are those of releases that did not know it, whose evidence goes on to count.
+    So the states of most hash as in releases that did not read these values, and evidence from those releases stays valid.
     """
     told: Projection = []
     method = _collection_method(subscription)
@@ -176,13 +177,13 @@ def _seldom_told(subscription: Json) -> Projection:
 
 
 def subscription_growth(_subscription: Json, projection: Projection) -> tuple[int, ...]:
-    """R7: a period's start only grows; of several items the removal of one may lower it."""
+    """R7: a period's start only grows; with several items the removal of one may lower it."""
     start = projection[_PERIOD_START]
     return (start,) if len(projection[_ITEMS]) == 1 and start is not None else ()
 
 
 def _items(subscription: Json) -> list[Json]:
-    """List the items as they come; before there were items the subscription itself was its only one."""
+    """List the items in Stripe's order; before there were items the subscription itself was its only one."""
     listed = subscription.get("items")
     data = listed.get("data") if isinstance(listed, dict) else None
     items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
@@ -199,7 +200,7 @@ def _boundary(
 ) -> int | None:
     """Find a period's boundary: on the subscription before 2025-03-31.basil, on its items since.
 
-    Of several items it is the latest start and the earliest end, which is what Stripe shows on the subscription.
+    With several items it is the latest start and the earliest end, as Stripe itself showed them on the subscription.
     https://docs.stripe.com/billing/subscriptions/mixed-interval ("Billing periods for mixed interval subscriptions"),
     https://docs.stripe.com/changelog/basil/2025-07-30/support-mixed-intervals ("the smallest item level period").
     """
@@ -245,6 +246,6 @@ SUBSCRIPTION = Kind(
         "Items": "items",
     },
     path="/v1/subscriptions",
-    list_parameters={"status": "all"},  # else without those that have ended
+    list_parameters={"status": "all"},  # by default those that have ended are left out
     parts=Parts("items", "/v1/subscription_items", parameter="subscription"),
 )  # fmt: skip
