@@ -1,7 +1,7 @@
 """Every metric of the queue, the workers and the tables, declared once: name, type, help, and where its figure comes from.
 
 Whoever serves metrics (the receiver, the console) renders what is declared here; exposition.py has how. The receiver's
-own counters are in receiver/metrics.py. Pure, but for what a worker counts until its next heartbeat.
+own counters are in receiver/metrics.py. Pure, except for the counts that a worker keeps until its next heartbeat.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SUFFIXES = {Type.COUNTER: "_total", Type.INFO: "_info"}
 
 
 class Buckets(NamedTuple):
-    """The value of a histogram: how many were up to each of BUCKETS_SECONDS, and the sum of all."""
+    """The value of a histogram: how many observations were up to each of BUCKETS_SECONDS, and the sum of all."""
 
     counts: tuple[int, ...]
     sum_seconds: float
@@ -61,9 +61,9 @@ Measured = dict[str, list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Metric(Generic[F]):
-    """One metric. `read` finds its samples in the figures F: one number, or some by the values of the labels.
+    """One metric. `read` finds its samples in the figures F: one number, or several by the values of the labels.
 
-    None, or no samples, leaves it out.
+    Where it returns None or no samples, the metric is left out.
     """
 
     name: str
@@ -93,7 +93,7 @@ def measure(metrics: tuple[Metric[F], ...], figures: F) -> Measured:
 
 
 _counted: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
-"""By the account whose work it was."""
+"""Counts not yet sent, by account."""
 _counting = threading.Lock()
 
 
@@ -109,12 +109,12 @@ class WorkerCounter:
     labels: tuple[str, ...] = ()
 
     def count(self, *labels: str, by: int = 1) -> None:
-        """Count, under these values of the labels: few, known beforehand, and without spaces or commas."""
+        """Count under these values of the labels, which must be few, known beforehand, and without spaces or commas."""
         with _counting:
             _counted[working_for.get()][f"{self.name} {','.join(labels) or '-'} total"] += by
 
     def read(self, figures: QueueFigures) -> Mapping[tuple[str, ...], float]:
-        """Return what all workers have counted; without labels it is 0 until one has."""
+        """Return what all workers have counted; a counter without labels starts at 0."""
         found: dict[tuple[str, ...], float] = {} if self.labels else {(): 0}
         for field, count in figures.counters.items():
             name, labels, _ = field.split()
@@ -166,7 +166,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_queue_paused",
         Type.GAUGE,
-        "1 while an operator holds everything.",
+        "1 while an operator has paused all customers.",
         lambda queue: queue.halted,
     ),
     Metric(
@@ -184,7 +184,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_circuit_open",
         Type.GAUGE,
-        "1 while workers take no mail, or come back, because this is away.",
+        "1 while workers claim no mail because this dependency is away, or while they are returning to it.",
         lambda queue: {(str(one),): one in queue.waits_for for one in Dependency},
         ("dependency",),
     ),
@@ -215,7 +215,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_queue_lost_events",
         Type.COUNTER,
-        "Events whose bytes Redis had lost.",
+        "Events whose body Redis had lost.",
         lambda queue: queue.lost_total,
     ),
     Metric(
@@ -228,7 +228,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_worker_last_heartbeat_timestamp_seconds",
         Type.GAUGE,
-        "When a worker last said that it takes work; one that stopped in order is left out.",
+        "When a worker last sent a heartbeat; one that stopped in order is left out.",
         lambda queue: {(str(worker.slot),): worker.beat_ms / 1000 for worker in queue.workforce.seen},
         ("worker_slot",),
     ),
@@ -249,14 +249,14 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_event_freshness_seconds",
         Type.HISTOGRAM,
-        "From happened in Stripe to settled.",
+        "From creation in Stripe to settled.",
         _delays(Delay.FRESHNESS),
         ("source",),
     ),
     Metric(
         "cogento_ack_durability",
         Type.INFO,
-        "What a 2xx promises, and by which means it is kept.",
+        "What a 2xx promises, and by which mechanism.",
         lambda queue: {(queue.server.ack, queue.server.ack_means): 1} if queue.server else None,
         ("level", "means"),
     ),
@@ -272,7 +272,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     ),
     *(counter.metric for counter in WORKER_COUNTERS),
 )
-"""What Redis knows: whoever serves metrics asks for it."""
+"""Metrics from Redis: every process that serves metrics reads these."""
 
 READ_AT = "cogento_postgres_figures_timestamp_seconds"
 
@@ -293,32 +293,32 @@ TABLE_METRICS: tuple[Metric[TableFigures], ...] = (
     Metric(
         "cogento_dead_letters",
         Type.GAUGE,
-        "Letters nobody has dealt with yet.",
+        "Open dead letters.",
         lambda tables: {(one.status, one.failure_class): one.letters for one in tables.letters},
         ("status", "class"),
     ),
     Metric(
         "cogento_dead_letters_terminal",
         Type.GAUGE,
-        "Those of them that end a customer or subscription which a row still shows.",
+        "Open dead letters of events that end a customer or subscription which a row still shows as not ended.",
         lambda tables: tables.removals,
     ),
     Metric(
         "cogento_dead_letter_oldest_age_seconds",
         Type.GAUGE,
-        "How long the oldest of them has lain; 0 when there is none.",
+        "Age of the oldest open dead letter; 0 when there is none.",
         lambda tables: tables.oldest_letter_age_seconds or 0,
     ),
     Metric(
         "cogento_ambiguous_rows",
         Type.GAUGE,
-        "Rows of which nobody knows how their object ends.",
+        "Rows whose events leave open which of them is last.",
         lambda tables: tables.unsure,
     ),
     Metric(
         "cogento_refetch_pending",
         Type.GAUGE,
-        "Objects that thin events told of and that Stripe has not told of since.",
+        "Objects that thin events named and that Stripe has still to be asked for.",
         lambda tables: tables.to_ask,
     ),
     Metric(
@@ -330,30 +330,30 @@ TABLE_METRICS: tuple[Metric[TableFigures], ...] = (
     Metric(
         "cogento_reconcile_pending_events",
         Type.GAUGE,
-        "Events that sweeps saw and the ledger has not yet.",
+        "Events that sweeps found and that are not yet in the ledger.",
         lambda tables: tables.sweeping.awaited,
     ),
     Metric(
         "cogento_reconcile_last_success_timestamp_seconds",
         Type.GAUGE,
-        "When a sweep last came to its end; left out before the first.",
+        "When a sweep last ended; left out before the first.",
         lambda tables: tables.sweeping.finished,
     ),
     Metric(
         "cogento_reconcile_watermark_timestamp_seconds",
         Type.GAUGE,
-        "Up to when every event of ours is known to be here; Stripe lists events for 30 days.",
+        "Up to when no event of ours is missing; Stripe lists events for 30 days.",
         lambda tables: tables.sweeping.watermark,
     ),
     Metric(
         "cogento_build",
         Type.INFO,
-        "The version of what read the tables, and their migration.",
+        "The version of the program that read the tables, and the tables' migration.",
         lambda tables: {(VERSION, tables.revision): 1},
         ("version", "schema"),
     ),
 )
-"""What Postgres knows: a worker reads it and keeps it in Redis, the console reads it by itself."""
+"""Metrics from Postgres: a worker reads these and keeps them in Redis; the console reads them itself."""
 
 
 METRICS: tuple[Metric[Any], ...] = (*QUEUE_METRICS, *TABLE_METRICS)
@@ -362,7 +362,7 @@ _PACKED = msgspec.json.Decoder(dict[str, list[tuple[tuple[str, ...], float]]] | 
 
 
 def pack(measured: Measured | None) -> bytes:
-    """Write samples down for processes of any release; None says that there are none to be had."""
+    """Encode samples for processes of any release; None says that none could be read."""
     return msgspec.json.encode(measured)
 
 

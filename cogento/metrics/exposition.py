@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from cogento.queue.figures import KeptTables, QueueFigures
 
 FRESH_SECONDS = 60
-"""Figures of the tables that a worker read longer ago are left out, so that none shows an old number."""
+"""Figures of the tables that a worker read longer ago than this are left out, so that no old number is shown."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 
 
 def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
-    """Tell whether a request may see more than yes or no.
+    """Tell whether a request may see figures, and not only whether all is well.
 
-    With a METRICS_TOKEN: who bears it. Without: who asks over loopback and was not forwarded, for a
-    proxy on this machine asks over loopback in the name of the whole internet.
+    With a METRICS_TOKEN, a request with that token may. Without one, a request over loopback may that was not forwarded: a proxy
+    on this machine connects over loopback for the whole internet.
     """
     if token is not None:
         offered = environ.get("HTTP_AUTHORIZATION", "")
@@ -48,7 +48,7 @@ def is_trusted(environ: Mapping[str, Any], token: str | None) -> bool:
 
 
 class ShownTables(NamedTuple):
-    """What is shown of the tables, and whether Postgres answers: None where nobody knows."""
+    """The tables' samples to show, and whether Postgres answers: None where that is not known."""
 
     measured: Measured
     is_up: bool | None
@@ -58,7 +58,7 @@ NOTHING_KNOWN = ShownTables({}, is_up=None)
 
 
 def shown_tables(kept: KeptTables | None) -> ShownTables:
-    """Say what may be shown of what a worker kept: of old figures nothing but when they were read."""
+    """Select what may be shown of the figures that a worker kept: of old ones only when they were read."""
     if kept is None:
         return NOTHING_KNOWN
     try:
@@ -73,12 +73,12 @@ def shown_tables(kept: KeptTables | None) -> ShownTables:
 
 
 def exposition(queue: QueueFigures | None, tables: ShownTables) -> bytes:
-    """Write what is known of queue and tables; a server that did not answer leaves its figures out."""
+    """Write the figures of queue and tables; those of a server that did not answer are left out."""
     return exposition_of({None: (queue, tables)})
 
 
 def exposition_of(accounts: Mapping[str | None, tuple[QueueFigures | None, ShownTables]]) -> bytes:
-    """Write the same of several accounts, each sample with its account's name; of one that has none without."""
+    """Write the same for several accounts, each sample with its account's name; under the key None without."""
     registry = CollectorRegistry()
     registry.register(_Known(accounts))
     return generate_latest(registry)

@@ -1,1 +1,1 @@
-"""What asks Stripe of its own accord, and lays the answers into mailboxes. Knows no HTTP and no Celery."""
+"""Asks Stripe without being asked itself, and puts the answers into mailboxes. Knows no HTTP and no Celery."""

@@ -1,8 +1,8 @@
 """Backfill: every object that Stripe lists, written into the tables, one kind after the other.
 
-What is left to list is kept in Postgres after every page, so that a killed process loses a page at most. The
-customers come first: every other object needs its customer's row. Stripe does not list deleted customers; those
-that still have others are asked for singly.
+What is left to list is kept in Postgres after every page, so that a killed process loses at most a page. Customers come first:
+every other object needs its customer's row. Stripe does not list deleted customers; a deleted customer that still has other
+objects is asked for by its id.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
 
 SLICES = 16
 LANES = 8
-"""Pages that are asked for or dealt with at once: at 20 requests a second each may take 0.4 s."""
+"""Pages that are requested or processed at once: at 20 requests a second each may take 0.4 s."""
 
 SHORTEST_SECONDS = 600
-"""No slice is halved that is not twice as long."""
+"""The shortest half: only a slice at least twice as long is halved."""
 
 CLOSE_SECONDS = 30 * 24 * 3600
-"""How exactly the beginning of an account is searched for: it takes eight questions."""
+"""How exactly the beginning of an account is searched for: it takes eight requests."""
 
 GONE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
-"""What Stripe answers when the object that a list shall go on after was deleted meanwhile."""
+"""Stripe's error code when the object after which a list is to continue was deleted meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
     """How far a backfill is: the Unix second when it began, the share of time that is listed, and what became of objects.
 
-    It may have been begun by a process that has ended since.
+    The backfill may have been begun by a process that has ended since.
     """
 
     begun: int
@@ -61,10 +61,7 @@ class Backfilled:
 
 
 class Backfill:
-    """Fills the tables; whoever calls holds the turn.
-
-    Raises what Stripe, Redis and Postgres raise; another run then goes on from there.
-    """
+    """Fills the tables; the caller must hold the leader lease. Raises what Stripe, Redis and Postgres raise; another run then continues from there."""
 
     def __init__(
         self,
@@ -84,7 +81,7 @@ class Backfill:
         self._seconds_left = 0
 
     async def run(self, *, anew: bool) -> Backfilled:
-        """Go on with what an earlier run left, or begin; with `anew` forget what was left."""
+        """Continue with what an earlier run left, or begin; with `anew` begin again in any case."""
         await self._begin_or_resume(anew=anew)
         left = await self._backfills.left()
         self._seconds_left = sum(part.left.seconds for part in left)
@@ -94,7 +91,7 @@ class Backfill:
         return self._standing()
 
     async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:
-        """Write a page's objects, and after them what is left of its slice: it may be written twice, never not at all."""
+        """Write a page's objects, and then what is left of its slice: after a crash a page may be written twice, but none is skipped."""
         applied = await self._applier.apply([StripeAnswer(one, page.at) for one in page.objects])
         await self._backfills.save(part, applied)
         self._counts += applied
@@ -102,11 +99,11 @@ class Backfill:
         self._report(self._standing())
 
     async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
-        """As BackfillProgress.halve."""
+        """As BackfillProgress.split."""
         return await self._backfills.split(part, second)
 
     async def _begin_or_resume(self, *, anew: bool) -> None:
-        """Begin, unless an earlier run left something."""
+        """Begin, unless an earlier run left something and `anew` is false."""
         standing = await self._backfills.status()
         if anew or not standing.is_under_way:
             api = self._stripe.api
@@ -126,7 +123,7 @@ class PageHandler(Protocol):
     """Handles the pages, and remembers what is left of the slices."""
 
     async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:
-        """Deal with a page; then `part` is left of its slice, and `seconds` less than before."""
+        """Process a page; afterwards `part` is what is left of its slice, which is `seconds` shorter than before."""
 
     async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """Cut a slice in two at a second; the older half comes first."""
@@ -135,7 +132,7 @@ class PageHandler(Protocol):
 class ListScan:
     """Lists everything that Stripe has of one kind: slices of time, several at once, each from its newest object back.
 
-    A slice that others would have to wait for is halved, so that an account whose objects were all made in one month is
+    A slice on which the others would have to wait is halved, so that an account whose objects were all made in one month is
     listed as fast as any. For one event loop.
     """
 
@@ -145,7 +142,7 @@ class ListScan:
         self._lanes = asyncio.Semaphore(LANES)
 
     async def over(self, parts: Iterable[BackfillRange]) -> None:
-        """List them to their ends, begun in this order; the first failure ends all, and is raised."""
+        """List all slices completely, begun in this order; the first failure ends all, and is raised."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 for part in parts:
@@ -167,7 +164,7 @@ class ListScan:
                     tasks.create_task(self._scan(older, tasks))
 
     async def _page(self, left: TimeRange, after_id: str | None) -> Page:
-        """Ask for the next page; by time alone when the object to go on after has been deleted meanwhile."""
+        """Ask for the next page; by time alone when the object after which to continue was deleted meanwhile."""
         try:
             return await self._api.objects(left.kind, since=left.since, before=left.before, after_id=after_id)
         except StripeApiError as error:
@@ -179,8 +176,8 @@ class ListScan:
 async def stretches(api: StripeApi, kind: Kind, *, until: int) -> Sequence[TimeRange]:
     """Cut the time in which objects were created before a Unix second into slices.
 
-    They come in an order in which those done at any moment are spread over all of time: so the share of the
-    time that is done tells the share of the objects, and with it how long the rest will take.
+    They come in an order in which those done at any moment are spread over the whole time: so the share of time that is done
+    estimates the share of objects, and with it how long the rest will take.
     """
     since = await _beginning(api, kind, until)
     bounds = [since + (until - since) * i // SLICES for i in range(SLICES + 1)]
@@ -188,7 +185,7 @@ async def stretches(api: StripeApi, kind: Kind, *, until: int) -> Sequence[TimeR
 
 
 async def _beginning(api: StripeApi, kind: Kind, until: int) -> int:
-    """Find a second before which there is nothing, not more than CLOSE_SECONDS too early: Stripe lists the newest first."""
+    """Find a second before which there are no objects, at most CLOSE_SECONDS too early; by halving, as Stripe lists the newest first."""
     empty_before, something_before = EARLIEST_CREATED, until
     while something_before - empty_before > CLOSE_SECONDS:
         middle = (empty_before + something_before) // 2
@@ -203,7 +200,7 @@ async def _beginning(api: StripeApi, kind: Kind, until: int) -> int:
 
 
 def _spread(place: int) -> int:
-    """Read a place's bits backwards: neighbours come far apart."""
+    """Reverse the bits of a position, so that neighbours come far apart."""
     return int(f"{place:0{SLICES.bit_length() - 1}b}"[::-1], 2)
 
 
@@ -212,12 +209,12 @@ class _Created(msgspec.Struct):
 
 
 def _end_of_rest(page: Page, left: TimeRange) -> int:
-    """Say before which second objects are left: the last one's own second may hold more of them."""
+    """Return the second before which objects may be left: the second of the page's last object may hold more."""
     if not page.has_more or not page.objects:
         return left.since
     return min(left.before, _created(page) + 1)
 
 
 def _created(page: Page) -> int:
-    """Tell when the oldest object of a page was created."""
+    """Return when the oldest object of a page was created."""
     return msgspec.json.decode(page.objects[-1], type=_Created).created

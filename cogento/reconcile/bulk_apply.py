@@ -45,7 +45,7 @@ log = structlog.get_logger()
 MAX_PARKED = 10_000
 
 AppliedCounts = Counter[tuple[str, str]]
-"""How many objects, by kind and by what became of them: a final Outcome, or that they were ENQUEUED."""
+"""How many objects, by kind and by what became of them: a final Outcome, or ENQUEUED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class BulkApplier:
         self._source = source
 
     async def apply(self, answers: Sequence[StripeAnswer]) -> AppliedCounts:
-        """Write objects, or put them into the queues; when this returns each is in one of them.
+        """Write objects, or put them into the queues; when this returns, each is in the tables or in a queue.
 
         Raises what Stripe, Postgres and Redis raise while they are away.
         """
@@ -114,7 +114,7 @@ class BulkApplier:
         return [one for one in documents if result.results[one.delivery.event.id].outcome is Outcome.PARKED]
 
     async def _customers_of(self, orphans: Iterable[_Document], counts: AppliedCounts) -> list[_Document]:
-        """Ask for customers that no list has: deleted ones, and those that came after it was made."""
+        """Ask for customers that the list does not have: deleted ones, and those created after it was read."""
         wanted = sorted({one.delivery.event.customer_id for one in orphans})
         answers = await asyncio.gather(*map(self._customer, wanted))
         return [one for answer in answers if answer and (one := await self._read(answer, counts))]
@@ -129,7 +129,7 @@ class BulkApplier:
             return None
 
     async def _wake_parked(self, customers: frozenset[CustomerId]) -> None:
-        """Let mail that waited for these customers' rows be tried now."""
+        """Have events that waited for these customers' rows tried now."""
         parked = await self._mailboxes.parked_customers(quiet_seconds=0, limit=MAX_PARKED)
         for customer_id in customers.intersection(parked):
             await self._mailboxes.replay(customer_id)

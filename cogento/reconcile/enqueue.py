@@ -1,4 +1,4 @@
-"""Putting what Stripe answered into customer queues, as webhooks are: the same put, the same order, the same ledger."""
+"""Putting Stripe's answers into customer queues, as webhooks are: the same put, the same order, the same ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class QueueFullError(Exception):
-    """A customer's queue is full; what was not queued must be put again later."""
+    """A customer's queue is full; events that were not queued must be put again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Enqueuer:
     wake_workers: Callable[[], object]
 
     async def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
-        """Put envelopes; returns how many were not queued already. Raises QueueFullError if any queue is full."""
+        """Put envelopes; returns how many of them were not waiting already. Raises QueueFullError if any queue is full."""
         if not envelopes:
             return 0
         puts = await self.mailboxes.put(envelopes, source=source)

@@ -1,8 +1,8 @@
-"""Forgetting a person: everything of a customer that lies here is erased, in tables and mailboxes, for good.
+"""Forgetting a person: everything that is kept of a customer is erased, in tables and mailboxes, for good.
 
-The tables come first: from then on whatever is still on its way is blanked or comes too late. What a worker held
-meanwhile may have become a letter, so letters are looked at once more when the mailbox is empty. Safe to run again after
-a crash at any point.
+The tables come first: from then on, events still on their way are blanked or come too late. An event that a worker held
+meanwhile may have become a dead letter, so letters are searched again when the mailbox is empty. Safe to run again after a crash
+at any point.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cogento.store.store import Store
 
 LEASE_WAIT_SECONDS = 90.0
-"""How long a worker may take to give the customer back; its lease ends sooner, should it have died."""
+"""How long to wait for a worker to give the customer back; if the worker has died, its lease ends sooner."""
 POLL_SECONDS = 0.2
 
 OUT_OF_REACH = (
@@ -39,14 +39,14 @@ OUT_OF_REACH = (
 
 
 class ReasonNamesPersonError(ValueError):
-    """The reason that somebody typed names the person, and would be kept. Say it without."""
+    """The reason that an operator typed names the person, and would be kept. Give one without the name."""
 
     def __init__(self) -> None:
         super().__init__("the reason names the person, and it is kept: say it without")
 
 
 class CustomerBusyError(Exception):
-    """A worker holds the customer's mailbox and does not give it back. Run the same command again."""
+    """A worker has leased the customer's mailbox and does not give it back. Run the same command again."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -86,17 +86,17 @@ class Forgetting:
         self._sleep = sleep
 
     async def plan(self, customer_id: CustomerId) -> ForgetReport:
-        """Say what would be erased, exactly; nothing is changed."""
+        """Count exactly what would be erased; nothing is changed."""
         names = await self._names(customer_id)
         rows = await self._erase(await self._deletion(customer_id), who="", names=names, dry_run=True)
         mailbox = await self._mailboxes.view(customer_id)
         return ForgetReport(customer_id, rows, mailbox.waiting_total + mailbox.parked_total)
 
     async def run(self, customer_id: CustomerId, *, who: str, why: str = "") -> ForgetReport:
-        """Erase it, and record that without the data.
+        """Erase everything of the customer, and record that it was done, without the data.
 
-        Raises ReasonNamesPersonError, and nothing is changed; CustomerBusyError when events are left in the mailbox
-        because a worker holds it: the tables are done then.
+        Raises ReasonNamesPersonError before anything is changed, and CustomerBusyError when events are left in the mailbox
+        because a worker has leased it: the tables are erased by then.
         """
         names = await self._names(customer_id)
         if any(name in why.lower() for name in names):

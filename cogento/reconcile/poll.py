@@ -2,7 +2,7 @@
 
 A poll is a sweep (cogento/reconcile/sweep.py) that begins a minute before the watermark; every five minutes, and after a
 start, one looks as far back as any sweep. So what Stripe lists late comes with the next poll, and what comes very late
-within minutes. Which worker polls is settled in Postgres, the pace in Redis.
+within minutes. A lock in Postgres decides which worker polls; Redis keeps the rate limit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class EventPoll:
         self._rests_until = self._looks_far_at = clock()
 
     async def run(self) -> None:
-        """Poll, unless another worker just has or Stripe is to be left alone."""
+        """Poll, unless another worker has just done so or requests to Stripe are paused."""
         begun = self._clock()
         if begun < self._rests_until:
             return

@@ -1,6 +1,6 @@
-"""What asks Stripe in a worker process, put together: for objects every other second, a sweep every five minutes.
+"""The parts of a worker process that ask Stripe, put together: for objects every other second, a sweep every five minutes.
 
-Each is one process's at a time, whichever takes the turn first; a process that dies gives it up.
+One process at a time does each, the first to take its leader lease; a process that dies loses the lease.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CONNECTIONS = 3  # one for each turn that is held, and one to work with
+CONNECTIONS = 3  # one for each leader lease that is held, and one to work with
 SWEEP_TURN = "sweep"
 BACKFILL_TURN = "backfill"
 LATE_DAYS, VERY_LATE_DAYS = 3, 20
-"""From when on a watermark that stands still is told, and told as an error: Stripe lists events for 30 days."""
+"""The age from which a watermark that does not move is logged, first as a warning and then as an error: Stripe lists events for 30 days."""
 
 
 class OwnAccountError(Exception):
-    """STRIPE_ACCOUNT is the endpoint's own account, whose events name none: webhooks are kept out, and so is all else.
+    """STRIPE_ACCOUNT is the endpoint's own account, whose events name no account: webhooks and everything else are kept out.
 
     Unset STRIPE_ACCOUNT.
     """
@@ -120,7 +120,7 @@ class Reconciliation:
         *,
         wake_workers: Callable[[], object] | None = None,
     ) -> Reconciliation | None:
-        """Put it together around a store; as `open`."""
+        """As `open`, with an existing store."""
         if settings.stripe_api_key is None:
             return None
         return cls(
@@ -136,11 +136,11 @@ class Reconciliation:
         )
 
     async def ask(self) -> None:
-        """Ask for what is in doubt and for what thin events told of, if it is this process's turn."""
+        """Ask for objects in doubt and objects that thin events named, if this process is or can become the leader."""
         await self._refetcher.run()
 
     async def sweep_if_due(self) -> None:
-        """Sweep, if five minutes have passed since any process did, and no other is at it."""
+        """Sweep, if the last sweep of any process ended five minutes ago and none is under way."""
         standing = await self._store.sweeps.status()
         _warn_if_late(standing)
         if standing.finished is None or standing.now - standing.finished >= INTERVALS.sweep_seconds:
@@ -152,11 +152,11 @@ class Reconciliation:
     async def sweep(
         self, *, grace_seconds: int, report: Callable[[Swept], object] = lambda _: None
     ) -> Swept | None:
-        """Sweep now; None when another process is at it."""
+        """Sweep now; None when another process is sweeping."""
         return await self._sweep_in_turn(SweepScope(grace_seconds=grace_seconds), report)
 
     async def poll_if_due(self, *, every_seconds: int, overlap_seconds: int) -> Swept | None:
-        """Bring what Stripe lists since the last look; None if any process looked less than `every_seconds` ago, or is at it."""
+        """Bring events that Stripe has listed since the last poll; None if any process polled less than `every_seconds` ago, or is polling."""
         standing = await self._store.sweeps.status()
         _warn_if_late(standing)
         if standing.finished is not None and standing.now - standing.finished < every_seconds:
@@ -167,7 +167,7 @@ class Reconciliation:
     async def begin_polling(self) -> bool:
         """Let polls begin now where none has begun, and say whether a backfill must bring what was before.
 
-        It must where none came to its end, and where nobody has looked for longer than Stripe lists events.
+        It must where no backfill was completed, or where the last poll was longer ago than Stripe lists events.
         """
         now = await self._stripe.api.now()
         watermark = (await self._store.sweeps.status()).watermark
@@ -190,7 +190,7 @@ class Reconciliation:
     async def backfill(
         self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
     ) -> Backfilled | None:
-        """Fill the tables from Stripe's lists, or go on with it; None when another process is at it."""
+        """Fill the tables from Stripe's lists, or continue with that; None when another process is doing so."""
         await self._check_account()
         turn = await self._store.try_leader_lease(BACKFILL_TURN)
         if turn is None:
@@ -211,7 +211,7 @@ class Reconciliation:
         repair: bool = False,
         report: Callable[[int, float], object] = lambda *_: None,
     ) -> Verified:
-        """Compare all rows with Stripe, or so many at random, and repair those that differ where asked to."""
+        """Compare all rows with Stripe, or `sample` of them at random, and with `repair` write those that differ."""
         await self._check_account()
         applier = BulkApplier(
             self._store, self._stripe.api, self._mailboxes, self._enqueuer, source=Source.VERIFY
@@ -220,7 +220,7 @@ class Reconciliation:
         return await comparison.run(sample=sample, repair=repair)
 
     async def verify_customer(self, customer_id: CustomerId, *, repair: bool = False) -> CustomerComparison:
-        """Compare one customer's rows with Stripe field by field, and repair those that differ where asked to.
+        """Compare one customer's rows with Stripe field by field, and with `repair` write those that differ.
 
         Takes VERIFY.settle_seconds longer where anything differs.
         """
@@ -240,28 +240,28 @@ class Reconciliation:
         about: CustomerId | None = None,
         details: Mapping[str, object] | None = None,
     ) -> None:
-        """Write down what somebody had done here."""
+        """Record what an operator had done here."""
         await self._store.activity.record(who=who, action=action, about=about, why=why, details=details)
 
     async def standing(self) -> SweepStatus:
-        """How far sweeps have come."""
+        """Read how far sweeps have come."""
         return await self._store.sweeps.status()
 
     async def stop(self) -> None:
-        """Give up what turns are held, and close the connections to Stripe; the store's may be others' as well."""
+        """Give up the leader leases, and close the connections to Stripe; the store, which others may use, stays open."""
         await self._refetcher.stop()
         await self._stripe.close()
 
     async def close(self) -> None:
-        """Do the same, and close the store as well."""
+        """Do as `stop`, and close the store as well."""
         await self.stop()
         await self._store.close()
 
     async def _check_account(self) -> None:
-        """Let in nothing by asking where receivers keep everything out; raises OwnAccountError.
+        """Raise OwnAccountError where receivers keep out every webhook because STRIPE_ACCOUNT is the endpoint's own account.
 
-        An event that they kept out because it named no account is of the endpoint's own account. Where Stripe
-        knows it as one of the account that we ask for, the two are the same.
+        An event that they kept out because it named no account belongs to the endpoint's own account. Where Stripe knows that
+        event as one of the account that we ask for, the two accounts are the same, and what we ask for must be kept out as well.
         """
         kept_out = await self._mailboxes.fence_notes.everything_kept_out()
         if kept_out is None or kept_out.unnamed is None or kept_out.fence != self._fence:

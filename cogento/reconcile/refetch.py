@@ -1,8 +1,8 @@
 """Refetch: Stripe is asked for objects whose rows are in doubt, and for objects that thin events named.
 
 One process at a time does it. It takes a page of what is due from each source, fetches the objects, and puts the answers
-into their customers' queues, where they are applied in turn with events. Until an object's doubt is settled it is
-fetched again after growing pauses.
+into their customers' queues, where they are applied in turn with events. An object is fetched again, after growing pauses, until
+its row is no longer in doubt.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Refetcher:
         there_is_more = True
         try:
             while there_is_more:
-                # A page of each source in turn, so that much of one keeps none of another waiting.
+                # A page of each source in turn, so that a long list of one source does not hold up the other.
                 pages = [await source.refetch_page() for source in self._sources]
                 there_is_more = any(pages)
         except Exception:
@@ -93,8 +93,8 @@ class Refetcher:
 class AmbiguousRows:
     """Rows that their events leave unsure, objects of dead letters, and unknown customers that events wait for.
 
-    They are found anew at every pass, by the rows' own flag, by letters and by parked events: a crash forgets
-    nothing but when to fetch again. `clock` is monotonic.
+    They are looked up again in every pass, by the rows' own flag, by letters and by parked events: a crash loses only the times
+    at which to fetch again. `clock` is monotonic.
     """
 
     def __init__(
@@ -185,11 +185,11 @@ class ThinEventObjects:
         )
 
     async def _has_events(self, noticed: RefetchRequest) -> bool:
-        """Whether more of its events wait, or an earlier answer."""
+        """Whether more of the object's events, or an earlier answer, wait in its mailbox."""
         return (await self._mailboxes.view(_queue_of(noticed))).waiting_total > 0
 
     async def _give_up(self, abandoned: Sequence[RefetchRequest]) -> None:
-        """Insert dead letters first: after a crash in between it is done again."""
+        """Make dead letters, then stop asking: after a crash in between, both are done again."""
         if abandoned:
             log.error("refetch_abandoned", objects=[one.object_id for one in abandoned])
             await self._store.insert_dead_letters([_letter(one) for one in abandoned])
@@ -231,12 +231,12 @@ class ObjectFetcher:
     async def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
         """Fetch objects; when this returns every answer is queued. Objects without an answer are returned with the error.
 
-        Raises QueueFullError, and what Redis raises; then some may be in none.
+        Raises QueueFullError, and what Redis raises; some answers may then not be queued.
         """
         envelopes, failures = [], {}
         for doubt, answer in zip(wanted, await self.stripe.fetch(wanted), strict=True):
             if isinstance(answer, StripeApiError):
-                # No event pays an attempt: what failed is fetched again, at growing intervals.
+                # No event spends an attempt: an object whose fetch failed is fetched again, at growing intervals.
                 log.warning(
                     "object_not_answered",
                     object_id=doubt.object_id,
@@ -261,7 +261,7 @@ def _envelope_of(doubt: RefetchTarget, answer: StripeAnswer) -> Envelope | None:
 
 @dataclass(frozen=True, slots=True)
 class _Pause:
-    """Since when and until when an object is not asked for, and how often it was."""
+    """Since when and until when an object is not asked for, and how often it was asked for."""
 
     since: float
     until: float
@@ -286,7 +286,7 @@ class RetryBackoff:
         return {id_ for id_, pause in self._pauses.items() if pause.until > now}
 
     def set_aside(self, object_ids: Iterable[ObjectId]) -> None:
-        """Pause objects that were not fetched; what is known of their fetches stays."""
+        """Pause objects that were not fetched; their count of fetches stays."""
         now = self._clock()
         for object_id in object_ids:
             known = self._pauses.get(object_id, _Pause(now, now, 0))
@@ -295,9 +295,9 @@ class RetryBackoff:
     def record(
         self, object_id: ObjectId, error: StripeApiError | None = None, *, waited_seconds: float | None = None
     ) -> None:
-        """Pause an object that was fetched, long if Stripe does not know it.
+        """Pause an object that was fetched, for long if Stripe does not know it.
 
-        `waited_seconds` says since when the question is open: one that came after the last pause began is new.
+        `waited_seconds` says how long the request for it has waited: a request made after the last pause began counts as new.
         """
         now = self._clock()
         known = self._pauses.get(object_id)

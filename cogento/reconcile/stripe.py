@@ -1,4 +1,4 @@
-"""The way to Stripe, at the pace that Redis keeps for everybody."""
+"""Stripe's API within the rate limit that Redis keeps for all processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SharedRateLimit:
-    """cogento.stripe.requests.RateLimit kept by cogento.queue.rate_limiter.RateLimiter."""
+    """The port cogento.stripe.requests.RateLimit, implemented by cogento.queue.rate_limiter.RateLimiter."""
 
     def __init__(self, pace: RateLimiter) -> None:
         self._pace = pace
@@ -39,7 +39,7 @@ class SharedRateLimit:
 
 
 class Stripe:
-    """StripeApi and its pace; everything raises StripeApiError, and MailboxUnavailable."""
+    """Stripe's API and its rate limit; everything raises StripeApiError, and MailboxUnavailable."""
 
     def __init__(self, api: StripeApi, pace: RateLimiter) -> None:
         self.api = api
@@ -47,7 +47,7 @@ class Stripe:
 
     @classmethod
     def connect(cls, settings: AskingSettings, key: str, pace: RateLimiter) -> Stripe:
-        """Make the way to Stripe of a process; nothing is asked before it is needed."""
+        """Make a process's access to Stripe; nothing is sent before it is needed."""
         api = StripeApi.connect(
             key,
             SharedRateLimit(pace),

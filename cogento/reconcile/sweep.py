@@ -1,9 +1,9 @@
-"""The missed-event sweep: what Stripe told and we do not have, brought back through the same put.
+"""The missed-event sweep: events that Stripe lists and that never came, brought in through the same put.
 
 Walks Stripe's list of events in slices of time, the oldest first, whether their webhooks were delivered or
 not. The watermark moves to a slice's end once everything in it is in the ledger, or in a mailbox and written
-down as awaited. So a crash costs no more than a slice; and of a Redis that is wiped later, the next sweep
-begins again at the oldest awaited event that has vanished.
+down as awaited. So a crash costs no more than a slice; and when Redis is wiped later, the next sweep begins at the oldest
+awaited event that has vanished.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TYPES = tuple(type_ for kind in KINDS for type_ in kind.types)
-"""Every type that has a table."""
+"""Every event type whose object has a table."""
 
 TYPES_AT_ONCE = 20
-"""Of how many types Stripe lists events at once."""
+"""How many event types one request to Stripe may list."""
 
 DAY_SECONDS = 24 * 3600
 REACH_SECONDS = 30 * DAY_SECONDS
@@ -47,16 +47,16 @@ OVERLAP_SECONDS = 600
 """How far before the watermark a sweep begins: Stripe may list an event later than its second."""
 
 POLL_OVERLAP_SECONDS = 60
-"""The same where events are polled for. Stripe promises no bound; others who read this list saw seconds, and allow 5 to 60."""
+"""The same where events are polled. Stripe promises no bound; other readers of this list saw seconds, and allow 5 to 60."""
 
 AWAITED_AT_ONCE = 1000
 MAX_AWAITED = 10_000
-"""Beyond so many events that nobody has applied yet a sweep goes no further: the workers are behind."""
+"""With so many events that are awaited and not yet applied a sweep stops: the workers are behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep has done: from which Unix second to which, how far it is, and events by what was found.
+    """What a sweep has done: from which Unix second to which, how far it has come, and how many events it listed and found missing.
 
     Missing are those that were neither in the ledger nor in a mailbox.
     """
@@ -69,7 +69,7 @@ class Swept:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it came to its end."""
+        """Whether it listed its whole time."""
         return self.at >= self.until
 
     @property
@@ -80,9 +80,9 @@ class Swept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepScope:
-    """What a sweep lists, from how far before the watermark until how long ago, and whether it takes the place of webhooks.
+    """What a sweep lists: from how far before the watermark, until how long ago, and whether it replaces webhooks.
 
-    Where it does, nothing that it finds was missed.
+    Where it does, no event that it finds counts as missed.
     """
 
     grace_seconds: int
@@ -91,7 +91,7 @@ class SweepScope:
 
 
 class EventSweep:
-    """Sweeps; whoever calls holds the turn. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
+    """Sweeps; the caller must hold the leader lease. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
 
     def __init__(
         self, stripe: Stripe, store: Store, mailboxes: Mailboxes, enqueuer: Enqueuer, *, fence: Fence
@@ -104,7 +104,7 @@ class EventSweep:
         self._enqueuer = enqueuer
 
     async def run(self, scope: SweepScope, *, report: Callable[[Swept], object]) -> Swept:
-        """Sweep what the scope says."""
+        """Sweep as the scope says."""
         now = await self._stripe.api.now()
         since = await self._beginning(now, scope.overlap_seconds)
         swept = Swept(since=since, until=max(now - scope.grace_seconds, since), at=since)
@@ -114,7 +114,7 @@ class EventSweep:
             report(swept)
         if swept.is_whole:
             await self._sweeps.finish()
-        if not scope.replaces_webhooks:  # which it does every few seconds
+        if not scope.replaces_webhooks:  # a poll runs every few seconds
             log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
         return swept
 
@@ -131,7 +131,7 @@ class EventSweep:
         return max(begins, oldest)
 
     async def _vanished(self, oldest: int) -> list[ListedEvent]:
-        """Find awaited events that are in no mailbox any more and were not applied; forget the settled."""
+        """Find awaited events that are no longer in a mailbox and were not settled; forget the settled ones."""
         vanished: list[ListedEvent] = []
         last = BEFORE_ALL_EVENTS
         while awaited := await self._sweeps.awaited(after=last, limit=AWAITED_AT_ONCE):
@@ -143,7 +143,9 @@ class EventSweep:
         unsettled = await self._sweeps.unsettled(awaited)
         settled = {event.event_id for event in awaited} - {event.event_id for event in unsettled}
         gone = [event for event in unsettled if await self._mailboxes.find(event.event_id) is None]
-        vanished = await self._sweeps.unsettled(gone)  # what left its mailbox a moment ago is settled
+        vanished = await self._sweeps.unsettled(
+            gone
+        )  # an event that left its mailbox a moment ago is settled
         lost = {event.event_id for event in vanished if event.created < oldest}
         await self._sweeps.forget(settled | lost)
         return vanished
@@ -175,14 +177,14 @@ class EventSweep:
                 yield [envelope for envelope in opened if self._is_ours(envelope)]
 
     def _is_ours(self, envelope: Envelope) -> bool:
-        """Tell whether the fence lets in what was listed, as the receiver's would."""
+        """Tell whether the fence lets in an event that was listed, as the receiver's would."""
         reason = self._fence.why_not_asked(envelope)
         if reason is not None:
             log.warning("swept_event_fenced", event_id=envelope.event_id, reason=reason)
         return reason is None and not is_placeholder(envelope)
 
     async def _bring(self, envelopes: Sequence[Envelope], scope: SweepScope) -> int:
-        """Lay what the ledger does not have into mailboxes; returns how many did not wait there already."""
+        """Put events that the ledger does not have into mailboxes; returns how many were not waiting there already."""
         wanted = await self._uncovered(await self._unsettled(envelopes))
         if not wanted:
             return 0
@@ -197,7 +199,7 @@ class EventSweep:
         return [envelope for envelope in envelopes if envelope.event_id in ids]
 
     async def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        """Leave out events whose object a thin event told of: an answer of Stripe's stands for them."""
+        """Leave out events whose object a thin event named: an answer of Stripe's replaces them."""
         told = [SnapshotEvent(one.event_id, one.object_id, one.created) for one in envelopes]
         covered = await self._notices.covered(told) if told else set()
         return [envelope for envelope in envelopes if envelope.event_id not in covered]
@@ -218,7 +220,7 @@ class Slices:
         return min(second + self.LENGTHS[self._length], self._until)
 
     def adapt(self, pages: int) -> None:
-        """Learn from how many pages the last slice filled."""
+        """Adapt the length to the number of pages that the last slice filled."""
         if pages > self.MANY_PAGES:
             self._length = max(self._length - 1, 0)
         elif pages <= 1:

@@ -1,4 +1,4 @@
-"""What is fetched from Stripe, with a trace from the question to the row, where traces are asked for."""
+"""Fetching from Stripe with a trace from the request to the row, where traces are enabled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TracedFetcher(ObjectFetcher):
 
 
 class TracedEnqueuer(Enqueuer):
-    """An Enqueuer whose events go on in the trace in which they are put."""
+    """An Enqueuer whose events continue the trace in which they are put."""
 
     __slots__ = ()
 

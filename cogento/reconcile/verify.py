@@ -1,7 +1,7 @@
-"""Verify: are the rows what Stripe says? And where they are not, repair them by the same decision as everything.
+"""Verify: compares rows with Stripe, and repairs those that differ, by the same decision as for all events.
 
-A row may differ for a moment, while its event is on its way or waits. So what differs is looked at again, until Stripe
-has said the same twice, some seconds apart, and no event waits: only then it is drift.
+A row may differ for a moment, while its event is on its way or waits. So a difference is checked again, until Stripe has given
+the same answer twice, some seconds apart, and no event waits: only then it is drift.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ _T = TypeVar("_T")
 AT_ONCE = 50
 
 ROW = "row"
-"""The column in which a row that is not there differs."""
+"""The name under which a missing row is reported as a difference."""
 
 COLUMN_NAMES = {"deleted": "deleted_at", "customer_id": "user_id"}
-"""Columns of a table that show a value of another name."""
+"""Columns whose value has another name in Stripe's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One column of one row that is not as it should be; times in Unix seconds, JSON as text."""
+    """One column of one row that differs from Stripe; times in Unix seconds, JSON as str."""
 
     table: str
     object_id: ObjectId
@@ -61,7 +61,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was compared: rows, what differs (still, after a repair), and the objects of which nothing can be said."""
+    """What was compared: how many rows, what differs (after a repair: still differs), and the objects that stay undecided."""
 
     compared: int
     drift: tuple[Drift, ...]
@@ -71,7 +71,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """An object whose row differed, and what Stripe said of it then; None: it was not listed."""
+    """An object whose row differed, and what Stripe said of it then; None where Stripe did not list it."""
 
     doubt: RefetchTarget
     said: Columns | None
@@ -79,7 +79,7 @@ class _Suspect:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An object whose row does differ, and Stripe's answer."""
+    """An object whose row surely differs, and Stripe's answer."""
 
     event: Event
     answer: StripeAnswer
@@ -87,7 +87,10 @@ class _Found:
 
 
 class Verify:
-    """Compares; `report` is told how many rows were compared, and the share of time that is listed. Raises what Stripe, Redis and Postgres raise."""
+    """Compares rows with Stripe; raises what Stripe, Redis and Postgres raise.
+
+    `report` is called with how many rows were compared, and the share of time that is listed.
+    """
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class Verify:
         self._numbers = itertools.count(1)
 
     async def run(self, *, sample: int | None, repair: bool) -> Verified:
-        """Compare every row, or so many at random: a question to Stripe each."""
+        """Compare every row, or `sample` of them at random, with one request for each of these."""
         if sample is None:
             await self._compare_all()
         else:
@@ -132,13 +135,13 @@ class Verify:
         self._report(self._compared, 1 - self._seconds_left / self._seconds)
 
     async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
-        """Cut a slice in two, which nobody needs to remember."""
+        """Cut a slice in two; it is not stored."""
         whole = part.left
         older = BackfillRange(next(self._numbers), TimeRange(whole.kind, whole.since, second))
         return older, BackfillRange(part.id, TimeRange(whole.kind, second, whole.before))
 
     async def _compare_all(self) -> None:
-        """Compare what Stripe lists; what it does not list is suspect."""
+        """Compare the objects that Stripe lists; rows that it does not list become suspects."""
         api = self._stripe.api
         until = await api.now() + 1
         parts = {kind: await stretches(api, kind, until=until) for kind in KINDS}
@@ -176,7 +179,7 @@ class Verify:
         return found
 
     async def _look_again(self) -> tuple[list[_Found], list[ObjectId]]:
-        """Look at the suspects until each is equal or surely not; returns also those that stay undecided."""
+        """Compare the suspects again until each is equal or surely differs; returns the latter, and those that stay undecided."""
         found: list[_Found] = []
         suspects = self._suspects
         for _ in range(VERIFY.looks_limit):
@@ -190,7 +193,7 @@ class Verify:
         return found, [one.doubt.object_id for one in suspects]
 
     async def _look_at(self, suspects: Sequence[_Suspect], found: list[_Found]) -> list[_Suspect]:
-        """Ask for these once more; adds to `found`, and returns those to look at again."""
+        """Ask for these once more; adds those that surely differ to `found`, and returns those to compare again."""
         answers = await asyncio.gather(*(self._ask(one.doubt) for one in suspects))
         told = {
             event.object_id: (event, answer)
@@ -221,7 +224,7 @@ class Verify:
             return None
 
     async def _repair(self, found: Sequence[_Found]) -> list[_Found]:
-        """Write Stripe's answers; returns those that their rows still differ from."""
+        """Write Stripe's answers; returns those whose rows still differ."""
         left = []
         for some in _chunks(found):
             await self._applier.apply([one.answer for one in some])
@@ -233,7 +236,7 @@ class Verify:
 
 
 def read_answer(answer: StripeAnswer) -> Event | None:
-    """Read an answer; what no row can hold cannot be compared either."""
+    """Read an answer; None for one that no row can hold, which cannot be compared either."""
     try:
         return read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
     except PermanentError:
@@ -247,8 +250,8 @@ def _chunks(suspects: Sequence[_T]) -> Iterable[Sequence[_T]]:
 def drifts(kind: Kind, object_id: ObjectId, said: Columns, copy: StoredRow | None) -> list[Drift]:
     """Compare a row with what Stripe said of its object.
 
-    What Stripe's answer does not carry cannot differ, nor what was erased of somebody who was forgotten. Raises OtherReleaseError where another release wrote what
-    the row remembers.
+    Values that Stripe's answer does not carry cannot differ, nor can erased values of a forgotten person. Raises
+    OtherReleaseError where another release wrote what the row remembers.
     """
     if copy is None:
         return [Drift(kind.table, object_id, ROW, "present", None)]
@@ -261,7 +264,7 @@ def drifts(kind: Kind, object_id: ObjectId, said: Columns, copy: StoredRow | Non
 
 
 def told_columns(said: Columns) -> Iterator[tuple[str, object]]:
-    """Name what Stripe's answer carries, with its value."""
+    """Yield the columns that Stripe's answer carries, with their values."""
     for name in said.__struct_fields__:
         expected = getattr(said, name)
         if expected is not None or name not in FILLED_COLUMNS[type(said)]:
@@ -281,7 +284,7 @@ def _email(copy: StoredRow) -> Iterator[tuple[str, object, object]]:
 
 
 def _event(copy: StoredRow) -> Iterator[tuple[str, object, object]]:
-    """A row names an event that it remembers, and its second."""
+    """Compare the event that a row names, and its second, with what the row remembers."""
     seconds = {event.event_id: event.created for event in unpack(copy.evidence).all_events}
     created = seconds.get(copy.shown, seconds.get(short_id(copy.shown)))
     if created is None:

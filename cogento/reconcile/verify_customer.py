@@ -1,7 +1,7 @@
 """Verify one customer: its row and the rows of what belongs to it, field by field beside what Stripe says.
 
-For a person who waits for the answer: everything is asked for once, and only what differs once more, some seconds later.
-It is a difference when Stripe says the same twice and no event of the customer waits; repairs go through the same
+For a person who waits for the answer: everything is requested once, and only objects that differ once more, some seconds later.
+They count as different when Stripe gives the same answer twice and no event of the customer waits. Repairs go through the same
 decision as all events.
 """
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from cogento.store.stored_rows import StoredRow
 
 MAX_OBJECTS = 500
-"""Of one kind; a customer with more is better verified with everything."""
+"""How many objects of one kind are compared; a customer with more is better verified together with all rows."""
 
 LOOKS_LIMIT = 3
 
 NO_LIST = frozenset({400, 404})
-"""How Stripe refuses to list the objects of a customer that it does not know any more."""
+"""Stripe's error code for a list of objects of a customer that it no longer knows."""
 
 
 class ComparisonState(StrEnum):
-    """What a comparison of one object came to."""
+    """The result of comparing one object."""
 
     EQUAL = "equal"
     DIFFERS = "differs"
     REPAIRED = "repaired"
-    EVENTS_WAIT = "events_wait"  # what differs may be on its way: an event of the customer waits
+    EVENTS_WAIT = "events_wait"  # the difference may be on its way: an event of the customer waits
     CHANGING = "changing"  # Stripe said something else a moment later
     NOT_IN_STRIPE = "not_in_stripe"  # 404, which is no proof that it was deleted
     UNREADABLE = "unreadable"  # no row can hold Stripe's answer, or another release wrote the row
@@ -66,7 +66,7 @@ UNSETTLED = frozenset({ComparisonState.DIFFERS, ComparisonState.CHANGING})
 
 @dataclass(frozen=True, slots=True)
 class ComparedField:
-    """One column: what Stripe says and what the row shows; times in Unix seconds, JSON as text."""
+    """One column: what Stripe says and what the row shows; times in Unix seconds, JSON as str."""
 
     column: str
     stripe: object
@@ -94,13 +94,13 @@ class CustomerComparison:
     complete: bool
 
     def count(self, *states: ComparisonState) -> int:
-        """How many objects came to any of these."""
+        """Count the objects in any of these states."""
         return sum(one.state in states for one in self.objects)
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """One object while it is compared, with Stripe's answer where there is one."""
+    """An object while it is compared, with Stripe's answer where there is one."""
 
     kind: Kind
     object_id: ObjectId
@@ -120,7 +120,7 @@ class CustomerVerification:
         self._is_complete = True
 
     async def run(self, customer_id: CustomerId, *, repair: bool) -> CustomerComparison:
-        """Compare, and write what Stripe says where asked to."""
+        """Compare a customer, and with `repair` write what Stripe says."""
         answers = await self._ask_all(customer_id)
         compared = await self._compare(answers)
         compared = await self._look_again(customer_id, compared)
@@ -129,7 +129,7 @@ class CustomerVerification:
         return CustomerComparison(customer_id, [one.found for one in compared], self._is_complete)
 
     async def _ask_all(self, customer_id: CustomerId) -> dict[tuple[Kind, ObjectId], StripeAnswer | None]:
-        """Ask for the customer, for the lists of what belongs to it, and for whatever else has a row; None: no such object."""
+        """Ask for the customer, for lists of its objects, and for any other object of its rows; None: Stripe has no such object."""
         own = ObjectId(customer_id)
         answers = {(CUSTOMER, own): await self._fetch(CUSTOMER, own)}
         for kind in OWNED_KINDS:
@@ -145,7 +145,7 @@ class CustomerVerification:
     async def _list(
         self, kind: Kind, customer_id: CustomerId
     ) -> dict[tuple[Kind, ObjectId], StripeAnswer | None]:
-        """List a customer's objects; nothing where Stripe lists none of a customer that it has deleted."""
+        """List a customer's objects; empty where Stripe refuses to list for a customer that it has deleted."""
         answers: dict[tuple[Kind, ObjectId], StripeAnswer | None] = {}
         after_id, has_more = None, True
         while has_more:
@@ -188,7 +188,7 @@ class CustomerVerification:
         return compared
 
     async def _look_again(self, customer_id: CustomerId, compared: Sequence[_Compared]) -> list[_Compared]:
-        """Ask once more for what differs, when its webhook would have come, until Stripe has said the same twice."""
+        """Ask once more for objects that differ, after a webhook would have come, until Stripe has given the same answer twice."""
         found = {one.object_id: one for one in compared}
         open_ones = [one for one in compared if one.found.state is ComparisonState.DIFFERS]
         for _ in range(LOOKS_LIMIT):
@@ -209,7 +209,7 @@ class CustomerVerification:
         return list(found.values())
 
     async def _repair(self, compared: Sequence[_Compared]) -> list[_Compared]:
-        """Write Stripe's answers where rows differ; what still differs afterwards is told as that."""
+        """Write Stripe's answers where rows differ; what still differs afterwards is reported as different."""
         differing = {
             (one.kind, one.object_id): one.answer
             for one in compared

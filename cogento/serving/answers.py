@@ -1,6 +1,6 @@
-"""Answers as bytes, and those that the server gives by itself: to what is no HTTP, is too long, or is one too many.
+"""Answers as bytes, and those that the server gives by itself: to requests that are not HTTP or too long, and to one connection too many.
 
-Knows nothing of what is asked for behind it.
+Knows nothing of the application.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-# The words of ASGI, which the server and the application speak with each other.
+# ASGI's types, in which server and application talk to each other.
 Scope = Mapping[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,7 +20,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 RETRY_AFTER_SECONDS = 5
 CLOSE = (b"connection", b"close")
-"""The header of an answer behind which the connection is closed."""
+"""The header of an answer after which the connection is closed."""
 
 HTTP_STATUS = {
     "bad_request": HTTPStatus.BAD_REQUEST,
@@ -55,7 +55,7 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Every header that is ours to send, as ASGI wants them."""
+        """The headers of this answer, in ASGI's form."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
         if self.http_status is HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
@@ -63,12 +63,12 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 def error(http_status: HTTPStatus, code: str, message: str) -> HttpAnswer:
-    """Answer with an error, as every server of ours writes one."""
+    """Return an error answer, in the form of all our servers."""
     return HttpAnswer(http_status, msgspec.json.encode({"error": {"code": code, "message": message}}), code)
 
 
 def refusal(code: str) -> HttpAnswer:
-    """Answer what the server refuses by itself."""
+    """Return the answer to a request that the server refuses by itself."""
     return error(HTTP_STATUS[code], code, _MESSAGES[code])
 
 

@@ -1,11 +1,11 @@
-"""One connection of a server of ours: uvicorn's, with the rules that only a server can keep.
+"""One connection of our servers: uvicorn's, with the rules that only a server can enforce.
 
-What it refuses before an application sees a request (no HTTP, ambiguous lengths, long headers) is answered in
-JSON, and nothing of it is quoted in a log line. The parser is llhttp, Node's, in its strict mode, which refuses
-what two servers could understand differently (B12, B13 and B21 of docs/bad-inputs.md).
+What it refuses before an application sees a request (no HTTP, ambiguous lengths, long headers) is answered in JSON, and no log
+line quotes it. The parser is llhttp, Node's, in its strict mode, which refuses what two servers could understand differently
+(B12, B13 and B21 of docs/bad-inputs.md).
 
-Every bound is a number in this file, heads.py or request_cycle.py; docs/limits.md has them in one table. Leans on uvicorn's
-`HttpToolsProtocol` as it is in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
+Every bound is a number in this file, heads.py or request_cycle.py; docs/limits.md has them in one table. Relies on internals of
+uvicorn's `HttpToolsProtocol` in 0.54; tests/unit/serving/test_uvicorn.py says which versions were checked.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 500
 HEAD_SECONDS = 5
 IDLE_SECONDS = 95
-"""Longer than what stands before us keeps a connection, so that it and not we end it: Heroku's router keeps one for
+"""Longer than a proxy in front keeps a connection, so that the proxy and not this server ends it: Heroku's router keeps one for
 90 s and never repeats a POST (devcenter.heroku.com/articles/http-routing#keepalives)."""
 LAST_SECONDS = 1
-"""How long a process that stops waits for what may be on its way over an idle connection."""
+"""How long a process that stops waits for requests that may be on their way over an idle connection."""
 LINGER_SECONDS = 2.0
-"""How long a refused client is read on: to close with unread bytes resets the connection, and can undo the answer."""
+"""How long the rest of a refused request is read: closing with unread bytes resets the connection, and the answer may be lost."""
 LINGER_BYTES = 4_194_304
 MAX_HEADERS = 50
 MAX_HEAD_BYTES = 65_536
-"""Of a request's bytes those that are no body: its head, and how a chunked body was cut up, trailers included."""
+"""All bytes of a request that are not body: its head, and the framing of a chunked body, trailers included."""
 MAX_WAITING = 2
 MAX_UNPARSED_BYTES = 16_777_216
 MAX_BODIES_BYTES = 134_217_728
 
-_END = b"\r\n\r\n"  # of every head in strict mode, and of every chunked body
+_END = b"\r\n\r\n"  # the end of every head in strict mode, and of every chunked body
 _SMALL_BODY_BYTES = 65_536
 _throttled_log = ThrottledLog(time.monotonic)
 _crowds: WeakKeyDictionary[ServerState, Crowd[Connection]] = WeakKeyDictionary()
@@ -60,8 +60,8 @@ _crowds: WeakKeyDictionary[ServerState, Crowd[Connection]] = WeakKeyDictionary()
 class Connection(HttpToolsProtocol):
     """Serves one connection: a head within HEAD_SECONDS and the limits, then the application.
 
-    One request is answered at a time. Behind it one more is taken apart, and the rest of what was read waits as it
-    came: a request that waits for its turn takes a hundred times the bytes that it was sent in.
+    One request is answered at a time. Behind it one more is parsed, and the rest of what was read waits as bytes: a parsed
+    request takes a hundred times the memory of its bytes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,27 +71,27 @@ class Connection(HttpToolsProtocol):
         self._reads_head = True
         self._under_way: RequestCycle | None = None
         self.unparsed, self._parsed_to = b"", 0
-        self._other_bytes = 0  # of the request that is read now, those that are no body
-        self.body_bytes = 0  # of the requests that are under way
-        self._body_left = 0  # of the request that is read now; of a chunked one nobody knows
-        self._dropped_bytes: int | None = None  # set once nothing more of this connection is read as HTTP
+        self._other_bytes = 0  # of the request being read: all but its body
+        self.body_bytes = 0  # of all requests under way
+        self._body_left = 0  # of the request being read; unknown for a chunked one
+        self._dropped_bytes: int | None = None  # set once nothing more on this connection is parsed as HTTP
         self._is_stopping = False
         self._silence = SilenceTimer(self.loop, self._cut_off)
         self._unread_answer: asyncio.TimerHandle | None = None
 
-    # What may be different for what is served; see receiver/fastpath/server.py.
+    # To be overridden for an application; see receiver/fastpath/server.py.
 
     def count_answer(self, code: str) -> None:
         """Count an answer that the server itself gave."""
 
     def count_crowding(self, stage: Stage) -> None:
-        """Count a connection that waited so and was closed to make room."""
+        """Count a connection that was closed at this stage to make room."""
 
     def methods_for(self, data: bytes) -> bytes | None:  # noqa: ARG002 - for those who know
-        """Return the methods that are right where a request of an unknown one was sent to, if that is known."""
+        """Return the methods allowed at the address of a request with an unknown method, None where that is not known."""
         return None
 
-    # What the transport tells.
+    # Called by the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head; with too many connections, another one makes room, or this one is refused."""
@@ -109,14 +109,14 @@ class Connection(HttpToolsProtocol):
         self._silence.allow(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of all that waited here; a client that leaves is no error."""
+        """Release everything that waited here; a client that leaves is not an error."""
         self._let_go()
         super().connection_lost(exc)
         self._silence.close()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Take apart what has come as far as it may be, or refuse it."""
+        """Parse what has come, as far as it is this request's turn, or refuse it."""
         if self._dropped_bytes is not None:
             self._dropped_bytes += len(data)
             if self._dropped_bytes > LINGER_BYTES:
@@ -129,14 +129,14 @@ class Connection(HttpToolsProtocol):
         self._settle()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Let requests that are here be answered though the client sends nothing more."""
+        """Have complete requests answered, although the client sends nothing more."""
         if not self._is_serving():
             return None
         self._end_with_this_request()
         return True
 
     def pause_writing(self) -> None:
-        """Wait for the client to read its answers, and not for ever."""
+        """Wait for the client to read its answers, for a limited time."""
         super().pause_writing()
         self._unread_answer = self.loop.call_later(WRITE_SECONDS, self._cut_off)
 
@@ -148,14 +148,14 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Answer what is here and what is on its way, and close."""
+        """Answer requests that are here and those on their way, and close."""
         self._is_stopping = True
         if not self._is_serving():
             self._silence.allow(LAST_SECONDS)
         elif not self.unparsed:
             self.cycle.keep_alive = False
 
-    # What the parser tells.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -170,7 +170,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; raises RefusedHeadError.
 
-        One behind a chunked body is passed over, for nobody may add to a head that was checked.
+        A trailer after a chunked body is ignored: nothing may be added to a head that was checked.
         """
         if self._reads_head:
             self.headers.append((name.lower(), value))
@@ -178,7 +178,7 @@ class Connection(HttpToolsProtocol):
                 raise RefusedHeadError("headers_too_large")
 
     def on_headers_complete(self) -> None:
-        """Have the request answered, for its head came in time; raises RefusedHeadError."""
+        """Have the request answered; its head came in time. Raises RefusedHeadError."""
         if len(self.pipeline) == MAX_WAITING:
             raise RefusedHeadError("bad_request")
         self._reads_head = False
@@ -212,11 +212,11 @@ class Connection(HttpToolsProtocol):
         before, self.cycle = self.cycle, cycle
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
-        else:  # it waits for its turn, and what comes behind it waits to be taken apart
+        else:  # it waits for its turn, and what comes after it stays unparsed
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
-        """Hand a part of a body on."""
+        """Pass on a part of a body."""
         self._other_bytes -= len(body)
         self.body_bytes += len(body)
         self._body_left -= len(body)
@@ -227,10 +227,10 @@ class Connection(HttpToolsProtocol):
         self._other_bytes = self._body_left = 0
         super().on_message_complete()
 
-    # What a request cycle tells.
+    # Called by a request cycle.
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Begin with the next request."""
         self.body_bytes = 0
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -250,14 +250,14 @@ class Connection(HttpToolsProtocol):
     # Reading.
 
     def _parse(self) -> None:
-        """Take apart what was read until a request waits for its turn, and read no more while one does."""
+        """Parse what was read until a request waits for its turn, and read nothing more while one does."""
         while self.unparsed and not self.pipeline and self._dropped_bytes is None:
             part = self._next_part()
             self._other_bytes += len(part)
             try:
                 self.parser.feed_data(part)
             except httptools.HttpParserUpgrade:
-                self._end_with_this_request()  # it is answered as HTTP, and what follows is none
+                self._end_with_this_request()  # this request is answered as HTTP, and what follows is not HTTP
             except httptools.HttpParserError as error:
                 self._refuse(error, bytes(part))
             else:
@@ -267,12 +267,12 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _next_part(self) -> bytes | memoryview:
-        """Take as much as may hold the end of one head and no more; of a body all there is."""
+        """Return at most as much as can hold the end of one head; of a body everything there is."""
         data, begin = self.unparsed, self._parsed_to
         first = second = -1
         if self._body_left < len(data) - begin:
             first = data.find(_END, begin)
-            # One byte is found ten times as fast as four, and hardly a body has this one.
+            # Searching one byte is ten times as fast as four, and hardly any body contains this one.
             second = data.find(_END, first + 1) if first >= 0 and data.find(b"\r", first + 4) >= 0 else -1
         if second < 0:
             self.unparsed, self._parsed_to = b"", 0
@@ -307,12 +307,12 @@ class Connection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _end_with_this_request(self) -> None:
-        """Let the requests that are here be answered with what came of them; nothing behind them is read."""
+        """Have the requests that are here answered with what came of them; nothing after them is read."""
         self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
         cast("RequestCycle", self.cycle).cut()
 
     def _refuse_with(self, answer: HttpAnswer, *headers: tuple[bytes, bytes]) -> None:
-        """Answer by ourselves, and read on for a moment: to close with unread bytes can undo an answer."""
+        """Send an answer of the server's own, and read on for a moment: closing with unread bytes can lose the answer."""
         self.count_answer(answer.outcome)
         self._dropped_bytes, self.unparsed, self._parsed_to = 0, b"", 0
         self._move(Stage.REFUSED)
@@ -324,21 +324,21 @@ class Connection(HttpToolsProtocol):
     # Bounds.
 
     def _settle(self) -> None:
-        """Note what this connection waits for now, and keep the bounds of all of them together."""
+        """Note what this connection waits for now, and enforce the limits that hold for all connections together."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             self._move(Stage.BODY if cycle.more_body and not self.pipeline else None)
             if self.body_bytes > _SMALL_BODY_BYTES:
                 self._bound_bodies()
             if self.unparsed and sum(len(each.unparsed) for each in self._everyone()) > MAX_UNPARSED_BYTES:
-                self._end_with_this_request()  # only what was taken apart is answered
+                self._end_with_this_request()  # only parsed requests are answered
         elif self._dropped_bytes is None:
             if self._reads_head and self.stage is not Stage.HEAD:
                 self._silence.allow(HEAD_SECONDS)
             self._move(Stage.HEAD if self._reads_head else Stage.IDLE)
 
     def _bound_bodies(self) -> None:
-        """Cut the longest body that is not all here when too much is kept of all of them."""
+        """Cut the longest incomplete body when the bodies of all connections take too much memory."""
         held = [each for each in self._everyone() if each.body_bytes]
         if sum(each.body_bytes for each in held) > MAX_BODIES_BYTES:
             unfinished = [each for each in held if each.stage is Stage.BODY]
@@ -346,11 +346,11 @@ class Connection(HttpToolsProtocol):
                 longest.crowd_out()
 
     def _everyone(self) -> set[Connection]:
-        """Return the connections of this server, which are all of this kind."""
+        """Return the connections of this server, all of which are of this class."""
         return cast("set[Connection]", self.connections)
 
     def crowd_out(self) -> None:
-        """Cut this connection, for others need what it holds."""
+        """Cut this connection, because others need its place or memory."""
         _throttled_log.warning("connection_crowded_out", stage=self.stage)
         self.count_crowding(self.stage or Stage.REFUSED)
         self._cut_off()
@@ -360,7 +360,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def _let_go(self) -> None:
-        """Give back what is held for a client that has gone, or has to."""
+        """Release what is held for a client that has gone or has to go."""
         self._move(None)
         for cycle, _ in self.pipeline:
             cast("RequestCycle", cycle).leave()

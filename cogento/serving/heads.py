@@ -1,4 +1,4 @@
-"""What a request's head may be, and what it says of the body behind it. Knows no connection."""
+"""What a request's head may contain, and what it says about the body. Knows no connection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RefusedHeadError(Exception):
 
 
 class AnnouncedBody(NamedTuple):
-    """How long a body may be, as far as its head says, and whether the client waits to be told to send it."""
+    """How many bytes a body may have, as far as its head says, and whether the client waits for "100 Continue"."""
 
     most_bytes: int
     waits_for_continue: bool
@@ -38,7 +38,7 @@ def check_target(target: bytes) -> None:
 
 
 def announced_body(headers: Iterable[tuple[bytes, bytes]], *, http_version: str) -> AnnouncedBody:
-    """Read lower-case headers for what they say of the body; raises RefusedHeadError."""
+    """Read what headers, with lower-case names, say about the body; raises RefusedHeadError."""
     most_bytes, waits_for_continue = 0, False
     for name, value in headers:
         if len(name) + len(value) > MAX_HEADER_BYTES:
@@ -46,7 +46,7 @@ def announced_body(headers: Iterable[tuple[bytes, bytes]], *, http_version: str)
         if name == b"content-length":
             most_bytes = int(value)
         elif name == b"transfer-encoding":
-            if http_version == "1.0":  # whose senders do not know it: RFC 9112, 6.1
+            if http_version == "1.0":  # HTTP/1.0 has no Transfer-Encoding: RFC 9112, 6.1
                 raise RefusedHeadError("bad_request")
             most_bytes = sys.maxsize
         elif name == b"expect":

@@ -1,4 +1,4 @@
-"""Memory of a process that serves: what a flood of requests took goes back to the system."""
+"""Memory of a serving process: what a flood of requests took is returned to the system."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGE_BYTES = 131_072
-"""Blocks of this size and more are returned when they are freed; what a put takes is smaller, for to return it costs
-more than to keep it."""
+"""Blocks of this size and more are returned to the system when freed. A put needs smaller ones: returning them would cost more than keeping them."""
 GROWTH = 1.05
-"""A process that has more than so many times the least it ever had gives memory back …"""
+"""A process that uses more than so many times the least it ever used returns memory …"""
 PAUSE_SECONDS = 5
-"""… at most this often, for what it has may be what it needs."""
+"""… at most this often, because it may really need it."""
 
 _M_MMAP_THRESHOLD = -3  # mallopt(3)
 _STATM = Path("/proc/self/statm")
@@ -25,27 +24,27 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class MemoryTrimmer:
-    """Gives memory that a flood of requests took back to the system, so that the next flood begins where the last did.
+    """Returns memory that a flood of requests took to the system, so that the next flood starts from the same level.
 
-    Three things keep it: glibc raises the size from which it returns a block at once to the largest that was ever
-    freed; what is smaller stays in the middle of its heap; and connections that were cut are cycles, which Python
+    Three things keep such memory: glibc raises the size from which it returns a block at once to the largest that was ever
+    freed; smaller blocks stay in the middle of its heap; and connections that were cut are reference cycles, which Python
     collects late.
 
-    For this process; call `trim_if_grown` about every second, the first time when it has started.
+    Call `trim_if_grown` about every second, for the first time when the process has started.
     """
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):  # other libraries return what is large anyway
+        if hasattr(libc, "mallopt"):  # other C libraries return large blocks anyway
             libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
         self._trim: Callable[[int], int] = getattr(libc, "malloc_trim", lambda _keep: 0)
         self._least_bytes: int | None = None
         self._rests_until = 0.0
 
     def trim_if_grown(self, now: float) -> None:
-        """Give back what is free if the process has grown; takes some milliseconds then."""
+        """Return free memory if the process has grown; that takes some milliseconds."""
         if self._least_bytes is None:
-            gc.freeze()  # what is here stays, and need not be looked at again
+            gc.freeze()  # objects of now stay, and need not be searched again
             self._least_bytes = resident_bytes()
         elif now >= self._rests_until and resident_bytes() > GROWTH * self._least_bytes:
             gc.collect()

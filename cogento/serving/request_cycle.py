@@ -1,8 +1,8 @@
-"""One request and its answer on a connection: uvicorn's, without what no application of ours asks of it.
+"""One request and its answer on a connection: uvicorn's, without features that none of our applications uses.
 
-Head and body of an answer leave in one write, nothing is looked for in headers that we wrote ourselves, and a
-body that came with its head is handed over without waiting. Leans on uvicorn's `RequestResponseCycle` as it is
-in 0.54; tests/unit/serving/test_uvicorn.py says which versions were looked at.
+Head and body of an answer leave in one write, headers that we wrote ourselves are not searched, and a body that came with its
+head is passed on without waiting. Relies on internals of uvicorn's `RequestResponseCycle` in 0.54;
+tests/unit/serving/test_uvicorn.py says which versions were checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cogento.serving.answers import Message
 
 READ_SECONDS = 10
-"""How long a request may be read, from the end of its head, whoever reads it for whatever reason."""
+"""How long a request may take to arrive after its head, whether the application or the server reads it."""
 WRITE_SECONDS = 10
 """How long a client may leave its answer unread before the connection is cut."""
 
@@ -35,7 +35,7 @@ class RequestCycle(RequestResponseCycle):
         self.read_until = now + READ_SECONDS
 
     def cut(self) -> None:
-        """Note that no more will come of the body, whether it is whole or not."""
+        """Note that no more of the body will come, whether it is complete or not."""
         self.keep_alive = False
         self.is_cut = self.more_body
         self.more_body = False
@@ -47,9 +47,9 @@ class RequestCycle(RequestResponseCycle):
         self.message_event.set()
 
     async def receive(self) -> Message:  # type: ignore[override]  # uvicorn's messages are typed dictionaries
-        """Return what has come of the body; raises TimeoutError when it has taken too long in all.
+        """Return what has come of the body; raises TimeoutError when the whole body takes too long.
 
-        A body that was cut short ends with `http.disconnect`, for what came of a chunked one looks whole.
+        A body that was cut short ends with `http.disconnect`, because a part of a chunked body looks complete.
         """
         if self.more_body:
             async with asyncio.timeout_at(self.read_until):
@@ -60,11 +60,11 @@ class RequestCycle(RequestResponseCycle):
         return {"type": "http.disconnect"} if self.is_cut else message
 
     async def send(self, message: Message) -> None:
-        """Write a part of the answer, its head together with what comes first; nothing to a client that has gone."""
+        """Write a part of the answer, the head together with the first part of the body; nothing to a client that has gone."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.transport.is_closing():
-            self.leave()  # a write has failed, and the loss of the connection is about to be told
+            self.leave()  # a write has failed, and connection_lost is about to be called
         if self.disconnected:
             return
         if message["type"] == "http.response.start":
@@ -72,7 +72,9 @@ class RequestCycle(RequestResponseCycle):
             headers = [*self.default_headers, *message["headers"]]
             if CLOSE in headers:
                 self.keep_alive = False
-            elif not self.keep_alive or self.more_body:  # what comes of a body that nobody read is no request
+            elif (
+                not self.keep_alive or self.more_body
+            ):  # the rest of a body that nobody read is not a request
                 self.keep_alive = False
                 headers.append(CLOSE)
             self._head = render_head(message["status"], headers)
@@ -95,7 +97,7 @@ def render_head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def close(transport: asyncio.Transport) -> None:
-    """Close a connection behind what was written; a client that does not read it is cut after WRITE_SECONDS."""
+    """Close a connection after what was written has been sent; a client that does not read it is cut after WRITE_SECONDS."""
     transport.close()
     if transport.get_write_buffer_size():
         asyncio.get_running_loop().call_later(WRITE_SECONDS, transport.abort)

@@ -1,6 +1,6 @@
-"""What uvicorn is told wherever it serves connections of ours, and a server that is a process by itself.
+"""uvicorn's options for serving our connections, and a server that is a single process.
 
-Who needs several processes, and one that starts them again, has gunicorn's (worker.py).
+Several processes, with one that restarts them, are gunicorn's (worker.py).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 NOTIFY_SECONDS = 1
 WAITING_CONNECTIONS = 2048
-"""How many may wait to be taken up, as gunicorn has it."""
+"""How many connections may wait to be accepted, as in gunicorn."""
 
 
 def options(connection: type[Connection]) -> dict[str, Any]:
-    """Return what a server is told whose connections are of this kind."""
+    """Return uvicorn's options for a server whose connections are of this class."""
     return {
         "loop": "uvloop",
         "http": connection,
         "ws": "none",
         "lifespan": "off",
-        "proxy_headers": False,  # no header of a client may change what a caller or a scheme is
+        "proxy_headers": False,  # no client's header may change the caller's address or the scheme
         "server_header": False,
         "access_log": False,
         "timeout_keep_alive": IDLE_SECONDS,
@@ -40,7 +40,7 @@ def options(connection: type[Connection]) -> dict[str, Any]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen at an address of this machine, at `::` for IPv4 as well; raises OSError where another program does."""
+    """Listen at an address of this machine, with `::` for IPv4 as well; raises OSError where another program listens there."""
     is_ipv6 = ":" in host
     return socket.create_server(
         (host, port),
@@ -53,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(
     application: Application, listener: socket.socket, *, connection: type[Connection], stop_seconds: int
 ) -> None:
-    """Serve until SIGTERM, SIGINT or SIGQUIT; requests under way have `stop_seconds` then, and the process ends with 0."""
+    """Serve until SIGTERM, SIGINT or SIGQUIT; requests under way then have `stop_seconds`, and the process ends with 0."""
     _end_in_order()
     memory = MemoryTrimmer()
 
@@ -74,7 +74,7 @@ def serve(
 
 
 def _end_in_order() -> None:
-    """Have the signals that end a process do so by way of Python: uvicorn raises what stopped it once more when it has stopped."""
+    """Have the signals that end a process do so through Python: uvicorn raises the signal that stopped it once more when it has stopped."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
     signal.signal(signal.SIGQUIT, lambda *_: signal.raise_signal(signal.SIGTERM))  # uvicorn does not know it

@@ -1,4 +1,4 @@
-"""How long a connection may be silent: one timer, which is seldom set again though every request changes what it waits for."""
+"""How long a connection may be silent: one timer, which is seldom set again although every request changes what the connection waits for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SilenceTimer:
-    """Calls `on_end` when a client has been silent for as long as it may; by the loop's clock."""
+    """Calls `on_end` when a client has been silent for as long as it may be, by the loop's clock."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], object]) -> None:
         self._loop = loop
@@ -22,8 +22,8 @@ class SilenceTimer:
     def allow(self, seconds: float) -> None:
         """Let the client be silent for so long from now.
 
-        A timer that is set for sooner stays, and is set again when it is due: most waits end long before, and a timer
-        for each request costs as much as reading its head.
+        A timer that is already set for an earlier time stays, and is set again when it fires: most waits end long before that,
+        and a new timer for each request costs as much as reading its head.
         """
         self._until = self._loop.time() + seconds
         if self._until < self._due:
@@ -32,11 +32,11 @@ class SilenceTimer:
             self._timer = self._loop.call_later(seconds, self._ring)
 
     def end(self) -> None:
-        """Wait for nothing more: the client has said what it had to."""
+        """Stop waiting: the client has sent what it had to send."""
         self._until = math.inf
 
     def close(self) -> None:
-        """Call nobody any more, and let go of whom it was to call: they hold each other."""
+        """Never call `on_end` again, and release it: timer and connection refer to each other."""
         self._stop()
         self._on_end = _nobody
 
@@ -55,4 +55,4 @@ class SilenceTimer:
 
 
 def _nobody() -> None:
-    """Stand for who has gone."""
+    """Do nothing, in the place of an `on_end` that was released."""

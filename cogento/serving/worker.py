@@ -1,6 +1,6 @@
-"""gunicorn's process: uvicorn serves connections of ours in it.
+"""gunicorn's worker process, in which uvicorn serves our connections.
 
-Leans on uvicorn-worker as it is in 0.4.
+Relies on internals of uvicorn-worker in 0.4.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cogento.serving.server import NOTIFY_SECONDS, options
 
 
 class ServingWorker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typed
-    """One process that answers; `connection` serves each of its connections."""
+    """A process that answers requests; the class `connection` serves each of its connections."""
 
     connection: type[Connection] = Connection
 
@@ -27,14 +27,14 @@ class ServingWorker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typ
         self.CONFIG_KWARGS = options(self.connection)
         self._memory = MemoryTrimmer()
         super().__init__(*args, **kwargs)
-        # A second before gunicorn's patience ends: what is not done by then is told so.
+        # A second before gunicorn kills the process: requests still under way are then cancelled in order.
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - 1)
         self.config.timeout_notify = NOTIFY_SECONDS
 
     def init_signals(self) -> None:
         """Have SIGTERM end the process in order: uvicorn raises it once more when it has stopped.
 
-        By default the process would die of that, and what is to be sent at its end, traces for example, would not be.
+        By default that second signal would kill the process, before it could send its last traces for example.
         """
         super().init_signals()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -44,7 +44,7 @@ class ServingWorker(UvicornWorker):  # type: ignore[misc]  # gunicorn is not typ
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def callback_notify(self) -> None:
-        """Tell gunicorn's first process that this one goes on; end like it, when it was killed."""
+        """Tell gunicorn's arbiter that this process is alive; end when the arbiter was killed."""
         if os.getppid() == self.ppid:
             self._memory.trim_if_grown(time.monotonic())
             await super().callback_notify()

@@ -1,6 +1,6 @@
 """What a person sets up at Stripe: the rights of a key, and the webhook endpoints of its account.
 
-For commands that ask a few things once, outside the pace that processes share: neither Redis nor Postgres is needed.
+For commands that send a few requests once, outside the rate limit that processes share: neither Redis nor Postgres is needed.
 The one place that writes to Stripe; it makes endpoints, and changes or deletes none.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 LISTS = {kind.path: kind.plural.replace("_", " ").capitalize() for kind in KINDS} | {"/v1/events": "Events"}
-"""What must be read, to answer every question of ours: paths, and what the rights of a key call them."""
+"""The lists that a key must be allowed to read: their paths, and their names among a key's rights in Stripe's dashboard."""
 
 ENDPOINTS = "/v1/webhook_endpoints"
 DESCRIPTION = f"cogento: {', '.join(kind.plural for kind in KINDS)}"
@@ -31,14 +31,14 @@ DESCRIPTION = f"cogento: {', '.join(kind.plural for kind in KINDS)}"
 
 @dataclass(frozen=True, slots=True)
 class KeyRights:
-    """Lists that a key may not read, as Stripe's dashboard calls them, and the second of Stripe's clock; None if it told none."""
+    """The lists that a key may not read, as Stripe's dashboard calls them, and the second by Stripe's clock; None without a date."""
 
     denied: tuple[str, ...]
     at: int | None
 
 
 class WebhookEndpoint(msgspec.Struct, frozen=True):
-    """An endpoint in Stripe's own field names; `secret` is told only when it is made, `api_version` None is the account's own."""
+    """An endpoint in Stripe's own field names; `secret` is given only at its creation, `api_version` None means the account's own."""
 
     id: str
     url: str
@@ -50,7 +50,7 @@ class WebhookEndpoint(msgspec.Struct, frozen=True):
 
 
 class StripeAccount:
-    """Asks of the account of a key, or of a connected one that the key may act for; everything raises StripeApiError."""
+    """Requests for the account of a key, or for a connected one that the key may act for; everything raises StripeApiError."""
 
     def __init__(self, requests: Requests, *, connected: str | None = None) -> None:
         self._requests = requests
@@ -61,7 +61,7 @@ class StripeAccount:
     async def open(
         cls, key: str, *, base: str = API_BASE, connected: str | None = None
     ) -> AsyncIterator[StripeAccount]:
-        """Open the way there for the length of a block."""
+        """Open the connections, for the length of a block."""
         from cogento.stripe.sdk import Sdk  # noqa: PLC0415 - who has no key need not load it
 
         sdk = Sdk(key, base=base, account=None, api_version=API_VERSION, timeout_seconds=TIMEOUT_SECONDS)
@@ -97,9 +97,9 @@ class StripeAccount:
         return found
 
     async def create_endpoint(self, url: str, *, types: Sequence[str]) -> WebhookEndpoint:
-        """Make an endpoint for these types, in the version that is asked for here; the answer has its secret.
+        """Make an endpoint for these types, in the API version of api.py; the answer has its secret.
 
-        With a connected account it gets the events of all connected ones, as Stripe offers no fewer.
+        For a connected account it gets the events of all connected accounts: Stripe offers no narrower choice.
         """
         whose = {"connect": "true"} if self._connected else {}
         answer = await self._requests.post(

@@ -1,7 +1,8 @@
 """Stripe's REST API as far as this project asks: objects that have a table, and events, as raw JSON.
 
-Read only, as a restricted key may be (what is set up at Stripe is in cogento/stripe/account.py). What crosses this border are bytes that cogento.events can read: the SDK's own objects are no dicts and
-hold Decimals. Knows neither Redis nor Postgres, nor what the answers mean.
+Read only, as a restricted key may be (what is set up at Stripe is in cogento/stripe/account.py). Returns bytes that
+cogento.events can read: the SDK's own objects are not dicts, and hold Decimals. Knows neither Redis nor Postgres, nor what the
+answers mean.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ if TYPE_CHECKING:
     from cogento.stripe.requests import RateLimit, Transport
 
 API_VERSION = "2026-06-24.dahlia"
-"""The version that answers are asked for in, whatever the account's own is."""
+"""The API version of all requests, whatever the account's own is."""
 
 API_BASE = "https://api.stripe.com"
 TIMEOUT_SECONDS = 20.0
-PAGE = 100  # the most that Stripe gives at once
+PAGE = 100  # objects; Stripe's maximum
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a list, in Stripe's order (newest first), each object's exact bytes; and where to go on."""
+    """A page of a list, in Stripe's order (newest first), with each object's exact bytes, and the id after which the next one begins."""
 
     objects: tuple[bytes, ...]
     last_id: str | None
@@ -76,7 +77,7 @@ class StripeApi:
         return cls(Requests(send, limit, jitter=jitter), sdk.close)
 
     async def fetch(self, kind: Kind, object_id: ObjectId) -> StripeAnswer:
-        """Ask for one object as it is now; whole, a subscription for example with all of its items.
+        """Ask for one object as it is now and complete, for example a subscription with all of its items.
 
         At most one such request for an object is under way at once. A deleted customer is answered by its
         stub (`deleted: true`); an object that never was, or that the key cannot see, raises (`is_missing`).
@@ -109,7 +110,7 @@ class StripeApi:
     ) -> Page:
         """List objects by the second of their creation: those that have ended, too, but no deleted customers.
 
-        With `customer_id` what belongs to that customer, of a kind that does.
+        With `customer_id` only that customer's, for a kind that belongs to customers.
         """
         created = {name: second for name, second in (("gte", since), ("lt", before)) if second is not None}
         return await self._page(
@@ -139,7 +140,7 @@ class StripeApi:
         return StripeAnswer(json.dumps(whole).encode(), answer.at)
 
     async def _parts(self, parts: Parts, object_id: ObjectId) -> AsyncIterator[bytes]:
-        """List what Stripe gives in parts."""
+        """List the elements of which the object holds only the first."""
         path = parts.path.format(id=quote(object_id, safe=""))
         named = {parts.parameter: object_id} if parts.parameter else {}
         after_id, has_more = None, True
@@ -151,7 +152,7 @@ class StripeApi:
 
 
 class RequestCoalescer(Generic[T]):
-    """Requests under way on one event loop, by what they ask for: who wants the same waits for the same answer."""
+    """Requests under way on one event loop, by what they ask for: callers who want the same share one answer."""
 
     def __init__(self) -> None:
         self._under_way: dict[Hashable, asyncio.Task[T]] = {}
@@ -167,7 +168,7 @@ class RequestCoalescer(Generic[T]):
     def _end(self, what: Hashable, done: asyncio.Task[T]) -> None:
         del self._under_way[what]
         if not done.cancelled():
-            done.exception()  # asked for, so that a failure nobody waited for is no warning of asyncio's
+            done.exception()  # read, so that asyncio does not warn of a failure for which nobody waits any more
 
 
 class _WithId(msgspec.Struct):

@@ -1,7 +1,7 @@
 """Errors of Stripe's API by meaning: one table from HTTP status.
 
-What becomes of each class is said in cogento/retries.py. Messages never quote an answer: it may hold
-personal data. Does not know the SDK, so that who only names errors need not load it.
+cogento/retries.py says what follows from each class. Messages never quote an answer: it may hold personal data. Does not import
+the SDK, so that code that only names errors need not load it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ BY_STATUS = {
     424: FailureClass.TRANSIENT,  # something that Stripe depends on failed
     429: FailureClass.TRANSIENT,  # too many requests
 }
-"""Exact statuses; 5xx is Stripe's own trouble, and any other a bug of ours."""
+"""Exact statuses; 5xx is a failure of Stripe's, and any other status a bug of ours."""
 
 
 class StripeApiError(Exception):
-    """Stripe did not give what it was asked for; `status` None: there was no answer.
+    """A request to Stripe failed; `status` is None where there was no answer.
 
-    `refused_before` says that nothing was asked: the key was refused a moment ago, by another process for example.
-    `retry_after_seconds` and `should_retry` are what Stripe said of trying again, None where it said nothing.
+    `refused_before` says that nothing was sent: the key was refused a moment ago, to any process. `retry_after_seconds` and
+    `should_retry` are Stripe's own advice about trying again, None where it gave none.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class StripeApiError(Exception):
 
     @property
     def refuses_the_key(self) -> bool:
-        """Whether no request can succeed until somebody has seen to the key."""
+        """Whether no request can succeed until somebody has corrected the key."""
         return self.status in REFUSES_THE_KEY
 
 
 def classify(error: Exception) -> FailureClass:
-    """Say whose fault an error of asking is."""
+    """Return the failure class of an error of a request."""
     return error.failure if isinstance(error, StripeApiError) else FailureClass.BUG

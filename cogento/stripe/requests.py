@@ -1,7 +1,7 @@
-"""One request to Stripe: within the shared rate limit, retried where that helps, its failure named.
+"""One request to Stripe: within the shared rate limit, retried where that helps, and classified when it fails.
 
-The only place that tries again: the SDK's own retries are off, as they know neither the rate limit nor a bare
-429. Knows paths and bytes; nothing of what they mean, nor of the SDK.
+The only place that retries: the SDK's own retries are off, as they know neither the rate limit nor a 429 without further advice.
+Knows paths and bytes; nothing of what they mean, nor of the SDK.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class RawResponse(NamedTuple):
-    """What came back: JSON, and headers whose names are read in any case."""
+    """A response: JSON, and headers whose names are not case-sensitive."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -40,20 +40,20 @@ class Grant:
 
 
 class RateLimit(Protocol):
-    """The rate limit that all processes share, a port: it is kept elsewhere. Each call is atomic."""
+    """The rate limit that all processes share; a port, implemented elsewhere. Each call is atomic."""
 
     async def reserve(self) -> Grant:
-        """Reserve the next free moment."""
+        """Reserve the next free slot."""
 
     async def slow_down(self, *, wait_seconds: float) -> None:
-        """Halve the rate, which recovers slowly, and send nothing for so long: Stripe said "too many"."""
+        """Halve the rate, which recovers slowly, and send nothing for `wait_seconds`: Stripe said "too many"."""
 
     async def block_for(self, *, seconds: float) -> None:
-        """Send nothing at all for so long: Stripe refuses the key."""
+        """Send nothing at all for `seconds`: Stripe refuses the key."""
 
 
 class Unlimited:
-    """RateLimit of a command that sends a handful of requests: it waits for nobody, and what it hears concerns it alone."""
+    """The RateLimit of a command that sends a handful of requests: it never waits, and ignores what it is told."""
 
     async def reserve(self) -> Grant:
         """As RateLimit.reserve."""
@@ -83,11 +83,11 @@ class Requests:
         self._jitter = jitter
 
     async def get(self, path: str, **parameters: Any) -> StripeAnswer:
-        """Ask, at most as often as REQUEST allows; raises StripeApiError."""
+        """Send a GET, tried at most as often as REQUEST allows; raises StripeApiError."""
         return await self._send("get", path, parameters)
 
     async def post(self, path: str, *, idempotency_key: str, **parameters: Any) -> StripeAnswer:
-        """Have something made, once however often it is tried (docs.stripe.com/api/idempotent_requests); as `get` otherwise."""
+        """Send a POST, which takes effect once however often it is tried (docs.stripe.com/api/idempotent_requests); otherwise as `get`."""
         return await self._send("post", path, {"idempotency_key": idempotency_key, **parameters})
 
     async def _send(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
@@ -134,7 +134,7 @@ class Requests:
 
 
 def _may_pass(error: StripeApiError) -> bool:
-    """Tell whether the same question may soon be answered; what Stripe says of it counts first."""
+    """Tell whether the same request may soon succeed; Stripe's own advice counts first."""
     if error.should_retry is not None:
         return error.should_retry
     if (error.retry_after_seconds or 0) > REQUEST.longest_wait_seconds:
@@ -143,7 +143,7 @@ def _may_pass(error: StripeApiError) -> bool:
 
 
 def _second(headers: Mapping[str, str]) -> int:
-    """Read Stripe's clock; a proxy that takes the date away leaves an answer without its place in order."""
+    """Read Stripe's clock, which gives an answer its place in the order; raises StripeApiError where a proxy has removed the date."""
     try:
         return int(parsedate_to_datetime(headers["date"]).timestamp())
     except (KeyError, ValueError) as error:

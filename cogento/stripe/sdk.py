@@ -1,4 +1,4 @@
-"""Stripe's SDK, reduced to one attempt at one request, and what its errors mean.
+"""Stripe's SDK, reduced to one attempt at one request, and the meaning of its errors.
 
 Loaded only where there is a key: the SDK costs a quarter of a second and 14 MB.
 """
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Else every request tells of the machine and of the one before, and an id is written into the home folder.
+# Otherwise every request describes the machine and the request before, and an id is written into the home folder.
 stripe.enable_telemetry = False
 
 
 class _UnreadAnswer(httpx.Headers):
-    """The headers of a good answer, which carry its body past the SDK."""
+    """The headers of a successful answer, which carry its body past the SDK."""
 
     body: bytes
 
 
 class _HttpClient(stripe.HTTPXClient):
-    """Keeps the body of a good answer from the SDK; errors are the SDK's to read.
+    """Keeps the body of a successful answer from the SDK, and leaves errors to it.
 
-    It would parse every page of a list into ordered dictionaries, and format it for a log that nobody keeps: more than a
-    quarter of what a backfill spends.
+    The SDK would parse every page of a list into ordered dictionaries and format it for an unused log: more than a quarter of a
+    backfill's time.
     """
 
     async def request_async(
@@ -45,7 +45,7 @@ class _HttpClient(stripe.HTTPXClient):
                 b"",
                 status,
                 answered,
-            )  # it fails on what is no UTF-8, and reads nothing else of what is no JSON
+            )  # the SDK fails on a body that is not UTF-8; of other bodies that are not JSON it uses nothing
         if not httpx.codes.is_success(status):
             return body, status, answered
         unread = _UnreadAnswer(answered)
@@ -54,7 +54,7 @@ class _HttpClient(stripe.HTTPXClient):
 
 
 class Sdk:
-    """One key's way to Stripe; its own retries are off."""
+    """The SDK for one key, with its own retries off."""
 
     def __init__(
         self, key: str, *, base: str, account: str | None, api_version: str, timeout_seconds: float
@@ -70,7 +70,7 @@ class Sdk:
         )
 
     async def send(self, method: str, path: str, parameters: Mapping[str, Any]) -> RawResponse:
-        """Ask once; raises StripeApiError. `idempotency_key` among the parameters becomes a header."""
+        """Send a request once; raises StripeApiError. `idempotency_key` among the parameters becomes a header."""
         try:
             response = await self._client.raw_request_async(method, path, **parameters)
         except stripe.StripeError as error:
@@ -92,11 +92,11 @@ def _is_json(body: bytes) -> bool:
 
 
 _SKIP = msgspec.json.Decoder(msgspec.Raw)
-"""Checks the syntax of a body and builds nothing."""
+"""Checks the syntax of a body and builds no objects."""
 
 
 def translated(error: stripe.StripeError) -> StripeApiError:
-    """Say what an error of the SDK means."""
+    """Return the StripeApiError for an error of the SDK."""
     status = error.http_status
     if status is None:
         cause = type(error.__cause__ or error).__name__
@@ -115,7 +115,7 @@ _SAID = {"true": True, "false": False}
 
 
 def _failure_of_others(status: int) -> FailureClass:
-    """An answer of 2xx that is an error all the same had a body that was no JSON: something stands in between."""
+    """Classify other statuses. An error with 2xx had a body that is not JSON: a proxy answered."""
     return FailureClass.TRANSIENT if status >= 500 or status < 300 else FailureClass.BUG  # noqa: PLR2004 - HTTP
 
 
@@ -126,5 +126,5 @@ def _failure_without_answer(error: stripe.StripeError) -> FailureClass:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Stripe writes Retry-After in seconds; a date, as HTTP would allow, says nothing to us."""
+    """Read Retry-After, which Stripe writes in seconds; None for a date, which HTTP would allow."""
     return float(text) if text is not None and text.isdecimal() else None
