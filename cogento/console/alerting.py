@@ -1,8 +1,8 @@
 """Alerts that page, sent to ALERT_WEBHOOK_URL: each once when it begins and once when it is over.
 
-For those who have no Prometheus. The console looks every few seconds, and `cogento status --check` once. What was sent
-is kept in Redis, so that several of them, or one that starts anew, say nothing twice; while Redis is away, each keeps it
-for itself. An alert that cannot be delivered counts as not sent, and is tried again at the next look.
+For those who have no Prometheus. The console looks every few seconds, and `cogento status --check` once. What was sent is kept
+in Redis, so that several of them, or one that restarts, send nothing twice; while Redis is away, each keeps it for itself. An
+alert that cannot be delivered counts as not sent, and is tried again at the next look.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from cogento.queue.alerts import SentAlerts
 
 HOLD_SECONDS = 60
-"""So long a thing must last, or be over, before it is told: what comes and goes wakes nobody."""
+"""How long a problem must last, or be over, before an alert says so: a short one pages nobody."""
 LOOK_SECONDS = 5
 POST_SECONDS = 5
 PAUSES_SECONDS = (1.0, 5.0)
-"""Between one try to deliver and the next; then the next look tries again."""
+"""The pauses between tries to deliver; after the last one the next look tries again."""
 SERVERS = frozenset({"Redis", "PostgreSQL"})
 
 _log = structlog.get_logger()
@@ -90,7 +90,7 @@ class Alerts:
         self._hold_seconds = hold_seconds
         self._clock = clock
         self._known: frozenset[str] = frozenset()  # as Redis last told
-        self._alone: set[str] = set()  # sent while Redis was away
+        self._alone: set[str] = set()  # names sent while Redis was away
         self._since: dict[tuple[str, bool], float] = {}  # since when a name is, or is not, among the lines
 
     def look(self, lines: Sequence[Attention]) -> None:
@@ -99,7 +99,7 @@ class Alerts:
         known = self._told()
         now = self._clock()
         changed = {(name, True) for name in paging.keys() - known}
-        # What a server that is away would tell of is not over because nobody can tell.
+        # While a server is away, a problem that only it could report does not count as over.
         over = known - paging.keys()
         changed |= {(name, False) for name in (over & SERVERS if SERVERS & paging.keys() else over)}
         self._since = {change: self._since.get(change, now) for change in changed}
@@ -138,7 +138,7 @@ class Alerts:
             return None
 
     def _tell(self, name: str, text: str, state: str) -> bool:
-        """Deliver it, in the form that Slack, and whoever understands Slack, takes; the other fields are for programs."""
+        """Deliver an alert, in the form that Slack and compatible services take; the other fields are for programs."""
         mark = "resolved" if state == "resolved" else "needs attention"
         message = {
             "text": f"{self._deployment}, {name} ({mark}): {text}",

@@ -1,7 +1,7 @@
 """What needs a person's attention, in the order in which to look at it; for the overview and for `cogento status`.
 
-Pure: figures in, lines out. What is deliberate (a pause) or goes on by itself (a retry) is amber, and hides nothing that
-is red. Knows nothing of addresses: each line names the page that shows more, and the filter to show it with.
+Pure: figures in, lines out. What is deliberate (a pause) or resolves itself (a retry) is amber, and hides nothing that is red.
+Knows nothing of URLs: each line names the page that shows more, and the filter for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cogento.store.letter_records import LetterCause
 
 CRASHES_IN_A_ROW = 2
-"""One is any worker that was killed; from two on it is the customer's doing, and it is claimed alone."""
+"""One crash may be any worker that was killed; from two on the customer's events are the likely cause, and it is claimed alone."""
 
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
@@ -41,7 +41,7 @@ RECEIVED_STILL = "Events are still received and queued."
 
 
 class Tone(StrEnum):
-    """How a line looks: green, amber or red; what has none is for information."""
+    """How a line looks: green, amber or red; a line without a colour is for information."""
 
     GOOD = "good"
     BUSY = "busy"
@@ -73,12 +73,12 @@ class Attention:
 
     @property
     def pages(self) -> bool:
-        """Whether it cannot wait until morning, as docs/alerts.yml has it: all that is red but dead letters that end nothing."""
+        """Whether it cannot wait until morning, as in docs/alerts.yml: every red line except dead letters that end no object."""
         return self.tone is Tone.BAD and (self.area is not Area.LETTERS or "removals" in self.filter)
 
     @property
     def name(self) -> str:
-        """What it is called however many there are: its label without a count."""
+        """Its name whatever the count: the label without the number."""
         return re.sub(r"^[\d,]+ (\w+?)s?$", r"\1", self.label)
 
 
@@ -94,10 +94,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What there is to judge; `queue` or `tables` is None while its server does not answer, or is in trouble.
+    """The facts to judge; `queue` or `tables` is None while its server does not answer or is in trouble.
 
-    `waiting` names some of those whose mail waits, `causes` what most letters died of, `not_ended` objects whose end
-    is among them; `recovered` events had been missed.
+    `waiting` names some of the customers whose mail waits, `causes` the most frequent causes of open letters, `not_ended`
+    objects whose end is among these letters; `recovered` counts missed events that were brought back.
     """
 
     queue: QueueFigures | None
@@ -216,7 +216,7 @@ def _of_waiting(queue: QueueFigures, waiting: WaitingPage) -> Iterator[Attention
 
 
 def _of_queued(queue: QueueFigures, queued: Sequence[WaitingCustomer], now_ms: int) -> Iterator[Attention]:
-    """Tell how long the line for a worker is; who is paused or retrying stands in none."""
+    """Say how long the line for a worker is; customers that are paused or retrying are not in it."""
     age = max(now_ms - min(row.since_ms or now_ms for row in queued), 0) / 1000
     if age <= LATE_SECONDS:
         return
@@ -232,7 +232,7 @@ def _of_queued(queue: QueueFigures, queued: Sequence[WaitingCustomer], now_ms: i
 
 
 def _of_unknown(parked: Sequence[WaitingCustomer], waiting: WaitingPage) -> Iterator[Attention]:
-    """Tell of customers whose own event is missing, once that takes long."""
+    """Name customers whose own event is missing, once that takes long."""
     state = WaitingState.WAITING_FOR_CUSTOMER
     oldest_ms = min((row.oldest_ms for row in parked if row.oldest_ms), default=waiting.now_ms)
     age = (waiting.now_ms - oldest_ms) / 1000

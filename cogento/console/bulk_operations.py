@@ -1,7 +1,7 @@
 """Bulk retries and discards: everything that matches, batch by batch, by a command or by a thread of the console.
 
-A batch is taken and put as one. What was done so far stands in the tables after each (cogento/store/operations.py), so that
-everybody sees it, and so that one whose process died goes on where it ended.
+A batch is taken and put as one. After each, the tables record what was done so far (cogento/store/operations.py), so that
+everybody sees it, and an operation whose process died continues where it stopped.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ BATCH_LETTERS = 200
 BATCH_BYTES = 4 * 1024**2
 ANSWER_SECONDS = 20
 COUNTED_ANEW = 10_000
-"""What has become of so many letters is counted whenever somebody looks; of more, COUNTING_SHARE of the time at most."""
+"""The outcomes of up to so many letters are counted at every request; counting more takes at most COUNTING_SHARE of the time."""
 COUNTING_SHARE = 0.05
 COUNTS_KEPT = 20
 DISCARDED = "discarded"
-"""What counts beside the results of a retry (cogento/queue/redelivery.py)."""
+"""A result that is counted beside those of a retry (cogento/queue/redelivery.py)."""
 
 NOT_PUT = "it could not be put back"
 CUT_SHORT = "the retry was cut short: the event is in no mailbox"
-MISTAKE = "A mistake of ours: the log says more."
+MISTAKE = "Unexpected error in Cogento: the log has the details."
 
 log = structlog.get_logger()
 
 
 class NothingMatches(Failure):
-    """There is no open letter to do anything to."""
+    """No open letter matches."""
 
     def __init__(self) -> None:
         super().__init__("No open letter matches.")
 
 
 class Stop(Protocol):
-    """Somebody who may ask to stop between two batches."""
+    """A request to stop, which is checked between two batches."""
 
     @property
     def is_requested(self) -> bool:
@@ -75,7 +75,7 @@ class Stop(Protocol):
 
 
 class NeverStops:
-    """Nobody who asks: a thread of the console is stopped through the tables, as from everywhere else."""
+    """A Stop that is never requested: a thread of the console is stopped through the tables, as any operation can be."""
 
     is_requested = False
 
@@ -86,7 +86,7 @@ class NeverStops:
 
 @dataclass(frozen=True, slots=True)
 class OperationDetails:
-    """An operation, and what has become of its letters, counted a while ago where there are many."""
+    """An operation and the outcomes of its letters, counted a while ago where there are many."""
 
     operation: Operation
     outcomes: Sequence[OperationOutcome]
@@ -103,7 +103,7 @@ class _Counted:
 
 
 class BulkOperations:
-    """Where bulk operations are begun, run, looked at, stopped and continued; raises Failure in words."""
+    """Begins, runs, shows, stops and continues bulk operations; every error is a Failure with a sentence for people."""
 
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
         self._mailboxes = mailboxes
@@ -144,13 +144,13 @@ class BulkOperations:
         return operation
 
     def continue_(self, operation_id: int, *, who: str) -> Operation:
-        """Take one over that ended before its end, and have a thread run it."""
+        """Take over an operation that stopped early, and have a thread run it."""
         operation = self.take_over(operation_id, who=who)
         self._run_in_thread(operation)
         return operation
 
     def take_over(self, operation_id: int, *, who: str) -> Operation:
-        """Take one over that ended before its end; the caller runs it."""
+        """Take over an operation that stopped early; the caller runs it."""
         with friendly_errors():
             flying = runtime.run(self._operations.in_flight(operation_id))
             absent = self._absent(flying)
@@ -166,11 +166,11 @@ class BulkOperations:
             return self._count_in_flight(operation, flying, absent)
 
     def remaining(self, operation: Operation) -> Sequence[LetterMatch]:
-        """Name the letters that one has still to deal with, oldest event first."""
+        """Name the letters that an operation still has to deal with, oldest event first."""
         return runtime.run(self._operations.remaining(operation))
 
     def stop(self, operation_id: int, *, who: str) -> bool:
-        """Have one stop after its batch; False when it does not run."""
+        """Have an operation stop after its current batch; False when it does not run."""
         with friendly_errors():
             stopping = runtime.run(self._operations.stop(operation_id), timeout_seconds=ANSWER_SECONDS)
             operation = self._read(operation_id) if stopping else None
@@ -179,7 +179,7 @@ class BulkOperations:
         return stopping
 
     def read(self, operation_id: int) -> OperationDetails | None:
-        """Say how far one has come, and what has become of its letters."""
+        """Say how far an operation has come, and what became of its letters."""
         with friendly_errors():
             operation = self._read(operation_id)
             if operation is None:
@@ -194,10 +194,10 @@ class BulkOperations:
             return runtime.run(listed, timeout_seconds=ANSWER_SECONDS)
 
     def run(self, operation: Operation, stop: Stop) -> Iterator[Mapping[int, str]]:
-        """Do what is left of an operation, at its pace, and give each batch's results by letter.
+        """Do what is left of an operation, at its rate, and yield each batch's results by letter.
 
-        However it ends, the tables say so; where they cannot be told, the operation shows no life and counts as
-        interrupted. Raises Failure in words.
+        The tables record how it ended; where they cannot be written, the heartbeat stops and the operation counts as
+        interrupted. Every error is a Failure with a sentence for people.
         """
         state, problem = OperationState.FAILED, MISTAKE
         try:
@@ -218,7 +218,7 @@ class BulkOperations:
                 runtime.run(self._operations.finish(operation, state, error), timeout_seconds=ANSWER_SECONDS)
 
     def _batches(self, operation: Operation, stop: Stop) -> Generator[Mapping[int, str], None, bool]:
-        """Do the batches; False when somebody asked to stop before the last."""
+        """Do the batches; returns False when a stop was requested before the last."""
         counts = Counter(operation.counts)
         rate = operation.rate
         size = min(max(rate // 10, 1), BATCH_LETTERS) if rate else BATCH_LETTERS
@@ -242,7 +242,7 @@ class BulkOperations:
         return {id_: DISCARDED if id_ in closed else Redelivery.NOT_OPEN for id_ in batch}
 
     def _absent(self, flying: Sequence[InFlight]) -> list[int]:
-        """Find letters on their way whose events lie in no mailbox.
+        """Find letters on their way whose events are in no mailbox.
 
         A wrong guess is harmless: a letter whose event was just settled is closed already.
         """
@@ -255,7 +255,7 @@ class BulkOperations:
     def _count_in_flight(
         self, operation: Operation, flying: Sequence[InFlight], absent: list[int]
     ) -> Operation:
-        """Count the batch in which the last process ended; what lies in no mailbox is open again."""
+        """Count the batch in which the last process ended, and open again the letters whose events are in no mailbox."""
         if absent:
             letters = _LettersOfOperation(self._operations, self._letters, operation)
             runtime.run(letters.give_back(absent, why=CUT_SHORT))
@@ -279,7 +279,7 @@ class BulkOperations:
             log.exception("operation_failed", operation=operation.id)
 
     def _count(self, operation: Operation) -> _Counted:
-        """Count its letters by what has become of them; of many a count is taken again while it is young."""
+        """Count its letters by outcome; where there are many, a recent count is used again."""
         begun, last = time.monotonic(), self._counted.pop(operation.id, None)
         is_young = last is not None and begun - last.at < last.took / COUNTING_SHARE
         if last is None or not is_young or operation.total <= COUNTED_ANEW:

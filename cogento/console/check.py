@@ -1,8 +1,7 @@
-"""Everything that must be right before events are handled well, looked at once: settings, servers, rights, clocks.
+"""Everything that must be right before events are processed well, checked once: settings, servers, rights, clocks.
 
-Each part is asked where it is asked otherwise: processes judge their settings, mailboxes and tables judge their servers,
-`cogento status` judges how things stand. What is said here is only what they said. Stripe's part is in
-cogento/console/check_stripe.py.
+Nothing is judged twice: processes check their settings, mailboxes and tables check their servers, `cogento status` judges what
+needs attention, and this module reports what they say. Stripe's part is in cogento/console/check_stripe.py.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ PROCESSES: dict[str, type[ReceiverSettings | WorkerSettings | ConsoleSettings]] 
 WRITTEN_BY_WORKERS = (*FOR_PEOPLE, "webhook_events", "dead_letters", "sweep_progress")
 FULL_SHARE = 0.8
 QUEUE_FULL_SHARE = 0.5
-"""From here on nothing is announced (schema/migrations/versions/0015_changes.sql)."""
+"""The share of the queue from which nothing is announced any more (schema/migrations/versions/0015_changes.sql)."""
 CLOCKS_DIFFER_SECONDS = 30
 NOTHING_SIGNED = re.compile(r"STRIPE_WEBHOOK_SECRET(__\w+)? is not set")
 RECEIVER_SECONDS = 60
@@ -60,12 +59,12 @@ MIGRATE = "Run `cogento migrate`."
 
 
 def check_settings(*, polls: bool) -> Iterator[Finding]:
-    """Judge one account's settings of every process; what several processes say alike is said once."""
+    """Check one account's settings for every process; a problem that several processes report is reported once."""
     said: dict[str, list[str]] = {}
     for process, kind in PROCESSES.items():
         for problem in problems_of(kind):
             said.setdefault(problem, []).append(process)
-    if polls:  # no webhook is sent, and nothing signs one
+    if polls:  # no webhook is sent, so none needs a signing secret
         said = {
             problem: processes for problem, processes in said.items() if not NOTHING_SIGNED.match(problem)
         }
@@ -76,13 +75,13 @@ def check_settings(*, polls: bool) -> Iterator[Finding]:
 
 
 def check_receiver() -> Iterator[Finding]:
-    """Have the receiver, which is all accounts', say whether it would start; what is wrong with its settings was told."""
+    """Have the receiver, which serves all accounts, say whether it would start; problems of its settings were reported before."""
     if not problems_of(ReceiverSettings):
         yield _check_receiver()
 
 
 def _check_receiver() -> Finding:
-    """Ask it as its server does before it listens."""
+    """Run the check that its server runs before it listens."""
     try:
         asked = subprocess.run(
             [sys.executable, "-m", "receiver"],
@@ -100,12 +99,12 @@ def _check_receiver() -> Finding:
 
 
 def check_redis(mailboxes: Mailboxes) -> Iterator[Finding]:
-    """Have Redis take a write, and judge what it promises."""
+    """Write to Redis, and check what it promises."""
     try:
         with friendly_errors():
             runtime.run(
                 mailboxes.check(), timeout_seconds=ANSWER_SECONDS
-            )  # which says what is refused, and why
+            )  # the reply says what is refused, and why
             facts = runtime.run(mailboxes.ping_write(), timeout_seconds=ANSWER_SECONDS)
             skew = runtime.run(mailboxes.now_ms(), timeout_seconds=ANSWER_SECONDS) / 1000 - time.time()
     except (Failure, TimeoutError) as error:
@@ -126,7 +125,7 @@ def check_redis(mailboxes: Mailboxes) -> Iterator[Finding]:
 
 
 def check_postgres(database_url: str) -> Iterator[Finding]:
-    """Connect as a worker does, write, and judge migrations, rights and connections."""
+    """Connect as a worker does, write, and check migrations, rights and connections."""
     try:
         with friendly_errors():
             runtime.run(greet(database_url, application_name=NAME), timeout_seconds=ANSWER_SECONDS)
@@ -186,7 +185,7 @@ def _check_tables(store: Store) -> Iterator[Finding]:
 
 
 def _check_changes(store: Store) -> Iterator[Finding]:
-    """Judge whether changes are announced as CHANGES says; nothing is said where nobody wants them."""
+    """Check whether changes are announced as CHANGES says; reports nothing where they are not wanted."""
     if problems := [one for one in problems_of(ChangesSettings) if one.startswith("CHANGES ")]:
         yield wrong("changes", problems[0])
         return
@@ -208,7 +207,7 @@ def _check_changes(store: Store) -> Iterator[Finding]:
 
 
 def check_state(settings: ReconcileSettings) -> Iterator[Finding]:
-    """Say what needs attention just now, as `cogento status` does; servers that are away were told of already."""
+    """Say what needs attention just now, as `cogento status` does; servers that are away were reported already."""
     mailboxes = connect(settings)
     store = runtime.run(
         Store.open(settings.database_url.get_secret_value(), pool_size=CONNECTIONS, application_name=NAME)
@@ -246,7 +245,7 @@ def _clock(whose: str, seconds_ahead: float) -> Finding:
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """0 where nothing is bad, 78 where only other settings or rights help, else 1."""
+    """Return 0 where nothing is bad, 78 where only other settings or rights help, else 1."""
     bad = [finding for finding in findings if finding.grade is Grade.BAD]
     if any(finding.as_configured for finding in bad):
         return EX_CONFIG

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from cogento.stripe.account import WebhookEndpoint
 
 TOLERANCE_SECONDS = 300
-"""How old or young a signature may be (docs.stripe.com/webhooks#replay-attacks, and receiver/signature.py)."""
+"""By how many seconds a signature's time may differ (docs.stripe.com/webhooks#replay-attacks, and receiver/signature.py)."""
 CLOSE_SECONDS = 30
 
 
 def check_key(settings: AskingSettings) -> Iterator[Finding]:
-    """Judge the key, and this machine's clock by Stripe's. That Stripe does not answer is no fault of ours."""
+    """Check the key, and this machine's clock against Stripe's. A Stripe that does not answer is no problem of the configuration."""
     if settings.stripe_api_key is None:
         yield warning(
             "key",
@@ -70,7 +70,7 @@ def _judge_clock(seconds_ahead: float) -> Finding:
 def check_endpoints(
     settings: AskingSettings, *, which: str | None = None
 ) -> tuple[list[Finding], Sequence[WebhookEndpoint]]:
-    """Judge the endpoints that send us events; gives those that do what they should, as well."""
+    """Check the endpoints that send us events; also returns those that are right."""
     key = settings.stripe_api_key
     if key is None:
         return [], ()

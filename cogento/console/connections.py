@@ -1,7 +1,7 @@
 """The mailboxes and the tables, opened for the length of one command.
 
 A composition module: reads the settings, which name the servers of this folder's `cogento run` when nothing
-else does. Whatever the servers do meanwhile is told in one line.
+else does. Whatever goes wrong with the servers is reported in one line.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ S = TypeVar("S", bound=Settings)
 CONNECTIONS = 2
 REDIS_CONNECTIONS = 4  # several pages at once, and the poller beside them
 NOTHING_HERE = "or start `make run` in this folder; --data DIR names the folder of another run"
-ASKING_CONNECTIONS = 6  # one for the turn, the others to write with
+ASKING_CONNECTIONS = 6  # one for the leader lease, the others to write with
 
 
 def _load_for_command(kind: type[S]) -> S:
-    """Read settings, and where no server is named say how else a command finds some."""
+    """Read settings; where they name no server, the error says how else a command finds one."""
     adopt_local_run()
     try:
         return load(kind)
@@ -73,7 +73,7 @@ def open_store(*, name: str) -> Iterator[Store]:
 
 @contextmanager
 def open_store_if_configured(*, name: str) -> Iterator[Store | None]:
-    """Open the tables for what is done without them, too; None where nothing names them."""
+    """Open the tables for a command that also works without them; yields None where no setting names them."""
     adopt_local_run()
     if not os.environ.get("DATABASE_URL"):
         yield None
@@ -96,13 +96,13 @@ def open_mailboxes() -> Iterator[Mailboxes]:
 
 @contextmanager
 def open_dead_letters(*, name: str) -> Iterator[DeadLetterService]:
-    """Open both for somebody who deals with dead letters."""
+    """Open mailboxes and tables, for work on dead letters."""
     with open_mailboxes() as mailboxes, open_store(name=name) as store:
         yield DeadLetterService(mailboxes, store)
 
 
 def silent_logs() -> AbstractContextManager[None]:
-    """Log nothing, where a command says itself all that there is to say."""
+    """Log nothing, for a command that prints everything itself."""
     return _logs_aside(least=logging.CRITICAL)
 
 
@@ -122,7 +122,7 @@ def _logs_aside(least: int = logging.WARNING) -> Iterator[None]:
 
 @contextmanager
 def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
-    """Open the way to Stripe, between the mailboxes and the tables."""
+    """Open everything that asking Stripe needs: mailboxes, tables, and access to Stripe."""
     settings = _load_for_command(ReconcileSettings)
     key_variable = settings.variable("stripe_api_key")
     with _logs_aside(), friendly_errors(key_variable=key_variable):
@@ -143,7 +143,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
 
 
 def require_access(each: Sequence[ConsoleSettings]) -> None:
-    """Refuse to watch servers that will not let us in as configured; that one is away is part of what is watched."""
+    """End the process where a server does not let us in as configured; a server that is away is shown as such."""
     with friendly_errors():
         runtime.run(_ask_for_access(each))
 

@@ -1,6 +1,6 @@
-"""A customer as a person deals with it: explained, with its events on one timeline.
+"""A customer as people look at it: explained, with its events on one timeline.
 
-Every call asks the servers and raises what they raise. Knows nothing of how a customer is shown.
+Every call queries the servers and raises what they raise. Knows nothing of how a customer is shown.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class TimelinePart:
 
 @dataclass(frozen=True, slots=True)
 class CustomerView:
-    """A customer explained; `timeline` is the newest first, and `older` the event below which there is more of it.
+    """A customer explained; `timeline` is the newest first, and `older` the event after which the next part begins.
 
-    `causes` are the events behind the rows, as far as the ledger still knows them. Where a server could not be read, the
-    error says why; without the tables there is no timeline.
+    `causes` are the events from which the rows were written, as far as the ledger still has them. Where a server could not be
+    read, the error says why; without the tables there is no timeline.
     """
 
     explanation: Explanation
@@ -58,7 +58,7 @@ class CustomerView:
 
 
 class CustomerService:
-    """Where customers are looked at."""
+    """Finds, explains and compares customers."""
 
     def __init__(
         self, mailboxes: Mailboxes, store: Store, reconciliation: Reconciliation | None = None
@@ -116,7 +116,7 @@ class CustomerService:
         return CustomerView(found, timeline[:EVENTS_SHOWN], older, causes)
 
     def compare(self, customer_id: CustomerId, *, who: str, why: str, repair: bool) -> CustomerComparison:
-        """Compare a customer's rows with what Stripe says, and write that where asked to; either is written down."""
+        """Compare a customer's rows with Stripe, and with `repair` write Stripe's values; both are recorded as activity."""
         if self._reconciliation is None:
             raise Failure(NO_KEY)
         comparison = runtime.run(self._reconciliation.verify_customer(customer_id, repair=repair))

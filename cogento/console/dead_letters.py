@@ -1,7 +1,7 @@
-"""The dead letters as a person deals with them: looked through, opened, put back, thrown away.
+"""The dead letters as people deal with them: listed, opened, retried, discarded.
 
-For the commands and the pages alike. Every call asks the servers and raises what they raise. Whole lots of letters are
-dealt with in bulk_operations.py. Knows nothing of how letters are shown.
+For commands and pages alike. Every call queries the servers and raises what they raise. bulk_operations.py deals with many
+letters at once. Knows nothing of how letters are shown.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ ANSWER_SECONDS = 20
 CAUSES_NAMED = 5
 ENDS_NAMED = 3
 ENDS_LOOKED_AT = 100
-"""Of the newest letters that tell of an end: rows of some may have shown it since."""
+"""How many of the newest letters that end an object are looked at: the rows of some may show the end by now."""
 UNKNOWN_REASON = "Another release made it a dead letter, for a reason that this one does not know."
 
 
 @dataclass(frozen=True, slots=True)
 class LetterDetails:
-    """Everything about one letter but its body: how it stands, what to do, and what was done."""
+    """Everything about one letter except its body: its status, what to do, and what was done."""
 
     letter: Letter
     standing: str
@@ -63,14 +63,14 @@ class LetterDetails:
 
 @dataclass(frozen=True, slots=True)
 class LettersInShort:
-    """What most unresolved letters died of, and objects that a row still shows although their end is among them."""
+    """The most frequent causes of unresolved letters, and objects that a row still shows as not ended although their end is among the letters."""
 
     causes: Sequence[LetterCause] = ()
     not_ended: Sequence[str] = ()
 
 
 async def read_letters_in_short(letters: DeadLetters, tables: TableFigures) -> LettersInShort:
-    """Read what needs attention of the letters that were counted; asks nothing where there are none."""
+    """Read what needs attention among the letters counted in `tables`; sends no query where there are none."""
     if not tables.dead:
         return LettersInShort()
     summary = await letters.summary(LetterFilter(), customers_of=0, causes=CAUSES_NAMED)
@@ -92,7 +92,7 @@ def advice_for(reason: str) -> str:
 
 
 class DeadLetterService:
-    """Where letters are dealt with."""
+    """Lists, shows, retries, discards and reopens dead letters."""
 
     def __init__(self, mailboxes: Mailboxes, store: Store) -> None:
         self._mailboxes = mailboxes
@@ -103,7 +103,7 @@ class DeadLetterService:
     def groups(
         self, which: LetterFilter, *, newest: int | None = None, limit: int = 100
     ) -> list[LetterGroup]:
-        """Count letters by what they died of, the most first: all of them, or the `newest` so many."""
+        """Count letters by cause, the most frequent first: all letters, or only the `newest` ones."""
         groups = self._letters.groups(which, newest=newest, limit=limit)
         return runtime.run(groups, timeout_seconds=ANSWER_SECONDS)
 
@@ -114,7 +114,7 @@ class DeadLetterService:
         )
 
     def statuses(self, *, count_to: int) -> LetterStatuses:
-        """Count the letters of each status, up to a number."""
+        """Count the letters of each status, each up to `count_to`."""
         return runtime.run(self._letters.statuses(count_to=count_to), timeout_seconds=ANSWER_SECONDS)
 
     def rows(self, letters: Collection[Letter]) -> dict[int, LetterRow]:
@@ -126,9 +126,9 @@ class DeadLetterService:
     def summary(
         self, which: LetterFilter, *, customers_of: int | None = None, causes: int = 1
     ) -> LetterSummary:
-        """Count what matches, exactly, and the customers of at most so many letters, those apart who are paused.
+        """Count what matches, exactly, and the customers, in all and paused, of at most `customers_of` letters.
 
-        Who is paused, nobody knows while Redis is away.
+        How many are paused is unknown while Redis is away.
         """
         try:
             paused = runtime.run(self._mailboxes.paused()).customers
@@ -190,11 +190,11 @@ class DeadLetterService:
         return runtime.run(redeliver(letter_ids, _LetterClaim(self._letters, who, why), self._mailboxes))
 
     def discard(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
-        """Close open letters without applying them; how many, is returned."""
+        """Close open letters without applying them; returns how many."""
         return runtime.run(self._letters.discard(letter_ids, who=who, why=why))
 
     def reopen(self, letter_ids: Collection[int], *, who: str, why: str) -> int:
-        """Take back a discard, so that letters can be retried; how many, is returned."""
+        """Take back a discard, so that letters can be retried; returns how many."""
         return runtime.run(self._letters.reopen_discarded(letter_ids, who=who, why=why))
 
     def outcomes(self, letter_ids: Collection[int]) -> list[LetterOutcome]:
@@ -204,7 +204,7 @@ class DeadLetterService:
 
 @dataclass(frozen=True, slots=True)
 class _LetterClaim:
-    """DeadLetters that an operator claims for a reason."""
+    """The LetterSource of one operator's retry: letters are taken in the operator's name and for the reason given."""
 
     letters: DeadLetters
     who: str

@@ -1,4 +1,4 @@
-"""Webhook endpoints at Stripe, judged: does this one send what the receiver takes? Pure; knows no HTTP."""
+"""Webhook endpoints at Stripe, checked for whether they send what the receiver takes. Pure; knows no HTTP."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ DASHBOARD = "in Stripe's dashboard under Developers, Webhooks"
 
 
 def concerns_us(endpoint: WebhookEndpoint) -> bool:
-    """Tell an endpoint that sends events of ours, or sends to an address like a receiver's."""
+    """Tell whether an endpoint sends events of ours, or sends to an address like a receiver's."""
     types = set(endpoint.enabled_events)
     return bool(types & {*TYPES, EVERYTHING}) or WEBHOOK_PATH in _path(endpoint.url)
 
 
 def chosen(endpoints: Iterable[WebhookEndpoint], which: str | None) -> list[WebhookEndpoint]:
-    """Those that an id, an address or a host names; without one those that concern us."""
+    """Return the endpoints that an id, an address or a host names; without one those that concern us."""
     if which is None:
         return [one for one in endpoints if concerns_us(one)]
     return [one for one in endpoints if which in {one.id, one.url, urlsplit(one.url).netloc}]
 
 
 def judge_endpoint(endpoint: WebhookEndpoint, *, path: str) -> Iterator[Finding]:
-    """Say of an endpoint what is as it should be, and what is not; `path` is where its account's events are taken."""
+    """Say what is right and what is wrong with an endpoint; `path` is where the receiver takes its account's events."""
     if endpoint.status == "enabled":
         yield good("status", "enabled")
     else:
@@ -94,5 +94,5 @@ def _path(url: str) -> str:
 
 
 def _day(version: str) -> str:
-    """A version's date, which is written so that text compares like time; the name of its release is left out."""
+    """Return a version's date, without its release name; dates are written so that they compare as strings."""
     return version.partition(".")[0]

@@ -1,7 +1,7 @@
 """What went wrong, told to a person: one line that says what to do, and an exit code.
 
-1: it did not work this time. 2: the command was not understood (click). 78: it cannot work as
-configured. A mistake of ours is none of these and keeps its traceback. Never quotes a URL: it holds a password.
+1: it did not work this time. 2: the command was not understood (click). 78: it cannot work as configured. An unexpected error is
+none of these and keeps its traceback. Never quotes a URL, which may hold a password.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TABLES_MISSING = frozenset({"42P01", "42703", "42883"})
 NOT_GRANTED = "42501"
 NO_CONNECTION_LEFT = "53300"
 NOT_UNDERSTOOD = 2
-NO_TEXT = "What was asked for holds what no text in the tables and mailboxes can hold."
+NO_TEXT = "What was asked for has a character that no text in the tables and mailboxes can have."
 KEY_VARIABLE = "STRIPE_API_KEY"
 KEY_REFUSED = (
     "Stripe refuses {variable}: it was revoked, or may not read "
@@ -65,7 +65,7 @@ class Failure(click.ClickException):
 
 @contextmanager
 def friendly_errors(*, key_variable: str = KEY_VARIABLE) -> Iterator[None]:
-    """Turn what servers do to us inside the block into a Failure; `key_variable` holds the key that Stripe is asked with."""
+    """Turn errors of servers inside the block into a Failure; `key_variable` names the variable with the key to Stripe."""
     try:
         yield
     except (
@@ -96,7 +96,7 @@ def friendly_errors(*, key_variable: str = KEY_VARIABLE) -> Iterator[None]:
 
 
 def postgres_problem(error: Exception) -> str | None:
-    """What a PostgreSQL that is there said, and what to do about it; None for one that does not answer."""
+    """Return what PostgreSQL answered, and what to do about it; None where it did not answer."""
     if isinstance(error, PostgresRefusedError):
         return str(error)
     known = _of_postgres(error)
@@ -131,5 +131,5 @@ def _of_postgres(error: Exception) -> Failure | None:
 
 
 def _said(error: Exception) -> str:
-    """What Postgres said, in its own words: of these codes it names users, databases and tables, and no values."""
+    """Return Postgres's own message: with these codes it names users, databases and tables, and no values."""
     return printable(f"{sqlstate(error)}: {error}")

@@ -1,7 +1,7 @@
 """A customer explained from both sides: what waits in its mailbox, and what its rows show and why.
 
-Asked by any id of Stripe's (the customer's, that of what belongs to it, one of its events'), by a user_id or by
-an e-mail address. Knows nothing of how an explanation is shown.
+Found by any id of Stripe's (of the customer, of one of its objects or events), by a user_id or by an e-mail address. Knows
+nothing of how an explanation is shown.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ExplainedEvent:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousRow:
-    """A row of which nobody knows how its object ends; no tie when another release wrote what it remembers."""
+    """A row whose events leave open which of them is last; `tie` is None when another release wrote what the row remembers."""
 
     object_id: ObjectId
     shown: EventId
@@ -73,9 +73,9 @@ class AmbiguousRow:
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecords:
-    """What the tables say of a customer; `event` is the one asked for, if it was an event.
+    """What the tables say of a customer; `event` is the event asked for, if it was one.
 
-    `objects` has what belongs to it, by kind.
+    `objects` are the customer's objects, by kind.
     """
 
     customer: CustomerRecord | None
@@ -90,8 +90,8 @@ class CustomerRecords:
 class WaitingEvent:
     """One event in the mailbox: how long it has waited, how often it failed, and why the last time.
 
-    `object_id` is what it is about, `event_type` what happened and `change` how that changes the status, if it does; all
-    are empty of an event that cannot be read.
+    `object_id` is its object, `event_type` what happened and `change` how that changes the object's status, if it does; all are
+    empty for an event that cannot be read.
     """
 
     event_id: EventId
@@ -106,7 +106,7 @@ class WaitingEvent:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything known of one customer; `sentences` say what matters first. No mailbox or no records: see PartialExplanation."""
+    """Everything known of one customer; `sentences` say what matters first. Without mailbox or records it is the part of a PartialExplanation."""
 
     asked: str
     customer_id: CustomerId
@@ -118,7 +118,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class PartialExplanation:
-    """What one server tells: the other could not be read, for this error."""
+    """What one server knows; the other could not be read, because of `error`."""
 
     explanation: Explanation
     error: Exception
@@ -126,7 +126,7 @@ class PartialExplanation:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousQuery:
-    """What was asked for is several customers': an address that they share."""
+    """What was asked for belongs to several customers: an address that they share."""
 
     asked: str
     customers: Sequence[CustomerId]
@@ -134,9 +134,9 @@ class AmbiguousQuery:
 
 @dataclass(frozen=True, slots=True)
 class NothingFound:
-    """Nobody has heard of what was asked for; `looked_through` waiting events of `waiting` are about something else.
+    """Nothing was found; `looked_through` of the `waiting` events were searched, and are about something else.
 
-    None were looked through where an id says by itself where it would be.
+    None is searched where the id itself says in which mailbox it would be.
     """
 
     asked: str
@@ -145,7 +145,7 @@ class NothingFound:
 
     @property
     def sentences(self) -> Sequence[str]:
-        """What was looked at."""
+        """Say what was searched."""
         said = [f"Nothing found for “{self.asked}”: no row, processed event or dead letter matches."]
         if self.looked_through < self.waiting:
             said.append(
@@ -164,9 +164,9 @@ def explain_id(
 ) -> Explanation | PartialExplanation | AmbiguousQuery | NothingFound:
     """Explain the customer that an id or address belongs to, with at most `limit` rows, events and letters of each kind.
 
-    What only waiting events are about is looked for in them, some thousands at most. While Postgres is away only what
-    waits is explained, while Redis is only what the tables know. Raises what the mailboxes and the store raise when that
-    takes the server that is away.
+    An object that only waiting events name is looked for in them, in some thousands at most. While Postgres is away only what
+    waits is explained; while Redis is away, only what the tables know. Raises what the mailboxes and the store raise when the
+    answer needs the server that is away.
     """
     asked = asked.strip()
     found_in = None
@@ -203,7 +203,7 @@ class _TablesUnavailableError(Exception):
 
 
 def _ask(question: Coroutine[object, object, T]) -> T:
-    """Ask the tables; raises _TablesUnavailableError where they are, or whatever is wrong besides."""
+    """Query the tables; raises _TablesUnavailableError where they cannot be read, and other errors as they are."""
     try:
         return runtime.run(question, timeout_seconds=ANSWER_SECONDS)
     except Exception as error:
@@ -220,7 +220,7 @@ def _explanation(
     *,
     found_in: EventId | None,
 ) -> Explanation:
-    """Put into words what is known: the event that was asked for first, then what waits, then the rows."""
+    """Put into words what is known: first the event that was asked for, then what waits, then the rows."""
     mailbox, now_ms = runtime.run(mailboxes.view(customer_id)), runtime.run(mailboxes.now_ms())
     sentences = []
 
@@ -308,14 +308,14 @@ def _of_records(records: CustomerRecords) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _WaitingIn:
-    """The mailbox that something was found in, and the event, if it was looked for in the events."""
+    """The mailbox in which something was found, and the event, if the events were searched."""
 
     customer_id: CustomerId
     event_id: EventId | None = None
 
 
 def _search(asked: str, mailboxes: Mailboxes) -> _WaitingIn | NothingFound:
-    """Find the mailbox of what only the mailboxes know."""
+    """Find the mailbox of something that only the mailboxes know."""
     as_customer = CustomerId(asked)
     mailbox = runtime.run(mailboxes.view(as_customer))
     if mailbox.has_events or mailbox.pause:
@@ -336,7 +336,7 @@ def _search(asked: str, mailboxes: Mailboxes) -> _WaitingIn | NothingFound:
 
 
 def _mention(asked: str) -> Callable[[bytes], bool]:
-    """Tell what finds events about an object, or customers with an address, in the events' bodies."""
+    """Return a test of events' bodies: whether they are about an object, or about a customer with an address."""
     address = canonical_address(asked)
     written = asked.lower().encode(errors="replace") if asked.isascii() else b""
 

@@ -1,6 +1,6 @@
-"""Findings: one thing looked at, whether it is as it should be, and what to do where it is not.
+"""Findings: one thing that was checked, whether it is right, and what to do where it is not.
 
-What `cogento check` and `cogento endpoint show` print. Knows none of the things that are looked at.
+`cogento check` and `cogento endpoint show` print them. Knows none of the things that are checked.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class Grade(StrEnum):
     """How good it is."""
 
     GOOD = "good"
-    WARNING = "warning"  # everything works, and something is worth a look
-    BAD = "bad"  # events are lost, refused or not applied; or it cannot be told
+    WARNING = "warning"  # everything works, and something deserves attention
+    BAD = "bad"  # events are lost, refused or not applied; or that is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at; `advice` says what to do. `as_configured` says that only other settings or rights change it.
+    """One thing that was checked; `advice` says what to do. `as_configured` says that only other settings or rights change it.
 
     Field names are the keys of the JSON.
     """

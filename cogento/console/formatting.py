@@ -1,7 +1,7 @@
 """Text for people: foreign text made safe for a terminal, moments, and lengths of time; and the JSON of values for programs.
 
 A customer's name may hold anything: escape sequences that recolour or retitle a terminal, controls
-that rewrite the line above, overrides that turn text around. They are shown, not obeyed.
+that rewrite the line above, overrides that turn text around. They are shown as escapes instead.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def clock(stamp: float, *, now: float | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`4 s`, `2 min`, `3 h`, `9 d`; below a second in milliseconds."""
+    """Write a length of time: `4 s`, `2 min`, `3 h`, `9 d`; below a second in milliseconds."""
     if seconds < 1:
         return f"{max(seconds, 0) * 1000:.0f} ms"
     size, unit = next((found for found in UNITS if seconds >= found[0]), (1, "s"))
@@ -56,18 +56,18 @@ def duration(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """The same, seen from now."""
+    """Write how long ago something was: `4 s ago`."""
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
 
 
 def parse_age(text: str) -> int | None:
-    """Count a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`, in seconds; None for another."""
+    """Return in seconds a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`; None for anything else."""
     found = re.fullmatch(r"([0-9]{1,6})(s|min|h|d|w)", text)
     return int(found[1]) * SECONDS_IN[found[2]] if found else None
 
 
 def counted(count: int | None, noun: str) -> str:
-    """How many: `1 event`, `1,234 events`, and `0 events` where none is known of."""
+    """Write how many: `1 event`, `1,234 events`, and `0 events` for None."""
     return f"1 {noun}" if count == 1 else f"{count or 0:,} {noun}s"
 
 
@@ -86,7 +86,7 @@ def items_in_words(items: Sequence[Mapping[str, object]]) -> str:
 
 
 def plain(value: object) -> object:
-    """What `json.dumps` makes of a frozen dataclass, a set, a time or a UUID: fields by name, sorted, ISO 8601, its text."""
+    """The `default` of `json.dumps`: a dataclass as its fields by name, a set sorted, a time in ISO 8601, a UUID as str."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, frozenset):

@@ -1,6 +1,6 @@
-"""The `cogento run` of this folder, as its run.json tells it: what commands talk to when nothing else is named.
+"""The `cogento run` of this folder, as its run.json describes it: the servers of commands when the environment names none.
 
-Knows the file, and nothing of what it leads to.
+Knows the file, and nothing of the servers.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ WITH_SERVERS = {
     "MAILBOX_SHARDS": "mailbox_shards",
 }
 CHOSEN = "cogento.data"
-"""Where click's context keeps the folder that --data names."""
+"""The key in click's context for the folder that --data names."""
 
 STRIPE = {"STRIPE_API_KEY": "stripe_api_key", "STRIPE_API_BASE": "stripe_api_url"}
 OWN = frozenset({"DATABASE_SCHEMA", "STRIPE_API_KEY"})
-"""Which of these each account has of its own."""
+"""Those of these facts that each account has of its own."""
 
 
 def read_run(data: Path = DEFAULT_DATA) -> dict[str, str]:
-    """Read what run.json tells in words; nothing when nothing runs there. Raises ClickException for one that can't be read."""
+    """Read the strings of run.json; empty when nothing runs there. Raises ClickException for a file that can't be read."""
     return _in_words(_read(data))
 
 
 def read_accounts(data: Path = DEFAULT_DATA) -> dict[str, dict[str, str]]:
-    """Read the same for each account of the run, by its name: what is its own, and what all of them share.
+    """Read them for each account of the run, by its name: its own, and those that all accounts share.
 
-    A run of one account has `default`; where nothing runs there is none. Raises as `read_run` does.
+    A run of one account has `default`; the result is empty where nothing runs. Raises as `read_run` does.
     """
     found = _read(data)
     accounts = found.get("accounts")
@@ -91,8 +91,8 @@ def _choose(context: click.Context, _option: click.Parameter, data: Path | None)
 def adopt_local_run(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let the settings name the servers of this folder's `cogento run`, unless the environment names any.
 
-    Its accounts go along with its servers. What its receiver promises does wherever its Redis is meant, and its simulated
-    Stripe with its tables. The run that --data names counts before the environment.
+    The run's accounts come with its servers, its receiver's ACK_DURABILITY comes with its Redis, and its simulated Stripe with
+    its tables. A run that --data names takes precedence over the environment.
     """
     if _adopt_chosen_run(environment):
         return
@@ -125,7 +125,7 @@ def _adopt_chosen_run(environment: MutableMapping[str, str] = os.environ) -> boo
 def _adopt(
     accounts: Mapping[str, Mapping[str, str]], known: Mapping[str, str], environment: MutableMapping[str, str]
 ) -> None:
-    """Let the environment hold these facts, each under its variable, and name the run's accounts where it has several."""
+    """Set each of these facts in the environment under its variable, and name the run's accounts where it has several."""
     for account, facts in accounts.items():
         for variable, fact in known.items():
             if facts.get(fact):

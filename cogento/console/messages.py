@@ -44,7 +44,7 @@ OUTCOMES_MEAN: dict[str, str] = {
     Outcome.SUPERSEDED: "a later event of the same batch was applied instead",
     Outcome.DEAD: "it is a dead letter",
 }
-"""What an outcome's own word leaves to be said."""
+"""What to add to an outcome's own word."""
 
 REDELIVERIES = {
     Redelivery.PUT_BACK: "queued again",
@@ -58,7 +58,7 @@ SOURCES: dict[str, str] = {
     Source.VERIFY: "`cogento verify --repair` wrote it, because the row differed from Stripe",
     Source.FORGET: "`cogento forget` erased the person's data",
 }
-"""How answers of Stripe's came to a row past the mailboxes."""
+"""How an answer of Stripe's came into a row without passing through the mailboxes."""
 
 COMPARISONS = {
     ComparisonState.EQUAL: "equal",
@@ -82,7 +82,7 @@ _OUTLIVED = "its customer is deleted; Stripe cancels a deleted customer's subscr
 
 
 def describe_shards(shards: ShardCount, workforce: Workforce) -> str:
-    """Say how many shards there are, and what comes of a wish for another number."""
+    """Say how many shards there are, and how far a change of their number has come."""
     if shards.is_changing:
         moved = f"{shards.customers:,} customers with {shards.events:,} events"
         return f"changing from {shards.former} to {shards.current}: moved {moved} so far"
@@ -112,7 +112,7 @@ def _other_mode(fence: Fence) -> str:
 
 def _other_account(fence: Fence) -> str:
     if fence.account is None:
-        return "they name the account that they are of; STRIPE_ACCOUNT says whose are taken, and is unset"
+        return "they name an account, and STRIPE_ACCOUNT, which says whose events are taken, is unset"
     return f"they are of other accounts than the {fence.account} of STRIPE_ACCOUNT"
 
 
@@ -132,7 +132,7 @@ _KEPT_OUT: dict[Fenced, Callable[[Fence], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class EventResult:
-    """What became of an event: in a word or two, and what there is to say beside them."""
+    """What became of an event: a word or two, and a sentence that adds to them."""
 
     word: str
     why: str
@@ -143,7 +143,7 @@ class EventResult:
 
 
 def describe_outcome(row: LedgerRecord) -> EventResult:
-    """Say what became of an event, and why where there is more to say."""
+    """Say what became of an event, and why, where the outcome's word does not say it."""
     word, why = OUTCOMES.get(row.outcome, row.outcome), OUTCOMES_MEAN.get(row.outcome, "")
     if row.reason == Reason.ASKED:
         word, why = "asked", "it only names its object: Stripe is asked, and the answer counts in its place"
@@ -174,7 +174,7 @@ def describe_row(row: CustomerRecord | None) -> list[str]:
 def describe_ambiguity(
     object_id: ObjectId, shown: EventId, tie: Tie | None, *, outlives_customer: bool = False
 ) -> list[str]:
-    """Say why a row is unsure, which events can be the last, and why it shows the one that it shows."""
+    """Say why a row is unsure, which events may be the last, and why it shows the one that it shows."""
     outlived = [f"It is not known whether {object_id} has ended: {_OUTLIVED}."] if outlives_customer else []
     if tie is None:
         unread = f"It is not known which event of {object_id} is the latest; another release wrote what the row remembers of them."
@@ -193,7 +193,7 @@ def describe_ambiguity(
 
 
 def describe_letter(letter: Letter, *, waits: bool | None) -> str:
-    """Say how a dead letter stands; `waits` when its event is in a mailbox, None where Redis does not tell."""
+    """Say where a dead letter is; `waits` says whether its event is in a mailbox, None where Redis does not answer."""
     match letter.status:
         case LetterStatus.OPEN:
             return "Open again: it failed again after a retry." if letter.replays else "Open."
@@ -214,7 +214,7 @@ def describe_letter(letter: Letter, *, waits: bool | None) -> str:
 
 
 def describe_row_since(letter: Letter, row: LetterRow) -> str:
-    """Say whether a row still lacks what a dead letter tells, judged from the row itself."""
+    """Say whether a row still lacks a dead letter's event, judging by the row itself."""
     shown = f"The row shows {row.shown or 'no event'}"
     if row.shown_at is not None:
         shown = f"{shown} of {row.shown_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -268,12 +268,12 @@ AWAY = {
     "53300": "no connection is left",
     "57P03": "starting or shutting down",
 }
-"""What workers stop for, in words where a code says little."""
+"""Why workers have stopped, in words where a code says little."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueContext:
-    """What holds for every mailbox: the time, whether all are held, what workers wait for, how many live."""
+    """What holds for every mailbox: the time, whether all are paused, what workers wait for, and how many workers are alive."""
 
     now_ms: int
     halted: Pause | None
@@ -325,7 +325,7 @@ def describe_failure(event: Listed) -> str:
 
 
 def waited(event: Listed, now_ms: int) -> str:
-    """Say how long an event has waited; it is unknown of one that another release stored."""
+    """Say how long an event has waited; unknown for one that another release stored."""
     return "" if event.received_ms is None else duration((now_ms - event.received_ms) / 1000)
 
 
@@ -392,7 +392,7 @@ def times(count: int) -> str:
 
 
 def describe_workers(versions: Mapping[str, int], idle_seconds: float | None) -> str:
-    """Say it in a line: `2 workers (1 of 0.1.0, 1 of 0.2.0), last processed 3 s ago`."""
+    """Describe the workers in a line: `2 workers (1 of 0.1.0, 1 of 0.2.0), last processed 3 s ago`."""
     alive = sum(versions.values())
     if not alive:
         return "none running"

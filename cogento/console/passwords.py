@@ -1,6 +1,6 @@
 """The console's passwords as hashes that say how they were made: `argon2id:v=19:m=65536,t=3,p=4:salt:digest`.
 
-Argon2id by argon2-cffi, with its own choice of costs, which is RFC 9106's for little memory. Colons stand where
+Argon2id by argon2-cffi, with that library's default costs, those of RFC 9106 for little memory. Colons stand where
 Argon2 writes `$`, because a `$` in an .env file is read as a variable by Docker Compose. Hashes of earlier releases,
 `scrypt:17:8:1:salt:digest`, are still recognised.
 """
@@ -24,7 +24,7 @@ SCRYPT_DIGEST_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class PasswordHash:
-    """A password that can be recognised and not read; `text` is what the setting holds."""
+    """A hashed password; `text` is the value of the setting."""
 
     text: str
 
@@ -39,7 +39,7 @@ class PasswordHash:
 
     @property
     def fingerprint(self) -> str:
-        """Names this hash where it need not be known."""
+        """A short name of this hash that reveals nothing of it."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class PasswordHash:
 def hash_password(password: str, *, hasher: PasswordHasher = ARGON2) -> PasswordHash:
     """Make the hash of a new password. Raises ValueError when it is too short.
 
-    `read_hash` refuses what a much cheaper hasher makes.
+    `read_hash` refuses a hash from a much cheaper hasher.
     """
     if len(password) < MIN_PASSWORD_LENGTH:
         raise ValueError(f"use {MIN_PASSWORD_LENGTH} characters or more")
@@ -61,7 +61,7 @@ def read_hash(text: str) -> PasswordHash:
     found = PasswordHash(text)
     try:
         is_usable = _is_strong_scrypt(text) if text.startswith("scrypt:") else _is_strong_argon2(text)
-        found.matches("")  # proves that it can be compared, and that there is memory for it
+        found.matches("")  # proves that the hash can be compared, and that there is memory for that
     except (ValueError, VerificationError):
         is_usable = False
     if not is_usable:

@@ -1,7 +1,7 @@
-"""An event's bytes as a tree for people: masked, until somebody gives a reason to see what it says.
+"""An event's bytes as a tree for people: masked, until somebody gives a reason to see its values.
 
-Masked, a tree shows the names, the shapes and what tells no more than Stripe's ids, words and times; whatever else it
-says is a mark with its type. Pure. Knows nothing of how a tree is drawn, and nothing of who may see it.
+A masked tree shows names, shapes, and values that are Stripe's own ids, words and times; in place of any other value it shows
+its type. Pure. Knows nothing of how a tree is drawn, and nothing of who may see it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 MAX_VALUE_LENGTH = 2000
 MAX_DIGITS = 15
 
-# What a value under one of these names may be to be shown: anything else that stands there is masked like the rest.
+# Which values under these names are shown: any other value there is masked.
 _ID = re.compile(r"[a-z][a-z0-9]{1,30}_[A-Za-z0-9_]{1,250}")
 _WORD = re.compile(r"[a-z][a-z0-9_.]{0,80}")
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.[a-z]{1,20})?")
@@ -42,12 +42,12 @@ _NUMBERS = frozenset({
 })  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FREE = frozenset({"metadata"})
-"""Below these, names are a person's choice as well, and may say as much as values."""
+"""Below these, people choose the names, too, and a name may say as much as a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadNode:
-    """One name with its value, or with what is below it; `text` of a branch says how much that is."""
+    """One name with its value, or with the nodes below it; `text` of a branch says how many these are."""
 
     name: str
     text: str
@@ -72,17 +72,17 @@ def payload_tree(body: bytes, *, reveal: bool = False) -> PayloadNode:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object with all its names, the repeated ones too."""
+    """An object with all its names, including repeated ones."""
 
 
 class _Number(str):
-    """A number in its own digits."""
+    """A number with exactly the digits of the body."""
 
     __slots__ = ()
 
 
 class _Reader:
-    """Makes nodes, of which a page can show only so many."""
+    """Makes nodes, up to the number that a page can show."""
 
     def __init__(self, *, reveal: bool) -> None:
         self._reveal = reveal
@@ -115,7 +115,7 @@ def _is_harmless(name: str, *, is_free: bool) -> bool:
 
 
 def _masked(name: str, value: Any, *, is_free: bool) -> str:
-    """Show what can say nothing of a person, else only which type it has."""
+    """Show a value that can say nothing about a person; of any other only its type."""
     if value is None or (isinstance(value, bool) and not is_free):
         return _text_of(value)
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""Polls queue and tables once a second, and keeps the last two minutes and each minute's totals of a day, so that every page shows what is known already.
+"""Polls queue and tables once a second, and keeps the last two minutes and each minute's totals of a day, so that pages need not ask.
 
-One thread asks, however many read; a page costs the servers nothing but its own explanations. A server that
-does not answer leaves a gap in the picture and nothing else.
+One thread polls, however many read; a page costs the servers nothing except its own explanations. A server that does not answer
+leaves a gap in the picture and nothing else.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ SECONDS_SHOWN = 120
 THROUGHPUT_SECONDS = 10
 LINES_SHOWN = 8
 DETAILS_EVERY_SECONDS = 5
-"""So often it is asked who waits, and what letters died of: more than a figure, and read by people."""
+"""How often waiting customers and letters' causes are read: that costs more than a figure, and only people read it."""
 CUSTOMERS_NAMED = 20
 ANSWER_SECONDS = 5.0
 FIRST_POLL_SECONDS = 2.0
-"""How long a page waits for it: without, it would show servers as away that nobody has asked yet."""
+"""How long a page waits for the first poll: without waiting it would show servers as away that were not asked yet."""
 
-# How far back rows that changed are looked for: since the last poll, and what a transaction may take to commit.
+# How far back changed rows are looked for: to the last poll, and by the time that a transaction may take to commit.
 COMMIT_SECONDS = 2
 FIRST_LOOK_BACK_SECONDS = 600
 
@@ -71,7 +71,7 @@ class StatusPoller:
         self._has_polled.set()
         self._look_back_seconds = FIRST_LOOK_BACK_SECONDS
         self._counted: tuple[int, Mapping[str, int]] | None = None  # the totals, at the second of a sample
-        self._minutes: dict[int, MinuteTotals] | None = None  # None before Redis told of those that are kept
+        self._minutes: dict[int, MinuteTotals] | None = None  # None before the kept ones were read from Redis
         self._waiting: tuple[int, WaitingPage] | None = None
         self._letters: tuple[int, Sequence[LetterCount], LettersInShort] = (0, (), LettersInShort())
 
@@ -105,13 +105,13 @@ class StatusPoller:
             self._seen = self._history.overview()
 
     def overview(self) -> Overview:
-        """Return what was seen, added up; for a moment after the start the first poll is waited for."""
+        """Return what was seen, added up; right after the start it waits for the first poll."""
         self._has_polled.wait(FIRST_POLL_SECONDS)
         with self._lock:
             return self._seen
 
     async def _read_tables(self, sample: StatusSample) -> StatusSample:
-        # The long read is tried once: where ten minutes hold too much to read in time, the short one stays.
+        # The long period is tried once: where ten minutes are too much to read in time, the short period stays.
         back, self._look_back_seconds = self._look_back_seconds, self._every_seconds + COMMIT_SECONDS
         recent = self._store.recent
         tables = await self._store.figures()
@@ -138,7 +138,7 @@ class StatusPoller:
         return self._waiting[1]
 
     async def _read_letters(self, second: int, tables: TableFigures) -> LettersInShort:
-        """Read what unresolved letters died of and what they leave shown, when others are unresolved than before."""
+        """Read the causes of unresolved letters and the objects that they leave unended, when other letters are unresolved than before."""
         read_at, counted, letters = self._letters
         if tables.letters != counted and second >= read_at + DETAILS_EVERY_SECONDS:
             letters = await read_letters_in_short(self._store.letters, tables)
@@ -168,7 +168,7 @@ class StatusPoller:
         return tuple(self._minutes.values())
 
     def _repeat(self) -> None:
-        """Poll at the beginning of each interval, of a second for example, so that each is polled once."""
+        """Poll at the beginning of each interval, usually a second, so that each one is polled once."""
         while True:
             try:
                 self.poll()
@@ -181,7 +181,7 @@ class StatusPoller:
 def _growth(
     since: int, before: Mapping[str, int], *, until: int, after: Mapping[str, int]
 ) -> list[SettledCount]:
-    """Tell what totals have grown by between two polls, evenly over the seconds from one to the other."""
+    """Return by how much totals have grown between two polls, spread evenly over the seconds between them."""
     seconds = range(since, until) or range(since, since + 1)
     return [
         SettledCount(second, outcome, share)
@@ -193,7 +193,7 @@ def _growth(
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Events a second, over the last few."""
+    """Events a second, over the last few seconds."""
 
     received: float
     settled: float
@@ -203,8 +203,8 @@ class Throughput:
 class Overview:
     """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble.
 
-    `second` is when that was, `waiting` names some of the customers whose mail waits, `causes` what most letters died of,
-    `not_ended` objects whose end is among them.
+    `second` is the Unix time of the reading, `waiting` names some of the customers whose mail waits, `causes` are the most
+    frequent causes of open letters, `not_ended` objects whose end is among these letters.
     """
 
     queue: QueueFigures | None
@@ -224,7 +224,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class StatusSample:
-    """What both servers said at a Unix second; one that is away, or in trouble, leaves None and nothing."""
+    """What both servers said at a Unix second; for one that is away or in trouble, None and empty lists."""
 
     second: int
     queue: QueueFigures | None = None
@@ -250,7 +250,7 @@ class RecentHistory:
     subscriptions: dict[str, tuple[float, NewSubscription]] = field(default_factory=dict)
 
     def add(self, sample: StatusSample) -> None:
-        """Keep a sample. What it counts of a second was counted by no other, and is added."""
+        """Keep a sample. Samples do not overlap, so counts of the same second are added."""
         self.samples.append(sample)
         for count in sample.settled:
             counted = self.settled.setdefault(count.second, {})
@@ -268,7 +268,7 @@ class RecentHistory:
         self.subscriptions = dict(_newest(self.subscriptions))
 
     def overview(self) -> Overview:
-        """Add it up, as of the latest sample."""
+        """Add the samples up, as of the latest one."""
         if not self.samples:
             return Overview(None, None, Throughput(0, 0), (), (), ())
         latest = self.samples[-1]

@@ -1,4 +1,4 @@
-"""The public address of a receiver, asked from outside: does what lies between pass requests on, and who is it?
+"""The public address of a receiver, tried from outside: whether a proxy in between passes requests on, and which one it is.
 
 Asks by GET, which a receiver answers with 405 and counts as no webhook. Follows no redirect, as Stripe does not.
 """
@@ -33,7 +33,7 @@ BETWEEN = {
     "nginx": "nginx, which keeps idle connections for 60 s unless told otherwise",
     "caddy": "Caddy, which keeps idle connections for 120 s unless told otherwise",
 }
-"""Parts of `Server` and `Via` that tell who answered, and what their makers document."""
+"""Parts of the headers `Server` and `Via` by which a proxy is recognised, and what its vendor documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def check_address(url: str) -> Iterator[Finding]:
         parts = http_url(url)
         host, port = host_and_port(parts.hosts)
     except UnusableUrlError as error:
-        yield wrong(SUBJECT, f"{url!r} is no address of a receiver", f"Correct it: {error}.")
+        yield wrong(SUBJECT, f"{url!r} is not a receiver's address", f"Correct it: {error}.")
         return
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port, timeout=ANSWER_SECONDS)
@@ -65,7 +65,7 @@ def check_address(url: str) -> Iterator[Finding]:
     except ssl.SSLCertVerificationError as error:
         yield wrong(
             SUBJECT,
-            f"{url}: its certificate does not hold ({error.verify_message})",
+            f"{url}: its certificate is not valid ({error.verify_message})",
             "Stripe sends nothing there: renew it.",
         )
     except socket.gaierror:

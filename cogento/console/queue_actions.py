@@ -1,7 +1,7 @@
-"""What an operator does to waiting mail: hold it, let it go on, have it tried now. Each is written down as activity.
+"""What an operator does to waiting mail: pause it, resume it, have it tried now. Each action is recorded as activity.
 
-Redis alone decides and is asked first: it can be done while Postgres is away, and is then not written down, which
-the result says. For commands and pages alike.
+It happens in Redis, and first: so it is possible while Postgres is away, and the result then says that it was not recorded. For
+commands and pages alike.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNCHANGED = {
     QueueAction.RESUME: "{} is not paused.",
     QueueAction.TRY_NOW: "Nothing of {} waits for another attempt or for its customer.",
 }
-"""What there is to say where an action changes nothing."""
+"""The sentence where an action changes nothing."""
 
 ANSWER_SECONDS = 5
 PREFIX = "cus_"
@@ -47,16 +47,16 @@ def is_customer_id(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """Whether anything was changed; `unrecorded` says why nobody wrote it down, where it should have been."""
+    """Whether anything was changed; `unrecorded` says why the action was not recorded, None where it was."""
 
     changed: bool
     unrecorded: str | None = None
 
 
 class QueueActions:
-    """Where waiting mail is held and released; without a store nothing is written down.
+    """Pauses, resumes and retries waiting mail; without a store nothing is recorded.
 
-    Everything raises MailboxUnavailable, and then nothing was written down.
+    Everything raises MailboxUnavailable, and then nothing was recorded.
     """
 
     def __init__(self, mailboxes: Mailboxes, store: Store | None) -> None:
@@ -64,7 +64,7 @@ class QueueActions:
         self._store = store
 
     def pause(self, customer_id: CustomerId | None, *, who: str, why: str = "") -> ActionResult:
-        """Hold one customer's events, or all; no change where they are held already."""
+        """Pause one customer, or all; no change where they are paused already."""
         changed = runtime.run(self._mailboxes.pause(customer_id, who=who, why=why))
         return self._recorded(Action.PAUSE, customer_id, changed=changed, who=who, why=why)
 
@@ -74,7 +74,7 @@ class QueueActions:
         return self._recorded(Action.RESUME, customer_id, changed=changed, who=who, why=why)
 
     def try_now(self, customer_id: CustomerId, *, who: str, why: str = "") -> ActionResult:
-        """Have a customer's events tried now that are retried later, or wait for the customer's own."""
+        """Have events of a customer tried now that would be retried later, or that wait for the customer's own event."""
         changed = runtime.run(self._mailboxes.replay(customer_id))
         return self._recorded(Action.TRY_NOW, customer_id, changed=changed, who=who, why=why)
 
@@ -91,7 +91,7 @@ class QueueActions:
                 assert_never(action)
 
     def is_known(self, customer_id: CustomerId) -> bool | None:
-        """Tell whether anything here is about a customer; None where nobody can say now."""
+        """Tell whether anything here is about a customer; None where that cannot be read now."""
         mailbox = runtime.run(self._mailboxes.view(customer_id))
         if mailbox.has_events:
             return True

@@ -1,6 +1,6 @@
-"""How things stand: the report of `cogento status`, and the level that its `--check` tells a monitor.
+"""The report of `cogento status`, and the level that its `--check` gives a monitor.
 
-From one reading of queue and tables. A server that is away leaves its figures out, and the others are told all the same.
+From one reading of queue and tables. The figures of a server that is away are left out; the others are given all the same.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ANSWER_SECONDS = 5
 
 
 class Level(IntEnum):
-    """What a monitor is told, and the exit code of `cogento status --check`: as plugins of Nagios end."""
+    """The level for a monitor, and the exit code of `cogento status --check`: those of Nagios plugins."""
 
     OK = 0
     WARNING = 1
@@ -47,21 +47,20 @@ class Level(IntEnum):
 class StatusReport:
     """Events waiting and parked; customers leased, sleeping and paused; unresolved letters; unsure rows.
 
-    `verdict` says how things stand and what needs attention. What only a server knows that is away is None, and
-    `redis_problem` or `postgres_problem` says why.
+    `verdict` says how things stand and what needs attention. Figures from a server that is away are None, and `redis_problem` or
+    `postgres_problem` says why.
 
-    `to_ask` are objects that thin events told of and Stripe was not asked for yet.
-    `repaired_total` counts what Redis had lost from the line and was put back, `lost_total` events whose bytes it lost.
-    `dead_removals` are those letters that end what a row still shows.
-    `workers` live, `worker_versions` says how many of each version, and one of them settled events
-    `idle_seconds` ago. Sweeps found `missing_total` events missing, and looked for them up to
-    `swept_until_seconds_ago`, the last time `swept_seconds_ago`. `waits_for` names what they have stopped for, and why. Totals since the beginning.
-    `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail does not count
-    there and as the oldest event: the oldest of it has an age of its own.
-    `kept_out` says why no event is taken at all, where a setting keeps all of them out, `bad_signatures` how many webhooks no secret
-    signed while none was good, `key_refused` that Stripe refuses the API key. `shards` says how many there are, and how far a
-    change of their number has come.
-    Field names are the keys of `cogento status --json`.
+    `to_ask` are objects that thin events named and that Stripe was not asked for yet.
+    `repaired_total` counts mailboxes and events that Redis had lost from the line and that were put back, `lost_total` events whose body it lost.
+    `dead_removals` are open letters of events that end an object which its row still shows as not ended.
+    `workers` are alive, `worker_versions` says how many of each version, and one of them settled events `idle_seconds` ago;
+    `waits_for` names the dependencies for which they have stopped, with the reason. Sweeps found `missing_total` events missing,
+    have looked for them up to `swept_until_seconds_ago`, and last ended `swept_seconds_ago`. Totals count since the beginning.
+    `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail counts neither there
+    nor as the oldest event; the oldest paused event has an age of its own. `kept_out` says why no event is taken at all, where a
+    setting keeps all of them out, `bad_signatures` how many webhooks no secret signed while none was good, `key_refused` that
+    Stripe refuses the API key. `shards` says how many there are, and how far a change of their number has come. Field names are
+    the keys of `cogento status --json`.
     """
 
     verdict: Verdict
@@ -103,7 +102,7 @@ class StatusReport:
 
     @property
     def level(self) -> Level:
-        """How bad it is: critical is what cannot wait until morning, as docs/alerts.yml has it."""
+        """How bad it is: critical is what cannot wait until morning, as in docs/alerts.yml."""
         if any(line.pages for line in self.verdict.lines):
             return Level.CRITICAL
         return Level.OK if self.verdict.tone is Tone.GOOD else Level.WARNING
@@ -111,14 +110,14 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The report, and what the servers raised that are away or refuse: for whoever ends with an error."""
+    """The report, and the errors of servers that are away or refuse, for a command that ends with them."""
 
     report: StatusReport
     errors: Sequence[Exception]
 
 
 def read_status(mailboxes: Mailboxes, store: Store) -> Status:
-    """Ask both servers; what either raises is part of the answer, but a mistake of ours."""
+    """Query both servers; an error of either is part of the result, except an unexpected one, which is raised."""
     queue_error, figures, tables_error, tables = None, None, None, None
     try:
         figures = _read_queue(mailboxes)

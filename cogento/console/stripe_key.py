@@ -1,4 +1,4 @@
-"""What the key to Stripe may read, asked once before anything relies on it, and told in a sentence."""
+"""What the key to Stripe may read: asked once before anything relies on it, and described in a sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADVICE = (
 
 
 def read_rights(settings: AskingSettings, key: str) -> KeyRights:
-    """Ask for a little of everything that is ever asked for; raises Failure, also for a key that Stripe does not know."""
+    """Try each list that this project ever reads; raises Failure, also for a key that Stripe does not know."""
 
     async def ask() -> KeyRights:
         async with StripeAccount.open(
@@ -38,7 +38,7 @@ def describe_denied(settings: AskingSettings, rights: KeyRights) -> str:
 
 
 def require_rights(settings: AskingSettings, key: str) -> None:
-    """Raise Failure, with exit code 78, unless the key may read everything that is asked for."""
+    """Raise Failure, with exit code 78, unless the key may read everything that this project reads."""
     rights = read_rights(settings, key)
     if rights.denied:
         raise Failure(f"{describe_denied(settings, rights)} {ADVICE}", exit_code=EX_CONFIG)

@@ -1,6 +1,6 @@
-"""A sweep that somebody asks for on a page: it runs in a thread of the console, one at a time, and says how far it is.
+"""A sweep that somebody asks for on a page: it runs in a thread of the console, one at a time, and says how far it has come.
 
-The sweep itself is the workers' own, and its turn keeps two from running at once anywhere.
+It is the same sweep as the workers', and its leader lease keeps two from running at once anywhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SweepRun:
-    """The sweep that was asked for last: by whom, when (Unix seconds), how far it came, and what stopped it."""
+    """The last sweep that was asked for: by whom, when (Unix seconds), how far it came, and what stopped it."""
 
     who: str
     begun: int
@@ -44,7 +44,7 @@ class SweepRun:
 
 
 class SweepRunner:
-    """Runs sweeps for whoever asks; `is_possible` says whether there is a key to ask Stripe with."""
+    """Runs sweeps that users ask for; `is_possible` says whether there is a key to ask Stripe with."""
 
     def __init__(self, settings: ReconcileSettings, mailboxes: Mailboxes, store: Store) -> None:
         self._settings = settings
@@ -61,11 +61,11 @@ class SweepRunner:
 
     @property
     def last(self) -> SweepRun | None:
-        """The last one that was asked for here; None before the first."""
+        """The last sweep that was asked for in this process; None before the first."""
         return self._last
 
     def start(self, *, who: str, why: str) -> bool:
-        """Begin a sweep and write down who asked for it; False while one is running. Raises what Postgres raises."""
+        """Begin a sweep and record who asked for it; False while one is running. Raises what Postgres raises."""
         with self._changing:
             if self._last and self._last.is_running:
                 return False
@@ -84,7 +84,7 @@ class SweepRunner:
             problem = failure.message
         except Exception as error:  # noqa: BLE001 - a mistake must not leave a sweep that runs forever on the page
             _log.error("sweep_failed", exc_info=error)
-            problem = "It failed for a reason that nobody foresaw; the log has it."
+            problem = "It failed with an unexpected error; the log has the details."
         if self._last is not None:
             self._last = replace(self._last, is_running=False, problem=problem)
 

@@ -1,4 +1,4 @@
-"""What the console's servers, Stripe's key and its own settings are like: asked now, each by itself, without secrets."""
+"""Facts about the console's servers, the key to Stripe and the settings: read now, each by itself, without secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANSWER_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class RedisAnswer:
-    """What Redis is, how long it took to take a write, and how fast Stripe may be asked; or why nothing is known."""
+    """What Redis is, how long a write took, and the rate limit for requests to Stripe; or why nothing is known."""
 
     facts: ServerFacts | None = None
     pace: Pace | None = None
@@ -38,7 +38,7 @@ class RedisAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PostgresAnswer:
-    """What Postgres is, how long it took to say so, and which migration it is at; or why nothing is known."""
+    """What Postgres is, how long it took to answer, and which migration it is at; or why nothing is known."""
 
     facts: PostgresFacts | None = None
     revision: str | None = None
@@ -48,7 +48,7 @@ class PostgresAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of this process, as it may be shown."""
+    """A setting of this process, in a form that may be shown."""
 
     variable: str
     value: str
@@ -64,7 +64,7 @@ class Release:
 
 
 class SystemService:
-    """Asks the servers what they are, one by one: that one is away keeps nothing of the other from being told."""
+    """Asks each server by itself, so that one that is away does not hide the other's facts."""
 
     def __init__(
         self, settings: ConsoleSettings, mailboxes: Mailboxes, store: Store, limiter: RateLimiter
@@ -76,7 +76,7 @@ class SystemService:
         self.release = Release(VERSION, newest_revision(), platform.python_version())
 
     def redis(self) -> RedisAnswer:
-        """Have Redis take a write, as a put would."""
+        """Write to Redis, as a put would, and read its facts."""
         begun = time.perf_counter()
         try:
             with friendly_errors():
@@ -87,7 +87,7 @@ class SystemService:
             return RedisAnswer(problem=failure.message)
 
     def postgres(self) -> PostgresAnswer:
-        """Ask Postgres what it is."""
+        """Read Postgres's facts."""
         begun = time.perf_counter()
         try:
             with friendly_errors():
@@ -99,7 +99,7 @@ class SystemService:
             return PostgresAnswer(problem=failure.message)
 
     def settings(self) -> Sequence[Setting]:
-        """List what this process was told; of a secret only whether it is set."""
+        """List this process's settings; of a secret only whether it is set."""
         return [
             Setting(variable_of(name, self._settings.cogento_account), _shown(getattr(self._settings, name)))
             for name in self._settings.fields()
@@ -107,7 +107,7 @@ class SystemService:
 
 
 def newest_revision() -> str:
-    """Return the newest migration of this release, by the names of their files."""
+    """Return the newest migration of this release, by the files' names."""
     files = resources.files("schema").joinpath("migrations/versions").iterdir()
     return max(file.name[:4] for file in files if file.name[:4].isdecimal())
 

@@ -21,7 +21,7 @@ MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A part of time: events by outcome, how many waited and how many were received; None where nobody looked."""
+    """A part of time: events by outcome, how many waited and how many were received; None where nothing was polled."""
 
     settled: Mapping[str, int]
     waiting: int | None
@@ -54,7 +54,7 @@ PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class TimelineRow:
-    """A part of a span in numbers: from a Unix second on, for so many seconds; `waiting` at most."""
+    """A part of a span in numbers: from a Unix second on, for `seconds`; `waiting` is the most that waited."""
 
     second: int
     seconds: int
@@ -93,13 +93,13 @@ def recovered(totals: Sequence[MinuteTotals]) -> int:
 
 
 def shares(growth: int, parts: int) -> list[int]:
-    """Share out what came; a total that is smaller than before began again."""
+    """Divide a growth evenly into parts; a total that is smaller than before has started again from 0."""
     share, rest = divmod(max(growth, 0), parts)
     return [share + (place < rest) for place in range(parts)]
 
 
 def _minutes(totals: Sequence[MinuteTotals], *, until: int, count: int) -> Iterator[Bucket]:
-    """Yield a bucket for each of the minutes before `until`. What came between two totals is spread evenly over their minutes."""
+    """Yield a bucket for each of the minutes before `until`. The difference of two totals is spread evenly over the minutes between them."""
     settled: dict[int, dict[str, int]] = {}
     received: dict[int, int] = {}
     for before, after in pairwise(totals):
@@ -118,7 +118,7 @@ def _minutes(totals: Sequence[MinuteTotals], *, until: int, count: int) -> Itera
 
 
 def _merged(buckets: Sequence[Bucket], size: int) -> list[Bucket]:
-    """Make one bucket of each so many, the newest whole."""
+    """Merge each `size` buckets into one, counted back from the newest."""
     first = len(buckets) % size
     groups = [buckets[place : place + size] for place in range(first, len(buckets), size)]
     return [_sum(group) for group in groups]

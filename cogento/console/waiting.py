@@ -27,7 +27,7 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class WaitingLine:
-    """One customer in one state: `row` as it was read, and what people are told of it."""
+    """One customer in one state: `row` as it was read, and the words that describe it."""
 
     row: WaitingCustomer
     oldest: str
@@ -59,7 +59,7 @@ def describe_waiting(page: WaitingPage) -> list[WaitingLine]:
 
 
 def describe_unlisted(page: WaitingPage, states: Sequence[WaitingState]) -> Mapping[str, int]:
-    """Say of each state how many more customers there are than are listed; nothing of those that are listed whole."""
+    """Return, for each state, how many more customers there are than are listed; without states that are listed completely."""
     return {STATES[state]: more for state in states if (more := page.unlisted(state))}
 
 

@@ -118,7 +118,7 @@ def test_my_subscription_shows_canceled(
         )
         expect(page.get_by_role("row", name=re.compile("status differs.*active.*canceled"))).to_be_visible()
         assert axe_problems(page) == []
-        page.get_by_label("Why the rows shall be written").fill("ticket 811")
+        page.get_by_label("Why the rows are to be written").fill("ticket 811")
         page.get_by_role("button", name="Write what Stripe says").click()
         expect(page.get_by_role("heading", name="The rows show what Stripe says")).to_be_visible(
             timeout=LATER

@@ -1,4 +1,4 @@
-"""Who gets in without a password of the console's: whoever sits at this machine, or whom a trusted proxy names."""
+"""Who gets in without a password of the console's: local users of this machine, or users whom a trusted proxy names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class LocalAccess:
-    """Everybody who reaches the console is one user: it listens to this machine alone."""
+    """Everybody who reaches the console is the same user: it listens to this machine only."""
 
     user: User = LOCAL_USER
 
@@ -37,10 +37,10 @@ class LocalAccess:
 
 @dataclass(frozen=True, slots=True)
 class ProxyAccess:
-    """A proxy has logged people in, and names them in a header that it takes from nobody else.
+    """A proxy has logged people in, and names them in a header that it does not pass on from clients.
 
-    The header counts only on connections of the proxy itself. `operators` may change things, or everybody
-    whom the proxy lets through, if it is empty.
+    The header counts only on connections from the proxy itself. Only `operators` may change things; if it is empty, everybody
+    whom the proxy lets through may.
     """
 
     header: str
@@ -67,7 +67,7 @@ class ProxyAccess:
         let_through(User(name, ConsoleRole.OPERATOR if is_operator else ConsoleRole.VIEWER), token)
 
     def _name(self) -> str | None:
-        """Read the name; a comma is what several headers of this name become, one of them perhaps a client's."""
+        """Read the name; None where it has a comma: several headers were joined, one of them perhaps a client's."""
         try:
             said = request.headers.get(self.header, "").encode("latin-1").decode()
         except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""Pages of several accounts in one process: each account's application below a path of its own, and nothing shared.
+"""Pages of several accounts in one process: each account's application below a path of its own, with nothing shared.
 
-So no address of one account's pages can name anything of another's.
+So no URL of one account's pages can name anything of another account.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OF_THE_PROCESS = frozenset({"/healthz", "/metrics"})
 
 
 def mounted(apps: Mapping[str, Flask]) -> WSGIApplication:
-    """Put each account's application where its pages are; the only one of a deployment is by itself."""
+    """Mount each account's application below its path; a deployment's only one is returned as it is."""
     if list(apps) == [DEFAULT_ACCOUNT]:
         return apps[DEFAULT_ACCOUNT]
 

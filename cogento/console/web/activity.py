@@ -25,7 +25,7 @@ FILTERS = ("who", "action", "about")
 
 
 class ActivityPages:
-    """The list, filtered by its address."""
+    """The list, filtered by the query of its URL."""
 
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
@@ -35,7 +35,7 @@ class ActivityPages:
         app.add_url_rule("/console/activity", "activity", self.list)
 
     def list(self) -> Response:
-        """Show what was done, as the address asks for."""
+        """Show what was done, filtered by the query."""
         asked: dict[str, Any] = {
             name: text for name in FILTERS if (text := request.args.get(name, "").strip())
         }

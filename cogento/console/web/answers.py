@@ -27,9 +27,9 @@ def show(
     drawn: Mapping[str, object] | None = None,
     status: int = 200,
 ) -> Response:
-    """Answer a template filled with values, or the values themselves to whoever prefers JSON.
+    """Answer with a template filled with values, or with the values themselves where JSON is preferred.
 
-    `drawn` is what only the template needs: a chart's bars, a form's choices.
+    `drawn` has what only the template needs: a chart's bars, a form's choices.
     """
     if wants_json():
         body, mimetype = json.dumps(values, default=plain, indent=2), JSON
@@ -39,7 +39,7 @@ def show(
 
 
 def show_message(title: str, text: str, *, status: int) -> Response:
-    """Answer a page of one message; as JSON it is an error with its text."""
+    """Answer with a page of one message; as JSON it is an error with its text."""
     if wants_json():
         body = json.dumps({"error": {"title": title, "message": text}})
         return Response(body, status, {"Vary": "Accept"}, mimetype=JSON)

@@ -89,7 +89,7 @@ class PageGroup(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleServices:
-    """Everything that the pages ask."""
+    """All services that the pages use."""
 
     poller: StatusPoller
     mailboxes: Mailboxes
@@ -113,7 +113,7 @@ def create_app(
 ) -> Flask:
     """Make the application of one account; without a login everyone who reaches it may do everything.
 
-    Its metrics are those of all accounts, `metrics_of`, by their names if they have any.
+    `/metrics` shows all accounts, from `metrics_of`, by their names if they have any.
     """
     poller, dead_letters, customers = services.poller, services.dead_letters, services.customers
     app = Flask(__name__, static_url_path="/console/static")
@@ -147,7 +147,7 @@ def create_app(
 
 
 def _answer_metrics(pollers: Mapping[str | None, StatusPoller], token: str | None) -> Response:
-    """Answer the metrics, to those who may see them."""
+    """Answer with the metrics, to those who may see them."""
     if not is_trusted(request.environ, token):
         abort(404)
     known = {label: _known(poller.overview()) for label, poller in pollers.items()}
@@ -160,14 +160,14 @@ def _known(seen: Overview) -> tuple[QueueFigures | None, ShownTables]:
 
 
 def _show_failure(failure: Failure) -> Response:
-    """Show that a server is away, or can't be asked for such a thing."""
+    """Show a failure as a page: a server is away, or refuses the request."""
     if failure.exit_code == NOT_UNDERSTOOD:
         return show_message("Not understood", failure.message, status=400)
     return show_message("No answer", failure.message, status=503)
 
 
 def _show_error(error: HTTPException) -> AnyResponse:
-    """Show a refusal as a page; a redirect is no refusal."""
+    """Show an HTTP error as a page; a redirect is passed on."""
     if error.response is not None:
         return error.response  # type: ignore[return-value]
     return show_message(error.name, error.description or "", status=error.code or 500)

@@ -1,7 +1,7 @@
 """Browsers that logged in before, known by a signed cookie, so that strangers cannot lock them out of the login.
 
-OWASP's device cookies (owasp.org, "Slow Down Online Guessing Attacks with Device Cookies"): such a browser's wrong
-passwords are counted by themselves, and everybody else's by address. The cookie lets nobody in.
+OWASP's device cookies (owasp.org, "Slow Down Online Guessing Attacks with Device Cookies"): such a browser's wrong passwords are
+counted separately, and everybody else's by address. The cookie does not log anybody in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KNOWN_SECONDS = 90 * 24 * 60 * 60
 
 
 class KnownBrowsers:
-    """Makes and reads the cookie; its key comes from the passwords' hashes, so that new passwords know no browser."""
+    """Makes and reads the cookie; its key is derived from the passwords' hashes, so that a new password makes all cookies invalid."""
 
     def __init__(self, passwords: Iterable[PasswordHash]) -> None:
         key = hashlib.sha256("\n".join(map(str, passwords)).encode()).digest()
@@ -41,7 +41,7 @@ class KnownBrowsers:
             return None
 
     def remember(self, response: Response) -> None:
-        """Have the browser that has just logged in show so from now on."""
+        """Give the browser that has just logged in the cookie."""
         signed = self._signer.sign(self.find() or secrets.token_urlsafe(16)).decode()
         response.set_cookie(
             BROWSER_COOKIE,

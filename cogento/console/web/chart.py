@@ -1,6 +1,6 @@
 """A span of time as shapes: what was done in each of its parts, and how much waited.
 
-Pure geometry: numbers in, rectangles and points out; the template draws them. Knows no SVG and no clock.
+Pure geometry: numbers in, rectangles and points out; the template draws them. Knows no clock.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from cogento.console.timeline import Bucket
 
 WIDTH, BARS_HEIGHT, BACKLOG_HEIGHT = 960, 200, 72
-GAP = 0.2  # of a bar's width
+GAP = 0.2  # as a share of a bar's width
 TENTHS = (10, 15, 20, 30, 40, 50, 60, 80, 100)
 
 
 class BarKind(StrEnum):
-    """What became of events, as few kinds as a glance can tell apart; drawn from the bottom up."""
+    """What became of events, in few enough kinds to be told apart at a glance; drawn from the bottom up."""
 
     APPLIED = "applied"
     UNCHANGED = "unchanged"
@@ -40,7 +40,7 @@ KIND_OF_OUTCOME = {
 
 @dataclass(frozen=True, slots=True)
 class ChartBar:
-    """One kind's share of one part."""
+    """One kind's share of one part of time."""
 
     kind: BarKind
     x: float
@@ -63,7 +63,7 @@ class GridLine:
 class Chart:
     """Everything that the template draws; `backlog` is an SVG path, empty when nothing was seen.
 
-    `seconds` is how long the whole is, `peak` how many events a second its fullest part had.
+    `seconds` is the length of the whole span, `peak` how many events a second its fullest part had.
     """
 
     bars: tuple[ChartBar, ...]
@@ -76,7 +76,7 @@ class Chart:
 
 
 def draw(buckets: Sequence[Bucket], *, seconds: int = 1) -> Chart:
-    """Lay out the buckets, oldest first, the newest at the right edge; each stands for so many seconds."""
+    """Lay out the buckets, oldest first, the newest at the right edge; each stands for `seconds`."""
     fullest = max((sum(bucket.settled.values()) for bucket in buckets), default=0)
     top = round_up(fullest)
     most = max((bucket.waiting or 0 for bucket in buckets), default=0)
@@ -124,7 +124,7 @@ def _y(value: int, top: int) -> float:
 
 
 def _area(buckets: Sequence[Bucket], top: int) -> str:
-    """One closed shape from the first second that was looked at to the last."""
+    """Return one closed shape from the first part that was polled to the last."""
     pitch = WIDTH / max(len(buckets), 1)
     seen = [
         ((index + 0.5) * pitch, bucket.waiting)

@@ -47,21 +47,21 @@ LOOPBACK = "127.0.0.1"
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 RECORD_SECONDS = 2
 POLL_SECONDS_OF_MANY = 5
-"""Of several accounts each is polled as many seconds apart as there are accounts, and no further."""
+"""With n accounts each is polled every n seconds, up to this many."""
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Who gets in: whoever knows a role's password, whom a proxy names, or the local user, from this machine alone."""
+    """Who gets in: users with a role's password, users whom a proxy names, or the local user, from this machine only."""
 
     port: int
     access: Mapping[ConsoleRole, PasswordHash] | ProxyAccess | LocalAccess
 
     @property
     def host(self) -> str:
-        """Where it listens: at this machine's own address, if nobody else may ask."""
+        """The address to listen at: the loopback address, if only this machine may connect."""
         match self.access:
             case LocalAccess() | ProxyAccess(proxies=Proxies(are_here=True)):
                 return LOOPBACK
@@ -71,15 +71,15 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class RecordedLogins:
-    """Writes logins down as activity of the account whose pages were asked for, by the prefix of their paths.
+    """Records logins as activity of the account whose pages were asked for, by the prefix of their paths.
 
-    Somebody gets in while Postgres is away, too.
+    A login also succeeds while Postgres is away, unrecorded.
     """
 
     stores: Mapping[str, Store]
 
     def __call__(self, user: User, address: str) -> None:
-        """Write down who has logged in, from where."""
+        """Record who has logged in, and from where."""
         details = {"role": user.role, "address": address}
         store = self.stores[request.script_root]
         record = store.activity.record(who=user.who, action=Action.LOGIN, details=details)
@@ -97,7 +97,7 @@ def _attention(poller: StatusPoller) -> Sequence[Attention] | None:
 
 
 class Connected(Protocol):
-    """What holds connections."""
+    """Something that holds connections."""
 
     async def close(self) -> None:
         """Close them."""
@@ -105,7 +105,7 @@ class Connected(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccountConsole:
-    """One account's pages, and what keeps them up to date."""
+    """One account's pages, and the poller that keeps them up to date."""
 
     settings: ConsoleSettings
     app: Flask
@@ -125,7 +125,7 @@ class AccountConsole:
             keep_alerting(alerts, lambda: _attention(self.poller))
 
     async def close(self) -> None:
-        """Close what its pages and its poller ask over; of several accounts that is the others', too."""
+        """Close the connections of its pages and its poller, which several accounts share."""
         for connected in self.connections:
             await connected.close()
 
@@ -206,7 +206,7 @@ def _services(
     poller: StatusPoller,
     limiter: RateLimiter,
 ) -> ConsoleServices:
-    """Put together what one account's pages ask."""
+    """Put together the services that one account's pages use."""
     return ConsoleServices(
         poller=poller,
         mailboxes=mailboxes,

@@ -1,6 +1,6 @@
 """One customer: what matters first, what it has, and everything that happened to it on one timeline.
 
-Found by any id or address. Looking is GET, and the address says what is shown; nothing personal stands in it.
+Found by any id or e-mail address. Pages are shown by GET, and the URL says what is shown; it holds nothing personal.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class CustomerPages:
         return show("customer.html", values, drawn=drawn, status=503 if view.error else 200)
 
     def change(self, customer_id: str, action: str) -> AnyResponse:
-        """Hold a customer's events, let them go on, or have them tried now, for a reason."""
+        """Pause or resume a customer's events, or have them tried now, for a reason."""
         whose = _customer_id(customer_id)
         back = url_for("customer", customer_id=customer_id)
         return answer_form(self._customers.queue, QueueAction(action), whose, back=back)
@@ -128,7 +128,7 @@ class CustomerPages:
 
     def repair(self, customer_id: str) -> Response:
         """Write what Stripe says into the rows that differ, for a reason, and show both."""
-        return self._compare(customer_id, why=read_reason("Say why the rows shall be written."), repair=True)
+        return self._compare(customer_id, why=read_reason("Say why the rows are to be written."), repair=True)
 
     def _compare(self, customer_id: str, *, why: str, repair: bool) -> Response:
         whose = _customer_id(customer_id)
@@ -147,7 +147,7 @@ def _customer_id(text: str) -> CustomerId:
 
 
 def _told(found: Explanation) -> dict[str, object]:
-    """Name everything that is known of a customer, each kind of object by its table, as `cogento explain --json` does."""
+    """Return everything that is known of a customer, each kind of object under its table's name, as `cogento explain --json` does."""
     told: dict[str, object] = {field.name: getattr(found, field.name) for field in fields(found)}
     if found.records is not None:
         records = {field.name: getattr(found.records, field.name) for field in fields(found.records)}

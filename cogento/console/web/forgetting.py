@@ -47,7 +47,7 @@ class ForgetPage:
         return self._plan(_customer_id(customer_id))
 
     def forget(self, customer_id: str) -> Response:
-        """Erase it; what was typed stays where that is refused."""
+        """Erase it; where that is refused, the form keeps what was typed."""
         whose = _customer_id(customer_id)
         try:
             why = read_reason("Say why.")

@@ -1,6 +1,6 @@
-"""The console's forms: what people type, read and judged, and what they do to waiting events by a form on any page.
+"""The console's forms: reading and checking what people type, and the actions on waiting events that any page may have.
 
-What is refused is answered with 400, and says what to do.
+A form that is refused is answered with 400 and says what to do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_REASON_LENGTH = 500
 
 
 def read_reason(missing: str) -> str:
-    """Read why somebody does something; `missing` says what to do where it says nothing."""
+    """Read the reason for an action; `missing` is the error message where there is none."""
     why = request.form.get("why", "").strip()
     if not why:
         abort(400, missing)
@@ -37,7 +37,7 @@ def read_reason(missing: str) -> str:
 
 
 def read_number(name: str, *, most: int) -> int | None:
-    """Read a number from 1 on, of the form or else of the address; None where there is none."""
+    """Read a number from 1 on, from the form or else from the query; None where there is none."""
     word = request.values.get(name, "").strip()
     if not word:
         return None
@@ -50,7 +50,7 @@ def read_number(name: str, *, most: int) -> int | None:
 def answer_form(
     actions: QueueActions, action: QueueAction, whose: CustomerId | None, *, back: str
 ) -> AnyResponse:
-    """Do what the form asks for, to one customer or to all, and lead back to where it was."""
+    """Do what the form asks for, to one customer or to all, and redirect to the page it was on."""
     why = read_reason("Say why: it is kept with what you do.")
     with friendly_errors():
         done = actions.do(action, whose, who=current_user().who, why=why)

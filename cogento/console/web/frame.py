@@ -1,6 +1,6 @@
-"""What every page of the console carries: where one is, how much waits and is dead, whose data it is, and who looks.
+"""What every page of the console shows: the section, how much waits and is dead, the account, and the user.
 
-It comes from the poller's memory and costs the servers nothing, so that a page that fails has it, too.
+It comes from the poller's memory and costs the servers nothing, so that an error page has it, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DASHBOARD = "https://dashboard.stripe.com"
 DASHBOARD_PAGES = {kind.id_prefix: kind.plural for kind in KINDS} | {"evt_": "events", "prod_": "products"}
-"""How ids begin, and the page of Stripe's dashboard below which each is."""
+"""Prefixes of ids, and the section of Stripe's dashboard that shows objects with them."""
 _ID = re.compile(f"({'|'.join(DASHBOARD_PAGES)})[A-Za-z0-9]+")
 
 
@@ -50,15 +50,15 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class DashboardAccount:
-    """Whose events are ours: live or test ones, of the account that is configured, or else of one's own."""
+    """The account whose events are ours, for links into Stripe's dashboard: live or test, the configured one or else the key's own."""
 
     livemode: bool = False
     account: str | None = None
 
     def dashboard_url(self, id_: str | None) -> str | None:
-        """Return where Stripe's dashboard shows an object or event; None for what it shows on none.
+        """Return the URL where Stripe's dashboard shows an object or event; None where it does not show it.
 
-        So it is with `evt_fetched_…`, as we call what Stripe answered.
+        It does not show `evt_fetched_…`, our ids for answers of Stripe.
         """
         found = _ID.fullmatch(id_ or "")
         if found is None:
@@ -70,7 +70,7 @@ class DashboardAccount:
 
 
 class AccountLink(NamedTuple):
-    """The way to an account's pages."""
+    """A link to an account's pages."""
 
     name: str
     url: str
@@ -85,14 +85,14 @@ class AccountChoice:
     names: tuple[str, ...]
 
     def links(self) -> list[AccountLink]:
-        """Return the ways to each account, to the same page where each has it."""
+        """Return a link for each account, to the same page where every account has it."""
         path = request.path if request.endpoint in set(Section) else "/console"
         return [AccountLink(name, console_prefix(name) + path, name == self.name) for name in self.names]
 
 
 @dataclass(frozen=True, slots=True)
 class NavigationItem:
-    """One link of the navigation; `current` is what aria-current says, nothing elsewhere."""
+    """One link of the navigation; `current` is the value of aria-current, empty for other pages."""
 
     label: str
     url: str
@@ -112,7 +112,7 @@ class Tab:
 
 
 def overview_seen(poller: StatusPoller) -> Overview:
-    """Return what the poller has seen, the same for all of one request: a page and its frame tell the same figures."""
+    """Return what the poller has seen, the same throughout a request, so that a page and its frame show the same figures."""
     if "overview_seen" not in g:
         g.overview_seen = poller.overview()
     return cast("Overview", g.overview_seen)
@@ -124,7 +124,7 @@ def install_frame(
     """Give every template of the application what its frame shows."""
 
     def frame() -> dict[str, object]:
-        user = g.get("user")  # nobody's on public pages
+        user = g.get("user")  # None on public pages
         items = list(_navigation(overview_seen(poller))) if user else []
         return {"navigation": items, "stripe_account": account, "user": user, "choice": choice}
 

@@ -1,6 +1,6 @@
 """One dead letter: why it failed, what its row shows meanwhile, what was done to it, and what can be done.
 
-Its body is shown masked. Whoever wants to see what it says gives a reason, which is recorded before anything is shown.
+Its body is shown masked. To see the values one gives a reason, which is recorded before anything is shown.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class HistoryEntry:
 
 
 class LetterPage:
-    """The page of one letter; whatever it changes or reveals is asked for by POST, with the form's token."""
+    """The page of one letter; every change and the unmasked body are requested by POST, with the form's token."""
 
     def __init__(self, dead_letters: DeadLetterService) -> None:
         self._dead_letters = dead_letters
@@ -70,7 +70,7 @@ class LetterPage:
         return self._page(letter, body)
 
     def reveal(self, letter_id: int) -> Response:
-        """Show one letter with everything its body says, and record first who wants to see it and why."""
+        """Show one letter with its body unmasked, after recording who wants to see it and why."""
         why = read_reason("Say why its values have to be seen.")
         letter = self._find(letter_id)
         with friendly_errors():

@@ -1,6 +1,6 @@
-"""Which dead letters a page is about, as its address says it: read, judged, and written again for links.
+"""Which dead letters a page is about: read from its query, checked, and written again for links.
 
-The same filters as the commands', under the same names. What is no filter is refused in words.
+The same filters as the commands', under the same names. An invalid filter is refused with a sentence.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ AGE = "a length of time looks like 90s, 30min, 12h, 3d or 2w"
 
 @dataclass(frozen=True, slots=True)
 class LetterQuery:
-    """A filter, the letters that were ticked if any were, and the address's own words for it all.
+    """A filter, the letters that were ticked, if any were, and the query arguments for all of it.
 
-    `below` is an id to page on, and part of no link but the one to older letters.
+    `below` is an id to page on, and only in the link to older letters.
     """
 
     which: LetterFilter
@@ -42,21 +42,21 @@ class LetterQuery:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether more is asked for than a status."""
+        """Whether it filters by more than the status."""
         return bool(set(self.arguments) - {"status"})
 
     def link(self, **changed: Any) -> str:
-        """Write the list's address with some arguments changed; None leaves one out."""
+        """Return the list's URL with some arguments changed; None leaves one out."""
         return url_for("letters", **(dict(self.arguments) | changed))
 
     def bulk_link(self, action: str) -> str:
-        """Write the address that asks whether something is to be done to all that match, or to those ticked."""
+        """Return the URL of the confirmation page for an action on all letters that match, or on those ticked."""
         asked: dict[str, Any] = {**self.arguments, "letter": list(self.ticked)}
         return url_for("confirm_letters", action=action, **asked)
 
 
 def read_query(given: MultiDict[str, str]) -> LetterQuery:
-    """Read the address's arguments, or a form's; aborts with 400 where one is no filter."""
+    """Read the arguments of a query or form; aborts with 400 where one is not a valid filter."""
     words = {name: given.get(name, "").strip() for name in _FIELDS}
     arguments = {name: word for name, word in words.items() if word}
     for name, word in arguments.items():

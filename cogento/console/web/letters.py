@@ -1,6 +1,6 @@
-"""The list of dead letters: by cause, one by one, and what is asked before many are retried or discarded at once.
+"""The list of dead letters: by cause and one by one, with links to retry or discard many at once.
 
-Looking is GET, and the address says what is shown. Shows no body.
+Pages are shown by GET, and the URL says what is shown. Shows no body.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 LISTED = 100
 COUNTED = 10_000
-"""So many letters are counted for a list; of more it is said that there are more. What is done to letters counts all."""
+"""Up to how many letters a list counts; beyond, it says that there are more. Actions on letters count all of them."""
 LOOKED_THROUGH = 20_000
-"""So many are looked through for a text, which no index finds, and then it is said which they were."""
+"""How many letters one page searches for a text, for which there is no index; the page then says which they were."""
 
 
 class LetterPages:
@@ -41,7 +41,7 @@ class LetterPages:
         app.jinja_env.filters["counted"] = _counted
 
     def list(self) -> Response:
-        """Show the letters that the address asks for: their causes, then the newest of them one by one."""
+        """Show the letters that the query asks for: their causes, then the newest of them one by one."""
         asked = read_query(request.args)
         with friendly_errors():
             found = self._dead_letters.statuses(count_to=COUNTED + 1)
@@ -75,7 +75,7 @@ class LetterPages:
 
 
 def _window(asked: LetterQuery, *, newest: int) -> LetterFilter:
-    """Bound what is looked through for a text: the newest letters, or those below the one that the address names."""
+    """Limit a search for a text: to the newest letters, or to those below the one that the query names."""
     newest = newest if asked.below is None else min(asked.below - 1, newest)
     return replace(asked.which, newest=newest, oldest=max(newest - LOOKED_THROUGH + 1, 1))
 

@@ -1,7 +1,7 @@
 """Logging in to the console: a name and a password, a session in a cookie, and a token in every form.
 
-Each role has one password, shared by its people; the name is what a person says of themselves, and is kept with
-whatever they do. With Redis away nobody gets in. Knows nothing of the other pages.
+Each role has one password, shared by its people; the name is the one that a person gives, and is recorded with whatever they do.
+While Redis is away nobody can log in. Knows nothing of the other pages.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _log = structlog.get_logger()
 
 
 class ConsoleRole(StrEnum):
-    """What somebody may do: an operator everything, a viewer look."""
+    """What a user may do: an operator everything, a viewer only look."""
 
     OPERATOR = "operator"
     VIEWER = "viewer"
@@ -57,7 +57,7 @@ class ConsoleRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whose request this is."""
+    """The user who sent a request."""
 
     name: str
     role: ConsoleRole
@@ -74,18 +74,18 @@ class User:
 
 
 def current_user() -> User:
-    """Return whose request this is; only public pages are shown to nobody."""
+    """Return the user who sent this request; only public pages are shown without one."""
     return cast("User", g.user)
 
 
 def read_name(text: str) -> str | None:
-    """Tidy a name that somebody gave; None when it is none: empty, too long, or with what cannot be printed."""
+    """Strip a name that somebody gave; None when it is empty, too long, or has characters that cannot be printed."""
     name = " ".join(text.split())
     return name if 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable() else None
 
 
 def let_through(user: User, form_token: str) -> None:
-    """Let a user's request through to its page: a change only from our own form, and from who may change."""
+    """Let a user's request through to its page: a change only with our own form's token, and from a user who may change things."""
     g.user, g.form_token = user, form_token
     if request.method in SAFE_METHODS or request.endpoint is None:
         return
@@ -101,7 +101,7 @@ def let_through(user: User, form_token: str) -> None:
 
 
 class LoginViews:
-    """Logs in who knows a role's password; everything but PUBLIC_ENDPOINTS needs a session."""
+    """Logs in users who know a role's password; everything except PUBLIC_ENDPOINTS needs a session."""
 
     def __init__(
         self,
@@ -116,13 +116,13 @@ class LoginViews:
         self._roles = {password.fingerprint: role for role, password in passwords.items()}
         self._sessions = sessions
         self._limiter = limiter
-        self._hashing = threading.Lock()  # one at a time: each takes every core, and 64 MB or more
-        # The other threads are for the pages, and no flood of strangers holds up a browser that is known.
+        self._hashing = threading.Lock()  # one hash at a time: each takes every core, and 64 MB or more
+        # The other threads stay free for pages, and a flood of strangers does not hold up known browsers.
         self._checks = threading.BoundedSemaphore(MAX_PASSWORD_CHECKS)
         self._checks_of_known = threading.BoundedSemaphore(MAX_CHECKS_OF_KNOWN)
         self._browsers = KnownBrowsers(passwords.values())
         self._proxies = proxies or Proxies()
-        self._on_login = on_login  # is told who has logged in, from which address
+        self._on_login = on_login  # called with who has logged in, and from which address
 
     def install(self, app: Flask) -> None:
         """Require a session for the application's pages, and add those to log in and out."""
@@ -132,7 +132,7 @@ class LoginViews:
         app.register_error_handler(RedisError, _redis_unavailable)
 
     def login(self) -> AnyResponse:
-        """Show the form, or look at what was typed into it."""
+        """Show the form, or check what was typed into it."""
         if request.method in SAFE_METHODS:
             return _form()
         request.max_content_length = MAX_LOGIN_FORM_BYTES
@@ -145,7 +145,7 @@ class LoginViews:
             return _form(f"Enter your name, in {MAX_NAME_LENGTH} characters or fewer.", status=400)
         browser = self._browsers.find()
         checks = self._checks if browser is None else self._checks_of_known
-        if not checks.acquire(blocking=False):  # before it counts as a try
+        if not checks.acquire(blocking=False):  # before it counts as an attempt
             _log.warning("login_busy")
             return _form("Others are logging in right now. Try again.", status=503)
         try:
@@ -197,7 +197,7 @@ class LoginViews:
 
 
 def _ask_to_log_in() -> AnyResponse:
-    """Answer a request without a session: a page by the way to it, a form by one that keeps what was typed."""
+    """Answer a request without a session: a page with a redirect to the login, a form with a login that keeps what was typed."""
     if request.method not in SAFE_METHODS:
         return _form(form=posted_form(), status=401)
     if wants_json() or request.endpoint == "live" or request.headers.get("Sec-Fetch-Dest") == "empty":
@@ -205,13 +205,13 @@ def _ask_to_log_in() -> AnyResponse:
     page = asked_page()
     is_from_elsewhere = request.headers.get("Sec-Fetch-Site") == "cross-site"
     if page and is_from_elsewhere and SESSION_COOKIE not in request.cookies:
-        # Behind a link from elsewhere browsers hold back a SameSite=Strict cookie; from here they send it.
+        # After a link from another site browsers hold back a SameSite=Strict cookie; from a page of ours they send it.
         return make_response("", {"Refresh": f"0; url={page}"})
     return redirect(url_for("login", next=page if page != url_for("overview") else None))
 
 
 def _go_on(user: User) -> AnyResponse:
-    """Answer who has just logged in: with the form that was not sent, or by the way to the page that was asked for."""
+    """Answer a login: with the form that was not sent, or with a redirect to the page that was asked for."""
     form = kept_form()
     if form is not None and user.may_change:
         return make_response(show_unsent(form, "You are logged in again. Check what you typed, and send it."))
@@ -239,7 +239,7 @@ def _set_cookie(response: AnyResponse, name: str, value: str) -> None:
 
 
 def _redis_unavailable(_error: RedisError) -> tuple[str, int]:
-    """Without Redis no session can be checked."""
+    """Answer 503: without Redis no session can be checked."""
     page = render_template(
         "message.html", title="Redis is unreachable", text="Nobody can log in until it answers."
     )

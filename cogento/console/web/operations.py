@@ -1,6 +1,6 @@
-"""Bulk retries and discards: what is asked before one begins, how far each has come, and how it is stopped and continued.
+"""Bulk retries and discards: the confirmation before one begins, how far each has come, and how it is stopped and continued.
 
-What a command runs is shown the same: both stand in the tables.
+Operations of commands are shown in the same way: all are in the tables.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LISTED = 50
 CAUSES_LISTED = 20
 CUSTOMERS_OF = 2_000
-"""Of so many letters the customers are counted; of more it is said that there are at least so many."""
+"""Over how many letters the customers are counted; with more letters the page says that there are at least so many customers."""
 MAX_RATE = 10_000
 MAX_NUMBER = 2**63 - 1
 RUNNING = frozenset({OperationState.RUNNING, OperationState.STOPPING})
@@ -77,7 +77,7 @@ class OperationPages:
         return self._confirm(OperationKind(action))
 
     def begin(self, action: str) -> AnyResponse:
-        """Begin what was confirmed, and go where its progress is shown; what was typed stays where that fails."""
+        """Begin what was confirmed, and redirect to the page of its progress; where that fails, the form keeps what was typed."""
         kind, asked = OperationKind(action), read_query(request.form)
         newest = read_number("newest", most=MAX_NUMBER)
         if newest is None:
@@ -96,7 +96,7 @@ class OperationPages:
         return redirect(url_for("operation", number=operation.id), code=303)
 
     def _confirm(self, kind: OperationKind, *, problem: str = "", status: int = 200) -> Response:
-        """Show what matches by now; a form that was refused comes back with what was typed into it."""
+        """Show what matches now; a form that was refused comes back with what was typed into it."""
         asked = read_query(request.form or request.args)
         which = replace(asked.which, statuses=OPEN, ids=asked.ticked or None)
         with friendly_errors():
@@ -120,7 +120,7 @@ class OperationPages:
         )
 
     def operation(self, number: int) -> Response:
-        """Show how far one has come, and what has become of its letters."""
+        """Show how far an operation has come, and what became of its letters."""
         found = self._operations.read(number) if number <= MAX_NUMBER else None
         if found is None:
             abort(404, "There is no operation of this number.")
@@ -132,7 +132,7 @@ class OperationPages:
         return show("operation.html", values, drawn={"is_running": found.operation.state in RUNNING})
 
     def stop(self, number: int) -> AnyResponse:
-        """Have one stop after its batch."""
+        """Have an operation stop after its current batch."""
         done = self._operations.stop(number, who=current_user().who)
         _log.info("operation_stopped", operation=number, done=done)
         if not done:
@@ -140,7 +140,7 @@ class OperationPages:
         return redirect(url_for("operation", number=number), code=303)
 
     def continue_(self, number: int) -> AnyResponse:
-        """Continue one that ended before its end."""
+        """Continue an operation that stopped early."""
         try:
             self._operations.continue_(number, who=current_user().who)
         except Failure as failure:
@@ -154,7 +154,7 @@ def _result_in_words(result: str) -> str:
 
 
 def _end_in_words(outcome: OperationOutcome) -> str:
-    """Say where letters of an operation are by now."""
+    """Say where an operation's letters are now."""
     match outcome.status:
         case LetterStatus.OPEN:
             return "open again: they failed again, or could not be queued"

@@ -1,6 +1,6 @@
 """The overview: what needs attention, how much there is of everything, and the last minutes, hour or day.
 
-All of it is drawn from the poller's memory: no server is asked anything.
+All of it comes from the poller's memory: no server is queried.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LABELS = {Span.MINUTES: "2 minutes", Span.HOUR: "1 hour", Span.DAY: "24 hours"}
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
-    """A line of the chart's table: its part of time in the chart's four kinds."""
+    """A line of the chart's table: one part of time, in the chart's four kinds."""
 
     row: TimelineRow
     applied: int
@@ -81,7 +81,7 @@ def _span() -> Span:
 
 
 def judged(seen: Overview) -> Seen:
-    """Return what there is to judge."""
+    """Return the facts by which `attention.judge` judges."""
     return Seen(
         queue=seen.queue,
         tables=seen.tables,

@@ -1,7 +1,7 @@
 """Who a request comes from when proxies pass it on.
 
-Only the socket's peer is known for sure. A header is believed as far as addresses that TRUSTED_PROXIES or
-CONSOLE_TRUSTED_PROXY name have written it, and no further: whatever a client sends stands to the left of that.
+Only the socket's peer is certain. A header is trusted as far as proxies named by TRUSTED_PROXIES or CONSOLE_TRUSTED_PROXY have
+written it, and no further: whatever a client sent stands to the left of that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROBES = frozenset({"health", "metrics"})
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Machines that pass requests on and say truly for whom."""
+    """Proxies that are trusted to name the client whose request they pass on."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
@@ -45,9 +45,9 @@ class Proxies:
         return all(network.is_loopback for network in self.networks)
 
     def client(self) -> str:
-        """Return the address that this request comes from: the nearest that is none of these machines.
+        """Return the address that this request comes from: the nearest that is not one of these proxies.
 
-        What is no address ends the search: the request then counts as its proxy's.
+        Anything but an address ends the search: the request then counts as its proxy's.
         """
         address = request.remote_addr or ""
         for said in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
@@ -58,7 +58,7 @@ class Proxies:
         return address
 
     def require_https(self, app: Flask) -> None:
-        """Send who came to a proxy without encryption to the same address with it."""
+        """Redirect a client that came to a proxy without encryption to the same URL with https."""
         app.before_request(self._require_https)
 
     def _require_https(self) -> Response | None:

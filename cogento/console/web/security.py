@@ -1,10 +1,9 @@
-"""What every request and every answer of the console has to keep, whatever page it is about.
+"""The rules for every request and every answer of the console, whatever the page.
 
 The answer's headers keep a page from being framed, sniffed, cached or made to run foreign script.
 The request's checks keep other sites, and names that merely resolve to this machine
-(DNS rebinding), from speaking through a browser that is logged in. Each form carries a token that only our
-own pages can have given it: another site can make a browser send a form here, cookies and all, but it cannot
-read our pages, and so never learns the token.
+(DNS rebinding), from sending requests through a browser that is logged in. Each form carries a token: another site can make a
+browser send a form here, cookies included, but it cannot read our pages, and so never learns the token.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ SAME_SITE = frozenset({"same-origin", "none"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 MAX_FORM_BYTES = 8192
 MAX_LOGIN_FORM_BYTES = 4 * MAX_FORM_BYTES
-"""A login may carry a form along that was posted without a session, each of its fields under a longer name."""
+"""The login form may carry another form that was posted without a session, each of its fields under a longer name."""
 
 
 def protect(app: Flask, *, hosts: Collection[str]) -> None:
@@ -52,7 +51,7 @@ def protect(app: Flask, *, hosts: Collection[str]) -> None:
 def _refuse_other_hosts(hosts: Collection[str]) -> None:
     name = urlsplit(f"//{request.host}").hostname
     if name not in hosts:
-        # In plain text: for a name that is no host's at all Flask can write no address, and so render no page.
+        # In plain text: with an invalid host name Flask can build no URL, and so render no page.
         abort(
             Response(
                 "The console does not go by this name: add it to CONSOLE_HOSTS.", 400, mimetype="text/plain"
@@ -63,8 +62,8 @@ def _refuse_other_hosts(hosts: Collection[str]) -> None:
 def _refuse_other_sites() -> None:
     """Refuse a POST that another site's page made the browser send.
 
-    Browsers since 2023 say where a request comes from; older ones send Origin. The former counts first,
-    because our own Referrer-Policy makes browsers say `Origin: null`.
+    Browsers since 2023 say where a request comes from; older ones send Origin. Sec-Fetch-Site counts first, because our own
+    Referrer-Policy makes browsers say `Origin: null`.
     """
     if request.method in SAFE_METHODS:
         return
@@ -81,5 +80,5 @@ def _add_headers(response: Response) -> Response:
 
 
 def is_same_token(given: str | None, expected: str | None) -> bool:
-    """Compare two tokens in a time that tells nothing; none is never right."""
+    """Compare two tokens in constant time; a missing token never matches."""
     return bool(given and expected and hmac.compare_digest(given.encode(), expected.encode()))

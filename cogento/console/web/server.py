@@ -1,8 +1,8 @@
 """The console's web process: the server that the receiver has, around the application put together from the settings.
 
-It reads a request to its end, within its limits, before one of the threads is given to it: whoever sends slowly
-holds a connection and nothing else. Behind a password it listens to everyone; in local mode, without one, to this
-machine alone, and only for requests that name this machine.
+It reads a request to its end, within its limits, before a thread begins with it: a client that sends slowly takes a connection
+and no thread. With a password it listens on all addresses; in local mode, without one, only on this machine's, and only for
+requests whose Host names this machine.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class ConsoleConnection(Connection):
 
 
 def run_console(each: Sequence[ConsoleSettings], exposure: Exposure, listener: socket.socket) -> None:
-    """Serve the console of each account until a signal ends it: in this process, because its memory is the picture.
+    """Serve the console of each account until a signal ends it, in this single process, which has the poller's memory.
 
-    Requests that come before it has begun wait at the listener.
+    Requests that come before it has started wait at the listener.
     """
     make_output_nonblocking()
     settings = each[0]
@@ -62,13 +62,13 @@ def run_console(each: Sequence[ConsoleSettings], exposure: Exposure, listener: s
 
 @dataclass(frozen=True, slots=True)
 class Buffered:
-    """Hands a request over when it is all here: a thread waits for no client."""
+    """Passes a request on when all of it is here, so that no thread waits for a client."""
 
     application: Application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, or refuse it."""
-        # X_Forwarded_User would become the same variable of WSGI as X-Forwarded-User, past the proxy that sets this one.
+        # X_Forwarded_User becomes the same WSGI variable as X-Forwarded-User, and a proxy that sets the latter does not remove it.
         scope = {**scope, "headers": [header for header in scope["headers"] if b"_" not in header[0]]}
         headers = dict(scope["headers"])
         if b"transfer-encoding" in headers:
@@ -91,7 +91,7 @@ class Buffered:
         async def whole() -> Message:
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-        if message["type"] == "http.request":  # else the client has gone
+        if message["type"] == "http.request":  # otherwise the client has gone
             await self.application(scope, whole, send)
 
 

@@ -29,14 +29,14 @@ MAX_SESSION_SECONDS = 8 * 60 * 60
 WINDOW_SECONDS = 15 * 60
 MAX_LOGIN_ATTEMPTS = 5
 NETWORK_BITS = 64
-"""What one customer of a provider has at least of IPv6 (RFC 6177): all of it counts as one address."""
+"""The IPv6 prefix that a provider's customer has at least (RFC 6177): all of it counts as one address."""
 
 SESSION_KEY = "cogento:console:session:{}"
 TRIES_KEY = "cogento:console:tries:{}"
 
 
 def connect_sessions(url: str) -> Redis:
-    """Make a client that tries once and does not wait long: a person is waiting. Of one server, or by Sentinel."""
+    """Make a client, of one server or by Sentinel, that tries once and does not wait long: a person is waiting."""
     patience = {
         "socket_timeout": ANSWER_SECONDS,
         "socket_connect_timeout": ANSWER_SECONDS,
@@ -55,7 +55,7 @@ def connect_sessions(url: str) -> Redis:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One login: its id as the cookie holds it, the token that its forms carry, whose it is.
+    """One login: its id as in the cookie, the token of its forms, and the user.
 
     `credential` names the password that it began with.
     """
@@ -74,7 +74,7 @@ class Sessions:
         self._clock = clock
 
     def begin(self, *, name: str, credential: str) -> Session:
-        """Begin a session with an id that nobody had before."""
+        """Begin a session with a new id."""
         session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), name, credential)
         key = _key_of(session.id)
         with self._redis.pipeline() as together:
@@ -92,12 +92,12 @@ class Sessions:
         return session
 
     def find(self, session_id: str) -> Session | None:
-        """Return the session of that id and keep it alive, unless it has ended."""
+        """Return the session of that id and prolong it; None when it has ended."""
         key = _key_of(session_id)
         found = cast(
             "list[bytes | None]", self._redis.hmget(key, ["form_token", "began", "name", "credential"])
         )
-        if None in found:  # none, or one of a release before sessions had names
+        if None in found:  # no session, or one from a release in which sessions had no names
             return None
         form_token, began, name, credential = cast("list[bytes]", found)
         left = int(began) + MAX_SESSION_SECONDS - int(self._clock())
@@ -113,7 +113,7 @@ class Sessions:
 
 
 class LoginLimiter:
-    """Counts wrong passwords in windows of fifteen minutes, each guesser's by themselves: nobody's are another's.
+    """Counts wrong passwords in windows of fifteen minutes, separately for each guesser.
 
     A guesser is a browser that logged in before, else an address (see `whose`).
     """
@@ -122,7 +122,7 @@ class LoginLimiter:
         self._redis = redis
 
     def allow(self, guesser: str) -> bool:
-        """Count a try and say whether it may be made; tries made at once count one by one."""
+        """Count an attempt and say whether it may be made; simultaneous attempts count one by one."""
         with self._redis.pipeline() as together:
             together.set(_tries_of(guesser), 0, ex=WINDOW_SECONDS, nx=True)
             together.incr(_tries_of(guesser))
@@ -130,16 +130,16 @@ class LoginLimiter:
         return bool(tries <= MAX_LOGIN_ATTEMPTS)
 
     def count_right(self, guesser: str) -> None:
-        """Count the last try no more, because it was right.
+        """Take back the count of the last attempt, because it was right.
 
-        The wrong ones before stay: else a viewer could guess on at the operators' password between logins.
+        The wrong ones before stay counted: otherwise a viewer could guess the operators' password between logins.
         """
         if self._redis.decr(_tries_of(guesser)) < 0:  # the window has ended meanwhile
             self._redis.delete(_tries_of(guesser))
 
 
 def whose(address: str) -> str:
-    """Return what an address is owned with: itself, or the network of an IPv6 one."""
+    """Return what belongs to the owner of an address: the address itself, or the network of an IPv6 one."""
     try:
         parsed = IPv6Address(address)
     except AddressValueError:

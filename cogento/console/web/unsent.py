@@ -1,7 +1,7 @@
-"""What somebody was about to do when a login came between: the page they asked for, the form they had filled in.
+"""What a user was about to do when the login came first: the page they asked for, or the form they had filled in.
 
-Only addresses of our own pages and forms are kept, so that a link to our login leads nowhere else; and a kept form is shown
-again and sent by whoever reads it, never by itself.
+Only URLs of our own pages and forms are kept, so that a link to our login leads nowhere else. A kept form is shown again for the
+user to send, and never sent by itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOT_KEPT = frozenset({"login", "logout", "static", "live"})
 
 @dataclass(frozen=True, slots=True)
 class UnsentForm:
-    """A form that was filled in and not taken: where it goes, and each field with its values, but for the token."""
+    """A form that was filled in and not accepted: where it goes, and each field with its values, without the token."""
 
     action: str
     fields: Mapping[str, list[str]]
@@ -36,7 +36,7 @@ class UnsentForm:
 
     @property
     def back(self) -> str:
-        """The page that the form was on, or the nearest above it."""
+        """The page that the form was on, or the nearest one above it."""
         path = urlsplit(self.action).path
         while path and own_address(path, "GET") is None:
             path = path.rpartition("/")[0]
@@ -44,9 +44,9 @@ class UnsentForm:
 
 
 def own_address(target: str, method: str) -> str | None:
-    """Return an address that is one of our pages, or of our forms (POST); None for any other.
+    """Return a URL path that is one of our pages, or of our forms (POST); None for any other.
 
-    No browser leaves this host for it: it begins with our path, and holds nothing that browsers read as something else.
+    No browser leaves this host for it: it begins with our path, and holds nothing that browsers read as another host.
     """
     if len(target) > MAX_ADDRESS_LENGTH or not target.startswith(request.script_root + OWN_PATHS):
         return None
@@ -64,12 +64,12 @@ def own_address(target: str, method: str) -> str | None:
 
 
 def asked_page() -> str | None:
-    """Return the page that this request asks for, to come back to; None for what is no page of ours."""
+    """Return the page that this request asks for, to come back to; None where it is not a page of ours."""
     return own_address(_asked(), "GET")
 
 
 def posted_form() -> UnsentForm | None:
-    """Return the form that this request posts, to be sent later; None for what is no form of ours."""
+    """Return the form that this request posts, to be sent later; None where it is not a form of ours."""
     action = own_address(_asked(), "POST") if request.method == "POST" else None
     if action is None:
         return None
@@ -78,7 +78,7 @@ def posted_form() -> UnsentForm | None:
 
 
 def kept_form() -> UnsentForm | None:
-    """Return the form that the login's form carries along."""
+    """Return the form that the login form carries."""
     action = own_address(request.form.get("unsent", ""), "POST")
     if action is None:
         return None

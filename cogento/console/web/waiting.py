@@ -1,6 +1,6 @@
-"""The page of those who wait: customers by state, why, since when, what comes next; and what an operator does about it.
+"""The page of waiting customers: by state, why, since when, what comes next; and what an operator can do about it.
 
-Looking is GET, and the address says what is shown. Each change is a POST with its reason.
+Pages are shown by GET, and the URL says what is shown. Each change is a POST with its reason.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 LISTED_OF_EACH = 20
 LISTED_OF_ONE = 100
-"""Of one state alone. Redis takes in no event while it answers: five milliseconds at most (docs/benchmarks.md)."""
+"""How many customers of a single state are listed. Redis does nothing else while it answers: for five milliseconds at most (docs/benchmarks.md)."""
 MAX_ID_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingQuery:
-    """What the address asks for: one state or all, one customer or all."""
+    """What the query asks for: one state or all, one customer or all."""
 
     state: WaitingState | None
     customer: CustomerId | None
 
 
 class WaitingPages:
-    """The list of those who wait, and the forms on it."""
+    """The list of waiting customers, and the forms on it."""
 
     def __init__(self, poller: StatusPoller, mailboxes: Mailboxes, actions: QueueActions) -> None:
         self._poller = poller
@@ -63,7 +63,7 @@ class WaitingPages:
         )
 
     def list(self) -> AnyResponse:
-        """Show who waits, of the state or the customer that the address asks for."""
+        """Show who waits, in the state or of the customer that the query asks for."""
         asked = _read_query()
         limit = LISTED_OF_EACH if asked.state is None else LISTED_OF_ONE
         with friendly_errors():
@@ -88,20 +88,20 @@ class WaitingPages:
         return show("waiting.html", values, drawn=drawn)
 
     def act(self, action: str) -> AnyResponse:
-        """Do as the form says, to one customer or to all, and go back to where the form was."""
+        """Do as the form says, to one customer or to all, and redirect to the page it was on."""
         doing, state = QueueAction(action), request.form.get("state", "")
         back = url_for("waiting", state=state if state in set(WaitingState) else None)
         return answer_form(self._actions, doing, self._whose(doing), back=back)
 
     def _whose(self, action: QueueAction) -> CustomerId | None:
-        """Read whom the form is about: one customer, or all of them, which takes a field of its own."""
+        """Read which customer the form is about; None for all of them, which takes a field of its own."""
         customer = request.form.get("customer", "").strip()
         everything = request.form.get("everything") == "1"
         if everything and not customer and action is not QueueAction.TRY_NOW:
             return None
         if everything or not _may_be_customer(customer):
             abort(400, "Name one customer by its id, which begins with cus_.")
-        # What an earlier release let somebody pause that is no customer's id can still be resumed.
+        # An earlier release let people pause ids that are no customer's; these can still be resumed.
         if not is_customer_id(customer):
             with friendly_errors():
                 is_paused = runtime.run(self._mailboxes.view(CustomerId(customer))).pause is not None
