@@ -1,4 +1,7 @@
-"""The option that says which account of a deployment a command is about; apart from other options, for it is on every command and loads nothing."""
+"""The option that says which account of a deployment a command is about.
+
+In a module of its own, because every command has it and it must load nothing else.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ def account_option() -> click.Option:
         metavar="NAME",
         expose_value=False,
         callback=_choose,
-        help="Which of STRIPE_ACCOUNTS it is about; else COGENTO_ACCOUNT says it.",
+        help="Which of STRIPE_ACCOUNTS it is about; by default COGENTO_ACCOUNT.",
     )
 
 
 def _choose(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
-    """Let the settings be that account's, whoever reads them."""
+    """Make every part of the command read that account's settings."""
     if name is not None:
         os.environ[VARIABLE] = name

@@ -19,8 +19,8 @@ def adopt(*, yes: bool, as_json: bool) -> None:
     """Take over tables that another program made and filled.
 
     Those are users, subscriptions and user_roles in DATABASE_SCHEMA, with the columns that README.md names. They stay in
-    place: every row, user_id and role, your columns, views, grants and triggers. Columns that are missing are added, and
-    tables too: those of further kinds, the ledger, the dead letters. Stop the other program first, and run `cogento backfill`
+    place: every row, user_id and role, your columns, views, grants and triggers. Missing columns are added, and missing tables:
+    those of other kinds of objects, the ledger, the dead letters. Stop the other program first, and run `cogento backfill`
     afterwards.
     """
     adopt_local_run()

@@ -29,22 +29,22 @@ LISTED = 100
     "seen",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Those after change N; else from the oldest that is kept, and with --follow from now on.",
+    help="Only changes after number N; by default all that are kept, with --follow those from now on.",
 )
-@click.option("--follow", is_flag=True, help="Go on with each change as it is committed, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Then list each change as it is committed, until Ctrl-C.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
     default=LISTED,
     show_default=True,
-    help="At most so many; without --follow.",
+    help="At most this many; not with --follow.",
 )
 @json_option
 def changes(*, seen: int | None, follow: bool, limit: int, as_json: bool) -> None:
     """List what changed in the tables, a line each; with --follow as it happens.
 
-    Kept where CHANGES is on (docs/reacting.md). With --json each line is an object of its own; its change_id is what --after takes
-    to go on from there.
+    Kept where CHANGES is on (docs/reacting.md). With --json each line is an object of its own; give its change_id to --after to
+    continue from there.
     """
     with open_store(name="cogento changes") as store:
         try:
@@ -77,7 +77,7 @@ def _print(page: Iterable[Change], *, as_json: bool) -> None:
 
 
 def describe(change: Change) -> str:
-    """Say a change in one line."""
+    """Describe a change in one line."""
     whose = change.object_id or change.customer_id or change.user_id
     what = f"{change.kind} {change.role or ''}".rstrip()
     said = [f"{change.change_id}", f"{second(change.changed_at)}", f"{what} {change.action}", f"{whose}"]

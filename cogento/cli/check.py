@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 @click.option(
     "--release",
     is_flag=True,
-    help="End with 78 where a process would refuse to start, else with 0: what is away, or wrong at Stripe, stops no release.",
+    help="End with 78 where a process would refuse to start, else with 0: a server that is away, or a problem at Stripe, stops no release.",
 )
 @click.option(
     "--url",
     metavar="URL",
-    help="Ask this address of a receiver too; by default those of the endpoints at Stripe.",
+    help="The receiver's address to try; by default those of the endpoints at Stripe.",
 )
 @json_option
 @click.pass_context
@@ -79,9 +79,9 @@ def check(ctx: click.Context, *, release: bool, url: str | None, as_json: bool) 
 
 
 def _each_account() -> Iterator[str | None]:
-    """Go through the accounts that a command is about: the chosen one, or else all, whose settings are read meanwhile.
+    """Yield the accounts that a command is about, the chosen one or else all; while one is handled, its settings are read.
 
-    Gives None where accounts have no names.
+    Yields None where accounts have no names.
     """
     names = load(AccountNames).stripe_accounts
     if not names or os.environ.get(VARIABLE):
@@ -94,7 +94,7 @@ def _each_account() -> Iterator[str | None]:
 
 
 def _plain(by_account: Mapping[str | None, Sequence[Finding]]) -> dict[str, object]:
-    """Say whose the findings are, where accounts have names."""
+    """Return the findings as JSON, by account where accounts have names."""
     named = {name: found for name, found in by_account.items() if name is not None}
     return {"accounts": named} if named else {}
 
@@ -104,9 +104,9 @@ def _polls() -> bool:
 
 
 def _check_ours() -> Iterator[Finding]:
-    """Look at what keeps a process from starting, beside its settings."""
+    """Check what keeps a process from starting, other than its settings."""
     if problems_of(ReconcileSettings):
-        return  # they were told; nothing can be asked with them
+        return  # they were reported; nothing can be asked with them
     settings = load(ReconcileSettings)
     mailboxes = connect(settings)
     try:
@@ -117,7 +117,7 @@ def _check_ours() -> Iterator[Finding]:
 
 
 def _check_others(url: str | None) -> Iterator[Finding]:
-    """Look at how things stand, at Stripe, and at the way from there to here."""
+    """Check what needs attention, Stripe, and the way from Stripe to the receiver."""
     if problems_of(ReconcileSettings):
         return
     settings = load(ReconcileSettings)
@@ -133,7 +133,7 @@ def _check_others(url: str | None) -> Iterator[Finding]:
 
 
 def _adopt_secret() -> None:
-    """Take the receiver's secret, each account's, of the local run whose servers are meant."""
+    """Adopt the receiver's secret, for each account, from the local run whose servers are used."""
     accounts = read_accounts(click.get_current_context().meta.get(CHOSEN, DEFAULT_DATA))
     for account, facts in accounts.items():
         variable = own_variable("STRIPE_WEBHOOK_SECRET", account)

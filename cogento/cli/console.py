@@ -57,7 +57,7 @@ def _listen(exposure: Exposure) -> socket.socket:
 def _access(
     settings: ConsoleSettings, *, local: bool
 ) -> dict[ConsoleRole, PasswordHash] | ProxyAccess | LocalAccess:
-    """Say who gets in; the command line's --local counts before any setting."""
+    """Return who gets in; --local takes precedence over any setting."""
     if local:
         return LocalAccess(User(current_user(), ConsoleRole.OPERATOR))
     if settings.console_trusted_header:

@@ -1,4 +1,4 @@
-"""`cogento endpoint`: the webhook endpoint at Stripe, made as the receiver wants it, or looked at. No other is touched."""
+"""`cogento endpoint`: the webhook endpoint at Stripe, made as the receiver needs it, or shown. No other endpoint is changed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def create(url: str, *, as_json: bool) -> None:
     """Make a webhook endpoint at Stripe for URL, with exactly the event types that have tables.
 
     A URL without a path gets /webhooks/stripe, and /NAME after it for an account. Needs a STRIPE_API_KEY that may write Webhook Endpoints; give it to this command
-    alone. The signing secret is printed once: Stripe tells it nobody again. No other endpoint is touched.
+    alone. The signing secret is printed once: Stripe does not show it again. No other endpoint is changed.
     """
     adopt_local_run()
     settings = load(AskingSettings)
@@ -140,7 +140,7 @@ def _ask(
     do: str,
     right: str,
 ) -> T:
-    """Put a question to the account of the key; every failure is one line that says what to do."""
+    """Send a request for the account of the key; every failure is one line that says what to do."""
     key, key_variable = settings.stripe_api_key, settings.variable("stripe_api_key")
     if key is None:
         raise Failure(KEY_MISSING.format(variable=key_variable), exit_code=EX_CONFIG)

@@ -1,4 +1,4 @@
-"""Event files as people keep them, read into what a webhook would carry.
+"""Event files as people keep them, read into the bodies that webhooks would carry.
 
 A file holds one JSON document, indented or not, or one per line; a document is an event, an API object without
 its event, an event's `data`, or one of Stripe's lists of these. Knows no network.
@@ -31,7 +31,7 @@ class UnreadableFileError(Exception):
 class SignableEvent:
     """One event ready to be signed: where it came from, and the exact bytes to send.
 
-    `replaced_id` is the id it had in the file, when another event of the same call has that one.
+    `replaced_id` is its id in the file, when another event of the same call keeps that id.
     """
 
     source: str
@@ -45,8 +45,8 @@ def read_events(paths: Iterable[Path]) -> list[SignableEvent]:
     """Read files, and folders by name, in order; raises UnreadableFileError for the first that can't be read.
 
     A whole event keeps its bytes. An object or a `data` hash becomes an `updated` event (`deleted` for the
-    stub of a deleted customer) of the second in which its file was last changed, with an id derived from
-    its content, so that sending the same file again is a duplicate.
+    stub of a deleted customer) with the second in which its file was last changed, and an id derived from its content, so that
+    sending the same file again is a duplicate.
     """
     events = [event for path in paths for file in _files(path) for event in _read_file(file)]
     try:
@@ -139,7 +139,7 @@ def _wrapped(data: Json, *, changed: int) -> Json:
 def _with_distinct_ids(events: Sequence[SignableEvent]) -> Iterator[SignableEvent]:
     """Give a new id to an event whose id another one has: recorded files share placeholder ids.
 
-    The first keeps it. The same event twice stays the same event twice.
+    The first keeps the id. An event that is in the files twice keeps its id both times.
     """
     content_of: dict[str, Json] = {}
     for event in events:

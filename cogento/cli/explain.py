@@ -1,4 +1,4 @@
-"""`cogento explain`: why is this row like that, and what is it waiting for?"""
+"""`cogento explain`: why a row is as it is, and what its customer waits for."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MAX_NAMED = 100  # customers of one address (history_whose.sql)
     type=click.IntRange(1, MAX_SHOWN),
     default=SHOWN,
     show_default=True,
-    help="At most so many lines of each list.",
+    help="At most this many lines of each list.",
 )
 @json_option
 def explain(asked: str, *, limit: int, as_json: bool) -> None:
     """Explain a customer, subscription or event: state, history, what it waits for.
 
-    ID is Stripe's (cus_…, sub_…, evt_… or of what else has a table), a user_id, or an e-mail address. What no table
-    knows is looked for in the events that wait.
+    ID is Stripe's (cus_…, sub_…, evt_… or of another object with a table), a user_id, or an e-mail address. An id that no table
+    has is looked for in the events that wait.
     """
     with open_mailboxes() as mailboxes, open_store(name="cogento explain") as store:
         found = explain_id(asked, mailboxes, store, limit=limit + 1)
@@ -63,7 +63,7 @@ def explain(asked: str, *, limit: int, as_json: bool) -> None:
 
 
 def _plain(found: Explanation | AmbiguousQuery, *, limit: int) -> object:
-    """Name each kind of object by its table; `cut` names the lists that have more than is printed."""
+    """Return what was found as JSON, each kind of object under its table's name; `cut` names lists of which not everything is printed."""
     if isinstance(found, AmbiguousQuery) or found.records is None:
         return found
     records = {field.name: getattr(found.records, field.name) for field in dataclasses.fields(found.records)}

@@ -25,7 +25,7 @@ def forget(customer: str, *, yes: bool, why: str, who: str, as_json: bool) -> No
 
     That is its row, what may be personal of its subscriptions, its roles, its dead letters of any status, its waiting events,
     and what people typed that names the person. A deleted row without personal data stays, so that nothing late brings
-    the person back. It is recorded who did it and why, without the data.
+    the person back. Who did it and why is recorded, without the data.
     """
     if not is_customer_id(customer):
         raise click.UsageError(

@@ -1,4 +1,4 @@
-"""`cogento letters export`: NDJSON for programs, CSV for spreadsheets, which must not run what it says."""
+"""`cogento letters export`: NDJSON for programs, CSV for spreadsheets, in which no cell may run as a formula."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PAGE = 500
 STANDARD_OUTPUT = "-"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""What makes a spreadsheet read a cell as a formula; the apostrophe is here so that readers can take one off."""
+"""Characters at the start that make a cell a formula; the apostrophe is among them so that readers can always take one off."""
 
 BODY = "body_base64"
 COLUMNS = tuple(field.name for field in dataclasses.fields(Letter))
@@ -48,7 +48,7 @@ class ExportedLetter:
 
 
 def write_ndjson(stream: TextIO, rows: Iterable[ExportedLetter]) -> int:
-    """Write one JSON object a line, ASCII only; how many, is returned."""
+    """Write one JSON object a line, ASCII only; returns how many."""
     count = 0
     for row in rows:
         stream.write(json.dumps(_fields(row)) + "\n")
@@ -57,7 +57,7 @@ def write_ndjson(stream: TextIO, rows: Iterable[ExportedLetter]) -> int:
 
 
 def write_csv(stream: TextIO, rows: Iterable[ExportedLetter]) -> int:
-    """Write a line of names and one a letter (RFC 4180); how many letters, is returned.
+    """Write a line of names and one for each letter (RFC 4180); returns how many letters.
 
     A text that begins like a formula has an apostrophe put before it.
     """
@@ -96,12 +96,15 @@ FORMATS: dict[str, Callable[[TextIO, Iterable[ExportedLetter]], int]] = {
 @filters
 @status_option
 @click.option(
-    "--format", "format_", type=click.Choice([*FORMATS]), help="By default what FILE's name ends with."
+    "--format",
+    "format_",
+    type=click.Choice([*FORMATS]),
+    help="By default the one that FILE's name ends with.",
 )
 @click.option(
     "--bodies",
     is_flag=True,
-    help="The events' bytes too, in base64: they hold personal data, and it is recorded.",
+    help="Also the events' bytes, in base64: they hold personal data, and the export is recorded.",
 )
 @click.option("--why", default="", metavar="TEXT", help="Why the bytes are wanted; it is kept.")
 @who_option
@@ -141,7 +144,7 @@ def _rows(dead_letters: DeadLetterService, which: LetterFilter, *, bodies: bool)
 
 @contextmanager
 def _opened(file: str) -> Iterator[TextIO]:
-    """Make a file that only its owner may read; one that exists stays."""
+    """Make a file that only its owner may read; an existing file is an error."""
     if file == STANDARD_OUTPUT:
         yield sys.stdout
         return

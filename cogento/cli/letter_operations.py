@@ -1,6 +1,7 @@
-"""What `cogento letters` does to many letters: run here with a bar, and looked at, stopped or continued from anywhere.
+"""What `cogento letters` does to many letters: run here with a progress bar, and shown, stopped or continued from anywhere.
 
-One named letter is dealt with at once; more than one, or what filters describe, is an operation that the console shows, too.
+One named letter is dealt with directly; several letters, or those that filters describe, are an operation, which the console
+shows, too.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ NAME = "cogento letters"
 DOING = {OperationKind.RETRY: "Requeuing", OperationKind.DISCARD: "Discarding"}
 DONE = {OperationKind.RETRY: "Requeued", OperationKind.DISCARD: "Discarded"}
 DID = frozenset({*TAKEN_ALONG, DISCARDED})
-"""Results that leave a letter as it was asked for."""
+"""The results after which a letter is as it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody asked for: to do this to letters, named by number or event, or to all that a filter describes."""
+    """What somebody asked for: an action on letters, named by number or event, or on all that a filter describes."""
 
     kind: OperationKind
     letters: tuple[str, ...]
@@ -62,16 +63,16 @@ class Report:
 
     @property
     def done(self) -> list[int]:
-        """The letters that became what was asked for."""
+        """The letters to which the action was done."""
         return [id_ for id_, result in self.results.items() if result in DID]
 
     @property
     def is_good(self) -> bool:
-        """Whether all of them did."""
+        """Whether it was done to all of them."""
         return len(self.done) == self.asked
 
     def print(self, kind: OperationKind) -> None:
-        """Say it in words."""
+        """Print the report in words."""
         done = len(self.done)
         click.echo(f"{DONE[kind]} {done:,} of {self.asked:,} letters{_pace(done, self.seconds)}.")
         _print_others(Counter(self.results.values()))
@@ -90,7 +91,7 @@ def carry_out(
     stop: StopSignal,
     show: Show,
 ) -> None:
-    """Do what was asked for, to these letters if they were named, and keep the report while it is being done."""
+    """Do what was asked for, to the letters `ids` if they were named, and update the report meanwhile."""
     begun = time.monotonic()
     if len(ids) == 1:
         report.asked = 1
@@ -131,7 +132,7 @@ def _run(
 
 
 def _pace(letters: int, seconds: float) -> str:
-    """Say how long it took and how many a second that is; nothing of what took less than a figure shows."""
+    """Return how long it took and how many a second that is; empty for a time too short to show."""
     shown = f"{seconds:.1f}"
     return "" if shown == "0.0" else f" in {shown} s ({letters / seconds:,.0f} a second)"
 
@@ -143,8 +144,10 @@ def _print_others(counts: Mapping[str, int]) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
-@click.option("--below", type=int, metavar="N", help="Only numbers below this one, to page on.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most this many."
+)
+@click.option("--below", type=int, metavar="N", help="Only operations below this number, to page on.")
 @json_option
 def operations(limit: int, below: int | None, *, as_json: bool) -> None:
     """List bulk retries and discards, newest first, whoever began them."""
@@ -208,7 +211,7 @@ def stop(number: int, who: str) -> None:
 @who_option
 @json_option
 def continue_(number: int, who: str, *, as_json: bool) -> None:
-    """Go on with a bulk retry or discard that was stopped, failed or lost its process. Nothing is done twice."""
+    """Continue a bulk retry or discard that was stopped, failed or lost its process. Nothing is done twice."""
     with open_dead_letters(name=NAME) as dead_letters, StopSignal() as stopping, percent_bar() as show:
         operation = dead_letters.operations.take_over(number, who=who)
         report = Report(asked=max(operation.total - operation.processed, 1), operation=number)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 MAX_WAIT_SECONDS = 30.0
-"""How long none of the letters waited for may come to an end before nobody waits any more."""
+"""How long --wait waits while no letter comes to an end."""
 LISTED = 20
 NOT_ALL = {
     OperationKind.RETRY: "Some letters were not retried: `cogento letters list` shows those that are open.",
@@ -52,7 +52,7 @@ rate_option = click.option(
 @all_option
 @yes_option
 @rate_option
-@click.option("--wait", is_flag=True, help="Wait, and say what came of each.")
+@click.option("--wait", is_flag=True, help="Wait, and print what became of each.")
 @click.option("--why", metavar="TEXT", help="Why they can succeed now; it is kept.")
 @who_option
 @json_option
@@ -71,8 +71,8 @@ def retry(
     """Retry dead letters; order is kept.
 
     LETTER is a number or the id of an event. Filters choose letters instead: without --yes this only reports how
-    many match. Ctrl-C stops between two batches: what was requeued stays so, the rest is as it was, and
-    `cogento letters continue` continues it.
+    many match. Ctrl-C stops between two batches: letters that were requeued stay so, the rest are as they were, and `cogento
+    letters continue` continues.
 
     A retried event is processed like any other: it ends as applied, unchanged, duplicate, stale or superseded, or
     is a dead letter again. It never makes a row older.
@@ -142,7 +142,7 @@ def reopen(letters: tuple[str, ...], *, why: str, who: str, as_json: bool) -> No
 
 
 def _do(order: Order, *, yes: bool, wait: bool, as_json: bool) -> None:
-    """Do what was asked for and say how it went, also where it ends early; many are only counted without a yes."""
+    """Do what was asked for and print the report, also where it ends early; without --yes many letters are only counted."""
     with open_dead_letters(name=NAME) as dead_letters:
         if order.described and not yes:
             dry_run(dead_letters, order.described, verb=order.kind, as_json=as_json)
@@ -205,9 +205,9 @@ def _json(kind: OperationKind, report: Report, outcomes: Sequence[LetterOutcome]
 def poll_outcomes(
     dead_letters: DeadLetterService, letter_ids: Collection[int], *, stop: StopSignal
 ) -> Iterator[list[LetterOutcome]]:
-    """Look again and again what has become of letters, until none is on its way.
+    """Poll what has become of letters, until none is on its way.
 
-    Ends too when asked to stop, and when none has come to an end for MAX_WAIT_SECONDS: a subscription that is
+    Also ends when asked to stop, and when no letter has come to an end for MAX_WAIT_SECONDS: a subscription's event that is
     parked may be on its way for days.
     """
     ended, moved = -1, time.monotonic()

@@ -30,7 +30,7 @@ yes_option = click.option("--yes", is_flag=True, help="Really do it (without: dr
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, age: str | None) -> int | None:
-    """Count a length of time, as people write it, in seconds."""
+    """Return in seconds a length of time as people write it."""
     if age is None:
         return None
     seconds = parse_age(age)
@@ -63,7 +63,7 @@ status_option = click.option(
 
 
 def filters(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the filters' options, and their values as `which`."""
+    """Add the filters' options to a command, which gets their values as `which`."""
 
     @functools.wraps(function)
     def gathered(*args: Any, **values: Any) -> Any:
@@ -93,7 +93,7 @@ def with_statuses(which: LetterFilter, statuses: Sequence[str]) -> LetterFilter:
 
 
 def matching_filter(which: LetterFilter, *, letters: Sequence[str], everything: bool) -> LetterFilter | None:
-    """Say which open letters a command shall do something to; None when they are named one by one."""
+    """Return the filter of the open letters that a command is to act on; None when they are named one by one."""
     described = everything or which != LetterFilter()
     if bool(letters) == described:
         raise click.UsageError("Give letter ids, or filters, or --all.")
@@ -101,7 +101,7 @@ def matching_filter(which: LetterFilter, *, letters: Sequence[str], everything: 
 
 
 def find_letter(dead_letters: DeadLetterService, asked: str) -> Letter:
-    """Find one letter by its number or event, or fail in words."""
+    """Find one letter by its number or event; raises Failure with a sentence."""
     letter = dead_letters.find(asked)
     if letter is None:
         raise Failure(
@@ -111,7 +111,7 @@ def find_letter(dead_letters: DeadLetterService, asked: str) -> Letter:
 
 
 def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, as_json: bool) -> None:
-    """Say exactly how many letters of how many customers it would be."""
+    """Print exactly how many letters of how many customers it would be."""
     found = dead_letters.summary(which)
     groups = dead_letters.groups(which)
     if as_json:
@@ -126,7 +126,7 @@ def dry_run(dead_letters: DeadLetterService, which: LetterFilter, *, verb: str, 
 
 
 def print_groups(groups: Sequence[LetterGroup]) -> None:
-    """Print two lines a cause, no wider than a terminal of a hundred columns."""
+    """Print two lines for each cause, no wider than a hundred columns."""
     heads = ("FINGERPRINT", "LETTERS", "CUSTOMERS", "LAST FAILED", "TYPE")
     rows = [
         (

@@ -43,9 +43,9 @@ for _command in (retry, discard, reopen, export, operations, stop, continue_):
 @letters.command("list")
 @filters
 @status_option
-@click.option("--each", is_flag=True, help="The letters one by one too, also of several causes.")
+@click.option("--each", is_flag=True, help="Also list the letters one by one where there are several causes.")
 @click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many."
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most this many."
 )
 @click.option("--below", type=int, metavar="NUMBER", help="Only letters below this number, to page on.")
 @json_option
@@ -112,7 +112,7 @@ def _print_letters(listed: Sequence[Letter]) -> None:
     "--body",
     "with_body",
     is_flag=True,
-    help="The event's bytes too: they hold personal data, and it is recorded.",
+    help="Also print the event's bytes: they hold personal data, and it is recorded who saw them.",
 )
 @click.option("--why", default="", metavar="TEXT", help="Why the bytes are wanted; it is kept.")
 @who_option

@@ -1,7 +1,6 @@
-"""The command `cogento`: gathers the commands of the packages that have some.
+"""The command `cogento`: gathers the commands of all packages.
 
-A command's module is imported when the command is called, so that help and a mistyped word answer at
-once.
+A command's module is imported when the command is called, so that help and the error for a mistyped word appear at once.
 """
 
 from __future__ import annotations
@@ -104,14 +103,14 @@ COMMANDS = {
 
 
 OF_ALL_ACCOUNTS = frozenset({"run", "console", "password"})
-"""What is about no account in particular."""
+"""Commands that concern no single account."""
 
 
 class Commands(click.Group):
-    """The commands above, imported when called; each takes --data and, but for OF_ALL_ACCOUNTS, --account as well."""
+    """The commands above, imported when called; each takes --data and, except for OF_ALL_ACCOUNTS, --account."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order in which a newcomer needs them."""
+        """Return the commands' names, in the order in which a newcomer needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -128,7 +127,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that was typed, or say which one is spelt like it."""
+        """Find the command that was typed; the error for an unknown one names those spelt like it."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             alike = difflib.get_close_matches(name, COMMANDS)
@@ -152,7 +151,7 @@ class Commands(click.Group):
 
 
 def _let_take(name: str, make: Callable[[], click.Option], command: click.Command) -> None:
-    """Give a command, or each of a group, an option; some have one of that name themselves."""
+    """Add an option to a command, or to each of a group, unless it has one of that name."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
             _let_take(name, make, each)

@@ -1,4 +1,4 @@
-"""`cogento migrate`, alone: what it imports takes longer to load than any other command takes."""
+"""`cogento migrate`, in a module of its own: its imports take longer than those of any other command."""
 
 from __future__ import annotations
 

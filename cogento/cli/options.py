@@ -14,7 +14,7 @@ from cogento.queue.pauses import MAX_REASON_CHARACTERS
 
 
 def current_user() -> str:
-    """The system's name of the user, or its number where it has none, as in a bare container."""
+    """Return the name of the system's user, or the user's number where there is no name, as in a bare container."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -1,6 +1,6 @@
 """Answers on a terminal: lines for people, JSON for programs.
 
-The one place where the commands write, so that nothing foreign reaches a terminal unshown.
+The only place where commands print, so that foreign text reaches no terminal unescaped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def print_json(value: object) -> None:
 
 
 def print_title(text: str) -> None:
-    """Print what the lines below it are, set off from those above."""
+    """Print a title for the lines below, with an empty line above it."""
     click.echo()
     click.secho(text, bold=True)
 
@@ -45,7 +45,7 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print what was looked at, a line each; under it what to do, where something is to be done."""
+    """Print findings, a line each, with advice under those that have some."""
     width = max((len(finding.subject) for finding in findings), default=0)
     for finding in findings:
         grade = click.style(f"{finding.grade:<7}", fg=COLOURS[finding.grade])

@@ -1,4 +1,4 @@
-"""Work of many steps: a bar that says how far it is, and a request to stop that lets the step under way finish.
+"""Work of many steps: a progress bar, and a request to stop that lets the step under way finish.
 
 The bar goes to standard error, and only to a terminal.
 """
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 STEPS = 1000
-"""How finely a bar is drawn."""
+"""The number of steps of a bar."""
 
 
 @contextmanager
 def percent_bar() -> Iterator[Callable[[str, float], object]]:
-    """Draw a bar; what is yielded shows a text and the share that is done."""
+    """Draw a bar; yields a function that shows a text and the share that is done."""
     with click.progressbar(
         length=STEPS, show_eta=True, file=sys.stderr, hidden=not sys.stderr.isatty(), update_min_steps=0
     ) as bar:
@@ -40,7 +40,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """While entered, Ctrl-C and SIGTERM are noted; to be entered in the main thread."""
+    """A context in which Ctrl-C and SIGTERM are only noted; enter it in the main thread."""
 
     def __init__(self) -> None:
         self._requested = threading.Event()

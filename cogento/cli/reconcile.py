@@ -38,7 +38,7 @@ OUTCOME_COLUMNS = {
     "NEWER HERE": (Outcome.STALE, Outcome.SUPERSEDED),
     "QUEUED": (Outcome.ENQUEUED,),
 }
-"""What became of objects: the rows come from them, showed the same, showed something later, or will be by a worker."""
+"""What became of objects: rows were written from them, showed the same, or showed something later; or a worker will apply them."""
 
 EQUAL, DRIFT, COULD_NOT_TELL = 0, 3, 4
 """Exit codes of `cogento verify`; 2 is what click gives a command line that it does not understand."""
@@ -55,9 +55,9 @@ SPELLED = {None: "NULL", True: "true", False: "false"}
 def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
     """Fill the tables with all that Stripe lists.
 
-    All customers, and all objects of theirs that have a table: subscriptions, canceled ones too. Deleted customers are
-    not listed: they get a row if something of theirs is. Webhooks may arrive meanwhile: nothing newer is overwritten. Needs
-    STRIPE_API_KEY. Ctrl-C is safe: the next backfill goes on from there.
+    All customers, and all objects of theirs that have a table: subscriptions, canceled ones too. Stripe does not list deleted
+    customers: one gets a row if an object of its own is listed. Webhooks may arrive meanwhile: nothing newer is overwritten.
+    Needs STRIPE_API_KEY. Ctrl-C is safe: the next backfill continues from there.
     """
     with open_reconciliation(name="cogento backfill") as reconciliation, _backfill_bar() as report:
         done = runtime.run(reconciliation.backfill(anew=restart, report=report))
@@ -126,12 +126,12 @@ def verify(
 ) -> None:
     """Compare the tables with Stripe, and repair them.
 
-    With CUSTOMER (cus_…) only its own rows, field by field: a request for the customer, one for each list of what it has,
-    and one for each row that no list has.
+    With CUSTOMER (cus_…) only that customer's rows, field by field: it takes a request for the customer, one for each list of
+    its objects, and one for each row that is in no list.
 
-    What differs while its event waits or is on its way is no drift: it is looked at again after a moment.
-    Ends with 0 when all is equal or was repaired, with 3 when something differs, with 4 when that cannot be
-    told. Needs STRIPE_API_KEY.
+    A row may differ while its event waits or is on its way: it is compared again after a moment before it counts.
+    Ends with 0 when all is equal or was repaired, with 3 when something differs, with 4 when that cannot be decided. Needs
+    STRIPE_API_KEY.
     """
     if customer is not None and sample is not None:
         raise click.UsageError("Name one customer, or say --sample.")
@@ -185,7 +185,7 @@ def _verify_all(reconciliation: Reconciliation, *, sample: int | None, repair: b
 
 
 def _summary(found: Verified | CustomerComparison) -> dict[str, object]:
-    """What a comparison came to, for whoever looks at it later."""
+    """Return the result of a comparison, to be recorded."""
     if isinstance(found, Verified):
         return {
             "compared": found.compared,
@@ -202,7 +202,7 @@ def _summary(found: Verified | CustomerComparison) -> dict[str, object]:
 
 
 def _print_customer(found: CustomerComparison, *, as_json: bool) -> None:
-    """Print each object and what it came to, and both values of each field that differs."""
+    """Print each object and its state, and both values of each field that differs."""
     if as_json:
         print_json(found)
         return
@@ -253,7 +253,7 @@ def sweep(*, why: str, who: str, as_json: bool) -> None:
     """Look for events that no webhook brought.
 
     They are put into their mailboxes, as their webhooks would have been. Workers do so every five minutes by themselves.
-    Needs STRIPE_API_KEY. Ctrl-C is safe: the next sweep goes on from there. While another sweep is under way
+    Needs STRIPE_API_KEY. Ctrl-C is safe: the next sweep continues from there. While another sweep is under way
     nothing is done.
     """
     with open_reconciliation(name="cogento sweep") as reconciliation, percent_bar() as show:

@@ -22,12 +22,12 @@ READER = "cogento_reader"
 )
 @click.option(
     "--reader",
-    help="The role of whoever reads the tables: analysts and sign-in.  [default: cogento_reader, with _NAME for an account]",
+    help="The role of readers of the tables: analysts and sign-in.  [default: cogento_reader, with _NAME for an account]",
 )
 def roles_sql(*, worker: str, console: str, reader: str | None) -> None:
     """Print SQL that gives each process a role of its own, with the least rights.
 
-    Nothing is done: look at it and pipe it into psql, after `cogento migrate`. Roles that exist are kept. One crew of workers
+    Changes nothing: read the SQL and pipe it into psql, after `cogento migrate`. Roles that exist are kept. One crew of workers
     and one console serve all accounts; each account's readers see its tables alone.
     """
     for settings in load_chosen(SchemaSettings):

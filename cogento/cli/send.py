@@ -43,7 +43,7 @@ def signature_header(body: bytes, secrets: Sequence[str], *, at: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A receiver and the secrets it expects signatures of, those for thin events apart."""
+    """A receiver, and the secrets whose signatures it expects, separately for thin events."""
 
     url: str
     secrets: tuple[str, ...]
@@ -57,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What the receiver said to one event: `answer` its status word or error code."""
+    """The receiver's answer to one event; `answer` is its status word or error code."""
 
     source: str
     event: str
@@ -76,7 +76,7 @@ class SendResult:
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--url", help="The receiver's webhook address; by default that of `cogento run`.")
-@click.option("--secret", help="What to sign with (whsec_…); by default that of the receiver sent to.")
+@click.option("--secret", help="The signing secret (whsec_…); by default the receiver's.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -102,10 +102,10 @@ def send(
     `updated` event whose id follows from its content: sent again, it is a duplicate.
 
     Recorded files often share a placeholder id. When one call holds the same id with different content, the
-    first keeps it and the others get ids that follow from their content; the output says so. An event whose own, whose
-    object's or whose customer's id is all zeros is ignored by receivers.
+    first keeps it and the others get ids that follow from their content; the output says so. Receivers ignore an event whose id,
+    or whose object's or customer's id, is all zeros.
 
-    Of a run of several accounts --account says whose address and secret are meant.
+    With a run of several accounts, --account says whose address and secret to use.
 
     Exit code 0 when every answer is 2xx, 1 otherwise.
     """
@@ -174,7 +174,7 @@ def _send(
 
 
 def _target(url: str | None, secret: str | None, data: Path) -> Target:
-    """The receiver asked for, or the one that run.json names; an explicit one is not run.json's to sign for."""
+    """Return the receiver asked for, or the one in run.json; for an explicit URL the secret of run.json is not used."""
     account = os.environ.get(VARIABLE) or None
     accounts = read_accounts(data)
     if not url:
@@ -202,7 +202,7 @@ def _target(url: str | None, secret: str | None, data: Path) -> Target:
 
 
 def _require_one_of(accounts: Mapping[str, object], account: str | None) -> None:
-    """End the process where several accounts run and none is chosen, or one that is not among them."""
+    """End the process where several accounts run and none of them is chosen."""
     names = printable(in_words(accounts))
     if account is None and len(accounts) > 1:
         refuse(f"no account is chosen: give --account NAME, or set {VARIABLE}. The run has {names}")

@@ -1,4 +1,4 @@
-"""`cogento status`: how things stand, what needs attention, and the figures behind it; for people, monitors and programs."""
+"""`cogento status`: what needs attention, and the figures behind it; for people, monitors and programs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def status(ctx: click.Context, *, check: bool, as_json: bool) -> None:
 
 
 def _alert(report: StatusReport, mailboxes: Mailboxes) -> None:
-    """Tell ALERT_WEBHOOK_URL what has changed since the last check."""
+    """Send ALERT_WEBHOOK_URL what has changed since the last check."""
     settings = load(AlertSettings)
     if settings.alert_webhook_url:
         webhook = AlertWebhook(settings.alert_webhook_url.get_secret_value())
@@ -91,7 +91,7 @@ def _print_verdict(report: StatusReport, *, level: str | None) -> None:
 
 
 def _facts(now: StatusReport) -> Iterator[tuple[str, object]]:
-    """The figures, those of Redis first; what is wrong with a server that is away the verdict has said."""
+    """Yield the figures, those of Redis first; the verdict has said what is wrong with a server that is away."""
     if now.received_total is not None:
         yield from _queue_facts(now)
     if now.dead is not None:
@@ -152,7 +152,7 @@ def _table_facts(now: StatusReport) -> Iterator[tuple[str, object]]:
 
 
 def _worst(now: Status) -> Failure | None:
-    """Say what to end with where a server is away: one that refuses as configured comes first."""
+    """Return the failure to end with where a server is away: a refusal that only other settings change comes first."""
     failures = []
     for error in now.errors:
         try:
@@ -164,6 +164,6 @@ def _worst(now: Status) -> Failure | None:
 
 
 def _has_told(report: StatusReport, message: str) -> bool:
-    """Tell whether what was printed says this already."""
+    """Tell whether the printed report says this already."""
     told = (*(line.text for line in report.verdict.lines), report.redis_problem or "")
     return any(message in one for one in told)

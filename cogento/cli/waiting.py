@@ -1,4 +1,4 @@
-"""`cogento waiting`, `pause`, `resume` and `try-now`: customers whose events wait, seen, held, released and hurried."""
+"""`cogento waiting`, `pause`, `resume` and `try-now`: customers whose events wait: listed, paused, resumed, or tried now."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ all_option = click.option("--all", "everything", is_flag=True, help="Everyone's 
     type=click.IntRange(1, MAX_CUSTOMERS),
     default=LISTED,
     show_default=True,
-    help="At most so many of each state.",
+    help="At most this many of each state.",
 )
 @json_option
 def waiting(*, state: str | None, customer: str | None, limit: int, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def resume(customer: str | None, *, everything: bool, why: str, who: str, as_jso
     """
     whose = None if _names_all(customer, everything=everything) else CustomerId(customer or "")
     with _open_actions("cogento resume") as (mailboxes, actions):
-        # What an earlier release let somebody pause that is no customer's id can still be resumed.
+        # An earlier release let people pause ids that are no customer's; these can still be resumed.
         if whose is not None and not is_customer_id(whose) and not runtime.run(mailboxes.view(whose)).pause:
             read_customer_id(whose)
         done = actions.resume(whose, who=who, why=why)

@@ -37,7 +37,7 @@ ORDINARY_HEADERS = frozenset(
         "x-request-id",
     ]
 )
-"""Some of what clients and proxies send for other reasons."""
+"""Headers that clients and proxies send for other reasons, so that they cannot name a user."""
 
 
 class AlertSettings(StripeSettings):
@@ -51,7 +51,7 @@ class AlertSettings(StripeSettings):
 
     @property
     def deployment(self) -> str:
-        """Which one it is, for people who have several."""
+        """The deployment's name, for people who have several."""
         mode = "live" if self.stripe_livemode else "test"
         return " ".join(filter(None, ("Cogento", self.account_label, mode, self.stripe_account)))
 
@@ -106,13 +106,13 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
 
     @property
     def operators(self) -> frozenset[str]:
-        """The names of those whom a proxy names and who may change things; none: everybody may."""
+        """The names of users, as the proxy gives them, who may change things; none: everybody may."""
         return frozenset(filter(None, map(str.strip, self.console_operators.split(","))))
 
     @console_operators.checked
     @staticmethod
     def _require_names(operators: str, others: Mapping[str, Any]) -> str:
-        """Beside a password the list would keep nobody from anything."""
+        """Refuse the list beside a password, where it would have no effect."""
         if operators.strip(", ") and others.get("console_trusted_header", "") is None:
             raise ValueError("it counts only with CONSOLE_TRUSTED_HEADER: set that as well, or remove it")
         return operators
@@ -120,7 +120,7 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
     @console_trusted_header.checked
     @staticmethod
     def _require_one_way_in(header: str | None, others: Mapping[str, Any]) -> str | None:
-        """A header is safe only from a proxy that is named, and beside a password it is a way around it."""
+        """Refuse a header without a named proxy, from which alone it is safe, and one beside a password, which it would bypass."""
         proxies = others.get("console_trusted_proxy")  # absent when it was refused itself
         if header is None:
             if proxies:

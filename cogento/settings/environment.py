@@ -1,7 +1,7 @@
 """The environment as one account's settings see it, and what every process reads of it.
 
-Where STRIPE_ACCOUNTS names accounts, a variable in OWN is the account's that its end names: STRIPE_API_KEY__EU is the one
-of `eu`. Without an end it is the account's that is called `default`. Every other variable is the whole deployment's.
+Where STRIPE_ACCOUNTS names accounts, a variable in OWN belongs to the account named by its suffix: STRIPE_API_KEY__EU to `eu`.
+Without a suffix it belongs to the account `default`. Every other variable is the whole deployment's.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ OWN = frozenset(
         "database_schema",
     }
 )
-"""What each account has of its own."""
+"""The fields that each account has of its own."""
 FOR_ALL = frozenset({"stripe_livemode"})
-"""Of these the variable without an end counts for whoever has none of its own."""
+"""Of these the variable without a suffix counts for each account that has none of its own."""
 
 
 OF_ACCOUNTS = frozenset({"stripe_accounts", "cogento_account"})
@@ -49,7 +49,7 @@ def variable_of(field: str, account: str | None) -> str:
 
 
 class AccountNames(Settings):
-    """Which accounts there are."""
+    """The names of the deployment's accounts."""
 
     stripe_accounts = setting(
         read_names,
@@ -79,7 +79,7 @@ class Environment(AccountNames):
     @cogento_account.checked
     @staticmethod
     def _require_a_named_one(account: str | None, others: Mapping[str, Any]) -> str | None:
-        """One of several accounts must be chosen, and be one of them."""
+        """Require that one of several accounts is chosen, and exists."""
         names = others.get("stripe_accounts")  # absent when it was refused itself
         if names is None:
             return account
@@ -92,16 +92,16 @@ class Environment(AccountNames):
 
     @property
     def account(self) -> str:
-        """Whose settings these are."""
+        """The name of the account whose settings these are."""
         return self.cogento_account or DEFAULT_ACCOUNT
 
     @property
     def account_label(self) -> str | None:
-        """The same where the deployment names its accounts: for logs, metrics and people; else None."""
+        """The account's name where the deployment names its accounts, for logs, metrics and people; else None."""
         return self.account if self.stripe_accounts else None
 
     def variable(self, field: str) -> str:
-        """Name the environment variable of one of these settings, for whoever is to change it."""
+        """Return the environment variable of one of these settings, for messages."""
         return variable_of(field, self.cogento_account)
 
     def _find(self, name: str, given: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Reading the settings of a process, for one account or for each, or ending it in words.
+"""Reading the settings of a process, for one account or for each, or ending it with a message.
 
 A wrong value ends the process with one line that says what to do and exit code 78 (EX_CONFIG), never with the value of a
 secret.
@@ -36,9 +36,9 @@ E = TypeVar("E", bound=Environment)
 
 
 def load(kind: type[S], **given: Any) -> S:
-    """Read one process's settings, or end the process with one clear line a problem and exit code 78.
+    """Read one process's settings, or end the process with one clear line per problem and exit code 78.
 
-    What is `given` counts instead of the environment.
+    Values that are `given` replace those of the environment.
     """
     try:
         return kind(**given)
@@ -49,7 +49,7 @@ def load(kind: type[S], **given: Any) -> S:
 def load_each(kind: type[E], **given: Any) -> tuple[E, ...]:
     """Read one process's settings for each account of the deployment, or end the process as `load` does.
 
-    Without STRIPE_ACCOUNTS there is one. What one account has of its own, no other may have as well.
+    Without STRIPE_ACCOUNTS there is one account. No two accounts may share a value that each must have of its own.
     """
     names = load(AccountNames).stripe_accounts
     if not names:
@@ -73,9 +73,9 @@ def load_chosen(kind: type[E]) -> tuple[E, ...]:
 
 
 def problems_of(kind: type[Settings]) -> tuple[str, ...]:
-    """Say what is wrong with one process's settings, in the words in which `load` refuses them; nothing if all is well.
+    """Return what is wrong with one process's settings, in the words in which `load` refuses them; empty if nothing is.
 
-    Of several accounts: with those of the one that is chosen, also beside the others'.
+    With several accounts: of the chosen one, including values that it shares with another.
     """
     try:
         settings = kind()
@@ -104,7 +104,7 @@ def _complaints(error: UnusableSettingsError, account: str | None) -> Iterator[s
     if isinstance(unchosen, UnchosenAccountError):
         yield f"no account is chosen: give --account NAME, or set COGENTO_ACCOUNT. {unchosen}"
         return
-    # Whose the others are depends on this.
+    # Which account the other problems belong to depends on this.
     for field in [name for name in problems if name in OF_ACCOUNTS] or problems:
         variable = variable_of(field, account)
         yield (
@@ -115,7 +115,7 @@ def _complaints(error: UnusableSettingsError, account: str | None) -> Iterator[s
 
 
 def _unclaimed(kind: type[Settings], names: Sequence[str]) -> Iterator[str]:
-    """Find what is set for the account `default`, where none is called so: its events would be refused unseen."""
+    """Find variables of the account `default` where there is no such account: its events would be refused without notice."""
     if DEFAULT_ACCOUNT in names:
         return
     for field in sorted((OWN - FOR_ALL) & kind.fields().keys()):
@@ -127,7 +127,7 @@ def _unclaimed(kind: type[Settings], names: Sequence[str]) -> Iterator[str]:
 
 
 def _doubled(each: Sequence[Environment]) -> Iterator[tuple[str, str]]:
-    """Find what two accounts have both, and say it of the later one: events, answers or rows of one would be taken for the other's."""
+    """Find values that two accounts share, and report the later account: events, answers or rows of one would be taken for the other's."""
     holders: dict[tuple[str, str], str] = {}
     for settings in each:
         for field, value in _distinct_values(settings):
@@ -139,7 +139,7 @@ def _doubled(each: Sequence[Environment]) -> Iterator[tuple[str, str]]:
 
 
 def _distinct_values(settings: Environment) -> Iterator[tuple[str, str]]:
-    """Return an account's values that no other account may have, each with its field."""
+    """Yield an account's values that no other account may have, each with its field."""
     for field in ("stripe_webhook_secret", "stripe_thin_webhook_secret"):
         for secret in secrets_in(getattr(settings, field, None)):
             yield field, secret

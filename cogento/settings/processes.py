@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from cogento.settings.setting import SecretStr
 
 MAX_DAYS = 36_500
-"""A century: dates of Python and Postgres reach that far back."""
+"""A century, in days: dates of Python and Postgres reach that far back."""
 MAX_POLL_SECONDS = 240
-"""Shorter than the five minutes between sweeps, which bring the same."""
+"""Shorter than the five minutes between sweeps, which bring the same events."""
 
 
 class ReceiverSettings(MailboxSettings, StripeSettings):
@@ -52,7 +52,7 @@ class ReceiverSettings(MailboxSettings, StripeSettings):
     @stripe_webhook_secret.checked
     @staticmethod
     def _require_one(secret: SecretStr | None, others: Mapping[str, Any]) -> SecretStr | None:
-        """Nothing is accepted unsigned, so without any secret there is nothing to do."""
+        """Require a secret: nothing is accepted unsigned."""
         if secret is None and others.get("stripe_thin_webhook_secret") is None:
             raise UnsetError
         return secret
@@ -82,7 +82,7 @@ class MemberSettings(Environment):
 
     @property
     def statuses_of_members(self) -> frozenset[str]:
-        """The statuses; none of them: roles are left alone."""
+        """The statuses; without any, roles are left alone."""
         return frozenset(filter(None, self.member_statuses.split(",")))
 
 
@@ -125,7 +125,7 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
     @stripe_poll_seconds.checked
     @staticmethod
     def _require_a_key(seconds: int | None, others: Mapping[str, Any]) -> int | None:
-        """A key that was refused itself is absent, and told of."""
+        """Require a key for polling; a key that was refused itself is absent here, and already reported."""
         if seconds is not None and others.get("stripe_api_key", "") is None:
             raise ValueError("Stripe is asked only with a key: set STRIPE_API_KEY as well")
         return seconds

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_EVENTS = 10**12
-"""More than any Redis holds; numbers of Lua are exact up to 2**53."""
+"""More than any Redis holds, and less than 2**53, up to which Lua's numbers are exact."""
 
 
 class MailboxSettings(Environment):
@@ -73,7 +73,7 @@ class MailboxSettings(Environment):
     @broker_url.checked
     @staticmethod
     def _judge_broker_url(url: SecretStr | None, others: Mapping[str, Any]) -> SecretStr | None:
-        """Celery cannot use a cluster. Beside one server the variable is another application's, and nothing of ours."""
+        """Refuse a cluster, which Celery cannot use. Where REDIS_URL is not a cluster, the variable is another application's and ignored."""
         mail = others.get("redis_url")  # absent when it was refused itself
         if mail is None or not urls.is_redis_cluster(mail.get_secret_value()):
             return None
@@ -88,7 +88,7 @@ class MailboxSettings(Environment):
 
     @property
     def wakeups_url(self) -> str:
-        """Where wake-ups of workers lie, and the console's logins: with the mail, or beside a cluster."""
+        """The Redis of workers' wake-ups and the console's logins: that of the mail, or beside a cluster another one."""
         return (self.broker_url or self.redis_url).get_secret_value()
 
 
@@ -110,7 +110,7 @@ class DatabaseSettings(SchemaSettings):
     @database_url.checked
     @staticmethod
     def _say_the_schema(url: SecretStr, others: Mapping[str, Any]) -> SecretStr:
-        """Let the URL say the schema to whoever is given it."""
+        """Write the schema into the URL, so that every user of the URL knows it."""
         schema = others.get("database_schema", DEFAULT_SCHEMA)  # absent when it was refused itself
         return SecretStr(with_schema(url.get_secret_value(), schema))
 

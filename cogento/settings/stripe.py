@@ -1,4 +1,4 @@
-"""Whose events are ours, and how Stripe is asked."""
+"""Which events are ours, and how Stripe is asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StripeSettings(Environment):
-    """Whose events are ours, and the key to ask Stripe with."""
+    """Which events are ours, and the key to ask Stripe with."""
 
     stripe_livemode = setting(
         flag,
@@ -42,7 +42,7 @@ class StripeSettings(Environment):
     @stripe_api_key.checked
     @staticmethod
     def _keep_modes_apart(key: SecretStr | None, others: Mapping[str, Any]) -> SecretStr | None:
-        """A key of the other mode would fill the tables with what webhooks are fenced from."""
+        """Refuse a key of the other mode: it would fill the tables with objects whose webhooks the fence keeps out."""
         livemode = others.get("stripe_livemode")  # absent when it was refused itself
         if key and livemode is not None and ("_live_" in key.get_secret_value()) is not livemode:
             raise ValueError(
