@@ -1,7 +1,8 @@
 """Keeps a Postgres copy of Stripe's customers and subscriptions: what receiver, worker, commands and pages share.
 
-`VERSION` stands in dead letters, `cogento status` and metrics, where two releases at once can be told apart, and names the
-commit that runs. It is not the installed package's metadata: where it is deployed, the program is run from its source.
+`VERSION` is shown in dead letters, `cogento status` and metrics, so that two releases that run at once can be distinguished, and
+names the commit that runs. It is not read from the installed package's metadata, because deployments run the program from its
+source.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from cogento.startup import prepare_to_load
 
 
 def run() -> None:
-    """Run the command of the command line, in a process of its own."""
-    prepare_to_load(may_migrate=True)  # main.py loads a command's module when that is called
+    """Run the command line's command."""
+    prepare_to_load(may_migrate=True)  # main.py loads a command's module when the command is called
     main(prog_name="cogento")
 
 

@@ -1,6 +1,6 @@
 """The Stripe accounts of one deployment, by name: what a name is, and what follows from it. Knows no setting and no server.
 
-A deployment that names none has one, `default`, whose keys, tables and addresses carry no name.
+A deployment that names none has one, `default`, whose keys, tables and URLs carry no name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ working_for: ContextVar[str | None] = ContextVar("working_for", default=None)
 
 
 def account_name(text: str) -> str:
-    """Return a name as it is given; raises ValueError, which says what a name is made of."""
+    """Return the name if it is valid; raises ValueError, which says what a name is made of."""
     if not _NAME.fullmatch(text):
         raise ValueError(
             "an account's name is made of small letters, digits and underscores, and begins with a letter"
@@ -35,7 +35,7 @@ def account_name(text: str) -> str:
 
 
 def read_names(text: str) -> tuple[str, ...]:
-    """Read names separated by commas; raises ValueError for one that is no name, or that comes twice."""
+    """Read names separated by commas; raises ValueError for an invalid name, or one that comes twice."""
     names = tuple(account_name(name.strip()) for name in text.split(",") if name.strip())
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{twice[0]} stands there twice")
@@ -48,12 +48,12 @@ def webhook_path(account: str) -> str:
 
 
 def console_prefix(account: str) -> str:
-    """Return what stands before the paths of an account's pages in the console."""
+    """Return the prefix of the paths of an account's pages in the console."""
     return "" if account == DEFAULT_ACCOUNT else f"/accounts/{account}"
 
 
 def own_variable(variable: str, account: str | None) -> str:
-    """Name the environment variable that holds what an account has of its own; `variable` holds the default account's."""
+    """Return the environment variable with an account's own value; `variable` is the default account's."""
     return variable if account in {None, DEFAULT_ACCOUNT} else f"{variable}__{account}".upper()
 
 

@@ -1,4 +1,4 @@
-"""The schema of the tables, and the one of the machinery beside them. Pure: knows names, and no server.
+"""The schema of the tables, and the one beside it for the machinery. Pure: knows names, and no server.
 
 Once the settings are read, the schema travels as the parameter `schema` of the database's URL, so that whoever gets the
 URL cannot forget it; only `cogento/store/connecting.py` takes it off again, and no server ever sees it.
@@ -11,14 +11,14 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 DEFAULT_SCHEMA = "public"
 MAX_SCHEMA_LENGTH = 54
-"""PostgreSQL cuts names after 63 bytes, and the machinery's has nine more."""
+"""PostgreSQL cuts names after 63 bytes, and the machinery's schema has a suffix of nine."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _PARAMETER = "schema"
 
 
 def schema_name(text: str) -> str:
-    """Return the name of a schema as it is given; raises ValueError, which says what a name is made of."""
+    """Return the name of a schema if it is valid; raises ValueError, which says what a name is made of."""
     if not _NAME.fullmatch(text):
         raise ValueError(
             "a schema's name is made of small letters, digits and underscores, and begins with no digit"
@@ -31,20 +31,21 @@ def schema_name(text: str) -> str:
 
 
 def internal_schema(schema: str) -> str:
-    """Name the schema of the machinery: what belongs to the tables of `schema` and is nobody's to look at."""
+    """Return the schema of the machinery: tables that belong to those of `schema` and that people need not see."""
     return "cogento_internal" if schema == DEFAULT_SCHEMA else f"{schema}_internal"
 
 
 def search_path(schema: str) -> str:
-    """Say where every session of ours looks for names, and in which order.
+    """Return the search path of every session of ours.
 
-    First where nobody else may make anything, so that what has the name of a table of ours in `schema` is not taken for it.
+    The machinery's schema comes first, because nobody else may make anything there: an object in `schema` with the name of one
+    of our tables is then not mistaken for it.
     """
     return f'"{internal_schema(schema)}", "{schema}", pg_temp'
 
 
 def with_schema(url: str, schema: str) -> str:
-    """Return the URL of a database that says which schema the tables are in; of the default one it says nothing."""
+    """Return the URL of a database with the schema as a parameter; without one for the default schema."""
     bare, _ = split_schema(url)
     if schema == DEFAULT_SCHEMA:
         return bare
@@ -52,7 +53,7 @@ def with_schema(url: str, schema: str) -> str:
 
 
 def split_schema(url: str) -> tuple[str, str]:
-    """Return the URL as drivers read it, and the schema that it said."""
+    """Return the URL as drivers read it, and the schema that it named."""
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     schema = asked.pop(_PARAMETER, None)

@@ -2,8 +2,8 @@
 
 Off unless FAILPOINTS is set: `NAME=ACTION`, several separated by commas. `NAME@3=…` acts at the third hit only,
 `NAME~TEXT=…` only where the argument names TEXT (an id). Actions: `kill`, `stop` (until SIGCONT),
-`sleep:MILLISECONDS` (this thread), `raise:CLASS`. The variable is read once, at import: a failpoint that is off costs
-the call of an empty function.
+`sleep:MILLISECONDS` (this thread), `raise:CLASS`. The variable is read once, at import: a failpoint that is off costs a call of
+an empty function.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Failpoint = Callable[..., None]
-"""Called with a name of NAMES and, where there is one, the object being processed."""
+"""The function called at each failpoint, with a name of NAMES and, where there is one, the object being processed."""
 
 VARIABLE = "FAILPOINTS"
 NAMES = frozenset(
@@ -37,13 +37,13 @@ NAMES = frozenset(
         "before_tx",  # store: about to begin a batch's transaction
         "in_tx",  # store: rows are written, and the ledger is not
         "before_commit",  # store: everything is written, and COMMIT is next
-        "after_commit",  # store: committed, and the mailboxes know nothing of it
+        "after_commit",  # store: committed, and not yet settled in the mailboxes
         "before_settle",  # worker: about to settle
         "after_settle",  # worker: settled
         "move_begun",  # shard move: the new layout is written down, and no shard knows of it
         "after_leave",  # shard move: mailboxes are leased to the move, and no copy is anywhere
-        "after_arrive",  # shard move: they are in both shards
-        "after_left",  # shard move: they are in the new one, and nobody works on them yet
+        "after_arrive",  # shard move: mailboxes are in both shards
+        "after_left",  # shard move: mailboxes are in the new shard, and nobody works on them yet
     }
 )
 _INJECTION = re.compile(
@@ -66,7 +66,7 @@ class Injection:
     hits: Iterator[int]
 
     def act_if_due(self, about: object) -> None:
-        """Act if `about` names the text and this is the hit."""
+        """Act if `about` contains the text and this is the hit."""
         if self.text in repr(about) and self.hit in (0, next(self.hits)):
             self.act()
 
@@ -98,7 +98,7 @@ def _action(name: str, how: str) -> Callable[[], None]:
     match name:
         case "kill" | "stop" if not how:
             number = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[name]
-            # To this thread, which then takes no further step; a signal to the process may reach another one first.
+            # Sent to this thread, which then takes no further step; a signal to the process may reach another thread first.
             return lambda: signal.pthread_kill(threading.get_ident(), number)
         case "sleep" if how.isdecimal():
             return partial(time.sleep, int(how) / 1000)

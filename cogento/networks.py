@@ -1,4 +1,4 @@
-"""Lists of IP addresses and networks, read and judged once, where settings are made."""
+"""Lists of IP addresses and networks, parsed and checked once, where settings are read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PRIVATE_NETWORKS = (
     *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
     *("::1/128", "fc00::/7", "fe80::/10"),
 )
-"""From where the internet cannot send: loopback, RFC 1918, RFC 6598, link-local, and the same of IPv6."""
+"""Addresses from which the internet cannot send: loopback, RFC 1918, RFC 6598, link-local, and the same in IPv6."""
 LARGEST = {4: 8, 6: 7}
-"""Bits of the largest network that may be listed: whoever lists more means half of the internet, by mistake."""
+"""Prefix length of the largest network that may be listed: a larger one would be half of the internet, by mistake."""
 
 
 def read_networks(text: str) -> tuple[Network, ...]:

@@ -1,6 +1,6 @@
 """Standard output and error that never block.
 
-When nobody reads a pipe it fills up, and the next write blocks the process: with an event loop all requests at once.
+When nobody reads a pipe it fills up, and the next write blocks the process: with an event loop, that holds up all requests.
 Here a line that does not fit is buffered, up to a limit, and written with a later one. Beyond the limit new lines are
 dropped, and their number is logged. Whatever fits is written at once, so a killed process loses no line that fitted.
 """
@@ -34,7 +34,7 @@ class NonBlockingStream(io.TextIOBase):
         os.register_at_fork(after_in_child=self._clear)
 
     def fileno(self) -> int:
-        """The descriptor written to; non-blocking where the system allows that."""
+        """Return the descriptor written to; non-blocking where the system allows that."""
         return self._fd
 
     def writable(self) -> bool:
@@ -61,7 +61,7 @@ class NonBlockingStream(io.TextIOBase):
             self._buffered_bytes += len(text)
 
     def _drain(self) -> None:
-        """Write the buffer; a signal handler that logs meanwhile leaves its line to this loop."""
+        """Write the buffer; a line that a signal handler logs meanwhile is written by this loop, too."""
         if self._is_draining:
             return
         self._is_draining = True
@@ -82,7 +82,7 @@ class NonBlockingStream(io.TextIOBase):
             written = os.write(self._fd, text)
         except BlockingIOError:
             return False
-        except OSError:  # the reader has gone for good
+        except OSError:  # the reader has closed the pipe
             written = len(text)
         self._buffered_bytes -= written
         if written < len(text):
@@ -108,7 +108,7 @@ def make_output_nonblocking() -> None:
 def _own_descriptor(fd: int) -> int:
     """Open a pipe again: O_NONBLOCK belongs to the open file, which other processes may share.
 
-    A file does not block. A terminal may, as people expect. A socket cannot be opened again.
+    A file does not block. A terminal may block, as people expect. A socket cannot be opened again.
     """
     if stat.S_ISFIFO(os.fstat(fd).st_mode):
         with suppress(OSError):

@@ -1,6 +1,7 @@
-"""Which commit runs: told by the platform, by the image or wheel, or by the checkout. It stands behind the version.
+"""Which commit runs, from the platform, the image or wheel, or the checkout. It is appended to the version.
 
-Two deployments of one version can so be told apart, in `cogento --version`, `cogento status`, dead letters, metrics and reports.
+So two deployments of one version can be distinguished, in `cogento --version`, `cogento status`, dead letters, metrics and error
+reports.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ VARIABLES = (
     "HEROKU_SLUG_COMMIT",
     "RENDER_GIT_COMMIT",
     "RAILWAY_GIT_COMMIT_SHA",
-    "SOURCE_VERSION",  # what is being built, on Heroku and others
+    "SOURCE_VERSION",  # the commit being built, on Heroku and others
 )
 COMMIT_FILE = "COMMIT"
-"""Beside this module, written where a wheel or a Heroku slug is built: neither has a checkout."""
+"""A file beside this module, written when a wheel or a Heroku slug is built: neither has a checkout."""
 SHOWN_DIGITS = 9
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 def version_of(release: str, *, environment: Mapping[str, str], package: Path) -> str:
-    """Return a release and the commit that runs, `0.1.0+g1a2b3c4d5` (PEP 440); the release alone where nothing tells."""
+    """Return a release and the commit that runs, `0.1.0+g1a2b3c4d5` (PEP 440); the release alone where the commit is unknown."""
     commit = find_commit(environment, package)
     return f"{release}+g{commit[:SHOWN_DIGITS]}" if commit else release
 

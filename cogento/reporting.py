@@ -1,8 +1,8 @@
 """Logs, error reports and traces of a process: JSON lines on standard output, Sentry when a DSN is set, OpenTelemetry when asked.
 
 None may carry payloads, secrets or personal data. A log line holds an event name in the past tense and its
-fields. Sentry, in sentry.py, takes a fifth of a second to load: who has no DSN does not load it. So with OpenTelemetry, in
-tracing.py, which is an extra and may not be installed.
+fields. sentry.py takes a fifth of a second to load and is loaded only with a DSN. In the same way tracing.py is loaded only on
+request: OpenTelemetry is an extra and may not be installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 THROTTLE_SECONDS = 10
 
 TRACES_GO_TO = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")
-"""Variables of OpenTelemetry that name a receiver of traces; with none of them there are no traces."""
+"""OpenTelemetry's variables that name a receiver of traces; without any of them there are no traces."""
 
 _log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ def configure(
     """Set up this process's logs, error reports and traces; call it once, at the start."""
 
     def add_process(_logger: object, _method: str, fields: Fields) -> Fields:
-        # In every thread, as context variables would not.
+        # Set for every thread; a context variable would hold only for one.
         fields["process"] = process
         return fields
 
@@ -70,19 +70,19 @@ def report(error: BaseException) -> None:
 
 
 def send_to_sentry(error: BaseException) -> None:
-    """Report a bug to Sentry if this process has it, by its DSN or because an application around us has."""
+    """Report a bug to Sentry if this process uses it: by its DSN, or because the application around us does."""
     sentry = sys.modules.get("sentry_sdk")
     if sentry is not None:
         sentry.capture_exception(error)
 
 
 def is_tracing() -> bool:
-    """Tell whether this process makes traces, by its OTEL_* variables or because an application around us does."""
+    """Tell whether this process makes traces: by its OTEL_* variables, or because the application around us does."""
     return "opentelemetry.sdk.trace" in sys.modules
 
 
 def _start_tracing(process: str) -> None:
-    """Begin to send traces if they are asked for. A platform may set these variables for every program: that we cannot is a warning."""
+    """Begin to send traces if they are asked for. A platform may set these variables for every program, so failing is only a warning."""
     is_off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if (
         is_off
@@ -105,7 +105,7 @@ def _start_tracing(process: str) -> None:
 
 
 def _add_account(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Say whose work it was, where accounts have names."""
+    """Add the account whose work it is, where accounts have names."""
     account = working_for.get()
     if account is not None:
         fields["account_name"] = account
@@ -113,7 +113,7 @@ def _add_account(_logger: object, _method: str, fields: Fields) -> Fields:
 
 
 def _replace_error(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Replace an exception by its type: its text may quote what was being written."""
+    """Replace an exception by its type: its message may quote what was being written."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
         fields["error"] = code_of(error)
@@ -121,7 +121,7 @@ def _replace_error(_logger: object, _method: str, fields: Fields) -> Fields:
 
 
 def code_of(error: BaseException) -> str:
-    """Name an error without what it says: by its type, and by Postgres's code for it."""
+    """Name an error without its message: by its type, and by Postgres's code for it."""
     state = getattr(error, "sqlstate", None)
     return f"{type(error).__name__}:{state}" if state else type(error).__name__
 
@@ -145,7 +145,7 @@ class ThrottledLog:
         self._tallies: dict[str, _Tally] = {}
 
     def warning(self, event: str, **fields: object) -> None:
-        """Note that this happened (an event name in the past tense); `fields` are of the last time."""
+        """Log that this happened (an event name in the past tense); `fields` are those of the last time."""
         now = self._clock()
         tally = self._tallies.setdefault(event, _Tally(count=0, next_line_at=now))
         tally.count += 1

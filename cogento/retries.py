@@ -1,17 +1,17 @@
-"""Every wait of the system and what ends it: one policy for each, and pure functions of them.
+"""Every wait of the system and what ends it: one policy for each, and pure functions of these.
 
 Four mechanisms try again:
 
-- in place: a transaction that met another one runs again (cogento/store/database.py);
+- in place: a transaction that conflicted with another one runs again (cogento/store/database.py);
 - postponed: an event keeps its place, or steps aside, and its customer waits in Redis (worker/batch.py, and
   worker/auto_retry.py for dead letters);
 - outage: nothing is claimed or sent while a server is away (worker/outages.py, cogento/queue/circuit.py);
 - request: Stripe is asked again, for the same request (cogento/stripe/requests.py) or the same object
   (cogento/reconcile/refetch.py).
 
-Below them stands what is done at intervals. docs/retries.md tells all of it. Which error belongs to which class is said
-next to the dependency that raises it. Time and randomness are passed in; nothing here waits. How long one answer may
-take is no retry: time-outs stand where they are set.
+Below them are the intervals of periodic work. docs/retries.md describes everything. The module of each dependency says which of
+its errors belongs to which class. Time and randomness are passed in; nothing here waits. Time-outs of single requests are not
+retries, and are defined where they are used.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _DAY_SECONDS = 24 * 3600
 class FailureClass(StrEnum):
     """What kind of thing went wrong, and so whose fault it is."""
 
-    CONTENTION = "contention"  # two transactions met: the same again, in place
-    INFRASTRUCTURE = "infrastructure"  # a dependency is away, or its answer lost: no attempt spent
+    CONTENTION = "contention"  # two transactions conflicted: the same again, in place
+    INFRASTRUCTURE = "infrastructure"  # a dependency is away, or its answer was lost: no attempt spent
     OTHER_RELEASE = "other_release"  # a newer release can apply it: no attempt spent
     TRANSIENT = "transient"  # this event may succeed later: its customer waits
     PERMANENT = "permanent"  # this event can never be applied
-    BUG = "bug"  # anything we did not foresee
+    BUG = "bug"  # any unexpected error
     CRASHED_WORKER = "crashed_worker"  # its worker died, more than once
 
 
@@ -48,10 +48,10 @@ class Policy:
 POLICIES = {
     FailureClass.CONTENTION: Policy(base_seconds=0.01, cap_seconds=0.5, attempts_limit=5),
     FailureClass.INFRASTRUCTURE: Policy(base_seconds=0.5, cap_seconds=30, attempts_limit=math.inf),
-    # Without attempts the wait does not grow: half a minute is little beside a deployment, and rare enough for
-    # a release that went back and finds many such rows.
+    # No attempts are spent, so the wait does not grow: half a minute is short compared with a deployment, and long enough for a
+    # release that was rolled back and finds many such rows.
     FailureClass.OTHER_RELEASE: Policy(base_seconds=30, cap_seconds=30, attempts_limit=math.inf),
-    # Outlives an outage of Stripe's API of a day.
+    # Longer than a day's outage of Stripe's API.
     FailureClass.TRANSIENT: Policy(
         base_seconds=1, cap_seconds=300, attempts_limit=10, age_limit_seconds=_DAY_SECONDS
     ),
@@ -62,7 +62,7 @@ POLICIES = {
     FailureClass.CRASHED_WORKER: Policy(base_seconds=0, cap_seconds=0, attempts_limit=4),
 }
 
-_MAX_DOUBLINGS = 32  # every cap is reached long before; keeps 2**n small
+_MAX_DOUBLINGS = 32  # every cap is reached long before; this keeps 2**n small
 
 
 def next_delay(
@@ -70,8 +70,8 @@ def next_delay(
 ) -> float:
     """Seconds to wait after the `attempts`-th failed attempt (1 or more), with full jitter.
 
-    `jitter` is uniform in [0, 1). `retry_after` is what the other side asked for: never less than that,
-    and still spread out.
+    `jitter` is uniform in [0, 1). `retry_after` is what the other side asked for: the result is never less than that, and still
+    spread out.
     """
     policy = POLICIES[failure_class]
     doublings = min(max(attempts - 1, 0), _MAX_DOUBLINGS)
@@ -90,9 +90,9 @@ def spent(failure_class: FailureClass, attempts: int, age_seconds: float) -> boo
 
 @dataclass(frozen=True, slots=True)
 class MigrationPolicy:
-    """How a migration waits for locks that others hold on its tables: it begins again."""
+    """How a migration waits for locks that other sessions hold on its tables: it begins again."""
 
-    lock_seconds: float = 2  # for one lock: whoever waits behind it waits no longer
+    lock_seconds: float = 2  # for one lock: sessions that wait behind it wait no longer
     longest_pause_seconds: float = 1.0  # until it begins again, with jitter
     limit_seconds: float = 120.0  # then somebody has to end what holds the locks
 
@@ -105,9 +105,9 @@ MIGRATION = MigrationPolicy()
 
 @dataclass(frozen=True, slots=True)
 class ParkingPolicy:
-    """What waits for something that has not come: a subscription for its customer, a thin event for its object."""
+    """How long events wait for something that has not come: a subscription's for its customer, a thin event for its object."""
 
-    try_again_seconds: float = 300  # the customer's row may have come past the queue
+    try_again_seconds: float = 300  # the customer's row may have been written without the queue
     limit_seconds: float = 3 * _DAY_SECONDS  # as long as Stripe itself retries a delivery; then a dead letter
 
 
@@ -118,10 +118,8 @@ PARKING = ParkingPolicy()
 class LetterRetryPolicy:
     """When a worker retries a dead letter by itself, and when it opens one again whose retry got lost."""
 
-    gave_up_seconds: int = 600  # the customer's later events, which a given-up event held back, go first
-    lost_seconds: int = (
-        60  # a retry reaches the queue within seconds; what is not there by then never will be
-    )
+    gave_up_seconds: int = 600  # the customer's later events, which the failing event held back, go first
+    lost_seconds: int = 60  # a retry reaches the queue within seconds; one that is not there by then was lost
 
 
 LETTER_RETRY = LetterRetryPolicy()
@@ -132,34 +130,34 @@ LETTER_RETRY = LetterRetryPolicy()
 
 @dataclass(frozen=True, slots=True)
 class CircuitPolicy:
-    """When workers stop claiming because what they write to is away, and how they come back."""
+    """When workers stop claiming because a dependency is away, and how they return."""
 
-    errors_limit: int = 5  # a single cut connection stops nobody
+    errors_limit: int = 5  # a single lost connection stops nobody
     window_seconds: float = 10
     shortest_probe_pause_seconds: float = 0.5
     probe_seconds: float = 15  # what a probe may take before another worker makes one
     step_seconds: float = 1  # one worker, then two, then four …
     recovery_seconds: float = 8  # … and after eight steps everybody
-    forgotten_seconds: float = 120  # an open circuit that no worker asks about says nothing any more
+    forgotten_seconds: float = 120  # an open circuit that no worker asks about is out of date
 
 
 CIRCUIT = CircuitPolicy()
 
 REDIS_CAP_SECONDS = 5.0
-"""The longest pause from Redis, which does not mind requests: every worker is back within ten seconds of its return."""
+"""The longest pause between tries of Redis, to which requests cost little: every worker is back within ten seconds of its return."""
 
 MASTER_REST_SECONDS = 1.0
-"""How long a master of a cluster is left alone that did not answer; then one call tries for all of its process."""
+"""How long a cluster's master that did not answer gets no requests; then one call tries for its whole process."""
 
 BROKER_PAUSE_SECONDS = 1.0
-"""How long no wake-up is sent after one failed: a broker that is away costs a caller time once a second."""
+"""How long no wake-up is sent after one failed: a broker that is away then costs a caller time at most once a second."""
 
 WAKEUP_WINDOW_MS, MAX_WAKEUP_WINDOW_MS = 100, 60_000
-"""How long no second wake-up is asked for; doubled with each that no worker answers, for they would pile up."""
+"""How long after a wake-up no other is asked for; doubled with each that no worker answers, or they would pile up."""
 
 
 def probe_pause(failures: int, *, jitter: float) -> float:
-    """Seconds until a dependency is probed that has been found away `failures` times in a row (1 or more)."""
+    """Return the seconds until the next probe of a dependency that was found away `failures` times in a row (1 or more)."""
     pause = next_delay(FailureClass.INFRASTRUCTURE, failures, jitter=jitter)
     return max(pause, CIRCUIT.shortest_probe_pause_seconds)
 
@@ -173,11 +171,11 @@ class RequestPolicy:
 
     attempts_limit: int = 4
     longest_wait_seconds: float = (
-        60.0  # who is asked to wait longer fails at once; the caller tries another time
+        60.0  # a request that is asked to wait longer fails at once; the caller tries another time
     )
     slow_down_seconds: float = 1.0  # the pause of all processes after a 429 without Retry-After
     refused_seconds: float = (
-        60.0  # the pause of all processes after the key was refused: only a person can fix that
+        60.0  # the pause of all processes after the key was refused, which only a person can fix
     )
 
 
@@ -186,16 +184,16 @@ REQUEST = RequestPolicy()
 
 @dataclass(frozen=True, slots=True)
 class RefetchPolicy:
-    """When an object is fetched whose row is in doubt or that a thin event named, and when again."""
+    """When an object whose row is in doubt, or that a thin event named, is fetched, and when again."""
 
-    quiet_seconds: float = 3.0  # nothing came for it so long: the answer is surely later (docs/ordering.md)
-    longest_seconds: float = 15.0  # one that changes all the time is fetched after so long all the same
+    quiet_seconds: float = 3.0  # without an event: the answer is then surely later (docs/ordering.md)
+    longest_seconds: float = 15.0  # an object that keeps changing is fetched after so long all the same
     dead_letter_seconds: float = 600.0  # after its event died: a later event or a person may come first
     pause_seconds: float = 10.0  # until the same object is fetched again; doubled each time
     longest_pause_seconds: float = 300.0
     missing_seconds: float = 3600.0  # until Stripe is asked again for what it does not know
     set_aside_seconds: float = (
-        10.0  # makes room on a full page: its customer's events wait, perhaps for a person
+        10.0  # makes room on a full page where the customer's events wait, perhaps for a person
     )
     remembered_seconds: float = 600.0  # how long after its pause the number of fetches is remembered
 
@@ -204,7 +202,7 @@ REFETCH = RefetchPolicy()
 
 
 def refetch_pause(fetches: int, policy: RefetchPolicy = REFETCH, *, is_missing: bool = False) -> float:
-    """Seconds until an object is fetched again that was fetched `fetches` times in a row (1 or more)."""
+    """Return the seconds until an object that was fetched `fetches` times in a row (1 or more) is fetched again."""
     doublings = min(fetches - 1, _MAX_DOUBLINGS)
     pause = min(policy.longest_pause_seconds, policy.pause_seconds * 2.0**doublings)
     return max(pause, policy.missing_seconds) if is_missing else pause
@@ -215,7 +213,7 @@ class VerifyPolicy:
     """How often a row that differs is compared again: an event may be on its way."""
 
     looks_limit: int = 6
-    settle_seconds: float = 5.0  # the webhook is there by then, and Stripe's answer is surely later than it
+    settle_seconds: float = 5.0  # the webhook has come by then, and Stripe's answer is surely later than it
 
 
 VERIFY = VerifyPolicy()
@@ -226,17 +224,15 @@ VERIFY = VerifyPolicy()
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often a process does what nobody asks it for."""
+    """How often a process does its periodic work."""
 
-    poll_seconds: float = 0.5  # for ready events, should a wake-up get lost
+    poll_seconds: float = 0.5  # for ready events, in case a wake-up was lost
     heartbeat_seconds: float = 5.0
     refetch_seconds: float = 2
-    shard_move_seconds: float = (
-        2  # looks whether there shall be another number of shards, and moves mailboxes
-    )
+    shard_move_seconds: float = 2  # checks whether the number of shards is to change, and moves mailboxes
     inspection_seconds: float = 5  # of the queue for what Redis lost; from start to start
-    figures_seconds: float = 5  # of the tables, kept in Redis for whoever shows them
-    missed_events_seconds: float = 15  # until it is asked whether a sweep is due
+    figures_seconds: float = 5  # of the tables, kept in Redis for the processes that show them
+    missed_events_seconds: float = 15  # between checks whether a sweep is due
     sweep_seconds: float = 300  # from the end of one sweep to the next, of whichever worker
     sweep_grace_seconds: int = (
         60  # how old an event is before it counts as missing: its webhook may be on the way
@@ -245,7 +241,7 @@ class Intervals:
     paused_deletions_seconds: float = 30  # of customers who are paused and deleted in Stripe
     maintenance_seconds: float = 3600  # of the ledger's partitions
     repair_seconds: float = _DAY_SECONDS  # of rows that another release wrote
-    after_failure_seconds: float = 60  # at most: what a task needs may have been away for a moment only
+    after_failure_seconds: float = 60  # at most: a dependency of the task may have been away only briefly
     fence_tally_seconds: float = 5.0  # of what a receiver let in and kept out
 
 
@@ -256,9 +252,9 @@ MAX_LINGER_MS = 250
 
 
 def linger_ms(events: int) -> int:
-    """Return how long the claim after one that found so many events waits, so that events gather.
+    """Return how long the next claim waits after one that found `events`, so that events gather.
 
-    A batch has a price of its own, however small it is. So the more there was, the longer: where 500 events a
-    second come, claims grow until they are MAX_LINGER_MS apart, and where little comes nobody waits.
+    A batch has a fixed cost. So the wait grows with what was found: where 500 events a second come, claims grow until they are
+    MAX_LINGER_MS apart, and where little comes nobody waits.
     """
     return min(events * LINGER_MS_PER_EVENT, MAX_LINGER_MS)

@@ -39,14 +39,14 @@ def on_error(handler: ErrorHandler) -> None:
 def run(work: Coroutine[object, object, T], *, timeout_seconds: float | None = None) -> T:
     """Run a coroutine on this process's loop and wait for its result from a thread outside it.
 
-    Raises whatever the coroutine raises; what interrupts this thread, and TimeoutError after `timeout_seconds`, cancel the
-    coroutine.
+    Raises whatever the coroutine raises. An interrupt of this thread cancels the coroutine, and so does the TimeoutError after
+    `timeout_seconds`.
     """
     future = asyncio.run_coroutine_threadsafe(work, _running_loop())
     try:
         return future.result(timeout_seconds)
     finally:
-        future.cancel()  # which does nothing to one that is done
+        future.cancel()  # no effect on a coroutine that is done
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -62,7 +62,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 def freeze_startup_objects() -> None:
     """Exclude all objects made so far from garbage collection; call it once, when a process has started.
 
-    By default Python collects every few hundred new containers and visits the objects of the start again and again.
+    By default Python collects every few hundred new containers, and visits the objects made at the start each time.
     Processing an event makes no reference cycles, so rare collections suffice.
     """
     gc.collect()

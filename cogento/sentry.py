@@ -1,7 +1,7 @@
 """Error reports to Sentry, of a process that has a DSN; reporting.py loads this when there is one.
 
-Events are rebuilt from an allow-list: exception texts of asyncpg and local variables were seen to carry addresses
-and secrets.
+Events are rebuilt from an allow-list: messages of asyncpg's exceptions, and local variables, were seen to contain e-mail
+addresses and secrets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OURS = ("cogento/", "receiver/", "worker/", "schema/")
 
 
 def start(process: str, dsn: str, *, environment: str) -> None:
-    """Send what is reported from now on, under the process's name."""
+    """Send reports from now on, under the process's name."""
     sentry_sdk.init(
         dsn=dsn,
         release=f"cogento@{VERSION}",
@@ -59,6 +59,6 @@ def _scrubbed(event: Event, hint: Hint) -> Event:
 
 
 def _place(frames: list[dict[str, object]]) -> str:
-    """Name the innermost function of ours: the same error from two places is two issues, and a moved line is the same one."""
+    """Name our innermost function, so that the same error from two places is two issues, and a moved line is still one."""
     ours = [frame for frame in frames if str(frame["filename"]).startswith(OURS)] or frames
     return f"{ours[-1]['filename']}:{ours[-1]['function']}" if ours else ""

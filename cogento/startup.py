@@ -1,11 +1,11 @@
 """What a process does before it loads anything else, so that it starts quickly and stays small; it loads nothing itself.
 
-Libraries load packages because they are installed that a process of ours has no use for: 8 MB of each process, and a
-quarter of the time a command takes to begin. structlog loads rich and pygments to colour a terminal, and greenlet to
-know threads by; Mako, which alembic loads, takes pygments, too; kombu loads PyYAML for messages that nobody sends; Celery loads psutil to count its own memory; redis loads OpenTelemetry's
-SDK to count what nobody asked for. All of them do without where it is not installed.
+Libraries load optional packages wherever these are installed, though our processes never use them: 8 MB of each process, and a
+quarter of a command's start. structlog loads rich and pygments to colour a terminal, and greenlet to identify threads; Mako,
+which alembic loads, loads pygments, too; kombu loads PyYAML for messages that nobody sends; Celery loads psutil to measure its
+own memory; redis loads OpenTelemetry's SDK for metrics that nobody asked for. All of them work without these packages.
 
-What is loaded stays, and Python's collector would visit it again and again while more is loaded.
+Loaded objects stay, and Python's collector would visit them again and again while more is loaded.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ FOR_TRACES = "opentelemetry"
 GC_THRESHOLD = 50_000
 """New containers before a collection of the youngest generation: about what a batch of 500 events holds at once."""
 GC_OLDER_THRESHOLD = 20
-"""Collections of a generation before one of the next older."""
+"""Collections of a generation before one of the next older generation."""
 
 
 def prepare_to_load(*, may_migrate: bool = False) -> None:
     """Hide what this process does not use and collect garbage rarely; call it before libraries are imported.
 
-    What is loaded already stays. OpenTelemetry is not hidden where a variable of its own is set, nor what migrations run
-    on from a process that may migrate.
+    What is loaded already stays. OpenTelemetry is not hidden where one of its variables is set, nor the libraries of migrations
+    in a process that may migrate.
     """
     _hide_unused_packages(may_migrate=may_migrate)
     collect_rarely()

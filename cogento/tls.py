@@ -1,4 +1,4 @@
-"""What an error of an encrypted connection means. Pure: neither opens one nor knows whose client it was."""
+"""What an error of an encrypted connection means. Pure: opens none, and knows no client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 
 
 def is_untrusted(error: BaseException | None) -> bool:
-    """Tell whether an error comes from a certificate that nobody we trust has signed, for another name, or expired."""
+    """Tell whether an error comes from a certificate that is signed by nobody we trust, is for another name, or has expired."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

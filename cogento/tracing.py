@@ -1,8 +1,8 @@
-"""Traces by OpenTelemetry, of a process that OTEL_* variables ask for them; reporting.py loads this when they do.
+"""Traces by OpenTelemetry, where OTEL_* variables ask for them; reporting.py loads this only then.
 
-Nothing here is called by the code that is traced: `receiver/traced.py`, `worker/traced.py` and
-`cogento/reconcile/traced.py` wrap it where a process is put together, and a process without traces has none of it.
-A span holds ids, types, counts and codes, never a payload, an address or the text of an exception.
+Nothing here is called by the code that is traced: `receiver/traced.py`, `worker/traced.py` and `cogento/reconcile/traced.py`
+wrap it where a process is put together, and a process without traces has none of it. A span holds ids, types, counts and codes,
+never a payload, an e-mail address or an exception's message.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ FLUSH_SECONDS = 2
 
 EVENT_ID, EVENT_TYPE, CUSTOMER_ID = "cogento.event.id", "cogento.event.type", "cogento.customer.id"
 OUTCOME = "cogento.outcome"
-"""Names of attributes. The outcome is the word that the answer or the ledger has for it."""
+"""Names of attributes. The outcome is the word used in the answer or the ledger."""
 
-_tracer = trace.get_tracer("cogento", VERSION)  # of whatever provider is set, then or later
+_tracer = trace.get_tracer("cogento", VERSION)  # of whichever provider is set, now or later
 _PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 
 
@@ -51,7 +51,7 @@ def start(process: str) -> None:
     if os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
     ):
-        del own[SERVICE_NAME]  # what is given to `create` counts more than what these name
+        del own[SERVICE_NAME]  # attributes given to `create` take precedence over these variables
     provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(_exporter()))
     trace.set_tracer_provider(provider)
@@ -59,7 +59,7 @@ def start(process: str) -> None:
 
 
 def _exporter() -> Any:
-    """Make the exporter that is asked for, as OpenTelemetry's own start-up finds it: by the names under which packages offer one."""
+    """Make the exporter that is asked for, and find it as OpenTelemetry's own start-up does: by packages' entry points."""
     wanted = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
     if wanted == "otlp":
         protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
@@ -71,9 +71,9 @@ def _exporter() -> Any:
 
 
 def _flush_at_exit(provider: TracerProvider) -> None:
-    """Have the last spans sent at the end, by a thread that is there already: none can begin so late.
+    """Have the last spans sent at the end, by a thread that exists already: none can be started so late.
 
-    The SDK's own way waits half a minute for a collector that does not answer, longer than a stop may take.
+    The SDK's own exit handler waits half a minute for a collector that does not answer, longer than a stop may take.
     """
     is_over = threading.Event()
 
@@ -100,7 +100,7 @@ def begin(
     links: Sequence[Link] = (),
     begun_ns: int | None = None,
 ) -> Span:
-    """Begin a span within one of another process, else within the current one; the caller ends it. Times are Unix nanoseconds."""
+    """Begin a span whose parent is `within`, from another process, or else the current span; the caller ends it. Times are Unix nanoseconds."""
     parent = None if within is None else trace.set_span_in_context(NonRecordingSpan(within))
     return _tracer.start_span(
         name, parent, kind=kind, attributes=attributes, links=links, start_time=begun_ns
@@ -116,9 +116,10 @@ def span(
     links: Sequence[Link] = (),
     begun_ns: int | None = None,
 ) -> Iterator[Span]:
-    """Make a span the current one until the block ends; within one that is not recorded it is that one, and costs little.
+    """Make a span the current one until the block ends; inside a span that is not recorded it yields that span, and costs little.
 
-    An error that leaves the block is named by its code alone. A refused webhook is its sender's error and none of ours.
+    An error that leaves the block is recorded by its code alone. A refused webhook is its sender's error and does not count as
+    ours.
     """
     current = trace.get_current_span()
     if current.get_span_context().is_valid and not current.is_recording():
@@ -136,7 +137,7 @@ def span(
 
 
 def pack_current() -> bytes:
-    """Return the current span as it travels with an event, its trace's id of 16 bytes and its own of 8; nothing if not sampled."""
+    """Return the current span as stored with an event, its trace's id of 16 bytes and its own of 8; empty if it is not sampled."""
     current = trace.get_current_span().get_span_context()
     if not current.trace_flags.sampled:
         return b""
@@ -150,12 +151,12 @@ def unpack(packed: bytes) -> SpanContext:
 
 
 def traced_transport(send: Transport) -> Transport:
-    """Wrap what sends one attempt of a request to Stripe: a span each, with its path and without its parameters."""
+    """Wrap a transport to Stripe: each attempt of a request gets a span, with the path and without the parameters."""
 
     async def send_traced(method: str, path: str, parameters: Mapping[str, Any]) -> RawResponse:
         verb = method.upper()
         named = {"http.request.method": verb, "url.path": path}
-        # The name is that of many: of an object's path the part before its id.
+        # Many requests share the span's name: of an object's path, the part before its id.
         with span(f"{verb} {'/'.join(path.split('/')[:3])}", named, kind=SpanKind.CLIENT):
             return await send(method, path, parameters)
 

@@ -1,8 +1,8 @@
-"""URLs of servers, read and judged once, where settings are made.
+"""URLs of servers, parsed and checked once, where settings are read.
 
 The clients of one server read an odd URL differently (Celery's and redis-py): a `#` ends it for one and belongs to the
-password for another. What they would not all take alike is refused here, and what is
-taken is written in the one form that they share. A complaint never quotes: any part may be a piece of a password.
+password for another. A URL that they would not all read alike is refused here, and one that is accepted is rewritten in the one
+form that they share. A message never quotes the URL: any part of it may belong to a password.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HIGHEST_PORT = 65_535
 
 _NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
-"""What a resolver can be asked for without an error of its own."""
+"""Host names that a resolver accepts."""
 _UNREADABLE = (
     "it cannot be read: in a user or password : / ? # @ % and brackets are written %3A %2F %3F %23 %40 %25 %5B %5D, "
     "an IPv6 address stands in brackets, and a port is a number from 1 to 65535"
@@ -51,7 +51,7 @@ class Url:
     query: str
 
     def written(self, *, query: Mapping[str, str]) -> str:
-        """Write it anew, all that is special in its parts escaped."""
+        """Write the URL again, with all special characters in its parts escaped."""
         login = quote(self.user, safe="") + (
             "" if self.password is None else f":{quote(self.password, safe='')}"
         )
@@ -87,9 +87,9 @@ def postgres_url(text: str) -> str:
 def redis_url(text: str, *, verify: str | None) -> str:
     """Return the URL of a Redis as redis-py and Celery both read it; raises UnusableUrlError.
 
-    A cluster and Sentinel have several hosts, and are read by us (cogento/queue/redis_address.py). `verify` is what is said
-    elsewhere of the server's certificate: `required` or `none`. It is written into a URL that
-    asks for TLS and does not say so itself, for Celery's client checks no certificate unless the URL says so.
+    A cluster and Sentinel have several hosts, and are read by us (cogento/queue/redis_address.py). `verify` is the setting for
+    checking the server's certificate, `required` or `none`. It is written into a URL that asks for TLS and does not have the
+    parameter itself, because Celery's client checks no certificate unless the URL says so.
     """
     url = _read(text, schemes=tuple(REDIS_PATHS), example="redis://host:6379/0 or rediss://host:6379/0")
     is_one = "+" not in url.scheme
@@ -117,7 +117,7 @@ def redis_url(text: str, *, verify: str | None) -> str:
 
 
 def is_redis_cluster(url: str) -> bool:
-    """Whether a judged URL names a cluster."""
+    """Whether a checked URL names a cluster."""
     return urlsplit(url).scheme.endswith("+cluster")
 
 
@@ -165,7 +165,7 @@ def _read(text: str, *, schemes: tuple[str, ...], example: str) -> Url:
         raise UnusableUrlError("it holds an escape (%…) that is no character of UTF-8")
     try:
         parts = urlsplit(text)
-    except ValueError:  # brackets without an address, or letters that turn into separators
+    except ValueError:  # brackets without an address, or characters that normalise to separators
         raise UnusableUrlError(_UNREADABLE) from None
     login, at, hosts = parts.netloc.rpartition("@")
     if "#" in text or "@" in login + parts.path + parts.query or {"[", "]"} & {*login}:
@@ -197,7 +197,7 @@ def _is_address(host: str) -> bool:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """The names and values behind the question mark; of a name with two values clients take either."""
+    """Return the names and values after the question mark; refuses a name with two values, of which clients take either."""
     pairs = [part.partition("=") for part in query.split("&") if part]
     if not all(name and equals and value for name, equals, value in pairs):
         raise UnusableUrlError("what stands after ? is not written name=value")
@@ -233,7 +233,7 @@ def _judge(name: str, value: str, known: Mapping[str, Callable[[str], bool]]) ->
 
 
 def _settle_tls(asked: dict[str, str]) -> None:
-    """Name the certificates of the system where it is asked for them, and refuse to verify a server by none."""
+    """Write the path of the system's certificates where they are asked for, and refuse verification without certificates."""
     if asked.get("sslrootcert") == "system":
         if asked.get("sslmode", "verify-full") != "verify-full":  # as libpq has it
             raise UnusableUrlError("sslrootcert=system goes with sslmode=verify-full and no other")
@@ -243,7 +243,7 @@ def _settle_tls(asked: dict[str, str]) -> None:
             raise UnusableUrlError("sslrootcert=system finds no certificates on this system: name a file")
         asked |= {"sslmode": "verify-full", "sslrootcert": found}
 
-    # Where libpq and asyncpg look for them when none are named.
+    # Where libpq and asyncpg look for certificates when none are named.
     usual = os.environ.get("PGSSLROOTCERT") or os.path.expanduser(USUAL_ROOTS)  # noqa: PTH111 - whose home is not known has none
     if (
         asked.get("sslmode", "").startswith("verify-")
@@ -292,7 +292,7 @@ REDIS_PATHS: Mapping[str, tuple[str, str]] = {
     "redis+cluster": _NO_DATABASE,
     "rediss+cluster": _NO_DATABASE,
 }
-"""What a Redis's URL may begin with, and what stands behind its hosts then."""
+"""The schemes of a Redis's URL, and what follows the hosts with each."""
 
 USUAL_ROOTS = "~/.postgresql/root.crt"
 STRICT_SSL = ("require", "verify-ca", "verify-full")
@@ -317,7 +317,7 @@ POSTGRES_FOR_LIBPQ: Mapping[str, Callable[[str], bool]] = {
     "sslsni": _YES_OR_NO,
     "tcp_user_timeout": _NUMBER,
 }
-"""What URLs made for libpq bring along: asyncpg would send it to the server, which would refuse it. It is left out."""
+"""Parameters that only libpq has, as in URLs made for it: asyncpg would send them to the server, which would refuse them. They are left out."""
 
 POSTGRES_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
     **POSTGRES_FOR_LIBPQ,

@@ -1,6 +1,7 @@
-"""The accounts of a `cogento run`: how they are called, and what each of them has of its own.
+"""The accounts of a `cogento run`: their names, and what each has of its own.
 
-The first is `default`, which has what a run of one account has: so a data folder can be used with one account and with several.
+The first is `default`, with the same data as the account of a run of one: so a data folder can be used with one account and with
+several.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def account_names(number: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAccount:
-    """An account by its name, and what signs its events: one secret, or several with commas between."""
+    """An account's name, and the secrets that sign its events: one, or several separated by commas."""
 
     name: str
     webhook_secret: str

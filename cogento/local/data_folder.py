@@ -1,4 +1,4 @@
-"""The folder of one `cogento run`: data, logs, secrets, and run.json, which says how to reach it all.
+"""The folder of one `cogento run`: data, logs, secrets, and run.json, which says how to reach its servers.
 
 One run at a time: a second one on the same folder is refused.
 """
@@ -40,10 +40,10 @@ class AccountInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo(AccountInfo):
-    """What run.json holds: where everything is, and which process is which; `pid` is `cogento run` itself.
+    """What run.json holds: where everything is, and the process ids; `pid` is `cogento run` itself.
 
-    Of several accounts `accounts` says by name what each has, and the fields of AccountInfo say it of the first; it is empty
-    where there is one. `broker_url` and `mailbox_shards` are None of one Redis.
+    With several accounts `accounts` has each one's facts by name, and the fields of AccountInfo are the first one's; with one
+    account it is empty. `broker_url` and `mailbox_shards` are None with a single Redis.
     """
 
     database_url: str
@@ -59,7 +59,7 @@ class RunInfo(AccountInfo):
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """A data folder that is ours as long as this process lives."""
+    """A data folder, locked as long as this process lives."""
 
     path: Path
 
@@ -77,7 +77,7 @@ class DataFolder:
 
     @property
     def run_file(self) -> Path:
-        """Where it is written how to reach what runs."""
+        """The path of run.json."""
         return self.path / RUN_FILE
 
     def log(self, name: str) -> Path:
@@ -85,11 +85,11 @@ class DataFolder:
         return self.path / "logs" / f"{name}.log"
 
     def webhook_secret(self, account: str = DEFAULT_ACCOUNT) -> str:
-        """Return what signs an account's events in this folder, made on first use."""
+        """Return the secret that signs an account's events in this folder, made on first use."""
         return self._secret(WEBHOOK_SECRET, account)
 
     def thin_webhook_secret(self, account: str = DEFAULT_ACCOUNT) -> str:
-        """Return what signs an account's thin events in this folder, made on first use."""
+        """Return the secret that signs an account's thin events in this folder, made on first use."""
         return self._secret(THIN_WEBHOOK_SECRET, account)
 
     def _secret(self, name: str, account: str) -> str:
@@ -99,7 +99,7 @@ class DataFolder:
         return (safe_files.read(kept) or "").strip()
 
     def write_run_file(self, info: RunInfo) -> None:
-        """Write run.json: whole or not at all, and readable by nobody else, since it holds secrets."""
+        """Write run.json atomically, and readable by nobody else, since it holds secrets."""
         safe_files.write(self.run_file, json.dumps(asdict(info), indent=2) + "\n")
 
     def remove_run_file(self) -> None:

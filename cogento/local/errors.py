@@ -1,10 +1,10 @@
-"""What can go wrong on this machine, said so that a person knows what to do."""
+"""What can go wrong on this machine; each message says what to do."""
 
 from __future__ import annotations
 
 
 class LocalError(Exception):
-    """Something on this machine stands in the way; the message says what and what to do."""
+    """Something on this machine is in the way; the message says what it is and what to do."""
 
 
 class ServerUnavailableError(LocalError):

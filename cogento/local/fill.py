@@ -1,6 +1,6 @@
-"""A real account in a `cogento run`: its key is judged before anything starts, and a backfill runs beside everything else.
+"""A real account in a `cogento run`: its key is checked before anything starts, and a backfill runs beside everything else.
 
-The backfill is the one of `cogento backfill`: killed, it goes on with the next run. New events are the worker's to poll.
+It is the backfill of `cogento backfill`: when killed, it continues in the next run. The worker polls new events.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ELSEWHERE = "another backfill is under way"
 
 
 class AccountFill:
-    """Fills the tables from the account of a key; `text` says how far it is, for whoever shows a status line.
+    """Fills the tables from the account of a key; `text` says how far it has come, for the status line.
 
-    It works in a thread of its own, and gives the lines that stay to whoever calls `lines`.
+    It works in a thread of its own; `lines` returns messages that are to stay on the screen.
     """
 
     def __init__(self, settings: ReconcileSettings, key: str) -> None:
@@ -47,10 +47,9 @@ class AccountFill:
         self.text = ""
 
     def prepare(self) -> None:
-        """Judge the key, and let polls begin now where none has begun.
+        """Check the key, and let polls begin now where none has begun.
 
-        Raises Failure with exit code 78 for a key that cannot do the work. A Stripe that does not answer is waited for
-        by `start`.
+        Raises Failure with exit code 78 for a key that cannot do the work. If Stripe does not answer, `start` waits for it.
         """
         try:
             require_rights(self._settings, self._key)
@@ -61,11 +60,11 @@ class AccountFill:
             self._lines.put(f"Stripe is asked again until it answers: {failure.message}")
 
     def start(self) -> None:
-        """Begin, if anything is to be filled."""
+        """Begin, if there is anything to fill."""
         threading.Thread(target=self._fill, name="fill", daemon=True).start()
 
     def lines(self) -> Iterator[str]:
-        """Take the lines that were not shown yet."""
+        """Return the messages that were not returned before."""
         while not self._lines.empty():
             yield self._lines.get()
 
@@ -91,8 +90,8 @@ class AccountFill:
         self._is_wanted = runtime.run(reconciliation.begin_polling())
 
     def _fill_once(self, reconciliation: Reconciliation) -> None:
-        """Backfill where one is wanted; raises Failure while somebody else is at it."""
-        if not self._is_wanted:  # or Stripe did not answer when that was asked
+        """Backfill where one is wanted; raises Failure while another process is backfilling."""
+        if not self._is_wanted:  # or Stripe did not answer before: ask again
             self._begin(reconciliation)
         if not self._is_wanted:
             return
@@ -110,7 +109,7 @@ class AccountFill:
         self.text = f"backfill {done.share:.0%}: {_counts(done)}"
 
     def _with_reconciliation(self, do: Callable[[Reconciliation], object]) -> None:
-        """Open the way to Stripe for the length of a call; what servers do meanwhile is a Failure."""
+        """Open a Reconciliation for the length of a call; errors of servers become a Failure."""
         with friendly_errors():
             mailboxes = connect(self._settings)
             try:

@@ -2,8 +2,8 @@
 
 Run as a script that loads next to nothing, so that it starts in about 15 ms (argparse alone would take 10 more); a
 `preexec_fn` would run Python between fork and exec, which is unsafe in a process with threads. The order matters:
-changing the user clears the death signal, so that is set afterwards, and the parent may have died
-before it was set, so that is looked at last.
+changing the user clears the death signal, so the signal is set afterwards; the parent may have died before that, so the parent
+is checked last.
 """
 
 from __future__ import annotations

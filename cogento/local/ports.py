@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LOCALHOST = "127.0.0.1"
-# Below the range the kernel takes for outgoing connections (32768 and up): while a server is down for a
-# restart, a client that keeps dialling a port in that range can be given it as its own and connect to
-# itself, and then the server can't have it back.
+# Below the range that the kernel uses for outgoing connections (32768 and up): while a server is down for a restart, a client
+# that keeps dialling a port in that range can be given the same port as its own and connect to itself, and then the server can't
+# have the port back.
 MIN_PORT, MAX_PORT = 20_000, 32_000
-# What `free_port` gives lies below that, in blocks of which each process has one.
+# The ports of `free_port` lie below these, in blocks, one for each process.
 FIRST_BLOCK_PORT, BLOCK = 10_000, 200
 MAX_TRIES = 200
 WAIT_SECONDS = 1.0
@@ -30,28 +30,28 @@ POLL_SECONDS = 0.02
 
 
 class Ports:
-    """The ports of one run, its own from the moment they are chosen until it ends.
+    """The ports of one run, reserved from the moment they are chosen until it ends.
 
-    Between choosing a port and a server that listens on it lie seconds, in which another run could choose it too. A
-    socket that is bound and does not listen would keep nobody from it who reuses addresses, as servers do. So a
-    port is held by a name that only one process of the machine can have (Linux: an abstract socket, gone with it).
+    Seconds pass between choosing a port and a server that listens on it, in which another run could choose the same. A socket
+    that is bound and does not listen would not keep servers away, because they reuse addresses. So a port is reserved by a name
+    that only one process of the machine can have (Linux: an abstract socket, which ends with the process).
     """
 
     def __init__(self) -> None:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        """Hold nothing yet."""
+        """Begin without any port."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of every port."""
+        """Release every port."""
         self._held.close()
 
     def reserve(self, port: int) -> bool:
-        """Make a port ours, unless somebody listens on it or another run has it."""
+        """Reserve a port; False if somebody listens on it or another run has it."""
         held = _hold(f"port {port}")
         if held is None:
             return False
@@ -62,7 +62,7 @@ class Ports:
         return True
 
     def reserve_any(self) -> int:
-        """Make some free port ours."""
+        """Reserve some free port."""
         for _ in range(MAX_TRIES):
             port = random.randint(MIN_PORT, MAX_PORT)
             if self.reserve(port):
@@ -83,9 +83,9 @@ def free_port() -> int:
 
 
 def require_free(port: int) -> None:
-    """See, before a server is started, that it can have its port; InUseError says that it can't.
+    """Check, before a server is started, that its port is free; raises InUseError where it is not.
 
-    What a killed server left behind may need a moment to go.
+    Waits a moment, because the sockets of a killed server may need one to disappear.
     """
     deadline = time.monotonic() + WAIT_SECONDS
     while not is_free(port):
@@ -107,7 +107,7 @@ def is_free(port: int) -> bool:
 
 @cache
 def _port_block() -> Iterator[int]:
-    """Make a block of ports ours until this process ends; it is held by its name, as a single port is."""
+    """Reserve a block of ports until this process ends, by a name, as for a single port."""
     blocks = range(FIRST_BLOCK_PORT, MIN_PORT, BLOCK)
     for first in random.sample(blocks, len(blocks)):
         held = _hold(f"ports from {first}")

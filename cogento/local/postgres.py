@@ -44,8 +44,8 @@ SETTINGS: Mapping[str, str] = {
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
-    # No personal data in the log: what a statement failed of quotes values, and whoever sent it is told anyway.
-    "log_min_messages": "log",  # the server's own life and death, and no failed statements
+    # No personal data in the log: the message of a failed statement quotes values, and its sender gets it anyway.
+    "log_min_messages": "log",  # the server's own start and stop, and no failed statements
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",  # DETAIL and CONTEXT quote rows and statements
     "log_parameter_max_length": "0",
@@ -55,7 +55,7 @@ SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
     "log_timezone": "UTC",
     "timezone": "UTC",
-    "jit": "off",  # no query here is long enough to win back its compilation
+    "jit": "off",  # no query here is long enough for compilation to pay
 }
 UNICODE_COLLATION_SINCE = 17
 CONNECT_SECONDS = 2.0
@@ -80,11 +80,11 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Where clients connect to."""
+        """The URL for clients."""
         return self.url_of(self.database)
 
     def url_of(self, database: str) -> str:
-        """Where clients find another database of this server."""
+        """Return the URL of another database of this server."""
         password = "" if self.throwaway else f":{(safe_files.read(self.folder / PASSWORD) or '').strip()}"
         return f"postgresql://{USER}{password}@{LOCALHOST}:{self.port}/{database}"
 
@@ -108,7 +108,7 @@ class Postgres:
             )
 
     def answers(self) -> bool:
-        """Say whether our database takes a connection, making it on the first one."""
+        """Tell whether our database accepts a connection; the first time, create it."""
         try:
             runtime.run(self._make_database())
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -141,7 +141,7 @@ class Postgres:
 
 
 def _collation(binaries: Path) -> list[str]:
-    """Unicode rules that need nothing of the system, so far as this version has them."""
+    """Return initdb's options for Unicode rules that do not depend on the system, where this version has them."""
     version = run_as(None, [str(binaries / "postgres"), "--version"]).stdout.split()[2]
     if int(version.split(".")[0]) < UNICODE_COLLATION_SINCE:
         return ["--locale=C.UTF-8"]
@@ -149,10 +149,10 @@ def _collation(binaries: Path) -> list[str]:
 
 
 def _forget_dead_postmaster(data: Path) -> None:
-    """Remove a postmaster.pid whose process is gone, a zombie, or now something else.
+    """Remove a postmaster.pid whose process is gone, a zombie, or another program by now.
 
-    Postgres itself takes any process of that id for a living server. We hold the folder's lock, so none
-    of ours is alive; one that a person started by hand is left for Postgres to find.
+    Postgres itself takes any process with that id for a running server. We hold the folder's lock, so none of ours is alive; one
+    that a person started by hand is left for Postgres to find.
     """
     note = data / "postmaster.pid"
     with safe_files.folder_of(note) as folder:

@@ -29,7 +29,7 @@ LAUNCHER = str(Path(__file__).with_name("launch.py"))
 class Command:
     """What to start and how it is asked to end.
 
-    `inherited` are descriptors (locks) handed over to the child: starting it closes ours.
+    `inherited` are descriptors (locks) passed on to the child: starting it closes them here.
     """
 
     argv: tuple[str, ...]
@@ -65,7 +65,7 @@ class Process:
                     cwd=command.folder,
                     env={**os.environ, **command.environment},
                     pass_fds=command.inherited,
-                    start_new_session=True,  # Ctrl-C in the terminal is ours to hand on, in order
+                    start_new_session=True,  # Ctrl-C in the terminal reaches only us, and we stop the children in order
                 )
         finally:
             for descriptor in command.inherited:
@@ -87,12 +87,12 @@ class Process:
         return self._popen.poll()
 
     def ask_to_stop(self) -> None:
-        """Send the signal this program stops on, and let it run on if it was frozen."""
+        """Send the signal on which this program stops, and SIGCONT in case it was frozen."""
         self.send(self.command.stop_signal)
         self.send(signal.SIGCONT)
 
     def stop(self, *, within_seconds: float) -> None:
-        """Ask, wait, then end it."""
+        """Ask it to stop, wait, then force it."""
         self.ask_to_stop()
         self.end(within_seconds=within_seconds)
 
@@ -133,7 +133,7 @@ def describe_end(process: Process, name: str) -> str:
 
 
 def end_of_log(process: Process, name: str) -> str:
-    """Quote what a process wrote last."""
+    """Return the last lines that a process wrote, for a message."""
     lines = [f"{name} | {line}" for line in process.last_log_lines() or ["(nothing)"]]
     return "\n".join([f"; the end of {process.command.log}:", *lines])
 
@@ -144,7 +144,7 @@ def log_size(log: Path) -> int:
 
 
 def rotate(log: Path) -> Path:
-    """Set a long log aside as `….1`, so that two generations are the most there is; return `log`."""
+    """Rename a long log to `….1`, so that at most two generations exist; return `log`."""
     if log_size(log) > MAX_LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
     return log

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_EVENTS_A_SECOND = 100_000
 CHECK_SECONDS = 0.2
-"""How often it is looked whether a process has ended."""
+"""How often to check whether a process has ended."""
 TERMINAL_STATUS_SECONDS, LOG_STATUS_SECONDS = 1.0, 5.0
 SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -87,7 +87,7 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     "--poll",
     type=click.IntRange(min=0, max=MAX_POLL_SECONDS),
     metavar="SECONDS",
-    help="Read Stripe's list of events every so many seconds, so that no webhook is needed; 0: don't. With STRIPE_API_KEY else 3.",
+    help="Read Stripe's list of events every this many seconds, so that no webhook is needed; 0: never. With STRIPE_API_KEY the default is 3.",
 )
 @click.option(
     "--cluster/--one-redis",
@@ -99,7 +99,7 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Simulate so many Stripe accounts, which one receiver, worker and console serve: default, shop2, shop3 and so on.",
+    help="Simulate this many Stripe accounts, which one receiver, worker and console serve: default, shop2, shop3 and so on.",
 )
 @click.option("--seed", type=int, help="Seed of the simulation: the same seed, the same history.")
 def run(**options: Any) -> None:
@@ -189,7 +189,7 @@ def _account_info(system: LocalSystem, account: LocalAccount) -> AccountInfo:
 
 
 class ShutdownSignals:
-    """While entered, the first Ctrl-C, SIGTERM or closed terminal raises KeyboardInterrupt in the main thread.
+    """A context in which the first Ctrl-C, SIGTERM or closed terminal raises KeyboardInterrupt in the main thread.
 
     Later ones call `kill_all`, and so does the first one once `stopping` was called.
     """
@@ -206,7 +206,7 @@ class ShutdownSignals:
 
     def __exit__(self, *_: object) -> None:
         for number in SHUTDOWN_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # all that is left is to end
+            signal.signal(number, signal.SIG_IGN)  # the process is ending anyway
 
     def stopping(self) -> None:
         """Say that stopping has begun."""

@@ -1,9 +1,9 @@
-"""Files in folders that another user controls: root neither follows a link there nor waits for what is no file.
+"""Files in folders that another user controls: root neither follows a link there nor blocks on a pipe.
 
 The embedded servers' folders belong to their user, and a run as root may lie in a person's folder. Whoever owns a
-folder can plant a link, a pipe or another folder in it at any moment. So a folder is opened once, and what is in it is
-named relative to that; a file is written as a new one that takes the old one's place; and only a plain file with one
-name is read. Ordinary users may link their own folders to wherever they like.
+folder can plant a link, a pipe or another folder in it at any moment. So a folder is opened once, and its files are opened
+relative to that descriptor; a file is written as a new one that replaces the old one; and only a regular file with one name is
+read. For ordinary users links to folders are followed.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from cogento.local.server_folder import ServerUser
 
 NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
-"""What opening a link, a folder, a pipe or a socket ends in."""
+"""The errors of opening a link, a folder, a pipe or a socket in this way."""
 
 MAX_BYTES = 65_536
-"""Nothing that is kept so is longer: whatever is, is not ours."""
+"""No file of ours is longer, so a longer one is not ours."""
 
 LOCK_POLL_SECONDS = 0.05
 
 
 def open_folder(path: Path) -> int:
-    """Open a folder, as root only one that is no link itself; LocalError says what is in the way."""
+    """Open a folder, as root only one that is not itself a link; LocalError says what is in the way."""
     nofollow = os.O_NOFOLLOW if os.geteuid() == 0 else 0
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | nofollow)
@@ -45,7 +45,7 @@ def open_folder(path: Path) -> int:
 
 @contextlib.contextmanager
 def folder_of(path: Path) -> Iterator[int]:
-    """Lend the folder that a file is in."""
+    """Open the folder that a file is in, for the length of a block."""
     folder = open_folder(path.parent)
     try:
         yield folder
@@ -54,7 +54,7 @@ def folder_of(path: Path) -> Iterator[int]:
 
 
 def write(path: Path, text: str, user: ServerUser | None = None) -> Path:
-    """Write a file that only `user`, we by default, may read: whole or not at all, in the place of whatever was there."""
+    """Write atomically a file that only `user`, by default our own, may read, replacing whatever was there."""
     with folder_of(path) as folder:
         unfinished = f".{path.name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -71,7 +71,7 @@ def write(path: Path, text: str, user: ServerUser | None = None) -> Path:
 
 
 def read(path: Path) -> str | None:
-    """Read such a file, None where there is none; LocalError for what is no plain file with one name."""
+    """Read such a file, None where there is none; LocalError for anything but a regular file with one name."""
     with folder_of(path) as folder:
         return read_in(folder, path)
 
@@ -124,7 +124,7 @@ def _opened_plain(folder: int, path: Path, flags: int, *, or_pipe: bool = False)
         if error.errno not in NO_FILE:
             raise
         raise LocalError(f"{path} is no plain file of its own") from error
-    # A second name of the same file may be anybody's file elsewhere; nobody else can make a pipe that is ours.
+    # A second name of the same file may belong to somebody's file elsewhere; a pipe that we own was made by us.
     facts = os.fstat(descriptor)
     is_own_pipe = or_pipe and stat.S_ISFIFO(facts.st_mode) and facts.st_uid == os.geteuid()
     if not (stat.S_ISREG(facts.st_mode) or is_own_pipe) or facts.st_nlink > 1:

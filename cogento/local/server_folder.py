@@ -1,4 +1,4 @@
-"""The data folder of an embedded server: made, locked, owned by the user the server runs as, and named as it finds it.
+"""The data folder of an embedded server: made, locked, owned by the user that the server runs as, and named by a path that this user can reach.
 
 initdb and postgres refuse root, so root hands them to `nobody`.
 """
@@ -59,9 +59,9 @@ def run_as(
 class ServerFolder:
     """A folder that one server at a time uses.
 
-    `inside` is its path as the server must say it. Root's project may lie where `nobody` can't go; the
-    server then inherits the open folder and names it over /proc, which asks for no right on the way.
-    `inherited` holds that descriptor and the lock: they belong to the server once it is started.
+    `inside` is the path by which the server reaches it. Root's project may lie where `nobody` can't go; the server then inherits
+    the open folder and reaches it through /proc, which needs no rights on the folders above. `inherited` holds that descriptor
+    and the lock: they belong to the server once it is started.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class ServerFolder:
 def locked_folder(path: Path, *, what: str, port: int) -> Iterator[ServerFolder]:
     """Make the folder if need be and take its lock, waiting for the last of an earlier server to end.
 
-    Then the port must be free. What is held is the caller's to hand over, or given up if the body fails.
+    Then the port must be free. The caller passes lock and folder on to the server; if the body fails, they are released.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ CONSOLE_PATH = "/console"
 SIMULATED_KEY = "sk_test_simulated"  # what the simulated Stripe's API takes; no secret
 GRACE_SECONDS = 4  # for requests under way when the receiver stops: everything ends within 10 s
 PYTHON_MODULE = (sys.executable, "-m")
-ROOT = Path(__file__).parents[2]  # where our packages lie: a checkout, or site-packages
+ROOT = Path(__file__).parents[2]  # where our packages are: a checkout, or site-packages
 PROBE_SECONDS = 1.0
 
 
@@ -69,7 +69,7 @@ class Program:
         )
 
     def answers(self) -> bool:
-        """Say whether it does its work."""
+        """Tell whether it is ready."""
         if not self.ready_url:
             with self.log.open("rb") as log:
                 log.seek(self._log_start)
@@ -90,7 +90,7 @@ class Program:
 class StripeSimulation:
     """The simulated Stripe: its accounts, the rate of all their events, how many customers each grows to, and the seed of its history.
 
-    Without a seed it makes one up. If it may not be asked, workers have no key: what no webhook brings stays unknown.
+    Without a seed it makes one up. Where workers may not ask it, they have no key: what no webhook brings stays unknown.
     """
 
     port: int
@@ -103,17 +103,17 @@ class StripeSimulation:
 
     @property
     def api_url(self) -> str:
-        """Where its REST API is."""
+        """The URL of its REST API."""
         return f"http://{LOCALHOST}:{self.port}"
 
     def control_url(self, account: str = DEFAULT_ACCOUNT) -> str:
-        """Where tests ask it for an account's true state, and for faults."""
+        """Return the URL where tests read an account's true state and set faults."""
         return self.api_url + control_prefix(account).rstrip("/")
 
     def settings(self) -> dict[str, str]:
         """Return the settings that name it, and no real account.
 
-        What is set for a real one must not reach it from a made-up one, nor fence the made-up events off.
+        A real account's settings must neither be used for simulated requests nor fence off simulated events.
         """
         settings = {"STRIPE_API_BASE": self.api_url, "STRIPE_POLL_SECONDS": ""}
         for account in self.accounts:
@@ -128,9 +128,9 @@ class StripeSimulation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """Where the tables and the mailboxes are, and what a 2xx promises of the latter; `database_url` names the default account's tables.
+    """Where the tables and the mailboxes are, and what a 2xx promises; `database_url` names the default account's tables.
 
-    The wake-ups have a place of their own beside a cluster, over which the mailboxes are spread in shards.
+    Beside a cluster, over which the mailboxes are spread in shards, the wake-ups have a Redis of their own.
     """
 
     database_url: str
@@ -146,16 +146,16 @@ class Servers:
         return with_schema(split_schema(self.database_url)[0], default_schema(account))
 
     def placement(self) -> dict[str, str]:
-        """Return the settings that say so; none of one Redis."""
+        """Return the settings for the cluster; empty with a single Redis."""
         shards = {} if self.mailbox_shards is None else {"MAILBOX_SHARDS": str(self.mailbox_shards)}
         return shards | ({"BROKER_URL": self.broker_url} if self.broker_url else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSystem:
-    """What `cogento run` runs: the processes, and everything that they must know; one account, `default`, or several.
+    """What `cogento run` runs: the processes and their settings; one account, `default`, or several.
 
-    With `poll_seconds` the worker reads Stripe's list of events so often; `fill` fills the tables from a real account.
+    With `poll_seconds` the worker reads Stripe's list of events at that interval; `fill` fills the tables from a real account.
     """
 
     folder: DataFolder
@@ -173,11 +173,11 @@ class LocalSystem:
         return tuple(account.name for account in self.accounts)
 
     def receiver_url(self, account: str = DEFAULT_ACCOUNT) -> str:
-        """Where Stripe sends an account's events."""
+        """Return the URL where Stripe sends an account's events."""
         return f"http://{LOCALHOST}:{self.receiver_port}{webhook_path(account)}"
 
     def console_url(self, account: str = DEFAULT_ACCOUNT) -> str:
-        """Where an account's web pages are."""
+        """Return the URL of an account's web pages."""
         return f"http://{LOCALHOST}:{self.console_port}{console_prefix(account)}{CONSOLE_PATH}"
 
     def environment(self) -> dict[str, str]:
@@ -256,7 +256,7 @@ class LocalSystem:
 class _Seeds:
     """Gives the first start the seed that was asked for, and every later start another.
 
-    The same seed would make the same ids again, and what was stored before would look like duplicates.
+    The same seed would make the same ids again, and new events would count as duplicates of those stored before.
     """
 
     def __init__(self, first: int | None) -> None:

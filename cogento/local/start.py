@@ -1,4 +1,4 @@
-"""Brings everything up in order: servers, tables, our processes, and last the simulated Stripe."""
+"""Starts everything in order: servers, tables, our processes, and last the simulated Stripe."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ if TYPE_CHECKING:
 
 RECEIVER_PORT, CONSOLE_PORT = 8000, 8001
 CHOSEN = {"port": "8000", "log_level": "INFO", "cogento_account": None}
-"""What the processes are given here whatever the environment says."""
+"""Settings of the processes here, whatever the environment says."""
 STAND_INS: dict[str, str | None] = {
     "database_url": "postgresql://",
     "redis_url": "redis://",
     "stripe_webhook_secret": f"whsec_{'0' * 32}",
 }
-"""What is there in place of settings that are found or made later."""
+"""Placeholders for settings that are found or made later, so that the others can be checked before."""
 REAL_THINGS = ("DATABASE_URL", "STRIPE_API_KEY")
 SEVERAL = "--accounts simulates several accounts"
 POLL_SECONDS = 3
-"""How often a real account's events are polled for where nothing else is asked for."""
+"""How often a real account's events are polled by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The options of `cogento run`; None leaves it to us."""
+    """The options of `cogento run`; None leaves the choice to it."""
 
     port: int | None
     data: Path
@@ -98,7 +98,7 @@ def start_everything(
         fill=plan_fill(simulation, servers),
     )
 
-    # The tables are brought up to date, and Redis has to keep what is promised of it: another's may not.
+    # Migrates the tables, and checks that Redis keeps the promise: a server that the environment names may not.
     with friendly_errors():
         for account in system.account_names:
             migrate(servers.tables_of(account), changes=changes)
@@ -133,7 +133,7 @@ def choose_console_port(ports: Ports) -> int:
 
 
 def plan_simulation(options: RunOptions, ports: Ports, say: Callable[[str], None]) -> StripeSimulation | None:
-    """Made-up customers belong in a made-up database: into another they go only when asked for."""
+    """Plan the simulation; None where DATABASE_URL or STRIPE_API_KEY is set and --simulate is not given."""
     real = [name for name in REAL_THINGS if os.environ.get(name)]
     if options.accounts > 1 and options.simulate is False:
         raise LocalError(f"{SEVERAL}: leave out --no-simulate, or --accounts")
@@ -157,7 +157,7 @@ def plan_simulation(options: RunOptions, ports: Ports, say: Callable[[str], None
 def plan_polls(
     options: RunOptions, simulation: StripeSimulation | None, settings: WorkerSettings
 ) -> int | None:
-    """Say how often Stripe's list of events is read; of a real account always, for no webhook finds this machine by itself."""
+    """Return how often Stripe's list of events is read; a real account's always is, for its webhooks do not reach this machine."""
     if options.poll is None:
         is_real = simulation is None and settings.stripe_api_key is not None
         return settings.stripe_poll_seconds or (POLL_SECONDS if is_real else None)
@@ -167,7 +167,7 @@ def plan_polls(
 
 
 def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountFill | None:
-    """A real account fills the tables; the simulated one begins with nobody."""
+    """Return what fills the tables from a real account; None with a simulated one, which begins without customers."""
     key = os.environ.get("STRIPE_API_KEY")
     if simulation is not None or not key:
         return None
@@ -183,7 +183,7 @@ def plan_fill(simulation: StripeSimulation | None, servers: Servers) -> AccountF
 
 
 def check_settings(simulation: StripeSimulation | None) -> WorkerSettings:
-    """Refuse, before anything is started, what our processes would refuse of the environment that they are given."""
+    """Refuse, before anything is started, settings that our processes would refuse."""
     if os.environ.get("STRIPE_ACCOUNTS"):
         raise LocalError(
             "`cogento run` names its accounts itself: unset STRIPE_ACCOUNTS. --accounts 3 simulates three (docs/accounts.md)"
@@ -200,7 +200,7 @@ def check_settings(simulation: StripeSimulation | None) -> WorkerSettings:
 def _start_servers(
     options: RunOptions, folder: DataFolder, supervisor: Supervisor, settings: WorkerSettings, ports: Ports
 ) -> Servers:
-    """Start what the environment names no other for; a 2xx means the most where we chose the server."""
+    """Start the servers that the environment does not name; with a server of our own a 2xx gives the strongest level."""
     postgres = valkey = None
     if not os.environ.get("DATABASE_URL"):
         path, log = folder.path / "postgres", folder.log("postgres")
@@ -222,7 +222,7 @@ def _start_servers(
             broker_url=broker_url,
             mailbox_shards=SHARDS,
         )
-    usual = AckDurability.REDIS_FSYNC if valkey else ""  # of another's server we take what it gives
+    usual = AckDurability.REDIS_FSYNC if valkey else ""  # another's server may give any level
     return Servers(
         database_url=database_url,
         redis_url=valkey.url if valkey else settings.redis_url.get_secret_value(),

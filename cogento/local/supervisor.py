@@ -1,7 +1,7 @@
 """Starts processes in tiers, restarts what dies, and stops everything in time.
 
-Which processes there are is data (`Service`); this knows none of them by name. It has no thread: call
-`restart_ended` every now and then from the thread that started the children, since they end with that thread.
+The processes are data (`Service`); this module knows none of them by name. It has no thread: call `restart_ended` regularly from
+the thread that started the children, since they end with that thread.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
     from cogento.local.process import Command
 
-START_SECONDS = 45.0  # who waits a minute for us still hears what was wrong
+START_SECONDS = 45.0  # a caller that waits a minute for us still learns what was wrong
 READY_POLL_SECONDS = 0.02
-STOP_SECONDS = 8.0  # what does not heed then gets a last chance
-RESERVED_SECONDS = 2.0  # of these, for each tier that stops later
+STOP_SECONDS = 8.0  # a process that ignores that gets a last chance
+RESERVED_SECONDS = 2.0  # of these seconds, for each tier that stops later
 MIN_DELAY_SECONDS = 0.25
 MAX_DELAY_SECONDS = 10.0
-STABLE_SECONDS = 30.0  # alive this long, a process has earned a restart at once
+STABLE_SECONDS = 30.0  # a process that lived this long is restarted at once
 
 
 class Service(Protocol):
-    """How to start a process, and how to tell that it does its work."""
+    """How to start a process, and how to tell that it is ready."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name for people."""
 
     def prepare(self) -> Command:
-        """Get ready what it needs and return the command; called before every start."""
+        """Prepare what the process needs and return the command; called before every start."""
 
     def answers(self) -> bool:
-        """Say whether it does its work."""
+        """Tell whether it is ready."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class ManagedProcess:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Cares for the services it started; `say` gets one line for each thing worth knowing."""
+    """Supervises the services that it started; `say` gets one line for each notable event."""
 
     say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
@@ -78,13 +78,13 @@ class Supervisor:
             await_ready(service, process, seconds=deadline - self.clock())
 
     def restart_ended(self) -> bool:
-        """Restart what has ended and is due; return whether a process id came or went."""
+        """Restart processes that have ended and are due; return whether any process id changed."""
         before = self.pids
         for managed in self._managed():
             name, process = managed.service.name, managed.process
             if process and process.exit_code() is not None:
                 self.say(f"{name} {describe_end(process, name)}")
-                process.kill()  # and the children that it left behind
+                process.kill()  # and any children that it left behind
                 was_stable = self.clock() - managed.started_at > STABLE_SECONDS
                 self._plan_restart(managed, early_exits=0 if was_stable else managed.early_exits + 1)
             if managed.process is None and self.clock() >= managed.restart_at:
@@ -98,7 +98,7 @@ class Supervisor:
         return self.pids != before
 
     def stop(self) -> None:
-        """Stop everything, last tier first, in `stop_seconds`; what does not heed is killed."""
+        """Stop everything, last tier first, in `stop_seconds`; a process that does not stop is killed."""
         deadline = self.clock() + self.stop_seconds
         while self._tiers:
             running = [managed.process for managed in self._tiers[-1] if managed.process]

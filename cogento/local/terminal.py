@@ -1,6 +1,6 @@
-"""What a person sees of `cogento run`: lines that stay, where to look, and a status line that is written over.
+"""What a person sees of `cogento run`: lines that stay, addresses, and a status line that is overwritten.
 
-Nobody may be looking: a closed or broken output is no reason to stop.
+A closed or broken output is no reason to stop.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ERASE_LINE = "\r\x1b[2K"
 ASK_SECONDS = 3.0
 SHARE_OF_TIME = 0.02
-"""Counting costs more as the ledger grows: at most this share of the time goes into it."""
+"""Counting costs more as the ledger grows: at most this share of the time is spent on it."""
 
 
 class Terminal:
@@ -40,7 +40,7 @@ class Terminal:
         self._status = ""
 
     def say(self, line: str) -> None:
-        """Write something that stays."""
+        """Write a line that stays."""
         self._write(f"{ERASE_LINE if self._status else ''}{line}\n{self._status}")
 
     def show_status(self, line: str) -> None:
@@ -66,7 +66,7 @@ class Terminal:
 
 
 def occupy_standard_streams() -> None:
-    """Open what of 0, 1 and 2 is closed, so that no file of ours gets a number that children write to."""
+    """Open those of the descriptors 0, 1 and 2 that are closed, so that no file of ours gets one of them, to which children write."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -101,7 +101,7 @@ def describe_run(system: LocalSystem, given: Mapping[str, str]) -> str:
 
 
 def _places(system: LocalSystem) -> str:
-    """Say where webhooks go; of several accounts each one's, and where its tables are."""
+    """Say where webhooks go; with several accounts, for each one, and also where its tables are."""
     if len(system.accounts) == 1:
         return system.receiver_url()
     lines = [
@@ -112,7 +112,7 @@ def _places(system: LocalSystem) -> str:
 
 
 def describe_status(queues: Sequence[QueueFigures], tables: Sequence[TableFigures]) -> str:
-    """Say how far everything is, all accounts added up; the lag is the longest of any."""
+    """Describe the progress of all accounts, added up; the lag is the longest of any."""
     parked = sum(queue.parked for queue in queues)
     lag = max(queue.oldest_event_age_seconds or 0.0 for queue in queues)
     return (
@@ -126,9 +126,9 @@ def describe_status(queues: Sequence[QueueFigures], tables: Sequence[TableFigure
 
 
 class StatusLine:
-    """Keeps asking both servers about all accounts, in a thread of its own, so that one that is slow or away delays nothing else.
+    """Keeps polling both servers about all accounts, in a thread of its own, so that a slow or absent server delays nothing else.
 
-    `text` is what they last said.
+    `text` has the last figures.
     """
 
     def __init__(self, servers: Servers, accounts: Sequence[str], *, every_seconds: float) -> None:

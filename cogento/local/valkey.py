@@ -31,7 +31,7 @@ SETTINGS: Mapping[str, str] = {
     "save": '""',  # the append-only file is the data; snapshots would only fork
     "maxmemory-policy": "noeviction",
     "loglevel": "notice",
-    "crash-log-enabled": "no",  # it would tell of the command that was under way, and so of mail
+    "crash-log-enabled": "no",  # it would print the command under way, and so events
 }
 
 
@@ -39,8 +39,8 @@ SETTINGS: Mapping[str, str] = {
 class Valkey:
     """A Valkey of this machine in `folder`.
 
-    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `folder`, or in `secrets_folder` which
-    servers share that must let each other in.
+    A `throwaway` one, for tests, has no password; otherwise one is made and kept in `folder`, or in `secrets_folder`, which is
+    shared by servers that connect to each other.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Valkey:
 
     @property
     def password(self) -> str:
-        """What lets clients in; empty where everybody of this machine may come."""
+        """The password for clients; empty where every local process may connect."""
         if self.throwaway:
             return ""
         return (safe_files.read(self._password_file) or "").strip()

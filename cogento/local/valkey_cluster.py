@@ -22,9 +22,9 @@ SLOTS = 16_384
 CLUSTER_SETTINGS: Mapping[str, str] = {
     "cluster-enabled": "yes",
     "cluster-node-timeout": "5000",
-    # What one master keeps being away is no reason for the others to refuse.
+    # When one master is away, the others still serve their slots.
     "cluster-require-full-coverage": "no",
-    # Without it a replica that was apart from its master for a while never takes over from it.
+    # Otherwise a replica that was disconnected from its master for a while never takes over.
     "cluster-replica-validity-factor": "0",
     # A replica moves to a master that has lost its own only where it leaves one behind.
     "cluster-migration-barrier": "1",
@@ -50,7 +50,7 @@ class ValkeyCluster:
         settings: Mapping[str, str] | None = None,
         **how: Any,
     ) -> ValkeyCluster:
-        """Describe the servers, each in a folder of its own; `how` is the rest of what a Valkey takes."""
+        """Describe the servers, each in a folder of its own; `how` are the other arguments of Valkey."""
         nodes = [
             Valkey(
                 folder=folder / f"valkey-{number}",
@@ -74,7 +74,8 @@ class ValkeyCluster:
     def form(self) -> None:
         """Make one cluster of the servers, once they run.
 
-        Those that were one before know each other by ports of that time: they are introduced anew, and keep slots and roles.
+        Servers that were a cluster before know each other by their old ports: they are introduced again, and keep slots and
+        roles.
         """
         is_new = all(_known_nodes(node) == 1 for node in self.nodes)
         for node in self.nodes[1:]:
@@ -103,7 +104,7 @@ class ValkeyCluster:
 
 
 def await_true(condition: Callable[[], bool]) -> None:
-    """Wait for a condition of servers that talk with each other; raises StartError when it takes too long."""
+    """Wait for a condition that the servers reach by themselves; raises StartError when it takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not condition():
         if time.monotonic() > deadline:

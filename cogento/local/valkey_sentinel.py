@@ -25,7 +25,7 @@ CONFIGURATION = "sentinel.conf"
 class ValkeySentinel:
     """A Sentinel in `folder` that calls `watched` by the name `master`.
 
-    So many Sentinels as `quorum` have to find that the master is gone.
+    `quorum` Sentinels have to agree that the master is gone.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class ValkeySentinel:
     def prepare(self) -> Command:
         """Make the folder, take its lock and return the command to start.
 
-        What Sentinel has learnt stands in the same file as what it was told, so that is written only once.
+        Sentinel keeps what it learns in the same file as its configuration, so the file is written only once.
         """
         binary = redis_binary(self.binary)
         with locked_folder(self.folder, what="Sentinel", port=self.port) as locked:
@@ -73,7 +73,7 @@ class ValkeySentinel:
         (self.folder / CONFIGURATION).unlink(missing_ok=True)
 
     def answers(self) -> bool:
-        """Say whether it knows the master and a replica, without which it could do nothing."""
+        """Tell whether it knows the master and a replica, without which it cannot fail over."""
         try:
             with redis.Redis(host=LOCALHOST, port=self.port, socket_timeout=2) as client:
                 told = client.sentinel_master(self.master)

@@ -1,7 +1,7 @@
 """The simulated Stripe as a process: `python -m cogento.local.stripe --webhook URL --secret whsec_… --rate 5`.
 
 Prints one line of JSON when it is ready (`api_url`, `control_url`, `pid`); SIGTERM and Ctrl-C end it at once
-and cleanly. With `--accounts default,shop2` it is several accounts, whose secrets the environment has as receivers read them.
+and cleanly. With `--accounts default,shop2` it simulates several accounts, whose secrets it reads from the same variables as receivers.
 """
 
 from __future__ import annotations

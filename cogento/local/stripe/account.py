@@ -1,7 +1,7 @@
 """A simulated Stripe account: its objects as they are now, and every event in the order it truly happened.
 
-Pure and seeded: the second is passed in with each change and all chance comes from the Random given, so
-that one seed and one series of seconds give one history. What happens next is decided in `activity`.
+Pure and seeded: the second is passed in with each change and all randomness comes from the Random given, so that one seed and
+one series of seconds give one history. What happens next is decided in `activity`.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Account:
         self.ended_subscriptions.set(state.id, is_in=state.is_ended)
 
     def _stamp(self, state: StripeObject, at: int) -> int:
-        # A burst may reach into the next second; what follows it for the same customer must not be older.
+        # A burst may reach into the next second; later events of the same customer must not be older.
         stamp = max(at, self._last_stamp.get(state.customer, at))
         self._last_stamp[state.customer] = stamp
         return stamp
@@ -150,7 +150,7 @@ class Burst:
 
     @property
     def random(self) -> Random:
-        """The account's own chance."""
+        """The account's own random generator."""
         return self.account.random
 
     def happens(self, share: float) -> bool:
@@ -158,7 +158,7 @@ class Burst:
         return self.random.random() < share
 
     def pause(self) -> None:
-        """Let the burst run into the next second now and then, as a checkout does; never further."""
+        """Let the burst run into the next second sometimes, as a checkout does; never further."""
         if not self.ran_over and self.happens(_NEXT_SECOND_SHARE):
             self.ran_over = True
             self.at += 1
@@ -188,13 +188,13 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """A half-open stretch of Unix seconds; None is without end."""
+    """A half-open range of Unix seconds; None means unbounded."""
 
     since: int | None = None
     before: int | None = None
 
     def not_before(self, second: int) -> Seconds:
-        """The part of the stretch from this second on."""
+        """The part of the range from this second on."""
         return Seconds(second if self.since is None else max(second, self.since), self.before)
 
 
@@ -212,20 +212,20 @@ class CreationOrder:
         return len(self._keys)
 
     def add(self, an_id: str, *, created: int) -> None:
-        """Put an id in its place; within a second, arrival decides."""
+        """Insert an id at its place; within a second, arrival decides."""
         key = (created, len(self._key_of), an_id)
         self._key_of[an_id] = key
         insort(self._keys, key)
 
     def newest_first(self, seconds: Seconds, *, after: str | None = None) -> Iterator[str]:
-        """The ids of a stretch from the newest on, or from the one that follows the cursor `after`."""
+        """The ids of a range from the newest on, or from the one that follows the cursor `after`."""
         low, high = self._bounds(seconds)
         if after is not None:
             high = min(high, bisect_left(self._keys, self._key_of[after]))
         return (self._keys[place][2] for place in range(high - 1, low - 1, -1))
 
     def oldest_first(self, seconds: Seconds, *, after: str) -> Iterator[str]:
-        """The ids of a stretch that are newer than the cursor, nearest first."""
+        """The ids of a range that are newer than the cursor, nearest first."""
         low, high = self._bounds(seconds)
         low = max(low, bisect_right(self._keys, self._key_of[after]))
         return (self._keys[place][2] for place in range(low, high))

@@ -1,7 +1,7 @@
 """Several accounts in one simulated Stripe: each with a history, webhooks and faults of its own, all at one address.
 
-The API tells them apart by their keys, as Stripe does, and what controls the simulation by the path. What the account
-`default` has carries no name, and what another has ends with its own.
+The API distinguishes them by their keys, as Stripe does, and the control endpoints by the path. Keys and paths of the account
+`default` carry no name; those of another account end with its name.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from cogento.local.stripe.simulation import SimulationPlan
 
 SEEDS_EACH = 3
-"""How many seeds an account takes: its history's, the next one for its deliveries and that after for its faults."""
+"""How many seeds an account takes: one each for its history, its deliveries and its faults."""
 
 
 def account_key(key: str, account: str) -> str:
-    """Return the key that leads to an account; `key` leads to the default one."""
+    """Return the key of an account; `key` is the default account's."""
     return key if account == DEFAULT_ACCOUNT else f"{key}_{account}"
 
 
 def control_prefix(account: str) -> str:
-    """Return what the paths begin with that control an account's simulation."""
+    """Return the prefix of the paths that control an account's simulation."""
     return PREFIX if account == DEFAULT_ACCOUNT else f"{PREFIX}{account}/"
 
 
 def account_webhook_url(url: str, account: str) -> str:
-    """Return where an account's webhooks go; `url` takes the default one's."""
+    """Return where an account's webhooks go; `url` is where the default account's go."""
     return url + webhook_path(account).removeprefix(WEBHOOK_PATH)
 
 
@@ -52,7 +52,7 @@ def share(plan: SimulationPlan, *, place: int, accounts: int) -> SimulationPlan:
 
 
 class SimulatedAccount:
-    """One account: its simulation, its API and what controls it."""
+    """One account: its simulation, its API and its control endpoints."""
 
     def __init__(self, name: str, plan: SimulationPlan, endpoint: Endpoint, *, api_key: str) -> None:
         faults = Faults(Random(plan.seed + 2))
@@ -68,7 +68,7 @@ class SimulatedAccount:
 
 
 def at_one_address(accounts: Sequence[SimulatedAccount]) -> Handler:
-    """Make the handler of all accounts; what is meant for none of them the first one answers."""
+    """Make the handler of all accounts; the first one answers requests that name none of them."""
     api = of_several_accounts([one.api for one in accounts])
     controls = {one.control.prefix: one.control for one in accounts}
 
@@ -82,7 +82,7 @@ def at_one_address(accounts: Sequence[SimulatedAccount]) -> Handler:
 
 
 async def run_all(accounts: Sequence[SimulatedAccount]) -> None:
-    """Let all accounts live until cancelled."""
+    """Run all accounts until cancelled."""
     async with asyncio.TaskGroup() as tasks:
         for one in accounts:
             tasks.create_task(one.simulation.run())

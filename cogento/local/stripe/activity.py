@@ -1,6 +1,6 @@
 """What happens to an account next: one weighted action at a time, drawn from the account's own Random.
 
-Until the population is reached people mostly sign up; then as many come as go.
+Until the population is reached customers mostly sign up; then as many come as go.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ DECREASES: dict[Action, int] = {
     of_customers.set_next_invoice_number: 4,
     of_subscriptions.change_interval_on_its_anchor: 4,
 }
-"""Lowers numbers that mostly grow; for histories that ask for it."""
+"""Actions that lower numbers which mostly grow, for histories that ask for them."""
 
 _SIGN_UP_SHARE_WHEN_SMALL = 0.6
 _TRIES = 8

@@ -1,7 +1,7 @@
 """The part of Stripe's REST API that this project uses: customers, subscriptions, events and webhook endpoints.
 
-Answers as the real one does, errors included (docs.stripe.com/api), and misbehaves on request. Knows the account
-and what became of deliveries; never the clock.
+Answers as the real one does, errors included (docs.stripe.com/api), and fails on request. Knows the account and what became of
+deliveries; not the clock.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class DeliveryRecord(Protocol):
 
 
 class Api:
-    """The API of one account; `requests` counts what was asked, by Unix second."""
+    """The API of one account; `requests` counts requests by Unix second."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class Api:
 
 
 def of_several_accounts(apis: Sequence[Api]) -> Handler:
-    """Make one address for several accounts, told apart by the key, as Stripe does; the first answers whom none knows."""
+    """Make one address for several accounts, distinguished by the key, as Stripe does; the first answers requests with an unknown key."""
     by_key = {api.api_key: api for api in apis}
 
     async def answer(request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""Do the tables equal Stripe? Every column of every row, in both directions, absent rows too.
+"""Compares the tables with Stripe: every column of every row, in both directions, absent rows too.
 
-`python -m cogento.local.stripe.compare --truth URL_OR_FILE` prints the differences and ends with 1 when a row that does
-not call itself unsure differs. Rows that do are counted apart: their events cannot tell, and they say so.
+`python -m cogento.local.stripe.compare --truth URL_OR_FILE` prints the differences and ends with 1 when a row differs that is
+not marked unsure. Unsure rows are counted separately: their events leave the last state open.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was compared and what differs; `unsure_rows` call themselves so, whether they differ or not."""
+    """What was compared and what differs; `unsure_rows` counts rows marked unsure, whether they differ or not."""
 
     users: int
     subscriptions: int
@@ -65,7 +65,7 @@ class Comparison:
 async def compare(database_url: str, truth: Truth, *, ignored: Collection[str] = ()) -> Comparison:
     """Compare both tables with the truth; `ignored` columns may differ.
 
-    Reads both in one snapshot, so that a running system is caught at one moment.
+    Reads both tables in one snapshot, so that a running system is seen at one moment.
     """
     connection = await connect_plainly(database_url, application_name="compare")
     try:
@@ -119,9 +119,9 @@ def _compare_table(table: str, expected: Mapping[str, Row], found: Mapping[str, 
 
 
 def _event_columns(events: Mapping[str, int], found: Row) -> Iterator[tuple[str, Any]]:
-    """The event that a row names and its second: any of the possible ones, the true last one otherwise.
+    """Yield the expected event of a row and its second: the row's own if it is a possible one, the true last one otherwise.
 
-    A row that was fetched names our question, and the second of the answer.
+    A row that was fetched names our own event, with the second of the answer.
     """
     shown = found["last_webhook_event_id"]
     if events and not str(shown).startswith(FETCHED_ID):

@@ -1,6 +1,6 @@
-"""The simulation's own endpoints under `/_sim/`: what tests and benches ask of it, beside Stripe's API.
+"""The simulation's own endpoints under `/_sim/`, for tests and benchmarks, beside Stripe's API.
 
-Of several accounts each has its own, `/_sim/shop2/truth` for example (accounts.py).
+With several accounts each has its own, `/_sim/shop2/truth` for example (accounts.py).
 
 GET  truth (lines of JSON), history (lines of JSON), counters, lost
 POST start, stop, drain, rate, happen, faults, disorder, versions, payloads, events, truth (bodies as the structs below)
@@ -35,13 +35,13 @@ class Rate(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Happen(msgspec.Struct, forbid_unknown_fields=True):
-    """How many events shall happen at once."""
+    """How many events are to happen at once."""
 
     events: int
 
 
 class Drain(msgspec.Struct, forbid_unknown_fields=True):
-    """How long to wait for what is outstanding."""
+    """How long to wait for outstanding deliveries."""
 
     timeout_seconds: float = 60.0
 
@@ -60,13 +60,13 @@ class Sent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Objects(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose events are asked for, in the order in which they happened; a customer's subscriptions belong to it."""
+    """The objects whose events are asked for, in the order in which they happened; a customer's subscriptions are included."""
 
     objects: frozenset[str]
 
 
 class AsTold(msgspec.Struct, forbid_unknown_fields=True):
-    """Which events of an object are known: the truth for somebody who misses the others."""
+    """Which events of an object are known: asks for the truth as seen by somebody who misses the others."""
 
     told: dict[str, tuple[str, ...]]
 

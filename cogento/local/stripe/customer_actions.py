@@ -41,7 +41,7 @@ def edit_metadata(burst: Burst) -> None:
 
 
 def waver(burst: Burst) -> None:
-    """Metadata goes there and back, once or twice, ending where it began or not, within a second."""
+    """Metadata changes and changes back, once or twice, within a second; it may end where it began."""
     if not (customer := burst.customer()):
         return
     there = fake_data.edited(dict(customer.metadata), burst.random)

@@ -1,7 +1,7 @@
-"""How webhooks go out: signed, in disorder, more than once, and again until they are answered 2xx.
+"""How webhooks go out: signed, out of order, more than once, and again until they are answered 2xx.
 
-Stripe's behaviour on a compressible time scale (docs.stripe.com/webhooks: at least once, in any order, retried
-with exponential backoff). Knows bodies and an address, not what the bodies say.
+Stripe's behaviour on a time scale that can be compressed (docs.stripe.com/webhooks: at least once, in any order, retried with
+exponential backoff). Knows bodies and an address, not what the bodies say.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class DeliveryLog:
         self._refused: set[str] = set()
 
     def note(self, attempt: Attempt) -> None:
-        """Take an attempt down."""
+        """Record an attempt."""
         self.attempts.append(attempt)
         self.answers[str(attempt.status) if attempt.status else str(attempt.error)] += 1
         (self._accepted if attempt.is_accepted else self._refused).add(attempt.event_id)
 
     def note_lost(self, event_id: str) -> None:
-        """Take down that an event is never sent, as when an endpoint was off for longer than Stripe tries."""
+        """Record that an event is never sent, as when an endpoint was off for longer than Stripe tries."""
         self.lost.add(event_id)
 
     def was_accepted(self, event_id: str) -> bool:
@@ -79,9 +79,9 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where webhooks go, and what they are signed with (several secrets while one is rotated).
+    """Where webhooks go, and the secrets that sign them (several while one is rotated).
 
-    Thin events go there too, from a destination of their own and so with secrets of their own.
+    Thin events go to the same URL, from a destination of their own and so with secrets of their own.
     """
 
     url: str
@@ -93,10 +93,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disorder:
-    """How far deliveries stray: shares of 1, times in seconds.
+    """How disordered deliveries are: shares of 1, times in seconds.
 
-    Every delivery is put off by up to `window_seconds`, which shuffles; the late share by up to `late_seconds`.
-    A duplicate goes out at the same moment or on its own way; a lost event never does.
+    Every delivery is delayed by up to `window_seconds`, which shuffles them; the late share by up to `late_seconds`. A duplicate
+    goes out at the same moment or with a delay of its own; a lost event never does.
     """
 
     window_seconds: float = 1.0
@@ -155,7 +155,7 @@ class Deliveries:
                 connections.create_task(self._serve_one_connection())
 
     def send(self, event_id: str, body: bytes) -> None:
-        """Plan the deliveries of one event: none when it is lost, two when it is duplicated."""
+        """Schedule the deliveries of one event: none when it is lost, two when it is duplicated."""
         self._send(_Delivery(event_id, body, self.endpoint.secrets))
 
     def send_thin(self, event_id: str, body: bytes) -> None:

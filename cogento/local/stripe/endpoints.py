@@ -1,6 +1,6 @@
-"""Webhook endpoints of the simulated account: listed, made and shown, as Stripe's API does. None of them is sent anything.
+"""Webhook endpoints of the simulated account: listed, made and shown, as by Stripe's API. Nothing is sent to them.
 
-https://docs.stripe.com/api/webhook_endpoints. A request that names the idempotency key of an earlier one is answered as that was.
+https://docs.stripe.com/api/webhook_endpoints. A request with the idempotency key of an earlier one gets the earlier answer.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 PATH = "/v1/webhook_endpoints"
 MOST = 16
-"""So many endpoints an account may have in each mode (docs.stripe.com/webhooks)."""
+"""How many endpoints an account may have in each mode (docs.stripe.com/webhooks)."""
 
 _KNOWN = frozenset({"url", "enabled_events", "api_version", "description", "connect"})
 
 
 @dataclass(slots=True)
 class Endpoints:
-    """The endpoints, the newest first; `made` says what each looks like without its secret."""
+    """The endpoints, the newest first; `made` has each as Stripe shows it, without its secret."""
 
     random: Random
     made: list[dict[str, Any]] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Endpoints:
 
 
 def _read(request: Request) -> tuple[dict[str, str], list[str]]:
-    """Read what is asked for as a form has it; raises ApiError for what Stripe refuses."""
+    """Read the form of a request; raises ApiError for what Stripe refuses."""
     given: dict[str, str] = {}
     types: list[str] = []
     for name, value in parse_qsl(request.body.decode(), keep_blank_values=True):

@@ -1,4 +1,4 @@
-"""Stripe's errors, in the shape and words of its API (docs.stripe.com/api/errors), and which of them a test asked for."""
+"""Stripe's errors, in the form and words of its API (docs.stripe.com/api/errors), and the faults that a test asked for."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def invalid_integer(name: str, value: str) -> ApiError:
 
 
 def invalid_choice(name: str, value: str) -> ApiError:
-    """A parameter with a value that is none of its choices."""
+    """A parameter with a value that is not one of its choices."""
     return ApiError(400, f"Invalid {name}: {value}", param=name)
 
 
@@ -110,7 +110,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One kind of trouble for the paths that start with `path`: for so many requests, at this share of them."""
+    """One kind of fault for paths that start with `path`: for `times` requests, at this share of them."""
 
     kind: FaultKind
     path: str = "/v1/"

@@ -49,7 +49,7 @@ class AccountEvent:
 def event_json(
     event: AccountEvent, *, pending_webhooks: int, api_version: str | None = None
 ) -> dict[str, Any]:
-    """The event, rendered in the version it happened under or, for an endpoint with its own, in that one."""
+    """The event as JSON, in the API version in force when it happened or, for an endpoint with its own version, in that one."""
     version = api_version or event.api_version
     state = object_json(event.state, version)
     data: dict[str, Any] = {"object": state}
@@ -97,12 +97,12 @@ def previous_attributes(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 
 def thin_id(event: AccountEvent) -> str:
-    """The id of its thin twin: another one than the snapshot event's."""
+    """The id of its thin twin, which differs from the snapshot event's."""
     return f"evt_test_{event.id.removeprefix('evt_')}"
 
 
 def thin_body(event: AccountEvent) -> bytes:
-    """The exact bytes that a webhook carries to a destination that wants no objects; the time has milliseconds, which say no more than the second."""
+    """The exact bytes of a webhook to a destination for thin events; the time has milliseconds, always 0."""
     kind, path = (
         ("customer", "customers") if isinstance(event.state, Customer) else ("subscription", "subscriptions")
     )

@@ -43,7 +43,7 @@ def name(random: Random) -> str:
 
 
 def email(random: Random) -> str:
-    """An address that no one else has, as good as surely."""
+    """An address that, almost surely, no other customer has."""
     return f"user{random.randrange(10**9)}@example.com"
 
 

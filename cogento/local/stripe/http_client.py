@@ -1,7 +1,7 @@
 """A keep-alive HTTP/1.1 connection that posts bodies and reads statuses, and no more than that.
 
-Written on asyncio's streams because a sender of a thousand webhooks a second must leave the core to the
-system it tests. Knows nothing of Stripe.
+Written on asyncio's streams because a sender of a thousand webhooks a second must leave the CPU to the system it tests. Knows
+nothing of Stripe.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Customer:
 
     @property
     def customer(self) -> str:
-        """Whose object this is, as for a subscription."""
+        """The customer's own id, under the same name as a subscription's."""
         return self.id
 
 
@@ -109,7 +109,7 @@ class Subscription:
 
     @property
     def period_start(self) -> int:
-        """The latest start among the items, as Stripe tells it of mixed intervals.
+        """The latest start among the items, as Stripe shows it for mixed intervals.
 
         https://docs.stripe.com/billing/subscriptions/mixed-interval: "the latest `current_period_start` and earliest
         `current_period_end` of all the items".

@@ -1,4 +1,4 @@
-"""Stripe's lists: newest first, a page at a time, from a cursor or in a stretch of seconds."""
+"""Stripe's lists: newest first, a page at a time, from a cursor or in a range of seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BOUNDS = {"gte": (0, None), "gt": (1, None), "lt": (None, 0), "lte": (None, 1)}
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a list is asked for; `filters` by name, more than one value where the parameter is an array."""
+    """A request for a list; `filters` by name, with several values where the parameter is an array."""
 
     limit: int
     starting_after: str | None

@@ -1,7 +1,7 @@
 """The simulated Stripe put together: an account with events at a rate, and webhooks to an endpoint.
 
-Here the clock comes in. Everything that chance decides is seeded; what depends on the machine is only when a
-thing happens, and so which second it is stamped with.
+The clock is read here. Everything random is seeded; only the time at which something happens, and so the second that it is
+stamped with, depends on the machine.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _SECOND_SUBSCRIPTION_SHARE = 0.35
 class SimulationPlan:
     """What to simulate; `existing` customers are there from the start, older than any event listed.
 
-    `second_version` is that of another endpoint at the same address, as during an upgrade: it gets every
-    event too, rendered its own way.
+    `second_version` is the version of a second endpoint at the same address, as during an upgrade: it gets every event as well,
+    in its own version.
     """
 
     seed: int = 1
@@ -87,10 +87,10 @@ class Simulation:
         return len(events)
 
     async def _make_events(self) -> None:
-        """Keep the rate on average, for whole bursts happen.
+        """Keep the rate on average, because events come in bursts.
 
-        After a stall at most a second is made up for, and deliveries get the loop back in time even when the rate is
-        more than this process can make.
+        After a stall at most one second is caught up, and deliveries get their share of the loop even when this process cannot
+        make events at the rate asked for.
         """
         due, last = 0.0, time.monotonic()
         while True:

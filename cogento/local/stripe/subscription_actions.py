@@ -60,7 +60,7 @@ def expire(burst: Burst) -> None:
 
 
 def change_plan(burst: Burst) -> None:
-    """Another price; when its interval differs the period starts anew."""
+    """Another price; when its interval differs a new period starts."""
     if not (subscription := burst.subscription(*_LIVE)):
         return
     item = burst.random.choice(subscription.items)
@@ -129,7 +129,7 @@ def waver(burst: Burst) -> None:
 
 
 def edit_after_the_end(burst: Burst) -> None:
-    """A canceled subscription of a live customer still takes notes."""
+    """Metadata of a canceled subscription, whose customer is live, still changes."""
     an_id = burst.account.ended_subscriptions.draw(burst.random)
     if an_id is None:
         return
@@ -197,7 +197,7 @@ def resume(burst: Burst) -> None:
 
 
 def pause_or_resume_collection(burst: Burst) -> None:
-    """Collecting pauses, or goes on; the status stays."""
+    """Collection pauses or resumes; the status stays."""
     if subscription := burst.subscription("active"):
         burst.change(subscription, paused_collection=None if subscription.paused_collection else "void")
 
@@ -233,7 +233,7 @@ def leave_at_period_end(burst: Burst) -> None:
 
 
 def cancel_now(burst: Burst) -> None:
-    """A subscription ends at once, now and then right after another change, and may still take notes."""
+    """A subscription ends at once, now and then right after another change, and its metadata may still change."""
     if not (subscription := burst.subscription(*_LIVE, "unpaid", "paused")):
         return
     if burst.happens(0.4):
@@ -304,7 +304,7 @@ def _with_changed(items: tuple[Item, ...], changed: Item) -> tuple[Item, ...]:
 
 
 def _started_at(item: Item, second: int) -> Item:
-    # A burst of the second before may have started a period in this one already.
+    # A burst of the previous second may already have started a period in this one.
     start = max(second, item.period_start)
     return replace(item, period_start=start, period_end=item.price.end_of_period(start))
 

@@ -1,8 +1,8 @@
 """What the tables must show once everything is applied: the account's state, by the rules of the schema.
 
 Written from the rules (e-mail, deletion), not from the code that applies them, so that the two can be
-compared. Knows no database, and not what the events of an object say when some of them are lost: the caller says so.
-Written as lines of JSON, one row each, it travels from the simulation to whoever compares.
+compared. Knows no database, nor which events of an object are known when some are lost: the caller says so. It is passed from
+the simulation to the comparison as lines of JSON, one row each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STAND_IN_DOMAIN = "placeholder.invalid"
 TIE_SECONDS = 2
 
 KnownEvents = Mapping[str, Sequence[str]]
-"""By object, the events that show what is known of it; no events where nothing is."""
+"""By object, the events that are known of it; empty where none is."""
 
 _EVERYTHING: KnownEvents = MappingProxyType({})
 
@@ -39,7 +39,7 @@ class UserTruth:
     """One row of `users`; times in Unix seconds.
 
     `events` are those that the row may name, with their seconds: the true last one and, where a tie or an
-    unchanged row leaves the choice open, those whose snapshot shows the same. Empty: no event tells of it.
+    unchanged row leaves the choice open, those whose snapshot shows the same. Empty: no event shows it.
     """
 
     stripe_customer_id: str
@@ -105,7 +105,7 @@ def truth(account: Account, known_events: KnownEvents = _EVERYTHING) -> Truth:
 
 
 def email_holders(customers: Iterable[Customer]) -> dict[str, str]:
-    """Whose each address is, in the one form of it: the oldest live customer's that has it, then the smaller id's."""
+    """The holder of each address, in its canonical form: the oldest live customer that has it, of equally old ones the smaller id."""
     holders: dict[str, str] = {}
     for customer in sorted(customers, key=lambda one: (one.created, one.id)):
         if customer.email and not customer.deleted:
@@ -114,7 +114,7 @@ def email_holders(customers: Iterable[Customer]) -> dict[str, str]:
 
 
 def _one_form(email: str) -> str:
-    """Case, white space around it and its normal form do not make an address another one."""
+    """Return the canonical form of an address: case, surrounding white space and normal form do not count."""
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 
