@@ -1,6 +1,6 @@
-"""What a worker process has for one account: mailboxes, tables, a loop, and what is done at intervals.
+"""What a worker process has for one account: mailboxes, tables, a loop, and periodic tasks.
 
-The only account of a deployment has all of it to itself; several share the connections, and nothing else.
+Several accounts share the connections, and nothing else.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 FIGURES_SECONDS = 4.0
-"""Postgres counts as away when its figures take longer: then somebody else's turn to read them comes."""
+"""Postgres counts as away when its figures take longer: another worker then reads them."""
 
 CUSTOMERS_PER_BATCH = 500
 
 MOST_SPREAD = 5
-"""Of several accounts each is inspected, and its figures are read, so many times more seldom than the only one of a deployment."""
+"""With several accounts each one is inspected, and its figures are read, up to this many times less often than a single account's."""
 
 
 class AccountWork:
@@ -110,7 +110,7 @@ class AccountWork:
         self._paused_deletions = PausedDeletions(store, mailboxes)
 
     def periodic_tasks(self) -> Iterator[PeriodicTask]:
-        """Return what is done at intervals, whichever worker does it."""
+        """Return the periodic tasks of the account."""
         for task in self._tasks():
             name = task.name if self._label is None else f"{task.name} of {self._label}"
             yield PeriodicTask(name, task.interval_seconds, partial(self._do, task.run))
@@ -144,9 +144,9 @@ class AccountWork:
                 yield PeriodicTask("event poll", every_seconds, poll.run)
 
     async def _repair(self) -> None:
-        """Decide on the members' statuses, once: the worker that started last has the newest. Then repair the rows.
+        """Set the statuses that make members, once: the worker that started last has the newest ones. Then repair the rows.
 
-        A release without these rules may have run until now, or run still; batches keep the rows right from here on.
+        A release without these rules may have run until now, or may still run; batches keep the rows right from now on.
         """
         if self._member_statuses is not None:
             before = await self.store.set_member_statuses(self._member_statuses)
@@ -160,7 +160,7 @@ class AccountWork:
             log.warning("address_taken", reason=taken.message)
 
     async def _inspect(self) -> None:
-        """Look for what Redis has lost; that it is away, the loops report."""
+        """Look for what Redis has lost; the loops report it when Redis is away."""
         with suppress(MailboxUnavailable):
             await self._inspection.run()
 
@@ -173,7 +173,7 @@ class AccountWork:
             await self._paused_deletions.run()
 
     async def _keep_figures(self) -> None:
-        """Keep what Postgres knows where receivers can show it, unless another worker does so just now."""
+        """Keep Postgres's figures in Redis, where receivers can show them, unless another worker is doing so."""
         with suppress(MailboxUnavailable):
             if await self.mailboxes.tables.begin():
                 await self.mailboxes.tables.keep(pack(await self._read_tables()))

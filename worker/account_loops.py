@@ -1,7 +1,7 @@
-"""Batches of several accounts in turn, so that one crew of workers serves all of them and none waits for another.
+"""Batches of several accounts in turn, so that the same workers serve all of them and no account waits for another.
 
-A batch is one account's: its events are claimed, written and settled in its own mailboxes and tables. Each account has what
-a worker with one has: its loop, circuit, heartbeat and linger. Whoever has mail comes in turn, whatever the others have.
+A batch is one account's: its events are claimed, written and settled in its own mailboxes and tables. Each account has its own
+loop, circuit, heartbeat and linger. Every account with mail gets its turn, however much the others have.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from worker.loop import Wakeups, WorkerLoop
 
 SLOW_SECONDS = 2.0
-"""An account whose batch takes longer, because its tables are locked for example, gets one loop and leaves the others."""
+"""An account whose batch takes longer, because its tables are locked for example, gets one loop and leaves the others to other accounts."""
 
 AWAKE_MS = 2 * MAX_LINGER_MS
-"""For so long after a claim no wake-up is asked for: its account is looked at again by then."""
+"""For so long after a claim no wake-up is asked for: by then its account is polled again."""
 
 
 class RecentEvents:
-    """How many events the last claims of all accounts found: mail of many gathers as long as that of one would.
+    """How many events the last claims of all accounts found, so that their mail gathers as long as that of one account would.
 
-    Else as many events would make more batches, the more accounts they are of. `clock` is monotonic.
+    Otherwise the same number of events would make the more batches, the more accounts they belong to. `clock` is monotonic.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -37,7 +37,7 @@ class RecentEvents:
         self._last: dict[str, tuple[float, int]] = {}
 
     def note(self, account: str, events: int) -> int:
-        """Note what an account's claim found, and return what all have found of late."""
+        """Note how many events an account's claim found, and return how many the last claims of all accounts found."""
         now = self._clock()
         self._last[account] = (now, events)
         return sum(found for at, found in self._last.values() if now - at <= AWAKE_MS / 1000)
@@ -45,13 +45,13 @@ class RecentEvents:
 
 @dataclass(slots=True)
 class _Account:
-    """An account's loop, and how it fares: `began` is when a batch of its last began, `rests_until` when to look again."""
+    """An account's loop and its state: `began` is when its last batch began, `rests_until` when to poll it again."""
 
     loop: WorkerLoop
     under_way: int = 0
     began: float = 0.0
     is_slow: bool = False
-    is_awake: bool = False  # its last claim found events: claim again, the wake-ups count on it
+    is_awake: bool = False  # its last claim found events: claim again, because wake-ups rely on that
     rests_until: float = 0.0
 
     def may_be_taken(self, now: float) -> bool:
@@ -64,14 +64,14 @@ class AccountLoops:
 
     def __init__(self, loops: Sequence[WorkerLoop], wakeups: Wakeups, *, clock: Callable[[], float]) -> None:
         self._accounts = [_Account(loop) for loop in loops]
-        self._mailboxes = loops[0].mailboxes  # their connections are everybody's
+        self._mailboxes = loops[0].mailboxes  # any account's: all share the connections
         self._wakeups = wakeups
         self._clock = clock
         self._next = 0
         self._is_stopping = False
 
     async def run(self) -> None:
-        """Process batches until no event is ready that can be processed; cancelled, it does as WorkerLoop.run."""
+        """Process batches until no event is ready that can be processed; when cancelled, it does as WorkerLoop.run."""
         batches = asyncio.create_task(self._process_ready())
         try:
             await asyncio.shield(batches)
@@ -95,7 +95,7 @@ class AccountLoops:
                 await self._wakeups.wait(min(left.values()))
 
     async def _due(self) -> list[int]:
-        """Find the accounts that have something to process, by their places."""
+        """Return the positions of accounts that have something to process."""
         for account in self._accounts:
             await account.loop.heartbeat.beat()
         asleep = [place for place in self._takeable() if not self._accounts[place].is_awake]
@@ -106,9 +106,9 @@ class AccountLoops:
         except MailboxUnavailable:
             ready = [True] * len(
                 asleep
-            )  # of several servers some may answer: each claim finds out for itself
+            )  # some of several servers may answer: each claim finds out for itself
         idle = {place for place, is_ready in zip(asleep, ready, strict=True) if not is_ready}
-        # Looked at again: another loop may have taken one meanwhile.
+        # Checked again: another loop may have taken one meanwhile.
         return [place for place in self._takeable() if place not in idle]
 
     def _takeable(self) -> list[int]:

@@ -1,6 +1,6 @@
 """Where a worker is composed; `python -m worker` runs it.
 
-Celery starts, stops and wakes; each of them crosses here to the event loop in which everything else happens.
+Celery starts, stops and wakes the worker; here each of these calls crosses to the event loop in which everything else runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from worker import out_of_memory
 from worker.celery_app import drop_celery_environment, make_celery, purge_wakeups
 from worker.process import STOP_SECONDS, WorkerProcess
 
-make_output_nonblocking()  # before Celery greets
+make_output_nonblocking()  # before Celery prints its banner
 each = load_each(WorkerSettings)
 settings = each[0]
 reporting.configure(
@@ -50,8 +50,8 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, _parent: Any) -> None:
         """Begin to look for events, with an empty queue of wake-ups.
 
-        Ends the process with exit code 78 when Redis cannot keep the promise that is configured, and when either
-        server will not let us in as configured. Servers that are away are waited for.
+        Ends the process with exit code 78 when Redis cannot keep the promise that is configured, and when either server does not
+        let us in as configured. Waits for servers that are away.
         """
         try:
             runtime.run(process.check())
@@ -62,7 +62,7 @@ class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]
         runtime.run(process.start())
 
     def stop(self, _parent: Any) -> None:
-        """Finish what is under way; a loop that hangs is left to its end, which is the process's."""
+        """Finish what is under way; a loop that hangs ends with the process."""
         with suppress(TimeoutError):
             runtime.run(process.stop(), timeout_seconds=STOP_SECONDS)
 

@@ -1,7 +1,7 @@
 """The worker's periodic task for dead letters: retry those whose cause has gone, and reopen those whose retry got lost.
 
-Two causes can be seen to have gone: a missing customer has a row now, and, for what failed for a day, rows are written
-again since the event was given up. Every other cause takes a person or a new release.
+For two causes the tables show that they have gone: a missing customer has a row now, or, for an event that failed for a day,
+other rows were written since it was given up. Every other cause needs a person or a new release.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ NOT_PUT = "it could not be put back"
 
 
 class DeadLetterAutoRetry:
-    """Harmless when several workers do it at once: each letter is taken by one, and an open one is not reopened."""
+    """Retries and reopens letters; harmless when several workers do so at once: each letter is taken by one, and an open one is not reopened."""
 
     def __init__(self, letters: DeadLetters, mailboxes: Mailboxes) -> None:
         self._letters = letters
         self._mailboxes = mailboxes
 
     async def run(self) -> None:
-        """Reopen what got lost, then retry what can succeed now."""
+        """Reopen letters whose retry got lost, then retry letters that can succeed now."""
         await self.reopen_lost()
         await self.retry_due()
 
@@ -81,7 +81,7 @@ class DeadLetterAutoRetry:
 
 @dataclass(frozen=True, slots=True)
 class _LettersToRetry:
-    """Letters that are retried for one reason."""
+    """The LetterSource of letters that are retried for one reason."""
 
     letters: DeadLetters
     why: str

@@ -1,7 +1,7 @@
 """One claim's decoded events: applied together, and halved on failure until the failing one is alone.
 
-What Postgres does with each event becomes its settlement in the queue. An event that fails costs its neighbours no
-attempt. Knows no SQL and no Redis commands.
+What Postgres does with each event becomes its settlement in the queue. An event that fails costs the others no attempt. Knows no
+SQL and no Redis commands.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BATCH_SECONDS = 300.0
-"""After that Postgres counts as away: many times what its own time-outs let a batch take."""
+"""After so long Postgres counts as away: many times as long as its own time-outs let a batch take."""
 
 TOO_SLOW_ATTEMPTS = 3
-"""From here on an event whose statements take too long is reported: the query may need to be fixed."""
+"""From so many attempts on, an event whose statements take too long is reported: the query may need to be fixed."""
 
 CRASHES_LIMIT = int(POLICIES[FailureClass.CRASHED_WORKER].attempts_limit)
 
@@ -52,7 +52,7 @@ class DatabaseAwayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProcessedClaim:
-    """What is to be settled, what became of each event, and the objects whose last event is not known."""
+    """The settlements, what became of each event, and the objects whose rows are unsure."""
 
     settlements: tuple[Settlement, ...]
     results: Mapping[EventId, Result]
@@ -76,7 +76,7 @@ class CustomerProgress:
         return [d for d in self.batch.deliveries if d.event.id not in self.results]
 
     def record(self, result: BatchResult) -> None:
-        """Note what a transaction made of this customer's events."""
+        """Note the results of a transaction for this customer's events."""
         for event in (delivery.event for delivery in self.batch.deliveries):
             if event.id in result.results:
                 self.results[event.id] = result.results[event.id]
@@ -85,13 +85,13 @@ class CustomerProgress:
         self.has_row = self.has_row or self.batch.claimed.customer_id in result.customers
 
     def give_up(self, letter: DeadLetter) -> None:
-        """Let an event become a dead letter."""
+        """Make an event a dead letter."""
         self.letters.append(letter)
         code = letter.failure_code or letter.message
         self.results[letter.event_id] = Result(Outcome.DEAD, letter.reason, code=code)
 
     def settlement(self) -> Settlement:
-        """Say how this customer's events are settled in the queue."""
+        """Return how this customer's events are settled in the queue."""
         return Settlement(
             customer_id=self.batch.claimed.customer_id,
             done=tuple(id_ for id_, result in self.results.items() if result.is_final),
@@ -168,10 +168,10 @@ class BatchProcessor:
             return await self._store.apply(deliveries)
 
     async def _apply_one_by_one(self, customer: CustomerProgress) -> None:
-        """One event at a time, oldest first, until one has to be waited for.
+        """Apply one event at a time, oldest first, until one has to wait.
 
-        A deletion comes before them, and the customer's own events behind it: it is final wherever it stands in the order,
-        and erases what another event that fails would keep for a day.
+        The customer's deletion is applied before all others, with the customer's own events after it: it is final wherever it
+        stands in the order, and it erases data that another, failing event would otherwise keep for a day.
         """
         pending = customer.pending()
         if any(map(is_deletion, pending)):
@@ -187,7 +187,7 @@ class BatchProcessor:
     async def _fail(
         self, customer: CustomerProgress, delivery: Delivery, failure: FailureClass, error: Exception
     ) -> None:
-        """Let one event that failed alone be tried again later, or become a dead letter."""
+        """Have an event that failed alone tried again later, or make it a dead letter."""
         claimed = customer.batch.claimed
         queued = next(one for one in claimed.events if one.event_id == delivery.event.id)
         if failure is FailureClass.OTHER_RELEASE:
@@ -216,7 +216,7 @@ class BatchProcessor:
     async def _postpone(
         self, customer: CustomerProgress, failed: FailedAttempt, *, retry_after: float | None = None
     ) -> None:
-        """Let an event keep its place, and its customer wait, at least for `retry_after` seconds."""
+        """Leave an event in its place, and have its customer wait, for at least `retry_after` seconds."""
         failure = FailureClass(failed.error_class)
         delay = next_delay(failure, failed.attempts, jitter=self._jitter(), retry_after=retry_after)
         customer.failed.append(failed)
@@ -255,9 +255,9 @@ class BatchProcessor:
 
 def _classify(error: Exception) -> FailureClass:
     if isinstance(error, MemoryError):
-        raise error  # no event's fault; a claim that memory did not suffice for counts as its worker's crash
+        raise error  # no event's fault; a claim too large for memory counts as its worker's crash
     failure = classify(error)
     if failure is FailureClass.INFRASTRUCTURE:
         raise DatabaseAwayError(error) from error
-    # Contention was tried again in place already; what is left of it is waited out.
+    # Contention was tried again in place already; what is left of it has to wait.
     return FailureClass.TRANSIENT if failure is FailureClass.CONTENTION else failure

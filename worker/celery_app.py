@@ -1,9 +1,8 @@
 """The Celery application: a wake-up task arrives, and wakes a worker loop.
 
-A message carries nothing: losing or doubling one is harmless, so nothing of Celery's reliability is
-needed and everything that costs (results, events, gossip, remote control) is off. JSON only: another
-serialisation in the queue is refused. Delays live in the mailboxes, never in ETA or
-countdown, which a Redis broker keeps in worker memory.
+A message carries nothing: losing or doubling one is harmless, so Celery's reliability features are not needed, and everything
+that costs time (results, events, gossip, remote control) is off. JSON only: another serialisation in the queue is refused.
+Delays live in the mailboxes, never in ETA or countdown, which a Redis broker keeps in worker memory.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CONFIGURATION: dict[str, object] = {
     "broker_connection_retry": True,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
-    # A broker that is full, read-only or cannot write its file is away: without this Celery would end.
+    # A broker that is full, read-only or cannot write its file counts as away: without this Celery would exit.
     "broker_channel_error_retry": True,
     "enable_utc": True,
 }
@@ -52,8 +51,8 @@ def make_celery(broker_url: str) -> WakeupCelery:
 def drop_celery_environment() -> None:
     """Unset what Celery's command would read from the environment for this worker: queues, a purge, another pool.
 
-    It reads the options of `worker` after it has imported the application, so call this while that is imported. The
-    variables are another application's; docs/shared-redis.md.
+    Celery reads the options of `worker` after it has imported the application, so call this during that import. The variables
+    belong to another application; see docs/shared-redis.md.
     """
     dropped = sorted(name for name in os.environ if name.startswith("CELERY_"))
     for name in dropped:
@@ -63,7 +62,7 @@ def drop_celery_environment() -> None:
 
 
 def purge_wakeups(app: WakeupCelery) -> None:
-    """Drop every wake-up that waits: a worker that starts looks at the mailboxes anyway. Others' messages stay.
+    """Drop every waiting wake-up: a worker that starts polls the mailboxes anyway. Other applications' messages stay.
 
     Celery ends the process on a message whose frame it cannot read and puts that message back, so that
     without this the next process would end on it too. Raises MailboxRefused where the user may not do this.
@@ -74,7 +73,7 @@ def purge_wakeups(app: WakeupCelery) -> None:
             connection.ensure_connection(max_retries=1)
             channel: Any = connection.default_channel
             channel.queue_purge(WAKEUP_QUEUE)
-            # Prefixed by the client, as everything is that goes through it.
+            # The client adds our prefix, as to all keys.
             channel.client.delete(channel.unacked_key, channel.unacked_index_key, channel.unacked_mutex_key)
     except MailboxDenied as denied:
         raise MailboxRefused(str(denied)) from denied

@@ -1,4 +1,4 @@
-"""Making dead letters out of waiting events: everything that is known of them, and nothing guessed."""
+"""Making dead letters of waiting events, from everything that is known about them, and nothing guessed."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def unreadable_letter(batch: CustomerBatch, queued: QueuedEvent, error: Permanen
 def failed_letter(
     batch: CustomerBatch, queued: QueuedEvent, failure: FailureClass, error: Exception
 ) -> DeadLetter:
-    """A letter for an event whose attempts are spent, or that can never be applied as things are."""
+    """A letter for an event whose attempts are spent, or that can never be applied."""
     if isinstance(error, PermanentError):
         return _letter(batch, queued, error.reason, failure, error=error, message=error.message)
     return _letter(batch, queued, _REASONS[failure], failure, error=error)
 
 
 def orphan_letter(batch: CustomerBatch, queued: QueuedEvent) -> DeadLetter:
-    """A letter for a subscription whose customer never came; one that lives as an account never does by itself."""
+    """A letter for a subscription whose customer never came; a customer that is an account never comes by itself."""
     message = ACCOUNT_MISSING if names_account(_object(_document(queued.body))) else None
     return _letter(batch, queued, LetterReason.CUSTOMER_MISSING, FailureClass.PERMANENT, message=message)
 
 
 def crash_letter(batch: CustomerBatch, queued: QueuedEvent) -> DeadLetter:
-    """A letter for the event that a customer's workers died of."""
+    """A letter for the event at which workers crashed."""
     return _letter(
         batch, queued, LetterReason.CRASHED_WORKER, FailureClass.CRASHED_WORKER, starts=batch.crashes
     )

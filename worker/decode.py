@@ -1,6 +1,6 @@
 """Decoding claimed events: stored bytes become events, and what cannot be read becomes a dead letter.
 
-The customer of an event is read again from its signed body, never believed from the mailbox that held it.
+The customer of an event is read again from its signed body, not taken from the mailbox that held it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """One waiting event that can never become rows, and why."""
+    """A waiting event that can never be applied, and why."""
 
     queued: QueuedEvent
     error: PermanentError
@@ -42,7 +42,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
 
 
 SUSPECT_CRASHES = 2
-"""From so many crashes on a customer's events are applied one at a time, so that the one that kills workers is found."""
+"""From this many crashes on, a customer's events are applied one at a time, so that the one that kills workers is found."""
 
 
 def decode_batch(batch: CustomerBatch, fence: Fence | None = None) -> DecodedBatch:
@@ -75,8 +75,8 @@ def _deliver(queued: QueuedEvent, customer_id: CustomerId) -> Delivery:
 
 
 def _check_fence(queued: QueuedEvent, fence: Fence) -> None:
-    """Check a retried dead letter again: settings may have changed since it came in; all other events were just checked."""
-    with suppress(RejectedError):  # reading the whole event says what is wrong
+    """Check a retried dead letter again: settings may have changed since it came; all other events were checked when they were put."""
+    with suppress(RejectedError):  # reading the whole event later says what is wrong
         reason = fence.why_not_asked(parse_envelope(queued.body, now=ANY_TIME))
         if reason is not None:
             raise PermanentError(LetterReason.FENCED, MESSAGES[LetterReason.FENCED])

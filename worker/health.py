@@ -1,6 +1,6 @@
-"""`python -m worker.health`: does a worker of this host take work? Asked by container engines.
+"""`python -m worker.health`: whether a worker of this host takes work; container engines ask this.
 
-Ends with 1 only for what a restart fixes: that Redis is away is told, and no worker's illness.
+Exits with 1 only where a restart helps: a Redis that is away is reported, but is not a fault of the worker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Say it, and end with 0 or 1."""
+    """Print the answer, and exit with 0 or 1."""
     try:
         seen = asyncio.run(_seen(load_each(MailboxSettings)[0]))
     except MailboxUnavailable as error:
@@ -49,7 +49,7 @@ async def _seen(settings: MailboxSettings) -> Sequence[SeenWorker]:
 
 
 def is_at_work(seen: Sequence[SeenWorker], host: str) -> bool:
-    """Whether one of the workers seen is this host's and lives."""
+    """Whether one of the workers seen is this host's and alive."""
     return any(worker.is_alive and worker.worker.rpartition(":")[0] == host for worker in seen)
 
 

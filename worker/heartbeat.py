@@ -1,6 +1,6 @@
 """The heartbeat of a worker, sent by the loops that process events, so that a stuck worker falls silent.
 
-With it goes what was counted since the last one, such as how long settled events had waited. Knows no Redis commands.
+It carries the counts since the last one, such as how long settled events had waited. Knows no Redis commands.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class WorkerHeartbeat:
-    """Beats when a loop looks for events and the last beat is an interval ago; for any number of loops."""
+    """Sends a heartbeat when a loop looks for events and the last one is an interval ago; for any number of loops."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class WorkerHeartbeat:
         self._delays: Counter[str] = Counter()
 
     async def beat(self) -> None:
-        """Note that a loop looks for events; where Redis does not take it, its delays and counts are lost.
+        """Note that a loop looks for events; where Redis does not take the heartbeat, its delays and counts are lost.
 
-        That is no reason not to look: of several masters another one keeps heartbeats than events.
+        The loop looks for events all the same: with several masters, heartbeats and events may be kept on different ones.
         """
         if self._clock() < self._due:
             return
@@ -79,7 +79,7 @@ class WorkerHeartbeat:
         settled = [one for batch in batches for one in batch.deliveries if one.event.id in done]
         for source, some in groupby(
             settled, key=attrgetter("source")
-        ):  # as they come: nearly all are webhooks
+        ):  # grouped as they come: nearly all are webhooks
             group = list(some)
             queued = ((now_ms - one.received_ms) / 1000 for one in group)
             count(self._delays, Delay.QUEUE, source, queued)
@@ -87,7 +87,7 @@ class WorkerHeartbeat:
             count(self._delays, Delay.FRESHNESS, source, happened)
 
     async def stop(self) -> None:
-        """Send the last delays and leave; raises MailboxUnavailable where it cannot be noted that it left."""
+        """Send the last delays and unregister; raises MailboxUnavailable where that fails."""
         self._due = self._clock()
         await self.beat()
         await self._heartbeats.unregister(self._worker)

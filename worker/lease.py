@@ -1,8 +1,8 @@
 """A claim's lease while its events are processed: renewed in time, and the work ended once the lease is lost.
 
-The loop that works on the claim renews it, while it waits for the work: a task beside it would go on renewing for a loop
-that waits for something else. A step that blocks the process renews nothing, and each question to Postgres ends by itself
-(worker/batch.py), so what hangs loses its lease. Knows neither Redis commands nor the database.
+The loop that works on the claim renews it while it awaits the work: a separate task would also renew for a loop that hangs
+elsewhere. A step that blocks the process renews nothing, and each query to Postgres has a time limit (worker/batch.py), so a
+loop that hangs loses its lease. Knows neither Redis commands nor the database.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 TICK_SECONDS = 0.5
-"""How often it is looked whether to renew, or to stop."""
+"""How often to check whether to renew, or to stop."""
 
 RENEWALS_A_LEASE = 3
 
 
 class ReleaseClaimError(Exception):
-    """The claim must not be processed any further: what is still ours of it is released as it is."""
+    """The claim must not be processed any further: whatever of it is still ours is released as it is."""
 
 
 class LeaseLostError(ReleaseClaimError):
@@ -53,9 +53,9 @@ class Lease:
         self._due_ms = claim.claimed_ms + self._wait_ms
 
     async def hold(self, work: Coroutine[object, object, T]) -> T:
-        """Await `work`, renewing the lease meanwhile; raises ReleaseClaimError when the work must end, and ends it.
+        """Await `work`, renewing the lease meanwhile; cancels it and raises ReleaseClaimError when it must end.
 
-        Nothing of a batch that was ended is written, unless it was being committed just then.
+        Nothing of a cancelled batch is written, unless it was being committed at that moment.
         """
         task = asyncio.create_task(work)
         try:
@@ -64,14 +64,13 @@ class Lease:
                 await asyncio.wait({task}, timeout=TICK_SECONDS)
             return task.result()
         finally:
-            task.cancel()  # which does nothing to one that is done
+            task.cancel()  # no effect on a task that is done
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def renew_if_due(self) -> None:
         """Renew the lease when it is time; raises ReleaseClaimError when the work must end.
 
-        While Redis is away the work goes on: nobody can claim either, and the ledger shows what another worker did
-        meanwhile.
+        While Redis is away the work continues: nobody else can claim, and the ledger shows what another worker did meanwhile.
         """
         if self._is_stopping():
             raise StoppingError

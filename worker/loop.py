@@ -1,7 +1,7 @@
 """The worker's loop: claim, decode, apply, settle, until no event is ready.
 
-The order of these steps is the promise: what is settled was committed before. A crash anywhere means that the events
-are claimed again, and the ledger calls them duplicates. Knows neither SQL nor Redis commands.
+The order of these steps is the promise: an event is settled only after it was committed. After a crash anywhere the events are
+claimed again, and the ledger calls committed ones duplicates. Knows neither SQL nor Redis commands.
 """
 
 from __future__ import annotations
@@ -50,34 +50,34 @@ class BatchSize:
 
 
 def warn_ambiguous(objects: Collection[ObjectId]) -> None:
-    """Report rows whose last event is not known, where Stripe cannot be asked: one warning an object."""
+    """Report unsure rows where Stripe cannot be asked: one warning for each object."""
     for object_id in sorted(objects):
         log.warning("row_ambiguous", object_id=object_id)
 
 
 def note_ambiguous(objects: Collection[ObjectId]) -> None:
-    """Report rows whose last event is not known, where Stripe will be asked: the rows' own flag leads there."""
+    """Report unsure rows where Stripe will be asked: they are found by the rows' own flag."""
     for object_id in sorted(objects):
         log.info("row_ambiguous", object_id=object_id)
 
 
 class BatchLinger:
-    """How long the next claim waits, so that events gather: a batch has a price of its own (cogento/retries.py).
+    """How long the next claim waits, so that events gather: a batch has a fixed cost (cogento/retries.py).
 
-    All loops of a process share one, or each would claim what another lets gather. A full claim left events that are
+    All loops of a process share one, or each would claim what another leaves to gather. After a full claim more events are
     ready, so the next one does not wait. `clock` is monotonic.
     """
 
     def __init__(
         self, *, clock: Callable[[], float], together: Callable[[int], int] = lambda events: events
     ) -> None:
-        """Make one; of several accounts, `together` takes what a claim found and tells what all have lately."""
+        """Make one; with several accounts, `together` turns what a claim found into what all accounts' claims found lately."""
         self._clock = clock
         self._together = together
         self._next = clock()
 
     def seconds_left(self) -> float:
-        """Return how long to wait before the next claim; not above 0: claim."""
+        """Return how long to wait before the next claim; 0 or less: claim now."""
         return self._next - self._clock()
 
     def claimed(self, events: int, *, is_full: bool) -> None:
@@ -87,41 +87,40 @@ class BatchLinger:
 
 
 class Wakeups:
-    """Wake-ups of a process's loops: one ends the wait of one loop, or the next wait where all are busy.
+    """Wake-ups for a process's loops: each ends the wait of one loop or, where all are busy, the next wait.
 
-    So events that arrived between the last claim of a loop and its wait do not wait for the next poll.
+    So events that arrived between a loop's last claim and its wait do not wait for the next poll.
     """
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
 
     def wake(self) -> None:
-        """Wake one loop; for the event loop that the loops run in."""
+        """Wake one loop; to be called in their event loop."""
         if self._waiting.empty():
             self._waiting.put_nowait(None)
 
     async def wait(self, longest_seconds: float) -> None:
-        """Wait for a wake-up, but no longer than so."""
+        """Wait for a wake-up, but no longer than `longest_seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(longest_seconds):
                 await self._waiting.get()
 
 
 class Turn(Enum):
-    """What came of an attempt to process a batch."""
+    """The result of an attempt to process a batch."""
 
     PROCESSED = auto()
-    """There was one, or Redis did not answer; there may be more."""
+    """A batch was processed, or Redis did not answer; there may be more."""
     NOTHING = auto()
     BLOCKED = auto()
-    """Postgres takes no writes of this account."""
+    """Postgres takes no writes for this account."""
 
 
 class WorkerLoop:
     """Processes batch after batch of one account; several tasks of one event loop may run it at once.
 
-    `on_ambiguous` is called after the commit with the objects whose last event is not known; it must neither wait
-    nor raise.
+    `on_ambiguous` is called after the commit with the objects whose rows are unsure; it must neither wait nor raise.
     """
 
     def __init__(
@@ -156,8 +155,8 @@ class WorkerLoop:
     async def run(self) -> None:
         """Process batches until no event is ready, or something it needs is away.
 
-        Cancelled, it claims no more and cuts no step in two: a batch that is not done in a moment is released for the
-        next worker.
+        When cancelled, it claims no more and interrupts no step: a batch that is not done in a moment is released for the next
+        worker.
         """
         batches = asyncio.create_task(self._process_ready())
         try:
@@ -237,7 +236,7 @@ class WorkerLoop:
 
         BATCHES.count("settled")
         await self.heartbeat.settled(decoded, processed.settlements)
-        # A thin event is counted by its reason: nothing was written in its place yet.
+        # A thin event is counted by its reason: no row was written for it yet.
         results = processed.results
         words = (Reason.ASKED if one.reason is Reason.ASKED else one.outcome for one in results.values())
         log.info("batch_settled", **Counter[str](words))
@@ -255,9 +254,9 @@ class WorkerLoop:
             log.warning("leases_lost", customers=len(lost))
 
     async def _acknowledge(self, ack: Callable[[], Awaitable[object]]) -> None:
-        """Settle or release a claim; what Redis does not take is sent again before the next claim.
+        """Settle or release a claim; where Redis does not take that, it is sent again before the next claim.
 
-        Else its customers would wait for their lease to end, and that would count as their worker's crash.
+        Otherwise its customers would wait for their lease to end, and that would count as their worker's crash.
         """
         try:
             await ack()

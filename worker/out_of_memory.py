@@ -1,7 +1,7 @@
 """A worker that runs out of memory ends at once, and its supervisor starts another.
 
-What such a process still does is not reliable: its connections break in the middle of an answer, which looks as if
-Postgres were away, and then it would stop the other workers, too. Its claims count as a crash.
+Such a process is no longer reliable: its connections break in the middle of an answer, which looks as if
+Postgres were away, and then it would stop the other workers, too. Its claims count as crashed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def exit_now() -> NoReturn:
 
 
 def exit_if_out_of_memory(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Handle what nobody awaits on an event loop: a MemoryError ends the process, other errors are logged."""
+    """Handle errors that nobody awaits on an event loop: a MemoryError ends the process, others are logged."""
     if isinstance(context.get("exception"), MemoryError):
         exit_now()
     loop.default_exception_handler(context)

@@ -1,8 +1,8 @@
 """How a worker waits while Postgres or Redis is away.
 
-An outage is no event's fault: nothing is claimed, so no attempts are spent. From Postgres all workers back off
-together: they share one circuit in Redis, and this is a process's copy of it, which costs no request while all is
-well. From Redis each process backs off alone.
+An outage is no event's fault: nothing is claimed, so no attempts are spent. While Postgres is away all workers back off
+together: they share one circuit in Redis, of which each process has a copy that costs no request while all is well. While Redis
+is away each process backs off by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 class LocalCircuit:
     """A process's copy of the shared circuit: says whether it may claim events.
 
-    Closed until a failure. After one it asks the circuit, and again whenever the circuit says, until it is let through.
+    Closed until a failure. Then it asks the circuit, and again whenever the circuit says so, until it is let through.
     `probe` writes something to Postgres, or raises; `jitter` is uniform in [0, 1). For any number of loops.
     """
 
@@ -56,7 +56,7 @@ class LocalCircuit:
         return self._is_closed
 
     async def failed(self, error: BaseException, *, begun_ms: int) -> None:
-        """Note that work which began at `begun_ms` failed, through no event's fault."""
+        """Note that work which began at `begun_ms` failed, not through an event's fault."""
         self._is_closed, self._ask_at_ms = False, 0
         why, errors_limit = code_of(error), 1 if says_away(error) else CIRCUIT.errors_limit
         before = self._failures if await self._circuit.now_ms() < self._failures_count_until_ms else 0
@@ -113,6 +113,6 @@ class Backoff:
         return delay
 
     def succeeded(self) -> None:
-        """Begin with the shortest pause again."""
+        """Note a success: the next pause is the shortest again."""
         self._failures = 0
         self._until = 0.0

@@ -1,7 +1,7 @@
-"""The worker's periodic task for customers who are paused and deleted in Stripe: a pause holds no erasure back.
+"""The worker's periodic task for customers who are paused and deleted in Stripe: a pause does not delay an erasure.
 
-The deletion is applied past the queue, and with it what else waits about the customer itself, which changes nothing any
-more. What was applied leaves the mailbox, bytes and all; what is about subscriptions and the like stays paused.
+The deletion is applied without the queue, together with the customer's own waiting events, which no longer change anything.
+Events that were applied leave the mailbox, with their bytes; those of subscriptions and other objects stay paused.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LEADER = "paused deletions"
 
 
 class PausedDeletions:
-    """Looks through the first events of paused customers; safe at any point of a crash, as every redelivery is."""
+    """Looks through the first events of paused customers; a crash at any point is safe, as with every redelivery."""
 
     def __init__(self, store: Store, mailboxes: Mailboxes) -> None:
         self._store = store
         self._mailboxes = mailboxes
 
     async def run(self) -> None:
-        """Apply the deletions that wait behind a pause, unless another worker is at it."""
+        """Apply the deletions of paused customers, unless another worker is doing so."""
         paused = await self._mailboxes.waiting(WaitingState.PAUSED, limit=MAX_CUSTOMERS)
         holding = [row.customer_id for row in paused.rows if row.events]
         lease = await self._store.try_leader_lease(LEADER) if holding else None
@@ -70,7 +70,7 @@ class PausedDeletions:
 
 
 def _delivery_of_own(customer_id: CustomerId, listed: Listed, body: bytes) -> Delivery | None:
-    """Read an event about the customer itself; None for any other, and for what a worker will make a dead letter of."""
+    """Read an event about the customer itself; None for any other, and for one that will become a dead letter."""
     try:
         event = read_stored_event(body)
     except PermanentError:

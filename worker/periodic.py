@@ -22,9 +22,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """Something that every worker does now and then; it must be harmless when several do it at once.
+    """Something that every worker does at intervals; it must be harmless when several do it at once.
 
-    It may be cancelled anywhere: what it had not committed is done by the next worker.
+    It may be cancelled anywhere: the next worker does what it had not committed.
     """
 
     name: str
@@ -32,7 +32,7 @@ class PeriodicTask:
     run: Callable[[], Awaitable[object]]
 
     async def repeat(self) -> NoReturn:
-        """Run at once and then at its interval, until cancelled; when it failed it runs again sooner."""
+        """Run at once and then at its interval, until cancelled; after a failure it runs again sooner."""
         while True:
             try:
                 await self.run()

@@ -1,6 +1,6 @@
 """One worker process put together: store, loops, periodic tasks, and their start and stop.
 
-All of it are tasks of one event loop. Celery's threads cross to it in worker/app.py.
+All of these are tasks of one event loop. Celery's threads cross to it in worker/app.py.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ NAME = "cogento worker"
 DRAIN_SECONDS = 20
 TASK_SECONDS = 0.5
 STOP_SECONDS = 28
-"""All of a stop, connections closed: platforms kill after 30."""
+"""How long a whole stop may take, with connections closed: platforms kill after 30 s."""
 
 REDIS_SECONDS = 2.0
-"""How long Redis may take to answer: longer than elsewhere, for decoding and deciding hold up the loop that listens."""
+"""How long Redis may take to answer: longer than elsewhere, because decoding and deciding hold up the loop that reads the answer."""
 
 
 class WorkerProcess:
@@ -64,7 +64,7 @@ class WorkerProcess:
 
     @classmethod
     async def open(cls, *each: WorkerSettings) -> Self:
-        """Put a worker for each account's settings together; Redis and Postgres may be away."""
+        """Put one process together for the settings of each account; Redis and Postgres may be away."""
         worker = f"{socket.gethostname()}:{os.getpid()}"
         stores = await _open_stores(each, NAME, pool_size=each[0].worker_concurrency + 1)
         asking = await _open_stores(each, f"{NAME} asks", pool_size=CONNECTIONS)
@@ -93,8 +93,8 @@ class WorkerProcess:
     async def check(self) -> None:
         """Check Redis and Postgres; servers that are away are waited for.
 
-        Raises MailboxRefused when Redis cannot keep the promise that is configured, and it or PostgresRefusedError when
-        a server will not let us in as configured.
+        Raises MailboxRefused when Redis cannot keep the promise that is configured or does not let us in as configured, and
+        PostgresRefusedError when Postgres does not let us in.
         """
         self._is_checked = await self._check_mailboxes()
         await greet_if_there(self._settings.database_url.get_secret_value(), application_name=NAME)
@@ -106,7 +106,7 @@ class WorkerProcess:
         log.info("worker_started")
 
     async def wake(self) -> None:
-        """Have what is ready processed now, unless every loop is at it already."""
+        """Have what is ready processed now, unless every loop is busy already."""
         self._wakeups.wake()
 
     async def stop(self) -> None:
@@ -122,7 +122,7 @@ class WorkerProcess:
         log.info("worker_stopped")
 
     async def _run(self) -> None:
-        """Run everything until cancelled: loops first, and what is done at intervals when they have ended."""
+        """Run everything until cancelled; then end the loops first, and the periodic tasks after them."""
         async with asyncio.TaskGroup() as tasks:
             for account in self._accounts:
                 for task in account.periodic_tasks():
@@ -130,7 +130,7 @@ class WorkerProcess:
             try:
                 async with asyncio.TaskGroup() as loops:
                     for slot in range(self._settings.worker_concurrency):
-                        # A poll for each loop: a backlog that nobody announced keeps all of them busy.
+                        # One poll for each loop, so that a backlog without wake-ups keeps all of them busy.
                         poll = PeriodicTask(f"poll {slot + 1}", 0, self._process_when_woken)
                         loops.create_task(poll.repeat(), name=poll.name)
             finally:
@@ -140,7 +140,7 @@ class WorkerProcess:
                 self._are_loops_done.set()
 
     async def _process_when_woken(self) -> None:
-        """Process what is ready once there is a wake-up, or it is time to look without one."""
+        """Process what is ready after each wake-up, or when it is time to poll without one."""
         await self._wakeups.wait(INTERVALS.poll_seconds)
         if not self._is_checked:
             self._is_checked = await self._check_mailboxes()
@@ -151,12 +151,12 @@ class WorkerProcess:
         for account in self._accounts:
             if account.reconciliation:
                 await account.reconciliation.stop()
-        await self._asking.close()  # after the last turn is given up: it waits for connections that are lent
+        await self._asking.close()  # last, for closing waits for connections that are in use
         await self._accounts[0].store.close()
         await self._accounts[0].mailboxes.close()
 
     async def _check_mailboxes(self) -> bool:
-        """Say whether Redis is there; raises MailboxRefused when it promises too little."""
+        """Tell whether Redis answers; raises MailboxRefused when it promises too little."""
         try:
             facts = [await account.mailboxes.greet() for account in self._accounts]
         except MailboxUnavailable as error:

@@ -1,6 +1,6 @@
-"""The worker loop with traces: each event's goes on where the receiver left it, and each batch has one of its own.
+"""The worker loop with traces: each event's trace continues from the receiver, and each batch has one of its own.
 
-An event's trace shows how long it waited and what became of it; the batch's, which links to those of its events, shows claim,
+An event's trace shows how long it waited and what became of it. The batch's trace links to those of its events, and shows claim,
 transaction and settlement, which many events share.
 """
 
@@ -29,7 +29,7 @@ _NS_PER_MS = 1_000_000
 _claiming: ContextVar[tuple[int, int]] = ContextVar("claiming")
 """When this loop's claim began and ended."""
 _events: ContextVar[Mapping[EventId, Span]] = ContextVar("events")
-"""The spans of the events in this loop's hands."""
+"""The spans of the events that this loop is processing."""
 
 
 class TracedLoop(WorkerLoop):
@@ -83,7 +83,7 @@ class TracedLoop(WorkerLoop):
 
 
 class TracedProcessor(BatchProcessor):
-    """A BatchProcessor whose transactions have spans, and which tells each event's span what became of the event."""
+    """A BatchProcessor whose transactions have spans, and which records in each event's span what became of it."""
 
     async def process(self, batches: Sequence[DecodedBatch]) -> ProcessedClaim:
         """As BatchProcessor.process."""
