@@ -1,4 +1,4 @@
-"""`python -m receiver`: says whether the receiver may start; gunicorn_conf.py asks the same before it listens."""
+"""`python -m receiver`: says whether the receiver may start; gunicorn_conf.py runs the same check before it listens."""
 
 from __future__ import annotations
 

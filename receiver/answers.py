@@ -22,7 +22,7 @@ from receiver import metrics
 _log = structlog.get_logger()
 
 SIGNATURE_INVALID = "Invalid signature."
-"""One message for every failure: a forger learns nothing from it."""
+"""One message for every failure, from which a forger learns nothing."""
 
 HTTP_STATUS = {
     **cogento.serving.answers.HTTP_STATUS,
@@ -40,7 +40,7 @@ HTTP_STATUS = {
 
 
 IGNORED: Final = "ignored"
-"""What becomes of a signed event that we do not keep."""
+"""The reasons for not keeping a signed event."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def refuse(error: RejectedError | RetryLaterError) -> HttpAnswer:
 
 
 def internal_error(error: Exception) -> HttpAnswer:
-    """Report an exception that nobody foresaw, and return what the client is told; nothing of it is quoted."""
+    """Report an unexpected exception, and return the client's answer, which quotes nothing of it."""
     _log.error("request_failed", exc_info=error)
     send_to_sentry(error)
     answer = refuse(RejectedError("internal_error", "Internal error; try again."))

@@ -3,8 +3,8 @@
     flask --app receiver.app run
     gunicorn --threads 16 "receiver.app:create_app()"
 
-It runs under any WSGI server, and its blueprint in somebody's own application. For volume the Procfile starts
-receiver/fastpath/ in front of it: the same intake and the same answers, from an event loop.
+It runs under any WSGI server, and its blueprint in any Flask application. For high volume the Procfile starts receiver/fastpath/
+in front of it: the same intake and the same answers, from an event loop.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def create_app(*each: ReceiverSettings) -> Flask:
-    """Make the receiver from each account's settings, which are the environment's unless they are given.
+    """Make the receiver from each account's settings, by default those of the environment.
 
     Ends the process with exit code 78 where they can never be right; Redis may be away.
     """
@@ -55,9 +55,9 @@ def create_app(*each: ReceiverSettings) -> Flask:
 
 
 def create_blueprint(*each: ReceiverSettings) -> Blueprint:
-    """Make what answers `POST /webhooks/stripe` in an application of yours, below its `url_prefix`, for each account.
+    """Make a blueprint that answers `POST /webhooks/stripe` in an application of yours, below its `url_prefix`, for each account.
 
-    What is logged and reported is yours to configure; so is who asks whether the application is well.
+    Logs, error reports and health checks are left to your application.
     """
     each = each or load_each(ReceiverSettings)
     return webhook_blueprint(Composed(each), paths=_paths(each))
@@ -68,7 +68,7 @@ def _paths(each: Sequence[ReceiverSettings]) -> list[str]:
 
 
 def webhook_blueprint(parts: Callable[[], ReceiverParts], *, paths: Sequence[str]) -> Blueprint:
-    """Make a blueprint around given parts, each of which has one of the paths."""
+    """Make a blueprint around given parts, with one path for each account's intake."""
     blueprint = Blueprint("cogento", __name__)
     for path in paths:
         blueprint.add_url_rule(
@@ -82,7 +82,7 @@ def webhook_blueprint(parts: Callable[[], ReceiverParts], *, paths: Sequence[str
 
 
 def receive_webhook(intake: Intake) -> Response:
-    """Answer the webhook that this request is: 2xx only for what is kept or none of ours."""
+    """Answer a webhook: 2xx only for an event that is kept or not for us."""
     begun = time.perf_counter()
     headers = _headers(request.environ)
     try:
@@ -98,10 +98,10 @@ def receive_webhook(intake: Intake) -> Response:
 
 
 def create_flask(parts: Callable[[], ReceiverParts], *, paths: Sequence[str]) -> Flask:
-    """Make the whole application around given parts: webhooks, probes and metrics, and what is at no address."""
+    """Make the whole application around given parts: webhooks, probes and metrics, and the answer to unknown URLs."""
     app = Flask("receiver", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False  # an address is itself or unknown; nothing redirects
+    app.url_map.merge_slashes = False  # a URL matches exactly or is unknown; nothing redirects
     app.register_blueprint(webhook_blueprint(parts, paths=paths))
     app.before_request(_refuse_other_spellings)
     app.register_error_handler(HTTPException, _refuse)
@@ -123,7 +123,7 @@ def create_flask(parts: Callable[[], ReceiverParts], *, paths: Sequence[str]) ->
 
 
 def _headers(environ: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    """Return the request's headers as ASGI has them; one that came twice WSGI has joined."""
+    """Return the request's headers in ASGI's form; WSGI has joined one that came twice."""
     named = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
     named |= {name: environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)}
     return [
@@ -133,13 +133,13 @@ def _headers(environ: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
 
 
 def _refuse_other_spellings() -> None:
-    """Refuse `//healthz`, which werkzeug takes for the address with one slash."""
+    """Refuse `//healthz`, which werkzeug treats as the URL with one slash."""
     if request.url_rule and request.environ["PATH_INFO"] != request.url_rule.rule:
         abort(HTTPStatus.NOT_FOUND)
 
 
 def _refuse(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses: an unknown address or method."""
+    """Answer a request that Flask itself refuses: an unknown URL or method."""
     if isinstance(error, MethodNotAllowed):
         refusal = RejectedError("method_not_allowed", "Method not allowed.")
     else:

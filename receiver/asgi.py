@@ -1,4 +1,4 @@
-"""What the server serves, `receiver.asgi:app`: made anew in each of its processes."""
+"""The ASGI application that the server runs, `receiver.asgi:app`: made in each of its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receiver put together from its settings, whatever serves it."""
+"""The receiver put together from its settings, for any server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ReceiverParts(NamedTuple):
-    """What answers webhooks, by the path of their account, and what answers everything else."""
+    """The parts that answer webhooks, by their account's path, and those that answer everything else."""
 
     intakes: Mapping[str, Intake]
     probes: Probes
@@ -46,7 +46,7 @@ class Composed:
         self._parts: ReceiverParts | None = None
 
     def __call__(self) -> ReceiverParts:
-        """Return them, the same ones each time."""
+        """Return the parts, the same ones each time."""
         with self._making:
             if self._parts is None:
                 self._parts = compose(self._each)
@@ -54,7 +54,7 @@ class Composed:
 
 
 def compose(each: Sequence[ReceiverSettings]) -> ReceiverParts:
-    """Make the parts that each account's settings describe; Redis is not needed yet."""
+    """Make the parts from each account's settings; Redis is not needed yet."""
     accounts = open_mailboxes(each)
     together = GroupCommit(accounts[0])
     wakeup = BackgroundWakeup(WorkerWakeup(each[0].wakeups_url))
@@ -91,7 +91,7 @@ def _intake(
 
 
 def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
-    """Say whose events these settings expect; a secret that signs both kinds is tried once."""
+    """Return which events these settings accept; a secret that signs both kinds is tried once."""
     secrets, thin_secrets = settings.webhook_secrets, settings.thin_webhook_secrets
     return AcceptPolicy(
         secrets=tuple(secret.encode() for secret in secrets),
@@ -102,9 +102,9 @@ def accept_policy(settings: ReceiverSettings) -> AcceptPolicy:
 
 
 class RedisReadiness:
-    """Says whether Redis would keep an event now, as promised, over connections of its own that end with each question.
+    """Tells whether Redis would keep an event now, as promised, over connections of its own that are closed after each check.
 
-    The server is asked each time, for it may be another one or configured anew. It is the same for all accounts.
+    The server is asked each time, because it may be another one or have another configuration. All accounts share it.
     """
 
     def __init__(self, accounts: Mapping[str | None, Mailboxes]) -> None:
@@ -112,19 +112,19 @@ class RedisReadiness:
         self._mailboxes = next(iter(accounts.values()))
 
     async def probe(self) -> Mapping[str, str]:
-        """Write to the server and return the ack level, and what has to be said of it; raises MailboxUnavailable."""
+        """Write to the server and return the ack level, and its warning if there is one; raises MailboxUnavailable."""
         async with self._connected() as mailboxes:
             level = (await mailboxes.ping_write()).ack
         warning = warning_of(level)
         return {"ack_durability": level} | ({"warning": warning} if warning else {})
 
     async def describe(self) -> Mapping[str, object]:
-        """Return what the server says of itself now; raises MailboxUnavailable."""
+        """Return the facts that the server reports now; raises MailboxUnavailable."""
         async with self._connected() as mailboxes:
             return asdict(await mailboxes.ping_write())
 
     async def figures(self) -> Mapping[str | None, tuple[QueueFigures, KeptTables | None]]:
-        """Return what Redis knows of each account, and what a worker kept there of Postgres; raises MailboxUnavailable."""
+        """Return each account's figures from Redis, and those of Postgres that a worker kept there; raises MailboxUnavailable."""
         async with self._connected():
             return {
                 label: (await read_figures(mailboxes), await mailboxes.tables.kept())
@@ -133,7 +133,7 @@ class RedisReadiness:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Mailboxes]:
-        """Keep no connection for what is asked every few seconds, or never: small plans have few."""
+        """Connect for one check: it comes every few seconds or never, and small hosting plans allow few connections."""
         try:
             yield self._mailboxes
         finally:

@@ -1,7 +1,7 @@
 """How gunicorn serves the receiver: `gunicorn --config receiver/gunicorn_conf.py receiver.asgi:app`.
 
-gunicorn keeps the processes; each is a server of uvicorn's, in which a slow client holds a connection and
-nothing else. What it lets in is in receiver/fastpath/server.py.
+gunicorn supervises the processes; each is a uvicorn server, in which a slow client takes a connection and nothing else. The
+server's own rules are in receiver/fastpath/server.py.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import tempfile
 
 from cogento.startup import prepare_to_load
 
-prepare_to_load()  # here, since each process that answers begins as a copy of this one
+prepare_to_load()  # here, because each worker process begins as a copy of this one
 
 from cogento.nonblocking_output import make_output_nonblocking
 from cogento.serving.listening import everywhere
 from cogento.settings import ReceiverSettings, load_each
 
-make_output_nonblocking()  # before gunicorn's logger asks for standard output, and in its first process as well
-_settings = load_each(ReceiverSettings)[0]  # of a port and processes there is one number for all accounts
+make_output_nonblocking()  # before gunicorn's logger takes standard output, and in the arbiter as well
+_settings = load_each(ReceiverSettings)[0]  # port and processes are the same for all accounts
 
 bind = everywhere(_settings.port)
 workers = _settings.web_concurrency
 worker_class = "receiver.fastpath.server.ReceiverWorker"
-# Stop: listeners close, requests in flight end, idle connections are closed; under 10 s in all.
+# At a stop listeners close, requests in flight end, and idle connections are closed; under 10 s in all.
 graceful_timeout = 8
 timeout = 30
 control_socket_disable = True
@@ -47,9 +47,9 @@ if workers > 1:
 
 
 def on_starting(_server: object) -> None:
-    """Refuse to start when the mailbox is not what we promise.
+    """Refuse to start when Redis cannot keep what a 2xx promises.
 
-    In a copy of this process, for what is imported here stays in memory as long as the receiver runs.
+    Checks in a copy of this process, because whatever is imported here stays in memory as long as the receiver runs.
     """
     check = multiprocessing.get_context("fork").Process(target=_check)
     check.start()

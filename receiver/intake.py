@@ -1,6 +1,6 @@
 """The intake of a webhook, from its bytes to our promise to keep them: verify, parse, fence, enqueue.
 
-It accepts only what the queue keeps and what is not for us. Both the Flask view and the fast path call it.
+It accepts only events that the queue keeps and events that are not for us. Both the Flask view and the fast path call it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ THIN_EVENT_UNSUPPORTED = "thin_event_unsupported"
 NEEDS_A_KEY = "a thin event only names its object: set STRIPE_API_KEY so that Stripe can be asked for it"
 
 PLACEHOLDER, OTHER_TYPE = "placeholder", "other_type"
-"""Why an event is ignored, beside the fence's reasons."""
+"""Reasons for ignoring an event, beside the fence's."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptPolicy:
-    """Which events are ours, and what signs them.
+    """Which events are ours, and the secrets that sign them.
 
-    `secrets` mostly sign snapshot events and `thin_secrets` thin ones; each is believed for both, as one destination
-    may send both (`stripe listen` does) and the body says which it is. No secret is in both.
+    `secrets` mostly sign snapshot events and `thin_secrets` thin ones; each is accepted for both, because one destination may
+    send both (`stripe listen` does), and the body says which kind it is. No secret is in both.
     """
 
     secrets: tuple[bytes, ...] = field(repr=False)
@@ -52,7 +52,7 @@ class AcceptPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes webhooks of one account in; `clock` gives Unix seconds. Where accounts have names, `account` is its name."""
+    """Takes in the webhooks of one account; `clock` returns Unix seconds. `account` is its name, None where accounts have no names."""
 
     policy: AcceptPolicy
     mailbox: GroupCommit
@@ -63,7 +63,7 @@ class Intake:
     account: str | None = None
 
     async def handle(self, body: bytes, signature: str | None) -> Accepted:
-        """Take one webhook in; raises RejectedError, or RetryLaterError when Stripe shall try again."""
+        """Take one webhook in; raises RejectedError, or RetryLaterError when Stripe is to try again."""
         now = self.clock()
         self._verify(body, signature, now)
 
@@ -86,7 +86,7 @@ class Intake:
     ) -> HttpAnswer:
         """Answer a webhook that is not accepted, and log a body that was too long to be read.
 
-        Such a body is not verified, so nobody can say whose it is.
+        Such a body is not verified, so its sender is unknown.
         """
         if error.code == "body_too_large":
             self.log.warning("long_body_refused", announced=announced_length(headers))
@@ -102,16 +102,16 @@ class Intake:
             if error.age_seconds is None:
                 self.log.warning("signature_refused", reason=error.reason)
             else:
-                # A replay, or our clock is wrong. By the next good event the gauge shows which.
+                # A replay, or our clock is wrong. The gauge shows which, after the next good event.
                 metrics.show_clock_skew(error.age_seconds, self.account)
                 self.log.warning("timestamp_outside_window", reason=error.reason)
             raise RejectedError("signature_invalid", SIGNATURE_INVALID) from error
         metrics.count_signed(signed.secret_index, signed.age_seconds, self.account)
 
     def _signed(self, body: bytes, signature: str | None, now: float) -> Signed:
-        """Find which of all our secrets signed a body, counted from snapshot events' first on to thin events' last.
+        """Find which of our secrets signed a body: its position, from the first one for snapshot events to the last one for thin events.
 
-        Those of thin events, whose bodies are short, are tried only where none of the others signed.
+        Secrets for thin events, whose bodies are short, are tried only where none of the others matches.
         """
         snapshot, thin = self.policy.secrets, self.policy.thin_secrets
         try:
@@ -141,7 +141,7 @@ class Intake:
         if is_placeholder(envelope):
             self.log.warning("placeholder_ignored", type=envelope.type)
             return PLACEHOLDER
-        # An event with a shape of its own names no mode, so it is of no other mode.
+        # An event of an unknown shape names no mode, so it does not belong to the other mode.
         if envelope.livemode is None and not is_ours(envelope.type):
             return OTHER_TYPE
         reason = self.policy.fence.why_not(envelope)

@@ -5,8 +5,8 @@ The queue's, the workers' and the tables' figures are declared in cogento/metric
 gunicorn_conf.py sets PROMETHEUS_MULTIPROC_DIR before this is imported, so that one scrape sees every
 process of the receiver.
 
-What every webhook counts is added up over one turn of the event loop first: prometheus_client takes as long to count
-one as to count many, and one by one it was a tenth of what a webhook takes without its put.
+Counts of webhooks are first added up over one turn of the event loop: prometheus_client takes as long to count one as to count
+many, and one by one that was a tenth of a webhook's time without its put.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 ACCOUNT = "account"
-"""The label with the account's name. Where accounts have none it is empty, and left out of what is shown."""
+"""The label with the account's name. Where accounts have no names it is empty, and left out of the exposition."""
 ACK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -45,7 +45,7 @@ class Durations(Histogram):
     """A histogram that takes many observations at once."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """Do what `observe` does of each, in one addition for each bucket."""
+        """Observe all amounts as `observe` would, with one addition for each bucket."""
         times = [0] * len(self._upper_bounds)
         for amount in amounts:
             times[bisect_left(self._upper_bounds, amount)] += 1
@@ -79,7 +79,7 @@ _SIGNATURE_FAILURES = Counter(
 )
 _SECRET_MATCHES = Counter(
     "cogento_signature_secret_matches",
-    "Events by the place of the secret that signed them; an old one at 0 for a day is free to go.",
+    "Events by the position of the secret that signed them; an old secret with none for a day can be removed.",
     ["secret_index", ACCOUNT],
     registry=REGISTRY,
 )
@@ -99,14 +99,14 @@ _CHANGED_BODIES = Counter(
 
 _CROWDED_OUT = Counter(
     "cogento_webhook_crowded_out",
-    "Connections that were closed to make room, by what they waited for.",
+    "Connections that were closed to make room, by the stage in which they waited.",
     ["stage"],
     registry=REGISTRY,
 )
 
 
 def prepare(account: str | None) -> None:
-    """Show an account's figures from the beginning, where there is one for each account."""
+    """Create an account's series, so that they are shown from the start."""
     _CLOCK_SKEW.labels(account or "")
     _CHANGED_BODIES.labels(account or "")
 
@@ -141,7 +141,7 @@ def count_signed(secret_index: int, age_seconds: float, account: str | None = No
 
 
 def show_clock_skew(age_seconds: float, account: str | None) -> None:
-    """Show how far our clock is from Stripe's, by an event of this age that one of our secrets signed."""
+    """Show how far our clock is from Stripe's, from the age of an event that one of our secrets signed."""
     _clock_skew(account).set(age_seconds)
 
 
@@ -156,7 +156,7 @@ def count_crowding(stage: str) -> None:
 
 
 def exposition() -> bytes:
-    """Everything counted, by every process of this receiver, in Prometheus's text format."""
+    """Return everything counted, by every process of this receiver, in Prometheus's text format."""
     counted: Collector = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         counted = multiprocess.MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
@@ -166,7 +166,7 @@ def exposition() -> bytes:
 
 
 class _WithoutEmptyLabels(Collector):
-    """What a collector has, without the labels that are empty: to Prometheus both are the same."""
+    """A collector's metrics without empty labels: to Prometheus an empty label and a missing one are the same."""
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
@@ -180,7 +180,7 @@ class _WithoutEmptyLabels(Collector):
             yield family
 
 
-# Looking a child up by its labels costs more than counting: keep the ones of the hot path.
+# Looking up a child by its labels costs more than counting, so those of the hot path are kept.
 @cache
 def _requests(outcome: str, account: str | None) -> Counter:
     return _REQUESTS.labels(outcome, account or "")
@@ -202,13 +202,13 @@ def _clock_skew(account: str | None) -> Gauge:
 
 
 class _Turn(threading.local):
-    """What a thread has counted in this turn of its event loop; without a loop each count is a turn."""
+    """A thread's counts in this turn of its event loop; without a loop each count is a turn of its own."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str | None], list[float]] = {}
         self.signed: dict[tuple[int, str | None], int] = {}
         self.ages: dict[str | None, float] = {}
-        self._ends_on: asyncio.AbstractEventLoop | None = None  # who has been asked to end this turn
+        self._ends_on: asyncio.AbstractEventLoop | None = None  # the loop that was asked to end this turn
 
     def end_soon(self) -> None:
         try:

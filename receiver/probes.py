@@ -1,8 +1,8 @@
-"""What machines ask of the receiver: is it alive, can it accept, and what has it counted.
+"""What machines ask of the receiver: whether it is alive, whether it can accept events, and what it has counted.
 
-/healthz is for restarts and asks nobody; /readyz is for routing and writes to Redis, because a ping
-passes while Redis is full, read-only or cannot write its file. Postgres is no part of either: receiving
-goes on without it. What tells more than yes or no is not for the internet (see `is_trusted`).
+/healthz is for restarts and queries no server; /readyz is for routing and writes to Redis, because a PING succeeds while Redis
+is full, read-only or cannot write its file. Neither involves Postgres: receiving works without it. Answers that say more than
+yes or no are not for the internet (see `is_trusted`).
 
 /metrics shows what this receiver counted, and what Redis knows of queue, workers and tables, over connections of its
 own: a Redis that is slow delays a scrape, and neither webhooks nor the other probes.
@@ -35,16 +35,16 @@ SCRAPE_SECONDS = 2.0
 
 
 class Readiness(Protocol):
-    """Tells whether the mailbox would keep an envelope now; all raise TransientError."""
+    """Tells whether the mailboxes would keep an event now; all methods raise TransientError."""
 
     async def probe(self) -> Mapping[str, str]:
-        """Write to the mailbox's server and return what a 2xx promises, and what has to be said of that."""
+        """Write to the mailboxes' server and return what a 2xx promises, and its warning if there is one."""
 
     async def describe(self) -> Mapping[str, object]:
-        """Return what is known of the server that keeps the promise."""
+        """Return the facts of the server that keeps the promise."""
 
     async def figures(self) -> Mapping[str | None, tuple[QueueFigures, KeptTables | None]]:
-        """Return what Redis knows of each account, by its name if it has one, and what a worker kept there of Postgres."""
+        """Return each account's figures from Redis, by its name if it has one, and those of Postgres that a worker kept there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Probes:
         return _page({"status": "ok"})
 
     def ready(self) -> Response:
-        """Answer whether an event would be kept now; `?verbose` adds what is known of the server."""
+        """Answer whether an event would be kept now; `?verbose` adds the server's facts."""
         verbose = "verbose" in request.args
         if verbose and not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
@@ -72,13 +72,13 @@ class Probes:
             )
 
     def counted(self) -> Response:
-        """Answer the metrics, to those who may see them."""
+        """Answer with the metrics, to those who may see them."""
         if not is_trusted(request.environ, self.token):
             abort(HTTPStatus.NOT_FOUND)
         return Response(metrics.exposition() + self._known(), HTTPStatus.OK, content_type=CONTENT_TYPE_LATEST)
 
     def _known(self) -> bytes:
-        """Show what Redis knows, or that it does not answer."""
+        """Write the metrics from Redis, or that it does not answer."""
         try:
             figures = runtime.run(self.readiness.figures(), timeout_seconds=SCRAPE_SECONDS)
         except (TransientError, TimeoutError):
@@ -99,6 +99,6 @@ def _page(content: Mapping[str, object]) -> Response:
 
 
 def respond(answer: HttpAnswer) -> Response:
-    """Give an answer as Flask's."""
+    """Convert an answer to Flask's."""
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, answer.http_status, headers)

@@ -1,8 +1,8 @@
 """Reading a request: what must hold before the first byte of its body is read.
 
-The server has refused what is no HTTP before this runs (ambiguous lengths, long headers, a chunked body with a
-Content-Length), and keeps the time that reading may take. It would hand over a chunked body of any size, and a body
-shorter than its Content-Length.
+Before this runs the server has refused anything that is not HTTP (ambiguous lengths, long headers, a chunked body with a
+Content-Length), and it limits the time of reading. It would pass on a chunked body of any size, and a body shorter than its
+Content-Length.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from cogento.serving.answers import Message, Receive
 
 MAX_BODY_BYTES = 50_331_648
-"""What Stripe can send at most, and a fifth: tests/support/largest.py makes it, and says from what."""
+"""The largest body that Stripe can send, plus a fifth: tests/support/largest.py makes one, and says from which limits."""
 
 METHOD = "POST"
-"""How Stripe sends; cogento/accounts.py says where to."""
+"""The method of a webhook; its path is in cogento/accounts.py."""
 
 _TYPE, _LENGTH, _SIGNATURE = b"content-type", b"content-length", b"stripe-signature"
 _CODING = b"transfer-encoding"
@@ -32,14 +32,14 @@ _UTF8 = (b"utf-8", b"utf8")
 
 
 class Head(NamedTuple):
-    """What a webhook's headers say; the body may be read. A chunked one says no length."""
+    """The facts in the headers of a webhook whose body may be read; `length` is None for a chunked body."""
 
     length: int | None
     signature: str | None
 
 
 def read_head(headers: Sequence[tuple[bytes, bytes]]) -> Head:
-    """Return what lower-case headers say of a body that we shall read; raises RejectedError."""
+    """Return what headers, with lower-case names, say about a body that may be read; raises RejectedError."""
     named = dict(headers)
     if len(named) < len(headers):
         _refuse_repeated(headers)
@@ -49,7 +49,7 @@ def read_head(headers: Sequence[tuple[bytes, bytes]]) -> Head:
 
 
 def announced_length(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """Return what headers say of the body's length, as it may be shown."""
+    """Return what the headers say about the body's length, in a form for logs."""
     announced = dict(headers).get(_LENGTH)
     return "chunked" if announced is None else announced[:20].decode("ascii", "replace")
 
@@ -60,7 +60,7 @@ def read_from(environ: Mapping[str, Any], length: int | None) -> bytes:
         raise RejectedError("length_required", "Send a Content-Length: this server reads no chunked body.")
     try:
         body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1 if length is None else length)
-    except OSError as error:  # the client has gone, or its chunks are none
+    except OSError as error:  # the client has gone, or its chunks are malformed
         raise _incomplete() from error
     if length is not None and len(body) != length:
         raise _incomplete()
@@ -96,7 +96,7 @@ async def _read(most: int, receive: Receive) -> bytes:
 
 
 async def _next(receive: Receive) -> Message:
-    """Return the next part; raises RejectedError where the body was cut, though nobody may read the answer."""
+    """Return the next part; raises RejectedError where the body was cut short, although the client may be gone."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise _incomplete()
@@ -112,7 +112,7 @@ def _too_large() -> RejectedError:
 
 
 def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
-    """Refuse what may come once only; a server that joined two signatures could make one of them."""
+    """Refuse repeated headers that may come only once; a server that joins two signature headers could make one of them."""
     times = Counter(name for name, _ in headers)
     if times[_SIGNATURE] > 1:
         raise RejectedError("signature_invalid", SIGNATURE_INVALID)
@@ -147,7 +147,7 @@ def _length(headers: Mapping[bytes, bytes]) -> int | None:
 
 
 def _check_coding(coding: bytes, announced: bytes) -> None:
-    """Take a chunked body, as tunnels and streaming proxies send it, and no other coding; raises RejectedError."""
+    """Accept a chunked body, as tunnels and streaming proxies send it, and no other coding; raises RejectedError."""
     if announced:  # two servers could see two ends of the body: RFC 9112, 6.1
         raise RejectedError("bad_request", "Send a Content-Length or a Transfer-Encoding, not both.")
     if coding.lower() != b"chunked":

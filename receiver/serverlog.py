@@ -1,4 +1,4 @@
-"""Lines of libraries that log the standard way, the server first, as the JSON lines that all else is."""
+"""Log lines of libraries that use the logging module, the server above all, as JSON lines like all others."""
 
 from __future__ import annotations
 

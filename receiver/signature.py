@@ -1,7 +1,7 @@
 """Stripe's signature: who sent this body, and when.
 
-Stricter than Stripe's SDK, which takes a timestamp from the future, `1_000` for a number and an
-unlimited list of signatures. Knows nothing of HTTP, and never says more than which rule was broken.
+Stricter than Stripe's SDK, which accepts a timestamp from the future, `1_000` as a number and an unlimited list of signatures.
+Knows nothing of HTTP, and never says more than which rule was broken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TOLERANCE_SECONDS = 300
 MAX_HEADER_LENGTH = 4096
 MAX_SIGNATURES = 10
 
-# What Stripe sends outside of a rotation; other headers that may be read are taken apart, which costs four times as much.
+# The header as Stripe sends it outside of a rotation; others are parsed in general, which costs four times as much.
 _USUAL = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +37,7 @@ class SignatureErrorReason(StrEnum):
 
 
 class SignatureError(Exception):
-    """The body is not vouched for by any of our secrets, or not now: then `age_seconds` says by how much."""
+    """None of our secrets signed the body, or the timestamp is outside the window: then `age_seconds` is its age."""
 
     def __init__(self, reason: SignatureErrorReason, age_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -99,7 +99,7 @@ def _take_apart(header: str) -> _Claim:
         raise SignatureError(SignatureErrorReason.UNREADABLE)
     items = [item.partition("=") for item in header.split(",")]
     timestamps = [value for scheme, _, value in items if scheme == "t"]
-    # Other schemes are skipped, as Stripe asks, so that nobody can have us fall back to a weaker one.
+    # Other schemes are skipped, as Stripe asks, so that nobody can make us fall back to a weaker one.
     signatures = [value for scheme, _, value in items if scheme == "v1"]
     readable = (
         all(scheme and equals and value for scheme, equals, value in items)

@@ -1,4 +1,4 @@
-"""Whether the receiver may start: asked before it listens, by a process of its own that loads no more than it takes."""
+"""Whether the receiver may start: checked before it listens, in a process of its own that loads only what that takes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def require_entry(each: Sequence[ReceiverSettings]) -> None:
     """Check the environment, and the mailboxes if they are there.
 
-    What can never be right ends the process with exit code 78 and one line. Redis being away is no such thing: the
-    receiver starts, answers 503, and accepts when it is back.
+    A configuration that can never work ends the process with exit code 78 and one line. A Redis that is away does not: the
+    receiver starts, answers 503, and accepts events when Redis is back.
     """
     if os.environ.get("FLASK_DEBUG"):
         refuse("FLASK_DEBUG must not be set: it shows requests to whoever causes an error")

@@ -1,6 +1,6 @@
-"""What the fence lets in and keeps out, told to the mailboxes now and then so that people can see it.
+"""What the fence lets in and keeps out, reported to Redis now and then so that people can see it.
 
-Counting is for every event and costs no more than an addition; telling is for a task of its own.
+Counting happens for every event and costs an addition; a task of its own reports the counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 
 class FenceTally:
-    """Counts in one event loop, and tells at once and then at most every five seconds."""
+    """Counts in one event loop, and reports the first count at once and further ones at most every five seconds."""
 
     def __init__(
         self, fence: Fence, notes: FenceNotes, *, every_seconds: float = INTERVALS.fence_tally_seconds
@@ -37,13 +37,13 @@ class FenceTally:
         self._telling: asyncio.Task[None] | None = None
 
     def let_in(self) -> None:
-        """Note an event on this side of the fence."""
+        """Count an event that the fence let in."""
         self._let_in += 1
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell())
 
     def keep_out(self, reason: Fenced, event_id: EventId) -> None:
-        """Note an event on the other side."""
+        """Count an event that the fence kept out."""
         self._kept_out[reason] = self._kept_out.get(reason, 0) + 1
         if reason is Fenced.NO_ACCOUNT:
             self._unnamed = event_id
@@ -51,13 +51,13 @@ class FenceTally:
             self._telling = asyncio.create_task(self._tell())
 
     def refuse_signature(self) -> None:
-        """Note a webhook that no secret of ours signed."""
+        """Count a webhook that no secret of ours signed."""
         self._bad_signatures += 1
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell())
 
     async def _tell(self) -> None:
-        """Tell what was counted, and rest; as often as there is something to tell."""
+        """Report what was counted, and rest; again while there is something to report."""
         while self._let_in or self._kept_out or self._bad_signatures:
             let_in, self._let_in = self._let_in, 0
             kept_out, self._kept_out = self._kept_out, {}

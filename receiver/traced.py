@@ -1,4 +1,4 @@
-"""The intake with a trace of each webhook, in place of the plain one where traces are asked for."""
+"""The intake with a trace of each webhook, in place of the plain one where traces are enabled."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class TracedIntake(Intake):
-    """Begins a trace that goes on in the worker; an application around us may have begun it.
+    """Begins a trace that continues in the worker; the application around us may have begun it.
 
-    What a request says of a trace counts for nothing: anybody may send one.
+    Trace headers of a request are ignored: anybody may send them.
     """
 
     __slots__ = ()

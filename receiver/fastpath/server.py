@@ -1,4 +1,4 @@
-"""The server under gunicorn: its answers and whom it cut are counted with those of the application."""
+"""The server under gunicorn: its own answers, and the connections that it closes, are counted with the application's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from receiver.reading import METHOD
 if TYPE_CHECKING:
     from cogento.serving.crowd import Stage
 
-# The parser knows the methods that are registered; of others it says no more than that.
+# The parser knows the registered methods; of another one it says only that it is unknown.
 _OTHER_METHOD = re.compile(
     rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(WEBHOOK_PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
 )
@@ -24,7 +24,7 @@ class WebhookConnection(Connection):
     """A connection to the receiver."""
 
     def count_answer(self, code: str) -> None:
-        """Count what the server itself refused; it took no time, and counts against what we promise all the same."""
+        """Count a request that the server itself refused; its time is not measured, but it counts against the error budget all the same."""
         metrics.time_answer(code, 0.0)
 
     def count_crowding(self, stage: Stage) -> None:
@@ -32,11 +32,11 @@ class WebhookConnection(Connection):
         metrics.count_crowding(stage)
 
     def methods_for(self, data: bytes) -> bytes | None:
-        """Return the method that is right at the webhook's address."""
+        """Return the method allowed at the webhook's URL."""
         return METHOD.encode() if _OTHER_METHOD.match(data) else None
 
 
 class ReceiverWorker(ServingWorker):
-    """One process of gunicorn's; see gunicorn_conf.py."""
+    """A worker process of gunicorn's; see gunicorn_conf.py."""
 
     connection = WebhookConnection

@@ -1,7 +1,7 @@
 """POST /webhooks/stripe from an event loop: what receiver/app.py does in a thread, for a seventh of its CPU.
 
-An ASGI application in front of Flask, because making Flask's request and response objects takes longer than all that
-is done here (docs/decisions/0005-webhook-before-flask.md).
+An ASGI application in front of Flask, because making Flask's request and response objects takes longer than everything that is
+done here (docs/decisions/0005-webhook-before-flask.md).
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
 
 
 def accelerated(parts: ReceiverParts) -> Webhook:
-    """Put the fast path around given parts in front of the Flask application around them."""
+    """Make the fast path for given parts, with their Flask application behind it."""
     flask = create_flask(lambda: parts, paths=tuple(parts.intakes))
     return Webhook(parts.intakes, otherwise=cast("Application", WSGIMiddleware(flask)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Answers 2xx only for what is kept or none of ours. Every other request is `otherwise`'s.
+    """Answers 2xx only for events that are kept or not for us. Passes every other request on to `otherwise`.
 
-    Each account's webhooks come to a path of their own, and the path alone says whose secrets count.
+    Each account's webhooks come to a path of their own, and the path alone decides whose secrets are tried.
     """
 
     intakes: Mapping[str, Intake]
     otherwise: Application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; a mistake of ours is answered and reported, and not quoted."""
+        """Answer a request; an unexpected error is answered and reported, and not quoted."""
         try:
             intake = self.intakes.get(scope["path"])
             if intake is not None and scope["method"] == METHOD:
@@ -78,14 +78,14 @@ async def _serve(intake: Intake, scope: Scope, receive: Receive, send: Send) -> 
 
 
 async def _without_body() -> Message:
-    """Stand for a body that nobody behind us needs: the server drops what there is of it."""
+    """Return an empty body in place of one that the application does not need: the server drops what comes of it."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
 async def _send_and_close(answer: HttpAnswer, receive: Receive, send: Send) -> None:
-    """Send an answer to a body that nobody will read, and close the connection behind it.
+    """Send an answer without having read the body, and close the connection after it.
 
-    It is read on for a moment: closing with unread bytes resets the connection and can undo the answer.
+    The body is read for a moment first: closing with unread bytes resets the connection and can lose the answer.
     """
     headers = [*answer.headers, CLOSE]
     await send({"type": "http.response.start", "status": answer.http_status, "headers": headers})
