@@ -1,1 +1,1 @@
-"""What Postgres is told: migrations and queries in SQL files, and what loads them. Knows nothing else."""
+"""SQL: migrations and queries in files, and the code that loads them. Knows nothing else."""

@@ -1,5 +1,5 @@
 -- What announces a change of {table}; completed and run by cogento/store/change_triggers.py.
--- With its owner's rights: who writes rows, the release before this one too, needs none on the table of changes.
+-- Runs with its owner's rights: roles that write rows, also for the release before this one, need none on the table of changes.
 CREATE OR REPLACE FUNCTION announce_{table}() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

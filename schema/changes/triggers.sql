@@ -1,5 +1,5 @@
 -- What calls the function of {table}; completed and run by cogento/store/change_triggers.py.
--- Called at the commit, so that changes are numbered in the order of commits; whether an update is one is decided as it is made.
+-- Called at commit, so that changes are numbered in the order of commits; whether an update counts is decided when it is made.
 DROP TRIGGER IF EXISTS announce_rows ON {table};
 DROP TRIGGER IF EXISTS announce_updates ON {table};
 

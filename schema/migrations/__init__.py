@@ -1,6 +1,6 @@
-"""Our migrations: one file of plain SQL each, run as it stands, whatever colons and percent signs it holds.
+"""Our migrations: one file of plain SQL each, run unchanged, with any colons and percent signs in it.
 
-Their state is in a table of our own, for every other Alembic calls its own `alembic_version`.
+The revision is kept in a table with a name of our own, because by default every Alembic calls its table `alembic_version`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def run_file(name: str) -> None:
 def run_statements(connection: sa.Connection, statements: str) -> None:
     """Run every statement in the transaction that the connection is in.
 
-    Past SQLAlchemy, which prepares what it sends, and nothing of several statements can be prepared.
+    It bypasses SQLAlchemy, which prepares what it sends: a text of several statements cannot be prepared.
     """
     driver = cast("Any", connection.connection.dbapi_connection)
     driver.run_async(lambda session: session.execute(statements))

@@ -1,8 +1,8 @@
-"""The named queries: one SQL file each, opening with its purpose and what its parameters are.
+"""The named queries: one SQL file each, which begins with its purpose and its parameters.
 
-What several share stands once in shared/ and comes in where a line says `-- include NAME`. The text is sent with its
-comments, so that pg_stat_activity and the server's log name the query too. Where `{table}` or another name in braces stands
-in it, or lines between `-- for each kind` and `-- end`, cogento/store/kind_queries.py completes it.
+Parts that several queries share are in shared/, and included by a line `-- include NAME`. The text is sent with its comments, so
+that pg_stat_activity and the server's log name the query, too. cogento/store/kind_queries.py completes a query that has
+`{table}` or another name in braces, or lines between `-- for each kind` and `-- end`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def query(name: str) -> str:
 
 @cache
 def column_names(statement: str) -> tuple[str, ...]:
-    """Name the columns of the rows that a statement takes, one array each, in the order of its parameters."""
+    """Return the columns that a statement takes as arrays, in the order of its parameters."""
     (named,) = _MANY_ROWS.findall(statement.replace("[]", ""))
     return tuple(name.strip() for name in named.split(","))
 

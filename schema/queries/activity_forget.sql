@@ -1,3 +1,3 @@
--- Delete old activity, and bulk operations that ended long ago. What was done to a letter stays with it.
+-- Delete old activity, and bulk operations that ended long ago. Actions on a letter stay as long as the letter.
 -- $1 INTEGER: days since, 400 at least
 SELECT forget_old_activity($1::INTEGER)

@@ -1,5 +1,5 @@
--- List what operators did, newest first: their activity and, as lines of the same list, what was done to single letters. What
--- workers did to letters by themselves, and letters of bulk operations, are told where they are asked for.
+-- List what operators did, newest first: their activity and, as lines of the same list, actions on single letters. Actions of
+-- workers, and actions within bulk operations, are listed only where $1 or $3 asks for them.
 -- $1 VARCHAR: who; NULL for all, as with the next two
 -- $2 VARCHAR: action
 -- $3 VARCHAR: about, a customer, object or event

@@ -1,4 +1,4 @@
--- Write down what an operator did.
+-- Record what an operator did.
 -- $1 VARCHAR: who
 -- $2 VARCHAR: action
 -- $3 VARCHAR: about, an id; NULL for none

@@ -1,4 +1,4 @@
--- Begin a backfill anew with these slices, in this order, and forget the one before.
+-- Begin a new backfill with these slices, in this order, and forget the one before.
 -- $1 VARCHAR[]: kinds of object
 -- $2 BIGINT[]: first seconds, Unix time
 -- $3 BIGINT[]: seconds after the last ones, Unix time

@@ -1,2 +1,2 @@
--- Say that a backfill has listed everything.
+-- Record that a backfill has listed everything.
 UPDATE backfill_progress SET finished_at = now()

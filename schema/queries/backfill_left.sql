@@ -1,4 +1,4 @@
--- Give the slices in which something is left to list, in the order in which they are begun.
+-- Read the slices in which something is left to list, in the order in which they are begun.
 SELECT
     id,
     kind,

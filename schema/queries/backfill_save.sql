@@ -1,4 +1,4 @@
--- Say how far a slice has been listed, and count what became of its objects.
+-- Record how far a slice has been listed, and count what became of its objects.
 -- $1 BIGINT: number of the slice
 -- $2 BIGINT: second before which objects are left, Unix time
 -- $3 VARCHAR[]: kinds of object
@@ -14,6 +14,6 @@ SELECT
     counted.outcome,
     counted.objects
 FROM unnest($3::VARCHAR[], $4::VARCHAR[], $5::BIGINT[]) AS counted (kind, outcome, objects)
-ORDER BY counted.kind, counted.outcome -- the same order in every transaction, so that none waits in a circle
+ORDER BY counted.kind, counted.outcome -- the same order in every transaction, against deadlocks
 ON CONFLICT (kind, outcome) DO UPDATE
 SET objects = totals.objects + excluded.objects

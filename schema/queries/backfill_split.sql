@@ -1,4 +1,4 @@
--- Cut a slice in two: it keeps what is from a second on, and a new one has what is before. Gives back the new one's
+-- Cut a slice in two: it keeps the time from a second on, and a new slice gets the time before. Returns the new one's
 -- number.
 -- $1 BIGINT: number of the slice
 -- $2 BIGINT: the second, Unix time

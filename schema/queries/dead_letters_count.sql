@@ -1,4 +1,5 @@
--- Count unresolved letters by status and class, and those that end what a row still shows; find the oldest.
+-- Count unresolved letters by status and class, and those whose events end an object that its row shows as not ended; find
+-- the oldest.
 WITH counted AS (
     SELECT
         status,
@@ -12,7 +13,7 @@ WITH counted AS (
         failure_class
 ),
 
--- By itself, for few letters tell of an end: of those alone rows are looked up.
+-- Counted separately, because few letters are of an end: rows are looked up for those only.
 ending AS (
     SELECT
         letter.status,

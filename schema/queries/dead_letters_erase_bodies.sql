@@ -1,4 +1,4 @@
--- Erase what a resolved letter said, for privacy; that it existed stays.
+-- Erase the bytes of resolved letters, for privacy; the letters' records stay.
 -- $1 INTEGER: days since it was resolved
 UPDATE dead_letters
 SET raw_body = NULL

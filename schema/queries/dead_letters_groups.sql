@@ -1,4 +1,4 @@
--- Count letters by what they died of, the most letters first; what is told of a cause is the newest of its letters.
+-- Count letters by cause, the most frequent first; the columns of a cause are those of its newest letter.
 -- $14 BIGINT: only the newest so many letters; NULL for all
 -- $15 INTEGER: at most so many groups
 WITH counted AS (

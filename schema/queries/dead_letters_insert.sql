@@ -1,4 +1,4 @@
--- Keep dead letters; one that is not resolved yet is opened again with what it died of now. Of a customer that was deleted
+-- Keep dead letters; one that is not resolved yet is opened again with its present cause. Of a customer that was deleted
 -- no bytes are kept.
 -- $1 VARCHAR[]: event ids
 -- $2 VARCHAR[]: types
@@ -20,7 +20,7 @@
 -- $18 VARCHAR[]: worker versions
 -- $19 VARCHAR[]: sources
 -- $20 BYTEA[]: raw bodies
--- $21 BOOLEAN[]: whether they tell of an end
+-- $21 BOOLEAN[]: whether their events end the object
 INSERT INTO dead_letters AS letter (
     event_id, event_type, customer_id, object_id, livemode, api_version, event_created_at,
     received_at, first_attempt_at, attempts, starts, reason, failure_class, failure_code,

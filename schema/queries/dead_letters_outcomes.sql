@@ -1,4 +1,4 @@
--- Say what became of letters.
+-- Read what became of letters.
 -- $1 BIGINT[]: letter ids
 SELECT
     id,

@@ -1,6 +1,6 @@
--- Give letters back that were taken for a retry which did not come about.
+-- Open letters again that were taken for a retry which did not come about.
 -- $1 BIGINT[]: letter ids
--- $2 INTEGER: taken at least so many seconds ago; a later retry is somebody else's
+-- $2 INTEGER: taken at least so many seconds ago; a later retry is another process's
 -- $3 VARCHAR: who
 -- $4 VARCHAR: why
 -- $5 BIGINT: the operation that it is part of; NULL for none

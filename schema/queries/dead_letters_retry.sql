@@ -1,4 +1,4 @@
--- Take open letters for putting back in their mailboxes; of two people at once, one gets each.
+-- Take open letters, to put them back into their mailboxes; of two callers at once, only one gets each letter.
 -- $1 BIGINT[]: letter ids
 -- $2 VARCHAR: who
 -- $3 VARCHAR: why; may be NULL

@@ -1,4 +1,4 @@
--- Read what the rows of letters' objects show meanwhile: by which event, of which second, and whether they have ended.
+-- Read what the rows of letters' objects show by now: which event, of which second, and whether the object has ended.
 -- $1 BIGINT[]: letter ids
 SELECT
     letter.id,

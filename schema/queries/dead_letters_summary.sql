@@ -1,5 +1,5 @@
--- Say how many letters match, exactly, which is the newest, and what most of them died of; count the customers of some. One row
--- a cause, each with the totals; one row without a cause when nothing matches. What matches is read once.
+-- Count exactly how many letters match, and find the newest and the most frequent causes; count the customers of some. One row
+-- for each cause, with the totals in each; one row without a cause when nothing matches. Matching letters are read once.
 -- $14 VARCHAR[]: customers who are paused
 -- $15 BIGINT: letters whose customers are counted, at most; NULL for all
 -- $16 INTEGER: at most so many causes, one at least

@@ -1,7 +1,7 @@
--- Find open, never retried letters of a reason that died a while ago, once anybody's rows were written after that,
+-- Find open, never retried letters of a reason that died a while ago, if any customer's rows were written after that,
 -- oldest event first.
 -- $1 VARCHAR: the reason in the catalogue
--- $2 INTEGER: seconds since they died; what was written is looked for within as many
+-- $2 INTEGER: seconds since they died; written rows are looked for within the last so many seconds, too
 -- $3 INTEGER: at most so many
 SELECT letter.id
 FROM dead_letters AS letter

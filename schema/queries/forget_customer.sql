@@ -1,4 +1,4 @@
--- Make a customer's row the tombstone of somebody who was forgotten; the events before have left it without personal data.
+-- Make a customer's row the tombstone of a person who was forgotten; it has no personal data any more when this runs.
 -- $1 VARCHAR: Stripe's id of the customer
 -- $2 VARCHAR: id of the event that it shows
 -- $3 BIGINT: second of that event

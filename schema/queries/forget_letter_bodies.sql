@@ -1,5 +1,5 @@
--- Read what letters say of somebody, to find what names the person.
--- $1 VARCHAR[]: whose, customers and objects
+-- Read the bytes of a person's letters, to find what names the person.
+-- $1 VARCHAR[]: the person's customer and objects
 SELECT
     id,
     status,

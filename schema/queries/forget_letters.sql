@@ -1,8 +1,8 @@
--- Erase what letters say: their bytes, and what people typed about them. Their record and the hash of the bytes stay; those
--- that are not closed are discarded, as they can not be retried any more.
--- $1 VARCHAR[]: whose, customers and objects
+-- Erase letters' bytes, and what people typed about them. The record and the hash of the bytes stay; open letters are
+-- discarded, as they cannot be retried any more.
+-- $1 VARCHAR[]: the person's customer and objects
 -- $2 VARCHAR: who
--- $3 VARCHAR: what they end as
+-- $3 VARCHAR: the resolution of discarded letters
 WITH mine AS (
     SELECT
         id,

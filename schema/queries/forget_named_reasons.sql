@@ -1,4 +1,4 @@
--- Erase what people typed anywhere else that names somebody: reasons, and filters of bulk operations.
+-- Erase texts that name the person anywhere else: reasons, and filters of bulk operations.
 -- $1 VARCHAR[]: what names the person, in lower case
 WITH named AS (
     SELECT unnest($1::VARCHAR[]) AS name

@@ -1,4 +1,4 @@
--- Take out of a row of {table} what may be personal: the columns that the kind keeps as JSON.
+-- Erase the columns of a row of {table} that may be personal: those that the kind keeps as JSON.
 -- $1 UUID: id of the row
 -- $2 BYTEA: evidence of order
 UPDATE {table}

@@ -1,6 +1,6 @@
--- Erase what people typed about somebody's letters, and about the person or their objects.
--- $1 VARCHAR[]: whose, customers and objects
--- $2 VARCHAR: what letters of theirs end as, which nobody typed
+-- Erase what people typed about the person's letters, and about the person or their objects.
+-- $1 VARCHAR[]: the person's customer and objects
+-- $2 VARCHAR: the resolution that forgetting itself gave to letters, which is kept
 WITH letter_reason AS (
     UPDATE dead_letter_actions
     SET why = NULL

@@ -1,4 +1,4 @@
--- Read what names a customer's person, and how many roles they have.
+-- Read the columns of a customer that name the person, and how many roles the person has.
 -- $1 VARCHAR: Stripe's id of the customer
 SELECT
     email,

@@ -1,4 +1,4 @@
--- Read a customer as people ask for it: the row and the roles.
+-- Read a customer for people: the row and the roles.
 -- $1 VARCHAR: Stripe's id of the customer
 SELECT
     user_id::TEXT AS user_id,

@@ -1,4 +1,4 @@
--- Read what became of one event: a probe of each day's primary key.
+-- Read what became of one event: one probe of each day's primary key.
 -- $1 VARCHAR: Stripe's id of the event
 SELECT
     -- include ledger_columns

@@ -1,4 +1,4 @@
--- Read what became of a customer's events, the newest first; thin ones of other objects name no customer.
+-- Read what became of a customer's events, the newest first; thin ones of the customer's objects name no customer.
 -- $1 VARCHAR: Stripe's id of the customer
 -- $2 INTEGER: at most so many
 SELECT

@@ -1,4 +1,4 @@
--- Read what is known of some events: a probe of each day's primary key for each.
+-- Read what became of some events: one probe of each day's primary key for each.
 -- $1 VARCHAR[]: Stripe's ids of the events
 SELECT
     -- include ledger_columns

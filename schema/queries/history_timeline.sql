@@ -1,10 +1,10 @@
 -- Read a part of a customer's events, the newest first, each with its dead letter if it has one.
--- $1 VARCHAR[]: the customer, and what belongs to it: thin events of others name no customer
+-- $1 VARCHAR[]: the customer and its objects: thin events of the objects name no customer
 -- $2 VARCHAR: only of this object; NULL for all
 -- $3 BOOLEAN: only those that changed a row, or could not
--- $4 TIMESTAMPTZ: before the event of this second, as is NULL from the newest
--- $5 TIMESTAMPTZ: settled then
--- $6 VARCHAR: with this id
+-- $4 TIMESTAMPTZ: second of the event before which to read; NULL from the newest
+-- $5 TIMESTAMPTZ: when that event was settled
+-- $6 VARCHAR: id of that event
 -- $7 INTEGER: at most so many
 SELECT
     -- include ledger_columns

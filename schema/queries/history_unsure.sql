@@ -1,5 +1,5 @@
--- Read what a customer's unsure rows remember of their events: its own row, then what belongs to it; and whether
--- one has not ended though its customer is deleted.
+-- Read what a customer's unsure rows remember of their events: its own row, then its objects; and whether
+-- one has not ended although its customer is deleted.
 -- $1 VARCHAR: Stripe's id of the customer
 -- $2 INTEGER: at most so many of each kind
 (

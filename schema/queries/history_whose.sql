@@ -1,4 +1,4 @@
--- Find the customers that an id or address is about: of a customer, of what belongs to one, of an event, of a user.
+-- Find the customers that an id or address is about: of a customer, of an object or event of one, of a user.
 -- $1 VARCHAR: the id or address
 -- $2 VARCHAR: the same as an address in its canonical form
 -- $3 UUID: the same as a user's id, or NULL

@@ -1,4 +1,4 @@
--- Keep whole objects, in the order of their ids; of nobody who is deleted.
+-- Keep whole objects, in the order of their ids; none of deleted customers.
 -- $1 VARCHAR[]: Stripe's ids
 -- $2 UUID[]: user ids of their owners
 -- $3 VARCHAR[]: ids of the events that they came with

@@ -1,5 +1,5 @@
--- Write that events are dead, and count it; gives back those that are. One that was applied meanwhile stays so;
--- a thin one may die of what it is asked for.
+-- Write that events are dead, and count it; returns those that are. One that was applied meanwhile stays so; a thin one,
+-- which is superseded by Stripe's answer, may still die when there is none.
 WITH entered AS (
     -- include ledger_rows
     ON CONFLICT (event_id, event_created_at) DO UPDATE

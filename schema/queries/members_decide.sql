@@ -1,5 +1,5 @@
--- Say which statuses of a subscription make a member, for all that write rows. A row comes back when that is a change.
--- $1 VARCHAR[]: statuses, sorted; none of them: roles are left alone
+-- Set which statuses of a subscription make a member, for every process that writes rows. A row comes back on a change.
+-- $1 VARCHAR[]: statuses, sorted; with none, roles are left alone
 WITH before AS (
     SELECT statuses
     FROM member_statuses

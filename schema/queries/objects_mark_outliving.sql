@@ -1,4 +1,4 @@
--- Mark rows of {table} as unsure that have not ended though their customers are deleted, locking them in the one order
+-- Mark rows of {table} as unsure that have not ended although their customers are deleted, locking them in the one order
 -- that every transaction keeps.
 WITH outliving AS (
     SELECT s.{row_id}

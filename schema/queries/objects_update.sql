@@ -1,5 +1,5 @@
--- Write what known rows of {table} shall show. NULL keeps metadata as it is, so that an unchanged one is no new
--- index entry.
+-- Write what known rows of {table} are to show. NULL keeps metadata as it is, so that unchanged metadata adds no index
+-- entry.
 -- $1 UUID[]: ids of the rows
 -- $2 UUID[]: user ids of their owners
 {parameters}

@@ -1,4 +1,4 @@
--- Say of operations whose process is gone that they are interrupted, so that another one may run.
+-- Mark operations whose process is gone as interrupted, so that another one may run.
 UPDATE operations
 SET state = 'interrupted'
 WHERE

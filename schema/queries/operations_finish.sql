@@ -2,7 +2,7 @@
 -- $1 BIGINT: number of the operation
 -- $2 VARCHAR: token of the process that runs it
 -- $3 VARCHAR: state: done, stopped or failed
--- $4 VARCHAR: what it failed of; NULL for nothing
+-- $4 VARCHAR: the error that it failed with; NULL for none
 UPDATE operations
 SET
     state = $3::VARCHAR,

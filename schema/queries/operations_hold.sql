@@ -1,4 +1,4 @@
--- Begin a batch: no row comes back when the operation shall stop, or another process runs it.
+-- Begin a batch: no row comes back when the operation is to stop, or another process runs it.
 -- $1 BIGINT: number of the operation
 -- $2 VARCHAR: token of the process that runs it
 UPDATE operations

@@ -1,5 +1,5 @@
 -- Name the letters that an operation had taken and not yet counted when its process ended, and where they are; without
--- those that it gave back.
+-- those that it opened again.
 -- $1 BIGINT: number of the operation
 SELECT
     letter.id,

@@ -1,4 +1,4 @@
--- Say what has become of the letters that an operation dealt with: how many by status, and by how they ended.
+-- Count the letters that an operation dealt with, by status and by how they ended.
 -- $1 BIGINT: number of the operation
 SELECT
     letter.status,

@@ -1,4 +1,4 @@
--- Say what was done so far; no row comes back when another process runs the operation.
+-- Record what was done so far; no row comes back when another process runs the operation.
 -- $1 BIGINT: number of the operation
 -- $2 VARCHAR: token of the process that runs it
 -- $3 JSONB: letters by result

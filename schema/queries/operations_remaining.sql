@@ -1,5 +1,5 @@
--- Name the letters that an operation has still to deal with, oldest event first. One that it has dealt with is left alone,
--- unless its retry did not come about. A probe of an index for each letter, whatever the planner believes of the operation.
+-- Name the letters that an operation still has to deal with, oldest event first. One that it has dealt with is left out,
+-- unless its retry did not come about. One index probe for each letter, whatever the planner estimates for the operation.
 -- $14 BIGINT: number of the operation
 SELECT
     id,

@@ -1,4 +1,4 @@
--- Have an operation stop after its batch; one whose process is gone is stopped at once.
+-- Have an operation stop after its current batch; one whose process is gone is stopped at once.
 -- $1 BIGINT: number of the operation
 UPDATE operations
 SET

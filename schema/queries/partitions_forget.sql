@@ -1,5 +1,5 @@
--- Delete what is past retention from the partition of days that have none of their own: an old event that
--- was settled a moment ago is remembered as long as any other.
+-- Delete events past retention from the default partition, whose days have no partition of their own: an old event
+-- that was settled recently is kept as long as any other.
 -- $1 DATE: the oldest day to keep, UTC
 DELETE FROM webhook_events_default
 WHERE

@@ -1,5 +1,5 @@
--- Read the customers whose rows changed last, by way of the ledger: users has no index by time, so that
--- most of its updates touch no index.
+-- Read the customers whose rows changed last, through the ledger: users has no index by time, so that most of its
+-- updates touch no index.
 -- $1 INTEGER: seconds to look back
 -- $2 INTEGER: at most so many
 WITH changed AS (

@@ -1,4 +1,4 @@
--- Read the subscriptions whose rows changed last, by way of the ledger as for customers.
+-- Read the subscriptions whose rows changed last, through the ledger, as for customers.
 -- $1 INTEGER: seconds to look back
 -- $2 INTEGER: at most so many
 WITH changed AS (

@@ -1,6 +1,6 @@
--- Find what Stripe has to be asked for, the longest in doubt first: rows that are unsure and that nothing has been
--- written to for a while, and objects of which an event is a dead letter and no later one is shown. What belongs to
--- a customer that has no row would wait for it: the customer is asked for. An answer that died is not asked for again.
+-- Find objects that Stripe has to be asked for, the longest in doubt first: unsure rows that were not written for a while,
+-- and objects with an event that is a dead letter while the row shows no later one. For an object of a customer without a
+-- row, the customer is asked for, as the object would wait for it. An answer that became a dead letter is not asked for again.
 -- $1 DOUBLE: seconds since the last write
 -- $2 VARCHAR[]: objects to leave out
 -- $3 BIGINT: how many at most

@@ -1,6 +1,6 @@
--- Note what Stripe told of objects. It has to be asked no more for those that it surely told the last of: its
--- answer is later than all that was told of the object, and shows that it has ended if that was told. Where
--- more was told since, that begins to wait now.
+-- Note which objects Stripe has answered for. An object need not be asked for again if the answer is surely the latest: it is
+-- later than all thin events of the object, and shows that the object has ended if one of them said so. Where a thin event is
+-- later than the answer, its wait begins now.
 -- $1 VARCHAR[]: object ids
 -- $2 BIGINT[]: when, by Stripe's clock, Unix time
 -- $3 BOOLEAN[]: whether the answer shows that it has ended

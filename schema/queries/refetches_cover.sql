@@ -1,4 +1,4 @@
--- Find which of these snapshot events an answer stands for: Stripe has told of the object since, or will be asked.
+-- Find which of these snapshot events an answer replaces: Stripe has answered for the object since, or will be asked.
 -- $1 VARCHAR[]: event ids
 -- $2 VARCHAR[]: the objects that they are about
 -- $3 BIGINT[]: their own seconds, Unix time

@@ -1,8 +1,8 @@
--- Find objects that Stripe has to be asked for: nothing more was told of them for a while, or they wait for
+-- Find objects that Stripe has to be asked for: no thin event has named them again for a while, or they have waited for
 -- long. The longest first.
 -- $1 DOUBLE: seconds since the last event
 -- $2 DOUBLE: or seconds since the first
--- $3 VARCHAR[]: objects to leave out
+-- $3 VARCHAR[]: ids of objects to leave out
 -- $4 BIGINT: how many at most
 -- $5 VARCHAR[]: the kinds that this release knows
 SELECT

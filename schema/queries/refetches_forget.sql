@@ -1,5 +1,5 @@
--- Forget objects of which nothing was told for longer than the ledger remembers.
--- $1 INTEGER: for how many days it does
+-- Forget objects that no thin event has named for longer than the ledger's retention.
+-- $1 INTEGER: the ledger's retention in days
 DELETE FROM notices
 WHERE
     noticed_at < now() - make_interval(days => $1::INTEGER)

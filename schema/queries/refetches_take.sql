@@ -1,5 +1,5 @@
--- Write down of which objects thin events told, and which of them Stripe has to be asked for: those that it has
--- not told of since.
+-- Note which objects thin events named, and which of them Stripe has to be asked for: those for which it has not
+-- answered since.
 -- $1 VARCHAR[]: object ids
 -- $2 VARCHAR[]: their kinds
 -- $3 BIGINT[]: when each changed last, Unix time

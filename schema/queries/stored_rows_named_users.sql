@@ -1,4 +1,4 @@
--- Name customers that Stripe should list, in the order of their ids: those that live.
+-- Name customers that Stripe should list, in the order of their ids: those that are not deleted.
 -- $1 VARCHAR: after which id
 -- $2 BIGINT: how many at most
 SELECT

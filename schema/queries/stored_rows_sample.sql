@@ -1,4 +1,4 @@
--- Name rows of all kinds at random; reads all of every table.
+-- Name rows of all kinds at random; reads every table completely.
 -- $1 BIGINT: how many at most
 SELECT
     one.kind,

@@ -1,4 +1,4 @@
--- Give events that are waited for, the oldest first, a page at a time.
+-- List awaited events, the oldest first, a page at a time.
 -- $1 BIGINT: second of the last event of the page before, Unix time; 0 for the first page
 -- $2 VARCHAR: its id; empty for the first page
 -- $3 BIGINT: how many at most

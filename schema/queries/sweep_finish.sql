@@ -1,2 +1,2 @@
--- Say that a sweep has come to its end.
+-- Record that a sweep has ended.
 UPDATE sweep_progress SET finished_at = now()

@@ -1,4 +1,4 @@
--- Count events that were missing, and write down those that are not in the ledger yet.
+-- Count events that were missing, and note those that are not in the ledger yet.
 -- $1 BIGINT: how many were missing
 -- $2 VARCHAR[]: event ids to wait for
 -- $3 BIGINT[]: their own seconds, Unix time

@@ -1,4 +1,4 @@
--- Give rows the address they are signed in with, and say which one they claim.
+-- Set the address to sign in with, and the address that the row claims.
 -- $1 UUID[]: user ids
 -- $2 VARCHAR[]: their addresses
 -- $3 VARCHAR[]: the addresses that they have in Stripe, in their canonical form

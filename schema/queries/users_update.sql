@@ -1,10 +1,10 @@
--- Write what known customers shall show; who holds which address is written apart.
+-- Write what known customers are to show; who holds which address is written by users_set_email.
 -- $1 UUID[]: user ids
 -- $2 VARCHAR[]: addresses as Stripe has them
 -- $3 VARCHAR[]: names
 -- $4 VARCHAR[]: phone numbers
 -- $5 JSONB[]: addresses
--- $6 JSONB[]: metadata; NULL keeps what is there, so that an unchanged one is no new index entry
+-- $6 JSONB[]: metadata; NULL keeps the present value, so that unchanged metadata adds no index entry
 -- $7 BIGINT[]: created in Stripe, Unix seconds
 -- $8 BIGINT[]: second of the event that is shown
 -- $9 VARCHAR[]: id of the event that is shown

@@ -1,4 +1,4 @@
-"""Which dead letters take something away, so that they can wake somebody."""
+"""Which dead letters are of cancellations or deletions, so that these can page the on-call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Which dead letters take something away: somebody keeps what has ended until they are dealt with.
+-- Which dead letters are of cancellations or deletions: until they are dealt with, somebody keeps access that has ended.
 
 ALTER TABLE dead_letters ADD COLUMN removal BOOLEAN NOT NULL DEFAULT FALSE;
 

@@ -1,4 +1,4 @@
-"""What has to be one thing for all that write rows: the form of addresses, and the statuses that make members."""
+"""Rules that must be the same for every process that writes rows: the form of addresses, and the statuses that make members."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
--- What has to be one thing for all that write rows: the form of an address by which customers share it, and the
--- statuses that make a member.
+-- Rules that must be the same for every process that writes rows: the canonical form of an address, and the statuses
+-- that make a member.
 
 ALTER TABLE users ADD COLUMN claimed_email VARCHAR;
 

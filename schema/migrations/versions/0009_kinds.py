@@ -1,4 +1,4 @@
-"""Another kind of object needs its table and nothing else."""
+"""Lets another kind of object be added with its table and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Which kinds of objects there are, the program says (cogento/events/kinds/).
+-- The program defines which kinds of objects there are (cogento/events/kinds/).
 
 ALTER TABLE notices DROP CONSTRAINT notices_kind_check;
 ALTER TABLE backfill_slices DROP CONSTRAINT backfill_slices_kind_check;

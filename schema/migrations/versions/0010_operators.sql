@@ -1,6 +1,6 @@
 -- What operators do: one line for each thing that they change, and how far a bulk retry or discard has come.
 
--- Numbered by the sequence of dead_letter_actions, so that both are paged through as one list.
+-- Numbered by the sequence of dead_letter_actions, so that both can be paged as one list.
 CREATE TABLE activity (
     id BIGINT NOT NULL DEFAULT nextval('dead_letter_actions_id_seq'),
     happened_at TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -14,7 +14,7 @@ CREATE TABLE activity (
 
 CREATE INDEX idx_activity_about ON activity (about);
 
--- A role that may write to tables needs nothing more for an identity column, and this much for a default of its own.
+-- A role that may write to the table needs no further right for an identity column, but this one for a sequence as default.
 GRANT USAGE ON SEQUENCE dead_letter_actions_id_seq TO PUBLIC;
 
 CREATE TABLE operations (

@@ -1,4 +1,4 @@
-"""The ledger's days are made and dropped by functions, which have their owner's rights: a worker needs none to change tables."""
+"""The ledger's days are made and dropped by functions with their owner's rights, so that a worker needs no right to change tables."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    """Make the functions; the release before this one goes on making days by itself, under the same lock."""
+    """Make the functions; the release before this one still makes days by itself, under the same lock."""
     run_file("0012_ledger_days.sql")

@@ -1,8 +1,8 @@
--- The days of the ledger, made and dropped with the rights of the tables' owner, so that who writes rows may change no
--- table. What they do follows from a date alone. Their search path is that of the session that makes them, a migration's.
+-- Functions that make and drop the ledger's days with the rights of the tables' owner, so that roles which write rows need no
+-- right to change tables. Each takes only a date. Their search path is that of the session that creates them, a migration's.
 
--- The default partition may hold events of the day, from when nobody made days. It is locked first, so that no further one
--- slips in between the move and the attachment, which would then fail.
+-- The default partition may hold events of the day, from a time when no days were made. It is locked first, so that no further
+-- event comes between moving these and attaching the partition, which would then fail.
 CREATE FUNCTION make_ledger_day(day DATE) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

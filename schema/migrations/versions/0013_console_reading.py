@@ -1,4 +1,4 @@
-"""What keeps the console quick over many letters: bodies apart, and indexes that counting needs nothing beside."""
+"""What keeps the console fast with many letters: bodies in a table of their own, and indexes that suffice for counting."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 -- What the console reads stays quick over a hundred thousand letters (docs/benchmarks.md).
 
--- Bodies lie apart, but for the smallest: what counts and lists letters reads a seventh as much, and what closes one no
--- longer copies its body. Vacuumed early, so that counts come from indexes alone soon after many letters were closed.
+-- All but the smallest bodies are stored out of line (TOAST): counting and listing letters reads a seventh as much, and closing
+-- one no longer copies its body. Vacuumed early, so that counts need only indexes soon after many letters were closed.
 ALTER TABLE dead_letters SET (
     toast_tuple_target = 1024,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_insert_scale_factor = 0.01
 );
 
--- With bodies apart it need not hold what is counted: it finds letters of a status and a cause, and is a fortieth as large.
+-- With bodies out of line it need not include counted columns: it finds letters of a status and a cause, and is a fortieth as large.
 DROP INDEX idx_dead_letters_cause;
 CREATE INDEX idx_dead_letters_cause ON dead_letters (status, fingerprint);
 
@@ -20,17 +20,17 @@ WHERE status IN ('open', 'retrying');
 CREATE INDEX idx_dead_letters_unresolved_removals ON dead_letters (object_id)
 WHERE removal AND status IN ('open', 'retrying');
 
--- The latest action of a letter is found, not sorted for.
+-- Finds the latest action of a letter without sorting.
 DROP INDEX idx_dead_letter_actions_letter_id;
 CREATE INDEX idx_dead_letter_actions_letter_id ON dead_letter_actions (letter_id, id);
 
--- What one person did is found among what all did.
+-- Finds one person's actions among those of all.
 CREATE INDEX idx_activity_who ON activity (who, id);
 CREATE INDEX idx_activity_action ON activity (action, id);
 CREATE INDEX idx_dead_letter_actions_who ON dead_letter_actions (who, id) WHERE operation_id IS NULL;
 
 -- What operators did is kept for an audit that looks back a year, and then deleted with the rights of the tables' owner: no
--- process may delete what was done itself. That somebody was forgotten is never deleted.
+-- process may delete activity itself. Records that a person was forgotten are never deleted.
 CREATE FUNCTION forget_old_activity(days INTEGER) RETURNS VOID
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

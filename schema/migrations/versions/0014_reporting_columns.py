@@ -1,4 +1,4 @@
-"""What reports ask of a subscription: its items, and the dates and choices of its end, trial, pause and collection."""
+"""What reports need of a subscription: its items, and the dates and settings of its end, trial, pause and collection."""
 
 from __future__ import annotations
 

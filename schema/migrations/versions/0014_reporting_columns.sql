@@ -1,4 +1,4 @@
--- What reports ask of a subscription, from the same snapshots as everything else. Rows that are here already show it after
+-- What reports need of a subscription, from the same snapshots as everything else. Existing rows show it after
 -- their next event, or after a backfill: until then `items` is NULL, which a row of this release never shows.
 
 ALTER TABLE subscriptions

@@ -1,4 +1,4 @@
-"""What changed in the tables is kept and announced, where that is switched on."""
+"""Changes of the tables are recorded and announced, where that is switched on."""
 
 from __future__ import annotations
 

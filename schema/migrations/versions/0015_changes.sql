@@ -1,5 +1,5 @@
--- Which rows changed, for whoever must act on it: kept in a table and announced to those who listen (docs/reacting.md).
--- Nothing here costs anything until triggers are made, which CHANGES=on does (cogento/store/change_triggers.py).
+-- Which rows changed, for programs that act on it: recorded in a table and announced to listeners (docs/reacting.md).
+-- This costs nothing until triggers are made, which CHANGES=on does (cogento/store/change_triggers.py).
 
 CREATE TABLE changes (
     change_id BIGINT GENERATED ALWAYS AS IDENTITY,
@@ -20,7 +20,7 @@ CREATE TABLE changes (
     CONSTRAINT changes_action_check CHECK (action IN ('insert', 'update', 'delete'))
 );
 
--- One row. Readers see by it whether anything is missing after the change that they read last.
+-- One row, which tells readers whether any change after the last one that they read is missing.
 CREATE TABLE change_feed (
     id BOOLEAN NOT NULL DEFAULT TRUE,
     is_on BOOLEAN NOT NULL DEFAULT FALSE,
@@ -62,12 +62,12 @@ $$;
 
 -- Called once for each change, when its transaction is about to commit (the triggers are deferred).
 --
--- From here to its end one transaction at a time: so numbers are given in the order of commits, and a reader who has seen a
--- number misses none below it that is committed later. NOTIFY itself takes such a lock a moment later, so this costs no
--- concurrency that is not lost anyway. Whoever holds it waits for no row.
+-- From here to its end one transaction runs at a time: so numbers are given in the order of commits, and for a reader who has seen
+-- a number none below it is committed later. NOTIFY itself takes such a lock a moment later, so this costs no concurrency that
+-- is not lost anyway. The holder of this lock waits for no row.
 --
--- An announcement that could fail is left out or made shorter: a listener who does not listen must not stop the workers, and
--- readers look at the table as well.
+-- An announcement that could fail is left out or shortened: a listener that does not read must not stop the workers, and
+-- readers poll the table as well.
 CREATE FUNCTION announce_change(change changes) RETURNS VOID
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,4 @@
-"""Views for reports: items, what lives, revenue and churn by month, members by metadata."""
+"""Views for reports: items, live subscriptions, revenue and churn by month, members by metadata."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 -- Views for reports, beside the tables for people. They show subscriptions as they are known now; amounts are in the smallest
--- unit of their currency, months those of UTC. What began as null in a table, and is not known yet, is left out.
+-- unit of their currency, months those of UTC. Values that are null because they are not known yet are left out.
 
 -- A week is 7 of 365 days, so that twelve months are a year whatever the interval.
 CREATE FUNCTION monthly_amount(item JSONB) RETURNS NUMERIC
@@ -107,8 +107,8 @@ COMMENT ON COLUMN live_subscriptions.ends_at IS 'When it is going to end, if tha
 COMMENT ON COLUMN live_subscriptions.metadata IS 'Subscription metadata from Stripe.';
 COMMENT ON COLUMN live_subscriptions.unsure IS 'True when it is not known which event of it is the latest.';
 
--- What begins adds and what ends takes away, in its month; a running sum is what there was at the end of each. So the time
--- it takes grows with the items, not with items times months.
+-- Each beginning adds an amount and each end subtracts it, in its month; the running sum is the amount at the end of each month.
+-- So the cost grows with the items, not with items times months.
 CREATE VIEW mrr_by_month AS
 WITH phases AS (
     SELECT

@@ -1,4 +1,4 @@
--- A customer's timeline shows `past_due → active`. Empty for an event that tells of another change: most events, and these
+-- A customer's timeline shows `past_due → active`. Empty for an event of another change, as most are: these
 -- columns then take no room.
 ALTER TABLE webhook_events
 ADD COLUMN status_before VARCHAR,

@@ -9,5 +9,5 @@ down_revision = "0017"
 
 
 def upgrade() -> None:
-    """Make the table; the release before this one neither fills nor erases it, and nothing is in it before."""
+    """Make the table; the release before this one neither fills nor erases it, and it is empty until then."""
     run_file("0018_kept_objects.sql")

@@ -1,4 +1,4 @@
--- What is told of a cause, by the newest of its letters.
+-- The columns of a cause, from its newest letter.
 causes.fingerprint,
 letter.event_type,
 letter.reason,

@@ -1,4 +1,4 @@
--- What is kept of a letter, but its body.
+-- The columns of a letter, without its body.
 id,
 event_id,
 event_type,

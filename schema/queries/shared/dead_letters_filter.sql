@@ -1,4 +1,4 @@
--- Which letters: all that everything given here is true of.
+-- Which letters: those that match every term that is given.
 -- $1 VARCHAR[]: statuses
 -- $2 VARCHAR: reason; NULL for all, as with each of the following
 -- $3 VARCHAR: type
@@ -7,7 +7,7 @@
 -- $6 BIGINT: older_than_seconds, since it died
 -- $7 BIGINT: newer_than_seconds
 -- $8 VARCHAR: text in an id, a code, a message or a resolution, in any case
--- $9 BOOLEAN: removals, for those only that take something away
+-- $9 BOOLEAN: removals, for those only whose events end an object
 -- $10 BIGINT: newest, for those up to this number
 -- $11 BIGINT: oldest, for those from this number on
 -- $12 BIGINT[]: ids, for those only
@@ -43,7 +43,7 @@ AND ($12::BIGINT[] IS NULL OR id = ANY($12::BIGINT[]))
 AND (
     $13::BIGINT IS NULL
     OR id = ANY(
-        ARRAY( -- of the operation's letters, so that they are found by number
+        ARRAY( -- the operation's letters as ids, so that they are found by primary key
             SELECT done.letter_id
             FROM dead_letter_actions AS done
             WHERE done.operation_id = $13::BIGINT

@@ -1,4 +1,4 @@
--- What people are told of an event.
+-- The columns of an event that people see.
 event_id,
 event_type,
 object_id,

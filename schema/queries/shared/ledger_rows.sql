@@ -1,4 +1,4 @@
--- Enter what became of events into the ledger.
+-- Write what became of events into the ledger.
 -- $1 VARCHAR[]: event ids
 -- $2 BIGINT[]: their own seconds, Unix time
 -- $3 VARCHAR[]: types

@@ -1,4 +1,4 @@
--- Count what was entered, and answer.
+-- Add the outcomes to the totals, and return the results.
 counted AS (
     INSERT INTO outcome_totals AS totals (slot, applied, unchanged, duplicate, stale, superseded)
     SELECT

@@ -1,4 +1,4 @@
--- What people are told of an operation; one that says it runs and shows no heartbeat is interrupted.
+-- The columns of an operation that people see; one that is marked as running without a recent heartbeat is interrupted.
 id,
 kind,
 filter,

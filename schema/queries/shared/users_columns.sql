@@ -1,4 +1,4 @@
--- What a batch knows of a user's row.
+-- The columns of a user's row that a batch needs.
 user_id,
 email,
 stripe_customer_id,
