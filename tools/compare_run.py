@@ -1,7 +1,7 @@
-"""Hold every row of this folder's `cogento run` against its simulated Stripe, account by account: `make compare`.
+"""Compare every row of this folder's `cogento run` with its simulated Stripe, account by account: `make compare`.
 
-The simulated Stripe stops making events, delivers what is left, and goes on afterwards. Ends with 1 when a row
-differs that does not call itself unsure.
+The simulated Stripe stops making events, delivers what is left, and continues afterwards. Ends with 1 when a row differs that is
+not marked unsure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DELIVERY_SECONDS = 60
 PROCESSING_SECONDS = 60
-"""For what is delivered and not processed yet; a killed worker's events wait for half a minute."""
+"""How long to wait for delivered events to be processed; a killed worker's events wait for half a minute."""
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     comparisons = {}
     try:
         for stripe in stripes.values():
-            _ask(stripe, "stop", {})  # all of them first: what is late takes half a minute in each
+            _ask(stripe, "stop", {})  # stop all of them first: late deliveries take half a minute in each
         for name, facts in accounts.items():
             _ask(stripes[name], "drain", {"timeout_seconds": DELIVERY_SECONDS})
             tables = with_schema(facts["database_url"], facts["database_schema"])

@@ -1,7 +1,7 @@
 """Which of our Python files run for one event, from the socket to its row: `python -m tools.crossed_files`.
 
-A receiver and a worker, as production starts them, take 300 events first, so that nothing is counted that happens once.
-What a worker does at intervals may fall into the moment, too: two or three files. Needs Python 3.12 (PEP 669).
+A receiver and a worker, as production starts them, process 300 events first, so that files which run only once at the start are
+not counted. A worker's periodic tasks may run meanwhile, too: that is two or three files. Needs Python 3.12 (PEP 669).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ sys.monitoring.set_events(
 
 
 def main() -> None:
-    """Print them, and how many there are."""
+    """Print the files, and how many there are."""
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         (here / "sitecustomize.py").write_text(NOTES.format(root=f"{ROOT}/"))

@@ -1,8 +1,8 @@
-"""Write deploy/dbt/sources.yml, what dbt may read of us, from the tables themselves: columns, types and what their comments say.
+"""Print deploy/dbt/sources.yml, the sources for dbt, from the tables themselves: columns, types and comments.
 
     python -m tools.dbt_sources "$DATABASE_URL"
 
-The database has to be migrated, in the schema `public`; a test compares the file with one.
+The database has to be migrated, in the schema `public`; a test compares the file with such a database.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Draws docs/tie-group.svg: what the order sees of one second in which a subscription changed four times.
+"""Draws docs/tie-group.svg: the evidence of one second in which a subscription changed four times.
 
     python -m tools.draw_tie > docs/tie-group.svg
 
-The picture is made from the decision itself (cogento.ordering.explain); a test holds the file to what this prints.
+The picture is made from the decision itself (cogento.ordering.explain); a test compares the file with this output.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STYLE = """\
 
 
 def example() -> Tie:
-    """Decide the example: the creation, there and back and there again, and a sighting, all in one second."""
+    """Decide the example: the creation, a change, the change back, the same change again, and a sighting, all in one second."""
     decision = decide(
         None,
         [
@@ -102,7 +102,7 @@ def _circle(state: str, x: int, tie: Tie) -> str:
 
 
 def _arc(start: int, end: int, event_id: str) -> str:
-    """Arch over the line to the right and under it to the left."""
+    """Draw an arc for an edge: above the line to the right, below it to the left."""
     way = 1 if end > start else -1
     steps = abs(end - start) // STEP
     from_x, to_x = start + way * (52 - 22 * (steps - 1)), end - way * 50

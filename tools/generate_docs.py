@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
 TITLE = re.compile(r"# (\d+)\. (.+)")
 SHARED = {option.help for option in (data_option(), account_option())}
-"""What nearly every command takes is said once, above all of them."""
+"""Options of nearly every command, which the page describes once, at its top."""
 
 COMMANDS_OPENING = """\
 # Commands

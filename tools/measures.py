@@ -1,8 +1,8 @@
 """How hard the project is to take over, in numbers: `make measures`, or `python tools/measures.py FOLDER` for another checkout.
 
-What counts as ours is what git tracks. Tests, benchmarks and `local` (what only `make run` needs) are left out, as are
-generated files. A class name has two meanings when two modules define it, `local` included; a private function is called
-once when its name stands at one other place of its module and at none of others.
+Files that git tracks count. Tests, benchmarks and `local` (what only `make run` needs) are left out, as are generated files. A
+class name has two meanings when two modules define it, `local` included. A private function is called once when its name occurs
+in one other place of its module, and in no other module.
 """
 
 from __future__ import annotations

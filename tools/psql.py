@@ -1,7 +1,7 @@
 """Open psql on the tables of a `cogento run` in this folder: `make psql`, or `make psql SQL='SELECT …'`.
 
-Of several accounts it finds those tables without their schema that COGENTO_ACCOUNT names, else those of the first. The psql is
-the one that came with the embedded PostgreSQL.
+With several accounts the search path is that of the account in COGENTO_ACCOUNT, else of the first. The psql is the one that
+comes with the embedded PostgreSQL.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cogento.local.binaries import postgres_binaries
 
 
 def main(words: list[str]) -> None:
-    """Become psql; `words` are its own, after the database's address."""
+    """Become psql; `words` are its arguments after the database's URL."""
     accounts = read_accounts(DEFAULT_DATA)
     account = os.environ.get(VARIABLE) or next(iter(accounts), "")
     if accounts and account not in accounts:

@@ -56,7 +56,7 @@ LETTER = "SELECT id, fingerprint FROM dead_letters WHERE status = 'open' ORDER B
 
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
-    """Run everything, and say where it is."""
+    """Run everything, and yield what run.json says."""
     command = (sys.executable, "-m", "cogento", "run", "--data", str(folder), "--rate", "8")
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
@@ -73,7 +73,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def console_with_password(folder: Path) -> Iterator[str]:
-    """Serve the pages of a run behind a password as well, and say where."""
+    """Serve the pages of a run behind a password as well, and yield their URL."""
     port = free_port()
     command = (sys.executable, "-m", "cogento", "console", "--data", str(folder), "--port", str(port))
     environment = os.environ | {"CONSOLE_PASSWORD_HASH": hash_password("for pictures, and nothing else").text}
@@ -91,7 +91,7 @@ def console_with_password(folder: Path) -> Iterator[str]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether somebody serves this address."""
+    """Tell whether a server answers at this URL."""
     try:
         with urllib.request.urlopen(url):
             return True
@@ -100,7 +100,7 @@ def answers(url: str) -> bool:
 
 
 def ask(database_url: str, *statements: str) -> Sequence[asyncpg.Record]:
-    """Run statements and return what the last one answers."""
+    """Run statements and return the rows of the last one."""
 
     async def work() -> Sequence[asyncpg.Record]:
         connection = await connect_plainly(database_url, application_name="screenshots")
@@ -116,7 +116,7 @@ def ask(database_url: str, *statements: str) -> Sequence[asyncpg.Record]:
 
 
 def play(run: dict[str, str]) -> dict[str, str]:
-    """Let some seconds of an incident happen; return the addresses of the pages that it can be seen on."""
+    """Let some seconds of an incident happen; return the URLs of the pages that show it."""
     environment = os.environ | {"DATABASE_URL": run["database_url"], "REDIS_URL": run["redis_url"]}
     time.sleep(BUSY_SECONDS)
     customers = [row[0] for row in ask(run["database_url"], CUSTOMERS)]
@@ -155,7 +155,7 @@ def play(run: dict[str, str]) -> dict[str, str]:
 
 
 def take(page: Page, address: str, file: Path, *, press: str | None = None) -> None:
-    """Take one picture of a whole page, or of the one that a button of it leads to."""
+    """Take a picture of a whole page, or of the page that one of its buttons leads to."""
     page.goto(address)
     if press:
         page.get_by_role("button", name=press).click()
@@ -163,7 +163,7 @@ def take(page: Page, address: str, file: Path, *, press: str | None = None) -> N
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all pictures."""
     if not sys.argv[1:]:
         raise SystemExit("usage: python -m tools.screenshots FOLDER")
     pictures = Path(sys.argv[1])

@@ -1,7 +1,7 @@
 """`python -m worker`: one worker process, which Celery starts, wakes and stops.
 
-`celery --app worker.app worker` runs the same. It loads all that Celery's command line can do besides, a terminal of its
-own among it, and no process gives that memory back.
+`celery --app worker.app worker` runs the same, but also loads everything else that Celery's command line can do, which takes
+memory for as long as the process runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What settings are made of: a class for each kind of process, with one attribute for each environment variable it reads.
 
 Each process, each command and each test reads its settings once and keeps them, so this costs next to nothing
-(docs/decisions/0069-settings-without-a-library.md). How one value is read and judged is in values.py.
+(docs/decisions/0069-settings-without-a-library.md). How a single value is parsed and checked is in values.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _REQUIRED: Any = object()
 
 
 class UnsetError(ValueError):
-    """Nothing says what this holds, and there is no default."""
+    """A setting without a default is not set."""
 
 
 class UnusableSettingsError(Exception):
@@ -32,7 +32,7 @@ class UnusableSettingsError(Exception):
 
 
 class SecretStr:
-    """A text that shows itself only to who asks for it by name."""
+    """A string that is shown only by `get_secret_value`, and never by repr or a log."""
 
     __slots__ = ("_secret",)
 
@@ -40,7 +40,7 @@ class SecretStr:
         self._secret = secret
 
     def get_secret_value(self) -> str:
-        """Return the text."""
+        """Return the secret."""
         return self._secret
 
     def __eq__(self, other: object) -> bool:
@@ -54,7 +54,7 @@ class SecretStr:
 
 
 class Setting(Generic[T]):
-    """One of them: how its text is read, what counts where nothing is set, and what it holds."""
+    """One setting: how its string is parsed, its default, and what it is for."""
 
     def __init__(self, read: Callable[[str], Any], default: Any, description: str) -> None:
         self.default = default
@@ -69,16 +69,16 @@ class Setting(Generic[T]):
         return self.default is _REQUIRED
 
     def checked(self, check: C) -> C:
-        """Have `check` judge the value, also one that is the default.
+        """Have `check` validate the value, also where it is the default.
 
-        It is given the value and those of the fields before this one, without those that were refused themselves. It
-        returns what is to be used; a ValueError says what is wrong, in words that quote nothing.
+        It is called with the value and with the values of earlier fields, without those that were refused themselves. It returns
+        the value to use; a ValueError says what is wrong, without quoting the value.
         """
         self._check = check
         return check
 
     def value_of(self, raw: object, others: Mapping[str, Any]) -> object:
-        """Read and judge what was found, None if nothing was. What is no text is taken as it is; raises ValueError."""
+        """Parse and check the value that was found, None if none was. A value that is not a str is used as it is; raises ValueError."""
         if isinstance(raw, SecretStr):
             raw = raw.get_secret_value()
         if isinstance(raw, str):
@@ -113,7 +113,7 @@ def setting(read: Callable[[str], T], *, description: str) -> Setting[T]: ...
 @overload
 def setting(read: Callable[[str], T], default: D, *, description: str) -> Setting[T | D]: ...
 def setting(read: Callable[[str], Any], default: Any = _REQUIRED, *, description: str) -> Setting[Any]:
-    """Declare a setting; `read` makes its value of its text, or raises ValueError. Without a default it must be set."""
+    """Declare a setting; `read` parses its string, or raises ValueError. Without a default it must be set."""
     return Setting(read, default, description)
 
 
@@ -121,7 +121,7 @@ class Settings:
     """What one kind of process reads. A field's environment variable is its name in capitals; an empty one counts as unset."""
 
     def __init__(self, **given: Any) -> None:
-        """Read the environment; what is `given` counts instead. Raises UnusableSettingsError with all that is wrong."""
+        """Read the environment; `given` values take precedence. Raises UnusableSettingsError with all problems."""
         self.values: dict[str, Any] = {}
         problems: dict[str, ValueError] = {}
         for name, one in self.fields().items():

@@ -1,4 +1,4 @@
-"""What a setting's value may be: readers and judges of numbers, secrets, URLs and lists. None of them quotes what it was given."""
+"""What a setting's value may be: parsers and checks of numbers, secrets, URLs and lists. No error quotes the value."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def one_of(kind: type[E]) -> Callable[[str], E]:
 
 
 def matching(pattern: str, complaint: str) -> Callable[[str], str]:
-    """Make a reader of texts that match as a whole; to all others it says the complaint."""
+    """Make a reader of strings that match the pattern as a whole; for others it raises ValueError with `complaint`."""
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -67,7 +67,7 @@ def matching(pattern: str, complaint: str) -> Callable[[str], str]:
 
 
 def secret(judge: Callable[[str], str] = str) -> Callable[[str], SecretStr]:
-    """Make a reader of secrets, which are kept as their judge returns them."""
+    """Make a reader of secrets, which are kept as `judge` returns them."""
     return lambda text: SecretStr(judge(text))
 
 
@@ -102,7 +102,7 @@ def api_base(text: str) -> str:
 
 
 def alert_webhook_url(text: str) -> SecretStr:
-    """Read where alerts go; whoever knows the URL may send some."""
+    """Read where alerts go; a secret, because anybody who knows the URL can send messages there."""
     urls.http_url(text)
     return SecretStr(text)
 
