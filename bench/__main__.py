@@ -1,7 +1,7 @@
 """`make bench` and `make bench-full`: every benchmark as a command of its own, one after the other.
 
-Each prints what it measured; a failing one does not keep the others from running. With --save, what has a place on the
-page is kept and the page is written (bench/report.py).
+Each prints what it measured; a failing one does not keep the others from running. With --save, the figures that the page shows
+are kept and the page is written (bench/report.py).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def run(module: str, *options: str) -> str | None:
 
 
 def figures_of(printed: str) -> dict[str, Any]:
-    """The figures in a benchmark's last line: where it made rounds, the medians, and all `rounds` beside them."""
+    """Return the figures in a benchmark's last line: where it made rounds, the medians, and all `rounds` beside them."""
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return {**found["median"], "rounds": found["rounds"]} if "median" in found else found
 

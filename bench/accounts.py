@@ -1,9 +1,9 @@
-"""What an event costs where it is one of many accounts', held against a deployment with one: the same events, the same processes.
+"""What an event costs in a deployment with many accounts, compared with one account: the same events, the same processes.
 
     .venv/bin/python -m bench.accounts --accounts 20 --events 20000
 
-Envelopes are put by concurrent callers, as a receiver's are; then a whole worker drains what waits, periodic tasks and all;
-then events come at a steady rate. Counted is the CPU time of this process, Valkey and PostgreSQL.
+Envelopes are put by concurrent callers, as in a receiver; then a whole worker, periodic tasks included, drains what waits; then
+events come at a steady rate. The CPU time of this process, Valkey and PostgreSQL is counted.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def measure(accounts: int, events: int, rate: int, callers: int) -> dict[str, float]:
-    """Microseconds of CPU an event, by what is done with it, over so many accounts; and events drained a second."""
+    """Return microseconds of CPU for each event, by step, over `accounts` accounts; and events drained a second."""
     names = [DEFAULT_ACCOUNT, *(f"a{number}" for number in range(1, accounts))]
     with ground() as servers:
         for name in names[1:]:
@@ -144,12 +144,12 @@ def _next(stream: Iterator[Envelope], events: int) -> list[Envelope]:
 
 
 def _account_of(envelope: Envelope, accounts: int) -> int:
-    """A customer is one account's."""
+    """Return the account of an event's customer: all of a customer's events belong to one."""
     return int(envelope.customer_id[-6:]) % accounts
 
 
 async def _put(together: Sequence[GroupCommit], envelopes: Sequence[Envelope], callers: int) -> None:
-    """Put them by so many callers at once, each of which waits for its answer."""
+    """Put envelopes by `callers` callers at once, each of which waits for its answer."""
     left = iter(envelopes)
 
     async def call() -> None:
@@ -160,7 +160,7 @@ async def _put(together: Sequence[GroupCommit], envelopes: Sequence[Envelope], c
 
 
 async def _put_one(together: Sequence[GroupCommit], envelope: Envelope) -> Put:
-    """Put one, and again where the machine is too busy for it, as Stripe would."""
+    """Put one envelope, and again where the machine was too busy for it, as Stripe would."""
     while True:
         with suppress(MailboxUnavailable):
             return await together[_account_of(envelope, len(together))].put(envelope)
@@ -169,7 +169,7 @@ async def _put_one(together: Sequence[GroupCommit], envelope: Envelope) -> Put:
 async def _put_paced(
     together: Sequence[GroupCommit], stream: Iterator[Envelope], rate: int, worker: WorkerProcess
 ) -> None:
-    """Put so many a second, evenly, and wake the worker whenever a put asks for it."""
+    """Put `rate` envelopes a second, evenly, and wake the worker whenever a put asks for it."""
     begun = time.perf_counter()
     under_way: set[asyncio.Task[None]] = set()
 
@@ -188,7 +188,7 @@ async def _put_paced(
 
 @asynccontextmanager
 async def _halted(mailboxes: Sequence[Mailboxes]) -> AsyncIterator[None]:
-    """Hold all accounts' events for the length of a block."""
+    """Pause all accounts for the length of a block."""
     for one in mailboxes:
         await one.pause(who="bench")
     yield
@@ -197,7 +197,7 @@ async def _halted(mailboxes: Sequence[Mailboxes]) -> AsyncIterator[None]:
 
 
 async def _until_empty(mailboxes: Sequence[Mailboxes]) -> None:
-    """Wait until nothing waits; while much does, one account is asked, so that asking costs alike for any number."""
+    """Wait until no event waits; while many do, only one account is asked, so that asking costs the same for any number of accounts."""
     for one in mailboxes:
         while (await one.status()).waiting:  # noqa: ASYNC110 - Redis tells nobody
             await asyncio.sleep(0.1)

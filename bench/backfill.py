@@ -3,7 +3,7 @@
     .venv/bin/python -m bench.backfill                                       # 100,000 customers, the pace lifted
     .venv/bin/python -m bench.backfill --customers 5000 --budget 20 --kills 3   # at the usual pace, killed on the way
 
-Ends with 1 when the tables are not what Stripe tells, or when Stripe was asked more often in a second than the budget allows.
+Ends with 1 when the tables differ from Stripe, or when Stripe was asked more often in a second than the budget allows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LOOK_SECONDS = 0.05
 
 @dataclass(slots=True)
 class Used:
-    """What the process has used when it was last looked at."""
+    """What the process had used when it was last measured."""
 
     cpu_seconds: float = 0.0
     peak_mb: float = 0.0
@@ -50,7 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--budget", type=int, default=LIFTED, help="requests a second")
-    parser.add_argument("--kills", type=int, default=0, help="how often it is killed on the way")
+    parser.add_argument("--kills", type=int, default=0, help="how often it is killed before it ends")
     arguments = parser.parse_args()
     with ground() as servers:
         url = f"http://{LOCALHOST}:{free_port()}"
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def simulated(servers: Ground, url: str, customers: int) -> Process:
-    """An account with so many live customers that does nothing more."""
+    """Run an account with `customers` live customers in which nothing more happens."""
     log = servers.postgres.description.log.with_name("stripe.log")
     port = url.rpartition(":")[2]
     options = ("--existing", str(customers), "--rate", "0", "--port", port, "--api-key", KEY)
@@ -86,7 +86,7 @@ def simulated(servers: Ground, url: str, customers: int) -> Process:
 
 
 def measure(servers: Ground, url: str, *, budget: int, kills: int) -> dict[str, Any]:
-    """Fill the tables, and hold them against the account."""
+    """Fill the tables, and compare them with the account."""
     begun, used = time.monotonic(), Used()
     for kill in range(kills):
         rows_then = rows(servers) + 100 * (kill + 1)
@@ -125,7 +125,7 @@ def run(
     command: str = "backfill",
     until_rows: int | None = None,
 ) -> int | None:
-    """Run a command to its end, or kill it once there are so many rows; returns its exit code."""
+    """Run a command to its end, or kill it once there are `until_rows` rows; returns its exit code, None if it was killed."""
     environment = {
         "DATABASE_URL": servers.postgres.url,
         "REDIS_URL": servers.valkey.url,
@@ -150,7 +150,7 @@ def run(
 
 
 def rows(servers: Ground) -> int:
-    """How many rows there are by now."""
+    """Return how many rows there are now."""
     with psycopg.connect(servers.postgres.url) as connection:
         (found,) = connection.execute(
             "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM subscriptions)"
@@ -159,7 +159,7 @@ def rows(servers: Ground) -> int:
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory that a process has had resident so far."""
+    """Return the most resident memory that a process has had so far."""
     try:
         status = (Path("/proc") / str(pid) / "status").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,7 +1,7 @@
-"""What a drain is held against: the least program that writes the same rows and ledger in the same batches.
+"""What a drain is compared with: a minimal program that writes the same rows and ledger in the same batches.
 
-It reads each body with the standard library and trusts it, decides nothing, locks nothing by itself and looks nothing
-up: three statements a batch, the last event of an object wins.
+It reads each body with the standard library and trusts it, decides nothing, takes no locks of its own and looks nothing up:
+three statements a batch, and the last event of an object wins.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ AS new (id, created, type, customer_id, object_id)
 
 
 async def write(database_url: str, bodies: Sequence[bytes], *, size: int) -> float:
-    """Write all events, `size` a transaction, over one connection; how many seconds it took."""
+    """Write all events, `size` in each transaction, over one connection; returns how many seconds it took."""
     connection = await connect_plainly(database_url, application_name="bench")
     try:
         begun = time.perf_counter()

@@ -1,9 +1,9 @@
-"""How many processes a rate takes: the measured CPU time of one event, over what a busy core should do.
+"""How many processes a rate takes: the measured CPU time of one event, divided by the share of a core that may be busy.
 
     .venv/bin/python -m bench.capacity     # from docs/scaling/results.json
 
-A model, not a measurement: it multiplies. What it leaves out (bursts, disks, networks) is why it fills cores to a share;
-bench/model.py simulates how soon so many then answer.
+A model, not a measurement: it multiplies. Because it leaves out bursts, disks and networks, it fills cores only to a share;
+bench/model.py simulates how soon a system of that size answers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def spent(results: Results) -> Spent:
 
 
 def table(results: Results) -> Iterator[str]:
-    """Rows of Markdown: for each rate how much of everything."""
+    """Yield rows of Markdown: for each rate, how many of everything it takes."""
     us = spent(results)
     yield f"| events/s | receiver processes | worker processes | Redis, one a deployment | or masters of one cluster | Postgres cores | ledger of {LEDGER_DAYS} days |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -70,14 +70,14 @@ def table(results: Results) -> Iterator[str]:
 
 
 def dearer_on_a_cluster(results: Results) -> float:
-    """How many times as much an event costs all masters of a cluster of six as one Redis."""
+    """Return how many times as much CPU an event costs on a cluster of six masters, taken together, as on one Redis."""
     costs = results["shards"]
     ratio: float = costs["cluster_6_valkey"] / costs["shards_1_valkey"]
     return ratio
 
 
 def cores(us: float, rate: float) -> int:
-    """Whole cores, each busy for BUSY_SHARE of its time at most."""
+    """Return the number of cores, each busy for at most BUSY_SHARE of its time."""
     return math.ceil(us * rate / 1e6 / BUSY_SHARE)
 
 

@@ -1,10 +1,10 @@
-"""What it costs that changes are kept and announced (CHANGES), in turn with what it costs without.
+"""What it costs to keep and announce changes (CHANGES), measured in turn with and without.
 
     .venv/bin/python -m bench.changes --events 20000 --rounds 5
 
-First a worker that drains full mailboxes: every event changes a row, which is the most there is to announce. Then the
-server's part alone, in one session: 500 rows updated and committed, again and again. Processor time is steadier than
-events a second where others use the machine.
+First a worker drains full mailboxes: every event changes a row, which is the worst case for announcing. Then the server's part
+alone, in one session: 500 rows are updated and committed, again and again. On a shared machine, processor time is steadier than
+events a second.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def one_run(stream: list[bytes], *, changes: bool, listeners: int) -> tuple[floa
 
 @contextmanager
 def listening(url: str, listeners: int) -> Iterator[None]:
-    """Keep so many sessions that listen, and leave what they hear to the buffers of their connections."""
+    """Keep `listeners` sessions that listen, and leave the notifications in the buffers of their connections."""
     sessions = [psycopg.connect(url, autocommit=True) for _ in range(listeners)]
     for session in sessions:
         session.execute("LISTEN cogento_changes")

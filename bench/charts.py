@@ -1,4 +1,4 @@
-"""Pictures of benchmarks as SVG: lines over a growing size, and bars of what adds up.
+"""Pictures of benchmarks as SVG: lines over a growing size, and stacked bars.
 
 Plain shapes for light and dark pages. Axes begin at zero, so that nothing looks larger than it is.
 """
@@ -26,7 +26,7 @@ COLOURS = "abc"
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What is along an axis; `logarithmic` ones must not hold zero."""
+    """An axis and its label; a `logarithmic` one must not have zero on it."""
 
     label: str
     logarithmic: bool = False

@@ -5,8 +5,8 @@
     .venv/bin/python -m bench.console --keep /var/tmp/console --only letters
 
 Fills 1,000,000 ledger rows of 35 days, 100,000 dead letters and 100,000 waiting customers, and asks for every page
-several times, through Flask's test client. A page may take LIMIT_MS, and no command of it keep Redis for longer than
-REDIS_LIMIT_MS; the exit code says whether each one kept to it. Plans go to docs/benchmarks/console-plans.md with --save.
+several times, through Flask's test client. A page may take LIMIT_MS, and none of its commands may block Redis for longer than
+REDIS_LIMIT_MS; the exit code says whether all pages kept to that. Plans go to docs/benchmarks/console-plans.md with --save.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Asked:
 class Measured:
     """What a page took, its median and its longest.
 
-    `cpu_ms` is the processor time of page, Postgres and Redis together, the least of the answers: what it takes where nobody
-    else computes. `redis_ms` is for how long its longest command keeps Redis.
+    `cpu_ms` is the processor time of page, Postgres and Redis together, the smallest of all answers: the time on an idle
+    machine. `redis_ms` is for how long its longest command blocks Redis.
     """
 
     page: str
@@ -124,7 +124,7 @@ class Measured:
 
     @property
     def is_over(self) -> bool:
-        """Whether it took too long, or would where nobody else computes."""
+        """Whether it took too long, also on an idle machine."""
         return min(self.median_ms, self.cpu_ms) > LIMIT_MS or self.redis_ms > REDIS_LIMIT_MS
 
     def figures(self) -> dict[str, object]:
@@ -146,7 +146,7 @@ class Console:
         self._client, self._poller = console.app.test_client(), console.poller
 
     def poll(self) -> int:
-        """Read what pages show without asking; it runs in a thread of its own otherwise."""
+        """Run the poller once, which otherwise runs in a thread of its own."""
         self._poller.poll()
         return 200
 
@@ -172,11 +172,11 @@ class Console:
             cpu.append(_cpu_of(servers) - cpu_begun)
             held.append(max((entry["duration"] for entry in self._redis.slowlog_get(10_000)), default=0))
         unique = list({one.statement: one for one in asked}.values())
-        # The least of them: on a busy machine Redis is interrupted in the middle of a command.
+        # The smallest time: on a busy machine Redis is interrupted in the middle of a command.
         return Measured(page, status, statistics.median(took), max(took), min(cpu), min(held) / 1000, unique)
 
     def plan(self, asked: Asked) -> list[str]:
-        """Say how a statement is answered, with the settings of the console's own connections."""
+        """Return a statement's plan, with the settings of the console's own connections."""
         return runtime.run(_explain(self._database_url, asked))
 
 
@@ -224,7 +224,7 @@ def main() -> int:
 
 
 async def names(database_url: str, sizes: Sizes) -> dict[str, object]:
-    """Choose what the addresses name."""
+    """Choose the ids and names in the pages' URLs."""
     connection = await connect_plainly(database_url, application_name="bench")
     letter = await connection.fetchval(NEWEST_LETTER)
     fingerprint = await connection.fetchval("SELECT fingerprint FROM dead_letters WHERE id = $1", letter)
@@ -239,7 +239,7 @@ async def names(database_url: str, sizes: Sizes) -> dict[str, object]:
 
 
 def tell(result: Measured, plans: Mapping[str, list[str]], *, whole: bool) -> None:
-    """Print what a page took, and how Postgres answered it."""
+    """Print how long a page took, and the plans of its statements."""
     parts = (
         f"at most {result.most_ms:.1f}, {result.cpu_ms:.1f} of CPU, {result.redis_ms:.2f} of Redis at once"
     )
@@ -252,7 +252,7 @@ def tell(result: Measured, plans: Mapping[str, list[str]], *, whole: bool) -> No
 
 @contextmanager
 def _recorded(asked: list[Asked]) -> Iterator[None]:
-    """Note what is read from Postgres meanwhile."""
+    """Record statements to Postgres, for the length of a block."""
 
     def noting(read: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
         async def note(database: Database, statement: str, *parameters: object) -> list[Any]:
@@ -276,7 +276,7 @@ def _cpu_of(servers: Sequence[int]) -> float:
 
 
 def _cpu_ms(pid: int) -> float:
-    """Processor time of a process's threads, and of its children that have gone; nothing of one that has itself."""
+    """Return the processor time of a process's threads and of its ended children; 0 for a process that has ended itself."""
     try:
         threads = [int(one.read_text().split()[0]) for one in Path(f"/proc/{pid}/task").glob("*/schedstat")]
         gone = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
@@ -294,14 +294,14 @@ async def _explain(database_url: str, asked: Asked) -> list[str]:
 
 
 def summary(lines: Sequence[str]) -> list[str]:
-    """Name each way in which rows were read, once for all the ledger's days."""
+    """Return each kind of scan in a plan, once for all of the ledger's days."""
     scans = [re.search(r"(?:Index|Bitmap Heap|Seq|Parallel).*?Scan.* on \w+", line) for line in lines]
     named = [re.sub(r"_?(p?)\d{8}\w*", "", scan[0]) for scan in scans if scan]
     return list(dict.fromkeys(named))
 
 
 def _without_days(lines: Sequence[str]) -> list[str]:
-    """Leave of a plan's scans of the ledger's days the first alone, and nothing of what stands below the others."""
+    """Keep only the first of a plan's scans of the ledger's days, and drop the others with all lines below them."""
     kept: list[str] = []
     first_day = left_out = None
     for line in lines:

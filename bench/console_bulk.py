@@ -3,9 +3,9 @@
     .venv/bin/python -m bench.console_bulk
     .venv/bin/python -m bench.console_bulk --keep /var/tmp/console   # what bench.console filled; its letters are gone then
 
-Retries every open letter of what the console is measured over, batch by batch. Half-way its process is gone, as after
-`kill -9`, and another continues. Prints what each part of them took, and fails where the last part took more than twice
-as long as the first: the work is to grow with the letters and no faster.
+Retries every open letter of what the console is measured over, batch by batch. Half-way its process is gone, as after `kill -9`,
+and another continues. Prints how long each part took, and fails where the last part took more than twice as long as the first:
+the work must not grow faster than the number of letters.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def measure(database_url: str, redis_url: str) -> dict[str, float]:
 
 
 def parts(batches: Iterator[Mapping[int, str]], size: int) -> Iterator[float]:
-    """Take batches, so many at a time, and say how long each part took."""
+    """Run batches, and yield how long each part of `size` batches took."""
     begun, count = time.monotonic(), 0
     for count, _ in enumerate(batches, 1):
         if count % size == 0:
@@ -104,7 +104,7 @@ def parts(batches: Iterator[Mapping[int, str]], size: int) -> Iterator[float]:
 
 
 async def let_time_pass(database_url: str, operation: int) -> None:
-    """Have an operation's process be silent for so long that it counts as gone."""
+    """Change the tables as if an operation's process had been silent for so long that it counts as gone."""
     connection = await connect_plainly(database_url, application_name="bench")
     await connection.execute(TIME_PASSES.format(operation=operation))
     await connection.close()

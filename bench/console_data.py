@@ -1,7 +1,7 @@
-"""What the console is measured over: 35 days of ledger, dead letters and bulk operations over them, customers who wait.
+"""The data with which the console is measured: 35 days of ledger, dead letters, bulk operations over them, and waiting customers.
 
-Letters are as after a while of use: most are closed or open since long, and some have died again since tables were last
-vacuumed. Customers wait in every state.
+Letters are as after some time of use: most have long been closed or open, and some have died again since the last vacuum.
+Customers wait in every state.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEDGER_DAYS = 37
 NOTE = "filled.json"
 DAY_MS = 86_400_000
 
-# One number of 10 each: what is left waits for a worker.
+# One of every ten customers each; the rest wait for a worker.
 RETRYING, WAITING_FOR_CUSTOMER, PAUSED = 1, 2, 3
 
 FILL = """
@@ -97,7 +97,7 @@ INSERT INTO activity (who, action, about, why) VALUES ('ops-rare', 'forget', 'cu
 """
 CHURN = "UPDATE dead_letters SET died_at = died_at + INTERVAL '1 second' WHERE id % 100 = 7"
 ALL_LETTERS = 7
-"""The operation that all letters were part of."""
+"""The operation that included all letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ async def fill(database_url: str, sizes: Sizes) -> None:
 
 
 def put(redis_url: str, waiting: int) -> None:
-    """Put one event of each of so many customers; of ten of them one is retrying, one waits for its own, one is paused."""
+    """Put one event for each of `waiting` customers; of ten customers one is retrying, one waits for its own event, one is paused."""
     mailboxes = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS, name="bench:1")
     tried = [number for number in range(waiting) if number % 10 in {RETRYING, WAITING_FOR_CUSTOMER}]
     _put(mailboxes, tried)

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.costs --events 20000
 
-Each step is done for all events before the next begins, in this one process, and is charged what this process, Valkey
-and Postgres spent on CPU meanwhile; waiting costs nothing here. HTTP is what `bench.receiver` measures.
+Each step is done for all events before the next begins, in this one process, and is charged the CPU time of this process, Valkey
+and Postgres meanwhile; waiting costs nothing here. HTTP is measured by `bench.receiver`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Costs:
         """Charge the block to a step; several blocks of one step add up."""
         before = {**self._spent_by_servers(), "ours": _spent_by_us()}
         yield
-        # Our own first: to ask what the servers spent costs milliseconds, and is no part of the step.
+        # Our own process first: asking for the servers' CPU time takes milliseconds, and is not part of the step.
         after = {"ours": _spent_by_us(), **self._spent_by_servers()}
         for who, spent in after.items():
             self.by_step[step][who] += (spent - before[who]) / self._events * 1e6
@@ -123,7 +123,7 @@ def receive(costs: Costs, mailboxes: LoopedMailboxes, stream: Sequence[bytes], *
 
 
 def put_all(mailboxes: LoopedMailboxes, envelopes: Sequence[Envelope], *, together: int) -> None:
-    """Put so many at a time."""
+    """Put all envelopes, `together` at a time."""
     for at in range(0, len(envelopes), together):
         mailboxes.put(envelopes[at : at + together])
 
@@ -163,7 +163,7 @@ def opened(claim: Claim) -> list[Delivery]:
 
 
 def settlements(claim: Claim) -> list[Settlement]:
-    """Everything of a claim is done."""
+    """Return settlements that mark every event of a claim as done."""
     return [
         Settlement(batch.customer_id, done=tuple(waiting.event_id for waiting in batch.events))
         for batch in claim.batches

@@ -1,9 +1,9 @@
-"""Several workers at once on one backlog: does an event cost each resource as much as it does with one?
+"""Several workers at once on one backlog: does an event cost each resource as much as with one worker?
 
     .venv/bin/python -m bench.crew --workers 3 --loops 2
 
-The workers wait before a pause until all are there; what is measured begins when it ends. Rates mean little where
-cores are fewer than processes; CPU time of an event is what to read.
+Everything is paused until all workers are there; the measurement begins with the resume. Rates mean little where there are fewer
+cores than processes; read the CPU time of an event.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def await_all(mailboxes: LoopedMailboxes, workers: int) -> None:
 
 
 def rate_to_empty(mailboxes: LoopedMailboxes, full: int) -> float:
-    """Events a second from the first settled batch to the last; a look costs Valkey little, and there are few."""
+    """Return events a second from the first settled batch to the last; polling costs Valkey little, and is rare."""
     await_fewer(mailboxes, full)
     begun, left = time.perf_counter(), mailboxes.status().waiting
     await_fewer(mailboxes, 1)
@@ -148,7 +148,7 @@ def rate_to_empty(mailboxes: LoopedMailboxes, full: int) -> float:
 
 
 def await_fewer(mailboxes: LoopedMailboxes, events: int) -> None:
-    """Wait until fewer wait than that."""
+    """Wait until fewer than `events` events wait."""
     deadline = time.perf_counter() + DRAIN_SECONDS
     while mailboxes.status().waiting >= events:
         time.sleep(LOOK_SECONDS)

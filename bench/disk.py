@@ -1,4 +1,4 @@
-"""What rows take on disk, each with its part of all indexes.
+"""How much disk a row takes, including its share of all indexes.
 
     .venv/bin/python -m bench.disk
 

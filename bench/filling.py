@@ -1,4 +1,4 @@
-"""Pages whose words are written by hand and whose figures are made: what stands between `<!-- name -->` and `<!-- /name -->`."""
+"""Pages whose words are written by hand and whose figures are generated, between `<!-- name -->` and `<!-- /name -->`."""
 
 from __future__ import annotations
 

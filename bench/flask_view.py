@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.flask_view --events 2000 --rounds 5
 
-Real processes, one of each, `redis_fsync`, distinct signed events of 3 to 4 KB: signature, decoding and put included.
+Real processes, one of each kind, `redis_fsync`, distinct signed events of 3 to 4 KB: signature, decoding and put included.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
     .venv/bin/python -m bench.freshness --events 200 --rounds 3
 
-Ours is timed from the 2xx to the row in Postgres, which is asked for every half millisecond; Celery's, with the same worker
-options on the same Valkey, from before the task is published to its first line. One after the other, each
-after a moment of rest.
+An event is timed from the 2xx to the row in Postgres, which is polled every half millisecond; a task of Celery, with the same
+worker options on the same Valkey, from before it is published to its first line. One after the other, each after a short pause.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ def is_there(connection: psycopg.Connection[tuple[object, ...]], number: int) ->
 
 
 def seconds_until(holds: Callable[[], bool]) -> float:
-    """Ask again and again."""
+    """Poll until it holds, and return the seconds that took."""
     begun = time.perf_counter()
     while not holds():
         time.sleep(LOOK_SECONDS)

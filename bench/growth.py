@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def one_round(share: float) -> dict[str, float]:
-    """Paces by size, and for each of the two the ratio of the largest to the smallest."""
+    """Paces by size, and for backlogs and tables the ratio of the pace at the largest size to that at the smallest."""
     waiting = {size: backlog(size).per_second for size in backlogs(share)}
     kept = {users: tables(users).per_second for users in table_sizes(share)}
     return {
@@ -85,7 +85,7 @@ def one_round(share: float) -> dict[str, float]:
 
 
 def backlogs(share: float) -> Sequence[int]:
-    """Sizes of backlogs, from the smallest that lasts for the measurement."""
+    """Return sizes of backlogs, from the smallest that suffices for the measurement."""
     return [
         SMALL_BACKLOG,
         *(int(size * share) for size in (100_000, 1_000_000) if size * share > SMALL_BACKLOG),
@@ -93,12 +93,12 @@ def backlogs(share: float) -> Sequence[int]:
 
 
 def table_sizes(share: float) -> Sequence[int]:
-    """Numbers of users that are there already, each with a subscription and five rows of the ledger."""
+    """Return the numbers of existing users, each with a subscription and five rows of the ledger."""
     return [0, int(100_000 * share), int(1_000_000 * share)]
 
 
 def backlog(events: int) -> Pace:
-    """The pace at which the next events of so large a backlog are settled; two events a customer."""
+    """Return the pace at which the next events of a backlog of `events` are settled; two events for each customer."""
     with ground() as servers, opened_mailboxes(servers) as mailboxes:
         fill(mailboxes, bodies(events, customers=events // 2))
         await_calm(servers.valkey.url)
@@ -106,7 +106,7 @@ def backlog(events: int) -> Pace:
 
 
 def await_calm(redis_url: str) -> None:
-    """Wait until Valkey no longer rewrites its file, as it does whenever that has doubled: filling is not measured."""
+    """Wait until Valkey no longer rewrites its append-only file, as it does whenever the file has doubled: filling is not measured."""
     with redis.Redis.from_url(redis_url) as client:
         while client.info("persistence")["aof_rewrite_in_progress"]:
             time.sleep(0.1)
@@ -121,7 +121,7 @@ def tables(users: int) -> Pace:
 
 
 def grow(database_url: str, *, users: int) -> None:
-    """Fill the tables with the past of an account, and have the planner know of it."""
+    """Fill the tables with the past of an account, and update the planner's statistics."""
     sizes = {"users": users, "events": LEDGER_ROWS_A_USER * users, "days": LEDGER_DAYS, "start": START}
     with psycopg.connect(database_url, autocommit=True, options=LIBPQ_OPTIONS) as connection:
         connection.execute(FILL_USERS, sizes)

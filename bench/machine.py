@@ -1,4 +1,4 @@
-"""What figures are measured on, without a name of its own."""
+"""The machine on which figures are measured, without its host name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits in Redis costs so many bytes an event, and receiver and worker stay as large as they are.
+"""How many bytes of Redis a waiting event takes, and whether receiver and worker stay the same size.
 
     .venv/bin/python -m bench.memory                  # a million events through real processes: some minutes
     .venv/bin/python -m bench.memory --events 100000  # fewer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WAITING = 20_000
 LARGE_BYTES = 4_096
 CUSTOMERS = 10_000
-"""So many that a tenth of a million events has all kinds of them: a stream begins with those that make its objects."""
+"""Few enough customers for a tenth of a million events to have all kinds: a stream begins with the events that create its objects."""
 TOGETHER = 20_000
 QUIET_SECONDS = 300
 PAGES = (

@@ -1,4 +1,4 @@
-"""What a block of work takes: CPU time of this process and of others."""
+"""Measures blocks of work: CPU time of this process and of others."""
 
 from __future__ import annotations
 

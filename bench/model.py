@@ -1,7 +1,7 @@
-"""Our system as stations of a simulation: how soon it answers and how far it is behind, for so many of everything.
+"""Our system as stations of a simulation: how soon it answers and how far it is behind, for a number of each process.
 
-What an event costs is measured (bench/steps.py); what comes of it at rates and sizes that this machine does not have is
-simulated (bench/scenarios.py). Left out: networks, bursts beyond random arrivals, the wake-ups, locks between batches.
+What an event costs is measured (bench/steps.py); the result at rates and sizes that this machine does not have is simulated
+(bench/scenarios.py). Left out: networks, bursts beyond random arrivals, the wake-ups, locks between batches.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TAIL, HALF = 0.99, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of a resource: for a call however small, and for each event in it."""
+    """Seconds of a resource: the fixed part of a call, and the part of each event in it."""
 
     call: float
     event: float
@@ -40,14 +40,14 @@ class Costs:
 
     receive: float
     sync: float
-    """Seconds in which Redis answers nobody, once for all whose calls it has run."""
+    """Seconds in which Redis answers no caller, once for all callers whose calls it has run."""
 
     put: Cost
     take: Cost
     work: Cost
     write: Cost
     commit: float
-    """Seconds a batch waits for disk and answers while it keeps nothing busy."""
+    """Seconds for which a batch waits for disk and answers while it keeps no resource busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a simulated while was like; `busy` is the share of each resource's time."""
+    """The result of a simulation; `busy` is the busy share of each resource."""
 
     ack_p50: float
     ack_p99: float
@@ -90,11 +90,11 @@ class System:
         chance.shuffle(self._idle)
 
     def receive(self) -> None:
-        """Let one webhook arrive at some receiver."""
+        """Have one webhook arrive at some receiver."""
         self.chance.choice(self.receivers).receive()
 
     def put(self, instance: int, events: Sequence[float]) -> None:
-        """Note that these lie in the mailboxes of an instance, put at these times."""
+        """Note that events were put into the mailboxes of a Redis instance at these times."""
         self.mail[instance] += events
         self._wake()
 
@@ -172,7 +172,7 @@ class Receiver:
 
 
 def simulate(costs: Costs, size: Size, *, per_second: float, events: int, seed: int = 1) -> Outcome:
-    """Let so many events arrive at random at a rate, and drain them."""
+    """Have `events` events arrive at random at a rate, and drain them."""
     timeline, chance = Timeline(), Random(seed)
     system = System(costs, size, timeline, chance)
     arrive(timeline, poisson(chance, per_second=per_second, number=events), system.receive)

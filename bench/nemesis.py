@@ -1,10 +1,10 @@
-"""Random faults from a seed while the simulated Stripe sends and retries: is anything lost, late or out of order?
+"""Random faults from a seed while the simulated Stripe sends and retries: checks that nothing is lost, late or out of order.
 
     .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
 
 With `--cluster` mail lies on three masters with a replica each (tests/support/cluster_nemesis.py), acknowledged at the level
-redis_replicated: masters die, freeze, are handed over and parted from their replicas, shards move from master to master, and the
-number of shards changes.
+redis_replicated: masters die, freeze, hand over to replicas and lose the connection to them, shards move from master to master,
+and the number of shards changes.
 
 Kills, freezes, restarts, power cuts, cut connections, jumping clocks, keys that are lost and a policy that lets
 events be thrown away (tests/support/nemesis.py), acknowledged at the level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the
@@ -29,9 +29,9 @@ from tests.support.cluster_nemesis import CLUSTER_FAULTS
 from tests.support.nemesis import FAULTS, Nemesis
 from tests.support.stack import ClusterStack, Size, Stack, running_cluster_stack, running_stack
 
-# An event whose rows a frozen worker has locked is tried again in place for longer than some freezes last.
+# An event whose rows a frozen worker has locked is tried in place for longer than some freezes last.
 ATTEMPTS_ALLOWED = 2
-QUIET_SECONDS = 120  # I7: a backlog of a minute, and whatever lease has to run out first
+QUIET_SECONDS = 120  # I7: a backlog of a minute, and a lease that has to run out first
 PROGRESS_SECONDS = 10
 
 
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def run(stack: Stack, *, minutes: float, seed: int) -> dict[str, Any]:
-    """Do faults for so long, lift them, wait for quiet, and judge."""
+    """Inject faults for `minutes`, end them, wait until the system is quiet, and judge."""
     faults = CLUSTER_FAULTS if isinstance(stack, ClusterStack) else FAULTS
     nemesis = Nemesis(stack, seed=seed, faults=faults)
     torment(stack, nemesis, minutes=minutes)
@@ -73,7 +73,7 @@ def run(stack: Stack, *, minutes: float, seed: int) -> dict[str, Any]:
 
 
 def torment(stack: Stack, nemesis: Nemesis, *, minutes: float) -> None:
-    """Let the faults fall, and say how it goes."""
+    """Inject the faults, and print the progress."""
     until = time.monotonic() + minutes * 60
     while (left := until - time.monotonic()) > 0:
         nemesis.spend(min(PROGRESS_SECONDS, left))
@@ -87,7 +87,7 @@ def torment(stack: Stack, nemesis: Nemesis, *, minutes: float) -> None:
 
 
 def waiting(stack: Stack) -> str:
-    """How many events wait, if anybody can say so just now."""
+    """Say how many events wait, or that it is not known now."""
     try:
         return str(stack.sender.status().waiting)
     except (MailboxUnavailable, RedisError):

@@ -29,7 +29,7 @@ def _read() -> bytes:
 
 
 async def bare(_: Scope, receive: Receive, send: Send) -> None:
-    """Read and answer without any framework: the least that this server can be asked for."""
+    """Read and answer without any framework: the least work that this server can do."""
     body = bytearray()
     more = True
     while more:

@@ -18,7 +18,7 @@ def make_app(url: str) -> Celery:
     return made
 
 
-# Celery's worker imports this module, with the variable; who publishes makes an application for its own broker.
+# Celery's worker imports this module, with the variable set; the publisher makes an application for its own broker.
 _url = os.environ.get("REDIS_URL", "")
 app = make_app(_url)
 _client = redis.Redis.from_url(_url) if _url else None

@@ -1,4 +1,4 @@
-"""How often each way to order Stripe's events ends in a wrong row, and how our laws hold in a long run.
+"""How often each way to order Stripe's events ends in a wrong row, and whether our laws hold in a long run.
 
     python -m bench.ordering                          the comparison, the laws on 2,000 histories, the speed
     python -m bench.ordering --histories 100000       the laws on 100,000 histories
@@ -35,7 +35,7 @@ DELIVERIES = 5
 
 
 def hard_histories(count: int, *, seed: int) -> Iterator[tuple[History, Random]]:
-    """Give decidable lives of three events or more, nothing lost, whose last two events tie."""
+    """Yield decidable histories of three events or more, with nothing lost, whose last two events tie."""
     found, number = 0, 0
     while found < count:
         dice = Random(f"hard:{seed}:{number}")
@@ -62,7 +62,7 @@ RIVALS: dict[str, Callable[[Version, Version], bool]] = {
         (event.created, event.lifecycle, event.event_id) > (shown.created, shown.lifecycle, shown.event_id)
     ),
 }
-"""Whether an event overwrites the one that the row shows."""
+"""By way to order: whether an event overwrites the one that the row shows."""
 
 OURS = "this project"
 
@@ -90,7 +90,7 @@ def fold(delivered: Iterable[Version], overwrites: Callable[[Version, Version], 
 
 
 def table(shares: dict[str, float]) -> str:
-    """Lay the comparison out as the table in docs/ordering.md."""
+    """Write the comparison as the table in docs/ordering.md."""
     rows = [f"| {name} | {share:.1%} |" for name, share in shares.items()]
     return "\n".join(["| order by | wrong final rows |", "| --- | ---: |", *rows])
 
@@ -99,7 +99,7 @@ def table(shares: dict[str, float]) -> str:
 
 
 def hold_laws(count: int, *, seed: int, attempt: Callable[[str], Trial] = try_history) -> Counter[str]:
-    """Put random histories to the oracle and count what the rules made of them."""
+    """Compare random histories with the oracle, and count how the rules decided them."""
     counts: Counter[str] = Counter()
     begun = time.perf_counter()
     for number in range(count):

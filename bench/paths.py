@@ -1,4 +1,4 @@
-"""How many decisions take the short path and how many the careful one, and what each costs.
+"""How many decisions take the short path and how many the careful one, and how long each takes.
 
     .venv/bin/python -m bench.paths --seconds 900
 

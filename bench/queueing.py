@@ -1,6 +1,6 @@
 """A small discrete-event simulation: stations with servers, and what waits in line before them.
 
-Time is a number and chance is seeded, so that a run can be repeated. tests/unit/bench/test_queueing.py holds it to the
+Time is a number and randomness is seeded, so that a run can be repeated. tests/unit/bench/test_queueing.py compares it with the
 formulas for M/M/c and M/D/1. Knows nothing of what is simulated; that is bench/model.py.
 """
 
@@ -20,7 +20,7 @@ Action = Callable[[], None]
 
 
 class Timeline:
-    """What happens next; what is planned for one moment happens in the order in which it was planned."""
+    """The actions to come; those planned for the same moment happen in the order in which they were planned."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -28,11 +28,11 @@ class Timeline:
         self._numbers = count()
 
     def after(self, seconds: float, action: Action) -> None:
-        """Plan something for so long from now."""
+        """Plan an action, `seconds` from now."""
         heapq.heappush(self._planned, (self.now + seconds, next(self._numbers), action))
 
     def run(self) -> None:
-        """Let everything happen, and what that plans as well."""
+        """Run all actions, and those that they plan."""
         while self._planned:
             self.now, _, action = heapq.heappop(self._planned)
             action()
@@ -45,7 +45,7 @@ class _Job:
 
 
 class Station:
-    """So many servers and one line: first come, first served."""
+    """Some servers and one line before them: first come, first served."""
 
     def __init__(self, timeline: Timeline, *, servers: int) -> None:
         self.busy_seconds = 0.0
@@ -77,7 +77,7 @@ class Station:
 
 
 class Gathering:
-    """One server that serves all who wait together: so long for the round itself, and for each in it its own time."""
+    """One server that serves all who wait together: a fixed time for the round, and the time of each in it."""
 
     def __init__(self, timeline: Timeline, *, round_seconds: float) -> None:
         self.busy_seconds = 0.0
@@ -126,10 +126,10 @@ def arrive(timeline: Timeline, gaps: Iterator[float], arrival: Action) -> None:
 
 
 def poisson(chance: Random, *, per_second: float, number: int) -> Iterator[float]:
-    """Gaps between arrivals that know nothing of each other."""
+    """Yield gaps between independent arrivals (a Poisson process)."""
     return (chance.expovariate(per_second) for _ in range(number))
 
 
 def percentile(values: Sequence[float], part: float) -> float:
-    """The value that this part of the values does not exceed."""
+    """Return the value that this part of the values does not exceed."""
     return sorted(values)[int(part * (len(values) - 1))]

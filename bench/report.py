@@ -24,7 +24,7 @@ PAGE = FOLDER.with_suffix(".md")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One line of the table: a figure of a benchmark, and what it should come to."""
+    """One line of the table: a figure of a benchmark, and its aim."""
 
     what: str
     figure: tuple[str, str]

@@ -1,4 +1,4 @@
-"""What the questions of docs/reporting.md take over the tables of a large account, and how each is read.
+"""How long the questions of docs/reporting.md take with the tables of a large account, and by which plans.
 
     .venv/bin/python -m bench.reporting
     .venv/bin/python -m bench.reporting --customers 1000000
@@ -122,7 +122,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How long it took, the median in milliseconds, how many rows came, and its plan."""
+    """An answer: the median time in milliseconds, the number of rows, and the plan."""
 
     question: Question
     median_ms: float
@@ -131,7 +131,7 @@ class Answered:
 
     @property
     def read_by(self) -> str:
-        """Name the indexes that found rows, and the tables that were read through."""
+        """Name the indexes that found rows, and the tables that were read completely."""
         indexes = list(dict.fromkeys(_INDEX.findall(self.plan)))
         tables = list(dict.fromkeys(re.findall(r"Seq Scan on (\w+)", self.plan)))
         return ", ".join([*(f"`{index}`" for index in indexes), *(f"all of `{table}`" for table in tables)])
@@ -145,7 +145,7 @@ def questions() -> list[Question]:
 
 
 def fill(connection: psycopg.Connection, customers: int) -> None:
-    """Fill the tables of a connection in autocommit, and let Postgres learn of what is there."""
+    """Fill the tables of a connection in autocommit, and update the planner's statistics."""
     for statement in FILL.split(";\n"):
         connection.execute(statement.encode(), {"customers": customers})
     for statement in SETTLED:
@@ -153,7 +153,7 @@ def fill(connection: psycopg.Connection, customers: int) -> None:
 
 
 def plan_of(connection: psycopg.Connection, question: Question, *, analyze: bool) -> str:
-    """Say how a question is read, with what was counted if it is really asked."""
+    """Return a question's plan; with `analyze` it is run, and the plan has the counts."""
     options = "ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF, COSTS OFF" if analyze else "COSTS OFF"
     lines = connection.execute(f"EXPLAIN ({options}) {question.statement}".encode()).fetchall()
     return "\n".join(line for (line,) in lines)

@@ -1,4 +1,4 @@
-"""What docs/scaling.md rests on: cost of an event, and whether it stays the same with more of everything.
+"""The measurements behind docs/scaling.md: the cost of an event, and whether it stays the same with more processes.
 
     .venv/bin/python -m bench.scaling           # a quarter of an hour; prints what it found
     .venv/bin/python -m bench.scaling --save    # keeps it in docs/scaling/results.json, simulates and writes the page
@@ -93,7 +93,7 @@ def median_of(rounds: int, one_round: Callable[[], Mapping[str, float]]) -> dict
 
 
 def received(events: int, processes: int) -> dict[str, float]:
-    """A flood upon so many receiver processes: rate, and what an event costs them and Valkey."""
+    """Flood `processes` receiver processes: the rate, and what an event costs them and Valkey."""
     requests = signed_requests(WARM_UP + events, customers=CUSTOMERS)
     with ground() as servers, served(RECEIVER, servers, WEB_CONCURRENCY=str(processes)) as server:
         flood(server.port, requests[:WARM_UP])
@@ -115,7 +115,7 @@ def spent(servers: Ground, receiver: int) -> dict[str, float]:
 
 
 def answered(per_second: int) -> dict[str, float]:
-    """How soon one receiver answers at a rate that arrives evenly: what the simulation is held against."""
+    """How soon one receiver answers at an even rate: the simulation is compared with this."""
     requests = signed_requests(WARM_UP + per_second * ANSWERED_SECONDS, customers=CUSTOMERS)
     with ground() as servers, served(RECEIVER, servers) as server:
         flood(server.port, requests[:WARM_UP])

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.scaling_page   # write them again from docs/scaling/results.json
 
-The page's words are written by hand; what stands between `<!-- name -->` and `<!-- /name -->` is made here. A test
-holds the page to it.
+The page's words are written by hand; text between `<!-- name -->` and `<!-- /name -->` is made here. A test compares the page
+with it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def kept() -> Results:
 
 
 def save(figures: Mapping[str, object]) -> None:
-    """Keep figures beside those that were there, and write the page."""
+    """Keep figures together with the earlier ones, and write the page."""
     results = {**kept(), **figures, "machine": machine()}
     FOLDER.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -203,7 +203,7 @@ def times(results: Results) -> Iterator[str]:
 
 
 def header(*names: str, left: int = 0) -> Iterator[str]:
-    """The first two lines of a table; so many columns are words, the others numbers."""
+    """The first two lines of a table; the first `left` columns are words, the others numbers."""
     yield row(*names)
     yield row(*("---" if place < left else "---:" for place, _ in enumerate(names)))
 

@@ -1,4 +1,4 @@
-"""What is simulated for docs/scaling.md: ten, a hundred, a thousand times the load, and more and more load on the same.
+"""The simulations for docs/scaling.md: ten, a hundred, a thousand times the load, and a growing load on the same system.
 
 .venv/bin/python -m bench.scenarios           # from docs/scaling/results.json
 .venv/bin/python -m bench.scenarios --save    # keeps what came of it there, and writes the page
@@ -69,7 +69,7 @@ def simulated(results: Results) -> dict[str, object]:
 
 
 def costs_of(results: Results) -> Costs:
-    """What was measured, in seconds; a worker process does more for an event than the steps by themselves."""
+    """Return the measured costs in seconds; a worker process takes more for an event than the steps by themselves."""
     us = results["steps"]
 
     def cost(*names: str) -> Cost:
@@ -88,7 +88,7 @@ def costs_of(results: Results) -> Costs:
 
 
 def size_for(results: Results, rate: float) -> Size:
-    """As many of everything as the rate takes when cores are to be filled to a share."""
+    """Return the number of each process that the rate takes when cores may be busy only for a share of their time."""
     us = capacity.spent(results)
     return Size(
         receivers=capacity.cores(us.receiver, rate),
@@ -99,7 +99,7 @@ def size_for(results: Results, rate: float) -> Size:
 
 
 def times_the_load(results: Results, times: int) -> dict[str, float]:
-    """So many times BASE events a second upon a system of that size."""
+    """Simulate `times` times BASE events a second on a system of the size for that rate."""
     rate = BASE * times
     size = size_for(results, rate)
     return {**asdict(size), **at_rate(costs_of(results), size, rate)}
@@ -116,7 +116,7 @@ def at_rate(costs: Costs, size: Size, rate: float) -> dict[str, float]:
 
 
 def curve(costs: Costs, size: Size, figure: str) -> Iterator[tuple[str, float]]:
-    """A figure over the load, as far as nothing is full."""
+    """A figure over the load, up to the load at which a resource is saturated."""
     for rate in CURVE:
         if busiest_share(costs, size, rate) < FULL_SHARE:
             yield str(rate), at_rate(costs, size, rate)[figure]

@@ -25,7 +25,7 @@ RECEIVER, FLASK, BARE = "receiver.asgi:app", "bench.noop:flask", "bench.noop:bar
 VIEW = "receiver.app:create_app()"
 AS_IN_PRODUCTION = ("--config", "receiver/gunicorn_conf.py")
 OPTIONS = {VIEW: ("--threads", "8")}
-"""How gunicorn serves what is not served as in production."""
+"""gunicorn's arguments for the application that is not served as in production."""
 START_SECONDS = 30
 STOP_SECONDS = 10
 

@@ -1,11 +1,11 @@
-"""A long stretch of simulated Stripe against the whole system: do the tables equal the truth at the end?
+"""A long run of simulated Stripe against the whole system: do the tables equal the truth at the end?
 
     .venv/bin/python -m bench.soak --minutes 10 --rate 200 --seed 1 --workers 4 --lost-share 0.01
 
 Deliveries are shuffled within two seconds, one in twenty comes twice, one in fifty is up to a minute late, and
-ties in one second are the normal case. Nobody may ask Stripe: what is lost stays lost, and the rows must show what
-the other events tell. Prints a line every ten seconds and one JSON object at the end; exit code 1 when the checker
-finds a problem: something unaccounted for, out of order, different from the truth, or unsure without need.
+ties in one second are the normal case. Workers may not ask Stripe: lost events stay lost, and the rows must show what the other
+events say. Prints a line every ten seconds and one JSON object at the end; exit code 1 when the checker finds a problem:
+something unaccounted for, out of order, different from the truth, or unsure without need.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def live(system: WholeSystem, *, minutes: float) -> None:
-    """Let the account live, and say how it goes."""
+    """Run the account, and print the progress."""
     until = time.monotonic() + minutes * 60
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(PROGRESS_SECONDS, left))

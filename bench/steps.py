@@ -2,9 +2,9 @@
 
     .venv/bin/python -m bench.steps --events 8000
 
-From a call with one event and one with many follow the two numbers that the simulation needs (bench/model.py): what a
-call costs however small, and what each event adds. Then the same puts and claims over 1, 4 and 12 shards of one
-Valkey, and over clusters of three and six.
+From a call with one event and one with many follow the two numbers that the simulation needs (bench/model.py): the fixed cost of
+a call, and what each event adds. Then the same puts and claims over 1, 4 and 12 shards of one Valkey, and over clusters of three
+and six.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ALONE, TOGETHER = 1, 64
 BATCH = 500
 SHARDS = (1, 4, 12)
 CLUSTERS = (3, 6)
-"""Numbers of masters, over which the most shards come out even."""
+"""Numbers of masters among which the largest number of shards divides evenly."""
 VALKEY, POSTGRES = "valkey", "postgres"
 STEPS = ("take", "read", "apply")
 COMMITS = 300
@@ -60,12 +60,12 @@ def main() -> None:
 
 
 def envelopes(events: int) -> list[Envelope]:
-    """Opened events of a fifth as many customers."""
+    """Return parsed envelopes, of a fifth as many customers as events."""
     return [parse_envelope(body, now=NOW) for body in bodies(events, customers=events // 5)]
 
 
 def calls(events: int) -> dict[str, float]:
-    """Microseconds a call costs and an event adds, by step and resource; `sync` and `commit` are waits for a disk."""
+    """Return the microseconds that a call costs and that an event adds, by step and resource; `sync` and `commit` are waits for a disk."""
     with ground() as servers:
         with opened_mailboxes(servers, shards=1) as mailboxes:
             few, many = envelopes(events // 8), envelopes(events)
@@ -85,7 +85,7 @@ def calls(events: int) -> dict[str, float]:
 
 
 def line(alone: Mapping[str, float], together: Mapping[str, float], size: int) -> dict[str, dict[str, float]]:
-    """Two measurements of one event's cost, alone and among `size`, as the cost of a call and of an event."""
+    """Turn two measurements of an event's cost, alone and among `size` events, into the costs of a call and of an event."""
     call = {name: max(0.0, (alone[name] - together[name]) / (1 - 1 / size)) for name in alone}
     return {"call": call, "event": {name: max(0.0, alone[name] - call[name]) for name in alone}}
 
@@ -109,7 +109,7 @@ def pids(servers: Ground) -> dict[str, int]:
 def puts(
     servers: Ground, mailboxes: LoopedMailboxes, stream: Sequence[Envelope], together: int
 ) -> dict[str, float]:
-    """Put a stream, so many a call, and forget it again."""
+    """Put a stream, `together` events in each call, and forget it again."""
     meter = Meter(pids(servers))
     with meter.running():
         put_all(mailboxes, stream, together=together)
@@ -157,13 +157,13 @@ def turns(servers: Ground, stream: Sequence[Envelope], size: int) -> dict[str, d
 
 
 def claimed(mailboxes: LoopedMailboxes, meter: Meter, size: int) -> list[Claim]:
-    """Claim all that is ready, so many events at a time; a customer comes once."""
+    """Claim everything that is ready, `size` events at a time; each customer comes once."""
     with meter.running():
         return list(iter(lambda: claim_of(mailboxes, size), None))
 
 
 def claim_of(mailboxes: LoopedMailboxes, size: int) -> Claim | None:
-    """Claim the next so many events."""
+    """Claim the next `size` events."""
     return mailboxes.claim(max_customers=size, max_events=size, lease_seconds=LEASE_SECONDS)
 
 
@@ -179,7 +179,7 @@ def commit_us(servers: Ground) -> float:
 
 
 def timed_us(work: Callable[[], object]) -> float:
-    """Do it, and return how long it took."""
+    """Run `work`, and return how long it took."""
     begun = time.perf_counter()
     work()
     return (time.perf_counter() - begun) * 1e6
@@ -200,10 +200,10 @@ def shards(events: int) -> dict[str, float]:
 
 
 def over_a_cluster(stream: Sequence[Envelope], *, masters: int) -> dict[str, float]:
-    """The same over so many Valkeys, and the share of the busiest of them; a put goes to one master, as receivers have it."""
+    """Measure the same on a cluster of `masters` Valkeys, and the share of the busiest one; a put goes to one master, as a receiver's does."""
     with cluster(masters=masters) as running:
         mailboxes = running.mailboxes(shards=max(SHARDS))
-        mailboxes.check()  # so that the map of the cluster is known
+        mailboxes.check()  # reads the cluster's map
         lanes: dict[str, list[Envelope]] = {}
         for envelope in stream:
             lanes.setdefault(mailboxes.looped.lane(envelope.customer_id), []).append(envelope)

@@ -1,7 +1,7 @@
 """A stream of an account's events for benchmarks: real sizes, no two events of an object in one second.
 
 Each customer is created with one subscription; then random ones change, three subscriptions for each customer.
-Bodies are printed from templates, so that a million of them take seconds.
+Bodies are made from templates, so that a million of them take seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ADDRESS = {
     "postal_code": "22100",
     "state": None,
 }
-# What a template holds in the places of an event's own values.
+# Placeholders in a template for an event's own values.
 EVENT, OBJECT, CREATED, NOW, BEFORE = "@EVENT@", "@OBJECT@", 1_111_111_111, "@NOW@", "@BEFORE@"
 
 

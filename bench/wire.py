@@ -17,7 +17,7 @@ CHUNK = 65_536
 
 
 class Wire:
-    """Stands before the server of a URL; `url` leads to it through here, and `carried` is what went both ways."""
+    """Relays to the server of a URL; `url` leads to that server through this relay, and `carried` counts the bytes of both directions."""
 
     def __init__(self, target: str) -> None:
         self.carried = 0
@@ -42,7 +42,7 @@ class Wire:
                     threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 
     def close(self) -> None:
-        """Take no more; connections that are open stay until an end closes them."""
+        """Accept no more connections; open ones stay until one side closes them."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 

@@ -35,7 +35,7 @@ class Pace:
 
 @contextmanager
 def opened_mailboxes(servers: Ground) -> Iterator[LoopedMailboxes]:
-    """The mailboxes, with nothing promised: they are filled from here."""
+    """Open the mailboxes without a durability level: this process only fills them."""
     mailboxes = LoopedMailboxes.connect(servers.valkey.url, ack=AckDurability.REDIS)
     try:
         yield mailboxes
@@ -65,7 +65,7 @@ def pace(servers: Ground, mailboxes: LoopedMailboxes, *, events: int) -> Pace:
 
 @contextmanager
 def worker(servers: Ground, **settings: str) -> Iterator[Process]:
-    """One worker process, with the settings it has by default where none are given."""
+    """Run one worker process, with default settings where none are given."""
     environment = {"DATABASE_URL": servers.postgres.url, "REDIS_URL": servers.valkey.url, **settings}
     with running(WORKER, folder=ROOT, **environment) as process:
         yield process

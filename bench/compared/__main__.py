@@ -1,4 +1,4 @@
-"""This project and the two engines that people use today, on the same machine, Postgres server and stream: docs/compared.md.
+"""Compares this project with the two engines that people use today, on the same machine, Postgres server and stream: docs/compared.md.
 
     .venv/bin/python -m bench.compared --quick          # some minutes; shows that everything runs, and is not kept
     .venv/bin/python -m bench.compared --save           # half an hour; keeps each part when it is done, and writes the page
@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument(
         "--save", action="store_true", help="keep each part when it is done, and write the page"
     )
-    parser.add_argument("--resume", action="store_true", help="leave out what was kept in the last hours")
+    parser.add_argument(
+        "--resume", action="store_true", help="leave out parts that were kept in the last hours"
+    )
     parser.add_argument(
         "--only", action="append", choices=tuple(parts(FULL)), help="this part; may be repeated"
     )
@@ -84,7 +86,7 @@ def main() -> None:
 
 
 def parts(sizes: Mapping[str, int]) -> Mapping[str, Part]:
-    """Everything that is measured: its sizes, and how."""
+    """Return everything that is measured: for each part its sizes, and the function that measures it."""
     stream = {name: sizes[name] for name in ("events", "customers", "rounds")}
     full = {
         "events": sizes["growth-events"],

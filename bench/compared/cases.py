@@ -1,6 +1,6 @@
-"""The 18 histories, told to each of the three one event at a time: how many end with a wrong row?
+"""The 18 histories, sent to each of the three one event at a time: how many end with a wrong row?
 
-All of it has happened at Stripe when the first webhook comes; those who ask Stripe are answered with how it ended.
+Everything has happened at Stripe before the first webhook comes; whoever asks Stripe gets the final state.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ POST_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One history: what it says of itself, its webhooks as they come, and the customer and subscription that it is about."""
+    """One history: its description, its webhooks as they come, and its customer and subscription."""
 
     says: str
     deliveries: Deliveries
@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How a history ended: what is wrong (nothing: right), and whether every wrong row says of itself that it may be."""
+    """How a history ended: what is wrong (empty: nothing), and whether every wrong row is marked unsure."""
 
     says: str
     wrong: Sequence[str]
@@ -60,7 +60,7 @@ class Judged:
 
 
 def told(account: Account) -> list[Case]:
-    """Let all 18 happen in an account."""
+    """Have all 18 happen in an account."""
     cases = []
     for number, history in enumerate(HISTORIES, start=1):
         story = Story(account, number)
@@ -70,7 +70,7 @@ def told(account: Account) -> list[Case]:
 
 
 def measured() -> dict[str, Any]:
-    """Every history for each of the three, as they are by default and when they ask Stripe: what came out wrong."""
+    """Run every history for each of the three, by default and with asking Stripe; returns what came out wrong."""
     account = Account(Random(1))
     cases, wanted = told(account), wanted_of(truth(account))
     with databases() as made, asked(account) as api:
@@ -111,7 +111,7 @@ def _one(
 
 
 def deliver(setup: Setup, deliveries: Deliveries) -> None:
-    """Send one webhook after the other, each when the one before is in the tables."""
+    """Send one webhook after the other, each once the previous one is in the tables."""
     for body in deliveries:
         status = post(setup.port, body)
         if status != ACCEPTED:
@@ -143,7 +143,7 @@ def judge(case: Case, wanted: Mapping[str, Shown], found: Found) -> Judged:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Stripe's API of an account, over HTTP."""
+    """An account's Stripe API over HTTP, and a count of its requests."""
 
     url: str
     api: Api

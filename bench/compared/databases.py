@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NUMBER = "0" * 14
-"""What stands in the ids of the stream's first customer, and of its subscription and item."""
+"""The number in the ids of the stream's first customer, and of its subscription and item."""
 OBJECTS = """
 SELECT replace(%(object)s, %(number)s, 'old' || n)::JSONB
 FROM generate_series(1, %(rows)s) AS n
@@ -43,14 +43,14 @@ INSERT INTO stripe.{table} (_raw_data, _last_synced_at, _account_id)
 SELECT made.object, to_timestamp(%(at)s), 'acct_benchmark'
 FROM ({objects}) AS made (object)
 """
-"""For @stripe/sync-engine: the object as it is, from which Postgres makes the columns."""
+"""For @stripe/sync-engine: the object as JSON, from which Postgres generates the columns."""
 INDEX = "CREATE INDEX of_our_own ON stripe.subscription_items (subscription)"
-"""What both engines lack for what they ask at each event of a subscription."""
+"""An index that both engines lack for the query that they make at each event of a subscription."""
 
 
 @dataclass(slots=True)
 class Databases:
-    """Makes them; with `existing`, so many customers with a subscription each are there already; `indexed`: with INDEX."""
+    """Makes databases, with `existing` customers with a subscription each in them; `indexed`: with INDEX."""
 
     servers: Ground
     existing: int = 0

@@ -1,7 +1,7 @@
 """Eighteen short histories on which mirrors of Stripe go wrong: what happens at Stripe, and in which order webhooks bring it.
 
-Most are one second long, or arrive in another order than they happened in; the last come as during an upgrade of the
-API version. Ids of events say nothing of their order.
+Most are one second long, or arrive in another order than they happened in; the last ones come as during an upgrade of the API
+version. Event ids say nothing about the order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What rows show of customers and subscriptions, in one form for all that is compared, and which of them are wrong.
+"""What rows show of customers and subscriptions, in one form for everything that is compared, and which rows are wrong.
 
 Stripe moved a subscription's period to its items in 2025; where an engine's column for it is empty, its items count. An
 engine's row is right if a reader who knows all of its tables finds what Stripe has.
@@ -46,7 +46,7 @@ THEIR_ROWS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Every object that the tables show, by its id, and which rows say of themselves that they may be wrong."""
+    """Every object that the tables show, by its id, and which rows are marked unsure."""
 
     shown: Mapping[str, Shown]
     unsure: frozenset[str] = frozenset()
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A row that does not show what Stripe has; `says_so` if it calls itself unsure."""
+    """A row that does not show what Stripe has; `says_so` if it is marked unsure."""
 
     id: str
     differences: Mapping[str, tuple[Any, Any]]
@@ -72,7 +72,7 @@ class Wrong:
 
 
 def wrong_rows(wanted: Mapping[str, Shown], found: Found) -> list[Wrong]:
-    """Compare what Stripe has with what rows show; a row too many or too few is one wrong row."""
+    """Compare what Stripe has with what rows show; a missing or surplus row is one wrong row."""
     return [
         Wrong(one, differences, one in found.unsure)
         for one in sorted(wanted.keys() | found.shown.keys())

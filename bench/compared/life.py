@@ -1,7 +1,7 @@
-"""A simulated account's life, lived by each of the three: wrong rows at the end, and requests that Stripe was asked.
+"""A simulated account's life, sent to each of the three: wrong rows at the end, and requests to Stripe.
 
-Everyone gets the same seed. What happens is the same; in which second depends on the machine. Deliveries are shuffled within
-a second, one in twenty comes twice, one in a hundred is late; what is not answered 2xx comes again until it is.
+All get the same seed, so the same happens; the second in which it happens depends on the machine. Deliveries are shuffled within
+a second, one in twenty comes twice, one in a hundred is late; a webhook that is not answered 2xx comes again until it is.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Life:
 
 
 def measured(events: int, *, rounds: int) -> dict[str, Any]:
-    """For each of the three, by default and asking Stripe: what came of so many lives."""
+    """Measure each of the three, by default and asking Stripe, over `rounds` lives."""
     lives = [Life(events=events, seed=seed) for seed in range(1, rounds + 1)]
     with databases() as made:
         return {
@@ -57,7 +57,7 @@ def measured(events: int, *, rounds: int) -> dict[str, Any]:
 
 
 def lived(made: Databases, name: str, life: Life, *, asks: bool) -> dict[str, Any]:
-    """Live one life, and judge the rows."""
+    """Run one life, and judge the rows."""
     port = free_port()
     stripe = f"http://{LOCALHOST}:{port}"
     with (
@@ -93,7 +93,7 @@ def lived(made: Databases, name: str, life: Life, *, asks: bool) -> dict[str, An
 
 @contextmanager
 def simulated(life: Life, *, port: int, webhook_port: int) -> Iterator[Sender]:
-    """Let an account live whose webhooks go to a port."""
+    """Run an account whose webhooks go to a port."""
     options = {
         "webhook": f"http://{LOCALHOST}:{webhook_port}{WEBHOOK_PATH}",
         "secret": SECRET,

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.compared.page   # write them again from docs/benchmarks/compared.json
 
-Words are written by hand; what stands between marks is made here (bench/filling.py). A test holds the pages to it.
+Words are written by hand; text between marks is made here (bench/filling.py). A test compares the pages with it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def versions() -> str:
 
 
 def measured(results: Results) -> str:
-    """When, on what, and how much of it."""
+    """Say when, on which machine and with which sizes it was measured."""
     days = sorted({results[part]["measured"][:10] for part in PARTS})
     where, full = results["speed"]["machine"], results["growth"]["settings"]
     speeds, load = results["speed"]["settings"], max(results[part]["load"] for part in ("speed", "growth"))
@@ -94,7 +94,7 @@ def measured(results: Results) -> str:
 
 
 def cases(found: Mapping[str, Any]) -> str:
-    """Each history, and whose rows it leaves wrong by default; and how many when Stripe is asked."""
+    """Write each history with those whose rows it leaves wrong by default, and how many are wrong when Stripe is asked."""
     lines = [_row(HEAD), _rule(HEAD)]
     by_case = {name: found[name][DEFAULT]["by_case"] for name in NAMES}
     for number, one in enumerate(by_case[OURS]):

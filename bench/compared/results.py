@@ -28,9 +28,9 @@ def kept() -> Results:
 
 
 def keep(part: str, settings: Mapping[str, int], found: Mapping[str, Any], *, load: float) -> Results:
-    """Keep a part in the place of what was there of it; everything that is kept now.
+    """Keep a part, in place of its earlier figures; returns everything that is kept now.
 
-    `load` is how many processes of others wanted a processor when the run began.
+    `load` is how many other processes wanted a processor when the run began.
     """
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     told = {"measured": now, "machine": machine(), "load": load, "settings": dict(settings), "found": found}

@@ -1,4 +1,4 @@
-"""What is compared, started and stopped: this project as it is deployed, and each engine behind a server of its own.
+"""Starts and stops what is compared: this project as it is deployed, and each engine behind a server of its own.
 
 All of them write to databases of one Postgres, and take webhooks at a port of this machine.
 """
@@ -52,7 +52,7 @@ class Setup(Protocol):
 def running_setup(
     name: str, servers: Ground, database_url: str, *, stripe_url: str | None = None
 ) -> AbstractContextManager[Setup]:
-    """Start one on a database that it has migrated; with `stripe_url` it has a key and asks that Stripe as much as it can."""
+    """Start one of the three on a database that it has migrated; with `stripe_url` it has a key and asks that Stripe as much as it can."""
     if name == OURS:
         return running_ours(servers, database_url, stripe_url=stripe_url)
     return running_engine(ENGINE_OF[name], database_url, stripe_url=stripe_url)
@@ -82,7 +82,7 @@ class _Ours:
             }
 
     def _is_settled(self) -> bool:
-        return self.mailboxes.status().waiting == 0  # what is parked for its customer does not count
+        return self.mailboxes.status().waiting == 0  # events parked for their customer do not count
 
     def _is_sure(self) -> bool:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
@@ -108,7 +108,7 @@ class _Running:
     pid: int
 
     def settle(self) -> None:
-        """It answers once its rows are written."""
+        """Return at once: an engine answers only when its rows are written."""
 
     def resident_mb(self) -> Mapping[str, float]:
         return {"Node.js": resident_mb(self.pid)}

@@ -1,7 +1,8 @@
-"""Events a second that each of the three accepts and has applied, with empty tables and with full ones, and its memory then.
+"""Events a second that each of the three accepts and applies, with empty tables and with full ones, and its memory afterwards.
 
-All get the same signed stream from the same 32 connections, in turn, on one Postgres server. An engine writes within the request, so that
-what it accepts it has applied. Ours is done when no event waits; then every row of each must show its object's last state.
+All get the same signed stream from the same 32 connections, in turn, on one Postgres server. An engine writes within the
+request, so an accepted event is an applied one. Ours is done when no event waits; then every row of each must show its object's
+last state.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class _Event(msgspec.Struct):
 
 
 def measured(events: int, *, customers: int, rounds: int, existing: int = 0) -> dict[str, Any]:
-    """Rounds of all three in turn, and the medians; with `existing`, so many subscriptions are there already."""
+    """Measure rounds of all three in turn, and the medians; `existing` subscriptions are in the tables already."""
     with databases(existing=existing) as made:
         return in_turn(made, NAMES, list(bodies(events, customers=customers)), rounds=rounds)
 
@@ -66,7 +67,7 @@ def measured_with_an_index(events: int, *, customers: int, rounds: int, existing
 
 
 def in_turn(made: Databases, names: Sequence[str], stream: Sequence[bytes], *, rounds: int) -> dict[str, Any]:
-    """So many rounds, each of all of them."""
+    """Measure `rounds` rounds, each of all of them in turn."""
     by_round = [{name: one_run(made, name, stream) for name in names} for _ in range(rounds)]
     return {name: summed([one[name] for one in by_round]) for name in names}
 
@@ -74,7 +75,7 @@ def in_turn(made: Databases, names: Sequence[str], stream: Sequence[bytes], *, r
 def one_run(made: Databases, name: str, stream: Sequence[bytes]) -> dict[str, Any]:
     """One stream into a database of its own: rates, rows that are wrong in the end, and MB of each process.
 
-    On a machine that others keep busy a webhook may be refused. Stripe would send it again; here the run is begun again, and that is counted.
+    On a machine that others keep busy a webhook may be refused. Stripe would send it again; here the run starts again, and that is counted.
     """
     for refused in range(ATTEMPTS):
         try:
