@@ -1,4 +1,4 @@
-"""What axe-core, which knows what people with a screen reader, a keyboard or weak eyes stumble over, finds on an open page."""
+"""Problems that axe-core finds on an open page for people with a screen reader, a keyboard or weak eyes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def axe_problems(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
-    """Return a line for each element that breaks one of axe's rules, all or these, with what would mend it."""
+    """Return a line for each element that breaks one of axe's rules, all or these, with what would fix it."""
     is_there = page.evaluate("'axe' in window")  # half a megabyte, once a page
     only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
     found = Axe("" if is_there else AXE_SCRIPT).run(page, options={"resultTypes": ["violations"], **only})

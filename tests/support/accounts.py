@@ -23,7 +23,7 @@ SCHEMAS = {"default": "public", **{name: f"stripe_{name}" for name in NAMES[1:]}
 
 
 def make_tables(database_url: str) -> None:
-    """Give each account but `default` its tables, in a database that has that one's."""
+    """Make the tables of each account except `default`, in a database that has the default account's."""
     for name in NAMES[1:]:
         migrate(with_schema(database_url, SCHEMAS[name]))
 
@@ -46,7 +46,7 @@ class Accounts:
         self.mailboxes = {name: self._first.of_account(name) for name in names}
 
     def settings(self, *, names: Sequence[str] | None = None, **given: object) -> list[WorkerSettings]:
-        """What a worker reads of each account, or of those that are named; of none where no account has a name."""
+        """Return a worker's settings for each account, or for those that are named; without account names for a deployment that has none."""
         named = self.names if names is None else names
         known = {
             "redis_url": self.redis_url,
@@ -66,7 +66,7 @@ class Accounts:
         ]
 
     def environment(self) -> dict[str, str]:
-        """The same for a process."""
+        """Return the same settings as environment variables."""
         return {"STRIPE_ACCOUNTS": ",".join(self.names)}
 
     def put(

@@ -1,7 +1,7 @@
-"""What the events that came tell of an object, weighed by the oracle: whether a row may be unsure, and what it shows.
+"""What the events that came say about an object, by the oracle: whether a row may be unsure, and what it may show.
 
-The oracle (tests/support/model/oracle.py) shares no code with the rules of the order. Of events that never came nothing is
-known here: where the others tell a whole story, that story counts (docs/ordering.md, "What no evidence can show").
+The oracle (tests/support/model/oracle.py) shares no code with the rules of the order. Events that never came are unknown here:
+where the others make a complete story, that story counts (docs/ordering.md, "What no evidence can show").
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ class Story:
 
     @property
     def is_open(self) -> bool:
-        """Whether the events do not decide how it ends; where one lacks a part of the object, they never do."""
+        """Whether the events leave the end undecided, as they always do where one lacks a part of the object."""
         return not self.opinion.decidable or any(event.version.partial for event in self._possibly_last())
 
     @property
     def is_contested(self) -> bool:
         """Whether even the likeliest orders end in different states.
 
-        Less than open: where a link is missing although they all end alike, a row that has forgotten that part of
-        the story may be sure.
+        A stricter test than `is_open`: where a link is missing although all orders end in the same state, a row that has
+        forgotten that part of the story may be sure.
         """
         return len(self.opinion.ends) > 1
 
     def allows(self, event_id: str) -> bool:
-        """Whether the object can have ended as this event shows it."""
+        """Whether the object may have ended as this event shows it."""
         return event_id in {event.id for event in self._possibly_last()}
 
     def showing(self, event_id: str | None) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguityOracle:
-    """The stories of objects that were asked about; `lossy` are those that miss an event, or all and have no story."""
+    """The stories of objects that were asked about; `lossy` are objects of which an event is missing, or all, so that there is no story."""
 
     stories: Mapping[str, Story] = field(default_factory=dict)
     lossy: frozenset[str] = frozenset()
@@ -65,7 +65,7 @@ class AmbiguityOracle:
     def of(
         cls, bodies: Iterable[bytes], *, came: Collection[str] | None = None, lossy: Iterable[str] = ()
     ) -> AmbiguityOracle:
-        """Weigh events, given in the order in which they happened; what did not come counts for nothing."""
+        """Judge events, given in the order in which they happened; those that did not come are ignored."""
         by_object: dict[str, list[Event]] = defaultdict(list)
         for event in map(read_event, bodies):
             if came is None or event.id in came:
@@ -84,13 +84,13 @@ class AmbiguityOracle:
 
     @property
     def orphans(self) -> set[str]:
-        """The events that wait for a customer of whom nothing came."""
+        """The events that wait for a customer of which no event came."""
         unheard = self.lossy - self.stories.keys()
         told = (event for story in self.stories.values() for event in story.events)
         return {event.id for event in told if event.customer_id in unheard}
 
     def told(self, shown: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-        """The events that show what is told of each object; `shown` is what unsure rows chose."""
+        """The events that show the end of each object; `shown` are the events that unsure rows chose."""
         nothing: dict[str, tuple[str, ...]] = dict.fromkeys(self.lossy, ())
         return nothing | {id_: story.showing(shown.get(id_)) for id_, story in self.stories.items()}
 

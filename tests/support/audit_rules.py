@@ -1,6 +1,6 @@
 """What must never be found in an audited database: one query a rule, each naming the ids that break it.
 
-The queries read the witnesses of audit.sql and the tables themselves; they are quick for a million rows.
+The queries read the records of audit.sql's triggers and the tables themselves; they are fast with a million rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNION ALL
 SELECT stripe_subscription_id, last_webhook_event_id FROM subscriptions WHERE unsure
 """
 
-# Stripe cancels what a deleted customer subscribed to: whatever shows no end is in doubt, also where its events are not.
+# Stripe cancels the subscriptions of a deleted customer: a row that shows no end must be unsure, whatever its events say.
 OUTLIVING = """
 SELECT s.stripe_subscription_id
 FROM subscriptions AS s
@@ -32,12 +32,12 @@ WHERE u.deleted_at IS NOT NULL AND s.status NOT IN ('canceled', 'incomplete_expi
 
 SURE_OF_LIFE_AFTER_DELETION = f"{OUTLIVING} AND NOT s.unsure"
 
-# Without the stand-ins, which are made of ids.
+# Without placeholder addresses, which are made of ids.
 PERSONS = "SELECT DISTINCT known_by FROM audit.persons WHERE known_by NOT LIKE '%@placeholder.invalid'"
 
 ALREADY_DEAD = "dead"
 
-# What was lost may come back by them before anybody looks, and they settle what the events should have.
+# They may bring back lost events before anything is judged, and decide what the events should decide.
 HELP_FROM_STRIPE = """
 SELECT event_id
 FROM webhook_events
@@ -71,9 +71,8 @@ WHERE wrote_at < other_ended_at
 
 DECIDED_WITHOUT_A_LOCK = "SELECT DISTINCT object_id FROM audit.changes WHERE NOT was_locked"
 
-# Events within the window may follow each other whatever their stamps. A creation comes first even if it is
-# stamped late, an end comes last even if it is stamped early, and what Stripe answers when it is asked may be out
-# of date: none of them is a measure for the other events.
+# Events within the window may follow each other whatever their stamps. A creation comes first even if it is stamped late, an end
+# comes last even if it is stamped early, and an answer of Stripe may be out of date: other events are not compared with these.
 WENT_BACK = f"""
 SELECT DISTINCT object_id
 FROM (
@@ -145,7 +144,7 @@ UNION
 SELECT event_id FROM dead_letters WHERE attempts > %(attempts_allowed)s
 """
 
-# What Stripe was asked for may decide what the events do not.
+# An answer of Stripe may decide what the events do not.
 RASHLY_SURE = """
 SELECT shown.object_id
 FROM (

@@ -1,4 +1,4 @@
-"""Bad inputs as requests, by their numbers in docs/bad-inputs.md: what is refused, and what is queued as it came."""
+"""Bad inputs as requests, by their numbers in docs/bad-inputs.md: inputs that are refused, and inputs that are queued as they came."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.wire import UNSIGNED, Request, event_request
 
 OLD_SECRET = "whsec_old_0123456789abcdef0123456789ab"
 REMOVED_SECRET = "whsec_removed_0123456789abcdef012345"
-BEFORE = event_request("evt_before")  # waits before anything else does
-GOOD = event_request("evt_never")  # what follows changes one thing of it
+BEFORE = event_request("evt_before")  # queued before all others
+GOOD = event_request("evt_never")  # each input below changes one thing of it
 
 
 def refused(id_: str, request: Request | bytes, status: int, code: str) -> Any:
@@ -42,7 +42,7 @@ def without(field: str) -> dict[str, Any]:
 
 
 def nested(levels: int, *, opening: bytes, closing: bytes) -> bytes:
-    """An event that nests so deep, itself, `data` and `object` counted."""
+    """An event with `levels` levels of nesting, counting itself, `data` and `object`."""
     inside = levels - 3
     return event_body("customer.updated", customer(metadata="HERE")).replace(
         b'"HERE"', opening * inside + b"1" + closing * inside

@@ -143,7 +143,7 @@ def event(
     api_version: str | None = Shape.BASIL,
     **fields: Any,
 ) -> Json:
-    """A snapshot event of `object_`; `before` is the object it changed from, told as Stripe tells it."""
+    """A snapshot event of `object_`; `before` is the object before the change, for previous_attributes in Stripe's form."""
     data: Json = {"object": object_}
     if before is not None:
         data["previous_attributes"] = previous_attributes(before, object_)

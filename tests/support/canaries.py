@@ -1,7 +1,7 @@
-"""Finds secrets, and what persons are known by, in whatever leaves us: logs, metrics, lists, error reports.
+"""Finds secrets and persons' names, addresses and numbers in whatever leaves us: logs, metrics, lists, error reports.
 
-A person's name may be short and common, so it counts only between the borders of words, and in each way in which
-a log may spell it. There may be very many persons: a log's words are looked at before their names are.
+A person's name may be short and common, so it counts only as a whole word, in each spelling that a log may have. There may be
+very many persons, so the log is split into words first, and these are compared.
 """
 
 from __future__ import annotations

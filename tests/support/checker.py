@@ -1,4 +1,4 @@
-"""The history checker: does what clients were told fit what the tables, the mailboxes and the logs say?
+"""The history checker: whether the answers to clients agree with the tables, the mailboxes and the logs.
 
     checker = Checker(database_url, redis_url, logs=folder, secrets=[webhook_secret])
     checker.install()             # before the first event, or while workers run
@@ -8,7 +8,7 @@
 
 Judged are I1 (what was answered 2xx ended once), I2 (order, and one at a time per customer), I3 (the rows equal
 the truth, where one is given, and are unsure only where the events do not decide), I4 (each event has one effect),
-I8 (no secret and nobody's data in a log) and I9 (no attempt was burnt). Each problem is one line that counts the
+I8 (no secret and no personal data in a log) and I9 (no attempt was wasted). Each problem is one line that counts the
 ids and names the first of them.
 """
 
@@ -45,8 +45,8 @@ class Judgement:
     """What was found; no problems means that every invariant holds.
 
     `outcomes` and `sources` count the ledger, `tried_again` the events in it that needed more than one attempt,
-    `changes` the audited writes of rows; `unaccounted` were answered 2xx and are nowhere. Of the `unsure_rows`
-    so many are `confirmed`: the events that came do not decide how their objects end, or their customers are deleted.
+    `changes` the audited writes of rows; `unaccounted` were answered 2xx and are nowhere. `confirmed` of the `unsure_rows` are
+    unsure rightly: the events that came do not decide how their objects end, or their customers are deleted.
     """
 
     problems: tuple[str, ...]
@@ -63,9 +63,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the tables say: the ledger's outcome by event, and by object the event that a row shows unsurely.
+    """What the tables say: the ledger's outcome by event, and for each unsure row, by object, the event that it shows.
 
-    Subscriptions are `outliving` that show no end though their customers are deleted: their doubt is due.
+    `outliving` are subscriptions that show no end although their customers are deleted: they must be unsure.
     """
 
     outcomes: Mapping[str, str]
@@ -85,7 +85,7 @@ class Checker:
         self._secrets = {*secrets, *passwords(database_url, redis_url)}
 
     def install(self) -> None:
-        """Let triggers witness every write from here on; once per database, workers may be running."""
+        """Install triggers that record every write from now on; once per database, workers may be running."""
         with psycopg.connect(self._database_url, options=LIBPQ_OPTIONS) as connection:
             connection.execute(AUDIT.read_bytes())
 
@@ -113,10 +113,10 @@ class Checker:
         """Judge a system that has become quiet.
 
         `accepted` were answered 2xx. `oracle` holds the stories of the objects whose rows may be unsure.
-        In the checker's logs and in these further `logs` no secret may stand, nor anybody's address, name or
-        number. `waiting_allowed` events may still wait or be parked, the `dead_allowed` may be dead letters. An event may
-        have failed `attempts_allowed` times: infrastructure that is away burns none. What Stripe was asked for
-        may have come by `sources_allowed` (`sweep`, `fetch`, `verify`).
+        The checker's logs, and these further `logs`, may contain no secret, and nobody's address, name or number.
+        `waiting_allowed` events may still wait or be parked, the `dead_allowed` may be dead letters. An event may have failed
+        `attempts_allowed` times: infrastructure that is away spends none. `sources_allowed` (`sweep`, `fetch`, `verify`) are the
+        ways in which events may have come from asking Stripe.
         """
         standing = self.standing()
         waiting, untidy = self._mailboxes(waiting_allowed)
@@ -160,7 +160,7 @@ class Checker:
             )
 
     def _mailboxes(self, waiting_allowed: int) -> tuple[set[str], list[str]]:
-        """Name the events that wait, and what is wrong with how they do."""
+        """Return the events that wait, and problems of the mailboxes."""
         with redis_at(self._redis_url) as client:
             keys = [key.decode() for key in client.scan_iter("{cogento:*", count=1000)]
             waiting = {key.partition(":event:")[2] for key in keys if ":event:" in key}
@@ -182,7 +182,7 @@ class Checker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Witnessed:
-    """What the witnesses in the database say."""
+    """What the triggers in the database recorded."""
 
     broken: tuple[str, ...]
     sources: Mapping[str, int]
@@ -198,9 +198,9 @@ def _broken_rules(connection: psycopg.Connection, allowed: Mapping[str, object])
 
 
 def _needless_doubts(standing: Standing, oracle: AmbiguityOracle) -> Iterator[str]:
-    """A doubt must be the oracle's, too, and what is shown in it one of the ends that the oracle sees.
+    """Find unsure rows that the oracle does not confirm, or that show a state which it excludes.
 
-    Of objects whose customers are deleted it is due besides.
+    Rows of objects whose customers are deleted must be unsure as well.
     """
     unsure = standing.unsure
     yield _problem("I3: unsure without need", unsure.keys() - oracle.open - standing.outliving)
@@ -215,7 +215,7 @@ def _count(connection: psycopg.Connection, query: str) -> int:
 
 
 def _problem(rule: str, ids: Iterable[str]) -> str:
-    """Say what is wrong with how many and with which; nothing when there are none."""
+    """Describe a problem: the rule, how many ids break it and which; empty when none does."""
     found = sorted(ids)
     if not found:
         return ""

@@ -1,4 +1,4 @@
-"""A clock of the time of day that a test sets, for processes it starts; their monotonic clocks go on as ever."""
+"""A wall clock that a test sets, for processes that it starts; their monotonic clocks are not changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShiftedClock:
-    """Off by what `jump` said last; begins right. `environment` is for the processes that go by it."""
+    """Wrong by the seconds of the last `jump`; right at first. `environment` is for processes that are to use it."""
 
     library: Path
     shift: Path
@@ -32,7 +32,7 @@ class ShiftedClock:
         return {"LD_PRELOAD": str(self.library), "CLOCK_SHIFT_FILE": str(self.shift)}
 
     def jump(self, seconds: int) -> None:
-        """Be off by so many seconds from now on; 0 is right again."""
+        """Be wrong by so many seconds from now on; 0 is right again."""
         new = self.shift.with_suffix(".new")
         new.write_text(str(seconds))
         new.replace(self.shift)

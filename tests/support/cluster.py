@@ -29,7 +29,7 @@ QUICK_FAILOVER = {"cluster-node-timeout": "1000", "repl-ping-replica-period": "1
 
 @dataclass(frozen=True)
 class RunningCluster:
-    """Its servers by place: masters first, then their replicas, as they began."""
+    """Its servers: masters first, then their replicas, in their roles at the start."""
 
     description: ValkeyCluster
     nodes: Sequence[Node]
@@ -45,7 +45,7 @@ class RunningCluster:
         return LoopedMailboxes.connect(self.url, shards=shards, ack=ack)
 
     def master_of(self, tag: str) -> Node:
-        """The server that has a shard now, by what the others say of it."""
+        """The server that has a shard now, according to the others."""
         slot = key_slot(tag.encode())
         for node in self.alive():
             for start, end, (_host, port, *_), *_ in ask(node, "CLUSTER SLOTS", raw=True):  # type: ignore[attr-defined]
@@ -75,7 +75,7 @@ class RunningCluster:
         return [tag for tag in tags(shards) if ask(node, "KEYS", f"{tag}:*")]
 
     def hand_over(self, replica: Node) -> None:
-        """Make a replica the master in an orderly way, and wait until it is."""
+        """Make a replica the master by a regular failover, and wait until it is."""
         ask(replica, "CLUSTER", "FAILOVER")
         servers.wait_until(lambda: role_of(replica) == "master", what="the replica to take over")
 
@@ -123,15 +123,15 @@ def cluster(
 
 
 class Listening(Protocol):
-    """What listens on a port of this machine."""
+    """Something that listens on a port of this machine."""
 
     @property
     def port(self) -> int:
-        """Which."""
+        """The port."""
 
 
 def ask(node: servers.Running[Any], *command: str | int, raw: bool = False) -> object:
-    """Run one command on one server, or Sentinel; `raw` is its answer as it comes."""
+    """Run one command on one server, or Sentinel; with `raw` the answer is not decoded."""
     listening: Listening = node.description
     with redis.Redis(host=LOCALHOST, port=listening.port, protocol=2) as client:
         if raw:
@@ -164,7 +164,7 @@ def move_slot(cluster_: RunningCluster, tag: str, target: Node, *, stop_after: i
 
 
 def finish_slot(cluster_: RunningCluster, tag: str, source: Node, target: Node) -> None:
-    """Give the slot to the target, in the order that resharding tools have."""
+    """Assign the slot to the target, in the order in which resharding tools do."""
     slot = key_slot(tag.encode())
     for node in (target, source, *(other for other in cluster_.alive() if role_of(other) == "master")):
         ask(node, "CLUSTER", "SETSLOT", slot, "NODE", _id_of(target))

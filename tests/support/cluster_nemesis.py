@@ -1,7 +1,7 @@
-"""The faults of a cluster for the nemesis (nemesis.py): what befalls its servers, and the number of shards that changes under load.
+"""The faults of a cluster for the nemesis (nemesis.py): faults of its servers, and changes of the number of shards under load.
 
-Before a server is hurt all of them run and follow each other: a master that dies while its only replica is away keeps what it has,
-and a second loss at the same moment is what no level outlives (docs/scaling.md).
+Before each fault all servers run and follow each other: a master that dies while its only replica is away keeps its data, and no
+ack level survives a second loss at the same moment (docs/scaling.md).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ KEPT = (b":event:", b":aside:")
 
 
 def kill_master(stack: ClusterStack, step: Step) -> Mend:
-    """Its replica may take over or not before it is back."""
+    """Kill a master; its replica may or may not take over before it is back."""
     master = _some_master(stack, step)
     master.kill()
     return Mend(GAP_SECONDS * step.how_long, lambda: _be_there(master))
 
 
 def freeze_master(stack: ClusterStack, step: Step) -> Mend:
-    """It is replaced after a second, and goes on later as if it were the master."""
+    """Freeze a master: it is replaced after a second, and later continues as if it were still the master."""
     master = _some_master(stack, step)
     master.freeze()
     return Mend(FREEZE_SECONDS * step.how_long, master.thaw)
@@ -62,7 +62,7 @@ def hand_over_master(stack: ClusterStack, step: Step) -> None:
 
 
 def move_shard_to_another_master(stack: ClusterStack, step: Step) -> None:
-    """Key by key, under load."""
+    """Move a shard to another master, key by key, under load."""
     layout = _layout(stack)
     target = _some_master(stack, step)
     tag = layout.tags[int(step.how_long * len(layout.tags))]
@@ -75,7 +75,7 @@ def cut_connections_to_master(stack: ClusterStack, step: Step) -> None:
 
 
 def lose_a_key_of_master(stack: ClusterStack, step: Step) -> None:
-    """Delete or overwrite one key of the mailboxes, whichever there is; but no event's own, which nobody could bring."""
+    """Delete or overwrite one random key of the mailboxes, but not that of an event, which could not be restored."""
     master = _some_master(stack, step)
     with redis.Redis.from_url(master.url) as client:
         found = sorted(
@@ -87,7 +87,7 @@ def lose_a_key_of_master(stack: ClusterStack, step: Step) -> None:
 
 
 def let_master_evict(stack: ClusterStack, step: Step) -> Mend:
-    """Allow it to throw away what waits, with a limit that events would soon reach if they were still stored."""
+    """Allow it to evict waiting events, with a limit that events would soon reach if they were still stored."""
     master = _some_master(stack, step)
     used = ask(master, "INFO", "memory")["used_memory"]  # type: ignore[index]
     ask(master, "CONFIG SET", "maxmemory-policy", "allkeys-lru")
@@ -96,7 +96,7 @@ def let_master_evict(stack: ClusterStack, step: Step) -> Mend:
 
 
 def change_number_of_shards(stack: ClusterStack, step: Step) -> None:
-    """Deploy workers that wish for another number; the receiver stays as it was."""
+    """Deploy workers that want another number of shards; the receiver stays as it was."""
     stack.use_shards(COUNTS[int(step.whom * len(COUNTS))])
 
 
@@ -131,7 +131,7 @@ CLUSTER_FAULTS: Mapping[str, Fault] = {name: FAULTS[name] for name in SHARED} | 
 
 
 def _some_master(stack: ClusterStack, step: Step) -> Node:
-    """One of them, once all servers are there."""
+    """Return some master, once all servers run."""
     for node in stack.cluster.nodes:
         _be_there(node)
         _forbid_eviction(node)
@@ -153,7 +153,7 @@ def _forbid_eviction(node: Node) -> None:
 
 
 def _layout(stack: ClusterStack) -> Layout:
-    """The one that is in force; the first one where it was lost just now."""
+    """Return the layout in force; the first layout where it was lost just now."""
     found = None
     with redis.Redis.from_url(stack.cluster.master_of(keys.FIRST_TAG).url, protocol=2) as client:
         if client.type(keys.layout_key(keys.FIRST_TAG)) == b"string":

@@ -33,7 +33,7 @@ Browser = Callable[[], FlaskClient]
 
 
 def cheap_passwords() -> dict[ConsoleRole, PasswordHash]:
-    """Each role's, quick to look at."""
+    """Return a password hash for each role, cheap to check."""
     return {
         ConsoleRole.OPERATOR: hash_password(PASSWORD, hasher=CHEAP),
         ConsoleRole.VIEWER: hash_password(VIEWERS_PASSWORD, hasher=CHEAP),

@@ -1,4 +1,4 @@
-"""Every address that the console answers, from the application itself: a new page cannot be left out of what is tried on all."""
+"""Every URL that the console answers, from the application itself, so that no new page is left out of tests of all pages."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ RULES = tuple(fake_console().url_map.iter_rules())
 
 
 def rules(method: str, *, without: frozenset[str] = frozenset()) -> list[str]:
-    """List the rules of a method, but for those endpoints."""
+    """List the rules of a method, except those of the endpoints `without`."""
     return sorted(
         rule.rule for rule in RULES if method in (rule.methods or ()) and rule.endpoint not in without
     )
 
 
 def filled(rule: str, pieces: Mapping[str, str] | str) -> list[str]:
-    """Write the addresses of a rule: one for each of a part's choices, and a piece, by its name, for what varies freely."""
+    """Write the URLs of a rule: one for each choice of a part, and a piece, by name, for parts that vary freely."""
     found = PART.search(rule)
     if found is None:
         return [rule]
@@ -37,5 +37,5 @@ def filled(rule: str, pieces: Mapping[str, str] | str) -> list[str]:
 
 
 def addresses(method: str, pieces: Mapping[str, str]) -> list[str]:
-    """List the addresses that take a login."""
+    """List the URLs that need a login."""
     return [address for rule in rules(method, without=PUBLIC) for address in filled(rule, pieces)]

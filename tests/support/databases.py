@@ -24,7 +24,7 @@ SEARCH_PATH = "public,cogento_internal"
 """Where tests look for tables; our own sessions set another one."""
 LIBPQ_OPTIONS = f"-csearch_path={SEARCH_PATH}"
 ROLES = {process: f"cogento_{process}" for process in ProcessRole}
-"""As whom the processes connect that tests start."""
+"""The roles as which processes that tests start connect."""
 
 WRITTEN_BY_MIGRATIONS = [VERSION_TABLE, "sweep_progress", "backfill_progress", "change_feed"]
 OTHER_TABLES = """
@@ -48,7 +48,7 @@ def as_role(role: str, database_url: str) -> str:
 
 
 def let_in(role: str, database_url: str, *rights: str) -> str:
-    """Make a role anew, with a password, give it what these statements grant, and return the URL by which it comes in."""
+    """Make a role again, with a password, run these grants for it, and return the URL by which it connects."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"DROP ROLE IF EXISTS {role}".encode())
         connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'known'".encode())
@@ -58,7 +58,7 @@ def let_in(role: str, database_url: str, *rights: str) -> str:
 
 
 class Administration:
-    """Makes and drops databases over one connection, and over another once a test has ended that."""
+    """Makes and drops databases over one connection, and over a new one after a test has ended that one."""
 
     def __init__(self, server: RunningServer[Postgres]) -> None:
         self._server = server
@@ -70,7 +70,7 @@ class Administration:
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {how}")
 
     def lend(self, *, template: str) -> Iterator[str]:
-        """Give the URL of a copy that is dropped afterwards."""
+        """Yield the URL of a copy that is dropped afterwards."""
         name = f"test_{next(numbers)}"
         self.create(name, template=template)
         yield self._server.description.url_of(name)
@@ -79,7 +79,7 @@ class Administration:
     def lend_filled(
         self, fill: Callable[[psycopg.Connection], None], *, template: str
     ) -> Iterator[psycopg.Connection]:
-        """Give a connection to a copy that `fill` has filled, and that is dropped afterwards."""
+        """Yield a connection to a copy that `fill` has filled, and that is dropped afterwards."""
         for url in self.lend(template=template):
             with psycopg.connect(url, autocommit=True) as connection:
                 fill(connection)
@@ -101,7 +101,7 @@ class Administration:
 
 
 def empty_tables(url: str) -> None:
-    """Make a migrated database as new, whoever is connected to it."""
+    """Empty a migrated database, whoever is connected to it."""
     with psycopg.connect(url, autocommit=True) as connection:
         (tables,) = connection.execute(OTHER_TABLES, [WRITTEN_BY_MIGRATIONS]).fetchone() or ("",)
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")

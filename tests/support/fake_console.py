@@ -61,7 +61,7 @@ NO_ROW = LetterRow(RowSince.ABSENT, None, None, has_ended=False)
 
 
 def nobody(asked: str) -> NothingFound:
-    """Explain nothing; an id that no text can hold raises, as whoever sends it to a server."""
+    """Find nothing; an id with characters that no text can have raises, as when it is sent to a server."""
     asked.encode()
     return NothingFound(asked, 0, 0)
 
@@ -124,7 +124,7 @@ class FakeForgetting(Forgetting):
 
 
 class FakeCustomers(CustomerService):
-    """Explains what a test gives it, has nobody to forget and no tables to write down what is done to the queue."""
+    """Returns the explanations that a test gives it; has nobody to forget, and no tables to record actions in."""
 
     def __init__(self, explained: Explained = nobody, mailboxes: Mailboxes | None = None) -> None:
         self.explained = explained
@@ -138,7 +138,7 @@ class FakeCustomers(CustomerService):
 
 @dataclass
 class FakeActivity(Activity):
-    """Tells what it is given."""
+    """Returns the activity that it is given."""
 
     entries: list[ActivityEntry] = field(default_factory=list)
 
@@ -186,7 +186,7 @@ def fake_console(
     account: DashboardAccount | None = None,
     **given: Any,
 ) -> Flask:
-    """Make the application; `given` are the services that are no fakes, or fakes with something in them."""
+    """Make the application; `given` are services that are not fakes, or fakes with data."""
     mailboxes = given.get("mailboxes") or empty_mailboxes()
     services: dict[str, Any] = {
         "poller": FakePoller(seen),
@@ -277,7 +277,7 @@ MORE = 2**63
 
 @dataclass
 class FakeDeadLetters(DeadLetterService):
-    """Deals with the letters that it is given; `answer` is what a retry comes to."""
+    """Has the letters that it is given; `answer` is the result of a retry."""
 
     letters: list[Letter] = field(default_factory=list)
     answer: Redelivery = Redelivery.PUT_BACK

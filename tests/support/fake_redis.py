@@ -1,4 +1,4 @@
-"""fakeredis, which runs the real Lua, and says of itself what a server says that syncs every write."""
+"""fakeredis, which runs the real Lua, and reports the configuration of a server that syncs every write."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG = {"appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
 
 
 class FakeRedis(fakeredis.FakeRedis):
-    """What tests look with; `client_on` gives what the mailboxes ask with."""
+    """The client with which tests read; `client_on` makes the mailboxes' client for the same server."""
 
 
 class _Writer(FakeWriter):
@@ -55,7 +55,7 @@ class _Connection(FakeAsyncRedisConnection):
 
 
 def client_on(client: redis.Redis) -> RedisServer:
-    """Make a client of the server, real or fake, that a synchronous one is of."""
+    """Make a client of the same server, real or fake, as a synchronous client."""
     options = client.connection_pool.connection_kwargs
     if isinstance(client, fakeredis.FakeRedis):
         kept = {name: options[name] for name in ("host", "port", "db", "server", "version", "server_type")}

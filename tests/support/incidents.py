@@ -1,4 +1,4 @@
-"""Six incidents as operators meet them, made to happen on real servers: alike for the console and for the commands."""
+"""Six incidents as operators meet them, made to happen on real servers, for the console and for the commands."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LATER_MS = 600_000
 
 
 def letters_of_one_cause(post: Post, numbers: Iterable[int], **fields: str) -> None:
-    """A constraint that somebody added has refused the events of a customer each; it is gone by now."""
+    """Make dead letters of events that a constraint refused, one customer each; the constraint is gone by now."""
     refused = {
         "reason": "impossible_value",
         "message": "PostgreSQL rejected a value of this event.",
@@ -52,7 +52,7 @@ def letters_of_one_cause(post: Post, numbers: Iterable[int], **fields: str) -> N
 
 
 def subscription_that_shows_canceled(post: Post) -> SimulatedStripe:
-    """A customer who pays, in Stripe; somebody's script has written `canceled` into the row."""
+    """Have a customer who pays in Stripe, and a row into which somebody's script has written `canceled`."""
     stripe = SimulatedStripe(Account(Random(1)))
     account = stripe.account
     began = account.begin(stripe.customer(name="Ada"), at=START), account.begin(subscription(), at=START + 1)
@@ -69,7 +69,7 @@ def asking(stripe: SimulatedStripe) -> dict[str, str]:
 
 
 def backlog(post: Post, customers: int) -> None:
-    """Events of so many customers wait, for no worker runs; of one more the only event failed and is tried in ten minutes."""
+    """Have events of `customers` customers wait, as no worker runs; of one more customer the only event failed and is tried in ten minutes."""
     put(post, "cus_late", "evt_late")
     claimed = claim(post.mailboxes, lease_seconds=60)
     now_ms = post.mailboxes.now_ms()
@@ -84,7 +84,7 @@ def backlog(post: Post, customers: int) -> None:
 
 
 def poison(redis_url: str, *, crashes: int) -> None:
-    """So many workers in a row die with what is ready in hand; one more gives it back in good order."""
+    """Have `crashes` workers in a row die while they process what is ready; one more releases it."""
     with closing(LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS, name="host:9")) as worker:
         for _ in range(crashes):
             claim(worker, lease_seconds=0.001)

@@ -1,4 +1,4 @@
-"""What Compose makes of variables in its files: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, one inside another too.
+"""Replaces variables in files as Compose does: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, also nested.
 
 By the Compose Specification (12-interpolation.md), as far as docker-compose.yml uses it.
 """

@@ -1,4 +1,4 @@
-"""A person known by one word, in everything that the system can hold of somebody; and where that word still stands."""
+"""A person who is recognised by one word, in everything that the system can hold of somebody; and where that word still occurs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.looped import LoopedMailboxes
 
 CANARY = "zeisig"
-"""Stands in everything that the person is known by."""
+"""A word in everything that names the person."""
 
 PERSON: dict[str, Any] = {
     "email": f"{CANARY}.mail@example.com",
@@ -76,7 +76,7 @@ def of_person(id_: str = "sub_1", **fields: Any) -> dict[str, Any]:
 
 
 def stand_everywhere(store: Store, mailboxes: LoopedMailboxes, database_url: str) -> None:
-    """Let the person stand everywhere, beside another one, cus_2."""
+    """Put the person's data everywhere, beside those of another customer, cus_2."""
 
     def apply(type_: str, object_: dict[str, Any], *, id_: str, created: int) -> None:
         runtime.run(store.apply([delivery(type_, object_, id_=id_, created=created)]))
@@ -87,7 +87,7 @@ def stand_everywhere(store: Store, mailboxes: LoopedMailboxes, database_url: str
 
     apply("customer.created", builders.customer("cus_2", name="Bob"), id_="evt_other", created=NOW)
     apply("customer.created", person(), id_="evt_c1", created=NOW)
-    # Two of one second that nothing decides between: the row's evidence remembers what each of them shows.
+    # Two events of one second whose order is undecided: the row's evidence remembers what each of them shows.
     apply("customer.updated", person(name="Zeisig One"), id_="evt_c2", created=NOW + 60)
     apply("customer.updated", person(name="Zeisig Two"), id_="evt_c3", created=NOW + 60)
     apply("customer.subscription.created", of_person(), id_="evt_s1", created=NOW + 5)
@@ -145,7 +145,7 @@ def kept_letters(store: Store) -> list[Letter]:
 
 
 def cells(database_url: str) -> Iterator[tuple[str, str]]:
-    """Everything in every table, by where it stands."""
+    """Yield everything in every table, with its place."""
     with psycopg.connect(database_url) as connection:
         tables = connection.execute(
             "SELECT table_schema, table_name FROM information_schema.tables"
@@ -179,7 +179,7 @@ def values(redis_url: str) -> Iterator[tuple[str, str]]:
 
 
 def places(database_url: str, redis_url: str) -> set[str]:
-    """Wherever the person stands."""
+    """Return every place where the person still occurs."""
     everything = [*cells(database_url), *values(redis_url)]
     return {place for place, text in everything if names_person(text)}
 

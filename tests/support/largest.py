@@ -1,4 +1,4 @@
-"""The longest event that Stripe can send of what is copied here: its limits, in the shape that repeats them most.
+"""The longest event that Stripe can send of the objects copied here: Stripe's limits, in the shape that repeats values most.
 
 `python -m tests.support.largest` prints how long it is by how a character is written.
 

@@ -1,4 +1,4 @@
-"""Causes of dead letters, one a reason, each with the way to fix it. Every one makes a dead letter of evt_1, an event of cus_1."""
+"""Causes of dead letters, one for each reason, each with a way to fix it. Each makes a dead letter of evt_1, an event of cus_1."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FAIL = """
 
 @dataclass(frozen=True)
 class LetterCauses:
-    """A post office whose clock can be moved, and whose worker can be one of a later release."""
+    """A worker harness whose clock can be moved, and whose worker can be one of a later release."""
 
     post: Post
     clock: ManualClock
@@ -45,7 +45,7 @@ class LetterCauses:
 
     @classmethod
     def make(cls, post: Post, redis_url: str, patch: pytest.MonkeyPatch) -> LetterCauses:
-        """Put the post office's mailboxes under a clock."""
+        """Make the harness's mailboxes use a clock that the test moves."""
         clock = ManualClock(int(time.time() * 1000))
         moved = LoopedMailboxes(Mailboxes(RedisServer.connect(redis_url, timeout_seconds=5), clock=clock))
         return cls(replace(post, mailboxes=moved), clock, patch)
@@ -55,16 +55,16 @@ class LetterCauses:
         self.post.rows(statement)
 
     def kill(self, reason: LetterReason) -> None:
-        """Let evt_1 die of this."""
+        """Make evt_1 a dead letter for this reason."""
         _KILL[reason](self)
 
     def fix(self, reason: LetterReason) -> None:
-        """Take the cause away."""
+        """Remove the cause."""
         _FIX.get(reason, _leave)(self)
 
 
 def _put(body: bytes) -> Callable[[LetterCauses], None]:
-    """Die of bytes that no release so far can read."""
+    """Put bytes that no release so far can read."""
 
     def kill(causes: LetterCauses) -> None:
         causes.post.mailboxes.put([parse_envelope(body, now=NOW)])
@@ -74,7 +74,7 @@ def _put(body: bytes) -> Callable[[LetterCauses], None]:
 
 
 def _learn_to_read(written: bytes, meant: bytes) -> Callable[[LetterCauses], None]:
-    """Let the worker be one of a release that takes what was written for what was meant."""
+    """Make the worker one of a release that reads the bytes `written` as `meant`."""
 
     def fix(causes: LetterCauses) -> None:
         causes.patch.setattr(
@@ -133,7 +133,7 @@ def _vacate(causes: LetterCauses) -> None:
 
 
 def _fail(code: str, *, tries: int) -> Callable[[LetterCauses], None]:
-    """Fail until it is given up."""
+    """Have the event fail until it is given up."""
 
     def kill(causes: LetterCauses) -> None:
         causes.sql(FAIL.format(code))
@@ -151,7 +151,7 @@ def _work(causes: LetterCauses) -> None:
 
 
 def _leave(_ward: LetterCauses) -> None:
-    """There is nothing to fix in the tables: what killed it was outside."""
+    """Do nothing: the cause was outside of the tables."""
 
 
 _KILL: dict[LetterReason, Callable[[LetterCauses], None]] = {

@@ -1,4 +1,4 @@
-"""Dead letters on trial: written with their own bytes, and retried by commands in processes of their own."""
+"""Dead letters for tests: written with their own bytes, and retried by commands in processes of their own."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Typed:
 
 @dataclass
 class LetterTrial:
-    """Letters, and what is known of them."""
+    """Dead letters, and the commands that deal with them."""
 
     post: Post
     redis_url: str
@@ -80,11 +80,11 @@ class LetterTrial:
         return [(row["event_id"], row["status"], row["resolution"]) for row in self.post.rows(ENDS)]
 
     def await_statuses(self, **wanted: int) -> None:
-        """Wait until the letters stand so."""
+        """Wait until there are so many letters of each status."""
         wait_until(lambda: self.statuses() == wanted, what=f"letters to be {wanted}", seconds=40)
 
     def age(self) -> None:
-        """Have every retry, and every sign of life of an operation, lie some minutes back."""
+        """Make every retry, and every heartbeat of an operation, some minutes older."""
         for statement in AGE:
             self.post.rows(statement)
 

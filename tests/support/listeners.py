@@ -1,4 +1,4 @@
-"""What our processes report to over HTTP, as a test sees it: each keeps what it is told."""
+"""The servers to which our processes report over HTTP, for tests: each keeps what it receives."""
 
 from __future__ import annotations
 

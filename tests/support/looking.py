@@ -1,4 +1,4 @@
-"""Looking at a Redis past our own client: at one server, the one that Sentinel names, or all masters of a cluster."""
+"""Reading a Redis without our own client: one server, the one that Sentinel names, or all masters of a cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cogento.queue.redis_address import RedisAddress, RedisKind
 
 
 def redis_at(url: str) -> redis.Redis:
-    """Make a client of a URL as settings have it; of a cluster, one that asks whichever master has a key."""
+    """Make a client for a URL from settings; for a cluster, one that asks the master that has a key."""
     address = RedisAddress.read(url)
     if address.kind is RedisKind.SERVER:
         return redis.Redis.from_url(url)

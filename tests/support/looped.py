@@ -1,4 +1,4 @@
-"""What is asynchronous, for tests and benchmarks that are not: each method runs on this process's loop."""
+"""Synchronous wrappers of asynchronous classes, for tests and benchmarks: each method runs on this process's loop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ S = TypeVar("S")
 
 
 class Looped(Protocol[S]):
-    """Something synchronous around something asynchronous."""
+    """A synchronous wrapper of an asynchronous object."""
 
     looped: S
 
@@ -39,7 +39,7 @@ class Looped(Protocol[S]):
 def looped(
     method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Looped[S], P], T]:
-    """Return the same method for whoever has no loop."""
+    """Return the same method for callers without a loop."""
 
     def run(self: Looped[S], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return runtime.run(method(self.looped, *args, **kwargs))
@@ -48,7 +48,7 @@ def looped(
 
 
 class LoopedWorkers:
-    """WorkerRegistry."""
+    """A WorkerRegistry for callers without a loop."""
 
     def __init__(self, workers: WorkerRegistry) -> None:
         self.looped = workers
@@ -60,7 +60,7 @@ class LoopedWorkers:
 
 
 class LoopedFenceNotes:
-    """FenceNotes."""
+    """FenceNotes for callers without a loop."""
 
     def __init__(self, notes: FenceNotes) -> None:
         self.looped = notes
@@ -71,7 +71,7 @@ class LoopedFenceNotes:
 
 
 class LoopedKeyRefusal:
-    """KeyRefusal."""
+    """A KeyRefusal for callers without a loop."""
 
     def __init__(self, refusal: KeyRefusal) -> None:
         self.looped = refusal
@@ -80,7 +80,7 @@ class LoopedKeyRefusal:
 
 
 class LoopedTables:
-    """TablesKeeper."""
+    """A TablesKeeper for callers without a loop."""
 
     def __init__(self, tables: TablesKeeper) -> None:
         self.looped = tables
@@ -91,7 +91,7 @@ class LoopedTables:
 
 
 class LoopedMinutes:
-    """MinutesKeeper."""
+    """A MinutesKeeper for callers without a loop."""
 
     def __init__(self, minutes: MinutesKeeper) -> None:
         self.looped = minutes
@@ -101,7 +101,7 @@ class LoopedMinutes:
 
 
 class LoopedSearch:
-    """EventSearch."""
+    """An EventSearch for callers without a loop."""
 
     def __init__(self, search: EventSearch) -> None:
         self.looped = search
@@ -111,7 +111,7 @@ class LoopedSearch:
 
 
 class LoopedCircuit:
-    """Circuit."""
+    """A Circuit for callers without a loop."""
 
     def __init__(self, circuit: Circuit) -> None:
         self.looped = circuit
@@ -124,7 +124,7 @@ class LoopedCircuit:
 
 
 class LoopedInspection:
-    """Inspection."""
+    """An Inspection for callers without a loop."""
 
     def __init__(self, inspection: Inspection) -> None:
         self.looped = inspection
@@ -133,7 +133,7 @@ class LoopedInspection:
 
 
 class LoopedShardMove:
-    """ShardMove."""
+    """A ShardMove for callers without a loop."""
 
     def __init__(self, move: ShardMove) -> None:
         self.looped = move
@@ -143,7 +143,7 @@ class LoopedShardMove:
 
 
 class LoopedRateLimiter:
-    """RateLimiter."""
+    """A RateLimiter for callers without a loop."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         self.looped = limiter
@@ -156,7 +156,7 @@ class LoopedRateLimiter:
 
 
 class LoopedReconciliation:
-    """Reconciliation."""
+    """A Reconciliation for callers without a loop."""
 
     def __init__(self, reconciliation: Reconciliation) -> None:
         self.looped = reconciliation
@@ -173,7 +173,7 @@ class LoopedReconciliation:
 
 
 class LoopedMailboxes:
-    """Mailboxes; `looped` are the real ones, for coroutines of the same loop."""
+    """Mailboxes for callers without a loop; `looped` are the wrapped ones, for coroutines of that loop."""
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self.looped = mailboxes
@@ -191,7 +191,7 @@ class LoopedMailboxes:
 
     @classmethod
     def on(cls, client: redis.Redis, **options: Any) -> LoopedMailboxes:
-        """Make the mailboxes of the server that a synchronous client, real or fake, is of."""
+        """Make mailboxes on the server of a synchronous client, real or fake."""
         return cls(Mailboxes(client_on(client), **options))
 
     def of_account(self, account: str) -> LoopedMailboxes:

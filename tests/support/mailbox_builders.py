@@ -81,12 +81,12 @@ def is_idle(mailboxes: LoopedMailboxes) -> bool:
 
 
 def taken(claimed: Claim) -> dict[str, list[str]]:
-    """Whose mail a claim holds: event ids in order."""
+    """Return what a claim holds: event ids in order, by customer."""
     return {batch.customer_id: [waiting.event_id for waiting in batch.events] for batch in claimed.batches}
 
 
 def all_done(claimed: Claim) -> list[Settlement]:
-    """Everything of a claim was applied."""
+    """Return settlements that mark everything of a claim as done."""
     return [
         Settlement(batch.customer_id, done=tuple(waiting.event_id for waiting in batch.events))
         for batch in claimed.batches

@@ -1,4 +1,4 @@
-"""What the receiver may rely on in a mailbox: the fake keeps it here, the real one in tests/integration."""
+"""What the receiver may rely on in a mailbox: the fake is tested with it here, the real one in tests/integration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def envelope(id_: str = "evt_1", *, name: str = "Ada") -> Envelope:
 
 
 def put(runner: asyncio.Runner, mailbox: GroupCommit, *envelopes: Envelope) -> Put:
-    """Put one after the other and return what came of the last."""
+    """Put one after the other and return the result of the last."""
 
     async def put_all() -> Put:
         return [await mailbox.put(one) for one in envelopes][-1]

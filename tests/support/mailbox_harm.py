@@ -1,4 +1,4 @@
-"""Harm to mailboxes, as Redis and people do it: keys that vanish or turn to junk, commands that fail half way."""
+"""Damage to mailboxes, as Redis and people cause it: keys that vanish or turn to junk, commands that fail half way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def delete(client: redis.Redis, key: str) -> None:
 
 
 def overwrite(client: redis.Redis, key: str) -> None:
-    """Make a key what none of ours is: a list. In one step, or whoever uses it makes it anew in between."""
+    """Turn a key into a list, which none of ours is. In one step, or a user of the key would make it again in between."""
     with client.pipeline(transaction=True) as pipeline:
         pipeline.delete(key)
         pipeline.rpush(key, "junk")
@@ -57,7 +57,7 @@ HARMS: tuple[Callable[[redis.Redis, str], None], ...] = (delete, overwrite)
 
 @contextmanager
 def failing_half_way(script: str, *, writes: int) -> Iterator[None]:
-    """Let a command fail after so many writes, which stay: Redis takes nothing of a script back."""
+    """Make a command fail after `writes` writes, which stay: Redis does not roll scripts back."""
     before = script_runs.load_script
 
     def load(name: str) -> Script:
@@ -75,7 +75,7 @@ def failing_half_way(script: str, *, writes: int) -> Iterator[None]:
 
 
 def inspect(inspection: LoopedInspection, client: redis.Redis) -> None:
-    """Inspect as often as it takes to be sure of a gauge, however lately somebody did."""
+    """Inspect as often as it takes to be sure of a gauge, regardless of recent inspections."""
     for _ in range(SURE_OF_A_GAUGE):
         client.delete(f"{TAG}:inspected")
         assert inspection.run() is not None

@@ -1,4 +1,4 @@
-"""The invariants of the mailboxes, read from the keys as they are: what any test may ask at any moment."""
+"""The invariants of the mailboxes, read from the keys as they are; any test may check them at any moment."""
 
 from __future__ import annotations
 
@@ -88,4 +88,4 @@ def _types(client: redis.Redis, tag: str) -> list[tuple[str, str]]:
     keys = [cast("bytes", key) for key in client.scan_iter(f"{tag}:*")]
     names = {key: key.decode().removeprefix(f"{tag}:").partition(":")[0] for key in keys}
     kinds = {(name, cast("bytes", client.type(key)).decode()) for key, name in names.items()}
-    return [(name, kind) for name, kind in kinds if kind != "none"]  # gone since, where somebody works
+    return [(name, kind) for name, kind in kinds if kind != "none"]  # deleted meanwhile, where a worker runs

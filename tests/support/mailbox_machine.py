@@ -39,7 +39,7 @@ drawn_letters = st.tuples(customers, numbers, st.integers(0, 2), st.sampled_from
 
 
 def letter(customer: str, number: int, second: int, content: str) -> Envelope:
-    """One of four events a customer, in one of three seconds, with one of two contents."""
+    """One of four events of a customer, in one of three seconds, with one of two contents."""
     return envelope(f"evt_{customer[-1]}{number}", customer=customer, second=second, content=content)
 
 
@@ -321,7 +321,7 @@ class LossMachine(RuleBasedStateMachine):
         self.mailboxes.close()
 
     def _done(self, script: str, writes: int | None, command: Callable[[], object]) -> bool:
-        """Run a command, that fails after so many writes or not; False when it failed, by this or by a lost key."""
+        """Run a command, which fails after `writes` writes if given; False when it failed, by this or by a lost key."""
         try:
             if writes is None:
                 command()

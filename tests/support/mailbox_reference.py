@@ -1,4 +1,4 @@
-"""What the mailboxes do, said again in plain Python: one shard, in memory, a few lines a command.
+"""What the mailboxes do, written again in plain Python: one shard, in memory, a few lines for each command.
 
 Written from the design and not from the Lua, so that the two can disagree.
 """
@@ -90,7 +90,7 @@ class Reference:
         return PutResult.QUEUED
 
     def wake(self, now: int) -> bool:
-        """To be asked after puts that queued something."""
+        """Whether a wake-up is needed; to be called after puts that queued something."""
         if now < self._awake_until or self.is_halted or not any(self._line()):
             return False
         self._awake_until = now + min(WAKEUP_WINDOW_MS * 2**self._rings, MAX_WAKEUP_WINDOW_MS)

@@ -8,7 +8,7 @@ from cogento.metrics.declarations import METRICS, Type
 from receiver import metrics
 
 DECLARED = {one.series: one.labels for one in METRICS} | {"cogento_up": ("dependency",)}
-"""What whoever serves metrics shows of queue, workers and tables."""
+"""The metrics of queue, workers and tables, which every process that serves metrics shows."""
 
 
 def _own_labels(collector: Any) -> tuple[str, ...]:

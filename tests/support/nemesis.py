@@ -1,7 +1,7 @@
-"""Faults of every kind, in an order that a seed decides, done to a stack while Stripe goes on sending.
+"""Faults of every kind, in an order that a seed decides, injected into a stack while Stripe keeps sending.
 
-The same seed gives the same faults in the same order with the same pauses; how far the system has come when one
-strikes depends on the machine. Several may be on at once: what is frozen thaws while others fall.
+The same seed gives the same faults in the same order with the same pauses; how far the system has come at each fault depends on
+the machine. Several faults may overlap: one ends while others begin.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ JUMPS = (-86_400, -3_600, -90, 90, 3_600, 86_400)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fault: how long after the last, which, whom it befalls and how long; the last two in [0, 1)."""
+    """One fault: how long after the last one, which, its target and its length; the last two in [0, 1)."""
 
     pause_seconds: float
     fault: str
@@ -50,22 +50,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """What ends a fault that stays on, and after how many seconds."""
+    """How a fault that lasts is ended, and after how many seconds."""
 
     seconds: float
     do: Callable[[], None]
-    refuses: bool = False  # while it stays on, and a moment longer, no process of ours may start
+    refuses: bool = False  # while the fault lasts, and a moment longer, no process of ours may start
 
 
 Fault = Callable[[Any, Step], Mend | None]
-"""Does something to a stack of its kind."""
+"""A fault: does something to a stack."""
 
 
 class Nemesis:
-    """Does faults to a stack, in the caller's thread while it spends time here; `done` counts them.
+    """Injects faults into a stack, in the caller's thread during `spend`; `done` counts them.
 
-    `gave_up` counts the processes that ended by themselves: they are started again, as a supervisor would, but
-    no fault here is a reason to.
+    `gave_up` counts the processes that ended by themselves: they are started again, as by a supervisor, but none of these faults
+    is a reason to end.
     """
 
     def __init__(self, stack: Stack, *, seed: int, faults: Mapping[str, Fault] | None = None) -> None:
@@ -79,7 +79,7 @@ class Nemesis:
         self._may_refuse_until = 0.0
 
     def spend(self, seconds: float) -> None:
-        """Let time pass, with the faults that fall due."""
+        """Let time pass, and inject the faults that are due."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._mend_what_is_due()
@@ -89,7 +89,7 @@ class Nemesis:
             time.sleep(0.05)
 
     def lift(self) -> None:
-        """End every fault: what is frozen thaws, clocks are right."""
+        """End every fault: frozen processes continue, clocks are right."""
         for _, mend in self._later:
             mend.do()
         self._later.clear()
@@ -135,7 +135,7 @@ def kill_receiver(stack: Stack, step: Step) -> None:
 
 
 def freeze_worker(stack: Stack, step: Step) -> Mend:
-    """Stop one for longer than its lease, so that another takes over before it goes on."""
+    """Freeze a worker for longer than its lease, so that another takes over before it continues."""
     worker = _some_worker(stack, step)
     worker.freeze()
     return Mend(stack.lease_seconds + 1 + FREEZE_SECONDS * step.how_long, worker.thaw)
@@ -190,12 +190,12 @@ def cut_connections_to_postgres(stack: Stack, _step: Step) -> None:
 
 
 def make_clocks_jump(stack: Stack, step: Step) -> None:
-    """Set the time of day of every worker forward or back, under its hands."""
+    """Set the wall clock of every worker forward or back while it works."""
     stack.clock.jump(JUMPS[int(step.whom * len(JUMPS))])
 
 
 def lose_a_key(stack: Stack, step: Step) -> None:
-    """Delete or overwrite one key of the mailboxes, whichever there is; but no event's own, which nobody could bring."""
+    """Delete or overwrite one random key of the mailboxes, but not that of an event, which could not be restored."""
     stack.valkey.thaw()
     with redis.Redis.from_url(stack.valkey.url) as client:
         found = sorted(key for key in client.scan_iter(f"{TAG}:*", count=1000) if not key.startswith(KEPT))
@@ -205,7 +205,7 @@ def lose_a_key(stack: Stack, step: Step) -> None:
 
 
 def let_valkey_evict(stack: Stack, step: Step) -> Mend:
-    """Allow it to throw away what waits, with a limit that events would soon reach if they were still stored."""
+    """Allow it to evict waiting events, with a limit that events would soon reach if they were still stored."""
     stack.valkey.thaw()
     with redis.Redis.from_url(stack.valkey.url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -243,7 +243,7 @@ FAULTS: Mapping[str, Fault] = {
 
 
 def steps(seed: int, faults: Sequence[str] = tuple(FAULTS)) -> Iterator[Step]:
-    """Every fault that a seed stands for, without end."""
+    """Yield the faults of a seed, without end."""
     chance = random.Random(seed)
     while True:
         pause = chance.uniform(0, 2 * PAUSE_SECONDS)

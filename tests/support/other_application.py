@@ -1,4 +1,4 @@
-"""Another Celery application, with everything as Celery has it by default: what it keeps in Redis must not be touched.
+"""Another Celery application, with everything as Celery has it by default: we must not touch its keys in Redis.
 
 Started as `celery --app tests.support.other_application worker` with OTHER_REDIS_URL.
 """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOT_IN_A_CLONE = {".data", ".git", ".venv"}
 WHAT_SETUP_LOOKS_AT = ("pyproject.toml", "requirements-dev.lock")
 BEFOREHAND = ("git clone", "make run")
-"""What was done before the others can be."""
+"""Commands that must have been run before the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Policies of cogento/retries.py changed for one test, in the module that goes by them."""
+"""Policies of cogento/retries.py changed for one test, in the module that uses them."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ pidfile =
 
 PASSWORD = "right"
 ABSENT_USER = "absent"
-"""One whom the pooler lets in and the server does not know."""
+"""A user whom the pooler lets in and the server does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PgBouncer:
-    """One that is as it comes, but for where it listens and whom it lets in."""
+    """A PgBouncer with default settings, except for where it listens and whom it lets in."""
 
     folder: Path
     log: Path

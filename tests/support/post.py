@@ -1,4 +1,4 @@
-"""A small post office for tests of the worker: real mailboxes, a real database, turns taken on demand."""
+"""A harness for tests of the worker: real mailboxes, a real database, batches processed on demand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIZE = BatchSize(customers=100, events=200, lease_seconds=30)
 
 @dataclass(frozen=True)
 class Post:
-    """What a test of the worker holds in its hands."""
+    """The servers, the mailboxes and the worker loop of a test."""
 
     mailboxes: LoopedMailboxes
     store: Store
@@ -65,7 +65,7 @@ class Post:
         )
 
     def put(self, type_: str, object_: Json, **fields: Any) -> str:
-        """Lay one event into its mailbox and give its id."""
+        """Put one event into its mailbox, and return its id."""
         body = builders.event_body(type_, object_, **fields)
         envelope = parse_envelope(body, now=int(time.time()))
         patiently(lambda: self.mailboxes.put([envelope]))

@@ -1,4 +1,4 @@
-"""Mail whose right end is known: every customer is renamed again and again, and the last name counts."""
+"""Events whose correct result is known: every customer is renamed again and again, and the last name counts."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def names(post: Post) -> set[str]:
 
 
 def why_open(post: Post) -> str | None:
-    """Why workers take no mail; None while they do."""
+    """Return why workers claim no mail; None while they do."""
     found = post.mailboxes.open_circuits()
     return found[0].why if found else None

@@ -1,4 +1,4 @@
-"""Waiting for what other sessions do, and naming whose fault a failure is."""
+"""Waiting for other sessions, and classifying failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def blamed(call: Awaitable[object]) -> FailureClass | None:
-    """Say whose fault a call's failure is; None when it succeeds."""
+    """Return the failure class of a call; None when it succeeds."""
     try:
         await call
     except Exception as error:  # noqa: BLE001 - which error comes depends on when the connection breaks

@@ -1,4 +1,4 @@
-"""A Valkey whose power can be cut: what it had not brought to the disk is gone when it starts again.
+"""A Valkey whose power can be cut: data that it had not synced to disk are gone when it starts again.
 
 SIGKILL alone loses nothing, since the kernel has the bytes. So a preloaded library (synced_bytes.c) notes how
 much of each file was synced, and after the kill the files are cut there. Needs a C compiler and Linux.

@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a server that does to the wire what networks do.
+"""A TCP proxy between a client and a server, with the faults that networks have.
 
 It runs its own event loop in a thread, so that synchronous and asynchronous tests use it alike.
 """
@@ -49,7 +49,7 @@ class Proxy:
     delay: each chunk waits · black_hole: nothing passes, connections stay · reset: open connections get
     RST, and so do new ones · refuse: open connections end, new ones are refused · cut_on: see Cut.
     `heal` ends all of them; what a black hole held back then arrives. With `tls` clients speak TLS to it;
-    `lead_to` has another server behind it from now on.
+    `lead_to` puts another server behind it from now on.
     """
 
     def __init__(self, target: str, *, tls: ssl.SSLContext | None = None, host: str = LOCALHOST) -> None:

@@ -1,4 +1,4 @@
-"""Clients that want to use something up, while the test goes on."""
+"""Clients that try to exhaust a resource, while the test continues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNKED_POST = UNSIGNED_POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class Server(Protocol):
-    """What can be pushed against."""
+    """A server to connect to."""
 
     def connect(self) -> Connection:
         """Open a connection to it."""

@@ -44,11 +44,11 @@ OF_THE_SERVER = ("B12-", "B13", "B18-", "B19-", "B20-", "B21-", "B31-1000")
 JOINED = ("B24-two", "B24-two-that-make-one")
 """WSGI joins headers of one name, so that two signatures are one list: it holds what Stripe signed, or it does not."""
 OF_AN_APPLICATION = ("B2-",)
-"""What is at no address, the application around a blueprint answers in its own words."""
+"""Unknown URLs, which the application around a blueprint answers in its own words."""
 TWO_SLASHES = ("B2-two-slashes",)
 """Flask's own server makes one slash of two before the view sees them."""
 SCRIPT_NAME = "SCRIPT_NAME: /webhooks"
-"""Of a client on its own machine, which may be a proxy, gunicorn believes where an application begins."""
+"""gunicorn trusts headers of a client on its own machine, which may be a proxy, about where the application is mounted."""
 
 
 def rows(*prefixes: str, but: tuple[str, ...] = ()) -> list[Any]:
@@ -78,9 +78,9 @@ class BlueprintContract:
     program: ClassVar[tuple[str, ...]]
     address: ClassVar[str] = WEBHOOK_PATH
     times: ClassVar[int] = 1000
-    """How often one thing is sent where the table says that it is sent often."""
+    """How often a request is sent where the table says "often"."""
     within_seconds: ClassVar[float] = 1
-    """How soon everything is answered, however long it is."""
+    """The time within which everything is answered, however long the request is."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -100,7 +100,7 @@ class BlueprintContract:
 
     @pytest.fixture
     def untouched(self, receiver: RunningReceiver) -> Iterator[None]:
-        """Nothing that the test does is stored, and the receiver goes on."""
+        """Check that nothing of the test is stored, and that the receiver keeps running."""
         before = receiver.stored()
         yield
         assert receiver.stored() == before
@@ -108,7 +108,7 @@ class BlueprintContract:
 
     @classmethod
     def at(cls, request: Request) -> Request:
-        """Return a request as it is sent to where this receiver takes webhooks."""
+        """Return a request for the URL at which this receiver takes webhooks."""
         return replace(request, target=request.target.replace(WEBHOOK_PATH, cls.address))
 
     @pytest.mark.usefixtures("untouched")
@@ -267,7 +267,7 @@ class BlueprintContract:
 
 
 class ReceiverContract(BlueprintContract):
-    """A whole application, which says as well what is at no address, what it logs and what it counts."""
+    """A whole application, of which answers to unknown URLs, logs and metrics are tested, too."""
 
     @pytest.mark.usefixtures("untouched")
     @pytest.mark.parametrize(("request_", "status", "code"), rows(*OF_AN_APPLICATION, but=TWO_SLASHES))

@@ -1,4 +1,4 @@
-"""Stand-ins for what the receiver is given, and a receiver made of them."""
+"""Fakes of the parts that the receiver is given, and a receiver made of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a server's files is on the disk for sure, and a power cut that leaves no more than that.
+"""Which part of a server's files is surely on disk, and a power cut that leaves no more than that.
 
 A thread follows every fsync and fdatasync of the server with ptrace, as a debugger would: it needs no root,
 for the server is our child, and no compiler. What was written and not synced is in the kernel's memory
@@ -53,7 +53,7 @@ class _Call(ctypes.Structure):
 class Disk:
     """Follows a running server from now on; `cut_power` ends both.
 
-    `stall` lets no sync happen any more: whoever waits for one waits for ever.
+    `stall` prevents every further sync: a caller that waits for one waits for ever.
     """
 
     def __init__(self, server: RunningServer[Valkey]) -> None:
@@ -78,7 +78,7 @@ class Disk:
         return all(file.stat().st_size == self._synced.get(file.name) for file in self._growing())
 
     def cut_power(self, *, torn_bytes: int = 0) -> None:
-        """Kill the server and leave of its files what was synced; the disk may have begun with the rest."""
+        """Kill the server and cut its files to what was synced; `torn_bytes` of the rest may have reached the disk."""
         self._server.kill()
         wait_until(lambda: not self._thread.is_alive(), what="the last call of the server")
         for file in self._growing():
@@ -109,7 +109,7 @@ class Disk:
         if signal_ == CALL_STOP:
             self._look_at_call(pid)
             if self._is_stalled and pid in self._syncing:
-                return  # it stands before its sync until it is killed
+                return  # it stops before its sync until it is killed
         is_ours = signal_ == CALL_STOP or status >> 16
         _libc.ptrace(GO_TO_NEXT_CALL, pid, None, 0 if is_ours else signal_)
 

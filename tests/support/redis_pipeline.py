@@ -1,4 +1,4 @@
-"""A receiver and a worker in processes of their own, on a Redis that a test may hurt.
+"""A receiver and a worker in processes of their own, on a Redis to which a test does faults.
 
 Both reach their Redis through a proxy; the test itself looks at Redis and Postgres directly.
 """
@@ -72,9 +72,9 @@ def running_pipeline(
     settings: Mapping[str, str] | None = None,
     receiver_settings: Mapping[str, str] | None = None,
 ) -> Iterator[Pipeline]:
-    """A receiver and workers on a Redis, ready, and a checker that looks at it by `seen_at`; gone with the block.
+    """A receiver and workers on a Redis, ready, and a checker that reads Redis by `seen_at`; ended with the block.
 
-    `valkey` and `proxy` are what the tests hurt.
+    The tests do faults to `valkey` and `proxy`.
     """
     shared = dict(settings or {})
     receiver = RunningReceiver(
@@ -145,7 +145,7 @@ class Pipeline:
 
     @property
     def mailboxes(self) -> LoopedMailboxes:
-        """The mailboxes, seen past the proxy."""
+        """The mailboxes, read without the proxy."""
         return self.receiver.mailboxes
 
     @property
@@ -196,7 +196,7 @@ class Pipeline:
 
     @contextmanager
     def worker_asleep(self) -> Iterator[None]:
-        """Let the worker stand still until the block ends."""
+        """Freeze the worker until the block ends."""
         self.worker.send(signal.SIGSTOP)
         try:
             yield
@@ -205,7 +205,7 @@ class Pipeline:
 
     @contextmanager
     def worker_in_a_turn(self) -> Iterator[list[Request]]:
-        """Hold the tables until the block ends, with the worker's batch waiting for them; gives what was sent."""
+        """Hold the tables until the block ends, with the worker's batch waiting for them; yields what was sent."""
         requests = new_events(20)
         with psycopg.connect(self.database_url) as connection:
             connection.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
@@ -214,7 +214,7 @@ class Pipeline:
             yield requests
 
     def judge(self) -> None:
-        """Let the checker judge all that happened so far: nothing lost, doubled, reordered or told."""
+        """Have the checker judge everything so far: nothing may be lost, doubled, reordered or leaked."""
         problems = self.checker.judge(accepted=self.accepted).problems
         assert problems == (), problems  # no test module, so that pytest would not tell
 

@@ -111,9 +111,9 @@ class RunningReceiver:
         return self.mailboxes.status().waiting
 
     def stored(self) -> dict[bytes, bytes | None]:
-        """Return every key with its value as DUMP writes it, but for what is written beside the answers.
+        """Return every key with its value as DUMP writes it, except keys that change without a stored event.
 
-        That is wake-ups, counters, and the probe of a check, which expires by itself.
+        These are wake-ups, counters, and the probe of a check, which expires by itself.
         """
         keys = (key for key in self.redis.scan_iter() if not key.startswith(WRITTEN_BESIDE))
         return {key: self.redis.dump(key) for key in sorted(keys)}
@@ -162,11 +162,11 @@ def memory_of(pid: int, what: str) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Have the kernel take what a process has now for the most that it ever had: proc(5), clear_refs."""
+    """Have the kernel reset the peak of a process's memory to its present value: proc(5), clear_refs."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def is_rewriting(client: redis.Redis) -> bool:
-    """Say whether the server is writing its append-only file anew."""
+    """Say whether the server is rewriting its append-only file."""
     persistence: Any = client.info("persistence")
     return bool(persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])

@@ -1,4 +1,4 @@
-"""The simulated Stripe as tests see it: told how to behave, asked for the truth and for its own record."""
+"""The simulated Stripe as tests use it: they control it, and ask it for the truth and its record of deliveries."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ASK_SECONDS = 900
 
 @dataclass(frozen=True)
 class Verdict:
-    """How many events were to be sent, how many of them answered 2xx in how many attempts, and what the checker found.
+    """How many events were to be sent, how many of them were answered 2xx in how many attempts, and what the checker found.
 
-    `lost` events beside them were never to be sent.
+    Further `lost` events were never to be sent.
     """
 
     events: int
@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong: with what was accepted, or that not everything was in the end."""
+        """The problems: those of accepted events, and events that were never accepted."""
         refused = self.events - self.accepted
         return [*self.judgement.problems, *([f"I6: never answered 2xx: {refused}"] if refused else [])]
 
@@ -76,7 +76,7 @@ class Sender:
             mailboxes.close()
 
     def become_quiet(self, *, seconds: float) -> None:
-        """End the account's life, let every delivery be answered 2xx, and every mailbox empty."""
+        """Stop making events, and wait until every delivery is answered 2xx and every mailbox is empty."""
         drained = json.loads(self.ask("drain", {"timeout_seconds": seconds}))
         assert drained["drained"], drained
         try:
@@ -85,7 +85,7 @@ class Sender:
             raise AssertionError(f"{late}: {self.status()}, {self._broken()[:5]}") from late
 
     def is_tidy(self) -> bool:
-        """Tell whether no event waits, and nothing is left to put right of keys that were lost."""
+        """Tell whether no event waits, and no damage by lost keys is left to repair."""
         return self.status().waiting == 0 and self._broken() == []
 
     def _broken(self) -> list[str]:
@@ -96,7 +96,7 @@ class Sender:
             return [name for tag in sorted(tags) for name in broken_invariants(client, tag)]
 
     def last_second(self) -> int:
-        """When the last event of an object that missed one is stamped, in Unix seconds: perhaps after now."""
+        """Return the stamp of the last event of objects of which an event is missing, in Unix seconds: perhaps after now."""
         seconds: list[int] = [json.loads(body)["created"] for body in self._events(self._lossy())]
         return max(seconds)
 
@@ -109,7 +109,7 @@ class Sender:
         return self.ask("events", {"objects": list(object_ids)}).splitlines()
 
     def oracle(self, standing: Standing, accepted: Collection[str]) -> AmbiguityOracle:
-        """Weigh what came of the events of unsure rows, and of objects of which an event was never sent."""
+        """Judge the events that came of unsure rows, and of objects of which an event was never sent."""
         lossy = self._lossy()
         bodies = self._events([*standing.unsure, *lossy])
         return AmbiguityOracle.of(bodies, came={*accepted, *standing.outcomes}, lossy=lossy)
@@ -122,7 +122,7 @@ class Sender:
         attempts_allowed: int = 0,
         sources_allowed: Collection[str] = (),
     ) -> Verdict:
-        """Judge what has become quiet, by our own record and by the truth as far as it was told."""
+        """Judge a system that has become quiet, by the record of deliveries, and by the truth as far as events were sent."""
         attempts = [json.loads(line) for line in self.ask("history").splitlines()]
         accepted = {attempt["event_id"] for attempt in attempts if 200 <= attempt["status"] < 300}
         counters, standing = self.counters(), checker.standing()

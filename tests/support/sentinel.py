@@ -77,7 +77,7 @@ class Watched:
 
 @contextmanager
 def watched() -> Iterator[Watched]:
-    """Start them; gone with the block."""
+    """Start them, until the block ends."""
     home = servers.make_quick_home()
     started: list[servers.Running[ValkeySentinel]] = []
     nodes: list[Node] = []

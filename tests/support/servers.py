@@ -1,6 +1,6 @@
 """Real servers for the tests: the embedded ones, or those of TEST_POSTGRES_BIN and TEST_REDIS_SERVER.
 
-They end with pytest however it ends, and faults can be done to them.
+They end when pytest ends, in whatever way, and tests can do faults to them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 10
 PATIENT_SECONDS = 5
-"""How long a client waits for a server to which nothing is done; a process waits a tenth of it."""
-# A database a test is many files a test, and most of its time where they lie on a disk.
+"""How long a test's client waits for a server without a fault; a process of ours waits a tenth of it."""
+# A database for each test is many files, and on a disk these take most of the test's time.
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 1024**3
 QUICK_POSTGRES = {
@@ -189,7 +189,7 @@ def send(pid: int, number: signal.Signals) -> None:
 
 
 def patiently(ask: Callable[[], T], *, times: int = 5) -> T:
-    """Ask again while the mailboxes' server does not answer in time: a disk that others share stalls for a moment."""
+    """Ask again while the mailboxes' server does not answer in time: a shared disk may stall for a moment."""
     for _ in range(times - 1):
         with suppress(MailboxUnavailable):
             return ask()

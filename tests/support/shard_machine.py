@@ -1,9 +1,10 @@
-"""Shards change under the hands of receivers and workers that know of it or not, and whoever moves mailboxes may die anywhere.
+"""Shards change while receivers and workers run that may not know of it, and a process that moves mailboxes may die anywhere.
 
-On the real Lua. Three clients know the layout of different moments. A mover is stopped before any of its calls, which may
-still be done later, after another has gone on; and anything may happen between two of its calls. Whatever is done: nothing
-acknowledged is lost or processed twice, nobody is worked on by two at once or out of order or while paused, and
-in the end all of it is where the last wish has it. `shard_machine_on(client)` gives the test case; it flushes what it is given.
+On the real Lua. Three clients know the layout of different moments. A mover is stopped before any of its calls, which may still
+be carried out later, after another mover has continued; and anything may happen between two of its calls. In all cases nothing
+acknowledged is lost or processed twice, no customer is processed by two workers at once, out of order or while paused, and in
+the end everything is in the shards that were wanted last. `shard_machine_on(client)` returns the test case; it flushes the
+server.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Died(BaseException):
 
 
 class HookedScripts(DurableScripts):
-    """Lets something happen before each call of a mover, and kills it before one of them."""
+    """Runs something before each call of a mover, and kills the mover before one of them."""
 
     def __init__(self, *, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]]]) -> None:
         super().__init__(None)
@@ -92,10 +93,10 @@ class ShardMachine(RuleBasedStateMachine):
         self.server = client_on(self.client)
         self.clients = [Mailboxes(client_on(self.client), clock=self.clock, name=f"{k}") for k in CLIENTS]
         self.wished = 1
-        self.waits: dict[str, tuple[CustomerId, int, int]] = {}  # event: whose, its second, its arrival
+        self.waits: dict[str, tuple[CustomerId, int, int]] = {}  # event: its customer, second and arrival
         self.sent = 0
         self.done: set[str] = set()
-        self.held: dict[CustomerId, tuple[Claim, int]] = {}  # who is being worked on, and until when
+        self.held: dict[CustomerId, tuple[Claim, int]] = {}  # customers that are leased, and until when
         self.claims: list[tuple[int, Claim]] = []
         self.paused: set[CustomerId] = set()
         self.is_halted = False
@@ -149,7 +150,7 @@ class ShardMachine(RuleBasedStateMachine):
         return not layout.is_changing and layout.current.count == self.wished
 
     async def _recover(self) -> None:
-        """Have leases end that are over."""
+        """Recover customers whose leases have expired."""
         claim = await self.clients[0].claim(max_customers=9, max_events=99, lease_seconds=LEASE_MS / 1000)
         if claim is not None:
             self._note(0, claim)
@@ -183,7 +184,7 @@ class ShardMachine(RuleBasedStateMachine):
                 self.is_halted = False
 
     async def _put(self, mailboxes: Mailboxes, customer: CustomerId, *, second: int) -> None:
-        """A new event, and one that waits, once more."""
+        """Put a new event, or one that waits already, again."""
         self.sent += 1
         name = f"evt_{self.sent}"
         again = next((id_ for id_, (whose, _, _) in self.waits.items() if whose == customer), None)
@@ -193,7 +194,7 @@ class ShardMachine(RuleBasedStateMachine):
         self.waits[name] = (customer, second, self.sent)
 
     def _note(self, client: int, claim: Claim | None) -> None:
-        """Nobody who is worked on, or paused, is claimed; and events come in order."""
+        """Check that no leased or paused customer is claimed, and that events come in order."""
         if claim is None:
             return
         assert not self.is_halted
@@ -245,7 +246,7 @@ class ShardMachine(RuleBasedStateMachine):
             await move.run()
 
     async def _empty(self) -> None:
-        """Process all that waits, paused or parked as it may be."""
+        """Process everything that waits, also if paused or parked."""
         mailboxes = self.clients[0]
         await mailboxes.resume()
         self.is_halted = False

@@ -1,4 +1,4 @@
-"""A simulated account behind real HTTP, beside real mailboxes and tables: what a test of asking holds in hand."""
+"""A simulated account behind real HTTP, beside real mailboxes and tables, for tests of asking Stripe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EVERYTHING_SIMULATED = Fence(livemode=False, account=None)
 
 
 class SimulatedStripe:
-    """An account whose clock the test moves; everything in it was delivered, or so it says."""
+    """An account whose clock the test moves; it reports every event as delivered."""
 
     def __init__(self, account: Account | None = None, *, api_key: str = KEY) -> None:
         self.account = account or Account(Random(1))
@@ -87,20 +87,20 @@ def subscription(id_: str = "sub_1", *, of: str = "cus_1") -> Subscription:
 
 
 def deliver(post: Post, *events: AccountEvent | None) -> None:
-    """Lay events into mailboxes, as their webhooks would."""
+    """Put events into mailboxes, as their webhooks would."""
     told = [parse_envelope(webhook_body(one), now=one.created) for one in events if one]
     for first in range(0, len(told), 50):  # a put has a second, however busy the machine
         post.mailboxes.put(told[first : first + 50])
 
 
 def notify(post: Post, *events: AccountEvent | None) -> None:
-    """Lay the thin twins of events into mailboxes, as their webhooks would."""
+    """Put the thin twins of events into mailboxes, as their webhooks would."""
     told = [event for event in events if event]
     post.mailboxes.put([parse_envelope(thin_body(one), now=one.created) for one in told])
 
 
 def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
-    """Our way to the simulated account."""
+    """Open our access to the simulated account."""
     settings = AskingSettings(stripe_api_base=stripe.url, stripe_requests_per_second=FAST)
     return Stripe.connect(
         settings,
@@ -117,7 +117,7 @@ def open_reconciliation(
     clock: Callable[[], float] = time.monotonic,
     fence: Fence = EVERYTHING_SIMULATED,
 ) -> LoopedReconciliation:
-    """One process's part in asking; `clock` says how long it has let things rest."""
+    """Open one process's Reconciliation; `clock` is the time of its pauses."""
     store = runtime.run(
         Store.open(post.database_url, pool_size=CONNECTIONS, application_name="test of asking")
     )
@@ -129,18 +129,18 @@ def open_reconciliation(
 
 
 def compared(stripe: SimulatedStripe, post: Post) -> Comparison:
-    """Hold the tables against the account."""
+    """Compare the tables with the account."""
     return runtime.run(compare(post.database_url, truth(stripe.account)))
 
 
 def differences(stripe: SimulatedStripe, post: Post) -> tuple[Difference, ...]:
-    """Tell where the tables are not what Stripe can still tell when it is asked."""
+    """Return where the tables differ from what Stripe can still answer."""
     found = compared(stripe, post).differences
     return askable(found, truth(stripe.account))
 
 
 def askable(found: Iterable[Difference], whole: Truth) -> tuple[Difference, ...]:
-    """Leave out what Stripe no longer tells: customers that are deleted and that no subscription names, and when one was made."""
+    """Leave out what Stripe no longer answers: deleted customers that no subscription names, and when a deleted one was created."""
     owners = {one.stripe_customer_id for one in whole.subscriptions}
     deleted = {one.stripe_customer_id for one in whole.users if one.deleted}
     untold = {(id_, "row") for id_ in deleted - owners} | {(id_, "stripe_created_at") for id_ in deleted}

@@ -1,4 +1,4 @@
-"""Who is connected to a port: the kernel's own lists, so that nobody counts himself."""
+"""Which processes are connected to a port: from the kernel's lists, so that the observer does not count itself."""
 
 from __future__ import annotations
 

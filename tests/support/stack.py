@@ -1,7 +1,7 @@
-"""Every process of a deployment under the test's own hand: no supervisor restarts what a fault has ended.
+"""Every process of a deployment, started by the test itself: no supervisor restarts what a fault has ended.
 
 Two servers, a receiver, several workers and the simulated Stripe. Valkey's power can be cut, or there is a cluster of them; and the
-workers go by a clock that can be made to jump. Nobody has a key to ask Stripe with, so that nothing but a webhook brings an event.
+workers use a clock that can be made to jump. No process has a key to ask Stripe with, so that only webhooks bring events.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from cogento.local.services import Program
     from tests.support.sender import Verdict
 
-# Not durable, since only processes die here and not the machine; but vacuumed, since runs may be long.
+# Not durable, because only processes die here and not the machine; but vacuumed, because runs may be long.
 POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
-# Nothing is put off for long, so that a test need not wait for it once the faults are over.
+# All delays are short, so that a test need not wait for them once the faults are over.
 SHARDS = 12
 DISORDER = ("--window", "2", "--late", "0.02", "--late-by", "10", "--duplicates", "0.05", "--retry-cap", "5")
 
@@ -73,7 +73,7 @@ class Stack:
 
     @property
     def ours(self) -> list[servers.Running[Program]]:
-        """The processes that are to withstand everything."""
+        """The processes that must withstand every fault."""
         return [self.receiver, *self.workers]
 
     def check(self, *, attempts_allowed: int = 0) -> Verdict:
@@ -112,7 +112,7 @@ class ClusterStack(Stack):
     """The same on three masters with a replica each, and a Valkey beside them for the wake-ups."""
 
     def use_shards(self, shards: int) -> None:
-        """Start the workers anew, who wish for so many shards from now on; receivers go on as they were."""
+        """Restart the workers, which want `shards` shards from now on; receivers keep running."""
         for worker in self.workers:
             worker.stop()
             description = worker.description

@@ -1,4 +1,4 @@
-"""Deliveries as the worker hands them over, built from Stripe's payloads so that the whole path is real."""
+"""Deliveries as the worker passes them on, built from Stripe's payloads so that the whole path is real."""
 
 from __future__ import annotations
 

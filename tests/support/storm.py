@@ -49,7 +49,7 @@ def storm(receiver: RunningReceiver, requests: Sequence[Request], *, clients: in
 
 
 def percentile(replies: Sequence[Reply], part: float) -> float:
-    """Return the answer time that this part of the replies stayed under."""
+    """Return the time within which this part of the replies came."""
     times = sorted(reply.seconds for reply in replies)
     return times[int(part * (len(times) - 1))]
 

@@ -1,4 +1,4 @@
-"""Our way to Stripe's API against the simulated one, in one event loop, with a budget that remembers."""
+"""Our client of Stripe's API against the simulated one, in one event loop, with a rate limit that records its calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorded Stripe payloads of tests/data, and what a person says that each becomes."""
+"""The recorded Stripe payloads of tests/data, and the expected result of each, written by hand."""
 
 from __future__ import annotations
 

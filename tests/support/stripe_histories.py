@@ -39,7 +39,7 @@ def lived(
 
 @cache
 def long_life() -> Account:
-    """One account that has seen everything; shared, so only read it."""
+    """One account in which everything has happened; shared, so only read it."""
     return lived(steps=3000)
 
 

@@ -1,4 +1,4 @@
-"""Everything at once, as `cogento run` starts it, witnessed by the checker.
+"""Everything at once, as `cogento run` starts it, with the checker's triggers.
 
 Its supervisor restarts what dies; tests/support/stack.py has the same processes without one.
 """
@@ -29,8 +29,8 @@ WORKER = (sys.executable, "-m", "worker")
 class WholeSystem:
     """One `cogento run`, with a simulated Stripe or without.
 
-    Nobody asks that Stripe unless `--ask` is among the options: a sweep would bring back what was lost before
-    anybody has judged, and an answer would settle what the events should have.
+    Nothing asks that Stripe unless `--ask` is among the options: a sweep would bring back lost events before they are judged,
+    and an answer would decide what the events should decide.
     """
 
     def __init__(self, data: Path, *options: str) -> None:

@@ -1,4 +1,4 @@
-"""Requests as bytes on a socket, so that what no client library would send can be sent."""
+"""Requests as bytes on a socket, so that tests can send what no client library would."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def event_request(id_: str = "evt_1", **changes: Any) -> Request:
 
 
 def chunk(part: bytes, *, size: bytes = b"%x", behind: bytes = b"") -> bytes:
-    """Write one chunk of a body; `behind` stands on the line of its size."""
+    """Write one chunk of a body; `behind` follows the size on its line."""
     return size % len(part) + behind + b"\r\n" + part + b"\r\n"
 
 

@@ -7,7 +7,7 @@ from worker.process import WorkerProcess
 
 
 class WorkerHere:
-    """WorkerProcess, for tests that have no loop."""
+    """A WorkerProcess for tests without a loop."""
 
     def __init__(self, process: WorkerProcess) -> None:
         self.looped = process

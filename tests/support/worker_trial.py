@@ -1,4 +1,4 @@
-"""One worker's trial: mail that is claimed as a whole, and a judge of what became of it."""
+"""A test of one worker: events that are claimed together, and a check of what became of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CUSTOMERS = "SELECT stripe_customer_id AS id, name FROM users ORDER BY id"
 
 @dataclass
 class WorkerTrial:
-    """Puts histories into mailboxes, and knows how they must end."""
+    """Puts histories into mailboxes, and knows their expected results."""
 
     post: Post
     checker: Checker
@@ -43,7 +43,7 @@ class WorkerTrial:
         patiently(lambda: self.post.mailboxes.put(envelopes))
 
     def await_quiet(self, *, seconds: float = 60) -> None:
-        """Wait until no mail waits and nobody holds any."""
+        """Wait until no mail waits and none is leased."""
         wait_until(self._is_quiet, what="empty mailboxes", seconds=seconds)
 
     def named(self) -> dict[str, str]:
@@ -51,7 +51,7 @@ class WorkerTrial:
         return {row["id"]: row["name"] for row in self.post.rows(CUSTOMERS)}
 
     def problems(self, *, attempts_allowed: int = 0, dead_allowed: Collection[str] = ()) -> tuple[str, ...]:
-        """Return what is wrong with what happened; of the dead nothing is told."""
+        """Return the problems of what happened; events in `dead_allowed` are not problems."""
         told = (body for id_, body in self.bodies.items() if id_ not in dead_allowed)
         judgement = self.checker.judge(
             accepted=self.ids,
@@ -71,7 +71,7 @@ def _id(customer_id: str, turn: int) -> str:
 
 
 def _renaming(customer_id: str, turn: int, fields: dict[str, Any]) -> bytes:
-    """An event that gives the customer another name, and from the second turn on tells the one before."""
+    """An event that gives the customer another name, from the second turn on with the previous name."""
     before = customer(customer_id, name=f"Name {turn - 1}", **fields) if turn else None
     after = customer(customer_id, name=f"Name {turn}", **fields)
     return event_body(

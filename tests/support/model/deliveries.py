@@ -1,7 +1,7 @@
 """Deliveries of one object's events: every order, split, repetition and crash of a few, and all at random of many.
 
-A delivery is a list of batches; each batch goes through `decide` with what the row knew, as the store does
-it. Crash and redelivery are batches that come again.
+A delivery is a list of batches; each batch goes through `decide` with the row before it, as in the store. After a crash, and in
+a redelivery, a batch comes again.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def one_by_one(versions: Iterable[Version]) -> list[Batch]:
 
 
 def row_after(batches: Iterable[Sequence[Version]]) -> Row:
-    """Give the row that a delivery ends in."""
+    """Return the row with which a delivery ends."""
     last = last_step(*batches)
     return Row(last.columns, last.last_event_id, last.sure, last.evidence)
 
 
 def rows_of_every_order(versions: Sequence[Version]) -> set[Row]:
-    """Deliver the events in every order: right rules leave one row."""
+    """Deliver the events in every order: with correct rules all end in one row."""
     return set(map(row_after, every_order(versions)))
 
 
@@ -89,7 +89,7 @@ def every_repetition(versions: Sequence[Version]) -> Iterator[list[Batch]]:
 
 
 def every_crash(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """A worker dies after each commit: its batch comes again, as it was or with the mail that came meanwhile."""
+    """A worker dies after each commit: its batch comes again, as it was or with events that came meanwhile."""
     for crashed in range(len(batches)):
         done, then = batches[: crashed + 1], batches[crashed + 1 :]
         yield [*done, batches[crashed], *then]

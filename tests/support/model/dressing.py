@@ -1,7 +1,7 @@
-"""The states of a random history as whole customers and subscriptions, each state another look of the object.
+"""The states of a random history as whole customers and subscriptions, each state a different rendering of the object.
 
-Two looks of one history always differ in something that Stripe reports when it changes. Knows neither API
-versions nor anything of cogento.events.
+Two renderings of one history always differ in something that Stripe reports when it changes. Knows neither API versions nor
+anything of cogento.events.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def lived_by_subscription(history: History, dice: Random) -> Iterator[Moment]:
 
 
 def tell_one_change(one: Version, other: Version) -> bool:
-    """Tell whether two events are of one request: what two endpoints were told of one change."""
+    """Tell whether two events are of one request: one change, sent to two endpoints."""
     return one is not other and one.request is not None and one.request == other.request
 
 
 def lived_by_customer(history: History, dice: Random) -> Iterator[Moment]:
-    """Dress each state as a customer. What mostly grows is the number of its next invoice: in silence, or told.
+    """Dress each state as a customer. The growing value is the number of its next invoice, with or without an event.
 
     It can be set to any number greater than all that are used, so also to a lower one
     (https://docs.stripe.com/invoicing/customize). A customer has one end, its deletion, and nothing comes after.

@@ -28,7 +28,7 @@ LATEST_CREATION_STAMP = 6  # seconds of lateness recorded for *.created
 class History:
     """The delivered events in true order, and the true second of each.
 
-    `lost` counts the changes that no delivered event tells of.
+    `lost` counts the changes of which no event was delivered.
     """
 
     versions: tuple[Version, ...]
@@ -42,7 +42,7 @@ class History:
 
 
 def random_history(dice: Random) -> History:
-    """Live one life and write down what was delivered of it."""
+    """Run one random life, and record what was delivered of it."""
     life = _Life(dice)
     life.begin()
     for _ in range(dice.choice((0, 1, 2, 3, 3, 4, 4, 5, 6, 7))):
@@ -63,14 +63,14 @@ def excerpt(history: History, dice: Random, *, most: int) -> History:
 
 
 def with_gaps(history: History, dice: Random) -> History:
-    """Let the events of some states carry no product, as a foreign shape may, and the others one each."""
+    """Remove the product from the events of some states, as another shape may; the others have one each."""
     bare = {version.state for version in history.versions if dice.random() < 0.4}
     versions = (_carrying(None if v.state in bare else f"prod_{v.event_id}", v) for v in history.versions)
     return replace(history, versions=tuple(versions))
 
 
 def with_answers(history: History) -> History:
-    """Let every sighting be what Stripe answered when it was asked: stamped with its clock, never late."""
+    """Turn every sighting into an answer of Stripe: stamped by its clock, never late."""
     told = zip(history.versions, history.seconds, strict=True)
     versions = (
         structs.replace(v, fetched=True, created=second) if _is_sighting(v) else v for v, second in told
@@ -79,7 +79,7 @@ def with_answers(history: History) -> History:
 
 
 def with_outdated_answers(history: History, dice: Random) -> History:
-    """Let a copy that lags behind answer after some of the changes: with the state before them."""
+    """Add answers of a lagging replica after some of the changes: they show the state before."""
     outdated = [_outdated(v, dice) for v in history.versions if v.before and dice.random() < 0.4]
     return replace(history, versions=(*history.versions, *outdated))
 
@@ -144,7 +144,7 @@ class _Life:
         return self.invoices + (self.grows and self.dice.choice((0, 0, 1)))
 
     def _tell(self, before: str) -> None:
-        """One change by one request: where two endpoints are told of it, in two events."""
+        """Add the events of one change by one request: two events where two endpoints get it."""
         request = f"req_{self.events}".encode() if self.is_doubled or self.dice.random() < 0.3 else None
         told = self._event(before, request=request)
         self.deliver(told)

@@ -2,9 +2,9 @@
 
 Two customers, three events (one older than its neighbour, yet it may come late), two workers. Every order of puts,
 duplicate puts, claims, commits, settlements, crashes, freezes, expiries, sleeps, parkings and pauses is
-reachable. Redis may lose a key or leave a command half done, once: `HURT` begins with that to come, and until somebody
-inspects what is hurt keeps fewer invariants. A frozen worker is one whose lease expires while it still holds its claim. Time is left out: what is
-due may happen at any moment, which covers every clock. Guards can be taken out, to see that they are needed.
+reachable. Redis may lose a key or leave a command half done, once: in `HURT` that is still to come, and until an inspection a
+damaged state keeps fewer invariants. A frozen worker is one whose lease expires while it still holds its claim. Time is left
+out: what is due may happen at any moment, which covers every clock. Guards can be taken out, to see that they are needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CUSTOMER_OF = {event: customer for customer, events in MAIL_OF.items() for event
 DELIVERIES = {"a1": 1, "a2": 2, "b1": 1}  # a2 is delivered again, at any time
 PAUSABLE = ("A",)
 WORKERS = (0, 1)
-SUSPECT = "A"  # whose crashes are counted: one (in truth two), and it is claimed alone
+SUSPECT = "A"  # the customer whose crashes are counted: after one (in truth two) it is claimed alone
 FRESH, NOBODYS, STALE = (
     9,
     -1,
@@ -103,7 +103,7 @@ class Step(NamedTuple):
 
 START = State(undelivered=tuple(DELIVERIES.values()))
 PARTS = {"one customer's events": State(undelivered=(1, 2, 0)), "two customers": State(undelivered=(0, 2, 1))}
-"""What leaves something out, and has a tenth of the states."""
+"""Starting states that leave something out, and have a tenth of the states."""
 HURT = State(undelivered=(1, 1, 0), losses_left=1)
 
 
@@ -116,7 +116,7 @@ class Search(NamedTuple):
 
 
 def search(start: State = START, *, without: Guard | None = None) -> Search:
-    """Walk breadth-first through every state; stop at the first that breaks an invariant."""
+    """Search every state breadth-first; stop at the first that breaks an invariant."""
     with _no_collector():
         return _search(start, without)
 
@@ -180,7 +180,7 @@ def losses(state: State) -> Iterator[tuple[str, State]]:
 
 
 def inspect(state: State, without: Guard | None) -> State:
-    """Put right whatever can be told from what is left."""
+    """Repair whatever follows from what is left."""
     if without is not Guard.INSPECTION_LAYS_BACK:
         state = state._replace(waiting=state.payloads - state.held)
     state = state._replace(wishes=state.wishes | state.paused)
@@ -252,7 +252,7 @@ def claim(state: State, worker: int, customers: frozenset[Customer], most: int) 
 
 
 def commit(state: State, worker: int, turn: Turn) -> State:
-    """Postgres takes it once, whoever comes: the ledger and the row's lock are none of the mailbox's."""
+    """Commit to Postgres, which applies each event once, whoever comes: by the ledger and the row's lock, not by the mailbox."""
     state = state._replace(committed=state.committed | turn.events)
     return _hands(state, worker, turn._replace(committed=True))
 
@@ -326,7 +326,7 @@ def unpark(state: State, customer: Customer, without: Guard | None) -> State:
     returning = state.held & set(MAIL_OF[customer])
     empty = not state.mail(customer) and not _states(
         state, customer
-    )  # hurt, it may be owned without any mail
+    )  # in a damaged state, a customer may be owned without any mail
     state = state._replace(held=state.held - returning, waiting=state.waiting | returning)
     return set_state(state, customer, without) if empty and without is not Guard.UNPARK_STATES else state
 
@@ -397,7 +397,7 @@ def _stuck_states(found: Search) -> set[State]:
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """Nothing that is found is let go, and looking for garbage takes longer than the search."""
+    """Switch the garbage collector off: nothing found is released, and collecting takes longer than the search."""
     gc.disable()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Law 5, seen three ways: by the oracle, by what one event tells of another, and by what truly happened."""
+"""Law 5, checked in three ways: by the oracle, by pairs of events, and by what truly happened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def backward_steps(batches: Sequence[Batch], meant: Sequence[Version] = ()) -> list[str]:
-    """The events that a delivery showed although what it had seen proves that they were not last."""
+    """The events that a delivery showed although the events seen until then prove that they were not the last."""
     meaning = {version.event_id: version for version in meant}
     seen: list[Version] = []
     backward = []
@@ -31,7 +31,7 @@ def backward_steps(batches: Sequence[Batch], meant: Sequence[Version] = ()) -> l
 
 
 def regressions(batches: Sequence[Batch]) -> list[tuple[str, str]]:
-    """The steps from an event to one that is older by what these two alone tell of each other."""
+    """The steps from an event to one that is older by the evidence of these two alone."""
     event = {version.event_id: version for batch in batches for version in batch}
     shown = [event[decision.last_event_id] for decision in steps(batches)]
     return [(one.event_id, other.event_id) for one, other in pairwise(shown) if is_older(other, one)]
@@ -48,6 +48,6 @@ def is_older(one: Version, other: Version) -> bool:
 
 
 def strayed_steps(history: History) -> list[str]:
-    """The events after which a row, told in true order, was sure of another state than the true one of that moment."""
+    """The events after which a row, given the events in true order, was sure of a state that was not the true one of that moment."""
     moments = zip(history.versions, steps(one_by_one(history.versions)), strict=True)
     return [now.event_id for now, row in moments if row.sure and row.columns != now.columns]

@@ -1,10 +1,10 @@
-"""Judges a history without knowing the rules: by every total order of its events that fits the evidence.
+"""Judges a history without using the rules: by every total order of its events that fits the evidence.
 
 An order fits when the creation comes first, endings last, and of two events that are further apart than a stamp
-can be late the newer one later. A break is an event that does not lead from where the one before it left; it is
-harmless between two parts of the history that time alone keeps apart, and elsewhere it means that a link is
-missing. The end is determined where every event that can be the last shows it, or where all orders without a
-missing link end in it and one of them keeps to the stamps as they read. Shares no code with cogento.ordering.
+can be late the newer one later. A break is an event that does not lead from the state which the one before it left. It is
+harmless between two parts of the history that are separated by time alone; elsewhere it means that a link is missing. The end is
+determined where every event that may be the last shows it, or where all orders without a missing link end in it and one of them
+agrees with the stamps. Shares no code with cogento.ordering.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Cost = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change, or a sighting: what its events tell alike, and the first and last second with which they are stamped."""
+    """A change, or a sighting: what its events say in common, and the first and last second with which they are stamped."""
 
     first: int
     last: int
@@ -36,8 +36,8 @@ class Change:
 class Opinion:
     """The states in which the best orders end, and whether the evidence determines one of them.
 
-    `possible` are the states of all events that nothing surely puts before another: where nothing is decided, the
-    best orders are guesses at which links are missing, and any of these may be the last.
+    `possible` are the states of all events that are not surely earlier than another: where nothing is decided, the best orders
+    are guesses at which links are missing, and any of these may be the last.
     """
 
     ends: frozenset[bytes]
@@ -50,7 +50,7 @@ class Opinion:
 
 
 def judge(versions: Iterable[Version]) -> Opinion:
-    """Weigh all orders of the changes that these events tell of."""
+    """Judge all orders of the changes that these events describe."""
     once = list({version.event_id: version for version in versions}.values())
     ended = [v for v in once if v.terminal]
     living = [v for v in once if v.lifecycle is not Lifecycle.CREATED]
@@ -67,7 +67,7 @@ def judge(versions: Iterable[Version]) -> Opinion:
 
 
 def _changes(events: Iterable[Version]) -> list[Change]:
-    """Count two events that tell one change of one request once; oldest first."""
+    """Merge events of the same change by the same request; oldest first."""
     told: dict[object, list[Version]] = {}
     for v in events:
         is_change = v.before is not None and v.before != v.state
@@ -87,9 +87,9 @@ def _changes(events: Iterable[Version]) -> list[Change]:
 
 
 def _parts(timed: Sequence[Change], start: bytes | None) -> Iterable[tuple[Sequence[Change], bytes | None]]:
-    """Give the newest parts that time alone sets apart, shortest first, each with the state known to come before.
+    """Yield the newest parts that are separated by time alone, shortest first, each with the state known to come before it.
 
-    A part is never judged without that state where it is known: what contradicts a part is as good as what fits it.
+    Where that state is known, a part is always judged with it: a contradiction is as informative as a fit.
     """
     for i in range(len(timed) - 1, 0, -1):
         if _time_separates(timed[:i], timed[i:]):
@@ -116,7 +116,7 @@ def _all_ends(part: Sequence[Change]) -> frozenset[bytes]:
 
 
 def _is_surely_before(one: Change, other: Change) -> bool:
-    """Tell whether one is earlier, however late its stamps are; what Stripe answered is stamped when it did."""
+    """Tell whether one is earlier, however late its stamps may be; an answer of Stripe is stamped exactly."""
     return one.first + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.last
 
 

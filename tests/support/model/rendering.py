@@ -1,7 +1,7 @@
-"""Random histories told as Stripe tells them: every state a whole object, every event a body in any API version.
+"""Random histories as Stripe sends them: every state a whole object, every event a body in any API version.
 
-What was meant stays beside what is read of the bodies. So the oracle judges the meaning, with states that are
-names and columns written down here, and only the rules depend on how bodies are read.
+The intended history is kept beside what is read from the bodies. The oracle judges the intended one, whose states are names and
+columns written here; only the rules depend on how bodies are read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 API_VERSIONS = (shapes.LEGACY, *builders.Shape, shapes.DAHLIA)
 
 DIFFERENCES = (events.previous_attributes, builders.previous_attributes)
-"""How an object that another one replaced is told: whole, or what differs of it."""
+"""How an object that another one replaced is written: whole, or only what differs."""
 
 SIGHTINGS = ("updated", "paused", "resumed", "trial_will_end", "pending_update_applied")
 """Events of a subscription that can come without previous_attributes; of a customer only the first."""
@@ -44,12 +44,12 @@ REQUESTS: tuple[Callable[[str | None], object], ...] = (
 )
 """How an event names the request that caused it: before 2017-05-25 by its id alone."""
 
-EXPANDED = 0.2  # of the bodies hold objects where the others hold ids
+EXPANDED = 0.2  # share of bodies with expanded objects in place of ids
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A history as it was meant, and what was read of two bodies of each of its events."""
+    """The intended history, and what was read from two bodies of each of its events."""
 
     meant: History
     copies: tuple[Version, ...]
@@ -67,7 +67,7 @@ def rendered_history(dice: Random) -> Rendered:
     )
 
 
-# What is meant.
+# The intended history.
 
 
 def _meant(moment: Moment) -> Version:
@@ -82,7 +82,7 @@ def _meant(moment: Moment) -> Version:
 
 
 def _name(state: StripeObject) -> bytes:
-    """Name a state; the number of its next invoice tells no state from another."""
+    """Name a state; the number of its next invoice does not distinguish states."""
     told = replace(state, next_invoice_sequence=0) if isinstance(state, Customer) else state
     return repr(told).encode()
 
@@ -149,7 +149,7 @@ def _text(value: object) -> str:
 
 
 def _breaks(meant: Iterable[Version]) -> int:
-    """Count the changes that no event tells of, also where nothing has changed but what grows."""
+    """Count the changes without an event, also those that change only the growing value."""
     told = [one for one in meant if one.lifecycle is not Lifecycle.DELETED]
     return sum(
         (later.before or later.state) != earlier.state
@@ -158,7 +158,7 @@ def _breaks(meant: Iterable[Version]) -> int:
     )
 
 
-# How it is told.
+# How it is rendered.
 
 
 def body(moment: Moment, dice: Random) -> bytes:
@@ -193,7 +193,7 @@ def _type(moment: Moment, dice: Random) -> str:
 
 
 def _object(state: StripeObject, dice: Random, *, version: str, expanded: bool) -> Json:
-    """Write a state down; what nobody keeps is any, and so is the order of items."""
+    """Render a state; values that nobody keeps are random, and so is the order of items."""
     if isinstance(state, Subscription):
         items = tuple(dice.sample(state.items, len(state.items)))
         state = replace(state, items=items, default_payment_method=dice.choice(("pm_1", "pm_2", None)))

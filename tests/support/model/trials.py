@@ -1,6 +1,6 @@
-"""One random history put to the rules and to the oracle; the law tests and the long run share it.
+"""One random history, decided by the rules and judged by the oracle; the law tests and the long run share it.
 
-Where a history is rendered, the rules get what was read of its bodies, and the oracle what was meant.
+Where a history is rendered, the rules get what was read from its bodies, and the oracle the intended history.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SHOWN = frozenset({Reason.FIRST, Reason.NEWER, Reason.FOLLOWS, Reason.TIE_BREAK,
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the rules made of a history, beside what can be known of it."""
+    """How the rules decided a history, compared with what can be known about it."""
 
     history: History
     rows: frozenset[Row]
     decidable: bool
-    is_wrong: bool  # another state than the evidence determines, or one that it rules out
+    is_wrong: bool  # shows another state than the evidence determines, or one that it rules out
     is_unsure: bool
     has_forgotten: bool
     shows_truth: bool  # the evidence may mislead where changes were lost
@@ -45,22 +45,22 @@ class Trial:
 
     @property
     def is_rashly_sure(self) -> bool:
-        """Whether the row claims to be sure where the evidence does not determine the state (law 3)."""
+        """Whether the row is sure where the evidence does not determine the state (law 3)."""
         return not self.decidable and not self.is_unsure
 
     @property
     def is_needlessly_unsure(self) -> bool:
-        """Whether the row doubts what the evidence determines, with nothing forgotten (law 3)."""
+        """Whether the row is unsure of what the evidence determines, with nothing forgotten (law 3)."""
         return self.decidable and self.is_unsure and not self.has_forgotten
 
     @property
     def is_misled(self) -> bool:
-        """Whether the row claims to be sure of what is not the truth, though no event was lost (law 2)."""
+        """Whether the row is sure of a state that is not the truth, although no event was lost (law 2)."""
         return not (self.is_unsure or self.shows_truth or self.history.lost)
 
     @property
     def broken(self) -> list[str]:
-        """What laws 1, 2 and 3 forbid and this history did all the same."""
+        """The laws 1, 2 and 3 that this history broke."""
         forbidden = ("diverged", "is_wrong", "is_rashly_sure", "is_needlessly_unsure", "is_misled")
         return [name for name in forbidden if getattr(self, name)]
 
